@@ -1,0 +1,73 @@
+"""Every expected failure, in one tree.
+
+    EdgesegError              the command line prints it in one line, exit status 1
+    ├── CheckpointError       weights that cannot be read, or are not a SegFormer
+    ├── SpecError             sizes, labels or statistics that no SegFormer can have
+    ├── ExportError           a graph that does not compute what the checkpoint computes
+    ├── BundleError           a bundle that is damaged, foreign, or cannot be written
+    ├── DatasetError          images and masks that do not fit together
+    ├── SourceError           a camera, video or image that cannot be read
+    ├── SinkError             an output that cannot be written
+    ├── BackendError          an engine that refuses the artifact
+    └── MissingPackageError   an optional package is absent; says which command brings it
+
+Anything else that escapes is a bug in edgeseg and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BackendError",
+    "BundleError",
+    "CheckpointError",
+    "DatasetError",
+    "EdgesegError",
+    "ExportError",
+    "MissingPackageError",
+    "SinkError",
+    "SourceError",
+    "SpecError",
+]
+
+
+class EdgesegError(Exception):
+    """An expected failure. The message says which thing, what is wrong, and what to do."""
+
+
+class CheckpointError(EdgesegError):
+    """Weights that cannot be read, or are not a SegFormer's."""
+
+
+class SpecError(EdgesegError):
+    """A model, input or label description that cannot be right."""
+
+
+class ExportError(EdgesegError):
+    """The exported graph differs from the checkpoint, or could not be made."""
+
+
+class BundleError(EdgesegError):
+    """A bundle that is damaged, of an unknown schema, or cannot be written."""
+
+
+class DatasetError(EdgesegError):
+    """Images and masks that do not fit together."""
+
+
+class SourceError(EdgesegError):
+    """A camera, stream, video or image that cannot be read."""
+
+
+class SinkError(EdgesegError):
+    """An output that cannot be written."""
+
+
+class BackendError(EdgesegError):
+    """An inference engine that refuses the artifact."""
+
+
+class MissingPackageError(EdgesegError):
+    """A package that this command needs is not installed."""
+
+    def __init__(self, package: str, *, purpose: str, command: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed; run: {command}")

@@ -1,0 +1,1 @@
+"""Checkpoint to deploy-shaped ONNX. The only room that may import torch."""
