@@ -1,0 +1,172 @@
+"""Class names, colours and the ignore index: of four known data sets, or of a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import SpecError
+
+__all__ = ["KNOWN", "Labels", "Rgb", "known_labels", "labels_for", "parse_labels", "read_labels"]
+
+Rgb = tuple[int, int, int]  # 0..255
+
+KNOWN: Final = ("ade20k", "camvid", "cityscapes", "cocostuff")
+
+# In masks of one and of two bytes a pixel; the second where 255 is a class.
+DEFAULT_IGNORE_INDEX: Final = 255
+WIDE_IGNORE_INDEX: Final = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What the class ids mean. `classes[i]` and `palette[i]` belong to id i."""
+
+    classes: tuple[str, ...]
+    palette: tuple[Rgb, ...]
+    ignore_index: int = DEFAULT_IGNORE_INDEX
+
+    def __post_init__(self) -> None:
+        if len(self.classes) != len(self.palette):
+            raise SpecError(
+                f"{len(self.classes)} class names but {len(self.palette)} colours; give one a class"
+            )
+        if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
+            raise SpecError("a palette colour is three values of 0 to 255")
+        if 0 <= self.ignore_index < len(self.classes):
+            raise SpecError(
+                f"ignore index {self.ignore_index} is also the class "
+                f"{self.classes[self.ignore_index]!r}; choose one outside the classes"
+            )
+
+
+def known_labels(name: str) -> Labels:
+    """The labels of one of `KNOWN`, in the order its models are trained with."""
+    return parse_labels(_known()[name], origin=name)
+
+
+def labels_for(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]:
+    """The best labels for a checkpoint, and where they come from.
+
+    Its own names where it carries real ones, with the colours of the known data set that has the
+    same names; else the known data set with as many classes; else numbers.
+    """
+    if names is not None and not _are_placeholders(names):
+        cleaned = tuple(name.strip() for name in names)
+        for known in map(known_labels, KNOWN):
+            if [_plain(name) for name in known.classes] == [_plain(name) for name in cleaned]:
+                return Labels(
+                    classes=cleaned, palette=known.palette, ignore_index=known.ignore_index
+                ), "the checkpoint"
+        return _painted(cleaned), "the checkpoint"
+    for name in KNOWN:
+        if len(known_labels(name).classes) == classes:
+            return known_labels(name), f"{name}, guessed from the number of classes"
+    return _painted(tuple(f"class {i}" for i in range(classes))), "numbers, for want of names"
+
+
+def read_labels(name_or_path: str) -> Labels:
+    """Labels by name (one of `KNOWN`), from a JSON file, or from a text file with a name a line.
+
+    The JSON file is `dataset.json`'s form: `classes`, and perhaps `palette` and `ignore_index`.
+
+    Raises:
+        SpecError: no such name or file, or not in that form.
+    """
+    if name_or_path in KNOWN:
+        return known_labels(name_or_path)
+    path = Path(name_or_path)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(
+            f"labels {name_or_path!r} are neither one of {', '.join(KNOWN)} nor a readable file "
+            f"({error})"
+        ) from None
+    if path.suffix != ".json":
+        names = tuple(line.strip() for line in text.splitlines() if line.strip())
+        return _painted(names)
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{path} is not JSON: {error}") from None
+    return parse_labels(content, origin=str(path))
+
+
+def parse_labels(content: object, *, origin: str) -> Labels:
+    """Labels from parsed JSON: `classes`, and perhaps `palette` and `ignore_index`.
+
+    Raises:
+        SpecError: something else is in it; the message names `origin`.
+    """
+    if not isinstance(content, dict):
+        raise SpecError(f"{origin} is not a JSON object with `classes`")
+    classes = content.get("classes")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise SpecError(f"{origin} has no `classes`, a list of names")
+    palette = content.get("palette")
+    ignore_index = content.get("ignore_index", _ignore_index(len(classes)))
+    if not isinstance(ignore_index, int):
+        raise SpecError(f"{origin}: `ignore_index` is not a whole number")
+    return Labels(
+        classes=tuple(classes),
+        palette=_palette(len(classes)) if palette is None else _colours(palette, origin),
+        ignore_index=ignore_index,
+    )
+
+
+def _colours(palette: object, origin: str) -> tuple[Rgb, ...]:
+    try:
+        return tuple((int(r), int(g), int(b)) for r, g, b in palette)  # type: ignore[attr-defined]  # checked by trying
+    except (TypeError, ValueError):
+        raise SpecError(f"{origin}: `palette` is not a list of [red, green, blue]") from None
+
+
+@cache
+def _known() -> Mapping[str, object]:
+    text = resources.files("edgeseg").joinpath("data/labels.json").read_text("utf-8")
+    content: dict[str, object] = json.loads(text)
+    return content
+
+
+def _painted(names: tuple[str, ...]) -> Labels:
+    """Labels with generated colours."""
+    return Labels(
+        classes=names, palette=_palette(len(names)), ignore_index=_ignore_index(len(names))
+    )
+
+
+def _ignore_index(classes: int) -> int:
+    return DEFAULT_IGNORE_INDEX if classes <= DEFAULT_IGNORE_INDEX else WIDE_IGNORE_INDEX
+
+
+def _are_placeholders(names: Sequence[str]) -> bool:
+    """Whether they are what transformers writes where nobody gave names: LABEL_0, LABEL_1 ..."""
+    return all(name == f"LABEL_{index}" for index, name in enumerate(names))
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _palette(classes: int) -> tuple[Rgb, ...]:
+    """PASCAL VOC's colour map: the id's bits, dealt to red, green and blue from the top down.
+
+    It starts with black, so ids are shifted by one.
+    """
+    return tuple(_voc_colour(index + 1) for index in range(classes))
+
+
+def _voc_colour(index: int) -> Rgb:
+    red = green = blue = 0
+    for shift in range(7, -1, -1):
+        red |= (index & 1) << shift
+        green |= (index >> 1 & 1) << shift
+        blue |= (index >> 2 & 1) << shift
+        index >>= 3
+    return red, green, blue

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeseg.bundle import Bundle
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
+    parser.addoption("--long", action="store_true", help="run tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    skip = pytest.mark.skip(reason="takes minutes; run `make check-long`")
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a text with a file of tests/golden/; `--update-golden` rewrites the file."""
+
+    def check(name: str, text: str) -> None:
+        path = ROOT / "tests" / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.write_text(text, "utf-8")
+        assert text == path.read_text("utf-8")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real weights, images and video, which are not part of the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared (real weights, data and video) is absent")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def camvid_weights(shared: Path) -> Path:
+    return shared / "weights" / "segformer_b0_camvid"
+
+
+@pytest.fixture(scope="session")
+def camvid(shared: Path) -> Path:
+    return shared / "data" / "camvid"
+
+
+@pytest.fixture(scope="session")
+def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A seeded B0 with 11 classes and a 96x128 input, in Hugging Face's form."""
+    from seeded import model_spec, seeded_model
+
+    from edgeseg.export.huggingface import write_huggingface
+    from edgeseg.labels import known_labels
+    from edgeseg.spec import InputSpec
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "seeded_b0"
+    write_huggingface(
+        folder,
+        seeded_model(model_spec("b0", classes=11)),
+        labels=known_labels("camvid"),
+        spec=InputSpec(height=96, width=128),
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seeded_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The seeded checkpoint, exported. Tests that change it work on a copy."""
+    from edgeseg.deploy import ExportRequest, export_bundle
+
+    folder = tmp_path_factory.mktemp("bundles") / "seeded"
+    request = ExportRequest(weights=str(checkpoint_folder), target="onnxruntime", folder=folder)
+    return export_bundle(request, tell=lambda _line: None)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeseg.errors import SpecError
+from edgeseg.spec import InputSpec, feature_sizes
+
+
+@given(height=st.integers(64, 5000), width=st.integers(64, 5000))
+def test_feature_sizes_are_what_the_convolutions_make(height: int, width: int) -> None:
+    """Convolution arithmetic: floor((n + 2 * padding - kernel) / stride) + 1."""
+    expected = []
+    h, w = height, width
+    for kernel, stride in ((7, 4), (3, 2), (3, 2), (3, 2)):
+        h, w = ((n + 2 * (kernel // 2) - kernel) // stride + 1 for n in (h, w))
+        expected.append((h, w))
+    assert feature_sizes(height, width) == tuple(expected)
+
+
+@pytest.mark.parametrize("size", [(63, 64), (64, 63), (0, 512), (-1, 64)])
+def test_a_size_below_64_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(SpecError, match="at least 64x64"):
+        InputSpec(height=size[0], width=size[1])
+
+
+def test_a_std_of_zero_is_refused() -> None:
+    with pytest.raises(SpecError, match="std must be above 0"):
+        InputSpec(height=64, width=64, std=(1, 0, 1))
