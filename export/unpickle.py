@@ -1,0 +1,121 @@
+"""Reads a .pth file without running it.
+
+torch refuses training checkpoints whose pickles name classes it does not know (optimizers,
+mmengine's HistoryBuffer). Here tensors are rebuilt by torch's own functions, and every other
+global becomes an inert object that swallows whatever the pickle does to it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any, Final
+
+from edgeseg.errors import CheckpointError
+
+__all__ = ["Inert", "read_pickle"]
+
+
+class Inert:
+    """Stands for an object of an unknown class. Takes any state and does nothing with it.
+
+    It is a list and a dictionary as far as a pickle can tell: `append`, `extend` and item
+    assignment are what the unpickling machine calls.
+    """
+
+    def __init__(self, *_args: object, **_kwargs: object) -> None:
+        """Forget all arguments."""
+
+    def __call__(self, *_args: object, **_kwargs: object) -> Inert:
+        """Stand for a function's result as well."""
+        return Inert()
+
+    def _forget(self, *_args: object) -> None:
+        """Take whatever the unpickling machine hands over."""
+
+    __setstate__ = __setitem__ = append = extend = add = _forget
+
+
+def read_pickle(path: Path) -> object:
+    """What a .pth, .pt or .bin file holds, with unknown objects inert.
+
+    Raises:
+        CheckpointError: damaged, or a TorchScript archive, which is code.
+    """
+    import torch
+
+    if _is_torchscript(path):
+        raise CheckpointError(f"{path} is a TorchScript program; give a file of weights")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        pass  # names an unknown global
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise _damaged(path, error) from None
+    module = SimpleNamespace(
+        __name__=__name__,
+        Unpickler=_InertUnpickler,
+        load=_load,
+        UnpicklingError=pickle.UnpicklingError,
+    )
+    try:
+        return torch.load(path, map_location="cpu", pickle_module=module, weights_only=False)
+    except Exception as error:  # as above
+        raise _damaged(path, error) from None
+
+
+class _InertUnpickler(pickle.Unpickler):
+    """Resolves torch's tensor builders, and nothing else, to the real thing."""
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401  # pickle's own signature
+        return _safe_globals().get((module, name), Inert)
+
+
+def _load(file: IO[bytes], **options: Any) -> object:  # noqa: ANN401  # pickle's own signature
+    return _InertUnpickler(file, **options).load()
+
+
+def _safe_globals() -> dict[tuple[str, str], object]:
+    import torch
+    from torch import _utils
+
+    known: dict[tuple[str, str], object] = {
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch", "Size"): torch.Size,
+        ("torch._utils", "_rebuild_tensor_v2"): _utils._rebuild_tensor_v2,  # noqa: SLF001  # what the pickle names
+        ("torch._utils", "_rebuild_parameter"): _utils._rebuild_parameter,  # noqa: SLF001  # what the pickle names
+    }
+    for name in _STORAGES:
+        known["torch", name] = getattr(torch, name)
+    return known
+
+
+_STORAGES: Final = (
+    "BFloat16Storage",
+    "BoolStorage",
+    "ByteStorage",
+    "DoubleStorage",
+    "FloatStorage",
+    "HalfStorage",
+    "IntStorage",
+    "LongStorage",
+)
+
+
+def _is_torchscript(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    reason = str(error).strip().splitlines()
+    return CheckpointError(
+        f"{path} cannot be read as a torch checkpoint; is it whole? "
+        f"({reason[0] if reason else type(error).__name__})"
+    )
