@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from edgeseg.datasets import open_dataset
+from edgeseg.images import read_image
+from edgeseg.pixels import covered_share, fitted_size, to_input, to_mask
+from edgeseg.spec import Aspect, InputSpec, Resize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    name: str
+    classes: int
+    logits: tuple[int, int]
+    output: tuple[int, int]
+
+
+CASES = [
+    Case(name="square, 4x", classes=19, logits=(32, 32), output=(128, 128)),
+    Case(name="150 classes, 4x", classes=150, logits=(64, 64), output=(256, 256)),
+    Case(name="camera, not a multiple", classes=11, logits=(90, 120), output=(720, 1280)),
+    Case(name="odd", classes=21, logits=(25, 33), output=(97, 131)),
+    Case(name="down", classes=7, logits=(90, 120), output=(37, 50)),
+    Case(name="up and down", classes=7, logits=(40, 20), output=(17, 211)),
+    Case(name="same size", classes=5, logits=(33, 21), output=(33, 21)),
+    Case(name="same height", classes=5, logits=(33, 21), output=(33, 84)),
+    Case(name="two classes", classes=2, logits=(16, 16), output=(67, 45)),
+    Case(name="more than a byte holds", classes=300, logits=(16, 16), output=(64, 64)),
+    Case(name="one row", classes=3, logits=(1, 8), output=(5, 31)),
+    Case(name="far up", classes=4, logits=(2, 2), output=(301, 200)),
+]
+
+
+@pytest.mark.parametrize("smooth", [True, False], ids=["smooth", "noise"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_masks_equal_torchs_interpolate_and_argmax(case: Case, smooth: bool) -> None:
+    logits = _random_logits(case.classes, case.logits, seed=3, smooth=smooth)
+    _assert_equals_torch(logits, *case.output)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    classes=st.integers(2, 40),
+    logits=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    output=st.tuples(st.integers(1, 120), st.integers(1, 120)),
+    scale=st.floats(0.01, 100),
+    seed=st.integers(0, 1000),
+)
+def test_masks_equal_torchs_at_any_size(
+    classes: int, logits: tuple[int, int], output: tuple[int, int], scale: float, seed: int
+) -> None:
+    drawn = scale * _random_logits(classes, logits, seed=seed, smooth=bool(seed % 2))
+    _assert_equals_torch(drawn, *output)
+
+
+def test_ties_go_to_the_lower_id() -> None:
+    logits = np.zeros((1, 4, 3, 3), np.float32)
+    logits[0, 1:3] = 5
+    np.testing.assert_array_equal(to_mask(logits, height=9, width=7), 1)
+    np.testing.assert_array_equal(to_mask(logits, height=3, width=3), 1)
+
+
+def test_a_class_that_wins_at_no_logit_wins_between_them() -> None:
+    """Pruning by the winners at the corners would miss it."""
+    logits = np.array([[[[10, 0]], [[0, 10]], [[7, 7]]]], np.float32)  # (1, 3, 1, 2)
+    assert 2 in to_mask(logits, height=1, width=8)
+    _assert_equals_torch(torch.from_numpy(logits), 1, 8)
+
+
+@pytest.mark.parametrize("output", [(360, 480), (720, 960), (1080, 1920), (181, 333)], ids=str)
+def test_masks_of_the_camvid_model_equal_torchs(
+    camvid_weights: Path, camvid: Path, output: tuple[int, int]
+) -> None:
+    from edgeseg.export.checkpoint import read_checkpoint
+    from edgeseg.export.reference import normalize
+
+    checkpoint = read_checkpoint(str(camvid_weights))
+    for image, _mask in open_dataset(camvid, split="test").pairs[::50]:
+        frame = to_input(read_image(image), checkpoint.input)
+        logits = checkpoint.model(normalize(frame, checkpoint.input))
+        _assert_equals_torch(logits, *output)
+
+
+def test_a_share_of_the_logits_is_that_part_alone() -> None:
+    """With half the area covered, the mask is that of the upper left quarter, but at its border."""
+    logits = _random_logits(6, (16, 24), seed=1, smooth=True)
+    quarter = logits[:, :, :8, :12].contiguous()
+    whole = to_mask(logits.numpy(), height=64, width=96, share=(0.5, 0.5))
+    alone = to_mask(quarter.numpy(), height=64, width=96)
+    # The last half cell looks beyond the quarter.
+    np.testing.assert_array_equal(whole[:60, :92], alone[:60, :92])
+
+
+@pytest.mark.parametrize("size", [(512, 512), (96, 128), (600, 700)], ids=str)
+@pytest.mark.parametrize("frame_size", [(480, 640), (97, 131), (512, 512)], ids=str)
+def test_resizing_equals_pillows(size: tuple[int, int], frame_size: tuple[int, int]) -> None:
+    from PIL import Image
+
+    frame = _random_frame(*frame_size)
+    spec = InputSpec(height=size[0], width=size[1])
+    rgb = Image.fromarray(frame[:, :, ::-1].copy())
+    expected = np.asarray(rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(to_input(frame, spec)[0], expected[:, :, ::-1])
+
+
+@pytest.mark.parametrize("frame_size", [(480, 640), (720, 1280), (97, 131)], ids=str)
+def test_preprocessing_equals_hugging_faces_image_processor(frame_size: tuple[int, int]) -> None:
+    """To within one step of uint8, before normalization."""
+    from transformers import SegformerImageProcessorPil
+
+    frame = _random_frame(*frame_size)
+    spec = InputSpec(height=256, width=320)
+    processor = SegformerImageProcessorPil(size={"height": 256, "width": 320})
+    theirs = processor(frame[:, :, ::-1].copy(), return_tensors="np")["pixel_values"][0]
+    bytes_rgb = 255 * (theirs.transpose(1, 2, 0) * np.array(spec.std) + np.array(spec.mean))
+    ours = to_input(frame, spec)[0, :, :, ::-1].astype(np.float64)
+    assert np.abs(ours - bytes_rgb).max() <= 1
+
+
+def test_opencvs_rule_equals_opencv() -> None:
+    import cv2
+
+    spec = InputSpec(height=96, width=128, resize=Resize.OPENCV_BILINEAR)
+    frame = _random_frame(480, 640)
+    expected = cv2.resize(frame, (128, 96), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(to_input(frame, spec)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("frame_size", "fitted"),
+    [
+        ((480, 640), (96, 128)),
+        ((100, 400), (32, 128)),
+        ((400, 100), (96, 24)),
+        ((1, 999), (1, 128)),
+    ],
+)
+def test_a_kept_aspect_is_padded_with_the_mean(
+    frame_size: tuple[int, int], fitted: tuple[int, int]
+) -> None:
+    spec = InputSpec(height=96, width=128, aspect=Aspect.KEEP, mean=(0.2, 0.4, 0.6))
+    assert fitted_size(*frame_size, spec) == fitted
+    assert covered_share(*frame_size, spec) == (fitted[0] / 96, fitted[1] / 128)
+    prepared = to_input(_random_frame(*frame_size), spec)
+    assert prepared.shape == (1, 96, 128, 3)
+    assert prepared.dtype == np.uint8
+    mean_bgr = [153, 102, 51]
+    np.testing.assert_array_equal(
+        prepared[0, fitted[0] :], np.full((96 - fitted[0], 128, 3), mean_bgr)
+    )
+    np.testing.assert_array_equal(
+        prepared[0, :, fitted[1] :], np.full((96, 128 - fitted[1], 3), mean_bgr)
+    )
+
+
+def test_preparing_leaves_the_frame_as_it_was() -> None:
+    frame = _random_frame(50, 70)
+    before = frame.copy()
+    to_input(frame, InputSpec(height=64, width=64))
+    np.testing.assert_array_equal(frame, before)
+
+
+def _random_frame(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _random_logits(classes: int, size: tuple[int, int], *, seed: int, smooth: bool) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    if not smooth:
+        return torch.randn(1, classes, *size, generator=generator)
+    coarse = torch.randn(1, classes, -(-size[0] // 6), -(-size[1] // 6), generator=generator)
+    return 4 * functional.interpolate(coarse, size, mode="bilinear").contiguous()
+
+
+def _assert_equals_torch(logits: torch.Tensor, height: int, width: int) -> None:
+    """Pixels may differ only where the two best blended logits are equal to within 1e-5.
+
+    For logits of a larger size than some tens the bound grows with float32's own spacing.
+    """
+    blended = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+    expected = blended.argmax(dim=1)[0].numpy()
+    found = to_mask(logits.numpy(), height=height, width=width)
+    assert found.shape == (height, width)
+    assert found.dtype == (np.uint8 if logits.shape[1] <= 256 else np.uint16)
+    best, second = blended.topk(2, dim=1).values[0].numpy()
+    allowed = max(1e-5, 4e-7 * float(logits.abs().max()))
+    assert (best - second)[found != expected].max(initial=0) <= allowed
