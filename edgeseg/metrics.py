@@ -1,0 +1,73 @@
+"""Confusion matrix, IoU and agreement. Pure counting: what is counted is added over a data set.
+
+mIoU is that of PASCAL VOC and mmsegmentation: intersections and unions are summed over all images
+first, and the mean is over classes that occur in the truth or the prediction.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.errors import DatasetError
+from edgeseg.pixels import ClassMap
+
+__all__ = ["NOTHING_IGNORED", "Confusion", "confusion", "iou", "mean_iou", "pixel_agreement"]
+
+# No class id is negative.
+NOTHING_IGNORED: Final = -1
+
+Confusion = npt.NDArray[np.int64]  # (classes, classes): [truth, prediction], in pixels
+
+
+def confusion(
+    truth: ClassMap, predicted: ClassMap, *, classes: int, ignore_index: int
+) -> Confusion:
+    """Count pixels by true and predicted class; pixels whose truth is `ignore_index` do not count.
+
+    Raises:
+        DatasetError: sizes differ, or the truth holds an id that is neither a class nor ignored.
+    """
+    if truth.shape != predicted.shape:
+        raise DatasetError(f"the mask is {truth.shape}, the prediction {predicted.shape}")
+    counted = truth != ignore_index
+    ids, predictions = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
+    if ids.size and ids.max() >= classes:
+        raise DatasetError(
+            f"class id {ids.max()} in the mask, but the model has {classes} classes and the "
+            f"ignore index is {ignore_index}"
+        )
+    counts = np.bincount(ids * classes + predictions, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def iou(counts: Confusion) -> npt.NDArray[np.float64]:
+    """Intersection over union of each class, 0..1; NaN where a class does not occur at all."""
+    hits = np.diag(counts)
+    union = counts.sum(axis=0) + counts.sum(axis=1) - hits
+    return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
+
+
+def mean_iou(counts: Confusion) -> float:
+    """Mean IoU over the classes that occur, in points (0..100).
+
+    Raises:
+        DatasetError: no pixel was counted.
+    """
+    values = iou(counts)
+    if np.isnan(values).all():
+        raise DatasetError("no labelled pixel was counted; are all masks empty or ignored?")
+    return float(100 * np.nanmean(values))
+
+
+def pixel_agreement(first: ClassMap, second: ClassMap) -> float:
+    """Share of the pixels with the same class, in points (0..100).
+
+    Raises:
+        DatasetError: sizes differ.
+    """
+    if first.shape != second.shape:
+        raise DatasetError(f"masks of different sizes: {first.shape} and {second.shape}")
+    return float(100 * np.mean(first == second))

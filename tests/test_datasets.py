@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgeseg.datasets import open_dataset
+from edgeseg.errors import DatasetError, EdgesegError, SourceError
+from edgeseg.images import read_image, read_mask, write_mask
+
+
+def make(folder: Path, names: list[str], *, size: tuple[int, int] = (8, 6)) -> Path:
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for index, name in enumerate(names):
+        Image.new("RGB", size, (index, 0, 0)).save(folder / "images" / f"{name}.png")
+        Image.new("L", size, index).save(folder / "masks" / f"{name}.png")
+    return folder
+
+
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20
+)
+@given(names=st.lists(st.text("abc0123", min_size=1, max_size=5), min_size=1, unique=True))
+def test_pairs_come_in_order_and_fit(names: list[str], tmp_path_factory) -> None:
+    root = make(tmp_path_factory.mktemp("data"), names)
+    samples = list(open_dataset(root))
+    assert [sample.name for sample in samples] == sorted(names)
+    for sample in samples:
+        index = names.index(sample.name)
+        assert (sample.mask == index).all()
+        assert (sample.image[..., 2] == index).all()  # red is last in BGR
+
+
+def test_splits(tmp_path: Path) -> None:
+    make(tmp_path / "train", ["a", "b"])
+    make(tmp_path / "test", ["c"])
+    (tmp_path / "dataset.json").write_text('{"classes": ["x", "y"]}')
+    dataset = open_dataset(tmp_path, split="test")
+    assert len(dataset) == 1
+    assert dataset.labels is not None
+    assert dataset.labels.classes == ("x", "y")
+    with pytest.raises(DatasetError, match="has the splits train, test; choose one with --split"):
+        open_dataset(tmp_path)
+    with pytest.raises(DatasetError, match="no split 'val' .* it has: train, test"):
+        open_dataset(tmp_path, split="val")
+
+
+def test_camvid(camvid: Path) -> None:
+    sizes = {split: len(open_dataset(camvid, split=split)) for split in ("train", "val", "test")}
+    assert sizes == {"train": 367, "val": 101, "test": 147}
+    sample = next(iter(open_dataset(camvid, split="test")))
+    assert sample.image.shape == (360, 480, 3)
+    assert sample.mask.max() <= 11
+
+
+def test_images_without_masks_are_named(tmp_path: Path) -> None:
+    make(tmp_path, ["a", "b", "c"])
+    (tmp_path / "masks" / "b.png").unlink()
+    with pytest.raises(DatasetError, match="1 images in .* have no mask .* the first: b"):
+        open_dataset(tmp_path)
+
+
+def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
+    make(tmp_path, ["a"])
+    Image.new("L", (4, 4)).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(DatasetError, match=r"a\.png is 4x4, but its image a\.png is 8x6"):
+        list(open_dataset(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nbroken", b"not an image"])
+def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
+    make(tmp_path, ["a"])
+    (tmp_path / "images" / "a.png").write_bytes(content)
+    with pytest.raises(SourceError, match=r"a\.png cannot be read as an image"):
+        list(open_dataset(tmp_path))
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    for folder in (tmp_path / "missing", tmp_path):
+        with pytest.raises(DatasetError):
+            open_dataset(folder)
+    make(tmp_path, [])
+    with pytest.raises(DatasetError, match="holds no images"):
+        open_dataset(tmp_path)
+
+
+def test_a_colour_image_is_no_mask(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "m.png")
+    with pytest.raises(EdgesegError, match="is a RGB image; a mask holds one class id a pixel"):
+        read_mask(tmp_path / "m.png")
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.uint8, "L"), (np.uint16, "I;16")])
+def test_masks_keep_their_ids(tmp_path: Path, dtype: type, mode: str) -> None:
+    mask = np.arange(12, dtype=dtype).reshape(3, 4) * (20 if dtype is np.uint8 else 100)
+    write_mask(mask, tmp_path / "m.png")
+    with Image.open(tmp_path / "m.png") as image:
+        assert image.mode == mode
+    read = read_mask(tmp_path / "m.png")
+    np.testing.assert_array_equal(read, mask)
+    assert read.dtype == dtype
+
+
+def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (8, 4))
+    exif = image.getexif()
+    exif[0x0112] = 6  # Orientation: rotate by 90 degrees
+    image.save(tmp_path / "photo.jpg", exif=exif)
+    assert read_image(tmp_path / "photo.jpg").shape == (8, 4, 3)
