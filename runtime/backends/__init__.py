@@ -1,0 +1,1 @@
+"""One module an engine. Each opens an artifact and gives a `Backend`."""

@@ -1,0 +1,65 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from edgeseg.errors import BackendError, MissingPackageError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from edgeseg.pixels import Frame, Logits
+
+__all__ = ["OrtBackend"]
+
+
+class OrtBackend:
+    """One ONNX file in an ONNX Runtime session."""
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingPackageError(
+                "onnxruntime", purpose="running this bundle", command="pip install onnxruntime"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: its warnings are about graphs, not for users
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        self._name = f"onnxruntime {onnxruntime.__version__}"
+        # ONNX Runtime's exceptions have no common base but Exception.
+        self._session: onnxruntime.InferenceSession | None
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise BackendError(f"{self._name} refuses {path}: {error}") from error
+        (model_input,) = self._session.get_inputs()
+        self._input_name: str = model_input.name
+        self._shape = tuple(cast("list[int]", model_input.shape))
+
+    @property
+    def name(self) -> str:
+        """The engine and its version."""
+        return self._name
+
+    def infer(self, frame: Frame, /) -> Logits:
+        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits."""
+        if self._session is None:
+            raise BackendError("this backend was closed; open the bundle again")
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise BackendError(
+                f"the model takes uint8 {self._shape}, got {frame.dtype} {frame.shape}"
+            )
+        (logits,) = self._session.run(None, {self._input_name: frame})
+        return cast("Logits", logits)
+
+    def close(self) -> None:
+        """Release the session."""
+        self._session = None

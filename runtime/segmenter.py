@@ -1,0 +1,69 @@
+"""Frame in, mask out: one bundle, one engine, the shared definition of pixels."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from types import TracebackType
+
+from edgeseg.bundle import Bundle
+from edgeseg.pixels import Bgr, ClassMap, covered_share, to_input, to_mask
+from edgeseg.runtime.backend import Backend, open_backend
+
+__all__ = ["Segmentation", "Segmenter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """A frame's mask, at the frame's own size, and what it cost in milliseconds."""
+
+    mask: ClassMap
+    prepare_ms: float
+    infer_ms: float
+    mask_ms: float
+
+
+class Segmenter:
+    """Segments one frame at a time. Not thread-safe.
+
+    with Segmenter(open_bundle(folder)) as segmenter:
+        mask = segmenter.segment(frame).mask  # (H, W) class ids for a (H, W, 3) BGR frame
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self.backend: Backend = open_backend(bundle, threads=threads)
+
+    def segment(self, frame: Bgr) -> Segmentation:
+        """Segment a uint8 BGR (H, W, 3) image of any size."""
+        spec = self.bundle.manifest.input
+        height, width = frame.shape[:2]
+        begun = time.perf_counter()
+        prepared_input = to_input(frame, spec)
+        prepared = time.perf_counter()
+        logits = self.backend.infer(prepared_input)
+        inferred = time.perf_counter()
+        share = covered_share(height, width, spec)
+        mask = to_mask(logits, height=height, width=width, share=share)
+        masked = time.perf_counter()
+        return Segmentation(
+            mask=mask,
+            prepare_ms=1e3 * (prepared - begun),
+            infer_ms=1e3 * (inferred - prepared),
+            mask_ms=1e3 * (masked - inferred),
+        )
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.backend.close()
+
+    def __enter__(self) -> Segmenter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Where results go. Each output is whole under its final name, or not there."""

@@ -1,0 +1,51 @@
+"""Masks as PNG files of class ids, mode L, one a frame."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from edgeseg.errors import SinkError
+from edgeseg.images import write_mask
+from edgeseg.pixels import ClassMap
+from edgeseg.runtime.sources import Captured
+
+__all__ = ["MaskSink"]
+
+
+class MaskSink:
+    """Fills a folder beside the final one; `finish` moves the files over, replacing their like."""
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise SinkError(f"masks cannot go to {folder}: it is a file, give a folder")
+        self._folder = folder
+        self._partial = folder.with_name(folder.name + ".partial")
+        try:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._partial.mkdir(parents=True)
+        except OSError as error:
+            raise SinkError(f"masks cannot go to {folder}: {error.strerror}") from None
+
+    def write(self, captured: Captured, mask: ClassMap, /) -> None:
+        """Write `NAME.png`: the image's own name, or the frame's number."""
+        try:
+            write_mask(mask, self._partial / f"{captured.name}.png")
+        except OSError as error:
+            raise SinkError(
+                f"mask {captured.name}.png cannot be written to {self._folder}: {error.strerror}"
+            ) from None
+
+    def finish(self) -> None:
+        """Move all masks into the folder."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            for path in self._partial.iterdir():
+                path.replace(self._folder / path.name)
+        except OSError as error:
+            raise SinkError(f"masks cannot go to {self._folder}: {error.strerror}") from None
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the folder beside."""
+        shutil.rmtree(self._partial, ignore_errors=True)
