@@ -1,0 +1,101 @@
+"""What the checkpoint's own framework computes: the yardstick for everything that is exported.
+
+Written on torch, Pillow and OpenCV alone, without `edgeseg.pixels`, so that it cannot share a
+mistake with the runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgeseg.bundle import Parity
+from edgeseg.errors import ExportError, MissingPackageError
+from edgeseg.spec import Aspect, InputSpec, Resize
+
+if TYPE_CHECKING:
+    from edgeseg.export.segformer import SegFormer
+    from edgeseg.pixels import Bgr, ClassMap, Frame
+
+__all__ = ["MAX_ABS_DIFF", "check_parity", "normalize", "reference_mask"]
+
+# Logits of trained models span tens; FP32 rounding through 50 layers stays below 1e-4 of that.
+MAX_ABS_DIFF: Final = 1e-3
+
+
+@torch.inference_mode()
+def reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
+    """Class ids at the frame's own size, (H, W), by the published network in float32."""
+    height, width = frame.shape[:2]
+    pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
+    logits = model(_standardize(pixels, spec))
+    full = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+    ids = full.argmax(dim=1)[0].numpy()
+    return ids.astype(np.uint8 if logits.shape[1] <= 256 else np.uint16)
+
+
+def normalize(frame: Frame, spec: InputSpec) -> Tensor:
+    """The network's uint8 BGR (1, H, W, 3) input as normalized RGB, float32 (1, 3, H, W)."""
+    return _standardize(frame[0, :, :, ::-1], spec)
+
+
+@torch.inference_mode()
+def check_parity(
+    graph: Path, model: SegFormer, spec: InputSpec, frames: Iterable[Frame], *, image_source: str
+) -> Parity:
+    """Compare a float graph in ONNX Runtime with the published network, on the same inputs.
+
+    Raises:
+        ExportError: some logit differs by more than `MAX_ABS_DIFF`, or is not a number.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    (graph_input,) = session.get_inputs()
+    largest = 0.0
+    count = 0
+    for frame in frames:
+        (logits,) = session.run(None, {graph_input.name: frame})
+        difference = np.abs(cast("Any", logits) - model(normalize(frame, spec)).numpy())
+        largest = max(largest, float(difference.max()))
+        count += 1
+        if not largest <= MAX_ABS_DIFF:
+            raise ExportError(
+                f"the exported graph's logits differ from the checkpoint's by {largest:.2e}, the "
+                f"limit is {MAX_ABS_DIFF:.0e}; nothing was written. Please report this checkpoint"
+            )
+    return Parity(max_abs_diff=largest, images=count, image_source=image_source)
+
+
+def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:
+    """By the checkpoint's own rule. Kept aspect is not padded: torch takes any size."""
+    height, width = spec.height, spec.width
+    if spec.aspect is Aspect.KEEP:
+        factor = min(height / rgb.shape[0], width / rgb.shape[1])
+        height, width = (int(side * factor + 0.5) for side in rgb.shape[:2])
+    if spec.resize is Resize.PILLOW_BILINEAR:
+        from PIL import Image
+
+        image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(image)
+    try:
+        import cv2
+    except ImportError:
+        raise MissingPackageError(
+            "OpenCV", purpose="this checkpoint's resizing", command="pip install 'edgeseg[export]'"
+        ) from None
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _standardize(rgb: Bgr, spec: InputSpec) -> Tensor:
+    values = torch.from_numpy(rgb.astype(np.float32) / np.float32(255))
+    normalized = (values - torch.tensor(spec.mean)) / torch.tensor(spec.std)
+    return normalized.permute(2, 0, 1)[None]
