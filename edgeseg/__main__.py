@@ -1,0 +1,7 @@
+"""`python -m edgeseg`."""
+
+from __future__ import annotations
+
+from edgeseg.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""Whole frames through one or several bundles, in turns, so that a busy machine hits all alike."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from edgeseg.bundle import Bundle
+from edgeseg.images import read_image
+from edgeseg.runtime.segmenter import Segmenter
+
+__all__ = ["BenchResult", "bench"]
+
+WARM_UP: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchResult:
+    """Milliseconds for a whole frame: prepare, infer, mask. Memory is the process's peak so far."""
+
+    bundle: str
+    backend: str
+    precision: str
+    p50_ms: float
+    p95_ms: float
+    fps: float
+    prepare_ms: float
+    infer_ms: float
+    mask_ms: float
+    peak_rss_mb: float
+
+
+def bench(bundles: Sequence[Bundle], *, frames: int) -> list[BenchResult]:
+    """Time each bundle on its first golden frame, `frames` times after a warm-up."""
+    with ExitStack() as stack:
+        segmenters = [stack.enter_context(Segmenter(bundle)) for bundle in bundles]
+        images = [read_image(b.path(b.manifest.golden[0].frame)) for b in bundles]
+        times: list[list[tuple[float, float, float]]] = [[] for _ in bundles]
+        for turn in range(WARM_UP + frames):
+            for segmenter, image, row in zip(segmenters, images, times, strict=True):
+                part = segmenter.segment(image)
+                if turn >= WARM_UP:
+                    row.append((part.prepare_ms, part.infer_ms, part.mask_ms))
+        return [_result(s, np.array(row)) for s, row in zip(segmenters, times, strict=True)]
+
+
+def _result(
+    segmenter: Segmenter, stages: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> BenchResult:
+    p50, p95 = np.percentile(stages.sum(axis=1), [50, 95])
+    prepare, infer, mask = np.median(stages, axis=0)
+    return BenchResult(
+        bundle=str(segmenter.bundle.folder),
+        backend=segmenter.backend.name,
+        precision=segmenter.bundle.chosen.precision,
+        p50_ms=float(p50),
+        p95_ms=float(p95),
+        fps=float(1e3 / p50),
+        prepare_ms=float(prepare),
+        infer_ms=float(infer),
+        mask_ms=float(mask),
+        peak_rss_mb=_peak_rss_mb(),
+    )
+
+
+def _peak_rss_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (
+        peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)
+    )  # bytes there, KiB here

@@ -1,0 +1,396 @@
+"""The command line: parses, calls one function, prints. Work is imported inside the handlers."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeseg import __version__
+from edgeseg.errors import EdgesegError
+
+if TYPE_CHECKING:
+    from edgeseg.bundle import Bundle
+    from edgeseg.datasets import Dataset
+    from edgeseg.runtime.sources import Source
+
+__all__ = ["main"]
+
+EXIT_FAILED = 1
+EXIT_GATE_MISSED = 3
+
+app = typer.Typer(
+    name="edgeseg",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Trained SegFormer checkpoints, live on a device, with the accuracy proved.",
+)
+
+
+class Target(str, Enum):
+    """What an artifact is for."""
+
+    ONNXRUNTIME = "onnxruntime"
+
+
+class Precision(str, Enum):
+    """What an artifact may compute in."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+
+
+class Model(str, Enum):
+    """SegFormer's sizes."""
+
+    B0 = "b0"
+    B1 = "b1"
+    B2 = "b2"
+    B3 = "b3"
+    B4 = "b4"
+    B5 = "b5"
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="A folder with images/ and masks/, perhaps under train/ val/ test/."
+    ),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option("--split", help="Which part of --data: train, val or test."),
+]
+
+
+def main() -> None:
+    """Run one command and leave with its exit status."""
+    try:
+        app()
+    except EdgesegError as error:
+        say(f"edgeseg: {error}")
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"edgeseg {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def export(
+    *,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="A folder, a .safetensors, .pth or .bin file, or a hub id (org/name)."),
+    ] = None,
+    model: Annotated[
+        Model | None,
+        typer.Option(help="Which SegFormer --weights must be. Found out by itself."),
+    ] = None,
+    target: Annotated[Target, typer.Option(help="What to export for.")] = Target.ONNXRUNTIME,
+    precision: Annotated[
+        Precision, typer.Option(help="What to compute in; auto is the fastest within the budget.")
+    ] = Precision.AUTO,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Input size in pixels, 64x64 up. The checkpoint's own."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
+    ] = None,
+    data: DataOption = None,
+    split: SplitOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The bundle's folder. {model}-{target}-{precision}."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Turn a checkpoint into a bundle.
+
+    Example: edgeseg export --weights segformer_b0/ --target onnxruntime --size 512x1024 -o street
+    """
+    from edgeseg.deploy import ExportRequest, export_bundle
+    from edgeseg.errors import CheckpointError
+    from edgeseg.labels import read_labels
+
+    if weights is None:
+        raise CheckpointError(
+            "no weights given, and this edgeseg brings none of its own; "
+            "add --weights FOLDER, FILE or HUB_ID"
+        )
+    if output is None:
+        named = model.value if model else Path(weights).stem
+        output = Path(f"{named}-{target.value}-{Precision.FP32.value}")
+    request = ExportRequest(
+        weights=weights,
+        target=target.value,
+        folder=output,
+        variant=model.value if model else None,
+        size=None if size is None else _parse_size(size),
+        labels=None if labels is None else read_labels(labels),
+        dataset=_dataset(data, split),
+    )
+    bundle = export_bundle(request, tell=say)
+    if precision is Precision.AUTO:
+        say("precision auto: fp32 is the only variant so far")
+    say(f"bundle written: {bundle.folder}")
+    say(f"next: edgeseg run {bundle.folder} --source VIDEO --save overlay.mp4")
+    if json:
+        from edgeseg.summaries import export_json
+
+        _print_json(export_json(bundle))
+
+
+@app.command()
+def run(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(help="A bundle. Without one, the only bundle in the working folder."),
+    ] = None,
+    *,
+    camera: Annotated[
+        int | None,
+        typer.Option(min=0, help="A camera by its number."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="A video, image, folder, pattern, rtsp:// or http:// URL, or `demo`."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the overlay: .mp4, or a picture of one frame."),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Write a PNG of class ids for every frame into this folder."),
+    ] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(help="Write a JSON line for every frame to this file, or - for stdout."),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop after this many frames."),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Stop after this many seconds."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Segment a camera, a stream, a video or images.
+
+    Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
+    """
+    from edgeseg.progress import progress
+    from edgeseg.runtime.pipeline import run as run_pipeline
+    from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
+    from edgeseg.runtime.sources import open_source
+    from edgeseg.summaries import run_json, run_lines
+
+    if (camera is None) == (source is None):
+        raise typer.BadParameter("give one of --camera and --source")
+    if json and jsonl == "-":
+        raise typer.BadParameter("--json and --jsonl - would both write to stdout")
+    uri = camera if camera is not None else source
+    assert uri is not None, "exactly one of the two was given"
+    outputs = Outputs(save=save, masks=masks, jsonl=jsonl)
+    opened = _find_bundle(bundle)
+    with Segmenter(opened) as segmenter, open_source(uri) as feed:
+        say(f"{opened.folder} on {segmenter.backend.name}, source {feed.name}")
+        with (
+            open_outputs(outputs, opened.manifest.labels, fps=feed.fps) as sinks,
+            progress("segmenting", _length(feed, frames)) as advance,
+        ):
+            summary = run_pipeline(
+                segmenter,
+                feed,
+                sinks,
+                max_frames=frames,
+                max_seconds=seconds,
+                on_frame=lambda _result: advance(),
+            )
+        backend = segmenter.backend.name
+    for line in run_lines(summary):
+        say(line)
+    for written in outputs.files:
+        say(f"written: {written}")
+    say(f"next: edgeseg bench {opened.folder}")
+    if json:
+        _print_json(run_json(summary, backend=backend, precision=opened.chosen.precision))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    *,
+    data: DataOption = None,
+    split: SplitOption = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="A bundle or a checkpoint to compare with on --data."),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(help="Most mIoU points that may be lost against --reference.")
+    ] = 1.0,
+    max_class_drop: Annotated[
+        float, typer.Option(help="Most IoU points that any class may lose against --reference.")
+    ] = 5.0,
+    min_agreement: Annotated[
+        float | None,
+        typer.Option(help="Least share of pixels, in %, that must agree with --reference."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Replay a bundle's golden frames and measure it on a data set; exit 3 if a gate is missed.
+
+    Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
+    """
+    from edgeseg.bundle import open_bundle
+    from edgeseg.progress import track
+    from edgeseg.summaries import verify_json, verify_lines
+    from edgeseg.verify import Limits, open_reference
+    from edgeseg.verify import verify as verify_bundle
+
+    if data is None and (reference is not None or split is not None):
+        raise typer.BadParameter("--reference and --split need --data")
+    opened = open_bundle(bundle)
+    report = verify_bundle(
+        opened,
+        dataset=_dataset(data, split),
+        reference=None if reference is None else open_reference(reference, opened),
+        limits=Limits(
+            max_drop=max_drop, max_class_drop=max_class_drop, min_agreement=min_agreement
+        ),
+        track=track,
+    )
+    for line in verify_lines(report):
+        say(line)
+    if json:
+        _print_json(verify_json(report))
+    if not report.passed:
+        raise typer.Exit(EXIT_GATE_MISSED)
+    say(f"next: edgeseg run {bundle} --camera 0")
+
+
+@app.command()
+def bench(
+    bundles: Annotated[list[Path], typer.Argument(help="One bundle or more; they take turns.")],
+    *,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a bundle, warm-up not counted.")] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """Time whole frames (prepare, infer, mask) through bundles, in turns.
+
+    Example: edgeseg bench street street-int8 --frames 100
+    """
+    from edgeseg.bench import bench as bench_bundles
+    from edgeseg.bundle import open_bundle
+    from edgeseg.summaries import bench_json, bench_lines
+
+    results = bench_bundles([open_bundle(folder) for folder in bundles], frames=frames)
+    for line in bench_lines(results):
+        say(line)
+    say(f"next: edgeseg run {bundles[0]} --camera 0")
+    if json:
+        _print_json(bench_json(results))
+
+
+@app.command()
+def inspect(
+    what: Annotated[str, typer.Argument(help="b0 to b5, a bundle, or a checkpoint.")],
+    *,
+    json: JsonFlag = False,
+) -> None:
+    """Show what a model costs, what a bundle holds, or what a checkpoint is.
+
+    Example: edgeseg inspect b0
+    """
+    from edgeseg.summaries import inspect_anything
+
+    lines, content = inspect_anything(what)
+    for line in lines:
+        say(line)
+    if json:
+        _print_json(content)
+
+
+@app.command()
+def doctor(*, json: JsonFlag = False) -> None:
+    """Show what this machine can run. Installs nothing.
+
+    Example: edgeseg doctor
+    """
+    from edgeseg.doctor import examine
+    from edgeseg.summaries import doctor_lines
+
+    findings = examine()
+    for line in doctor_lines(findings):
+        say(line)
+    say("next: edgeseg export --help")
+    if json:
+        _print_json(findings)
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr: stdout is for machines."""
+    print(line, file=sys.stderr)
+
+
+def _print_json(content: object) -> None:
+    import json
+
+    print(json.dumps(content, indent=2))
+
+
+def _parse_size(size: str) -> tuple[int, int]:
+    height, _, width = size.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise typer.BadParameter(f"--size is HEIGHTxWIDTH in pixels, as 512x1024; got {size!r}")
+    return int(height), int(width)
+
+
+def _dataset(data: Path | None, split: str | None) -> Dataset | None:
+    from edgeseg.datasets import open_dataset
+
+    return None if data is None else open_dataset(data, split=split)
+
+
+def _find_bundle(folder: Path | None) -> Bundle:
+    """The bundle named, or the only one in the working folder."""
+    from edgeseg.bundle import is_bundle, open_bundle
+    from edgeseg.errors import BundleError
+
+    if folder is not None:
+        return open_bundle(folder)
+    found = sorted(path for path in Path().iterdir() if path.is_dir() and is_bundle(path))
+    if len(found) != 1:
+        there = f"several: {', '.join(map(str, found))}; name one" if found else "none"
+        raise BundleError(f"no bundle named, and the working folder holds {there}")
+    return open_bundle(found[0])
+
+
+def _length(feed: Source, frames: int | None) -> int | None:
+    known = [length for length in (feed.length, frames) if length is not None]
+    return min(known, default=None)
+
+
+if __name__ == "__main__":
+    main()

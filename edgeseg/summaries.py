@@ -1,0 +1,247 @@
+"""Results as lines for people and as the JSON objects that the command line promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.bundle import Bundle, as_json, is_bundle, open_bundle
+from edgeseg.costs import PAPER_GMACS, Costs, costs
+from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
+
+if TYPE_CHECKING:
+    from edgeseg.bench import BenchResult
+    from edgeseg.runtime.pipeline import Summary
+    from edgeseg.verify import Report
+
+__all__ = [
+    "bench_json",
+    "bench_lines",
+    "doctor_lines",
+    "export_json",
+    "inspect_anything",
+    "run_json",
+    "run_lines",
+    "verify_json",
+    "verify_lines",
+]
+
+Json = Mapping[str, object]
+# The paper's table is for ADE20K.
+_PAPER_CLASSES = 150
+
+
+def export_json(bundle: Bundle) -> Json:
+    """What was exported. Accuracy and latency are null where they were not measured."""
+    manifest, chosen = bundle.manifest, bundle.chosen
+    return {
+        "bundle": str(bundle.folder),
+        "target": manifest.target,
+        "chosen": {"variant": chosen.name, "precision": chosen.precision, "file": chosen.file},
+        "reason": manifest.chosen.reason,
+        "variants": [
+            {
+                "name": variant.name,
+                "precision": variant.precision,
+                "int8_share": variant.int8_share,
+                "miou": None,
+                "drop": None,
+                "pixel_agreement": None,
+                "latency_ms": None,
+                "bytes": manifest.files[variant.file].bytes,
+            }
+            for variant in manifest.variants
+        ],
+        "parity": {"max_abs_diff": manifest.parity.max_abs_diff},
+        "calibration": None,
+    }
+
+
+def run_lines(summary: Summary) -> list[str]:
+    """The end of a run."""
+    latency, age = summary.latency_ms, summary.frame_age_ms
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in summary.stages_ms.items())
+    return [
+        f"{summary.frames} frames, {summary.fps:.1f} a second, {summary.dropped} dropped",
+        (
+            f"latency p50 {latency.p50:.1f} p95 {latency.p95:.1f} p99 {latency.p99:.1f} ms; "
+            f"frame age p50 {age.p50:.1f} p95 {age.p95:.1f} p99 {age.p99:.1f} ms"
+        ),
+        f"stages, median ms: {stages}",
+    ]
+
+
+def run_json(summary: Summary, *, backend: str, precision: str) -> Json:
+    """The end of a run, for machines."""
+    return {**asdict(summary), "backend": backend, "precision": precision}
+
+
+def verify_lines(report: Report) -> list[str]:
+    """A verdict, and what it rests on."""
+    lines = []
+    if report.miou is not None:
+        lines.append(f"mIoU {report.miou:.2f} on {report.images} images")
+        classes = ", ".join(f"{name} {value:.2f}" for name, value in report.class_iou.items())
+        lines.append(f"IoU by class: {classes}")
+    if report.reference_miou is not None:
+        lines.append(
+            f"reference mIoU {report.reference_miou:.2f}, drop {report.drop:+.3f} points; "
+            f"{report.pixel_agreement:.3f} % of the pixels agree "
+            f"(mean IoU with the reference's masks {report.agreement_iou:.2f})"
+        )
+    if report.worst_class is not None:
+        lines.append(
+            f"worst class: {report.worst_class.name}, {report.worst_class.drop:+.3f} points"
+        )
+    for gate in report.gates:
+        verdict = "passed" if gate.passed else "MISSED"
+        lines.append(f"{verdict}: {gate.name} {gate.value:.3f} (limit {gate.limit:.3f})")
+    return lines
+
+
+def verify_json(report: Report) -> Json:
+    """The verdict, for machines."""
+    return {"passed": report.passed, **asdict(report)}
+
+
+def bench_lines(results: Sequence[BenchResult]) -> list[str]:
+    """A line a bundle; ratios are against the first."""
+    first = results[0]
+    return [
+        f"{result.bundle}: {result.p50_ms:.1f} ms a frame (p95 {result.p95_ms:.1f}), "
+        f"{result.fps:.1f} fps, {first.p50_ms / result.p50_ms:.2f}x the first; "
+        f"prepare {result.prepare_ms:.1f}, infer {result.infer_ms:.1f}, mask {result.mask_ms:.1f}; "
+        f"peak {result.peak_rss_mb:.0f} MB ({result.backend}, {result.precision})"
+        for result in results
+    ]
+
+
+def bench_json(results: Sequence[BenchResult]) -> Json:
+    """The timings, for machines."""
+    return {"results": [asdict(result) for result in results]}
+
+
+def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
+    """What is there and what is missing, with what each is for."""
+    opencv = findings["opencv"]
+    lines = [f"Python {findings['python']} on {findings['machine']}, {findings['cores']} cores"]
+    lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
+    lines += [f"for export, {n}: {v or 'not installed'}" for n, v in findings["export"].items()]
+    if opencv is None:
+        lines.append("OpenCV: not installed (video, cameras: pip install 'edgeseg[opencv]')")
+    else:
+        has = [name for name in ("ffmpeg", "gstreamer", "window") if opencv[name]]
+        lines.append(f"OpenCV {opencv['version']}, with: {', '.join(has) or 'none of its extras'}")
+    return lines
+
+
+def inspect_anything(what: str) -> tuple[list[str], Json]:
+    """Lines and JSON for a variant's name, a bundle, or a checkpoint.
+
+    Raises:
+        EdgesegError: it is none of these, or damaged.
+    """
+    if what in VARIANTS:
+        return _inspect_variant(what)
+    if is_bundle(Path(what)):
+        return _inspect_bundle(open_bundle(Path(what)))
+    return _inspect_checkpoint(what)
+
+
+def _inspect_variant(name: str) -> tuple[list[str], Json]:
+    paper, side = PAPER_GMACS[name]
+    variant = VARIANTS[name]
+    spec = ModelSpec(
+        variant=variant,
+        classes=_PAPER_CLASSES,
+        decoder_width=variant.decoder_width,
+        head=HeadKind.LINEAR,
+        eps=NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5),
+    )
+    count = costs(spec, height=side, width=side)
+    lines = [
+        f"SegFormer-{name.upper()}, {_PAPER_CLASSES} classes, {side}x{side}",
+        f"parameters   {count.params:,}",
+        *_macs_lines(count),
+        f"paper        {paper:.1f} G (table 1, ADE20K)",
+    ]
+    return lines, {**_costs_json(count, side, side), "macs_paper": paper * 1e9}
+
+
+def _macs_lines(count: Costs) -> list[str]:
+    saved = 100 * (1 - count.macs / count.macs_original)
+    return [
+        (
+            f"multiply-adds: original {count.macs_original / 1e9:.2f} G, "
+            f"deployed {count.macs / 1e9:.2f} G ({saved:.0f} % fewer)"
+        ),
+    ]
+
+
+def _costs_json(count: Costs, height: int, width: int) -> Json:
+    return {
+        "params": count.params,
+        "macs": count.macs,
+        "macs_original": count.macs_original,
+        "size": [height, width],
+    }
+
+
+def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
+    manifest = bundle.manifest
+    size = sum(file.bytes for file in manifest.files.values()) / 1e6
+    lines = [
+        (
+            f"bundle {manifest.name}: SegFormer-{manifest.model.variant.upper()} "
+            f"for {manifest.target}, "
+            f"{len(manifest.labels.classes)} classes, {size:.1f} MB, every hash is right"
+        ),
+        (
+            f"input        {manifest.input.height}x{manifest.input.width} (height x width), "
+            f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
+        ),
+        f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
+        (
+            f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
+            f"licence {manifest.checkpoint.license}"
+        ),
+        (
+            f"parity       logits within {manifest.parity.max_abs_diff:.1e} of PyTorch on "
+            f"{manifest.parity.images} images ({manifest.parity.image_source})"
+        ),
+        f"golden       {len(manifest.golden)} frames",
+        f"classes      {', '.join(manifest.labels.classes)}",
+    ]
+    return lines, as_json(manifest)
+
+
+def _inspect_checkpoint(source: str) -> tuple[list[str], Json]:
+    from edgeseg.export.checkpoint import read_checkpoint
+
+    checkpoint = read_checkpoint(source)
+    height, width = checkpoint.input.height, checkpoint.input.width
+    count = costs(checkpoint.spec, height=height, width=width)
+    name = checkpoint.spec.variant.name
+    lines = [
+        (
+            f"SegFormer-{name.upper()}, {checkpoint.spec.classes} classes, "
+            f"{checkpoint.layout} layout, licence {checkpoint.license}"
+        ),
+        (
+            f"input        {height}x{width}, {checkpoint.input.resize.value}, "
+            f"aspect {checkpoint.input.aspect.value}"
+        ),
+        f"parameters   {count.params:,}",
+        *_macs_lines(count),
+        f"classes      {', '.join(checkpoint.labels.classes)} (from {checkpoint.labels_source})",
+    ]
+    return lines, {
+        **_costs_json(count, height, width),
+        "variant": name,
+        "layout": checkpoint.layout,
+        "license": checkpoint.license,
+        "sha256": checkpoint.sha256,
+        "classes": list(checkpoint.labels.classes),
+    }

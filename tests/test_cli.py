@@ -1,0 +1,337 @@
+"""The command line as its user meets it: exit status, one line on stderr, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pytest
+
+from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.cli import main
+from edgeseg.demo import scene
+
+COMMANDS = ("export", "run", "verify", "bench", "inspect", "doctor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def edgeseg(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Outcome]:
+    """Runs the command line in this process, in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["edgeseg", *map(str, args)])
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(status=status, out=captured.out, err=captured.err)
+
+    return call
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 120))
+    for index in range(6):
+        writer.write(scene(1, index, height=120, width=160))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(edgeseg, command: str) -> None:
+    outcome = edgeseg(command, "--help")
+    assert outcome.status == 0
+    assert "Example: edgeseg " + command in outcome.out
+
+
+def test_the_version(edgeseg) -> None:
+    from edgeseg import __version__
+
+    assert edgeseg("--version").out == f"edgeseg {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["fly"],
+        ["export", "--target", "toaster"],
+        ["export", "--model", "b6"],
+        ["export", "--weights", "w", "--size", "512"],
+        ["run"],
+        ["run", "--camera", "0", "--source", "x"],
+        ["run", "--source", "x", "--json", "--jsonl", "-"],
+        ["run", "--source", "x", "--frames", "0"],
+        ["verify"],
+        ["verify", "b", "--reference", "w"],
+        ["bench"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2(edgeseg, args: list[str]) -> None:
+    outcome = edgeseg(*args)
+    assert (outcome.status, outcome.out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["export"], "no weights given"),
+        (["export", "--weights", "missing.pth"], "no checkpoint at missing.pth"),
+        (["run", "missing", "--source", "demo"], "no bundle at missing"),
+        (["run", "--source", "demo"], "the working folder holds none"),
+        (["verify", "missing"], "no bundle at missing"),
+        (["bench", "missing"], "no bundle at missing"),
+        (["inspect", "missing.pth"], "no checkpoint at missing.pth"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_expected_failure_is_status_1_and_one_line(edgeseg, args: list[str], says: str) -> None:
+    outcome = edgeseg(*args)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.startswith("edgeseg: ")
+    assert says in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_export_prints_the_promised_json(edgeseg, checkpoint_folder: Path) -> None:
+    outcome = edgeseg("export", "--weights", checkpoint_folder, "--model", "b0", "--json")
+    assert outcome.status == 0
+    assert "licence of the weights: unknown" in outcome.err
+    assert "next: edgeseg run b0-onnxruntime-fp32" in outcome.err
+    content = outcome.json
+    assert open_bundle(Path(content["bundle"])).manifest.target == "onnxruntime"
+    assert content["bundle"] == "b0-onnxruntime-fp32"
+    assert content["chosen"] == {"variant": "fp32", "precision": "fp32", "file": "model.onnx"}
+    assert content["parity"]["max_abs_diff"] < 1e-3
+    keys = {"bundle", "target", "chosen", "reason", "variants", "parity", "calibration"}
+    assert set(content) == keys
+
+
+def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    args = ["--save", "o.mp4", "--masks", "m", "--jsonl", "o.jsonl", "--json"]
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", clip, *args)
+    assert outcome.status == 0
+    assert outcome.json["frames"] == 6
+    expected = {"frames", "fps", "latency_ms", "frame_age_ms", "dropped", "stages_ms", "backend"}
+    assert set(outcome.json) == expected | {"precision"}
+    assert len(list(Path("m").iterdir())) == 6
+    assert len(Path("o.jsonl").read_text().splitlines()) == 6
+    assert "written: o.mp4" in outcome.err
+    assert sorted(p.name for p in Path().iterdir()) == ["clip.avi", "m", "o.jsonl", "o.mp4"]
+
+
+def test_run_twice_with_the_same_outputs(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    for _ in range(2):
+        args = ["--save", "o.mp4", "--masks", "m", "--frames", 2]
+        assert edgeseg("run", seeded_bundle.folder, "--source", clip, *args).status == 0
+    assert sorted(p.name for p in Path().iterdir()) == ["clip.avi", "m", "o.mp4"]
+
+
+def test_json_lines_on_stdout(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", clip, "--jsonl", "-", "--frames", 3)
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line["index"] for line in lines] == [0, 1, 2]
+
+
+def test_the_only_bundle_in_the_working_folder_is_found(edgeseg, seeded_bundle: Bundle) -> None:
+    shutil.copytree(seeded_bundle.folder, "one")
+    assert edgeseg("run", "--source", "demo", "--frames", 1).status == 0
+    shutil.copytree(seeded_bundle.folder, "two")
+    outcome = edgeseg("run", "--source", "demo", "--frames", 1)
+    assert outcome.status == 1
+    assert "several: one, two; name one" in outcome.err
+
+
+def test_a_missing_camera(edgeseg, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--camera", 9, "--save", "o.mp4")
+    assert outcome.status == 1
+    assert "camera 9 cannot be opened" in outcome.err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_file_that_breaks_off_leaves_nothing(edgeseg, seeded_bundle: Bundle) -> None:
+    Path("frames").mkdir()
+    cv2.imwrite("frames/a.png", scene(1, 0, height=64, width=64))
+    Path("frames/b.png").write_bytes(b"broken")
+    outcome = edgeseg(
+        "run", seeded_bundle.folder, "--source", "frames", "--masks", "m", "--save", "o.mp4"
+    )
+    assert outcome.status == 1
+    assert "frames/b.png cannot be read as an image" in outcome.err
+    assert [p.name for p in Path().iterdir()] == ["frames"]
+
+
+def test_verify_prints_the_promised_json(edgeseg, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg("verify", seeded_bundle.folder, "--json")
+    assert outcome.status == 0
+    content = outcome.json
+    assert content["passed"] is True
+    assert {"images", "miou", "reference_miou", "drop", "worst_class"} <= set(content)
+    assert set(content["gates"][0]) == {"name", "limit", "value", "passed"}
+
+
+def test_a_missed_gate_is_status_3(edgeseg, seeded_bundle: Bundle, tmp_path: Path) -> None:
+    """The golden masks of another model: what a broken engine would look like."""
+    import numpy as np
+
+    from edgeseg.bundle import new_bundle, seal_bundle
+    from edgeseg.images import read_mask, write_mask
+
+    folder = tmp_path / "b"
+    with new_bundle(folder) as staging:
+        shutil.copytree(seeded_bundle.folder, staging, dirs_exist_ok=True)
+        for name in ("manifest.json", "manifest.sha256"):
+            (staging / name).unlink()
+        path = staging / "golden" / "mask_0.png"
+        write_mask(np.flip(read_mask(path)), path)
+        seal_bundle(staging, seeded_bundle.manifest)
+    outcome = edgeseg("verify", folder)
+    assert outcome.status == 3
+    assert "MISSED: golden/frame_0.png" in outcome.err
+    assert "passed: golden/frame_1.png" in outcome.err
+
+
+def test_bench_prints_the_promised_json(edgeseg, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg("bench", seeded_bundle.folder, seeded_bundle.folder, "--frames", 3, "--json")
+    assert outcome.status == 0
+    first, second = outcome.json["results"]
+    assert {"bundle", "backend", "precision", "p50_ms", "p95_ms", "fps", "peak_rss_mb"} <= set(
+        first
+    )
+    assert first["p50_ms"] > 0
+    assert second["bundle"] == str(seeded_bundle.folder)
+
+
+@pytest.mark.parametrize(
+    ("variant", "paper"), [("b0", "8.4 G"), ("b2", "62.4 G"), ("b5", "183.3 G")]
+)
+def test_inspect_a_variant(edgeseg, variant: str, paper: str) -> None:
+    outcome = edgeseg("inspect", variant, "--json")
+    assert paper in outcome.err
+    assert {"params", "macs", "macs_original", "size"} <= set(outcome.json)
+
+
+def test_inspect_prints_the_golden_table(edgeseg, golden) -> None:
+    golden("inspect.txt", "".join(edgeseg("inspect", f"b{n}").err for n in range(6)))
+
+
+def test_inspect_a_bundle_and_a_checkpoint(
+    edgeseg, seeded_bundle: Bundle, checkpoint_folder: Path
+) -> None:
+    assert edgeseg("inspect", seeded_bundle.folder, "--json").json["chosen"]["variant"] == "fp32"
+    outcome = edgeseg("inspect", checkpoint_folder, "--json")
+    assert outcome.json["layout"] == "huggingface"
+    assert "Bicyclist" in outcome.err
+
+
+def test_doctor_tells_what_is_there(edgeseg) -> None:
+    outcome = edgeseg("doctor", "--json")
+    assert outcome.status == 0
+    assert outcome.json["engines"]["onnxruntime"]
+    assert outcome.json["opencv"]["ffmpeg"] is True
+
+
+def test_ctrl_c_ends_a_run_cleanly(seeded_bundle: Bundle, tmp_path: Path) -> None:
+    args = ["run", str(seeded_bundle.folder), "--source", "demo", "--jsonl", "-", "--save", "o.mp4"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgeseg", *args],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "frames, " in err
+    assert [p.name for p in tmp_path.iterdir()] == ["o.mp4"]
+    video = cv2.VideoCapture(str(tmp_path / "o.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) >= 3
+    video.release()
+
+
+@pytest.mark.parametrize(
+    "output",
+    [["--save", "o.mp4"], ["--masks", "m"], ["--jsonl", "o.jsonl"]],
+    ids=lambda output: output[1],
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    seeded_bundle: Bundle, tmp_path: Path, output: list[str]
+) -> None:
+    """No file may grow beyond 2000 bytes: what a full disk does to a writer."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    args = ["run", str(seeded_bundle.folder), "--source", "demo", "--frames", "30", *output]
+    result = _subprocess(args, cwd=tmp_path, preexec_fn=limit)
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith("edgeseg: ")]
+    assert len(lines) == 1
+    assert output[1] in lines[0]
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_ends_a_run(seeded_bundle: Bundle, tmp_path: Path) -> None:
+    args = ["run", str(seeded_bundle.folder), "--source", "demo", "--jsonl", "-"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgeseg", *args],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert process.returncode == 1
+        assert "Traceback" not in process.stderr.read()
+
+
+def _subprocess(args: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgeseg", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ},
+        **options,
+    )
