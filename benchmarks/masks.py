@@ -1,0 +1,125 @@
+"""`to_mask` against PyTorch's interpolate and argmax.
+
+    python benchmarks/masks.py [--checkpoint FOLDER --images FOLDER] [--rounds 15]
+
+How much work a mask is depends on how many of its cells have a boundary in them, and on how many
+classes compete there. With a trained checkpoint and images both are measured on real logits first
+and printed. Then smooth random logits are made with the wanted share of mixed cells (a fifth, as
+the CamVid model's masks have; 6 % for fewer, larger regions) and timed. Both numbers are printed
+for them too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from alternating import alternate, compare, medians, report
+from torch.nn import functional
+
+from edgeseg.pixels import to_mask
+
+CASES = (
+    {"classes": 150, "logits": (128, 128), "output": (512, 512), "mixed": 0.20},
+    {"classes": 19, "logits": (256, 512), "output": (1024, 2048), "mixed": 0.06},
+)
+
+
+def main() -> None:
+    """Print a JSON line for the real logits, then one a case."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", help="a trained checkpoint, to measure real logits")
+    parser.add_argument("--images", type=Path, help="a folder of images for it")
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    if options.checkpoint:
+        measure_real(options.checkpoint, options.images)
+    for case in CASES:
+        logits = logits_with_mixed_cells(case["classes"], case["logits"], share=case["mixed"])
+        measure(logits, *case["output"], rounds=options.rounds)
+
+
+def measure(logits: torch.Tensor, height: int, width: int, *, rounds: int) -> None:
+    """Time both on the same logits, and compare their masks."""
+    values = logits.numpy()
+
+    def by_torch() -> np.ndarray:
+        with torch.inference_mode():
+            size = (height, width)
+            blended = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
+            return blended.argmax(dim=1)[0].numpy()
+
+    def by_edgeseg() -> np.ndarray:
+        return to_mask(values, height=height, width=width)
+
+    different = int(np.count_nonzero(by_torch() != by_edgeseg()))
+    times = alternate({"PyTorch": by_torch, "edgeseg": by_edgeseg}, rounds=rounds)
+    report(
+        "masks",
+        classes=values.shape[1],
+        logits=list(values.shape[2:]),
+        output=[height, width],
+        **statistics(values),
+        different_pixels=different,
+        torch_threads=torch.get_num_threads(),
+        median_ms=medians(times),
+        comparisons=[compare(times, baseline="PyTorch", ours="edgeseg")],
+    )
+
+
+def measure_real(source: str, folder: Path) -> None:
+    """Mixed cells and competing classes of a trained model."""
+    from edgeseg.export.checkpoint import read_checkpoint
+    from edgeseg.export.reference import normalize
+    from edgeseg.images import read_image
+    from edgeseg.pixels import to_input
+
+    checkpoint = read_checkpoint(source)
+    found = []
+    for path in sorted(folder.iterdir())[::10]:
+        frame = to_input(read_image(path), checkpoint.input)
+        with torch.inference_mode():
+            logits = checkpoint.model(normalize(frame, checkpoint.input)).numpy()
+        found.append(statistics(logits))
+    report(
+        "real logits",
+        classes=checkpoint.spec.classes,
+        images=len(found),
+        **{key: round(float(np.mean([row[key] for row in found])), 3) for key in found[0]},
+    )
+
+
+def statistics(logits: np.ndarray) -> dict[str, float]:
+    """Share of cells whose four corners disagree, and classes that can win inside such a cell."""
+    corners = [
+        logits[0, :, y : y + logits.shape[2] - 1, x : x + logits.shape[3] - 1]
+        for y in (0, 1)
+        for x in (0, 1)
+    ]
+    winners = [corner.argmax(axis=0) for corner in corners]
+    mixed = np.any([winner != winners[0] for winner in winners[1:]], axis=0)
+    highest, lowest = np.maximum.reduce(corners), np.minimum.reduce(corners)
+    competing = (highest >= lowest.max(axis=0)).sum(axis=0)
+    return {
+        "mixed_cells": round(float(mixed.mean()), 3),
+        "competing_classes": round(float(competing[mixed].mean()), 2),
+    }
+
+
+def logits_with_mixed_cells(classes: int, size: tuple[int, int], *, share: float) -> torch.Tensor:
+    """Smooth random logits: the coarsest random field, upsampled, that has `share` mixed cells."""
+    logits = torch.empty(0)
+    for columns in range(2, size[1]):
+        generator = torch.Generator().manual_seed(0)
+        rows = max(2, columns * size[0] // size[1])
+        coarse = 4 * torch.randn(1, classes, rows, columns, generator=generator)
+        logits = functional.interpolate(coarse, size, mode="bicubic", align_corners=False)
+        if statistics(logits.numpy())["mixed_cells"] >= share:
+            break
+    return logits.contiguous()
+
+
+if __name__ == "__main__":
+    main()
