@@ -284,12 +284,15 @@ def _check_schema(path: Path, text: bytes) -> None:
 def _check_file(folder: Path, name: str, file: File) -> None:
     parts = PurePosixPath(name).parts
     path = folder / name
-    if not parts or ".." in parts or PurePosixPath(name).is_absolute() or path.is_symlink():
+    inside = parts and ".." not in parts and not PurePosixPath(name).is_absolute()
+    if not inside or not path.resolve().is_relative_to(folder.resolve()):
         raise BundleError(f"{folder / MANIFEST} names {name!r}, which is not a file inside it")
+    if not path.is_file():  # nor a pipe or a device, which could be read for ever
+        raise BundleError(f"{path} is missing; export the bundle again")
     try:
         same = path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
     except OSError as error:
-        raise BundleError(f"{path} is missing or unreadable: {error.strerror}") from None
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from None
     if not same:
         raise BundleError(f"{path} was changed since the bundle was written; export it again")
 

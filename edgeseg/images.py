@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr, ClassMap
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "write_mask"]
 
@@ -24,16 +29,11 @@ def read_image(path: Path) -> Bgr:
     Raises:
         SourceError: missing, damaged, or not an image.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            return np.asarray(upright)[:, :, ::-1].copy()
-    except FileNotFoundError:
-        raise SourceError(f"{path} does not exist") from None
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read as an image: {error}") from None
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        return np.asarray(upright)[:, :, ::-1].copy()
 
 
 def read_mask(path: Path) -> ClassMap:
@@ -42,16 +42,9 @@ def read_mask(path: Path) -> ClassMap:
     Raises:
         SourceError: missing, damaged, or a colour image.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            mask = np.array(image)
-            mode = image.mode
-    except FileNotFoundError:
-        raise SourceError(f"{path} does not exist") from None
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read as an image: {error}") from None
+    with _opened(path) as image:
+        mask = np.array(image)
+        mode = image.mode
     if mode not in {"L", "P", "I;16", "I"}:
         raise SourceError(
             f"{path} is a {mode} image; a mask holds one class id a pixel (mode L, P or I;16)"
@@ -74,3 +67,17 @@ def write_mask(mask: ClassMap, path: Path) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image that is decoded inside the block; whatever Pillow raises there is one error."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError:
+        raise SourceError(f"{path} does not exist") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SourceError(f"{path} cannot be read as an image: {error}") from None

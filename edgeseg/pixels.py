@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.errors import MissingPackageError
+from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 __all__ = [
@@ -87,6 +87,9 @@ def to_mask(
     Every output pixel blends the four logits around it. Where the four have the same argmax, so has
     every blend of them, and the pixel is filled without interpolating. In the remaining cells a
     class whose largest corner is below another class's smallest corner cannot win and is skipped.
+
+    Raises:
+        BackendError: a logit is NaN or infinite, as FP16 overflow makes them.
     """
     planes = logits[0]
     nearest = _argmax(planes)
@@ -146,6 +149,8 @@ def _argmax(planes: npt.NDArray[np.float32]) -> ClassMap:
         # Ids only grow, so the highest claim so far is the latest one.
         np.multiply(higher, dtype(index), out=claim)
         np.maximum(winner, claim, out=winner)
+    if not np.isfinite(best).all():  # a NaN anywhere reaches `best`
+        raise BackendError("the engine gave logits that are not finite; its artifact is unusable")
     return winner
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -149,6 +150,23 @@ def test_a_file_outside_the_bundle_is_refused(
     entry = {"sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1}
     folder = _altered(seeded_bundle, tmp_path, lambda m: m | {"files": m["files"] | {name: entry}})
     with pytest.raises(BundleError, match="not a file inside it"):
+        open_bundle(folder)
+
+
+def test_a_link_out_of_the_bundle_and_a_pipe_are_refused(
+    seeded_bundle: Bundle, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(seeded_bundle.folder, folder)
+    (folder / "golden").rename(tmp_path / "elsewhere")
+    (folder / "golden").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="not a file inside it"):
+        open_bundle(folder)
+    (folder / "golden").unlink()
+    (tmp_path / "elsewhere").rename(folder / "golden")
+    (folder / "model.onnx").unlink()
+    os.mkfifo(folder / "model.onnx")
+    with pytest.raises(BundleError, match=r"model\.onnx is missing"):
         open_bundle(folder)
 
 

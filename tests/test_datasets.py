@@ -80,6 +80,15 @@ def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
         list(open_dataset(tmp_path))
 
 
+def test_an_image_too_large_to_be_true_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (300, 300)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(SourceError, match=r"a\.png cannot be read as an image"):
+        read_image(tmp_path / "a.png")
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     for folder in (tmp_path / "missing", tmp_path):
         with pytest.raises(DatasetError):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from edgeseg.datasets import open_dataset
+from edgeseg.errors import BackendError
 from edgeseg.images import read_image
 from edgeseg.pixels import covered_share, fitted_size, to_input, to_mask
 from edgeseg.spec import Aspect, InputSpec, Resize
@@ -67,6 +68,15 @@ def test_ties_go_to_the_lower_id() -> None:
     logits[0, 1:3] = 5
     np.testing.assert_array_equal(to_mask(logits, height=9, width=7), 1)
     np.testing.assert_array_equal(to_mask(logits, height=3, width=3), 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("size", [(12, 12), (3, 3)], ids=str)
+def test_logits_that_are_not_finite_are_refused(value: float, size: tuple[int, int]) -> None:
+    logits = np.zeros((1, 4, 3, 3), np.float32)
+    logits[0, 2, 1, 1] = value
+    with pytest.raises(BackendError, match="not finite"):
+        to_mask(logits, height=size[0], width=size[1])
 
 
 def test_a_class_that_wins_at_no_logit_wins_between_them() -> None:

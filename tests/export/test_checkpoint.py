@@ -202,6 +202,57 @@ def test_a_hub_id_without_a_connection(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "\n" not in str(e.value)
 
 
+@pytest.mark.parametrize(
+    ("listed", "layout"),
+    [("hf4", "huggingface"), ("nvlabs", "nvlabs"), ("mmseg", "mmsegmentation")],
+)
+def test_the_published_key_lists_are_read(
+    shared: Path, tmp_path: Path, listed: str, layout: str
+) -> None:
+    """Names and shapes of real files, taken down from them."""
+    lines = (shared / "reference" / "checkpoint_keys" / f"{listed}_b0_150.txt").read_text()
+    state = {}
+    for key, shape in (line.split() for line in lines.splitlines()):
+        sides = () if shape == "scalar" else tuple(int(side) for side in shape.split("x"))
+        state[key] = torch.ones(sides, dtype=torch.float16)  # halves are widened
+    torch.save(state, tmp_path / "w.pth")
+    checkpoint = read_checkpoint(str(tmp_path / "w.pth"))
+    assert (checkpoint.layout, checkpoint.spec.classes) == (layout, 150)
+    assert checkpoint.labels == known_labels("ade20k")
+    assert checkpoint.model.head.fuse.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "classes"),
+    [
+        ("ade_b0", 512, 150),
+        ("ade_b5", 640, 150),
+        ("cityscapes_b5", 1024, 19),
+        ("rugd_b0", None, None),
+        ("rellis3d_b0", None, None),
+    ],
+)
+def test_published_configurations_are_read(
+    shared: Path, name: str, side: int | None, classes: int | None
+) -> None:
+    from edgeseg.export.checkpoint import _class_names
+    from edgeseg.export.preprocessing import input_from_config
+    from edgeseg.labels import labels_for
+
+    folder = shared / "reference" / "hf_configs" / name
+    preprocessor = json.loads((folder / "preprocessor_config.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    spec = input_from_config(preprocessor, origin=name)
+    names = _class_names(config, {})
+    assert names is not None
+    labels, source = labels_for(names, len(names))
+    assert source == "the checkpoint"
+    if side is not None:
+        assert (spec.height, spec.width, len(names)) == (side, side, classes)
+        known = known_labels("ade20k" if classes == 150 else "cityscapes")
+        assert labels.palette == known.palette
+
+
 def test_preprocessing_and_labels_are_inferred(oracle: torch.nn.Module, tmp_path: Path) -> None:
     names = list(known_labels("cityscapes").classes)
     oracle.save_pretrained(tmp_path)
