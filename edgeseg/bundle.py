@@ -196,6 +196,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
     Raises:
         BundleError: something that is not a bundle is in the way, or the disk does not take it.
     """
+    folder = folder.resolve()  # `.` has no name to put a staging folder beside
     if folder.exists() and not is_bundle(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
     staging = folder.with_name(f".{folder.name}.partial")

@@ -134,9 +134,6 @@ def export(
             "no weights given, and this edgeseg brings none of its own; "
             "add --weights FOLDER, FILE or HUB_ID"
         )
-    if output is None:
-        named = model.value if model else Path(weights).stem
-        output = Path(f"{named}-{target.value}-{Precision.FP32.value}")
     request = ExportRequest(
         weights=weights,
         target=target.value,

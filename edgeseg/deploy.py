@@ -54,11 +54,11 @@ _FP32: Final = "fp32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What to export, and to where."""
+    """What to export, and to where: {variant}-{target}-{precision} unless `folder` says."""
 
     weights: str
     target: str
-    folder: Path
+    folder: Path | None = None
     variant: str | None = None
     size: tuple[int, int] | None = None
     labels: Labels | None = None
@@ -90,13 +90,15 @@ def export_bundle(request: ExportRequest, *, tell: Callable[[str], None]) -> Bun
     deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
     graph = to_onnx(deployed, height=spec.height, width=spec.width)
     tell(f"graph written: {len(graph.graph.node)} nodes, input {spec.height}x{spec.width}")
-    with new_bundle(request.folder) as staging:
-        _fill(staging, request, checkpoint, graph, tell)
-    return open_bundle(request.folder)
+    folder = request.folder or Path(f"{variant}-{request.target}-{_FP32}")
+    with new_bundle(folder) as staging:
+        _fill(staging, folder.resolve().name, request, checkpoint, graph, tell)
+    return open_bundle(folder)
 
 
 def _fill(
     staging: Path,
+    name: str,
     request: ExportRequest,
     checkpoint: Checkpoint,
     graph: ModelProto,
@@ -131,7 +133,7 @@ def _fill(
         for index, frame in enumerate(frames)
     )
     backend.close()
-    seal_bundle(staging, _manifest(request, checkpoint, graph, golden, parity))
+    seal_bundle(staging, _manifest(name, request.target, checkpoint, graph, golden, parity))
 
 
 def _write_golden(
@@ -159,7 +161,8 @@ def _write_golden(
 
 
 def _manifest(
-    request: ExportRequest,
+    name: str,
+    target: str,
     checkpoint: Checkpoint,
     graph: ModelProto,
     golden: Sequence[Golden],
@@ -170,8 +173,8 @@ def _manifest(
     finest = feature_sizes(size.height, size.width)[0]
     (graph_input,), (graph_output,) = graph.graph.input, graph.graph.output
     return Manifest(
-        name=request.folder.name,
-        target=request.target,
+        name=name,
+        target=target,
         model=ModelInfo(
             variant=spec.variant.name,
             head=spec.head.value,

@@ -43,6 +43,8 @@ class JsonlSink:
         self._path = None if target == "-" else Path(target)
         self._file: TextIO = sys.stdout
         if self._path is not None:
+            if self._path.is_dir():
+                raise SinkError(f"{target} cannot be written: it is a folder")
             self._partial = self._path.with_name(self._path.name + ".partial")
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ class MaskSink:
     """Fills a folder beside the final one; `finish` moves the files over, replacing their like."""
 
     def __init__(self, folder: Path) -> None:
+        folder = folder.resolve()  # `.` has no name to put a folder beside
         if folder.exists() and not folder.is_dir():
             raise SinkError(f"masks cannot go to {folder}: it is a file, give a folder")
         self._folder = folder
