@@ -11,10 +11,11 @@ when every byte is as it was written.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,125 +23,13 @@ from typing import Final
 
 import msgspec
 
-from edgeseg.errors import BundleError, SpecError
-from edgeseg.labels import Labels
-from edgeseg.spec import InputSpec
+from edgeseg.errors import BundleError
+from edgeseg.manifest import File, Manifest, VariantInfo, decode_manifest, encode_manifest
 
-__all__ = [
-    "SCHEMA",
-    "Bundle",
-    "CheckpointInfo",
-    "Chosen",
-    "File",
-    "Golden",
-    "Manifest",
-    "ModelInfo",
-    "Parity",
-    "Tensor",
-    "VariantInfo",
-    "as_json",
-    "is_bundle",
-    "new_bundle",
-    "open_bundle",
-    "seal_bundle",
-    "sha256_of",
-]
+__all__ = ["Bundle", "is_bundle", "new_bundle", "open_bundle", "seal_bundle", "sha256_of"]
 
-SCHEMA: Final = 1
 MANIFEST: Final = "manifest.json"
 MANIFEST_HASH: Final = "manifest.sha256"
-
-
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Immutable, and read from JSON with its types checked."""
-
-
-class File(_Value, frozen=True, kw_only=True):
-    """One file of the bundle."""
-
-    sha256: str
-    bytes: int
-
-
-class Tensor(_Value, frozen=True, kw_only=True):
-    """A graph's input or output."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    layout: str
-
-
-class ModelInfo(_Value, frozen=True, kw_only=True):
-    """The network: SegFormer of which size and kind."""
-
-    variant: str
-    head: str
-    decoder_width: int
-    params: int
-    macs: int
-
-
-class CheckpointInfo(_Value, frozen=True, kw_only=True):
-    """Where the weights come from. `license` is `unknown` where nothing says it."""
-
-    source: str
-    layout: str
-    sha256: str
-    license: str
-
-
-class Parity(_Value, frozen=True, kw_only=True):
-    """How far the FP32 graph's logits are from the checkpoint's own network."""
-
-    max_abs_diff: float
-    images: int
-    image_source: str
-
-
-class VariantInfo(_Value, frozen=True, kw_only=True):
-    """One artifact: `file` is what the engine opens."""
-
-    name: str
-    precision: str
-    file: str
-    recipe: str
-    int8_share: float = 0.0
-
-
-class Chosen(_Value, frozen=True, kw_only=True):
-    """The variant that runs, and why it does."""
-
-    variant: str
-    reason: str
-
-
-class Golden(_Value, frozen=True, kw_only=True):
-    """A frame, the reference mask for it, and each variant's pixel agreement with it in points."""
-
-    frame: str
-    mask: str
-    agreement: dict[str, float]
-
-
-class Manifest(_Value, frozen=True, kw_only=True):
-    """All that is known about a bundle. `files` is filled in when the bundle is sealed."""
-
-    schema: int = SCHEMA
-    name: str
-    target: str
-    model: ModelInfo
-    labels: Labels
-    input: InputSpec
-    input_tensor: Tensor
-    output_tensor: Tensor
-    variants: tuple[VariantInfo, ...]
-    chosen: Chosen
-    checkpoint: CheckpointInfo
-    parity: Parity
-    golden: tuple[Golden, ...]
-    tools: dict[str, str]
-    files: dict[str, File] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +64,6 @@ def open_bundle(folder: Path) -> Bundle:
     manifest = _read_manifest(folder)
     for name, file in manifest.files.items():
         _check_file(folder, name, file)
-    names = {variant.name for variant in manifest.variants}
-    if manifest.chosen.variant not in names:
-        raise BundleError(f"{folder / MANIFEST} chooses a variant that it does not have")
     listed = {variant.file for variant in manifest.variants}
     listed |= {path for golden in manifest.golden for path in (golden.frame, golden.mask)}
     if not listed <= manifest.files.keys():
@@ -201,14 +87,14 @@ def new_bundle(folder: Path) -> Iterator[Path]:
         raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
     staging = folder.with_name(f".{folder.name}.partial")
     try:
-        _remove(staging)
-        staging.mkdir(parents=True)
-        yield staging
-        _swap(staging, folder)
+        with _locked(staging, folder):
+            try:
+                yield staging
+                _swap(staging, folder)
+            finally:
+                _remove(staging)
     except OSError as error:
         raise BundleError(f"bundle {folder} cannot be written: {error}") from error
-    finally:
-        _remove(staging)
 
 
 def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
@@ -221,7 +107,7 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
         if path.is_file()
     }
     sealed = msgspec.structs.replace(manifest, files=files)
-    text = msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n"
+    text = encode_manifest(sealed)
     (staging / MANIFEST).write_bytes(text)
     (staging / MANIFEST_HASH).write_text(hashlib.sha256(text).hexdigest() + "\n", "ascii")
     for path in staging.rglob("*"):
@@ -245,48 +131,23 @@ def _read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"no bundle at {folder}; make one with: edgeseg export -o {folder} ...")
     try:
         text = path.read_bytes()
-        expected = (folder / MANIFEST_HASH).read_text("ascii").strip()
-    except UnicodeDecodeError:
-        raise BundleError(
-            f"{folder / MANIFEST_HASH} was changed; export the bundle again"
-        ) from None
+        expected = (folder / MANIFEST_HASH).read_bytes().strip()
     except OSError as error:
         raise BundleError(
-            f"{folder} is not a whole bundle: {error.strerror}: {error.filename}"
+            f"{folder} is not a whole bundle: {error.strerror}: {error.filename}; export it again"
         ) from None
-    _check_schema(path, text)
-    if hashlib.sha256(text).hexdigest() != expected:
+    # The schema comes first: a newer one may be hashed in another way.
+    manifest = decode_manifest(text, origin=str(path))
+    if hashlib.sha256(text).hexdigest().encode() != expected:
         raise BundleError(
             f"{path} or {MANIFEST_HASH} was changed since the bundle was written; export it again"
         )
-    try:
-        return msgspec.json.decode(text, type=Manifest)
-    except (msgspec.MsgspecError, SpecError) as error:
-        raise BundleError(f"{path} is not a manifest of schema {SCHEMA}: {error}") from None
-
-
-def _check_schema(path: Path, text: bytes) -> None:
-    """Look at the schema alone, first: everything else may have changed with it."""
-
-    class _Schema(msgspec.Struct):
-        schema: int
-
-    try:
-        schema = msgspec.json.decode(text, type=_Schema).schema
-    except msgspec.MsgspecError as error:
-        raise BundleError(f"{path} is not a manifest: {error}; export the bundle again") from None
-    if schema > SCHEMA:
-        raise BundleError(
-            f"{path} has schema {schema}, this edgeseg reads up to {SCHEMA}; "
-            f"run: pip install --upgrade edgeseg"
-        )
+    return manifest
 
 
 def _check_file(folder: Path, name: str, file: File) -> None:
-    parts = PurePosixPath(name).parts
     path = folder / name
-    inside = parts and ".." not in parts and not PurePosixPath(name).is_absolute()
-    if not inside or not path.resolve().is_relative_to(folder.resolve()):
+    if not _is_inside(folder, name):
         raise BundleError(f"{folder / MANIFEST} names {name!r}, which is not a file inside it")
     if not path.is_file():  # nor a pipe or a device, which could be read for ever
         raise BundleError(f"{path} is missing; export the bundle again")
@@ -296,6 +157,39 @@ def _check_file(folder: Path, name: str, file: File) -> None:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from None
     if not same:
         raise BundleError(f"{path} was changed since the bundle was written; export it again")
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+        return False
+    try:
+        return (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, or a NUL in the name
+        return False
+
+
+@contextmanager
+def _locked(staging: Path, folder: Path) -> Iterator[None]:
+    """Make an empty staging folder and keep other writers out while the block runs.
+
+    What a crash left behind is locked by nobody, and removed.
+    """
+    staging.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(staging, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(descriptor), staging.stat())
+        except (BlockingIOError, FileNotFoundError):
+            mine = False
+        if not mine:
+            raise BundleError(f"{folder} is being written by another process; try again later")
+        for leftover in staging.iterdir():
+            _remove(leftover)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _swap(staging: Path, folder: Path) -> None:
@@ -314,9 +208,11 @@ def _swap(staging: Path, folder: Path) -> None:
     _remove(retired)
 
 
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -326,9 +222,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def as_json(value: object) -> Mapping[str, object]:
-    """A manifest, or part of one, as plain JSON values."""
-    plain: Mapping[str, object] = msgspec.to_builtins(value)
-    return plain

@@ -10,8 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.bundle import (
-    Bundle,
+from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
+from edgeseg.costs import costs
+from edgeseg.datasets import Dataset
+from edgeseg.demo import scene
+from edgeseg.errors import CheckpointError
+from edgeseg.images import write_mask
+from edgeseg.labels import Labels
+from edgeseg.manifest import (
     CheckpointInfo,
     Chosen,
     Golden,
@@ -20,16 +26,7 @@ from edgeseg.bundle import (
     Parity,
     Tensor,
     VariantInfo,
-    new_bundle,
-    open_bundle,
-    seal_bundle,
 )
-from edgeseg.costs import costs
-from edgeseg.datasets import Dataset
-from edgeseg.demo import scene
-from edgeseg.errors import CheckpointError
-from edgeseg.images import write_mask
-from edgeseg.labels import Labels
 from edgeseg.metrics import pixel_agreement
 from edgeseg.pixels import Bgr, covered_share, to_input, to_mask
 from edgeseg.spec import feature_sizes

@@ -36,6 +36,12 @@ class Labels:
             raise SpecError(
                 f"{len(self.classes)} class names but {len(self.palette)} colours; give one a class"
             )
+        repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if repeated:
+            raise SpecError(
+                f"class names {', '.join(repeated[:5])} occur more than once; give each class its "
+                f"own with --labels"
+            )
         if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
             raise SpecError("a palette colour is three values of 0 to 255")
         if 0 <= self.ignore_index < len(self.classes):

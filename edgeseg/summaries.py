@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.bundle import Bundle, as_json, is_bundle, open_bundle
+from edgeseg.bundle import Bundle, is_bundle, open_bundle
 from edgeseg.costs import PAPER_GMACS, Costs, costs
+from edgeseg.manifest import as_json
 from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgeseg.bundle import Parity
 from edgeseg.errors import ExportError, MissingPackageError
+from edgeseg.manifest import Parity
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 if TYPE_CHECKING:
@@ -64,14 +64,17 @@ def check_parity(
     count = 0
     for frame in frames:
         (logits,) = session.run(None, {graph_input.name: frame})
-        difference = np.abs(cast("Any", logits) - model(normalize(frame, spec)).numpy())
-        largest = max(largest, float(difference.max()))
-        count += 1
-        if not largest <= MAX_ABS_DIFF:
+        expected = model(normalize(frame, spec)).numpy()
+        difference = float(np.abs(cast("Any", logits) - expected).max())
+        if not difference <= MAX_ABS_DIFF:  # NaN is not
             raise ExportError(
-                f"the exported graph's logits differ from the checkpoint's by {largest:.2e}, the "
-                f"limit is {MAX_ABS_DIFF:.0e}; nothing was written. Please report this checkpoint"
+                f"the exported graph's logits differ from the checkpoint's by {difference:.2e}, "
+                f"the limit is {MAX_ABS_DIFF:.0e}; nothing was written; please report this"
             )
+        largest = max(largest, difference)
+        count += 1
+    if not count:
+        raise ExportError("there is no image to compare the exported graph on; give --data images")
     return Parity(max_abs_diff=largest, images=count, image_source=image_source)
 
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeseg.bundle import (
-    MANIFEST,
-    MANIFEST_HASH,
+from edgeseg.bundle import MANIFEST, MANIFEST_HASH, Bundle, new_bundle, open_bundle, seal_bundle
+from edgeseg.errors import BundleError
+from edgeseg.labels import Labels
+from edgeseg.manifest import (
     SCHEMA,
-    Bundle,
     CheckpointInfo,
     Chosen,
     Golden,
@@ -28,12 +28,7 @@ from edgeseg.bundle import (
     Parity,
     Tensor,
     VariantInfo,
-    new_bundle,
-    open_bundle,
-    seal_bundle,
 )
-from edgeseg.errors import BundleError
-from edgeseg.labels import Labels
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 TEXT = st.text(max_size=20)
@@ -42,7 +37,8 @@ POINTS = st.floats(0, 100)
 
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
-    classes = draw(st.lists(TEXT, min_size=2, max_size=6))
+    classes = draw(st.lists(TEXT, min_size=2, max_size=6, unique=True))
+    height, width = draw(st.integers(64, 4096)), draw(st.integers(64, 4096))
     byte = st.integers(0, 255)
     palette = draw(
         st.lists(st.tuples(byte, byte, byte), min_size=len(classes), max_size=len(classes))
@@ -53,14 +49,18 @@ def manifests(draw: st.DrawFn) -> Manifest:
         model=ModelInfo(variant="b0", head="linear", decoder_width=256, params=1, macs=2),
         labels=Labels(classes=tuple(classes), palette=tuple(palette)),
         input=InputSpec(
-            height=draw(st.integers(64, 4096)),
-            width=draw(st.integers(64, 4096)),
+            height=height,
+            width=width,
             resize=draw(st.sampled_from(Resize)),
             aspect=draw(st.sampled_from(Aspect)),
             mean=draw(st.tuples(*[st.floats(0, 1)] * 3)),
         ),
-        input_tensor=Tensor(name="image", dtype="uint8", shape=(1, 64, 64, 3), layout="NHWC"),
-        output_tensor=Tensor(name="logits", dtype="float32", shape=(1, 2, 16, 16), layout="NCHW"),
+        input_tensor=Tensor(
+            name="image", dtype="uint8", shape=(1, height, width, 3), layout="NHWC"
+        ),
+        output_tensor=Tensor(
+            name="logits", dtype="float32", shape=(1, len(classes), 16, 16), layout="NCHW"
+        ),
         variants=(VariantInfo(name="fp32", precision="fp32", file="model.onnx", recipe="float"),),
         chosen=Chosen(variant="fp32", reason=draw(TEXT)),
         checkpoint=CheckpointInfo(
@@ -179,6 +179,84 @@ def test_an_unhashed_artifact_is_refused(seeded_bundle: Bundle, tmp_path: Path) 
         open_bundle(_altered(seeded_bundle, tmp_path, drop))
 
 
+def _without_golden(manifest: dict) -> dict:
+    return manifest | {"golden": []}
+
+
+def _with_fewer_labels(manifest: dict) -> dict:
+    labels = manifest["labels"]
+    fewer = {"classes": labels["classes"][:-1], "palette": labels["palette"][:-1]}
+    return manifest | {"labels": labels | fewer}
+
+
+def _with_a_variant_twice(manifest: dict) -> dict:
+    return manifest | {"variants": manifest["variants"] * 2}
+
+
+def _with_another_choice(manifest: dict) -> dict:
+    return manifest | {"chosen": {"variant": "int8", "reason": ""}}
+
+
+def _with_another_size(manifest: dict) -> dict:
+    return manifest | {"input": manifest["input"] | {"height": 128}}
+
+
+def _without_agreement(manifest: dict) -> dict:
+    return manifest | {"golden": [golden | {"agreement": {}} for golden in manifest["golden"]]}
+
+
+def _with_an_old_schema(manifest: dict) -> dict:
+    return manifest | {"schema": 0}
+
+
+def _with_a_nul_in_a_name(manifest: dict) -> dict:
+    return manifest | {"files": manifest["files"] | {"a\0b": {"sha256": "", "bytes": 0}}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without_golden,
+        _with_fewer_labels,
+        _with_a_variant_twice,
+        _with_another_choice,
+        _with_another_size,
+        _without_agreement,
+        _with_an_old_schema,
+        _with_a_nul_in_a_name,
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(seeded_bundle: Bundle, tmp_path: Path, change) -> None:
+    with pytest.raises(BundleError, match=r"manifest\.json") as caught:
+        open_bundle(_altered(seeded_bundle, tmp_path, change))
+    assert "\n" not in str(caught.value)
+
+
+def test_json_that_is_too_deep_is_refused(seeded_bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(seeded_bundle.folder, folder)
+    (folder / MANIFEST).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        open_bundle(folder)
+
+
+def test_two_writers_of_one_bundle_do_not_mix(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    with new_bundle(folder) as staging:
+        (staging / "model.onnx").write_bytes(b"first")
+        with (
+            pytest.raises(BundleError, match="being written by another process"),
+            new_bundle(folder),
+        ):
+            pass
+        (staging / "golden").mkdir()
+        (staging / "golden" / "f.png").write_bytes(b"frame")
+        (staging / "golden" / "m.png").write_bytes(b"mask")
+        seal_bundle(staging, _plain_manifest("first"))
+    assert open_bundle(folder).manifest.name == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
 def test_an_unknown_field_or_a_wrong_type_is_refused(seeded_bundle: Bundle, tmp_path: Path) -> None:
     folder = _altered(seeded_bundle, tmp_path, lambda m: m | {"surprise": 1})
     with pytest.raises(BundleError, match="surprise"):
@@ -274,7 +352,7 @@ def _plain_manifest(name: str) -> Manifest:
         chosen=Chosen(variant="fp32", reason="the only variant"),
         checkpoint=CheckpointInfo(source="w.pth", layout="nvlabs", sha256="0", license="unknown"),
         parity=Parity(max_abs_diff=0.0, images=4, image_source="demo scenes"),
-        golden=(),
+        golden=(Golden(frame="golden/f.png", mask="golden/m.png", agreement={"fp32": 100.0}),),
         tools={},
     )
 

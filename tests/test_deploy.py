@@ -131,6 +131,27 @@ def test_a_graph_that_differs_is_not_exported(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("bias", [float("nan"), float("inf")])
+def test_a_graph_without_numbers_is_not_exported(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bias: float
+) -> None:
+    original = to_onnx_module.conv
+
+    def broken(graph, module, x, *, name):
+        if name != "head.classifier":
+            return original(graph, module, x, name=name)
+        from copy import deepcopy
+
+        changed = deepcopy(module)
+        changed.bias.data[3] = bias
+        return original(graph, changed, x, name=name)
+
+    monkeypatch.setattr(to_onnx_module, "conv", broken)
+    with pytest.raises(ExportError, match="logits differ"):
+        export_bundle(request(checkpoint_folder, tmp_path / "b"), tell=quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_export_leaves_the_older_bundle(checkpoint_folder: Path, tmp_path: Path) -> None:
     export_bundle(request(checkpoint_folder, tmp_path / "b"), tell=quiet)
     before = open_bundle(tmp_path / "b").manifest

@@ -84,6 +84,7 @@ def test_a_file_with_colours(tmp_path: Path) -> None:
         ('{"classes": ["a"], "palette": []}', "1 class names but 0 colours"),
         ('{"classes": ["a"], "palette": [[1, 2, 300]]}', "0 to 255"),
         ('{"classes": ["a", "b"], "ignore_index": 1}', "also the class 'b'"),
+        ('{"classes": ["a", "b", "a"]}', "class names a occur more than once"),
         ('{"classes": ["a"], "ignore_index": "x"}', "not a whole number"),
     ],
 )

@@ -29,6 +29,7 @@ RUNTIME = [
     "gates",
     "images",
     "labels",
+    "manifest",
     "metrics",
     "pixels",
     "progress",
