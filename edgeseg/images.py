@@ -19,6 +19,9 @@ __all__ = ["IMAGE_SUFFIXES", "read_image", "read_mask", "write_mask"]
 
 IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
+# 16 bits a pixel. Older Pillows call it I.
+_DEEP_GREY: Final = ("I;16", "I;16B", "I")
+
 
 def read_image(path: Path) -> Bgr:
     """An image as a camera would deliver it, (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
@@ -32,8 +35,11 @@ def read_image(path: Path) -> Bgr:
     from PIL import ImageOps
 
     with _opened(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-        return np.asarray(upright)[:, :, ::-1].copy()
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in _DEEP_GREY:  # Pillow would clip it to 255, not scale it
+            grey = (np.asarray(upright) >> 8).astype(np.uint8)
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        return np.asarray(upright.convert("RGB"))[:, :, ::-1].copy()
 
 
 def read_mask(path: Path) -> ClassMap:

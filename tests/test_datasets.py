@@ -115,6 +115,25 @@ def test_masks_keep_their_ids(tmp_path: Path, dtype: type, mode: str) -> None:
     assert read.dtype == dtype
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
+def test_images_of_any_kind_are_read_as_bgr(tmp_path: Path, mode: str) -> None:
+    grey = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (8, 1))
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(grey).convert("RGB" if mode in {"RGBA", "CMYK"} else "L")
+        image = image.convert(mode)
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    image.save(path)
+    read = read_image(path)
+    assert read.shape == (8, 128, 3)
+    assert read.dtype == np.uint8
+    if mode == "1":
+        assert set(np.unique(read)) == {0, 255}
+    else:
+        np.testing.assert_allclose(read[..., 0], grey, atol=1)
+
+
 def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
     image = Image.new("RGB", (8, 4))
     exif = image.getexif()
