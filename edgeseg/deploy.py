@@ -28,7 +28,8 @@ from edgeseg.manifest import (
     VariantInfo,
 )
 from edgeseg.metrics import pixel_agreement
-from edgeseg.pixels import Bgr, covered_share, to_input, to_mask
+from edgeseg.pixels import Bgr, to_input
+from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.spec import feature_sizes
 
 if TYPE_CHECKING:
@@ -147,9 +148,7 @@ def _write_golden(
     Image.fromarray(frame[:, :, ::-1].copy()).save(folder / f"frame_{index}.png")
     expected = reference_mask(checkpoint.model, spec, frame)
     write_mask(expected, folder / f"mask_{index}.png")
-    height, width = frame.shape[:2]
-    logits = backend.infer(to_input(frame, spec))
-    mask = to_mask(logits, height=height, width=width, share=covered_share(height, width, spec))
+    mask = segment_frame(backend, spec, frame).mask
     return Golden(
         frame=f"golden/frame_{index}.png",
         mask=f"golden/mask_{index}.png",

@@ -12,7 +12,7 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, Final
+from typing import IO, Any
 
 from edgeseg.errors import CheckpointError
 
@@ -82,27 +82,13 @@ def _safe_globals() -> dict[tuple[str, str], object]:
     import torch
     from torch import _utils
 
-    known: dict[tuple[str, str], object] = {
+    # torch itself resolves storages before it asks here.
+    return {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch", "Size"): torch.Size,
         ("torch._utils", "_rebuild_tensor_v2"): _utils._rebuild_tensor_v2,  # noqa: SLF001  # what the pickle names
         ("torch._utils", "_rebuild_parameter"): _utils._rebuild_parameter,  # noqa: SLF001  # what the pickle names
     }
-    for name in _STORAGES:
-        known["torch", name] = getattr(torch, name)
-    return known
-
-
-_STORAGES: Final = (
-    "BFloat16Storage",
-    "BoolStorage",
-    "ByteStorage",
-    "DoubleStorage",
-    "FloatStorage",
-    "HalfStorage",
-    "IntStorage",
-    "LongStorage",
-)
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -9,8 +9,9 @@ from types import TracebackType
 from edgeseg.bundle import Bundle
 from edgeseg.pixels import Bgr, ClassMap, covered_share, to_input, to_mask
 from edgeseg.runtime.backend import Backend, open_backend
+from edgeseg.spec import InputSpec
 
-__all__ = ["Segmentation", "Segmenter"]
+__all__ = ["Segmentation", "Segmenter", "segment_frame"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,25 @@ class Segmentation:
     prepare_ms: float
     infer_ms: float
     mask_ms: float
+
+
+def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
+    """One frame through pixels, engine and pixels again."""
+    height, width = frame.shape[:2]
+    begun = time.perf_counter()
+    network_input = to_input(frame, spec)
+    prepared = time.perf_counter()
+    logits = backend.infer(network_input)
+    inferred = time.perf_counter()
+    share = covered_share(height, width, spec)
+    mask = to_mask(logits, height=height, width=width, share=share)
+    masked = time.perf_counter()
+    return Segmentation(
+        mask=mask,
+        prepare_ms=1e3 * (prepared - begun),
+        infer_ms=1e3 * (inferred - prepared),
+        mask_ms=1e3 * (masked - inferred),
+    )
 
 
 class Segmenter:
@@ -36,22 +56,7 @@ class Segmenter:
 
     def segment(self, frame: Bgr) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size."""
-        spec = self.bundle.manifest.input
-        height, width = frame.shape[:2]
-        begun = time.perf_counter()
-        prepared_input = to_input(frame, spec)
-        prepared = time.perf_counter()
-        logits = self.backend.infer(prepared_input)
-        inferred = time.perf_counter()
-        share = covered_share(height, width, spec)
-        mask = to_mask(logits, height=height, width=width, share=share)
-        masked = time.perf_counter()
-        return Segmentation(
-            mask=mask,
-            prepare_ms=1e3 * (prepared - begun),
-            infer_ms=1e3 * (inferred - prepared),
-            mask_ms=1e3 * (masked - inferred),
-        )
+        return segment_frame(self.backend, self.bundle.manifest.input, frame)
 
     def close(self) -> None:
         """Release the engine."""

@@ -295,6 +295,25 @@ def test_an_error_while_writing_leaves_the_old_bundle_or_none(tmp_path: Path, ol
         assert open_bundle(folder).manifest.name == "old"
 
 
+def test_a_rename_that_fails_brings_the_old_bundle_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bundle"
+    _write(folder, _plain_manifest("old"))
+    original = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise OSError(28, "No space left on device")
+        return original(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(BundleError, match="No space left"):
+        _write(folder, _plain_manifest("new"))
+    assert open_bundle(folder).manifest.name == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
 # The calls that change the disk, at which the process is killed.
 STEPS = ["mkdir", "write_bytes", "write_text", "fsync", "rename"]
 

@@ -15,9 +15,13 @@ from edgeseg.datasets import open_dataset
 from edgeseg.demo import scene
 from edgeseg.deploy import ExportRequest, export_bundle
 from edgeseg.errors import BundleError, CheckpointError, ExportError, SpecError
+from edgeseg.export import reference
 from edgeseg.export import to_onnx as to_onnx_module
+from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.export.reference import reference_mask
 from edgeseg.images import read_image, read_mask
 from edgeseg.metrics import pixel_agreement
+from edgeseg.pixels import to_input, to_mask
 from edgeseg.runtime.segmenter import Segmenter
 
 
@@ -87,6 +91,41 @@ def test_other_layouts_are_exported_with_their_own_resizing(tmp_path: Path, stat
     expected = functional.interpolate(logits, (256, 384), mode="bilinear").argmax(1)[0].numpy()
     with Segmenter(bundle) as segmenter:
         assert pixel_agreement(expected, segmenter.segment(frame).mask) > 99.9
+
+
+@pytest.mark.parametrize(
+    ("state", "literal"), [(nvlabs_state, nvlabs_logits), (mmseg_state, mmseg_logits)]
+)
+def test_the_reference_keeps_the_aspect_without_padding(tmp_path: Path, state, literal) -> None:
+    import cv2
+
+    weights = state()
+    torch.save(weights, tmp_path / "w.pth")
+    checkpoint = read_checkpoint(str(tmp_path / "w.pth"), size=(128, 192))
+    frame = scene(3, 0, height=300, width=384)
+    resized = cv2.resize(frame, (164, 128), interpolation=cv2.INTER_LINEAR)  # 163.84 across
+    logits = literal(
+        {key: value.double() for key, value in weights.items()},
+        normalized(torch.from_numpy(resized)[None]),
+    )
+    expected = functional.interpolate(logits, (300, 384), mode="bilinear").argmax(1)[0].numpy()
+    found = reference_mask(checkpoint.model, checkpoint.input, frame)
+    assert pixel_agreement(expected, found) > 99.9
+
+
+def test_a_kept_aspect_cuts_the_mask_out_of_the_padded_logits(tmp_path: Path) -> None:
+    torch.save(nvlabs_state(), tmp_path / "w.pth")
+    bundle = export_bundle(request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192)), tell=quiet)
+    frame = scene(3, 0, height=256, width=256)  # two thirds of the width
+    with Segmenter(bundle) as segmenter:
+        logits = segmenter.backend.infer(to_input(frame, bundle.manifest.input))
+        expected = to_mask(logits, height=256, width=256, share=(1.0, 2 / 3))
+        np.testing.assert_array_equal(segmenter.segment(frame).mask, expected)
+        assert (to_mask(logits, height=256, width=256) != expected).any()
+
+
+def test_the_parity_limit_is_the_promised_one() -> None:
+    assert reference.MAX_ABS_DIFF == 1e-3
 
 
 def test_size_and_labels_can_be_given(checkpoint_folder: Path, tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ CASES = [
     Case(name="same height", classes=5, logits=(33, 21), output=(33, 84)),
     Case(name="two classes", classes=2, logits=(16, 16), output=(67, 45)),
     Case(name="more than a byte holds", classes=300, logits=(16, 16), output=(64, 64)),
+    Case(name="as many as a byte holds", classes=256, logits=(8, 8), output=(32, 32)),
+    Case(name="one more than a byte holds", classes=257, logits=(8, 8), output=(32, 32)),
+    Case(name="far from the origin", classes=3, logits=(300, 301), output=(1001, 1003)),
     Case(name="one row", classes=3, logits=(1, 8), output=(5, 31)),
     Case(name="far up", classes=4, logits=(2, 2), output=(301, 200)),
 ]
@@ -151,6 +154,8 @@ def test_opencvs_rule_equals_opencv() -> None:
         ((480, 640), (96, 128)),
         ((100, 400), (32, 128)),
         ((400, 100), (96, 24)),
+        ((100, 401), (32, 128)),  # 31.9
+        ((401, 100), (96, 24)),  # 23.9
         ((1, 999), (1, 128)),
     ],
 )

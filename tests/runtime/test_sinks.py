@@ -72,6 +72,17 @@ def test_a_run_that_succeeds_leaves_whole_outputs_and_nothing_else(tmp_path: Pat
         assert line["shares"]["Car"] == pytest.approx((mask(index) == 8).mean(), abs=1e-6)
 
 
+def test_a_video_shows_the_overlay_in_its_colours(tmp_path: Path) -> None:
+    pavement = np.full(SIZE, 4, np.uint8)  # (60, 40, 222): no two channels alike
+    with open_outputs(Outputs(save=tmp_path / "v.mp4"), LABELS, fps=10) as (sink,):
+        sink.write(captured(0), pavement)
+    video = cv2.VideoCapture(str(tmp_path / "v.mp4"))
+    shown = video.read()[1]
+    video.release()
+    drawn = Overlay(LABELS).draw(captured(0).image, pavement)
+    np.testing.assert_allclose(shown.mean(axis=(0, 1)), drawn.mean(axis=(0, 1)), atol=6)
+
+
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with (
         pytest.raises(ZeroDivisionError),

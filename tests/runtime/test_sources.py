@@ -13,7 +13,7 @@ import pytest
 
 from edgeseg.demo import scene
 from edgeseg.errors import SourceError
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources import _frames_per_second, open_source
 
 
 @pytest.fixture
@@ -103,6 +103,7 @@ def test_a_network_camera(mjpeg_camera: str) -> None:
     assert [c.index for c in captured] == list(range(5))
     assert captured[0].image.shape == (48, 64, 3)
     assert captured[0].at <= captured[4].at
+    assert 0 <= captured[0].time_s <= captured[4].time_s < 60  # from the stream's own start
 
 
 SYSTEM_PYTHON = (
@@ -138,6 +139,15 @@ def test_an_rtsp_camera(rtsp_camera: str) -> None:
 def test_a_stream_that_ends_says_so(mjpeg_camera: str) -> None:
     with open_source(mjpeg_camera) as source, pytest.raises(SourceError, match="no more frames"):
         list(source.frames)
+
+
+@pytest.mark.parametrize(("told", "taken"), [(0, 30), (90_000, 30), (-1, 30), (29.97, 29.97)])
+def test_a_rate_that_cannot_be_is_not_believed(told: float, taken: float) -> None:
+    class Driver:
+        def get(self, _property: int) -> float:
+            return told
+
+    assert _frames_per_second(Driver()) == taken
 
 
 def test_drawn_scenes_have_no_end() -> None:
