@@ -19,7 +19,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Every variant at every size, and the wheel on every Python that is there: about half an hour.
+# Every variant at every size, and the wheel on every Python that is there.
 check-long: $(VENV)/.dev
 	$(BIN)/pytest --long
 
