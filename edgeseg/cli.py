@@ -209,6 +209,7 @@ def run(
     uri = camera if camera is not None else source
     assert uri is not None, "exactly one of the two was given"
     outputs = Outputs(save=save, masks=masks, jsonl=jsonl)
+    outputs.check(str(uri))
     opened = _find_bundle(bundle)
     with Segmenter(opened) as segmenter, open_source(uri) as feed:
         say(f"{opened.folder} on {segmenter.backend.name}, source {feed.name}")
@@ -227,8 +228,12 @@ def run(
         backend = segmenter.backend.name
     for line in run_lines(summary):
         say(line)
+    expected = _length(feed, frames)
+    if expected is not None and seconds is None and summary.frames < expected:
+        say(f"stopped after {summary.frames} of {expected} frames; if nobody did, is it whole?")
     for written in outputs.files:
-        say(f"written: {written}")
+        if Path(written).exists():  # nothing is, when no frame came
+            say(f"written: {written}")
     say(f"next: edgeseg bench {opened.folder}")
     if json:
         _print_json(run_json(summary, backend=backend, precision=opened.chosen.precision))
@@ -242,14 +247,16 @@ def verify(
     split: SplitOption = None,
     reference: Annotated[
         str | None,
-        typer.Option(help="A bundle or a checkpoint to compare with on --data."),
+        typer.Option(help="A bundle, or a checkpoint at this bundle's size, to compare with."),
     ] = None,
     max_drop: Annotated[
-        float, typer.Option(help="Most mIoU points that may be lost against --reference.")
-    ] = 1.0,
+        float | None,
+        typer.Option(help="Most mIoU points that may be lost against --reference. 1.0."),
+    ] = None,
     max_class_drop: Annotated[
-        float, typer.Option(help="Most IoU points that any class may lose against --reference.")
-    ] = 5.0,
+        float | None,
+        typer.Option(help="Most IoU points that any class may lose against --reference. 5.0."),
+    ] = None,
     min_agreement: Annotated[
         float | None,
         typer.Option(help="Least share of pixels, in %, that must agree with --reference."),
@@ -261,6 +268,7 @@ def verify(
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
     from edgeseg.bundle import open_bundle
+    from edgeseg.gates import DEFAULT_MAX_CLASS_DROP, DEFAULT_MAX_DROP
     from edgeseg.progress import track
     from edgeseg.summaries import verify_json, verify_lines
     from edgeseg.verify import Limits, open_reference
@@ -268,13 +276,17 @@ def verify(
 
     if data is None and (reference is not None or split is not None):
         raise typer.BadParameter("--reference and --split need --data")
+    if reference is None and {max_drop, max_class_drop, min_agreement} != {None}:
+        raise typer.BadParameter("gates on a drop or an agreement need --reference")
     opened = open_bundle(bundle)
     report = verify_bundle(
         opened,
         dataset=_dataset(data, split),
         reference=None if reference is None else open_reference(reference, opened),
         limits=Limits(
-            max_drop=max_drop, max_class_drop=max_class_drop, min_agreement=min_agreement
+            max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
+            max_class_drop=DEFAULT_MAX_CLASS_DROP if max_class_drop is None else max_class_drop,
+            min_agreement=min_agreement,
         ),
         track=track,
     )

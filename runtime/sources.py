@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,8 +67,9 @@ def open_source(uri: str | int) -> Iterator[Source]:
     elif uri == "demo":
         yield Source(name=uri, frames=_draw_scenes(), fps=demo.FPS, length=None)
     elif uri.startswith(_STREAM_SCHEMES):
-        with _capture(uri, uri) as device:
-            yield _live(device, uri)
+        name = _without_password(uri)
+        with _capture(uri, name) as device:
+            yield _live(device, name)
     elif images := _image_paths(uri):
         yield Source(name=uri, frames=_read_images(images), fps=_IMAGES_FPS, length=len(images))
     else:
@@ -133,17 +135,22 @@ def _capture(uri: str | int, name: str) -> Iterator[Any]:
     device = cv2.VideoCapture(uri)
     try:
         if not device.isOpened():
-            raise SourceError(_cannot_open(uri))
+            raise SourceError(_cannot_open(uri, name))
         yield device
     finally:
         device.release()
 
 
-def _cannot_open(uri: str | int) -> str:
+def _without_password(url: str) -> str:
+    """A URL as it may be shown and logged."""
+    return re.sub(r"(?<=://)[^/@]*@", "***@", url)
+
+
+def _cannot_open(uri: str | int, name: str) -> str:
     if isinstance(uri, int):
         return f"camera {uri} cannot be opened; is it connected, and not in use by another program?"
     if uri.startswith(_STREAM_SCHEMES):
-        return f"stream {uri} cannot be opened; is the address right, and the sender running?"
+        return f"stream {name} cannot be opened; is the address right, and the sender running?"
     return f"{uri} cannot be opened as a video; is it whole, and its codec known to this OpenCV?"
 
 

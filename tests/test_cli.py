@@ -92,6 +92,8 @@ def test_the_version(edgeseg) -> None:
         ["run", "--source", "x", "--frames", "0"],
         ["verify"],
         ["verify", "b", "--reference", "w"],
+        ["verify", "b", "--max-drop", "2"],
+        ["verify", "b", "--data", "d", "--min-agreement", "99"],
         ["bench"],
     ],
     ids=" ".join,
@@ -169,6 +171,45 @@ def test_the_only_bundle_in_the_working_folder_is_found(edgeseg, seeded_bundle: 
     outcome = edgeseg("run", "--source", "demo", "--frames", 1)
     assert outcome.status == 1
     assert "several: one, two; name one" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--source", "clip.avi", "--save", "clip.avi"], "lies where clip.avi is read from"),
+        (["--source", "f/a.png", "--masks", "f"], "lies where f/a.png is read from"),
+        (["--source", "f", "--save", "f/a.png"], "lies where f is read from"),
+        (["--source", "f", "--masks", "f"], "lies where f is read from"),
+        (["--source", "f", "--save", "o.png", "--jsonl", "o.png"], "is named for two outputs"),
+        (["--source", "f", "--jsonl", "/dev/null"], "is a device"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_outputs_never_replace_what_is_not_theirs(
+    edgeseg, seeded_bundle: Bundle, clip: Path, args: list[str], says: str
+) -> None:
+    Path("f").mkdir()
+    cv2.imwrite("f/a.png", scene(1, 0, height=64, width=64))
+    before = {path: path.read_bytes() for path in (clip, Path("f/a.png"))}
+    outcome = edgeseg("run", seeded_bundle.folder, *args)
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert says in outcome.err
+    assert {path: path.read_bytes() for path in before} == before
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_video_that_ends_early_is_mentioned(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    whole = clip.read_bytes()
+    clip.write_bytes(whole[: len(whole) // 2])
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", clip)
+    assert "of 6 frames; if nobody did, is it whole?" in outcome.err
+
+
+def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "rtsp://me:secret@127.0.0.1:9/x")
+    assert outcome.status == 1
+    assert "rtsp://***@127.0.0.1:9/x" in outcome.err
+    assert "secret" not in outcome.err
 
 
 def test_a_missing_camera(edgeseg, seeded_bundle: Bundle) -> None:
