@@ -1,24 +1,26 @@
-"""A folder of images and masks as a stream of samples.
+"""Images with ground truth: a folder of images and masks, or drawn scenes.
 
     ROOT/[SPLIT/]images/NAME.jpg      ROOT/[SPLIT/]masks/NAME.png      ROOT/[SPLIT/]dataset.json
 
-Only paths are kept; an image is read when its turn comes.
+A data set is a list of what can be read; an image is read, or drawn, when its turn comes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+from edgeseg.demo import DEMO, scene
+from edgeseg.demo.splits import DEMO_SPLITS, SIDE
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.images import IMAGE_SUFFIXES, read_image, read_mask
-from edgeseg.labels import Labels, parse_labels
+from edgeseg.labels import Labels, known_labels, parse_labels
 from edgeseg.pixels import Bgr, ClassMap
 
-__all__ = ["SPLITS", "Dataset", "Sample", "open_dataset"]
+__all__ = ["SPLITS", "Dataset", "DrawnScene", "FilePair", "Item", "Sample", "open_dataset"]
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -32,43 +34,128 @@ class Sample:
     mask: ClassMap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """Pairs of files, in the order of their names."""
+class Item(Protocol):
+    """Something that can be read, again and again, with the same result."""
 
-    root: Path
-    split: str | None
-    pairs: tuple[tuple[Path, Path], ...]
-    labels: Labels | None
+    @property
+    def name(self) -> str:
+        """Which one it is, in lists and messages."""
 
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __iter__(self) -> Iterator[Sample]:
-        """Read sample after sample.
+    def read(self) -> Sample:
+        """Read image and ground truth.
 
         Raises:
             SourceError: a file that cannot be read.
             DatasetError: a mask of another size than its image.
         """
-        for image_path, mask_path in self.pairs:
-            image, mask = read_image(image_path), read_mask(mask_path)
-            if image.shape[:2] != mask.shape:
-                raise DatasetError(
-                    f"{mask_path} is {mask.shape[1]}x{mask.shape[0]}, but its image "
-                    f"{image_path.name} is {image.shape[1]}x{image.shape[0]} (width x height)"
-                )
-            yield Sample(name=image_path.stem, image=image, mask=mask)
+
+    def image(self) -> Bgr:
+        """Read the image alone.
+
+        Raises:
+            SourceError: a file that cannot be read.
+        """
 
 
-def open_dataset(root: Path, *, split: str | None = None) -> Dataset:
-    """List a data set. Without `split` the folder itself must hold `images` and `masks`.
+@dataclass(frozen=True, slots=True)
+class FilePair:
+    """An image file and its mask's."""
+
+    image_path: Path
+    mask_path: Path
+
+    @property
+    def name(self) -> str:
+        """The image's name without its ending."""
+        return self.image_path.stem
+
+    def read(self) -> Sample:
+        """Read both files; see `Item`."""
+        image, mask = self.image(), read_mask(self.mask_path)
+        if image.shape[:2] != mask.shape:
+            raise DatasetError(
+                f"{self.mask_path} is {mask.shape[1]}x{mask.shape[0]}, but its image "
+                f"{self.image_path.name} is {image.shape[1]}x{image.shape[0]} (width x height)"
+            )
+        return Sample(name=self.name, image=image, mask=mask)
+
+    def image(self) -> Bgr:
+        """Read the image; see `Item`."""
+        return read_image(self.image_path)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnScene:
+    """A frame of a drive through the demo's streets, `SIDE` pixels high and wide."""
+
+    seed: int
+    frame: int
+
+    @property
+    def name(self) -> str:
+        """The drive and the frame."""
+        return f"drive{self.seed}_{self.frame:04d}"
+
+    def read(self) -> Sample:
+        """Draw it."""
+        drawn = scene(self.seed, self.frame, height=SIDE, width=SIDE)
+        return Sample(name=self.name, image=drawn.image, mask=drawn.mask)
+
+    def image(self) -> Bgr:
+        """Draw it."""
+        return self.read().image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Items in a fixed order. `origin` is what the user called it; `labels` may be unknown."""
+
+    origin: str
+    split: str | None
+    items: tuple[Item, ...]
+    labels: Labels | None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Read sample after sample; see `Item.read` for what it raises."""
+        for item in self.items:
+            yield item.read()
+
+    @property
+    def title(self) -> str:
+        """The folder's own name: paths of one machine say nothing on another."""
+        return Path(self.origin).resolve().name
+
+    def spread(self, count: int) -> Dataset:
+        """About `count` items, at equal distances; all where there are fewer."""
+        return replace(self, items=self.items[:: max(1, len(self.items) // count)])
+
+
+def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
+    """List a data set: `demo`, whose split is `test` unless named, or a folder.
+
+    Without `split` a folder itself must hold `images` and `masks`.
 
     Raises:
         DatasetError: no such folder or split, no images, or images without masks.
     """
+    return _demo(split or "test") if str(source) == DEMO else _folder(Path(source), split)
+
+
+def _demo(split: str) -> Dataset:
+    if split not in DEMO_SPLITS:
+        raise DatasetError(
+            f"data set demo has no split {split!r}; it has: {', '.join(DEMO_SPLITS)}"
+        )
+    items = tuple(DrawnScene(seed, frame) for seed, frame in DEMO_SPLITS[split].frames())
+    return Dataset(origin=DEMO, split=split, items=items, labels=known_labels("camvid"))
+
+
+def _folder(root: Path, split: str | None) -> Dataset:
     if not root.is_dir():
-        raise DatasetError(f"data set {root} is not a folder")
+        raise DatasetError(f"data set {root} is not a folder; give one, or `demo`")
     folder = root if split is None else root / split
     if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
         raise DatasetError(_no_images(root, split))
@@ -87,9 +174,9 @@ def open_dataset(root: Path, *, split: str | None = None) -> Dataset:
     if not images:
         raise DatasetError(f"{folder / 'images'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     return Dataset(
-        root=root,
+        origin=str(root),
         split=split,
-        pairs=tuple((path, masks[stem]) for stem, path in images.items()),
+        items=tuple(FilePair(path, masks[stem]) for stem, path in images.items()),
         labels=_read_labels(folder, root),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
 from edgeseg.costs import costs
 from edgeseg.datasets import Dataset
 from edgeseg.demo import scene
+from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import CheckpointError
 from edgeseg.images import write_mask
 from edgeseg.labels import Labels
@@ -52,7 +53,10 @@ _FP32: Final = "fp32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What to export, and to where: {variant}-{target}-{precision} unless `folder` says."""
+    """What to export, and to where: {variant}-{target}-{precision} unless `folder` says.
+
+    `half_weights` stores the weights as FP16, cast to FP32 on load: half the bytes.
+    """
 
     weights: str
     target: str
@@ -61,6 +65,7 @@ class ExportRequest:
     size: tuple[int, int] | None = None
     labels: Labels | None = None
     dataset: Dataset | None = None
+    half_weights: bool = False
 
 
 def export_bundle(request: ExportRequest, *, tell: Callable[[str], None]) -> Bundle:
@@ -75,6 +80,7 @@ def export_bundle(request: ExportRequest, *, tell: Callable[[str], None]) -> Bun
 
     checkpoint = read_checkpoint(request.weights, size=request.size, labels=request.labels)
     from edgeseg.export.rewrites import rewrite
+    from edgeseg.export.storage import with_half_weights
     from edgeseg.export.to_onnx import to_onnx
 
     variant = checkpoint.spec.variant.name
@@ -87,6 +93,8 @@ def export_bundle(request: ExportRequest, *, tell: Callable[[str], None]) -> Bun
     spec = checkpoint.input
     deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
     graph = to_onnx(deployed, height=spec.height, width=spec.width)
+    if request.half_weights:
+        graph = with_half_weights(graph)
     tell(f"graph written: {len(graph.graph.node)} nodes, input {spec.height}x{spec.width}")
     folder = request.folder or Path(f"{variant}-{request.target}-{_FP32}")
     with new_bundle(folder) as staging:
@@ -109,7 +117,7 @@ def _fill(
     artifact = staging / _ARTIFACT
     artifact.write_bytes(graph.SerializeToString())
     # The folder's name only: a bundle travels, and paths of one machine say nothing on another.
-    image_source = "demo scenes" if request.dataset is None else request.dataset.root.resolve().name
+    image_source = "demo scenes" if request.dataset is None else request.dataset.title
     parity = check_parity(
         artifact,
         checkpoint.model,
@@ -131,7 +139,7 @@ def _fill(
         for index, frame in enumerate(frames)
     )
     backend.close()
-    seal_bundle(staging, _manifest(name, request.target, checkpoint, graph, golden, parity))
+    seal_bundle(staging, _manifest(name, request, checkpoint, graph, golden, parity))
 
 
 def _write_golden(
@@ -158,7 +166,7 @@ def _write_golden(
 
 def _manifest(
     name: str,
-    target: str,
+    request: ExportRequest,
     checkpoint: Checkpoint,
     graph: ModelProto,
     golden: Sequence[Golden],
@@ -168,9 +176,10 @@ def _manifest(
     count = costs(spec, height=size.height, width=size.width)
     finest = feature_sizes(size.height, size.width)[0]
     (graph_input,), (graph_output,) = graph.graph.input, graph.graph.output
+    recipe = "float, weights stored as FP16" if request.half_weights else "float"
     return Manifest(
         name=name,
-        target=target,
+        target=request.target,
         model=ModelInfo(
             variant=spec.variant.name,
             head=spec.head.value,
@@ -192,7 +201,7 @@ def _manifest(
             shape=(1, spec.classes, *finest),
             layout="NCHW",
         ),
-        variants=(VariantInfo(name=_FP32, precision="fp32", file=_ARTIFACT, recipe="float"),),
+        variants=(VariantInfo(name=_FP32, precision="fp32", file=_ARTIFACT, recipe=recipe),),
         chosen=Chosen(variant=_FP32, reason="the only variant"),
         checkpoint=CheckpointInfo(
             source=checkpoint.source,
@@ -208,15 +217,13 @@ def _manifest(
 
 def _frames(dataset: Dataset | None) -> Iterator[Bgr]:
     """Images of the data set, spread over it; else drawn scenes."""
-    if dataset is None:
-        for index in range(PARITY_FRAMES):
-            height, width = _DEMO_SIZES[index % len(_DEMO_SIZES)]
-            yield scene(index, 10 * index, height=height, width=width)
+    if dataset is not None:
+        for item in dataset.spread(PARITY_FRAMES).items:
+            yield item.image()
         return
-    step = max(1, len(dataset) // PARITY_FRAMES)
-    pairs = dataset.pairs[::step]
-    for sample in replace(dataset, pairs=pairs):
-        yield sample.image
+    for index, (seed, frame) in enumerate(DEMO_SPLITS["val"].frames(PARITY_FRAMES)):
+        height, width = _DEMO_SIZES[index % len(_DEMO_SIZES)]
+        yield scene(seed, frame, height=height, width=width).image
 
 
 def _describe(checkpoint: Checkpoint) -> str:

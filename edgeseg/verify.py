@@ -186,7 +186,7 @@ def _check_classes(labels: Labels, dataset: Dataset) -> None:
             min(len(ours), len(theirs)),
         )
         raise DatasetError(
-            f"data set {dataset.root} has {len(theirs)} classes and the model {len(ours)}; they "
+            f"data set {dataset.origin} has {len(theirs)} classes and the model {len(ours)}; they "
             f"first differ at id {index}: {theirs[index : index + 1]} and {ours[index : index + 1]}"
         )
 

@@ -6,7 +6,7 @@ drive.mp4                  a video
 street.jpg                 one image
 frames/                    the images of a folder, by name
 'frames/*.png'             the images that match
-demo                       a drawn street, without end
+demo                       a drawn street with ground truth, without end
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg import demo
+from edgeseg.demo import DEMO, FPS, scene
+from edgeseg.demo.splits import LIVE_SEED
 from edgeseg.errors import SourceError
 from edgeseg.images import IMAGE_SUFFIXES, read_image
-from edgeseg.pixels import Bgr
+from edgeseg.labels import Labels, known_labels
+from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.runtime.opencv import import_opencv
 
 __all__ = ["Captured", "Source", "open_source"]
@@ -34,23 +36,31 @@ _STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """One frame: `time_s` counts from the source's start, `at` is `time.perf_counter()`'s."""
+    """One frame: `time_s` counts from the source's start, `at` is `time.perf_counter()`'s.
+
+    `truth` is what the frame shows, where the source knows it.
+    """
 
     index: int
     name: str
     time_s: float
     at: float
     image: Bgr
+    truth: ClassMap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An opened source. `frames` can be walked once; `length` is None where nobody knows it."""
+    """An opened source. `frames` can be walked once; `length` is None where nobody knows it.
+
+    `labels` tell what the ids of the frames' `truth` mean; None where they have none.
+    """
 
     name: str
     frames: Iterator[Captured]
     fps: float
     length: int | None
+    labels: Labels | None = None
 
 
 @contextmanager
@@ -64,8 +74,9 @@ def open_source(uri: str | int) -> Iterator[Source]:
     if isinstance(uri, int):
         with _capture(uri, f"camera {uri}") as device:
             yield _live(device, f"camera {uri}")
-    elif uri == "demo":
-        yield Source(name=uri, frames=_draw_scenes(), fps=demo.FPS, length=None)
+    elif uri == DEMO:
+        labels = known_labels("camvid")
+        yield Source(name=uri, frames=_draw_scenes(), fps=FPS, length=None, labels=labels)
     elif uri.startswith(_STREAM_SCHEMES):
         name = _without_password(uri)
         with _capture(uri, name) as device:
@@ -81,7 +92,6 @@ def open_source(uri: str | int) -> Iterator[Source]:
 _IMAGES_FPS = 10.0
 # What a camera that does not tell its rate is taken for.
 _UNKNOWN_FPS = 30.0
-_DEMO_SEED = 1
 
 
 def _image_paths(uri: str) -> list[Path]:
@@ -118,13 +128,14 @@ def _read_images(paths: list[Path]) -> Iterator[Captured]:
 
 def _draw_scenes() -> Iterator[Captured]:
     for index in itertools.count():
-        image = demo.scene(_DEMO_SEED, index)
+        drawn = scene(LIVE_SEED, index)
         yield Captured(
             index=index,
             name=f"{index:06d}",
-            time_s=index / demo.FPS,
+            time_s=index / FPS,
             at=time.perf_counter(),
-            image=image,
+            image=drawn.image,
+            truth=drawn.mask,
         )
 
 

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import BackendError
-from edgeseg.images import read_image
 from edgeseg.pixels import covered_share, fitted_size, to_input, to_mask
 from edgeseg.spec import Aspect, InputSpec, Resize
 
@@ -97,8 +96,8 @@ def test_masks_of_the_camvid_model_equal_torchs(
     from edgeseg.export.reference import normalize
 
     checkpoint = read_checkpoint(str(camvid_weights))
-    for image, _mask in open_dataset(camvid, split="test").pairs[::50]:
-        frame = to_input(read_image(image), checkpoint.input)
+    for item in open_dataset(camvid, split="test").items[::50]:
+        frame = to_input(item.image(), checkpoint.input)
         logits = checkpoint.model(normalize(frame, checkpoint.input))
         _assert_equals_torch(logits, *output)
 

@@ -32,7 +32,7 @@ def dataset(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> 
     random = np.random.default_rng(0)
     with Segmenter(seeded_bundle) as segmenter:
         for index in range(6):
-            frame = scene(index, 0, height=120, width=160)
+            frame = scene(index, 0, height=120, width=160).image
             truth = segmenter.segment(frame).mask.copy()
             truth[random.random(truth.shape) < 0.1] = 255
             Image.fromarray(frame[:, :, ::-1].copy()).save(root / "images" / f"{index}.png")
@@ -140,7 +140,7 @@ def test_without_a_reference_only_the_model_is_measured(
 def test_other_classes_are_refused_by_name(
     seeded_bundle: Bundle, dataset: Dataset, tmp_path: Path
 ) -> None:
-    shutil.copytree(dataset.root, tmp_path / "data")
+    shutil.copytree(dataset.origin, tmp_path / "data")
     names = ["Sky", "Castle", *seeded_bundle.manifest.labels.classes[2:]]
     (tmp_path / "data" / "dataset.json").write_text(
         msgspec.json.encode({"classes": names}).decode()
@@ -184,7 +184,7 @@ def test_camvid_miou_equals_that_of_pytorch(
     from edgeseg.deploy import ExportRequest, export_bundle
 
     whole = open_dataset(camvid, split="test")
-    dataset = replace(whole, pairs=whole.pairs[::10])
+    dataset = replace(whole, items=whole.items[::10])
     bundle = export_bundle(
         ExportRequest(weights=str(camvid_weights), target="onnxruntime", folder=tmp_path / "b"),
         tell=lambda _line: None,

@@ -26,7 +26,7 @@ def captured(index: int, size: tuple[int, int] = SIZE) -> Captured:
         name=f"{index:06d}",
         time_s=index / 10,
         at=time.perf_counter(),
-        image=scene(1, index, height=size[0], width=size[1]),
+        image=scene(1, index, height=size[0], width=size[1]).image,
     )
 
 

@@ -21,7 +21,7 @@ def images(tmp_path: Path) -> Path:
     folder = tmp_path / "frames"
     folder.mkdir()
     for index, name in enumerate(("b", "a", "c")):
-        cv2.imwrite(str(folder / f"{name}.png"), scene(1, index, height=48, width=64))
+        cv2.imwrite(str(folder / f"{name}.png"), scene(1, index, height=48, width=64).image)
     (folder / "notes.txt").write_text("not an image")
     return folder
 
@@ -31,7 +31,7 @@ def video(tmp_path: Path) -> Path:
     path = tmp_path / "drive.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, (64, 48))
     for index in range(7):
-        writer.write(scene(1, index, height=48, width=64))
+        writer.write(scene(1, index, height=48, width=64).image)
     writer.release()
     return path
 
@@ -47,7 +47,7 @@ def mjpeg_camera() -> Iterator[str]:
             self.end_headers()
             try:
                 for index in range(20):
-                    _, jpeg = cv2.imencode(".jpg", scene(1, index, height=48, width=64))
+                    _, jpeg = cv2.imencode(".jpg", scene(1, index, height=48, width=64).image)
                     part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
                     self.wfile.write(part % len(jpeg) + jpeg.tobytes() + b"\r\n")
             except ConnectionError:
@@ -71,7 +71,7 @@ def test_a_folder_in_the_order_of_names(images: Path) -> None:
         captured = list(source.frames)
     assert [c.name for c in captured] == ["a", "b", "c"]
     assert [c.index for c in captured] == [0, 1, 2]
-    np.testing.assert_array_equal(captured[0].image, scene(1, 1, height=48, width=64))
+    np.testing.assert_array_equal(captured[0].image, scene(1, 1, height=48, width=64).image)
 
 
 def test_a_pattern(images: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_pattern(images: Path) -> None:
 def test_one_image(images: Path) -> None:
     with open_source(str(images / "b.png")) as source:
         (captured,) = source.frames
-    np.testing.assert_array_equal(captured.image, scene(1, 0, height=48, width=64))
+    np.testing.assert_array_equal(captured.image, scene(1, 0, height=48, width=64).image)
 
 
 def test_a_video_loses_no_frame(video: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_video_loses_no_frame(video: Path) -> None:
     assert [c.index for c in captured] == list(range(7))
     assert captured[5].time_s == 5 / 12.5
     for index, c in enumerate(captured):
-        error = np.abs(c.image.astype(int) - scene(1, index, height=48, width=64))
+        error = np.abs(c.image.astype(int) - scene(1, index, height=48, width=64).image)
         assert error.mean() < 6  # JPEG
 
 

@@ -1,0 +1,51 @@
+"""A tile of smooth noise, from which every texture is taken."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Array", "texture"]
+
+Array = npt.NDArray[np.float32]
+
+SIDE: Final = 256
+_OCTAVES: Final = 6
+_SEED: Final = 7
+
+
+def texture(u: Array, v: Array) -> Array:
+    """Noise in 0..1 at a position; it changes over about a sixteenth and repeats after 16."""
+    rows = (u * 16).astype(np.int64) & (SIDE - 1)
+    columns = (v * 16).astype(np.int64) & (SIDE - 1)
+    values: Array = _tile()[rows, columns]
+    return values
+
+
+@cache
+def _tile() -> Array:
+    """Octaves of random values with smooth steps between them; the finest weigh a little more."""
+    random = np.random.default_rng(_SEED)
+    total = np.zeros((SIDE, SIDE), np.float32)
+    for octave in range(1, _OCTAVES + 1):
+        count = 2**octave
+        weight = 0.5**octave * (1.6 if octave > 4 else 1)
+        total += weight * _smooth(random.random((count, count)).astype(np.float32))
+    scaled: Array = (total - total.min()) / (total.max() - total.min())
+    return scaled
+
+
+def _smooth(coarse: Array) -> Array:
+    """Interpolate a small square to the tile's side; it wraps around."""
+    count = len(coarse)
+    position = np.arange(SIDE) * count / SIDE
+    low = position.astype(int)
+    high = (low + 1) % count
+    step = (position - low).astype(np.float32)
+    step = step * step * (3 - 2 * step)
+    rows = coarse[low] * (1 - step)[:, None] + coarse[high] * step[:, None]
+    blended: Array = rows[:, low] * (1 - step) + rows[:, high] * step
+    return blended

@@ -1,0 +1,42 @@
+"""Which drives are for what. No seed is in two splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["DEMO_SPLITS", "LIVE_SEED", "SIDE", "DemoSplit"]
+
+# Scenes of the splits are this many pixels high and wide: what the demo model is trained at.
+SIDE: Final = 512
+
+# The drive that `--source demo` shows; in no split.
+LIVE_SEED: Final = 5_000_000
+
+# Frames of one drive that are this far apart show another part of the street.
+_FRAMES_APART: Final = 37
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSplit:
+    """Drives `first`, `first + 1` ...; `size` frames unless more or fewer are asked for."""
+
+    first: int
+    size: int
+
+    def frames(self, count: int | None = None) -> list[tuple[int, int]]:
+        """(seed, frame) pairs, each of another drive."""
+        wanted = self.size if count is None else count
+        return [(self.first + index, _FRAMES_APART * index % 2000) for index in range(wanted)]
+
+
+DEMO_SPLITS: Final[Mapping[str, DemoSplit]] = MappingProxyType(
+    {
+        "train": DemoSplit(first=1_000_000, size=1500),
+        "calibration": DemoSplit(first=2_000_000, size=300),
+        "val": DemoSplit(first=3_000_000, size=100),
+        "test": DemoSplit(first=4_000_000, size=100),
+    }
+)

@@ -1,0 +1,31 @@
+"""Draws docs/images/scenes.jpg: frames of the demo's streets beside their ground truth."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edgeseg.demo import scene
+from edgeseg.demo.splits import DEMO_SPLITS
+from edgeseg.labels import known_labels
+
+COLUMNS, ROWS = 4, 3
+HEIGHT, WIDTH = 240, 320
+
+
+def main() -> None:
+    """Write the sheet to the path given."""
+    palette = np.array(known_labels("camvid").palette, np.uint8)
+    tiles = []
+    for seed, frame in DEMO_SPLITS["val"].frames(COLUMNS * ROWS):
+        drawn = scene(seed, frame, height=HEIGHT, width=WIDTH)
+        tiles.append(np.vstack([drawn.image[:, :, ::-1], palette[drawn.mask]]))
+    rows = [np.hstack(tiles[row * COLUMNS : (row + 1) * COLUMNS]) for row in range(ROWS)]
+    Image.fromarray(np.vstack(rows)).save(Path(sys.argv[1]), quality=88)
+
+
+if __name__ == "__main__":
+    main()
