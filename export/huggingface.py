@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["write_huggingface"]
 
 
-def write_huggingface(folder: Path, model: SegFormer, *, labels: Labels, spec: InputSpec) -> None:
+def write_huggingface(
+    folder: Path, model: SegFormer, *, labels: Labels, spec: InputSpec, half: bool = False
+) -> None:
     """Write weights, config.json and preprocessor_config.json into a new folder.
+
+    `half` stores the weights as FP16, except counters.
 
     Raises:
         ValueError: the model has mmsegmentation's head, which transformers does not have.
@@ -35,7 +39,10 @@ def write_huggingface(folder: Path, model: SegFormer, *, labels: Labels, spec: I
     if model.spec.head is not HeadKind.LINEAR:
         raise ValueError("transformers has no SegFormer with mmsegmentation's head")
     folder.mkdir(parents=True)
-    state = {theirs_of(HUGGING_FACE, ours): value for ours, value in model.state_dict().items()}
+    state = {
+        theirs_of(HUGGING_FACE, ours): value.half() if half and value.is_floating_point() else value
+        for ours, value in model.state_dict().items()
+    }
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     _write_json(folder / "config.json", _config(model, labels))
     _write_json(folder / "preprocessor_config.json", _preprocessor(spec))
