@@ -1,1 +1,1 @@
-"""Which images, which ranges. Empty until INT8 lands, which is the first to need it."""
+"""Calibration images and the ranges of activations that they give."""

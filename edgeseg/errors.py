@@ -4,6 +4,8 @@
     ├── CheckpointError       weights that cannot be read, or are not a SegFormer
     ├── SpecError             sizes, labels or statistics that no SegFormer can have
     ├── ExportError           a graph that does not compute what the checkpoint computes
+    ├── CalibrationError      images that cannot serve to find ranges
+    ├── GateMissedError       nothing passed the accuracy gates; exit status 3
     ├── BundleError           a bundle that is damaged, foreign, or cannot be written
     ├── DatasetError          images and masks that do not fit together
     ├── SourceError           a camera, video or image that cannot be read
@@ -19,10 +21,12 @@ from __future__ import annotations
 __all__ = [
     "BackendError",
     "BundleError",
+    "CalibrationError",
     "CheckpointError",
     "DatasetError",
     "EdgesegError",
     "ExportError",
+    "GateMissedError",
     "MissingPackageError",
     "SinkError",
     "SourceError",
@@ -44,6 +48,14 @@ class SpecError(EdgesegError):
 
 class ExportError(EdgesegError):
     """The exported graph differs from the checkpoint, or could not be made."""
+
+
+class CalibrationError(EdgesegError):
+    """Images that cannot serve to find the ranges of activations."""
+
+
+class GateMissedError(EdgesegError):
+    """Nothing that was tried passed the accuracy gates. The command line's exit status is 3."""
 
 
 class BundleError(EdgesegError):

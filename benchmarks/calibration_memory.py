@@ -1,0 +1,100 @@
+"""Peak memory of calibration, for few and for many images.
+
+    python benchmarks/calibration_memory.py [--model b0] [--side 512] [--images 50 500]
+
+Each number in a process of its own: the growth of the peak over what was there before calibrating.
+The frames are twenty drawn scenes in turns, read anew each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alternating import report
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Frame
+
+
+def main() -> None:
+    """Print a JSON line for each engine and number of images."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="b0")
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--images", type=int, nargs="+", default=[50, 500])
+    parser.add_argument("--one", choices=["onnxruntime", "openvino"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one is not None:
+        calibrate(options.one, options.model, options.side, options.images[0])
+        return
+    for target in ("onnxruntime", "openvino"):
+        for images in options.images:
+            command = [sys.executable, __file__, "--one", target, "--model", options.model]
+            subprocess.run(
+                [*command, "--side", str(options.side), "--images", str(images)], check=True
+            )
+
+
+def calibrate(target: str, model: str, side: int, images: int) -> None:
+    """Calibrate once, in this process."""
+    from seeded import model_spec, seeded_model
+
+    from edgeseg.calibration.observe import expected_bytes, observe
+    from edgeseg.export.graph import GELU_OPSET
+    from edgeseg.export.rewrites import rewrite
+    from edgeseg.export.to_onnx import to_onnx
+    from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
+    from edgeseg.quantize.qdq import tapped, taps_of
+    from edgeseg.quantize.recipes import RECIPES
+    from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
+
+    deployed = rewrite(
+        seeded_model(model_spec(model, classes=19)), mean=IMAGENET_MEAN, std=IMAGENET_STD
+    )
+    graph = to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
+    taps, serialized = taps_of(graph), tapped(graph)
+    frames = [partial(drawn, index % 20, side) for index in range(images)]
+    before = peak_mb()
+    with tempfile.TemporaryDirectory() as folder:
+        if target == "onnxruntime":
+            observe(serialized, taps, frames, saved=Path(folder) / "r.npz", advance=lambda: None)
+        else:
+            source = Path(folder) / "fp32.onnx"
+            source.write_bytes(graph.SerializeToString())
+            recipe = RECIPES["int8-linear"].only(NNCF_ROLES)
+            quantize_openvino(source, Path(folder) / "int8.xml", recipe, frames)
+    report(
+        "calibration_memory",
+        target=target,
+        model=model,
+        side=side,
+        images=images,
+        expected_mb=round(expected_bytes(serialized, taps) / 1e6),
+        grown_mb=round(peak_mb() - before),
+        peak_mb=round(peak_mb()),
+    )
+
+
+def drawn(seed: int, side: int) -> Frame:
+    """A scene as the network's input."""
+    from edgeseg.demo import scene
+
+    return scene(seed, 0, height=side, width=side).image[None]
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

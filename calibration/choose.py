@@ -1,0 +1,86 @@
+"""Which of many frames to calibrate on: no near-duplicates, spread over what the source shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.pixels import Bgr
+
+__all__ = ["FEW", "Choice", "Descriptor", "choose", "describe", "looks_like_noise"]
+
+# Fewer images than this leave rare activations unseen; docs/accuracy.md shows what that costs.
+FEW: Final = 50
+
+# Two thumbnails nearer than this, in grey levels (root mean square), show the same.
+SAME_LEVELS: Final = 3.0
+
+# A photograph's neighbouring blocks are alike: their correlation is above 0.8 even at night.
+_NOISE_CORRELATION: Final = 0.3
+
+_SIDE: Final = 12
+
+Descriptor = npt.NDArray[np.float32]  # (3 * _SIDE**2,) grey levels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Indices of the frames chosen, in the source's order; how many others are near-duplicates."""
+
+    indices: tuple[int, ...]
+    duplicates: int
+
+
+def describe(frame: Bgr) -> Descriptor:
+    """A thumbnail: mean colour of each of 12x12 blocks of a (H, W, 3) frame."""
+    return _blocks(frame, _SIDE).reshape(-1)
+
+
+def choose(descriptors: Sequence[Descriptor], *, count: int, seed: int = 0) -> Choice:
+    """Farthest-point sampling (Gonzalez 1985) from a seeded start.
+
+    Each next frame is the one least like all chosen so far. It ends with `count` frames, or when
+    what is left are near-duplicates.
+    """
+    table = np.stack(descriptors)
+    first = int(np.random.default_rng(seed).integers(len(table)))
+    chosen = [first]
+    distance = _levels_between(table, table[first])
+    while len(chosen) < min(count, len(table)):
+        farthest = int(np.argmax(distance))
+        if distance[farthest] < SAME_LEVELS:
+            break
+        chosen.append(farthest)
+        distance = np.minimum(distance, _levels_between(table, table[farthest]))
+    left_out = np.setdiff1d(np.arange(len(table)), chosen)
+    duplicates = int((distance[left_out] < SAME_LEVELS).sum())
+    return Choice(indices=tuple(sorted(chosen)), duplicates=duplicates)
+
+
+def looks_like_noise(frame: Bgr) -> bool:
+    """Whether neighbouring parts of a (H, W, 3) frame have nothing to do with each other.
+
+    A frame of one colour is not noise; it is a near-duplicate of every other such frame.
+    """
+    grey = _blocks(frame, 48).mean(axis=2)
+    left, right = grey[:, :-1].ravel(), grey[:, 1:].ravel()
+    if grey.std() < SAME_LEVELS:
+        return False
+    return bool(np.corrcoef(left, right)[0, 1] < _NOISE_CORRELATION)
+
+
+def _levels_between(table: npt.NDArray[np.float32], one: Descriptor) -> npt.NDArray[np.float32]:
+    distance: npt.NDArray[np.float32] = np.sqrt(((table - one) ** 2).mean(axis=1))
+    return distance
+
+
+def _blocks(frame: Bgr, side: int) -> npt.NDArray[np.float32]:
+    """Means of side x side blocks, (side, side, 3); Pillow's box filter, fast for any size."""
+    from PIL import Image
+
+    small = Image.fromarray(frame).resize((side, side), Image.Resampling.BOX)
+    return np.asarray(small, np.float32)

@@ -1,0 +1,243 @@
+"""Calibration sets: from a folder, a data set's train split, a video or the demo's scenes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from edgeseg.calibration.choose import (
+    FEW,
+    SAME_LEVELS,
+    Descriptor,
+    choose,
+    describe,
+    looks_like_noise,
+)
+from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.demo import DEMO
+from edgeseg.errors import CalibrationError, SourceError
+from edgeseg.images import IMAGE_SUFFIXES, read_image
+from edgeseg.pixels import Bgr
+
+__all__ = [
+    "DEFAULT_COUNT",
+    "CalibrationSet",
+    "ImageFile",
+    "Picture",
+    "calibration_set",
+    "content_hash",
+    "keep_frames",
+    "pictures_of",
+    "shared_images",
+]
+
+DEFAULT_COUNT: Final = 300
+
+# Of larger sources a seeded draw is looked at: ten times what is usually chosen.
+MAX_CANDIDATES: Final = 3000
+
+# From this share of the set on, noise is no accident.
+_NOISE_SHARE: Final = 0.1
+
+
+class Picture(Protocol):
+    """An image that can be read, again and again."""
+
+    @property
+    def name(self) -> str:
+        """Which one it is."""
+
+    def image(self) -> Bgr:
+        """Read it: uint8 BGR (H, W, 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image without ground truth."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    def image(self) -> Bgr:
+        """Read the file."""
+        return read_image(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationSet:
+    """What was chosen. `hashes` are of the pixels, one a picture; `sha256` is of all of them."""
+
+    source: str
+    pictures: tuple[Picture, ...]
+    hashes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """One hash for the set, in its order."""
+        return hashlib.sha256("".join(self.hashes).encode()).hexdigest()
+
+
+def calibration_set(
+    source: str,
+    *,
+    count: int = DEFAULT_COUNT,
+    seed: int = 0,
+    advance: Callable[[], None] | None = None,
+) -> CalibrationSet:
+    """Choose `count` images from a source: a folder of images, a data set, or `demo`.
+
+    Of a data set with splits only the train split is looked at. For a video or a camera see
+    `keep_frames`.
+
+    Raises:
+        CalibrationError: there are none, or the data set has no train split.
+        SourceError: an image cannot be read.
+    """
+    pictures = pictures_of(source, count=count, seed=seed)
+    descriptors: list[Descriptor] = []
+    noisy: list[bool] = []
+    hashes: list[str] = []
+    for picture in pictures:
+        frame = picture.image()
+        descriptors.append(describe(frame))
+        noisy.append(looks_like_noise(frame))
+        hashes.append(content_hash(frame))
+        if advance is not None:
+            advance()
+    choice = choose(descriptors, count=count, seed=seed)
+    noise = sum(noisy[index] for index in choice.indices)
+    return CalibrationSet(
+        source=source,
+        pictures=tuple(pictures[index] for index in choice.indices),
+        hashes=tuple(hashes[index] for index in choice.indices),
+        warnings=tuple(_warnings(len(choice.indices), choice.duplicates, noise)),
+    )
+
+
+def pictures_of(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tuple[Picture, ...]:
+    """What a source has to choose from; of more than 3000 images a seeded draw.
+
+    Raises:
+        CalibrationError: nothing, or the data set has no train split.
+    """
+    pictures = _all_pictures(source)
+    if not pictures:
+        raise CalibrationError(
+            f"calibration source {source} holds no images ({', '.join(IMAGE_SUFFIXES)}); "
+            f"give a folder of images, a data set with a train split, a video, or `demo`"
+        )
+    most = max(MAX_CANDIDATES, count)
+    if len(pictures) <= most:
+        return pictures
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(pictures))[:most])
+    return tuple(pictures[index] for index in drawn)
+
+
+def _all_pictures(source: str) -> tuple[Picture, ...]:
+    root = Path(source)
+    if source == DEMO:
+        return open_dataset(DEMO, split="calibration").items
+    if (root / "train" / "images").is_dir():
+        return _files(root / "train" / "images")
+    other = [split for split in ("val", "test") if (root / split / "images").is_dir()]
+    if other:
+        raise CalibrationError(
+            f"data set {source} has no train split, only {', '.join(other)}; calibrating on what "
+            f"accuracy is measured on would hide the loss. Give another source"
+        )
+    if (root / "images").is_dir():
+        return _files(root / "images")
+    if root.is_dir():
+        return _files(root)
+    raise CalibrationError(
+        f"no calibration source at {source}; give a folder of images, a data set with a train "
+        f"split, a video, or `demo`"
+    )
+
+
+def _files(folder: Path) -> tuple[Picture, ...]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return tuple(ImageFile(path) for path in found)
+
+
+def keep_frames(
+    frames: Iterable[Bgr], folder: Path, *, count: int = DEFAULT_COUNT, seed: int = 0
+) -> CalibrationSet:
+    """Write the frames of a video or camera that are worth it as PNG into a folder, then choose.
+
+    A frame is kept when it differs from the one kept last, and when ten times `count` are kept,
+    every second of them goes: memory holds one frame, the disk at most that many.
+
+    Raises:
+        CalibrationError: there was no frame.
+        SourceError: the folder cannot be written.
+    """
+    from PIL import Image
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, frame in _worth_keeping(frames):
+            # Fast compression: these files live as long as the export.
+            Image.fromarray(frame[:, :, ::-1].copy()).save(
+                folder / f"frame_{index:06d}.png", compress_level=1
+            )
+            kept = sorted(folder.glob("frame_*.png"))
+            if len(kept) > 10 * count:
+                for path in kept[1::2]:
+                    path.unlink()
+    except OSError as error:
+        raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
+    chosen = calibration_set(str(folder), count=count, seed=seed)
+    names = {picture.name for picture in chosen.pictures}
+    for path in folder.glob("frame_*.png"):
+        if path.stem not in names:
+            path.unlink()
+    return chosen
+
+
+def _worth_keeping(frames: Iterable[Bgr]) -> Iterator[tuple[int, Bgr]]:
+    last: Descriptor | None = None
+    for index, frame in enumerate(frames):
+        current = describe(frame)
+        if last is None or np.sqrt(((current - last) ** 2).mean()) >= SAME_LEVELS:
+            last = current
+            yield index, frame
+
+
+def content_hash(image: Bgr) -> str:
+    """SHA-256 of the pixels and their shape: the same picture in another file is the same."""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def shared_images(chosen: CalibrationSet, dataset: Dataset) -> int:
+    """How many images of a data set are also in the calibration set, by their pixels."""
+    ours = set(chosen.hashes)
+    return sum(content_hash(item.image()) in ours for item in dataset.items)
+
+
+def _warnings(images: int, duplicates: int, noise: int) -> Sequence[str]:
+    lines = []
+    if images < FEW:
+        alike = f" ({duplicates} more were near-duplicates of these)" if duplicates else ""
+        lines.append(
+            f"only {images} calibration images{alike}: rare activations may be clipped; "
+            f"see what that costs in docs/accuracy.md, and give {FEW} or more"
+        )
+    if noise >= max(1, _NOISE_SHARE * images):
+        lines.append(
+            f"{noise} of {images} calibration images look like noise: ranges from noise fit no "
+            f"camera, and the accuracy gate may fail; give real images"
+        )
+    return lines
