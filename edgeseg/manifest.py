@@ -13,10 +13,14 @@ from edgeseg.spec import InputSpec
 
 __all__ = [
     "SCHEMA",
+    "Accuracy",
+    "CalibrationInfo",
     "CheckpointInfo",
     "Chosen",
     "File",
+    "Evaluation",
     "Golden",
+    "Machine",
     "Manifest",
     "ModelInfo",
     "Parity",
@@ -77,14 +81,70 @@ class Parity(_Value, frozen=True, kw_only=True):
     image_source: str
 
 
+class Accuracy(_Value, frozen=True, kw_only=True):
+    """A candidate against the FP32 reference on the same images, in points (0..100).
+
+    Without ground truth only the last two are known: the share of the pixels with the reference's
+    class, and the mean IoU with its masks. `drop_low` and `drop_high` are the drop's 95 % interval.
+    """
+
+    images: int
+    miou: float | None = None
+    reference_miou: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    class_iou: dict[str, float] = {}
+    worst_class: str | None = None
+    worst_class_drop: float | None = None
+    pixel_agreement: float
+    agreement_iou: float
+
+
 class VariantInfo(_Value, frozen=True, kw_only=True):
-    """One artifact: `file` is what the engine opens."""
+    """One artifact: `file` is what the engine opens, `compute` what its float parts compute in.
+
+    `search` was measured on the half of the data that the search saw, `gate` on the other half.
+    `int8_share` is of the multiply-adds, 0..1, counted in the file.
+    """
 
     name: str
     precision: str
     file: str
     recipe: str
+    compute: str = "f32"
     int8_share: float = 0.0
+    search: Accuracy | None = None
+    gate: Accuracy | None = None
+    latency_ms: float | None = None
+
+
+class CalibrationInfo(_Value, frozen=True, kw_only=True):
+    """The images that ranges come from: how many, of what, and the hash of their pixels."""
+
+    source: str
+    images: int
+    sha256: str
+    estimator: str
+
+
+class Evaluation(_Value, frozen=True, kw_only=True):
+    """What accuracy was measured on: `searched` images guided the search, `gated` decided."""
+
+    data: str
+    split: str | None
+    labelled: bool
+    searched: int
+    gated: int
+
+
+class Machine(_Value, frozen=True, kw_only=True):
+    """Where latencies were measured. `features` are the instructions that inference depends on."""
+
+    cpu: str
+    architecture: str
+    features: tuple[str, ...]
+    cores: int
 
 
 class Chosen(_Value, frozen=True, kw_only=True):
@@ -120,6 +180,10 @@ class Manifest(_Value, frozen=True, kw_only=True):
     chosen: Chosen
     checkpoint: CheckpointInfo
     parity: Parity
+    calibration: CalibrationInfo | None = None
+    evaluation: Evaluation | None = None
+    machine: Machine | None = None
+    sensitivity: dict[str, float] = {}
     golden: tuple[Golden, ...]
     tools: dict[str, str]
     files: dict[str, File] = {}

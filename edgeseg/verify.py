@@ -5,43 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from edgeseg.accuracy import Masks, class_iou, compare
 from edgeseg.bundle import Bundle, is_bundle, open_bundle
 from edgeseg.datasets import Dataset, Sample
 from edgeseg.errors import DatasetError
-from edgeseg.gates import Gate, at_least, at_most
+from edgeseg.gates import Gate, Limits, at_least, judge
 from edgeseg.images import read_image, read_mask
 from edgeseg.labels import Labels
-from edgeseg.metrics import NOTHING_IGNORED, Confusion, confusion, iou, mean_iou, pixel_agreement
+from edgeseg.manifest import Accuracy, VariantInfo
+from edgeseg.metrics import Confusion, confusion, mean_iou, pixel_agreement
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.runtime.build import GOLDEN_SLACK
 from edgeseg.runtime.segmenter import Segmenter
 
-__all__ = ["ClassDrop", "Limits", "Report", "open_reference", "verify"]
-
-# Points that a golden frame's agreement may fall below what was recorded at export: another
-# machine's rounding moves single pixels at boundaries, a broken engine moves many.
-GOLDEN_SLACK: Final = 0.5
-
-# A class counts in the class gate from this share of the pixels and this many images on; below,
-# its IoU is noise.
-MIN_CLASS_SHARE: Final = 0.001
-MIN_CLASS_IMAGES: Final = 5
+__all__ = ["ClassDrop", "Report", "open_reference", "verify"]
 
 Segment = Callable[[Bgr], ClassMap]
 Track = Callable[[Dataset], Iterable[Sample]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Gates, in points (0..100). None switches one off; drops need a reference."""
-
-    max_drop: float | None
-    max_class_drop: float | None
-    min_agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +37,10 @@ class ClassDrop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was measured. Accuracies are points (0..100), None where not measured."""
+    """What was measured. Accuracies are points (0..100), None where not measured.
+
+    `drop_low` and `drop_high` are the 95 % interval of the drop, from resampled images.
+    """
 
     gates: tuple[Gate, ...]
     images: int = 0
@@ -62,6 +48,8 @@ class Report:
     class_iou: dict[str, float] = field(default_factory=dict)
     reference_miou: float | None = None
     drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
     worst_class: ClassDrop | None = None
     pixel_agreement: float | None = None
     agreement_iou: float | None = None
@@ -75,6 +63,7 @@ class Report:
 def verify(
     bundle: Bundle,
     *,
+    variant: VariantInfo | None = None,
     dataset: Dataset | None = None,
     reference: Segment | None = None,
     limits: Limits,
@@ -82,15 +71,26 @@ def verify(
 ) -> Report:
     """Replay the golden frames and, where given, measure a data set; `track` may show progress.
 
+    It is the chosen variant that is measured, unless another is named.
+
     Raises:
         DatasetError: the data set does not fit the model, or cannot be read.
     """
-    with Segmenter(bundle) as segmenter:
+    with Segmenter(bundle, variant=variant) as segmenter:
         gates = _replay_golden(segmenter)
         if dataset is None:
             return Report(gates=tuple(gates))
-        counts = _measure(segmenter, dataset, reference, track)
-    return _judge(bundle.manifest.labels, counts, len(dataset), gates, limits)
+        labels = bundle.manifest.labels
+        _check_classes(labels, dataset)
+        if reference is not None:
+            return _report(_compare(segmenter, dataset, reference, track), gates, limits)
+        counts = _measure(segmenter, dataset, track)
+    return Report(
+        gates=tuple(gates),
+        images=len(dataset),
+        miou=mean_iou(counts),
+        class_iou=class_iou(labels, counts),
+    )
 
 
 def open_reference(source: str, bundle: Bundle) -> Segment:
@@ -125,54 +125,40 @@ def open_reference(source: str, bundle: Bundle) -> Segment:
     return segment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Counts:
-    """Confusions summed over a data set: each pair is [truth, prediction].
-
-    `reference` and `between` (reference as truth, candidate as prediction) stay 0 without one.
-    """
-
-    candidate: Confusion
-    reference: Confusion
-    between: Confusion
-    class_images: npt.NDArray[np.int64]  # (classes,) images in which a class occurs
-
-
 def _replay_golden(segmenter: Segmenter) -> list[Gate]:
     bundle = segmenter.bundle
     gates = []
     for golden in bundle.manifest.golden:
         mask = segmenter.segment(read_image(bundle.path(golden.frame))).mask
         value = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
-        limit = golden.agreement[bundle.chosen.name] - GOLDEN_SLACK
+        limit = golden.agreement[segmenter.variant.name] - GOLDEN_SLACK
         gates.append(at_least(f"{golden.frame} pixel agreement", value, limit))
     return gates
 
 
-def _measure(
-    segmenter: Segmenter,
-    dataset: Dataset,
-    reference: Segment | None,
-    track: Track,
-) -> _Counts:
+def _measure(segmenter: Segmenter, dataset: Dataset, track: Track) -> Confusion:
+    """Without a reference there is nothing to lose: the model alone."""
     labels = segmenter.bundle.manifest.labels
-    _check_classes(labels, dataset)
-    ignore_index = (dataset.labels or labels).ignore_index
     classes = len(labels.classes)
-    candidate, against, between = (np.zeros((classes, classes), np.int64) for _ in range(3))
-    class_images = np.zeros(classes, np.int64)
+    counts = np.zeros((classes, classes), np.int64)
     for sample in track(dataset):
         mask = segmenter.segment(sample.image).mask
-        added = confusion(sample.mask, mask, classes=classes, ignore_index=ignore_index)
-        candidate += added
-        class_images += added.sum(axis=1) > 0
-        if reference is not None:
-            expected = reference(sample.image)
-            against += confusion(sample.mask, expected, classes=classes, ignore_index=ignore_index)
-            between += confusion(expected, mask, classes=classes, ignore_index=NOTHING_IGNORED)
-    return _Counts(
-        candidate=candidate, reference=against, between=between, class_images=class_images
+        counts += confusion(
+            sample.mask, mask, classes=classes, ignore_index=_ignore_index(labels, dataset)
+        )
+    return counts
+
+
+def _compare(segmenter: Segmenter, dataset: Dataset, reference: Segment, track: Track) -> Accuracy:
+    labels = segmenter.bundle.manifest.labels
+    masks = (
+        Masks(s.mask, reference(s.image), segmenter.segment(s.image).mask) for s in track(dataset)
     )
+    return compare(masks, labels, ignore_index=_ignore_index(labels, dataset))
+
+
+def _ignore_index(labels: Labels, dataset: Dataset) -> int:
+    return (dataset.labels or labels).ignore_index
 
 
 def _check_classes(labels: Labels, dataset: Dataset) -> None:
@@ -191,44 +177,22 @@ def _check_classes(labels: Labels, dataset: Dataset) -> None:
         )
 
 
-def _judge(
-    labels: Labels, counts: _Counts, images: int, gates: list[Gate], limits: Limits
-) -> Report:
-    miou = mean_iou(counts.candidate)
-    class_iou = {
-        name: float(100 * value)
-        for name, value in zip(labels.classes, iou(counts.candidate), strict=True)
-        if not np.isnan(value)
-    }
-    if not counts.between.any():
-        return Report(gates=tuple(gates), images=images, miou=miou, class_iou=class_iou)
-    reference_miou = mean_iou(counts.reference)
-    worst = _worst_class(labels, counts)
-    agreement = float(100 * np.trace(counts.between) / counts.between.sum())
-    if limits.max_drop is not None:
-        gates = [*gates, at_most("mIoU drop", reference_miou - miou, limits.max_drop)]
-    if limits.max_class_drop is not None and worst is not None:
-        gates = [*gates, at_most("class IoU drop", worst.drop, limits.max_class_drop)]
-    if limits.min_agreement is not None:
-        gates = [*gates, at_least("pixel agreement", agreement, limits.min_agreement)]
+def _report(accuracy: Accuracy, gates: list[Gate], limits: Limits) -> Report:
+    worst = accuracy.worst_class_drop
     return Report(
-        gates=tuple(gates),
-        images=images,
-        miou=miou,
-        class_iou=class_iou,
-        reference_miou=reference_miou,
-        drop=reference_miou - miou,
-        worst_class=worst,
-        pixel_agreement=agreement,
-        agreement_iou=mean_iou(counts.between),
+        gates=(*gates, *judge(accuracy, limits)),
+        images=accuracy.images,
+        miou=accuracy.miou,
+        class_iou=accuracy.class_iou,
+        reference_miou=accuracy.reference_miou,
+        drop=accuracy.drop,
+        drop_low=accuracy.drop_low,
+        drop_high=accuracy.drop_high,
+        worst_class=(
+            None
+            if accuracy.worst_class is None or worst is None
+            else ClassDrop(name=accuracy.worst_class, drop=worst)
+        ),
+        pixel_agreement=accuracy.pixel_agreement,
+        agreement_iou=accuracy.agreement_iou,
     )
-
-
-def _worst_class(labels: Labels, counts: _Counts) -> ClassDrop | None:
-    drops = 100 * (iou(counts.reference) - iou(counts.candidate))
-    pixels = counts.candidate.sum(axis=1)
-    counted = (pixels >= MIN_CLASS_SHARE * pixels.sum()) & (counts.class_images >= MIN_CLASS_IMAGES)
-    if not counted.any():
-        return None
-    worst = int(np.argmax(np.where(counted, drops, -np.inf)))
-    return ClassDrop(name=labels.classes[worst], drop=float(drops[worst]))

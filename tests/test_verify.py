@@ -14,11 +14,10 @@ from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import scene
 from edgeseg.errors import DatasetError
-from edgeseg.gates import at_least, at_most
+from edgeseg.gates import Limits, at_least, at_most
 from edgeseg.images import write_mask
-from edgeseg.labels import Labels
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.verify import Limits, _Counts, _worst_class, open_reference, verify
+from edgeseg.verify import open_reference, verify
 
 DEFAULTS = Limits(max_drop=1.0, max_class_drop=5.0)
 
@@ -98,34 +97,13 @@ def test_a_damaged_model_fails_against_its_reference(
     limits = Limits(max_drop=1.0, max_class_drop=5.0, min_agreement=99.0)
     report = verify(damaged, dataset=dataset, reference=reference, limits=limits)
     missed = {gate.name for gate in report.gates if not gate.passed}
-    assert {"mIoU drop", "class IoU drop", "pixel agreement"} <= missed
+    assert {"mIoU drop", "pixel agreement"} <= missed
+    assert any(name.startswith("class IoU drop (") for name in missed)
     assert report.miou is not None
     assert report.reference_miou == pytest.approx(100)
     assert report.drop == pytest.approx(100 - report.miou)
     assert report.worst_class is not None
     assert report.worst_class.drop >= report.drop
-
-
-def test_a_rare_class_is_not_the_worst() -> None:
-    """Class 2 is lost whole, but has a pixel in a thousand and one image."""
-    reference = np.diag([60_000, 40_000, 50])
-    candidate = np.array([[60_000, 0, 0], [1_000, 39_000, 0], [50, 0, 0]])
-    labels = Labels(classes=("road", "car", "bird"), palette=((0, 0, 0),) * 3)
-
-    def worst(images: list[int], birds: int) -> str:
-        counts = _Counts(
-            candidate=candidate * [[1], [1], [birds]],
-            reference=reference * [[1], [1], [birds]],
-            between=candidate,
-            class_images=np.array(images),
-        )
-        found = _worst_class(labels, counts)
-        assert found is not None
-        return found.name
-
-    assert worst([10, 10, 10], birds=1) == "car"  # 0.05 % of the pixels
-    assert worst([10, 10, 4], birds=10) == "car"  # 0.5 %, in four images
-    assert worst([10, 10, 5], birds=10) == "bird"
 
 
 def test_without_a_reference_only_the_model_is_measured(
@@ -188,7 +166,7 @@ def test_camvid_miou_equals_that_of_pytorch(
     bundle = export_bundle(
         ExportRequest(weights=str(camvid_weights), target="onnxruntime", folder=tmp_path / "b"),
         tell=lambda _line: None,
-    )
+    ).bundle
     reference = open_reference(str(camvid_weights), bundle)
     report = verify(bundle, dataset=dataset, reference=reference, limits=DEFAULTS)
     assert report.passed
