@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
-from importlib import metadata
+
+from edgeseg.packages import installed
+from edgeseg.runtime.machine import this_machine
 
 __all__ = ["examine"]
 
-_ENGINES = ("onnxruntime",)
-_WORKSTATION = ("torch", "onnx", "safetensors", "huggingface_hub")
+_ENGINES = ("onnxruntime", "openvino")
+_WORKSTATION = ("torch", "onnx", "safetensors", "huggingface_hub", "nncf")
 
 
 def examine() -> dict[str, object]:
     """Look around, without loading more than OpenCV."""
+    machine = this_machine()
     return {
         "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "engines": {name: _version(name) for name in _ENGINES},
-        "export": {name: _version(name) for name in _WORKSTATION},
+        "machine": machine.architecture,
+        "cpu": machine.cpu,
+        "features": list(machine.features),
+        "cores": machine.cores,
+        "engines": {name: installed(name) for name in _ENGINES},
+        "export": {name: installed(name) for name in _WORKSTATION},
         "opencv": _opencv(),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _opencv() -> dict[str, object] | None:

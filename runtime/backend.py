@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from edgeseg.bundle import Bundle
 from edgeseg.errors import BackendError
+from edgeseg.manifest import VariantInfo
 from edgeseg.pixels import Frame, Logits
 
-__all__ = ["Backend", "open_backend"]
+__all__ = ["Backend", "open_artifact", "open_backend"]
 
 
 class Backend(Protocol):
@@ -31,20 +33,35 @@ class Backend(Protocol):
         """Release the engine. Calling twice is harmless."""
 
 
-def open_backend(bundle: Bundle, *, threads: int | None = None) -> Backend:
-    """Open a bundle's chosen variant; `threads` is the engine's number, all cores by default.
+def open_backend(
+    bundle: Bundle, *, variant: VariantInfo | None = None, threads: int | None = None
+) -> Backend:
+    """Open a variant of a bundle, the chosen one unless named; `threads` is all cores by default.
 
     Raises:
         BackendError: no engine here runs this target, or it refuses the artifact.
         MissingPackageError: the engine is not installed.
     """
-    match bundle.manifest.target:
+    variant = variant or bundle.chosen
+    path = bundle.path(variant.file)
+    return open_artifact(bundle.manifest.target, path, compute=variant.compute, threads=threads)
+
+
+def open_artifact(
+    target: str, path: Path, *, compute: str = "f32", threads: int | None = None
+) -> Backend:
+    """Open a target's artifact by its file; see `open_backend`."""
+    match target:
         case "onnxruntime":
             from edgeseg.runtime.backends.ort import OrtBackend
 
-            return OrtBackend(bundle.path(bundle.chosen.file), threads=threads)
-        case target:
+            return OrtBackend(path, threads=threads)
+        case "openvino":
+            from edgeseg.runtime.backends.openvino import OpenVinoBackend
+
+            return OpenVinoBackend(path, compute=compute, threads=threads)
+        case _:
             raise BackendError(
-                f"{bundle.folder} is for {target}, which this edgeseg cannot run; "
+                f"{path} is for {target}, which this edgeseg cannot run; "
                 f"run: pip install --upgrade edgeseg"
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edgeseg.bundle import Bundle
+from edgeseg.manifest import VariantInfo
 from edgeseg.pixels import Bgr, ClassMap, covered_share, to_input, to_mask
 from edgeseg.runtime.backend import Backend, open_backend
 from edgeseg.spec import InputSpec
@@ -50,9 +51,13 @@ class Segmenter:
         mask = segmenter.segment(frame).mask  # (H, W) class ids for a (H, W, 3) BGR frame
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, variant: VariantInfo | None = None, threads: int | None = None
+    ) -> None:
+        """Open the variant named, or the bundle's chosen one."""
         self.bundle = bundle
-        self.backend: Backend = open_backend(bundle, threads=threads)
+        self.variant = variant or bundle.chosen
+        self.backend: Backend = open_backend(bundle, variant=self.variant, threads=threads)
 
     def segment(self, frame: Bgr) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size."""

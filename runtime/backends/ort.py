@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.manifest import Machine
+from edgeseg.runtime.machine import this_machine
 
 if TYPE_CHECKING:
     import onnxruntime
 
     from edgeseg.pixels import Frame, Logits
 
-__all__ = ["OrtBackend"]
+__all__ = ["OrtBackend", "products_saturate"]
+
+
+def products_saturate(machine: Machine) -> bool:
+    """Whether the engine's products of uint8 and int8 overflow: on x86 without VNNI.
+
+    They add pairs in 16 bits there (VPMADDUBSW). Where the features are not known it is assumed.
+    """
+    on_x86 = machine.architecture in {"x86_64", "AMD64"}
+    return on_x86 and not {"avx512_vnni", "avx_vnni"} & set(machine.features)
 
 
 class OrtBackend:
@@ -29,6 +40,9 @@ class OrtBackend:
             ) from None
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are about graphs, not for users
+        if products_saturate(this_machine()):
+            # The engine's own switch: exact products of uint8 and uint8, a little slower.
+            options.add_session_config_entry("session.x64quantprecision", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
         self._name = f"onnxruntime {onnxruntime.__version__}"

@@ -1,0 +1,88 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgeseg.errors import BackendError, MissingPackageError
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Frame, Logits
+
+__all__ = ["OpenVinoBackend", "float_types"]
+
+# What a manifest calls the type of a graph's float parts, as OpenVINO's capabilities name it.
+_CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+
+
+def float_types() -> tuple[str, ...]:
+    """The float types that this CPU computes in by itself: f32, perhaps bf16 or f16.
+
+    Raises:
+        MissingPackageError: openvino is not installed.
+    """
+    core = _core()
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return tuple(name for name, capability in _CAPABILITIES.items() if capability in able)
+
+
+class OpenVinoBackend:
+    """One model, .xml or .onnx, compiled for the lowest latency of a single frame.
+
+    `compute` is what float parts compute in. It is always set: OpenVINO's own default is BF16
+    where the CPU has it, so that "FP32" would not be FP32.
+    """
+
+    def __init__(self, path: Path, *, compute: str = "f32", threads: int | None = None) -> None:
+        core = _core()
+        import openvino
+
+        if compute not in float_types():
+            raise BackendError(f"this CPU does not compute in {compute}; run: edgeseg build BUNDLE")
+        self._name = f"openvino {openvino.__version__.partition('-')[0]} {compute}"
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": compute}
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = str(threads)
+        try:
+            model = core.compile_model(str(path), "CPU", options)
+        except RuntimeError as error:
+            raise BackendError(f"{self._name} refuses {path}: {error}") from error
+        self._request = model.create_infer_request()
+        self._shape = tuple(model.input(0).get_shape())
+        self._open = True
+
+    @property
+    def name(self) -> str:
+        """The engine, its version, and what its float parts compute in."""
+        return self._name
+
+    def infer(self, frame: Frame, /) -> Logits:
+        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits."""
+        if not self._open:
+            raise BackendError("this backend was closed; open the bundle again")
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise BackendError(
+                f"the model takes uint8 {self._shape}, got {frame.dtype} {frame.shape}"
+            )
+        # Shared memory: no copy of the input, none of the output until the next frame.
+        self._request.infer({0: frame}, share_inputs=True, share_outputs=True)
+        logits: Logits = self._request.get_output_tensor(0).data
+        return logits
+
+    def close(self) -> None:
+        """Release the compiled model."""
+        self._request = None
+        self._open = False
+
+
+def _core() -> Any:  # noqa: ANN401  # openvino has no types
+    try:
+        import openvino
+    except ImportError:
+        raise MissingPackageError(
+            "openvino", purpose="running this bundle", command="pip install 'edgeseg[openvino]'"
+        ) from None
+    return openvino.Core()
