@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from importlib import metadata
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgeseg.assembly import make_manifest, ship, write_golden
 from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
-from edgeseg.costs import costs
+from edgeseg.calibration.sets import DEFAULT_COUNT
+from edgeseg.choice import Variants, only_fp32
 from edgeseg.datasets import Dataset
 from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS
-from edgeseg.errors import CheckpointError
-from edgeseg.images import write_mask
+from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.gates import Limits
 from edgeseg.labels import Labels
-from edgeseg.manifest import (
-    CheckpointInfo,
-    Chosen,
-    Golden,
-    Manifest,
-    ModelInfo,
-    Parity,
-    Tensor,
-    VariantInfo,
-)
-from edgeseg.metrics import pixel_agreement
 from edgeseg.pixels import Bgr, to_input
-from edgeseg.runtime.segmenter import segment_frame
-from edgeseg.spec import feature_sizes
+from edgeseg.quantize.picture import sensitivity_svg
+from edgeseg.quantize.recipes import FLOAT, RECIPES, Recipe
+from edgeseg.quantize.search import Trial
+from edgeseg.variants import Float, Plan, find_variants, float_candidates
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edgeseg.export.checkpoint import Checkpoint
-    from edgeseg.runtime.backend import Backend
 
-__all__ = ["ExportRequest", "export_bundle"]
+__all__ = ["ExportRequest", "Exported", "export_bundle"]
 
 GOLDEN_FRAMES: Final = 2
 PARITY_FRAMES: Final = 4
@@ -47,15 +37,17 @@ PARITY_FRAMES: Final = 4
 # Camera sizes (height, width), so that golden frames exercise resizing both ways.
 _DEMO_SIZES: Final = ((480, 640), (720, 1280))
 
-_ARTIFACT: Final = "model.onnx"
-_FP32: Final = "fp32"
+DEFAULT_BUDGET_S: Final = 20 * 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
     """What to export, and to where: {variant}-{target}-{precision} unless `folder` says.
 
-    `half_weights` stores the weights as FP16, cast to FP32 on load: half the bytes.
+    `half_weights` stores the FP32 weights as FP16, cast on load: half the bytes. Without a
+    `calibration` no INT8 is tried; without images to measure on, FP32 alone is made. The
+    `sensitivity` of each group is measured when it is needed, or asked for. `notes` are told once
+    the checkpoint is known to be usable.
     """
 
     weights: str
@@ -66,40 +58,69 @@ class ExportRequest:
     labels: Labels | None = None
     dataset: Dataset | None = None
     half_weights: bool = False
+    precision: str = "fp32"
+    calibration: str | None = None
+    calibration_images: int = DEFAULT_COUNT
+    estimator: str = "percentile"
+    recipes: Sequence[Recipe] = tuple(RECIPES.values())
+    limits: Limits = field(default_factory=Limits)
+    budget_s: float = DEFAULT_BUDGET_S
+    sensitivity: bool = False
+    notes: tuple[str, ...] = ()
 
 
-def export_bundle(request: ExportRequest, *, tell: Callable[[str], None]) -> Bundle:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """The bundle, and every variant that was tried for it."""
+
+    bundle: Bundle
+    tried: tuple[Trial, ...]
+
+
+def export_bundle(
+    request: ExportRequest,
+    *,
+    tell: Callable[[str], None],
+    step: Callable[[], None] = lambda: None,
+) -> Exported:
     """Export a checkpoint and prove the result; `tell` receives a line for each step.
 
     Raises:
         CheckpointError: the weights cannot be used, or are of another variant than asked for.
         ExportError: the graph does not compute what the checkpoint computes.
+        CalibrationError: the calibration source cannot serve.
+        GateMissedError: no variant of the precision asked for passes its gates.
         BundleError: the folder cannot be written.
     """
     from edgeseg.export.checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(request.weights, size=request.size, labels=request.labels)
-    from edgeseg.export.rewrites import rewrite
-    from edgeseg.export.storage import with_half_weights
-    from edgeseg.export.to_onnx import to_onnx
-
     variant = checkpoint.spec.variant.name
     if request.variant not in {None, variant}:
         raise CheckpointError(
             f"{request.weights} is a SegFormer-{variant.upper()}, not {request.variant}; "
             f"leave --model out, or give other weights"
         )
+    for note in request.notes:
+        tell(note)
     tell(_describe(checkpoint))
+    graph = _write_graph(checkpoint)
+    size = checkpoint.input
+    tell(f"graph written: {len(graph.graph.node)} nodes, input {size.height}x{size.width}")
+    folder = request.folder or Path(f"{variant}-{request.target}-{request.precision}")
+    with new_bundle(folder) as staging:
+        tried = _fill(staging, folder.resolve().name, request, checkpoint, graph, tell, step)
+    return Exported(bundle=open_bundle(folder), tried=tried)
+
+
+def _write_graph(checkpoint: Checkpoint) -> ModelProto:
+    from edgeseg.export.graph import GELU_OPSET
+    from edgeseg.export.rewrites import rewrite
+    from edgeseg.export.to_onnx import to_onnx
+
     spec = checkpoint.input
     deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
-    graph = to_onnx(deployed, height=spec.height, width=spec.width)
-    if request.half_weights:
-        graph = with_half_weights(graph)
-    tell(f"graph written: {len(graph.graph.node)} nodes, input {spec.height}x{spec.width}")
-    folder = request.folder or Path(f"{variant}-{request.target}-{_FP32}")
-    with new_bundle(folder) as staging:
-        _fill(staging, folder.resolve().name, request, checkpoint, graph, tell)
-    return open_bundle(folder)
+    return to_onnx(deployed, height=spec.height, width=spec.width, opset=GELU_OPSET)
 
 
 def _fill(
@@ -109,12 +130,13 @@ def _fill(
     checkpoint: Checkpoint,
     graph: ModelProto,
     tell: Callable[[str], None],
-) -> None:
-    """Write artifact, parity and golden frames, then seal."""
+    step: Callable[[], None],
+) -> tuple[Trial, ...]:
+    """Write artifacts, parity and golden frames, then seal; return what was tried."""
     from edgeseg.export.reference import check_parity
-    from edgeseg.runtime.backends.ort import OrtBackend
+    from edgeseg.export.storage import with_half_weights
 
-    artifact = staging / _ARTIFACT
+    artifact = staging / "model.onnx"
     artifact.write_bytes(graph.SerializeToString())
     # The folder's name only: a bundle travels, and paths of one machine say nothing on another.
     image_source = "demo scenes" if request.dataset is None else request.dataset.title
@@ -132,86 +154,72 @@ def _fill(
         f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
         f"on {parity.images} images ({image_source})"
     )
-    backend = OrtBackend(artifact)
+    if request.half_weights:  # after parity, which is of the graph; what storing costs, masks show
+        artifact.write_bytes(with_half_weights(graph).SerializeToString())
+    if request.target == "openvino":
+        artifact = _to_openvino(artifact)
+    found = _variants(request, checkpoint, graph, artifact, tell, step)
+    variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
     frames = list(islice(_frames(request.dataset), GOLDEN_FRAMES))
-    golden = tuple(
-        _write_golden(staging, index, frame, checkpoint, backend)
-        for index, frame in enumerate(frames)
+    golden = write_golden(staging, request.target, frames, checkpoint, variants)
+    if found.sensitivity:
+        (staging / "sensitivity.svg").write_text(sensitivity_svg(found.sensitivity), "utf-8")
+    seal_bundle(
+        staging,
+        make_manifest(name, request.target, checkpoint, graph, parity, found, variants, golden),
     )
-    backend.close()
-    seal_bundle(staging, _manifest(name, request, checkpoint, graph, golden, parity))
+    return found.tried
 
 
-def _write_golden(
-    staging: Path, index: int, frame: Bgr, checkpoint: Checkpoint, backend: Backend
-) -> Golden:
-    """Store a frame with the framework's own mask, and how well the artifact agrees."""
-    from PIL import Image
-
-    from edgeseg.export.reference import reference_mask
-
-    spec = checkpoint.input
-    folder = staging / "golden"
-    folder.mkdir(exist_ok=True)
-    Image.fromarray(frame[:, :, ::-1].copy()).save(folder / f"frame_{index}.png")
-    expected = reference_mask(checkpoint.model, spec, frame)
-    write_mask(expected, folder / f"mask_{index}.png")
-    mask = segment_frame(backend, spec, frame).mask
-    return Golden(
-        frame=f"golden/frame_{index}.png",
-        mask=f"golden/mask_{index}.png",
-        agreement={_FP32: pixel_agreement(expected, mask)},
-    )
+def _to_openvino(artifact: Path) -> Path:
+    """OpenVINO's own form, an .xml with its .bin, in the place of the ONNX file."""
+    try:
+        import openvino
+    except ImportError:
+        raise MissingPackageError(
+            "openvino", purpose="exporting for OpenVINO", command="pip install 'edgeseg[export]'"
+        ) from None
+    converted = artifact.with_suffix(".xml")
+    openvino.save_model(openvino.Core().read_model(artifact), converted, compress_to_fp16=False)
+    artifact.unlink()
+    return converted
 
 
-def _manifest(
-    name: str,
+def _variants(
     request: ExportRequest,
     checkpoint: Checkpoint,
     graph: ModelProto,
-    golden: Sequence[Golden],
-    parity: Parity,
-) -> Manifest:
-    spec, size = checkpoint.spec, checkpoint.input
-    count = costs(spec, height=size.height, width=size.width)
-    finest = feature_sizes(size.height, size.width)[0]
-    (graph_input,), (graph_output,) = graph.graph.input, graph.graph.output
-    recipe = "float, weights stored as FP16" if request.half_weights else "float"
-    return Manifest(
-        name=name,
-        target=request.target,
-        model=ModelInfo(
-            variant=spec.variant.name,
-            head=spec.head.value,
-            decoder_width=spec.decoder_width,
-            params=count.params,
-            macs=count.macs,
+    artifact: Path,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+) -> Variants:
+    """Search where there is something to choose from and to measure on; else FP32 alone."""
+    stored = "float, weights stored as FP16" if request.half_weights else FLOAT.name
+    floats = float_candidates(request.target, artifact, recipe=replace(FLOAT, name=stored))
+    if request.precision == "fp32":
+        return only_fp32(floats[0])
+    return find_variants(
+        Plan(
+            target=request.target,
+            precision=request.precision,
+            calibration=request.calibration,
+            calibration_images=request.calibration_images,
+            estimator=request.estimator,
+            dataset=request.dataset,
+            limits=request.limits,
+            recipes=request.recipes,
+            budget_s=request.budget_s,
+            sensitivity=request.sensitivity,
         ),
-        labels=checkpoint.labels,
-        input=size,
-        input_tensor=Tensor(
-            name=graph_input.name,
-            dtype="uint8",
-            shape=(1, size.height, size.width, 3),
-            layout="NHWC, channels blue, green, red",
+        Float(
+            model=graph,
+            candidates=floats,
+            spec=checkpoint.input,
+            labels=checkpoint.labels,
+            checkpoint_sha256=checkpoint.sha256,
         ),
-        output_tensor=Tensor(
-            name=graph_output.name,
-            dtype="float32",
-            shape=(1, spec.classes, *finest),
-            layout="NCHW",
-        ),
-        variants=(VariantInfo(name=_FP32, precision="fp32", file=_ARTIFACT, recipe=recipe),),
-        chosen=Chosen(variant=_FP32, reason="the only variant"),
-        checkpoint=CheckpointInfo(
-            source=checkpoint.source,
-            layout=checkpoint.layout,
-            sha256=checkpoint.sha256,
-            license=checkpoint.license,
-        ),
-        parity=parity,
-        golden=tuple(golden),
-        tools=_tools(),
+        tell=tell,
+        step=step,
     )
 
 
@@ -232,11 +240,3 @@ def _describe(checkpoint: Checkpoint) -> str:
         f"(names from {checkpoint.labels_source}), {checkpoint.layout} layout, "
         f"licence of the weights: {checkpoint.license}"
     )
-
-
-def _tools() -> dict[str, str]:
-    packages = ("edgeseg", "numpy", "onnx", "onnxruntime", "pillow", "torch")
-    return {
-        "python": platform.python_version(),
-        **{package: metadata.version(package) for package in packages},
-    }

@@ -4,6 +4,7 @@ a folder                   Hugging Face's: weights, config.json, preprocessor_co
 a .safetensors file        with those two JSON files beside it, or none
 a .pth, .pt or .bin file   a pickle; read without running it
 a hub id (org/name)        fetched only when it is named and no such path exists
+demo                       the one that comes with edgeseg
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.bundle import sha256_of
+from edgeseg.demo import DEMO
+from edgeseg.demo.assets import demo_checkpoint
 from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.export.layouts import MMSEG, NVLABS, Layout, find_layout, infer_spec, map_weights
 from edgeseg.export.preprocessing import default_input, input_from_config
@@ -61,6 +64,8 @@ def read_checkpoint(
     source: str, *, size: tuple[int, int] | None = None, labels: Labels | None = None
 ) -> Checkpoint:
     """Read a checkpoint; `size` (height, width) and `labels` override what it says itself.
+
+    `source` is a file, a folder, a hub id, or `demo` for the one that comes with edgeseg.
 
     Raises:
         CheckpointError: not there, damaged, not a SegFormer, or `labels` are of another length.
@@ -109,12 +114,14 @@ def _require_packages() -> None:
 
 def _find(source: str) -> tuple[Path, Path]:
     """The weights file, and the folder in which its JSON files may lie."""
-    path = Path(source)
+    path = demo_checkpoint() if source == DEMO else Path(source)
     if path.is_file():
         return path, path.parent
     if not path.exists():
         if not _HUB_ID.fullmatch(source):
-            raise CheckpointError(f"no checkpoint at {source}")
+            raise CheckpointError(
+                f"no checkpoint at {source}; give a folder, a file, a hub id (org/name), or `demo`"
+            )
         path = _fetch(source)
     for name in _WEIGHT_NAMES:
         if (path / name).is_file():
@@ -130,7 +137,7 @@ def _find(source: str) -> tuple[Path, Path]:
 
 def _name(source: str, weights: Path) -> str:
     """The hub id, or file and folder; the rest of a path says nothing on another machine."""
-    if not Path(source).exists():
+    if source == DEMO or not Path(source).exists():
         return source
     return f"{weights.resolve().parent.name}/{weights.name}"
 

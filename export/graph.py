@@ -16,18 +16,21 @@ from onnx import TensorProto, checker, helper, numpy_helper, shape_inference
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["IR_VERSION", "OPSET", "GraphWriter"]
+__all__ = ["GELU_OPSET", "IR_VERSION", "OPSET", "GraphWriter"]
 
 # The oldest readers: TensorRT 10.3 (opset 20) and ONNX Runtime 1.23 on Python 3.10 (IR 12).
-# 17 is the first with LayerNormalization, 19 the first whose Q/DQ scales may be FP16.
+# 17 is the first with LayerNormalization, 19 the first whose Q/DQ scales may be FP16, 20 the first
+# with Gelu: one node between integer convolutions, where its five would be torn apart.
 OPSET = 19
+GELU_OPSET = 20
 IR_VERSION = 10
 
 
 class GraphWriter:
     """Collects nodes and weights, then makes a checked model of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, opset: int = OPSET) -> None:
+        self.opset = opset
         self._nodes: list[NodeProto] = []
         self._initializers: list[TensorProto] = []
 
@@ -69,7 +72,7 @@ class GraphWriter:
         )
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", self.opset)],
             ir_version=IR_VERSION,
             producer_name="edgeseg",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.export.graph import GraphWriter
+from edgeseg.export.graph import GELU_OPSET, GraphWriter
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,7 +69,9 @@ def layer_norm(graph: GraphWriter, norm: nn.LayerNorm, x: str, *, name: str) -> 
 
 
 def gelu(graph: GraphWriter, x: str, dtype: np.dtype[np.generic], *, name: str) -> str:
-    """X * (1 + erf(x / sqrt(2))) / 2. The Gelu operator needs opset 20; engines fuse this form."""
+    """X * (1 + erf(x / sqrt(2))) / 2: one node where the opset has it, five where it has not."""
+    if graph.opset >= GELU_OPSET:
+        return graph.node("Gelu", [x], name=name)
     root, one, half = (
         graph.weight(f"{name}.{key}", np.array(value, dtype))
         for key, value in (("root", 2**0.5), ("one", 1.0), ("half", 0.5))

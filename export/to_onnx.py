@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from edgeseg.export.graph import GraphWriter
+from edgeseg.export.graph import OPSET, GraphWriter
 from edgeseg.export.layers import (
     Size,
     conv,
@@ -47,13 +47,13 @@ INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 
 
-def to_onnx(model: DeployedSegFormer, *, height: int, width: int) -> ModelProto:
+def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = OPSET) -> ModelProto:
     """Write the graph for one input size, in pixels.
 
     Input `image` is uint8 BGR (1, H, W, 3); output `logits` is (1, classes, ceil(H/4), ceil(W/4))
     in the model's own dtype.
     """
-    graph = GraphWriter()
+    graph = GraphWriter(opset)
     sizes = feature_sizes(height, width)
     dtype = to_array(model.mean_bgr).dtype
     x = _center(graph, model.mean_bgr)

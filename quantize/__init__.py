@@ -1,1 +1,1 @@
-"""Float ONNX and ranges to INT8 variants, and the choice among them. Empty until INT8 lands."""
+"""Recipes, INT8 graphs, and the search for the fastest that is accurate enough."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
@@ -82,4 +90,4 @@ def seeded_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFact
 
     folder = tmp_path_factory.mktemp("bundles") / "seeded"
     request = ExportRequest(weights=str(checkpoint_folder), target="onnxruntime", folder=folder)
-    return export_bundle(request, tell=lambda _line: None)
+    return export_bundle(request, tell=lambda _line: None).bundle

@@ -81,7 +81,9 @@ def test_other_layouts_are_exported_with_their_own_resizing(tmp_path: Path, stat
 
     weights = state()
     torch.save(weights, tmp_path / "w.pth")
-    bundle = export_bundle(request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192)), tell=quiet)
+    bundle = export_bundle(
+        request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192)), tell=quiet
+    ).bundle
     frame = scene(3, 0, height=256, width=384).image  # the same aspect: nothing is padded
     resized = cv2.resize(frame, (192, 128), interpolation=cv2.INTER_LINEAR)
     logits = literal(
@@ -115,7 +117,9 @@ def test_the_reference_keeps_the_aspect_without_padding(tmp_path: Path, state, l
 
 def test_a_kept_aspect_cuts_the_mask_out_of_the_padded_logits(tmp_path: Path) -> None:
     torch.save(nvlabs_state(), tmp_path / "w.pth")
-    bundle = export_bundle(request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192)), tell=quiet)
+    bundle = export_bundle(
+        request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192)), tell=quiet
+    ).bundle
     frame = scene(3, 0, height=256, width=256).image  # two thirds of the width
     with Segmenter(bundle) as segmenter:
         logits = segmenter.backend.infer(to_input(frame, bundle.manifest.input))
@@ -134,7 +138,7 @@ def test_size_and_labels_can_be_given(checkpoint_folder: Path, tmp_path: Path) -
     labels = Labels(classes=tuple("abcdefghijk"), palette=((1, 2, 3),) * 11)
     bundle = export_bundle(
         request(checkpoint_folder, tmp_path / "b", size=(64, 160), labels=labels), tell=quiet
-    )
+    ).bundle
     assert bundle.manifest.input_tensor.shape == (1, 64, 160, 3)
     assert bundle.manifest.labels == labels
 
@@ -143,7 +147,9 @@ def test_frames_of_a_data_set_become_golden(checkpoint_folder: Path, tmp_path: P
     from test_datasets import make
 
     dataset = open_dataset(make(tmp_path / "data", list("abcdefgh"), size=(64, 48)))
-    bundle = export_bundle(request(checkpoint_folder, tmp_path / "b", dataset=dataset), tell=quiet)
+    bundle = export_bundle(
+        request(checkpoint_folder, tmp_path / "b", dataset=dataset), tell=quiet
+    ).bundle
     assert bundle.manifest.parity.image_source == "data"
     frame = read_image(bundle.path(bundle.manifest.golden[1].frame))
     np.testing.assert_array_equal(frame, read_image(tmp_path / "data" / "images" / "c.png"))

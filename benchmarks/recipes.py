@@ -1,0 +1,187 @@
+"""Every INT8 recipe on a real checkpoint and a labelled data set: share, drop, agreement, speed.
+
+    python benchmarks/recipes.py CHECKPOINT DATASET [--split test] [--target onnxruntime openvino]
+        [--images 100] [--estimators percentile minmax mse entropy] [--naive]
+
+Accuracy on the whole split, calibration on the train split. `--naive` adds what the quantizers give
+by their own defaults on the same graph. Latencies are ratios in alternating runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alternating import report
+
+from edgeseg.calibration.observe import observe
+from edgeseg.calibration.ranges import ESTIMATORS
+from edgeseg.calibration.sets import Picture, calibration_set
+from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
+from edgeseg.export.graph import GELU_OPSET
+from edgeseg.export.rewrites import rewrite
+from edgeseg.export.to_onnx import to_onnx
+from edgeseg.pixels import to_input
+from edgeseg.quantize.meter import Meter, speed_ratio
+from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino, quiet_nncf
+from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
+from edgeseg.quantize.recipes import RECIPES
+from edgeseg.quantize.share import int8_share
+from edgeseg.runtime.backend import open_artifact
+from edgeseg.runtime.backends.openvino import float_types
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Frame
+
+Entry = tuple[str, Path, str]  # name, file, float type
+
+
+def main() -> None:
+    """Print a JSON line an entry."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkpoint")
+    parser.add_argument("dataset")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--target", nargs="+", default=["onnxruntime", "openvino"])
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=["percentile"])
+    parser.add_argument("--naive", action="store_true")
+    options = parser.parse_args()
+    checkpoint = read_checkpoint(options.checkpoint)
+    dataset = open_dataset(options.dataset, split=options.split)
+    chosen = calibration_set(options.dataset, count=options.images)
+    frames = [partial(input_of, picture, checkpoint) for picture in chosen.pictures]
+    for target in options.target:
+        with tempfile.TemporaryDirectory() as folder:
+            entries = make(target, Path(folder), checkpoint, frames, options)
+            measure(target, Path(folder), checkpoint, dataset, entries, len(frames))
+
+
+def input_of(picture: Picture, checkpoint: Checkpoint) -> Frame:
+    """The network's input."""
+    return to_input(picture.image(), checkpoint.input)
+
+
+def make(
+    target: str,
+    folder: Path,
+    checkpoint: Checkpoint,
+    frames: Sequence[Callable[[], Frame]],
+    options: argparse.Namespace,
+) -> Iterator[Entry]:
+    """FP32 first, then everything else, made when its turn comes."""
+    size = checkpoint.input
+    deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
+    graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
+    fp32 = folder / "fp32.onnx"
+    fp32.write_bytes(graph.SerializeToString())
+    yield "fp32", fp32, "f32"
+    if target == "openvino":
+        computes = float_types()
+        yield from ((compute, fp32, compute) for compute in computes if compute != "f32")
+        for recipe in [
+            r.only(NNCF_ROLES) for n, r in RECIPES.items() if n not in {"float", "int8-full"}
+        ]:
+            path = folder / f"{recipe.name}.xml"
+            quantize_openvino(fp32, path, recipe, frames)
+            yield from ((f"{recipe.name}+{c}", path, c) for c in computes)
+        if options.naive:
+            yield from naive_nncf(folder, fp32, frames)
+        return
+    found = observe(
+        tapped(graph), taps_of(graph), frames, saved=folder / "r.npz", advance=lambda: None
+    )
+    for estimator in options.estimators:
+        ranges = {name: ESTIMATORS[estimator](s) for name, s in found.items()}
+        for recipe in list(RECIPES.values())[1:]:
+            path = folder / f"{recipe.name}_{estimator}.onnx"
+            path.write_bytes(to_qdq(graph, recipe, ranges).SerializeToString())
+            yield f"{recipe.name}, {estimator}", path, "f32"
+    if options.naive:
+        yield naive_onnxruntime(folder, fp32, frames)
+
+
+def naive_onnxruntime(folder: Path, fp32: Path, frames: Sequence[Callable[[], Frame]]) -> Entry:
+    """quantize_static as it is called in its documentation."""
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._frames = iter(frames)
+
+        def get_next(self) -> dict[str, Frame] | None:
+            read = next(self._frames, None)
+            return None if read is None else {"image": read()}
+
+    path = folder / "naive.onnx"
+    quantize_static(str(fp32), str(path), Reader())
+    return "onnxruntime quantize_static, defaults", path, "f32"
+
+
+def naive_nncf(folder: Path, fp32: Path, frames: Sequence[Callable[[], Frame]]) -> Iterator[Entry]:
+    """nncf.quantize without and with its mode for transformers."""
+    import nncf
+    import openvino
+
+    for name, kind in (("defaults", None), ("transformer mode", nncf.ModelType.TRANSFORMER)):
+        path = folder / f"{name}.xml"
+        model = openvino.Core().read_model(fp32)
+        data = nncf.Dataset([read() for read in frames])
+        with quiet_nncf():
+            made = nncf.quantize(model, data, model_type=kind, subset_size=len(frames))
+        openvino.save_model(made, path, compress_to_fp16=False)
+        yield f"nncf, {name}", path, "f32"
+
+
+def measure(
+    target: str,
+    folder: Path,
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    entries: Iterator[Entry],
+    calibrated_on: int,
+) -> None:
+    """Accuracy of each on the whole split, and its speed against FP32."""
+    fp32 = folder / "fp32.onnx"
+    meter = Meter(
+        pictures=list(enumerate(dataset.items)),
+        labelled=True,
+        labels=checkpoint.labels,
+        ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
+        spec=checkpoint.input,
+        masks=folder / "masks",
+        open_reference=lambda: open_artifact(target, fp32),
+    )
+    frame = to_input(dataset.items[0].image(), checkpoint.input)
+    for name, path, compute in entries:
+        with closing(open_artifact(target, path, compute=compute)) as engine:
+            found = meter.measure(engine, advance=lambda: None)
+            with closing(open_artifact(target, fp32)) as base:
+                ratio, milliseconds = speed_ratio(engine, base, frame)
+        report(
+            "recipes",
+            target=target,
+            variant=name,
+            calibration_images=calibrated_on,
+            images=found.images,
+            int8_share=round(int8_share(path), 3),
+            miou=round(found.miou or 0, 2),
+            drop=round(found.drop or 0, 3),
+            drop_95=[round(found.drop_low or 0, 3), round(found.drop_high or 0, 3)],
+            worst_class=found.worst_class,
+            worst_class_drop=round(found.worst_class_drop or 0, 2),
+            pixel_agreement=round(found.pixel_agreement, 3),
+            agreement_iou=round(found.agreement_iou, 2),
+            ms=round(milliseconds, 1),
+            ratio=round(ratio, 3),
+        )
+
+
+if __name__ == "__main__":
+    main()

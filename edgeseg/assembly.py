@@ -1,0 +1,159 @@
+"""What goes into a bundle beside the graph: variants under their names, golden frames, manifest."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.choice import Variants
+from edgeseg.costs import costs
+from edgeseg.images import write_mask
+from edgeseg.manifest import (
+    CheckpointInfo,
+    Chosen,
+    Golden,
+    Manifest,
+    ModelInfo,
+    Parity,
+    Tensor,
+    VariantInfo,
+)
+from edgeseg.metrics import pixel_agreement
+from edgeseg.packages import installed
+from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.quantize.search import Trial
+from edgeseg.runtime.backend import open_artifact
+from edgeseg.runtime.machine import this_machine
+from edgeseg.runtime.segmenter import segment_frame
+from edgeseg.spec import feature_sizes
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edgeseg.export.checkpoint import Checkpoint
+
+__all__ = ["make_manifest", "ship", "write_golden"]
+
+
+def ship(staging: Path, artifact: Path, trial: Trial) -> VariantInfo:
+    """Put a variant's files into the staging folder, under a name that says what it is."""
+    candidate = trial.candidate
+    path = artifact
+    if candidate.path != artifact:
+        path = staging / f"int8{candidate.path.suffix}"
+        for part in (candidate.path, candidate.path.with_suffix(".bin")):
+            if part.exists():
+                shutil.copyfile(part, path.with_suffix(part.suffix))
+    return VariantInfo(
+        name=candidate.name,
+        precision=candidate.precision,
+        file=path.name,
+        recipe=candidate.recipe.name,
+        compute=candidate.compute,
+        int8_share=trial.int8_share,
+        search=trial.search,
+        gate=trial.gate,
+        latency_ms=trial.latency_ms,
+    )
+
+
+def write_golden(
+    staging: Path,
+    target: str,
+    frames: Sequence[Bgr],
+    checkpoint: Checkpoint,
+    variants: Sequence[VariantInfo],
+) -> tuple[Golden, ...]:
+    """Frames, the framework's own masks, and how well each variant's file, as it ships, agrees."""
+    expected = [_write_expected(staging, i, frame, checkpoint) for i, frame in enumerate(frames)]
+    agreement: list[dict[str, float]] = [{} for _ in frames]
+    for variant in variants:
+        path = staging / variant.file
+        with closing(open_artifact(target, path, compute=variant.compute)) as backend:
+            for frame, mask, found in zip(frames, expected, agreement, strict=True):
+                own = segment_frame(backend, checkpoint.input, frame).mask
+                found[variant.name] = pixel_agreement(mask, own)
+    return tuple(
+        Golden(frame=f"golden/frame_{i}.png", mask=f"golden/mask_{i}.png", agreement=found)
+        for i, found in enumerate(agreement)
+    )
+
+
+def _write_expected(staging: Path, index: int, frame: Bgr, checkpoint: Checkpoint) -> ClassMap:
+    from PIL import Image
+
+    from edgeseg.export.reference import reference_mask
+
+    folder = staging / "golden"
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(frame[:, :, ::-1].copy()).save(folder / f"frame_{index}.png")
+    expected = reference_mask(checkpoint.model, checkpoint.input, frame)
+    write_mask(expected, folder / f"mask_{index}.png")
+    return expected
+
+
+def make_manifest(
+    name: str,
+    target: str,
+    checkpoint: Checkpoint,
+    graph: ModelProto,
+    parity: Parity,
+    found: Variants,
+    variants: tuple[VariantInfo, ...],
+    golden: tuple[Golden, ...],
+) -> Manifest:
+    """Everything that is known, as the bundle says it."""
+    spec, size = checkpoint.spec, checkpoint.input
+    count = costs(spec, height=size.height, width=size.width)
+    finest = feature_sizes(size.height, size.width)[0]
+    (graph_input,), (graph_output,) = graph.graph.input, graph.graph.output
+    return Manifest(
+        name=name,
+        target=target,
+        model=ModelInfo(
+            variant=spec.variant.name,
+            head=spec.head.value,
+            decoder_width=spec.decoder_width,
+            params=count.params,
+            macs=count.macs,
+        ),
+        labels=checkpoint.labels,
+        input=size,
+        input_tensor=Tensor(
+            name=graph_input.name,
+            dtype="uint8",
+            shape=(1, size.height, size.width, 3),
+            layout="NHWC, channels blue, green, red",
+        ),
+        output_tensor=Tensor(
+            name=graph_output.name,
+            dtype="float32",
+            shape=(1, spec.classes, *finest),
+            layout="NCHW",
+        ),
+        checkpoint=CheckpointInfo(
+            source=checkpoint.source,
+            layout=checkpoint.layout,
+            sha256=checkpoint.sha256,
+            license=checkpoint.license,
+        ),
+        parity=parity,
+        variants=variants,
+        chosen=Chosen(variant=found.chosen.candidate.name, reason=found.reason),
+        calibration=found.calibration,
+        evaluation=found.evaluation,
+        machine=this_machine(),
+        sensitivity=found.sensitivity,
+        golden=golden,
+        tools=_tools(),
+    )
+
+
+def _tools() -> dict[str, str]:
+    names = ("edgeseg", "numpy", "onnx", "onnxruntime", "pillow", "torch", "openvino", "nncf")
+    found = {name: version for name in names if (version := installed(name)) is not None}
+    return {"python": platform.python_version(), **found}

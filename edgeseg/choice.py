@@ -1,0 +1,123 @@
+"""Which of the trials ship, which one runs, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeseg.errors import GateMissedError
+from edgeseg.gates import Limits, judge
+from edgeseg.manifest import CalibrationInfo, Evaluation
+from edgeseg.quantize.search import Candidate, Trial
+
+__all__ = ["Variants", "choose", "only_fp32"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants:
+    """What ships, the one that runs, why, and everything that was tried."""
+
+    shipped: tuple[Trial, ...]
+    chosen: Trial
+    reason: str
+    tried: tuple[Trial, ...]
+    calibration: CalibrationInfo | None
+    evaluation: Evaluation | None
+    sensitivity: dict[str, float]
+
+
+def only_fp32(fp32: Candidate) -> Variants:
+    """Nothing to choose from: the reference itself."""
+    trial = Trial(candidate=fp32, int8_share=0.0, approved=True, verdict="the reference")
+    return Variants(
+        shipped=(trial,),
+        chosen=trial,
+        reason="fp32 was asked for",
+        tried=(trial,),
+        calibration=None,
+        evaluation=None,
+        sensitivity={},
+    )
+
+
+def choose(
+    trials: Sequence[Trial],
+    *,
+    precision: str,
+    limits: Limits,
+    calibration: CalibrationInfo | None,
+    evaluation: Evaluation,
+    sensitivity: dict[str, float],
+) -> Variants:
+    """The fastest of what was asked for; all that was approved ships.
+
+    Raises:
+        GateMissedError: nothing of the precision asked for passed; says what came nearest.
+    """
+    approved = sorted((t for t in trials if t.approved), key=lambda t: -(t.speedup or 0))
+    asked = {"auto": None, "fp16": {"fp16", "bf16"}, "fp32": {"fp32"}, "int8": {"int8"}}
+    kinds = asked[precision]
+    fitting = [t for t in approved if kinds is None or t.candidate.precision in kinds]
+    if not fitting:
+        raise GateMissedError(_nearest_misses(precision, trials, limits))
+    chosen = fitting[0]
+    # At most one float file and one INT8 file, each under every float type that passed.
+    shipped = sorted(approved, key=lambda t: (t.candidate.precision == "int8", t.candidate.compute))
+    return Variants(
+        shipped=tuple(shipped),
+        chosen=chosen,
+        reason=_reason(precision, chosen, approved, evaluation),
+        tried=tuple(trials),
+        calibration=calibration,
+        evaluation=evaluation,
+        sensitivity=sensitivity,
+    )
+
+
+def _reason(
+    precision: str, chosen: Trial, approved: Sequence[Trial], evaluation: Evaluation
+) -> str:
+    """One sentence."""
+    accuracy = chosen.gate
+    assert accuracy is not None, "what is approved was measured on the gate half"
+    what = (
+        f"{accuracy.pixel_agreement:.2f} % of the pixels as in FP32"
+        if accuracy.drop is None
+        else f"mIoU drop {accuracy.drop:+.2f} "
+        f"({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})"
+    )
+    name, speedup = chosen.candidate.name, chosen.speedup or 1.0
+    measured = f"{what} on {evaluation.gated} images"
+    if precision == "auto":
+        rank = f"fastest of {len(approved)}" if len(approved) > 1 else "only one"
+        return f"{name} is the {rank} that passed: {speedup:.2f}x FP32 here, {measured}"
+    faster = [t for t in approved if (t.speedup or 0) > speedup]
+    note = (
+        f"; {faster[0].candidate.name} was faster here ({faster[0].speedup:.2f}x)" if faster else ""
+    )
+    return f"{precision} was asked for: {name}, {speedup:.2f}x FP32 here, {measured}{note}"
+
+
+def _nearest_misses(precision: str, trials: Sequence[Trial], limits: Limits) -> str:
+    """Which three came nearest to passing, and what would let them."""
+
+    def distance(trial: Trial) -> float:
+        accuracy = trial.gate or trial.search
+        if accuracy is None:
+            return float("inf")
+        return max(
+            (abs(g.value - g.limit) for g in judge(accuracy, limits) if not g.passed), default=0
+        )
+
+    failed = [t for t in trials if not t.approved and t.candidate.precision == "int8"]
+    named = sorted(failed, key=distance)[:3]
+    if not named:
+        return (
+            f"nothing in {precision} was there to be tried; give --calibration for INT8, "
+            f"or another --precision"
+        )
+    misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
+    return (
+        f"no {precision} variant passed its gates. Nearest: {misses}. Allow more with --max-drop "
+        f"or --max-class-drop, calibrate on more or other images, or give a larger --budget"
+    )

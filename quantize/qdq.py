@@ -1,0 +1,98 @@
+"""INT8 for ONNX Runtime: QuantizeLinear and DequantizeLinear around what a recipe names.
+
+Activations uint8 with a zero point, one scale a tensor; weights int8 and symmetric, one scale an
+output channel; biases int32. These are the operands of ONNX Runtime's fast kernels on x86 and Arm.
+Convolutions are quantized at their output, too, or its integer convolution would not be used;
+matrix products are not, for theirs gives float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgeseg.calibration.observe import Tap
+from edgeseg.calibration.ranges import Range
+from edgeseg.quantize.groups import group_of
+from edgeseg.quantize.recipes import Recipe
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+__all__ = ["QDQ_ROLES", "tapped", "taps_of", "to_qdq"]
+
+OP_TYPES: Final = ("Conv", "Gemm", "MatMul")
+QDQ_ROLES: Final = frozenset(
+    {
+        *("patch_embed", "sr_conv", "q", "kv", "scores", "values", "attn_out"),
+        *("ffn_in", "dwconv", "ffn_out", "head_proj", "classifier"),
+    }
+)
+
+
+def taps_of(model: ModelProto) -> tuple[Tap, ...]:
+    """Every activation that some recipe quantizes, with its size; shapes must be static."""
+    weights = {weight.name for weight in model.graph.initializer}
+    sizes = {
+        value.name: int(np.prod([d.dim_value for d in value.type.tensor_type.shape.dim]))
+        for value in (*model.graph.value_info, *model.graph.output)
+    }
+    names: dict[str, None] = {}
+    for node in _quantizable(model):
+        for name in (*node.input[:2], *node.output):
+            if name not in weights:
+                names[name] = None
+    return tuple(Tap(name=name, values=sizes[name]) for name in names)
+
+
+def tapped(model: ModelProto) -> bytes:
+    """The same graph, serialized, with every tap as a further output."""
+    from onnx import ModelProto
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    present = {output.name for output in copy.graph.output}
+    known = {value.name: value for value in copy.graph.value_info}
+    copy.graph.output.extend(known[t.name] for t in taps_of(model) if t.name not in present)
+    serialized: bytes = copy.SerializeToString()
+    return serialized
+
+
+def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> ModelProto:
+    """A quantized copy of a float graph. `ranges` are of every tap."""
+    from onnx import ModelProto
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    nodes = [n.name for n in _quantizable(model) if group_of(n.name) in recipe.int8]
+    if not nodes:
+        return copy
+    data = {
+        name: TensorData(lowest=np.float32(covered.low), highest=np.float32(covered.high))
+        for name, covered in ranges.items()
+    }
+    quantizer = QDQQuantizer(
+        copy,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, data),
+        nodes_to_quantize=nodes,
+        nodes_to_exclude=[],
+        op_types_to_quantize=list(OP_TYPES),
+        extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()  # it appends what it adds
+    made: ModelProto = quantizer.model.model
+    return made
+
+
+def _quantizable(model: ModelProto) -> list[NodeProto]:
+    return [n for n in model.graph.node if n.op_type in OP_TYPES and group_of(n.name) is not None]

@@ -1,0 +1,134 @@
+"""The two ways to INT8, one a target, behind one protocol; ranges are found when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.calibration.observe import expected_bytes, observe
+from edgeseg.calibration.ranges import ESTIMATORS, Range
+from edgeseg.quantize.groups import Group, group_of
+from edgeseg.quantize.meter import Meter
+from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
+from edgeseg.quantize.qdq import QDQ_ROLES, tapped, taps_of, to_qdq
+from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.workspace import Workspace
+from edgeseg.runtime.backends.ort import OrtBackend
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edgeseg.pixels import Frame
+
+__all__ = ["Calibrated", "OpenVinoQuantizer", "OrtQuantizer"]
+
+# Images on which the sensitivity of each group is measured.
+SENSITIVITY_IMAGES: Final = 16
+
+
+class Calibrated:
+    """A float graph and its calibration frames; ranges and sensitivity are measured once."""
+
+    def __init__(
+        self,
+        model: ModelProto,
+        frames: Sequence[Callable[[], Frame]],
+        *,
+        estimator: str,
+        meter: Meter,
+        workspace: Workspace,
+        tell: Callable[[str], None],
+        step: Callable[[], None],
+    ) -> None:
+        self.model = model
+        self.frames = frames
+        self._estimator = estimator
+        self._meter = meter
+        self._workspace = workspace
+        self._tell = tell
+        self._step = step
+
+    @cached_property
+    def ranges(self) -> Mapping[str, Range]:
+        """Of every activation that a recipe may quantize."""
+        graph, taps = tapped(self.model), taps_of(self.model)
+        megabytes = expected_bytes(graph, taps) / 1e6
+
+        def begin(left: int) -> None:
+            self._tell(f"calibrating on {left} images; about {megabytes:.0f} MB of memory")
+
+        statistics = observe(
+            graph,
+            taps,
+            self.frames,
+            saved=self._workspace.path("ranges.npz"),
+            advance=self._step,
+            begin=begin,
+        )
+        estimate = ESTIMATORS[self._estimator]
+        return {name: estimate(s) for name, s in statistics.items()}
+
+    @cached_property
+    def sensitivity(self) -> Mapping[Group, float]:
+        """% of the pixels that change class when one group alone is INT8, as Q/DQ."""
+        present = sorted({g for n in self.model.graph.node if (g := group_of(n.name)) is not None})
+        kept = self._workspace.recall("sensitivity")
+        known: dict[str, float] = kept if isinstance(kept, dict) else {}
+        path = self._workspace.path("one_group.onnx")
+        self._tell(f"measuring the sensitivity of {len(present)} groups")
+        for group in present:
+            if group.name in known:
+                continue
+            alone = Recipe(name=group.name, int8=frozenset({group}))
+            path.write_bytes(to_qdq(self.model, alone, self.ranges).SerializeToString())
+            with closing(OrtBackend(path)) as backend:
+                found = self._meter.measure(backend, advance=self._step, most=SENSITIVITY_IMAGES)
+            known[group.name] = 100 - found.pixel_agreement
+            self._workspace.keep("sensitivity", known)
+        return {group: known[group.name] for group in present}
+
+
+class OrtQuantizer:
+    """Q/DQ for ONNX Runtime, with our ranges."""
+
+    roles = QDQ_ROLES
+    suffix = ".onnx"
+
+    def __init__(self, calibrated: Calibrated) -> None:
+        self._calibrated = calibrated
+
+    def make(self, recipe: Recipe, path: Path) -> None:
+        """Write a Q/DQ graph."""
+        made = to_qdq(self._calibrated.model, recipe, self._calibrated.ranges)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(made.SerializeToString())
+        partial.replace(path)
+
+    def sensitivity(self) -> Mapping[Group, float]:
+        """See `Calibrated.sensitivity`."""
+        return self._calibrated.sensitivity
+
+
+class OpenVinoQuantizer:
+    """NNCF on the float artifact; it finds its own ranges, in the graph that it smooths."""
+
+    roles = NNCF_ROLES
+    suffix = ".xml"
+
+    def __init__(self, calibrated: Calibrated, source: Path) -> None:
+        self._calibrated = calibrated
+        self._source = source
+
+    def make(self, recipe: Recipe, path: Path) -> None:
+        """Write an .xml and its .bin; the .xml last, so that it is there only when both are."""
+        partial = path.with_name(f"partial_{path.name}")
+        quantize_openvino(self._source, partial, recipe, self._calibrated.frames)
+        partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        partial.replace(path)
+
+    def sensitivity(self) -> Mapping[Group, float]:
+        """Measured with Q/DQ: forty runs of NNCF would take longer than the whole search."""
+        return self._calibrated.sensitivity

@@ -1,0 +1,102 @@
+"""Which groups are INT8. A recipe is data: it can be named, written to a file, and cut down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from edgeseg.errors import SpecError
+from edgeseg.quantize.groups import GROUPS, Group
+from edgeseg.spec import Role
+
+__all__ = ["FLOAT", "RECIPES", "Recipe", "read_recipe"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A name and the groups that compute with INT8 operands; every other group is float."""
+
+    name: str
+    int8: frozenset[Group]
+
+    def without(self, *groups: Group) -> Recipe:
+        """A recipe in which these groups are float, too."""
+        dropped = ", ".join(group.name for group in groups)
+        joint = ", " if " without " in self.name else " without "
+        return Recipe(name=f"{self.name}{joint}{dropped}", int8=self.int8 - set(groups))
+
+    def only(self, roles: frozenset[str]) -> Recipe:
+        """The part of it that a quantizer which knows only these roles can do."""
+        kept = frozenset(group for group in self.int8 if group.role in roles)
+        return Recipe(name=self.name, int8=kept)
+
+    @property
+    def digest(self) -> str:
+        """The same for the same groups, whatever the name."""
+        text = ",".join(sorted(group.name for group in self.int8))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _groups(*patterns: str) -> frozenset[Group]:
+    return frozenset(
+        group for group in GROUPS if any(fnmatchcase(group.name, pattern) for pattern in patterns)
+    )
+
+
+_CONV: Final = _groups(
+    *(f"*.{role.value}" for role in (Role.PATCH_EMBED, Role.SR_CONV, Role.DWCONV)),
+    *(f"*.{role.value}" for role in (Role.FFN_IN, Role.FFN_OUT)),
+    *(f"head.{role.value}" for role in (Role.HEAD_PROJ, Role.CLASSIFIER)),
+)
+_LINEAR: Final = _CONV | _groups(*(f"*.{r.value}" for r in (Role.Q, Role.KV, Role.ATTN_OUT)))
+# The first convolution sees pixels and the classifier makes logits: quantizers that leave something
+# float leave these first (NNCF, ModelOpt).
+_INNER: Final = _LINEAR - _groups("stage1.patch_embed", "head.classifier")
+
+FLOAT: Final = Recipe(name="float", int8=frozenset())
+
+RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
+    {
+        recipe.name: recipe
+        for recipe in (
+            FLOAT,
+            Recipe(name="int8-conv", int8=_CONV),
+            Recipe(name="int8-inner", int8=_INNER),
+            Recipe(name="int8-linear", int8=_LINEAR),
+            Recipe(name="int8-no-softmax", int8=_LINEAR | _groups(f"*.{Role.SCORES.value}")),
+            Recipe(name="int8-full", int8=frozenset(GROUPS)),
+        )
+    }
+)
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """A named recipe, or one from a JSON file: {"name": ..., "int8": ["*.ffn_in", "stage3.q"]}.
+
+    Raises:
+        SpecError: no such name or file, or a pattern that fits no group.
+    """
+    if name_or_path in RECIPES:
+        return RECIPES[name_or_path]
+    path = Path(name_or_path)
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpecError(
+            f"recipe {name_or_path!r} is neither one of {', '.join(RECIPES)} nor a readable JSON "
+            f"file ({error})"
+        ) from None
+    patterns = content.get("int8") if isinstance(content, dict) else None
+    if not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
+        raise SpecError(f"{path} has no `int8`, a list of groups such as stage3.ffn_in or *.q")
+    for pattern in patterns:
+        if not _groups(pattern):
+            known = ", ".join(group.name for group in GROUPS[:4])
+            raise SpecError(f"{path}: {pattern!r} fits no group; groups are {known}, ...")
+    return Recipe(name=str(content.get("name", path.stem)), int8=_groups(*patterns))

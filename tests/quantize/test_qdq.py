@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from edgeseg.bundle import Bundle
+from edgeseg.calibration import observe as observe_module
+from edgeseg.calibration.observe import expected_bytes, observe
+from edgeseg.calibration.ranges import ESTIMATORS, Range
+from edgeseg.demo import scene
+from edgeseg.quantize.groups import group_of
+from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
+from edgeseg.quantize.recipes import FLOAT, RECIPES
+from edgeseg.quantize.share import onnx_share
+
+
+@pytest.fixture(scope="module")
+def model(seeded_bundle: Bundle) -> onnx.ModelProto:
+    return onnx.load(seeded_bundle.path("model.onnx"))
+
+
+def frames(count: int) -> list:
+    def frame(seed: int) -> np.ndarray:
+        return scene(seed, 0, height=96, width=128).image[None]
+
+    return [lambda seed=seed: frame(seed) for seed in range(count)]
+
+
+@pytest.fixture(scope="module")
+def ranges(model: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Range]:
+    saved = tmp_path_factory.mktemp("r") / "ranges.npz"
+    found = observe(tapped(model), taps_of(model), frames(6), saved=saved, advance=lambda: None)
+    return {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
+
+
+def run(model: onnx.ModelProto, seed: int = 50) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(["logits"], {"image": frames(seed + 1)[seed]()})[0]
+
+
+def test_every_activation_of_a_quantizable_node_is_tapped(model: onnx.ModelProto) -> None:
+    names = {tap.name for tap in taps_of(model)}
+    assert {"preprocess.center", "stage1.block0.softmax", "head.relu"} <= names
+    assert all(tap.values > 0 for tap in taps_of(model))
+    outputs = [o.name for o in onnx.load_from_string(tapped(model)).graph.output]
+    assert len(outputs) == len(set(outputs))
+    assert names <= set(outputs)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_quantizes_what_it_names_and_nothing_else(
+    name: str, model: onnx.ModelProto, ranges: dict[str, Range]
+) -> None:
+    recipe = RECIPES[name]
+    made = to_qdq(model, recipe, ranges)
+    onnx.checker.check_model(made, full_check=True)
+    makers = {out: node for node in made.graph.node for out in node.output}
+    for node in made.graph.node:
+        if node.op_type not in {"Conv", "Gemm", "MatMul"}:
+            continue
+        inputs = [makers[i].op_type for i in node.input[:2] if i in makers]
+        quantized = inputs.count("DequantizeLinear") == 2
+        assert quantized == (group_of(node.name) in recipe.int8), node.name
+    assert (onnx_share(made) > 0) == (name != "float")
+    weights = {w.name: w for w in made.graph.initializer}
+    for node in made.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in weights:
+            values = onnx.numpy_helper.to_array(weights[node.input[0]])
+            zero = onnx.numpy_helper.to_array(weights[node.input[2]])
+            assert values.dtype in {np.dtype("int8"), np.dtype("int32")}
+            assert not zero.any()  # symmetric
+    if name != "float":
+        # One scale an output channel.
+        scales = onnx.numpy_helper.to_array(weights["stage1.block0.ffn_in.weight_scale"])
+        assert scales.shape == (128,)
+
+
+def test_the_quantized_network_computes_nearly_the_same(
+    model: onnx.ModelProto, ranges: dict[str, Range]
+) -> None:
+    expected = run(model)
+    scale = expected.std()
+    np.testing.assert_array_equal(run(to_qdq(model, FLOAT, ranges)), expected)
+    for name in ("int8-conv", "int8-linear", "int8-full"):
+        error = (run(to_qdq(model, RECIPES[name], ranges)) - expected).std() / scale
+        assert 1e-4 < error < 0.2, name
+
+
+def test_wrong_ranges_show(model: onnx.ModelProto, ranges: dict[str, Range]) -> None:
+    """The mutant: ranges a tenth of what they should be."""
+    wrong = {name: Range(r.low / 10, r.high / 10) for name, r in ranges.items()}
+    expected = run(model)
+    error = (run(to_qdq(model, RECIPES["int8-linear"], wrong)) - expected).std() / expected.std()
+    assert error > 0.2
+
+
+def test_the_share_is_that_of_the_costs(
+    seeded_bundle: Bundle, model: onnx.ModelProto, ranges: dict[str, Range]
+) -> None:
+    """INT8 in all is all; without the attention products, what they are of `inspect`'s count."""
+    assert onnx_share(to_qdq(model, RECIPES["int8-full"], ranges)) == 1
+    products = 0
+    for stage, width in enumerate((32, 64, 160, 256)):
+        tokens = (96 * 128) // (16 * 4**stage)
+        reduced = tokens // (64, 16, 4, 1)[stage]
+        products += 2 * 2 * tokens * reduced * width  # two blocks, two products
+    share = onnx_share(to_qdq(model, RECIPES["int8-linear"], ranges))
+    assert share == pytest.approx(1 - products / seeded_bundle.manifest.model.macs, abs=1e-6)
+
+
+def test_observing_goes_on_where_it_was_killed(
+    model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe_module, "SAVE_EVERY", 2)
+    graph, taps = tapped(model), taps_of(model)
+    whole = observe(graph, taps, frames(5), saved=tmp_path / "a", advance=lambda: None)
+
+    class KilledError(Exception):
+        pass
+
+    def killed() -> np.ndarray:
+        raise KilledError
+
+    stopped = [*frames(3), killed, killed]
+    with pytest.raises(KilledError):
+        observe(graph, taps, stopped, saved=tmp_path / "b", advance=lambda: None)
+    read = []
+    counted = [lambda f=f, i=i: (read.append(i), f())[1] for i, f in enumerate(frames(5))]
+    resumed = observe(graph, taps, counted, saved=tmp_path / "b", advance=lambda: None)
+    assert read == [2, 3, 4]  # two were saved
+    for name, statistics in whole.items():
+        np.testing.assert_array_equal(statistics.counts, resumed[name].counts)
+        assert (statistics.low, statistics.high) == (resumed[name].low, resumed[name].high)
+
+
+def test_what_was_saved_of_another_model_is_not_used(
+    model: onnx.ModelProto, tmp_path: Path
+) -> None:
+    saved = tmp_path / "s"
+    observe(tapped(model), taps_of(model), frames(2), saved=saved, advance=lambda: None)
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    other.producer_name = "another"
+    count = []
+    observe(tapped(other), taps_of(other), frames(2), saved=saved, advance=lambda: count.append(1))
+    assert len(count) == 2
+
+
+def test_small_groups_of_tensors_give_the_same(
+    model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, taps = tapped(model), taps_of(model)
+    whole = observe(graph, taps, frames(2), saved=tmp_path / "a", advance=lambda: None)
+    at_once = expected_bytes(graph, taps)
+    monkeypatch.setattr(observe_module, "GROUP_BYTES", 1 << 19)
+    parts = observe(graph, taps, frames(2), saved=tmp_path / "b", advance=lambda: None)
+    assert expected_bytes(graph, taps) < at_once
+    for name, statistics in whole.items():
+        np.testing.assert_array_equal(statistics.counts, parts[name].counts)

@@ -1,0 +1,264 @@
+"""The search on real engines with a small network."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import openvino
+import pytest
+from small import write_street
+
+from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.datasets import open_dataset
+from edgeseg.deploy import ExportRequest, export_bundle
+from edgeseg.errors import CalibrationError, DatasetError, GateMissedError
+from edgeseg.gates import Limits
+from edgeseg.quantize import search as search_module
+from edgeseg.quantize.groups import GROUPS, Group
+from edgeseg.quantize.recipes import RECIPES, Recipe
+from edgeseg.quantize.share import int8_share
+
+LENIENT = Limits(max_drop=60, max_class_drop=None)
+LINEAR = (RECIPES["int8-linear"],)
+
+
+@pytest.fixture(scope="module")
+def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "edgeseg"
+
+
+@pytest.fixture
+def request_(checkpoint_folder: Path, street: Path, tmp_path: Path) -> ExportRequest:
+    return ExportRequest(
+        weights=str(checkpoint_folder),
+        target="onnxruntime",
+        folder=tmp_path / "bundle",
+        dataset=open_dataset(street, split="test"),
+        calibration=str(street),
+        precision="int8",
+        recipes=LINEAR,
+        limits=LENIENT,
+    )
+
+
+def export(request: ExportRequest) -> tuple[Bundle, list[str]]:
+    lines: list[str] = []
+    return export_bundle(request, tell=lines.append).bundle, lines
+
+
+@pytest.mark.parametrize("target", ["onnxruntime", "openvino"])
+def test_an_int8_bundle_says_everything_about_itself(request_: ExportRequest, target: str) -> None:
+    bundle, lines = export(replace(request_, target=target))
+    manifest = bundle.manifest
+    assert bundle.chosen.precision == "int8"
+    assert bundle.chosen.recipe == "int8-linear"
+    assert bundle.chosen.int8_share == pytest.approx(int8_share(bundle.path(bundle.chosen.file)))
+    assert bundle.chosen.int8_share >= 0.5
+    for variant in manifest.variants:
+        assert variant.gate is not None
+        assert variant.search is not None
+        assert (variant.search.images, variant.gate.images) == (4, 4)
+        assert variant.latency_ms is not None
+        assert variant.latency_ms > 0
+    fp32 = next(v for v in manifest.variants if v.name == "fp32")
+    assert fp32.gate is not None
+    assert (fp32.gate.miou, fp32.gate.drop) == (pytest.approx(100), 0)
+    assert bundle.chosen.gate is not None
+    assert bundle.chosen.gate.drop_low is not None
+    assert manifest.calibration is not None
+    assert manifest.calibration.images == 12
+    assert manifest.calibration.source == "street"
+    assert manifest.evaluation is not None
+    assert (manifest.evaluation.searched, manifest.evaluation.gated) == (4, 4)
+    assert manifest.machine is not None
+    assert manifest.machine.features
+    assert any("only 12 calibration images" in line for line in lines)
+    assert manifest.chosen.reason.startswith("int8 was asked for: int8-linear")
+    for golden in manifest.golden:
+        assert golden.agreement[bundle.chosen.name] > 50
+
+
+def test_auto_ships_a_float_and_an_int8_variant(request_: ExportRequest) -> None:
+    bundle, _ = export(replace(request_, precision="auto"))
+    precisions = {variant.precision for variant in bundle.manifest.variants}
+    assert precisions == {"fp32", "int8"}
+    assert "that passed" in bundle.manifest.chosen.reason
+
+
+def test_without_ground_truth_agreement_decides(request_: ExportRequest) -> None:
+    bundle, _ = export(replace(request_, dataset=None, limits=Limits(min_agreement=10)))
+    accuracy = bundle.chosen.gate
+    assert accuracy is not None
+    assert accuracy.drop is None
+    assert accuracy.pixel_agreement > 10
+    assert bundle.manifest.calibration is not None
+    assert bundle.manifest.calibration.images == 9  # a quarter was held back
+    with pytest.raises(GateMissedError, match=r"pixel agreement .* \(limit 100.50\)"):
+        export(replace(request_, dataset=None, limits=Limits(min_agreement=100.5)))
+
+
+def test_nothing_that_misses_is_shipped(request_: ExportRequest, tmp_path: Path) -> None:
+    strict = Limits(max_drop=-1, max_class_drop=None)
+    with pytest.raises(GateMissedError, match="no int8 variant passed its gates") as caught:
+        export(replace(request_, limits=strict))
+    message = str(caught.value)
+    assert "Nearest: int8-linear" in message
+    assert "--max-drop" in message
+    assert not (tmp_path / "bundle").exists()
+    assert not list(tmp_path.glob(".bundle*"))
+
+
+def test_groups_that_hurt_return_to_float_until_it_passes(
+    request_: ExportRequest, cache: Path
+) -> None:
+    """A gate just above what the whole recipe reaches: the worst group has to go."""
+    reached = export(request_)[0].chosen.search
+    assert reached is not None
+    wanted = Limits(max_drop=None, max_class_drop=None, min_agreement=reached.pixel_agreement + 0.2)
+    lines: list[str] = []
+    with contextlib.suppress(GateMissedError):  # the other half may fall short of it
+        export_bundle(replace(request_, limits=wanted), tell=lines.append)
+    tried = [line.strip() for line in lines if line.startswith("  int8-linear")]
+    assert "missed on the search half: pixel agreement" in tried[0]
+    assert tried[-1].startswith("int8-linear without ")
+    assert "; passed" in tried[-1]
+    assert all("missed" in line for line in tried[:-1])
+    (kept,) = cache.rglob("sensitivity.json")
+    costs = json.loads(kept.read_text())
+    within = {group.name: costs[group.name] for group in LINEAR[0].int8 if group.name in costs}
+    worst = sorted(within, key=within.__getitem__, reverse=True)
+    assert tried[1].startswith(f"int8-linear without {worst[0]}:")
+
+
+def test_sensitivity_comes_as_a_table_and_a_picture(request_: ExportRequest) -> None:
+    bundle, _ = export(replace(request_, sensitivity=True))
+    costs = bundle.manifest.sensitivity
+    assert len(costs) == len(GROUPS) - 1  # the last stage has no sequence reduction
+    assert all(0 <= cost <= 100 for cost in costs.values())
+    assert (bundle.folder / "sensitivity.svg").read_text().count("<rect") == 1 + len(costs)
+
+
+def test_a_recipe_with_little_int8_may_not_be_called_so(request_: ExportRequest) -> None:
+    small = Recipe(name="small", int8=frozenset({Group("stage1", "q")}))
+    with pytest.raises(GateMissedError, match=r"small only \d+ % of the multiply-adds are INT8"):
+        export(replace(request_, recipes=(small,)))
+
+
+def test_images_that_decide_may_not_calibrate(request_: ExportRequest, street: Path) -> None:
+    calibration = str(street / "test" / "images")
+    with pytest.raises(CalibrationError, match="8 images of .* are also in the calibration set"):
+        export(replace(request_, calibration=calibration))
+
+
+def test_two_images_are_the_least(request_: ExportRequest) -> None:
+    assert request_.dataset is not None
+    one = replace(request_.dataset, items=request_.dataset.items[:1])
+    with pytest.raises(DatasetError, match="1 images are too few"):
+        export(replace(request_, dataset=one))
+
+
+def test_a_used_up_budget_tries_nothing_more(request_: ExportRequest) -> None:
+    bundle, lines = export(replace(request_, precision="auto", budget_s=0))
+    assert [variant.name for variant in bundle.manifest.variants] == ["fp32"]
+    assert any("budget used up: int8-linear was not tried" in line for line in lines)
+
+
+def test_a_second_export_measures_nothing_again(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = export(request_)
+
+    def never(*_args: object, **_options: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("edgeseg.quantize.meter.Meter.measure", never)
+    second, lines = export(request_)
+    assert second.chosen.gate == first.chosen.gate
+    assert not any("calibrating" in line for line in lines)
+
+
+def test_other_images_are_another_question(request_: ExportRequest, cache: Path) -> None:
+    export(request_)
+    export(replace(request_, calibration_images=11))
+    assert len(list((cache / "searches").iterdir())) == 2
+
+
+def test_old_workspaces_are_removed(
+    request_: ExportRequest, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeseg.quantize import workspace
+
+    monkeypatch.setattr(workspace, "KEPT", 2)
+    for index in range(4):
+        workspace.open_workspace({"question": index})
+        time.sleep(0.01)
+    assert len(list((cache / "searches").iterdir())) == 2
+
+
+def test_openvino_computes_in_what_is_asked_for(request_: ExportRequest) -> None:
+    bundle, _ = export(replace(request_, target="openvino", precision="auto"))
+    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    names = {variant.name for variant in bundle.manifest.variants}
+    assert "fp32" in names
+    if "BF16" in able:
+        assert {v.compute for v in bundle.manifest.variants} == {"f32", "bf16"}
+
+
+def test_ranks_by_speed_and_ties_by_agreement() -> None:
+    from edgeseg.manifest import Accuracy
+    from edgeseg.quantize.search import Candidate, Trial, _ranked
+
+    def trial(name: str, speedup: float, agreement: float) -> Trial:
+        recipe = Recipe(name=name, int8=frozenset())
+        candidate = Candidate(
+            name=name, precision="int8", compute="f32", recipe=recipe, path=Path(name)
+        )
+        accuracy = Accuracy(images=1, pixel_agreement=agreement, agreement_iou=agreement)
+        return Trial(candidate=candidate, int8_share=1, search=accuracy, speedup=speedup)
+
+    trials = [trial("a", 1.0, 99.9), trial("b", 1.50, 98), trial("c", 1.47, 99), trial("d", 1.2, 9)]
+    assert [t.candidate.name for t in _ranked(trials)] == ["c", "b", "d", "a"]
+    assert search_module.SAME_SPEED == 0.03
+
+
+def test_a_killed_export_goes_on_and_leaves_no_half_bundle(
+    checkpoint_folder: Path, street: Path, tmp_path: Path, cache: Path
+) -> None:
+    args = [
+        *(sys.executable, "-m", "edgeseg", "export", "--weights", str(checkpoint_folder)),
+        *("--target", "onnxruntime", "--int8", "--data", str(street), "--split", "test"),
+        *("--max-drop", "90", "--max-class-drop", "100", "-o", "out", "--json"),
+    ]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache.parent)}
+    first = subprocess.Popen(
+        args, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    until = time.monotonic() + 120
+    while not list(cache.rglob("search_int8_*.json")):
+        assert first.poll() is None, first.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert not (tmp_path / "out").exists()
+    second = subprocess.run(
+        args, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "calibrating" not in second.stderr
+    assert json.loads(second.stdout)["chosen"]["precision"] == "int8"
+    assert open_bundle(tmp_path / "out").chosen.precision == "int8"
+    assert not list(tmp_path.glob(".out*"))

@@ -1,0 +1,32 @@
+"""A small data set and exports of the seeded checkpoint, shared by the tests of the search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edgeseg.bundle import Bundle
+from edgeseg.demo import scene
+from edgeseg.images import write_mask
+from edgeseg.labels import known_labels
+from edgeseg.runtime.segmenter import Segmenter
+
+
+def write_street(root: Path, bundle: Bundle, *, train: int = 12, test: int = 8) -> Path:
+    """Scenes whose truth is the model's own mask: FP32 has 100 mIoU, and any change shows."""
+    with Segmenter(bundle) as segmenter:
+        for split, seeds in (("train", range(train)), ("test", range(100, 100 + test))):
+            for part in ("images", "masks"):
+                (root / split / part).mkdir(parents=True)
+            for seed in seeds:
+                frame = scene(seed, 0, height=96, width=128).image
+                truth = segmenter.segment(frame).mask
+                Image.fromarray(frame[:, :, ::-1].copy()).save(
+                    root / split / "images" / f"{seed}.png"
+                )
+                write_mask(np.asarray(truth), root / split / "masks" / f"{seed}.png")
+    names = ", ".join(f'"{name}"' for name in known_labels("camvid").classes)
+    (root / "dataset.json").write_text(f'{{"classes": [{names}]}}')
+    return root
