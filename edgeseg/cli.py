@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from enum import Enum
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeseg import __version__
-from edgeseg.errors import EdgesegError
+from edgeseg.errors import EdgesegError, GateMissedError
 
 if TYPE_CHECKING:
     from edgeseg.bundle import Bundle
     from edgeseg.datasets import Dataset
+    from edgeseg.gates import Limits
+    from edgeseg.labels import Labels
     from edgeseg.runtime.sources import Source
 
 __all__ = ["main"]
@@ -35,6 +38,7 @@ class Target(str, Enum):
     """What an artifact is for."""
 
     ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
 
 
 class Precision(str, Enum):
@@ -42,6 +46,8 @@ class Precision(str, Enum):
 
     AUTO = "auto"
     FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
 
 
 class Model(str, Enum):
@@ -57,14 +63,29 @@ class Model(str, Enum):
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DataOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--data", help="A folder with images/ and masks/, perhaps under train/ val/ test/."
+        "--data",
+        help="A folder with images/ and masks/, perhaps under train/ val/ test/; or `demo`.",
     ),
 ]
 SplitOption = Annotated[
     str | None,
-    typer.Option("--split", help="Which part of --data: train, val or test."),
+    typer.Option("--split", help="Which part of --data: train, val or test (demo's default)."),
+]
+
+
+MaxDropOption = Annotated[
+    float | None,
+    typer.Option(help="Most mIoU points that may be lost against the reference. 1.0."),
+]
+MaxClassDropOption = Annotated[
+    float | None,
+    typer.Option(help="Most IoU points that any class may lose against the reference. 5.0."),
+]
+MinAgreementOption = Annotated[
+    float | None,
+    typer.Option(help="Least share of pixels, in %, that must agree with the reference."),
 ]
 
 
@@ -72,6 +93,9 @@ def main() -> None:
     """Run one command and leave with its exit status."""
     try:
         app()
+    except GateMissedError as error:
+        say(f"edgeseg: {error}")
+        sys.exit(EXIT_GATE_MISSED)
     except EdgesegError as error:
         say(f"edgeseg: {error}")
         sys.exit(EXIT_FAILED)
@@ -95,16 +119,18 @@ def export(
     *,
     weights: Annotated[
         str | None,
-        typer.Option(help="A folder, a .safetensors, .pth or .bin file, or a hub id (org/name)."),
+        typer.Option(help="A folder, a .safetensors, .pth or .bin file, a hub id, or `demo`."),
     ] = None,
     model: Annotated[
         Model | None,
-        typer.Option(help="Which SegFormer --weights must be. Found out by itself."),
+        typer.Option(help="Which SegFormer --weights must be; b0 without them is the demo's."),
     ] = None,
     target: Annotated[Target, typer.Option(help="What to export for.")] = Target.ONNXRUNTIME,
     precision: Annotated[
-        Precision, typer.Option(help="What to compute in; auto is the fastest within the budget.")
+        Precision, typer.Option(help="What to compute in; auto is the fastest within the limits.")
     ] = Precision.AUTO,
+    int8: Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="The same as --precision fp16.")] = False,
     size: Annotated[
         str | None,
         typer.Option(metavar="HxW", help="Input size in pixels, 64x64 up. The checkpoint's own."),
@@ -113,52 +139,88 @@ def export(
         str | None,
         typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
     ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="Images for INT8: a folder, a data set (train split), a video or `demo`."
+        ),
+    ] = None,
+    calibration_images: Annotated[
+        int, typer.Option(min=1, help="How many of them to choose.")
+    ] = 300,
     data: DataOption = None,
     split: SplitOption = None,
+    max_drop: MaxDropOption = None,
+    max_class_drop: MaxClassDropOption = None,
+    min_agreement: MinAgreementOption = None,
+    budget: Annotated[
+        float, typer.Option(min=0.0, help="Minutes after which no further recipe is tried.")
+    ] = 20.0,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Only this INT8 recipe: a name, or a JSON file. For experts."),
+    ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Measure what INT8 costs in each group of nodes.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The bundle's folder. {model}-{target}-{precision}."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Turn a checkpoint into a bundle.
+    """Turn a checkpoint into a bundle: the fastest variant that is accurate enough.
 
-    Example: edgeseg export --weights segformer_b0/ --target onnxruntime --size 512x1024 -o street
+    Example: edgeseg export --weights segformer_b0/ --target openvino --data camvid --split test
     """
-    from edgeseg.deploy import ExportRequest, export_bundle
-    from edgeseg.errors import CheckpointError
-    from edgeseg.labels import read_labels
+    from edgeseg.asking import export_request
+    from edgeseg.deploy import export_bundle
+    from edgeseg.progress import progress
+    from edgeseg.summaries import export_json, export_lines
 
-    if weights is None:
-        raise CheckpointError(
-            "no weights given, and this edgeseg brings none of its own; "
-            "add --weights FOLDER, FILE or HUB_ID"
+    asked = _precision(precision, int8=int8, fp16=fp16)
+    if target is Target.ONNXRUNTIME and asked == Precision.FP16.value:
+        raise typer.BadParameter(
+            "ONNX Runtime computes FP16 graphs in FP32 on a CPU; "
+            "ask for auto, fp32 or int8, or for --target openvino"
         )
-    request = ExportRequest(
+    if split is not None and data is None:
+        raise typer.BadParameter("--split is of --data; add --data DATASET")
+    if recipe is not None and asked not in {Precision.AUTO.value, Precision.INT8.value}:
+        raise typer.BadParameter(f"--recipe is for INT8, and {asked} was asked for")
+    request = export_request(
         weights=weights,
+        model=model.value if model else None,
         target=target.value,
-        folder=output,
-        variant=model.value if model else None,
+        precision=asked,
         size=None if size is None else _parse_size(size),
-        labels=None if labels is None else read_labels(labels),
-        dataset=_dataset(data, split),
+        labels=labels,
+        calibration=calibration,
+        calibration_images=calibration_images,
+        data=data,
+        split=split,
+        limits=_limits(max_drop, max_class_drop, min_agreement),
+        budget_s=60 * budget,
+        recipe=recipe,
+        sensitivity=sensitivity,
+        folder=output,
     )
-    bundle = export_bundle(request, tell=say)
-    if precision is Precision.AUTO:
-        say("precision auto: fp32 is the only variant so far")
+    with progress("searching", None) as step:
+        exported = export_bundle(request, tell=say, step=step)
+    bundle = exported.bundle
+    for line in export_lines(exported):
+        say(line)
     say(f"bundle written: {bundle.folder}")
     say(f"next: edgeseg run {bundle.folder} --source VIDEO --save overlay.mp4")
     if json:
-        from edgeseg.summaries import export_json
-
-        _print_json(export_json(bundle))
+        _print_json(export_json(exported))
 
 
 @app.command()
 def run(
     bundle: Annotated[
         Path | None,
-        typer.Argument(help="A bundle. Without one, the only bundle in the working folder."),
+        typer.Argument(help="A bundle; else the only one in the working folder, else the demo's."),
     ] = None,
     *,
     camera: Annotated[
@@ -196,9 +258,11 @@ def run(
     Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
     """
     from edgeseg.progress import progress
+    from edgeseg.runtime.build import variant_here
     from edgeseg.runtime.pipeline import run as run_pipeline
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
+    from edgeseg.runtime.sinks.truth import TruthMeter
     from edgeseg.runtime.sources import open_source
     from edgeseg.summaries import run_json, run_lines
 
@@ -211,22 +275,27 @@ def run(
     outputs = Outputs(save=save, masks=masks, jsonl=jsonl)
     outputs.check(str(uri))
     opened = _find_bundle(bundle)
-    with Segmenter(opened) as segmenter, open_source(uri) as feed:
-        say(f"{opened.folder} on {segmenter.backend.name}, source {feed.name}")
+    variant = variant_here(opened, tell=say)
+    with Segmenter(opened, variant=variant) as segmenter, open_source(uri) as feed:
+        engine = segmenter.backend.name
+        say(f"{opened.folder} ({variant.name}) on {engine}, source {feed.name}")
+        labels = opened.manifest.labels
+        meter = TruthMeter(labels) if _same_classes(feed.labels, labels) else None
         with (
-            open_outputs(outputs, opened.manifest.labels, fps=feed.fps) as sinks,
+            open_outputs(outputs, labels, fps=feed.fps) as sinks,
             progress("segmenting", _length(feed, frames)) as advance,
         ):
             summary = run_pipeline(
                 segmenter,
                 feed,
-                sinks,
+                sinks if meter is None else [meter, *sinks],
                 max_frames=frames,
                 max_seconds=seconds,
                 on_frame=lambda _result: advance(),
             )
         backend = segmenter.backend.name
-    for line in run_lines(summary):
+    miou = None if meter is None else meter.miou
+    for line in run_lines(summary, miou=miou):
         say(line)
     expected = _length(feed, frames)
     if expected is not None and seconds is None and summary.frames < expected:
@@ -236,7 +305,7 @@ def run(
             say(f"written: {written}")
     say(f"next: edgeseg bench {opened.folder}")
     if json:
-        _print_json(run_json(summary, backend=backend, precision=opened.chosen.precision))
+        _print_json(run_json(summary, backend=backend, precision=variant.precision, miou=miou))
 
 
 @app.command()
@@ -249,18 +318,9 @@ def verify(
         str | None,
         typer.Option(help="A bundle, or a checkpoint at this bundle's size, to compare with."),
     ] = None,
-    max_drop: Annotated[
-        float | None,
-        typer.Option(help="Most mIoU points that may be lost against --reference. 1.0."),
-    ] = None,
-    max_class_drop: Annotated[
-        float | None,
-        typer.Option(help="Most IoU points that any class may lose against --reference. 5.0."),
-    ] = None,
-    min_agreement: Annotated[
-        float | None,
-        typer.Option(help="Least share of pixels, in %, that must agree with --reference."),
-    ] = None,
+    max_drop: MaxDropOption = None,
+    max_class_drop: MaxClassDropOption = None,
+    min_agreement: MinAgreementOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Replay a bundle's golden frames and measure it on a data set; exit 3 if a gate is missed.
@@ -268,10 +328,10 @@ def verify(
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
     from edgeseg.bundle import open_bundle
-    from edgeseg.gates import DEFAULT_MAX_CLASS_DROP, DEFAULT_MAX_DROP
     from edgeseg.progress import track
+    from edgeseg.runtime.build import variant_here
     from edgeseg.summaries import verify_json, verify_lines
-    from edgeseg.verify import Limits, open_reference
+    from edgeseg.verify import open_reference
     from edgeseg.verify import verify as verify_bundle
 
     if data is None and (reference is not None or split is not None):
@@ -281,13 +341,10 @@ def verify(
     opened = open_bundle(bundle)
     report = verify_bundle(
         opened,
+        variant=variant_here(opened, tell=say),
         dataset=_dataset(data, split),
         reference=None if reference is None else open_reference(reference, opened),
-        limits=Limits(
-            max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
-            max_class_drop=DEFAULT_MAX_CLASS_DROP if max_class_drop is None else max_class_drop,
-            min_agreement=min_agreement,
-        ),
+        limits=_limits(max_drop, max_class_drop, min_agreement),
         track=track,
     )
     for line in verify_lines(report):
@@ -320,6 +377,64 @@ def bench(
     say(f"next: edgeseg run {bundles[0]} --camera 0")
     if json:
         _print_json(bench_json(results))
+
+
+@app.command()
+def build(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")], *, json: JsonFlag = False
+) -> None:
+    """Prove and time a bundle's variants on this machine, and remember the fastest.
+
+    Example: edgeseg build street
+    """
+    from edgeseg.bundle import open_bundle
+    from edgeseg.runtime.build import build as build_bundle
+    from edgeseg.summaries import build_json, build_lines
+
+    results = build_bundle(open_bundle(bundle))
+    for line in build_lines(results):
+        say(line)
+    say(f"next: edgeseg run {bundle} --camera 0")
+    if json:
+        _print_json(build_json(results))
+
+
+@app.command()
+def calibrate(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="A video, a folder of images, or an rtsp:// or http:// URL."),
+    ] = None,
+    *,
+    camera: Annotated[int | None, typer.Option(min=0, help="A camera by its number.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")],
+    images: Annotated[int, typer.Option(min=1, help="How many to keep.")] = 300,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.0, help="How long to watch a camera or a stream.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Gather a calibration set: frames that differ, spread over what a source shows.
+
+    Example: edgeseg calibrate --camera 0 --seconds 120 -o calibration
+    """
+    from edgeseg.calibration.gather import gather
+    from edgeseg.progress import progress
+
+    if (camera is None) == (source is None):
+        raise typer.BadParameter("give one of SOURCE and --camera")
+    uri = camera if camera is not None else source
+    assert uri is not None, "exactly one of the two was given"
+    with progress("watching", None) as advance:
+        chosen = gather(uri, output, count=images, seconds=seconds, advance=advance)
+    for line in chosen.warnings:
+        say(f"warning: {line}")
+    say(f"written: {output}, {len(chosen.pictures)} images")
+    say(f"next: edgeseg export --calibration {output} --weights CHECKPOINT --int8")
+    if json:
+        _print_json(
+            {"folder": str(output), "images": len(chosen.pictures), "sha256": chosen.sha256}
+        )
 
 
 @app.command()
@@ -376,24 +491,57 @@ def _parse_size(size: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _dataset(data: Path | None, split: str | None) -> Dataset | None:
+def _precision(precision: Precision, *, int8: bool, fp16: bool) -> str:
+    asked = {name for name, on in (("int8", int8), ("fp16", fp16)) if on}
+    if precision is not Precision.AUTO:
+        asked.add(precision.value)
+    if len(asked) > 1:
+        raise typer.BadParameter(f"{' and '.join(sorted(asked))} were both asked for; give one")
+    return asked.pop() if asked else Precision.AUTO.value
+
+
+def _limits(
+    max_drop: float | None, max_class_drop: float | None, min_agreement: float | None
+) -> Limits:
+    from edgeseg.gates import DEFAULT_MAX_CLASS_DROP, DEFAULT_MAX_DROP, Limits
+
+    for value in (max_drop, max_class_drop, min_agreement):
+        if value is not None and math.isnan(value):
+            raise typer.BadParameter("a limit is a number of points; got nan")
+    return Limits(
+        max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
+        max_class_drop=DEFAULT_MAX_CLASS_DROP if max_class_drop is None else max_class_drop,
+        min_agreement=min_agreement,
+    )
+
+
+def _dataset(data: str | None, split: str | None) -> Dataset | None:
     from edgeseg.datasets import open_dataset
 
     return None if data is None else open_dataset(data, split=split)
 
 
 def _find_bundle(folder: Path | None) -> Bundle:
-    """The bundle named, or the only one in the working folder."""
+    """The bundle named, the only one in the working folder, or, where none is, the demo's."""
     from edgeseg.bundle import is_bundle, open_bundle
+    from edgeseg.demo.assets import demo_bundle
     from edgeseg.errors import BundleError
 
     if folder is not None:
         return open_bundle(folder)
     found = sorted(path for path in Path().iterdir() if path.is_dir() and is_bundle(path))
-    if len(found) != 1:
-        there = f"several: {', '.join(map(str, found))}; name one" if found else "none"
-        raise BundleError(f"no bundle named, and the working folder holds {there}")
-    return open_bundle(found[0])
+    if len(found) > 1:
+        raise BundleError(
+            f"no bundle named, and the working folder holds several: "
+            f"{', '.join(map(str, found))}; name one"
+        )
+    if not found:
+        say("no bundle named and none in the working folder: the packaged demo bundle")
+    return open_bundle(found[0] if found else demo_bundle())
+
+
+def _same_classes(truth: Labels | None, labels: Labels) -> bool:
+    return truth is not None and truth.classes == labels.classes
 
 
 def _length(feed: Source, frames: int | None) -> int | None:

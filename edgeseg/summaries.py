@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Bundle, is_bundle, open_bundle
 from edgeseg.costs import PAPER_GMACS, Costs, costs
-from edgeseg.manifest import as_json
+from edgeseg.manifest import Manifest, VariantInfo, as_json
 from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
 
 if TYPE_CHECKING:
     from edgeseg.bench import BenchResult
+    from edgeseg.deploy import Exported
+    from edgeseg.quantize.search import Trial
+    from edgeseg.runtime.build import Built
     from edgeseg.runtime.pipeline import Summary
     from edgeseg.verify import Report
 
 __all__ = [
     "bench_json",
     "bench_lines",
+    "build_json",
+    "build_lines",
     "doctor_lines",
     "export_json",
+    "export_lines",
     "inspect_anything",
     "run_json",
     "run_lines",
@@ -34,36 +40,113 @@ Json = Mapping[str, object]
 _PAPER_CLASSES = 150
 
 
-def export_json(bundle: Bundle) -> Json:
+def export_lines(exported: Exported) -> list[str]:
+    """A table of all that was tried, and the reason for the choice."""
+    manifest = exported.bundle.manifest
+    lines = []
+    if manifest.evaluation is not None:
+        about = manifest.evaluation
+        lines.append(
+            f"measured on {about.data} {about.split or ''}: {about.searched} images to search by, "
+            f"{about.gated} to decide"
+        )
+        lines += _table([_TRIAL_HEADINGS, *map(_trial_row, exported.tried)])
+    lines += [f"sensitivity  {line}" for line in _sensitivity_lines(manifest)]
+    return [*lines, manifest.chosen.reason]
+
+
+def _sensitivity_lines(manifest: Manifest) -> list[str]:
+    ranked = sorted(manifest.sensitivity.items(), key=lambda item: -item[1])
+    return [f"{name}: {cost:.3f} % of the pixels when it alone is INT8" for name, cost in ranked]
+
+
+_TRIAL_HEADINGS = ("variant", "INT8", "drop", "95 % interval", "agree %", "ms", "x FP32", "verdict")
+
+
+def _trial_row(trial: Trial) -> tuple[str, ...]:
+    accuracy = trial.gate or trial.search
+    drop = interval = agree = ""
+    if accuracy is not None:
+        agree = f"{accuracy.pixel_agreement:.2f}"
+        if accuracy.drop is not None:
+            drop = f"{accuracy.drop:+.2f}"
+            interval = f"{accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f}"
+    return (
+        trial.candidate.name,
+        f"{100 * trial.int8_share:.0f} %",
+        drop,
+        interval,
+        agree,
+        "" if trial.latency_ms is None else f"{trial.latency_ms:.1f}",
+        "" if trial.speedup is None else f"{trial.speedup:.2f}",
+        trial.verdict,
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of equal width; the last one as it comes."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+
+
+def export_json(exported: Exported) -> Json:
     """What was exported. Accuracy and latency are null where they were not measured."""
+    bundle = exported.bundle
     manifest, chosen = bundle.manifest, bundle.chosen
     return {
         "bundle": str(bundle.folder),
         "target": manifest.target,
         "chosen": {"variant": chosen.name, "precision": chosen.precision, "file": chosen.file},
         "reason": manifest.chosen.reason,
-        "variants": [
-            {
-                "name": variant.name,
-                "precision": variant.precision,
-                "int8_share": variant.int8_share,
-                "miou": None,
-                "drop": None,
-                "pixel_agreement": None,
-                "latency_ms": None,
-                "bytes": manifest.files[variant.file].bytes,
-            }
-            for variant in manifest.variants
-        ],
+        "variants": [_variant_json(bundle, variant) for variant in manifest.variants],
         "parity": {"max_abs_diff": manifest.parity.max_abs_diff},
-        "calibration": None,
+        "calibration": None if manifest.calibration is None else as_json(manifest.calibration),
     }
 
 
-def run_lines(summary: Summary) -> list[str]:
-    """The end of a run."""
+def _variant_json(bundle: Bundle, variant: VariantInfo) -> Json:
+    measured = variant.gate or variant.search
+    return {
+        "name": variant.name,
+        "precision": variant.precision,
+        "int8_share": variant.int8_share,
+        "miou": None if measured is None else measured.miou,
+        "drop": None if measured is None else measured.drop,
+        "pixel_agreement": None if measured is None else measured.pixel_agreement,
+        "latency_ms": variant.latency_ms,
+        "bytes": sum(
+            file.bytes
+            for name, file in bundle.manifest.files.items()
+            if Path(name).with_suffix("") == Path(variant.file).with_suffix("")
+        ),
+    }
+
+
+def build_lines(results: Sequence[Built]) -> list[str]:
+    """A line a variant, the fastest first: it runs here from now on."""
+    lines = [_built_line(result) for result in results]
+    return [*lines, f"{results[0].variant} runs here from now on"]
+
+
+def _built_line(result: Built) -> str:
+    if result.latency_ms is None:
+        return f"{result.variant}: {result.fault}"
+    return (
+        f"{result.variant}: {result.latency_ms:.1f} ms in the engine; golden frames agree in "
+        f"{result.agreement:.2f} % of the pixels or more"
+    )
+
+
+def build_json(results: Sequence[Built]) -> Json:
+    """The same, for machines."""
+    return {"variants": [asdict(result) for result in results]}
+
+
+def run_lines(summary: Summary, *, miou: float | None) -> list[str]:
+    """The end of a run; `miou` where the source has ground truth."""
     latency, age = summary.latency_ms, summary.frame_age_ms
     stages = ", ".join(f"{name} {value:.1f}" for name, value in summary.stages_ms.items())
+    accuracy = [] if miou is None else [f"mIoU {miou:.2f} against the source's ground truth"]
     return [
         f"{summary.frames} frames, {summary.fps:.1f} a second, {summary.dropped} dropped",
         (
@@ -71,12 +154,13 @@ def run_lines(summary: Summary) -> list[str]:
             f"frame age p50 {age.p50:.1f} p95 {age.p95:.1f} p99 {age.p99:.1f} ms"
         ),
         f"stages, median ms: {stages}",
+        *accuracy,
     ]
 
 
-def run_json(summary: Summary, *, backend: str, precision: str) -> Json:
+def run_json(summary: Summary, *, backend: str, precision: str, miou: float | None) -> Json:
     """The end of a run, for machines."""
-    return {**asdict(summary), "backend": backend, "precision": precision}
+    return {**asdict(summary), "backend": backend, "precision": precision, "miou": miou}
 
 
 def verify_lines(report: Report) -> list[str]:
@@ -88,7 +172,8 @@ def verify_lines(report: Report) -> list[str]:
         lines.append(f"IoU by class: {classes}")
     if report.reference_miou is not None:
         lines.append(
-            f"reference mIoU {report.reference_miou:.2f}, drop {report.drop:+.3f} points; "
+            f"reference mIoU {report.reference_miou:.2f}, drop {report.drop:+.3f} points "
+            f"(95 % interval {report.drop_low:+.3f} to {report.drop_high:+.3f}); "
             f"{report.pixel_agreement:.3f} % of the pixels agree "
             f"(mean IoU with the reference's masks {report.agreement_iou:.2f})"
         )
@@ -127,7 +212,10 @@ def bench_json(results: Sequence[BenchResult]) -> Json:
 def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     """What is there and what is missing, with what each is for."""
     opencv = findings["opencv"]
-    lines = [f"Python {findings['python']} on {findings['machine']}, {findings['cores']} cores"]
+    lines = [
+        f"Python {findings['python']} on {findings['machine']}, {findings['cores']} cores",
+        f"{findings['cpu']}: {' '.join(findings['features']) or 'no features that matter here'}",
+    ]
     lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
     lines += [f"for export, {n}: {v or 'not installed'}" for n, v in findings["export"].items()]
     if opencv is None:
@@ -213,6 +301,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
             f"{manifest.parity.images} images ({manifest.parity.image_source})"
         ),
         f"golden       {len(manifest.golden)} frames",
+        *(f"sensitivity  {line}" for line in _sensitivity_lines(manifest)),
         f"classes      {', '.join(manifest.labels.classes)}",
     ]
     return lines, as_json(manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -16,12 +17,13 @@ from pathlib import Path
 
 import cv2
 import pytest
+from small import write_street
 
 from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.cli import main
 from edgeseg.demo import scene
 
-COMMANDS = ("export", "run", "verify", "bench", "inspect", "doctor")
+COMMANDS = ("export", "run", "verify", "bench", "build", "calibrate", "inspect", "doctor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ def clip(tmp_path: Path) -> Path:
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 120))
     for index in range(6):
-        writer.write(scene(1, index, height=120, width=160))
+        writer.write(scene(1, index, height=120, width=160).image)
     writer.release()
     return path
 
@@ -86,6 +88,13 @@ def test_the_version(edgeseg) -> None:
         ["export", "--target", "toaster"],
         ["export", "--model", "b6"],
         ["export", "--weights", "w", "--size", "512"],
+        ["export", "--weights", "w", "--int8", "--fp16"],
+        ["export", "--weights", "w", "--fp16"],
+        ["export", "--weights", "w", "--split", "test"],
+        ["export", "--weights", "w", "--fp16", "--recipe", "x", "--target", "openvino"],
+        ["export", "--weights", "w", "--max-drop", "nan"],
+        ["calibrate", "-o", "c"],
+        ["calibrate", "clip.avi"],
         ["run"],
         ["run", "--camera", "0", "--source", "x"],
         ["run", "--source", "x", "--json", "--jsonl", "-"],
@@ -107,11 +116,15 @@ def test_wrong_usage_is_status_2(edgeseg, args: list[str]) -> None:
     ("args", "says"),
     [
         (["export"], "no weights given"),
+        (["export", "--model", "b3"], "brings weights for b0 only; for b3 add --weights"),
         (["export", "--weights", "missing.pth"], "no checkpoint at missing.pth"),
         (["run", "missing", "--source", "demo"], "no bundle at missing"),
-        (["run", "--source", "demo"], "the working folder holds none"),
         (["verify", "missing"], "no bundle at missing"),
         (["bench", "missing"], "no bundle at missing"),
+        (["build", "missing"], "no bundle at missing"),
+        (["calibrate", "missing.mp4", "-o", "c"], "no source at missing.mp4"),
+        (["export", "--weights", "w", "--int8"], "INT8 needs images to calibrate on"),
+        (["export", "--weights", "w", "--data", "missing"], "data set missing is not a folder"),
         (["inspect", "missing.pth"], "no checkpoint at missing.pth"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -144,7 +157,8 @@ def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
     assert outcome.status == 0
     assert outcome.json["frames"] == 6
     expected = {"frames", "fps", "latency_ms", "frame_age_ms", "dropped", "stages_ms", "backend"}
-    assert set(outcome.json) == expected | {"precision"}
+    assert set(outcome.json) == expected | {"precision", "miou"}
+    assert outcome.json["miou"] is None
     assert len(list(Path("m").iterdir())) == 6
     assert len(Path("o.jsonl").read_text().splitlines()) == 6
     assert "written: o.mp4" in outcome.err
@@ -189,7 +203,7 @@ def test_outputs_never_replace_what_is_not_theirs(
     edgeseg, seeded_bundle: Bundle, clip: Path, args: list[str], says: str
 ) -> None:
     Path("f").mkdir()
-    cv2.imwrite("f/a.png", scene(1, 0, height=64, width=64))
+    cv2.imwrite("f/a.png", scene(1, 0, height=64, width=64).image)
     before = {path: path.read_bytes() for path in (clip, Path("f/a.png"))}
     outcome = edgeseg("run", seeded_bundle.folder, *args)
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
@@ -221,7 +235,7 @@ def test_a_missing_camera(edgeseg, seeded_bundle: Bundle) -> None:
 
 def test_a_file_that_breaks_off_leaves_nothing(edgeseg, seeded_bundle: Bundle) -> None:
     Path("frames").mkdir()
-    cv2.imwrite("frames/a.png", scene(1, 0, height=64, width=64))
+    cv2.imwrite("frames/a.png", scene(1, 0, height=64, width=64).image)
     Path("frames/b.png").write_bytes(b"broken")
     outcome = edgeseg(
         "run", seeded_bundle.folder, "--source", "frames", "--masks", "m", "--save", "o.mp4"
@@ -378,3 +392,50 @@ def _subprocess(args: Sequence[str], **options: object) -> subprocess.CompletedP
         env={**os.environ},
         **options,
     )
+
+
+def test_without_a_bundle_the_demos_runs_and_tells_its_miou(edgeseg) -> None:
+    outcome = edgeseg("run", "--source", "demo", "--frames", "3", "--json")
+    assert outcome.status == 0
+    assert "the packaged demo bundle" in outcome.err
+    assert re.search(r"mIoU \d+\.\d+ against the source's ground truth", outcome.err)
+    assert outcome.json["miou"] > 50
+
+
+def test_other_classes_than_the_sources_have_no_miou(
+    edgeseg, tmp_path: Path, checkpoint_folder: Path
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"thing {index}" for index in range(11)))
+    args = ["--weights", checkpoint_folder, "--labels", names, "--precision", "fp32", "-o", "b"]
+    assert edgeseg("export", *args).status == 0
+    outcome = edgeseg("run", "b", "--source", "demo", "--frames", "2", "--json")
+    assert outcome.json["miou"] is None
+    assert "mIoU" not in outcome.err
+
+
+def test_a_missed_gate_is_status_3_and_leaves_nothing(
+    edgeseg, tmp_path: Path, seeded_bundle: Bundle, checkpoint_folder: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    street = write_street(tmp_path / "street", seeded_bundle)
+    args = ["--data", street, "--split", "test", "--recipe", "int8-linear", "--max-drop", "-1"]
+    outcome = edgeseg("export", "--weights", checkpoint_folder, "--int8", *args, "-o", "b")
+    assert (outcome.status, outcome.out) == (3, "")
+    assert "no int8 variant passed its gates. Nearest: int8-linear" in outcome.err
+    assert not Path("b").exists()
+
+
+def test_build_shows_every_variant(edgeseg, tmp_path: Path, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg("build", seeded_bundle.folder, "--json")
+    assert outcome.status == 0
+    assert outcome.json["variants"][0]["variant"] == "fp32"
+    assert "fp32 runs here from now on" in outcome.err
+
+
+def test_calibrate_writes_a_folder(edgeseg, clip: Path) -> None:
+    outcome = edgeseg("calibrate", clip, "-o", "c", "--images", 2, "--json")
+    assert outcome.status == 0
+    assert outcome.json["images"] == 2
+    assert len(list(Path("c").iterdir())) == 2
+    assert "only 2 calibration images" in outcome.err

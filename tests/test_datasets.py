@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +142,26 @@ def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
     exif[0x0112] = 6  # Orientation: rotate by 90 degrees
     image.save(tmp_path / "photo.jpg", exif=exif)
     assert read_image(tmp_path / "photo.jpg").shape == (8, 4, 3)
+
+
+def test_the_demo_is_a_data_set() -> None:
+    dataset = open_dataset("demo")
+    assert (len(dataset), dataset.split, dataset.title) == (100, "test", "demo")
+    assert dataset.labels is not None
+    sample = next(iter(dataset))
+    assert sample.image.shape == (512, 512, 3)
+    assert sample.mask.shape == (512, 512)
+    np.testing.assert_array_equal(dataset.items[0].image(), sample.image)
+    assert len(open_dataset("demo", split="calibration")) == 300
+    with pytest.raises(DatasetError, match="no split 'best'; it has: train, calibration, val"):
+        open_dataset("demo", split="best")
+
+
+@given(st.integers(1, 30), st.integers(1, 30))
+def test_a_spread_is_a_part_at_equal_distances(there: int, wanted: int) -> None:
+    whole = open_dataset("demo", split="train")
+    part = replace(whole, items=whole.items[:there]).spread(wanted)
+    assert 1 <= len(part) <= there
+    assert len(part) >= min(there, wanted)
+    places = [whole.items.index(item) for item in part.items]
+    assert len({b - a for a, b in itertools.pairwise(places)}) <= 1

@@ -46,9 +46,9 @@ SEEN_M: Final = MappingProxyType(
         Kind.LAMP: 60.0,
         Kind.SIGN: 60.0,
         Kind.TRAFFIC_LIGHT: 60.0,
-        Kind.PERSON: 65.0,
-        Kind.CYCLIST: 65.0,
-        Kind.RAILING: 45.0,
+        Kind.PERSON: 50.0,
+        Kind.CYCLIST: 50.0,
+        Kind.RAILING: 40.0,
     }
 )
 

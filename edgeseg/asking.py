@@ -1,0 +1,120 @@
+"""What a user of `edgeseg export` left out, filled in and said; what does not fit, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.demo import DEMO
+from edgeseg.demo.assets import DEMO_VARIANT
+from edgeseg.errors import CalibrationError, CheckpointError
+from edgeseg.gates import Limits
+from edgeseg.labels import read_labels
+from edgeseg.quantize.recipes import RECIPES, read_recipe
+
+if TYPE_CHECKING:
+    from edgeseg.deploy import ExportRequest
+
+__all__ = ["export_request"]
+
+
+def export_request(
+    *,
+    weights: str | None,
+    model: str | None,
+    target: str,
+    precision: str,
+    size: tuple[int, int] | None,
+    labels: str | None,
+    calibration: str | None,
+    calibration_images: int,
+    data: str | None,
+    split: str | None,
+    limits: Limits,
+    budget_s: float,
+    recipe: str | None,
+    sensitivity: bool,
+    folder: Path | None,
+) -> ExportRequest:
+    """Fill in the demo's weights, scenes and calibration images, and the data set's train split.
+
+    What was filled in, or left out, stands in the request's notes.
+
+    Raises:
+        CheckpointError: no weights, and the variant is not the demo's.
+        CalibrationError: INT8 is asked for and there is nothing to calibrate on.
+        SpecError: a recipe or labels that do not exist.
+        DatasetError: the data set is not there.
+    """
+    from edgeseg.deploy import ExportRequest
+
+    notes: list[str] = []
+    chosen = _weights(weights, model, notes)
+    if chosen == DEMO:
+        calibration, data = calibration or DEMO, data or DEMO
+    dataset = None if data is None else open_dataset(data, split=split)
+    calibration = calibration or _train_split(dataset)
+    if calibration is None:
+        precision = _without_calibration(precision, dataset, notes)
+    return ExportRequest(
+        weights=chosen,
+        target=target,
+        folder=folder,
+        variant=model,
+        size=size,
+        labels=None if labels is None else read_labels(labels),
+        dataset=dataset,
+        precision=precision,
+        calibration=calibration,
+        calibration_images=calibration_images,
+        recipes=tuple(RECIPES.values()) if recipe is None else (read_recipe(recipe),),
+        limits=limits,
+        budget_s=budget_s,
+        sensitivity=sensitivity,
+        notes=tuple(notes),
+    )
+
+
+def _without_calibration(precision: str, dataset: Dataset | None, notes: list[str]) -> str:
+    """The precision that is left to be asked for."""
+    if precision == "int8":
+        raise CalibrationError(
+            "INT8 needs images to calibrate on; add --calibration with a folder, a data set with a "
+            "train split or a video, of what the camera will see"
+        )
+    if precision == "auto":
+        notes.append("INT8 is not tried: there are no calibration images; add --calibration SOURCE")
+        if dataset is None:
+            notes.append(
+                "with nothing to measure on, the variant is FP32; add --data or --calibration"
+            )
+            return "fp32"
+    return precision
+
+
+def _weights(weights: str | None, model: str | None, notes: list[str]) -> str:
+    """What was named, else the demo's for the variant that has one."""
+    if weights is not None:
+        return weights
+    if model is None:
+        raise CheckpointError(
+            f"no weights given; add --weights FOLDER, FILE or HUB_ID, "
+            f"or --model {DEMO_VARIANT} for the demo checkpoint that edgeseg brings"
+        )
+    if model != DEMO_VARIANT:
+        raise CheckpointError(
+            f"edgeseg brings weights for {DEMO_VARIANT} only; for {model} add --weights "
+            f"FOLDER, FILE or HUB_ID (as nvidia/segformer-{model}-finetuned-ade-512-512)"
+        )
+    notes.append(f"no --weights: {DEMO_VARIANT} from the demo checkpoint, trained on drawn streets")
+    return DEMO
+
+
+def _train_split(dataset: Dataset | None) -> str | None:
+    """A data set that is measured on by another split can be calibrated on by its train split."""
+    if dataset is None or dataset.split in {None, "train"}:
+        return None
+    if dataset.origin == DEMO:
+        return DEMO
+    return dataset.origin if (Path(dataset.origin) / "train" / "images").is_dir() else None

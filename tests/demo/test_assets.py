@@ -1,0 +1,76 @@
+"""The demo checkpoint and bundle that come with edgeseg."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from edgeseg.bundle import open_bundle
+from edgeseg.datasets import open_dataset
+from edgeseg.demo import scene
+from edgeseg.demo.assets import demo_bundle, demo_checkpoint
+from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.export.reference import normalize
+from edgeseg.gates import Limits
+from edgeseg.pixels import to_input
+from edgeseg.verify import verify
+
+
+def size_mb(folder) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def test_the_checkpoint_is_small_ours_and_says_how_it_was_made() -> None:
+    weights = demo_checkpoint() / "model.safetensors"
+    assert weights.stat().st_size < 8e6
+    card = (demo_checkpoint() / "README.md").read_text("utf-8")
+    assert "license: apache-2.0" in card
+    assert "python tools/train.py --data demo" in card
+    assert re.search(r"Test mIoU (\d+\.\d+) on 100 images, input 512x512, seed \d+", card)
+    checkpoint = read_checkpoint("demo")
+    assert checkpoint.license == "apache-2.0"
+    assert (checkpoint.source, checkpoint.spec.variant.name) == ("demo", "b0")
+
+
+def test_transformers_gives_our_logits() -> None:
+    from transformers import SegformerForSemanticSegmentation
+
+    oracle = SegformerForSemanticSegmentation.from_pretrained(
+        demo_checkpoint(), dtype=torch.float32
+    ).eval()
+    checkpoint = read_checkpoint("demo")
+    frame = to_input(scene(7, 0, height=480, width=640).image, checkpoint.input)
+    pixels = normalize(frame, checkpoint.input)
+    with torch.no_grad():
+        expected = oracle(pixel_values=pixels).logits
+        found = checkpoint.model(pixels)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+
+
+def test_the_bundle_knows_the_streets() -> None:
+    bundle = open_bundle(demo_bundle())
+    assert bundle.manifest.checkpoint.license == "apache-2.0"
+    assert bundle.manifest.labels.classes == read_checkpoint("demo").labels.classes
+    dataset = open_dataset("demo").spread(20)
+    report = verify(bundle, dataset=dataset, limits=Limits())
+    assert report.passed
+    assert report.miou is not None
+    assert report.miou > 80
+
+
+@pytest.mark.long
+def test_the_model_reaches_its_figures_on_all_test_scenes() -> None:
+    bundle = open_bundle(demo_bundle())
+    fp32 = next(v for v in bundle.manifest.variants if v.name == "fp32")
+    report = verify(bundle, variant=fp32, dataset=open_dataset("demo"), limits=Limits())
+    assert report.images == 100
+    assert report.miou is not None
+    assert report.miou >= 85
+    assert min(report.class_iou.values()) >= 60
+    card = (demo_checkpoint() / "README.md").read_text("utf-8")
+    told = re.search(r"Test mIoU (\d+\.\d+)", card)
+    assert told is not None
+    assert np.isclose(float(told[1]), report.miou, atol=0.1)

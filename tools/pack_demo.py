@@ -1,0 +1,50 @@
+"""Puts a trained checkpoint and its bundle into the package: tools/pack_demo.py CHECKPOINT.
+
+The bundle serves devices on which nothing can be exported; it is made by the same function as any
+other and verified before it is taken.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from edgeseg.datasets import open_dataset
+from edgeseg.demo import DEMO
+from edgeseg.demo.assets import demo_bundle, demo_checkpoint
+from edgeseg.deploy import ExportRequest, export_bundle
+from edgeseg.quantize.recipes import RECIPES
+from edgeseg.summaries import export_lines
+
+
+def main() -> None:
+    """Copy the checkpoint, export the bundle, say how large both are."""
+    if len(sys.argv) == 2:
+        shutil.rmtree(demo_checkpoint(), ignore_errors=True)
+        shutil.copytree(sys.argv[1], demo_checkpoint())
+        for path in demo_checkpoint().iterdir():
+            path.chmod(0o644)  # whoever installs edgeseg, all may read it
+    request = ExportRequest(
+        weights=DEMO,
+        target="onnxruntime",
+        folder=demo_bundle(),
+        dataset=open_dataset(DEMO, split="test"),
+        calibration=DEMO,
+        precision="auto",
+        recipes=(RECIPES["int8-linear"],),  # as fast as the others, and the smallest file
+        half_weights=True,
+    )
+    for line in export_lines(export_bundle(request, tell=print)):
+        print(line)
+    for folder in (demo_checkpoint(), demo_bundle()):
+        print(f"{folder.name}: {megabytes(folder):.2f} MB")
+
+
+def megabytes(folder: Path) -> float:
+    """The size of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+if __name__ == "__main__":
+    main()
