@@ -178,7 +178,7 @@ def measure(
             worst_class_drop=round(found.worst_class_drop or 0, 2),
             pixel_agreement=round(found.pixel_agreement, 3),
             agreement_iou=round(found.agreement_iou, 2),
-            ms=round(milliseconds, 1),
+            ms=round(milliseconds / ratio, 1),
             ratio=round(ratio, 3),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import DEMO_VARIANT
@@ -55,6 +56,8 @@ def export_request(
         calibration, data = calibration or DEMO, data or DEMO
     dataset = None if data is None else open_dataset(data, split=split)
     calibration = calibration or _train_split(dataset)
+    if calibration is not None and not Path(calibration).is_file():
+        pictures_of(calibration)  # before minutes are spent on the graph
     if calibration is None:
         precision = _without_calibration(precision, dataset, notes)
     return ExportRequest(

@@ -119,5 +119,5 @@ def _nearest_misses(precision: str, trials: Sequence[Trial], limits: Limits) -> 
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
     return (
         f"no {precision} variant passed its gates. Nearest: {misses}. Allow more with --max-drop "
-        f"or --max-class-drop, calibrate on more or other images, or give a larger --budget"
+        f"or --max-class-drop, or calibrate on more or other images"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from enum import Enum
 from pathlib import Path
@@ -506,8 +505,8 @@ def _limits(
     from edgeseg.gates import DEFAULT_MAX_CLASS_DROP, DEFAULT_MAX_DROP, Limits
 
     for value in (max_drop, max_class_drop, min_agreement):
-        if value is not None and math.isnan(value):
-            raise typer.BadParameter("a limit is a number of points; got nan")
+        if value is not None and not 0 <= value <= 100:
+            raise typer.BadParameter(f"a limit is 0 to 100 points; got {value:g}")
     return Limits(
         max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
         max_class_drop=DEFAULT_MAX_CLASS_DROP if max_class_drop is None else max_class_drop,

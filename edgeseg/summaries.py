@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Bundle, is_bundle, open_bundle
 from edgeseg.costs import PAPER_GMACS, Costs, costs
-from edgeseg.manifest import Manifest, VariantInfo, as_json
+from edgeseg.manifest import Accuracy, Manifest, VariantInfo, as_json
 from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
 
 if TYPE_CHECKING:
@@ -47,10 +47,11 @@ def export_lines(exported: Exported) -> list[str]:
     if manifest.evaluation is not None:
         about = manifest.evaluation
         lines.append(
-            f"measured on {about.data} {about.split or ''}: {about.searched} images to search by, "
-            f"{about.gated} to decide"
+            f"measured on {' '.join(filter(None, (about.data, about.split)))}: "
+            f"{about.searched} images to search by, {about.gated} to decide"
         )
-        lines += _table([_TRIAL_HEADINGS, *map(_trial_row, exported.tried)])
+        ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
+        lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])
     lines += [f"sensitivity  {line}" for line in _sensitivity_lines(manifest)]
     return [*lines, manifest.chosen.reason]
 
@@ -60,27 +61,32 @@ def _sensitivity_lines(manifest: Manifest) -> list[str]:
     return [f"{name}: {cost:.3f} % of the pixels when it alone is INT8" for name, cost in ranked]
 
 
-_TRIAL_HEADINGS = ("variant", "INT8", "drop", "95 % interval", "agree %", "ms", "x FP32", "verdict")
+_TRIAL_HEADINGS = (
+    *("variant", "INT8", "drop, searched", "drop, decided (95 %)", "agree %"),
+    *("ms", "x FP32", "verdict"),
+)
 
 
 def _trial_row(trial: Trial) -> tuple[str, ...]:
-    accuracy = trial.gate or trial.search
-    drop = interval = agree = ""
-    if accuracy is not None:
-        agree = f"{accuracy.pixel_agreement:.2f}"
-        if accuracy.drop is not None:
-            drop = f"{accuracy.drop:+.2f}"
-            interval = f"{accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f}"
+    """`searched` is the half of the images that guided the search, `decided` the other one."""
+    latest = trial.gate or trial.search
     return (
         trial.candidate.name,
         f"{100 * trial.int8_share:.0f} %",
-        drop,
-        interval,
-        agree,
+        _drop(trial.search),
+        _drop(trial.gate, interval=True),
+        "" if latest is None else f"{latest.pixel_agreement:.2f}",
         "" if trial.latency_ms is None else f"{trial.latency_ms:.1f}",
         "" if trial.speedup is None else f"{trial.speedup:.2f}",
         trial.verdict,
     )
+
+
+def _drop(accuracy: Accuracy | None, *, interval: bool = False) -> str:
+    if accuracy is None or accuracy.drop is None:
+        return ""
+    spread = f" ({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})" if interval else ""
+    return f"{accuracy.drop:+.2f}{spread}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

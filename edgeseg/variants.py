@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.calibration.choose import FEW
 from edgeseg.calibration.sets import (
     CalibrationSet,
     Picture,
@@ -106,6 +107,9 @@ def find_variants(
         meters = _meters(plan, source, pictures, workspace)
         for line in chosen.warnings if chosen is not None else ():
             tell(f"warning: {line}")
+        deciding = len(meters[1].pictures)
+        if deciding < FEW:
+            tell(f"warning: only {deciding} images decide; give {2 * FEW} or more to measure on")
         quantizer = _quantizer(plan, source, chosen, meters[0], workspace, tell, step)
         frame = to_input(pictures[0].image(), source.spec)
         job = Search(

@@ -87,9 +87,9 @@ def _write_whole(mask: ClassMap, path: Path) -> None:
 
 
 def speed_ratio(candidate: Backend, baseline: Backend, frame: Frame) -> tuple[float, float]:
-    """How many times faster than the baseline, and its milliseconds a frame, in one sitting.
+    """How many times faster than the baseline, and the baseline's milliseconds, in one sitting.
 
     The ratio is the median of the rounds' ratios.
     """
     times = alternate({"own": candidate, "other": baseline}, frame)
-    return float(np.median(times["other"] / times["own"])), float(np.median(times["own"]))
+    return float(np.median(times["other"] / times["own"])), float(np.median(times["other"]))

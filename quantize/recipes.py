@@ -26,10 +26,13 @@ class Recipe:
     int8: frozenset[Group]
 
     def without(self, *groups: Group) -> Recipe:
-        """A recipe in which these groups are float, too."""
-        dropped = ", ".join(group.name for group in groups)
-        joint = ", " if " without " in self.name else " without "
-        return Recipe(name=f"{self.name}{joint}{dropped}", int8=self.int8 - set(groups))
+        """A recipe in which these groups are float; its name tells the first three of them."""
+        dropped = [group.name for group in groups]
+        more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
+        return Recipe(
+            name=f"{self.name} without {', '.join(dropped[:3])}{more}",
+            int8=self.int8 - set(groups),
+        )
 
     def only(self, roles: frozenset[str]) -> Recipe:
         """The part of it that a quantizer which knows only these roles can do."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
+import numpy as np
 
 from edgeseg.gates import Gate, Limits, judge
 from edgeseg.manifest import Accuracy
@@ -180,12 +181,12 @@ def _recovered(job: Search, recipe: Recipe) -> Iterator[Trial]:
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     costs = job.quantizer.sensitivity()
-    for group in sorted(recipe.int8, key=lambda g: costs.get(g, 0.0), reverse=True):
+    worst = sorted(recipe.int8, key=lambda g: costs.get(g, 0.0), reverse=True)
+    for count in range(1, len(worst)):
         if job.seconds_left() <= 0:
             job.tell(f"budget used up: {recipe.name} was not cut down further")
             return
-        recipe = recipe.without(group)
-        trials = _trials_of(job, recipe)
+        trials = _trials_of(job, recipe.without(*worst[:count]))
         yield from trials
         if any(t.approved for t in trials) or trials[0].int8_share < MIN_INT8_SHARE:
             return
@@ -195,17 +196,18 @@ def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Each against the FP32 baseline in turns; the fastest first."""
     baseline = job.floats[0]
     timed = []
+    baseline_ms: list[float] = []
     with closing(open_artifact(job.target, baseline.path, compute=baseline.compute)) as base:
         for trial in trials:
             own = trial.candidate
             with closing(open_artifact(job.target, own.path, compute=own.compute)) as backend:
                 speedup, milliseconds = speed_ratio(backend, base, job.frame)
-            is_base = own is baseline
-            timed.append(
-                replace(trial, speedup=1.0 if is_base else speedup, latency_ms=milliseconds)
-            )
+            baseline_ms.append(milliseconds)
+            timed.append(replace(trial, speedup=1.0 if own is baseline else speedup))
             job.step()
-    return _ranked(timed)
+    # One baseline for all, so that milliseconds say what the ratios say.
+    base_ms = float(np.median(baseline_ms)) if baseline_ms else 0.0
+    return _ranked([replace(t, latency_ms=base_ms / (t.speedup or 1.0)) for t in timed])
 
 
 def _ranked(trials: Sequence[Trial]) -> list[Trial]:
@@ -229,16 +231,18 @@ def _judged(job: Search, trials: Sequence[Trial], kind: str) -> list[Trial]:
     """
     judged: list[Trial] = []
     found: Path | None = None
+    winner = ""
     for trial in trials:
         own = trial.candidate
         if (own.precision == "int8") != (kind == "int8"):
             continue
         if found not in {None, own.path} and own is not job.floats[0]:
-            judged.append(replace(trial, approved=False, verdict="slower than another that passed"))
+            judged.append(replace(trial, approved=False, verdict=f"not needed: {winner} passed"))
             continue
         accuracy = _accuracy(job, own, job.gate_half, "gate")
         missed = _missed(accuracy, job.limits)
-        found = found or (None if missed else own.path)
+        if not missed and found is None:
+            found, winner = own.path, own.name
         judged.append(
             replace(trial, gate=accuracy, approved=not missed, verdict=_words(missed, "gate half"))
         )

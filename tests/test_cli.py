@@ -93,6 +93,8 @@ def test_the_version(edgeseg) -> None:
         ["export", "--weights", "w", "--split", "test"],
         ["export", "--weights", "w", "--fp16", "--recipe", "x", "--target", "openvino"],
         ["export", "--weights", "w", "--max-drop", "nan"],
+        ["export", "--weights", "w", "--max-drop", "-1"],
+        ["export", "--weights", "w", "--min-agreement", "101"],
         ["calibrate", "-o", "c"],
         ["calibrate", "clip.avi"],
         ["run"],
@@ -419,7 +421,7 @@ def test_a_missed_gate_is_status_3_and_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     street = write_street(tmp_path / "street", seeded_bundle)
-    args = ["--data", street, "--split", "test", "--recipe", "int8-linear", "--max-drop", "-1"]
+    args = ["--data", street, "--split", "test", "--recipe", "int8-linear", "--max-drop", "0"]
     outcome = edgeseg("export", "--weights", checkpoint_folder, "--int8", *args, "-o", "b")
     assert (outcome.status, outcome.out) == (3, "")
     assert "no int8 variant passed its gates. Nearest: int8-linear" in outcome.err

@@ -53,8 +53,10 @@ def test_named_recipes_go_from_careful_to_bold() -> None:
 
 def test_a_recipe_is_cut_down_and_named() -> None:
     q, kv = Group("stage1", "q"), Group("stage2", "kv")
-    recipe = RECIPES["int8-linear"].without(q).without(kv)
+    recipe = RECIPES["int8-linear"].without(q, kv)
     assert recipe.name == "int8-linear without stage1.q, stage2.kv"
+    many = RECIPES["int8-linear"].without(*GROUPS[:5])
+    assert many.name.endswith("stage1.q and 2 more")
     assert RECIPES["int8-linear"].int8 - recipe.int8 == {q, kv}
     same = RECIPES["int8-linear"].without(kv, q)
     assert (same.digest, same.int8) == (recipe.digest, recipe.int8)
