@@ -31,7 +31,7 @@ from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.runtime.backend import open_artifact
 
-SHARES = (1.0, 0.7, 0.5, 0.4, 0.32, 0.25)
+SHARES = (1.0, 0.96, 0.92, 0.88, 0.84, 0.8)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Every INT8 recipe on a real checkpoint and a labelled data set: share, drop, agreement, speed.
 
     python benchmarks/recipes.py CHECKPOINT DATASET [--split test] [--target onnxruntime openvino]
-        [--images 100] [--estimators percentile minmax mse entropy] [--naive]
+        [--images 100] [--estimators percentile minmax mse entropy]
+        [--recipes int8-linear ...] [--naive]
 
 Accuracy on the whole split, calibration on the train split. `--naive` adds what the quantizers give
 by their own defaults on the same graph. Latencies are ratios in alternating runs.
@@ -51,6 +52,9 @@ def main() -> None:
     parser.add_argument("--target", nargs="+", default=["onnxruntime", "openvino"])
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=["percentile"])
+    parser.add_argument(
+        "--recipes", nargs="+", choices=list(RECIPES)[1:], default=list(RECIPES)[1:]
+    )
     parser.add_argument("--naive", action="store_true")
     options = parser.parse_args()
     checkpoint = read_checkpoint(options.checkpoint)
@@ -85,9 +89,10 @@ def make(
     if target == "openvino":
         computes = float_types()
         yield from ((compute, fp32, compute) for compute in computes if compute != "f32")
-        for recipe in [
-            r.only(NNCF_ROLES) for n, r in RECIPES.items() if n not in {"float", "int8-full"}
-        ]:
+        for name in options.recipes:
+            if name == "int8-full":  # the same to NNCF as int8-no-softmax
+                continue
+            recipe = RECIPES[name].only(NNCF_ROLES)
             path = folder / f"{recipe.name}.xml"
             quantize_openvino(fp32, path, recipe, frames)
             yield from ((f"{recipe.name}+{c}", path, c) for c in computes)
@@ -99,7 +104,7 @@ def make(
     )
     for estimator in options.estimators:
         ranges = {name: ESTIMATORS[estimator](s) for name, s in found.items()}
-        for recipe in list(RECIPES.values())[1:]:
+        for recipe in map(RECIPES.__getitem__, options.recipes):
             path = folder / f"{recipe.name}_{estimator}.onnx"
             path.write_bytes(to_qdq(graph, recipe, ranges).SerializeToString())
             yield f"{recipe.name}, {estimator}", path, "f32"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Debian packages that some tests need: a real RTSP server, on loopback. Tests skip without them.
+# Debian packages that some tests need: a real RTSP server, on loopback; with --long also an emulator
+# of older CPUs, for `make check-long`. Tests skip without them.
 set -euo pipefail
 packages=(
   gir1.2-gst-rtsp-server-1.0
@@ -8,6 +9,9 @@ packages=(
   gstreamer1.0-plugins-ugly
   python3-gi
 )
+if [ "${1:-}" = --long ]; then
+  packages+=(qemu-user)
+fi
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
