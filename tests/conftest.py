@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from edgeseg.bundle import Bundle
 
@@ -14,6 +15,13 @@ SHARED = ROOT.parent / "shared"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
     parser.addoption("--long", action="store_true", help="run tests that take minutes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The same examples each time, so that a change is judged by itself; `--long` draws new ones."""
+    settings.register_profile("repeatable", derandomize=True)
+    if not config.getoption("--long"):
+        settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

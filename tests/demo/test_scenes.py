@@ -40,12 +40,13 @@ def test_the_same_place_at_another_size(seed: int, frame: int) -> None:
 @settings(deadline=None, max_examples=10)
 @given(SEEDS, st.integers(0, 2000))
 def test_a_drive_is_smooth_and_goes_on(seed: int, frame: int) -> None:
-    now, then, later = (
-        scene(seed, frame + step, height=120, width=160).mask for step in (0, 1, 200)
-    )
-    assert np.mean(now == then) > 0.85
-    assert np.mean(now == then) > np.mean(now == later)
-    assert not np.array_equal(now, then)
+    """Now and then a car that passes close by leaves the picture from one frame to the next."""
+    drive = [scene(seed, frame + step, height=120, width=160).mask for step in range(6)]
+    kept = [float(np.mean(now == then)) for now, then in itertools.pairwise(drive)]
+    later = scene(seed, frame + 200, height=120, width=160).mask
+    assert np.median(kept) > 0.8
+    assert np.median(kept) > np.mean(drive[0] == later)
+    assert max(kept) < 1
 
 
 def test_every_class_occurs_in_every_split() -> None:
