@@ -26,7 +26,7 @@ from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.rewrites import rewrite
 from edgeseg.export.to_onnx import to_onnx
 from edgeseg.pixels import to_input
-from edgeseg.quantize.meter import Meter
+from edgeseg.quantize.meter import Meter, with_truth
 from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.runtime.backend import open_artifact
@@ -58,8 +58,7 @@ def main() -> None:
         )
         ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
         meter = Meter(
-            pictures=list(enumerate(dataset.items)),
-            labelled=True,
+            images=list(enumerate(partial(with_truth, item) for item in dataset.items)),
             labels=checkpoint.labels,
             ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
             spec=size,

@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from seeded import model_spec, seeded_model
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.demo import scene
+from edgeseg.errors import BackendError
 from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.rewrites import rewrite
 from edgeseg.export.to_onnx import to_onnx
@@ -83,11 +84,11 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
         },
     }
     for target, entries in contests.items():
-        engines = {name: open_artifact(target, p, compute=c) for name, (p, c) in entries.items()}
+        engines = opened(target, entries)
         frame = frames[0]()
         times = alternate({n: runner(e, frame) for n, e in engines.items()}, rounds=rounds)
         for name, (path, _) in entries.items():
-            if name == "fp32":
+            if name == "fp32" or name not in engines:
                 continue
             report(
                 "int8",
@@ -101,6 +102,22 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
                 median_ms=medians(times),
                 **compare(times, baseline="fp32", ours=name),
             )
+
+
+def opened(target: str, entries: Mapping[str, tuple[Path, str]]) -> dict[str, Backend]:
+    """Those that the engine takes: limited, oneDNN refuses types that OpenVINO believes it has."""
+    tried = {name: open_or_none(target, *entry) for name, entry in entries.items()}
+    return {name: engine for name, engine in tried.items() if engine is not None}
+
+
+def open_or_none(target: str, path: Path, compute: str) -> Backend | None:
+    """An engine, or a line that says why there is none."""
+    try:
+        return open_artifact(target, path, compute=compute)
+    except BackendError as error:
+        limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+        report("int8", file=path.name, compute=compute, onednn_limited_to=limit, refused=str(error))
+        return None
 
 
 def drawn(seed: int, side: int) -> Frame:

@@ -29,7 +29,7 @@ from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.rewrites import rewrite
 from edgeseg.export.to_onnx import to_onnx
 from edgeseg.pixels import to_input
-from edgeseg.quantize.meter import Meter, speed_ratio
+from edgeseg.quantize.meter import Meter, speed_ratio, with_truth
 from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino, quiet_nncf
 from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import RECIPES
@@ -155,8 +155,7 @@ def measure(
     """Accuracy of each on the whole split, and its speed against FP32."""
     fp32 = folder / "fp32.onnx"
     meter = Meter(
-        pictures=list(enumerate(dataset.items)),
-        labelled=True,
+        images=list(enumerate(partial(with_truth, item) for item in dataset.items)),
         labels=checkpoint.labels,
         ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
         spec=checkpoint.input,

@@ -13,7 +13,7 @@ from edgeseg.pixels import Bgr
 
 __all__ = ["FEW", "Choice", "Descriptor", "choose", "describe", "looks_like_noise"]
 
-# Fewer images than this leave rare activations unseen; docs/accuracy.md shows what that costs.
+# Fewer images than this leave rare activations unseen.
 FEW: Final = 50
 
 # Two thumbnails nearer than this, in grey levels (root mean square), show the same.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.calibration.ranges import Statistics, add_values, empty_statistics
+from edgeseg.files import written_whole
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -108,9 +109,8 @@ def _save(path: Path, key: str, images: int, statistics: Mapping[str, Statistics
         edges=np.array([(s.low, s.high, s.limit) for s in values]),
         counts=np.stack([s.counts for s in values]),
     )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(path)
+    with written_whole(path) as partial:
+        partial.write_bytes(buffer.getvalue())
 
 
 def _load(path: Path, key: str, taps: Sequence[Tap]) -> tuple[int, dict[str, Statistics]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -41,6 +41,9 @@ DEFAULT_COUNT: Final = 300
 # Of larger sources a seeded draw is looked at: ten times what is usually chosen.
 MAX_CANDIDATES: Final = 3000
 
+# Measured by benchmarks/recipes.py --images 5 and 50, with int8-linear for ONNX Runtime.
+_FEWER_COSTS: Final = "5 images changed 1.33 % of the pixels and 50 changed 1.24 %"
+
 # From this share of the set on, noise is no accident.
 _NOISE_SHARE: Final = 0.1
 
@@ -74,17 +77,35 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationSet:
-    """What was chosen. `hashes` are of the pixels, one a picture; `sha256` is of all of them."""
+    """What was chosen. `hashes` are of the pixels, one a picture; `noisy` says which look so.
+
+    `duplicates` of the source were left out, being like one that was chosen.
+    """
 
     source: str
     pictures: tuple[Picture, ...]
     hashes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    noisy: tuple[bool, ...]
+    duplicates: int
 
     @property
     def sha256(self) -> str:
         """One hash for the set, in its order."""
         return hashlib.sha256("".join(self.hashes).encode()).hexdigest()
+
+    def part(self, places: Sequence[int]) -> CalibrationSet:
+        """The pictures at some places, as a set of their own."""
+        return replace(
+            self,
+            pictures=tuple(self.pictures[i] for i in places),
+            hashes=tuple(self.hashes[i] for i in places),
+            noisy=tuple(self.noisy[i] for i in places),
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with calibrating on it, and what that costs."""
+        return tuple(_warnings(len(self.pictures), self.duplicates, sum(self.noisy)))
 
 
 def calibration_set(
@@ -107,21 +128,31 @@ def calibration_set(
     descriptors: list[Descriptor] = []
     noisy: list[bool] = []
     hashes: list[str] = []
+    unreadable: list[str] = []
     for picture in pictures:
-        frame = picture.image()
+        try:
+            frame = picture.image()
+        except SourceError as error:
+            unreadable.append(str(error))
+            continue
         descriptors.append(describe(frame))
         noisy.append(looks_like_noise(frame))
         hashes.append(content_hash(frame))
         if advance is not None:
             advance()
+    if unreadable:
+        raise SourceError(
+            f"{len(unreadable)} of {len(pictures)} calibration images cannot be read, the first: "
+            f"{unreadable[0]}; mend or remove them"
+        )
     choice = choose(descriptors, count=count, seed=seed)
-    noise = sum(noisy[index] for index in choice.indices)
     return CalibrationSet(
         source=source,
-        pictures=tuple(pictures[index] for index in choice.indices),
-        hashes=tuple(hashes[index] for index in choice.indices),
-        warnings=tuple(_warnings(len(choice.indices), choice.duplicates, noise)),
-    )
+        pictures=pictures,
+        hashes=tuple(hashes),
+        noisy=tuple(noisy),
+        duplicates=choice.duplicates,
+    ).part(choice.indices)
 
 
 def pictures_of(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tuple[Picture, ...]:
@@ -186,20 +217,21 @@ def keep_frames(
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        kept: list[Path] = []
         for index, frame in _worth_keeping(frames):
+            path = folder / f"frame_{index:06d}.png"
             # Fast compression: these files live as long as the export.
-            Image.fromarray(frame[:, :, ::-1].copy()).save(
-                folder / f"frame_{index:06d}.png", compress_level=1
-            )
-            kept = sorted(folder.glob("frame_*.png"))
+            Image.fromarray(frame[:, :, ::-1].copy()).save(path, compress_level=1)
+            kept.append(path)
             if len(kept) > 10 * count:
                 for path in kept[1::2]:
                     path.unlink()
+                kept = kept[::2]
     except OSError as error:
         raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
     chosen = calibration_set(str(folder), count=count, seed=seed)
     names = {picture.name for picture in chosen.pictures}
-    for path in folder.glob("frame_*.png"):
+    for path in kept:
         if path.stem not in names:
             path.unlink()
     return chosen
@@ -221,23 +253,23 @@ def content_hash(image: Bgr) -> str:
     return digest.hexdigest()
 
 
-def shared_images(chosen: CalibrationSet, dataset: Dataset) -> int:
-    """How many images of a data set are also in the calibration set, by their pixels."""
+def shared_images(chosen: CalibrationSet, dataset: Dataset) -> tuple[str, ...]:
+    """Names of the images of a data set that are also in the calibration set, by their pixels."""
     ours = set(chosen.hashes)
-    return sum(content_hash(item.image()) in ours for item in dataset.items)
+    return tuple(item.name for item in dataset.items if content_hash(item.image()) in ours)
 
 
-def _warnings(images: int, duplicates: int, noise: int) -> Sequence[str]:
-    lines = []
+def _warnings(images: int, duplicates: int, noise: int) -> Iterator[str]:
     if images < FEW:
-        alike = f" ({duplicates} more were near-duplicates of these)" if duplicates else ""
-        lines.append(
-            f"only {images} calibration images{alike}: rare activations may be clipped; "
-            f"see what that costs in docs/accuracy.md, and give {FEW} or more"
+        # Noise averages out to the same thumbnail, which says nothing about its likeness.
+        told = duplicates and not noise
+        alike = f" ({duplicates} more were near-duplicates of these)" if told else ""
+        yield (
+            f"only {images} calibration images{alike}: rare activations may be clipped. On CamVid, "
+            f"whose scenes are much alike, {_FEWER_COSTS}; give {FEW} or more"
         )
     if noise >= max(1, _NOISE_SHARE * images):
-        lines.append(
+        yield (
             f"{noise} of {images} calibration images look like noise: ranges from noise fit no "
             f"camera, and the accuracy gate may fail; give real images"
         )
-    return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import Dataset, open_dataset
@@ -13,9 +12,7 @@ from edgeseg.errors import CalibrationError, CheckpointError
 from edgeseg.gates import Limits
 from edgeseg.labels import read_labels
 from edgeseg.quantize.recipes import RECIPES, read_recipe
-
-if TYPE_CHECKING:
-    from edgeseg.deploy import ExportRequest
+from edgeseg.request import ExportRequest
 
 __all__ = ["export_request"]
 
@@ -48,8 +45,6 @@ def export_request(
         SpecError: a recipe or labels that do not exist.
         DatasetError: the data set is not there.
     """
-    from edgeseg.deploy import ExportRequest
-
     notes: list[str] = []
     chosen = _weights(weights, model, notes)
     if chosen == DEMO:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edgeseg.choice import Variants
 from edgeseg.costs import costs
+from edgeseg.errors import GateMissedError
+from edgeseg.gates import Limits, judge
 from edgeseg.images import write_mask
 from edgeseg.manifest import (
     CheckpointInfo,
@@ -25,6 +29,7 @@ from edgeseg.manifest import (
 from edgeseg.metrics import pixel_agreement
 from edgeseg.packages import installed
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.search import Trial
 from edgeseg.runtime.backend import open_artifact
 from edgeseg.runtime.machine import this_machine
@@ -59,6 +64,44 @@ def ship(staging: Path, artifact: Path, trial: Trial) -> VariantInfo:
         gate=trial.gate,
         latency_ms=trial.latency_ms,
     )
+
+
+def confirmed(
+    staging: Path,
+    target: str,
+    variants: Sequence[VariantInfo],
+    meter: Meter,
+    limits: Limits,
+    *,
+    step: Callable[[], None],
+) -> tuple[VariantInfo, ...]:
+    """Each file as it ships, measured once more on the images that decide: these figures count.
+
+    Raises:
+        GateMissedError: a file does not hold what the search found.
+    """
+    return tuple(_confirmed(staging, target, v, meter, limits, step) for v in variants)
+
+
+def _confirmed(
+    staging: Path,
+    target: str,
+    variant: VariantInfo,
+    meter: Meter,
+    limits: Limits,
+    step: Callable[[], None],
+) -> VariantInfo:
+    path = staging / variant.file
+    with closing(open_artifact(target, path, compute=variant.compute)) as backend:
+        measured = meter.measure(backend, advance=step)
+    missed = [gate for gate in judge(measured, limits) if not gate.passed]
+    if missed:
+        raise GateMissedError(
+            f"{variant.name} passed in the search, but the file to ship does not: "
+            f"{', '.join(f'{g.name} {g.value:.2f} (limit {g.limit:.2f})' for g in missed)}; "
+            f"export again, and if it stays so, report a bug"
+        )
+    return msgspec.structs.replace(variant, gate=measured)
 
 
 def write_golden(

@@ -24,9 +24,10 @@ from typing import Final
 import msgspec
 
 from edgeseg.errors import BundleError
+from edgeseg.files import sha256_of
 from edgeseg.manifest import File, Manifest, VariantInfo, decode_manifest, encode_manifest
 
-__all__ = ["Bundle", "is_bundle", "new_bundle", "open_bundle", "seal_bundle", "sha256_of"]
+__all__ = ["Bundle", "is_bundle", "new_bundle", "open_bundle", "seal_bundle"]
 
 MANIFEST: Final = "manifest.json"
 MANIFEST_HASH: Final = "manifest.sha256"
@@ -114,15 +115,6 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
         _flush(path)
     _flush(staging)
     return sealed
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file, a megabyte at a time."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from edgeseg.errors import GateMissedError
 from edgeseg.gates import Limits, judge
@@ -11,6 +13,17 @@ from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.quantize.search import Candidate, Trial
 
 __all__ = ["Variants", "choose", "only_fp32"]
+
+
+# What an artifact may compute in, by what was asked for.
+_KINDS: Final = MappingProxyType(
+    {
+        "auto": frozenset({"fp32", "fp16", "bf16", "int8"}),
+        "fp32": frozenset({"fp32"}),
+        "fp16": frozenset({"fp16", "bf16"}),
+        "int8": frozenset({"int8"}),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +68,10 @@ def choose(
         GateMissedError: nothing of the precision asked for passed; says what came nearest.
     """
     approved = sorted((t for t in trials if t.approved), key=lambda t: -(t.speedup or 0))
-    asked = {"auto": None, "fp16": {"fp16", "bf16"}, "fp32": {"fp32"}, "int8": {"int8"}}
-    kinds = asked[precision]
-    fitting = [t for t in approved if kinds is None or t.candidate.precision in kinds]
+    kinds = _KINDS[precision]
+    fitting = [t for t in approved if t.candidate.precision in kinds]
     if not fitting:
-        raise GateMissedError(_nearest_misses(precision, trials, limits))
+        raise GateMissedError(_nearest_misses(precision, kinds, trials, limits))
     chosen = fitting[0]
     # At most one float file and one INT8 file, each under every float type that passed.
     shipped = sorted(approved, key=lambda t: (t.candidate.precision == "int8", t.candidate.compute))
@@ -98,7 +110,9 @@ def _reason(
     return f"{precision} was asked for: {name}, {speedup:.2f}x FP32 here, {measured}{note}"
 
 
-def _nearest_misses(precision: str, trials: Sequence[Trial], limits: Limits) -> str:
+def _nearest_misses(
+    precision: str, kinds: frozenset[str], trials: Sequence[Trial], limits: Limits
+) -> str:
     """Which three came nearest to passing, and what would let them."""
 
     def distance(trial: Trial) -> float:
@@ -109,15 +123,19 @@ def _nearest_misses(precision: str, trials: Sequence[Trial], limits: Limits) -> 
             (abs(g.value - g.limit) for g in judge(accuracy, limits) if not g.passed), default=0
         )
 
-    failed = [t for t in trials if not t.approved and t.candidate.precision == "int8"]
+    failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
     named = sorted(failed, key=distance)[:3]
     if not named:
-        return (
-            f"nothing in {precision} was there to be tried; give --calibration for INT8, "
-            f"or another --precision"
+        lacking = (
+            "give --calibration SOURCE"
+            if precision == "int8"
+            else "this CPU has no 16-bit float of its own; ask for auto, int8 or fp32"
         )
+        return f"nothing in {precision} was there to be tried; {lacking}"
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
+    labelled = any(t.search is not None and t.search.drop is not None for t in trials)
+    more = "--max-drop or --max-class-drop" if labelled else "--min-agreement"
+    other = ", or calibrate on more or other images" if precision == "int8" else ""
     return (
-        f"no {precision} variant passed its gates. Nearest: {misses}. Allow more with --max-drop "
-        f"or --max-class-drop, or calibrate on more or other images"
+        f"no {precision} variant passed its gates. Nearest: {misses}. Allow more with {more}{other}"
     )

@@ -7,6 +7,7 @@ A data set is a list of what can be read; an image is read, or drawn, when its t
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from typing import Final, Protocol
 from edgeseg.demo import DEMO, scene
 from edgeseg.demo.splits import DEMO_SPLITS, SIDE
 from edgeseg.errors import DatasetError, SourceError
+from edgeseg.files import sha256_of
 from edgeseg.images import IMAGE_SUFFIXES, read_image, read_mask
 from edgeseg.labels import Labels, known_labels, parse_labels
 from edgeseg.pixels import Bgr, ClassMap
@@ -40,6 +42,14 @@ class Item(Protocol):
     @property
     def name(self) -> str:
         """Which one it is, in lists and messages."""
+
+    @property
+    def sha256(self) -> str:
+        """A hash of all that `read` reads: another image or another truth has another.
+
+        Raises:
+            SourceError: a file that cannot be read.
+        """
 
     def read(self) -> Sample:
         """Read image and ground truth.
@@ -69,6 +79,15 @@ class FilePair:
         """The image's name without its ending."""
         return self.image_path.stem
 
+    @property
+    def sha256(self) -> str:
+        """Of both files' bytes."""
+        try:
+            image, mask = (sha256_of(path) for path in (self.image_path, self.mask_path))
+        except OSError as error:
+            raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
+        return hashlib.sha256(f"{image} {mask}".encode()).hexdigest()
+
     def read(self) -> Sample:
         """Read both files; see `Item`."""
         image, mask = self.image(), read_mask(self.mask_path)
@@ -95,6 +114,12 @@ class DrawnScene:
     def name(self) -> str:
         """The drive and the frame."""
         return f"drive{self.seed}_{self.frame:04d}"
+
+    @property
+    def sha256(self) -> str:
+        """Of what it is drawn from."""
+        text = f"edgeseg.demo {self.seed} {self.frame} {SIDE}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def read(self) -> Sample:
         """Draw it."""
@@ -127,6 +152,14 @@ class Dataset:
     def title(self) -> str:
         """The folder's own name: paths of one machine say nothing on another."""
         return Path(self.origin).resolve().name
+
+    @property
+    def sha256(self) -> str:
+        """A hash of every item, in order."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            digest.update(item.sha256.encode())
+        return digest.hexdigest()
 
     def spread(self, count: int) -> Dataset:
         """About `count` items, at equal distances; all where there are fewer."""

@@ -2,71 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.assembly import make_manifest, ship, write_golden
+from edgeseg.assembly import confirmed, make_manifest, ship, write_golden
 from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
-from edgeseg.calibration.sets import DEFAULT_COUNT
-from edgeseg.choice import Variants, only_fp32
+from edgeseg.choice import only_fp32
 from edgeseg.datasets import Dataset
 from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import CheckpointError, MissingPackageError
-from edgeseg.gates import Limits
-from edgeseg.labels import Labels
+from edgeseg.evidence import Evidence, gathered
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.quantize.picture import sensitivity_svg
-from edgeseg.quantize.recipes import FLOAT, RECIPES, Recipe
+from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
-from edgeseg.variants import Float, Plan, find_variants, float_candidates
+from edgeseg.request import ExportRequest
+from edgeseg.variants import Float, find_variants, float_candidates, open_halves
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edgeseg.export.checkpoint import Checkpoint
 
-__all__ = ["ExportRequest", "Exported", "export_bundle"]
+__all__ = ["Exported", "export_bundle"]
 
 GOLDEN_FRAMES: Final = 2
 PARITY_FRAMES: Final = 4
 
 # Camera sizes (height, width), so that golden frames exercise resizing both ways.
 _DEMO_SIZES: Final = ((480, 640), (720, 1280))
-
-DEFAULT_BUDGET_S: Final = 20 * 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRequest:
-    """What to export, and to where: {variant}-{target}-{precision} unless `folder` says.
-
-    `half_weights` stores the FP32 weights as FP16, cast on load: half the bytes. Without a
-    `calibration` no INT8 is tried; without images to measure on, FP32 alone is made. The
-    `sensitivity` of each group is measured when it is needed, or asked for. `notes` are told once
-    the checkpoint is known to be usable.
-    """
-
-    weights: str
-    target: str
-    folder: Path | None = None
-    variant: str | None = None
-    size: tuple[int, int] | None = None
-    labels: Labels | None = None
-    dataset: Dataset | None = None
-    half_weights: bool = False
-    precision: str = "fp32"
-    calibration: str | None = None
-    calibration_images: int = DEFAULT_COUNT
-    estimator: str = "percentile"
-    recipes: Sequence[Recipe] = tuple(RECIPES.values())
-    limits: Limits = field(default_factory=Limits)
-    budget_s: float = DEFAULT_BUDGET_S
-    sensitivity: bool = False
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +72,16 @@ def export_bundle(
     for note in request.notes:
         tell(note)
     tell(_describe(checkpoint))
-    graph = _write_graph(checkpoint)
-    size = checkpoint.input
-    tell(f"graph written: {len(graph.graph.node)} nodes, input {size.height}x{size.width}")
     folder = request.folder or Path(f"{variant}-{request.target}-{request.precision}")
-    with new_bundle(folder) as staging:
-        tried = _fill(staging, folder.resolve().name, request, checkpoint, graph, tell, step)
+    with (
+        gathered(request, ignore_index=checkpoint.labels.ignore_index) as evidence,
+        new_bundle(folder) as staging,
+    ):
+        graph = _write_graph(checkpoint)
+        size = checkpoint.input
+        tell(f"graph written: {len(graph.graph.node)} nodes, input {size.height}x{size.width}")
+        name = folder.resolve().name
+        tried = _fill(staging, name, request, checkpoint, graph, evidence, tell, step)
     return Exported(bundle=open_bundle(folder), tried=tried)
 
 
@@ -129,6 +101,7 @@ def _fill(
     request: ExportRequest,
     checkpoint: Checkpoint,
     graph: ModelProto,
+    evidence: Evidence | None,
     tell: Callable[[str], None],
     step: Callable[[], None],
 ) -> tuple[Trial, ...]:
@@ -158,8 +131,21 @@ def _fill(
         artifact.write_bytes(with_half_weights(graph).SerializeToString())
     if request.target == "openvino":
         artifact = _to_openvino(artifact)
-    found = _variants(request, checkpoint, graph, artifact, tell, step)
-    variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
+    stored = "float, weights stored as FP16" if request.half_weights else FLOAT.name
+    floats = float_candidates(request.target, artifact, recipe=replace(FLOAT, name=stored))
+    if evidence is None:
+        found = only_fp32(floats[0])
+        variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
+    else:
+        source = Float(
+            model=graph, candidates=floats, spec=checkpoint.input, labels=checkpoint.labels
+        )
+        halves = open_halves(request, source, evidence)
+        found = find_variants(request, source, evidence, halves, tell=tell, step=step)
+        variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
+        variants = confirmed(
+            staging, request.target, variants, halves.gate, request.limits, step=step
+        )
     frames = list(islice(_frames(request.dataset), GOLDEN_FRAMES))
     golden = write_golden(staging, request.target, frames, checkpoint, variants)
     if found.sensitivity:
@@ -183,44 +169,6 @@ def _to_openvino(artifact: Path) -> Path:
     openvino.save_model(openvino.Core().read_model(artifact), converted, compress_to_fp16=False)
     artifact.unlink()
     return converted
-
-
-def _variants(
-    request: ExportRequest,
-    checkpoint: Checkpoint,
-    graph: ModelProto,
-    artifact: Path,
-    tell: Callable[[str], None],
-    step: Callable[[], None],
-) -> Variants:
-    """Search where there is something to choose from and to measure on; else FP32 alone."""
-    stored = "float, weights stored as FP16" if request.half_weights else FLOAT.name
-    floats = float_candidates(request.target, artifact, recipe=replace(FLOAT, name=stored))
-    if request.precision == "fp32":
-        return only_fp32(floats[0])
-    return find_variants(
-        Plan(
-            target=request.target,
-            precision=request.precision,
-            calibration=request.calibration,
-            calibration_images=request.calibration_images,
-            estimator=request.estimator,
-            dataset=request.dataset,
-            limits=request.limits,
-            recipes=request.recipes,
-            budget_s=request.budget_s,
-            sensitivity=request.sensitivity,
-        ),
-        Float(
-            model=graph,
-            candidates=floats,
-            spec=checkpoint.input,
-            labels=checkpoint.labels,
-            checkpoint_sha256=checkpoint.sha256,
-        ),
-        tell=tell,
-        step=step,
-    )
 
 
 def _frames(dataset: Dataset | None) -> Iterator[Bgr]:

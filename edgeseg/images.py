@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.errors import SourceError
+from edgeseg.files import written_whole
 from edgeseg.pixels import Bgr, ClassMap
 
 if TYPE_CHECKING:
@@ -66,13 +67,9 @@ def write_mask(mask: ClassMap, path: Path) -> None:
     """
     from PIL import Image
 
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with written_whole(path) as partial:
         # Level 1: a third of the time of the default, for files a tenth larger.
         Image.fromarray(mask).save(partial, format="PNG", compress_level=1)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

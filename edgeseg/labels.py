@@ -89,11 +89,13 @@ def read_labels(name_or_path: str) -> Labels:
     path = Path(name_or_path)
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SpecError(
-            f"labels {name_or_path!r} are neither one of {', '.join(KNOWN)} nor a readable file "
-            f"({error})"
+            f"labels {name_or_path} are neither a file ({error.strerror}) nor one of "
+            f"{', '.join(KNOWN)}"
         ) from None
+    except UnicodeDecodeError:
+        raise SpecError(f"labels {path} are not text in UTF-8; write a class name a line") from None
     if path.suffix != ".json":
         names = tuple(line.strip() for line in text.splitlines() if line.strip())
         return _painted(names)

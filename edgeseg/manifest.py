@@ -129,13 +129,17 @@ class CalibrationInfo(_Value, frozen=True, kw_only=True):
 
 
 class Evaluation(_Value, frozen=True, kw_only=True):
-    """What accuracy was measured on: `searched` images guided the search, `gated` decided."""
+    """What accuracy was measured on: `searched` images guided the search, `gated` decided.
+
+    `sha256` is of all of them with their ground truth, in order.
+    """
 
     data: str
     split: str | None
     labelled: bool
     searched: int
     gated: int
+    sha256: str
 
 
 class Machine(_Value, frozen=True, kw_only=True):

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from edgeseg.calibration.choose import FEW
-from edgeseg.calibration.sets import (
-    CalibrationSet,
-    Picture,
-    calibration_set,
-    keep_frames,
-    shared_images,
-)
 from edgeseg.choice import Variants, choose
-from edgeseg.datasets import Dataset, Item
-from edgeseg.errors import CalibrationError, DatasetError, MissingPackageError
-from edgeseg.gates import Limits
+from edgeseg.errors import MissingPackageError
+from edgeseg.evidence import Evidence
+from edgeseg.files import sha256_of
 from edgeseg.labels import Labels
-from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.packages import installed
 from edgeseg.pixels import to_input
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.search import Candidate, Quantizer, Search, search
 from edgeseg.quantize.workspace import Workspace, open_workspace
+from edgeseg.request import ExportRequest
 from edgeseg.runtime.backend import open_artifact
 from edgeseg.runtime.machine import this_machine
 from edgeseg.spec import InputSpec
@@ -40,40 +29,34 @@ from edgeseg.spec import InputSpec
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from edgeseg.calibration.sets import Picture
     from edgeseg.pixels import Frame
 
-__all__ = ["Float", "Plan", "find_variants", "float_candidates"]
-
-# Images held back from calibration to measure agreement on, where there is no ground truth.
-HELD_BACK: Final = 100
-_SEED: Final = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is asked for. Without `calibration` no INT8 is tried."""
-
-    target: str
-    precision: str
-    calibration: str | None
-    calibration_images: int
-    estimator: str
-    dataset: Dataset | None
-    limits: Limits
-    recipes: Sequence[Recipe]
-    budget_s: float
-    sensitivity: bool
+__all__ = ["Float", "Halves", "find_variants", "float_candidates", "open_halves"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Float:
-    """The float graph, its artifact under each float type, and what identifies its weights."""
+    """The float graph, and its artifact under each float type."""
 
     model: ModelProto
     candidates: Sequence[Candidate]
     spec: InputSpec
     labels: Labels
-    checkpoint_sha256: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the artifact: the reference of all that is measured."""
+        return sha256_of(self.candidates[0].path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halves:
+    """The images that guide a search and those that decide; `workspace` keeps what they gave."""
+
+    search: Meter
+    gate: Meter
+    workspace: Workspace
 
 
 def float_candidates(target: str, path: Path, *, recipe: Recipe) -> list[Candidate]:
@@ -90,179 +73,108 @@ def float_candidates(target: str, path: Path, *, recipe: Recipe) -> list[Candida
     ]
 
 
-def find_variants(
-    plan: Plan, source: Float, *, tell: Callable[[str], None], step: Callable[[], None]
-) -> Variants:
-    """Search for the fastest variants that pass the gates.
+def open_halves(request: ExportRequest, source: Float, evidence: Evidence) -> Halves:
+    """What to measure with, and a workspace for all that a measured value depends on.
 
-    Raises:
-        GateMissedError: none of the precision asked for passes; says which came nearest.
-        CalibrationError: the calibration source is unusable, or shares images with the data.
-        DatasetError: fewer than two images to measure on.
+    The limits are not part of that: they only judge.
     """
-    begun = time.monotonic()
-    with _chosen_images(plan) as (chosen, held_back):
-        pictures = held_back if plan.dataset is None else plan.dataset.items
-        workspace = _workspace(plan, source, chosen)
-        meters = _meters(plan, source, pictures, workspace)
-        for line in chosen.warnings if chosen is not None else ():
-            tell(f"warning: {line}")
-        deciding = len(meters[1].pictures)
-        if deciding < FEW:
-            tell(f"warning: only {deciding} images decide; give {2 * FEW} or more to measure on")
-        quantizer = _quantizer(plan, source, chosen, meters[0], workspace, tell, step)
-        frame = to_input(pictures[0].image(), source.spec)
-        job = Search(
-            target=plan.target,
-            floats=source.candidates,
-            quantizer=quantizer,
-            recipes=plan.recipes,
-            search_half=meters[0],
-            gate_half=meters[1],
-            limits=plan.limits,
-            frame=frame,
-            workspace=workspace,
-            seconds_left=lambda: plan.budget_s - (time.monotonic() - begun),
-            tell=tell,
-            step=step,
-        )
-        trials = search(job)
-        if plan.sensitivity and quantizer is not None:
-            quantizer.sensitivity()
-    known = workspace.recall("sensitivity")
-    return choose(
-        trials,
-        precision=plan.precision,
-        limits=plan.limits,
-        calibration=_calibration_info(plan, chosen),
-        evaluation=Evaluation(
-            data=plan.calibration or "" if plan.dataset is None else plan.dataset.title,
-            split=None if plan.dataset is None else plan.dataset.split,
-            labelled=plan.dataset is not None,
-            searched=len(meters[0].pictures),
-            gated=len(meters[1].pictures),
-        ),
-        sensitivity=known if isinstance(known, dict) else {},
-    )
-
-
-@contextlib.contextmanager
-def _chosen_images(plan: Plan) -> Iterator[tuple[CalibrationSet | None, tuple[Picture, ...]]]:
-    """The calibration set, and images of the same source that are not in it.
-
-    Frames of a video lie in a temporary folder while the block runs.
-    """
-    if plan.calibration is None:
-        if plan.dataset is None:
-            raise CalibrationError(
-                "accuracy needs images; add --data DATASET, or --calibration SOURCE"
-            )
-        yield None, ()
-        return
-    wanted = plan.calibration_images + (HELD_BACK if plan.dataset is None else 0)
-    with contextlib.ExitStack() as stack:
-        chosen = _collect(plan.calibration, wanted, stack)
-        if plan.dataset is None:
-            chosen, held_back = _hold_back(chosen)
-            yield chosen, held_back
-            return
-        shared = shared_images(chosen, plan.dataset)
-        if shared:
-            raise CalibrationError(
-                f"{shared} images of {plan.dataset.origin} that decide the gate are also in the "
-                f"calibration set {plan.calibration}; calibrate on others"
-            )
-        yield chosen, ()
-
-
-def _collect(source: str, count: int, stack: contextlib.ExitStack) -> CalibrationSet:
-    """From images where they lie; a video's frames are written to a temporary folder first."""
-    import tempfile
-
-    from edgeseg.runtime.sources import open_source
-
-    if not Path(source).is_file():
-        return calibration_set(source, count=count, seed=_SEED)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-frames-")))
-    with open_source(source) as feed:
-        chosen = keep_frames((c.image for c in feed.frames), folder, count=count, seed=_SEED)
-    return replace(chosen, source=source)
-
-
-def _hold_back(chosen: CalibrationSet) -> tuple[CalibrationSet, tuple[Picture, ...]]:
-    """Part a set: a quarter, at most `HELD_BACK`, to measure on; the rest to calibrate with."""
-    order = np.random.default_rng(_SEED).permutation(len(chosen.pictures))
-    back = min(HELD_BACK, len(order) // 4)
-    if back < 2:
-        raise CalibrationError(
-            f"{len(order)} images of {chosen.source} are too few to calibrate on and to measure "
-            f"agreement with; give 8 or more, or --data with ground truth"
-        )
-    measured, kept = sorted(order[:back]), sorted(order[back:])
-    return (
-        replace(
-            chosen,
-            pictures=tuple(chosen.pictures[i] for i in kept),
-            hashes=tuple(chosen.hashes[i] for i in kept),
-        ),
-        tuple(chosen.pictures[i] for i in measured),
-    )
-
-
-def _workspace(plan: Plan, source: Float, chosen: CalibrationSet | None) -> Workspace:
-    """All that a measured value depends on, but not the limits: those only judge."""
     packages = ("edgeseg", "numpy", "onnxruntime", "openvino", "nncf")
-    data = plan.dataset
-    return open_workspace(
+    chosen = evidence.calibration
+    workspace = open_workspace(
         {
-            "weights": source.checkpoint_sha256,
+            "reference": source.sha256,
             "input": repr(source.spec),
-            "target": plan.target,
-            "estimator": plan.estimator,
+            "labels": source.labels.classes,
+            "ignored": evidence.ignore_index,
+            "target": request.target,
+            "estimator": request.estimator,
             "calibration": None if chosen is None else chosen.sha256,
-            "data": None if data is None else (str(data.origin), data.split, len(data)),
+            "images": evidence.sha256,
             "machine": this_machine().features,
             "versions": {name: installed(name) for name in packages},
         }
     )
 
-
-def _meters(
-    plan: Plan, source: Float, pictures: Sequence[Item | Picture], workspace: Workspace
-) -> tuple[Meter, Meter]:
-    """The search half and the gate half, drawn with a fixed seed."""
-    if len(pictures) < 2:
-        raise DatasetError(
-            f"{len(pictures)} images are too few: one half guides the search, the other decides"
-        )
-    order = np.random.default_rng(_SEED).permutation(len(pictures))
-    halves = (order[: len(order) // 2], order[len(order) // 2 :])
-    labels = plan.dataset.labels if plan.dataset is not None else None
-
-    def meter(places: npt.NDArray[np.int64]) -> Meter:
+    def meter(places: Sequence[int]) -> Meter:
         return Meter(
-            pictures=[(int(place), pictures[place]) for place in sorted(places)],
-            labelled=plan.dataset is not None,
+            images=[(place, evidence.images[place]) for place in places],
             labels=source.labels,
-            ignore_index=(labels or source.labels).ignore_index,
+            ignore_index=(
+                source.labels.ignore_index
+                if evidence.ignore_index is None
+                else evidence.ignore_index
+            ),
             spec=source.spec,
             masks=workspace.path("masks"),
-            open_reference=partial(open_artifact, plan.target, source.candidates[0].path),
+            open_reference=partial(open_artifact, request.target, source.candidates[0].path),
         )
 
-    return meter(halves[0]), meter(halves[1])
+    guiding, deciding = evidence.halves
+    return Halves(search=meter(guiding), gate=meter(deciding), workspace=workspace)
+
+
+def find_variants(
+    request: ExportRequest,
+    source: Float,
+    evidence: Evidence,
+    halves: Halves,
+    *,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+) -> Variants:
+    """Search for the fastest variants that pass the gates.
+
+    Raises:
+        GateMissedError: none of the precision asked for passes; says which came nearest.
+    """
+    begun = time.monotonic()
+    for line in evidence.calibration.warnings if evidence.calibration is not None else ():
+        tell(f"warning: {line}")
+    deciding = len(halves.gate.images)
+    if deciding < FEW:
+        tell(f"warning: only {deciding} images decide; give {2 * FEW} or more to measure on")
+    quantizer = _quantizer(request, source, evidence, halves, tell, step)
+    first_image, _ = evidence.images[0]()
+    job = Search(
+        target=request.target,
+        floats=source.candidates,
+        quantizer=quantizer,
+        recipes=request.recipes,
+        search_half=halves.search,
+        gate_half=halves.gate,
+        limits=request.limits,
+        frame=to_input(first_image, source.spec),
+        workspace=halves.workspace,
+        seconds_left=lambda: request.budget_s - (time.monotonic() - begun),
+        tell=tell,
+        step=step,
+    )
+    trials = search(job)
+    if request.sensitivity and quantizer is not None:
+        quantizer.sensitivity()
+    known = halves.workspace.recall("sensitivity")
+    return choose(
+        trials,
+        precision=request.precision,
+        limits=request.limits,
+        calibration=evidence.calibration_info(
+            request.estimator if request.target == "onnxruntime" else "nncf"
+        ),
+        evaluation=evidence.evaluation,
+        sensitivity=known if isinstance(known, dict) else {},
+    )
 
 
 def _quantizer(
-    plan: Plan,
+    request: ExportRequest,
     source: Float,
-    chosen: CalibrationSet | None,
-    meter: Meter,
-    workspace: Workspace,
+    evidence: Evidence,
+    halves: Halves,
     tell: Callable[[str], None],
     step: Callable[[], None],
 ) -> Quantizer | None:
-    if chosen is None or plan.precision not in {"auto", "int8"}:
+    chosen = evidence.calibration
+    if chosen is None or request.precision not in {"auto", "int8"}:
         return None
     from edgeseg.quantize.quantizers import Calibrated, OpenVinoQuantizer, OrtQuantizer
 
@@ -272,13 +184,13 @@ def _quantizer(
     calibrated = Calibrated(
         source.model,
         [partial(frame_of, picture) for picture in chosen.pictures],
-        estimator=plan.estimator,
-        meter=meter,
-        workspace=workspace,
+        estimator=request.estimator,
+        meter=halves.search,
+        workspace=halves.workspace,
         tell=tell,
         step=step,
     )
-    if plan.target == "onnxruntime":
+    if request.target == "onnxruntime":
         return OrtQuantizer(calibrated)
     for package in ("openvino", "nncf"):
         if installed(package) is None:
@@ -286,14 +198,3 @@ def _quantizer(
                 package, purpose="INT8 for OpenVINO", command="pip install 'edgeseg[export]'"
             )
     return OpenVinoQuantizer(calibrated, source.candidates[0].path)
-
-
-def _calibration_info(plan: Plan, chosen: CalibrationSet | None) -> CalibrationInfo | None:
-    if chosen is None:
-        return None
-    return CalibrationInfo(
-        source=Path(chosen.source).resolve().name,
-        images=len(chosen.pictures),
-        sha256=chosen.sha256,
-        estimator=plan.estimator if plan.target == "onnxruntime" else "nncf",
-    )

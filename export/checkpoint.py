@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.bundle import sha256_of
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import demo_checkpoint
 from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.export.layouts import MMSEG, NVLABS, Layout, find_layout, infer_spec, map_weights
 from edgeseg.export.preprocessing import default_input, input_from_config
 from edgeseg.export.unpickle import read_pickle
+from edgeseg.files import sha256_of
 from edgeseg.labels import Labels, labels_for
 from edgeseg.spec import InputSpec, ModelSpec
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeseg.accuracy import Masks, compare
-from edgeseg.calibration.sets import Picture
 from edgeseg.images import read_mask, write_mask
 from edgeseg.labels import Labels
 from edgeseg.manifest import Accuracy
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.runtime.backend import Backend
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import alternate
@@ -24,19 +24,26 @@ if TYPE_CHECKING:
     from edgeseg.datasets import Item
     from edgeseg.pixels import Frame
 
-__all__ = ["Meter", "speed_ratio"]
+__all__ = ["Meter", "Read", "speed_ratio", "with_truth"]
+
+Read = Callable[[], tuple[Bgr, ClassMap | None]]
+
+
+def with_truth(item: Item) -> tuple[Bgr, ClassMap | None]:
+    """An image of a data set and its ground truth."""
+    sample = item.read()
+    return sample.image, sample.mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
     """Images to measure on, and where the reference's masks for them are kept.
 
-    `pictures` come with their place in the whole source, under which their masks are kept. They
-    are of one kind: with ground truth (`Item`) where `labelled`, else without.
+    `images` come with their place in the whole source, under which their masks are kept; each is
+    read as its pixels and, where known, its ground truth.
     """
 
-    pictures: Sequence[tuple[int, Item | Picture]]
-    labelled: bool
+    images: Sequence[tuple[int, Read]]
     labels: Labels
     ignore_index: int
     spec: InputSpec
@@ -47,43 +54,31 @@ class Meter:
         self, candidate: Backend, *, advance: Callable[[], None], most: int | None = None
     ) -> Accuracy:
         """Against the reference, on the first `most` images."""
-        pictures = self.pictures[:most]
+        images = self.images[:most]
         return compare(
-            self._masks(pictures, candidate, advance), self.labels, ignore_index=self.ignore_index
+            self._masks(images, candidate, advance), self.labels, ignore_index=self.ignore_index
         )
 
     def _masks(
         self,
-        pictures: Sequence[tuple[int, Item | Picture]],
+        images: Sequence[tuple[int, Read]],
         candidate: Backend,
         advance: Callable[[], None],
     ) -> Iterator[Masks]:
-        reference: Backend | None = None
-        try:
-            for place, picture in pictures:
-                truth: ClassMap | None = None
-                if self.labelled:
-                    sample = picture.read()  # type: ignore[union-attr]  # labelled: all are items
-                    frame, truth = sample.image, sample.mask
-                else:
-                    frame = picture.image()
+        with ExitStack() as stack:
+            reference: Backend | None = None
+            for place, read in images:
+                frame, truth = read()
                 kept = self.masks / f"{place}.png"
                 if not kept.exists():
-                    reference = reference or self.open_reference()
-                    _write_whole(segment_frame(reference, self.spec, frame).mask, kept)
+                    if reference is None:
+                        reference = self.open_reference()
+                        stack.callback(reference.close)
+                    kept.parent.mkdir(parents=True, exist_ok=True)
+                    write_mask(segment_frame(reference, self.spec, frame).mask, kept)
                 found = segment_frame(candidate, self.spec, frame).mask
                 yield Masks(truth, read_mask(kept), found)
                 advance()
-        finally:
-            if reference is not None:
-                reference.close()
-
-
-def _write_whole(mask: ClassMap, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.png")
-    write_mask(mask, partial)
-    partial.replace(path)
 
 
 def speed_ratio(candidate: Backend, baseline: Backend, frame: Frame) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.errors import MissingPackageError
 from edgeseg.quantize.groups import group_of
 from edgeseg.quantize.recipes import Recipe
+from edgeseg.spec import Role
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -23,12 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["NNCF_ROLES", "quantize_openvino", "quiet_nncf"]
 
 # In its transformer mode NNCF never quantizes the product after the softmax.
-NNCF_ROLES: Final = frozenset(
-    {
-        *("patch_embed", "sr_conv", "q", "kv", "scores", "attn_out"),
-        *("ffn_in", "dwconv", "ffn_out", "head_proj", "classifier"),
-    }
-)
+NNCF_ROLES: Final = frozenset(role.value for role in Role if role is not Role.VALUES)
 
 _COMPUTES: Final = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 

@@ -17,6 +17,7 @@ from edgeseg.calibration.observe import Tap
 from edgeseg.calibration.ranges import Range
 from edgeseg.quantize.groups import group_of
 from edgeseg.quantize.recipes import Recipe
+from edgeseg.spec import Role
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["QDQ_ROLES", "tapped", "taps_of", "to_qdq"]
 
 OP_TYPES: Final = ("Conv", "Gemm", "MatMul")
-QDQ_ROLES: Final = frozenset(
-    {
-        *("patch_embed", "sr_conv", "q", "kv", "scores", "values", "attn_out"),
-        *("ffn_in", "dwconv", "ffn_out", "head_proj", "classifier"),
-    }
-)
+QDQ_ROLES: Final = frozenset(role.value for role in Role)
 
 
 def taps_of(model: ModelProto) -> tuple[Tap, ...]:

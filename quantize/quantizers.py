@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.calibration.observe import expected_bytes, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
+from edgeseg.files import written_whole
 from edgeseg.quantize.groups import Group, group_of
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
@@ -78,10 +79,10 @@ class Calibrated:
         kept = self._workspace.recall("sensitivity")
         known: dict[str, float] = kept if isinstance(kept, dict) else {}
         path = self._workspace.path("one_group.onnx")
-        self._tell(f"measuring the sensitivity of {len(present)} groups")
-        for group in present:
-            if group.name in known:
-                continue
+        missing = [group for group in present if group.name not in known]
+        if missing:
+            self._tell(f"measuring the sensitivity of {len(missing)} groups")
+        for group in missing:
             alone = Recipe(name=group.name, int8=frozenset({group}))
             path.write_bytes(to_qdq(self.model, alone, self.ranges).SerializeToString())
             with closing(OrtBackend(path)) as backend:
@@ -103,9 +104,8 @@ class OrtQuantizer:
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write a Q/DQ graph."""
         made = to_qdq(self._calibrated.model, recipe, self._calibrated.ranges)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(made.SerializeToString())
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_bytes(made.SerializeToString())
 
     def sensitivity(self) -> Mapping[Group, float]:
         """See `Calibrated.sensitivity`."""
@@ -124,10 +124,9 @@ class OpenVinoQuantizer:
 
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write an .xml and its .bin; the .xml last, so that it is there only when both are."""
-        partial = path.with_name(f"partial_{path.name}")
-        quantize_openvino(self._source, partial, recipe, self._calibrated.frames)
-        partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
-        partial.replace(path)
+        with written_whole(path) as partial:
+            quantize_openvino(self._source, partial, recipe, self._calibrated.frames)
+            partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
 
     def sensitivity(self) -> Mapping[Group, float]:
         """Measured with Q/DQ: forty runs of NNCF would take longer than the whole search."""

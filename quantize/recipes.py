@@ -90,11 +90,13 @@ def read_recipe(name_or_path: str) -> Recipe:
     path = Path(name_or_path)
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise SpecError(
-            f"recipe {name_or_path!r} is neither one of {', '.join(RECIPES)} nor a readable JSON "
-            f"file ({error})"
+            f"recipe {name_or_path} is neither a file ({error.strerror}) nor one of "
+            f"{', '.join(RECIPES)}"
         ) from None
+    except ValueError as error:
+        raise SpecError(f"recipe {path} is not JSON: {error}") from None
     patterns = content.get("int8") if isinstance(content, dict) else None
     if not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
         raise SpecError(f"{path} has no `int8`, a list of groups such as stage3.ffn_in or *.q")

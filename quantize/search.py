@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 import numpy as np
 
+from edgeseg.errors import BackendError
 from edgeseg.gates import Gate, Limits, judge
 from edgeseg.manifest import Accuracy
 from edgeseg.quantize.groups import Group
@@ -168,8 +169,14 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
 
 
 def _measured(job: Search, trial: Trial) -> Trial:
-    """On the search half, and judged by it."""
-    accuracy = _accuracy(job, trial.candidate, job.search_half, "search")
+    """On the search half, and judged by it; what the engine refuses is out, the baseline apart."""
+    try:
+        accuracy = _accuracy(job, trial.candidate, job.search_half, "search")
+    except BackendError as error:
+        if trial.candidate is job.floats[0]:
+            raise
+        job.tell(f"  {trial.candidate.name}: {error}")
+        return replace(trial, verdict="refused by the engine")
     missed = _missed(accuracy, job.limits)
     trial = replace(trial, search=accuracy, approved=not missed, verdict=_words(missed))
     left = max(0.0, job.seconds_left() / 60)

@@ -15,6 +15,7 @@ from typing import Final
 
 from edgeseg.cache import cache_folder
 from edgeseg.errors import BundleError
+from edgeseg.files import written_whole
 
 __all__ = ["Workspace", "open_workspace"]
 
@@ -42,10 +43,8 @@ class Workspace:
 
     def keep(self, name: str, value: object) -> None:
         """Keep a JSON value."""
-        path = self.path(f"{name}.json")
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(value), "utf-8")
-        partial.replace(path)
+        with written_whole(self.path(f"{name}.json")) as partial:
+            partial.write_text(json.dumps(value), "utf-8")
 
 
 def open_workspace(question: Mapping[str, object]) -> Workspace:

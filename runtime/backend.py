@@ -18,7 +18,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """The engine and its version, for reports."""
+        """The engine, its version, and how it is set, for reports."""
 
     def infer(self, frame: Frame, /) -> Logits:
         """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits.

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ import numpy as np
 from edgeseg.bundle import Bundle
 from edgeseg.cache import cache_folder
 from edgeseg.errors import BackendError
+from edgeseg.files import written_whole
 from edgeseg.images import read_image, read_mask
 from edgeseg.manifest import VariantInfo
 from edgeseg.metrics import pixel_agreement
@@ -62,10 +63,8 @@ def variant_here(bundle: Bundle, *, tell: Callable[[str], None]) -> VariantInfo:
     remembered = _recall(bundle)
     if remembered is None:
         tell("another CPU than the bundle was made on: proving and timing its variants once")
-        build(bundle)
-        remembered = _recall(bundle)
-    names = {variant.name: variant for variant in bundle.manifest.variants}
-    return names.get(remembered or "", bundle.chosen)
+        remembered = build(bundle)[0].variant
+    return next(v for v in bundle.manifest.variants if v.name == remembered)
 
 
 def build(bundle: Bundle) -> list[Built]:
@@ -84,13 +83,7 @@ def build(bundle: Bundle) -> list[Built]:
                 stack.callback(backend.close)
                 working[variant.name] = backend
         for name, milliseconds in _time(bundle, working).items():
-            old = results[name]
-            results[name] = Built(
-                variant=name,
-                precision=old.precision,
-                agreement=old.agreement,
-                latency_ms=milliseconds,
-            )
+            results[name] = replace(results[name], latency_ms=milliseconds)
     ordered = sorted(results.values(), key=lambda r: r.latency_ms or float("inf"))
     if not working:
         reasons = "; ".join(f"{r.variant}: {r.fault}" for r in ordered)
@@ -105,7 +98,7 @@ def _prove(bundle: Bundle, variant: VariantInfo) -> tuple[Built, Backend | None]
     try:
         backend = open_backend(bundle, variant=variant)
     except BackendError as error:
-        return _faulty(result, str(error)), None
+        return replace(result, fault=str(error)), None
     worst = 100.0
     for golden in bundle.manifest.golden:
         frame = read_image(bundle.path(golden.frame))
@@ -116,13 +109,8 @@ def _prove(bundle: Bundle, variant: VariantInfo) -> tuple[Built, Backend | None]
         if not found >= least:
             backend.close()
             fault = f"{golden.frame} agrees in {found:.2f} % of the pixels, not {least:.2f}"
-            return _faulty(result, fault), None
-    agreed = Built(variant=variant.name, precision=variant.precision, agreement=worst)
-    return agreed, backend
-
-
-def _faulty(result: Built, fault: str) -> Built:
-    return Built(variant=result.variant, precision=result.precision, fault=fault)
+            return replace(result, fault=fault), None
+    return replace(result, agreement=worst), backend
 
 
 def _time(bundle: Bundle, backends: dict[str, Backend]) -> dict[str, float]:
@@ -142,12 +130,13 @@ def _memory(bundle: Bundle) -> Path:
 
 
 def _recall(bundle: Bundle) -> str | None:
+    """The variant that was fastest here, or None."""
     try:
         content = json.loads(_memory(bundle).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     variant = content.get("variant") if isinstance(content, dict) else None
-    return variant if isinstance(variant, str) else None
+    return variant if variant in {v.name for v in bundle.manifest.variants} else None
 
 
 def _remember(bundle: Bundle, variant: str) -> None:
@@ -155,8 +144,7 @@ def _remember(bundle: Bundle, variant: str) -> None:
     path = _memory(bundle)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps({"variant": variant}), "utf-8")
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_text(json.dumps({"variant": variant}), "utf-8")
     except OSError:
         return

@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The same examples each time, so that a change is judged by itself; `--long` draws new ones."""
+    """The same examples each time: a change is judged by itself. `--long` draws new ones."""
     settings.register_profile("repeatable", derandomize=True)
     if not config.getoption("--long"):
         settings.load_profile("repeatable")
@@ -95,7 +95,8 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def seeded_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The seeded checkpoint, exported. Tests that change it work on a copy."""
-    from edgeseg.deploy import ExportRequest, export_bundle
+    from edgeseg.deploy import export_bundle
+    from edgeseg.request import ExportRequest
 
     folder = tmp_path_factory.mktemp("bundles") / "seeded"
     request = ExportRequest(weights=str(checkpoint_folder), target="onnxruntime", folder=folder)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import scene
-from edgeseg.deploy import ExportRequest, export_bundle
+from edgeseg.deploy import export_bundle
 from edgeseg.errors import BundleError, CheckpointError, ExportError, SpecError
 from edgeseg.export import reference
 from edgeseg.export import to_onnx as to_onnx_module
@@ -22,6 +22,7 @@ from edgeseg.export.reference import reference_mask
 from edgeseg.images import read_image, read_mask
 from edgeseg.metrics import pixel_agreement
 from edgeseg.pixels import to_input, to_mask
+from edgeseg.request import ExportRequest
 from edgeseg.runtime.segmenter import Segmenter
 
 

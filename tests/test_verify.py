@@ -159,7 +159,8 @@ def test_camvid_miou_equals_that_of_pytorch(
     """A tenth of the test images; all 147 are measured by the README's command."""
     from dataclasses import replace
 
-    from edgeseg.deploy import ExportRequest, export_bundle
+    from edgeseg.deploy import export_bundle
+    from edgeseg.request import ExportRequest
 
     whole = open_dataset(camvid, split="test")
     dataset = replace(whole, items=whole.items[::10])

@@ -13,8 +13,9 @@ from pathlib import Path
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import demo_bundle, demo_checkpoint
-from edgeseg.deploy import ExportRequest, export_bundle
+from edgeseg.deploy import export_bundle
 from edgeseg.quantize.recipes import RECIPES
+from edgeseg.request import ExportRequest
 from edgeseg.summaries import export_lines
 
 

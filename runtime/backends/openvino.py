@@ -24,7 +24,10 @@ def float_types() -> tuple[str, ...]:
     Raises:
         MissingPackageError: openvino is not installed.
     """
-    core = _core()
+    return _float_types(_core())
+
+
+def _float_types(core: Any) -> tuple[str, ...]:  # noqa: ANN401  # openvino has no types
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in able)
 
@@ -40,23 +43,26 @@ class OpenVinoBackend:
         core = _core()
         import openvino
 
-        if compute not in float_types():
+        if compute not in _float_types(core):
             raise BackendError(f"this CPU does not compute in {compute}; run: edgeseg build BUNDLE")
-        self._name = f"openvino {openvino.__version__.partition('-')[0]} {compute}"
+        engine = f"openvino {openvino.__version__.partition('-')[0]} {compute}"
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": compute}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             model = core.compile_model(str(path), "CPU", options)
         except RuntimeError as error:
-            raise BackendError(f"{self._name} refuses {path}: {error}") from error
+            reason = str(error).strip().splitlines()[-1]  # above it, where in its source
+            raise BackendError(f"{engine} refuses {path}: {reason}") from error
+        used = model.get_property("INFERENCE_NUM_THREADS")
+        self._name = f"{engine} (latency hint, threads: {used})"
         self._request = model.create_infer_request()
         self._shape = tuple(model.input(0).get_shape())
         self._open = True
 
     @property
     def name(self) -> str:
-        """The engine, its version, and what its float parts compute in."""
+        """The engine, its version, what its float parts compute in, and how it is set."""
         return self._name
 
     def infer(self, frame: Frame, /) -> Logits:

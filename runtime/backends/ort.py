@@ -45,7 +45,9 @@ class OrtBackend:
             options.add_session_config_entry("session.x64quantprecision", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
-        self._name = f"onnxruntime {onnxruntime.__version__}"
+        engine = f"onnxruntime {onnxruntime.__version__}"
+        # Its own default is a thread a physical core, each bound to its core.
+        self._name = f"{engine} (threads: {threads or 'one a core'})"
         # ONNX Runtime's exceptions have no common base but Exception.
         self._session: onnxruntime.InferenceSession | None
         try:
@@ -53,14 +55,14 @@ class OrtBackend:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise BackendError(f"{self._name} refuses {path}: {error}") from error
+            raise BackendError(f"{engine} refuses {path}: {error}") from error
         (model_input,) = self._session.get_inputs()
         self._input_name: str = model_input.name
         self._shape = tuple(cast("list[int]", model_input.shape))
 
     @property
     def name(self) -> str:
-        """The engine and its version."""
+        """The engine, its version, and how it is set."""
         return self._name
 
     def infer(self, frame: Frame, /) -> Logits:

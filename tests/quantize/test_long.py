@@ -14,8 +14,9 @@ from small import write_street
 
 from edgeseg.bundle import Bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.deploy import ExportRequest, export_bundle
+from edgeseg.deploy import export_bundle
 from edgeseg.gates import Limits
+from edgeseg.request import ExportRequest
 
 pytestmark = pytest.mark.long
 

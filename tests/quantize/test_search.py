@@ -5,26 +5,38 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import openvino
 import pytest
+from onnx import numpy_helper
 from small import write_street
 
+from edgeseg import assembly
 from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.deploy import ExportRequest, export_bundle
-from edgeseg.errors import CalibrationError, DatasetError, GateMissedError
+from edgeseg.deploy import export_bundle
+from edgeseg.errors import BackendError, CalibrationError, DatasetError, GateMissedError
 from edgeseg.gates import Limits
+from edgeseg.images import read_mask, write_mask
+from edgeseg.manifest import Accuracy
 from edgeseg.quantize import search as search_module
 from edgeseg.quantize.groups import GROUPS, Group
+from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.share import int8_share
+from edgeseg.request import ExportRequest
+from edgeseg.runtime.backend import Backend
+from edgeseg.runtime.backends import openvino as openvino_backend
 
 LENIENT = Limits(max_drop=60, max_class_drop=None)
 LINEAR = (RECIPES["int8-linear"],)
@@ -167,7 +179,7 @@ def test_images_that_decide_may_not_calibrate(request_: ExportRequest, street: P
 def test_two_images_are_the_least(request_: ExportRequest) -> None:
     assert request_.dataset is not None
     one = replace(request_.dataset, items=request_.dataset.items[:1])
-    with pytest.raises(DatasetError, match="1 images are too few"):
+    with pytest.raises(DatasetError, match="1 images of .* are too few"):
         export(replace(request_, dataset=one))
 
 
@@ -177,18 +189,81 @@ def test_a_used_up_budget_tries_nothing_more(request_: ExportRequest) -> None:
     assert any("budget used up: int8-linear was not tried" in line for line in lines)
 
 
-def test_a_second_export_measures_nothing_again(
+def test_a_second_export_measures_only_what_it_ships(
     request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = export(request_)
+    measured: list[str] = []
+    measure = Meter.measure
 
-    def never(*_args: object, **_options: object) -> None:
-        raise AssertionError("measured again")
+    def counted(self: Meter, candidate: Backend, **options: Any) -> Accuracy:
+        measured.append(candidate.name)
+        return measure(self, candidate, **options)
 
-    monkeypatch.setattr("edgeseg.quantize.meter.Meter.measure", never)
+    monkeypatch.setattr(Meter, "measure", counted)
     second, lines = export(request_)
     assert second.chosen.gate == first.chosen.gate
+    assert len(measured) == len(second.manifest.variants)
     assert not any("calibrating" in line for line in lines)
+
+
+def test_the_file_that_ships_is_measured_again(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that went wrong does not pass with the figures of what it is a copy of."""
+    copy = assembly.shutil.copyfile
+
+    def damaged(source: Path, target: Path) -> None:
+        copy(source, target)
+        graph = onnx.load(target)
+        for weight in graph.graph.initializer:
+            if weight.data_type == onnx.TensorProto.INT8 and len(weight.dims) > 1:
+                values = np.zeros_like(numpy_helper.to_array(weight))
+                weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+        onnx.save(graph, target)
+
+    monkeypatch.setattr(assembly.shutil, "copyfile", damaged)
+    with pytest.raises(GateMissedError, match="passed in the search, but the file to ship does"):
+        export(replace(request_, limits=Limits(max_drop=40, max_class_drop=None)))
+    assert request_.folder is not None
+    assert not request_.folder.exists()
+
+
+def test_another_truth_is_another_question(
+    request_: ExportRequest, street: Path, tmp_path: Path, cache: Path
+) -> None:
+    """The same images under the same names: only a mask differs."""
+    first, _ = export(request_)
+    copy = tmp_path / "street"
+    shutil.copytree(street, copy)
+    mask = copy / "test" / "masks" / "100.png"
+    write_mask(np.zeros_like(read_mask(mask)), mask)
+    second, _ = export(replace(request_, dataset=open_dataset(copy, split="test")))
+    assert len(list((cache / "searches").iterdir())) == 2
+    about, before = second.manifest.evaluation, first.manifest.evaluation
+    assert about is not None
+    assert before is not None
+    assert about.sha256 != before.sha256
+
+
+def test_a_float_type_that_the_engine_refuses_is_out(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO may name a type that its kernels then do not have."""
+    opened = search_module.open_artifact
+
+    def refusing(target: str, path: Path, *, compute: str = "f32") -> Backend:
+        if compute == "bf16":
+            raise BackendError("no kernel for bf16")
+        return opened(target, path, compute=compute)
+
+    monkeypatch.setattr(openvino_backend, "float_types", lambda: ("f32", "bf16"))
+    monkeypatch.setattr(search_module, "open_artifact", refusing)
+    bundle, lines = export(replace(request_, target="openvino", precision="auto"))
+    assert {v.compute for v in bundle.manifest.variants} == {"f32"}
+    assert any("bf16: no kernel for bf16" in line for line in lines)
+    with pytest.raises(GateMissedError, match="Nearest: bf16 refused by the engine"):
+        export(replace(request_, target="openvino", precision="fp16"))
 
 
 def test_other_images_are_another_question(request_: ExportRequest, cache: Path) -> None:
@@ -219,7 +294,6 @@ def test_openvino_computes_in_what_is_asked_for(request_: ExportRequest) -> None
 
 
 def test_ranks_by_speed_and_ties_by_agreement() -> None:
-    from edgeseg.manifest import Accuracy
     from edgeseg.quantize.search import Candidate, Trial, _ranked
 
     def trial(name: str, speedup: float, agreement: float) -> Trial:

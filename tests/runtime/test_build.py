@@ -134,9 +134,19 @@ def test_a_cache_that_cannot_be_written_is_no_failure(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE)
-    assert variant_here(bundle, tell=lambda _line: None).name == "other"
+    bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE, damaged=("other.onnx",))
+    assert variant_here(bundle, tell=lambda _line: None).name == "fp32"
     assert {result.variant for result in build(bundle)} == {"fp32", "other"}
+
+
+def test_a_remembered_answer_that_is_no_variant_is_asked_again(
+    seeded_bundle: Bundle, tmp_path: Path, cache: Path
+) -> None:
+    bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE, damaged=("other.onnx",))
+    variant_here(bundle, tell=lambda _line: None)
+    (kept,) = cache.iterdir()
+    kept.write_text('{"variant": "gone"}', "utf-8")
+    assert variant_here(bundle, tell=lambda _line: None).name == "fp32"
 
 
 def test_this_machine_has_a_name() -> None:
