@@ -342,6 +342,29 @@ def test_ctrl_c_ends_a_run_cleanly(seeded_bundle: Bundle, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("number", "says"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_a_stopped_export_leaves_nothing(
+    checkpoint_folder: Path, tmp_path: Path, number: signal.Signals, says: str
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgeseg", "export", "--weights", str(checkpoint_folder)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr is not None
+    with process.stderr as lines:
+        next(line for line in lines if "graph written" in line)
+        process.send_signal(number)
+        said = lines.read()
+    assert process.wait(timeout=60) == 128 + number
+    assert said.endswith(f"edgeseg: {says}\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     "output",
     [["--save", "o.mp4"], ["--masks", "m"], ["--jsonl", "o.jsonl"]],
     ids=lambda output: output[1],

@@ -1,0 +1,1 @@
+"""One module a command of `edgeseg`: options in, one function called, lines and JSON out."""

@@ -1,0 +1,34 @@
+"""`edgeseg bench`: bundles are timed in turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands.shared import JsonFlag, print_json, say
+
+__all__ = ["bench"]
+
+
+def bench(
+    bundles: Annotated[list[Path], typer.Argument(help="One bundle or more; they take turns.")],
+    *,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a bundle, warm-up not counted.")] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """Time whole frames (prepare, infer, mask) through bundles, in turns.
+
+    Example: edgeseg bench street street-int8 --frames 100
+    """
+    from edgeseg.bench import bench as bench_bundles
+    from edgeseg.bundle import open_bundle
+    from edgeseg.summaries import bench_json, bench_lines
+
+    results = bench_bundles([open_bundle(folder) for folder in bundles], frames=frames)
+    for line in bench_lines(results):
+        say(line)
+    say(f"next: edgeseg run {bundles[0]} --camera 0")
+    if json:
+        print_json(bench_json(results))

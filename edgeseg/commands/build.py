@@ -1,0 +1,31 @@
+"""`edgeseg build`: the variant that is fastest on this machine is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands.shared import JsonFlag, print_json, say
+
+__all__ = ["build"]
+
+
+def build(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")], *, json: JsonFlag = False
+) -> None:
+    """Prove and time a bundle's variants on this machine, and remember the fastest.
+
+    Example: edgeseg build street
+    """
+    from edgeseg.bundle import open_bundle
+    from edgeseg.runtime.build import build as build_bundle
+    from edgeseg.summaries import build_json, build_lines
+
+    results = build_bundle(open_bundle(bundle))
+    for line in build_lines(results):
+        say(line)
+    say(f"next: edgeseg run {bundle} --camera 0")
+    if json:
+        print_json(build_json(results))

@@ -1,0 +1,47 @@
+"""`edgeseg calibrate`: a source becomes a calibration set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands.shared import JsonFlag, print_json, say
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="A video, a folder of images, or an rtsp:// or http:// URL."),
+    ] = None,
+    *,
+    camera: Annotated[int | None, typer.Option(min=0, help="A camera by its number.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")],
+    images: Annotated[int, typer.Option(min=1, help="How many to keep.")] = 300,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.0, help="How long to watch a camera or a stream.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Gather a calibration set: frames that differ, spread over what a source shows.
+
+    Example: edgeseg calibrate --camera 0 --seconds 120 -o calibration
+    """
+    from edgeseg.calibration.gather import gather
+    from edgeseg.progress import progress
+
+    if (camera is None) == (source is None):
+        raise typer.BadParameter("give one of SOURCE and --camera")
+    uri = camera if camera is not None else source
+    assert uri is not None, "exactly one of the two was given"
+    with progress("watching", None) as advance:
+        chosen = gather(uri, output, count=images, seconds=seconds, advance=advance)
+    for line in chosen.warnings:
+        say(f"warning: {line}")
+    say(f"written: {output}, {len(chosen.pictures)} images")
+    say(f"next: edgeseg export --calibration {output} --weights CHECKPOINT --int8")
+    if json:
+        print_json({"folder": str(output), "images": len(chosen.pictures), "sha256": chosen.sha256})

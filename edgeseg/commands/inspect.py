@@ -1,0 +1,29 @@
+"""`edgeseg inspect`: what something costs, holds or is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands.shared import JsonFlag, print_json, say
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    what: Annotated[str, typer.Argument(help="b0 to b5, a bundle, or a checkpoint.")],
+    *,
+    json: JsonFlag = False,
+) -> None:
+    """Show what a model costs, what a bundle holds, or what a checkpoint is.
+
+    Example: edgeseg inspect b0
+    """
+    from edgeseg.summaries import inspect_anything
+
+    lines, content = inspect_anything(what)
+    for line in lines:
+        say(line)
+    if json:
+        print_json(content)

@@ -1,0 +1,136 @@
+"""`edgeseg run`: a bundle segments a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeseg.commands.shared import JsonFlag, print_json, say
+
+if TYPE_CHECKING:
+    from edgeseg.bundle import Bundle
+    from edgeseg.labels import Labels
+    from edgeseg.runtime.sources import Source
+
+__all__ = ["run"]
+
+
+def run(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(help="A bundle; else the only one in the working folder, else the demo's."),
+    ] = None,
+    *,
+    camera: Annotated[
+        int | None,
+        typer.Option(min=0, help="A camera by its number."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="A video, image, folder, pattern, rtsp:// or http:// URL, or `demo`."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the overlay: .mp4, or a picture of one frame."),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Write a PNG of class ids for every frame into this folder."),
+    ] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(help="Write a JSON line for every frame to this file, or - for stdout."),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop after this many frames."),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Stop after this many seconds."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Segment a camera, a stream, a video or images.
+
+    Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
+    """
+    from edgeseg.progress import progress
+    from edgeseg.runtime.build import variant_here
+    from edgeseg.runtime.pipeline import run as run_pipeline
+    from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
+    from edgeseg.runtime.sinks.truth import TruthMeter
+    from edgeseg.runtime.sources import open_source
+    from edgeseg.summaries import run_json, run_lines
+
+    if (camera is None) == (source is None):
+        raise typer.BadParameter("give one of --camera and --source")
+    if json and jsonl == "-":
+        raise typer.BadParameter("--json and --jsonl - would both write to stdout")
+    uri = camera if camera is not None else source
+    assert uri is not None, "exactly one of the two was given"
+    outputs = Outputs(save=save, masks=masks, jsonl=jsonl)
+    outputs.check(str(uri))
+    opened = _find_bundle(bundle)
+    variant = variant_here(opened, tell=say)
+    with Segmenter(opened, variant=variant) as segmenter, open_source(uri) as feed:
+        engine = segmenter.backend.name
+        say(f"{opened.folder} ({variant.name}) on {engine}, source {feed.name}")
+        labels = opened.manifest.labels
+        meter = TruthMeter(labels) if _same_classes(feed.labels, labels) else None
+        with (
+            open_outputs(outputs, labels, fps=feed.fps) as sinks,
+            progress("segmenting", _length(feed, frames)) as advance,
+        ):
+            summary = run_pipeline(
+                segmenter,
+                feed,
+                sinks if meter is None else [meter, *sinks],
+                max_frames=frames,
+                max_seconds=seconds,
+                on_frame=lambda _result: advance(),
+            )
+        backend = segmenter.backend.name
+    miou = None if meter is None else meter.miou
+    for line in run_lines(summary, miou=miou):
+        say(line)
+    expected = _length(feed, frames)
+    if expected is not None and seconds is None and summary.frames < expected:
+        say(f"stopped after {summary.frames} of {expected} frames; if nobody did, is it whole?")
+    for written in outputs.files:
+        if Path(written).exists():  # nothing is, when no frame came
+            say(f"written: {written}")
+    say(f"next: edgeseg bench {opened.folder}")
+    if json:
+        print_json(run_json(summary, backend=backend, precision=variant.precision, miou=miou))
+
+
+def _find_bundle(folder: Path | None) -> Bundle:
+    """The bundle named, the only one in the working folder, or, where none is, the demo's."""
+    from edgeseg.bundle import is_bundle, open_bundle
+    from edgeseg.demo.assets import demo_bundle
+    from edgeseg.errors import BundleError
+
+    if folder is not None:
+        return open_bundle(folder)
+    found = sorted(path for path in Path().iterdir() if path.is_dir() and is_bundle(path))
+    if len(found) > 1:
+        raise BundleError(
+            f"no bundle named, and the working folder holds several: "
+            f"{', '.join(map(str, found))}; name one"
+        )
+    if not found:
+        say("no bundle named and none in the working folder: the packaged demo bundle")
+    return open_bundle(found[0] if found else demo_bundle())
+
+
+def _same_classes(truth: Labels | None, labels: Labels) -> bool:
+    return truth is not None and truth.classes == labels.classes
+
+
+def _length(feed: Source, frames: int | None) -> int | None:
+    known = [length for length in (feed.length, frames) if length is not None]
+    return min(known, default=None)

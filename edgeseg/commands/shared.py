@@ -1,0 +1,88 @@
+"""What several commands take and how all of them speak."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from edgeseg.gates import Limits
+
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_GATE_MISSED",
+    "DataOption",
+    "JsonFlag",
+    "MaxClassDropOption",
+    "MaxDropOption",
+    "MinAgreementOption",
+    "SplitOption",
+    "limits_from",
+    "print_json",
+    "say",
+]
+
+
+EXIT_FAILED: Final = 1
+EXIT_GATE_MISSED: Final = 3
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="A folder with images/ and masks/, perhaps under train/ val/ test/; or `demo`.",
+    ),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option("--split", help="Which part of --data: train, val or test (demo's default)."),
+]
+
+
+MaxDropOption = Annotated[
+    float | None,
+    typer.Option(help="Most mIoU points that may be lost against the reference. 1.0."),
+]
+MaxClassDropOption = Annotated[
+    float | None,
+    typer.Option(help="Most IoU points that any class may lose against the reference. 5.0."),
+]
+MinAgreementOption = Annotated[
+    float | None,
+    typer.Option(help="Least share of pixels, in %, that must agree with the reference."),
+]
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr: stdout is for machines."""
+    print(line, file=sys.stderr)
+
+
+def print_json(content: object) -> None:
+    """The one thing on stdout."""
+    import json
+
+    print(json.dumps(content, indent=2))
+
+
+def limits_from(
+    max_drop: float | None, max_class_drop: float | None, min_agreement: float | None
+) -> Limits:
+    """Gates from options, with the defaults where none was given.
+
+    Raises:
+        typer.BadParameter: a limit outside of 0 to 100 points.
+    """
+    from edgeseg.gates import DEFAULT_MAX_CLASS_DROP, DEFAULT_MAX_DROP, Limits
+
+    for value in (max_drop, max_class_drop, min_agreement):
+        if value is not None and not 0 <= value <= 100:
+            raise typer.BadParameter(f"a limit is 0 to 100 points; got {value:g}")
+    return Limits(
+        max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
+        max_class_drop=DEFAULT_MAX_CLASS_DROP if max_class_drop is None else max_class_drop,
+        min_agreement=min_agreement,
+    )
