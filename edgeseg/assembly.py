@@ -29,9 +29,9 @@ from edgeseg.manifest import (
 from edgeseg.metrics import pixel_agreement
 from edgeseg.packages import installed
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.quantize.emulation import open_to_prove
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.search import Trial
-from edgeseg.runtime.backend import open_artifact
 from edgeseg.runtime.machine import this_machine
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.spec import feature_sizes
@@ -47,9 +47,11 @@ __all__ = ["make_manifest", "ship", "write_golden"]
 def ship(staging: Path, artifact: Path, trial: Trial) -> VariantInfo:
     """Put a variant's files into the staging folder, under a name that says what it is."""
     candidate = trial.candidate
+    casts = "_casts" if candidate.instead_of is not None else ""
+    file_name = f"{candidate.precision}{casts}{'' if candidate.output == 'logits' else '_map'}"
     path = artifact
     if candidate.path != artifact:
-        path = staging / f"int8{candidate.path.suffix}"
+        path = staging / f"{file_name}{candidate.path.suffix}"
         for part in (candidate.path, candidate.path.with_suffix(".bin")):
             if part.exists():
                 shutil.copyfile(part, path.with_suffix(part.suffix))
@@ -59,6 +61,8 @@ def ship(staging: Path, artifact: Path, trial: Trial) -> VariantInfo:
         file=path.name,
         recipe=candidate.recipe.name,
         compute=candidate.compute,
+        output=candidate.output,
+        instead_of=candidate.instead_of,
         int8_share=trial.int8_share,
         search=trial.search,
         gate=trial.gate,
@@ -77,10 +81,13 @@ def confirmed(
 ) -> tuple[VariantInfo, ...]:
     """Each file as it ships, measured once more on the images that decide: these figures count.
 
+    A further form of a variant that passed is left out where it misses.
+
     Raises:
         GateMissedError: a file does not hold what the search found.
     """
-    return tuple(_confirmed(staging, target, v, meter, limits, step) for v in variants)
+    found = [_confirmed(staging, target, v, meter, limits, step) for v in variants]
+    return tuple(variant for variant in found if variant is not None)
 
 
 def _confirmed(
@@ -90,11 +97,14 @@ def _confirmed(
     meter: Meter,
     limits: Limits,
     step: Callable[[], None],
-) -> VariantInfo:
+) -> VariantInfo | None:
     path = staging / variant.file
-    with closing(open_artifact(target, path, compute=variant.compute)) as backend:
+    with closing(open_to_prove(target, path, variant.compute)) as backend:
         measured = meter.measure(backend, advance=step)
     missed = [gate for gate in judge(measured, limits) if not gate.passed]
+    if missed and variant.search is None:
+        path.unlink()
+        return None
     if missed:
         raise GateMissedError(
             f"{variant.name} passed in the search, but the file to ship does not: "
@@ -116,7 +126,7 @@ def write_golden(
     agreement: list[dict[str, float]] = [{} for _ in frames]
     for variant in variants:
         path = staging / variant.file
-        with closing(open_artifact(target, path, compute=variant.compute)) as backend:
+        with closing(open_to_prove(target, path, variant.compute)) as backend:
             for frame, mask, found in zip(frames, expected, agreement, strict=True):
                 own = segment_frame(backend, checkpoint.input, frame).mask
                 found[variant.name] = pixel_agreement(mask, own)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -61,22 +61,21 @@ def choose(
     calibration: CalibrationInfo | None,
     evaluation: Evaluation,
     sensitivity: dict[str, float],
+    forms: Callable[[Candidate], Iterable[Candidate]],
 ) -> Variants:
     """The fastest of what was asked for; all that was approved ships.
 
     Raises:
         GateMissedError: nothing of the precision asked for passed; says what came nearest.
     """
-    approved = sorted((t for t in trials if t.approved), key=lambda t: -(t.speedup or 0))
+    approved = _from_fast_to_slow([trial for trial in trials if trial.approved])
     kinds = _KINDS[precision]
     fitting = [t for t in approved if t.candidate.precision in kinds]
     if not fitting:
         raise GateMissedError(_nearest_misses(precision, kinds, trials, limits))
     chosen = fitting[0]
-    # At most one float file and one INT8 file, each under every float type that passed.
-    shipped = sorted(approved, key=lambda t: (t.candidate.precision == "int8", t.candidate.compute))
     return Variants(
-        shipped=tuple(shipped),
+        shipped=tuple(_shipped(approved, forms)),
         chosen=chosen,
         reason=_reason(precision, chosen, approved, evaluation),
         tried=tuple(trials),
@@ -84,6 +83,29 @@ def choose(
         evaluation=evaluation,
         sensitivity=sensitivity,
     )
+
+
+def _from_fast_to_slow(trials: Sequence[Trial]) -> list[Trial]:
+    """Where no speed is known, the bolder first: the device will time them."""
+    bold = {"int8": 0, "fp16": 1, "bf16": 1, "fp32": 2}
+    return sorted(trials, key=lambda t: (-(t.speedup or 0), bold[t.candidate.precision]))
+
+
+def _shipped(
+    approved: Sequence[Trial], forms: Callable[[Candidate], Iterable[Candidate]]
+) -> Iterator[Trial]:
+    """At most one float file and one INT8 file, each under every float type and in every form.
+
+    Where speed is unknown and a 16-bit float passed, FP32 has nothing to win.
+    """
+    ordered = sorted(approved, key=lambda t: (t.candidate.precision == "int8", t.candidate.compute))
+    timed = any(trial.speedup is not None for trial in ordered)
+    for trial in ordered:
+        if not timed and len(ordered) > 1 and trial.candidate.precision == "fp32":
+            continue
+        yield trial
+        for form in forms(trial.candidate) if trial.candidate.compute == "f16" else ():
+            yield replace(trial, candidate=form, search=None, gate=None)
 
 
 def _reason(
@@ -98,8 +120,13 @@ def _reason(
         else f"mIoU drop {accuracy.drop:+.2f} "
         f"({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})"
     )
-    name, speedup = chosen.candidate.name, chosen.speedup or 1.0
+    name, speedup = chosen.candidate.name, chosen.speedup
     measured = f"{what} on {evaluation.gated} images"
+    if speedup is None:
+        names = " and ".join(
+            trial.candidate.name for trial in approved if trial.candidate.compute == "f16"
+        )
+        return f"{name} passed: {measured}; the device times {names} and keeps the faster"
     if precision == "auto":
         rank = f"fastest of {len(approved)}" if len(approved) > 1 else "only one"
         return f"{name} is the {rank} that passed: {speedup:.2f}x FP32 here, {measured}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,12 +21,13 @@ from edgeseg.quantize.picture import sensitivity_svg
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
 from edgeseg.request import ExportRequest
-from edgeseg.variants import Float, find_variants, float_candidates, open_halves
+from edgeseg.variants import JETSON, Float, find_variants, float_candidates, open_halves
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edgeseg.export.checkpoint import Checkpoint
+    from edgeseg.manifest import VariantInfo
 
 __all__ = ["Exported", "export_bundle"]
 
@@ -77,7 +78,7 @@ def export_bundle(
         gathered(request, ignore_index=checkpoint.labels.ignore_index) as evidence,
         new_bundle(folder) as staging,
     ):
-        graph = _write_graph(checkpoint)
+        graph = _write_graph(checkpoint, request.target)
         size = checkpoint.input
         tell(f"graph written: {len(graph.graph.node)} nodes, input {size.height}x{size.width}")
         name = folder.resolve().name
@@ -85,14 +86,15 @@ def export_bundle(
     return Exported(bundle=open_bundle(folder), tried=tried)
 
 
-def _write_graph(checkpoint: Checkpoint) -> ModelProto:
-    from edgeseg.export.graph import GELU_OPSET
+def _write_graph(checkpoint: Checkpoint, target: str) -> ModelProto:
+    from edgeseg.export.graph import GELU_OPSET, OPSET
     from edgeseg.export.rewrites import rewrite
     from edgeseg.export.to_onnx import to_onnx
 
     spec = checkpoint.input
+    opset = OPSET if target == JETSON else GELU_OPSET
     deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
-    return to_onnx(deployed, height=spec.height, width=spec.width, opset=GELU_OPSET)
+    return to_onnx(deployed, height=spec.height, width=spec.width, opset=opset)
 
 
 def _fill(
@@ -150,11 +152,25 @@ def _fill(
     golden = write_golden(staging, request.target, frames, checkpoint, variants)
     if found.sensitivity:
         (staging / "sensitivity.svg").write_text(sensitivity_svg(found.sensitivity), "utf-8")
+    if artifact.name not in {variant.file for variant in variants}:
+        artifact.unlink()  # it was the reference only
+    if request.target == JETSON:
+        _check_typed(staging, variants)
     seal_bundle(
         staging,
         make_manifest(name, request.target, checkpoint, graph, parity, found, variants, golden),
     )
     return found.tried
+
+
+def _check_typed(staging: Path, variants: Sequence[VariantInfo]) -> None:
+    """Every file, as it ships, keeps the rules of TensorRT's."""
+    import onnx
+
+    from edgeseg.quantize.trt_rules import check_rules
+
+    for variant in variants:
+        check_rules(onnx.load(staging / variant.file), origin=variant.file)
 
 
 def _to_openvino(artifact: Path) -> Path:

@@ -104,6 +104,8 @@ class Accuracy(_Value, frozen=True, kw_only=True):
 class VariantInfo(_Value, frozen=True, kw_only=True):
     """One artifact: `file` is what the engine opens, `compute` what its float parts compute in.
 
+    `output` is `logits`, or `class_map`: class ids at the input's size. `instead_of` names another
+    variant that this one replaces where the engine cannot build it.
     `search` was measured on the half of the data that the search saw, `gate` on the other half.
     `int8_share` is of the multiply-adds, 0..1, counted in the file.
     """
@@ -113,6 +115,8 @@ class VariantInfo(_Value, frozen=True, kw_only=True):
     file: str
     recipe: str
     compute: str = "f32"
+    output: str = "logits"
+    instead_of: str | None = None
     int8_share: float = 0.0
     search: Accuracy | None = None
     gate: Accuracy | None = None

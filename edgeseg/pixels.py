@@ -6,7 +6,7 @@ disagree about resizing. Normalization is part of the graph.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,10 @@ __all__ = [
     "ClassMap",
     "Frame",
     "Logits",
+    "Output",
     "covered_share",
     "fitted_size",
+    "resize_ids",
     "to_input",
     "to_mask",
 ]
@@ -31,6 +33,8 @@ Logits = npt.NDArray[np.float32]  # (1, classes, h, w)
 ClassMap = npt.NDArray[
     np.unsignedinteger
 ]  # (H, W), class ids; uint8 up to 256 classes, else uint16
+# What an engine gives: logits, or (1, H, W) class ids at the input's size.
+Output: TypeAlias = "Logits | ClassMap"
 
 # Values gathered at a time, 4 MB a corner in float32: large enough to hide NumPy's call overhead,
 # small enough to stay in the cache of a small device.
@@ -107,6 +111,20 @@ def to_mask(
         part = slice(start, start + step)
         _blend_cells(mask, planes, rows, columns, cell_row[part], cell_column[part])
     return mask
+
+
+def resize_ids(
+    ids: ClassMap, *, height: int, width: int, share: tuple[float, float] = (1.0, 1.0)
+) -> ClassMap:
+    """The class ids nearest to each of `height` x `width` pixels, from (H, W) ids.
+
+    For graphs that end in class ids: cheaper than `to_mask`, and coarser where the frame is larger
+    than the network's input. `share` is the part of the ids that the frame covers.
+    """
+    rows = ((np.arange(height) + 0.5) * (ids.shape[0] * share[0] / height)).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * (ids.shape[1] * share[1] / width)).astype(np.intp)
+    resized: ClassMap = ids[rows[:, None], columns]
+    return resized
 
 
 class _Axis(NamedTuple):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeseg.calibration.choose import FEW
 from edgeseg.choice import Variants, choose
@@ -17,22 +17,24 @@ from edgeseg.files import sha256_of
 from edgeseg.labels import Labels
 from edgeseg.packages import installed
 from edgeseg.pixels import to_input
+from edgeseg.quantize.emulation import open_to_prove
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.search import Candidate, Quantizer, Search, search
 from edgeseg.quantize.workspace import Workspace, open_workspace
 from edgeseg.request import ExportRequest
-from edgeseg.runtime.backend import open_artifact
 from edgeseg.runtime.machine import this_machine
 from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from edgeseg.calibration.sets import Picture
-    from edgeseg.pixels import Frame
+    from edgeseg.pixels import Bgr, Frame
+    from edgeseg.quantize.meter import Read
 
-__all__ = ["Float", "Halves", "find_variants", "float_candidates", "open_halves"]
+__all__ = ["JETSON", "Float", "Halves", "find_variants", "float_candidates", "open_halves"]
+
+JETSON: Final = "jetson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ def open_halves(request: ExportRequest, source: Float, evidence: Evidence) -> Ha
             ),
             spec=source.spec,
             masks=workspace.path("masks"),
-            open_reference=partial(open_artifact, request.target, source.candidates[0].path),
+            open_reference=partial(open_to_prove, request.target, source.candidates[0].path, "f32"),
         )
 
     guiding, deciding = evidence.halves
@@ -133,25 +135,26 @@ def find_variants(
     deciding = len(halves.gate.images)
     if deciding < FEW:
         tell(f"warning: only {deciding} images decide; give {2 * FEW} or more to measure on")
-    quantizer = _quantizer(request, source, evidence, halves, tell, step)
+    tools = _tools(request, source, evidence, halves, tell, step)
     first_image, _ = evidence.images[0]()
     job = Search(
-        target=request.target,
-        floats=source.candidates,
-        quantizer=quantizer,
+        floats=tools.floats,
+        quantizer=tools.quantizer,
         recipes=request.recipes,
         search_half=halves.search,
         gate_half=halves.gate,
         limits=request.limits,
         frame=to_input(first_image, source.spec),
         workspace=halves.workspace,
+        open_engine=partial(open_to_prove, request.target),
+        timed=request.target != JETSON,
         seconds_left=lambda: request.budget_s - (time.monotonic() - begun),
         tell=tell,
         step=step,
     )
     trials = search(job)
-    if request.sensitivity and quantizer is not None:
-        quantizer.sensitivity()
+    if request.sensitivity and tools.quantizer is not None:
+        tools.quantizer.sensitivity()
     known = halves.workspace.recall("sensitivity")
     return choose(
         trials,
@@ -162,39 +165,73 @@ def find_variants(
         ),
         evaluation=evidence.evaluation,
         sensitivity=known if isinstance(known, dict) else {},
+        forms=tools.forms,
     )
 
 
-def _quantizer(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tools:
+    """What a target's search works with; `forms` are the further files of one that passed."""
+
+    floats: Sequence[Candidate]
+    quantizer: Quantizer | None
+    forms: Callable[[Candidate], Iterable[Candidate]] = lambda _candidate: ()
+
+
+def _tools(
     request: ExportRequest,
     source: Float,
     evidence: Evidence,
     halves: Halves,
     tell: Callable[[str], None],
     step: Callable[[], None],
-) -> Quantizer | None:
-    chosen = evidence.calibration
-    if chosen is None or request.precision not in {"auto", "int8"}:
-        return None
+) -> _Tools:
+    from edgeseg.quantize.jetson import TypedQuantizer
     from edgeseg.quantize.quantizers import Calibrated, OpenVinoQuantizer, OrtQuantizer
 
-    def frame_of(picture: Picture) -> Frame:
-        return to_input(picture.image(), source.spec)
+    def frame_of(read: Callable[[], Bgr]) -> Frame:
+        return to_input(read(), source.spec)
 
-    calibrated = Calibrated(
-        source.model,
-        [partial(frame_of, picture) for picture in chosen.pictures],
-        estimator=request.estimator,
-        meter=halves.search,
-        workspace=halves.workspace,
-        tell=tell,
-        step=step,
-    )
+    chosen = evidence.calibration
+    pictures = () if chosen is None else chosen.pictures
+    frames = [partial(frame_of, picture.image) for picture in pictures]
+    calibrated: Calibrated | None = None
+    if chosen is not None and request.precision in {"auto", "int8"}:
+        calibrated = Calibrated(
+            source.model,
+            frames,
+            estimator=request.estimator,
+            meter=halves.search,
+            workspace=halves.workspace,
+            tell=tell,
+            step=step,
+        )
+    if request.target == JETSON:
+        guiding = [partial(frame_of, partial(_pixels, read)) for _, read in halves.search.images]
+        typed = TypedQuantizer(
+            source.model,
+            calibrated,
+            frames or guiding,
+            workspace=halves.workspace,
+            tell=tell,
+            step=step,
+        )
+        floats = [*source.candidates, typed.half()]
+        return _Tools(
+            floats=floats, quantizer=None if calibrated is None else typed, forms=typed.forms
+        )
+    if calibrated is None:
+        return _Tools(floats=source.candidates, quantizer=None)
     if request.target == "onnxruntime":
-        return OrtQuantizer(calibrated)
+        return _Tools(floats=source.candidates, quantizer=OrtQuantizer(calibrated))
     for package in ("openvino", "nncf"):
         if installed(package) is None:
             raise MissingPackageError(
                 package, purpose="INT8 for OpenVINO", command="pip install 'edgeseg[export]'"
             )
-    return OpenVinoQuantizer(calibrated, source.candidates[0].path)
+    quantizer = OpenVinoQuantizer(calibrated, source.candidates[0].path)
+    return _Tools(floats=source.candidates, quantizer=quantizer)
+
+
+def _pixels(read: Read) -> Bgr:
+    return read()[0]

@@ -17,6 +17,7 @@ from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
 from edgeseg.quantize.qdq import QDQ_ROLES, tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.workspace import Workspace
+from edgeseg.runtime.backend import Backend
 from edgeseg.runtime.backends.ort import OrtBackend
 
 if TYPE_CHECKING:
@@ -72,10 +73,24 @@ class Calibrated:
         estimate = ESTIMATORS[self._estimator]
         return {name: estimate(s) for name, s in statistics.items()}
 
-    @cached_property
     def sensitivity(self) -> Mapping[Group, float]:
         """% of the pixels that change class when one group alone is INT8, as Q/DQ."""
-        present = sorted({g for n in self.model.graph.node if (g := group_of(n.name)) is not None})
+
+        def one_group(recipe: Recipe, path: Path) -> None:
+            path.write_bytes(to_qdq(self.model, recipe, self.ranges).SerializeToString())
+
+        return self.sensitivity_of(one_group, OrtBackend, roles=QDQ_ROLES)
+
+    def sensitivity_of(
+        self,
+        make: Callable[[Recipe, Path], None],
+        engine: Callable[[Path], Backend],
+        *,
+        roles: frozenset[str],
+    ) -> Mapping[Group, float]:
+        """The same for graphs that `make` writes and `engine` opens, of groups of these roles."""
+        groups = {group_of(node.name) for node in self.model.graph.node}
+        present = sorted(group for group in groups if group is not None and group.role in roles)
         kept = self._workspace.recall("sensitivity")
         known: dict[str, float] = kept if isinstance(kept, dict) else {}
         path = self._workspace.path("one_group.onnx")
@@ -84,8 +99,8 @@ class Calibrated:
             self._tell(f"measuring the sensitivity of {len(missing)} groups")
         for group in missing:
             alone = Recipe(name=group.name, int8=frozenset({group}))
-            path.write_bytes(to_qdq(self.model, alone, self.ranges).SerializeToString())
-            with closing(OrtBackend(path)) as backend:
+            make(alone, path)
+            with closing(engine(path)) as backend:
                 found = self._meter.measure(backend, advance=self._step, most=SENSITIVITY_IMAGES)
             known[group.name] = 100 - found.pixel_agreement
             self._workspace.keep("sensitivity", known)
@@ -97,6 +112,7 @@ class OrtQuantizer:
 
     roles = QDQ_ROLES
     suffix = ".onnx"
+    computes = ()
 
     def __init__(self, calibrated: Calibrated) -> None:
         self._calibrated = calibrated
@@ -109,7 +125,7 @@ class OrtQuantizer:
 
     def sensitivity(self) -> Mapping[Group, float]:
         """See `Calibrated.sensitivity`."""
-        return self._calibrated.sensitivity
+        return self._calibrated.sensitivity()
 
 
 class OpenVinoQuantizer:
@@ -117,6 +133,7 @@ class OpenVinoQuantizer:
 
     roles = NNCF_ROLES
     suffix = ".xml"
+    computes = ()
 
     def __init__(self, calibrated: Calibrated, source: Path) -> None:
         self._calibrated = calibrated
@@ -130,4 +147,4 @@ class OpenVinoQuantizer:
 
     def sensitivity(self) -> Mapping[Group, float]:
         """Measured with Q/DQ: forty runs of NNCF would take longer than the whole search."""
-        return self._calibrated.sensitivity
+        return self._calibrated.sensitivity()

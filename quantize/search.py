@@ -24,7 +24,7 @@ from edgeseg.quantize.meter import Meter, speed_ratio
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.workspace import Workspace
-from edgeseg.runtime.backend import open_artifact
+from edgeseg.runtime.backend import Backend
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -35,6 +35,8 @@ __all__ = ["MIN_INT8_SHARE", "Candidate", "Quantizer", "Search", "Trial", "searc
 MIN_INT8_SHARE: Final = 0.5
 # Speeds that differ by less are the same: two sittings of one variant differ by as much.
 SAME_SPEED: Final = 0.03
+# INT8 shares that differ by less are as bold: the first convolution and the classifier of B0.
+SAME_BOLDNESS: Final = 0.1
 
 
 class Quantizer(Protocol):
@@ -48,6 +50,10 @@ class Quantizer(Protocol):
     def suffix(self) -> str:
         """The ending of the files that it writes."""
 
+    @property
+    def computes(self) -> tuple[str, ...]:
+        """What float parts compute in, where the file itself says it; else empty."""
+
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write an artifact."""
 
@@ -57,13 +63,19 @@ class Quantizer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An artifact, and what its float parts compute in."""
+    """An artifact, and what its float parts compute in.
+
+    `output` is `logits` or `class_map`. `instead_of` names a candidate of the same precision that
+    this one replaces where an engine does not build it.
+    """
 
     name: str
     precision: str
     compute: str
     recipe: Recipe
     path: Path
+    output: str = "logits"
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +97,11 @@ class Search:
     """Everything that a search works with.
 
     `floats` are the float artifact under each type that this machine computes in, FP32 first.
-    `frame` is one real input, for timing. `seconds_left` may become negative.
+    `open_engine` opens a file and its float type on what proves it here; `timed` says whether that
+    is also what runs it, so that its speed counts. `frame` is one real input, for timing.
+    `seconds_left` may become negative.
     """
 
-    target: str
     floats: Sequence[Candidate]
     quantizer: Quantizer | None
     recipes: Sequence[Recipe]
@@ -97,6 +110,8 @@ class Search:
     limits: Limits
     frame: Frame
     workspace: Workspace
+    open_engine: Callable[[Path, str], Backend]
+    timed: bool
     seconds_left: Callable[[], float]
     tell: Callable[[str], None]
     step: Callable[[], None]
@@ -110,7 +125,7 @@ def search(job: Search) -> list[Trial]:
     trials = [_measured(job, _float_trial(candidate)) for candidate in job.floats]
     trials += _tried_recipes(job)
     passing = [trial for trial in trials if trial.approved]
-    timed = _timed(job, passing)
+    timed = _timed(job, passing) if job.timed else _by_boldness(passing)
     judged = [*_judged(job, timed, "float"), *_judged(job, timed, "int8")]
     return [*judged, *(trial for trial in trials if not trial.approved)]
 
@@ -148,15 +163,16 @@ def _possible(job: Search) -> list[Recipe]:
 
 
 def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
-    """One file, measured with each float type for its float parts."""
+    """One file, measured with each float type that its quantizer leaves open."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     path = job.workspace.path(f"int8_{recipe.digest}{job.quantizer.suffix}")
     if not path.exists():
         job.quantizer.make(recipe, path)
     share = int8_share(path)
     trials = []
-    for compute in (candidate.compute for candidate in job.floats):
-        name = recipe.name if compute == "f32" else f"{recipe.name}+{compute}"
+    for compute in job.quantizer.computes or [candidate.compute for candidate in job.floats]:
+        plain = compute == "f32" or job.quantizer.computes
+        name = recipe.name if plain else f"{recipe.name}+{compute}"
         candidate = Candidate(
             name=name, precision="int8", compute=compute, recipe=recipe, path=path
         )
@@ -204,10 +220,10 @@ def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     baseline = job.floats[0]
     timed = []
     baseline_ms: list[float] = []
-    with closing(open_artifact(job.target, baseline.path, compute=baseline.compute)) as base:
+    with closing(job.open_engine(baseline.path, baseline.compute)) as base:
         for trial in trials:
             own = trial.candidate
-            with closing(open_artifact(job.target, own.path, compute=own.compute)) as backend:
+            with closing(job.open_engine(own.path, own.compute)) as backend:
                 speedup, milliseconds = speed_ratio(backend, base, job.frame)
             baseline_ms.append(milliseconds)
             timed.append(replace(trial, speedup=1.0 if own is baseline else speedup))
@@ -215,6 +231,21 @@ def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     # One baseline for all, so that milliseconds say what the ratios say.
     base_ms = float(np.median(baseline_ms)) if baseline_ms else 0.0
     return _ranked([replace(t, latency_ms=base_ms / (t.speedup or 1.0)) for t in timed])
+
+
+def _by_boldness(trials: Sequence[Trial]) -> list[Trial]:
+    """Where speed is found out elsewhere: the most exact of those that are about as bold.
+
+    FP32 comes last: it is the reference, and what is shorter is faster.
+    """
+
+    def rank(trial: Trial) -> tuple[bool, bool, float]:
+        bold = trial.int8_share >= boldest - SAME_BOLDNESS
+        agreement = trial.search.pixel_agreement if trial.search else 0.0
+        return bold, trial.candidate.precision != "fp32", agreement
+
+    boldest = max((trial.int8_share for trial in trials), default=0.0)
+    return sorted(trials, key=rank, reverse=True)
 
 
 def _ranked(trials: Sequence[Trial]) -> list[Trial]:
@@ -262,7 +293,7 @@ def _accuracy(job: Search, candidate: Candidate, meter: Meter, half: str) -> Acc
     kept = job.workspace.recall(name)
     if kept is not None:
         return msgspec.convert(kept, Accuracy)
-    with closing(open_artifact(job.target, candidate.path, compute=candidate.compute)) as backend:
+    with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
         accuracy = meter.measure(backend, advance=job.step)
     job.workspace.keep(name, msgspec.to_builtins(accuracy))
     return accuracy

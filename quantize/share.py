@@ -16,7 +16,7 @@ __all__ = ["int8_share", "onnx_share", "openvino_share"]
 # Nodes that hand on the values that they get.
 _HANDS_ON: Final = frozenset(
     {
-        *("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "StridedSlice"),
+        *("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "StridedSlice", "Cast"),
         *("Split", "VariadicSplit"),
     }
 )

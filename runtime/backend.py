@@ -8,7 +8,7 @@ from typing import Protocol
 from edgeseg.bundle import Bundle
 from edgeseg.errors import BackendError
 from edgeseg.manifest import VariantInfo
-from edgeseg.pixels import Frame, Logits
+from edgeseg.pixels import Frame, Output
 
 __all__ = ["Backend", "open_artifact", "open_backend"]
 
@@ -20,8 +20,8 @@ class Backend(Protocol):
     def name(self) -> str:
         """The engine, its version, and how it is set, for reports."""
 
-    def infer(self, frame: Frame, /) -> Logits:
-        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits.
+    def infer(self, frame: Frame, /) -> Output:
+        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits, or (1, H, W) class ids.
 
         The result may be overwritten by the next call; copy it to keep it.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from types import TracebackType
+from typing import cast
 
 from edgeseg.bundle import Bundle
 from edgeseg.manifest import VariantInfo
-from edgeseg.pixels import Bgr, ClassMap, covered_share, to_input, to_mask
+from edgeseg.pixels import Bgr, ClassMap, Logits, covered_share, resize_ids, to_input, to_mask
 from edgeseg.runtime.backend import Backend, open_backend
 from edgeseg.spec import InputSpec
 
@@ -31,10 +32,13 @@ def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation
     begun = time.perf_counter()
     network_input = to_input(frame, spec)
     prepared = time.perf_counter()
-    logits = backend.infer(network_input)
+    output = backend.infer(network_input)
     inferred = time.perf_counter()
     share = covered_share(height, width, spec)
-    mask = to_mask(logits, height=height, width=width, share=share)
+    if output.ndim == 4:
+        mask = to_mask(cast("Logits", output), height=height, width=width, share=share)
+    else:
+        mask = resize_ids(cast("ClassMap", output[0]), height=height, width=width, share=share)
     masked = time.perf_counter()
     return Segmentation(
         mask=mask,

@@ -28,6 +28,7 @@ class Target(str, Enum):
 
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
+    JETSON = "jetson"
 
 
 class Precision(str, Enum):

@@ -14,7 +14,7 @@ from edgeseg.runtime.machine import this_machine
 if TYPE_CHECKING:
     import onnxruntime
 
-    from edgeseg.pixels import Frame, Logits
+    from edgeseg.pixels import Frame, Output
 
 __all__ = ["OrtBackend", "products_saturate"]
 
@@ -28,10 +28,19 @@ def products_saturate(machine: Machine) -> bool:
     return on_x86 and not {"avx512_vnni", "avx_vnni"} & set(machine.features)
 
 
-class OrtBackend:
-    """One ONNX file in an ONNX Runtime session."""
+def _name_of(model: Path | bytes) -> str:
+    return "the model" if isinstance(model, bytes) else str(model)
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+
+class OrtBackend:
+    """One ONNX file in an ONNX Runtime session, or a serialized model.
+
+    Without optimizations (`optimized` false) nodes are computed one by one as they are written.
+    """
+
+    def __init__(
+        self, model: Path | bytes, *, threads: int | None = None, optimized: bool = True
+    ) -> None:
         try:
             import onnxruntime
         except ImportError:
@@ -43,6 +52,8 @@ class OrtBackend:
         if products_saturate(this_machine()):
             # The engine's own switch: exact products of uint8 and uint8, a little slower.
             options.add_session_config_entry("session.x64quantprecision", "1")
+        if not optimized:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if threads is not None:
             options.intra_op_num_threads = threads
         engine = f"onnxruntime {onnxruntime.__version__}"
@@ -52,10 +63,12 @@ class OrtBackend:
         self._session: onnxruntime.InferenceSession | None
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                model if isinstance(model, bytes) else str(model),
+                options,
+                providers=["CPUExecutionProvider"],
             )
         except Exception as error:
-            raise BackendError(f"{engine} refuses {path}: {error}") from error
+            raise BackendError(f"{engine} refuses {_name_of(model)}: {error}") from error
         (model_input,) = self._session.get_inputs()
         self._input_name: str = model_input.name
         self._shape = tuple(cast("list[int]", model_input.shape))
@@ -65,16 +78,16 @@ class OrtBackend:
         """The engine, its version, and how it is set."""
         return self._name
 
-    def infer(self, frame: Frame, /) -> Logits:
-        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits."""
+    def infer(self, frame: Frame, /) -> Output:
+        """Map a uint8 BGR (1, H, W, 3) image to what the graph ends in."""
         if self._session is None:
             raise BackendError("this backend was closed; open the bundle again")
         if frame.shape != self._shape or frame.dtype != np.uint8:
             raise BackendError(
                 f"the model takes uint8 {self._shape}, got {frame.dtype} {frame.shape}"
             )
-        (logits,) = self._session.run(None, {self._input_name: frame})
-        return cast("Logits", logits)
+        (output,) = self._session.run(None, {self._input_name: frame})
+        return cast("Output", output)
 
     def close(self) -> None:
         """Release the session."""

@@ -22,6 +22,7 @@ from onnx import numpy_helper
 from small import write_street
 
 from edgeseg import assembly
+from edgeseg import variants as variants_module
 from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy import export_bundle
@@ -34,6 +35,7 @@ from edgeseg.quantize.groups import GROUPS, Group
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.share import int8_share
+from edgeseg.quantize.trt_rules import violations
 from edgeseg.request import ExportRequest
 from edgeseg.runtime.backend import Backend
 from edgeseg.runtime.backends import openvino as openvino_backend
@@ -250,15 +252,15 @@ def test_a_float_type_that_the_engine_refuses_is_out(
     request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenVINO may name a type that its kernels then do not have."""
-    opened = search_module.open_artifact
+    opened = variants_module.open_to_prove
 
-    def refusing(target: str, path: Path, *, compute: str = "f32") -> Backend:
+    def refusing(target: str, path: Path, compute: str) -> Backend:
         if compute == "bf16":
             raise BackendError("no kernel for bf16")
-        return opened(target, path, compute=compute)
+        return opened(target, path, compute)
 
     monkeypatch.setattr(openvino_backend, "float_types", lambda: ("f32", "bf16"))
-    monkeypatch.setattr(search_module, "open_artifact", refusing)
+    monkeypatch.setattr(variants_module, "open_to_prove", refusing)
     bundle, lines = export(replace(request_, target="openvino", precision="auto"))
     assert {v.compute for v in bundle.manifest.variants} == {"f32"}
     assert any("bf16: no kernel for bf16" in line for line in lines)
@@ -291,6 +293,35 @@ def test_openvino_computes_in_what_is_asked_for(request_: ExportRequest) -> None
     assert "fp32" in names
     if "BF16" in able:
         assert {v.compute for v in bundle.manifest.variants} == {"f32", "bf16"}
+
+
+@pytest.mark.parametrize("precision", ["int8", "auto", "fp16"])
+def test_a_jetson_bundle_holds_every_form_for_the_device(
+    request_: ExportRequest, precision: str
+) -> None:
+    bundle, lines = export(replace(request_, target="jetson", precision=precision))
+    found = {v.name: v for v in bundle.manifest.variants}
+    eight = {"int8-linear", "int8-linear-map", "int8-linear-casts", "int8-linear-casts-map"}
+    sixteen = {"fp16", "fp16-map"}
+    assert (
+        set(found) == {"int8": eight | sixteen, "auto": eight | sixteen, "fp16": sixteen}[precision]
+    )
+    assert bundle.chosen.name == ("fp16" if precision == "fp16" else "int8-linear")
+    assert "the device times" in bundle.manifest.chosen.reason
+    on_disk = {path.name for path in bundle.folder.glob("*.onnx")}
+    assert on_disk == {variant.file for variant in found.values()}
+    for variant in found.values():
+        assert variant.compute == "f16"
+        assert variant.latency_ms is None
+        assert variant.gate is not None
+        assert violations(onnx.load(bundle.path(variant.file))) == {}
+        assert (variant.int8_share >= 0.5) == (variant.precision == "int8")
+        assert variant.output == ("class_map" if variant.name.endswith("-map") else "logits")
+        assert all(golden.agreement[variant.name] > 50 for golden in bundle.manifest.golden)
+    if precision != "fp16":
+        assert found["int8-linear-casts-map"].instead_of == "int8-linear-map"
+        assert found["int8-linear-casts"].instead_of == "int8-linear"
+    assert sum("looking for values beyond FP16" in line for line in lines) == 1
 
 
 def test_ranks_by_speed_and_ties_by_agreement() -> None:
