@@ -13,6 +13,8 @@ import numpy as np
 
 from edgeseg.bundle import Bundle
 from edgeseg.images import read_image
+from edgeseg.runtime.backend import NOBODY, Watcher
+from edgeseg.runtime.build import variant_here
 from edgeseg.runtime.segmenter import Segmenter
 
 __all__ = ["BenchResult", "bench"]
@@ -36,10 +38,18 @@ class BenchResult:
     peak_rss_mb: float
 
 
-def bench(bundles: Sequence[Bundle], *, frames: int) -> list[BenchResult]:
-    """Time each bundle on its first golden frame, `frames` times after a warm-up."""
+def bench(
+    bundles: Sequence[Bundle], *, frames: int, watcher: Watcher = NOBODY
+) -> list[BenchResult]:
+    """Time each bundle's variant for this machine on its first golden frame.
+
+    `frames` times after a warm-up; see `variant_here` for what it raises and tells.
+    """
     with ExitStack() as stack:
-        segmenters = [stack.enter_context(Segmenter(bundle)) for bundle in bundles]
+        segmenters = [
+            stack.enter_context(Segmenter(b, variant=variant_here(b, watcher=watcher)))
+            for b in bundles
+        ]
         images = [read_image(b.path(b.manifest.golden[0].frame)) for b in bundles]
         times: list[list[tuple[float, float, float]]] = [[] for _ in bundles]
         for turn in range(WARM_UP + frames):
@@ -58,7 +68,7 @@ def _result(
     return BenchResult(
         bundle=str(segmenter.bundle.folder),
         backend=segmenter.backend.name,
-        precision=segmenter.bundle.chosen.precision,
+        precision=segmenter.variant.precision,
         p50_ms=float(p50),
         p95_ms=float(p95),
         fps=float(1e3 / p50),

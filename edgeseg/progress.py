@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgeseg.datasets import Dataset, Sample
 
-__all__ = ["progress", "track"]
+__all__ = ["phases", "progress", "track"]
 
 
 @contextmanager
@@ -25,6 +25,29 @@ def progress(title: str, total: int | None) -> Iterator[Callable[[], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def phases() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields a function to call with a phase's name, its steps done and all of them; thread-safe.
+
+    Phases come and go, and lie within each other; each has a bar while it lasts.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _name, _done, _steps: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    bars: dict[str, TaskID] = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+
+        def show(name: str, done: int, steps: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=steps)
+            progress.update(bars[name], completed=done, visible=done < steps)
+
+        yield show
 
 
 def track(dataset: Dataset) -> Iterator[Sample]:

@@ -138,7 +138,7 @@ def _built_line(result: Built) -> str:
     if result.latency_ms is None:
         return f"{result.variant}: {result.fault}"
     return (
-        f"{result.variant}: {result.latency_ms:.1f} ms in the engine; golden frames agree in "
+        f"{result.variant}: {result.latency_ms:.1f} ms a frame; golden frames agree in "
         f"{result.agreement:.2f} % of the pixels or more"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,5 +87,6 @@ def speed_ratio(candidate: Backend, baseline: Backend, frame: Frame) -> tuple[fl
 
     The ratio is the median of the rounds' ratios.
     """
-    times = alternate({"own": candidate, "other": baseline}, frame)
+    engines = {"own": candidate, "other": baseline}
+    times = alternate({name: partial(engine.infer, frame) for name, engine in engines.items()})
     return float(np.median(times["other"] / times["own"])), float(np.median(times["other"]))

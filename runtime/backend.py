@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from edgeseg.bundle import Bundle
 from edgeseg.errors import BackendError
 from edgeseg.manifest import VariantInfo
 from edgeseg.pixels import Frame, Output
 
-__all__ = ["Backend", "open_artifact", "open_backend"]
+__all__ = ["NOBODY", "Backend", "Watcher", "open_artifact", "open_backend"]
 
 
 class Backend(Protocol):
@@ -33,10 +35,30 @@ class Backend(Protocol):
         """Release the engine. Calling twice is harmless."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Hears of what takes long: `tell` a line, `phase` a phase's name, steps done and steps in all.
+
+    `phase` may be called from other threads.
+    """
+
+    tell: Callable[[str], None] = lambda _line: None
+    phase: Callable[[str, int, int], None] = lambda _name, _done, _steps: None
+
+
+NOBODY: Final = Watcher()
+
+
 def open_backend(
-    bundle: Bundle, *, variant: VariantInfo | None = None, threads: int | None = None
+    bundle: Bundle,
+    *,
+    variant: VariantInfo | None = None,
+    threads: int | None = None,
+    watcher: Watcher = NOBODY,
 ) -> Backend:
     """Open a variant of a bundle, the chosen one unless named; `threads` is all cores by default.
+
+    `watcher` hears of an engine that has to be built here first.
 
     Raises:
         BackendError: no engine here runs this target, or it refuses the artifact.
@@ -44,11 +66,18 @@ def open_backend(
     """
     variant = variant or bundle.chosen
     path = bundle.path(variant.file)
-    return open_artifact(bundle.manifest.target, path, compute=variant.compute, threads=threads)
+    return open_artifact(
+        bundle.manifest.target, path, compute=variant.compute, threads=threads, watcher=watcher
+    )
 
 
 def open_artifact(
-    target: str, path: Path, *, compute: str = "f32", threads: int | None = None
+    target: str,
+    path: Path,
+    *,
+    compute: str = "f32",
+    threads: int | None = None,
+    watcher: Watcher = NOBODY,
 ) -> Backend:
     """Open a target's artifact by its file; see `open_backend`."""
     match target:
@@ -60,6 +89,10 @@ def open_artifact(
             from edgeseg.runtime.backends.openvino import OpenVinoBackend
 
             return OpenVinoBackend(path, compute=compute, threads=threads)
+        case "jetson":
+            from edgeseg.runtime.engines import open_engine
+
+            return open_engine(path, watcher=watcher)
         case _:
             raise BackendError(
                 f"{path} is for {target}, which this edgeseg cannot run; "

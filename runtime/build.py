@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +20,14 @@ import numpy as np
 
 from edgeseg.bundle import Bundle
 from edgeseg.cache import cache_folder
-from edgeseg.errors import BackendError
+from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.files import written_whole
 from edgeseg.images import read_image, read_mask
 from edgeseg.manifest import VariantInfo
 from edgeseg.metrics import pixel_agreement
 from edgeseg.packages import installed
-from edgeseg.pixels import to_input
-from edgeseg.runtime.backend import Backend, open_backend
+from edgeseg.runtime.backend import NOBODY, Backend, Watcher, open_backend
+from edgeseg.runtime.device import jetson, state
 from edgeseg.runtime.machine import this_machine
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import alternate
@@ -36,11 +37,13 @@ __all__ = ["GOLDEN_SLACK", "Built", "build", "variant_here"]
 # Points that a golden frame's agreement may fall below what was recorded at export: another
 # machine's rounding moves single pixels at boundaries, a broken engine moves many.
 GOLDEN_SLACK: Final = 0.5
+# The target whose engines are made where they run.
+_ON_DEVICE: Final = "jetson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One variant on this machine. `latency_ms` is the engine's alone; `fault` why it is out."""
+    """One variant on this machine. `latency_ms` is a whole frame's; `fault` why it is out."""
 
     variant: str
     precision: str
@@ -49,83 +52,118 @@ class Built:
     fault: str | None = None
 
 
-def variant_here(bundle: Bundle, *, tell: Callable[[str], None]) -> VariantInfo:
+def variant_here(bundle: Bundle, *, watcher: Watcher = NOBODY) -> VariantInfo:
     """The variant to run on this machine: the chosen one where the bundle was made, else built.
 
     Raises:
-        BackendError: no variant works here.
+        GateMissedError: no variant works here.
+        BackendError: the target's engine is not installed.
     """
-    made_on = bundle.manifest.machine
-    if len(bundle.manifest.variants) == 1 or (
-        made_on is not None and made_on.features == this_machine().features
+    manifest = bundle.manifest
+    if manifest.target != _ON_DEVICE and (
+        len(manifest.variants) == 1
+        or (manifest.machine is not None and manifest.machine.features == this_machine().features)
     ):
         return bundle.chosen
     remembered = _recall(bundle)
     if remembered is None:
-        tell("another CPU than the bundle was made on: proving and timing its variants once")
-        remembered = build(bundle)[0].variant
-    return next(v for v in bundle.manifest.variants if v.name == remembered)
+        where = (
+            "a new device" if manifest.target == _ON_DEVICE else "another CPU than it was made on"
+        )
+        watcher.tell(f"{where}: proving and timing the bundle's variants once")
+        remembered = build(bundle, watcher=watcher)[0].variant
+    return next(variant for variant in manifest.variants if variant.name == remembered)
 
 
-def build(bundle: Bundle) -> list[Built]:
+def build(bundle: Bundle, *, watcher: Watcher = NOBODY) -> list[Built]:
     """Prove and time every variant here, the fastest first, and remember it.
 
+    Those that fail the golden frames are out by name; what passes is timed in turns, whole frames
+    of the camera's size, for what an engine leaves to be done counts too. A variant that stands in
+    for another is tried only where the other's engine cannot be built.
+
     Raises:
-        BackendError: none works here; the message says why of each.
+        GateMissedError: none works here; the message says why of each.
+        BackendError: the target's engine is not installed.
     """
+    memory = _memory(bundle)
     with ExitStack() as stack:
         working: dict[str, Backend] = {}
         results: dict[str, Built] = {}
+        unbuilt: set[str] = set()
         for variant in bundle.manifest.variants:
-            result, backend = _prove(bundle, variant)
-            results[variant.name] = result
-            if backend is not None:
+            if variant.instead_of is not None and variant.instead_of not in unbuilt:
+                continue
+            backend, fault = _opened(bundle, variant, watcher)
+            if backend is None:
+                unbuilt.add(variant.name)
+                result = Built(variant=variant.name, precision=variant.precision, fault=fault)
+            else:
                 stack.callback(backend.close)
-                working[variant.name] = backend
+                result = _proved(bundle, variant, backend)
+                if result.fault is None:
+                    working[variant.name] = backend
+            results[variant.name] = result
+            if result.fault is not None:
+                watcher.tell(f"{variant.name} is out: {result.fault}")
         for name, milliseconds in _time(bundle, working).items():
             results[name] = replace(results[name], latency_ms=milliseconds)
     ordered = sorted(results.values(), key=lambda r: r.latency_ms or float("inf"))
     if not working:
         reasons = "; ".join(f"{r.variant}: {r.fault}" for r in ordered)
-        raise BackendError(f"no variant of {bundle.folder} works on this machine ({reasons})")
-    _remember(bundle, ordered[0].variant)
+        raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
+    _remember(memory, ordered)
     return ordered
 
 
-def _prove(bundle: Bundle, variant: VariantInfo) -> tuple[Built, Backend | None]:
+def _opened(
+    bundle: Bundle, variant: VariantInfo, watcher: Watcher
+) -> tuple[Backend | None, str | None]:
+    try:
+        return open_backend(bundle, variant=variant, watcher=watcher), None
+    except BackendError as error:
+        return None, str(error)
+
+
+def _proved(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
     """Whether its masks of the golden frames agree as they did where it was made."""
     result = Built(variant=variant.name, precision=variant.precision)
-    try:
-        backend = open_backend(bundle, variant=variant)
-    except BackendError as error:
-        return replace(result, fault=str(error)), None
     worst = 100.0
     for golden in bundle.manifest.golden:
         frame = read_image(bundle.path(golden.frame))
-        mask = segment_frame(backend, bundle.manifest.input, frame).mask
+        try:
+            mask = segment_frame(backend, bundle.manifest.input, frame).mask
+        except BackendError as error:  # it fails, or its logits are no numbers
+            return replace(result, fault=str(error))
         found = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
         worst = min(worst, found)
         least = golden.agreement[variant.name] - GOLDEN_SLACK
         if not found >= least:
-            backend.close()
             fault = f"{golden.frame} agrees in {found:.2f} % of the pixels, not {least:.2f}"
-            return replace(result, fault=fault), None
-    return replace(result, agreement=worst), backend
+            return replace(result, fault=fault)
+    return replace(result, agreement=worst)
 
 
-def _time(bundle: Bundle, backends: dict[str, Backend]) -> dict[str, float]:
-    """Median milliseconds of each, in turns."""
+def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float]:
+    """Median milliseconds of a whole frame through each, in turns."""
     spec = bundle.manifest.input
-    frame = to_input(read_image(bundle.path(bundle.manifest.golden[0].frame)), spec)
-    return {name: float(np.median(row)) for name, row in alternate(backends, frame).items()}
+    frame = read_image(bundle.path(bundle.manifest.golden[0].frame))
+    calls = {name: partial(segment_frame, b, spec, frame) for name, b in backends.items()}
+    return {name: float(np.median(row)) for name, row in alternate(calls).items()}
 
 
 def _memory(bundle: Bundle) -> Path:
     """Where the answer lies: another bundle, machine or engine is another question."""
     manifest = (bundle.folder / "manifest.sha256").read_bytes()
-    machine = this_machine()
-    engine = f"{bundle.manifest.target} {installed(bundle.manifest.target)}"
-    key = hashlib.sha256(manifest + repr((machine, engine)).encode()).hexdigest()[:24]
+    target = bundle.manifest.target
+    if target == _ON_DEVICE:
+        from edgeseg.runtime.engines import built_for
+
+        engine = repr(built_for())
+    else:
+        engine = f"{target} {installed(target)}"
+    text = repr((this_machine(), engine)).encode()
+    key = hashlib.sha256(manifest + text).hexdigest()[:24]
     return cache_folder() / "builds" / f"{key}.json"
 
 
@@ -139,12 +177,19 @@ def _recall(bundle: Bundle) -> str | None:
     return variant if variant in {v.name for v in bundle.manifest.variants} else None
 
 
-def _remember(bundle: Bundle, variant: str) -> None:
-    """A cache that cannot be written costs a repetition, nothing else."""
-    path = _memory(bundle)
+def _remember(path: Path, results: Sequence[Built]) -> None:
+    """The choice, with all that was measured and how the device was set.
+
+    A cache that cannot be written costs a repetition, nothing else.
+    """
+    content = {
+        "variant": results[0].variant,
+        "results": [asdict(result) for result in results],
+        "device": asdict(jetson()) | asdict(state()),
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial:
-            partial.write_text(json.dumps({"variant": variant}), "utf-8")
+        with written_whole(path) as partial_path:
+            partial_path.write_text(json.dumps(content), "utf-8")
     except OSError:
         return

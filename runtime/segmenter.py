@@ -10,7 +10,7 @@ from typing import cast
 from edgeseg.bundle import Bundle
 from edgeseg.manifest import VariantInfo
 from edgeseg.pixels import Bgr, ClassMap, Logits, covered_share, resize_ids, to_input, to_mask
-from edgeseg.runtime.backend import Backend, open_backend
+from edgeseg.runtime.backend import NOBODY, Backend, Watcher, open_backend
 from edgeseg.spec import InputSpec
 
 __all__ = ["Segmentation", "Segmenter", "segment_frame"]
@@ -56,12 +56,19 @@ class Segmenter:
     """
 
     def __init__(
-        self, bundle: Bundle, *, variant: VariantInfo | None = None, threads: int | None = None
+        self,
+        bundle: Bundle,
+        *,
+        variant: VariantInfo | None = None,
+        threads: int | None = None,
+        watcher: Watcher = NOBODY,
     ) -> None:
-        """Open the variant named, or the bundle's chosen one."""
+        """Open the variant named, or the bundle's chosen one; see `open_backend`."""
         self.bundle = bundle
         self.variant = variant or bundle.chosen
-        self.backend: Backend = open_backend(bundle, variant=self.variant, threads=threads)
+        self.backend: Backend = open_backend(
+            bundle, variant=self.variant, threads=threads, watcher=watcher
+        )
 
     def segment(self, frame: Bgr) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.commands.shared import JsonFlag, print_json, say
+from edgeseg.commands.shared import JsonFlag, print_json, say, watched
 
 __all__ = ["bench"]
 
@@ -26,7 +26,9 @@ def bench(
     from edgeseg.bundle import open_bundle
     from edgeseg.summaries import bench_json, bench_lines
 
-    results = bench_bundles([open_bundle(folder) for folder in bundles], frames=frames)
+    opened = [open_bundle(folder) for folder in bundles]
+    with watched() as watcher:
+        results = bench_bundles(opened, frames=frames, watcher=watcher)
     for line in bench_lines(results):
         say(line)
     say(f"next: edgeseg run {bundles[0]} --camera 0")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.commands.shared import JsonFlag, print_json, say
+from edgeseg.commands.shared import JsonFlag, print_json, say, watched
 
 __all__ = ["build"]
 
@@ -23,7 +23,8 @@ def build(
     from edgeseg.runtime.build import build as build_bundle
     from edgeseg.summaries import build_json, build_lines
 
-    results = build_bundle(open_bundle(bundle))
+    with watched() as watcher:
+        results = build_bundle(open_bundle(bundle), watcher=watcher)
     for line in build_lines(results):
         say(line)
     say(f"next: edgeseg run {bundle} --camera 0")

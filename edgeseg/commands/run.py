@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeseg.commands.shared import JsonFlag, print_json, say
+from edgeseg.commands.shared import JsonFlag, print_json, say, watched
 
 if TYPE_CHECKING:
     from edgeseg.bundle import Bundle
@@ -75,8 +75,10 @@ def run(
     outputs = Outputs(save=save, masks=masks, jsonl=jsonl)
     outputs.check(str(uri))
     opened = _find_bundle(bundle)
-    variant = variant_here(opened, tell=say)
-    with Segmenter(opened, variant=variant) as segmenter, open_source(uri) as feed:
+    with watched() as watcher:
+        variant = variant_here(opened, watcher=watcher)
+        ready = Segmenter(opened, variant=variant, watcher=watcher)
+    with ready as segmenter, open_source(uri) as feed:
         engine = segmenter.backend.name
         say(f"{opened.folder} ({variant.name}) on {engine}, source {feed.name}")
         labels = opened.manifest.labels

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgeseg.gates import Limits
+    from edgeseg.runtime.backend import Watcher
 
 __all__ = [
     "EXIT_FAILED",
@@ -22,6 +26,7 @@ __all__ = [
     "limits_from",
     "print_json",
     "say",
+    "watched",
 ]
 
 
@@ -86,3 +91,13 @@ def limits_from(
         max_class_drop=DEFAULT_MAX_CLASS_DROP if max_class_drop is None else max_class_drop,
         min_agreement=min_agreement,
     )
+
+
+@contextmanager
+def watched() -> Iterator[Watcher]:
+    """Who shows what an engine's build tells."""
+    from edgeseg.progress import phases
+    from edgeseg.runtime.backend import Watcher
+
+    with phases() as phase:
+        yield Watcher(tell=say, phase=phase)

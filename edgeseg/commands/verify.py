@@ -18,6 +18,7 @@ from edgeseg.commands.shared import (
     limits_from,
     print_json,
     say,
+    watched,
 )
 
 if TYPE_CHECKING:
@@ -56,9 +57,11 @@ def verify(
     if reference is None and {max_drop, max_class_drop, min_agreement} != {None}:
         raise typer.BadParameter("gates on a drop or an agreement need --reference")
     opened = open_bundle(bundle)
+    with watched() as watcher:
+        variant = variant_here(opened, watcher=watcher)
     report = verify_bundle(
         opened,
-        variant=variant_here(opened, tell=say),
+        variant=variant,
         dataset=_dataset(data, split),
         reference=None if reference is None else open_reference(reference, opened),
         limits=limits_from(max_drop, max_class_drop, min_agreement),

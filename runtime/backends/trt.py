@@ -1,0 +1,212 @@
+"""TensorRT, 10.3 to 11: builds a plan from a typed graph, and runs it.
+
+Not run on hardware yet: written against NVIDIA's documented API, and tested with a fake engine;
+docs/jetson.md lists what was and was not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgeseg.errors import BackendError
+from edgeseg.runtime.cuda import Cuda, Pinned
+
+if TYPE_CHECKING:
+    import tensorrt
+
+    from edgeseg.pixels import Frame, Output
+
+__all__ = ["TensorRtBackend", "build_plan", "require_tensorrt"]
+
+# Of the free memory: a Jetson's is shared with everything else that runs on it.
+WORKSPACE_SHARE: Final = 0.5
+
+Phase = Callable[[str, int, int], None]  # a phase's name, the step that is done, how many there are
+
+
+class TensorRtBackend:
+    """One plan on the first device. Buffers are made once; a frame allocates nothing.
+
+    Raises:
+        BackendError: the plan is of another TensorRT or device, or damaged.
+    """
+
+    def __init__(self, plan: bytes) -> None:
+        self._name = f"tensorrt {require_tensorrt()}"
+        import tensorrt as trt
+
+        self._errors: list[str] = []
+        log = _logger(self._errors)
+        engine = trt.Runtime(log).deserialize_cuda_engine(plan)
+        context = None if engine is None else engine.create_execution_context()
+        if engine is None or context is None:
+            raise BackendError(f"{self._name} does not take the plan: {_last(self._errors)}")
+        self._context = context
+        self._engine = engine  # the context needs it
+        self._cuda = Cuda()
+        with ExitStack() as stack:
+            self._stream = self._cuda.stream()
+            stack.callback(self._cuda.destroy, self._stream)
+            self._ends = self._bind(engine, stack)
+            self._release: ExitStack | None = stack.pop_all()
+        (self._input,) = (e for e in self._ends.values() if e.is_input)
+        (self._output,) = (e for e in self._ends.values() if not e.is_input)
+
+    @property
+    def name(self) -> str:
+        """The engine and its version."""
+        return self._name
+
+    def infer(self, frame: Frame, /) -> Output:
+        """Map a uint8 BGR (1, H, W, 3) image to what the graph ends in."""
+        if self._release is None:
+            raise BackendError("this backend was closed; open the bundle again")
+        given, made = self._input, self._output
+        if frame.shape != given.host.array.shape or frame.dtype != np.uint8:
+            raise BackendError(
+                f"the model takes uint8 {given.host.array.shape}, got {frame.dtype} {frame.shape}"
+            )
+        np.copyto(given.host.array, frame)
+        self._cuda.to_device(given.device, given.host.address, given.size, self._stream)
+        if not self._context.execute_async_v3(self._stream):
+            raise BackendError(f"{self._name} failed: {_last(self._errors)}")
+        self._cuda.to_host(made.host.address, made.device, made.size, self._stream)
+        self._cuda.synchronize(self._stream)
+        output: Output = made.host.array
+        return output
+
+    def close(self) -> None:
+        """Release memory, stream and engine."""
+        if self._release is not None:
+            self._release.close()
+            self._release = None
+            del self._context, self._engine
+
+    def _bind(self, engine: tensorrt.ICudaEngine, stack: ExitStack) -> Mapping[str, _End]:
+        import tensorrt as trt
+
+        ends = {}
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            shape = tuple(engine.get_tensor_shape(name))
+            dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
+            host = Pinned(self._cuda, shape, dtype)
+            stack.callback(host.free)
+            device = self._cuda.malloc(host.array.nbytes)
+            stack.callback(self._cuda.free, device)
+            if not self._context.set_tensor_address(name, device):
+                raise BackendError(f"{self._name} refuses memory for {name}: {_last(self._errors)}")
+            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            ends[name] = _End(host, device, is_input=is_input)
+        return ends
+
+
+class _End:
+    """An input or output: its memory on both sides."""
+
+    def __init__(self, host: Pinned, device: int, *, is_input: bool) -> None:
+        self.host, self.device, self.is_input = host, device, is_input
+        self.size = host.array.nbytes
+
+
+def build_plan(
+    graph: bytes, *, timing_cache: bytes, phase: Phase = lambda _name, _step, _steps: None
+) -> tuple[bytes, bytes]:
+    """Build a strongly typed ONNX graph for this device; the plan, and the timing cache after it.
+
+    `phase` is told of the builder's progress, from its own threads. Memory is limited to a share of
+    what is free.
+
+    Raises:
+        BackendError: TensorRT does not parse or build it; says why.
+    """
+    require_tensorrt()
+    import tensorrt as trt
+
+    errors: list[str] = []
+    log = _logger(errors)
+    builder = trt.Builder(log)
+    # From TensorRT 11 on every network is strongly typed, and the flag may go.
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if flag is None else 1 << int(flag))
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse(graph):
+        errors += [parser.get_error(index).desc() for index in range(parser.num_errors)]
+        raise BackendError(f"tensorrt {trt.__version__} does not parse the graph: {_last(errors)}")
+    config = builder.create_builder_config()
+    limit = int(WORKSPACE_SHARE * Cuda().free_memory())
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
+    config.progress_monitor = _monitor(phase)
+    # A cache of another device or version is refused, not used; an empty one takes its place.
+    if not config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False):
+        config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise BackendError(f"tensorrt {trt.__version__} does not build the graph: {_last(errors)}")
+    cache = config.get_timing_cache()
+    return bytes(plan), b"" if cache is None else bytes(cache.serialize())
+
+
+def require_tensorrt() -> str:
+    """The version of the TensorRT that is there.
+
+    Raises:
+        BackendError: there is none; says how to see JetPack's from a virtual environment.
+    """
+    try:
+        import tensorrt
+    except ImportError:
+        raise BackendError(
+            "this bundle needs TensorRT, which comes with JetPack and not from pip; in a virtual "
+            "environment make it visible: python3 -m venv --system-site-packages; "
+            "see docs/jetson.md"
+        ) from None
+    return tensorrt.__version__
+
+
+def _logger(errors: list[str]) -> tensorrt.ILogger:
+    """Keeps the errors: TensorRT returns None and tells the reason here."""
+    import tensorrt as trt
+
+    class Log(trt.ILogger):
+        def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+            kinds = trt.ILogger.Severity
+            if severity in {kinds.INTERNAL_ERROR, kinds.ERROR}:
+                errors.append(msg)
+
+    return Log()
+
+
+def _last(errors: list[str]) -> str:
+    """The last error, in one line."""
+    return " ".join(errors[-1].split()) if errors else "it gives no reason"
+
+
+def _monitor(phase: Phase) -> tensorrt.IProgressMonitor:
+    import tensorrt as trt
+
+    class Monitor(trt.IProgressMonitor):
+        """Hands steps on; called from several threads, so each phase keeps its own count."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            del parent_phase
+            self.steps[phase_name] = num_steps
+            phase(phase_name, 0, num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            phase(phase_name, step + 1, self.steps.get(phase_name, 0))
+            return True  # go on
+
+        def phase_finish(self, phase_name: str) -> None:
+            steps = self.steps.pop(phase_name, 0)
+            phase(phase_name, steps, steps)
+
+    return Monitor()

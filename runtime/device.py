@@ -1,0 +1,74 @@
+"""What a Jetson is and how it is set: latencies hold only where this is the same. Reads only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Jetson", "State", "jetson", "state"]
+
+# L4T's major release and the JetPack that brings it (NVIDIA's JetPack archive).
+_JETPACKS: Final = {"35": "5", "36": "6", "38": "7"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jetson:
+    """The board. All are empty where this is no Jetson."""
+
+    model: str = ""
+    l4t: str = ""
+
+    @property
+    def jetpack(self) -> str:
+        """JetPack's major version; empty where it is not known."""
+        return _JETPACKS.get(self.l4t.partition(".")[0], "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How the board is set now; None for what cannot be read without more rights."""
+
+    power_mode: str | None
+    gpu_mhz: float | None
+    temperature_c: float | None
+
+
+def jetson(root: Path = Path("/")) -> Jetson:
+    """The board's model and its release of Linux for Tegra, as `36.4.3`."""
+    release = _read(root / "etc/nv_tegra_release")
+    # The file begins: # R36 (release), REVISION: 4.3, GCID: ...
+    found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
+    return Jetson(
+        model=_read(root / "proc/device-tree/model").strip("\0\n "),
+        l4t="" if found is None else f"{found[1]}.{found[2]}",
+    )
+
+
+def state(root: Path = Path("/")) -> State:
+    """Power mode, GPU clock and the hottest zone."""
+    mode = re.search(r"pmode:(\d+)", _read(root / "var/lib/nvpmodel/status"))
+    clocks = [_number(path) for path in root.glob("sys/class/devfreq/*g*u*/cur_freq")]
+    zones = [_number(path) for path in root.glob("sys/class/thermal/thermal_zone*/temp")]
+    clock = max((hertz for hertz in clocks if hertz is not None), default=None)
+    hottest = max((value for value in zones if value is not None), default=None)
+    return State(
+        power_mode=None if mode is None else str(int(mode[1])),
+        gpu_mhz=None if clock is None else clock / 1e6,
+        temperature_c=None if hottest is None else hottest / 1e3,
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(_read(path))
+    except ValueError:
+        return None

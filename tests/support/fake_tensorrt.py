@@ -1,0 +1,273 @@
+"""A fake TensorRT and a fake CUDA: plans hold the ONNX file, and "the device" is this CPU.
+
+What it lets a test see is the flow: cache, lock, proof, choice, rebuild, errors. It computes for
+real, with the emulation that also decides accuracy, so a wrong graph gives wrong masks. It says
+nothing of what TensorRT accepts or how fast it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import types
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from edgeseg.quantize.emulation import emulated
+from edgeseg.runtime import engines
+from edgeseg.runtime.backends import trt as trt_backend
+from edgeseg.runtime.backends.ort import OrtBackend
+
+if TYPE_CHECKING:
+    import pytest
+
+__version__ = "10.3.0"
+
+MAGIC = b"fake plan "
+
+
+@dataclass
+class State:
+    """What happened, and a test's knobs."""
+
+    builds: list[bytes] = field(default_factory=list)  # graphs that were built
+    timing_caches: list[bytes] = field(default_factory=list)  # what builds were given
+    limits: list[int] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # parts of graphs that are not built
+    swapped: dict[bytes, bytes] = field(default_factory=dict)  # graphs that are built as another
+    fails: bool = False  # whether execution fails
+
+
+STATE = State()
+
+
+class NetworkDefinitionCreationFlag(IntEnum):
+    STRONGLY_TYPED = 1
+
+
+class MemoryPoolType(IntEnum):
+    WORKSPACE = 0
+
+
+class TensorIOMode(IntEnum):
+    INPUT = 1
+    OUTPUT = 2
+
+
+class ILogger:
+    class Severity(IntEnum):
+        INTERNAL_ERROR = 0
+        ERROR = 1
+        WARNING = 2
+        INFO = 3
+        VERBOSE = 4
+
+    def log(self, severity: int, msg: str) -> None:
+        raise NotImplementedError
+
+
+class IProgressMonitor:
+    def phase_start(self, *_args: object) -> None:
+        raise NotImplementedError
+
+
+class Builder:
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+
+    def create_network(self, flags: int = 0) -> dict[str, bytes]:
+        STATE.flags.append(flags)
+        return {}
+
+    def create_builder_config(self) -> Config:
+        return Config()
+
+    def build_serialized_network(self, network: dict[str, bytes], config: Config) -> bytes | None:
+        graph = network["graph"]
+        config.progress_monitor.phase_start("Building", None, 2)
+        for step in range(2):
+            assert config.progress_monitor.step_complete("Building", step)
+        config.progress_monitor.phase_finish("Building")
+        STATE.builds.append(graph)
+        if any(part.encode() in graph for part in STATE.refused):
+            self.logger.log(ILogger.Severity.ERROR, "no kernel\n for this node")
+            return None
+        return MAGIC + STATE.swapped.get(graph, graph)
+
+
+class Config:
+    progress_monitor: Any
+
+    def set_memory_pool_limit(self, pool: int, pool_size: int) -> None:
+        assert pool == MemoryPoolType.WORKSPACE
+        STATE.limits.append(pool_size)
+
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> Cache:
+        return Cache(serialized_timing_cache)
+
+    def set_timing_cache(self, cache: Cache, *, ignore_mismatch: bool) -> bool:
+        assert not ignore_mismatch
+        self.cache = cache
+        STATE.timing_caches.append(cache.content)
+        return not cache.content.startswith(b"foreign")
+
+    def get_timing_cache(self) -> Cache:
+        return self.cache
+
+
+class Cache:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def serialize(self) -> bytes:
+        return self.content + b"."
+
+
+class OnnxParser:
+    num_errors = 0
+
+    def __init__(self, network: dict[str, bytes], logger: Any) -> None:
+        self.network = network
+
+    def parse(self, model: bytes) -> bool:
+        try:
+            onnx.load_from_string(model)
+        except Exception:  # protobuf has its own
+            self.num_errors = 1
+            return False
+        self.network["graph"] = model
+        return True
+
+    def get_error(self, index: int) -> Any:
+        return types.SimpleNamespace(desc=lambda: "not an ONNX file")
+
+
+class Runtime:
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> Engine | None:
+        if not serialized_engine.startswith(MAGIC):
+            self.logger.log(ILogger.Severity.ERROR, "serialization assertion failed")
+            return None
+        return Engine(onnx.load_from_string(serialized_engine.removeprefix(MAGIC)))
+
+
+class Engine:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.engine = OrtBackend(emulated(model).SerializeToString(), optimized=False)
+        self.ends = [*model.graph.input, *model.graph.output]
+        self.num_io_tensors = len(self.ends)
+
+    def get_tensor_name(self, index: int) -> str:
+        return self.ends[index].name
+
+    def get_tensor_mode(self, name: str) -> int:
+        first = name == self.ends[0].name
+        return TensorIOMode.INPUT if first else TensorIOMode.OUTPUT
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        (end,) = (e for e in self.ends if e.name == name)
+        return tuple(d.dim_value for d in end.type.tensor_type.shape.dim)
+
+    def get_tensor_dtype(self, name: str) -> int:
+        (end,) = (e for e in self.ends if e.name == name)
+        return end.type.tensor_type.elem_type
+
+    def create_execution_context(self) -> Context:
+        return Context(self)
+
+
+class Context:
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.addresses: dict[str, int] = {}
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        self.addresses[name] = memory
+        return True
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        assert stream_handle
+        if STATE.fails:
+            return False
+        given, made = (end.name for end in self.engine.ends)
+        shape = self.engine.get_tensor_shape(given)
+        size = int(np.prod(shape))
+        frame = np.frombuffer(ctypes.string_at(self.addresses[given], size), np.uint8)
+        output = np.ascontiguousarray(self.engine.engine.infer(frame.reshape(shape)))
+        ctypes.memmove(self.addresses[made], output.ctypes.data, output.nbytes)
+        return True
+
+
+def nptype(trt_type: int) -> type[np.generic]:
+    return onnx.helper.tensor_dtype_to_np_dtype(trt_type).type
+
+
+class FakeCuda:
+    """The CUDA runtime on the host's memory; counts what was not given back."""
+
+    held = 0
+    compute = "8.7"
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, Any] = {}
+
+    def malloc(self, size: int) -> int:
+        block = ctypes.create_string_buffer(size)
+        address = ctypes.addressof(block)
+        self._blocks[address] = block
+        FakeCuda.held += 1
+        return address
+
+    pinned = malloc
+
+    def free(self, address: int) -> None:
+        del self._blocks[address]
+        FakeCuda.held -= 1
+
+    free_pinned = free
+
+    def stream(self) -> int:
+        FakeCuda.held += 1
+        return 7
+
+    def destroy(self, stream: int) -> None:
+        assert stream == 7
+        FakeCuda.held -= 1
+
+    def synchronize(self, stream: int) -> None:
+        assert stream == 7
+
+    def to_device(self, device: int, host: int, size: int, stream: int) -> None:
+        ctypes.memmove(device, host, size)
+
+    def to_host(self, host: int, device: int, size: int, stream: int) -> None:
+        ctypes.memmove(host, device, size)
+
+    def free_memory(self) -> int:
+        return 8 << 30
+
+    def capability(self) -> str:
+        return FakeCuda.compute
+
+    def driver(self) -> int:
+        return 12060
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> State:
+    """Put both fakes in the place of the real ones; what they do is told by the state."""
+    here = sys.modules[__name__]
+    monkeypatch.setitem(sys.modules, "tensorrt", here)
+    monkeypatch.setattr(here, "STATE", State())
+    monkeypatch.setattr(here, "__version__", "10.3.0")
+    monkeypatch.setattr(trt_backend, "Cuda", FakeCuda)
+    monkeypatch.setattr(engines, "Cuda", FakeCuda)
+    monkeypatch.setattr(FakeCuda, "held", 0)
+    monkeypatch.setattr(FakeCuda, "compute", "8.7")
+    return STATE
