@@ -225,10 +225,25 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
     lines += [f"for export, {n}: {v or 'not installed'}" for n, v in findings["export"].items()]
     if opencv is None:
-        lines.append("OpenCV: not installed (video, cameras: pip install 'edgeseg[opencv]')")
+        lines.append("OpenCV: not installed")
+    elif "error" in opencv:
+        lines.append(f"OpenCV: {opencv['error']}")
     else:
         has = [name for name in ("ffmpeg", "gstreamer", "window") if opencv[name]]
         lines.append(f"OpenCV {opencv['version']}, with: {', '.join(has) or 'none of its extras'}")
+    board, cuda = findings["jetson"], findings["cuda"]
+    if board is not None:
+        lines.append(
+            f"{board['model']}, L4T {board['l4t']} (JetPack {board['jetpack'] or 'unknown'}), "
+            f"power mode {board['power_mode'] or 'unknown'}"
+        )
+    if "error" not in cuda:
+        lines.append(f"CUDA: driver {cuda['driver']}, compute capability {cuda['capability']}")
+    lines.append(f"cameras: {', '.join(findings['cameras']) or 'none'}")
+    memory = findings["memory_free"]
+    room = "" if memory is None else f"{memory / 1e9:.1f} GB of memory and "
+    lines.append(f"free: {room}{findings['disk_free'] / 1e9:.1f} GB of disk for the cache")
+    lines += [f"missing: {p['what']}; mend it with: {p['remedy']}" for p in findings["problems"]]
     return lines
 
 
