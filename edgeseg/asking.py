@@ -11,7 +11,7 @@ from edgeseg.demo.assets import DEMO_VARIANT
 from edgeseg.errors import CalibrationError, CheckpointError
 from edgeseg.gates import Limits
 from edgeseg.labels import read_labels
-from edgeseg.quantize.recipes import RECIPES, read_recipe
+from edgeseg.quantize.recipes import read_recipe
 from edgeseg.request import ExportRequest
 
 __all__ = ["export_request"]
@@ -66,7 +66,7 @@ def export_request(
         precision=precision,
         calibration=calibration,
         calibration_images=calibration_images,
-        recipes=tuple(RECIPES.values()) if recipe is None else (read_recipe(recipe),),
+        recipes=None if recipe is None else (read_recipe(recipe, target=target),),
         limits=limits,
         budget_s=budget_s,
         sensitivity=sensitivity,

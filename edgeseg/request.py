@@ -11,7 +11,7 @@ from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.datasets import Dataset
 from edgeseg.gates import Limits
 from edgeseg.labels import Labels
-from edgeseg.quantize.recipes import RECIPES, Recipe
+from edgeseg.quantize.recipes import Recipe
 
 __all__ = ["DEFAULT_BUDGET_S", "ExportRequest"]
 
@@ -23,9 +23,9 @@ class ExportRequest:
     """What to export, and to where: {variant}-{target}-{precision} unless `folder` says.
 
     `half_weights` stores the FP32 weights as FP16, cast on load: half the bytes. Without a
-    `calibration` no INT8 is tried; without images to measure on, FP32 alone is made. The
-    `sensitivity` of each group is measured when it is needed, or asked for. `notes` are told once
-    the checkpoint is known to be usable.
+    `calibration` no INT8 is tried, without `recipes` all that have a name are; without images to
+    measure on, FP32 alone is made. The `sensitivity` of each group is measured when it is needed,
+    or asked for. `notes` are told once the checkpoint is known to be usable.
     """
 
     weights: str
@@ -40,7 +40,7 @@ class ExportRequest:
     calibration: str | None = None
     calibration_images: int = DEFAULT_COUNT
     estimator: str = "percentile"
-    recipes: Sequence[Recipe] = tuple(RECIPES.values())
+    recipes: Sequence[Recipe] | None = None
     limits: Limits = field(default_factory=Limits)
     budget_s: float = DEFAULT_BUDGET_S
     sensitivity: bool = False

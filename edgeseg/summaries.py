@@ -313,6 +313,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
             f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
         ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
+        *(f"variant      {_variant_line(variant)}" for variant in manifest.variants),
         (
             f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
             f"licence {manifest.checkpoint.license}"
@@ -326,6 +327,21 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         f"classes      {', '.join(manifest.labels.classes)}",
     ]
     return lines, as_json(manifest)
+
+
+def _variant_line(variant: VariantInfo) -> str:
+    parts = [f"{variant.name} ({variant.file})", variant.precision]
+    if variant.int8_share:
+        parts.append(f"{100 * variant.int8_share:.0f} % INT8")
+    if variant.gate is not None and variant.gate.drop is not None:
+        parts.append(f"drop {_drop(variant.gate, interval=True)}")
+    elif variant.gate is not None:
+        parts.append(f"{variant.gate.pixel_agreement:.2f} % of the pixels as FP32")
+    if variant.latency_ms is not None:
+        parts.append(f"{variant.latency_ms:.1f} ms")
+    if variant.instead_of is not None:
+        parts.append(f"instead of {variant.instead_of}")
+    return ", ".join(parts)
 
 
 def _inspect_checkpoint(source: str) -> tuple[list[str], Json]:

@@ -19,7 +19,7 @@ from edgeseg.packages import installed
 from edgeseg.pixels import to_input
 from edgeseg.quantize.emulation import open_to_prove
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.recipes import Recipe, named_recipes
 from edgeseg.quantize.search import Candidate, Quantizer, Search, search
 from edgeseg.quantize.workspace import Workspace, open_workspace
 from edgeseg.request import ExportRequest
@@ -140,7 +140,11 @@ def find_variants(
     job = Search(
         floats=tools.floats,
         quantizer=tools.quantizer,
-        recipes=request.recipes,
+        recipes=(
+            tuple(named_recipes(request.target).values())
+            if request.recipes is None
+            else request.recipes
+        ),
         search_half=halves.search,
         gate_half=halves.gate,
         limits=request.limits,
@@ -216,6 +220,7 @@ def _tools(
             tell=tell,
             step=step,
         )
+        tell("FP16 is emulated here, but for how kernels accumulate; the device proves it again")
         floats = [*source.candidates, typed.half()]
         return _Tools(
             floats=floats, quantizer=None if calibrated is None else typed, forms=typed.forms

@@ -15,7 +15,7 @@ from edgeseg.errors import SpecError
 from edgeseg.quantize.groups import GROUPS, Group
 from edgeseg.spec import Role
 
-__all__ = ["FLOAT", "RECIPES", "Recipe", "read_recipe"]
+__all__ = ["FLOAT", "RECIPES", "Recipe", "named_recipes", "read_recipe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +79,28 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
 )
 
 
-def read_recipe(name_or_path: str) -> Recipe:
-    """A named recipe, or one from a JSON file: {"name": ..., "int8": ["*.ffn_in", "stage3.q"]}.
+# TensorRT-RTX pads depth-wise convolutions in INT8 to four times their channels; a recipe from a
+# file may still ask for them.
+_DENSE: Final = frozenset(role.value for role in Role if role is not Role.DWCONV)
+
+
+def named_recipes(target: str) -> Mapping[str, Recipe]:
+    """The recipes that are tried for a target, by name, from careful to bold."""
+    if target != "jetson":
+        return RECIPES
+    return {name: recipe.only(_DENSE) for name, recipe in RECIPES.items()}
+
+
+def read_recipe(name_or_path: str, *, target: str) -> Recipe:
+    """A target's named recipe, or one from a JSON file.
+
+        {"name": ..., "int8": ["*.ffn_in", "stage3.q"]}
 
     Raises:
         SpecError: no such name or file, or a pattern that fits no group.
     """
     if name_or_path in RECIPES:
-        return RECIPES[name_or_path]
+        return named_recipes(target)[name_or_path]
     path = Path(name_or_path)
     try:
         content = json.loads(path.read_text("utf-8"))

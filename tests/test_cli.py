@@ -310,6 +310,15 @@ def test_inspect_a_bundle_and_a_checkpoint(
     assert "Bicyclist" in outcome.err
 
 
+def test_inspect_tells_of_each_variant(edgeseg) -> None:
+    from edgeseg.demo.assets import demo_bundle
+
+    lines = edgeseg("inspect", demo_bundle()).err.splitlines()
+    variants = [line.split(maxsplit=1)[1] for line in lines if line.startswith("variant ")]
+    assert len(variants) == 2
+    assert any(re.match(r"int8-linear \(int8.onnx\), int8, 7\d % INT8, drop ", v) for v in variants)
+
+
 def test_doctor_tells_what_is_there(edgeseg) -> None:
     outcome = edgeseg("doctor", "--json")
     assert outcome.status == 0

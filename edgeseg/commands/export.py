@@ -118,7 +118,7 @@ def export(
     if target is Target.ONNXRUNTIME and asked == Precision.FP16.value:
         raise typer.BadParameter(
             "ONNX Runtime computes FP16 graphs in FP32 on a CPU; "
-            "ask for auto, fp32 or int8, or for --target openvino"
+            "ask for auto, fp32 or int8, or for --target openvino or jetson"
         )
     if split is not None and data is None:
         raise typer.BadParameter("--split is of --data; add --data DATASET")
@@ -147,7 +147,10 @@ def export(
     for line in export_lines(exported):
         say(line)
     say(f"bundle written: {bundle.folder}")
-    say(f"next: edgeseg run {bundle.folder} --source VIDEO --save overlay.mp4")
+    if target is Target.JETSON:
+        say(f"next, on the Jetson: edgeseg build {bundle.folder.name}")
+    else:
+        say(f"next: edgeseg run {bundle.folder} --source VIDEO --save overlay.mp4")
     if json:
         print_json(export_json(exported))
 

@@ -51,6 +51,17 @@ def test_named_recipes_go_from_careful_to_bold() -> None:
     assert not FLOAT.int8
 
 
+def test_for_jetson_depth_wise_convolutions_stay_float(tmp_path: Path) -> None:
+    """Unless a file asks for them."""
+    for name in RECIPES:
+        for target, has in (("jetson", False), ("openvino", name != "float")):
+            groups = read_recipe(name, target=target).int8
+            assert any(group.role == "dwconv" for group in groups) == has, (name, target)
+    (tmp_path / "mine.json").write_text(json.dumps({"int8": ["*.dwconv"]}))
+    mine = read_recipe(str(tmp_path / "mine.json"), target="jetson")
+    assert len(mine.int8) == 4
+
+
 def test_a_recipe_is_cut_down_and_named() -> None:
     q, kv = Group("stage1", "q"), Group("stage2", "kv")
     recipe = RECIPES["int8-linear"].without(q, kv)
@@ -68,7 +79,7 @@ def test_a_recipe_is_cut_down_and_named() -> None:
 def test_a_recipe_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"int8": ["*.ffn_in", "stage3.q"]}))
-    recipe = read_recipe(str(path))
+    recipe = read_recipe(str(path), target="onnxruntime")
     assert recipe.name == "mine"
     assert {group.name for group in recipe.int8} == {
         *(f"stage{i}.ffn_in" for i in range(1, 5)),
@@ -88,11 +99,11 @@ def test_a_file_that_is_no_recipe_is_refused(text: str, says: str, tmp_path: Pat
     path = tmp_path / "mine.json"
     path.write_text(text)
     with pytest.raises(SpecError, match=says):
-        read_recipe(str(path))
+        read_recipe(str(path), target="onnxruntime")
     with pytest.raises(
         SpecError, match=r"neither a file \(No such file or directory\) nor one of float"
     ):
-        read_recipe("int9")
+        read_recipe("int9", target="jetson")
 
 
 def test_the_picture_shows_every_cost() -> None:

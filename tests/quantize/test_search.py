@@ -33,7 +33,7 @@ from edgeseg.manifest import Accuracy
 from edgeseg.quantize import search as search_module
 from edgeseg.quantize.groups import GROUPS, Group
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.recipes import RECIPES, Recipe
+from edgeseg.quantize.recipes import RECIPES, Recipe, named_recipes
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.trt_rules import violations
 from edgeseg.request import ExportRequest
@@ -299,7 +299,8 @@ def test_openvino_computes_in_what_is_asked_for(request_: ExportRequest) -> None
 def test_a_jetson_bundle_holds_every_form_for_the_device(
     request_: ExportRequest, precision: str
 ) -> None:
-    bundle, lines = export(replace(request_, target="jetson", precision=precision))
+    recipes = (named_recipes("jetson")["int8-linear"],)
+    bundle, lines = export(replace(request_, target="jetson", precision=precision, recipes=recipes))
     found = {v.name: v for v in bundle.manifest.variants}
     eight = {"int8-linear", "int8-linear-map", "int8-linear-casts", "int8-linear-casts-map"}
     sixteen = {"fp16", "fp16-map"}

@@ -25,7 +25,7 @@ from edgeseg.datasets import open_dataset
 from edgeseg.deploy import export_bundle
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.gates import Limits
-from edgeseg.quantize.recipes import RECIPES
+from edgeseg.quantize.recipes import named_recipes
 from edgeseg.request import ExportRequest
 from edgeseg.runtime import engines
 from edgeseg.runtime.backend import Watcher
@@ -53,7 +53,7 @@ def bundle(
         dataset=open_dataset(street, split="test"),
         calibration=str(street),
         precision="auto",
-        recipes=(RECIPES["int8-linear"],),
+        recipes=(named_recipes("jetson")["int8-linear"],),
         limits=Limits(max_drop=60, max_class_drop=None),
     )
     return export_bundle(request, tell=lambda _line: None).bundle
