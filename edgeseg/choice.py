@@ -28,7 +28,10 @@ _KINDS: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variants:
-    """What ships, the one that runs, why, and everything that was tried."""
+    """What ships, the one that runs, why, and everything that was tried.
+
+    `peaks` is the largest magnitude of every value of the graph, where FP16 had to hold them.
+    """
 
     shipped: tuple[Trial, ...]
     chosen: Trial
@@ -37,6 +40,7 @@ class Variants:
     calibration: CalibrationInfo | None
     evaluation: Evaluation | None
     sensitivity: dict[str, float]
+    peaks: dict[str, float]
 
 
 def only_fp32(fp32: Candidate) -> Variants:
@@ -50,6 +54,7 @@ def only_fp32(fp32: Candidate) -> Variants:
         calibration=None,
         evaluation=None,
         sensitivity={},
+        peaks={},
     )
 
 
@@ -61,6 +66,7 @@ def choose(
     calibration: CalibrationInfo | None,
     evaluation: Evaluation,
     sensitivity: dict[str, float],
+    peaks: dict[str, float],
     forms: Callable[[Candidate], Iterable[Candidate]],
 ) -> Variants:
     """The fastest of what was asked for; all that was approved ships.
@@ -82,6 +88,7 @@ def choose(
         calibration=calibration,
         evaluation=evaluation,
         sensitivity=sensitivity,
+        peaks=peaks,
     )
 
 

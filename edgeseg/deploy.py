@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -156,6 +157,8 @@ def _fill(
         artifact.unlink()  # it was the reference only
     if request.target == JETSON:
         _check_typed(staging, variants)
+        if found.peaks:
+            (staging / "peaks.json").write_text(json.dumps(found.peaks, indent=1), "utf-8")
     seal_bundle(
         staging,
         make_manifest(name, request.target, checkpoint, graph, parity, found, variants, golden),

@@ -159,7 +159,7 @@ def find_variants(
     trials = search(job)
     if request.sensitivity and tools.quantizer is not None:
         tools.quantizer.sensitivity()
-    known = halves.workspace.recall("sensitivity")
+    known, grown = (halves.workspace.recall(name) for name in ("sensitivity", "peaks"))
     return choose(
         trials,
         precision=request.precision,
@@ -169,6 +169,7 @@ def find_variants(
         ),
         evaluation=evidence.evaluation,
         sensitivity=known if isinstance(known, dict) else {},
+        peaks=grown if isinstance(grown, dict) else {},
         forms=tools.forms,
     )
 

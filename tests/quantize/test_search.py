@@ -323,6 +323,9 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
         assert found["int8-linear-casts-map"].instead_of == "int8-linear-map"
         assert found["int8-linear-casts"].instead_of == "int8-linear"
     assert sum("looking for values beyond FP16" in line for line in lines) == 1
+    grown = json.loads((bundle.folder / "peaks.json").read_text())
+    assert 200 < grown["preprocess.cast"] <= 255
+    assert grown["logits"] > 1
 
 
 def test_ranks_by_speed_and_ties_by_agreement() -> None:
