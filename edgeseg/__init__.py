@@ -1,5 +1,40 @@
-"""Trained SegFormer checkpoints, live on a device, with the accuracy proved."""
+"""Trained SegFormer checkpoints, live on a device, with the accuracy proved.
+
+import edgeseg
+
+with edgeseg.open("street") as segmenter:
+mask = segmenter.segment(frame).mask            # (H, W) class ids of one BGR frame
+for result in segmenter.stream("drive.mp4"):    # a camera's number, a URL, a file ...
+print(result.captured.index, result.mask.shape)
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgeseg.runtime.segmenter import Segmenter
+
 __version__ = "0.1.0"
+
+__all__ = ["open"]
+
+
+def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads as io.open does
+    """Open a bundle with its variant for this machine, which is found out on first use.
+
+    Raises:
+        BundleError: it is not a bundle, or was changed.
+        GateMissedError: no variant of it works here.
+        BackendError: its engine is not installed.
+    """
+    from pathlib import Path
+
+    from edgeseg.bundle import open_bundle
+    from edgeseg.runtime.build import variant_here
+    from edgeseg.runtime.segmenter import Segmenter
+
+    opened = open_bundle(Path(bundle))
+    return Segmenter(opened, variant=variant_here(opened))

@@ -22,10 +22,14 @@ class Backend(Protocol):
     def name(self) -> str:
         """The engine, its version, and how it is set, for reports."""
 
+    @property
+    def reuses_output(self) -> bool:
+        """Whether the next call overwrites what a call gave."""
+
     def infer(self, frame: Frame, /) -> Output:
         """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits, or (1, H, W) class ids.
 
-        The result may be overwritten by the next call; copy it to keep it.
+        Where `reuses_output`, the next call overwrites the result; copy it to keep it.
 
         Raises:
             BackendError: the image is of another shape or dtype than the model takes.

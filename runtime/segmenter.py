@@ -5,15 +5,31 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import cast
+from typing import TYPE_CHECKING, Final, cast
 
 from edgeseg.bundle import Bundle
 from edgeseg.manifest import VariantInfo
-from edgeseg.pixels import Bgr, ClassMap, Logits, covered_share, resize_ids, to_input, to_mask
+from edgeseg.pixels import (
+    Bgr,
+    ClassMap,
+    Logits,
+    Output,
+    covered_share,
+    resize_ids,
+    to_input,
+    to_mask,
+)
 from edgeseg.runtime.backend import NOBODY, Backend, Watcher, open_backend
 from edgeseg.spec import InputSpec
 
-__all__ = ["Segmentation", "Segmenter", "segment_frame"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeseg.runtime.pipeline import Result
+
+__all__ = ["Segmentation", "Segmenter", "mask_of", "segment_frame"]
+
+_LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +44,12 @@ class Segmentation:
 
 def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
     """One frame through pixels, engine and pixels again."""
-    height, width = frame.shape[:2]
     begun = time.perf_counter()
     network_input = to_input(frame, spec)
     prepared = time.perf_counter()
     output = backend.infer(network_input)
     inferred = time.perf_counter()
-    share = covered_share(height, width, spec)
-    if output.ndim == 4:
-        mask = to_mask(cast("Logits", output), height=height, width=width, share=share)
-    else:
-        mask = resize_ids(cast("ClassMap", output[0]), height=height, width=width, share=share)
+    mask = mask_of(output, spec, frame)
     masked = time.perf_counter()
     return Segmentation(
         mask=mask,
@@ -46,6 +57,15 @@ def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation
         infer_ms=1e3 * (inferred - prepared),
         mask_ms=1e3 * (masked - inferred),
     )
+
+
+def mask_of(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
+    """What an engine gave for a frame, as class ids at the frame's own size."""
+    height, width = frame.shape[:2]
+    share = covered_share(height, width, spec)
+    if output.ndim == _LOGITS_DIMENSIONS:
+        return to_mask(cast("Logits", output), height=height, width=width, share=share)
+    return resize_ids(cast("ClassMap", output[0]), height=height, width=width, share=share)
 
 
 class Segmenter:
@@ -73,6 +93,22 @@ class Segmenter:
     def segment(self, frame: Bgr) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size."""
         return segment_frame(self.backend, self.bundle.manifest.input, frame)
+
+    def stream(self, source: str | int) -> Iterator[Result]:
+        """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
+
+        Of a live source the newest frame each time. The source is released at the end, and also
+        when whoever iterates stops early and closes or forgets the iterator.
+
+        Raises:
+            SourceError: it is not there, or broke off.
+            BackendError: the engine failed on ten frames in a row.
+        """
+        from edgeseg.runtime.pipeline import stream
+        from edgeseg.runtime.sources import open_source
+
+        with open_source(source) as feed, stream(self, feed) as results:
+            yield from results
 
     def close(self) -> None:
         """Release the engine."""

@@ -53,6 +53,7 @@ class Captured:
 class Source:
     """An opened source. `frames` can be walked once; `length` is None where nobody knows it.
 
+    A `live` one goes on whether or not its frames are taken, so the newest counts.
     `labels` tell what the ids of the frames' `truth` mean; None where they have none.
     """
 
@@ -61,6 +62,7 @@ class Source:
     fps: float
     length: int | None
     labels: Labels | None = None
+    live: bool = False
 
 
 @contextmanager
@@ -167,7 +169,7 @@ def _cannot_open(uri: str | int, name: str) -> str:
 
 def _live(device: Any, name: str) -> Source:  # noqa: ANN401  # cv2.VideoCapture, untyped before 4.9
     fps = _frames_per_second(device)
-    return Source(name=name, frames=_read_live(device, name), fps=fps, length=None)
+    return Source(name=name, frames=_read_live(device, name), fps=fps, length=None, live=True)
 
 
 def _read_live(device: Any, name: str) -> Iterator[Captured]:  # noqa: ANN401  # as above

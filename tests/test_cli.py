@@ -158,7 +158,16 @@ def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
     outcome = edgeseg("run", seeded_bundle.folder, "--source", clip, *args)
     assert outcome.status == 0
     assert outcome.json["frames"] == 6
-    expected = {"frames", "fps", "latency_ms", "frame_age_ms", "dropped", "stages_ms", "backend"}
+    expected = {
+        "frames",
+        "fps",
+        "latency_ms",
+        "frame_age_ms",
+        "dropped",
+        "failed",
+        "stages_ms",
+        "backend",
+    }
     assert set(outcome.json) == expected | {"precision", "miou"}
     assert outcome.json["miou"] is None
     assert len(list(Path("m").iterdir())) == 6
@@ -326,7 +335,10 @@ def test_doctor_tells_what_is_there(edgeseg) -> None:
     assert outcome.json["opencv"]["ffmpeg"] is True
 
 
-def test_ctrl_c_ends_a_run_cleanly(seeded_bundle: Bundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_run_cleanly(
+    seeded_bundle: Bundle, tmp_path: Path, number: signal.Signals
+) -> None:
     args = ["run", str(seeded_bundle.folder), "--source", "demo", "--jsonl", "-", "--save", "o.mp4"]
     with subprocess.Popen(
         [sys.executable, "-m", "edgeseg", *args],
@@ -340,7 +352,7 @@ def test_ctrl_c_ends_a_run_cleanly(seeded_bundle: Bundle, tmp_path: Path) -> Non
         assert process.stdout is not None
         for _ in range(3):
             process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "frames, " in err

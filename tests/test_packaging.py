@@ -49,6 +49,7 @@ RUNTIME = [
     "runtime.backends.ort",
     "runtime.backends.trt",
     "runtime.build",
+    "runtime.channel",
     "runtime.cuda",
     "runtime.device",
     "runtime.engines",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,6 +80,9 @@ def run(
     with watched() as watcher:
         variant = variant_here(opened, watcher=watcher)
         ready = Segmenter(opened, variant=variant, watcher=watcher)
+    stop = threading.Event()
+    # As Ctrl-C: what was done is kept and summed up.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     with ready as segmenter, open_source(uri) as feed:
         engine = segmenter.backend.name
         say(f"{opened.folder} ({variant.name}) on {engine}, source {feed.name}")
@@ -94,6 +99,7 @@ def run(
                 max_frames=frames,
                 max_seconds=seconds,
                 on_frame=lambda _result: advance(),
+                stop=stop,
             )
         backend = segmenter.backend.name
     miou = None if meter is None else meter.miou

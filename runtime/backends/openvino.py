@@ -60,6 +60,8 @@ class OpenVinoBackend:
         self._shape = tuple(model.input(0).get_shape())
         self._open = True
 
+    reuses_output = True
+
     @property
     def name(self) -> str:
         """The engine, its version, what its float parts compute in, and how it is set."""

@@ -73,6 +73,8 @@ class OrtBackend:
         self._input_name: str = model_input.name
         self._shape = tuple(cast("list[int]", model_input.shape))
 
+    reuses_output = False
+
     @property
     def name(self) -> str:
         """The engine, its version, and how it is set."""

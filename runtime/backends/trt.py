@@ -56,6 +56,8 @@ class TensorRtBackend:
         (self._input,) = (e for e in self._ends.values() if e.is_input)
         (self._output,) = (e for e in self._ends.values() if not e.is_input)
 
+    reuses_output = True
+
     @property
     def name(self) -> str:
         """The engine and its version."""

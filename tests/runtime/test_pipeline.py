@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import edgeseg
 from edgeseg.bundle import Bundle
 from edgeseg.demo import scene
 from edgeseg.demo.splits import LIVE_SEED
-from edgeseg.pixels import ClassMap
-from edgeseg.runtime.pipeline import STAGES, run, stream
+from edgeseg.errors import BackendError, SourceError
+from edgeseg.pixels import ClassMap, Frame, Output
+from edgeseg.runtime.backend import Backend
+from edgeseg.runtime.channel import Channel
+from edgeseg.runtime.pipeline import STAGES, Result, run, stream
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source, open_source
 
@@ -74,11 +83,188 @@ def test_nothing_at_all_is_summed_up_too(segmenter: Segmenter) -> None:
 
 
 def test_a_streams_masks_are_the_segmenters(segmenter: Segmenter) -> None:
-    with open_source("demo") as source:
-        result = next(stream(segmenter, source))
+    with open_source("demo") as source, stream(segmenter, source) as results:
+        result = next(iter(results))
     expected = segmenter.segment(scene(LIVE_SEED, 0).image).mask
     np.testing.assert_array_equal(result.mask, expected)
     assert len(np.unique(expected)) > 1  # the seeded model sees more than one class
+
+
+def frames(count: int, *, pause_s: float = 0.0) -> Iterator[Captured]:
+    for index in range(count):
+        time.sleep(pause_s)
+        image = scene(index, 0, height=48, width=64).image
+        now = time.perf_counter()
+        yield Captured(index=index, name=str(index), time_s=now, at=now, image=image)
+
+
+class Slow(Recorder):
+    """Takes its time, and notes how old each frame is when it comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ages: list[float] = []
+
+    def write(self, captured: Captured, mask: ClassMap, /) -> None:
+        self.ages.append(time.perf_counter() - captured.at)
+        super().write(captured, mask)
+        time.sleep(0.1)
+
+
+def test_a_file_loses_nothing_however_slow_the_sink(segmenter: Segmenter) -> None:
+    sink = Slow()
+    source = Source(name="file", frames=frames(12), fps=10, length=12)
+    summary = run(segmenter, source, [sink])
+    assert sink.indices == list(range(12))
+    assert (summary.frames, summary.dropped, summary.failed) == (12, 0, 0)
+
+
+def test_a_live_source_gives_its_newest_frame(segmenter: Segmenter) -> None:
+    """A hundred frames a second into a sink that takes ten: old ones go, and none grows old."""
+    sink = Slow()
+    source = Source(name="live", frames=frames(150, pause_s=0.01), fps=100, length=None, live=True)
+    summary = run(segmenter, source, [sink])
+    assert summary.dropped > 50
+    assert summary.dropped + summary.frames == 150
+    assert sink.indices == sorted(sink.indices)
+    assert sink.indices[-1] == 149
+    # Three frames are on their way at most, at 0.1 s each; in order none would be younger than 1 s.
+    assert sorted(sink.ages)[len(sink.ages) // 2] < 0.7
+
+
+class Reusing:
+    """An engine that gives every result in the same memory, as OpenVINO and TensorRT do."""
+
+    name = "reusing"
+    reuses_output = True
+
+    def __init__(self, inner: Backend) -> None:
+        self.inner = inner
+        self.memory: Output | None = None
+
+    def infer(self, frame: Frame, /) -> Output:
+        output = self.inner.infer(frame)
+        if self.memory is None:
+            self.memory = np.empty_like(output)
+        np.copyto(self.memory, output)
+        return self.memory
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_masks_do_not_mix_where_an_engine_reuses_its_memory(segmenter: Segmenter) -> None:
+    expected = [segmenter.segment(c.image).mask for c in frames(8)]
+    segmenter.backend = Reusing(segmenter.backend)
+    source = Source(name="file", frames=frames(8), fps=10, length=8)
+    with stream(segmenter, source) as results:
+        for result, mask in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(result.mask, mask)
+
+
+class Failing(Reusing):
+    """An engine that fails on some of its calls."""
+
+    reuses_output = False
+
+    def __init__(self, inner: Backend, failing: set[int]) -> None:
+        super().__init__(inner)
+        self.failing = failing
+        self.calls = 0
+
+    def infer(self, frame: Frame, /) -> Output:
+        self.calls += 1
+        if self.calls - 1 in self.failing:
+            raise BackendError("no kernel today")
+        return self.inner.infer(frame)
+
+
+def test_a_frame_that_the_engine_fails_on_is_skipped_and_counted(segmenter: Segmenter) -> None:
+    segmenter.backend = Failing(segmenter.backend, {1, *range(4, 13)})  # never ten in a row
+    sink = Recorder()
+    source = Source(name="file", frames=frames(16), fps=10, length=16)
+    summary = run(segmenter, source, [sink])
+    assert sink.indices == [0, 2, 3, 13, 14, 15]
+    assert (summary.frames, summary.failed) == (6, 10)
+
+
+def test_ten_failures_in_a_row_end_it(segmenter: Segmenter) -> None:
+    segmenter.backend = Failing(segmenter.backend, set(range(2, 99)))
+    sink = Recorder()
+    source = Source(name="file", frames=frames(40), fps=10, length=40)
+    with pytest.raises(BackendError, match="10 frames in a row failed, the last with: no kernel"):
+        run(segmenter, source, [sink])
+    assert sink.indices == [0, 1]
+
+
+def test_a_source_that_breaks_off_gives_what_it_had(segmenter: Segmenter) -> None:
+    def broken() -> Iterator[Captured]:
+        yield from frames(3)
+        raise SourceError("the cable is out")
+
+    sink = Recorder()
+    source = Source(name="broken", frames=broken(), fps=10, length=None)
+    with pytest.raises(SourceError, match="the cable is out"):
+        run(segmenter, source, [sink])
+    assert sink.indices == [0, 1, 2]
+
+
+def test_a_consumer_that_stops_early_leaves_no_thread(segmenter: Segmenter) -> None:
+    before = threading.active_count()
+    for _ in range(5):
+        source = Source(name="file", frames=frames(1000), fps=10, length=1000)
+        with stream(segmenter, source) as results:
+            assert next(iter(results)).captured.index == 0
+    assert threading.active_count() == before
+
+
+def test_a_stop_ends_after_the_frame_at_hand(segmenter: Segmenter) -> None:
+    stop = threading.Event()
+    source = Source(name="file", frames=frames(1000), fps=10, length=1000)
+    seen: list[int] = []
+
+    def third(result: Result) -> None:
+        seen.append(result.captured.index)
+        if len(seen) == 3:
+            stop.set()
+
+    assert run(segmenter, source, [], on_frame=third, stop=stop).frames == 3
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 4), st.integers(0, 60), st.booleans(), st.integers(0, 60))
+def test_a_channel_hands_on_in_order(size: int, count: int, newest: bool, take: int) -> None:
+    channel: Channel[int] = Channel(size, newest=newest)
+    given: list[int] = []
+
+    def write() -> None:
+        for item in range(count):
+            if not channel.put(item):
+                break
+            given.append(item)
+        channel.end()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    taken = list(itertools.islice(iter(channel), take))
+    channel.close()
+    writer.join(timeout=10)
+    assert not writer.is_alive()
+    assert taken == sorted(set(taken))
+    if not newest:
+        assert taken == list(range(min(take, count)))
+        assert channel.dropped == 0
+    elif take > count:
+        assert len(taken) + channel.dropped == count
+
+
+def test_the_python_interface(seeded_bundle: Bundle) -> None:
+    frame = scene(2, 0, height=48, width=64).image
+    with edgeseg.open(str(seeded_bundle.folder)) as segmenter:
+        assert segmenter.segment(frame).mask.shape == (48, 64)
+        results = segmenter.stream("demo")
+        assert [next(results).captured.index for _ in range(3)] == [0, 1, 2]
+        results.close()
 
 
 def test_a_frame_of_any_size_is_segmented_at_its_own(segmenter: Segmenter) -> None:

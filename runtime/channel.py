@@ -1,0 +1,75 @@
+"""A bounded hand-over from one thread to the next."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+__all__ = ["Channel"]
+
+T = TypeVar("T")
+
+
+class Channel(Generic[T]):
+    """Holds at most `size` items. Its writer ends it, its reader may close it.
+
+    With `newest` a full channel drops its oldest item rather than make the writer wait.
+    """
+
+    def __init__(self, size: int = 1, *, newest: bool = False) -> None:
+        self._items: deque[T] = deque()
+        self._size = size
+        self._newest = newest
+        self._changed = threading.Condition()
+        self._ended = False
+        self._closed = False
+        self._error: BaseException | None = None
+        self.dropped = 0
+
+    def put(self, item: T) -> bool:
+        """Hand an item over; false where the reader wants no more."""
+        with self._changed:
+            while len(self._items) == self._size and not self._closed:
+                if self._newest:
+                    self._items.popleft()
+                    self.dropped += 1
+                else:
+                    self._changed.wait()
+            if self._closed:
+                return False
+            self._items.append(item)
+            self._changed.notify_all()
+            return True
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Say that nothing more comes; the reader meets the error after the last item."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Say that nothing more is wanted; a writer that waits goes on, and learns of it."""
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        """Every item, in order, until the end.
+
+        Raises:
+            BaseException: what the writer ended with.
+        """
+        while True:
+            with self._changed:
+                while not self._items and not self._ended and not self._closed:
+                    self._changed.wait()
+                if not self._items:
+                    if self._error is not None and not self._closed:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
