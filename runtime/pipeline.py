@@ -155,6 +155,7 @@ def stream(segmenter: Segmenter, source: Source) -> Iterator[Stream]:
     try:
         yield opened
     finally:
+        source.stop()
         for channel in (masked, inferred, prepared, captured):
             channel.close()
         for thread in threads:

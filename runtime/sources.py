@@ -2,6 +2,7 @@
 
 0                          a camera by its index
 rtsp://... http://...      a network stream
+gstreamer:...              a GStreamer pipeline that ends in an appsink
 drive.mp4                  a video
 street.jpg                 one image
 frames/                    the images of a folder, by name
@@ -15,11 +16,11 @@ import glob
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edgeseg.demo import DEMO, FPS, scene
 from edgeseg.demo.splits import LIVE_SEED
@@ -27,11 +28,15 @@ from edgeseg.errors import SourceError
 from edgeseg.images import IMAGE_SUFFIXES, read_image
 from edgeseg.labels import Labels, known_labels
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.runtime.live import CameraOptions, LiveDevice, Retry
 from edgeseg.runtime.opencv import import_opencv
 
-__all__ = ["Captured", "Source", "open_source"]
+__all__ = ["GSTREAMER", "Captured", "Source", "open_source"]
+
+GSTREAMER: Final = "gstreamer:"
 
 _STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+_PATIENCE_MS: Final = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,8 @@ class Captured:
 class Source:
     """An opened source. `frames` can be walked once; `length` is None where nobody knows it.
 
-    A `live` one goes on whether or not its frames are taken, so the newest counts.
+    A `live` one goes on whether or not its frames are taken, so the newest counts. `stop` may be
+    called from another thread: whoever waits for a frame waits no longer.
     `labels` tell what the ids of the frames' `truth` mean; None where they have none.
     """
 
@@ -63,26 +69,43 @@ class Source:
     length: int | None
     labels: Labels | None = None
     live: bool = False
+    stop: Callable[[], None] = lambda: None
+
+
+_AS_IT_COMES: Final = CameraOptions()
+_ONCE: Final = Retry()
 
 
 @contextmanager
-def open_source(uri: str | int) -> Iterator[Source]:
-    """Open a camera by index, a stream by URL, or files by path or pattern.
+def open_source(
+    uri: str | int,
+    *,
+    camera: CameraOptions = _AS_IT_COMES,
+    retry: Retry = _ONCE,
+) -> Iterator[Source]:
+    """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
+
+    `camera` is asked of a camera only. A camera or stream that is lost is opened again as `retry`
+    says.
 
     Raises:
         SourceError: it is not there, or cannot be read. Later, while walking: it broke off.
         MissingPackageError: a camera, stream or video, and no OpenCV.
     """
     if isinstance(uri, int):
-        with _capture(uri, f"camera {uri}") as device:
-            yield _live(device, f"camera {uri}")
+        with _live(lambda: _open_camera(uri, camera), uri, f"camera {uri}", retry) as source:
+            yield source
     elif uri == DEMO:
         labels = known_labels("camvid")
         yield Source(name=uri, frames=_draw_scenes(), fps=FPS, length=None, labels=labels)
     elif uri.startswith(_STREAM_SCHEMES):
         name = _without_password(uri)
-        with _capture(uri, name) as device:
-            yield _live(device, name)
+        with _live(lambda: _open_stream(uri, name), uri, name, retry) as source:
+            yield source
+    elif uri.startswith(GSTREAMER):
+        pipeline = uri.removeprefix(GSTREAMER)
+        with _live(lambda: _open_gstreamer(pipeline), uri, "GStreamer", retry) as source:
+            yield source
     elif images := _image_paths(uri):
         yield Source(name=uri, frames=_read_images(images), fps=_IMAGES_FPS, length=len(images))
     else:
@@ -167,21 +190,80 @@ def _cannot_open(uri: str | int, name: str) -> str:
     return f"{uri} cannot be opened as a video; is it whole, and its codec known to this OpenCV?"
 
 
-def _live(device: Any, name: str) -> Source:  # noqa: ANN401  # cv2.VideoCapture, untyped before 4.9
-    fps = _frames_per_second(device)
-    return Source(name=name, frames=_read_live(device, name), fps=fps, length=None, live=True)
+@contextmanager
+def _live(open_: Callable[[], Any], uri: str | int, name: str, retry: Retry) -> Iterator[Source]:
+    first = open_()
+    if not first.isOpened():
+        first.release()
+        raise SourceError(_cannot_open(uri, name))
+    device = LiveDevice(name, first, open_, retry)
+    try:
+        yield Source(
+            name=_as_opened(first, uri, name),
+            frames=_read_live(device),
+            fps=_frames_per_second(first),
+            length=None,
+            live=True,
+            stop=device.stop,
+        )
+    finally:
+        device.release()
 
 
-def _read_live(device: Any, name: str) -> Iterator[Captured]:  # noqa: ANN401  # as above
+def _open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # cv2.VideoCapture
+    """MJPG is asked for first: uncompressed, USB 2 carries 30 small frames a second at most."""
+    cv2 = import_opencv(f"reading camera {index}")
+    device = cv2.VideoCapture(index)
+    if device.isOpened():
+        device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*"MJPG"))
+        wanted = (
+            (cv2.CAP_PROP_FRAME_WIDTH, options.width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, options.height),
+            (cv2.CAP_PROP_FPS, options.fps),
+            (cv2.CAP_PROP_BUFFERSIZE, 1),  # a driver's queue holds old frames
+        )
+        for prop, value in wanted:
+            if value is not None:
+                device.set(prop, value)
+    return device
+
+
+def _open_stream(url: str, name: str) -> Any:  # noqa: ANN401  # as above
+    """With time limits: FFmpeg waits half a minute for a sender that is gone."""
+    cv2 = import_opencv(f"reading {name}")
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
+    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, [*limits, _PATIENCE_MS])
+
+
+def _open_gstreamer(pipeline: str) -> Any:  # noqa: ANN401  # as above
+    cv2 = import_opencv("reading a GStreamer pipeline")
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        raise SourceError(
+            "this OpenCV was built without GStreamer; a Jetson's own has it: make it visible with "
+            "python3 -m venv --system-site-packages, and run: edgeseg doctor"
+        )
+    return cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
+
+
+def _as_opened(device: Any, uri: str | int, name: str) -> str:  # noqa: ANN401  # as above
+    """A camera's name with what it gives, read back: it may differ from what was asked for."""
+    if not isinstance(uri, int):
+        return name
+    cv2 = import_opencv(f"reading {name}")
+    code = int(device.get(cv2.CAP_PROP_FOURCC))
+    kind = "".join(chr(code >> shift & 0x7F) for shift in (0, 8, 16, 24)).strip("\0 ")
+    width, height = (
+        int(device.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    rate = _frames_per_second(device)
+    return f"{name} ({width}x{height}, {rate:g} a second, {kind or 'format unknown'})"
+
+
+def _read_live(device: LiveDevice) -> Iterator[Captured]:
     start = time.perf_counter()
-    index = 0
-    while True:
-        arrived, image = device.read()
+    for index, image in enumerate(device.images()):
         now = time.perf_counter()
-        if not arrived:
-            raise SourceError(f"{name} gave no more frames after {index}; is it still connected?")
         yield Captured(index=index, name=f"{index:06d}", time_s=now - start, at=now, image=image)
-        index += 1
 
 
 def _video(device: Any, name: str) -> Source:  # noqa: ANN401  # as above

@@ -237,6 +237,21 @@ def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle) -> None:
     assert "secret" not in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--camera", "0", "--source", "demo"], "give one of"),
+        (["--source", "demo", "--gstreamer", "videotestsrc ! appsink"], "give one of"),
+        (["--source", "demo", "--camera-size", "1280x720"], "are of --camera"),
+        (["--camera", "0", "--camera-size", "big"], "WIDTHxHEIGHT"),
+    ],
+)
+def test_sources_that_do_not_go_together(edgeseg, args: list[str], says: str) -> None:
+    outcome = edgeseg("run", *args)
+    assert outcome.status == 2
+    assert says in " ".join(outcome.err.split())
+
+
 def test_a_missing_camera(edgeseg, seeded_bundle: Bundle) -> None:
     outcome = edgeseg("run", seeded_bundle.folder, "--camera", 9, "--save", "o.mp4")
     assert outcome.status == 1

@@ -53,6 +53,7 @@ RUNTIME = [
     "runtime.cuda",
     "runtime.device",
     "runtime.engines",
+    "runtime.live",
     "runtime.machine",
     "runtime.opencv",
     "runtime.overlay",

@@ -14,6 +14,7 @@ from edgeseg.commands.shared import JsonFlag, print_json, say, watched
 if TYPE_CHECKING:
     from edgeseg.bundle import Bundle
     from edgeseg.labels import Labels
+    from edgeseg.runtime.live import CameraOptions
     from edgeseg.runtime.sources import Source
 
 __all__ = ["run"]
@@ -32,6 +33,21 @@ def run(
     source: Annotated[
         str | None,
         typer.Option(help="A video, image, folder, pattern, rtsp:// or http:// URL, or `demo`."),
+    ] = None,
+    gstreamer: Annotated[
+        str | None,
+        typer.Option(help="A GStreamer pipeline that ends in an appsink; for CSI cameras."),
+    ] = None,
+    camera_size: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="What --camera is asked for, in pixels."),
+    ] = None,
+    camera_fps: Annotated[
+        float | None, typer.Option(min=1.0, help="Frames a second that --camera is asked for.")
+    ] = None,
+    max_retries: Annotated[
+        int | None,
+        typer.Option(min=0, help="How often in a row a lost camera is opened again. No limit."),
     ] = None,
     save: Annotated[
         Path | None,
@@ -61,6 +77,7 @@ def run(
     """
     from edgeseg.progress import progress
     from edgeseg.runtime.build import variant_here
+    from edgeseg.runtime.live import Retry
     from edgeseg.runtime.pipeline import run as run_pipeline
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
@@ -68,12 +85,10 @@ def run(
     from edgeseg.runtime.sources import open_source
     from edgeseg.summaries import run_json, run_lines
 
-    if (camera is None) == (source is None):
-        raise typer.BadParameter("give one of --camera and --source")
+    uri, asked = _source(camera, source, gstreamer, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
-    uri = camera if camera is not None else source
-    assert uri is not None, "exactly one of the two was given"
+    retry = Retry(attempts=max_retries, tell=say)
     outputs = Outputs(save=save, masks=masks, jsonl=jsonl)
     outputs.check(str(uri))
     opened = _find_bundle(bundle)
@@ -83,7 +98,7 @@ def run(
     stop = threading.Event()
     # As Ctrl-C: what was done is kept and summed up.
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    with ready as segmenter, open_source(uri) as feed:
+    with ready as segmenter, open_source(uri, camera=asked, retry=retry) as feed:
         engine = segmenter.backend.name
         say(f"{opened.folder} ({variant.name}) on {engine}, source {feed.name}")
         labels = opened.manifest.labels
@@ -114,6 +129,34 @@ def run(
     say(f"next: edgeseg bench {opened.folder}")
     if json:
         print_json(run_json(summary, backend=backend, precision=variant.precision, miou=miou))
+
+
+def _source(
+    camera: int | None,
+    source: str | None,
+    gstreamer: str | None,
+    camera_size: str | None,
+    camera_fps: float | None,
+) -> tuple[int | str, CameraOptions]:
+    """The one source that was named, and what a camera is asked for."""
+    from edgeseg.runtime.live import CameraOptions
+    from edgeseg.runtime.sources import GSTREAMER
+
+    pipeline = None if gstreamer is None else f"{GSTREAMER}{gstreamer}"
+    named: list[int | str] = [given for given in (camera, source, pipeline) if given is not None]
+    if len(named) != 1:
+        raise typer.BadParameter("give one of --camera, --source and --gstreamer")
+    if camera is None and (camera_size is not None or camera_fps is not None):
+        raise typer.BadParameter("--camera-size and --camera-fps are of --camera")
+    width, height = (None, None) if camera_size is None else _parse_size(camera_size)
+    return named[0], CameraOptions(width=width, height=height, fps=camera_fps)
+
+
+def _parse_size(size: str) -> tuple[int, int]:
+    width, _, height = size.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise typer.BadParameter(f"--camera-size is WIDTHxHEIGHT, as 1280x720; got {size!r}")
+    return int(width), int(height)
 
 
 def _find_bundle(folder: Path | None) -> Bundle:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pytest
 
 from edgeseg.demo import scene
 from edgeseg.errors import SourceError
+from edgeseg.runtime import live
+from edgeseg.runtime.live import CameraOptions, LiveDevice, Retry
 from edgeseg.runtime.sources import _frames_per_second, open_source
 
 
@@ -111,21 +114,156 @@ SYSTEM_PYTHON = (
 )
 
 
+RTSP_SERVER = Path(__file__).parents[1] / "support" / "rtsp_server.py"
+
+
+def rtsp_server(port: str = "0") -> tuple[subprocess.Popen[str], str]:
+    """A server and its address."""
+    server = subprocess.Popen(
+        [SYSTEM_PYTHON, RTSP_SERVER, port],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert server.stdout is not None
+    return server, server.stdout.readline().strip()
+
+
+def end(server: subprocess.Popen[str]) -> None:
+    server.kill()
+    server.communicate()
+
+
 @pytest.fixture
-def rtsp_camera() -> Iterator[str]:
+def has_rtsp() -> None:
     probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
     if (
         not Path(SYSTEM_PYTHON).exists()
         or subprocess.run([SYSTEM_PYTHON, "-c", probe], check=False, capture_output=True).returncode
     ):
         pytest.skip("gir1.2-gst-rtsp-server-1.0 is absent; run tools/install-system-packages.sh")
-    script = Path(__file__).parents[1] / "support" / "rtsp_server.py"
-    with subprocess.Popen(
-        [SYSTEM_PYTHON, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.kill()
+
+
+@pytest.fixture
+def rtsp_camera(has_rtsp: None) -> Iterator[str]:
+    server, url = rtsp_server()
+    yield url
+    end(server)
+
+
+def test_a_killed_rtsp_server_that_comes_back_is_found_again(
+    has_rtsp: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BACK_OFF_S", (0.3,))
+    said: list[str] = []
+    server, url = rtsp_server()
+    port = url.rpartition(":")[2].partition("/")[0]
+    try:
+        with open_source(url, retry=Retry(attempts=None, tell=said.append)) as source:
+            first = list(itertools.islice(source.frames, 5))
+            end(server)
+            server, again = rtsp_server(port)
+            assert again == url
+            last = list(itertools.islice(source.frames, 60))
+    finally:
+        end(server)
+    assert [c.index for c in (*first, *last)] == list(range(65))
+    assert any("lost after" in line and "attempt 1 in 0.3 s" in line for line in said)
+    assert any(line.endswith("lost 1 times so far") for line in said)
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d rtsp://", line) for line in said)
+
+
+class Capture:
+    """A capture that gives so many frames, then none."""
+
+    def __init__(self, frames: int, *, opens: bool = True) -> None:
+        self.frames, self.opens, self.released = frames, opens, False
+
+    def isOpened(self) -> bool:  # noqa: N802  # as OpenCV's
+        return self.opens
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.frames -= 1
+        return (True, np.zeros((2, 2, 3), np.uint8)) if self.frames >= 0 else (False, None)
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_attempts_are_counted_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "BACK_OFF_S", (0.0, 0.01))
+    said: list[str] = []
+    closed = [Capture(0, opens=False) for _ in range(5)]
+    later = [closed[0], Capture(2), closed[1], closed[2], Capture(1), closed[3], closed[4]]
+    captures = [first := Capture(3), *later]
+    left = iter(later)
+    retry = Retry(attempts=3, tell=said.append)
+    device = LiveDevice("cam", first, lambda: next(left), retry)
+    got = 0
+    with pytest.raises(SourceError, match="cam gave no more frames after 6 and was not back"):
+        for _ in device.images():
+            got += 1
+            if got == 6:
+                left = iter([Capture(0, opens=False) for _ in range(3)])
+    assert got == 6
+    assert all(capture.released for capture in captures[:6])
+    assert sum("back after attempt" in line for line in said) == 2
+    assert "attempt 1 in 0 s" in said[0]
+    assert "attempt 2 in 0.01 s" in said[1]
+
+
+def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "BACK_OFF_S", (600.0,))
+    waits = threading.Event()
+    retry = Retry(attempts=None, tell=lambda _line: waits.set())
+    device = LiveDevice("cam", Capture(1), lambda: Capture(0, opens=False), retry)
+    taken: list[int] = []
+    reader = threading.Thread(target=lambda: taken.extend(len(i) for i in device.images()))
+    reader.start()
+    assert waits.wait(timeout=10)
+    device.stop()
+    reader.join(timeout=10)
+    assert not reader.is_alive()
+    assert len(taken) == 1
+
+
+def test_a_camera_is_asked_and_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a camera of the test's own: there is none here."""
+    asked: dict[int, float] = {}
+
+    class Camera(Capture):
+        def set(self, prop: int, value: float) -> bool:
+            asked[prop] = value
+            return True
+
+        def get(self, prop: int) -> float:
+            given = {cv2.CAP_PROP_FRAME_WIDTH: 1280, cv2.CAP_PROP_FRAME_HEIGHT: 720}
+            given |= {cv2.CAP_PROP_FPS: 25, cv2.CAP_PROP_FOURCC: asked[cv2.CAP_PROP_FOURCC]}
+            return float(given[prop])
+
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _index: Camera(2))
+    options = CameraOptions(width=1920, height=1080, fps=30)
+    with open_source(3, camera=options) as source:
+        assert source.name == "camera 3 (1280x720, 25 a second, MJPG)"
+        assert source.live
+        assert len(list(itertools.islice(source.frames, 2))) == 2
+    assert asked == {
+        cv2.CAP_PROP_FOURCC: cv2.VideoWriter_fourcc(*"MJPG"),
+        cv2.CAP_PROP_FRAME_WIDTH: 1920,
+        cv2.CAP_PROP_FRAME_HEIGHT: 1080,
+        cv2.CAP_PROP_FPS: 30,
+        cv2.CAP_PROP_BUFFERSIZE: 1,
+    }
+
+
+def test_an_opencv_without_gstreamer_says_so() -> None:
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    with (
+        pytest.raises(SourceError, match="built without GStreamer; a Jetson's own has it"),
+        open_source("gstreamer:videotestsrc ! appsink"),
+    ):
+        pass
 
 
 def test_an_rtsp_camera(rtsp_camera: str) -> None:

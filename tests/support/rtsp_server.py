@@ -1,9 +1,11 @@
 """An RTSP camera on loopback: a moving test picture as H.264. Run by the system's Python.
 
-Prints its address once it listens, and serves until it is ended.
+Prints its address once it listens, and serves until it is ended. The port may be given.
 """
 
 from __future__ import annotations
+
+import sys
 
 import gi
 
@@ -22,7 +24,7 @@ factory.set_launch(PIPELINE)
 factory.set_shared(True)
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
-server.set_service("0")
+server.set_service(sys.argv[1] if len(sys.argv) > 1 else "0")
 server.get_mount_points().add_factory("/camera", factory)
 server.attach(None)
 print(f"rtsp://127.0.0.1:{server.get_bound_port()}/camera", flush=True)
