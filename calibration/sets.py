@@ -142,8 +142,8 @@ def calibration_set(
             advance()
     if unreadable:
         raise SourceError(
-            f"{len(unreadable)} of {len(pictures)} calibration images cannot be read, the first: "
-            f"{unreadable[0]}; mend or remove them"
+            f"{len(unreadable)} of {len(pictures)} calibration images cannot be read: "
+            f"{'; '.join(unreadable[:3])}; mend or remove them"
         )
     choice = choose(descriptors, count=count, seed=seed)
     return CalibrationSet(

@@ -3,13 +3,14 @@
 import edgeseg
 
 with edgeseg.open("street") as segmenter:
-mask = segmenter.segment(frame).mask            # (H, W) class ids of one BGR frame
-for result in segmenter.stream("drive.mp4"):    # a camera's number, a URL, a file ...
-print(result.captured.index, result.mask.shape)
+    mask = segmenter.segment(frame).mask  # (H, W) class ids of a uint8 BGR (H, W, 3) frame
+    for result in segmenter.stream("drive.mp4"):  # a camera's number, a URL, a file, `demo`
+        print(result.captured.index, result.mask.shape)
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["open"]
+
+# ONNX Runtime (1.31, Linux) writes an identity and usage events into the user's cache, for its
+# maker. A robot does not do so unasked; whoever wants it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads as io.open does

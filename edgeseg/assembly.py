@@ -108,7 +108,7 @@ def _confirmed(
     if missed:
         raise GateMissedError(
             f"{variant.name} passed in the search, but the file to ship does not: "
-            f"{', '.join(f'{g.name} {g.value:.2f} (limit {g.limit:.2f})' for g in missed)}; "
+            f"{', '.join(f'{g.name} {g.value:.3f} (limit {g.limit:.3f})' for g in missed)}; "
             f"export again, and if it stays so, report a bug"
         )
     return msgspec.structs.replace(variant, gate=measured)

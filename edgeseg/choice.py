@@ -133,7 +133,10 @@ def _reason(
         names = " and ".join(
             trial.candidate.name for trial in approved if trial.candidate.compute == "f16"
         )
-        return f"{name} passed: {measured}; the device times {names} and keeps the faster"
+        decides = (
+            f"times {names} and keeps the faster" if " and " in names else f"proves {names} again"
+        )
+        return f"{name} passed: {measured}; the device {decides}"
     if precision == "auto":
         rank = f"fastest of {len(approved)}" if len(approved) > 1 else "only one"
         return f"{name} is the {rank} that passed: {speedup:.2f}x FP32 here, {measured}"

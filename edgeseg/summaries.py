@@ -90,7 +90,9 @@ def _drop(accuracy: Accuracy | None, *, interval: bool = False) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width; the last one as it comes."""
+    """Columns of equal width, without those that are empty below the heading."""
+    filled = [index for index, (_, *below) in enumerate(zip(*rows, strict=True)) if any(below)]
+    rows = [[row[index] for index in filled] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
 

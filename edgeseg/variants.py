@@ -130,6 +130,8 @@ def find_variants(
         GateMissedError: none of the precision asked for passes; says which came nearest.
     """
     begun = time.monotonic()
+    if any(halves.workspace.folder.glob("search_*.json")):
+        tell("going on with what an earlier export of the same measured; the budget starts anew")
     for line in evidence.calibration.warnings if evidence.calibration is not None else ():
         tell(f"warning: {line}")
     deciding = len(halves.gate.images)

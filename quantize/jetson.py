@@ -16,7 +16,14 @@ from edgeseg.quantize.quantizers import Calibrated
 from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
 from edgeseg.quantize.trt_rules import check_rules
-from edgeseg.quantize.typed import CLASS_MAP, Scales, hot_tensors, to_typed, with_class_map
+from edgeseg.quantize.typed import (
+    CLASS_MAP,
+    HALF_LIMIT,
+    Scales,
+    hot_tensors,
+    to_typed,
+    with_class_map,
+)
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.spec import Role
 
@@ -120,12 +127,12 @@ class TypedQuantizer:
             found = peaks(self._model, self._frames, advance=self._step)
             self._workspace.keep("peaks", found)
         hot = hot_tensors(found)
-        if hot:
-            worst = max(hot, key=lambda name: found[name])
-            self._tell(
-                f"{len(hot)} values come near FP16's end and are held in FP32, "
-                f"the largest {worst}: {found[worst]:.0f}"
-            )
+        worst = max(found, key=lambda name: found[name])
+        held = f"{len(hot)} values are" if hot else "none is"
+        self._tell(
+            f"{held} held in FP32; the largest is {worst}, {found[worst]:.0f} of the "
+            f"{HALF_LIMIT:.0f} that FP16 is trusted with"
+        )
         return hot
 
     def _typed(self, recipe: Recipe, scales: Scales) -> ModelProto:

@@ -60,7 +60,12 @@ class Calibrated:
         megabytes = expected_bytes(graph, taps) / 1e6
 
         def begin(left: int) -> None:
-            self._tell(f"calibrating on {left} images; about {megabytes:.0f} MB of memory")
+            done = len(self.frames) - left
+            before = f" ({done} of them in an interrupted export)" if done else ""
+            self._tell(
+                f"calibrating on {len(self.frames)} images{before}; "
+                f"about {megabytes:.0f} MB of memory"
+            )
 
         statistics = observe(
             graph,

@@ -306,7 +306,7 @@ def _missed(accuracy: Accuracy, limits: Limits) -> list[Gate]:
 def _words(missed: Sequence[Gate], where: str = "search half") -> str:
     if not missed:
         return "passed"
-    gates = ", ".join(f"{g.name} {g.value:.2f} (limit {g.limit:.2f})" for g in missed)
+    gates = ", ".join(f"{g.name} {g.value:.3f} (limit {g.limit:.3f})" for g in missed)
     return f"missed on the {where}: {gates}"
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, cast
 
+import numpy as np
+
 from edgeseg.bundle import Bundle
+from edgeseg.errors import SourceError
 from edgeseg.manifest import VariantInfo
 from edgeseg.pixels import (
     Bgr,
@@ -68,6 +71,16 @@ def mask_of(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
     return resize_ids(cast("ClassMap", output[0]), height=height, width=width, share=share)
 
 
+def _check(frame: object) -> None:
+    if isinstance(frame, np.ndarray):
+        if frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3 and frame.size:
+            return
+        given = f"{frame.dtype} {frame.shape}"
+    else:
+        given = type(frame).__name__
+    raise SourceError(f"a frame is uint8 BGR (height, width, 3), as OpenCV reads it; got {given}")
+
+
 class Segmenter:
     """Segments one frame at a time. Not thread-safe.
 
@@ -91,7 +104,13 @@ class Segmenter:
         )
 
     def segment(self, frame: Bgr) -> Segmentation:
-        """Segment a uint8 BGR (H, W, 3) image of any size."""
+        """Segment a uint8 BGR (H, W, 3) image of any size.
+
+        Raises:
+            SourceError: the frame is something else.
+            BackendError: the engine fails.
+        """
+        _check(frame)
         return segment_frame(self.backend, self.bundle.manifest.input, frame)
 
     def stream(self, source: str | int) -> Iterator[Result]:

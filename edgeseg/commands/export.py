@@ -148,7 +148,7 @@ def export(
         say(line)
     say(f"bundle written: {bundle.folder}")
     if target is Target.JETSON:
-        say(f"next, on the Jetson: edgeseg build {bundle.folder.name}")
+        say(f"next: scp -r {bundle.folder} JETSON: and there: edgeseg build {bundle.folder.name}")
     else:
         say(f"next: edgeseg run {bundle.folder} --source VIDEO --save overlay.mp4")
     if json:

@@ -121,7 +121,7 @@ def test_without_ground_truth_agreement_decides(request_: ExportRequest) -> None
     assert accuracy.pixel_agreement > 10
     assert bundle.manifest.calibration is not None
     assert bundle.manifest.calibration.images == 9  # a quarter was held back
-    with pytest.raises(GateMissedError, match=r"pixel agreement .* \(limit 100.50\)"):
+    with pytest.raises(GateMissedError, match=r"pixel agreement .* \(limit 100.500\)"):
         export(replace(request_, dataset=None, limits=Limits(min_agreement=100.5)))
 
 
@@ -308,7 +308,7 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
         set(found) == {"int8": eight | sixteen, "auto": eight | sixteen, "fp16": sixteen}[precision]
     )
     assert bundle.chosen.name == ("fp16" if precision == "fp16" else "int8-linear")
-    assert "the device times" in bundle.manifest.chosen.reason
+    assert "; the device " in bundle.manifest.chosen.reason
     on_disk = {path.name for path in bundle.folder.glob("*.onnx")}
     assert on_disk == {variant.file for variant in found.values()}
     for variant in found.values():

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,6 +260,43 @@ def test_a_channel_hands_on_in_order(size: int, count: int, newest: bool, take: 
         assert channel.dropped == 0
     elif take > count:
         assert len(taken) + channel.dropped == count
+
+
+@pytest.mark.parametrize(
+    ("frame", "got"),
+    [
+        (None, "NoneType"),
+        ("x.png", "str"),
+        (np.zeros((4, 4, 3), np.float32), "float32"),
+        (np.zeros((4, 4), np.uint8), r"uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"uint8 \(4, 4, 4\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"uint8 \(0, 4, 3\)"),
+    ],
+)
+def test_what_is_no_frame_is_refused(segmenter: Segmenter, frame: object, got: str) -> None:
+    with pytest.raises(SourceError, match=rf"a frame is uint8 BGR .*; got {got}"):
+        segmenter.segment(frame)
+
+
+def test_the_examples_can_be_pasted(seeded_bundle: Bundle, capsys: pytest.CaptureFixture) -> None:
+    """Those of the package and of the guide are one, and it runs."""
+    shown = str(edgeseg.__doc__).partition("import edgeseg")[2].rstrip()
+    guide = (Path(__file__).parents[2] / "docs" / "runtime.md").read_text("utf-8")
+    assert shown in guide
+    code = "import edgeseg" + shown.replace('"street"', "folder").replace('"drive.mp4"', '"demo"')
+    code += "\n        break\n"
+    frame = scene(2, 0, height=48, width=64).image
+    exec(code, {"folder": seeded_bundle.folder, "frame": frame})  # our own example
+    assert capsys.readouterr().out == "0 (480, 640)\n"
+
+
+def test_nothing_is_told_to_the_engines_maker(seeded_bundle: Bundle, tmp_path: Path) -> None:
+    """ONNX Runtime would leave an identity and a queue of events in the user's cache."""
+    code = f"import edgeseg; s = edgeseg.open({str(seeded_bundle.folder)!r}); s.close()"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
 
 
 def test_the_python_interface(seeded_bundle: Bundle) -> None:
