@@ -41,12 +41,13 @@ class TensorRtBackend:
 
         self._errors: list[str] = []
         log = _logger(self._errors)
-        engine = trt.Runtime(log).deserialize_cuda_engine(plan)
+        runtime = trt.Runtime(log)
+        engine = runtime.deserialize_cuda_engine(plan)
         context = None if engine is None else engine.create_execution_context()
         if engine is None or context is None:
             raise BackendError(f"{self._name} does not take the plan: {_last(self._errors)}")
         self._context = context
-        self._engine = engine  # the context needs it
+        self._engine, self._owners = engine, (runtime, log)  # each must outlive what it made
         self._cuda = Cuda()
         with ExitStack() as stack:
             self._stream = self._cuda.stream()
@@ -86,7 +87,7 @@ class TensorRtBackend:
         if self._release is not None:
             self._release.close()
             self._release = None
-            del self._context, self._engine
+            del self._context, self._engine, self._owners
 
     def _bind(self, engine: tensorrt.ICudaEngine, stack: ExitStack) -> Mapping[str, _End]:
         import tensorrt as trt
@@ -142,7 +143,8 @@ def build_plan(
     config = builder.create_builder_config()
     limit = int(WORKSPACE_SHARE * Cuda().free_memory())
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
-    config.progress_monitor = _monitor(phase)
+    monitor = _monitor(phase)  # it must outlive the build
+    config.progress_monitor = monitor
     # A cache of another device or version is refused, not used; an empty one takes its place.
     if not config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
