@@ -10,9 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -375,6 +377,47 @@ def test_ctrl_c_ends_a_run_cleanly(
     video = cv2.VideoCapture(str(tmp_path / "o.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) >= 3
     video.release()
+
+
+class BreakingCamera(BaseHTTPRequestHandler):
+    """An HTTP camera that gives three frames and breaks off."""
+
+    def do_GET(self) -> None:  # as http.server calls it
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for index in range(3):
+            picture = cv2.imencode(".jpg", scene(1, index, height=48, width=64).image)[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
+            self.wfile.write(head.encode() + b"\r\n\r\n" + picture + b"\r\n")
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_waits_for_a_lost_camera_can_be_ended(
+    seeded_bundle: Bundle, tmp_path: Path, number: signal.Signals
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BreakingCamera)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgeseg", "run", str(seeded_bundle.folder), "--source", url],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "lost after" in line)
+        server.shutdown()
+        server.server_close()  # it never comes back
+        next(line for line in process.stderr if "attempt 2" in line)
+        process.send_signal(number)
+        said = process.stderr.read()
+        assert process.wait(timeout=30) == 0
+    assert "frames, " in said
 
 
 @pytest.mark.parametrize(

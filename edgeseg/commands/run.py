@@ -12,6 +12,8 @@ import typer
 from edgeseg.commands.shared import JsonFlag, print_json, say, watched
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from edgeseg.bundle import Bundle
     from edgeseg.labels import Labels
     from edgeseg.runtime.live import CameraOptions
@@ -96,9 +98,14 @@ def run(
         variant = variant_here(opened, watcher=watcher)
         ready = Segmenter(opened, variant=variant, watcher=watcher)
     stop = threading.Event()
-    # As Ctrl-C: what was done is kept and summed up.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     with ready as segmenter, open_source(uri, camera=asked, retry=retry) as feed:
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            """As Ctrl-C: what was done is kept; a source that waits to come back waits no more."""
+            stop.set()
+            feed.stop()
+
+        signal.signal(signal.SIGTERM, end)
         engine = segmenter.backend.name
         say(f"{opened.folder} ({variant.name}) on {engine}, source {feed.name}")
         labels = opened.manifest.labels
