@@ -36,9 +36,9 @@ ClassMap = npt.NDArray[
 # What an engine gives: logits, or (1, H, W) class ids at the input's size.
 Output: TypeAlias = "Logits | ClassMap"
 
-# Values gathered at a time, 4 MB a corner in float32: large enough to hide NumPy's call overhead,
-# small enough to stay in the cache of a small device.
-_CHUNK_VALUES: Final = 1 << 20
+# Values worked on at a time, 1 MB in float32: large enough to hide NumPy's call overhead, small
+# enough for a cache (of 2^15 to 2^20 the fastest with 150 classes).
+_CHUNK_VALUES: Final = 1 << 18
 
 
 def to_input(frame: Bgr, spec: InputSpec) -> Frame:
@@ -90,7 +90,8 @@ def to_mask(
 
     Every output pixel blends the four logits around it. Where the four have the same argmax, so has
     every blend of them, and the pixel is filled without interpolating. In the remaining cells a
-    class whose largest corner is below another class's smallest corner cannot win and is skipped.
+    class that is below another one at each corner, or at its largest corner below another class's
+    smallest, cannot win and is skipped.
 
     Raises:
         BackendError: a logit is NaN or infinite, as FP16 overflow makes them.
@@ -106,10 +107,12 @@ def to_mask(
     mask: ClassMap = np.repeat(np.repeat(corners[0], columns.length, axis=1), rows.length, axis=0)
     cell_row, cell_column = np.nonzero(mixed)
     pixels_per_cell = rows.output.shape[1] * columns.output.shape[1]
-    step = max(1, _CHUNK_VALUES // max(planes.shape[0], 4 * pixels_per_cell))
+    step = max(1, _CHUNK_VALUES // max(planes.shape[0], 2 * pixels_per_cell))
     for start in range(0, len(cell_row), step):
         part = slice(start, start + step)
-        _blend_cells(mask, planes, rows, columns, cell_row[part], cell_column[part])
+        cells = _Cells(cell_row[part], cell_column[part], rows, columns)
+        winners = [corner[cells.row, cells.column] for corner in corners]
+        _blend_cells(mask, cells, _contenders(planes, cells, winners))
     return mask
 
 
@@ -181,38 +184,90 @@ def _corner_views(nearest: ClassMap, rows: _Axis, columns: _Axis) -> list[ClassM
     ]
 
 
-def _blend_cells(
-    mask: ClassMap,
-    planes: npt.NDArray[np.float32],
-    rows: _Axis,
-    columns: _Axis,
-    cell_row: npt.NDArray[np.intp],
-    cell_column: npt.NDArray[np.intp],
-) -> None:
-    """Interpolate the candidates of some cells and write the winners into `mask`."""
+class _Cells(NamedTuple):
+    """Some cells of the grid that two axes make."""
+
+    row: npt.NDArray[np.intp]  # (cells,) into `rows`
+    column: npt.NDArray[np.intp]  # (cells,) into `columns`
+    rows: _Axis
+    columns: _Axis
+
+    def take(self, which: npt.NDArray[np.intp]) -> _Cells:
+        return self._replace(row=self.row[which], column=self.column[which])
+
+    def corners(self, width: int) -> list[npt.NDArray[np.intp]]:
+        """Where the four corners' values lie in a plane of that width: y then x, low then high."""
+        return [
+            y[self.row] * width + x[self.column]
+            for y in (self.rows.low, self.rows.high)
+            for x in (self.columns.low, self.columns.high)
+        ]
+
+
+class _Pairs(NamedTuple):
+    """A cell and a class that may win in it, sorted by cell and then by class."""
+
+    cell: npt.NDArray[np.intp]  # (pairs,)
+    candidate: npt.NDArray[np.intp]  # (pairs,)
+    values: list[npt.NDArray[np.float32]]  # four times (pairs,): the candidate's at the corners
+
+    def take(self, which: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> _Pairs:
+        values = [value[which] for value in self.values]
+        return _Pairs(self.cell[which], self.candidate[which], values)
+
+
+def _contenders(planes: npt.NDArray[np.float32], cells: _Cells, winners: list[ClassMap]) -> _Pairs:
+    """The classes that no other one beats in the whole cell; `winners` are those at its corners.
+
+    Only the winners are asked whether they beat a class: those that they leave, two or three a
+    cell with trained models, are compared pixel by pixel.
+    """
     flat = planes.reshape(len(planes), -1)
-    stride = planes.shape[2]
-    above, below = rows.low[cell_row] * stride, rows.high[cell_row] * stride
-    left, right = columns.low[cell_column], columns.high[cell_column]
-    corners = [flat.take(y + x, axis=1) for y in (above, below) for x in (left, right)]
+    corners = cells.corners(planes.shape[2])
+    winning = [[flat[winner, corner] for corner in corners] for winner in winners]
+    level = np.maximum.reduce([np.minimum.reduce(values) for values in winning])
+    highest = flat.take(corners[0], axis=1)
+    for corner in corners[1:]:
+        np.maximum(highest, flat.take(corner, axis=1), out=highest)
+    candidate, cell = np.nonzero(highest >= level)
+    pairs = _Pairs(cell, candidate, [flat[candidate, corner[cell]] for corner in corners])
+    for values in winning:
+        beaten = np.ones(len(pairs.cell), bool)
+        for own, value in zip(pairs.values, values, strict=True):
+            beaten &= own < value[pairs.cell]
+        pairs = pairs.take(~beaten)
+    return pairs.take(np.argsort(pairs.cell, kind="stable"))
 
-    highest = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
-    lowest = np.minimum(np.minimum(corners[0], corners[1]), np.minimum(corners[2], corners[3]))
-    cell, candidate = np.nonzero((highest >= lowest.max(axis=0)).T)
 
-    a, b, c, d = (corner[candidate, cell][:, None] for corner in corners)
-    across = columns.weight[cell_column][cell]
-    down = rows.weight[cell_row][cell][:, :, None]
-    upper = ((1 - across) * a + across * b)[:, None, :]
-    lower = ((1 - across) * c + across * d)[:, None, :]
-    blended = (1 - down) * upper + down * lower  # (pairs, rows, columns)
+def _blend_cells(mask: ClassMap, cells: _Cells, pairs: _Pairs) -> None:
+    """Interpolate the pairs and write the winners into `mask`.
 
-    first_pair = np.searchsorted(cell, np.arange(len(cell_row)))
-    best = np.maximum.reduceat(blended, first_pair, axis=0)
-    last_id = np.iinfo(mask.dtype).max
-    claims = np.where(blended == best[cell], candidate.astype(mask.dtype)[:, None, None], last_id)
-    winner = np.minimum.reduceat(claims, first_pair, axis=0)
-    mask[rows.output[cell_row][:, :, None], columns.output[cell_column][:, None, :]] = winner
+    Candidates are compared by rank: all first ones, all second ones, and so on. With the cells of
+    most candidates first, those that still have one of a rank are a leading part of all arrays, in
+    which cells are the last axis, so that NumPy's inner loops are long.
+    """
+    count = np.bincount(pairs.cell, minlength=len(cells.row))
+    most_first = np.argsort(-count, kind="stable")
+    first = (np.cumsum(count) - count)[most_first]
+    left = -count[most_first]  # ascending, as searchsorted wants it
+    cells = cells.take(most_first)
+    across = cells.columns.weight.T.take(cells.column, axis=1)  # (columns, cells)
+    down = cells.rows.weight.T.take(cells.row, axis=1)[:, None]  # (rows, 1, cells)
+    shape = (down.shape[0], *across.shape)
+    best, winner = np.full(shape, -np.inf, np.float32), np.empty(shape, mask.dtype)
+    for rank in range(-int(left[0])):
+        still = slice(int(np.searchsorted(left, -rank)))
+        pair = first[still] + rank
+        a, b, c, d = (value[pair] for value in pairs.values)
+        x, y = across[:, still], down[..., still]
+        blended = (1 - y) * ((1 - x) * a + x * b)
+        blended += y * ((1 - x) * c + x * d)
+        # Ids only grow with the rank, so a tie stays with the lower one.
+        ahead = blended > best[..., still]
+        np.copyto(best[..., still], blended, where=ahead)
+        np.copyto(winner[..., still], pairs.candidate[pair].astype(mask.dtype), where=ahead)
+    output_row = cells.rows.output.T.take(cells.row, axis=1)[:, None]
+    mask[output_row, cells.columns.output.T.take(cells.column, axis=1)] = winner
 
 
 def _resize(frame: Bgr, height: int, width: int, rule: Resize) -> Bgr:

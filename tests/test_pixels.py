@@ -65,6 +65,24 @@ def test_masks_equal_torchs_at_any_size(
     _assert_equals_torch(drawn, *output)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    copies=st.integers(2, 12),
+    lowered=st.floats(0, 3),
+    noise=st.floats(0, 1),
+    seed=st.integers(0, 1000),
+)
+def test_classes_that_follow_each_other_equal_torchs(
+    copies: int, lowered: float, noise: float, seed: int
+) -> None:
+    """Most are below another class at each corner of a cell, some at all corners but one."""
+    own = _random_logits(4, (12, 15), seed=seed, smooth=True)
+    apart = noise * _random_logits(4 * copies, (12, 15), seed=seed + 1, smooth=bool(seed % 2))
+    followers = own.repeat(1, copies, 1, 1) + apart - lowered
+    order = torch.randperm(4 * (copies + 1), generator=torch.Generator().manual_seed(seed))
+    _assert_equals_torch(torch.cat([own, followers], dim=1)[:, order].contiguous(), 61, 83)
+
+
 def test_ties_go_to_the_lower_id() -> None:
     logits = np.zeros((1, 4, 3, 3), np.float32)
     logits[0, 1:3] = 5
