@@ -21,6 +21,7 @@ from edgeseg.commands.verify import verify
 from edgeseg.errors import EdgesegError, GateMissedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
 __all__ = ["main"]
@@ -43,7 +44,7 @@ def main() -> None:
     """Run one command and leave with its exit status."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app()
+        app(_with_address(sys.argv[1:]))
     except GateMissedError as error:
         say(f"edgeseg: {error}")
         sys.exit(EXIT_GATE_MISSED)
@@ -57,6 +58,17 @@ def main() -> None:
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
+
+
+def _with_address(arguments: Sequence[str]) -> list[str]:
+    """`--preview` alone means the usual address: typer has no options with a value or none."""
+    from edgeseg.runtime.preview.address import DEFAULT, is_address
+
+    following = [*arguments[1:], ""]
+    return [
+        f"{argument}={DEFAULT}" if argument == "--preview" and not is_address(after) else argument
+        for argument, after in zip(arguments, following, strict=True)
+    ]
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:

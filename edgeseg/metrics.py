@@ -21,6 +21,7 @@ __all__ = [
     "Confusion",
     "ImageTally",
     "Tally",
+    "class_shares",
     "confusion",
     "drop_interval",
     "image_tally",
@@ -34,6 +35,12 @@ __all__ = [
 NOTHING_IGNORED: Final = -1
 
 Confusion = npt.NDArray[np.int64]  # (classes, classes): [truth, prediction], in pixels
+
+
+def class_shares(mask: ClassMap, classes: Sequence[str]) -> dict[str, float]:
+    """The part of a mask's pixels, 0..1, that each class has, by name; absent classes are out."""
+    counts = np.bincount(mask.ravel(), minlength=len(classes))
+    return {name: float(n / mask.size) for name, n in zip(classes, counts, strict=True) if n}
 
 
 def confusion(

@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-import numpy as np
-
 from edgeseg.errors import BackendError
-from edgeseg.pixels import ClassMap, Frame, Output, to_input
+from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.channel import Channel
+from edgeseg.runtime.durations import Durations, Percentiles
+from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmentation, Segmenter, mask_of
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Captured, Source
 
-__all__ = ["STAGES", "Percentiles", "Result", "Stream", "Summary", "run", "stream"]
+__all__ = ["STAGES", "Stream", "Summary", "run", "stream"]
 
 STAGES: Final = ("grab", "prepare", "infer", "mask", "output")
 # A frame that the engine fails on is skipped; so many in a row are no accident.
@@ -33,29 +33,6 @@ FAILURES_IN_A_ROW: Final = 10
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """A frame, its mask, and how long it took to get it."""
-
-    captured: Captured
-    segmentation: Segmentation
-    grab_ms: float
-
-    @property
-    def mask(self) -> ClassMap:
-        """Class ids at the frame's own size."""
-        return self.segmentation.mask
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentiles:
-    """Of a duration, in milliseconds."""
-
-    p50: float
-    p95: float
-    p99: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +118,13 @@ def stream(segmenter: Segmenter, source: Source) -> Iterator[Stream]:
         part = Segmentation(
             mask=found, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=_since(begun)
         )
-        return Result(captured=work.captured, segmentation=part, grab_ms=work.grab_ms)
+        return Result(
+            captured=work.captured,
+            segmentation=part,
+            grab_ms=work.grab_ms,
+            dropped=opened.dropped,
+            failed=opened.failed,
+        )
 
     tolerant = _Tolerance(opened)
     threads = [
@@ -235,59 +218,58 @@ def run(
 
     `stop` ends it after the frame that is being written.
     """
-    stages: list[tuple[float, ...]] = []
-    ages: list[float] = []
-    begun = time.perf_counter()
+    tally = _Tally()
     with stream(segmenter, source) as results:
         try:
             for result in results:
                 arrived = time.perf_counter()
                 for sink in sinks:
-                    sink.write(result.captured, result.mask)
-                part = result.segmentation
-                times = (part.prepare_ms, part.infer_ms, part.mask_ms)
-                stages.append((result.grab_ms, *times, _since(arrived)))
-                ages.append(_since(result.captured.at))
+                    sink.write(result)
+                tally.add(result, output_ms=_since(arrived))
                 if on_frame is not None:
                     on_frame(result)
-                over = max_seconds is not None and time.perf_counter() - begun >= max_seconds
-                if len(ages) == max_frames or over or (stop is not None and stop.is_set()):
+                over = max_seconds is not None and tally.seconds >= max_seconds
+                if tally.frames == max_frames or over or (stop is not None and stop.is_set()):
                     break
         except KeyboardInterrupt:
             pass  # the usual way to end a camera; what was done is kept and summed up
-        seconds = time.perf_counter() - begun
-        return _summary(
-            stages, ages, seconds=seconds, dropped=results.dropped, failed=results.failed
+        return tally.summary(dropped=results.dropped, failed=results.failed)
+
+
+class _Tally:
+    """Counts a run, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._latency, self._age = Durations(), Durations()
+        self._stages = {name: Durations() for name in STAGES}
+        self.frames = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begun
+
+    def add(self, result: Result, *, output_ms: float) -> None:
+        part = result.segmentation
+        inner = (part.prepare_ms, part.infer_ms, part.mask_ms)
+        times = (result.grab_ms, *inner, output_ms)
+        for stage, took in zip(self._stages.values(), times, strict=True):
+            stage.add(took)
+        self._latency.add(sum(inner))
+        self._age.add(_since(result.captured.at))
+        self.frames += 1
+
+    def summary(self, *, dropped: int, failed: int) -> Summary:
+        return Summary(
+            frames=self.frames,
+            fps=self.frames / self.seconds if self.frames else 0.0,
+            latency_ms=self._latency.percentiles,
+            frame_age_ms=self._age.percentiles,
+            dropped=dropped,
+            failed=failed,
+            stages_ms={name: stage.percentile(50) for name, stage in self._stages.items()},
         )
 
 
 def _since(begun: float) -> float:
     return 1e3 * (time.perf_counter() - begun)
-
-
-def _summary(
-    stages: list[tuple[float, ...]],
-    ages: list[float],
-    *,
-    seconds: float,
-    dropped: int,
-    failed: int,
-) -> Summary:
-    table = np.array(stages).reshape(-1, len(STAGES))
-    medians = np.median(table, axis=0) if len(table) else np.zeros(len(STAGES))
-    return Summary(
-        frames=len(ages),
-        fps=len(ages) / seconds if ages else 0.0,
-        latency_ms=_percentiles(table[:, 1:4].sum(axis=1)),
-        frame_age_ms=_percentiles(np.array(ages)),
-        dropped=dropped,
-        failed=failed,
-        stages_ms=dict(zip(STAGES, map(float, medians), strict=True)),
-    )
-
-
-def _percentiles(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Percentiles:
-    if not len(values):
-        return Percentiles(p50=0.0, p95=0.0, p99=0.0)
-    p50, p95, p99 = np.percentile(values, [50, 95, 99])
-    return Percentiles(p50=float(p50), p95=float(p95), p99=float(p99))

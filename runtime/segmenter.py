@@ -28,7 +28,7 @@ from edgeseg.spec import InputSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeseg.runtime.pipeline import Result
+    from edgeseg.runtime.result import Result
 
 __all__ = ["Segmentation", "Segmenter", "mask_of", "segment_frame"]
 

@@ -6,8 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
-import venv
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,19 +52,35 @@ RUNTIME = [
     "runtime.channel",
     "runtime.cuda",
     "runtime.device",
+    "runtime.durations",
     "runtime.engines",
     "runtime.live",
     "runtime.machine",
     "runtime.opencv",
     "runtime.overlay",
     "runtime.pipeline",
+    "runtime.preview",
+    "runtime.preview.address",
+    "runtime.preview.board",
+    "runtime.preview.guard",
+    "runtime.preview.metrics",
+    "runtime.preview.motion",
+    "runtime.preview.newest",
+    "runtime.preview.pages",
+    "runtime.preview.picture",
+    "runtime.preview.server",
+    "runtime.preview.sink",
+    "runtime.result",
     "runtime.segmenter",
+    "runtime.service",
     "runtime.sinks.jsonl",
     "runtime.sinks.masks",
     "runtime.sinks.outputs",
+    "runtime.sinks.picture",
     "runtime.sinks.sink",
     "runtime.sinks.truth",
     "runtime.sinks.video",
+    "runtime.sinks.window",
     "runtime.sources",
     "runtime.timing",
     "spec",
@@ -85,17 +101,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def _environment(folder: Path, wheel: Path, python: str | None = None) -> Path:
-    if python is None:
-        venv.create(folder, with_pip=True)
-    else:
-        _run([python, "-m", "venv", str(folder)], cwd=folder.parent)
-    bin_folder = folder / "bin"
-    constraints = str(ROOT / "constraints.txt")
-    _run(
-        [str(bin_folder / "pip"), "install", "-q", "-c", constraints, str(wheel)], cwd=folder.parent
-    )
-    return bin_folder
+def _environment(folder: Path, wheel: Path, python: str = sys.executable, extra: str = "") -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _run([python, "-m", "venv", str(folder)], cwd=folder.parent)
+    pip = [str(folder / "bin" / "pip"), "install", "-q", "-c", str(ROOT / "constraints.txt")]
+    _run([*pip, f"{wheel}{extra}"], cwd=folder.parent)
+    return folder / "bin"
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +126,8 @@ def test_the_wheel_holds_edgeseg_alone(wheel: Path) -> None:
         if path.is_file()
     }
     for room in ("calibration", "export", "quantize", "runtime"):
-        on_disk |= {f"edgeseg/{p.relative_to(ROOT)}" for p in (ROOT / room).rglob("*.py")}
+        for pattern in ("*.py", "*.html", "*.css", "*.js"):
+            on_disk |= {f"edgeseg/{p.relative_to(ROOT)}" for p in (ROOT / room).rglob(pattern)}
     assert {name for name in names if name.startswith("edgeseg/")} == on_disk
 
 
@@ -185,19 +197,78 @@ def test_what_is_missing_is_named_with_the_remedy(
         assert result.stderr.count("\n") == 1
 
 
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+# What a Jetson's pip takes: its glibc is 2.35.
+AARCH64 = [f"--platform=manylinux_2_{minor}_aarch64" for minor in (35, 34, 31, 28, 27, 26, 24, 17)]
+
+
+def _python(version: str) -> str:
+    """An interpreter of that version: on the path, or pyenv's."""
+    named = [
+        f"python{version}",
+        *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")),
+    ]
+    for python in named:
+        with suppress(OSError):
+            if subprocess.run([python, "--version"], check=False, capture_output=True).returncode:
+                continue
+            return python
+    return pytest.skip(f"Python {version} is absent")
+
+
+@pytest.fixture(scope="module")
+def openvino_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    from edgeseg.deploy import export_bundle
+    from edgeseg.request import ExportRequest
+
+    folder = tmp_path_factory.mktemp("openvino") / "seeded"
+    request = ExportRequest(weights=str(checkpoint_folder), target="openvino", folder=folder)
+    return export_bundle(request, tell=lambda _line: None).bundle
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("python", ["python3.10", "python3.12", "python3.13"])
-def test_other_pythons_run_bundles(
-    python: str, wheel: Path, tmp_path: Path, seeded_bundle: Bundle
+@pytest.mark.parametrize("version", PYTHONS)
+def test_every_python_runs_bundles(
+    version: str, wheel: Path, tmp_path: Path, seeded_bundle: Bundle, openvino_bundle: Bundle
 ) -> None:
-    probe = subprocess.run([python, "--version"], check=False, capture_output=True)
-    if probe.returncode:
-        pytest.skip(f"{python} is absent")
-    installed = _environment(tmp_path / "env", wheel, python)
+    """With the newest NumPy and OpenCV there, then with those of JetPack 6's time."""
+    installed = _environment(
+        tmp_path / "env", wheel, _python(version), extra="[openvino,opencv,preview,video]"
+    )
+    old = [] if version == "3.13" else ["numpy==1.26.4", "opencv-python-headless==4.8.1.78"]
+    for packages in ([], old):
+        if packages:
+            _run([str(installed / "pip"), "install", "-q", *packages], cwd=tmp_path)
+        listed = _run([str(installed / "pip"), "list", "--format=freeze"], cwd=tmp_path).split()
+        shown = ("numpy==", "opencv-", "onnxruntime==", "openvino==", "av==")
+        print(version, *(line for line in listed if line.startswith(shown)))  # noqa: T201  # the record
+        for bundle in (seeded_bundle, openvino_bundle):
+            _assert_segments(installed, tmp_path, bundle)
+        args = ["run", "--source", "demo", "--frames", "15", "--save", "a.mp4", "--preview", "0"]
+        _run([str(installed / "edgeseg"), *args], cwd=tmp_path)
+        _run([str(installed / "edgeseg"), "run", "--source", "a.mp4", "--json"], cwd=tmp_path)
+
+
+@pytest.mark.long
+def test_the_oldest_numpy_runs_bundles(wheel: Path, tmp_path: Path, seeded_bundle: Bundle) -> None:
+    installed = _environment(tmp_path / "env", wheel, _python("3.10"))
+    _run([str(installed / "pip"), "install", "-q", "numpy==1.21.6"], cwd=tmp_path)
     _assert_segments(installed, tmp_path, seeded_bundle)
-    if python == "python3.10":  # JetPack 6: its OpenCV needs NumPy 1
-        _run([str(installed / "pip"), "install", "-q", "numpy==1.21.6"], cwd=tmp_path)
-        _assert_segments(installed, tmp_path, seeded_bundle)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", PYTHONS)
+def test_everything_is_there_for_aarch64(version: str, wheel: Path, tmp_path: Path) -> None:
+    """Each Python's own pip resolves it: markers are about the Python that runs pip."""
+    _run([_python(version), "-m", "venv", "env"], cwd=tmp_path)
+    pip = [str(tmp_path / "env" / "bin" / "pip"), "install", "--dry-run", "--target", "nowhere"]
+    constraints = ["-c", str(ROOT / "constraints.txt")]
+    what = f"{wheel}[openvino,opencv,preview,video]"
+    said = _run([*pip, "--only-binary=:all:", *AARCH64, *constraints, what], cwd=tmp_path)
+    would = next(line for line in said.splitlines() if line.startswith("Would install"))
+    print(version, would)  # noqa: T201  # the record
+    for package in ("onnxruntime", "openvino", "opencv-python-headless", "numpy", "av"):
+        assert f" {package}-" in would
 
 
 def _assert_segments(installed: Path, tmp_path: Path, bundle: Bundle) -> None:

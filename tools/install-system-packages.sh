@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Debian packages that some tests need: a real RTSP server, on loopback; with --long also an emulator
-# of older CPUs, for `make check-long`. Tests skip without them.
+# Debian packages that some tests need: a real RTSP server, on loopback, and a real browser; with
+# --long also, for `make check-long`, an emulator of older CPUs and a screen without a screen. Tests
+# skip without them.
 set -euo pipefail
 packages=(
+  chromium
   gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good
@@ -10,7 +12,7 @@ packages=(
   python3-gi
 )
 if [ "${1:-}" = --long ]; then
-  packages+=(qemu-user)
+  packages+=(qemu-user xauth xvfb)
 fi
 missing=()
 for package in "${packages[@]}"; do

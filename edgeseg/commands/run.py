@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeseg.commands.shared import JsonFlag, print_json, say, watched
+from edgeseg.commands.shared import EXIT_FAILED, JsonFlag, print_json, say, watched
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from edgeseg.bundle import Bundle
-    from edgeseg.labels import Labels
+    from edgeseg.commands.running import Done
     from edgeseg.runtime.live import CameraOptions
-    from edgeseg.runtime.sources import Source
+    from edgeseg.runtime.preview.address import Address
+    from edgeseg.runtime.sinks.outputs import Outputs
 
 __all__ = ["run"]
 
@@ -63,6 +61,25 @@ def run(
         str | None,
         typer.Option(help="Write a JSON line for every frame to this file, or - for stdout."),
     ] = None,
+    show: Annotated[
+        bool | None,
+        typer.Option(help="A window. By default of a camera or stream, where there is a screen."),
+    ] = None,
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:PORT]",
+            help="Serve a page to watch the run on, at 127.0.0.1:8008 if not told otherwise.",
+        ),
+    ] = None,
+    preview_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EDGESEG_PREVIEW_TOKEN",
+            show_envvar=True,
+            help="What --preview asks of every request; needed where other machines reach it.",
+        ),
+    ] = None,
     frames: Annotated[
         int | None,
         typer.Option(min=1, help="Stop after this many frames."),
@@ -77,65 +94,82 @@ def run(
 
     Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
     """
-    from edgeseg.progress import progress
+    from edgeseg.commands.running import Limits, run_until_ended
     from edgeseg.runtime.build import variant_here
     from edgeseg.runtime.live import Retry
-    from edgeseg.runtime.pipeline import run as run_pipeline
     from edgeseg.runtime.segmenter import Segmenter
-    from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
-    from edgeseg.runtime.sinks.truth import TruthMeter
+    from edgeseg.runtime.service import Service
+    from edgeseg.runtime.sinks.outputs import Outputs
     from edgeseg.runtime.sources import open_source
-    from edgeseg.summaries import run_json, run_lines
+    from edgeseg.summaries import run_json
 
     uri, asked = _source(camera, source, gstreamer, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
-    retry = Retry(attempts=max_retries, tell=say)
-    outputs = Outputs(save=save, masks=masks, jsonl=jsonl)
+    address = None if preview is None else _address(preview, preview_token)
+    outputs = Outputs(save=save, masks=masks, jsonl=jsonl, preview=address)
     outputs.check(str(uri))
+    limits = Limits(frames=frames, seconds=seconds)
     opened = _find_bundle(bundle)
+    service = Service()
+
+    def told(line: str) -> None:
+        """A source that is waited for is no reason to be started again."""
+        say(line)
+        service.alive()
+
     with watched() as watcher:
         variant = variant_here(opened, watcher=watcher)
         ready = Segmenter(opened, variant=variant, watcher=watcher)
-    stop = threading.Event()
+    retry = Retry(attempts=max_retries, tell=told)
     with ready as segmenter, open_source(uri, camera=asked, retry=retry) as feed:
-
-        def end(_number: int, _frame: FrameType | None) -> None:
-            """As Ctrl-C: what was done is kept; a source that waits to come back waits no more."""
-            stop.set()
-            feed.stop()
-
-        signal.signal(signal.SIGTERM, end)
-        engine = segmenter.backend.name
-        say(f"{opened.folder} ({variant.name}) on {engine}, source {feed.name}")
-        labels = opened.manifest.labels
-        meter = TruthMeter(labels) if _same_classes(feed.labels, labels) else None
-        with (
-            open_outputs(outputs, labels, fps=feed.fps) as sinks,
-            progress("segmenting", _length(feed, frames)) as advance,
-        ):
-            summary = run_pipeline(
-                segmenter,
-                feed,
-                sinks if meter is None else [meter, *sinks],
-                max_frames=frames,
-                max_seconds=seconds,
-                on_frame=lambda _result: advance(),
-                stop=stop,
-            )
+        outputs = replace(outputs, window=_window(show, live=feed.live))
+        done = run_until_ended(segmenter, feed, outputs, limits, service)
         backend = segmenter.backend.name
-    miou = None if meter is None else meter.miou
-    for line in run_lines(summary, miou=miou):
+        expected = limits.length(feed)
+    _tell(done, outputs, expected=None if seconds is not None else expected)
+    say(f"next: edgeseg bench {opened.folder}")
+    if json:
+        precision = variant.precision
+        print_json(run_json(done.summary, backend=backend, precision=precision, miou=done.miou))
+    if done.failed_outputs:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _tell(done: Done, outputs: Outputs, *, expected: int | None) -> None:
+    """The end of a run, for people."""
+    from edgeseg.summaries import run_lines
+
+    summary = done.summary
+    for line in run_lines(summary, miou=done.miou):
         say(line)
-    expected = _length(feed, frames)
-    if expected is not None and seconds is None and summary.frames < expected:
+    if expected is not None and summary.frames < expected:
         say(f"stopped after {summary.frames} of {expected} frames; if nobody did, is it whole?")
     for written in outputs.files:
         if Path(written).exists():  # nothing is, when no frame came
             say(f"written: {written}")
-    say(f"next: edgeseg bench {opened.folder}")
-    if json:
-        print_json(run_json(summary, backend=backend, precision=variant.precision, miou=miou))
+
+
+def _address(preview: str, token: str | None) -> Address:
+    from edgeseg.errors import SinkError
+    from edgeseg.runtime.preview.address import parse_address
+
+    try:
+        return parse_address(preview, token)
+    except SinkError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _window(show: bool | None, *, live: bool) -> bool:  # noqa: FBT001  # as the option has it
+    """Whether to open one; says why not, where one was to be expected."""
+    from edgeseg.runtime.sinks.window import has_display, why_no_window
+
+    if show is False or (show is None and not (live and has_display())):
+        return False
+    reason = why_no_window()
+    if reason is not None:
+        say(f"no window: {reason}")
+    return reason is None
 
 
 def _source(
@@ -183,12 +217,3 @@ def _find_bundle(folder: Path | None) -> Bundle:
     if not found:
         say("no bundle named and none in the working folder: the packaged demo bundle")
     return open_bundle(found[0] if found else demo_bundle())
-
-
-def _same_classes(truth: Labels | None, labels: Labels) -> bool:
-    return truth is not None and truth.classes == labels.classes
-
-
-def _length(feed: Source, frames: int | None) -> int | None:
-    known = [length for length in (feed.length, frames) if length is not None]
-    return min(known, default=None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
-
-import numpy as np
+from typing import BinaryIO
 
 from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
+from edgeseg.metrics import class_shares
 from edgeseg.pixels import ClassMap
+from edgeseg.runtime.result import Result
 from edgeseg.runtime.sources import Captured
 
 __all__ = ["JsonlSink", "line_of"]
@@ -20,11 +22,7 @@ __all__ = ["JsonlSink", "line_of"]
 
 def line_of(captured: Captured, mask: ClassMap, labels: Labels) -> str:
     """One JSON object on one line. Shares are of the frame's pixels, 0..1, of classes in it."""
-    counts = np.bincount(mask.ravel(), minlength=len(labels.classes))
-    shares = {
-        labels.classes[index]: round(float(counts[index] / mask.size), 6)
-        for index in np.flatnonzero(counts)
-    }
+    shares = {name: round(share, 6) for name, share in class_shares(mask, labels.classes).items()}
     return json.dumps(
         {
             "index": captured.index,
@@ -41,22 +39,27 @@ class JsonlSink:
     def __init__(self, target: str, labels: Labels) -> None:
         self._labels = labels
         self._path = None if target == "-" else Path(target)
-        self._file: TextIO = sys.stdout
+        self._file: BinaryIO = sys.stdout.buffer
+        self._whole = 0
         if self._path is not None:
             if self._path.is_dir():
                 raise SinkError(f"{target} cannot be written: it is a folder")
             self._partial = self._path.with_name(self._path.name + ".partial")
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._partial.open("w", encoding="utf-8")
+                self._file = self._partial.open("wb", buffering=0)
             except OSError as error:
                 raise SinkError(f"{target} cannot be written: {error.strerror}") from None
 
-    def write(self, captured: Captured, mask: ClassMap, /) -> None:
+    def write(self, result: Result, /) -> None:
         """Write one line and hand it to the system at once, for whoever follows along."""
+        line = (line_of(result.captured, result.mask, self._labels) + "\n").encode()
         try:
-            self._file.write(line_of(captured, mask, self._labels) + "\n")
+            written = self._file.write(line)
             self._file.flush()
+            if written < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301  # as above
+            self._whole += len(line)
         except BrokenPipeError:
             raise  # the reader went away: the command line ends quietly
         except OSError as error:
@@ -69,6 +72,7 @@ class JsonlSink:
         if self._path is None:
             return
         try:
+            self._file.truncate(self._whole)  # a line that a full disk cut short
             self._file.close()
             self._partial.replace(self._path)
         except OSError as error:

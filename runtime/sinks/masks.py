@@ -7,8 +7,7 @@ from pathlib import Path
 
 from edgeseg.errors import SinkError
 from edgeseg.images import write_mask
-from edgeseg.pixels import ClassMap
-from edgeseg.runtime.sources import Captured
+from edgeseg.runtime.result import Result
 
 __all__ = ["MaskSink"]
 
@@ -28,13 +27,15 @@ class MaskSink:
         except OSError as error:
             raise SinkError(f"masks cannot go to {folder}: {error.strerror}") from None
 
-    def write(self, captured: Captured, mask: ClassMap, /) -> None:
+    def write(self, result: Result, /) -> None:
         """Write `NAME.png`: the image's own name, or the frame's number."""
+        path = self._partial / f"{result.captured.name}.png"
         try:
-            write_mask(mask, self._partial / f"{captured.name}.png")
+            write_mask(result.mask, path)
         except OSError as error:
+            path.unlink(missing_ok=True)
             raise SinkError(
-                f"mask {captured.name}.png cannot be written to {self._folder}: {error.strerror}"
+                f"mask {path.name} cannot be written to {self._folder}: {error.strerror}"
             ) from None
 
     def finish(self) -> None:

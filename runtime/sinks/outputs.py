@@ -1,20 +1,29 @@
-"""All outputs of a run, together: finished when it succeeds, discarded when it does not."""
+"""All outputs of a run, together. One that fails stops alone; the others go on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import SinkError
+from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.labels import Labels
+from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskSink
+from edgeseg.runtime.sinks.picture import PictureSink
 from edgeseg.runtime.sinks.sink import Sink
-from edgeseg.runtime.sinks.video import open_save_sink
+from edgeseg.runtime.sinks.video import VideoSink
 
-__all__ = ["Outputs", "open_outputs"]
+if TYPE_CHECKING:
+    from edgeseg.runtime.preview.address import Address
+
+__all__ = ["About", "FanOut", "Outputs", "open_outputs"]
+
+_VIDEO_SUFFIX: Final = ".mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +33,8 @@ class Outputs:
     save: Path | None = None
     masks: Path | None = None
     jsonl: str | None = None
+    window: bool = False
+    preview: Address | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -48,25 +59,161 @@ class Outputs:
                 raise SinkError(f"{name} is a device or a pipe, not a file; use - for stdout")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is segmented by what. Outputs of a `live` source keep what they have when it is lost."""
+
+    bundle: str
+    engine: str
+    precision: str
+    source: str
+    labels: Labels
+    fps: float
+    live: bool
+
+
+class FanOut:
+    """A sink that hands on to several. When none is left it calls `stop`.
+
+    `keep` says whether a sink that fails keeps what it has.
+    """
+
+    def __init__(
+        self,
+        sinks: list[Sink],
+        *,
+        keep: bool,
+        tell: Callable[[str], None],
+        stop: Callable[[], None],
+    ) -> None:
+        self._sinks = sinks
+        self._keep = keep
+        self._tell = tell
+        self._stop = stop
+        self.failed = 0
+
+    def write(self, result: Result, /) -> None:
+        """Hand one result on."""
+        for sink in tuple(self._sinks):
+            self._write(sink, result)
+
+    def _write(self, sink: Sink, result: Result) -> None:
+        try:
+            sink.write(result)
+        except SinkError as error:
+            self._sinks.remove(sink)
+            self._fail(error, *self._consequences())
+            self._close(sink)
+            if not self._sinks:
+                self._stop()
+
+    def finish(self) -> None:
+        """Make every output whole that can be."""
+        for sink in self._sinks:
+            self._finish(sink)
+        self._sinks = []
+
+    def discard(self) -> None:
+        """The run broke off: keep what there is, or remove it."""
+        for sink in self._sinks:
+            self._close(sink)
+        self._sinks = []
+
+    def _finish(self, sink: Sink) -> None:
+        try:
+            sink.finish()
+        except SinkError as error:
+            self._fail(error)
+
+    def _close(self, sink: Sink) -> None:
+        if self._keep:
+            self._finish(sink)
+        else:
+            sink.discard()
+
+    def _consequences(self) -> Iterator[str]:
+        if self._keep:
+            yield "what it has so far is kept"
+        if self._sinks:
+            yield "the other outputs go on"
+
+    def _fail(self, error: SinkError, *more: str) -> None:
+        self.failed += 1
+        self._tell("; ".join((f"edgeseg: {error}", *more)))
+
+
 @contextmanager
-def open_outputs(outputs: Outputs, labels: Labels, *, fps: float) -> Iterator[list[Sink]]:
-    """Open every sink that is wanted; `fps` is a saved video's rate.
+def open_outputs(
+    outputs: Outputs,
+    about: About,
+    *,
+    tell: Callable[[str], None],
+    stop: Callable[[], None],
+) -> Iterator[FanOut]:
+    """Open every output that is wanted.
+
+    `tell` hears of outputs that fail. `stop` ends the run: no output is left, or its user wants it.
 
     Raises:
-        SinkError: one cannot be opened, or, at the end, not be made whole.
+        SinkError: one cannot be opened.
+        MissingPackageError: what it needs is not installed.
     """
     sinks: list[Sink] = []
     try:
-        if outputs.save is not None:
-            sinks.append(open_save_sink(outputs.save, labels, fps=fps))
-        if outputs.masks is not None:
-            sinks.append(MaskSink(outputs.masks))
-        if outputs.jsonl is not None:
-            sinks.append(JsonlSink(outputs.jsonl, labels))
-        yield sinks
-        for sink in sinks:
-            sink.finish()
+        for sink in _opened(outputs, about, tell=tell, stop=stop):
+            sinks.append(sink)  # noqa: PERF402  # those opened before one that fails are known
     except BaseException:
         for sink in sinks:
             sink.discard()
         raise
+    fan = FanOut(sinks, keep=about.live, tell=tell, stop=stop)
+    try:
+        yield fan
+    except BaseException:
+        fan.discard()
+        raise
+    fan.finish()
+
+
+def _opened(
+    outputs: Outputs,
+    about: About,
+    *,
+    tell: Callable[[str], None],
+    stop: Callable[[], None],
+) -> Iterator[Sink]:
+    if outputs.save is not None:
+        yield _open_save_sink(outputs.save, about)
+    if outputs.masks is not None:
+        yield MaskSink(outputs.masks)
+    if outputs.jsonl is not None:
+        yield JsonlSink(outputs.jsonl, about.labels)
+    if outputs.window:
+        from edgeseg.runtime.sinks.window import WindowSink
+
+        yield WindowSink(f"{about.bundle}: {about.source}", about.labels, stop)
+    if outputs.preview is not None:
+        from edgeseg.runtime.preview.sink import PreviewSink
+
+        preview = PreviewSink(outputs.preview, about)
+        tell(f"preview: {preview.url}")
+        yield preview
+
+
+def _open_save_sink(path: Path, about: About) -> Sink:
+    """By the file's ending a picture or a video."""
+    suffix = path.suffix.lower()
+    if suffix != _VIDEO_SUFFIX and suffix not in IMAGE_SUFFIXES:
+        raise SinkError(
+            f"{path} cannot be written: unknown ending {suffix!r}; use {_VIDEO_SUFFIX} for a "
+            f"video, or .png or .jpg for one picture"
+        )
+    if path.is_dir():
+        raise SinkError(f"{path} cannot be written: it is a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror}") from None
+    if suffix in IMAGE_SUFFIXES:
+        return PictureSink(path, about.labels)
+    return VideoSink(path, about.labels, fps=about.fps)

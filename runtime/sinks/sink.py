@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from edgeseg.pixels import ClassMap
-from edgeseg.runtime.sources import Captured
+from edgeseg.runtime.result import Result
 
 __all__ = ["Sink"]
 
@@ -13,11 +12,12 @@ __all__ = ["Sink"]
 class Sink(Protocol):
     """Takes results in order. Used as: write ... write, then `finish` or `discard`, once."""
 
-    def write(self, captured: Captured, mask: ClassMap, /) -> None:
+    def write(self, result: Result, /) -> None:
         """Take one frame and its mask, of the same height and width.
 
         Raises:
-            SinkError: the disk is full, or this frame does not fit the output.
+            SinkError: the disk is full, or this frame does not fit the output. What was written
+                before is still good: `finish` keeps it, `discard` removes it.
         """
 
     def finish(self) -> None:

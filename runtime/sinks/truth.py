@@ -6,8 +6,7 @@ import numpy as np
 
 from edgeseg.labels import Labels
 from edgeseg.metrics import confusion, mean_iou
-from edgeseg.pixels import ClassMap
-from edgeseg.runtime.sources import Captured
+from edgeseg.runtime.result import Result
 
 __all__ = ["TruthMeter"]
 
@@ -25,12 +24,12 @@ class TruthMeter:
         """The mIoU over all frames so far, in points (0..100); None where none had ground truth."""
         return mean_iou(self._counts) if self._counts.any() else None
 
-    def write(self, captured: Captured, mask: ClassMap, /) -> None:
+    def write(self, result: Result, /) -> None:
         """Count one frame."""
-        if captured.truth is not None:
+        if result.captured.truth is not None:
             self._counts += confusion(
-                captured.truth,
-                mask,
+                result.captured.truth,
+                result.mask,
                 classes=len(self._labels.classes),
                 ignore_index=self._labels.ignore_index,
             )

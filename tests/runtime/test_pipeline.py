@@ -19,10 +19,12 @@ from edgeseg.bundle import Bundle
 from edgeseg.demo import scene
 from edgeseg.demo.splits import LIVE_SEED
 from edgeseg.errors import BackendError, SourceError
-from edgeseg.pixels import ClassMap, Frame, Output
+from edgeseg.pixels import Frame, Output
 from edgeseg.runtime.backend import Backend
 from edgeseg.runtime.channel import Channel
-from edgeseg.runtime.pipeline import STAGES, Result, run, stream
+from edgeseg.runtime.durations import Durations
+from edgeseg.runtime.pipeline import STAGES, run, stream
+from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source, open_source
 
@@ -34,9 +36,9 @@ class Recorder:
         self.indices: list[int] = []
         self.shapes: list[tuple[int, ...]] = []
 
-    def write(self, captured: Captured, mask: ClassMap, /) -> None:
-        self.indices.append(captured.index)
-        self.shapes.append(mask.shape)
+    def write(self, result: Result, /) -> None:
+        self.indices.append(result.captured.index)
+        self.shapes.append(result.mask.shape)
 
     def finish(self) -> None:
         pass
@@ -109,9 +111,9 @@ class Slow(Recorder):
         super().__init__()
         self.ages: list[float] = []
 
-    def write(self, captured: Captured, mask: ClassMap, /) -> None:
-        self.ages.append(time.perf_counter() - captured.at)
-        super().write(captured, mask)
+    def write(self, result: Result, /) -> None:
+        self.ages.append(time.perf_counter() - result.captured.at)
+        super().write(result)
         time.sleep(0.1)
 
 
@@ -233,6 +235,19 @@ def test_a_stop_ends_after_the_frame_at_hand(segmenter: Segmenter) -> None:
             stop.set()
 
     assert run(segmenter, source, [], on_frame=third, stop=stop).frames == 3
+
+
+@given(st.lists(st.floats(0.02, 1e6), min_size=1, max_size=200), st.floats(1, 100))
+def test_a_percentile_is_right_to_half_a_percent(values: list[float], percent: float) -> None:
+    durations = Durations()
+    for value in values:
+        durations.add(value)
+    exact = float(np.percentile(values, percent, method="inverted_cdf"))
+    assert durations.percentile(percent) == pytest.approx(exact, rel=0.006)
+
+
+def test_no_duration_at_all() -> None:
+    assert Durations().percentiles.p99 == 0
 
 
 @settings(deadline=None, max_examples=50)

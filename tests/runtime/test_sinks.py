@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from edgeseg.demo import scene
 from edgeseg.errors import SinkError
 from edgeseg.labels import known_labels
 from edgeseg.runtime.overlay import Overlay
-from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
+from edgeseg.runtime.result import Result
+from edgeseg.runtime.segmenter import Segmentation
+from edgeseg.runtime.sinks.outputs import About, FanOut, Outputs, open_outputs
 from edgeseg.runtime.sources import Captured
 
 LABELS = known_labels("camvid")
@@ -34,6 +37,33 @@ def mask(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 11, size, dtype=np.uint8)
 
 
+def result(index: int, size: tuple[int, int] = SIZE, ids: np.ndarray | None = None) -> Result:
+    found = mask(index, size) if ids is None else ids
+    part = Segmentation(mask=found, prepare_ms=1, infer_ms=2, mask_ms=3)
+    return Result(captured=captured(index, size), segmentation=part, grab_ms=4)
+
+
+class Opened:
+    """The outputs of a run, what was told of them, and whether they asked for its end."""
+
+    def __init__(self, outputs: Outputs, *, live: bool = False) -> None:
+        self.said: list[str] = []
+        self.stopped = False
+        about = About(
+            bundle="b", engine="e", precision="p", source="s", labels=LABELS, fps=10, live=live
+        )
+        self._opened = open_outputs(outputs, about, tell=self.said.append, stop=self.stop)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def __enter__(self) -> FanOut:
+        return self._opened.__enter__()
+
+    def __exit__(self, *args: object) -> object:
+        return self._opened.__exit__(*args)
+
+
 def everything(tmp_path: Path) -> Outputs:
     return Outputs(
         save=tmp_path / "out" / "drive.mp4",
@@ -43,10 +73,9 @@ def everything(tmp_path: Path) -> Outputs:
 
 
 def test_a_run_that_succeeds_leaves_whole_outputs_and_nothing_else(tmp_path: Path) -> None:
-    with open_outputs(everything(tmp_path), LABELS, fps=10) as sinks:
+    with Opened(everything(tmp_path)) as fan:
         for index in range(5):
-            for sink in sinks:
-                sink.write(captured(index), mask(index))
+            fan.write(result(index))
         assert not (tmp_path / "out" / "drive.mp4").exists()
     folder = tmp_path / "out"
     assert sorted(p.name for p in folder.iterdir()) == ["drive.jsonl", "drive.mp4", "masks"]
@@ -74,8 +103,8 @@ def test_a_run_that_succeeds_leaves_whole_outputs_and_nothing_else(tmp_path: Pat
 
 def test_a_video_shows_the_overlay_in_its_colours(tmp_path: Path) -> None:
     pavement = np.full(SIZE, 4, np.uint8)  # (60, 40, 222): no two channels alike
-    with open_outputs(Outputs(save=tmp_path / "v.mp4"), LABELS, fps=10) as (sink,):
-        sink.write(captured(0), pavement)
+    with Opened(Outputs(save=tmp_path / "v.mp4")) as fan:
+        fan.write(result(0, ids=pavement))
     video = cv2.VideoCapture(str(tmp_path / "v.mp4"))
     shown = video.read()[1]
     video.release()
@@ -86,10 +115,9 @@ def test_a_video_shows_the_overlay_in_its_colours(tmp_path: Path) -> None:
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with (
         pytest.raises(ZeroDivisionError),
-        open_outputs(everything(tmp_path), LABELS, fps=10) as sinks,
+        Opened(everything(tmp_path)) as fan,
     ):
-        for sink in sinks:
-            sink.write(captured(0), mask(0))
+        fan.write(result(0))
         raise ZeroDivisionError
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -97,9 +125,8 @@ def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_a_run_that_fails_keeps_what_an_earlier_one_wrote(tmp_path: Path) -> None:
     for fails in (False, True):
         try:
-            with open_outputs(everything(tmp_path), LABELS, fps=10) as sinks:
-                for sink in sinks:
-                    sink.write(captured(0), mask(0))
+            with Opened(everything(tmp_path)) as fan:
+                fan.write(result(0))
                 if fails:
                     raise ZeroDivisionError
         except ZeroDivisionError:
@@ -110,39 +137,105 @@ def test_a_run_that_fails_keeps_what_an_earlier_one_wrote(tmp_path: Path) -> Non
 
 
 def test_one_picture(tmp_path: Path) -> None:
-    with open_outputs(Outputs(save=tmp_path / "p.png"), LABELS, fps=10) as (sink,):
-        sink.write(captured(0), mask(0))
+    with Opened(Outputs(save=tmp_path / "p.png")) as fan:
+        fan.write(result(0))
     with Image.open(tmp_path / "p.png") as image:
         expected = Overlay(LABELS).draw(captured(0).image, mask(0))
         np.testing.assert_array_equal(np.asarray(image)[:, :, ::-1], expected)
     assert [p.name for p in tmp_path.iterdir()] == ["p.png"]
 
 
-def test_a_picture_takes_one_frame(tmp_path: Path) -> None:
-    with (
-        pytest.raises(SinkError, match="takes one frame"),
-        open_outputs(Outputs(save=tmp_path / "p.png"), LABELS, fps=10) as (sink,),
-    ):
-        sink.write(captured(0), mask(0))
-        sink.write(captured(1), mask(1))
+@pytest.mark.parametrize(
+    ("name", "second", "says"),
+    [
+        ("p.png", SIZE, "takes one frame"),
+        ("v.mp4", (32, 32), "it is 32x32, the frames before are 64x48"),
+    ],
+)
+@pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
+def test_the_last_output_that_fails_asks_for_the_end(
+    tmp_path: Path, name: str, second: tuple[int, int], says: str, live: bool
+) -> None:
+    """Of a file nothing is left; of a live source, which cannot be run again, what was good."""
+    opened = Opened(Outputs(save=tmp_path / name), live=live)
+    with opened as fan:
+        fan.write(result(0))
+        assert not opened.stopped
+        fan.write(result(1, second))
+    assert opened.stopped
+    assert fan.failed == 1
+    assert len(opened.said) == 1
+    assert says in opened.said[0]
+    assert ("kept" in opened.said[0]) == live
+    assert [p.name for p in tmp_path.iterdir()] == ([name] if live else [])
+
+
+def test_one_output_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
+    opened = Opened(Outputs(save=tmp_path / "p.png", jsonl=str(tmp_path / "lines")))
+    with opened as fan:
+        for index in range(5):
+            fan.write(result(index))
+    assert not opened.stopped
+    assert fan.failed == 1
+    (line,) = opened.said
+    assert line.startswith(f"edgeseg: {tmp_path / 'p.png'} takes one frame; ")
+    assert line.endswith("; the other outputs go on")
+    assert [p.name for p in tmp_path.iterdir()] == ["lines"]
+    assert len((tmp_path / "lines").read_text().splitlines()) == 5
+
+
+def test_a_live_source_that_is_lost_leaves_what_was_recorded(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), Opened(everything(tmp_path), live=True) as fan:
+        for index in range(3):
+            fan.write(result(index))
+        raise ZeroDivisionError
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["drive.jsonl", "drive.mp4", "masks"]
+    assert frames_in(tmp_path / "out" / "drive.mp4") == 3
+
+
+def test_an_output_that_cannot_be_opened_leaves_the_others_unwritten(tmp_path: Path) -> None:
+    outputs = Outputs(masks=tmp_path / "masks", jsonl=str(tmp_path))
+    with pytest.raises(SinkError, match="it is a folder"), Opened(outputs, live=True):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_video_takes_one_size(tmp_path: Path) -> None:
-    with (
-        pytest.raises(SinkError, match="it is 32x32, the frames before are 64x48"),
-        open_outputs(Outputs(save=tmp_path / "v.mp4"), LABELS, fps=10) as (sink,),
-    ):
-        sink.write(captured(0), mask(0))
-        sink.write(captured(1, (32, 32)), mask(1, (32, 32)))
-    assert list(tmp_path.iterdir()) == []
+def frames_in(video: Path) -> int:
+    """Those that can really be read."""
+    capture = cv2.VideoCapture(str(video))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    capture.release()
+    return count
+
+
+def test_a_video_shows_each_frame_at_its_own_time(tmp_path: Path) -> None:
+    """A live source has no even rate: it gives what it has time for."""
+    indices = [0, 1, 2, 10, 11, 30]
+    with Opened(Outputs(save=tmp_path / "v.mp4")) as fan:
+        for index in indices:
+            fan.write(result(index))
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([index / 10 for index in indices])
+
+
+def test_an_odd_size_is_recorded_whole(tmp_path: Path) -> None:
+    with Opened(Outputs(save=tmp_path / "v.mp4")) as fan:
+        fan.write(result(0, (47, 63)))
+    shown = cv2.VideoCapture(str(tmp_path / "v.mp4")).read()[1]
+    assert shown.shape == (48, 64, 3)
+    drawn = Overlay(LABELS).draw(captured(0, (47, 63)).image, mask(0, (47, 63)))
+    assert abs(shown[:47, :63].astype(int) - drawn).mean() < 30  # colour is coded at half the size
 
 
 @pytest.mark.parametrize("name", ["v.xyz", "v"])
 def test_an_unknown_ending_is_refused(tmp_path: Path, name: str) -> None:
     with (
         pytest.raises(SinkError, match="unknown ending"),
-        open_outputs(Outputs(save=tmp_path / name), LABELS, fps=10),
+        Opened(Outputs(save=tmp_path / name)),
     ):
         pass
 
@@ -152,7 +245,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path, field: 
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "x.mp4"
     outputs = Outputs(**{field: str(path) if field == "jsonl" else path})
-    with pytest.raises(SinkError, match=r"x\.mp4"), open_outputs(outputs, LABELS, fps=10):
+    with pytest.raises(SinkError, match=r"x\.mp4"), Opened(outputs):
         pass
 
 

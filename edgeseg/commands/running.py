@@ -1,0 +1,122 @@
+"""What `edgeseg run` does once all is opened: signals, outputs, watchdog and progress together."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeseg.commands.shared import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from edgeseg.labels import Labels
+    from edgeseg.runtime.pipeline import Summary
+    from edgeseg.runtime.result import Result
+    from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.service import Service
+    from edgeseg.runtime.sinks.outputs import Outputs
+    from edgeseg.runtime.sources import Source
+
+__all__ = ["Done", "Limits", "run_until_ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a run ends by itself."""
+
+    frames: int | None
+    seconds: float | None
+
+    def length(self, feed: Source) -> int | None:
+        """How many frames will come, where somebody knows."""
+        known = [length for length in (feed.length, self.frames) if length is not None]
+        return min(known, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How a run went; `miou` where the source has ground truth."""
+
+    summary: Summary
+    miou: float | None
+    failed_outputs: int
+
+
+def run_until_ended(
+    segmenter: Segmenter, feed: Source, outputs: Outputs, limits: Limits, service: Service
+) -> Done:
+    """Until the source ends, a limit is reached, or somebody ends it."""
+    from edgeseg.progress import progress
+    from edgeseg.runtime.pipeline import run as run_pipeline
+    from edgeseg.runtime.sinks.outputs import About, open_outputs
+    from edgeseg.runtime.sinks.truth import TruthMeter
+
+    stop = threading.Event()
+
+    def end() -> None:
+        """Finish the frame at hand; a source that waits to come back waits no more."""
+        stop.set()
+        feed.stop()
+
+    labels = segmenter.bundle.manifest.labels
+    about = About(
+        bundle=str(segmenter.bundle.folder),
+        engine=segmenter.backend.name,
+        precision=segmenter.variant.precision,
+        source=feed.name,
+        labels=labels,
+        fps=feed.fps,
+        live=feed.live,
+    )
+    say(f"{about.bundle} ({segmenter.variant.name}) on {about.engine}, source {about.source}")
+    meter = TruthMeter(labels) if _same_classes(feed.labels, labels) else None
+    with (
+        _ended_by_signals(end),
+        open_outputs(outputs, about, tell=say, stop=end) as fan,
+        progress("segmenting", limits.length(feed)) as advance,
+    ):
+        service.ready(f"{about.bundle}, source {about.source}")
+
+        def on_frame(_result: Result) -> None:
+            advance()
+            service.alive()
+
+        summary = run_pipeline(
+            segmenter,
+            feed,
+            [fan] if meter is None else [meter, fan],
+            max_frames=limits.frames,
+            max_seconds=limits.seconds,
+            on_frame=on_frame,
+            stop=stop,
+        )
+        service.stopping()
+    miou = None if meter is None else meter.miou
+    return Done(summary=summary, miou=miou, failed_outputs=fan.failed)
+
+
+@contextmanager
+def _ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call `end`; the second Ctrl-C is the usual one."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def told(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, before)
+        end()
+
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _same_classes(truth: Labels | None, labels: Labels) -> bool:
+    return truth is not None and truth.classes == labels.classes

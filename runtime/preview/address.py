@@ -1,0 +1,65 @@
+"""Where the preview is served, and to whom."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.errors import SinkError
+
+__all__ = ["DEFAULT", "Address", "is_address", "parse_address"]
+
+DEFAULT: Final = "127.0.0.1:8008"
+_FORM: Final = re.compile(r"(?:(?P<host>[^\[\]:/\s]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A host and a port (0: a free one), and the token that every request must carry, if any.
+
+    Raises:
+        SinkError: other machines reach the host, and there is no token.
+    """
+
+    host: str
+    port: int
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.token == "":
+            raise SinkError("an empty --preview-token protects nothing; give one")
+        if not self.is_loopback and self.token is None:
+            raise SinkError(
+                f"other machines can reach a preview at {self.host}; protect it with "
+                f"--preview-token TOKEN, as from: openssl rand -hex 16; or serve it at {DEFAULT}"
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def is_address(text: str) -> bool:
+    """Whether it has the form of one."""
+    return _FORM.fullmatch(text) is not None
+
+
+def parse_address(text: str, token: str | None) -> Address:
+    """HOST:PORT, [IPV6]:PORT, or a port on loopback.
+
+    Raises:
+        SinkError: it is neither, or needs a token.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None or int(found["port"]) > 65535:
+        raise SinkError(f"a preview is served at HOST:PORT, as {DEFAULT}; got {text!r}")
+    host = (found["host"] or "127.0.0.1").strip("[]")
+    return Address(host=host, port=int(found["port"]), token=token)

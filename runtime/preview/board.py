@@ -1,0 +1,97 @@
+"""The newest result and what is told about the last ones: written by the run, read by viewers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from edgeseg.runtime.result import Result
+
+__all__ = ["Board", "Stats"]
+
+# Figures are about the last so many frames: some seconds, so that they follow what happens.
+_RECENT: Final = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """How the run goes. Durations are milliseconds, of the last frames; counts since the start."""
+
+    frames: int
+    dropped: int
+    failed: int
+    fps: float
+    age_p50_ms: float
+    age_p95_ms: float
+    age_p99_ms: float
+    stages_ms: dict[str, float]
+    newest_s: float | None  # how long ago the newest result came; None before the first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    at: float
+    age_ms: float
+    stages_ms: tuple[float, ...]
+
+
+_STAGES: Final = ("grab", "prepare", "infer", "mask")
+
+
+class Board:
+    """Thread-safe. Publishing costs no more than a few assignments, whoever watches."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: Result | None = None
+        self._recent: deque[_Row] = deque(maxlen=_RECENT)
+        self._frames = 0
+
+    def publish(self, result: Result) -> None:
+        """Take the place of the newest result."""
+        now = time.perf_counter()
+        part = result.segmentation
+        row = _Row(
+            at=now,
+            age_ms=1e3 * (now - result.captured.at),
+            stages_ms=(result.grab_ms, part.prepare_ms, part.infer_ms, part.mask_ms),
+        )
+        with self._lock:
+            self._newest = result
+            self._recent.append(row)
+            self._frames += 1
+
+    @property
+    def newest(self) -> Result | None:
+        """The newest result, or None before the first."""
+        return self._newest
+
+    def stats(self) -> Stats:
+        """How the run goes now."""
+        with self._lock:
+            newest, rows, frames = self._newest, tuple(self._recent), self._frames
+        if newest is None:
+            nothing = dict.fromkeys(_STAGES, 0.0)
+            return Stats(
+                frames=0, dropped=0, failed=0, fps=0.0, age_p50_ms=0.0, age_p95_ms=0.0,
+                age_p99_ms=0.0, stages_ms=nothing, newest_s=None,
+            )  # fmt: skip
+        span = rows[-1].at - rows[0].at
+        p50, p95, p99 = map(float, np.percentile([row.age_ms for row in rows], (50, 95, 99)))
+        stages = np.median([row.stages_ms for row in rows], axis=0)
+        return Stats(
+            frames=frames,
+            dropped=newest.dropped,
+            failed=newest.failed,
+            fps=(len(rows) - 1) / span if span > 0 else 0.0,
+            age_p50_ms=p50,
+            age_p95_ms=p95,
+            age_p99_ms=p99,
+            stages_ms=dict(zip(_STAGES, map(float, stages), strict=True)),
+            newest_s=time.perf_counter() - rows[-1].at,
+        )

@@ -1,0 +1,100 @@
+"""Who may see the preview: asked before any path is looked at."""
+
+from __future__ import annotations
+
+import hmac
+import html
+from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Guard"]
+
+_COOKIE: Final = "edgeseg_preview"
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_ASK: Final = """<!doctype html><meta charset="utf-8"><title>edgeseg</title>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<p>{reason}</p><form><label>Token <input name="token" type="password" autofocus></label>
+<button>Watch</button></form>
+"""
+
+
+class Guard:
+    """ASGI middleware. The token comes as `Authorization: Bearer`, `?token=`, or in a cookie.
+
+    A page that was opened with `?token=` gets the cookie and a URL without it, so that the token
+    stays out of the history. Without a token only names of this machine are answered: a page of
+    another site whose name was made to point here (DNS rebinding) is not.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse the request, or hand it on and add headers to its answer."""
+        from starlette.requests import Request
+
+        if scope["type"] != "http":
+            return
+        refusal = self._refusal(Request(scope))
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                more = [(k.lower().encode(), v.encode()) for k, v in _HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+    def _refusal(self, request: Request) -> Response | None:
+        from starlette.responses import PlainTextResponse
+
+        if self._token is None:
+            name = urlsplit(f"//{request.headers.get('host', '')}").hostname
+            if name in _LOOPBACK_NAMES:
+                return None
+            return PlainTextResponse("this preview is for this machine only\n", 403, _HEADERS)
+        return self._token_refusal(request, self._token)
+
+    def _token_refusal(self, request: Request, token: str) -> Response | None:
+        from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+
+        asked = parse_qs(request.url.query).get("token", [""])[-1]
+        if request.url.path == "/" and _equal(asked, token):
+            response = RedirectResponse("/", 303, _HEADERS)
+            response.set_cookie(_COOKIE, token, httponly=True, samesite="strict")
+            return response
+        if any(_equal(given, token) for given in (asked, *_carried(request))):
+            return None
+        reason = "that is not the preview's token" if asked else "this preview asks for a token"
+        if request.url.path == "/":
+            return HTMLResponse(_ASK.format(reason=html.escape(reason)), 401, _HEADERS)
+        challenge = {**_HEADERS, "WWW-Authenticate": "Bearer"}
+        return PlainTextResponse(f"{reason}\n", 401, challenge)
+
+
+def _carried(request: Request) -> tuple[str, str]:
+    """What the request's headers carry: the cookie's token and the bearer's."""
+    cookie = SimpleCookie(request.headers.get("cookie", "")).get(_COOKIE)
+    kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return cookie.value if cookie else "", bearer.strip() if kind.lower() == "bearer" else ""
+
+
+def _equal(given: str, token: str) -> bool:
+    """In a time that tells nothing of how much of it was right."""
+    return hmac.compare_digest(given.encode(), token.encode())

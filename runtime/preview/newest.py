@@ -1,0 +1,92 @@
+"""The newest result for those who wait in an event loop, and its pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from edgeseg.labels import Labels
+from edgeseg.runtime.preview.board import Board
+from edgeseg.runtime.preview.picture import Look, to_jpeg
+from edgeseg.runtime.result import Result
+
+__all__ = ["Encoder", "Newest"]
+
+T = TypeVar("T")
+
+_NICENESS: Final = 10
+_CACHED: Final = 8
+
+
+class Newest:
+    """Belongs to one event loop; `wake` and `end` are called in it."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._changed = asyncio.Event()
+        self._end = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is a new result: every waiter goes on, those that come later wait for the next."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def end(self) -> None:
+        """Nobody waits any longer."""
+        self._end.set()
+        self.wake()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes."""
+        return self._end.is_set()
+
+    async def until_ended(self) -> None:
+        """Wait for `end`."""
+        await self._end.wait()
+
+    async def after(self, seen: Result | None, *, seconds: float) -> Result | None:
+        """The newest result as soon as it is another one, or what there is after some seconds."""
+        if self._board.newest is seen and not self.ended:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), seconds)
+        return self._board.newest
+
+
+class Encoder:
+    """One thread for all pictures; viewers who look alike share one."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self._thread = ThreadPoolExecutor(1, "edgeseg preview", _step_back)
+        self._made: dict[Look, tuple[Result, asyncio.Future[bytes]]] = {}
+
+    async def jpeg(self, result: Result, look: Look) -> bytes:
+        """As `to_jpeg` makes it for a page."""
+        of, made = self._made.get(look, (None, None))
+        if made is None or of is not result:
+            made = asyncio.ensure_future(self.run(lambda: to_jpeg(result, self._labels, look)))
+            self._made.pop(look, None)
+            while len(self._made) >= _CACHED:
+                self._made.pop(next(iter(self._made)))
+            self._made[look] = (result, made)
+        return await asyncio.shield(made)  # one viewer who leaves does not take it from the others
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """What a call gives, made in the thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def close(self) -> None:
+        """Let go of the thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+
+def _step_back() -> None:
+    """Let the engine's threads go first: Linux keeps a niceness for each thread."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

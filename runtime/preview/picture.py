@@ -1,0 +1,67 @@
+"""The newest result as a JPEG, as one viewer wants to see it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.labels import Labels
+from edgeseg.pixels import ClassMap
+from edgeseg.runtime.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PIL import Image
+
+__all__ = ["Look", "parse_look", "to_jpeg"]
+
+# Wider frames are shown at a half, a third, ... of their size: a page shows no more, and encoding
+# takes cores from the engine.
+_WIDEST: Final = 1280
+_QUALITY: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Which classes are coloured, and how much of a colour hides the frame, 0 to 1."""
+
+    hidden: frozenset[int] = frozenset()
+    opacity: float = 0.5
+
+
+def parse_look(query: Mapping[str, str], classes: int) -> Look | None:
+    """From `hide=3,4&opacity=60`, opacity in percent; None where it is something else."""
+    ids = [part for part in query.get("hide", "").split(",") if part]
+    percent = query.get("opacity", "50")
+    if not all(part.isdecimal() and int(part) < classes for part in ids):
+        return None
+    if not (percent.isdecimal() and int(percent) <= 100):
+        return None
+    return Look(hidden=frozenset(map(int, ids)), opacity=int(percent) / 100)
+
+
+def to_jpeg(result: Result, labels: Labels, look: Look, *, whole: bool = False) -> bytes:
+    """The frame with its classes' colours over it; `whole` at its full size."""
+    step = 1 if whole else -(-result.mask.shape[1] // _WIDEST)
+    frame = np.ascontiguousarray(result.captured.image[::step, ::step])
+    drawn = _blend(frame, result.mask[::step, ::step], labels, look)
+    encoded = io.BytesIO()
+    drawn.save(encoded, "JPEG", quality=_QUALITY)
+    return encoded.getvalue()
+
+
+def _blend(frame: npt.NDArray[np.uint8], mask: ClassMap, labels: Labels, look: Look) -> Image.Image:
+    from PIL import Image
+
+    palette = np.array(labels.palette, np.uint8)
+    opacity = np.full(len(palette), round(255 * look.opacity), np.uint8)
+    opacity[list(look.hidden)] = 0
+    height, width = mask.shape
+    shown = Image.frombuffer("RGB", (width, height), frame, "raw", "BGR", 0, 1)
+    colours = Image.fromarray(palette.take(mask, axis=0))
+    return Image.composite(colours, shown, Image.fromarray(opacity.take(mask)))

@@ -1,0 +1,116 @@
+"""The preview's HTTP server, in a thread of its own beside the run."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.errors import MissingPackageError, SinkError
+from edgeseg.runtime.preview.address import Address
+from edgeseg.runtime.preview.board import Board
+from edgeseg.runtime.preview.guard import Guard
+from edgeseg.runtime.preview.motion import MAX_VIEWERS
+from edgeseg.runtime.preview.newest import Encoder, Newest
+from edgeseg.runtime.preview.pages import Pages
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.sinks.outputs import About
+
+__all__ = ["PreviewServer"]
+
+# What the system holds for a slow viewer: a few frames rather than seconds of them.
+_SEND_BUFFER: Final = 1 << 17
+_GRACE_S: Final = 1
+
+
+class PreviewServer:
+    """Serves what a board shows, from construction until `stop`."""
+
+    def __init__(self, address: Address, board: Board, about: About) -> None:
+        _require_packages()
+        self._socket = _bound(address)
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        self._loop = asyncio.new_event_loop()
+        self._newest = Newest(board)
+        self._encoder = Encoder(about.labels)
+        pages = Pages(board, about, self._newest, self._encoder)
+        app = Guard(pages.app(), token=address.token)
+        self._thread = threading.Thread(
+            target=self._serve, args=(app,), name="edgeseg preview", daemon=True
+        )
+        self._thread.start()
+
+    def announce(self) -> None:
+        """There is a new result; never waits."""
+        self._loop.call_soon_threadsafe(self._newest.wake)
+
+    def stop(self) -> None:
+        """Let every viewer go and end the thread. Calling twice is harmless."""
+        with suppress(RuntimeError):  # the loop is closed: stopped before
+            self._loop.call_soon_threadsafe(self._newest.end)
+        self._thread.join()
+        self._encoder.close()
+        self._socket.close()
+
+    def _serve(self, app: Guard) -> None:
+        try:
+            self._loop.run_until_complete(self._until_ended(app))
+        finally:
+            self._loop.close()
+
+    async def _until_ended(self, app: Guard) -> None:
+        import uvicorn
+
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            limit_concurrency=8 * MAX_VIEWERS,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.ensure_future(server.serve(sockets=[self._socket]))
+        await self._newest.until_ended()
+        server.should_exit = True
+        await serving
+
+
+def _bound(address: Address) -> socket.socket:
+    try:
+        (family, kind, protocol, _, where), *_ = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM
+        )
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise SinkError(f"no preview at {address.host}: {error.strerror}") from None
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    try:
+        listening.bind(where)
+        listening.listen()  # from now on a browser waits rather than being refused
+    except OSError as error:
+        listening.close()
+        raise SinkError(
+            f"no preview at {address.host}:{address.port}: {error.strerror}; "
+            f"choose another with --preview HOST:PORT"
+        ) from None
+    return listening
+
+
+def _require_packages() -> None:
+    try:
+        import prometheus_client  # noqa: F401  # asked for now, not when somebody looks
+        import starlette  # noqa: F401  # as above
+        import uvicorn  # noqa: F401  # as above
+    except ImportError as error:
+        package = error.name or "a package"
+        raise MissingPackageError(
+            package, purpose="--preview", command="pip install 'edgeseg[preview]'"
+        ) from None

@@ -1,0 +1,31 @@
+"""What a stream gives for each frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeseg.pixels import ClassMap
+from edgeseg.runtime.segmenter import Segmentation
+from edgeseg.runtime.sources import Captured
+
+__all__ = ["Result"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A frame, its mask, and how long it took to get it.
+
+    `dropped` and `failed` count the frames before it that a newer one took the place of, and that
+    the engine gave no mask for.
+    """
+
+    captured: Captured
+    segmentation: Segmentation
+    grab_ms: float
+    dropped: int = 0
+    failed: int = 0
+
+    @property
+    def mask(self) -> ClassMap:
+        """Class ids at the frame's own size."""
+        return self.segmentation.mask

@@ -1,0 +1,46 @@
+"""Tells systemd that a run is up and alive, where systemd started it (sd_notify(3))."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Final
+
+__all__ = ["Service"]
+
+_EVERY_S: Final = 1.0
+
+
+class Service:
+    """Does nothing where no service manager listens. Without frames it falls silent."""
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        # A leading @ stands for a name in Linux's abstract namespace.
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+        self._told = -_EVERY_S
+
+    def ready(self, status: str) -> None:
+        """The source is open and frames are being segmented."""
+        self._tell(f"READY=1\nSTATUS={status}")
+
+    def alive(self) -> None:
+        """Feed the watchdog; told once a second at most."""
+        now = time.monotonic()
+        if now - self._told >= _EVERY_S:
+            self._told = now
+            self._tell("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The run ends."""
+        self._tell("STOPPING=1")
+
+    def _tell(self, state: str) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            try:
+                channel.sendto(state.encode(), self._address)
+            except OSError:  # a manager that went away must not take the run with it
+                self._address = ""

@@ -1,0 +1,45 @@
+"""The overlay of exactly one frame, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeseg.errors import SinkError
+from edgeseg.labels import Labels
+from edgeseg.runtime.overlay import Overlay
+from edgeseg.runtime.result import Result
+
+__all__ = ["PictureSink"]
+
+
+class PictureSink:
+    """Writes beside the final file."""
+
+    def __init__(self, path: Path, labels: Labels) -> None:
+        self._path = path
+        self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self._overlay = Overlay(labels)
+        self._written = False
+
+    def write(self, result: Result, /) -> None:
+        """Draw the picture."""
+        from PIL import Image
+
+        if self._written:
+            raise SinkError(f"{self._path} takes one frame; save a video (.mp4), or add --frames 1")
+        drawn = self._overlay.draw(result.captured.image, result.mask)
+        try:
+            Image.fromarray(drawn[:, :, ::-1].copy()).save(self._partial)
+        except OSError as error:
+            self.discard()
+            raise SinkError(f"{self._path} cannot be written: {error.strerror}") from None
+        self._written = True
+
+    def finish(self) -> None:
+        """Give the picture its final name."""
+        if self._written:
+            self._partial.replace(self._path)
+
+    def discard(self) -> None:
+        """Remove the file beside."""
+        self._partial.unlink(missing_ok=True)

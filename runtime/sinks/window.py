@@ -1,0 +1,77 @@
+"""The overlay in a window on this machine's screen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from edgeseg.labels import Labels
+from edgeseg.runtime.opencv import import_opencv
+from edgeseg.runtime.overlay import Overlay
+from edgeseg.runtime.result import Result
+
+__all__ = ["WindowSink", "has_display", "why_no_window"]
+
+_PROBE: Final = "import cv2; cv2.namedWindow('edgeseg'); cv2.waitKey(1)"
+_PROBE_S: Final = 20
+_ENDING_KEYS: Final = (ord("q"), 27)  # 27 is Escape
+
+
+def has_display() -> bool:
+    """Whether this session names a screen; whether it can be reached is another question."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def why_no_window() -> str | None:
+    """The reason why no window can be opened here, with what to do; None where one can.
+
+    Tried in a process of its own: a window system that cannot be reached ends the whole process.
+    """
+    if not has_display():
+        return "there is no display; use --preview to watch in a browser"
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "the display does not answer; use --preview to watch in a browser"
+    if tried.returncode == 0:
+        return None
+    if b"ModuleNotFoundError" in tried.stderr:
+        return "OpenCV is not installed; run: pip install opencv-python"
+    if b"not implemented" in tried.stderr:
+        return (
+            "this OpenCV was built without windows; replace opencv-python-headless by "
+            "opencv-python, or use --preview to watch in a browser"
+        )
+    return "the display cannot be used; use --preview to watch in a browser"
+
+
+class WindowSink:
+    """Shows the newest frame. Closing the window, q or Escape calls `stop`."""
+
+    def __init__(self, title: str, labels: Labels, stop: Callable[[], None]) -> None:
+        self._cv2 = import_opencv("a window")
+        self._title = title
+        self._overlay = Overlay(labels)
+        self._stop = stop
+        self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+
+    def write(self, result: Result, /) -> None:
+        """Show one frame, and look for keys."""
+        self._cv2.imshow(self._title, self._overlay.draw(result.captured.image, result.mask))
+        key = self._cv2.waitKey(1) & 0xFF
+        gone = self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1
+        if gone or key in _ENDING_KEYS:
+            self._stop()
+
+    def finish(self) -> None:
+        """Close the window."""
+        self._cv2.destroyAllWindows()
+
+    def discard(self) -> None:
+        """Close the window."""
+        self._cv2.destroyAllWindows()
