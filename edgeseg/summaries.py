@@ -15,6 +15,7 @@ from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
 if TYPE_CHECKING:
     from edgeseg.bench import BenchResult
     from edgeseg.deploy import Exported
+    from edgeseg.end_to_end import EndToEnd
     from edgeseg.quantize.search import Trial
     from edgeseg.runtime.build import Built
     from edgeseg.runtime.pipeline import Summary
@@ -26,6 +27,7 @@ __all__ = [
     "build_json",
     "build_lines",
     "doctor_lines",
+    "end_to_end_lines",
     "export_json",
     "export_lines",
     "inspect_anything",
@@ -213,9 +215,31 @@ def bench_lines(results: Sequence[BenchResult]) -> list[str]:
     ]
 
 
-def bench_json(results: Sequence[BenchResult]) -> Json:
+def end_to_end_lines(results: Sequence[EndToEnd]) -> list[str]:
+    """Two lines a bundle and number of threads."""
+    return [
+        line
+        for result in results
+        for line in (
+            (
+                f"{result.bundle}, engine threads {result.threads}: a run keeps {result.kept:.2f} "
+                f"of the engine's speed (lowest {result.kept_lowest:.2f}; one after the other "
+                f"{result.sequential:.2f}), {result.run_fps:.1f} of {result.engine_fps:.1f} fps"
+            ),
+            (
+                f"  prepare {result.prepare_ms:.1f} + mask {result.mask_ms:.1f} ms are "
+                f"{result.host_share:.2f} of the engine's {result.engine_ms:.1f} ms"
+            ),
+        )
+    ]
+
+
+def bench_json(results: Sequence[BenchResult], whole: Sequence[EndToEnd]) -> Json:
     """The timings, for machines."""
-    return {"results": [asdict(result) for result in results]}
+    return {
+        "results": [asdict(result) for result in results],
+        "end_to_end": [asdict(result) for result in whole],
+    }
 
 
 def doctor_lines(findings: Mapping[str, Any]) -> list[str]:

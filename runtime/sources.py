@@ -229,10 +229,18 @@ def _open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # 
 
 
 def _open_stream(url: str, name: str) -> Any:  # noqa: ANN401  # as above
-    """With time limits: FFmpeg waits half a minute for a sender that is gone."""
+    """With time limits, and decoded by one thread.
+
+    FFmpeg waits half a minute for a sender that is gone. Its decoder holds back a frame for each
+    further thread: two made a 25 fps stream 40 ms older (tests/runtime/test_endurance.py reads it
+    from the picture), and it takes one for each core.
+    """
     cv2 = import_opencv(f"reading {name}")
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
-    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, [*limits, _PATIENCE_MS])
+    asked = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS]
+    asked += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE_MS]
+    if hasattr(cv2, "CAP_PROP_N_THREADS"):  # an older OpenCV refuses what it does not know
+        asked += [cv2.CAP_PROP_N_THREADS, 1]
+    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, asked)
 
 
 def _open_gstreamer(pipeline: str) -> Any:  # noqa: ANN401  # as above

@@ -64,6 +64,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def has_rtsp() -> None:
+    from rtsp import has_rtsp
+
+    if not has_rtsp():
+        pytest.skip("gir1.2-gst-rtsp-server-1.0 is absent; run tools/install-system-packages.sh")
+
+
+@pytest.fixture(scope="session")
 def camvid_weights(shared: Path) -> Path:
     return shared / "weights" / "segformer_b0_camvid"
 

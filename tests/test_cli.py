@@ -314,6 +314,23 @@ def test_bench_prints_the_promised_json(edgeseg, seeded_bundle: Bundle) -> None:
     )
     assert first["p50_ms"] > first["infer_ms"] > 0
     assert second["bundle"] == str(seeded_bundle.folder)
+    assert outcome.json["end_to_end"] == []
+
+
+def test_bench_end_to_end_tells_what_a_run_keeps(
+    edgeseg, seeded_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.end_to_end.ROUNDS", 1)
+    outcome = edgeseg("bench", seeded_bundle.folder, "--frames", 6, "--end-to-end", "--json")
+    assert outcome.status == 0
+    rows = outcome.json["end_to_end"]
+    assert [row["threads"] for row in rows] == sorted({1, os.cpu_count()})
+    for row in rows:
+        assert row["kept"] == pytest.approx(row["run_fps"] / row["engine_fps"])
+        host = row["prepare_ms"] + row["mask_ms"]
+        assert row["host_share"] == pytest.approx(host / row["engine_ms"])
+        assert row["sequential"] == pytest.approx(1 / (1 + row["host_share"]))
+    assert outcome.err.count("a run keeps") == len(rows)
 
 
 @pytest.mark.parametrize(

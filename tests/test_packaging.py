@@ -33,6 +33,7 @@ RUNTIME = [
     "demo",
     "demo.assets",
     "doctor",
+    "end_to_end",
     "errors",
     "files",
     "gates",

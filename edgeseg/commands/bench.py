@@ -16,6 +16,13 @@ def bench(
     bundles: Annotated[list[Path], typer.Argument(help="One bundle or more; they take turns.")],
     *,
     frames: Annotated[int, typer.Option(min=1, help="Frames a bundle, warm-up not counted.")] = 50,
+    end_to_end: Annotated[
+        bool,
+        typer.Option(
+            "--end-to-end",
+            help="Also how much of the engine's speed a run keeps, with 1280x720 frames.",
+        ),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Time whole frames (prepare, infer, mask) through bundles, in turns.
@@ -24,13 +31,15 @@ def bench(
     """
     from edgeseg.bench import bench as bench_bundles
     from edgeseg.bundle import open_bundle
-    from edgeseg.summaries import bench_json, bench_lines
+    from edgeseg.end_to_end import end_to_end as run_bundles
+    from edgeseg.summaries import bench_json, bench_lines, end_to_end_lines
 
     opened = [open_bundle(folder) for folder in bundles]
     with watched() as watcher:
         results = bench_bundles(opened, frames=frames, watcher=watcher)
-    for line in bench_lines(results):
+        whole = run_bundles(opened, frames=frames, watcher=watcher) if end_to_end else []
+    for line in (*bench_lines(results), *end_to_end_lines(whole)):
         say(line)
     say(f"next: edgeseg run {bundles[0]} --camera 0")
     if json:
-        print_json(bench_json(results))
+        print_json(bench_json(results, whole))

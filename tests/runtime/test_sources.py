@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rtsp import RtspServer
 
 from edgeseg.demo import scene
 from edgeseg.errors import SourceError
@@ -109,46 +109,10 @@ def test_a_network_camera(mjpeg_camera: str) -> None:
     assert 0 <= captured[0].time_s <= captured[4].time_s < 60  # from the stream's own start
 
 
-SYSTEM_PYTHON = (
-    "/usr/bin/python3"  # Debian's, which has the bindings; a virtual environment has not
-)
-
-
-RTSP_SERVER = Path(__file__).parents[1] / "support" / "rtsp_server.py"
-
-
-def rtsp_server(port: str = "0") -> tuple[subprocess.Popen[str], str]:
-    """A server and its address."""
-    server = subprocess.Popen(
-        [SYSTEM_PYTHON, RTSP_SERVER, port],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert server.stdout is not None
-    return server, server.stdout.readline().strip()
-
-
-def end(server: subprocess.Popen[str]) -> None:
-    server.kill()
-    server.communicate()
-
-
-@pytest.fixture
-def has_rtsp() -> None:
-    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
-    if (
-        not Path(SYSTEM_PYTHON).exists()
-        or subprocess.run([SYSTEM_PYTHON, "-c", probe], check=False, capture_output=True).returncode
-    ):
-        pytest.skip("gir1.2-gst-rtsp-server-1.0 is absent; run tools/install-system-packages.sh")
-
-
 @pytest.fixture
 def rtsp_camera(has_rtsp: None) -> Iterator[str]:
-    server, url = rtsp_server()
-    yield url
-    end(server)
+    with RtspServer() as server:
+        yield server.url
 
 
 def test_a_killed_rtsp_server_that_comes_back_is_found_again(
@@ -156,17 +120,14 @@ def test_a_killed_rtsp_server_that_comes_back_is_found_again(
 ) -> None:
     monkeypatch.setattr(live, "BACK_OFF_S", (0.3,))
     said: list[str] = []
-    server, url = rtsp_server()
-    port = url.rpartition(":")[2].partition("/")[0]
-    try:
-        with open_source(url, retry=Retry(attempts=None, tell=said.append)) as source:
-            first = list(itertools.islice(source.frames, 5))
-            end(server)
-            server, again = rtsp_server(port)
-            assert again == url
-            last = list(itertools.islice(source.frames, 60))
-    finally:
-        end(server)
+    with (
+        RtspServer() as server,
+        open_source(server.url, retry=Retry(attempts=None, tell=said.append)) as source,
+    ):
+        first = list(itertools.islice(source.frames, 5))
+        server.kill()
+        server.start()
+        last = list(itertools.islice(source.frames, 60))
     assert [c.index for c in (*first, *last)] == list(range(65))
     assert any("lost after" in line and "attempt 1 in 0.3 s" in line for line in said)
     assert any(line.endswith("lost 1 times so far") for line in said)

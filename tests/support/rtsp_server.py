@@ -1,30 +1,61 @@
-"""An RTSP camera on loopback: a moving test picture as H.264. Run by the system's Python.
+"""An RTSP camera on loopback, H.264. Run by the system's Python: rtsp_server.py PORT [WHAT]
 
-Prints its address once it listens, and serves until it is ended. The port may be given.
+WHAT is `ball`, a moving test picture; `clock`, the time drawn into each picture; or a folder of
+00000.jpg, 00001.jpg, ... played over and over at 30 a second. Prints its address once it listens,
+and serves until it is ended.
 """
 
 from __future__ import annotations
 
 import sys
 
+import clock
 import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer
 
-PIPELINE = (
-    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=15/1"
-    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 )"
+CLOCK_RATE = 25
+ENCODE = "videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=ultrafast"
+SEND = "key-int-max=15 ! rtph264pay name=pay0"
+BALL = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=15/1"
+CLOCK = (
+    "appsrc name=clock is-live=true do-timestamp=true format=time caps=video/x-raw,format=GRAY8,"
+    f"width={clock.WIDTH},height={clock.HEIGHT},framerate={CLOCK_RATE}/1"
+)
+JPEGS = (
+    "multifilesrc location={folder}/%05d.jpg loop=true caps=image/jpeg,framerate=30/1 ! jpegdec"
+    " ! identity sync=true"
 )
 
+
+def pipeline(what: str) -> str:
+    source = {"ball": BALL, "clock": CLOCK}.get(what) or JPEGS.format(folder=what)
+    return f"( {source} ! {ENCODE} {SEND} )"
+
+
+def feed(_factory: object, media: GstRtspServer.RTSPMedia) -> None:
+    """Push a picture of the time now, again and again."""
+    source = media.get_element().get_child_by_name("clock")
+
+    def push() -> bool:
+        drawn = Gst.Buffer.new_wrapped(clock.draw(clock.now_ms()))
+        return source.emit("push-buffer", drawn) == Gst.FlowReturn.OK
+
+    GLib.timeout_add(1000 // CLOCK_RATE, push)
+
+
 Gst.init(None)
+shown = sys.argv[2] if len(sys.argv) > 2 else "ball"
 factory = GstRtspServer.RTSPMediaFactory()
-factory.set_launch(PIPELINE)
+factory.set_launch(pipeline(shown))
 factory.set_shared(True)
+if shown == "clock":
+    factory.connect("media-configure", feed)
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
-server.set_service(sys.argv[1] if len(sys.argv) > 1 else "0")
+server.set_service(sys.argv[1])
 server.get_mount_points().add_factory("/camera", factory)
 server.attach(None)
 print(f"rtsp://127.0.0.1:{server.get_bound_port()}/camera", flush=True)
