@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from rtsp import RtspServer
 from small import write_street
 
 from edgeseg.bundle import Bundle, open_bundle
@@ -396,6 +397,42 @@ def test_ctrl_c_ends_a_run_cleanly(
     video = cv2.VideoCapture(str(tmp_path / "o.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) >= 3
     video.release()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "camvid_drive_10fps",
+        "car-detection",
+        "one-by-one-person-detection",
+        "sidewalk",
+        "solidWhiteRight",
+    ],
+)
+def test_a_real_clip(edgeseg, shared: Path, name: str) -> None:
+    """The packaged demo bundle on it: size and rate of what is saved are the clip's."""
+    clip = shared / "video" / f"{name}.mp4"
+    outputs = ("--save", "o.mp4", "--masks", "m", "--jsonl", "o.jsonl")
+    outcome = edgeseg("run", "--source", clip, "--frames", 12, *outputs, "--json")
+    assert outcome.status == 0
+    assert (outcome.json["frames"], outcome.json["dropped"]) == (12, 0)
+    assert len(list(Path("m").iterdir())) == 12
+    assert len(Path("o.jsonl").read_text().splitlines()) == 12
+    assert frames_in(Path("o.mp4")) == 12
+    given, saved = (cv2.VideoCapture(str(video)) for video in (clip, "o.mp4"))
+    for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
+        assert saved.get(prop) == given.get(prop) + given.get(prop) % 2
+    assert saved.get(cv2.CAP_PROP_FPS) == pytest.approx(given.get(cv2.CAP_PROP_FPS), rel=0.02)
+
+
+def test_a_real_stream(edgeseg, has_rtsp: None, seeded_bundle: Bundle) -> None:
+    with RtspServer() as server:
+        outcome = edgeseg(
+            "run", seeded_bundle.folder, "--source", server.url, "--frames", 20, "--json"
+        )
+    assert outcome.status == 0
+    assert outcome.json["frames"] == 20
+    assert f"source {server.url}" in outcome.err
 
 
 class BreakingCamera(BaseHTTPRequestHandler):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from PIL import ImageGrab
 from test_cli import COMMANDS
 
 from edgeseg.bundle import Bundle
@@ -270,6 +275,47 @@ def test_everything_is_there_for_aarch64(version: str, wheel: Path, tmp_path: Pa
     print(version, would)  # noqa: T201  # the record
     for package in ("onnxruntime", "openvino", "opencv-python-headless", "numpy", "av"):
         assert f" {package}-" in would
+
+
+@pytest.fixture
+def screen() -> Iterator[str]:
+    """A display of its own, which nobody sees."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("xvfb is absent; run: tools/install-system-packages.sh --long")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with open(read) as told:  # noqa: PTH123  # a descriptor
+        yield f":{told.readline().strip()}"
+    server.terminate()
+    server.wait()
+
+
+@pytest.mark.long
+def test_a_window_shows_the_overlay(wheel: Path, tmp_path: Path, screen: str) -> None:
+    """With an OpenCV that has windows, which is not the one that [opencv] brings."""
+    installed = _environment(tmp_path / "env", wheel)
+    _run([str(installed / "pip"), "install", "-q", "opencv-python"], cwd=tmp_path)
+    command = [str(installed / "edgeseg"), "run", "--source", "demo", "--seconds", "60", "--show"]
+    environment = {**os.environ, "DISPLAY": screen}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        shown = 0
+        deadline = time.monotonic() + 60
+        while shown < 1000 and time.monotonic() < deadline:
+            time.sleep(0.5)
+            grabbed = ImageGrab.grab(xdisplay=screen)
+            shown = len(set(grabbed.get_flattened_data()))
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, said
+    assert "no window" not in said
+    assert shown >= 1000  # a street in colours: an empty screen has one, a blank window a few
 
 
 def _assert_segments(installed: Path, tmp_path: Path, bundle: Bundle) -> None:

@@ -12,7 +12,7 @@ packages=(
   python3-gi
 )
 if [ "${1:-}" = --long ]; then
-  packages+=(qemu-user xauth xvfb)
+  packages+=(libgl1 qemu-user xvfb)
 fi
 missing=()
 for package in "${packages[@]}"; do
