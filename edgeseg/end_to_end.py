@@ -9,6 +9,7 @@ engine / (engine + host), which a run should not fall below.
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,8 @@ class EndToEnd:
     """Medians of the rounds. Host time is what prepare and mask take of one core, a frame.
 
     `kept` is the median of run / engine, each round's; `kept_lowest` the lowest. `sequential` is
-    what one after the other would keep. `host_share` is (prepare + mask) / engine.
+    what one after the other would keep. `host_share` is (prepare + mask) / engine. `page_faults`
+    are pages of memory that a run asks the system for, a frame; near 0 where memory is used again.
     """
 
     bundle: str
@@ -62,6 +64,7 @@ class EndToEnd:
     prepare_ms: float
     mask_ms: float
     host_share: float
+    page_faults: float
 
 
 def end_to_end(
@@ -92,7 +95,9 @@ def _measured(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
     for _ in range(ROUNDS):
         engine_s = _seconds_of_engine(segmenter, inputs)
         with open_source(video) as source:
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             run_fps = run(segmenter, source, []).fps
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
         begun = time.thread_time()
         for frame in frames:
             to_input(frame, spec)
@@ -100,9 +105,9 @@ def _measured(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
         for index, frame in enumerate(frames):
             mask_of(outputs[index % WARM_UP], spec, frame)
         masked = time.thread_time()
-        host = (prepared - begun, masked - prepared)
-        rounds.append((len(frames) / engine_s, run_fps, *(part / len(frames) for part in host)))
-    engine_fps, run_fps, prepare_s, mask_s = np.median(rounds, axis=0)
+        rest = (prepared - begun, masked - prepared, faults)
+        rounds.append((len(frames) / engine_s, run_fps, *(part / len(frames) for part in rest)))
+    engine_fps, run_fps, prepare_s, mask_s, page_faults = np.median(rounds, axis=0)
     kept = [whole / alone for alone, whole, *_ in rounds]
     engine_s, host_s = 1 / engine_fps, prepare_s + mask_s
     return EndToEnd(
@@ -119,6 +124,7 @@ def _measured(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
         prepare_ms=float(1e3 * prepare_s),
         mask_ms=float(1e3 * mask_s),
         host_share=float(host_s / engine_s),
+        page_faults=float(page_faults),
     )
 
 

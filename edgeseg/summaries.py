@@ -228,7 +228,8 @@ def end_to_end_lines(results: Sequence[EndToEnd]) -> list[str]:
             ),
             (
                 f"  prepare {result.prepare_ms:.1f} + mask {result.mask_ms:.1f} ms are "
-                f"{result.host_share:.2f} of the engine's {result.engine_ms:.1f} ms"
+                f"{result.host_share:.2f} of the engine's {result.engine_ms:.1f} ms; "
+                f"{result.page_faults:.1f} page faults a frame"
             ),
         )
     ]
