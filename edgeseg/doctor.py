@@ -21,6 +21,8 @@ from edgeseg.runtime.machine import this_machine
 __all__ = ["Problem", "examine"]
 
 _ENGINES: Final = ("onnxruntime", "openvino", "tensorrt")
+# Of `run --save` and `run --preview`.
+_OUTPUTS: Final = ("av", "uvicorn", "starlette", "prometheus-client")
 _WORKSTATION: Final = ("torch", "onnx", "safetensors", "huggingface_hub", "nncf")
 # An engine's build takes some GB; masks and videos need room.
 _LITTLE_MEMORY: Final = 2e9
@@ -49,6 +51,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         "cores": machine.cores,
         "engines": {name: installed(name) for name in _ENGINES},
         "export": {name: installed(name) for name in _WORKSTATION},
+        "outputs": {name: installed(name) for name in _OUTPUTS},
         "opencv": opencv,
         "jetson": None
         if not board.l4t

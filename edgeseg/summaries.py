@@ -251,6 +251,7 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
         f"{findings['cpu']}: {' '.join(findings['features']) or 'no features that matter here'}",
     ]
     lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
+    lines += [f"for outputs, {n}: {v or 'not installed'}" for n, v in findings["outputs"].items()]
     lines += [f"for export, {n}: {v or 'not installed'}" for n, v in findings["export"].items()]
     if opencv is None:
         lines.append("OpenCV: not installed")
