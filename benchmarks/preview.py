@@ -10,10 +10,10 @@ no preview, the median of the rounds.
 from __future__ import annotations
 
 import argparse
-import http.client
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -100,18 +100,22 @@ def preview(segmenter: Segmenter) -> Iterator[PreviewSink]:
 
 def watch(sink: PreviewSink, query: str, *, reads: bool) -> Callable[[], None]:
     """Connect a viewer who reads all the time, or never; gives what disconnects it."""
-    host = sink.url.removeprefix("http://").rstrip("/")
-    connection = http.client.HTTPConnection(host)
-    connection.request("GET", f"/stream{query}")
-    answer = connection.getresponse()
+    host, _, port = sink.url.removeprefix("http://").rstrip("/").partition(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(f"GET /stream{query} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
 
     def read() -> None:
-        while answer.read1(1 << 16):
+        while connection.recv(1 << 16):
             pass
+
+    def leave() -> None:
+        with suppress(OSError):  # the server may have gone first
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
     if reads:
         threading.Thread(target=read, daemon=True).start()
-    return connection.close
+    return leave
 
 
 if __name__ == "__main__":
