@@ -3,7 +3,6 @@ from __future__ import annotations
 import http.client
 import io
 import json
-import os
 import shutil
 import socket
 import threading
@@ -415,9 +414,6 @@ def test_a_real_browser_shows_it(tmp_path: Path) -> None:
         phone.goto(f"{sink.url}?token={TOKEN}")
         phone.get_by_text("live", exact=True).wait_for()
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-        if folder := os.environ.get("EDGESEG_SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/preview.png")
-            phone.screenshot(path=f"{folder}/preview-phone.png", full_page=True)
     assert complaints == []
 
 
