@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import DatasetError, EdgesegError, SourceError
 from edgeseg.images import read_image, read_mask, write_mask
+from edgeseg.labels import known_labels
 
 
 def make(folder: Path, names: list[str], *, size: tuple[int, int] = (8, 6)) -> Path:
@@ -165,3 +166,123 @@ def test_a_spread_is_a_part_at_equal_distances(there: int, wanted: int) -> None:
     assert len(part) >= min(there, wanted)
     places = [whole.items.index(item) for item in part.items]
     assert len({b - a for a, b in itertools.pairwise(places)}) <= 1
+
+
+def put(path: Path, mode: str, value: object, size: tuple[int, int] = (8, 6)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value).save(path)
+
+
+def put_mask(path: Path, ids: list[int]) -> None:
+    """A column for each id."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_mask(np.tile(np.array(ids, np.uint8), (6, 1)), path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    name: str
+    split: str
+    image: str
+    mask: str
+    ids: list[int]
+    classes: list[str | None]
+
+
+PUBLISHED = [
+    Published(
+        name="ade20k",
+        split="val",
+        image="images/validation/ADE_val_00000001.jpg",
+        mask="annotations/validation/ADE_val_00000001.png",
+        ids=[0, 1, 2, 150],
+        classes=[None, "wall", "building", "flag"],
+    ),
+    Published(
+        name="cityscapes",
+        split="val",
+        image="leftImg8bit/val/ulm/ulm_000001_000019_leftImg8bit.png",
+        mask="gtFine/val/ulm/ulm_000001_000019_gtFine_labelIds.png",
+        ids=[0, 7, 8, 26, 29, 33, 255],
+        classes=[None, "road", "sidewalk", "car", None, "bicycle", None],
+    ),
+    Published(
+        name="cityscapes",
+        split="train",
+        image="leftImg8bit/train/ulm/ulm_000001_000019_leftImg8bit.png",
+        mask="gtFine/train/ulm/ulm_000001_000019_gtFine_labelTrainIds.png",
+        ids=[0, 13, 18, 255],
+        classes=["road", "car", "bicycle", None],
+    ),
+    Published(
+        name="cocostuff",
+        split="val",
+        image="images/val2017/000000000139.jpg",
+        mask="stuffthingmaps/val2017/000000000139.png",
+        ids=[0, 10, 12, 181, 255],
+        classes=["person", "fire hydrant", "stop sign", "wood", None],
+    ),
+    Published(
+        name="camvid",
+        split="test",
+        image="test/0001TP_008550.png",
+        mask="testannot/0001TP_008550.png",
+        ids=[0, 3, 10, 11],
+        classes=["Sky", "Road", "Bicyclist", None],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: f"{case.name} {case.split}")
+def test_a_published_layout(case: Published, tmp_path: Path) -> None:
+    put(tmp_path / case.image, "RGB", (1, 2, 3), size=(len(case.ids), 6))
+    put_mask(tmp_path / case.mask, case.ids)
+    dataset = open_dataset(f"{case.name}:{tmp_path}", split=case.split)
+    (sample,) = dataset
+    assert dataset.labels == known_labels(case.name)
+    names = [None if i == dataset.labels.ignore_index else dataset.labels.classes[i]
+             for i in sample.mask[0]]  # fmt: skip
+    assert names == case.classes
+
+
+@pytest.mark.parametrize(
+    ("case", "bad"),
+    [(case, bad) for case, bad in zip(PUBLISHED, (151, 34, None, 11, 12), strict=True) if bad],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_an_id_that_a_published_set_does_not_have(
+    case: Published, bad: int, tmp_path: Path
+) -> None:
+    put(tmp_path / case.image, "RGB", (1, 2, 3), size=(2, 6))
+    put_mask(tmp_path / case.mask, [case.ids[0], bad])
+    (item,) = open_dataset(f"{case.name}:{tmp_path}", split=case.split).items
+    with pytest.raises(DatasetError, match=f"holds the ids {bad}, which"):
+        item.read()
+
+
+@pytest.mark.parametrize("name", ["ade20k", "cityscapes", "cocostuff", "camvid"])
+def test_a_published_set_that_is_not_there(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=f"holds no images of {name}'s val split"):
+        open_dataset(f"{name}:{tmp_path}")
+    with pytest.raises(DatasetError, match="no published split 'x'; it has: train, val"):
+        open_dataset(f"{name}:{tmp_path}", split="x")
+
+
+def test_published_images_without_masks_are_counted(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        put(tmp_path / "images" / "validation" / f"{name}.jpg", "RGB", (1, 2, 3))
+    put_mask(tmp_path / "annotations" / "validation" / "b.png", [0] * 8)
+    with pytest.raises(DatasetError, match=r"2 of 3 images .* have no mask, the first: .*a\.png"):
+        open_dataset(f"ade20k:{tmp_path}")
+
+
+def test_the_real_ade20k_sample(shared: Path, tmp_path: Path) -> None:
+    sample = shared / "data" / "ade20k_sample" / "sampleData"
+    for part in ("images", "annotations"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "validation").symlink_to(sample / part)
+    dataset = open_dataset(f"ade20k:{tmp_path}")
+    assert len(dataset) == 3
+    for item, one in zip(dataset.items, dataset, strict=True):
+        raw = read_mask(sample / "annotations" / f"{item.name}.png").astype(int)
+        np.testing.assert_array_equal(one.mask, np.where(raw == 0, 255, raw - 1))

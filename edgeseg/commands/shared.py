@@ -38,12 +38,15 @@ DataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="A folder with images/ and masks/, perhaps under train/ val/ test/; or `demo`.",
+        help="A folder with images/ and masks/, perhaps under train/ val/ test/; `demo`; or "
+        "ade20k:PATH, cityscapes:PATH, cocostuff:PATH, camvid:PATH as published.",
     ),
 ]
 SplitOption = Annotated[
     str | None,
-    typer.Option("--split", help="Which part of --data: train, val or test (demo's default)."),
+    typer.Option(
+        "--split", help="Which part of --data: train, val (published sets' default), test (demo's)."
+    ),
 ]
 
 

@@ -1,30 +1,24 @@
-"""Images with ground truth: a folder of images and masks, or drawn scenes.
-
-    ROOT/[SPLIT/]images/NAME.jpg      ROOT/[SPLIT/]masks/NAME.png      ROOT/[SPLIT/]dataset.json
-
-A data set is a list of what can be read; an image is read, or drawn, when its turn comes.
-"""
+"""A data set is a list of what can be read; an image is read, or drawn, when its turn comes."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
-from edgeseg.demo import DEMO, scene
-from edgeseg.demo.splits import DEMO_SPLITS, SIDE
+import numpy as np
+
+from edgeseg.demo import scene
+from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.files import sha256_of
-from edgeseg.images import IMAGE_SUFFIXES, read_image, read_mask
-from edgeseg.labels import Labels, known_labels, parse_labels
+from edgeseg.images import read_image, read_mask
+from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
 
-__all__ = ["SPLITS", "Dataset", "DrawnScene", "FilePair", "Item", "Sample", "open_dataset"]
-
-SPLITS: Final = ("train", "val", "test")
+__all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +62,38 @@ class Item(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class IdMap:
+    """What a data set's own ids mean: `table[id]` is the class id; the rest are none of its ids."""
+
+    name: str
+    table: Mapping[int, int]
+
+    def apply(self, mask: ClassMap, origin: Path) -> ClassMap:
+        """Class ids of a mask of the data set's ids.
+
+        Raises:
+            DatasetError: it holds an id that the data set does not have.
+        """
+        found = np.unique(mask)
+        unknown = [int(value) for value in found if int(value) not in self.table]
+        if unknown:
+            raise DatasetError(
+                f"{origin} holds the ids {', '.join(map(str, unknown[:5]))}, which {self.name} "
+                f"does not have; is it a mask of another kind?"
+            )
+        lookup = np.zeros(int(found[-1]) + 1, np.uint8)
+        for value in found:
+            lookup[value] = self.table[int(value)]
+        return lookup[mask]
+
+
+@dataclass(frozen=True, slots=True)
 class FilePair:
-    """An image file and its mask's."""
+    """An image file and its mask's; `ids` where the mask's are not the classes' already."""
 
     image_path: Path
     mask_path: Path
+    ids: IdMap | None = None
 
     @property
     def name(self) -> str:
@@ -86,11 +107,14 @@ class FilePair:
             image, mask = (sha256_of(path) for path in (self.image_path, self.mask_path))
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
-        return hashlib.sha256(f"{image} {mask}".encode()).hexdigest()
+        kind = "" if self.ids is None else f" {self.ids.name}"
+        return hashlib.sha256(f"{image} {mask}{kind}".encode()).hexdigest()
 
     def read(self) -> Sample:
         """Read both files; see `Item`."""
         image, mask = self.image(), read_mask(self.mask_path)
+        if self.ids is not None:
+            mask = self.ids.apply(mask, self.mask_path)
         if image.shape[:2] != mask.shape:
             raise DatasetError(
                 f"{self.mask_path} is {mask.shape[1]}x{mask.shape[0]}, but its image "
@@ -164,71 +188,3 @@ class Dataset:
     def spread(self, count: int) -> Dataset:
         """About `count` items, at equal distances; all where there are fewer."""
         return replace(self, items=self.items[:: max(1, len(self.items) // count)])
-
-
-def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
-    """List a data set: `demo`, whose split is `test` unless named, or a folder.
-
-    Without `split` a folder itself must hold `images` and `masks`.
-
-    Raises:
-        DatasetError: no such folder or split, no images, or images without masks.
-    """
-    return _demo(split or "test") if str(source) == DEMO else _folder(Path(source), split)
-
-
-def _demo(split: str) -> Dataset:
-    if split not in DEMO_SPLITS:
-        raise DatasetError(
-            f"data set demo has no split {split!r}; it has: {', '.join(DEMO_SPLITS)}"
-        )
-    items = tuple(DrawnScene(seed, frame) for seed, frame in DEMO_SPLITS[split].frames())
-    return Dataset(origin=DEMO, split=split, items=items, labels=known_labels("camvid"))
-
-
-def _folder(root: Path, split: str | None) -> Dataset:
-    if not root.is_dir():
-        raise DatasetError(f"data set {root} is not a folder; give one, or `demo`")
-    folder = root if split is None else root / split
-    if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
-        raise DatasetError(_no_images(root, split))
-    images = {
-        path.stem: path
-        for path in sorted((folder / "images").iterdir())
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    }
-    masks = {path.stem: path for path in (folder / "masks").iterdir() if path.suffix == ".png"}
-    unmatched = sorted(images.keys() - masks.keys())
-    if unmatched:
-        raise DatasetError(
-            f"{len(unmatched)} images in {folder / 'images'} have no mask of the same name in "
-            f"{folder / 'masks'}, the first: {', '.join(unmatched[:5])}"
-        )
-    if not images:
-        raise DatasetError(f"{folder / 'images'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    return Dataset(
-        origin=str(root),
-        split=split,
-        items=tuple(FilePair(path, masks[stem]) for stem, path in images.items()),
-        labels=_read_labels(folder, root),
-    )
-
-
-def _read_labels(*folders: Path) -> Labels | None:
-    paths = [path for path in (folder / "dataset.json" for folder in folders) if path.exists()]
-    if not paths:
-        return None
-    try:
-        return parse_labels(json.loads(paths[0].read_text("utf-8")), origin=str(paths[0]))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{paths[0]} cannot be read: {error}") from None
-
-
-def _no_images(root: Path, split: str | None) -> str:
-    there = [name for name in SPLITS if (root / name / "images").is_dir()]
-    if split is not None:
-        hint = f"it has: {', '.join(there)}" if there else "it has no splits"
-        return f"data set {root} has no split {split!r} with images/ and masks/; {hint}"
-    if there:
-        return f"data set {root} has the splits {', '.join(there)}; choose one with --split"
-    return f"data set {root} has no images/ and masks/"

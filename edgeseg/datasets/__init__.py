@@ -1,0 +1,50 @@
+"""Images with ground truth: drawn scenes, a folder, or a published data set as it was unpacked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeseg.datasets.folder import SPLITS, open_folder
+from edgeseg.datasets.items import Dataset, DrawnScene, FilePair, IdMap, Item, Sample
+from edgeseg.datasets.published import PUBLISHED, open_published
+from edgeseg.demo import DEMO
+from edgeseg.demo.splits import DEMO_SPLITS
+from edgeseg.errors import DatasetError
+from edgeseg.labels import known_labels
+
+__all__ = [
+    "PUBLISHED",
+    "SPLITS",
+    "Dataset",
+    "DrawnScene",
+    "FilePair",
+    "IdMap",
+    "Item",
+    "Sample",
+    "open_dataset",
+]
+
+
+def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
+    """List `demo` (split `test` unless named), a folder, or `NAME:PATH`, NAME one of `PUBLISHED`.
+
+    Without `split` a folder itself must hold `images` and `masks`.
+
+    Raises:
+        DatasetError: no such folder or split, no images, or images without masks.
+    """
+    if str(source) == DEMO:
+        return _demo(split or "test")
+    name, colon, path = str(source).partition(":")
+    if colon and name in PUBLISHED:
+        return open_published(name, Path(path), split)
+    return open_folder(Path(source), split)
+
+
+def _demo(split: str) -> Dataset:
+    if split not in DEMO_SPLITS:
+        raise DatasetError(
+            f"data set demo has no split {split!r}; it has: {', '.join(DEMO_SPLITS)}"
+        )
+    items = tuple(DrawnScene(seed, frame) for seed, frame in DEMO_SPLITS[split].frames())
+    return Dataset(origin=DEMO, split=split, items=items, labels=known_labels("camvid"))

