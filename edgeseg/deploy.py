@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.assembly import confirmed, make_manifest, ship, write_golden
 from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
 from edgeseg.choice import only_fp32
-from edgeseg.datasets import Dataset
+from edgeseg.datasets import Dataset, match_classes
 from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import CheckpointError, MissingPackageError
@@ -74,6 +74,11 @@ def export_bundle(
     for note in request.notes:
         tell(note)
     tell(_describe(checkpoint))
+    if request.dataset is not None:
+        dataset, differences = match_classes(request.dataset, checkpoint.labels)
+        request = replace(request, dataset=dataset)
+        for line in differences.lines:
+            tell(line)
     folder = request.folder or Path(f"{variant}-{request.target}-{request.precision}")
     with (
         gathered(request, ignore_index=checkpoint.labels.ignore_index) as evidence,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from edgeseg.datasets import Dataset, Sample
+from typing import TypeVar
 
 __all__ = ["phases", "progress", "track"]
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -50,9 +49,9 @@ def phases() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def track(dataset: Dataset) -> Iterator[Sample]:
-    """The samples of a data set, with a bar."""
-    with progress("measuring", len(dataset)) as advance:
-        for sample in dataset:
-            yield sample
+def track(items: Sequence[T]) -> Iterator[T]:
+    """One after another, with a bar."""
+    with progress("measuring", len(items)) as advance:
+        for item in items:
+            yield item
             advance()

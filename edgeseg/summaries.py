@@ -176,7 +176,13 @@ def run_json(summary: Summary, *, backend: str, precision: str, miou: float | No
 
 def verify_lines(report: Report) -> list[str]:
     """A verdict, and what it rests on."""
-    lines = []
+    lines = [*report.differences.lines]
+    if report.skipped:
+        first = report.skipped[0]
+        count = len(report.skipped)
+        lines.append(
+            f"{count} of {count + report.images} images skipped, the first: {first.reason}"
+        )
     if report.miou is not None:
         lines.append(f"mIoU {report.miou:.2f} on {report.images} images")
         classes = ", ".join(f"{name} {value:.2f}" for name, value in report.class_iou.items())

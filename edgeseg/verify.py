@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgeseg.accuracy import Masks, class_iou, compare
 from edgeseg.bundle import Bundle, is_bundle, open_bundle
-from edgeseg.datasets import Dataset, Sample
-from edgeseg.errors import DatasetError
+from edgeseg.datasets import Dataset, Differences, Item, Sample, match_classes
+from edgeseg.errors import DatasetError, SourceError
 from edgeseg.gates import Gate, Limits, at_least, judge
 from edgeseg.images import read_image, read_mask
-from edgeseg.labels import Labels
 from edgeseg.manifest import Accuracy, VariantInfo
 from edgeseg.metrics import Confusion, confusion, mean_iou, pixel_agreement
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.runtime.build import GOLDEN_SLACK
 from edgeseg.runtime.segmenter import Segmenter
 
-__all__ = ["ClassDrop", "Report", "open_reference", "verify"]
+__all__ = ["ClassDrop", "Report", "Skipped", "open_reference", "verify"]
 
 Segment = Callable[[Bgr], ClassMap]
-Track = Callable[[Dataset], Iterable[Sample]]
+Track = Callable[[Sequence[Item]], Iterable[Item]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +35,19 @@ class ClassDrop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """An image that could not be measured."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What was measured. Accuracies are points (0..100), None where not measured.
 
-    `drop_low` and `drop_high` are the 95 % interval of the drop, from resampled images.
+    `drop_low` and `drop_high` are the 95 % interval of the drop, from resampled images. `images`
+    were measured, `skipped` were not.
     """
 
     gates: tuple[Gate, ...]
@@ -53,6 +61,8 @@ class Report:
     worst_class: ClassDrop | None = None
     pixel_agreement: float | None = None
     agreement_iou: float | None = None
+    skipped: tuple[Skipped, ...] = ()
+    differences: Differences = field(default_factory=Differences)
 
     @property
     def passed(self) -> bool:
@@ -67,30 +77,71 @@ def verify(
     dataset: Dataset | None = None,
     reference: Segment | None = None,
     limits: Limits,
+    strict: bool = False,
     track: Track = iter,
 ) -> Report:
     """Replay the golden frames and, where given, measure a data set; `track` may show progress.
 
-    It is the chosen variant that is measured, unless another is named.
+    It is the chosen variant that is measured, unless another is named. Images that cannot be read,
+    or whose masks do not fit, are skipped and told; `strict` makes them, and classes that differ,
+    errors.
 
     Raises:
-        DatasetError: the data set does not fit the model, or cannot be read.
+        DatasetError: the data set does not fit the model, or nothing in it can be measured.
+        SourceError: with `strict`, an image that cannot be read.
     """
     with Segmenter(bundle, variant=variant) as segmenter:
         gates = _replay_golden(segmenter)
         if dataset is None:
             return Report(gates=tuple(gates))
         labels = bundle.manifest.labels
-        _check_classes(labels, dataset)
+        matched, differences = match_classes(dataset, labels)
+        if strict and differences:
+            raise DatasetError(f"--strict: {'; '.join(differences.lines)}")
+        readable = _Readable(matched.items, track, strict=strict)
         if reference is not None:
-            return _report(_compare(segmenter, dataset, reference, track), gates, limits)
-        counts = _measure(segmenter, dataset, track)
-    return Report(
-        gates=tuple(gates),
-        images=len(dataset),
-        miou=mean_iou(counts),
-        class_iou=class_iou(labels, counts),
-    )
+            report = _report(_compare(segmenter, readable, reference), gates, limits)
+        else:
+            counts = _measure(segmenter, readable)
+            report = Report(
+                gates=tuple(gates),
+                images=readable.count,
+                miou=mean_iou(counts),
+                class_iou=class_iou(labels, counts),
+            )
+    return replace(report, skipped=tuple(readable.skipped), differences=differences)
+
+
+class _Readable:
+    """The samples of a data set that can be read, one after another; the others are noted."""
+
+    def __init__(self, items: Sequence[Item], track: Track, *, strict: bool) -> None:
+        self._items = items
+        self._track = track
+        self._strict = strict
+        self.skipped: list[Skipped] = []
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sample]:
+        for item in self._track(self._items):
+            sample = self._read(item)
+            if sample is not None:
+                self.count += 1
+                yield sample
+        if not self.count:
+            raise DatasetError(
+                f"none of {len(self._items)} images can be measured, the first for: "
+                f"{self.skipped[0].reason}"
+            )
+
+    def _read(self, item: Item) -> Sample | None:
+        try:
+            return item.read()
+        except (SourceError, DatasetError) as error:
+            if self._strict:
+                raise
+            self.skipped.append(Skipped(name=item.name, reason=str(error)))
+            return None
 
 
 def open_reference(source: str, bundle: Bundle) -> Segment:
@@ -136,45 +187,21 @@ def _replay_golden(segmenter: Segmenter) -> list[Gate]:
     return gates
 
 
-def _measure(segmenter: Segmenter, dataset: Dataset, track: Track) -> Confusion:
+def _measure(segmenter: Segmenter, samples: Iterable[Sample]) -> Confusion:
     """Without a reference there is nothing to lose: the model alone."""
     labels = segmenter.bundle.manifest.labels
     classes = len(labels.classes)
     counts = np.zeros((classes, classes), np.int64)
-    for sample in track(dataset):
+    for sample in samples:
         mask = segmenter.segment(sample.image).mask
-        counts += confusion(
-            sample.mask, mask, classes=classes, ignore_index=_ignore_index(labels, dataset)
-        )
+        counts += confusion(sample.mask, mask, classes=classes, ignore_index=labels.ignore_index)
     return counts
 
 
-def _compare(segmenter: Segmenter, dataset: Dataset, reference: Segment, track: Track) -> Accuracy:
+def _compare(segmenter: Segmenter, samples: Iterable[Sample], reference: Segment) -> Accuracy:
     labels = segmenter.bundle.manifest.labels
-    masks = (
-        Masks(s.mask, reference(s.image), segmenter.segment(s.image).mask) for s in track(dataset)
-    )
-    return compare(masks, labels, ignore_index=_ignore_index(labels, dataset))
-
-
-def _ignore_index(labels: Labels, dataset: Dataset) -> int:
-    return (dataset.labels or labels).ignore_index
-
-
-def _check_classes(labels: Labels, dataset: Dataset) -> None:
-    if dataset.labels is None:
-        return
-    theirs = [name.casefold() for name in dataset.labels.classes]
-    ours = [name.casefold() for name in labels.classes]
-    if theirs != ours:
-        index = next(
-            (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
-            min(len(ours), len(theirs)),
-        )
-        raise DatasetError(
-            f"data set {dataset.origin} has {len(theirs)} classes and the model {len(ours)}; they "
-            f"first differ at id {index}: {theirs[index : index + 1]} and {ours[index : index + 1]}"
-        )
+    masks = (Masks(s.mask, reference(s.image), segmenter.segment(s.image).mask) for s in samples)
+    return compare(masks, labels, ignore_index=labels.ignore_index)
 
 
 def _report(accuracy: Accuracy, gates: list[Gate], limits: Limits) -> Report:

@@ -37,6 +37,7 @@ RUNTIME = [
     "datasets",
     "datasets.folder",
     "datasets.items",
+    "datasets.matching",
     "datasets.published",
     "demo",
     "demo.assets",

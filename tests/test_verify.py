@@ -11,12 +11,13 @@ from onnx import numpy_helper
 from PIL import Image
 
 from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
-from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.datasets import Dataset, Differences, open_dataset
 from edgeseg.demo import scene
-from edgeseg.errors import DatasetError
+from edgeseg.errors import DatasetError, SourceError
 from edgeseg.gates import Limits, at_least, at_most
-from edgeseg.images import write_mask
+from edgeseg.images import read_mask, write_mask
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.summaries import verify_lines
 from edgeseg.verify import open_reference, verify
 
 DEFAULTS = Limits(max_drop=1.0, max_class_drop=5.0)
@@ -115,17 +116,81 @@ def test_without_a_reference_only_the_model_is_measured(
     assert len(report.gates) == 2
 
 
-def test_other_classes_are_refused_by_name(
+def renamed(dataset: Dataset, folder: Path, names: list[str]) -> Dataset:
+    """The same files under other class names."""
+    shutil.copytree(dataset.origin, folder)
+    (folder / "dataset.json").write_text(msgspec.json.encode({"classes": names}).decode())
+    return open_dataset(folder)
+
+
+def test_classes_are_matched_by_name(
+    seeded_bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    """In another order, and written otherwise: the same measurement."""
+    names = list(seeded_bundle.manifest.labels.classes)
+    order = np.random.default_rng(0).permutation(len(names))
+    shuffled = renamed(dataset, tmp_path / "data", [f" {names[i].upper()} " for i in order])
+    inverse = np.full(256, 255, np.uint8)  # ignored pixels stay so
+    inverse[order] = np.arange(len(order))
+    for path in (tmp_path / "data" / "masks").iterdir():
+        write_mask(inverse[read_mask(path)], path)
+    report = verify(seeded_bundle, dataset=shuffled, limits=DEFAULTS)
+    assert report.miou == pytest.approx(100)
+    assert not report.differences
+
+
+def test_classes_of_one_side_alone_are_shown_and_not_counted(
+    seeded_bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    names = ["Sky", "Castle", *seeded_bundle.manifest.labels.classes[2:]]
+    other = renamed(dataset, tmp_path / "data", names)
+    report = verify(seeded_bundle, dataset=other, limits=DEFAULTS)
+    assert report.differences == Differences(data_only=("Castle",), model_only=("Building",))
+    assert report.miou == pytest.approx(100)  # what is castle there is building here: not counted
+    assert any("Castle" in line for line in verify_lines(report))
+    with pytest.raises(DatasetError, match=r"--strict: .*Castle.*Building"):
+        verify(seeded_bundle, dataset=other, limits=DEFAULTS, strict=True)
+
+
+def test_no_class_in_common_is_refused(
+    seeded_bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    other = renamed(dataset, tmp_path / "data", [f"thing {index}" for index in range(11)])
+    with pytest.raises(DatasetError, match=r"no class in common: thing 0, .* and Sky, Building"):
+        verify(seeded_bundle, dataset=other, limits=DEFAULTS)
+
+
+def test_images_that_cannot_be_measured_are_skipped_by_name(
     seeded_bundle: Bundle, dataset: Dataset, tmp_path: Path
 ) -> None:
     shutil.copytree(dataset.origin, tmp_path / "data")
-    names = ["Sky", "Castle", *seeded_bundle.manifest.labels.classes[2:]]
-    (tmp_path / "data" / "dataset.json").write_text(
-        msgspec.json.encode({"classes": names}).decode()
-    )
-    with pytest.raises(
-        DatasetError, match=r"first differ at id 1: \['castle'\] and \['building'\]"
-    ):
+    images, masks = tmp_path / "data" / "images", tmp_path / "data" / "masks"
+    first, second, third, *_ = sorted(path.stem for path in masks.iterdir())
+    next(images.glob(f"{first}.*")).write_bytes(b"")
+    write_mask(np.zeros((3, 3), np.uint8), masks / f"{second}.png")
+    size = read_mask(masks / f"{third}.png").shape
+    write_mask(np.full(size, 77, np.uint8), masks / f"{third}.png")
+    faulty = open_dataset(tmp_path / "data")
+    report = verify(seeded_bundle, dataset=faulty, limits=DEFAULTS)
+    assert [skipped.name for skipped in report.skipped] == [first, second, third]
+    assert report.images == len(dataset) - 3
+    for skipped, says in zip(
+        report.skipped, ("cannot be read as an image", "is 3x3, but its image", "holds the id 77"),
+        strict=True,
+    ):  # fmt: skip
+        assert says in skipped.reason
+    assert f"3 of {len(dataset)} images skipped" in verify_lines(report)[0]
+    with pytest.raises(SourceError, match="cannot be read as an image"):
+        verify(seeded_bundle, dataset=faulty, limits=DEFAULTS, strict=True)
+
+
+def test_a_data_set_of_nothing_but_faults_is_refused(
+    seeded_bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    shutil.copytree(dataset.origin, tmp_path / "data")
+    for path in (tmp_path / "data" / "images").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DatasetError, match="none of 6 images can be measured, the first for: "):
         verify(seeded_bundle, dataset=open_dataset(tmp_path / "data"), limits=DEFAULTS)
 
 

@@ -39,6 +39,12 @@ def verify(
     max_drop: MaxDropOption = None,
     max_class_drop: MaxClassDropOption = None,
     min_agreement: MinAgreementOption = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Images that cannot be measured, and classes that differ, are errors."
+        ),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Replay a bundle's golden frames and measure it on a data set; exit 3 if a gate is missed.
@@ -65,6 +71,7 @@ def verify(
         dataset=_dataset(data, split),
         reference=None if reference is None else open_reference(reference, opened),
         limits=limits_from(max_drop, max_class_drop, min_agreement),
+        strict=strict,
         track=track,
     )
     for line in verify_lines(report):

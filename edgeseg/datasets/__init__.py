@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgeseg.datasets.folder import SPLITS, open_folder
 from edgeseg.datasets.items import Dataset, DrawnScene, FilePair, IdMap, Item, Sample
+from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.published import PUBLISHED, open_published
 from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
@@ -16,11 +17,13 @@ __all__ = [
     "PUBLISHED",
     "SPLITS",
     "Dataset",
+    "Differences",
     "DrawnScene",
     "FilePair",
     "IdMap",
     "Item",
     "Sample",
+    "match_classes",
     "open_dataset",
 ]
 
