@@ -64,7 +64,7 @@ def _with_address(arguments: Sequence[str]) -> list[str]:
     """`--preview` alone means the usual address: typer has no options with a value or none."""
     from edgeseg.runtime.preview.address import DEFAULT, is_address
 
-    following = [*arguments[1:], ""]
+    following = [*arguments, ""][1:]
     return [
         f"{argument}={DEFAULT}" if argument == "--preview" and not is_address(after) else argument
         for argument, after in zip(arguments, following, strict=True)

@@ -94,7 +94,7 @@ def to_mask(
     smallest, cannot win and is skipped.
 
     Raises:
-        BackendError: a logit is NaN or infinite, as FP16 overflow makes them.
+        BackendError: a logit is NaN or plus infinity, as FP16 overflow makes them.
     """
     planes = logits[0]
     nearest = _argmax(planes)
@@ -254,7 +254,9 @@ def _blend_cells(mask: ClassMap, cells: _Cells, pairs: _Pairs) -> None:
     across = cells.columns.weight.T.take(cells.column, axis=1)  # (columns, cells)
     down = cells.rows.weight.T.take(cells.row, axis=1)[:, None]  # (rows, 1, cells)
     shape = (down.shape[0], *across.shape)
-    best, winner = np.full(shape, -np.inf, np.float32), np.empty(shape, mask.dtype)
+    best = np.full(shape, -np.inf, np.float32)
+    # Where every class is switched off by a logit of minus infinity, the first one stands.
+    winner = np.broadcast_to(pairs.candidate[first].astype(mask.dtype), shape).copy()
     for rank in range(-int(left[0])):
         still = slice(int(np.searchsorted(left, -rank)))
         pair = first[still] + rank

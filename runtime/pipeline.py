@@ -219,7 +219,7 @@ def run(
     `stop` ends it after the frame that is being written.
     """
     tally = _Tally()
-    with stream(segmenter, source) as results:
+    with _stopped_after(max_seconds, source), stream(segmenter, source) as results:
         try:
             for result in results:
                 arrived = time.perf_counter()
@@ -234,6 +234,21 @@ def run(
         except KeyboardInterrupt:
             pass  # the usual way to end a camera; what was done is kept and summed up
         return tally.summary(dropped=results.dropped, failed=results.failed)
+
+
+@contextmanager
+def _stopped_after(seconds: float | None, source: Source) -> Iterator[None]:
+    """A source that gives nothing more ends in time, too."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, source.stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _Tally:

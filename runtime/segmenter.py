@@ -28,6 +28,7 @@ from edgeseg.spec import InputSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edgeseg.runtime.live import Retry
     from edgeseg.runtime.result import Result
 
 __all__ = ["Segmentation", "Segmenter", "mask_of", "segment_frame"]
@@ -113,20 +114,22 @@ class Segmenter:
         _check(frame)
         return segment_frame(self.backend, self.bundle.manifest.input, frame)
 
-    def stream(self, source: str | int) -> Iterator[Result]:
+    def stream(self, source: str | int, *, retry: Retry | None = None) -> Iterator[Result]:
         """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
 
         Of a live source the newest frame each time. The source is released at the end, and also
-        when whoever iterates stops early and closes or forgets the iterator.
+        when whoever iterates stops early and closes or forgets the iterator. A camera or stream
+        that is lost is opened again as `retry` says; not at all by default.
 
         Raises:
             SourceError: it is not there, or broke off.
             BackendError: the engine failed on ten frames in a row.
         """
+        from edgeseg.runtime.live import Retry
         from edgeseg.runtime.pipeline import stream
         from edgeseg.runtime.sources import open_source
 
-        with open_source(source) as feed, stream(self, feed) as results:
+        with open_source(source, retry=retry or Retry()) as feed, stream(self, feed) as results:
             yield from results
 
     def close(self) -> None:

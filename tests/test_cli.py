@@ -425,6 +425,53 @@ def test_a_real_clip(edgeseg, shared: Path, name: str) -> None:
     assert saved.get(cv2.CAP_PROP_FPS) == pytest.approx(given.get(cv2.CAP_PROP_FPS), rel=0.02)
 
 
+def test_a_lost_camera_ends_in_time(edgeseg, seeded_bundle: Bundle) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BreakingCamera)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
+    threading.Timer(2, server.shutdown).start()
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", url, "--seconds", 4)
+    server.server_close()
+    assert outcome.status == 0
+    assert "frames, " in outcome.err
+
+
+def test_a_network_camera_that_goes_on(edgeseg, seeded_bundle: Bundle) -> None:
+    class Camera(BreakingCamera):
+        frames = 2000
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
+    outcome = edgeseg(
+        "run", seeded_bundle.folder, "--source", url, "--frames", 10, "--save", "o.mp4"
+    )
+    server.shutdown()
+    server.server_close()
+    assert outcome.status == 0
+    assert frames_in(Path("o.mp4")) == 10
+
+
+def test_a_reader_that_goes_away_takes_no_other_output_with_it(
+    seeded_bundle: Bundle, tmp_path: Path
+) -> None:
+    outputs = ["--jsonl", "-", "--save", "o.mp4", "--frames", "12"]
+    command = [sys.executable, "-m", "edgeseg", "run", str(seeded_bundle.folder)]
+    with subprocess.Popen(
+        [*command, "--source", "demo", *outputs],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 1
+    assert "stdout cannot be written: whoever read it went away; the other outputs go on" in said
+    assert "Traceback" not in said
+    assert frames_in(tmp_path / "o.mp4") == 12
+
+
 def test_a_real_stream(edgeseg, has_rtsp: None, seeded_bundle: Bundle) -> None:
     with RtspServer() as server:
         outcome = edgeseg(
@@ -436,16 +483,21 @@ def test_a_real_stream(edgeseg, has_rtsp: None, seeded_bundle: Bundle) -> None:
 
 
 class BreakingCamera(BaseHTTPRequestHandler):
-    """An HTTP camera that gives three frames and breaks off."""
+    """An HTTP camera that gives some frames and breaks off."""
+
+    frames = 3
 
     def do_GET(self) -> None:  # as http.server calls it
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        for index in range(3):
+        for index in range(self.frames):
             picture = cv2.imencode(".jpg", scene(1, index, height=48, width=64).image)[1].tobytes()
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
-            self.wfile.write(head.encode() + b"\r\n\r\n" + picture + b"\r\n")
+            try:
+                self.wfile.write(head.encode() + b"\r\n\r\n" + picture + b"\r\n")
+            except OSError:
+                return
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -629,6 +681,7 @@ def test_a_run_with_a_preview(edgeseg, seeded_bundle: Bundle) -> None:
     ],
 )
 def test_preview_alone_means_the_usual_address(given: list[str], taken: list[str]) -> None:
+    assert _with_address([]) == []
     assert _with_address(["run", *given]) == ["run", *taken]
 
 

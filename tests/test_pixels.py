@@ -99,6 +99,16 @@ def test_logits_that_are_not_finite_are_refused(value: float, size: tuple[int, i
         to_mask(logits, height=size[0], width=size[1])
 
 
+def test_a_class_that_is_switched_off_wins_nowhere() -> None:
+    """Minus infinity, alone or for all classes of a place: an id all the same, never rubbish."""
+    logits = np.random.default_rng(0).normal(size=(1, 5, 8, 8)).astype(np.float32)
+    logits[0, 3] = -np.inf
+    assert not (to_mask(logits, height=37, width=41) == 3).any()
+    logits[0, :, 2:4, 2:4] = -np.inf
+    logits[0, 1, 2:4, 2] = logits[0, 2, 2:4, 3] = 0.5  # one on the left, one on the right
+    assert set(np.unique(to_mask(logits, height=37, width=41))) <= {0, 1, 2, 4}
+
+
 def test_a_class_that_wins_at_no_logit_wins_between_them() -> None:
     """Pruning by the winners at the corners would miss it."""
     logits = np.array([[[[10, 0]], [[0, 10]], [[7, 7]]]], np.float32)  # (1, 3, 1, 2)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from edgeseg.commands.running import Done
     from edgeseg.runtime.live import CameraOptions
     from edgeseg.runtime.preview.address import Address
-    from edgeseg.runtime.sinks.outputs import Outputs
 
 __all__ = ["run"]
 
@@ -127,7 +126,7 @@ def run(
         done = run_until_ended(segmenter, feed, outputs, limits, service)
         backend = segmenter.backend.name
         expected = limits.length(feed)
-    _tell(done, outputs, expected=None if seconds is not None else expected)
+    _tell(done, expected=None if seconds is not None else expected)
     say(f"next: edgeseg bench {opened.folder}")
     if json:
         precision = variant.precision
@@ -136,7 +135,7 @@ def run(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(done: Done, outputs: Outputs, *, expected: int | None) -> None:
+def _tell(done: Done, *, expected: int | None) -> None:
     """The end of a run, for people."""
     from edgeseg.summaries import run_lines
 
@@ -145,9 +144,8 @@ def _tell(done: Done, outputs: Outputs, *, expected: int | None) -> None:
         say(line)
     if expected is not None and summary.frames < expected:
         say(f"stopped after {summary.frames} of {expected} frames; if nobody did, is it whole?")
-    for written in outputs.files:
-        if Path(written).exists():  # nothing is, when no frame came
-            say(f"written: {written}")
+    for written in done.written:
+        say(f"written: {written}")
 
 
 def _address(preview: str, token: str | None) -> Address:

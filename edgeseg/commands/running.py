@@ -6,6 +6,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.commands.shared import say
@@ -45,6 +46,7 @@ class Done:
     summary: Summary
     miou: float | None
     failed_outputs: int
+    written: tuple[str, ...]
 
 
 def run_until_ended(
@@ -97,13 +99,19 @@ def run_until_ended(
         )
         service.stopping()
     miou = None if meter is None else meter.miou
-    return Done(summary=summary, miou=miou, failed_outputs=fan.failed)
+    return Done(
+        summary=summary,
+        miou=miou,
+        failed_outputs=fan.failed,
+        written=tuple(map(_shown, fan.written)),
+    )
 
 
 @contextmanager
 def _ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
     """SIGINT and SIGTERM call `end`; the second Ctrl-C is the usual one."""
     before = signal.getsignal(signal.SIGINT)
+    terminated = signal.getsignal(signal.SIGTERM)
 
     def told(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT:
@@ -116,6 +124,13 @@ def _ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, terminated)
+
+
+def _shown(path: Path) -> str:
+    """As its user would call it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _same_classes(truth: Labels | None, labels: Labels) -> bool:

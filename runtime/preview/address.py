@@ -9,7 +9,7 @@ from typing import Final
 
 from edgeseg.errors import SinkError
 
-__all__ = ["DEFAULT", "Address", "is_address", "parse_address"]
+__all__ = ["DEFAULT", "Address", "is_address", "is_loopback", "parse_address"]
 
 DEFAULT: Final = "127.0.0.1:8008"
 _FORM: Final = re.compile(r"(?:(?P<host>[^\[\]:/\s]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
@@ -30,6 +30,8 @@ class Address:
     def __post_init__(self) -> None:
         if self.token == "":
             raise SinkError("an empty --preview-token protects nothing; give one")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            raise SinkError("a --preview-token is plain letters, figures and signs (ASCII)")
         if not self.is_loopback and self.token is None:
             raise SinkError(
                 f"other machines can reach a preview at {self.host}; protect it with "
@@ -39,12 +41,17 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether this machine alone can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or number stands for this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_address(text: str) -> bool:

@@ -81,7 +81,10 @@ class Board:
                 frames=0, dropped=0, failed=0, fps=0.0, age_p50_ms=0.0, age_p95_ms=0.0,
                 age_p99_ms=0.0, stages_ms=nothing, newest_s=None,
             )  # fmt: skip
-        span = rows[-1].at - rows[0].at
+        now = time.perf_counter()
+        newest_s = now - rows[-1].at
+        # Frames that stop coming are no rate: it falls from a second's silence on.
+        span = (now if newest_s > 1 else rows[-1].at) - rows[0].at
         p50, p95, p99 = map(float, np.percentile([row.age_ms for row in rows], (50, 95, 99)))
         stages = np.median([row.stages_ms for row in rows], axis=0)
         return Stats(
@@ -93,5 +96,5 @@ class Board:
             age_p95_ms=p95,
             age_p99_ms=p99,
             stages_ms=dict(zip(_STAGES, map(float, stages), strict=True)),
-            newest_s=time.perf_counter() - rows[-1].at,
+            newest_s=newest_s,
         )

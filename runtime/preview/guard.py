@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 import html
-from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
+
+from edgeseg.runtime.preview.address import is_loopback
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard"]
 
-_COOKIE: Final = "edgeseg_preview"
-_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -65,8 +64,7 @@ class Guard:
         from starlette.responses import PlainTextResponse
 
         if self._token is None:
-            name = urlsplit(f"//{request.headers.get('host', '')}").hostname
-            if name in _LOOPBACK_NAMES:
+            if is_loopback(_host_of(request)):
                 return None
             return PlainTextResponse("this preview is for this machine only\n", 403, _HEADERS)
         return self._token_refusal(request, self._token)
@@ -77,7 +75,7 @@ class Guard:
         asked = parse_qs(request.url.query).get("token", [""])[-1]
         if request.url.path == "/" and _equal(asked, token):
             response = RedirectResponse("/", 303, _HEADERS)
-            response.set_cookie(_COOKIE, token, httponly=True, samesite="strict")
+            response.set_cookie(_cookie(request), token, httponly=True, samesite="strict")
             return response
         if any(_equal(given, token) for given in (asked, *_carried(request))):
             return None
@@ -90,9 +88,22 @@ class Guard:
 
 def _carried(request: Request) -> tuple[str, str]:
     """What the request's headers carry: the cookie's token and the bearer's."""
-    cookie = SimpleCookie(request.headers.get("cookie", "")).get(_COOKIE)
+    cookie = request.cookies.get(_cookie(request), "")
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
-    return cookie.value if cookie else "", bearer.strip() if kind.lower() == "bearer" else ""
+    return cookie, bearer.strip() if kind.lower() == "bearer" else ""
+
+
+def _cookie(request: Request) -> str:
+    """Its name: browsers send a host's cookies to all its ports, and two previews may run there."""
+    return f"edgeseg_preview_{request.scope['server'][1]}"
+
+
+def _host_of(request: Request) -> str:
+    """The name that the request was sent to, without its port; empty where it is none."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _equal(given: str, token: str) -> bool:

@@ -12,16 +12,16 @@ from edgeseg.runtime.preview.picture import Look
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-__all__ = ["MAX_VIEWERS", "Motion", "Viewers"]
+__all__ = ["KIND", "MAX_VIEWERS", "STUCK_S", "Motion", "Viewers"]
 
 MAX_VIEWERS: Final = 8
 # More than an eye needs to judge a mask; the cores are for the engine.
 _MAX_RATE: Final = 15.0
-# Without a new frame the last one is sent again, so that a viewer who left is noticed.
+# Without a new frame the last one is sent again, so that a viewer without a network is noticed.
 _REPEAT_S: Final = 5.0
-# A viewer who takes nothing for so long is let go.
-_STUCK_S: Final = 10.0
-_KIND: Final = (b"content-type", b"multipart/x-mixed-replace; boundary=frame")
+# A viewer who takes nothing for so long is let go; the system closes the connection (server.py).
+STUCK_S: Final = 10.0
+KIND: Final = "multipart/x-mixed-replace; boundary=frame"
 _PART: Final = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n"
 
 
@@ -51,7 +51,13 @@ class Motion:
         self._viewers.count += 1
         leaving = asyncio.ensure_future(_until_gone(receive))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": [_KIND]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(b"content-type", KIND.encode())],
+                }
+            )
             await self._send_frames(leaving, send)
             await send({"type": "http.response.body", "body": b""})
         except (OSError, asyncio.TimeoutError):
@@ -64,14 +70,14 @@ class Motion:
         sent = None
         while True:
             begun = time.monotonic()
-            sent = await self._newest.after(sent, seconds=_REPEAT_S)
+            sent = await self._newest.after(sent, unless=leaving, seconds=_REPEAT_S)
             if leaving.done() or self._newest.ended:
                 return
             if sent is not None:
                 jpeg = await self._encoder.jpeg(sent, self._look)
                 body = _PART % (len(jpeg), jpeg)
                 message = {"type": "http.response.body", "body": body, "more_body": True}
-                await asyncio.wait_for(send(message), _STUCK_S)
+                await asyncio.wait_for(send(message), STUCK_S)
             await asyncio.sleep(max(0.0, 1 / _MAX_RATE - (time.monotonic() - begun)))
 
 

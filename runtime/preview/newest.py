@@ -20,7 +20,6 @@ __all__ = ["Encoder", "Newest"]
 T = TypeVar("T")
 
 _NICENESS: Final = 10
-_CACHED: Final = 8
 
 
 class Newest:
@@ -50,11 +49,16 @@ class Newest:
         """Wait for `end`."""
         await self._end.wait()
 
-    async def after(self, seen: Result | None, *, seconds: float) -> Result | None:
-        """The newest result as soon as it is another one, or what there is after some seconds."""
+    async def after(
+        self, seen: Result | None, *, unless: asyncio.Future[None], seconds: float
+    ) -> Result | None:
+        """The newest result as soon as it is another one, `unless` is done, or time is over."""
         if self._board.newest is seen and not self.ended:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), seconds)
+            changed = asyncio.ensure_future(self._changed.wait())
+            await asyncio.wait(
+                (changed, unless), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            changed.cancel()
         return self._board.newest
 
 
@@ -64,17 +68,17 @@ class Encoder:
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self._thread = ThreadPoolExecutor(1, "edgeseg preview", _step_back)
-        self._made: dict[Look, tuple[Result, asyncio.Future[bytes]]] = {}
+        self._of: Result | None = None
+        self._made: dict[Look, asyncio.Future[bytes]] = {}
 
     async def jpeg(self, result: Result, look: Look) -> bytes:
         """As `to_jpeg` makes it for a page."""
-        of, made = self._made.get(look, (None, None))
-        if made is None or of is not result:
+        if self._of is not result:
+            self._of, self._made = result, {}
+        made = self._made.get(look)
+        if made is None:
             made = asyncio.ensure_future(self.run(lambda: to_jpeg(result, self._labels, look)))
-            self._made.pop(look, None)
-            while len(self._made) >= _CACHED:
-                self._made.pop(next(iter(self._made)))
-            self._made[look] = (result, made)
+            self._made[look] = made
         return await asyncio.shield(made)  # one viewer who leaves does not take it from the others
 
     async def run(self, call: Callable[[], T]) -> T:

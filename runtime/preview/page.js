@@ -73,14 +73,18 @@ function list() {
   element("legend").replaceChildren(...shown.map(legendItem));
 }
 
+function shareOf(shares, name) {
+  return Object.hasOwn(shares, name) ? shares[name] : 0;
+}
+
 function showShares(shares) {
   const before = seen.size;
   classes.forEach(({ name }, index) => {
-    if (name in shares) seen.add(index);
+    if (Object.hasOwn(shares, name)) seen.add(index);
   });
   if (seen.size !== before) list();
   for (const index of seen) {
-    const percent = 100 * (shares[classes[index].name] || 0);
+    const percent = 100 * shareOf(shares, classes[index].name);
     element(`share-${index}`).textContent = `${percent.toFixed(1)} %`;
   }
   history.push(shares);
@@ -97,7 +101,7 @@ function drawHistory() {
     const x = canvas.width - (history.length - column) * width;
     let y = canvas.height;
     for (const { name, colour } of classes) {
-      const height = (shares[name] || 0) * canvas.height;
+      const height = shareOf(shares, name) * canvas.height;
       pen.fillStyle = colour;
       pen.fillRect(x, y - height, width + 0.5, height);
       y -= height;
@@ -133,18 +137,19 @@ function showFigures(stats) {
 async function poll() {
   try {
     const answer = await fetch("stats");
-    if (!answer.ok) throw new Error(answer.statusText);
+    if (answer.status === 401) throw new Error("the token is no longer right: open the page anew");
+    if (!answer.ok) throw new Error("the run does not answer");
+    // Another run may have taken its place, with other classes.
+    if (!alive) location.reload();
     const stats = await answer.json();
     showFigures(stats);
     showShares(stats.shares);
-    if (!alive) watch();
-    alive = true;
     if (stats.newest_s === null) say("waiting for the first frame", true);
     else if (stats.newest_s > 2) say(`no new frame for ${stats.newest_s.toFixed(0)} s`, true);
     else say("live", false);
   } catch (error) {
     alive = false;
-    say("the run does not answer", true);
+    say(error instanceof TypeError ? "the run does not answer" : error.message, true);
   }
   setTimeout(poll, POLL_MS);
 }
@@ -170,8 +175,15 @@ async function start() {
   });
   // All places may be taken, or the run may have ended: ask again.
   element("picture").addEventListener("error", () => setTimeout(watch, RETRY_MS));
+  // A phone that slept has lost its stream without an error.
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) watch();
+  });
   watch();
   poll();
 }
 
-start();
+start().catch(() => {
+  say("the run does not answer", true);
+  setTimeout(() => location.reload(), RETRY_MS);
+});

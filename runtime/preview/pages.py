@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.metrics import class_shares
 from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.metrics import to_prometheus
-from edgeseg.runtime.preview.motion import MAX_VIEWERS, Motion, Viewers
+from edgeseg.runtime.preview.motion import KIND, MAX_VIEWERS, Motion, Viewers
 from edgeseg.runtime.preview.newest import Encoder, Newest
 from edgeseg.runtime.preview.picture import Look, parse_look, to_jpeg
 
@@ -124,12 +124,16 @@ class Pages:
         return Response(jpeg, media_type="image/jpeg")
 
     async def _stream(self, request: Request) -> ASGIApp:
+        from starlette.responses import Response
+
         look = self._look(request)
         if look is None:
             return _refused(_LOOK_FORM, 400)
         if self._viewers.full:
             busy = f"{MAX_VIEWERS} viewers are watching already; try again when one has left"
             return _refused(busy, 503)
+        if request.method == "HEAD":
+            return Response(headers={"Content-Type": KIND})
         return Motion(self._newest, self._encoder, self._viewers, look)
 
     def _look(self, request: Request) -> Look | None:

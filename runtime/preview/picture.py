@@ -24,6 +24,7 @@ __all__ = ["Look", "parse_look", "to_jpeg"]
 # takes cores from the engine.
 _WIDEST: Final = 1280
 _QUALITY: Final = 80
+_DIGITS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +39,15 @@ def parse_look(query: Mapping[str, str], classes: int) -> Look | None:
     """From `hide=3,4&opacity=60`, opacity in percent; None where it is something else."""
     ids = [part for part in query.get("hide", "").split(",") if part]
     percent = query.get("opacity", "50")
-    if not all(part.isdecimal() and int(part) < classes for part in ids):
+    if not all(_is_number(part) and int(part) < classes for part in ids):
         return None
-    if not (percent.isdecimal() and int(percent) <= 100):
+    if not (_is_number(percent) and int(percent) <= 100):
         return None
     return Look(hidden=frozenset(map(int, ids)), opacity=int(percent) / 100)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _DIGITS
 
 
 def to_jpeg(result: Result, labels: Labels, look: Look, *, whole: bool = False) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from contextlib import suppress
@@ -12,7 +13,7 @@ from edgeseg.errors import MissingPackageError, SinkError
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.guard import Guard
-from edgeseg.runtime.preview.motion import MAX_VIEWERS
+from edgeseg.runtime.preview.motion import STUCK_S
 from edgeseg.runtime.preview.newest import Encoder, Newest
 from edgeseg.runtime.preview.pages import Pages
 
@@ -37,6 +38,7 @@ class PreviewServer:
         self._loop = asyncio.new_event_loop()
         self._newest = Newest(board)
         self._encoder = Encoder(about.labels)
+        self._error: BaseException | None = None
         pages = Pages(board, about, self._newest, self._encoder)
         app = Guard(pages.app(), token=address.token)
         self._thread = threading.Thread(
@@ -45,8 +47,15 @@ class PreviewServer:
         self._thread.start()
 
     def announce(self) -> None:
-        """There is a new result; never waits."""
-        self._loop.call_soon_threadsafe(self._newest.wake)
+        """There is a new result; never waits.
+
+        Raises:
+            SinkError: the server broke down.
+        """
+        try:
+            self._loop.call_soon_threadsafe(self._newest.wake)
+        except RuntimeError:  # its loop is closed
+            raise SinkError(f"the preview broke down: {self._error or 'it was stopped'}") from None
 
     def stop(self) -> None:
         """Let every viewer go and end the thread. Calling twice is harmless."""
@@ -59,27 +68,48 @@ class PreviewServer:
     def _serve(self, app: Guard) -> None:
         try:
             self._loop.run_until_complete(self._until_ended(app))
+        except (Exception, SystemExit) as error:  # told by the next `announce`
+            self._error = error
         finally:
             self._loop.close()
 
     async def _until_ended(self, app: Guard) -> None:
         import uvicorn
 
+        from edgeseg.runtime.preview.protocol import bounded_protocol
+
         config = uvicorn.Config(
             app,
+            http=bounded_protocol(),
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
             server_header=False,
-            limit_concurrency=8 * MAX_VIEWERS,
             timeout_graceful_shutdown=_GRACE_S,
         )
+        # It has nothing to tell that a run's user could act on.
+        logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[self._socket]))
-        await self._newest.until_ended()
+        ended = asyncio.ensure_future(self._newest.until_ended())
+        await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
-        await serving
+        try:
+            await serving
+        finally:
+            for connection in server.server_state.connections:
+                connection.transport.abort()  # those who take nothing would hold it for ever
+            await _all_cancelled()
+
+
+async def _all_cancelled() -> None:
+    """Viewers who are stuck hold tasks that nobody waits for."""
+    await asyncio.sleep(0)  # connections that were just aborted end their own
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _bound(address: Address) -> socket.socket:
@@ -88,10 +118,12 @@ def _bound(address: Address) -> socket.socket:
             address.host, address.port, type=socket.SOCK_STREAM
         )
         listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise SinkError(f"no preview at {address.host}: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:
+        raise SinkError(f"no preview at {address.host}: {error}") from None
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: connections that take nothing are closed
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1e3 * STUCK_S))
     try:
         listening.bind(where)
         listening.listen()  # from now on a browser waits rather than being refused

@@ -15,6 +15,7 @@ from edgeseg.labels import Labels
 from edgeseg.metrics import class_shares
 from edgeseg.pixels import ClassMap
 from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.partial import because, partial_of
 from edgeseg.runtime.sources import Captured
 
 __all__ = ["JsonlSink", "line_of"]
@@ -44,12 +45,12 @@ class JsonlSink:
         if self._path is not None:
             if self._path.is_dir():
                 raise SinkError(f"{target} cannot be written: it is a folder")
-            self._partial = self._path.with_name(self._path.name + ".partial")
+            self._partial = partial_of(self._path)
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._partial.open("wb", buffering=0)
             except OSError as error:
-                raise SinkError(f"{target} cannot be written: {error.strerror}") from None
+                raise SinkError(f"{target} cannot be written: {because(error)}") from None
 
     def write(self, result: Result, /) -> None:
         """Write one line and hand it to the system at once, for whoever follows along."""
@@ -57,31 +58,33 @@ class JsonlSink:
         try:
             written = self._file.write(line)
             self._file.flush()
-            if written < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301  # as above
-            self._whole += len(line)
         except BrokenPipeError:
-            raise  # the reader went away: the command line ends quietly
+            # What is still buffered would be written, and fail, once more at the process's end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SinkError("stdout cannot be written: whoever read it went away") from None
         except OSError as error:
             raise SinkError(
-                f"{self._path or 'stdout'} cannot be written: {error.strerror}"
+                f"{self._path or 'stdout'} cannot be written: {because(error)}"
             ) from None
+        if written < len(line):
+            raise SinkError(f"{self._path} cannot be written: {os.strerror(errno.ENOSPC)}")
+        self._whole += len(line)
 
-    def finish(self) -> None:
+    def finish(self) -> Path | None:
         """Give the file its final name."""
         if self._path is None:
-            return
+            return None
         try:
             self._file.truncate(self._whole)  # a line that a full disk cut short
             self._file.close()
-            self._partial.replace(self._path)
+            return self._partial.replace(self._path)
         except OSError as error:
-            self.discard()
-            raise SinkError(f"{self._path} cannot be written: {error.strerror}") from None
+            raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
 
     def discard(self) -> None:
         """Remove the file beside."""
         if self._path is not None:
             with suppress(OSError):  # a full disk says so again on closing
                 self._file.close()
-            self._partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._partial.unlink(missing_ok=True)

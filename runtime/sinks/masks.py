@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeseg.errors import SinkError
 from edgeseg.images import write_mask
 from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.partial import because, partial_of
 
 __all__ = ["MaskSink"]
 
@@ -20,12 +21,12 @@ class MaskSink:
         if folder.exists() and not folder.is_dir():
             raise SinkError(f"masks cannot go to {folder}: it is a file, give a folder")
         self._folder = folder
-        self._partial = folder.with_name(folder.name + ".partial")
+        self._partial = partial_of(folder)
+        self._any = False
         try:
-            shutil.rmtree(self._partial, ignore_errors=True)
             self._partial.mkdir(parents=True)
         except OSError as error:
-            raise SinkError(f"masks cannot go to {folder}: {error.strerror}") from None
+            raise SinkError(f"masks cannot go to {folder}: {because(error)}") from None
 
     def write(self, result: Result, /) -> None:
         """Write `NAME.png`: the image's own name, or the frame's number."""
@@ -33,20 +34,21 @@ class MaskSink:
         try:
             write_mask(result.mask, path)
         except OSError as error:
-            path.unlink(missing_ok=True)
             raise SinkError(
-                f"mask {path.name} cannot be written to {self._folder}: {error.strerror}"
+                f"mask {path.name} cannot be written to {self._folder}: {because(error)}"
             ) from None
+        self._any = True
 
-    def finish(self) -> None:
+    def finish(self) -> Path | None:
         """Move all masks into the folder."""
         try:
             self._folder.mkdir(exist_ok=True)
             for path in self._partial.iterdir():
                 path.replace(self._folder / path.name)
         except OSError as error:
-            raise SinkError(f"masks cannot go to {self._folder}: {error.strerror}") from None
+            raise SinkError(f"masks cannot go to {self._folder}: {because(error)}") from None
         self.discard()
+        return self._folder if self._any else None
 
     def discard(self) -> None:
         """Remove the folder beside."""

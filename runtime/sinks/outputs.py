@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from edgeseg.labels import Labels
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskSink
+from edgeseg.runtime.sinks.partial import set_aside
 from edgeseg.runtime.sinks.picture import PictureSink
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
@@ -75,7 +76,8 @@ class About:
 class FanOut:
     """A sink that hands on to several. When none is left it calls `stop`.
 
-    `keep` says whether a sink that fails keeps what it has.
+    `keep` says whether a sink that fails keeps what it has. `written` are the final names of what
+    was made, `failed` counts the sinks that did not come to their end.
     """
 
     def __init__(
@@ -91,21 +93,12 @@ class FanOut:
         self._tell = tell
         self._stop = stop
         self.failed = 0
+        self.written: list[Path] = []
 
     def write(self, result: Result, /) -> None:
         """Hand one result on."""
         for sink in tuple(self._sinks):
             self._write(sink, result)
-
-    def _write(self, sink: Sink, result: Result) -> None:
-        try:
-            sink.write(result)
-        except SinkError as error:
-            self._sinks.remove(sink)
-            self._fail(error, *self._consequences())
-            self._close(sink)
-            if not self._sinks:
-                self._stop()
 
     def finish(self) -> None:
         """Make every output whole that can be."""
@@ -116,30 +109,49 @@ class FanOut:
     def discard(self) -> None:
         """The run broke off: keep what there is, or remove it."""
         for sink in self._sinks:
-            self._close(sink)
+            if self._keep:
+                self._finish(sink)
+            else:
+                sink.discard()
         self._sinks = []
+
+    def _write(self, sink: Sink, result: Result) -> None:
+        try:
+            sink.write(result)
+        except SinkError as error:
+            self._sinks.remove(sink)
+            self.failed += 1
+            kept = self._kept(sink)
+            goes_on = ["the other outputs go on"] if self._sinks else []
+            self._tell("; ".join((f"edgeseg: {error}", *kept, *goes_on)))
+            if not self._sinks:
+                self._stop()
+
+    def _kept(self, sink: Sink) -> list[str]:
+        """What a sink that failed leaves, in words."""
+        path = None
+        if self._keep:
+            with suppress(SinkError):  # one line an output is enough
+                path = sink.finish()
+        if path is None:
+            sink.discard()
+            return []
+        self.written.append(path)
+        return ["what it has so far is kept"]
 
     def _finish(self, sink: Sink) -> None:
         try:
-            sink.finish()
+            path = sink.finish()
         except SinkError as error:
-            self._fail(error)
-
-    def _close(self, sink: Sink) -> None:
-        if self._keep:
-            self._finish(sink)
+            self.failed += 1
+            if self._keep:  # a recording is not thrown away for its last step
+                self._tell(f"edgeseg: {error}; what there is lies beside it")
+            else:
+                self._tell(f"edgeseg: {error}")
+                sink.discard()
         else:
-            sink.discard()
-
-    def _consequences(self) -> Iterator[str]:
-        if self._keep:
-            yield "what it has so far is kept"
-        if self._sinks:
-            yield "the other outputs go on"
-
-    def _fail(self, error: SinkError, *more: str) -> None:
-        self.failed += 1
-        self._tell("; ".join((f"edgeseg: {error}", *more)))
+            if path is not None:
+                self.written.append(path)
 
 
 @contextmanager
@@ -158,6 +170,10 @@ def open_outputs(
         SinkError: one cannot be opened.
         MissingPackageError: what it needs is not installed.
     """
+    for name in outputs.files:
+        left = set_aside(Path(name).resolve())
+        if left is not None:
+            tell(f"what a killed run left is kept: {left.name}")
     sinks: list[Sink] = []
     try:
         for sink in _opened(outputs, about, tell=tell, stop=stop):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.partial import because, partial_of
 
 __all__ = ["PictureSink"]
 
@@ -17,7 +19,7 @@ class PictureSink:
 
     def __init__(self, path: Path, labels: Labels) -> None:
         self._path = path
-        self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self._partial = partial_of(path)
         self._overlay = Overlay(labels)
         self._written = False
 
@@ -32,14 +34,19 @@ class PictureSink:
             Image.fromarray(drawn[:, :, ::-1].copy()).save(self._partial)
         except OSError as error:
             self.discard()
-            raise SinkError(f"{self._path} cannot be written: {error.strerror}") from None
+            raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
         self._written = True
 
-    def finish(self) -> None:
+    def finish(self) -> Path | None:
         """Give the picture its final name."""
-        if self._written:
-            self._partial.replace(self._path)
+        if not self._written:
+            return None
+        try:
+            return self._partial.replace(self._path)
+        except OSError as error:
+            raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
 
     def discard(self) -> None:
         """Remove the file beside."""
-        self._partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)

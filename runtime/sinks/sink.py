@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from edgeseg.runtime.result import Result
@@ -20,12 +21,12 @@ class Sink(Protocol):
                 before is still good: `finish` keeps it, `discard` removes it.
         """
 
-    def finish(self) -> None:
-        """Make the output whole and give it its final name.
+    def finish(self) -> Path | None:
+        """Make the output whole and give it its final name, which is returned, if it has one.
 
         Raises:
-            SinkError: that cannot be done; nothing is left under the final name.
+            SinkError: that cannot be done. What there is stays beside it until `discard`.
         """
 
     def discard(self) -> None:
-        """Remove what was written."""
+        """Remove what was written. Never raises."""

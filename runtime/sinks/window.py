@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
+from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
 from edgeseg.runtime.opencv import import_opencv
 from edgeseg.runtime.overlay import Overlay
@@ -62,16 +64,21 @@ class WindowSink:
 
     def write(self, result: Result, /) -> None:
         """Show one frame, and look for keys."""
-        self._cv2.imshow(self._title, self._overlay.draw(result.captured.image, result.mask))
-        key = self._cv2.waitKey(1) & 0xFF
-        gone = self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1
+        drawn = self._overlay.draw(result.captured.image, result.mask)
+        try:
+            self._cv2.imshow(self._title, drawn)
+            key = self._cv2.waitKey(1) & 0xFF
+            gone = self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1
+        except self._cv2.error as error:
+            raise SinkError(f"the window cannot be drawn: {error}") from None
         if gone or key in _ENDING_KEYS:
             self._stop()
 
     def finish(self) -> None:
         """Close the window."""
-        self._cv2.destroyAllWindows()
+        with suppress(self._cv2.error):
+            self._cv2.destroyAllWindows()
 
     def discard(self) -> None:
         """Close the window."""
-        self._cv2.destroyAllWindows()
+        self.finish()

@@ -213,7 +213,16 @@ def test_a_wide_frame_is_streamed_smaller() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["hide=x", "hide=11", "hide=-1", "opacity=101", "opacity=a", "opacity=-3"]
+    "query",
+    [
+        "hide=x",
+        "hide=" + 5000 * "9",
+        "hide=11",
+        "hide=-1",
+        "opacity=101",
+        "opacity=a",
+        "opacity=-3",
+    ],
 )
 def test_a_look_that_is_none_is_refused(query: str) -> None:
     assert parse_look(dict([query.split("=")]), 11) is None
@@ -255,13 +264,15 @@ def get_viewers(sink: PreviewSink) -> int:
 
 def test_a_viewer_who_reads_nothing_slows_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the run nor another viewer; and is let go in the end."""
-    monkeypatch.setattr("edgeseg.runtime.preview.motion._STUCK_S", 2.0)
+    monkeypatch.setattr("edgeseg.runtime.preview.motion.STUCK_S", 2.0)
+    monkeypatch.setattr("edgeseg.runtime.preview.server.STUCK_S", 2.0)
     with preview() as sink:
         stuck = socket.create_connection(("127.0.0.1", port_of(sink)))
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with stuck, running(sink, every_s=0.01) as took:
             stuck.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
             until(lambda: get_viewers(sink) == 1, "it watches")
+            held = descriptors()
             viewer = Viewer(sink)
             first = len(took)
             for _ in range(10):
@@ -269,8 +280,72 @@ def test_a_viewer_who_reads_nothing_slows_nobody(monkeypatch: pytest.MonkeyPatch
             assert len(took) > first  # the run went on meanwhile
             viewer.close()
             until(lambda: get_viewers(sink) == 0, "it is let go")
+            # The server's end is closed though it holds data that nobody takes; ours is open still.
+            until(lambda: descriptors() < held, "its connection is closed")
         # A write is a few assignments and a wake-up: were it to wait for a viewer, it were seconds.
         assert float(np.median(took)) < 0.1
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_stopping_with_a_stuck_viewer_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with preview() as sink, socket.create_connection(("127.0.0.1", port_of(sink))) as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with running(sink, every_s=0.005):
+            until(lambda: get_viewers(sink) == 1, "it watches")
+            time.sleep(1)
+        sink.finish()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_place_is_free_at_once_though_no_frame_comes() -> None:
+    with preview() as sink:
+        sink.write(result(0))
+        for index in range(3 * MAX_VIEWERS):  # as a slider that is dragged
+            viewer = Viewer(sink, f"?opacity={index}")
+            assert viewer.answer.status == 200
+            viewer.picture()
+            viewer.close()
+            until(lambda: get_viewers(sink) == 0, "the place is free")
+
+
+def test_asking_for_the_head_of_a_stream_takes_no_place() -> None:
+    with preview() as sink:
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(sink), timeout=20)
+        connection.request("HEAD", "/stream")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"")
+        connection.close()
+        assert get_viewers(sink) == 0
+
+
+def test_connections_that_ask_for_nothing_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.runtime.preview.protocol._SILENCE_S", 0.5)
+    monkeypatch.setattr("edgeseg.runtime.preview.protocol._MAX_CONNECTIONS", 4)
+    with preview() as sink, ExitStack() as stack:
+        where = ("127.0.0.1", port_of(sink))
+        silent = [stack.enter_context(socket.create_connection(where)) for _ in range(6)]
+        for connection in silent:
+            connection.settimeout(20)
+            with suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
+        assert get(sink, "/stats")[0] == 200
+
+
+def test_a_server_that_breaks_down_is_one_output_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(*_args: object, **_kwargs: object) -> None:
+        raise OSError("no more sockets")
+
+    monkeypatch.setattr("uvicorn.Server.serve", broken)
+    with preview() as sink:
+        sink._server._thread.join()
+        with pytest.raises(SinkError, match="the preview broke down: no more sockets"):
+            sink.write(result(0))
 
 
 def test_stopping_lets_viewers_go() -> None:
@@ -294,7 +369,11 @@ PATHS = ("/", "/page.js", "/page.css", "/info", "/stats", "/stream", "/snapshot"
 def test_every_path_asks_for_the_token(path: str) -> None:
     with preview(TOKEN) as sink:
         sink.write(result(0))
-        for given in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "edgeseg_preview=wrong"}):
+        for given in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Cookie": f"edgeseg_preview_{port_of(sink)}=wrong"},
+        ):
             status, _, body = get(sink, path, **given)
             assert status == 401
             assert TOKEN.encode() not in body
@@ -302,6 +381,15 @@ def test_every_path_asks_for_the_token(path: str) -> None:
         if path != "/stream":
             allowed = get(sink, path, Authorization=f"Bearer {TOKEN}")[0]
             assert allowed == (404 if path == "/nothing" else 200)
+
+
+def test_cookies_of_others_do_not_matter() -> None:
+    """A browser sends a host's cookies to all its ports."""
+    with preview(TOKEN) as sink:
+        own = f"edgeseg_preview_{port_of(sink)}=correct horse"
+        for others in ("a/b=1", 'x={"a":1}', "edgeseg_preview_1=wrong", "=;;"):
+            assert get(sink, "/stats", Cookie=f"{others}; {own}")[0] == 200
+            assert get(sink, "/stats", Cookie=others)[0] == 401
 
 
 def test_a_page_opened_with_the_token_gets_a_cookie_and_a_clean_address() -> None:
@@ -315,12 +403,15 @@ def test_a_page_opened_with_the_token_gets_a_cookie_and_a_clean_address() -> Non
         assert get(sink, "/stats?token=correct%20horse")[0] == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "192.168.0.7", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "192.168.0.7", "", "[::1", "localhost.evil"]
+)
 def test_without_a_token_only_this_machines_names_are_answered(host: str) -> None:
     with preview() as sink:
         assert get(sink, "/stats", Host=host)[0] == 403
         assert get(sink, "/stats", Host="localhost:9")[0] == 200
         assert get(sink, "/stats", Host="[::1]:9")[0] == 200
+        assert get(sink, "/stats", Host="127.0.0.2:9")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -349,6 +440,8 @@ def test_what_others_reach_needs_a_token(text: str) -> None:
         parse_address(text, None)
     with pytest.raises(SinkError, match="an empty --preview-token"):
         parse_address(text, "")
+    with pytest.raises(SinkError, match="plain letters"):
+        parse_address(text, "\u20acuro")
     assert parse_address(text, TOKEN).token == TOKEN
 
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -255,3 +259,99 @@ def test_the_overlay_is_half_frame_and_half_colour() -> None:
     drawn = Overlay(LABELS).draw(frame, ids)
     np.testing.assert_array_equal(drawn, expected)
     np.testing.assert_array_equal(frame, captured(0).image)  # and the frame is as it was
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of eight megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def noise(index: int) -> Result:
+    """Hard to encode, so that a disk fills."""
+    random = np.random.default_rng(index)
+    one = result(index, (240, 320))
+    image = random.integers(0, 255, (240, 320, 3), np.uint8)
+    return replace(one, captured=replace(one.captured, image=image))
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
+@pytest.mark.parametrize("free", [0, 60_000, 2_000_000], ids=["at once", "at the end", "midway"])
+def test_a_disk_that_is_full(small_disk: Path, free: int, live: bool) -> None:
+    """Whenever it fills, FFmpeg's last flush included, it is told; older files are as they were."""
+    (small_disk / "v.mp4").write_bytes(b"old")
+    filler = shutil.disk_usage(small_disk).free - free
+    (small_disk / "filler").write_bytes(bytes(filler))
+    opened = Opened(Outputs(save=small_disk / "v.mp4"), live=live)
+    frames = 1 if free == 60_000 else 60
+    with opened as fan:
+        for index in range(frames):
+            fan.write(noise(index))
+            if opened.stopped:
+                break
+    assert fan.failed == 1
+    (line,) = opened.said
+    assert "v.mp4 cannot be written: No space left on device" in line
+    kept = live and free == 2_000_000
+    assert ("kept" in line) == kept
+    assert fan.written == ([small_disk / "v.mp4"] if kept else [])
+    if kept:
+        assert frames_in(small_disk / "v.mp4") >= 10
+    else:
+        assert (small_disk / "v.mp4").read_bytes() == b"old"
+
+
+def test_a_name_that_is_taken_meanwhile_loses_nothing_of_a_live_run(tmp_path: Path) -> None:
+    """The other outputs come to their end, and what cannot take its name lies beside it."""
+    opened = Opened(everything(tmp_path), live=True)
+    with opened as fan:
+        for index in range(3):
+            fan.write(result(index))
+        (tmp_path / "out" / "drive.mp4").mkdir()
+        (tmp_path / "out" / "drive.jsonl").mkdir()
+    assert fan.failed == 2
+    assert fan.written == [tmp_path / "out" / "masks"]
+    assert all("what there is lies beside it" in line for line in opened.said)
+    assert frames_in(tmp_path / "out" / "drive.partial.mp4") == 3
+    assert len((tmp_path / "out" / "drive.partial.jsonl").read_text().splitlines()) == 3
+
+
+def test_what_a_killed_run_left_is_kept(tmp_path: Path) -> None:
+    left = tmp_path / "out"
+    (left / "masks.partial").mkdir(parents=True)
+    (left / "masks.partial" / "old.png").write_bytes(b"old")
+    for name in ("drive.partial.mp4", "drive.partial-1.mp4", "drive.partial.jsonl"):
+        (left / name).write_bytes(name.encode())
+    opened = Opened(everything(tmp_path))
+    with opened as fan:
+        fan.write(result(0))
+    assert sorted(p.name for p in left.iterdir()) == [
+        "drive.jsonl", "drive.mp4", "drive.partial-1.jsonl", "drive.partial-1.mp4",
+        "drive.partial-2.mp4", "masks", "masks.partial-1",
+    ]  # fmt: skip
+    assert (left / "drive.partial-2.mp4").read_bytes() == b"drive.partial.mp4"
+    assert len(opened.said) == 3
+
+
+def test_a_camera_that_was_away_for_a_day_shows_ten_seconds(tmp_path: Path) -> None:
+    with Opened(Outputs(save=tmp_path / "v.mp4")) as fan:
+        for index in (0, 1, 864_000, 864_001):
+            fan.write(result(index, ids=mask(0)))
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([0, 0.1, 10.1, 10.2])
+
+
+def test_what_the_encoder_refuses_is_one_line(tmp_path: Path) -> None:
+    opened = Opened(Outputs(save=tmp_path / "v.mp4", jsonl=str(tmp_path / "lines")))
+    with opened as fan:
+        fan.write(result(0, (2, 20_000), ids=np.zeros((2, 20_000), np.uint8)))
+    assert fan.failed == 1
+    assert opened.said[0].startswith(f"edgeseg: {tmp_path / 'v.mp4'} cannot be written: ")
+    assert [p.name for p in tmp_path.iterdir()] == ["lines"]

@@ -1,0 +1,40 @@
+"""uvicorn's HTTP protocol, with limits on connections: they cost a descriptor before any token."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.runtime.preview.motion import MAX_VIEWERS
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+__all__ = ["bounded_protocol"]
+
+# A browser opens six connections to a host at most.
+_MAX_CONNECTIONS: Final = 8 * MAX_VIEWERS
+# A connection that asks for nothing is closed.
+_SILENCE_S: Final = 10.0
+
+
+def bounded_protocol() -> type[H11Protocol]:
+    """The class; made here, so that uvicorn is imported where it is used."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Bounded(H11Protocol):
+        """Closes connections beyond the limit, and those on which no request comes."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > _MAX_CONNECTIONS:
+                transport.abort()
+                return
+            self.loop.call_later(_SILENCE_S, self._close_if_silent)
+
+        def _close_if_silent(self) -> None:
+            first_request: object = self.cycle  # None until there is one, though not typed so
+            if first_request is None:
+                self.transport.abort()
+
+    return Bounded
