@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ from edgeseg.labels import Labels
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskSink
-from edgeseg.runtime.sinks.partial import set_aside
+from edgeseg.runtime.sinks.partial import because, set_aside
 from edgeseg.runtime.sinks.picture import PictureSink
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["About", "FanOut", "Outputs", "open_outputs"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
+_BESIDE: Final = "what there is lies beside it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +130,13 @@ class FanOut:
 
     def _kept(self, sink: Sink) -> list[str]:
         """What a sink that failed leaves, in words."""
-        path = None
-        if self._keep:
-            with suppress(SinkError):  # one line an output is enough
-                path = sink.finish()
+        if not self._keep:
+            sink.discard()
+            return []
+        try:
+            path = sink.finish()
+        except SinkError:  # one line an output is enough
+            return [_BESIDE]
         if path is None:
             sink.discard()
             return []
@@ -145,7 +149,7 @@ class FanOut:
         except SinkError as error:
             self.failed += 1
             if self._keep:  # a recording is not thrown away for its last step
-                self._tell(f"edgeseg: {error}; what there is lies beside it")
+                self._tell(f"edgeseg: {error}; {_BESIDE}")
             else:
                 self._tell(f"edgeseg: {error}")
                 sink.discard()
@@ -171,9 +175,7 @@ def open_outputs(
         MissingPackageError: what it needs is not installed.
     """
     for name in outputs.files:
-        left = set_aside(Path(name).resolve())
-        if left is not None:
-            tell(f"what a killed run left is kept: {left.name}")
+        _set_aside(name, tell)
     sinks: list[Sink] = []
     try:
         for sink in _opened(outputs, about, tell=tell, stop=stop):
@@ -189,6 +191,15 @@ def open_outputs(
         fan.discard()
         raise
     fan.finish()
+
+
+def _set_aside(name: str, tell: Callable[[str], None]) -> None:
+    try:
+        left = set_aside(Path(name).resolve())
+    except OSError as error:
+        raise SinkError(f"{name} cannot be written: {because(error)}") from None
+    if left is not None:
+        tell(f"what a killed run left is kept: {left.name}")
 
 
 def _opened(

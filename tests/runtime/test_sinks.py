@@ -322,6 +322,17 @@ def test_a_name_that_is_taken_meanwhile_loses_nothing_of_a_live_run(tmp_path: Pa
     assert len((tmp_path / "out" / "drive.partial.jsonl").read_text().splitlines()) == 3
 
 
+def test_a_live_output_that_fails_and_cannot_end_lies_beside(tmp_path: Path) -> None:
+    opened = Opened(Outputs(save=tmp_path / "p.png"), live=True)
+    with opened as fan:
+        fan.write(result(0))
+        (tmp_path / "p.png").mkdir()
+        fan.write(result(1))
+    assert opened.said[0].endswith("; what there is lies beside it")
+    assert (tmp_path / "p.partial.png").is_file()
+    assert fan.written == []
+
+
 def test_what_a_killed_run_left_is_kept(tmp_path: Path) -> None:
     left = tmp_path / "out"
     (left / "masks.partial").mkdir(parents=True)
