@@ -677,6 +677,7 @@ def test_a_run_with_a_preview(edgeseg, seeded_bundle: Bundle) -> None:
         (["--preview", "--json"], ["--preview=127.0.0.1:8008", "--json"]),
         (["--preview", "street"], ["--preview=127.0.0.1:8008", "street"]),
         (["--preview", "0.0.0.0:80"], ["--preview", "0.0.0.0:80"]),
+        (["--preview", "0.0.0.0"], ["--preview", "0.0.0.0"]),  # refused: it has no port
         (["--preview", "8000", "--json"], ["--preview", "8000", "--json"]),
     ],
 )

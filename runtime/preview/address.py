@@ -55,8 +55,13 @@ def is_loopback(host: str) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """Whether it has the form of one."""
-    return _FORM.fullmatch(text) is not None
+    """Whether it has the form of one, or is meant to be: a number of a host without a port."""
+    if _FORM.fullmatch(text) is not None:
+        return True
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def parse_address(text: str, token: str | None) -> Address:
