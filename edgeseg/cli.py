@@ -28,6 +28,8 @@ __all__ = ["main"]
 
 # What a shell reports of a process that a signal ended.
 _SIGNALLED: Final = 128
+# Those that ended this process.
+_signals: Final[list[int]] = []
 
 app = typer.Typer(
     name="edgeseg",
@@ -49,6 +51,8 @@ def main() -> None:
         say(f"edgeseg: {error}")
         sys.exit(EXIT_GATE_MISSED)
     except EdgesegError as error:
+        if _signals:  # it came while a package was imported, which then seemed to be missing
+            sys.exit(_SIGNALLED + _signals[0])
         say(f"edgeseg: {error}")
         sys.exit(EXIT_FAILED)
     except SystemExit as end:
@@ -74,6 +78,7 @@ def _with_address(arguments: Sequence[str]) -> list[str]:
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     """Unwind, so that nothing half-written is left behind."""
     say("edgeseg: terminated")
+    _signals.append(number)
     sys.exit(_SIGNALLED + number)
 
 

@@ -1,7 +1,7 @@
 """Cameras, streams, videos and images as frames. Whatever happens, the device is released.
 
 0                          a camera by its index
-rtsp://... http://...      a network stream
+rtsp://... http://...      a network stream; http://.../drive.mp4 is a video
 gstreamer:...              a GStreamer pipeline that ends in an appsink
 drive.mp4                  a video
 street.jpg                 one image
@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from edgeseg.demo import DEMO, FPS, scene
 from edgeseg.demo.splits import LIVE_SEED
@@ -35,8 +36,10 @@ __all__ = ["GSTREAMER", "Captured", "Source", "open_source"]
 
 GSTREAMER: Final = "gstreamer:"
 
-_STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+_WEB_SCHEMES = ("http://", "https://")
+_STREAM_SCHEMES = ("rtsp://", "rtsps://", *_WEB_SCHEMES)
 _PATIENCE_MS: Final = 5000
+_VIDEO_SUFFIXES: Final = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,10 @@ def open_source(
     elif uri == DEMO:
         labels = known_labels("camvid")
         yield Source(name=uri, frames=_draw_scenes(), fps=FPS, length=None, labels=labels)
+    elif uri.startswith(_WEB_SCHEMES) and _is_file(uri):
+        name = _without_password(uri)
+        with _capture(uri, name) as device:
+            yield _video(device, name)
     elif uri.startswith(_STREAM_SCHEMES):
         name = _without_password(uri)
         with _live(lambda: _open_stream(uri, name), uri, name, retry) as source:
@@ -162,6 +169,11 @@ def _draw_scenes() -> Iterator[Captured]:
             image=drawn.image,
             truth=drawn.mask,
         )
+
+
+def _is_file(url: str) -> bool:
+    """Whether a web address is a video with an end, by its ending: asking it would use it up."""
+    return Path(urlsplit(url).path).suffix.lower() in _VIDEO_SUFFIXES
 
 
 @contextmanager

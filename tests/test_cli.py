@@ -16,7 +16,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import (
+    BaseHTTPRequestHandler,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
 from pathlib import Path
 
 import cv2
@@ -226,6 +231,15 @@ def test_outputs_never_replace_what_is_not_theirs(
     assert says in outcome.err
     assert {path: path.read_bytes() for path in before} == before
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_package_that_seems_missing_after_a_signal_is_no_news(
+    edgeseg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is imported when SIGTERM comes fails, and is taken for absent."""
+    monkeypatch.setattr("edgeseg.cli._signals", [int(signal.SIGTERM)])
+    outcome = edgeseg("inspect", "nothing.pth")
+    assert (outcome.status, outcome.err) == (128 + signal.SIGTERM, "")
 
 
 def test_a_video_that_ends_early_is_mentioned(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
@@ -549,6 +563,20 @@ def test_a_killed_run_leaves_a_video_that_plays(seeded_bundle: Bundle, tmp_path:
     assert written - 11 <= frames_in(tmp_path / "o.partial.mp4") <= written
 
 
+def test_a_video_on_a_web_server_is_a_file(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    """It has an end, loses no frame, and is not sought again."""
+    clip.rename(clip.with_name("served.avi"))
+    serve = partial(SimpleHTTPRequestHandler, directory=str(clip.parent))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/served.avi?from=here"
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", url, "--json")
+    server.shutdown()
+    server.server_close()
+    assert outcome.status == 0
+    assert (outcome.json["frames"], outcome.json["dropped"]) == (6, 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_waits_for_a_lost_camera_can_be_ended(
     seeded_bundle: Bundle, tmp_path: Path, number: signal.Signals
@@ -691,7 +719,8 @@ def test_a_preview_for_others_needs_a_token(edgeseg, seeded_bundle: Bundle) -> N
     outcome = edgeseg(*where)
     assert outcome.status == 2
     assert "--preview-token" in outcome.err
-    assert edgeseg(*where, "--preview-token", "t", "--frames", 1).status == 0
+    assert edgeseg(*where, "--preview-token", "t", "--frames", 1).status == 2
+    assert edgeseg(*where, "--preview-token", "long enough", "--frames", 1).status == 0
 
 
 def test_systemd_hears_of_a_run(seeded_bundle: Bundle, tmp_path: Path) -> None:

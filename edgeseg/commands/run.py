@@ -46,7 +46,10 @@ def run(
     ] = None,
     max_retries: Annotated[
         int | None,
-        typer.Option(min=0, help="How often in a row a lost camera is opened again. No limit."),
+        typer.Option(
+            min=0,
+            help="How often in a row a camera that is lost is opened again. No limit.",
+        ),
     ] = None,
     save: Annotated[
         Path | None,
@@ -142,7 +145,7 @@ def _tell(done: Done, *, expected: int | None) -> None:
     summary = done.summary
     for line in run_lines(summary, miou=done.miou):
         say(line)
-    if expected is not None and summary.frames < expected:
+    if expected is not None and summary.frames < expected and not done.ended:
         say(f"stopped after {summary.frames} of {expected} frames; if nobody did, is it whole?")
     for written in done.written:
         say(f"written: {written}")
@@ -193,7 +196,7 @@ def _source(
 
 def _parse_size(size: str) -> tuple[int, int]:
     width, _, height = size.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise typer.BadParameter(f"--camera-size is WIDTHxHEIGHT, as 1280x720; got {size!r}")
     return int(width), int(height)
 

@@ -47,6 +47,7 @@ class Done:
     miou: float | None
     failed_outputs: int
     written: tuple[str, ...]
+    ended: bool  # by somebody, or by an output that failed
 
 
 def run_until_ended(
@@ -67,7 +68,7 @@ def run_until_ended(
 
     labels = segmenter.bundle.manifest.labels
     about = About(
-        bundle=str(segmenter.bundle.folder),
+        bundle=segmenter.bundle.manifest.name,
         engine=segmenter.backend.name,
         precision=segmenter.variant.precision,
         source=feed.name,
@@ -75,7 +76,8 @@ def run_until_ended(
         fps=feed.fps,
         live=feed.live,
     )
-    say(f"{about.bundle} ({segmenter.variant.name}) on {about.engine}, source {about.source}")
+    variant = f"{segmenter.bundle.folder} ({segmenter.variant.name})"
+    say(f"{variant} on {about.engine}, source {about.source}")
     meter = TruthMeter(labels) if _same_classes(feed.labels, labels) else None
     with (
         _ended_by_signals(end),
@@ -104,6 +106,7 @@ def run_until_ended(
         miou=miou,
         failed_outputs=fan.failed,
         written=tuple(map(_shown, fan.written)),
+        ended=stop.is_set(),
     )
 
 

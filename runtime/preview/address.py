@@ -12,6 +12,8 @@ from edgeseg.errors import SinkError
 __all__ = ["DEFAULT", "Address", "is_address", "is_loopback", "parse_address"]
 
 DEFAULT: Final = "127.0.0.1:8008"
+# Shorter ones can be tried out.
+_SHORTEST_TOKEN: Final = 8
 _FORM: Final = re.compile(r"(?:(?P<host>[^\[\]:/\s]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
 
 
@@ -32,6 +34,8 @@ class Address:
             raise SinkError("an empty --preview-token protects nothing; give one")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise SinkError("a --preview-token is plain letters, figures and signs (ASCII)")
+        if self.token is not None and len(self.token) < _SHORTEST_TOKEN:
+            raise SinkError(f"a --preview-token has {_SHORTEST_TOKEN} characters or more")
         if not self.is_loopback and self.token is None:
             raise SinkError(
                 f"other machines can reach a preview at {self.host}; protect it with "
