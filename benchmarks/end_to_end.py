@@ -64,7 +64,10 @@ def measure(
     """Compare masks on all frames, then the times."""
     expected = [theirs(frame) for frame in frames]
     equal = {
-        name: [float((segmenter.segment(f).mask == e).mean()) for f, e in zip(frames, expected)]  # noqa: B905  # as many
+        name: [
+            float((segmenter.segment(frame).mask == mask).mean())
+            for frame, mask in zip(frames, expected, strict=True)
+        ]
         for name, segmenter in ours.items()
     }
     calls: dict[str, Callable[[np.ndarray], object]] = {

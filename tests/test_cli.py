@@ -28,6 +28,7 @@ import cv2
 import pytest
 from rtsp import RtspServer
 from small import write_street
+from videos import frames_in
 
 from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.cli import _with_address, main
@@ -531,16 +532,6 @@ def test_a_lost_camera_leaves_what_was_recorded(edgeseg, seeded_bundle: Bundle) 
     assert lines  # the newest of three: how many a slow machine drops nobody knows
     assert frames_in(Path("o.mp4")) == len(lines)
     assert sorted(p.name for p in Path().iterdir()) == ["o.jsonl", "o.mp4"]
-
-
-def frames_in(video: Path) -> int:
-    """Those that can really be read."""
-    capture = cv2.VideoCapture(str(video))
-    count = 0
-    while capture.read()[0]:
-        count += 1
-    capture.release()
-    return count
 
 
 def test_a_killed_run_leaves_a_video_that_plays(seeded_bundle: Bundle, tmp_path: Path) -> None:

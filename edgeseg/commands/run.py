@@ -125,7 +125,7 @@ def run(
         ready = Segmenter(opened, variant=variant, watcher=watcher)
     retry = Retry(attempts=max_retries, tell=told)
     with ready as segmenter, open_source(uri, camera=asked, retry=retry) as feed:
-        outputs = replace(outputs, window=_window(show, live=feed.live))
+        outputs = replace(outputs, window=_window(show=show, live=feed.live))
         done = run_until_ended(segmenter, feed, outputs, limits, service)
         backend = segmenter.backend.name
         expected = limits.length(feed)
@@ -161,7 +161,7 @@ def _address(preview: str, token: str | None) -> Address:
         raise typer.BadParameter(str(error)) from None
 
 
-def _window(show: bool | None, *, live: bool) -> bool:  # noqa: FBT001  # as the option has it
+def _window(*, show: bool | None, live: bool) -> bool:
     """Whether to open one; says why not, where one was to be expected."""
     from edgeseg.runtime.sinks.window import has_display, why_no_window
 

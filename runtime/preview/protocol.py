@@ -25,7 +25,7 @@ def bounded_protocol() -> type[H11Protocol]:
     class Bounded(H11Protocol):
         """Closes connections beyond the limit, and those on which no request comes."""
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so, too
             super().connection_made(transport)
             if len(self.connections) > _MAX_CONNECTIONS:
                 transport.abort()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -522,8 +523,8 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
-def sorted_ids(page: object) -> str:
-    source = page.get_attribute("#picture", "src")  # type: ignore[attr-defined]
+def sorted_ids(page: Any) -> str:
+    source = page.get_attribute("#picture", "src")
     ids = source.partition("hide=")[2].partition("&")[0].split(",")
     with suppress(ValueError):
         return ",".join(sorted(ids, key=int))

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from videos import frames_in
 
 from edgeseg.demo import scene
 from edgeseg.errors import SinkError
@@ -203,16 +204,6 @@ def test_an_output_that_cannot_be_opened_leaves_the_others_unwritten(tmp_path: P
     with pytest.raises(SinkError, match="it is a folder"), Opened(outputs, live=True):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-def frames_in(video: Path) -> int:
-    """Those that can really be read."""
-    capture = cv2.VideoCapture(str(video))
-    count = 0
-    while capture.read()[0]:
-        count += 1
-    capture.release()
-    return count
 
 
 def test_a_video_shows_each_frame_at_its_own_time(tmp_path: Path) -> None:
