@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     checkpoint = read_checkpoint(options.checkpoint)
     size = checkpoint.input
-    dataset = open_dataset(options.dataset, split=options.split)
+    dataset = open_dataset(options.dataset, split=options.split).whole()
     deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
     graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
     chosen = calibration_set(options.dataset, count=options.images)

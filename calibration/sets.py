@@ -21,7 +21,7 @@ from edgeseg.calibration.choose import (
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.errors import CalibrationError, SourceError
-from edgeseg.images import IMAGE_SUFFIXES, read_image
+from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
 from edgeseg.pixels import Bgr
 
 __all__ = [
@@ -197,8 +197,7 @@ def _all_pictures(source: str) -> tuple[Picture, ...]:
 
 
 def _files(folder: Path) -> tuple[Picture, ...]:
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    return tuple(ImageFile(path) for path in found)
+    return tuple(ImageFile(path) for path in files_in(folder))
 
 
 def keep_frames(

@@ -43,13 +43,13 @@ def export_request(
         CheckpointError: no weights, and the variant is not the demo's.
         CalibrationError: INT8 is asked for and there is nothing to calibrate on.
         SpecError: a recipe or labels that do not exist.
-        DatasetError: the data set is not there.
+        DatasetError: the data set is not there, or images lack masks.
     """
     notes: list[str] = []
     chosen = _weights(weights, model, notes)
     if chosen == DEMO:
         calibration, data = calibration or DEMO, data or DEMO
-    dataset = None if data is None else open_dataset(data, split=split)
+    dataset = None if data is None else open_dataset(data, split=split).whole()
     calibration = calibration or _train_split(dataset)
     if calibration is not None and not Path(calibration).is_file():
         pictures_of(calibration)  # before minutes are spent on the graph

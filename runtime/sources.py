@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from edgeseg.demo import DEMO, FPS, scene
 from edgeseg.demo.splits import LIVE_SEED
 from edgeseg.errors import SourceError
-from edgeseg.images import IMAGE_SUFFIXES, read_image
+from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
 from edgeseg.labels import Labels, known_labels
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.runtime.live import CameraOptions, LiveDevice, Retry
@@ -130,7 +130,7 @@ def _image_paths(uri: str) -> list[Path]:
     """The images that a path or pattern names; none for a video."""
     path = Path(uri)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        found = files_in(path)
         if not found:
             raise SourceError(f"folder {uri} holds no images ({', '.join(IMAGE_SUFFIXES)})")
         return found

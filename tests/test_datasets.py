@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from guide import is_in_the_guide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.datasets import open_dataset
-from edgeseg.errors import DatasetError, EdgesegError, SourceError
-from edgeseg.images import read_image, read_mask, write_mask
-from edgeseg.labels import known_labels
+from edgeseg.asking import export_request
+from edgeseg.calibration.sets import pictures_of
+from edgeseg.datasets import FilePair, Unpaired, match_classes, open_dataset
+from edgeseg.errors import DatasetError, SourceError
+from edgeseg.gates import Limits
+from edgeseg.images import ROTATED, write_mask
+from edgeseg.labels import Labels, parse_labels
 
 
 def make(folder: Path, names: list[str], *, size: tuple[int, int] = (8, 6)) -> Path:
@@ -61,35 +67,226 @@ def test_camvid(camvid: Path) -> None:
     assert sample.mask.max() <= 11
 
 
-def test_images_without_masks_are_named(tmp_path: Path) -> None:
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30
+)
+@given(
+    images=st.sets(st.sampled_from("abcdef"), min_size=1), masks=st.sets(st.sampled_from("abcdef"))
+)
+def test_each_file_is_in_a_pair_or_left_over(
+    images: set[str], masks: set[str], tmp_path_factory
+) -> None:
+    root = make(tmp_path_factory.mktemp("data"), sorted(images | masks))
+    for name in masks - images:
+        (root / "images" / f"{name}.png").unlink()
+    for name in images - masks:
+        (root / "masks" / f"{name}.png").unlink()
+    if not images & masks:
+        with pytest.raises(
+            DatasetError, match="is not complete; images or masks without the other"
+        ):
+            open_dataset(root)
+        return
+    dataset = open_dataset(root)
+    assert [item.name for item in dataset.items] == sorted(images & masks)
+    alone = [*sorted(images - masks), *sorted(masks - images)]
+    assert [left.name for left in dataset.unpaired] == alone
+
+
+def test_what_is_left_over_is_told_with_its_path(tmp_path: Path) -> None:
     make(tmp_path, ["a", "b", "c"])
     (tmp_path / "masks" / "b.png").unlink()
-    with pytest.raises(DatasetError, match="1 images in .* have no mask .* the first: b"):
-        open_dataset(tmp_path)
+    (tmp_path / "images" / "c.png").unlink()
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    unpaired = open_dataset(tmp_path).unpaired
+    assert unpaired == (
+        Unpaired(name="b", reason=f"{images}/b.png has no mask; there is no {masks}/b.png"),
+        Unpaired(name="c", reason=f"{masks}/c.png has no image of its own in {images}"),
+    )
+    assert all(is_in_the_guide(left.reason) for left in unpaired)
 
 
-def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
+def test_a_whole_data_set_is_complete(tmp_path: Path) -> None:
+    complete = open_dataset(make(tmp_path, ["a", "b", "c"]))
+    assert complete.whole() is complete
+    for name in ("b", "c"):
+        (tmp_path / "masks" / f"{name}.png").unlink()
+    with pytest.raises(
+        DatasetError,
+        match=r"not complete; .* without the other: 2, the first: .*b\.png has no mask",
+    ):
+        open_dataset(tmp_path).whole()
+
+
+def test_the_hash_of_a_data_set_is_that_of_its_pairs(tmp_path: Path) -> None:
+    complete = open_dataset(make(tmp_path, ["a", "b"])).sha256
+    make(tmp_path, ["a", "b", "c"])
+    (tmp_path / "masks" / "c.png").unlink()
+    assert open_dataset(tmp_path).sha256 == complete
+
+
+def test_images_of_one_name_are_no_pair(tmp_path: Path) -> None:
+    """The mask is one of theirs, and nobody knows whose."""
+    make(tmp_path, ["a", "b"])
+    Image.new("RGB", (8, 6)).save(tmp_path / "images" / "a.jpg")
+    dataset = open_dataset(tmp_path)
+    assert [item.name for item in dataset.items] == ["b"]
+    (left,) = dataset.unpaired
+    assert left.name == "a"
+    assert left.reason == (
+        f"{tmp_path}/images/a.jpg has the same name as a.png; keep the one that the mask is of"
+    )
+    assert is_in_the_guide(left.reason)
+
+
+def test_masks_of_one_name_are_not_both_taken(tmp_path: Path) -> None:
     make(tmp_path, ["a"])
-    Image.new("L", (4, 4)).save(tmp_path / "masks" / "a.png")
-    with pytest.raises(DatasetError, match=r"a\.png is 4x4, but its image a\.png is 8x6"):
-        list(open_dataset(tmp_path))
+    shutil.copy(tmp_path / "masks" / "a.png", tmp_path / "masks" / "a.PNG")
+    dataset = open_dataset(tmp_path)
+    assert [item.mask_path.name for item in dataset.items] == ["a.png"]
+    assert dataset.unpaired[0].reason.startswith(f"{tmp_path}/masks/a.PNG has no image of its own")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nbroken", b"not an image"])
-def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
+def test_endings_may_be_in_upper_case(tmp_path: Path) -> None:
+    make(tmp_path, ["a", "b"])
+    (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "a.PNG")
+    (tmp_path / "masks" / "b.png").rename(tmp_path / "masks" / "b.PNG")
+    assert [sample.name for sample in open_dataset(tmp_path).whole()] == ["a", "b"]
+
+
+def test_hidden_files_are_no_images_and_no_masks(tmp_path: Path) -> None:
+    """macOS puts a ._NAME beside each file that it copies to a foreign disk."""
     make(tmp_path, ["a"])
-    (tmp_path / "images" / "a.png").write_bytes(content)
-    with pytest.raises(SourceError, match=r"a\.png cannot be read as an image"):
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "._a.png").write_bytes(b"\0\5\x16\7")
+        (tmp_path / folder / ".DS_Store").touch()
+    assert [item.name for item in open_dataset(tmp_path).whole().items] == ["a"]
+    assert [picture.name for picture in pictures_of(str(tmp_path))] == ["a"]
+
+
+def test_an_export_asks_for_a_whole_data_set(tmp_path: Path) -> None:
+    make(tmp_path, ["a", "b"])
+    (tmp_path / "masks" / "b.png").unlink()
+    with pytest.raises(DatasetError, match="is not complete"):
+        export_request(
+            weights="w.pth", model=None, target="onnxruntime", precision="fp32", size=None,
+            labels=None, calibration=None, calibration_images=1, data=str(tmp_path), split=None,
+            limits=Limits(), budget_s=1, recipe=None, sensitivity=False, folder=None,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misfit:
+    name: str
+    mask_wh: tuple[int, int]
+    orientation: int = 1
+    says: str
+
+
+MISFITS = [
+    Misfit(name="another size", mask_wh=(4, 4),
+           says="a.png is 4x4, but its image a.png is 8x6 (width x height); give the image its own "
+           "mask"),
+    Misfit(name="of the image as stored", mask_wh=(8, 6), orientation=6,
+           says="a.png is 8x6, but its image a.png is 6x8 (width x height): the mask fits the "
+           "image before its EXIF rotation; turn the mask, or remove the image's tag"),
+    Misfit(name="another size than the image as stored", mask_wh=(4, 4), orientation=6,
+           says="a.png is 4x4, but its image a.png is 6x8 (width x height); give the image its own "
+           "mask"),
+    Misfit(name="turned without a tag", mask_wh=(6, 8),
+           says="a.png is 6x8, but its image a.png is 8x6 (width x height); give the image its own "
+           "mask"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISFITS, ids=lambda case: case.name)
+def test_a_mask_of_another_size_is_named(case: Misfit, tmp_path: Path) -> None:
+    make(tmp_path, ["a"])
+    turn(tmp_path / "images" / "a.png", case.orientation)
+    Image.new("L", case.mask_wh).save(tmp_path / "masks" / "a.png")
+    (item,) = open_dataset(tmp_path).items
+    with pytest.raises(DatasetError) as caught:
+        item.read()
+    assert str(caught.value) == f"{tmp_path}/masks/{case.says}"
+    assert is_in_the_guide(str(caught.value))
+
+
+def turn(path: Path, orientation: int) -> None:
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = orientation
+        image.save(path, exif=exif)
+
+
+def test_a_mask_that_is_turned_as_its_image_is_fits(tmp_path: Path) -> None:
+    make(tmp_path, ["a"])
+    for folder in ("images", "masks"):
+        turn(tmp_path / folder / "a.png", 6)
+    (sample,) = open_dataset(tmp_path)
+    assert sample.mask.shape == sample.image.shape[:2] == (8, 6)
+
+
+@pytest.mark.parametrize("folder", ["images", "masks"])
+def test_an_empty_file_is_named(folder: str, tmp_path: Path) -> None:
+    make(tmp_path, ["a"])
+    path = tmp_path / folder / "a.png"
+    path.write_bytes(b"")
+    with pytest.raises(SourceError) as caught:
         list(open_dataset(tmp_path))
+    assert str(caught.value) == f"{path} is empty (0 bytes); restore or remove it"
 
 
-def test_an_image_too_large_to_be_true_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Image.new("L", (300, 300)).save(tmp_path / "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(SourceError, match=r"a\.png cannot be read as an image"):
-        read_image(tmp_path / "a.png")
+def test_a_sample_tells_how_its_image_was_changed(tmp_path: Path) -> None:
+    """Also where its classes are matched with a model's."""
+    make(tmp_path, ["a", "b"])
+    Image.new("LA", (6, 8)).save(tmp_path / "images" / "a.png")
+    turn(tmp_path / "images" / "a.png", 6)
+    (tmp_path / "dataset.json").write_text('{"classes": ["x", "y"]}')
+    dataset = open_dataset(tmp_path)
+    matched, _ = match_classes(dataset, two_classes("y", "x"))
+    for some in (dataset, matched):
+        assert [sample.conversions for sample in some] == [("grey", "alpha", ROTATED), ()]
+    assert [int(sample.mask[0, 0]) for sample in matched] == [1, 0]
+
+
+def two_classes(*names: str) -> Labels:
+    return parse_labels({"classes": list(names)}, origin="test")
+
+
+def test_what_is_left_over_stays_so_in_a_part_and_in_a_models_classes(tmp_path: Path) -> None:
+    make(tmp_path, ["a", "b", "c"])
+    (tmp_path / "masks" / "c.png").unlink()
+    dataset = open_dataset(tmp_path)
+    matched, _ = match_classes(dataset, two_classes("x", "y"))
+    assert dataset.spread(1).unpaired == matched.unpaired == dataset.unpaired
+
+
+def test_an_id_outside_a_models_classes_is_named(tmp_path: Path) -> None:
+    make(tmp_path, ["a", "b", "c"])  # the ids 0, 1 and 2
+    matched, _ = match_classes(open_dataset(tmp_path), two_classes("x", "y"))
+    *_, last = matched.items
+    with pytest.raises(
+        DatasetError, match=r"the mask of c holds the id 2, but .* has 2 classes"
+    ) as caught:
+        last.read()
+    assert is_in_the_guide(str(caught.value))
+
+
+@pytest.mark.parametrize("matched", [False, True], ids=["as it is", "in a model's classes"])
+def test_one_image_at_a_time_is_in_memory(matched: bool, tmp_path: Path) -> None:
+    make(tmp_path, ["a"])
+    write_mask(np.zeros((6, 8), np.uint8), tmp_path / "masks" / "a.png")
+    dataset = open_dataset(tmp_path)
+    pair = FilePair(tmp_path / "images" / "a.png", tmp_path / "masks" / "a.png")
+    dataset = replace(dataset, items=(pair,) * 300)
+    if matched:
+        dataset, _ = match_classes(dataset, two_classes("x", "y"))
+    read: list[weakref.ref[np.ndarray]] = []
+    for sample in dataset:
+        read += [weakref.ref(sample.image), weakref.ref(sample.mask)]
+        # This sample's, and while its name is still that of the last one, the last one's.
+        assert sum(array() is not None for array in read) <= 4
+    assert len(read) == 600
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -99,50 +296,6 @@ def test_nothing_there(tmp_path: Path) -> None:
     make(tmp_path, [])
     with pytest.raises(DatasetError, match="holds no images"):
         open_dataset(tmp_path)
-
-
-def test_a_colour_image_is_no_mask(tmp_path: Path) -> None:
-    Image.new("RGB", (4, 4)).save(tmp_path / "m.png")
-    with pytest.raises(EdgesegError, match="is a RGB image; a mask holds one class id a pixel"):
-        read_mask(tmp_path / "m.png")
-
-
-@pytest.mark.parametrize(("dtype", "mode"), [(np.uint8, "L"), (np.uint16, "I;16")])
-def test_masks_keep_their_ids(tmp_path: Path, dtype: type, mode: str) -> None:
-    mask = np.arange(12, dtype=dtype).reshape(3, 4) * (20 if dtype is np.uint8 else 100)
-    write_mask(mask, tmp_path / "m.png")
-    with Image.open(tmp_path / "m.png") as image:
-        assert image.mode == mode
-    read = read_mask(tmp_path / "m.png")
-    np.testing.assert_array_equal(read, mask)
-    assert read.dtype == dtype
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
-def test_images_of_any_kind_are_read_as_bgr(tmp_path: Path, mode: str) -> None:
-    grey = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (8, 1))
-    if mode == "I;16":
-        image = Image.fromarray(grey.astype(np.uint16) * 257)
-    else:
-        image = Image.fromarray(grey).convert("RGB" if mode in {"RGBA", "CMYK"} else "L")
-        image = image.convert(mode)
-    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
-    image.save(path)
-    read = read_image(path)
-    assert read.shape == (8, 128, 3)
-    assert read.dtype == np.uint8
-    if mode == "1":
-        assert set(np.unique(read)) == {0, 255}
-    else:
-        np.testing.assert_allclose(read[..., 0], grey, atol=1)
-
-
-def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
-    image = Image.new("RGB", (8, 4))
-    exif = image.getexif()
-    exif[0x0112] = 6  # Orientation: rotate by 90 degrees
-    image.save(tmp_path / "photo.jpg", exif=exif)
-    assert read_image(tmp_path / "photo.jpg").shape == (8, 4, 3)
 
 
 def test_the_demo_is_a_data_set() -> None:
@@ -166,123 +319,3 @@ def test_a_spread_is_a_part_at_equal_distances(there: int, wanted: int) -> None:
     assert len(part) >= min(there, wanted)
     places = [whole.items.index(item) for item in part.items]
     assert len({b - a for a, b in itertools.pairwise(places)}) <= 1
-
-
-def put(path: Path, mode: str, value: object, size: tuple[int, int] = (8, 6)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, value).save(path)
-
-
-def put_mask(path: Path, ids: list[int]) -> None:
-    """A column for each id."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_mask(np.tile(np.array(ids, np.uint8), (6, 1)), path)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    name: str
-    split: str
-    image: str
-    mask: str
-    ids: list[int]
-    classes: list[str | None]
-
-
-PUBLISHED = [
-    Published(
-        name="ade20k",
-        split="val",
-        image="images/validation/ADE_val_00000001.jpg",
-        mask="annotations/validation/ADE_val_00000001.png",
-        ids=[0, 1, 2, 150],
-        classes=[None, "wall", "building", "flag"],
-    ),
-    Published(
-        name="cityscapes",
-        split="val",
-        image="leftImg8bit/val/ulm/ulm_000001_000019_leftImg8bit.png",
-        mask="gtFine/val/ulm/ulm_000001_000019_gtFine_labelIds.png",
-        ids=[0, 7, 8, 26, 29, 33, 255],
-        classes=[None, "road", "sidewalk", "car", None, "bicycle", None],
-    ),
-    Published(
-        name="cityscapes",
-        split="train",
-        image="leftImg8bit/train/ulm/ulm_000001_000019_leftImg8bit.png",
-        mask="gtFine/train/ulm/ulm_000001_000019_gtFine_labelTrainIds.png",
-        ids=[0, 13, 18, 255],
-        classes=["road", "car", "bicycle", None],
-    ),
-    Published(
-        name="cocostuff",
-        split="val",
-        image="images/val2017/000000000139.jpg",
-        mask="stuffthingmaps/val2017/000000000139.png",
-        ids=[0, 10, 12, 181, 255],
-        classes=["person", "fire hydrant", "stop sign", "wood", None],
-    ),
-    Published(
-        name="camvid",
-        split="test",
-        image="test/0001TP_008550.png",
-        mask="testannot/0001TP_008550.png",
-        ids=[0, 3, 10, 11],
-        classes=["Sky", "Road", "Bicyclist", None],
-    ),
-]
-
-
-@pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: f"{case.name} {case.split}")
-def test_a_published_layout(case: Published, tmp_path: Path) -> None:
-    put(tmp_path / case.image, "RGB", (1, 2, 3), size=(len(case.ids), 6))
-    put_mask(tmp_path / case.mask, case.ids)
-    dataset = open_dataset(f"{case.name}:{tmp_path}", split=case.split)
-    (sample,) = dataset
-    assert dataset.labels == known_labels(case.name)
-    names = [None if i == dataset.labels.ignore_index else dataset.labels.classes[i]
-             for i in sample.mask[0]]  # fmt: skip
-    assert names == case.classes
-
-
-@pytest.mark.parametrize(
-    ("case", "bad"),
-    [(case, bad) for case, bad in zip(PUBLISHED, (151, 34, None, 11, 12), strict=True) if bad],
-    ids=lambda value: getattr(value, "name", value),
-)
-def test_an_id_that_a_published_set_does_not_have(
-    case: Published, bad: int, tmp_path: Path
-) -> None:
-    put(tmp_path / case.image, "RGB", (1, 2, 3), size=(2, 6))
-    put_mask(tmp_path / case.mask, [case.ids[0], bad])
-    (item,) = open_dataset(f"{case.name}:{tmp_path}", split=case.split).items
-    with pytest.raises(DatasetError, match=f"holds the ids {bad}, which"):
-        item.read()
-
-
-@pytest.mark.parametrize("name", ["ade20k", "cityscapes", "cocostuff", "camvid"])
-def test_a_published_set_that_is_not_there(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=f"holds no images of {name}'s val split"):
-        open_dataset(f"{name}:{tmp_path}")
-    with pytest.raises(DatasetError, match="no published split 'x'; it has: train, val"):
-        open_dataset(f"{name}:{tmp_path}", split="x")
-
-
-def test_published_images_without_masks_are_counted(tmp_path: Path) -> None:
-    for name in ("a", "b", "c"):
-        put(tmp_path / "images" / "validation" / f"{name}.jpg", "RGB", (1, 2, 3))
-    put_mask(tmp_path / "annotations" / "validation" / "b.png", [0] * 8)
-    with pytest.raises(DatasetError, match=r"2 of 3 images .* have no mask, the first: .*a\.png"):
-        open_dataset(f"ade20k:{tmp_path}")
-
-
-def test_the_real_ade20k_sample(shared: Path, tmp_path: Path) -> None:
-    sample = shared / "data" / "ade20k_sample" / "sampleData"
-    for part in ("images", "annotations"):
-        (tmp_path / part).mkdir()
-        (tmp_path / part / "validation").symlink_to(sample / part)
-    dataset = open_dataset(f"ade20k:{tmp_path}")
-    assert len(dataset) == 3
-    for item, one in zip(dataset.items, dataset, strict=True):
-        raw = read_mask(sample / "annotations" / f"{item.name}.png").astype(int)
-        np.testing.assert_array_equal(one.mask, np.where(raw == 0, 255, raw - 1))

@@ -120,7 +120,8 @@ def parse() -> argparse.Namespace:
 
 def load(options: argparse.Namespace) -> Data:
     """Read both splits, a process a core."""
-    splits = [open_dataset(options.data, split=s) for s in (options.split, options.test_split)]
+    names = (options.split, options.test_split)
+    splits = [open_dataset(options.data, split=name).whole() for name in names]
     labels = splits[0].labels
     if labels is None:
         sys.exit(f"train: {options.data} needs a dataset.json with its `classes`")

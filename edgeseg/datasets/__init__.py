@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.datasets.folder import SPLITS, open_folder
-from edgeseg.datasets.items import Dataset, DrawnScene, FilePair, IdMap, Item, Sample
+from edgeseg.datasets.items import Dataset, DrawnScene, FilePair, IdMap, Item, Sample, Unpaired
 from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.published import PUBLISHED, open_published
 from edgeseg.demo import DEMO
@@ -23,6 +23,7 @@ __all__ = [
     "IdMap",
     "Item",
     "Sample",
+    "Unpaired",
     "match_classes",
     "open_dataset",
 ]
@@ -31,10 +32,11 @@ __all__ = [
 def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
     """List `demo` (split `test` unless named), a folder, or `NAME:PATH`, NAME one of `PUBLISHED`.
 
-    Without `split` a folder itself must hold `images` and `masks`.
+    Without `split` a folder itself must hold `images` and `masks`. Images without masks stand in
+    the result's `unpaired`; `whole()` refuses them.
 
     Raises:
-        DatasetError: no such folder or split, no images, or images without masks.
+        DatasetError: no such folder or split, no images, or not one with a mask.
     """
     if str(source) == DEMO:
         return _demo(split or "test")

@@ -6,12 +6,14 @@ ROOT/[SPLIT/]images/NAME.jpg      ROOT/[SPLIT/]masks/NAME.png      ROOT/[SPLIT/]
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from edgeseg.datasets.items import Dataset, FilePair
+from edgeseg.datasets.items import Dataset, FilePair, Unpaired
+from edgeseg.datasets.pairing import pair_up
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.images import IMAGE_SUFFIXES, files_in
 from edgeseg.labels import Labels, parse_labels
 
 __all__ = ["SPLITS", "open_folder"]
@@ -23,33 +25,42 @@ def open_folder(root: Path, split: str | None) -> Dataset:
     """List a folder; without `split` it must hold `images` and `masks` itself.
 
     Raises:
-        DatasetError: no such folder or split, no images, or images without masks.
+        DatasetError: no such folder or split, no images, or not one with a mask.
     """
     if not root.is_dir():
         raise DatasetError(f"data set {root} is not a folder; give one, or `demo`")
     folder = root if split is None else root / split
     if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
         raise DatasetError(_no_images(root, split))
-    images = {
-        path.stem: path
-        for path in sorted((folder / "images").iterdir())
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    }
-    masks = {path.stem: path for path in (folder / "masks").iterdir() if path.suffix == ".png"}
-    unmatched = sorted(images.keys() - masks.keys())
-    if unmatched:
-        raise DatasetError(
-            f"{len(unmatched)} images in {folder / 'images'} have no mask of the same name in "
-            f"{folder / 'masks'}, the first: {', '.join(unmatched[:5])}"
-        )
+    images = files_in(folder / "images")
     if not images:
         raise DatasetError(f"{folder / 'images'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    return Dataset(
+    items, unpaired = _pairs(images, folder / "masks")
+    found = Dataset(
         origin=str(root),
         split=split,
-        items=tuple(FilePair(path, masks[stem]) for stem, path in images.items()),
+        items=items,
         labels=_read_labels(folder, root),
+        unpaired=unpaired,
     )
+    return found if items else found.whole()
+
+
+def _pairs(
+    images: Sequence[Path], folder: Path
+) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
+    """Pairs by name with the masks of a folder, then what is left over on either side."""
+    masks = files_in(folder, (".png",))
+    named = {path.stem: path for path in masks}
+    pairs = [FilePair(path, named.get(path.stem, folder / f"{path.stem}.png")) for path in images]
+    items, unpaired = pair_up(pairs)
+    taken = {pair.mask_path for pair in pairs}
+    alone = (
+        Unpaired(name=path.stem, reason=f"{path} has no image of its own in {images[0].parent}")
+        for path in masks
+        if path not in taken
+    )
+    return items, (*unpaired, *alone)
 
 
 def _read_labels(*folders: Path) -> Labels | None:

