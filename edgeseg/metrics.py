@@ -7,7 +7,6 @@ first, and the mean is over classes that occur in the truth or the prediction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,16 +18,11 @@ from edgeseg.pixels import ClassMap
 __all__ = [
     "NOTHING_IGNORED",
     "Confusion",
-    "ImageTally",
-    "Tally",
     "class_shares",
     "confusion",
-    "drop_interval",
-    "image_tally",
     "iou",
     "mean_iou",
     "pixel_agreement",
-    "tally",
 ]
 
 # No class id is negative.
@@ -92,52 +86,3 @@ def pixel_agreement(first: ClassMap, second: ClassMap) -> float:
     if first.shape != second.shape:
         raise DatasetError(f"masks of different sizes: {first.shape} and {second.shape}")
     return float(100 * np.mean(first == second))
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What IoU needs of every image, (images, classes) each, in pixels: small, and resampled."""
-
-    hits: npt.NDArray[np.int64]
-    labelled: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.int64]
-
-
-ImageTally = npt.NDArray[np.int64]  # (3, classes): hits, labelled, predicted
-
-
-def image_tally(counts: Confusion) -> ImageTally:
-    """What IoU needs of one image: a row where the confusion is a square."""
-    return np.stack([np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)])
-
-
-def tally(images: Sequence[ImageTally]) -> Tally:
-    """All images' together."""
-    hits, labelled, predicted = np.stack(images, axis=1)
-    return Tally(hits, labelled, predicted)
-
-
-def drop_interval(
-    reference: Tally, candidate: Tally, *, samples: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % interval of the mIoU that the candidate loses, in points.
-
-    A paired percentile bootstrap over images (Efron and Tibshirani 1993, chapter 13): both are
-    measured on the same resampled images, so that what makes an image hard cancels out.
-    """
-    images = len(reference.hits)
-    chances = np.full(images, 1 / images)
-    weights = np.random.default_rng(seed).multinomial(images, chances, samples)
-    drops = _resampled_miou(reference, weights) - _resampled_miou(candidate, weights)
-    low, high = np.nanpercentile(drops, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _resampled_miou(counted: Tally, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The mIoU in points for each row of `weights`, (samples, images) counts of every image."""
-    hits = weights @ counted.hits
-    union = weights @ (counted.labelled + counted.predicted) - hits
-    values = np.where(union > 0, hits / np.maximum(union, 1), np.nan)
-    occurring = np.maximum((union > 0).sum(axis=1), 1)
-    means: npt.NDArray[np.float64] = 100 * np.nansum(values, axis=1) / occurring
-    return means

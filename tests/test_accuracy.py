@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +9,6 @@ from hypothesis.extra import numpy as hnp
 from edgeseg.accuracy import Masks, compare
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
-from edgeseg.metrics import drop_interval, image_tally, tally
 
 LABELS = Labels(classes=("road", "car", "bird"), palette=((0, 0, 0),) * 3)
 IGNORE = 255
@@ -91,32 +88,3 @@ def test_a_rare_class_is_not_the_worst() -> None:
     assert worst(10, 4, 100) == "car"  # 0.4 %, in four images
     assert worst(10, 5, 100) == "bird"
     assert worst(4, 4, 100) is None  # four images say nothing about any class
-
-
-def test_the_interval_covers_the_drop_and_narrows_with_images() -> None:
-    random = np.random.default_rng(0)
-
-    def interval(images: int) -> tuple[float, float]:
-        counts = random.multinomial(10_000, [0.4, 0.1, 0.1, 0.4], size=images).reshape(-1, 2, 2)
-        worse = counts.copy()
-        moved = random.integers(50, 150, images)
-        worse[:, 0, 0] -= moved
-        worse[:, 0, 1] += moved
-        sides = [tally([image_tally(c) for c in side]) for side in (counts, worse)]
-        return drop_interval(*sides)
-
-    few, many = interval(10), interval(200)
-    assert 0 < few[0] < few[1]
-    assert many[1] - many[0] < 0.5 * (few[1] - few[0])
-    sides = tally([image_tally(np.diag([5, 5]))])
-    assert drop_interval(sides, sides) == (0, 0)
-
-
-def test_a_class_that_a_resample_misses_is_no_class_there() -> None:
-    """A class in one of three images: resamples without it have a mean over the other."""
-    one = np.array([[100, 0, 0], [0, 100, 0], [0, 0, 0]])
-    two = np.array([[100, 0, 0], [0, 0, 0], [0, 0, 0]])
-    sides = tally([image_tally(c) for c in (one, two, two)])
-    low, high = drop_interval(sides, sides)
-    assert not math.isnan(low)
-    assert (low, high) == (0, 0)
