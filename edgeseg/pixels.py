@@ -6,6 +6,7 @@ disagree about resizing. Normalization is part of the graph.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,9 +21,13 @@ __all__ = [
     "Frame",
     "Logits",
     "Output",
+    "Planes",
     "covered_share",
     "fitted_size",
+    "opencv_resize",
     "resize_ids",
+    "resize_logits",
+    "resize_rows",
     "to_input",
     "to_mask",
 ]
@@ -30,6 +35,7 @@ __all__ = [
 Bgr = npt.NDArray[np.uint8]  # (H, W, 3), 0..255, blue first, as OpenCV and cameras deliver it
 Frame = npt.NDArray[np.uint8]  # (1, H, W, 3), the network's input
 Logits = npt.NDArray[np.float32]  # (1, classes, h, w)
+Planes = npt.NDArray[np.float32]  # (classes, rows, columns), a batch of one's logits
 ClassMap = npt.NDArray[
     np.unsignedinteger
 ]  # (H, W), class ids; uint8 up to 256 classes, else uint16
@@ -59,6 +65,24 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     canvas[:] = np.rint(255 * np.array(spec.mean[::-1])).astype(np.uint8)
     canvas[0, :height, :width] = resized
     return canvas
+
+
+def opencv_resize(frame: Bgr, *, height: int, width: int) -> Bgr:
+    """The frame at that size, by OpenCV's bilinear rule, which is mmsegmentation's.
+
+    Raises:
+        MissingPackageError: there is no OpenCV.
+    """
+    try:
+        import cv2
+    except ImportError:
+        raise MissingPackageError(
+            "OpenCV",
+            purpose="mmsegmentation's resizing rule",
+            command="pip install 'edgeseg[opencv]'",
+        ) from None
+    resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
 
 
 def fitted_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
@@ -130,6 +154,75 @@ def resize_ids(
     return resized
 
 
+def resize_logits(planes: Planes, *, height: int, width: int, rows: range | None = None) -> Planes:
+    """Bilinear logits at `height` x `width`, all of them or some rows: (classes, rows, width).
+
+    Equals torch's `interpolate(mode="bilinear", align_corners=False)` up to rounding, for logits
+    that are finite. Where only the classes matter, `to_mask` has them sooner.
+    """
+    rows = range(height) if rows is None else rows
+    resized = np.empty((len(planes), len(rows), width), np.float32)
+    step = max(1, _CHUNK_VALUES // (len(planes) * width))
+    for start in range(0, len(rows), step):
+        resized[:, start : start + step] = resize_rows(
+            lambda needed: planes[:, needed.start : needed.stop],
+            of=planes.shape[1],
+            height=height,
+            width=width,
+            rows=rows[start : start + step],
+        )
+    return resized
+
+
+def resize_rows(
+    read: Callable[[range], Planes], *, of: int, height: int, width: int, rows: range
+) -> Planes:
+    """Some rows of `resize_logits`, from planes of `of` rows that need not be there as a whole.
+
+    `read` is asked once, for the rows that are blended, and may be another resizing: two steps then
+    take no more memory than one. Where the size stays, its answer is the result.
+    """
+    if height == of:
+        planes = read(rows)
+    else:
+        part = slice(rows.start, rows.stop)
+        above, below, weight = _neighbors(height, of)
+        first, last = above[part][0], below[part][-1]
+        planes = read(range(int(first), int(last) + 1))
+        planes = _blend(
+            planes, above[part] - first, below[part] - first, weight[part, None], axis=1
+        )
+    if width == planes.shape[2]:
+        return planes
+    left, right, weight = _neighbors(width, planes.shape[2])
+    return _blend(planes, left, right, weight, axis=2)
+
+
+def _neighbors(
+    outputs: int, inputs: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Of each output along one axis: the inputs below and above, and the share of the latter."""
+    floor, weight = _positions(outputs, inputs, 1.0)
+    low = np.clip(floor.astype(np.intp), 0, inputs - 1)
+    return low, np.minimum(low + 1, inputs - 1), weight
+
+
+def _blend(
+    planes: Planes,
+    low: npt.NDArray[np.intp],
+    high: npt.NDArray[np.intp],
+    weight: npt.NDArray[np.float32],
+    *,
+    axis: int,
+) -> Planes:
+    blended: Planes = planes.take(low, axis=axis)
+    blended *= 1 - weight
+    other = planes.take(high, axis=axis)
+    other *= weight
+    blended += other
+    return blended
+
+
 class _Axis(NamedTuple):
     """How output positions along one axis blend input positions, grouped into cells.
 
@@ -145,16 +238,25 @@ class _Axis(NamedTuple):
 
 
 def _blend_axis(outputs: int, inputs: int, share: float) -> _Axis:
-    """Half-pixel centres, as torch computes them: in float32, clamped at the first input."""
-    scale = np.float32(inputs * share) / np.float32(outputs)
-    position = scale * (np.arange(outputs, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
-    floor = np.floor(position)
+    floor, weight = _positions(outputs, inputs, share)
     cell_floor, first, length = np.unique(floor, return_index=True, return_counts=True)
     low = np.clip(cell_floor.astype(np.intp), 0, inputs - 1)
     high = np.clip(cell_floor.astype(np.intp) + 1, 0, inputs - 1)
     output = first[:, None] + np.minimum(np.arange(length.max()), length[:, None] - 1)
-    weight = np.where(floor < 0, np.float32(0), position - floor)
     return _Axis(low, high, length, output, weight[output])
+
+
+def _positions(
+    outputs: int, inputs: int, share: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Of each output: the position of the input below, and the share of the one above.
+
+    Half-pixel centres, as torch computes them: in float32, clamped at the first input.
+    """
+    scale = np.float32(inputs * share) / np.float32(outputs)
+    position = scale * (np.arange(outputs, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
+    floor = np.floor(position)
+    return floor, np.where(floor < 0, np.float32(0), position - floor)
 
 
 def _argmax(planes: npt.NDArray[np.float32]) -> ClassMap:
@@ -274,21 +376,10 @@ def _blend_cells(mask: ClassMap, cells: _Cells, pairs: _Pairs) -> None:
 
 def _resize(frame: Bgr, height: int, width: int, rule: Resize) -> Bgr:
     if rule is Resize.OPENCV_BILINEAR:
-        return _opencv_resize(frame, height, width)
+        return opencv_resize(frame, height=height, width=width)
     from PIL import Image
 
     # Pillow works channel by channel, so blue-first data may pass as RGB.
     image = Image.fromarray(np.ascontiguousarray(frame))
     resized: Bgr = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
     return resized
-
-
-def _opencv_resize(frame: Bgr, height: int, width: int) -> Bgr:
-    try:
-        import cv2
-    except ImportError:
-        raise MissingPackageError(
-            "OpenCV", purpose="this model's resizing rule", command="pip install 'edgeseg[opencv]'"
-        ) from None
-    resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, np.uint8)

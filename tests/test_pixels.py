@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,17 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from edgeseg.datasets import open_dataset
-from edgeseg.errors import BackendError
-from edgeseg.pixels import covered_share, fitted_size, to_input, to_mask
+from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.pixels import (
+    Planes,
+    covered_share,
+    fitted_size,
+    opencv_resize,
+    resize_logits,
+    resize_rows,
+    to_input,
+    to_mask,
+)
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 
@@ -140,6 +150,77 @@ def test_a_share_of_the_logits_is_that_part_alone() -> None:
     np.testing.assert_array_equal(whole[:60, :92], alone[:60, :92])
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_resized_logits_equal_torchs(case: Case) -> None:
+    logits = _random_logits(case.classes, case.logits, seed=3, smooth=False)
+    _assert_resized_as_torch(logits, *case.output)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    classes=st.integers(1, 12),
+    logits=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    output=st.tuples(st.integers(1, 120), st.integers(1, 120)),
+    scale=st.floats(0.01, 100),
+    seed=st.integers(0, 1000),
+)
+def test_resized_logits_equal_torchs_at_any_size(
+    classes: int, logits: tuple[int, int], output: tuple[int, int], scale: float, seed: int
+) -> None:
+    drawn = scale * _random_logits(classes, logits, seed=seed, smooth=bool(seed % 2))
+    _assert_resized_as_torch(drawn, *output)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    logits=st.integers(1, 30),
+    height=st.integers(1, 90),
+    cut=st.tuples(st.integers(0, 90), st.integers(0, 90)),
+)
+def test_some_rows_of_resized_logits_are_those_of_all(
+    logits: int, height: int, cut: tuple[int, int]
+) -> None:
+    """To the bit: blocks of rows leave no seams."""
+    planes = _random_logits(3, (logits, 7), seed=1, smooth=False)[0].numpy()
+    rows = range(min(*cut, height), min(max(cut), height))
+    some = resize_logits(planes, height=height, width=20, rows=rows)
+    every = resize_logits(planes, height=height, width=20)
+    np.testing.assert_array_equal(some, every[:, rows.start : rows.stop])
+
+
+def test_resized_logits_share_no_memory_with_the_networks() -> None:
+    planes = np.zeros((2, 3, 4), np.float32)
+    assert not np.shares_memory(resize_logits(planes, height=3, width=4), planes)
+
+
+@pytest.mark.parametrize(
+    ("middle", "output"),
+    [((40, 60), (31, 47)), ((40, 60), (90, 131)), ((40, 60), (40, 60)), ((40, 60), (40, 99))],
+    ids=str,
+)
+def test_two_resizings_need_not_meet_as_a_whole(
+    middle: tuple[int, int], output: tuple[int, int]
+) -> None:
+    planes = _random_logits(3, (11, 13), seed=1, smooth=False)[0].numpy()
+    whole = resize_logits(planes, height=middle[0], width=middle[1])
+    expected = resize_logits(whole, height=output[0], width=output[1])
+    asked = []
+
+    def read(rows: range) -> Planes:
+        asked.append(rows)
+        return resize_logits(planes, height=middle[0], width=middle[1], rows=rows)
+
+    blocks = [range(start, min(start + 8, output[0])) for start in range(0, output[0], 8)]
+    found = [
+        resize_rows(read, of=middle[0], height=output[0], width=output[1], rows=rows)
+        for rows in blocks
+    ]
+    np.testing.assert_array_equal(np.concatenate(found, axis=1), expected)
+    assert len(asked) == len(blocks)
+    # Eight rows of the output, at this scale, and one on each side.
+    assert max(len(rows) for rows in asked) <= 8 * max(1, middle[0] / output[0]) + 2
+
+
 @pytest.mark.parametrize("size", [(512, 512), (96, 128), (600, 700)], ids=str)
 @pytest.mark.parametrize("frame_size", [(480, 640), (97, 131), (512, 512)], ids=str)
 def test_resizing_equals_pillows(size: tuple[int, int], frame_size: tuple[int, int]) -> None:
@@ -173,6 +254,14 @@ def test_opencvs_rule_equals_opencv() -> None:
     frame = _random_frame(480, 640)
     expected = cv2.resize(frame, (128, 96), interpolation=cv2.INTER_LINEAR)
     np.testing.assert_array_equal(to_input(frame, spec)[0], expected)
+
+
+def test_a_missing_opencv_is_told_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingPackageError, match=r"needs OpenCV.*pip install 'edgeseg\[opencv\]'"):
+        opencv_resize(_random_frame(8, 8), height=4, width=4)
 
 
 @pytest.mark.parametrize(
@@ -236,3 +325,12 @@ def _assert_equals_torch(logits: torch.Tensor, height: int, width: int) -> None:
     best, second = blended.topk(2, dim=1).values[0].numpy()
     allowed = max(1e-5, 4e-7 * float(logits.abs().max()))
     assert (best - second)[found != expected].max(initial=0) <= allowed
+
+
+def _assert_resized_as_torch(logits: torch.Tensor, height: int, width: int) -> None:
+    """To within float32's rounding of four products, and of positions that grow with the size."""
+    resized = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+    found = resize_logits(logits[0].numpy(), height=height, width=width)
+    assert found.dtype == np.float32
+    allowed = (4e-7 + 2.4e-7 * max(logits.shape[2:])) * float(logits.abs().max())
+    np.testing.assert_allclose(found, resized[0].numpy(), rtol=0, atol=allowed)

@@ -1,0 +1,208 @@
+"""The protocols behind mmsegmentation's published accuracy, step by step.
+
+    keep             the image rescaled, its aspect kept, and seen whole
+    slide            rescaled, and seen through windows that overlap
+    ms-flip          rescaled to six sizes, each also mirrored: twelve views' mean probabilities
+    slide-ms-flip    the same, each view through windows
+
+They are those of mmsegmentation 0.x, which made its figures for SegFormer: `MultiScaleFlipAug` and
+`tools/test.py --aug-test` (sizes, mirroring), `EncoderDecoder` (windows, logits to classes), and
+mmcv's `imrescale`. For ADE20K it has `keep` and `ms-flip` with a short side of 512 pixels (640 for
+the B5 of that size), for Cityscapes `slide` and `slide-ms-flip` with 1024.
+
+Others differ: mmsegmentation 1.x applies the ratios to the image's own size, not to the rescaled
+one. NVlabs' code, whose figures are the paper's, rounds rescaled sides up to multiples of 32 for
+ADE20K, with ratios 0.75, 0.875, 1, 1.125 and 1.25, and has a ratio of 2 as well for Cityscapes.
+
+A view's logits become the network's input size first and the frame's size then: not the same as one
+step. The protocol `ss` is the runtime's own way from a frame to its mask; nothing here runs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from itertools import product
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from edgeseg.errors import SpecError
+from edgeseg.pixels import Bgr, ClassMap, Planes, opencv_resize, resize_rows, to_mask
+from edgeseg.spec import MIN_SIDE_PX
+from edgeseg.verification.views import Network, View, look, row_blocks
+
+__all__ = [
+    "PROTOCOLS",
+    "PUBLISHED",
+    "Network",
+    "Settings",
+    "check_fits",
+    "input_sizes",
+    "rescaled_size",
+    "segment_by",
+]
+
+PROTOCOLS: Final = ("ss", "keep", "slide", "ms-flip", "slide-ms-flip")
+
+_WHOLE: Final = sys.maxsize  # a window that no image exceeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The protocols' numbers; by default those of the published figures.
+
+    The long side of an image is rescaled to `long_px` at most, the short one to what the data set
+    asks for; each of the `ratios` multiplies both limits. Windows are `window_px` high and wide,
+    `stride_px` apart (`test_cfg` of SegFormer's Cityscapes configurations, mmsegmentation's and
+    NVlabs' alike).
+    """
+
+    long_px: int = 2048
+    window_px: int = 1024
+    stride_px: int = 768
+    ratios: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.stride_px <= self.window_px:
+            raise SpecError(
+                f"windows of {self.window_px} pixels cover an image at strides of 1 to "
+                f"{self.window_px}, got {self.stride_px}"
+            )
+        if not self.ratios or min(self.ratios) <= 0:
+            raise SpecError(f"an image is rescaled by ratios above 0, got {self.ratios}")
+
+
+PUBLISHED: Final = Settings()
+
+
+def segment_by(
+    protocol: str, network: Network, frame: Bgr, *, short_px: int, settings: Settings = PUBLISHED
+) -> ClassMap:
+    """Class ids at the frame's own size, (H, W), as the protocol finds them.
+
+    Beside the network's own logits, of a quarter of that size a side, it holds one float32 array of
+    (classes, H, W) and blocks of it of a few megabytes. H and W are the frame's where the mean of
+    several views is taken, else the rescaled image's.
+
+    Raises:
+        SpecError: the network does not take what the protocol needs (see `check_fits`).
+        BackendError: a logit is NaN or plus infinity, as FP16 overflow makes them.
+        MissingPackageError: there is no OpenCV.
+    """
+    height, width = frame.shape[:2]
+    check_fits(protocol, network, height=height, width=width, short_px=short_px, settings=settings)
+    plan = _plan(protocol, settings)
+    total: Planes | None = None
+    for ratio, mirrored in plan.views:
+        size = rescaled_size(
+            height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px
+        )
+        image = opencv_resize(frame, height=size[0], width=size[1])
+        if mirrored:
+            image = image[:, ::-1]
+        view = look(network, image, window_px=plan.window_px, stride_px=settings.stride_px)
+        if len(plan.views) == 1:
+            return to_mask(view.all_rows()[None], height=height, width=width)
+        if total is None:
+            total = np.zeros((view.classes, height, width), np.float32)
+        _add_probabilities(total, view, mirrored=mirrored)
+    assert total is not None, "a plan has views"
+    # mmsegmentation divides by the number of views, which leaves the order of the classes.
+    return to_mask(total[None], height=height, width=width)
+
+
+def check_fits(
+    protocol: str,
+    network: Network,
+    *,
+    height: int,
+    width: int,
+    short_px: int,
+    settings: Settings = PUBLISHED,
+) -> None:
+    """Check, before anything runs, that the network takes what a frame of that size becomes.
+
+    A network of a fixed size can follow a protocol that needs that size alone.
+
+    Raises:
+        SpecError: it does not take it, and the message says what does; or no such protocol.
+    """
+    sizes = input_sizes(protocol, height=height, width=width, short_px=short_px, settings=settings)
+    if network.size is None or sizes == (network.size,):
+        return
+    smallest, largest = (f"{size[0]}x{size[1]}" for size in (sizes[0], sizes[-1]))
+    needed, remedy = smallest, f"export that: edgeseg export --weights CHECKPOINT --size {smallest}"
+    if len(sizes) > 1:
+        needed = f"{len(sizes)} sizes, {smallest} to {largest}, which no bundle takes"
+    if len(sizes) > 1 or min(sizes[0]) < MIN_SIDE_PX:
+        remedy = f"measure the checkpoint itself: edgeseg verify CHECKPOINT --protocol {protocol}"
+    raise SpecError(
+        f"{network.name} takes {network.size[0]}x{network.size[1]} only, and for an image of "
+        f"{height}x{width} --protocol {protocol} needs {needed}; {remedy}"
+    )
+
+
+def input_sizes(
+    protocol: str, *, height: int, width: int, short_px: int, settings: Settings = PUBLISHED
+) -> tuple[tuple[int, int], ...]:
+    """The heights and widths, in pixels, that a network gets for a frame of that size, ascending.
+
+    Raises:
+        SpecError: no such protocol, or `ss`.
+    """
+    plan = _plan(protocol, settings)
+    sizes = set()
+    for ratio, _ in plan.views:
+        image_height, image_width = rescaled_size(
+            height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px
+        )
+        # All windows of an image have the same size: those at its end are moved, not cut.
+        sizes.add((min(image_height, plan.window_px), min(image_width, plan.window_px)))
+    return tuple(sorted(sizes))
+
+
+def rescaled_size(
+    height: int, width: int, *, short_px: int, ratio: float = 1.0, long_px: int = PUBLISHED.long_px
+) -> tuple[int, int]:
+    """Height and width of an image as large as its two limits, multiplied by `ratio`, allow.
+
+    The limits are rounded down, as `MultiScaleFlipAug` does. The sides are rounded half up, as
+    `imrescale` does, which also takes whichever limit is larger for the long side's.
+    """
+    limits = int(short_px * ratio), int(long_px * ratio)
+    factor = min(max(limits) / max(height, width), min(limits) / min(height, width))
+    return max(int(height * factor + 0.5), 1), max(int(width * factor + 0.5), 1)
+
+
+class _Plan(NamedTuple):
+    views: tuple[tuple[float, bool], ...]  # ratio, and whether the image is mirrored
+    window_px: int
+
+
+def _plan(protocol: str, settings: Settings) -> _Plan:
+    views: tuple[tuple[float, bool], ...] = ((1.0, False),)
+    several = tuple(product(settings.ratios, (False, True)))
+    match protocol:
+        case "keep":
+            return _Plan(views, _WHOLE)
+        case "slide":
+            return _Plan(views, settings.window_px)
+        case "ms-flip":
+            return _Plan(several, _WHOLE)
+        case "slide-ms-flip":
+            return _Plan(several, settings.window_px)
+        case _:
+            known = ", ".join(PROTOCOLS[1:])
+            raise SpecError(f"there is no protocol {protocol!r} of mmsegmentation; take {known}")
+
+
+def _add_probabilities(total: Planes, view: View, *, mirrored: bool) -> None:
+    """Add a view's probabilities to (classes, H, W), in place: it is the one array of that size."""
+    _, height, width = total.shape
+    for block in row_blocks(total):
+        planes = resize_rows(view.rows, of=view.height, height=height, width=width, rows=block)
+        planes -= planes.max(axis=0)
+        np.exp(planes, out=planes)
+        planes /= planes.sum(axis=0)
+        total[:, block.start : block.stop] += planes[:, :, ::-1] if mirrored else planes

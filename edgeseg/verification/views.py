@@ -1,0 +1,139 @@
+"""What a network sees of one image: its logits, window by window, and from them those of any rows.
+
+Kept as the network gives them, at about a quarter of the image's size, all windows of an image take
+a tenth of the memory of its full logits. Rows at its own size are made when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Final, Protocol
+
+import numpy as np
+
+from edgeseg.errors import BackendError
+from edgeseg.pixels import Bgr, Logits, Planes, resize_logits
+
+__all__ = ["Network", "View", "Window", "look", "row_blocks", "windows"]
+
+# Values worked on at a time, 2 MB in float32. With fewer the blocks resize more of the same rows,
+# with more they leave the cache (of 2^18 to 2^22 the fastest with 19 and with 150 classes).
+_BLOCK_VALUES: Final = 1 << 19
+
+# Stands for minus infinity, which a blend's weight of zero would make NaN. It is lower than any
+# trained logit, and a sum of some stays finite.
+_SWITCHED_OFF: Final = np.float32(-1e30)
+
+
+class Network(Protocol):
+    """What is measured: a bundle's network, or a checkpoint's."""
+
+    @property
+    def name(self) -> str:
+        """For messages: `bundle street`, `checkpoint segformer_b0`."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width, in pixels, of the only input that it takes; None where it takes any."""
+
+    def logits(self, image: Bgr, /) -> Logits:
+        """(1, classes, h, w), of any h and w, for an image that is of the network's size already.
+
+        The next call may overwrite them.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A part of an image, in pixels, and the network's logits of it, at any size."""
+
+    rows: range
+    columns: range
+    planes: Planes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """An image, in pixels, and the windows through which the network saw all of it."""
+
+    height: int
+    width: int
+    windows: tuple[Window, ...]
+
+    @property
+    def classes(self) -> int:
+        """How many logits a pixel has."""
+        return len(self.windows[0].planes)
+
+    def rows(self, rows: range) -> Planes:
+        """Some rows of the logits at the image's size, (classes, rows, width).
+
+        Each window's logits are resized to the window; where several see a pixel, theirs are
+        averaged.
+        """
+        total = np.zeros((self.classes, len(rows), self.width), np.float32)
+        count = np.zeros((len(rows), self.width), np.float32)
+        for window in self.windows:
+            top = window.rows.start
+            seen = range(max(rows.start, top), min(rows.stop, window.rows.stop))
+            if not seen:
+                continue
+            down = slice(seen.start - rows.start, seen.stop - rows.start)
+            across = slice(window.columns.start, window.columns.stop)
+            total[:, down, across] += resize_logits(
+                window.planes,
+                height=len(window.rows),
+                width=len(window.columns),
+                rows=range(seen.start - top, seen.stop - top),
+            )
+            count[down, across] += 1
+        total /= count
+        return total
+
+    def all_rows(self) -> Planes:
+        """The logits at the image's size, (classes, height, width)."""
+        planes = np.empty((self.classes, self.height, self.width), np.float32)
+        for block in row_blocks(planes):
+            planes[:, block.start : block.stop] = self.rows(block)
+        return planes
+
+
+def look(network: Network, image: Bgr, *, window_px: int, stride_px: int) -> View:
+    """Show an image to a network, through windows of `window_px`, `stride_px` apart.
+
+    Raises:
+        BackendError: a logit is NaN or plus infinity, as FP16 overflow makes them.
+    """
+    height, width = image.shape[:2]
+    seen = []
+    for rows, columns in product(
+        windows(height, window_px=window_px, stride_px=stride_px),
+        windows(width, window_px=window_px, stride_px=stride_px),
+    ):
+        part = image[rows.start : rows.stop, columns.start : columns.stop]
+        planes = np.maximum(network.logits(np.ascontiguousarray(part))[0], _SWITCHED_OFF)
+        if not np.isfinite(planes).all():
+            raise BackendError(f"{network.name} gave logits that are not finite; it is unusable")
+        seen.append(Window(rows=rows, columns=columns, planes=planes))
+    return View(height=height, width=width, windows=tuple(seen))
+
+
+def windows(length: int, *, window_px: int, stride_px: int) -> list[range]:
+    """Where windows lie along one side of an image of `length` pixels.
+
+    None is longer than the side, and the last one is moved back into it.
+    """
+    window = min(window_px, length)
+    count = -(-(length - window) // stride_px) + 1
+    starts = (min(index * stride_px, length - window) for index in range(count))
+    return [range(start, start + window) for start in starts]
+
+
+def row_blocks(planes: Planes) -> Iterator[range]:
+    """The rows of (classes, H, W), as many at a time as are worked on best."""
+    classes, height, width = planes.shape
+    step = max(1, _BLOCK_VALUES // (classes * width))
+    for start in range(0, height, step):
+        yield range(start, min(start + step, height))
