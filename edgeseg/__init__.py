@@ -6,6 +6,9 @@ with edgeseg.open("street") as segmenter:
     mask = segmenter.segment(frame).mask  # (H, W) class ids of a uint8 BGR (H, W, 3) frame
     for result in segmenter.stream("drive.mp4"):  # a camera's number, a URL, a file, `demo`
         print(result.captured.index, result.mask.shape)
+
+report = edgeseg.verify("street", data="camvid", split="test", max_drop=0.5)
+assert report.passed, report.misses
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgeseg.reports.report import Report
     from edgeseg.runtime.segmenter import Segmenter
 
 __version__ = "0.1.0"
 
-__all__ = ["open"]
+__all__ = ["open", "verify"]
 
 # ONNX Runtime (1.31, Linux) writes an identity and usage events into the user's cache, for its
 # maker. A robot does not do so unasked; whoever wants it sets the variable to 0.
@@ -43,3 +47,62 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
 
     opened = open_bundle(Path(bundle))
     return Segmenter(opened, variant=variant_here(opened))
+
+
+def verify(
+    source: str | Path,
+    *,
+    data: str | Path | None = None,
+    split: str | None = None,
+    reference: str | Path | None = None,
+    baseline: str | Path | None = None,
+    protocol: str = "ss",
+    max_drop: float | None = None,
+    max_class_drop: float | None = None,
+    min_agreement: float | None = None,
+    max_regression: float | None = None,
+    max_class_regression: float | None = None,
+    max_latency_ratio: float | None = None,
+    max_size_mb: float | None = None,
+    max_memory_mb: float | None = None,
+    strict: bool = False,
+    report: str | Path | None = None,
+) -> Report:
+    """Do what `edgeseg verify` does, without `edgeseg.toml`; the options are explained there.
+
+    A limit that is None has its default. A missed gate raises nothing: see `passed` and `misses` of
+    the report. `report` is a folder to write it to.
+
+    Raises:
+        EdgesegError: something cannot be read, compared or written, or a limit cannot be decided.
+    """
+    from pathlib import Path
+
+    from edgeseg.gates import Limits
+    from edgeseg.verification.asked import Asked
+    from edgeseg.verification.verify import verify as verify_source
+
+    limits = {
+        "max_drop": max_drop,
+        "max_class_drop": max_class_drop,
+        "min_agreement": min_agreement,
+        "max_regression": max_regression,
+        "max_class_regression": max_class_regression,
+        "max_latency_ratio": max_latency_ratio,
+        "max_size_mb": max_size_mb,
+        "max_memory_mb": max_memory_mb,
+    }
+    given = {name: value for name, value in limits.items() if value is not None}
+    asked = Asked(
+        source=str(source),
+        data=None if data is None else str(data),
+        split=split,
+        reference=None if reference is None else str(reference),
+        baseline=None if baseline is None else Path(baseline),
+        protocol=protocol,
+        limits=Limits(**given),
+        given=frozenset(given),
+        strict=strict,
+        report=None if report is None else Path(report),
+    )
+    return verify_source(asked)

@@ -14,7 +14,7 @@ import msgspec
 from edgeseg.choice import Variants
 from edgeseg.costs import costs
 from edgeseg.errors import GateMissedError
-from edgeseg.gates import Limits, judge
+from edgeseg.gates import Limits, judge_accuracy
 from edgeseg.images import write_mask
 from edgeseg.manifest import (
     CheckpointInfo,
@@ -101,7 +101,7 @@ def _confirmed(
     path = staging / variant.file
     with closing(open_to_prove(target, path, variant.compute)) as backend:
         measured = meter.measure(backend, advance=step)
-    missed = [gate for gate in judge(measured, limits) if not gate.passed]
+    missed = [gate for gate in judge_accuracy(measured, limits) if not gate.passed]
     if missed and variant.search is None:
         path.unlink()
         return None

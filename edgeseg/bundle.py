@@ -50,6 +50,12 @@ class Bundle:
         """A file of the bundle by its name in the manifest."""
         return self.folder / name
 
+    def bytes_of(self, variant: VariantInfo) -> int:
+        """The size of what an engine opens for a variant: its file and those beside it."""
+        stem = PurePosixPath(variant.file).with_suffix("")
+        files = self.manifest.files.items()
+        return sum(file.bytes for n, file in files if PurePosixPath(n).with_suffix("") == stem)
+
 
 def is_bundle(folder: Path) -> bool:
     """Whether a folder looks like a bundle, whole or not."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import GateMissedError
-from edgeseg.gates import Limits, judge
+from edgeseg.gates import Limits, judge_accuracy
 from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.quantize.search import Candidate, Trial
 
@@ -157,7 +157,8 @@ def _nearest_misses(
         if accuracy is None:
             return float("inf")
         return max(
-            (abs(g.value - g.limit) for g in judge(accuracy, limits) if not g.passed), default=0
+            (abs(g.value - g.limit) for g in judge_accuracy(accuracy, limits) if not g.passed),
+            default=0,
         )
 
     failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]

@@ -8,6 +8,7 @@
     ├── GateMissedError       nothing passed the accuracy gates; exit status 3
     ├── BundleError           a bundle that is damaged, foreign, or cannot be written
     ├── DatasetError          images and masks that do not fit together
+    ├── ReportError           a report that cannot be read, written, or compared with
     ├── SourceError           a camera, video or image that cannot be read
     ├── SinkError             an output that cannot be written
     ├── BackendError          an engine that refuses the artifact
@@ -28,6 +29,7 @@ __all__ = [
     "ExportError",
     "GateMissedError",
     "MissingPackageError",
+    "ReportError",
     "SinkError",
     "SourceError",
     "SpecError",
@@ -64,6 +66,10 @@ class BundleError(EdgesegError):
 
 class DatasetError(EdgesegError):
     """Images and masks that do not fit together."""
+
+
+class ReportError(EdgesegError):
+    """A report that cannot be read, written, or compared with another."""
 
 
 class SourceError(EdgesegError):

@@ -1,26 +1,38 @@
-"""Limits on what a candidate may lose, and the verdict on each."""
+"""Limits on what a candidate may lose and cost, and the verdict on each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final, Literal
 
+from edgeseg.errors import SpecError
 from edgeseg.manifest import Accuracy
 
 __all__ = [
     "DEFAULT_MAX_CLASS_DROP",
+    "DEFAULT_MAX_CLASS_REGRESSION",
     "DEFAULT_MAX_DROP",
+    "DEFAULT_MAX_REGRESSION",
     "DEFAULT_MIN_AGREEMENT",
+    "POINTS",
     "Gate",
     "Limits",
     "at_least",
     "at_most",
     "judge",
+    "judge_accuracy",
+    "worst_of",
 ]
 
-DEFAULT_MAX_DROP = 1.0  # mIoU points
-DEFAULT_MAX_CLASS_DROP = 5.0  # IoU points
+POINTS: Final = "points"
+DEFAULT_MAX_DROP: Final = 1.0  # mIoU points
+DEFAULT_MAX_CLASS_DROP: Final = 5.0  # IoU points
 # Without ground truth, in % of the pixels; what it stands for is in docs/accuracy.md.
-DEFAULT_MIN_AGREEMENT = 97.0
+DEFAULT_MIN_AGREEMENT: Final = 97.0
+# Points lost for certain against a baseline. Another CPU's rounding moves mIoU by some thousandths.
+DEFAULT_MAX_REGRESSION: Final = 0.1
+DEFAULT_MAX_CLASS_REGRESSION: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,45 +40,93 @@ class Limits:
     """What may be lost against the reference, in points (0..100). None switches a gate off.
 
     Drops need ground truth. `min_agreement` serves alone where there is none, and is asked for
-    beside them.
+    beside them. Regressions are against a baseline: what is lost beyond chance. The latency ratio
+    is candidate over reference; sizes and memory are in MB (10^6 bytes).
     """
 
     max_drop: float | None = DEFAULT_MAX_DROP
     max_class_drop: float | None = DEFAULT_MAX_CLASS_DROP
     min_agreement: float | None = None
+    max_regression: float | None = DEFAULT_MAX_REGRESSION
+    max_class_regression: float | None = DEFAULT_MAX_CLASS_REGRESSION
+    max_latency_ratio: float | None = None
+    max_size_mb: float | None = None
+    max_memory_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            if field.name in _COSTS and not value > 0:
+                raise SpecError(f"{field.name} must be above 0; got {value:g}")
+            if field.name not in _COSTS and not 0 <= value <= 100:
+                raise SpecError(f"{field.name} is 0 to 100 points; got {value:g}")
+
+
+_COSTS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One limit and the value that was measured, in the unit of the limit."""
+    """One limit and the value that was measured, both in `unit`; `bound` is its kind of limit."""
 
     name: str
     limit: float
     value: float
     passed: bool
+    bound: Literal["at most", "at least"] = "at most"
+    unit: str = ""
 
 
-def at_most(name: str, value: float, limit: float) -> Gate:
+def at_most(name: str, value: float, limit: float, *, unit: str = "") -> Gate:
     """Pass where `value` is not above `limit`; a value that is not a number fails."""
-    return Gate(name=name, limit=limit, value=value, passed=value <= limit)
+    return Gate(name=name, limit=limit, value=value, passed=value <= limit, unit=unit)
 
 
-def at_least(name: str, value: float, limit: float) -> Gate:
+def at_least(name: str, value: float, limit: float, *, unit: str = "") -> Gate:
     """Pass where `value` is not below `limit`; a value that is not a number fails."""
-    return Gate(name=name, limit=limit, value=value, passed=value >= limit)
+    return Gate(
+        name=name, limit=limit, value=value, passed=value >= limit, bound="at least", unit=unit
+    )
 
 
-def judge(accuracy: Accuracy, limits: Limits) -> tuple[Gate, ...]:
-    """Every gate that can be decided with what was measured; at least one."""
+def judge(
+    limits: Limits, *, drop: float | None, class_drops: Mapping[str, float], agreement: float
+) -> tuple[Gate, ...]:
+    """Every gate that can be decided with what was measured; at least one. All in points.
+
+    Each of `class_drops` above the limit is a gate of its own, or else the worst is the one.
+    """
     gates = []
-    if limits.max_drop is not None and accuracy.drop is not None:
-        gates.append(at_most("mIoU drop", accuracy.drop, limits.max_drop))
-    if limits.max_class_drop is not None and accuracy.worst_class_drop is not None:
-        worst = f"class IoU drop ({accuracy.worst_class})"
-        gates.append(at_most(worst, accuracy.worst_class_drop, limits.max_class_drop))
+    if limits.max_drop is not None and drop is not None:
+        gates.append(at_most("mIoU drop", drop, limits.max_drop, unit=POINTS))
+    if limits.max_class_drop is not None:
+        gates += worst_of("class IoU drop", class_drops, limits.max_class_drop)
     least = limits.min_agreement
-    if least is None and accuracy.drop is None:
+    if least is None and drop is None:
         least = DEFAULT_MIN_AGREEMENT
     if least is not None:
-        gates.append(at_least("pixel agreement", accuracy.pixel_agreement, least))
+        gates.append(at_least("pixel agreement", agreement, least, unit="%"))
     return tuple(gates)
+
+
+def judge_accuracy(accuracy: Accuracy, limits: Limits) -> tuple[Gate, ...]:
+    """Those of a variant, of whose classes only the worst is known."""
+    name, worst = accuracy.worst_class, accuracy.worst_class_drop
+    return judge(
+        limits,
+        drop=accuracy.drop,
+        class_drops={} if name is None or worst is None else {name: worst},
+        agreement=accuracy.pixel_agreement,
+    )
+
+
+def worst_of(title: str, values: Mapping[str, float], limit: float) -> list[Gate]:
+    """A gate for each value above the limit, the largest first; where none is, for the largest.
+
+    Values and limit are in points.
+    """
+    ordered = sorted(values.items(), key=lambda item: -item[1])
+    gates = [at_most(f"{title} ({name})", value, limit, unit=POINTS) for name, value in ordered]
+    return [gate for gate in gates if not gate.passed] or gates[:1]

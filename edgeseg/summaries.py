@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.bundle import Bundle, is_bundle, open_bundle
-from edgeseg.costs import PAPER_GMACS, Costs, costs
+from edgeseg.bundle import Bundle
 from edgeseg.manifest import Accuracy, Manifest, VariantInfo, as_json
-from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
 
 if TYPE_CHECKING:
     from edgeseg.bench import BenchResult
@@ -19,27 +16,24 @@ if TYPE_CHECKING:
     from edgeseg.quantize.search import Trial
     from edgeseg.runtime.build import Built
     from edgeseg.runtime.pipeline import Summary
-    from edgeseg.verify import Report
 
 __all__ = [
+    "Json",
     "bench_json",
     "bench_lines",
     "build_json",
     "build_lines",
     "doctor_lines",
+    "drop_text",
     "end_to_end_lines",
     "export_json",
     "export_lines",
-    "inspect_anything",
     "run_json",
     "run_lines",
-    "verify_json",
-    "verify_lines",
+    "sensitivity_lines",
 ]
 
 Json = Mapping[str, object]
-# The paper's table is for ADE20K.
-_PAPER_CLASSES = 150
 
 
 def export_lines(exported: Exported) -> list[str]:
@@ -54,11 +48,12 @@ def export_lines(exported: Exported) -> list[str]:
         )
         ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
         lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])
-    lines += [f"sensitivity  {line}" for line in _sensitivity_lines(manifest)]
+    lines += [f"sensitivity  {line}" for line in sensitivity_lines(manifest)]
     return [*lines, manifest.chosen.reason]
 
 
-def _sensitivity_lines(manifest: Manifest) -> list[str]:
+def sensitivity_lines(manifest: Manifest) -> list[str]:
+    """What INT8 costs in each group of nodes alone, the most costly first."""
     ranked = sorted(manifest.sensitivity.items(), key=lambda item: -item[1])
     return [f"{name}: {cost:.3f} % of the pixels when it alone is INT8" for name, cost in ranked]
 
@@ -75,8 +70,8 @@ def _trial_row(trial: Trial) -> tuple[str, ...]:
     return (
         trial.candidate.name,
         f"{100 * trial.int8_share:.0f} %",
-        _drop(trial.search),
-        _drop(trial.gate, interval=True),
+        drop_text(trial.search),
+        drop_text(trial.gate, interval=True),
         "" if latest is None else f"{latest.pixel_agreement:.2f}",
         "" if trial.latency_ms is None else f"{trial.latency_ms:.1f}",
         "" if trial.speedup is None else f"{trial.speedup:.2f}",
@@ -84,7 +79,8 @@ def _trial_row(trial: Trial) -> tuple[str, ...]:
     )
 
 
-def _drop(accuracy: Accuracy | None, *, interval: bool = False) -> str:
+def drop_text(accuracy: Accuracy | None, *, interval: bool = False) -> str:
+    """The drop in points, perhaps with its interval; nothing where there is none."""
     if accuracy is None or accuracy.drop is None:
         return ""
     spread = f" ({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})" if interval else ""
@@ -124,11 +120,7 @@ def _variant_json(bundle: Bundle, variant: VariantInfo) -> Json:
         "drop": None if measured is None else measured.drop,
         "pixel_agreement": None if measured is None else measured.pixel_agreement,
         "latency_ms": variant.latency_ms,
-        "bytes": sum(
-            file.bytes
-            for name, file in bundle.manifest.files.items()
-            if Path(name).with_suffix("") == Path(variant.file).with_suffix("")
-        ),
+        "bytes": bundle.bytes_of(variant),
     }
 
 
@@ -172,41 +164,6 @@ def run_lines(summary: Summary, *, miou: float | None) -> list[str]:
 def run_json(summary: Summary, *, backend: str, precision: str, miou: float | None) -> Json:
     """The end of a run, for machines."""
     return {**asdict(summary), "backend": backend, "precision": precision, "miou": miou}
-
-
-def verify_lines(report: Report) -> list[str]:
-    """A verdict, and what it rests on."""
-    lines = [*report.differences.lines]
-    if report.skipped:
-        first = report.skipped[0]
-        count = len(report.skipped)
-        lines.append(
-            f"{count} of {count + report.images} images skipped, the first: {first.reason}"
-        )
-    if report.miou is not None:
-        lines.append(f"mIoU {report.miou:.2f} on {report.images} images")
-        classes = ", ".join(f"{name} {value:.2f}" for name, value in report.class_iou.items())
-        lines.append(f"IoU by class: {classes}")
-    if report.reference_miou is not None:
-        lines.append(
-            f"reference mIoU {report.reference_miou:.2f}, drop {report.drop:+.3f} points "
-            f"(95 % interval {report.drop_low:+.3f} to {report.drop_high:+.3f}); "
-            f"{report.pixel_agreement:.3f} % of the pixels agree "
-            f"(mean IoU with the reference's masks {report.agreement_iou:.2f})"
-        )
-    if report.worst_class is not None:
-        lines.append(
-            f"worst class: {report.worst_class.name}, {report.worst_class.drop:+.3f} points"
-        )
-    for gate in report.gates:
-        verdict = "passed" if gate.passed else "MISSED"
-        lines.append(f"{verdict}: {gate.name} {gate.value:.3f} (limit {gate.limit:.3f})")
-    return lines
-
-
-def verify_json(report: Report) -> Json:
-    """The verdict, for machines."""
-    return {"passed": report.passed, **asdict(report)}
 
 
 def bench_lines(results: Sequence[BenchResult]) -> list[str]:
@@ -280,130 +237,3 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     lines.append(f"free: {room}{findings['disk_free'] / 1e9:.1f} GB of disk for the cache")
     lines += [f"missing: {p['what']}; mend it with: {p['remedy']}" for p in findings["problems"]]
     return lines
-
-
-def inspect_anything(what: str) -> tuple[list[str], Json]:
-    """Lines and JSON for a variant's name, a bundle, or a checkpoint.
-
-    Raises:
-        EdgesegError: it is none of these, or damaged.
-    """
-    if what in VARIANTS:
-        return _inspect_variant(what)
-    if is_bundle(Path(what)):
-        return _inspect_bundle(open_bundle(Path(what)))
-    return _inspect_checkpoint(what)
-
-
-def _inspect_variant(name: str) -> tuple[list[str], Json]:
-    paper, side = PAPER_GMACS[name]
-    variant = VARIANTS[name]
-    spec = ModelSpec(
-        variant=variant,
-        classes=_PAPER_CLASSES,
-        decoder_width=variant.decoder_width,
-        head=HeadKind.LINEAR,
-        eps=NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5),
-    )
-    count = costs(spec, height=side, width=side)
-    lines = [
-        f"SegFormer-{name.upper()}, {_PAPER_CLASSES} classes, {side}x{side}",
-        f"parameters   {count.params:,}",
-        *_macs_lines(count),
-        f"paper        {paper:.1f} G (table 1, ADE20K)",
-    ]
-    return lines, {**_costs_json(count, side, side), "macs_paper": paper * 1e9}
-
-
-def _macs_lines(count: Costs) -> list[str]:
-    saved = 100 * (1 - count.macs / count.macs_original)
-    return [
-        (
-            f"multiply-adds: original {count.macs_original / 1e9:.2f} G, "
-            f"deployed {count.macs / 1e9:.2f} G ({saved:.0f} % fewer)"
-        ),
-    ]
-
-
-def _costs_json(count: Costs, height: int, width: int) -> Json:
-    return {
-        "params": count.params,
-        "macs": count.macs,
-        "macs_original": count.macs_original,
-        "size": [height, width],
-    }
-
-
-def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
-    manifest = bundle.manifest
-    size = sum(file.bytes for file in manifest.files.values()) / 1e6
-    lines = [
-        (
-            f"bundle {manifest.name}: SegFormer-{manifest.model.variant.upper()} "
-            f"for {manifest.target}, "
-            f"{len(manifest.labels.classes)} classes, {size:.1f} MB, every hash is right"
-        ),
-        (
-            f"input        {manifest.input.height}x{manifest.input.width} (height x width), "
-            f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
-        ),
-        f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
-        *(f"variant      {_variant_line(variant)}" for variant in manifest.variants),
-        (
-            f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
-            f"licence {manifest.checkpoint.license}"
-        ),
-        (
-            f"parity       logits within {manifest.parity.max_abs_diff:.1e} of PyTorch on "
-            f"{manifest.parity.images} images ({manifest.parity.image_source})"
-        ),
-        f"golden       {len(manifest.golden)} frames",
-        *(f"sensitivity  {line}" for line in _sensitivity_lines(manifest)),
-        f"classes      {', '.join(manifest.labels.classes)}",
-    ]
-    return lines, as_json(manifest)
-
-
-def _variant_line(variant: VariantInfo) -> str:
-    parts = [f"{variant.name} ({variant.file})", variant.precision]
-    if variant.int8_share:
-        parts.append(f"{100 * variant.int8_share:.0f} % INT8")
-    if variant.gate is not None and variant.gate.drop is not None:
-        parts.append(f"drop {_drop(variant.gate, interval=True)}")
-    elif variant.gate is not None:
-        parts.append(f"{variant.gate.pixel_agreement:.2f} % of the pixels as FP32")
-    if variant.latency_ms is not None:
-        parts.append(f"{variant.latency_ms:.1f} ms")
-    if variant.instead_of is not None:
-        parts.append(f"instead of {variant.instead_of}")
-    return ", ".join(parts)
-
-
-def _inspect_checkpoint(source: str) -> tuple[list[str], Json]:
-    from edgeseg.export.checkpoint import read_checkpoint
-
-    checkpoint = read_checkpoint(source)
-    height, width = checkpoint.input.height, checkpoint.input.width
-    count = costs(checkpoint.spec, height=height, width=width)
-    name = checkpoint.spec.variant.name
-    lines = [
-        (
-            f"SegFormer-{name.upper()}, {checkpoint.spec.classes} classes, "
-            f"{checkpoint.layout} layout, licence {checkpoint.license}"
-        ),
-        (
-            f"input        {height}x{width}, {checkpoint.input.resize.value}, "
-            f"aspect {checkpoint.input.aspect.value}"
-        ),
-        f"parameters   {count.params:,}",
-        *_macs_lines(count),
-        f"classes      {', '.join(checkpoint.labels.classes)} (from {checkpoint.labels_source})",
-    ]
-    return lines, {
-        **_costs_json(count, height, width),
-        "variant": name,
-        "layout": checkpoint.layout,
-        "license": checkpoint.license,
-        "sha256": checkpoint.sha256,
-        "classes": list(checkpoint.labels.classes),
-    }

@@ -21,9 +21,9 @@ from edgeseg.spec import Aspect, InputSpec, Resize
 
 if TYPE_CHECKING:
     from edgeseg.export.segformer import SegFormer
-    from edgeseg.pixels import Bgr, ClassMap, Frame
+    from edgeseg.pixels import Bgr, ClassMap, Frame, Logits
 
-__all__ = ["MAX_ABS_DIFF", "check_parity", "normalize", "reference_mask"]
+__all__ = ["MAX_ABS_DIFF", "check_parity", "network_logits", "normalize", "reference_mask"]
 
 # Logits of trained models span tens; FP32 rounding through 50 layers stays below 1e-4 of that.
 MAX_ABS_DIFF: Final = 1e-3
@@ -38,6 +38,13 @@ def reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
     full = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
     ids = full.argmax(dim=1)[0].numpy()
     return ids.astype(np.uint8 if logits.shape[1] <= 256 else np.uint16)
+
+
+@torch.inference_mode()
+def network_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
+    """(1, classes, h, w) that the published network gives for a BGR (H, W, 3) image as it is."""
+    logits: Logits = model(normalize(image[None], spec)).numpy()
+    return logits
 
 
 def normalize(frame: Frame, spec: InputSpec) -> Tensor:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from edgeseg.errors import BackendError
-from edgeseg.gates import Gate, Limits, judge
+from edgeseg.gates import Gate, Limits, judge_accuracy
 from edgeseg.manifest import Accuracy
 from edgeseg.quantize.groups import Group
 from edgeseg.quantize.meter import Meter, speed_ratio
@@ -300,7 +300,7 @@ def _accuracy(job: Search, candidate: Candidate, meter: Meter, half: str) -> Acc
 
 
 def _missed(accuracy: Accuracy, limits: Limits) -> list[Gate]:
-    return [gate for gate in judge(accuracy, limits) if not gate.passed]
+    return [gate for gate in judge_accuracy(accuracy, limits) if not gate.passed]
 
 
 def _words(missed: Sequence[Gate], where: str = "search half") -> str:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from edgeseg.bundle import Bundle
+
+if TYPE_CHECKING:
+    from outcome import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -53,6 +58,31 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text("utf-8")
 
     return check
+
+
+@pytest.fixture
+def edgeseg(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Outcome]:
+    """Runs the command line in this process, in an empty working folder."""
+    from outcome import Outcome
+
+    from edgeseg.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["edgeseg", *map(str, args)])
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(status=status, out=captured.out, err=captured.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg import bootstrap
 from edgeseg.bootstrap import Tally, image_tally, losses, miou_interval, tally
 
+if TYPE_CHECKING:
+    import pytest
+
 CLASSES = 11
 
 
 def street(images: int, seed: int) -> np.ndarray:
-    """Confusions of a model that is right in 60 to 90 % of the pixels, hard images and easy ones."""
+    """Confusions of a model that is right in 60 to 90 % of the pixels, on hard and easy images."""
     random = np.random.default_rng(seed)
     size = random.integers(200, 4000, (images, CLASSES))
     right = np.clip(random.normal(0.75, 0.15, (images, 1)), 0.1, 0.95)
@@ -26,7 +30,7 @@ def street(images: int, seed: int) -> np.ndarray:
 
 
 def moved(counts: np.ndarray, share: float, seed: int, *, spread: float) -> np.ndarray:
-    """A like model: some right pixels of class 0 become wrong, others everywhere change by chance."""
+    """A like model: right pixels of class 0 become wrong, and everywhere some change by chance."""
     random = np.random.default_rng(seed)
     changed = counts.copy()
     for image in range(len(counts)):

@@ -13,9 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from http.server import (
     BaseHTTPRequestHandler,
@@ -31,42 +30,10 @@ from small import write_street
 from videos import frames_in
 
 from edgeseg.bundle import Bundle, open_bundle
-from edgeseg.cli import _with_address, main
+from edgeseg.cli import _with_address
 from edgeseg.demo import scene
 
 COMMANDS = ("export", "run", "verify", "bench", "build", "calibrate", "inspect", "doctor")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def edgeseg(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Outcome]:
-    """Runs the command line in this process, in an empty working folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["edgeseg", *map(str, args)])
-        capsys.readouterr()
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return Outcome(status=status, out=captured.out, err=captured.err)
-
-    return call
 
 
 @pytest.fixture
@@ -115,7 +82,15 @@ def test_the_version(edgeseg) -> None:
         ["verify"],
         ["verify", "b", "--reference", "w"],
         ["verify", "b", "--max-drop", "2"],
-        ["verify", "b", "--data", "d", "--min-agreement", "99"],
+        ["verify", "b", "--protocol", "slide"],
+        ["verify", "b", "--protocol", "best", "--data", "d"],
+        ["verify", "b", "--strict"],
+        ["verify", "b", "--baseline", "r.json"],
+        ["verify", "b", "--data", "d", "--max-regression", "1"],
+        ["verify", "b", "--data", "d", "--max-drop", "101"],
+        ["verify", "b", "--data", "d", "--max-size-mb", "0"],
+        ["verify", "b", "--data", "d", "--short-sides", "512,wide"],
+        ["verify", "b", "--data", "d", "--short-sides", "12"],
         ["bench"],
     ],
     ids=" ".join,
@@ -132,7 +107,7 @@ def test_wrong_usage_is_status_2(edgeseg, args: list[str]) -> None:
         (["export", "--model", "b3"], "brings weights for b0 only; for b3 add --weights"),
         (["export", "--weights", "missing.pth"], "no checkpoint at missing.pth"),
         (["run", "missing", "--source", "demo"], "no bundle at missing"),
-        (["verify", "missing"], "no bundle at missing"),
+        (["verify", "missing"], "no bundle or checkpoint at missing"),
         (["bench", "missing"], "no bundle at missing"),
         (["build", "missing"], "no bundle at missing"),
         (["calibrate", "missing.mp4", "-o", "c"], "no source at missing.mp4"),
@@ -297,7 +272,7 @@ def test_verify_prints_the_promised_json(edgeseg, seeded_bundle: Bundle) -> None
     content = outcome.json
     assert content["passed"] is True
     assert {"images", "miou", "reference_miou", "drop", "worst_class"} <= set(content)
-    assert set(content["gates"][0]) == {"name", "limit", "value", "passed"}
+    assert set(content["gates"][0]) == {"name", "limit", "value", "passed", "bound", "unit"}
 
 
 def test_a_missed_gate_is_status_3(edgeseg, seeded_bundle: Bundle, tmp_path: Path) -> None:

@@ -114,9 +114,8 @@ import sys
 from pathlib import Path
 
 from edgeseg.bundle import open_bundle
-from edgeseg.gates import Limits
-from edgeseg.summaries import verify_lines
-from edgeseg.verify import verify
+from edgeseg.verification.golden import replay_golden
+from edgeseg.verification.models import BundleModel
 
 bundle = open_bundle(Path(sys.argv[1]))
 missed = False
@@ -125,9 +124,10 @@ for variant in bundle.manifest.variants:
     if variant.compute == "bf16":
         print("  not for this CPU, which has no bfloat16")
         continue
-    report = verify(bundle, variant=variant, limits=Limits())
-    print(*(f"  {line}" for line in verify_lines(report)), sep="\n", flush=True)
-    missed |= not report.passed
+    for gate in replay_golden(BundleModel(bundle, variant=variant)):
+        verdict = "passed" if gate.passed else "MISSED"
+        print(f"  {verdict}: {gate.name} {gate.value:.3f} (limit {gate.limit:.3f})", flush=True)
+        missed |= not gate.passed
 sys.exit(missed)
 PY
 }

@@ -20,7 +20,7 @@ def inspect(
 
     Example: edgeseg inspect b0
     """
-    from edgeseg.summaries import inspect_anything
+    from edgeseg.inspection import inspect_anything
 
     lines, content = inspect_anything(what)
     for line in lines:

@@ -84,16 +84,14 @@ def limits_from(
     Raises:
         typer.BadParameter: a limit outside of 0 to 100 points.
     """
-    from edgeseg.gates import DEFAULT_MAX_CLASS_DROP, DEFAULT_MAX_DROP, Limits
+    from edgeseg.errors import SpecError
+    from edgeseg.gates import Limits
 
-    for value in (max_drop, max_class_drop, min_agreement):
-        if value is not None and not 0 <= value <= 100:
-            raise typer.BadParameter(f"a limit is 0 to 100 points; got {value:g}")
-    return Limits(
-        max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
-        max_class_drop=DEFAULT_MAX_CLASS_DROP if max_class_drop is None else max_class_drop,
-        min_agreement=min_agreement,
-    )
+    asked = {"max_drop": max_drop, "max_class_drop": max_class_drop, "min_agreement": min_agreement}
+    try:
+        return Limits(**{name: value for name, value in asked.items() if value is not None})
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager

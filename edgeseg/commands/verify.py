@@ -1,7 +1,8 @@
-"""`edgeseg verify`: a bundle is measured, and judged."""
+"""`edgeseg verify`: a bundle is measured, compared and judged."""
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,34 +16,93 @@ from edgeseg.commands.shared import (
     MaxDropOption,
     MinAgreementOption,
     SplitOption,
-    limits_from,
-    print_json,
     say,
     watched,
 )
 
 if TYPE_CHECKING:
-    from edgeseg.datasets import Dataset
+    from edgeseg.verification.asked import Asked
 
 __all__ = ["verify"]
 
 
+class ProtocolName(str, Enum):
+    """How an image becomes a mask."""
+
+    SS = "ss"
+    KEEP = "keep"
+    SLIDE = "slide"
+    MS_FLIP = "ms-flip"
+    SLIDE_MS_FLIP = "slide-ms-flip"
+
+
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    source: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="A bundle; or a checkpoint, with --data.")
+    ],
     *,
     data: DataOption = None,
     split: SplitOption = None,
     reference: Annotated[
         str | None,
-        typer.Option(help="A bundle, or a checkpoint at this bundle's size, to compare with."),
+        typer.Option(
+            help="A bundle, or a checkpoint at this bundle's size, to compare with. The bundle's "
+            "own FP32 variant, where it has one."
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="REPORT.json", help="An earlier report to compare with."),
+    ] = None,
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(help="ss is the runtime's own way; the others are mmsegmentation's."),
+    ] = ProtocolName.SS,
+    short_sides: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PX,PX",
+            help="Also measure a checkpoint at these short sides, as 1024,768,640,512.",
+        ),
     ] = None,
     max_drop: MaxDropOption = None,
     max_class_drop: MaxClassDropOption = None,
     min_agreement: MinAgreementOption = None,
+    max_regression: Annotated[
+        float | None,
+        typer.Option(help="Most mIoU points lost beyond chance against --baseline. 0.1."),
+    ] = None,
+    max_class_regression: Annotated[
+        float | None,
+        typer.Option(help="Most IoU points of any class lost beyond chance against it. 1.0."),
+    ] = None,
+    max_latency_ratio: Annotated[
+        float | None,
+        typer.Option(help="Most time for a frame, as a multiple of the reference's."),
+    ] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option(help="Most MB of the files that the engine opens.")
+    ] = None,
+    max_memory_mb: Annotated[
+        float | None, typer.Option(help="Most MB that a process segmenting frames takes.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where limits are kept. edgeseg.toml, if the folder has one."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write report.json, report.md, report.xml, report.html there."
+        ),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Images that cannot be measured, and classes that differ, are errors."
+            "--strict",
+            help="Images that are skipped or converted, and classes that differ, are errors.",
         ),
     ] = False,
     json: JsonFlag = False,
@@ -51,39 +111,101 @@ def verify(
 
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
-    from edgeseg.bundle import open_bundle
     from edgeseg.progress import track
-    from edgeseg.runtime.build import variant_here
-    from edgeseg.summaries import verify_json, verify_lines
-    from edgeseg.verify import open_reference
-    from edgeseg.verify import verify as verify_bundle
+    from edgeseg.reports.lines import report_lines
+    from edgeseg.reports.report import encode_report
+    from edgeseg.verification.verify import verify as verify_source
 
-    if data is None and (reference is not None or split is not None):
-        raise typer.BadParameter("--reference and --split need --data")
-    if reference is None and {max_drop, max_class_drop, min_agreement} != {None}:
-        raise typer.BadParameter("gates on a drop or an agreement need --reference")
-    opened = open_bundle(bundle)
-    with watched() as watcher:
-        variant = variant_here(opened, watcher=watcher)
-    report = verify_bundle(
-        opened,
-        variant=variant,
-        dataset=_dataset(data, split),
-        reference=None if reference is None else open_reference(reference, opened),
-        limits=limits_from(max_drop, max_class_drop, min_agreement),
+    asked = _asked(
+        source,
+        data=data,
+        split=split,
+        reference=reference,
+        baseline=baseline,
+        protocol=protocol.value,
+        short_sides=() if short_sides is None else _parse_sides(short_sides),
         strict=strict,
-        track=track,
+        report=report,
+        config=config,
+        limits={
+            "max_drop": max_drop,
+            "max_class_drop": max_class_drop,
+            "min_agreement": min_agreement,
+            "max_regression": max_regression,
+            "max_class_regression": max_class_regression,
+            "max_latency_ratio": max_latency_ratio,
+            "max_size_mb": max_size_mb,
+            "max_memory_mb": max_memory_mb,
+        },
     )
-    for line in verify_lines(report):
+    with watched() as watcher:
+        found = verify_source(asked, track=track, watcher=watcher)
+    for line in report_lines(found):
         say(line)
+    if report is not None:
+        say(f"report written: {report / 'report.html'}")
     if json:
-        print_json(verify_json(report))
-    if not report.passed:
+        print(encode_report(found).decode(), end="")
+    if not found.passed:
         raise typer.Exit(EXIT_GATE_MISSED)
-    say(f"next: edgeseg run {bundle} --camera 0")
+    say(f"next: edgeseg run {source} --camera 0")
 
 
-def _dataset(data: str | None, split: str | None) -> Dataset | None:
-    from edgeseg.datasets import open_dataset
+def _asked(
+    source: str,
+    *,
+    data: str | None,
+    split: str | None,
+    reference: str | None,
+    baseline: Path | None,
+    protocol: str,
+    short_sides: tuple[int, ...],
+    strict: bool,
+    report: Path | None,
+    config: Path | None,
+    limits: dict[str, float | None],
+) -> Asked:
+    """The request, with the limits of `edgeseg.toml` where the command line sets none.
 
-    return None if data is None else open_dataset(data, split=split)
+    Raises:
+        typer.BadParameter: options that make no sense, alone or together.
+        SpecError: a file of settings that cannot be used.
+    """
+    from edgeseg.errors import SpecError
+    from edgeseg.gates import Limits
+    from edgeseg.settings import SETTINGS, read_gates
+    from edgeseg.verification.asked import Asked, undecided
+
+    given = {name: value for name, value in limits.items() if value is not None}
+    if config is not None or SETTINGS.exists():
+        kept = read_gates(config or SETTINGS)
+        idle = kept.keys() & undecided(data=data, baseline=baseline)
+        say(
+            f"limits from {config or SETTINGS}: {', '.join(sorted(kept)) or 'none'}"
+            + (f"; of no use here: {', '.join(sorted(idle))}" if idle else "")
+        )
+        given = {name: value for name, value in kept.items() if name not in idle} | given
+    try:
+        return Asked(
+            source=source,
+            data=data,
+            split=split,
+            reference=reference,
+            baseline=baseline,
+            protocol=protocol,
+            short_sides=short_sides,
+            limits=Limits(**given),
+            given=frozenset(given),
+            strict=strict,
+            report=report,
+        )
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _parse_sides(text: str) -> tuple[int, ...]:
+    """Each side once, the largest first."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise typer.BadParameter(f"--short-sides are pixels, as 1024,768,640,512; got {text!r}")
+    return tuple(sorted({int(part) for part in parts}, reverse=True))

@@ -34,7 +34,8 @@ from edgeseg.runtime.build import build, variant_here
 from edgeseg.runtime.cuda import Cuda
 from edgeseg.runtime.device import jetson, state
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.verify import verify
+from edgeseg.verification.golden import replay_golden
+from edgeseg.verification.models import BundleModel
 
 EIGHT = {"int8-linear", "int8-linear-map"}
 CASTS = {"int8-linear-casts", "int8-linear-casts-map"}
@@ -118,8 +119,7 @@ def test_the_choice_and_the_engines_are_kept(
 
 def test_masks_are_those_that_were_proved(bundle: Bundle, device: State) -> None:
     variant = next(v for v in bundle.manifest.variants if v.name == "fp16")
-    report = verify(bundle, variant=variant, limits=Limits())
-    assert report.passed
+    assert all(gate.passed for gate in replay_golden(BundleModel(bundle, variant=variant)))
 
 
 def test_the_casts_form_is_tried_where_the_first_is_not_built(

@@ -1,0 +1,48 @@
+"""Pieces of GitHub-flavored Markdown in which text from outside stays text.
+
+In code spans GitHub marks nothing up, links no number and notifies nobody (its filters leave `code`
+alone, whereas entities are mentions again by the time they look).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from edgeseg.reports.words import NOTHING, shortened
+
+__all__ = ["LONGEST_NAME", "Row", "cell", "code", "folded", "table"]
+
+LONGEST_NAME: Final = 60  # characters
+
+Row = Sequence[str]
+
+
+def table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
+    """`alignment` is l or r, a letter for each column; columns that hold nothing are left out."""
+    rules = ["---:" if letter == "r" else ":---" for letter in alignment]
+    columns = zip(headings, rules, *rows, strict=True)
+    kept = [column for column in columns if not {*column[2:]} <= {"", NOTHING}]
+    return "\n".join(f"| {' | '.join(row)} |" for row in zip(*kept, strict=True))
+
+
+def folded(title: str, body: str) -> str:
+    """Opens at a click. The empty lines make GitHub read Markdown inside."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+def cell(text: str, longest: int = LONGEST_NAME) -> str:
+    """A code span in a table, where a bar would end the cell."""
+    return code(text, longest).replace("|", "\\|")
+
+
+def code(text: str, longest: int = LONGEST_NAME) -> str:
+    """A code span; its fence is longer than any run of backticks inside (CommonMark 6.1)."""
+    shown = shortened(text, longest)
+    if not shown:
+        return "(no name)"
+    runs = [len(run) for run in re.findall("`+", shown)]
+    fence = "`" * (max(runs, default=0) + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"

@@ -1,0 +1,101 @@
+"""The report as JUnit XML: each gate is a test case, which CI systems know how to show."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from xml.etree import ElementTree as ET
+
+from edgeseg.gates import Gate
+from edgeseg.reports.report import Report
+from edgeseg.reports.words import (
+    NOTHING,
+    headline,
+    in_words,
+    number,
+    plain,
+    subject_title,
+    summary,
+    verdict,
+)
+
+__all__ = ["to_junit"]
+
+# How long each gate took is not known, and the attribute is not optional everywhere.
+_NO_TIME = "0.000"
+
+
+def to_junit(report: Report) -> str:
+    """An XML document in UTF-8; skipped images are in its `system-out`."""
+    counts = {
+        "tests": str(len(report.gates)),
+        "failures": str(len(report.misses)),
+        "errors": "0",
+        "skipped": "0",
+        "time": _NO_TIME,
+    }
+    root = ET.Element("testsuites", {"name": "edgeseg verify", **counts})
+    about = {"name": subject_title(report.candidate), **counts, **_timestamp(report.created)}
+    suite = ET.SubElement(root, "testsuite", about)
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(report).items():
+        ET.SubElement(properties, "property", {"name": name, "value": plain(value)})
+    # The dot parts package from class.
+    classname = f"edgeseg.{plain(report.candidate.name).replace('.', '_')}"
+    for gate in report.gates:
+        _add_case(suite, gate, classname)
+    ET.SubElement(suite, "system-out").text = "\n".join(_lines(report))
+    ET.indent(root)
+    body = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _add_case(suite: ET.Element, gate: Gate, classname: str) -> None:
+    words = in_words(gate)
+    about = {"classname": classname, "name": words.name, "time": _NO_TIME}
+    case = ET.SubElement(suite, "testcase", about)
+    said = f"{words.name}: {words.value_in_units}, the limit is {words.limit_in_units}"
+    if not gate.passed:
+        failure = {"message": said, "type": "gate missed"}
+        ET.SubElement(case, "failure", failure).text = said
+
+
+def _timestamp(created: str) -> dict[str, str]:
+    """As JUnit's schema has it: without a zone, here UTC. None where it is no time."""
+    try:
+        # Python 3.10 does not read the Z.
+        moment = datetime.fromisoformat(created.replace("Z", "+00:00"))
+    except ValueError:
+        return {}
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return {"timestamp": moment.isoformat(timespec="seconds")}
+
+
+def _properties(report: Report) -> dict[str, str]:
+    known: dict[str, str | None] = {
+        "candidate": subject_title(report.candidate),
+        "candidate sha256": report.candidate.sha256,
+        "engine": report.candidate.engine,
+        "reference": None if report.reference is None else subject_title(report.reference),
+        "reference sha256": None if report.reference is None else report.reference.sha256,
+        "data": None if report.data is None else report.data.name,
+        "data split": None if report.data is None else report.data.split,
+        "data sha256": None if report.data is None else report.data.sha256,
+        "protocol": None if report.data is None else report.protocol,
+        "images measured": str(report.images),
+        "images skipped": str(len(report.skipped)),
+        "mIoU in points": number(report.miou),
+        "reference mIoU in points": number(report.reference_miou),
+        "drop in points": number(report.drop),
+        "pixel agreement in %": number(report.pixel_agreement),
+        "baseline": None if report.baseline is None else report.baseline.baseline,
+        "cpu": report.machine.cpu,
+    }
+    return {name: value for name, value in known.items() if value and value != NOTHING}
+
+
+def _lines(report: Report) -> list[str]:
+    lines = [f"{verdict(report)}: {headline(report)}", summary(report)]
+    for title, images in (("skipped", report.skipped), ("converted", report.converted)):
+        lines += [f"{title}: {plain(one.name)}: {plain(one.reason)}" for one in images]
+    return lines

@@ -1,0 +1,106 @@
+"""A report as lines for a terminal: what was measured, then every gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgeseg.reports.report import Comparison, Costs, Noted, Report
+
+__all__ = ["report_lines"]
+
+
+def report_lines(report: Report) -> list[str]:
+    """What the verdict rests on, the verdict last."""
+    return [
+        *report.differences.lines,
+        *_noted("skipped", report.skipped),
+        *_noted("converted", report.converted),
+        *_accuracy(report),
+        *_costs(report.costs),
+        *_short_sides(report),
+        *_comparison(report.baseline),
+        *_gates(report),
+    ]
+
+
+def _noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
+    """How many, why the first, and where the others are named."""
+    if not images:
+        return
+    first = images[0]
+    yield f"{what}: {len(images)}, the first: {first.name}: {first.reason}"
+
+
+def _accuracy(report: Report) -> Iterator[str]:
+    if report.miou is None:
+        return
+    how = "" if report.protocol == "ss" else f", protocol {report.protocol}"
+    yield (
+        f"mIoU {report.miou:.2f} (95 % interval {report.miou_low:.2f} to {report.miou_high:.2f}) "
+        f"on {report.images} images{how}"
+    )
+    classes = [f"{c.name} {c.iou:.2f}" for c in report.classes if c.iou is not None]
+    yield f"IoU by class: {', '.join(classes)}"
+    if report.reference_miou is None:
+        return
+    yield (
+        f"reference mIoU {report.reference_miou:.2f}, drop {report.drop:+.3f} points "
+        f"(95 % interval {report.drop_low:+.3f} to {report.drop_high:+.3f}); "
+        f"{report.pixel_agreement:.3f} % of the pixels agree "
+        f"(mean IoU with the reference's masks {report.agreement_iou:.2f})"
+    )
+    if report.worst_class is not None:
+        yield f"worst class: {report.worst_class.name}, {report.worst_class.drop:+.3f} points"
+
+
+def _costs(costs: Costs | None) -> Iterator[str]:
+    if costs is None:
+        return
+    own, ratio = costs.candidate, costs.latency_ratio
+    parts = [f"{own.latency_ms:.1f} ms a frame of {costs.frame[0]}x{costs.frame[1]}"]
+    if ratio is not None:
+        parts.append(f"{ratio:.2f} times the reference's")
+    if own.bytes is not None:
+        parts.append(f"{own.bytes / 1e6:.1f} MB of files")
+    if own.memory_mb is not None:
+        parts.append(f"peak memory {own.memory_mb:.0f} MB")
+    yield f"costs: {', '.join(parts)}"
+
+
+def _short_sides(report: Report) -> Iterator[str]:
+    for point in report.short_sides:
+        yield (
+            f"short side {point.short_px}: mIoU {point.miou:.2f}, {point.latency_ms:.1f} ms a "
+            f"frame (FP32 in ONNX Runtime at {point.height}x{point.width})"
+        )
+
+
+def _comparison(found: Comparison | None) -> Iterator[str]:
+    if found is None:
+        return
+    miou = found.miou
+    yield (
+        f"baseline {found.baseline} of {found.created}: mIoU {miou.before:.2f} then, "
+        f"{miou.now:.2f} now, {miou.change:+.3f} "
+        f"(95 % interval {miou.low:+.3f} to {miou.high:+.3f}): {miou.verdict}"
+    )
+    for verdict in ("regressed", "improved", "unclear"):
+        changes = [c for c in found.classes if c.verdict == verdict]
+        if changes:
+            told = (f"{c.name} {c.change:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in changes)
+            yield f"classes {verdict}: {', '.join(told)}"
+    for what, names in (("new", found.new), ("missing", found.missing)):
+        if names:
+            yield f"classes {what}: {', '.join(names)}"
+    for cost in found.costs:
+        yield f"{cost.name}: {cost.before:,.1f} then, {cost.now:,.1f} now"
+
+
+def _gates(report: Report) -> Iterator[str]:
+    for gate in report.gates:
+        verdict = "passed" if gate.passed else "MISSED"
+        value = f"{gate.value:.3f} {gate.unit}".rstrip()
+        yield f"{verdict}: {gate.name} {value} ({gate.bound} {gate.limit:.3f})"
+    missed = len(report.misses)
+    if missed:
+        yield f"{missed} of {len(report.gates)} gates missed"

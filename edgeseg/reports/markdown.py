@@ -1,0 +1,284 @@
+"""The report as GitHub-flavored Markdown, for a pull request's comment or a workflow's summary.
+
+Whatever comes from outside (names of images, classes, files, engines) stands in code spans, where
+GitHub neither marks it up nor links it nor notifies anybody, and is cut where it is long: a comment
+takes 65,536 characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from edgeseg.reports.gfm import Row, cell, code, folded, table
+from edgeseg.reports.moves import confusion_moves
+from edgeseg.reports.report import Change, ClassResult, Comparison, Noted, Report, Subject
+from edgeseg.reports.tables import loss_first
+from edgeseg.reports.words import (
+    NOTHING,
+    cost,
+    headline,
+    in_words,
+    interval,
+    number,
+    signed,
+    summary,
+    verdict,
+    whole,
+    why_not_counted,
+)
+
+__all__ = ["to_markdown"]
+
+_MOST_GATES: Final = 20
+_MOST_NAMES: Final = 5
+_MOST_CHANGES: Final = 10
+_WHOLE_TABLE: Final = 40  # classes
+_LONGEST_REASON: Final = 120  # characters
+
+
+def to_markdown(report: Report) -> str:
+    """The verdict first, what was missed next; details are folded."""
+    sign = "✅" if report.passed else "❌"
+    parts = [
+        f"## {sign} {verdict(report)}: {headline(report)}",
+        _subjects(report),
+        summary(report),
+        _gates(report),
+        _figures(report),
+        _classes(report.classes),
+        _moves(report),
+        _input_sizes(report),
+        "" if report.baseline is None else _comparison(report.baseline),
+        _noted("skipped, not measured", report.skipped),
+        _noted("converted before measuring", report.converted),
+        _differences(report),
+        folded("Provenance", table(("", ""), _provenance(report), "ll")),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _subjects(report: Report) -> str:
+    lines = [f"Candidate {_subject(report.candidate)}"]
+    if report.reference is not None:
+        lines.append(f"reference {_subject(report.reference)}")
+    if report.data is not None:
+        lines.append(f"data {code(_join(report.data.name, report.data.split))}")
+    return "; ".join(lines) + "."
+
+
+def _subject(subject: Subject) -> str:
+    inside = dict.fromkeys(filter(None, (subject.variant, subject.precision)))
+    return f"{code(subject.name)} ({', '.join(map(code, inside))}) on {code(subject.engine)}"
+
+
+def _gates(report: Report) -> str:
+    ordered = [*report.misses, *(gate for gate in report.gates if gate.passed)]
+    if not ordered:
+        return ""
+    rows = [
+        (
+            cell(words.name),
+            words.value_in_units,
+            words.limit_in_units,
+            words.verdict if words.passed else f"**{words.verdict}**",
+        )
+        for words in map(in_words, ordered[:_MOST_GATES])
+    ]
+    more = _and_more(len(ordered) - len(rows), "gates")
+    return table(("Gate", "Measured", "Limit", "Verdict"), rows, "lrrl") + more
+
+
+def _figures(report: Report) -> str:
+    rows: list[Row] = []
+    if report.miou is not None:
+        spread = interval(report.drop_low, report.drop_high)
+        within = "" if spread == NOTHING else f" ({spread})"
+        drop = NOTHING if report.drop is None else f"drop {number(report.drop)}{within}"
+        rows.append(("mIoU, points", number(report.miou), number(report.reference_miou), drop))
+    if report.pixel_agreement is not None:
+        agreement = number(report.pixel_agreement)
+        rows.append(("Pixels with the reference's class, %", agreement, "", ""))
+        masks = number(report.agreement_iou)
+        rows.append(("mIoU with the reference's masks, points", masks, "", ""))
+    if report.costs is not None:
+        own, other = report.costs.candidate, report.costs.reference
+        ratio = report.costs.latency_ratio
+        height, width = report.costs.frame
+        rows += [
+            (
+                f"Latency of a {height}x{width} frame, median, ms",
+                number(own.latency_ms, 1),
+                number(None if other is None else other.latency_ms, 1),
+                NOTHING if ratio is None else f"{number(ratio)} times",
+            ),
+            ("Size, MB", *(_mb(None if one is None else one.bytes) for one in (own, other)), ""),
+            (
+                "Peak memory, MB",
+                *(number(None if one is None else one.memory_mb, 0) for one in (own, other)),
+                "",
+            ),
+        ]
+    if not rows:
+        return ""
+    note = "" if report.drop is None else "\n\nA drop is reference less candidate; 95 % intervals."
+    return table(("", "Candidate", "Reference", "Comparison"), rows, "lrrr") + note
+
+
+def _mb(size: int | None) -> str:
+    return number(None if size is None else size / 1e6, 1)
+
+
+def _classes(classes: Sequence[ClassResult]) -> str:
+    """By loss, or by IoU where there is no reference; many of them are folded."""
+    if not classes:
+        return ""
+    ordered = sorted(classes, key=loss_first)
+    if len(ordered) <= _WHOLE_TABLE:
+        return f"### Classes\n\n{_class_table(ordered)}"
+    largest = sorted(classes, key=lambda result: -result.share)[:10]
+    first = "lost most" if any(c.drop is not None for c in classes) else "are least accurate"
+    return "\n\n".join(
+        (
+            f"### The ten classes that {first}",
+            _class_table(ordered[:10]),
+            "### The ten largest classes",
+            _class_table(largest),
+            folded(f"All {len(ordered)} classes", _class_table(ordered)),
+        )
+    )
+
+
+def _class_table(classes: Sequence[ClassResult]) -> str:
+    headings = ("Class", "Candidate IoU", "Reference IoU", "Drop", "95 % interval", "Pixels, %")
+    rows = [
+        (
+            cell(result.name) + ("" if result.counted else " \\*"),
+            number(result.iou),
+            number(result.reference_iou),
+            number(result.drop),
+            interval(result.drop_low, result.drop_high),
+            number(result.share),
+        )
+        for result in classes
+    ]
+    reasons = dict.fromkeys(filter(None, map(why_not_counted, classes)))
+    note = f"\n\n\\* no gate looks at it: {'; or '.join(reasons)}." if reasons else ""
+    return table(headings, rows, "lrrrrr") + note
+
+
+def _moves(report: Report) -> str:
+    moves = confusion_moves(report)
+    if moves is None or not moves.largest:
+        return ""
+    title = "Confusions: pixels, more (+) or fewer than with the reference"
+    if not moves.compared:
+        title = f"Confusions: pixels with another class than in the {moves.source}"
+    rows = [
+        (
+            f"{cell(move.source)} → {cell(move.target)}",
+            signed(move.pixels, 0) if moves.compared else whole(move.pixels),
+            signed(move.share, 3) if moves.compared else number(move.share, 3),
+        )
+        for move in moves.largest
+    ]
+    heading = (f"{moves.source.capitalize()} → predicted", "Pixels", "% of the class")
+    return folded(title, table(heading, rows, "lrr"))
+
+
+def _input_sizes(report: Report) -> str:
+    if not report.short_sides:
+        return ""
+    rows = [
+        (str(p.short_px), f"{p.height}x{p.width}", number(p.miou), number(p.latency_ms, 1))
+        for p in report.short_sides
+    ]
+    headings = ("Short side, pixels", "Height x width", "mIoU, points", "Latency, ms")
+    return f"### Input sizes\n\n{table(headings, rows, 'rrrr')}"
+
+
+def _comparison(comparison: Comparison) -> str:
+    before = f"Baseline {_subject(comparison.subject)} from {code(comparison.created)}."
+    changed = [change for change in comparison.classes if change.verdict != "unchanged"]
+    shown = [comparison.miou, *changed[:_MOST_CHANGES]]
+    rows = [_change(change) for change in shown]
+    headings = ("", "Before", "Now", "Change", "95 % interval", "Verdict")
+    parts = [
+        f"### Against the baseline {code(comparison.baseline)}",
+        before,
+        table(headings, rows, "lrrrrl")
+        + _and_more(len(changed) + 1 - len(shown), "classes that changed"),
+        f"{len(comparison.classes) - len(changed)} classes are unchanged.",
+    ]
+    for title, names in (("New", comparison.new), ("Missing", comparison.missing)):
+        if names:
+            parts.append(f"{title} classes: {_names(names)}.")
+    if comparison.costs:
+        costs = [(cell(c.name), cost(c.before), cost(c.now)) for c in comparison.costs]
+        parts.append(table(("", "Before", "Now"), costs, "lrr"))
+    return "\n\n".join(parts)
+
+
+def _change(change: Change) -> Row:
+    return (
+        cell(change.name),
+        number(change.before),
+        number(change.now),
+        signed(change.change),
+        f"{signed(change.low)} to {signed(change.high)}",
+        f"**{change.verdict}**" if change.verdict == "regressed" else change.verdict,
+    )
+
+
+def _noted(what: str, images: Sequence[Noted]) -> str:
+    if not images:
+        return ""
+    lines = [
+        f"- {code(one.name)}: {code(one.reason, _LONGEST_REASON)}" for one in images[:_MOST_NAMES]
+    ]
+    more = len(images) - len(lines)
+    if more:
+        lines.append(f"- and {more} more, in `report.json`")
+    count = f"{len(images)} image{'' if len(images) == 1 else 's'} {what}"
+    return "\n".join((f"**{count}**", "", *lines))
+
+
+def _differences(report: Report) -> str:
+    found = report.differences
+    lines = []
+    if found.data_only:
+        lines.append(f"Not counted, for the model does not have them: {_names(found.data_only)}.")
+    if found.model_only:
+        lines.append(f"Classes that the data set does not have: {_names(found.model_only)}.")
+    return "\n\n".join(lines)
+
+
+def _provenance(report: Report) -> list[Row]:
+    data, machine = report.data, report.machine
+    known: dict[str, str | None] = {
+        "created": report.created,
+        "candidate sha256": report.candidate.sha256,
+        "reference sha256": None if report.reference is None else report.reference.sha256,
+        "data sha256": None if data is None else data.sha256,
+        "images measured": None if data is None else str(report.images),
+        "protocol": None if data is None else report.protocol,
+        "input, height x width": f"{report.candidate.height}x{report.candidate.width}",
+        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.architecture}",
+        "versions": ", ".join(f"{name} {version}" for name, version in report.tools.items()),
+        "license": report.candidate.license,
+    }
+    return [(name, cell(value, _LONGEST_REASON)) for name, value in known.items() if value]
+
+
+def _join(*words: str | None) -> str:
+    return " ".join(filter(None, words))
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(map(code, names[:_MOST_NAMES]))
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _and_more(count: int, what: str) -> str:
+    return f"\n\nAnd {count} more {what}, in `report.json`." if count > 0 else ""

@@ -1,0 +1,90 @@
+"""Where pixels went: which classes a model takes for which others, and what has changed in that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.reports.report import Report
+
+__all__ = ["Move", "Moves", "confusion_moves"]
+
+Shares = npt.NDArray[np.float64]  # (classes, classes), % of a row's pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Pixels of class `source` that were given to another one.
+
+    `pixels` is how many, or how many more or fewer (-) than with the reference; `share` the same in
+    % of the source's pixels.
+    """
+
+    source: str
+    target: str
+    pixels: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """All of them: `shares[s][t]` in % of class `s`, signed as in `Move`.
+
+    With `source` `truth` and `compared`, candidate less reference; without `compared` the
+    candidate's mistakes. With `source` `reference`, what has another class than there. The
+    diagonal is what a class lost to all others.
+    """
+
+    source: str
+    compared: bool
+    shares: Shares
+    largest: tuple[Move, ...]
+
+
+def confusion_moves(report: Report, *, most: int = 10) -> Moves | None:
+    """What the report's confusions say; None where it holds none. The largest moves come first."""
+    names = [result.name for result in report.classes]
+    own, theirs = _counts(report.confusion), _counts(report.reference_confusion)
+    if not own.size:
+        between = _counts(report.agreement_confusion)
+        if not between.size:
+            return None
+        return _moves("reference", between, np.diag(between.sum(axis=1)), names, most)
+    perfect = np.diag(own.sum(axis=1))
+    found = _moves("truth", own, theirs if theirs.size else perfect, names, most)
+    return replace(found, compared=bool(theirs.size))
+
+
+def _counts(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+    return np.array(rows, np.int64)
+
+
+def _moves(
+    source: str,
+    own: npt.NDArray[np.int64],
+    expected: npt.NDArray[np.int64],
+    names: Sequence[str],
+    most: int,
+) -> Moves:
+    change = own - expected
+    shares = 100 * change / np.maximum(own.sum(axis=1), 1)[:, None]
+    apart = np.where(np.eye(len(names), dtype=bool), 0, change)
+    largest = np.argsort(-np.abs(apart), axis=None, kind="stable")[:most]
+    return Moves(
+        source=source,
+        compared=False,
+        shares=shares,
+        largest=tuple(
+            Move(
+                source=names[row],
+                target=names[column],
+                pixels=int(change[row, column]),
+                share=float(shares[row, column]),
+            )
+            for row, column in (divmod(int(place), len(names)) for place in largest)
+            if apart[row, column]
+        ),
+    )

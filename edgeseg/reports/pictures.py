@@ -1,0 +1,157 @@
+"""Pictures of one image for the report: what was seen, what is true, what each model made of it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.labels import Labels, Rgb
+from edgeseg.pixels import Bgr, ClassMap
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["CHANGED", "GAINED", "LOST", "UNJUDGED", "ImagePictures", "draw_pictures"]
+
+MAX_WIDTH: Final = 480  # px
+
+# Vermilion, blue and amber: told apart with every kind of color vision, and by lightness alone.
+LOST: Final[Rgb] = (209, 67, 16)
+GAINED: Final[Rgb] = (0, 62, 140)
+CHANGED: Final[Rgb] = (240, 178, 0)
+UNJUDGED: Final[Rgb] = (164, 168, 173)  # no truth
+
+# The difference's backdrop is the photo in few light greys, which make a small file.
+_GREYS: Final = 16
+_DARKEST_GREY: Final = 196
+_QUALITY: Final = 82  # of JPEG
+
+Ids = npt.NDArray[np.intp]  # (H, W), of classes or of colors
+Colors = npt.NDArray[np.uint8]  # (n, 3), RGB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePictures:
+    """`image` is a JPEG, the others are PNGs. There is no `reference` where none was measured.
+
+    `lost` and `agreement` are as in `edgeseg.reports.report.ImageResult`.
+    """
+
+    name: str
+    lost: float | None
+    agreement: float | None
+    image: bytes
+    truth: bytes
+    reference: bytes | None
+    candidate: bytes
+    difference: bytes
+
+
+def draw_pictures(
+    name: str,
+    *,
+    image: Bgr,
+    truth: ClassMap,
+    reference: ClassMap | None,
+    candidate: ClassMap,
+    labels: Labels,
+    lost: float | None = None,
+    agreement: float | None = None,
+) -> ImagePictures:
+    """Draw them, at most `MAX_WIDTH` wide; masks have the image's size, and the labels' ids.
+
+    The difference is the photo in light grey. On it, pixels that the candidate alone gets wrong are
+    `LOST`, those that the reference alone gets wrong `GAINED`, those that both do, but not alike,
+    `CHANGED`; where nothing is known to be true they are `UNJUDGED`. Without a reference whatever
+    is wrong is `LOST`.
+    """
+    from PIL import Image
+
+    photo = _smaller(Image.fromarray(np.ascontiguousarray(image[:, :, ::-1])))
+    size = photo.size
+    true, found = _nearest(truth, size), _nearest(candidate, size)
+    expected = None if reference is None else _nearest(reference, size)
+    judged = (true < len(labels.classes)) & (true != labels.ignore_index)
+    return ImagePictures(
+        name=name,
+        lost=lost,
+        agreement=agreement,
+        image=_jpeg(photo),
+        truth=_mask_png(np.where(judged, true, len(labels.classes)), labels),
+        reference=None if expected is None else _mask_png(expected, labels),
+        candidate=_mask_png(found, labels),
+        difference=_difference_png(photo, judged, true, expected, found),
+    )
+
+
+def _smaller(photo: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if photo.width <= MAX_WIDTH:
+        return photo
+    height = max(1, round(photo.height * MAX_WIDTH / photo.width))
+    return photo.resize((MAX_WIDTH, height), Image.Resampling.BILINEAR)
+
+
+def _nearest(mask: ClassMap, size: tuple[int, int]) -> Ids:
+    """The ids at the middle of each pixel of a picture of that width and height."""
+    rows, columns = (
+        ((np.arange(target) + 0.5) * source / target).astype(np.intp)
+        for source, target in zip(mask.shape, size[::-1], strict=True)
+    )
+    picked: Ids = mask[rows[:, None], columns].astype(np.intp)
+    return picked
+
+
+def _mask_png(ids: Ids, labels: Labels) -> bytes:
+    """Each id in its color; an id that is no class is `UNJUDGED`."""
+    colors = np.array([*labels.palette, UNJUDGED], np.uint8)
+    present, places = np.unique(np.minimum(ids, len(labels.classes)), return_inverse=True)
+    return _png(places.reshape(ids.shape), colors[present])
+
+
+def _difference_png(
+    photo: Image.Image,
+    judged: npt.NDArray[np.bool_],
+    true: Ids,
+    expected: Ids | None,
+    found: Ids,
+) -> bytes:
+    right = found == true
+    was_right = np.ones_like(right) if expected is None else expected == true
+    places = np.asarray(photo.convert("L")).astype(np.intp) // (256 // _GREYS)
+    changes = [(was_right & ~right, LOST), (right & ~was_right, GAINED)]
+    if expected is not None:
+        changes.append((~right & ~was_right & (found != expected), CHANGED))
+    changes.append((~judged, UNJUDGED))
+    for place, (where, _) in enumerate(changes):
+        places = np.where(where, _GREYS + place, places)
+    greys = np.linspace(_DARKEST_GREY, 255, _GREYS).astype(np.uint8)
+    colors = np.array([color for _, color in changes], np.uint8)
+    return _png(places, np.concatenate([np.repeat(greys[:, None], 3, axis=1), colors]))
+
+
+def _png(places: Ids, colors: Colors) -> bytes:
+    """A picture of palette places; in full colors where a palette cannot hold so many."""
+    from PIL import Image
+
+    if len(colors) <= 256:
+        picture = Image.fromarray(places.astype(np.uint8))
+        picture.putpalette(colors.tobytes())
+    else:
+        picture = Image.fromarray(colors[places])
+    return _encoded(picture, "PNG", optimize=True)
+
+
+def _jpeg(photo: Image.Image) -> bytes:
+    return _encoded(photo, "JPEG", quality=_QUALITY, optimize=True)
+
+
+def _encoded(picture: Image.Image, form: str, **settings: int) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, form, **settings)
+    return file.getvalue()

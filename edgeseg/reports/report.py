@@ -1,0 +1,325 @@
+"""The report: everything that a verdict rests on, as one value that is written to JSON and read.
+
+Accuracies are points (0..100). A field is None where it was not measured.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edgeseg.datasets.matching import Differences
+from edgeseg.errors import ReportError, SpecError
+from edgeseg.gates import Gate
+from edgeseg.manifest import Machine
+
+__all__ = [
+    "SCHEMA",
+    "Change",
+    "ClassDrop",
+    "ClassResult",
+    "Comparison",
+    "Cost",
+    "CostChange",
+    "Costs",
+    "Data",
+    "ImageResult",
+    "Noted",
+    "Report",
+    "SidePoint",
+    "Subject",
+    "encode_report",
+    "json_schema",
+    "read_report",
+]
+
+SCHEMA: Final = 1
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Immutable, and read from JSON with its types checked."""
+
+
+class Subject(_Value, frozen=True, kw_only=True):
+    """What was measured: a variant of a bundle, or a checkpoint in PyTorch.
+
+    `name` is a folder's or file's own; `sha256` is the manifest's or the checkpoint's; `engine`
+    says its version and how it is set; `height` and `width` are the network's input in pixels.
+    """
+
+    kind: str
+    name: str
+    sha256: str
+    model: str
+    target: str | None = None
+    variant: str | None = None
+    precision: str
+    engine: str
+    height: int
+    width: int
+    license: str
+
+
+class Data(_Value, frozen=True, kw_only=True):
+    """The data set; `sha256` is of all its items with their ground truth, in order."""
+
+    name: str
+    split: str | None
+    sha256: str
+
+
+class Noted(_Value, frozen=True, kw_only=True):
+    """An image and what is to be said of it, in one line."""
+
+    name: str
+    reason: str
+
+
+class ClassDrop(_Value, frozen=True, kw_only=True):
+    """How much IoU a class lost against the reference, in points."""
+
+    name: str
+    drop: float
+
+
+class ClassResult(_Value, frozen=True, kw_only=True):
+    """A class of the model.
+
+    `share` is its part of the labelled pixels in %, `images` how many show it. `iou` is None where
+    it occurs neither in the truth nor in a prediction. `counted` says whether it is frequent enough
+    for a gate. The intervals of all counted classes hold together, with 95 % confidence.
+    """
+
+    name: str
+    share: float
+    images: int
+    counted: bool
+    iou: float | None = None
+    reference_iou: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+
+
+class ImageResult(_Value, frozen=True, kw_only=True):
+    """Counts of one image, in pixels, a column for each of `classes`: those that occur in it.
+
+    `hits` are pixels with the true class, `predicted` those given to a class, both among the
+    labelled ones. `lost` is the IoU that the candidate loses here, in points, over the classes with
+    at least 0.1 % of the image's labelled pixels; `agreement` the share of all pixels with the
+    reference's class, in %.
+    """
+
+    name: str
+    sha256: str
+    classes: tuple[int, ...]
+    labelled: tuple[int, ...]
+    hits: tuple[int, ...]
+    predicted: tuple[int, ...]
+    reference_hits: tuple[int, ...] | None = None
+    reference_predicted: tuple[int, ...] | None = None
+    lost: float | None = None
+    agreement: float | None = None
+
+
+class Cost(_Value, frozen=True, kw_only=True):
+    """`latency_ms` is the median of whole frames, `bytes` of the files that the engine opens.
+
+    `memory_mb` is the peak of a fresh process that segments such a frame.
+    """
+
+    latency_ms: float
+    bytes: int | None = None
+    memory_mb: float | None = None
+
+
+class Costs(_Value, frozen=True, kw_only=True):
+    """What a frame costs here; `latency_ratio` is candidate over reference, timed in turns.
+
+    `frame` is the timed image's height and width.
+    """
+
+    frame: tuple[int, int]
+    rounds: int
+    candidate: Cost
+    reference: Cost | None = None
+    latency_ratio: float | None = None
+
+
+class SidePoint(_Value, frozen=True, kw_only=True):
+    """A checkpoint at one short side: the network's input in pixels, mIoU, and a frame's time."""
+
+    short_px: int
+    height: int
+    width: int
+    miou: float
+    latency_ms: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.miou <= 100 and 0 <= self.latency_ms < math.inf):
+            raise SpecError(
+                f"a short side of {self.short_px} pixels cannot have an mIoU of {self.miou} points "
+                f"at {self.latency_ms} ms"
+            )
+
+
+class Change(_Value, frozen=True, kw_only=True):
+    """IoU now and in the baseline. `change` is now less before, with its 95 % interval.
+
+    `verdict` is `regressed` or `improved` where the interval lies beyond what is tolerated,
+    `unclear` where the change is beyond it but its interval is not, else `unchanged`.
+    """
+
+    name: str
+    before: float
+    now: float
+    change: float
+    low: float
+    high: float
+    verdict: str
+
+
+class CostChange(_Value, frozen=True, kw_only=True):
+    """A cost now and in the baseline, in the unit that its name says."""
+
+    name: str
+    before: float
+    now: float
+
+
+class Comparison(_Value, frozen=True, kw_only=True):
+    """This report against an earlier one on the same images.
+
+    `miou` is over the classes that both have; the intervals of `classes` hold together. `new` and
+    `missing` are classes that only this report or only the baseline has. Latencies are among
+    `costs` only where both were taken on the same kind of machine.
+    """
+
+    baseline: str
+    created: str
+    subject: Subject
+    miou: Change
+    classes: tuple[Change, ...]
+    new: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    costs: tuple[CostChange, ...] = ()
+
+
+class Report(_Value, frozen=True, kw_only=True):
+    """A verdict and what it rests on; see the fields' own types.
+
+    `miou_low`, `miou_high`, `drop_low`, `drop_high` are 95 % intervals from resampled images.
+    `confusion[t][p]` counts pixels of class `t` that the candidate gives to `p`;
+    `reference_confusion` the reference's, `agreement_confusion[r][c]` the reference's class against
+    the candidate's. `converted` images were read after a conversion, `skipped` ones not measured.
+    `sensitivity` is what INT8 costs in each group of layers alone, in % of the pixels;
+    `short_sides` is a checkpoint at several input sizes.
+    """
+
+    schema: int = SCHEMA
+    passed: bool
+    created: str
+    candidate: Subject
+    reference: Subject | None = None
+    data: Data | None = None
+    protocol: str = "ss"
+    gates: tuple[Gate, ...]
+    images: int = 0
+    miou: float | None = None
+    miou_low: float | None = None
+    miou_high: float | None = None
+    reference_miou: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    worst_class: ClassDrop | None = None
+    pixel_agreement: float | None = None
+    agreement_iou: float | None = None
+    classes: tuple[ClassResult, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    reference_confusion: tuple[tuple[int, ...], ...] = ()
+    agreement_confusion: tuple[tuple[int, ...], ...] = ()
+    skipped: tuple[Noted, ...] = ()
+    converted: tuple[Noted, ...] = ()
+    differences: Differences = Differences()
+    costs: Costs | None = None
+    sensitivity: dict[str, float] = {}
+    short_sides: tuple[SidePoint, ...] = ()
+    baseline: Comparison | None = None
+    machine: Machine
+    tools: dict[str, str]
+    per_image: tuple[ImageResult, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.passed != all(gate.passed for gate in self.gates):
+            raise SpecError("a report passes where no gate was missed, and only there")
+        classes = len(self.classes)
+        for counts in (self.confusion, self.reference_confusion, self.agreement_confusion):
+            if any(len(row) != len(counts) for row in counts) or len(counts) not in {0, classes}:
+                raise SpecError(f"a confusion matrix is not {classes}x{classes}")
+
+    @property
+    def misses(self) -> tuple[Gate, ...]:
+        """The gates that were not passed."""
+        return tuple(gate for gate in self.gates if not gate.passed)
+
+
+def encode_report(report: Report) -> bytes:
+    """Write a report as JSON, a line for each field and for each row of a list."""
+    fields = (
+        f"{_encoded(name)}: {_lines(getattr(report, name))}" for name in report.__struct_fields__
+    )
+    return ("{\n  " + ",\n  ".join(fields) + "\n}\n").encode()
+
+
+def read_report(path: Path) -> Report:
+    """Read a report.
+
+    Raises:
+        ReportError: no such file, not a report, or of another schema.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ReportError(f"report {path} cannot be read: {error.strerror}") from None
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema != SCHEMA:
+            raise ReportError(
+                f"report {path} has schema {schema}, this edgeseg reads {SCHEMA}; write it again "
+                f"with: edgeseg verify ... --report FOLDER"
+            )
+        return msgspec.json.decode(text, type=Report)
+    except (msgspec.MsgspecError, SpecError, RecursionError) as error:
+        raise ReportError(
+            f"{path} is not a report of edgeseg: {error}; write one with: edgeseg verify ... "
+            f"--report FOLDER"
+        ) from None
+
+
+def _lines(value: object) -> str:
+    if not isinstance(value, tuple) or not value:
+        return _encoded(value)
+    return "[\n    " + ",\n    ".join(map(_encoded, value)) + "\n  ]"
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class _Schema(msgspec.Struct):
+    """The one field that every schema has. Everything else may change with it."""
+
+    schema: int
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a report's JSON."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "edgeseg report",
+        **msgspec.json.schema(Report),
+    }

@@ -1,0 +1,125 @@
+"""The tables of the HTML report: a row is a value with the drawings that stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.labels import Labels
+from edgeseg.reports.charts import Span, Spread, bar, dots, spread
+from edgeseg.reports.report import Change, ClassResult, Report
+from edgeseg.reports.words import limit_of, why_not_counted
+
+__all__ = [
+    "ChangeRow",
+    "ClassRow",
+    "GroupRow",
+    "change_rows",
+    "change_span",
+    "class_rows",
+    "class_span",
+    "group_rows",
+    "hex_color",
+    "loss_first",
+]
+
+_ORDER: Final = ("regressed", "unclear", "improved", "unchanged")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRow:
+    """A class; `color` is the masks', None where the labels do not know it."""
+
+    result: ClassResult
+    color: str | None
+    why_not_counted: str | None
+    dots: str
+    drop: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRow:
+    """A change since the baseline."""
+
+    change: Change
+    drawing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """What INT8 costs in a group of layers, in % of the pixels."""
+
+    name: str
+    cost: float
+    bar: str
+
+
+def loss_first(result: ClassResult) -> tuple[bool, float, float]:
+    """A key to sort by: what lost most, else what is least accurate; what does not count last."""
+    drop = 0.0 if result.drop is None else -result.drop
+    return not result.counted, drop, 0.0 if result.iou is None else result.iou
+
+
+def class_span(report: Report) -> Span:
+    """The scale for the drops of classes that count, and the limit on them."""
+    counted = [result for result in report.classes if result.counted]
+    ends = [end for c in counted for end in (c.drop, c.drop_low, c.drop_high)]
+    return Span.around([*ends, _class_limit(report)])
+
+
+def class_rows(report: Report, labels: Labels) -> list[ClassRow]:
+    """Those that count in the order of `loss_first`, then the others by the reason."""
+    colors = dict(zip(labels.classes, map(hex_color, labels.palette), strict=True))
+    span, limit = class_span(report), _class_limit(report)
+    return [
+        ClassRow(
+            result=result,
+            color=colors.get(result.name),
+            why_not_counted=why_not_counted(result),
+            dots=dots(result.reference_iou, result.iou),
+            drop=spread(
+                Spread(value=result.drop, low=result.drop_low, high=result.drop_high),
+                span,
+                limit=limit if result.counted else None,
+            ),
+        )
+        for result in sorted(
+            report.classes, key=lambda c: (why_not_counted(c) or "", loss_first(c))
+        )
+    ]
+
+
+def change_span(changes: Iterable[Change]) -> Span:
+    """The scale for them all."""
+    return Span.around(end for c in changes for end in (c.low, c.change, c.high))
+
+
+def change_rows(changes: Sequence[Change], span: Span) -> list[ChangeRow]:
+    """What regressed first, what has not changed last."""
+    return [
+        ChangeRow(
+            change=change,
+            drawing=spread(
+                Spread(value=change.change, low=change.low, high=change.high, rise_is_good=True),
+                span,
+            ),
+        )
+        for change in sorted(changes, key=lambda c: (_ORDER.index(c.verdict), -abs(c.change)))
+    ]
+
+
+def group_rows(report: Report) -> list[GroupRow]:
+    """The most harmful first."""
+    most = max(report.sensitivity.values(), default=0.0)
+    ranked = sorted(report.sensitivity.items(), key=lambda item: (-item[1], item[0]))
+    return [GroupRow(name=name, cost=cost, bar=bar(cost, most)) for name, cost in ranked]
+
+
+def hex_color(color: tuple[int, int, int]) -> str:
+    """As CSS has it."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def _class_limit(report: Report) -> float | None:
+    return limit_of(report, "class IoU drop")

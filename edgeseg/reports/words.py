@@ -1,0 +1,195 @@
+"""How a report says its numbers, gates and verdict: the same in each of its forms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
+from edgeseg.gates import Gate
+from edgeseg.reports.report import ClassResult, Report, Subject
+
+__all__ = [
+    "MINUS",
+    "NOTHING",
+    "GateWords",
+    "cost",
+    "headline",
+    "in_words",
+    "interval",
+    "limit_of",
+    "number",
+    "plain",
+    "shortened",
+    "signed",
+    "subject_title",
+    "summary",
+    "verdict",
+    "whole",
+    "why_not_counted",
+]
+
+NOTHING: Final = "\N{EN DASH}"  # where nothing was measured
+MINUS: Final = "\N{MINUS SIGN}"
+_SUBSTITUTE: Final = "\ufffd"
+_JOINERS: Final = "\u200c\u200d"  # part of the spelling in Persian and Indic scripts
+_MOST_DIGITS: Final = 6
+_LONGEST_GATE: Final = 160  # characters; one holds the names of all classes that are missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateWords:
+    """A gate; `limit` says on which side it lies. The unit may be none."""
+
+    name: str
+    value: str
+    limit: str
+    unit: str
+    passed: bool
+
+    @property
+    def value_in_units(self) -> str:
+        """For a line of text."""
+        return f"{self.value} {self.unit}".rstrip()
+
+    @property
+    def limit_in_units(self) -> str:
+        """For a line of text."""
+        return f"{self.limit} {self.unit}".rstrip()
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "passed" if self.passed else "missed"
+
+
+def plain(text: str) -> str:
+    """One line that prints: what would end it, reorder it, or cannot be encoded is replaced."""
+    shown = (" " if char.isspace() else char for char in text)
+    kept = (char if char.isprintable() or char in _JOINERS else _SUBSTITUTE for char in shown)
+    return "".join(kept).strip()
+
+
+def shortened(text: str, longest: int) -> str:
+    """`plain`, and cut where it has more characters."""
+    shown = plain(text)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with thousands marked; a dash where there is none."""
+    if value is None:
+        return NOTHING
+    if math.isnan(value):
+        return "not a number"
+    text = f"{value:,.{digits}f}"
+    if not any(digit in text for digit in "123456789") and math.isfinite(value):
+        text = text.lstrip("-")  # -0.00
+    return text.replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A change: what is more has a plus."""
+    text = number(value, digits)
+    return text if value is None or not value > 0 else f"+{text}"
+
+
+def whole(value: int | None) -> str:
+    """A count."""
+    return number(value, 0)
+
+
+def cost(value: float) -> str:
+    """Time, bytes or memory: bytes are whole, and need no fraction."""
+    return number(value, 0 if value == int(value) else 1)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """From where to where; a dash where there is none."""
+    return NOTHING if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def in_words(gate: Gate) -> GateWords:
+    """A gate for people. Value and limit have as many digits as it takes to tell them apart."""
+    digits = 2
+    while digits < _MOST_DIGITS and gate.value != gate.limit and _alike(gate, digits):
+        digits += 1
+    if gate.name.startswith("classes of the baseline"):
+        digits = 0
+    return GateWords(
+        name=shortened(gate.name, _LONGEST_GATE),
+        value=number(gate.value, digits),
+        limit=f"{gate.bound} {number(gate.limit, digits)}",
+        unit=gate.unit,
+        passed=gate.passed,
+    )
+
+
+def limit_of(report: Report, start: str) -> float | None:
+    """The limit of the gates whose names begin so; None where there is none."""
+    return next((gate.limit for gate in report.gates if gate.name.startswith(start)), None)
+
+
+def verdict(report: Report) -> str:
+    """In a word."""
+    return "PASSED" if report.passed else "FAILED"
+
+
+def headline(report: Report) -> str:
+    """What became of the gates."""
+    count = len(report.gates)
+    gates = "gate" if count == 1 else "gates"
+    if not count:
+        return "no gate was asked for"
+    if report.passed:
+        return f"{count} of {count} {gates} passed"
+    return f"{len(report.misses)} of {count} {gates} missed"
+
+
+def summary(report: Report) -> str:
+    """What was found, in one sentence that holds nothing but our own words and numbers."""
+    images = f"{whole(report.images)} image{'' if report.images == 1 else 's'}"
+    if report.data is None:
+        return "No data set was measured: the verdict rests on the bundle's golden frames alone."
+    if report.drop is not None:
+        verb = "gains" if report.drop < 0 else "loses"
+        side = "over" if report.drop < 0 else "against"
+        low, high = report.drop_low, report.drop_high
+        spread = "" if low is None else f" (95 % interval of the drop {interval(low, high)})"
+        return (
+            f"The candidate {verb} {number(abs(report.drop))} mIoU points {side} the "
+            f"reference{spread} on {images}."
+        )
+    if report.miou is not None:
+        return (
+            f"The candidate reaches {number(report.miou)} mIoU points on {images}; there is no "
+            f"reference to compare it with."
+        )
+    return (
+        f"The candidate gives {number(report.pixel_agreement)} % of the pixels the reference's "
+        f"class on {images}; there is no ground truth."
+    )
+
+
+def subject_title(subject: Subject) -> str:
+    """Its name, and which of its variants at which precision."""
+    inside = ", ".join(dict.fromkeys(filter(None, (subject.variant, subject.precision))))
+    return plain(f"{subject.name} ({inside})")
+
+
+def why_not_counted(result: ClassResult) -> str | None:
+    """Why no gate looks at a class; None where one does."""
+    if result.counted:
+        return None
+    if result.iou is None and result.reference_iou is None:
+        return "in no truth and no prediction"
+    if not result.images:
+        return "in no truth"
+    if result.images < MIN_CLASS_IMAGES:
+        return f"in fewer than {MIN_CLASS_IMAGES} images"
+    return f"below {100 * MIN_CLASS_SHARE:g} % of the pixels"
+
+
+def _alike(gate: Gate, digits: int) -> bool:
+    return number(gate.value, digits) == number(gate.limit, digits)

@@ -1,0 +1,79 @@
+"""All four forms of a report into a folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import MissingPackageError, ReportError
+from edgeseg.files import written_whole
+from edgeseg.labels import Labels
+from edgeseg.reports.html import to_html
+from edgeseg.reports.junit import to_junit
+from edgeseg.reports.markdown import to_markdown
+from edgeseg.reports.pictures import ImagePictures
+from edgeseg.reports.report import Report, encode_report
+
+__all__ = ["check_can_write", "write_reports"]
+
+_NAMES: Final = ("report.json", "report.md", "report.xml", "report.html")
+
+
+def write_reports(
+    folder: Path, report: Report, *, labels: Labels, pictures: Sequence[ImagePictures]
+) -> tuple[Path, ...]:
+    """Write JSON, Markdown, JUnit XML and HTML; the folder is made where there is none.
+
+    Nothing is written before all four are there, and each file is whole or as it was.
+
+    Raises:
+        ReportError: the folder does not take them.
+        MissingPackageError: jinja2 is not installed.
+    """
+    contents = (
+        encode_report(report),
+        to_markdown(report).encode(),
+        to_junit(report).encode(),
+        to_html(report, pictures, labels=labels).encode(),
+    )
+    paths = tuple(folder / name for name in _NAMES)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in zip(paths, contents, strict=True):
+            with written_whole(path) as partial:
+                partial.write_bytes(content)
+    except OSError as error:
+        raise _refusal(folder, error) from None
+    return paths
+
+
+def check_can_write(folder: Path) -> None:
+    """Find out before an hour of measuring; the folder is made where there is none.
+
+    Raises:
+        ReportError: the folder does not take files, or holds a folder of a report's name.
+        MissingPackageError: jinja2 is not installed.
+    """
+    if find_spec("jinja2") is None:
+        raise MissingPackageError(
+            "jinja2", purpose="the HTML report", command="pip install 'edgeseg[report]'"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _refusal(folder, error) from None
+    for name in _NAMES:
+        if (folder / name).is_dir():
+            raise ReportError(
+                f"the report cannot be written to {folder}: {name} is a folder; choose another one"
+            )
+
+
+def _refusal(folder: Path, error: OSError) -> ReportError:
+    reason = error.strerror or str(error)
+    return ReportError(f"the report cannot be written to {folder}: {reason}; choose another folder")

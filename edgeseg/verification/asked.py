@@ -1,0 +1,76 @@
+"""What is asked of `edgeseg verify`, and whether it makes sense before anything is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import SpecError
+from edgeseg.gates import Limits
+from edgeseg.spec import MIN_SIDE_PX
+from edgeseg.verification.protocols import PROTOCOLS
+
+__all__ = ["COST_LIMITS", "DROP_LIMITS", "Asked", "undecided"]
+
+DROP_LIMITS: Final = frozenset({"max_drop", "max_class_drop", "min_agreement"})
+_REGRESSIONS: Final = frozenset({"max_regression", "max_class_regression"})
+COST_LIMITS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A bundle or checkpoint (`source`), what to measure it on, and what to compare it with.
+
+    `limits` may hold defaults; `given` names those that were set on purpose, which have to be
+    decided. Without a `reference` a bundle's own float variant is one. A checkpoint is also
+    measured at `short_sides`, in pixels. `report` is a folder.
+    """
+
+    source: str
+    data: str | None = None
+    split: str | None = None
+    reference: str | None = None
+    baseline: Path | None = None
+    protocol: str = "ss"
+    limits: Limits = field(default_factory=Limits)
+    given: frozenset[str] = frozenset()
+    short_sides: tuple[int, ...] = ()
+    strict: bool = False
+    report: Path | None = None
+
+    def __post_init__(self) -> None:
+        needs_data = {
+            "--reference": self.reference is not None,
+            "--split": self.split is not None,
+            "--baseline": self.baseline is not None,
+            "--short-sides": bool(self.short_sides),
+            "--strict": self.strict,
+            f"--protocol {self.protocol}": self.protocol != "ss",
+        }
+        if self.protocol not in PROTOCOLS:
+            raise SpecError(f"protocol {self.protocol!r} is not one of {', '.join(PROTOCOLS)}")
+        small = [side for side in self.short_sides if side < MIN_SIDE_PX]
+        if small:
+            raise SpecError(f"--short-sides are {MIN_SIDE_PX} pixels or more; got {small[0]}")
+        lacking = [option for option, there in needs_data.items() if there]
+        idle = sorted(self.given & undecided(data=self.data, baseline=self.baseline))
+        if idle and self.data is not None:
+            raise SpecError(
+                f"{_option(idle[0])} needs an earlier report; add --baseline REPORT.json"
+            )
+        if self.data is None and (lacking or idle):
+            needy = lacking[0] if lacking else _option(idle[0])
+            raise SpecError(f"{needy} needs images with ground truth; add --data DATASET")
+
+
+def undecided(*, data: str | None, baseline: Path | None) -> frozenset[str]:
+    """The limits that cannot be decided without a data set, or without a baseline."""
+    without_baseline = _REGRESSIONS if baseline is None else frozenset[str]()
+    if data is not None:
+        return without_baseline
+    return DROP_LIMITS | _REGRESSIONS | {"max_latency_ratio"}
+
+
+def _option(limit: str) -> str:
+    return f"--{limit.replace('_', '-')}"

@@ -1,0 +1,148 @@
+"""From what was counted to what a report says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeseg.accuracy import MIN_CLASS_SHARE, Counts
+from edgeseg.bootstrap import ImageTally, Losses, miou_interval
+from edgeseg.metrics import Confusion, iou, mean_iou
+from edgeseg.reports.report import ClassDrop, ClassResult, ImageResult
+from edgeseg.verification.samples import Measured
+
+__all__ = ["accuracy_fields", "hardest_first", "image_results"]
+
+
+def accuracy_fields(counts: Counts) -> dict[str, Any]:
+    """The fields of a `Report` that say how accurate the candidate is.
+
+    Raises:
+        DatasetError: no pixel was labelled.
+    """
+    miou = mean_iou(counts.candidate.total)
+    spread = miou_interval(counts.candidate.tally)
+    fields = {
+        "images": counts.images,
+        "miou": miou,
+        "miou_low": spread.low,
+        "miou_high": spread.high,
+        "confusion": _rows(counts.candidate.total),
+    }
+    if not counts.reference.images:
+        return fields | {"classes": _classes(counts, None)}
+    lost = counts.losses()
+    reference_miou = mean_iou(counts.reference.total)
+    classes = _classes(counts, lost)
+    between = counts.between
+    return fields | {
+        "classes": classes,
+        "reference_miou": reference_miou,
+        "drop": reference_miou - miou,
+        "drop_low": lost.miou_interval.low,
+        "drop_high": lost.miou_interval.high,
+        "worst_class": _worst(classes),
+        "pixel_agreement": float(100 * np.trace(between) / between.sum()),
+        "agreement_iou": mean_iou(between),
+        "reference_confusion": _rows(counts.reference.total),
+        "agreement_confusion": _rows(between),
+    }
+
+
+def image_results(counts: Counts, measured: Sequence[Measured]) -> tuple[ImageResult, ...]:
+    """A row an image, in the order they were measured."""
+    if not counts.reference.images:
+        pairs = zip(measured, counts.candidate.images, strict=True)
+        return tuple(_image(item, own, None, None) for item, own in pairs)
+    rows = zip(
+        measured, counts.candidate.images, counts.reference.images, counts.agreements, strict=True
+    )
+    return tuple(_image(*row) for row in rows)
+
+
+def hardest_first(counts: Counts, images: Sequence[ImageResult]) -> list[int]:
+    """Places of the images, those that lost most first; without a reference, the least accurate."""
+    if counts.reference.images:
+        hardness = [image.lost or 0.0 for image in images]
+    else:
+        hardness = [-_frequent_mean(own) for own in counts.candidate.images]
+    return sorted(range(len(images)), key=lambda place: -hardness[place])
+
+
+def _rows(counts: Confusion) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in counts.tolist())
+
+
+def _classes(counts: Counts, lost: Losses | None) -> tuple[ClassResult, ...]:
+    labelled = counts.candidate.tally.labelled
+    pixels = labelled.sum(axis=0)
+    own = 100 * iou(counts.candidate.total)
+    theirs = None if lost is None else 100 * iou(counts.reference.total)
+    results = []
+    for place, name in enumerate(counts.labels.classes):
+        result = ClassResult(
+            name=name,
+            share=float(100 * pixels[place] / pixels.sum()),
+            images=int((labelled[:, place] > 0).sum()),
+            counted=bool(counts.frequent[place]),
+            iou=_number(own[place]),
+            reference_iou=None if theirs is None else _number(theirs[place]),
+            drop=None if theirs is None else _number(theirs[place] - own[place]),
+            drop_low=None if lost is None else _number(lost.class_intervals[place, 0]),
+            drop_high=None if lost is None else _number(lost.class_intervals[place, 1]),
+        )
+        results.append(result)
+    return tuple(results)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _worst(classes: Sequence[ClassResult]) -> ClassDrop | None:
+    """The class that lost most, of those that occur often enough to tell."""
+    drops = [(c.name, c.drop) for c in classes if c.counted and c.drop is not None]
+    if not drops:
+        return None
+    name, drop = max(drops, key=lambda pair: pair[1])
+    return ClassDrop(name=name, drop=drop)
+
+
+def _image(
+    measured: Measured, own: ImageTally, theirs: ImageTally | None, agreement: float | None
+) -> ImageResult:
+    occurring = own.any(axis=0) if theirs is None else own.any(axis=0) | theirs.any(axis=0)
+    classes = np.flatnonzero(occurring)
+    hits, labelled, predicted = (_column(row[classes]) for row in own)
+    lost = None if theirs is None else _frequent_mean(theirs) - _frequent_mean(own)
+    return ImageResult(
+        name=measured.item.name,
+        sha256=measured.sha256,
+        classes=_column(classes),
+        labelled=labelled,
+        hits=hits,
+        predicted=predicted,
+        reference_hits=None if theirs is None else _column(theirs[0, classes]),
+        reference_predicted=None if theirs is None else _column(theirs[2, classes]),
+        lost=lost,
+        agreement=agreement,
+    )
+
+
+def _column(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> tuple[int, ...]:
+    return tuple(values.tolist())
+
+
+def _frequent_mean(counts: ImageTally) -> float:
+    """Mean IoU in points over the classes with `MIN_CLASS_SHARE` of an image's labelled pixels.
+
+    A class of some pixels, or one that is predicted only, would decide over the whole image.
+    """
+    hits, labelled, predicted = counts
+    frequent = (labelled > 0) & (labelled >= MIN_CLASS_SHARE * labelled.sum())
+    if not frequent.any():
+        return 0.0
+    union = labelled + predicted - hits
+    return float(100 * np.mean(hits[frequent] / union[frequent]))

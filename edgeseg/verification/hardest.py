@@ -1,0 +1,34 @@
+"""Pictures of the images that lost most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from edgeseg.reports.pictures import ImagePictures, draw_pictures
+from edgeseg.reports.report import Report
+from edgeseg.verification.findings import hardest_first
+from edgeseg.verification.measuring import Measurement, Pair
+
+__all__ = ["draw_hardest"]
+
+COUNT: Final = 10
+
+
+def draw_hardest(pair: Pair, found: Measurement, report: Report) -> Iterator[ImagePictures]:
+    """The first `COUNT` of them, read and segmented once more: no image was kept."""
+    for place in hardest_first(found.counts, report.per_image)[:COUNT]:
+        sample = found.readable.measured[place].item.read()
+        result = report.per_image[place]
+        truth, expected, own = pair.masks(sample)
+        assert truth is not None, "a sample has ground truth"
+        yield draw_pictures(
+            result.name,
+            image=sample.image,
+            truth=truth,
+            reference=expected,
+            candidate=own,
+            labels=pair.candidate.labels,
+            lost=result.lost,
+            agreement=result.agreement,
+        )

@@ -1,0 +1,215 @@
+"""`edgeseg verify`, whole: golden frames, a data set, a reference, a baseline; then the verdict."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edgeseg.datasets import open_dataset
+from edgeseg.errors import SpecError
+from edgeseg.gates import judge
+from edgeseg.images import read_image
+from edgeseg.packages import installed
+from edgeseg.pixels import Bgr
+from edgeseg.reports.report import Report, read_report
+from edgeseg.runtime.backend import NOBODY, Watcher
+from edgeseg.runtime.machine import this_machine
+from edgeseg.verification.asked import COST_LIMITS, DROP_LIMITS, Asked
+from edgeseg.verification.baseline import check_protocol, compare_reports, judge_changes
+from edgeseg.verification.costs import judge_costs, measure_costs
+from edgeseg.verification.findings import accuracy_fields, image_results
+from edgeseg.verification.golden import replay_golden
+from edgeseg.verification.measuring import Measurement, Pair, measure
+from edgeseg.verification.models import (
+    BundleModel,
+    CheckpointModel,
+    Model,
+    open_model,
+    own_reference,
+    same_classes,
+)
+from edgeseg.verification.samples import Track
+
+__all__ = ["verify"]
+
+_TOOLS: Final = ("edgeseg", "numpy", "onnxruntime", "openvino", "pillow", "torch")
+
+
+def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> Report:
+    """Measure, judge, compare and, where asked, write the report; `track` may show progress.
+
+    Raises:
+        GateMissedError: no variant of the bundle works here.
+        ReportError: the baseline is of something else, or the report cannot be written.
+        SpecError: a limit needs what is not there, or the protocol does not fit the bundle.
+        EdgesegError: something cannot be read, or cannot be measured.
+    """
+    if asked.report is not None:
+        from edgeseg.reports.writing import check_can_write
+
+        check_can_write(asked.report)  # not after an hour of measuring
+    baseline = None if asked.baseline is None else read_report(asked.baseline)
+    dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
+    with ExitStack() as stack:
+        candidate = open_model(asked.source, watcher=watcher)
+        stack.callback(candidate.close)
+        _check_kind(asked, candidate)
+        if baseline is not None:
+            _check_baseline(asked, baseline, candidate)
+        reference = _reference(asked, candidate, watcher)
+        if reference is not None:
+            stack.callback(reference.close)
+        pair = Pair(candidate=candidate, reference=reference, protocol=asked.protocol)
+        found = None
+        if dataset is not None:
+            found = measure(pair, dataset, strict=asked.strict, track=track)
+        report = _compared(_report(asked, pair, found), baseline, asked)
+        if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
+            from edgeseg.verification.sides import measure_sides
+
+            points = measure_sides(
+                candidate, found.readable.measured, asked.short_sides, track=track
+            )
+            report = msgspec.structs.replace(report, short_sides=points)
+        if asked.report is not None:
+            _write(asked.report, report, pair, found)
+    return report
+
+
+def _check_kind(asked: Asked, candidate: Model) -> None:
+    """Refuse what only the other kind of model can do."""
+    if isinstance(candidate, BundleModel):
+        if asked.short_sides:
+            raise SpecError(
+                f"{candidate.name} takes one size; for --short-sides give the checkpoint: "
+                f"edgeseg verify CHECKPOINT --short-sides ..."
+            )
+        return
+    if asked.data is None:
+        raise SpecError(f"{candidate.name} has no golden frames to replay; add --data DATASET")
+    sizes = asked.given & {"max_size_mb", "max_memory_mb"}
+    if sizes:
+        raise SpecError(f"{min(sizes)} is of a bundle, and {candidate.name} is none; export it")
+
+
+def _check_baseline(asked: Asked, baseline: Report, candidate: Model) -> None:
+    assert asked.baseline is not None, "it was read from there"
+    check_protocol(
+        baseline,
+        origin=asked.baseline,
+        protocol=asked.protocol,
+        size=(candidate.input.height, candidate.input.width),
+    )
+
+
+def _reference(asked: Asked, candidate: Model, watcher: Watcher) -> Model | None:
+    """What was named, else the bundle's own float variant, where there is one.
+
+    Raises:
+        SpecError: there is none, and a limit needs one.
+    """
+    if asked.reference is not None:
+        size = (candidate.input.height, candidate.input.width)
+        named = open_model(asked.reference, size=size, watcher=watcher)
+        same_classes(named, candidate)
+        return named
+    own = None if asked.data is None else own_reference(candidate)
+    needy = asked.given & (DROP_LIMITS | {"max_latency_ratio"})
+    if own is None and needy:
+        raise SpecError(
+            f"{min(needy)} is against a reference, and {candidate.name} has no float variant to be "
+            f"compared with; add --reference BUNDLE or CHECKPOINT"
+        )
+    if own is not None:
+        watcher.tell(f"no --reference: compared with {own.name}")
+    return own
+
+
+def _report(asked: Asked, pair: Pair, found: Measurement | None) -> Report:
+    """What was measured, and the gates that it decides."""
+    candidate, reference = pair.candidate, pair.reference
+    gates = replay_golden(candidate) if isinstance(candidate, BundleModel) else []
+    fields: dict[str, Any] = {}
+    if found is not None:
+        fields = _fields(found)
+    if reference is not None:
+        drops = {c.name: c.drop for c in fields["classes"] if c.counted and c.drop is not None}
+        gates += judge(
+            asked.limits,
+            drop=fields["drop"],
+            class_drops=drops,
+            agreement=fields["pixel_agreement"],
+        )
+    costs = None
+    if asked.report is not None or asked.given & COST_LIMITS:
+        costs = measure_costs(candidate, reference, _timed_frame(candidate, found))
+        gates += judge_costs(costs, asked.limits)
+    return Report(
+        passed=all(gate.passed for gate in gates),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        candidate=candidate.about,
+        reference=None if reference is None else reference.about,
+        protocol=asked.protocol,
+        gates=tuple(gates),
+        costs=costs,
+        sensitivity=_sensitivity(candidate),
+        machine=this_machine(),
+        tools=_tools(),
+        **fields,
+    )
+
+
+def _compared(report: Report, baseline: Report | None, asked: Asked) -> Report:
+    """The report with what has changed since the baseline, and the gates on that."""
+    if baseline is None or asked.baseline is None:
+        return report
+    changes = compare_reports(report, baseline, origin=asked.baseline, limits=asked.limits)
+    gates = (*report.gates, *judge_changes(changes, asked.limits))
+    passed = all(gate.passed for gate in gates)
+    return msgspec.structs.replace(report, baseline=changes, gates=gates, passed=passed)
+
+
+def _fields(found: Measurement) -> dict[str, Any]:
+    """The fields of a `Report` about a data set."""
+    readable = found.readable
+    return {
+        **accuracy_fields(found.counts),
+        "per_image": image_results(found.counts, readable.measured),
+        "data": found.data,
+        "skipped": tuple(readable.skipped),
+        "converted": tuple(readable.converted),
+        "differences": found.differences,
+    }
+
+
+def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) -> None:
+    from edgeseg.reports.writing import write_reports
+    from edgeseg.verification.hardest import draw_hardest
+
+    pictures = [] if found is None else list(draw_hardest(pair, found, report))
+    write_reports(folder, report, labels=pair.candidate.labels, pictures=pictures)
+
+
+def _timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
+    """A bundle's first golden frame, whatever it is measured on; a checkpoint has none."""
+    if isinstance(candidate, BundleModel):
+        bundle = candidate.bundle
+        return read_image(bundle.path(bundle.manifest.golden[0].frame))
+    assert found is not None, "a checkpoint is measured on a data set"
+    return found.readable.measured[0].item.image()
+
+
+def _sensitivity(candidate: Model) -> dict[str, float]:
+    if not isinstance(candidate, BundleModel):
+        return {}
+    return candidate.bundle.manifest.sensitivity
+
+
+def _tools() -> dict[str, str]:
+    found = {name: version for name in _TOOLS if (version := installed(name)) is not None}
+    return {"python": platform.python_version(), **found}

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from reports import failed, golden_only, measured, without_reference
+
+from edgeseg.gates import Gate, at_least, at_most
+from edgeseg.reports.report import ClassResult
+from edgeseg.reports.words import (
+    MINUS,
+    NOTHING,
+    headline,
+    in_words,
+    number,
+    plain,
+    signed,
+    summary,
+    why_not_counted,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    name: str
+    gate: Gate
+    value: str
+    limit: str
+
+
+GATES = [
+    Case(
+        name="a ceiling", gate=at_most("mIoU drop", 0.42, 1, unit="points"),
+        value="0.42 points", limit="at most 1.00 points",
+    ),
+    Case(
+        name="a floor", gate=at_least("golden/0.png pixel agreement", 97.5, 98.2, unit="%"),
+        value="97.50 %", limit="at least 98.20 %",
+    ),
+    Case(
+        name="a floor that is met", gate=at_least("pixel agreement", 97.0, 97.0, unit="%"),
+        value="97.00 %", limit="at least 97.00 %",
+    ),
+    Case(
+        name="no number", gate=at_least("pixel agreement", float("nan"), 97.0, unit="%"),
+        value="not a number %", limit="at least 97.00 %",
+    ),
+    Case(
+        name="just above", gate=at_most("mIoU drop", 1.0004, 1, unit="points"),
+        value="1.0004 points", limit="at most 1.0000 points",
+    ),
+    Case(
+        name="a ratio", gate=at_most("latency ratio", 0.61, 0.8, unit="times the reference's"),
+        value="0.61 times the reference's", limit="at most 0.80 times the reference's",
+    ),
+    Case(
+        name="a size", gate=at_most("size", 1234.5, 2000, unit="MB"),
+        value="1,234.50 MB", limit="at most 2,000.00 MB",
+    ),
+    Case(
+        name="a count", gate=at_most("classes of the baseline that are missing (Car, Sky)", 2, 0),
+        value="2", limit="at most 0",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GATES, ids=lambda case: case.name)
+def test_a_gate_says_its_unit_and_side(case: Case) -> None:
+    words = in_words(case.gate)
+    assert (words.value_in_units, words.limit_in_units) == (case.value, case.limit)
+    assert words.verdict == ("passed" if case.gate.passed else "missed")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Stra\u00dfe \u6771\u4eac", "Stra\u00dfe \u6771\u4eac"),
+        (" two\r\nlines\u2028", "two  lines"),
+        ("\u202edesrever\x00", "\ufffddesrever\ufffd"),
+        ("lone\udcff", "lone\ufffd"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627", "\u0645\u06cc\u200c\u062e\u0648\u0627"),
+    ],
+)
+def test_text_is_one_line_that_prints(text: str, shown: str) -> None:
+    assert plain(text) == shown
+    plain(text).encode()
+
+
+def test_numbers() -> None:
+    assert number(-1234.567) == f"{MINUS}1,234.57"
+    assert number(-0.001) == "0.00"
+    assert number(None) == NOTHING
+    assert (signed(0.5), signed(-0.5), signed(0)) == ("+0.50", f"{MINUS}0.50", "0.00")
+
+
+def test_the_summary_says_what_was_found() -> None:
+    assert summary(golden_only()).startswith("No data set was measured")
+    assert "there is no reference" in summary(without_reference())
+    worse, better = summary(measured(drop=0.5)), summary(measured(drop=-0.25))
+    assert "loses 0.50 mIoU points against the reference" in worse
+    assert "gains 0.25 mIoU points over the reference" in better
+    assert "on 233 images" in worse
+
+
+def test_the_headline_counts_gates() -> None:
+    assert headline(failed()) == "2 of 4 gates missed"
+    assert headline(golden_only(99.0)) == "1 of 1 gate passed"
+    assert headline(without_reference()) == "no gate was asked for"
+
+
+def test_why_a_class_is_not_counted() -> None:
+    def result(*, images: int, share: float, iou: float | None = 50.0) -> ClassResult:
+        return ClassResult(name="Car", share=share, images=images, counted=False, iou=iou)
+
+    assert why_not_counted(result(images=0, share=0, iou=None)) == "in no truth and no prediction"
+    assert why_not_counted(result(images=0, share=0)) == "in no truth"
+    assert why_not_counted(result(images=4, share=2)) == "in fewer than 5 images"
+    assert why_not_counted(result(images=9, share=0.05)) == "below 0.1 % of the pixels"
+    assert why_not_counted(ClassResult(name="Car", share=2, images=9, counted=True)) is None

@@ -1,0 +1,343 @@
+"""Reports as `edgeseg verify` makes them, of numbers that are drawn from a seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgeseg.datasets.matching import Differences
+from edgeseg.demo import scene
+from edgeseg.gates import at_least, at_most, worst_of
+from edgeseg.labels import Labels, known_labels
+from edgeseg.manifest import Machine
+from edgeseg.metrics import iou
+from edgeseg.reports.pictures import ImagePictures, draw_pictures
+from edgeseg.reports.report import (
+    Change,
+    ClassDrop,
+    ClassResult,
+    Comparison,
+    Cost,
+    CostChange,
+    Costs,
+    Data,
+    Noted,
+    Report,
+    SidePoint,
+    Subject,
+)
+
+CAMVID = known_labels("camvid")
+HOSTILE = (
+    "a|b", "`tick`", "``", "two\nlines", "<script>alert(1)</script>", "@octocat", "see #1",
+    "**bold** [x](http://e.vil)", "\u202edesrever", "lone\udcff", "nul\x00bel\x07", "end\\",
+    "www.e.vil me@e.vil", "]]>&amp;", "{{ 7 * 7 }}", "x" * 400,
+)  # fmt: skip
+
+CANDIDATE = Subject(
+    kind="bundle",
+    name="b0-camvid-openvino",
+    sha256="8d1c3f0b6a52e4978d1c3f0b6a52e4978d1c3f0b6a52e4978d1c3f0b6a52e497",
+    model="b0",
+    target="openvino",
+    variant="int8-conv+bf16",
+    precision="int8",
+    engine="OpenVINO 2026.4.1, CPU, bf16",
+    height=360,
+    width=480,
+    license="other (NVIDIA Source Code License)",
+)
+REFERENCE = Subject(
+    kind="checkpoint",
+    name="segformer_b0_camvid",
+    sha256="51aa07c9be3344f0d2e98f6151aa07c9be3344f0d2e98f6151aa07c9be3344f0",
+    model="b0",
+    precision="fp32",
+    engine="PyTorch 2.13.0",
+    height=360,
+    width=480,
+    license="other (NVIDIA Source Code License)",
+)
+DATA = Data(
+    name="camvid",
+    split="test",
+    sha256="c0ffee4d1f2a6b889900aabbccddeeff00112233445566778899aabbccddeeff",
+)
+_RARE = 0.6  # % of the pixels
+COSTS = Costs(
+    frame=(720, 960),
+    rounds=30,
+    candidate=Cost(latency_ms=21.4, bytes=4_312_577, memory_mb=312.4),
+    reference=Cost(latency_ms=88.02),
+    latency_ratio=0.2431,
+)
+
+
+def golden_only(*values: float, **more: Any) -> Report:
+    """`edgeseg verify BUNDLE`: nothing but golden frames."""
+    gates = [
+        at_least(f"golden/{place}.png pixel agreement", value, 98.21, unit="%")
+        for place, value in enumerate(values or (98.71, 98.68))
+    ]
+    return _report(**{"gates": gates, **more})
+
+
+def without_reference(**more: Any) -> Report:
+    """A data set, and nothing to compare with."""
+    found = _accuracy(CAMVID.classes, compared=False, harm=0.2)
+    return _report(data=DATA, images=233, **{**found, **more})
+
+
+def measured(
+    *,
+    harm: float = 0.1,
+    names: tuple[str, ...] = CAMVID.classes,
+    max_latency_ratio: float = 0.5,
+    **more: Any,
+) -> Report:
+    """Against a reference on a data set; with more `harm` the candidate is worse."""
+    found = _accuracy(names, compared=True, harm=harm)
+    drops = {c.name: c.drop for c in found["classes"] if c.counted and c.drop is not None}
+    gates = [
+        at_least("golden/0.png pixel agreement", 98.71, 98.21, unit="%"),
+        at_most("mIoU drop", found["drop"], 1.0, unit="points"),
+        *worst_of("class IoU drop", drops, 5.0),
+        at_most("latency ratio", 0.2431, max_latency_ratio, unit="times the reference's"),
+    ]
+    fields: dict[str, Any] = {
+        "data": DATA,
+        "reference": REFERENCE,
+        "images": 233,
+        "costs": COSTS,
+        "sensitivity": sensitivity(),
+        "gates": gates,
+    }
+    return _report(**{**fields, **found, **more})
+
+
+def failed(**more: Any) -> Report:
+    """Two gates are missed; images were skipped and converted."""
+    skipped = [Noted(name=f"0016E5_{n:05d}", reason="no mask of this name") for n in range(14)]
+    converted = [Noted(name="0016E5_08151", reason="16 bit grey to 8 bit color")]
+    fields: dict[str, Any] = {
+        "skipped": tuple(skipped),
+        "converted": tuple(converted),
+        "differences": Differences(data_only=("Void",), model_only=()),
+    }
+    return measured(harm=0.42, max_latency_ratio=0.2, **{**fields, **more})
+
+
+def compared(**more: Any) -> Report:
+    """With a baseline that something was lost against."""
+    report = measured()
+    rows = [(c.name, c.iou, place) for place, c in enumerate(report.classes) if c.iou is not None]
+    steps = (-2.9, 1.8, -1.2, 0.9, 0.3, -0.2)
+    verdicts = ("regressed", "improved", "unclear", "unclear", "unchanged", "unchanged")
+    changes = [
+        _change(name, value, steps[place % 6], verdicts[place % 6]) for name, value, place in rows
+    ]
+    found = Comparison(
+        baseline="main.json",
+        created="2026-06-30T09:12:44+00:00",
+        subject=CANDIDATE,
+        miou=_change("mIoU", report.miou or 0.0, -0.31, "regressed"),
+        classes=tuple(sorted(changes, key=lambda change: change.change)),
+        new=("Bridge",),
+        missing=("Tunnel", "Archway"),
+        costs=(
+            CostChange(name="size in bytes", before=4_401_003, now=4_312_577),
+            CostChange(name="latency in ms", before=22.9, now=21.4),
+        ),
+    )
+    gates = (*report.gates, at_most("mIoU lost beyond chance", 0.16, 0.1, unit="points"))
+    return measured(**{"baseline": found, "gates": gates, **more})
+
+
+def at_input_sizes() -> Report:
+    """A checkpoint at several short sides."""
+    sizes = ((512, 71.9, 21.0), (640, 73.7, 27.0), (768, 75.3, 38.0), (1024, 76.2, 65.8))
+    points = tuple(
+        SidePoint(short_px=side, height=side, width=2 * side, miou=miou, latency_ms=latency_ms)
+        for side, miou, latency_ms in sizes
+    )
+    return without_reference(candidate=REFERENCE, short_sides=points)
+
+
+def many_classes(count: int = 150, **more: Any) -> Report:
+    return measured(names=tuple(f"class number {place}" for place in range(count)), **more)
+
+
+def hostile() -> Report:
+    """Everything that a name or a reason could break, wherever one can stand, at 171 classes."""
+    names = tuple(f"{HOSTILE[n % len(HOSTILE)]} {n}" for n in range(171))
+    noted = tuple(Noted(name=names[n % 171], reason=names[-n % 171]) for n in range(200))
+    base = measured(harm=0.9, names=names)
+    gates = (
+        *(at_most(f"class IoU drop ({name})", 9.0, 5.0, unit="points") for name in names),
+        at_most(f"classes of the baseline that are missing ({', '.join(names)})", 171, 0),
+    )
+    subject = Subject(
+        kind="bundle", name="@octocat | `x`", sha256="0" * 64, model="b0", variant="<b>|`",
+        precision="int8", engine="#1 <img src=x>", height=64, width=64, license="@x|",
+    )  # fmt: skip
+    comparison = Comparison(
+        baseline="|`<i>", created="@never", subject=subject,
+        miou=_change("mIoU", 50.0, -1.0, "regressed"),
+        classes=tuple(_change(name, 50.0, -3.0, "regressed") for name in names),
+        new=names, missing=names,
+        costs=(CostChange(name="|@x", before=1, now=2.5),),
+    )  # fmt: skip
+    return _report(
+        candidate=subject, reference=subject, data=Data(name="|@d", split="`", sha256="0" * 64),
+        images=200, gates=gates, skipped=noted, converted=noted, baseline=comparison, costs=COSTS,
+        differences=Differences(data_only=names, model_only=names),
+        classes=base.classes, confusion=base.confusion, miou=base.miou, drop=base.drop,
+        reference_confusion=base.reference_confusion, reference_miou=base.reference_miou,
+        sensitivity={names[5]: 1.0},
+    )  # fmt: skip
+
+
+def sensitivity() -> dict[str, float]:
+    random = np.random.default_rng(3)
+    roles = (
+        "patch_embed",
+        "q",
+        "kv",
+        "scores",
+        "values",
+        "attn_out",
+        "ffn_in",
+        "dwconv",
+        "ffn_out",
+    )
+    names = [f"stage{stage}.{role}" for stage in range(1, 5) for role in roles]
+    costs = random.gamma(0.5, 0.2, len(names)).tolist()
+    return dict(zip(names, costs, strict=True))
+
+
+def pictures(
+    count: int = 2, *, height: int = 120, width: int = 160, compared: bool = True
+) -> list[ImagePictures]:
+    """Drawn scenes; the models' masks are the truth, worn away and shifted."""
+    made = []
+    for place in range(count):
+        drawn = scene(3 + place, 40 * place, height=height, width=width)
+        truth = drawn.mask.copy()
+        reference, candidate = _worn(drawn.mask, 3, place), _worn(drawn.mask, 7, place + 99)
+        truth[: height // 12] = CAMVID.ignore_index
+        made.append(
+            draw_pictures(
+                f"0016E5_{8000 + place:05d}", image=drawn.image, truth=truth,
+                reference=reference if compared else None, candidate=candidate, labels=CAMVID,
+                lost=7.31 - 0.6 * place, agreement=91.2 + 0.4 * place,
+            )
+        )  # fmt: skip
+    return made
+
+
+def labels_of(report: Report) -> Labels:
+    """As many colors as the report has classes."""
+    names = tuple(result.name for result in report.classes) or CAMVID.classes
+    known = known_labels("cocostuff").palette + CAMVID.palette
+    palette = CAMVID.palette if names == CAMVID.classes else known[: len(names)]
+    return Labels(classes=names, palette=palette, ignore_index=255)
+
+
+def _report(*, gates: Any = (), **fields: Any) -> Report:
+    known: dict[str, Any] = {
+        "created": "2026-07-04T12:34:56+00:00",
+        "candidate": CANDIDATE,
+        "machine": Machine(
+            cpu="AMD EPYC 9R14", architecture="x86_64", features=("avx512_vnni", "bf16"), cores=2
+        ),
+        "tools": {"python": "3.11.2", "edgeseg": "0.9.0", "numpy": "2.4.6", "openvino": "2026.4.1"},
+    }
+    gates = tuple(gates)
+    passed = all(gate.passed for gate in gates)
+    return Report(passed=passed, gates=gates, **{**known, **fields})
+
+
+def _accuracy(names: tuple[str, ...], *, compared: bool, harm: float) -> dict[str, Any]:
+    """Confusions of two models, and what follows from them."""
+    theirs = _confusion(len(names), mistakes=0.22)
+    own = _moved(theirs, harm=harm)
+    values, reference = 100 * iou(own), 100 * iou(theirs)
+    pixels = own.sum(axis=1)
+    shares = 100 * pixels / pixels.sum()
+    drops = reference - values
+    classes = [
+        ClassResult(
+            name=name, share=float(shares[n]), images=233 if shares[n] > _RARE else 3,
+            counted=bool(shares[n] > _RARE), iou=float(values[n]),
+            **({
+                "reference_iou": float(reference[n]), "drop": float(drops[n]),
+                "drop_low": float(drops[n] - 0.3 - 0.4 * abs(drops[n])),
+                "drop_high": float(drops[n] + 0.3 + 0.5 * abs(drops[n])),
+            } if compared else {}),
+        )
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+    miou = float(np.nanmean(values))
+    alone = {
+        "classes": tuple(classes), "confusion": _rows(own), "miou": miou,
+        "miou_low": miou - 1.9, "miou_high": miou + 2.1,
+    }  # fmt: skip
+    if not compared:
+        return alone
+    drop = float(np.nanmean(drops))
+    worst = max((c for c in classes if c.counted), key=lambda c: c.drop or 0.0)
+    return alone | {
+        "reference_confusion": _rows(theirs), "agreement_confusion": _rows(own),
+        "reference_miou": miou + drop, "drop": drop, "drop_low": 0.7 * drop - 0.05,
+        "drop_high": 1.4 * drop + 0.05, "pixel_agreement": 98.37, "agreement_iou": 91.06,
+        "worst_class": ClassDrop(name=worst.name, drop=worst.drop or 0.0),
+    }  # fmt: skip
+
+
+def _confusion(classes: int, *, mistakes: float) -> np.ndarray:
+    random = np.random.default_rng(1)
+    pixels = np.sort(random.lognormal(13, 1.6, classes))[::-1]
+    wrong = random.dirichlet(np.full(classes, 0.3), classes)
+    rates = mistakes * random.uniform(0.2, 1.6, classes)
+    shares = np.eye(classes) * (1 - rates)[:, None] + wrong * rates[:, None]
+    return (shares * pixels[:, None]).astype(np.int64)
+
+
+def _moved(counts: np.ndarray, *, harm: float) -> np.ndarray:
+    """Some of each class's right pixels go to others, and some wrong ones come back."""
+    random = np.random.default_rng(2)
+    moved = counts.copy()
+    classes = len(counts)
+    for row in range(classes):
+        share = harm * random.normal(0.03, 0.05)
+        others = random.dirichlet(np.full(classes, 0.2)) * counts[row, row] * share
+        step = np.maximum(others.astype(np.int64), -moved[row])
+        step[row] = 0
+        moved[row] += step
+        moved[row, row] -= step.sum()
+    return moved
+
+
+def _rows(counts: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in counts.tolist())
+
+
+def _change(name: str, before: float, step: float, verdict: str) -> Change:
+    return Change(
+        name=name, before=before, now=before + step, change=step, low=step - 0.4 * abs(step) - 0.2,
+        high=step + 0.5 * abs(step), verdict=verdict,
+    )  # fmt: skip
+
+
+def _worn(mask: np.ndarray, reach: int, seed: int) -> np.ndarray:
+    """Each block of pixels is taken from a place nearby, as a coarse network's mask would be."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.indices(mask.shape)
+    size = max(4, mask.shape[0] // 30)
+    blocks = (mask.shape[0] // size + 1, mask.shape[1] // size + 1)
+    shifts = random.integers(-reach, reach + 1, (2, *blocks))
+    down, across = (shift[rows // size, columns // size] for shift in shifts)
+    return mask[
+        np.clip(rows + down, 0, mask.shape[0] - 1), np.clip(columns + across, 0, mask.shape[1] - 1)
+    ]
