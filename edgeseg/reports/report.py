@@ -31,8 +31,10 @@ __all__ = [
     "Report",
     "SidePoint",
     "Subject",
+    "encodable",
     "encode_report",
     "json_schema",
+    "noted",
     "read_report",
 ]
 
@@ -265,6 +267,16 @@ class Report(_Value, frozen=True, kw_only=True):
     def misses(self) -> tuple[Gate, ...]:
         """The gates that were not passed."""
         return tuple(gate for gate in self.gates if not gate.passed)
+
+
+def noted(name: str, reason: str) -> Noted:
+    """A note; file names may hold bytes that are no text, which JSON cannot hold."""
+    return Noted(name=encodable(name), reason=encodable(reason))
+
+
+def encodable(text: str) -> str:
+    """The text, with a question mark for what UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def encode_report(report: Report) -> bytes:

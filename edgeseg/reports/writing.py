@@ -51,7 +51,7 @@ def write_reports(
 
 
 def check_can_write(folder: Path) -> None:
-    """Find out before an hour of measuring; the folder is made where there is none.
+    """Find out before an hour of measuring, and leave no trace.
 
     Raises:
         ReportError: the folder does not take files, or holds a folder of a report's name.
@@ -61,9 +61,9 @@ def check_can_write(folder: Path) -> None:
         raise MissingPackageError(
             "jinja2", purpose="the HTML report", command="pip install 'edgeseg[report]'"
         )
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise _refusal(folder, error) from None

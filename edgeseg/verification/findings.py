@@ -10,7 +10,7 @@ import numpy as np
 from edgeseg.accuracy import MIN_CLASS_SHARE, Counts
 from edgeseg.bootstrap import ImageTally, Losses, miou_interval
 from edgeseg.metrics import Confusion, iou, mean_iou
-from edgeseg.reports.report import ClassDrop, ClassResult, ImageResult
+from edgeseg.reports.report import ClassDrop, ClassResult, ImageResult, encodable
 from edgeseg.verification.samples import Measured
 
 __all__ = ["accuracy_fields", "hardest_first", "image_results"]
@@ -118,7 +118,7 @@ def _image(
     hits, labelled, predicted = (_column(row[classes]) for row in own)
     lost = None if theirs is None else _frequent_mean(theirs) - _frequent_mean(own)
     return ImageResult(
-        name=measured.item.name,
+        name=encodable(measured.item.name),
         sha256=measured.sha256,
         classes=_column(classes),
         labelled=labelled,

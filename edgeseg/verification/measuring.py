@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ def _hash(item: Item) -> str:
     try:
         return item.sha256
     except SourceError:
-        return hashlib.sha256(item.name.encode()).hexdigest()
+        return hashlib.sha256(os.fsencode(item.name)).hexdigest()
 
 
 def _combined(hashes: Sequence[str]) -> str:

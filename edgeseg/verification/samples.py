@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgeseg.datasets import Dataset, Item, Sample
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.reports.report import Noted
+from edgeseg.reports.report import Noted, noted
 
 __all__ = ["Measured", "Readable", "Track"]
 
@@ -34,7 +34,7 @@ class Readable:
         self._items = [Measured(*pair) for pair in zip(dataset.items, hashes, strict=True)]
         self._track = track
         self._strict = strict
-        self.skipped = [Noted(name=gap.name, reason=gap.reason) for gap in dataset.unpaired]
+        self.skipped = [noted(gap.name, gap.reason) for gap in dataset.unpaired]
         if strict and self.skipped:
             raise DatasetError(f"--strict: {len(self.skipped)} files: {self.skipped[0].reason}")
         self.converted: list[Noted] = []
@@ -60,7 +60,7 @@ class Readable:
         except (SourceError, DatasetError) as error:
             if self._strict:
                 raise
-            self.skipped.append(Noted(name=item.name, reason=str(error)))
+            self.skipped.append(noted(item.name, str(error)))
             return None
         return sample
 
@@ -68,4 +68,4 @@ class Readable:
         how = ", ".join(sample.conversions)
         if self._strict:
             raise DatasetError(f"--strict: image {sample.name} had to be converted: {how}")
-        self.converted.append(Noted(name=sample.name, reason=how))
+        self.converted.append(noted(sample.name, how))

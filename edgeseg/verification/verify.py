@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import SpecError
 from edgeseg.gates import judge
@@ -69,6 +70,7 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
         if dataset is not None:
             found = measure(pair, dataset, strict=asked.strict, track=track)
         report = _compared(_report(asked, pair, found), baseline, asked)
+        _check_decided(asked, report)
         if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
             from edgeseg.verification.sides import measure_sides
 
@@ -122,8 +124,8 @@ def _reference(asked: Asked, candidate: Model, watcher: Watcher) -> Model | None
     needy = asked.given & (DROP_LIMITS | {"max_latency_ratio"})
     if own is None and needy:
         raise SpecError(
-            f"{min(needy)} is against a reference, and {candidate.name} has no float variant to be "
-            f"compared with; add --reference BUNDLE or CHECKPOINT"
+            f"{min(needy)} is against a reference, which {candidate.name} does not bring with it; "
+            f"add --reference BUNDLE or CHECKPOINT"
         )
     if own is not None:
         watcher.tell(f"no --reference: compared with {own.name}")
@@ -172,6 +174,22 @@ def _compared(report: Report, baseline: Report | None, asked: Asked) -> Report:
     gates = (*report.gates, *judge_changes(changes, asked.limits))
     passed = all(gate.passed for gate in gates)
     return msgspec.structs.replace(report, baseline=changes, gates=gates, passed=passed)
+
+
+def _check_decided(asked: Asked, report: Report) -> None:
+    """A limit that was set on purpose and that nothing decides is no pass.
+
+    Raises:
+        SpecError: no class is frequent enough for a limit on classes.
+    """
+    names = {"max_class_drop": "class IoU drop", "max_class_regression": "class IoU lost"}
+    for limit in sorted(asked.given & names.keys()):
+        if not any(gate.name.startswith(names[limit]) for gate in report.gates):
+            raise SpecError(
+                f"{limit} cannot be decided on {report.images} images: no class is in "
+                f"{MIN_CLASS_IMAGES} of them with {100 * MIN_CLASS_SHARE:g} % of the pixels; "
+                f"measure more images, or leave the limit out"
+            )
 
 
 def _fields(found: Measurement) -> dict[str, Any]:

@@ -109,5 +109,5 @@ def test_a_name_reads_as_it_is(name: str) -> None:
 
 
 def test_a_value_next_to_its_limit_is_told_from_it() -> None:
-    text = to_markdown(golden_only(gates=[at_most("mIoU drop", 1.004, 1.0)]))
+    text = to_markdown(golden_only(gates=[at_most("mIoU drop", 1.004, 1.0, unit="points")]))
     assert "| 1.004 points | at most 1.000 points |" in text

@@ -327,8 +327,15 @@ FATAL = [
         name="a limit without a reference",
         spoil=lambda: None,
         args=(*DATA, "--max-drop", "1"),
-        says="max_drop is against a reference, and bundle seeded (fp32) has no float variant to be "
-        "compared with; add --reference BUNDLE or CHECKPOINT",
+        says="max_drop is against a reference, which bundle seeded (fp32) does not bring with it; "
+        "add --reference BUNDLE or CHECKPOINT",
+    ),
+    Bad(
+        name="a limit on classes that are all too rare",
+        spoil=lambda: None,
+        args=(*DATA, "--reference", "demo", "--max-class-drop", "90"),
+        says="max_class_drop cannot be decided on 3 images: no class is in 5 of them with 0.1 % of "
+        "the pixels; measure more images, or leave the limit out",
     ),
     Bad(
         name="no reference",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgeseg.demo.assets import demo_bundle
 from edgeseg.errors import CheckpointError, DatasetError, SourceError, SpecError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.reports.lines import report_lines
-from edgeseg.reports.report import Report
+from edgeseg.reports.report import Report, read_report
 from edgeseg.verification.models import BundleModel, open_model, own_reference, same_classes
 
 
@@ -117,7 +118,7 @@ def test_a_bundle_is_compared_with_its_own_float_variant(tmp_path: Path) -> None
         Image.fromarray(drawn.image[:, :, ::-1].copy()).save(tmp_path / f"images/{seed}.png")
         write_mask(drawn.mask, tmp_path / f"masks/{seed}.png")
     (tmp_path / "dataset.json").write_text(json.dumps({"classes": known_labels("camvid").classes}))
-    report = edgeseg.verify(demo_bundle(), data=tmp_path, max_drop=50, max_class_drop=50)
+    report = edgeseg.verify(demo_bundle(), data=tmp_path, max_drop=50)
     assert report.passed
     assert report.reference is not None
     assert (report.candidate.variant, report.reference.variant) == ("int8-linear", "fp32")
@@ -232,6 +233,22 @@ def test_images_that_are_converted_are_named_and_strictly_refused(
     assert report.images == 6
     with pytest.raises(DatasetError, match=f"--strict: .*{path.stem}.*grey"):
         verified(seeded_bundle, tmp_path / "data", strict=True)
+
+
+def test_file_names_that_are_no_text_are_told_all_the_same(
+    seeded_bundle: Bundle, street: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(street, tmp_path / "data")
+    folder = tmp_path / "data" / "test"
+    first, second, *_ = sorted(path.stem for path in (folder / "images").iterdir())
+    for stem, name in ((first, b"bad\xff"), (second, b"fine\xfe")):
+        for part in ("images", "masks"):
+            (folder / part / f"{stem}.png").rename(folder / part / f"{os.fsdecode(name)}.png")
+    (folder / "images" / f"{os.fsdecode(b'bad' + bytes([255]))}.png").write_bytes(b"")
+    report = verified(seeded_bundle, tmp_path / "data", report=tmp_path / "r")
+    assert [noted.name for noted in report.skipped] == ["bad?"]
+    assert "fine?" in {image.name for image in report.per_image}
+    assert read_report(tmp_path / "r" / "report.json") == report
 
 
 def test_a_data_set_of_nothing_but_faults_is_refused(
