@@ -49,6 +49,7 @@ RUNTIME = [
     "files",
     "gates",
     "images",
+    "inspection",
     "labels",
     "manifest",
     "metrics",
@@ -131,7 +132,6 @@ RUNTIME = [
     "verification.sides",
     "verification.verify",
     "verification.views",
-    "verify",
 ]
 
 
@@ -167,7 +167,7 @@ def test_the_wheel_holds_edgeseg_alone(wheel: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edgeseg"}
     on_disk = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("**/*.py", "data/**/*", "py.typed")
+        for pattern in ("**/*.py", "data/**/*", "reports/*.css", "reports/*.jinja", "py.typed")
         for path in (ROOT / "edgeseg").glob(pattern)
         if path.is_file()
     }
@@ -235,6 +235,7 @@ def test_what_is_missing_is_named_with_the_remedy(
     edgeseg = str(installed / "edgeseg")
     for args, says in (
         (["run", str(seeded_bundle.folder), "--camera", "0"], "pip install 'edgeseg[opencv]'"),
+        (["verify", str(seeded_bundle.folder), "--report", "r"], "pip install 'edgeseg[report]'"),
         (["export", "--weights", "w.pth"], "pip install 'edgeseg[export]'"),
         (["inspect", "w.pth"], "pip install 'edgeseg[export]'"),
     ):
