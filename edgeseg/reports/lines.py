@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeseg.reports.report import Comparison, Costs, Noted, Report
+from edgeseg.reports.words import cost
 
 __all__ = ["report_lines"]
 
@@ -92,8 +93,8 @@ def _comparison(found: Comparison | None) -> Iterator[str]:
     for what, names in (("new", found.new), ("missing", found.missing)):
         if names:
             yield f"classes {what}: {', '.join(names)}"
-    for cost in found.costs:
-        yield f"{cost.name}: {cost.before:,.1f} then, {cost.now:,.1f} now"
+    for change in found.costs:
+        yield f"{change.name}: {cost(change.before)} then, {cost(change.now)} now"
 
 
 def _gates(report: Report) -> Iterator[str]:

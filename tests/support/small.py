@@ -1,16 +1,13 @@
-"""A small data set and exports of the seeded checkpoint, and what was done to them."""
+"""A small data set and exports of the seeded checkpoint, shared by tests."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 from PIL import Image
 
-from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
+from edgeseg.bundle import Bundle
 from edgeseg.demo import scene
 from edgeseg.images import write_mask
 from edgeseg.labels import known_labels
@@ -47,22 +44,3 @@ def write_street(
     names = ", ".join(f'"{name}"' for name in known_labels("camvid").classes)
     (root / "dataset.json").write_text(f'{{"classes": [{names}]}}')
     return root
-
-
-def damage(bundle: Bundle, folder: Path, *, layer: str, factor: float = -1.0) -> Bundle:
-    """The bundle with one layer's weights multiplied, sealed again so that its hashes are right."""
-    with new_bundle(folder) as staging:
-        shutil.copytree(bundle.folder, staging, dirs_exist_ok=True)
-        for name in ("manifest.json", "manifest.sha256"):
-            (staging / name).unlink()
-        graph = onnx.load(staging / bundle.chosen.file)
-        changed = 0
-        for weight in graph.graph.initializer:
-            if weight.name == f"{layer}.weight":
-                values = numpy_helper.to_array(weight) * np.float32(factor)
-                weight.CopyFrom(numpy_helper.from_array(values, weight.name))
-                changed += 1
-        assert changed == 1, layer
-        onnx.save(graph, staging / bundle.chosen.file)
-        seal_bundle(staging, bundle.manifest)
-    return open_bundle(folder)

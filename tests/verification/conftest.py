@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small import damage, write_street
+from damaged_bundle import damage
+from small import write_street
 
 from edgeseg.bundle import Bundle
 
@@ -20,4 +21,4 @@ def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="package")
 def damaged(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("damaged") / "damaged"
-    return damage(seeded_bundle, folder, layer="stage3.block0.ffn_out")
+    return damage(seeded_bundle, folder)
