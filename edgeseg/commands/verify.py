@@ -148,7 +148,10 @@ def verify(
         print(encode_report(found).decode(), end="")
     if not found.passed:
         raise typer.Exit(EXIT_GATE_MISSED)
-    say(f"next: edgeseg run {source} --camera 0")
+    if found.candidate.kind == "bundle":
+        say(f"next: edgeseg run {source} --camera 0")
+    else:
+        say(f"next: edgeseg export --weights {source}")
 
 
 def _asked(

@@ -72,6 +72,7 @@ def test_a_checkpoint_is_measured_at_several_short_sides(
     ]
     assert all(0 < p["miou"] <= 100 and p["latency_ms"] > 0 for p in points)
     assert "short side 128: mIoU" in outcome.err
+    assert outcome.err.splitlines()[-1] == f"next: edgeseg export --weights {checkpoint_folder}"
     page = Path("r/report.html").read_text("utf-8")
     assert "128 px" in page
     assert json.loads(Path("r/report.json").read_text("utf-8"))["short_sides"] == points

@@ -1,0 +1,70 @@
+"""How often two models that differ by chance alone would be told apart.
+
+    python benchmarks/false_alarms.py REPORT.json [--repetitions 500]
+
+In each repetition candidate and reference of the report change places in about half of its images,
+drawn at random. What is left between the sides is chance, so each loss that is called certain is a
+false alarm. Of an interval of 95 %, one side misses in 2.5 % of the repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from alternating import report as print_line
+
+from edgeseg.bootstrap import Tally, losses
+from edgeseg.reports.report import Report, read_report
+
+
+def main() -> None:
+    """Print one JSON line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("report", type=Path)
+    parser.add_argument("--repetitions", type=int, default=500)
+    options = parser.parse_args()
+    whole = read_report(options.report)
+    family = np.array([result.counted for result in whole.classes])
+    random = np.random.default_rng(0)
+    worse = {"miou": 0, "any_class": 0, "any_class_alone": 0}
+    for _ in range(options.repetitions):
+        sides = swapped(whole, random.random(whole.images) < 0.5)
+        found = losses(*sides, family=family)
+        worse["miou"] += found.miou_interval.low > 0
+        worse["any_class"] += bool((found.class_intervals[family, 0] > 0).any())
+        worse["any_class_alone"] += any(
+            losses(
+                *(side.of_classes([place]) for side in sides), family=np.ones(1, bool)
+            ).class_intervals[0, 0]
+            > 0
+            for place in np.flatnonzero(family)
+        )
+    print_line(
+        "false_alarms",
+        images=whole.images,
+        classes=int(family.sum()),
+        repetitions=options.repetitions,
+        **{f"{name}_called_worse": n / options.repetitions for name, n in worse.items()},
+    )
+
+
+def swapped(report: Report, swap: npt.NDArray[np.bool_]) -> tuple[Tally, Tally]:
+    """Both sides' counts, with candidate and reference in each other's place where `swap` says."""
+    shape = (2, 3, report.images, len(report.classes))
+    counts = np.zeros(shape, np.int64)
+    for row, (image, other) in enumerate(zip(report.per_image, swap, strict=True)):
+        if image.reference_hits is None or image.reference_predicted is None:
+            raise SystemExit("the report has no reference")
+        columns = list(image.classes)
+        own = (image.hits, image.labelled, image.predicted)
+        theirs = (image.reference_hits, image.labelled, image.reference_predicted)
+        for side, values in enumerate((own, theirs) if other else (theirs, own)):
+            counts[side][:, row, columns] = values
+    return Tally(*counts[0]), Tally(*counts[1])
+
+
+if __name__ == "__main__":
+    main()
