@@ -8,13 +8,21 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import GateMissedError
-from edgeseg.gates import Limits, judge_accuracy
+from edgeseg.gates import Gate, Limits, judge_accuracy
 from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.quantize.search import Candidate, Trial
 
 __all__ = ["Variants", "choose", "only_fp32"]
 
 
+# The option that moves each gate, by how the gate's name begins.
+_ALLOW: Final = MappingProxyType(
+    {
+        "mIoU drop": "--max-drop",
+        "class IoU drop": "--max-class-drop",
+        "pixel agreement": "--min-agreement",
+    }
+)
 # What an artifact may compute in, by what was asked for.
 _KINDS: Final = MappingProxyType(
     {
@@ -152,14 +160,15 @@ def _nearest_misses(
 ) -> str:
     """Which three came nearest to passing, and what would let them."""
 
-    def distance(trial: Trial) -> float:
+    def missed(trial: Trial) -> list[Gate]:
         accuracy = trial.gate or trial.search
-        if accuracy is None:
+        gates = () if accuracy is None else judge_accuracy(accuracy, limits)
+        return [gate for gate in gates if not gate.passed]
+
+    def distance(trial: Trial) -> float:
+        if trial.gate is None and trial.search is None:
             return float("inf")
-        return max(
-            (abs(g.value - g.limit) for g in judge_accuracy(accuracy, limits) if not g.passed),
-            default=0,
-        )
+        return max((abs(gate.value - gate.limit) for gate in missed(trial)), default=0)
 
     failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
     named = sorted(failed, key=distance)[:3]
@@ -171,9 +180,10 @@ def _nearest_misses(
         )
         return f"nothing in {precision} was there to be tried; {lacking}"
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
-    labelled = any(t.search is not None and t.search.drop is not None for t in trials)
-    more = "--max-drop or --max-class-drop" if labelled else "--min-agreement"
-    other = ", or calibrate on more or other images" if precision == "int8" else ""
-    return (
-        f"no {precision} variant passed its gates. Nearest: {misses}. Allow more with {more}{other}"
+    names = [gate.name for trial in named for gate in missed(trial)]
+    flags = [flag for gate, flag in _ALLOW.items() if any(name.startswith(gate) for name in names)]
+    remedies = [f"allow more loss with {' and '.join(flags)}"] if flags else []
+    remedies += ["calibrate on more or other images"] if precision == "int8" else []
+    return f"no {precision} variant passed its gates. Nearest: {misses}" + (
+        f"; {', or '.join(remedies)}" if remedies else ""
     )

@@ -121,17 +121,17 @@ def test_without_ground_truth_agreement_decides(request_: ExportRequest) -> None
     assert accuracy.pixel_agreement > 10
     assert bundle.manifest.calibration is not None
     assert bundle.manifest.calibration.images == 9  # a quarter was held back
-    with pytest.raises(GateMissedError, match=r"pixel agreement .* \(limit 100.500\)"):
-        export(replace(request_, dataset=None, limits=Limits(min_agreement=100.5)))
+    with pytest.raises(GateMissedError, match=r"pixel agreement .* \(limit 100.000\)"):
+        export(replace(request_, dataset=None, limits=Limits(min_agreement=100)))
 
 
 def test_nothing_that_misses_is_shipped(request_: ExportRequest, tmp_path: Path) -> None:
-    strict = Limits(max_drop=-1, max_class_drop=None)
+    strict = Limits(max_drop=None, max_class_drop=None, min_agreement=100)
     with pytest.raises(GateMissedError, match="no int8 variant passed its gates") as caught:
         export(replace(request_, limits=strict))
     message = str(caught.value)
     assert "Nearest: int8-linear" in message
-    assert "--max-drop" in message
+    assert "--min-agreement" in message
     assert not (tmp_path / "bundle").exists()
     assert not list(tmp_path.glob(".bundle*"))
 

@@ -293,16 +293,25 @@ def test_what_is_no_frame_is_refused(segmenter: Segmenter, frame: object, got: s
         segmenter.segment(frame)
 
 
-def test_the_examples_can_be_pasted(seeded_bundle: Bundle, capsys: pytest.CaptureFixture) -> None:
+def test_the_examples_can_be_pasted(capsys: pytest.CaptureFixture) -> None:
     """Those of the package and of the guide are one, and it runs."""
     shown = str(edgeseg.__doc__).partition("import edgeseg")[2].rstrip()
     guide = (Path(__file__).parents[2] / "docs" / "runtime.md").read_text("utf-8")
     assert shown in guide
-    code = "import edgeseg" + shown.replace('"street"', "folder").replace('"drive.mp4"', '"demo"')
-    code += "\n        break\n"
-    frame = scene(2, 0, height=48, width=64).image
-    exec(code, {"folder": seeded_bundle.folder, "frame": frame})  # our own example
+    code = "import edgeseg" + shown
+    for told, here in {
+        '"street"': "folder",
+        '"drive.mp4"': '"demo"',
+        'data="camvid", split="test"': 'data="demo"',
+        "mask.shape)\n": "mask.shape)\n        break\n",
+    }.items():
+        assert told in code
+        code = code.replace(told, here)
+    folder = Path(edgeseg.__file__).parent / "data" / "demo_bundle"
+    names = {"folder": folder, "frame": scene(2, 0, height=48, width=64).image}
+    exec(code, names)  # our own example
     assert capsys.readouterr().out == "0 (480, 640)\n"
+    assert names["report"].gates
 
 
 def test_nothing_is_told_to_the_engines_maker(seeded_bundle: Bundle, tmp_path: Path) -> None:
