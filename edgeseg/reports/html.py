@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any, Final
 
-from edgeseg.errors import MissingPackageError
 from edgeseg.labels import Labels
 from edgeseg.reports import pictures as drawn
 from edgeseg.reports.charts import Spread, dots_scale, drop_bar, spread_scale
 from edgeseg.reports.heat_map import MOST_CLASSES, heat_map
 from edgeseg.reports.moves import confusion_moves
+from edgeseg.reports.pages import packaged, rendered
 from edgeseg.reports.pictures import ImagePictures
 from edgeseg.reports.report import Report
 from edgeseg.reports.side_chart import accuracy_latency_svg
@@ -25,18 +23,11 @@ from edgeseg.reports.tables import (
     hex_color,
 )
 from edgeseg.reports.words import (
-    cost,
     headline,
     in_words,
-    interval,
     limit_of,
-    number,
-    plain,
-    signed,
-    subject_title,
     summary,
     verdict,
-    whole,
 )
 
 __all__ = ["to_html"]
@@ -52,30 +43,9 @@ def to_html(report: Report, pictures: Sequence[ImagePictures], *, labels: Labels
     Raises:
         MissingPackageError: jinja2 is not installed.
     """
-    try:
-        import jinja2
-        from markupsafe import Markup
-    except ImportError:
-        raise MissingPackageError(
-            "jinja2", purpose="the HTML report", command="pip install 'edgeseg[report]'"
-        ) from None
-
-    environment = jinja2.Environment(
-        autoescape=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    says = (cost, interval, number, plain, signed, subject_title, whole)
-    environment.filters |= {
-        **{function.__name__: function for function in says},
-        "drawing": Markup,
-        "data_uri": _data_uri,
-    }
-    template = environment.from_string(_packaged("report.html.jinja"))
-    return template.render(
-        css=Markup(_packaged("report.css")),
+    return rendered(
+        "report.html.jinja",
+        css=packaged("report.css"),
         report=report,
         pictures=pictures,
         **_view(report, labels),
@@ -132,12 +102,3 @@ def _absent(report: Report) -> list[str]:
         "what INT8 costs in each group of layers": report.sensitivity or None,
     }
     return [what for what, value in known.items() if value is None]
-
-
-def _data_uri(picture: bytes) -> str:
-    kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
-
-
-def _packaged(name: str) -> str:
-    return resources.files("edgeseg.reports").joinpath(name).read_text("utf-8")
