@@ -17,14 +17,17 @@ import numpy.typing as npt
 from edgeseg.metrics import Confusion
 
 __all__ = [
+    "MIN_IMAGES",
     "ImageTally",
     "Interval",
     "Losses",
     "Tally",
+    "drop_draws",
     "image_tally",
     "losses",
     "miou_interval",
     "tally",
+    "together",
 ]
 
 _SAMPLES: Final = 1000
@@ -32,6 +35,10 @@ _SEED: Final = 0
 _TAILS: Final = (2.5, 97.5)
 # Draws at a time hold so many weights, 80 MB: the memory does not grow with images times draws.
 _CHUNK_WEIGHTS: Final = 10_000_000
+
+# With fewer images, intervals from resampling are too narrow to call a change certain; what chance
+# alone does on few is in docs/decisions/0008-reports.md.
+MIN_IMAGES: Final = 10
 
 Points = npt.NDArray[np.float64]  # 0..100
 ImageTally = npt.NDArray[np.int64]  # (3, classes): hits, labelled, predicted
@@ -45,10 +52,10 @@ class Tally:
     labelled: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
 
-    def of_classes(self, classes: Sequence[int]) -> Tally:
-        """Those of some classes only, in their order."""
-        columns = list(classes)
-        return Tally(self.hits[:, columns], self.labelled[:, columns], self.predicted[:, columns])
+    def of(self, images: Sequence[int], classes: Sequence[int]) -> Tally:
+        """Those of some images and some classes only, in their order."""
+        place = np.ix_(list(images), list(classes))
+        return Tally(self.hits[place], self.labelled[place], self.predicted[place])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,16 @@ def miou_interval(counted: Tally) -> Interval:
     return _percentiles(np.concatenate(means))
 
 
+def drop_draws(reference: Tally, candidate: Tally) -> Points:
+    """What the candidate's mIoU loses in each draw, (draws,); NaN where no pixel is labelled.
+
+    Over the same images the draws are the same: differences of several results are paired.
+    """
+    return np.concatenate(
+        [_mean(_iou(reference, w)) - _mean(_iou(candidate, w)) for w in _draws(len(reference.hits))]
+    )
+
+
 def losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_]) -> Losses:
     """What the candidate loses; `family`, (classes,), are those whose intervals hold together.
 
@@ -118,7 +135,7 @@ def losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_])
         miou_interval=_percentiles(_mean(before) - _mean(after)),
         reference_iou=points[0][0],
         candidate_iou=points[1][0],
-        class_intervals=_together(own, before - after, family),
+        class_intervals=together(own, before - after, family),
     )
 
 
@@ -134,26 +151,35 @@ def _draws(images: int) -> Iterator[Points]:
 
 
 def _iou(counted: Tally, weights: Points) -> Points:
-    """IoU in points, (draws, classes), NaN where a class does not occur in a draw."""
-    hits = weights @ counted.hits.astype(np.float64)
-    union = weights @ (counted.labelled + counted.predicted).astype(np.float64) - hits
-    found: Points = np.where(union > 0, 100 * hits / np.maximum(union, 1), np.nan)
+    """IoU in points, (draws, classes), NaN where a draw's truth does not have a class.
+
+    That depends on the images alone: two models are averaged over the same classes.
+    """
+    hits, labelled, predicted = (
+        weights @ counts.astype(np.float64)
+        for counts in (counted.hits, counted.labelled, counted.predicted)
+    )
+    union = labelled + predicted - hits
+    found: Points = np.where(labelled > 0, 100 * hits / np.maximum(union, 1), np.nan)
     return found
 
 
 def _mean(iou: Points) -> Points:
-    """The mIoU of each row: over the classes that occur."""
-    occurring = np.maximum(np.isfinite(iou).sum(axis=1), 1)
-    means: Points = np.nansum(iou, axis=1) / occurring
+    """The mIoU of each row: over the classes that occur; NaN where none does."""
+    occurring = np.isfinite(iou).sum(axis=1)
+    means: Points = np.where(
+        occurring > 0, np.nansum(iou, axis=1) / np.maximum(occurring, 1), np.nan
+    )
     return means
 
 
 def _percentiles(values: Points) -> Interval:
-    low, high = np.percentile(values, _TAILS)
+    """Of the draws that have a labelled pixel."""
+    low, high = np.percentile(values[np.isfinite(values)], _TAILS)
     return Interval(float(low), float(high))
 
 
-def _together(point: Points, drawn: Points, family: npt.NDArray[np.bool_]) -> Points:
+def together(point: Points, drawn: Points, family: npt.NDArray[np.bool_]) -> Points:
     """Intervals (classes, 2) of which all hold at once, by the largest deviation of each draw.
 
     The bootstrap's max-t (Westfall and Young 1993, chapter 2): 95 % of the draws have no class

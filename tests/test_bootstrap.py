@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg import bootstrap
 from edgeseg.bootstrap import Tally, image_tally, losses, miou_interval, tally
-
-if TYPE_CHECKING:
-    import pytest
+from edgeseg.metrics import mean_iou
 
 CLASSES = 11
 
@@ -123,3 +120,29 @@ def test_drawing_in_parts_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     parts = lost_between(before, after)
     assert parts.miou_interval == whole.miou_interval
     np.testing.assert_array_equal(parts.class_intervals, whole.class_intervals)
+
+
+def test_images_without_truth_change_nothing() -> None:
+    """A draw of such images alone has no mIoU, and is none of zero."""
+    before, after = street(1, 5), moved(street(1, 5), 0.1, 5, spread=0)
+    blank = np.zeros((9, CLASSES, CLASSES), np.int64)
+    found = lost_between(np.concatenate([before, blank]), np.concatenate([after, blank]))
+    assert found.miou > 0
+    assert found.miou_interval.low == found.miou_interval.high == pytest.approx(found.miou)
+    alone = miou_interval(all_of(np.concatenate([before, blank])))
+    assert alone.low == alone.high == pytest.approx(found.reference_miou)
+
+
+def test_a_stray_pixel_is_no_class() -> None:
+    """One side predicts, once, a class that the truth never has."""
+    before = street(20, 6)
+    before[:, 3] = 0
+    before[:, :, 3] = 0
+    after = before.copy()
+    after[0, 0, 0] -= 1
+    after[0, 0, 3] += 1
+    found = lost_between(before, after)
+    assert 0 < found.miou < 0.01
+    assert 0 <= found.miou_interval.low <= found.miou_interval.high < 0.01
+    total = mean_iou(before.sum(axis=0)) - mean_iou(after.sum(axis=0))
+    assert total == pytest.approx(found.miou)

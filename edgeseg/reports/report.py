@@ -22,10 +22,12 @@ __all__ = [
     "ClassDrop",
     "ClassResult",
     "Comparison",
+    "CorruptionResult",
     "Cost",
     "CostChange",
     "Costs",
     "Data",
+    "FamilyResult",
     "ImageResult",
     "Noted",
     "Report",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 SCHEMA: Final = 1
+_MOST_PIXELS: Final = 1 << 40  # of one image: sums over a data set stay exact as floats
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +129,21 @@ class ImageResult(_Value, frozen=True, kw_only=True):
     lost: float | None = None
     agreement: float | None = None
 
+    def __post_init__(self) -> None:
+        labelled, predicted = self.labelled, self.predicted
+        sides = [(self.hits, predicted)]
+        if self.reference_hits is not None and self.reference_predicted is not None:
+            sides.append((self.reference_hits, self.reference_predicted))
+        for hits, given in sides:
+            lengths = {len(column) for column in (self.classes, labelled, hits, given)}
+            if len(lengths) > 1 or not all(
+                0 <= hit <= min(pair) and max(pair) <= _MOST_PIXELS
+                for hit, *pair in zip(hits, labelled, given, strict=True)
+            ):
+                raise SpecError(f"the counts of image {self.name} cannot be of one image")
+        if list(self.classes) != sorted(set(self.classes)) or min(self.classes, default=0) < 0:
+            raise SpecError(f"the classes of image {self.name} are not in order")
+
 
 class Cost(_Value, frozen=True, kw_only=True):
     """`latency_ms` is the median of whole frames, `bytes` of the files that the engine opens.
@@ -168,6 +186,37 @@ class SidePoint(_Value, frozen=True, kw_only=True):
             )
 
 
+class CorruptionResult(_Value, frozen=True, kw_only=True):
+    """Accuracy on images that went through one corruption (see `edgeseg.corruptions`), in points.
+
+    `severity` is 1 to 5.
+    """
+
+    name: str
+    family: str
+    severity: int
+    miou: float
+    reference_miou: float | None = None
+    drop: float | None = None
+
+
+class FamilyResult(_Value, frozen=True, kw_only=True):
+    """A family of corruptions: means over its kinds and severities, in points.
+
+    `extra_drop` is how much more the candidate loses against the reference than on clean images;
+    its intervals hold for all families together, with 95 % confidence.
+    """
+
+    name: str
+    corruptions: tuple[str, ...]
+    miou: float
+    reference_miou: float | None = None
+    drop: float | None = None
+    extra_drop: float | None = None
+    extra_low: float | None = None
+    extra_high: float | None = None
+
+
 class Change(_Value, frozen=True, kw_only=True):
     """IoU now and in the baseline. `change` is now less before, with its 95 % interval.
 
@@ -195,14 +244,16 @@ class CostChange(_Value, frozen=True, kw_only=True):
 class Comparison(_Value, frozen=True, kw_only=True):
     """This report against an earlier one on the same images.
 
-    `miou` is over the classes that both have; the intervals of `classes` hold together. `new` and
-    `missing` are classes that only this report or only the baseline has. Latencies are among
+    `miou` is over the classes that both have, on `images` that show no other; the intervals of
+    `classes` hold together. `new` and `missing` are classes that only this report or only the
+    baseline has. Latencies are among
     `costs` only where both were taken on the same kind of machine.
     """
 
     baseline: str
     created: str
     subject: Subject
+    images: int
     miou: Change
     classes: tuple[Change, ...]
     new: tuple[str, ...] = ()
@@ -218,7 +269,8 @@ class Report(_Value, frozen=True, kw_only=True):
     `reference_confusion` the reference's, `agreement_confusion[r][c]` the reference's class against
     the candidate's. `converted` images were read after a conversion, `skipped` ones not measured.
     `sensitivity` is what INT8 costs in each group of layers alone, in % of the pixels;
-    `short_sides` is a checkpoint at several input sizes.
+    `short_sides` is a checkpoint at several input sizes. `corruptions` are each kind and severity,
+    `families` what they come to.
     """
 
     schema: int = SCHEMA
@@ -250,6 +302,8 @@ class Report(_Value, frozen=True, kw_only=True):
     costs: Costs | None = None
     sensitivity: dict[str, float] = {}
     short_sides: tuple[SidePoint, ...] = ()
+    corruptions: tuple[CorruptionResult, ...] = ()
+    families: tuple[FamilyResult, ...] = ()
     baseline: Comparison | None = None
     machine: Machine
     tools: dict[str, str]
@@ -262,6 +316,8 @@ class Report(_Value, frozen=True, kw_only=True):
         for counts in (self.confusion, self.reference_confusion, self.agreement_confusion):
             if any(len(row) != len(counts) for row in counts) or len(counts) not in {0, classes}:
                 raise SpecError(f"a confusion matrix is not {classes}x{classes}")
+        if any(image.classes and image.classes[-1] >= classes for image in self.per_image):
+            raise SpecError(f"an image has a class beyond the {classes} of the report")
 
     @property
     def misses(self) -> tuple[Gate, ...]:

@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.bootstrap import Losses, Tally, losses
+from edgeseg.bootstrap import MIN_IMAGES, Losses, Tally, losses
+from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
 from edgeseg.gates import POINTS, Gate, Limits, at_most, worst_of
-from edgeseg.reports.report import Change, Comparison, CostChange, Report
+from edgeseg.reports.report import Change, Comparison, CostChange, ImageResult, Report
+from edgeseg.verification.samples import hash_of
 
-__all__ = ["check_protocol", "compare_reports", "judge_changes"]
+__all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
 
 _REMEDY: Final = "measure both on the same images in the same way"
 
@@ -43,23 +46,44 @@ def check_protocol(baseline: Report, *, origin: Path, protocol: str, size: tuple
     _refuse(origin, reasons)
 
 
+def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
+    """Refuse other images before hours are spent on them: those of the baseline are all needed.
+
+    Raises:
+        ReportError: an image of the baseline, or its truth, is not there or not the same.
+    """
+    here = set(map(hash_of, dataset.items))
+    alone = [image.name for image in baseline.per_image if image.sha256 not in here]
+    if alone:
+        theirs, count = _title(baseline), len(alone)
+        _refuse(origin, [_others(theirs, f"{dataset.title} ({len(dataset)} images)", count, alone)])
+
+
 def compare_reports(
     report: Report, baseline: Report, *, origin: Path, limits: Limits
 ) -> Comparison:
     """Compare what both measured; classes are matched by name.
 
+    Pixels whose true class only one of the models has count for it alone, so images that hold any
+    are left out.
+
     Raises:
-        ReportError: other images were measured.
+        ReportError: other images were measured, or with another truth.
     """
     _refuse(origin, _other_images(report, baseline))
     now, before = _places(report), _places(baseline)
     common = [name for name in now if name in before]
     if not common:
         _refuse(origin, ["they have no class in common"])
-    sides = (
-        _tally(baseline).of_classes([before[name] for name in common]),
-        _tally(report).of_classes([now[name] for name in common]),
+    whole = _tally(baseline), _tally(report)
+    columns = [before[name] for name in common], [now[name] for name in common]
+    alike = np.flatnonzero(
+        np.logical_and(*(_only(t, own) for t, own in zip(whole, columns, strict=True)))
     )
+    if not alike.size:
+        _refuse(origin, ["every image shows a class that only one of the models has"])
+    sides = [t.of(alike.tolist(), own) for t, own in zip(whole, columns, strict=True)]
+    _refuse(origin, _other_truth(report, sides, alike, common))
     counted = {result.name.strip().casefold() for result in report.classes if result.counted}
     family = np.array([name in counted for name in common])
     lost = losses(*sides, family=family)
@@ -67,17 +91,20 @@ def compare_reports(
         baseline=origin.name,
         created=baseline.created,
         subject=baseline.candidate,
+        images=len(alike),
         miou=_change(
             "mIoU",
             (lost.reference_miou, lost.candidate_miou),
             (lost.miou_interval.low, lost.miou_interval.high),
             limits.max_regression,
+            enough=len(alike) >= MIN_IMAGES,
         ),
         classes=_class_changes(
             [report.classes[now[name]].name for name in common],
             lost,
             family,
             limits.max_class_regression,
+            enough=len(alike) >= MIN_IMAGES,
         ),
         new=tuple(report.classes[now[name]].name for name in now if name not in before),
         missing=tuple(baseline.classes[before[name]].name for name in before if name not in now),
@@ -86,14 +113,18 @@ def compare_reports(
 
 
 def judge_changes(comparison: Comparison, limits: Limits) -> list[Gate]:
-    """What is lost for certain: the least loss that the interval allows, against its limit."""
+    """What is lost for certain: the least loss that the interval allows, against its limit.
+
+    On fewer than `MIN_IMAGES` nothing is certain.
+    """
     gates = []
-    if limits.max_regression is not None:
+    enough = comparison.images >= MIN_IMAGES
+    if limits.max_regression is not None and enough:
         certain = -comparison.miou.high
         gates.append(
             at_most("mIoU lost beyond chance", certain, limits.max_regression, unit=POINTS)
         )
-    if limits.max_class_regression is not None:
+    if limits.max_class_regression is not None and enough:
         certainly = {change.name: -change.high for change in comparison.classes}
         limit = limits.max_class_regression
         gates += worst_of("class IoU lost beyond chance", certainly, limit)
@@ -115,22 +146,42 @@ def _refuse(origin: Path, reasons: Sequence[str]) -> None:
 
 
 def _other_images(report: Report, baseline: Report) -> list[str]:
-    """Why the images are not the same ones; empty where they are."""
-    assert report.data is not None, "a baseline is compared with what was measured on a data set"
-    assert baseline.data is not None, "checked before anything was measured"
-    now, before = ({image.sha256: image.name for image in r.per_image} for r in (report, baseline))
-    if report.data.sha256 == baseline.data.sha256 and now.keys() == before.keys():
+    """Why the images are not the same ones; empty where they are, in whatever order."""
+    now, before = (Counter(image.sha256 for image in r.per_image) for r in (report, baseline))
+    if now == before:
         return []
-    alone = [now[key] for key in now if key not in before]
-    alone += [before[key] for key in before if key not in now]
-    if not alone:
-        return ["its data set holds further images that could not be measured"]
-    return [
-        (
-            f"its data are {_title(baseline)}, these {_title(report)}: {len(alone)} images with "
-            f"their truth are not the same, the first: {alone[0]}"
-        )
-    ]
+    alone = [i.name for i in report.per_image if now[i.sha256] > before[i.sha256]]
+    alone += [i.name for i in baseline.per_image if before[i.sha256] > now[i.sha256]]
+    return [_others(_title(baseline), _title(report), len(alone), alone)]
+
+
+def _others(theirs: str, ours: str, count: int, names: Sequence[str]) -> str:
+    return (
+        f"its data are {theirs}, these {ours}: {count} images with their truth are not the same, "
+        f"the first: {names[0]}"
+    )
+
+
+def _other_truth(
+    report: Report, sides: Sequence[Tally], alike: npt.NDArray[np.int64], common: Sequence[str]
+) -> list[str]:
+    """Why the same files do not mean the same: their ids are read as other classes."""
+    before, now = (side.labelled for side in sides)
+    if np.array_equal(before, now):
+        return []
+    row, column = (int(place[0]) for place in np.nonzero(before != now))
+    image = _in_order(report)[alike[row]]
+    counts = f"{before[row, column]} pixels of {common[column]!r} there, {now[row, column]} here"
+    changed = "were the data set's classes or its ignore index changed?"
+    return [f"the truth of {image.name} has {counts}; {changed}"]
+
+
+def _only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Which images show no class but these, (images,)."""
+    found: npt.NDArray[np.bool_] = whole.labelled.sum(axis=1) == whole.labelled[
+        :, list(classes)
+    ].sum(axis=1)
+    return found
 
 
 def _title(report: Report) -> str:
@@ -144,9 +195,14 @@ def _places(report: Report) -> Mapping[str, int]:
     return {c.name.strip().casefold(): place for place, c in enumerate(report.classes)}
 
 
+def _in_order(report: Report) -> list[ImageResult]:
+    """Images in the order of their hashes."""
+    return sorted(report.per_image, key=lambda image: image.sha256)
+
+
 def _tally(report: Report) -> Tally:
-    """The candidate's counts, images in the order of their hashes."""
-    images = sorted(report.per_image, key=lambda image: image.sha256)
+    """The candidate's counts."""
+    images = _in_order(report)
     counts = np.zeros((3, len(images), len(report.classes)), np.int64)
     for row, image in enumerate(images):
         columns = list(image.classes)
@@ -159,6 +215,8 @@ def _class_changes(
     lost: Losses,
     family: npt.NDArray[np.bool_],
     tolerated: float | None,
+    *,
+    enough: bool,
 ) -> tuple[Change, ...]:
     """Of the classes that are frequent enough to tell; the largest loss first."""
     changes = [
@@ -167,6 +225,7 @@ def _class_changes(
             (float(lost.reference_iou[index]), float(lost.candidate_iou[index])),
             (float(lost.class_intervals[index, 0]), float(lost.class_intervals[index, 1])),
             tolerated,
+            enough=enough,
         )
         for index, name in enumerate(names)
         if family[index]
@@ -175,15 +234,23 @@ def _class_changes(
 
 
 def _change(
-    name: str, values: tuple[float, float], loss: tuple[float, float], tolerated: float | None
+    name: str,
+    values: tuple[float, float],
+    loss: tuple[float, float],
+    tolerated: float | None,
+    *,
+    enough: bool,
 ) -> Change:
-    """`values` are before and now, `loss` is the interval of before less now."""
+    """`values` are before and now, `loss` is the interval of before less now.
+
+    Without `enough` images nothing is said to be certain.
+    """
     before, now = values
     low, high = -loss[1], -loss[0]
     margin = tolerated or 0.0
-    if high < -margin:
+    if enough and high < -margin:
         verdict = "regressed"
-    elif low > margin:
+    elif enough and low > margin:
         verdict = "improved"
     else:
         verdict = "unchanged" if abs(now - before) <= margin else "unclear"

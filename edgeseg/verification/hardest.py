@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from edgeseg.errors import DatasetError, SourceError
 from edgeseg.reports.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.report import Report
 from edgeseg.verification.findings import hardest_first
@@ -18,9 +19,12 @@ COUNT: Final = 10
 def draw_hardest(pair: Pair, found: Measurement, report: Report) -> Iterator[ImagePictures]:
     """The first `COUNT` of them, read and segmented once more: no image was kept."""
     for place in hardest_first(found.counts, report.per_image)[:COUNT]:
-        sample = found.readable.measured[place].item.read()
         result = report.per_image[place]
-        truth, expected, own = pair.masks(sample)
+        try:
+            sample = found.share.measured[place].item.read()
+        except (DatasetError, SourceError):
+            continue  # it is gone since; its row still tells what it lost
+        truth, expected, own = pair.masks(sample.image, sample.mask)
         assert truth is not None, "a sample has ground truth"
         yield draw_pictures(
             result.name,

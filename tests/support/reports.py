@@ -141,6 +141,7 @@ def compared(**more: Any) -> Report:
         baseline="main.json",
         created="2026-06-30T09:12:44+00:00",
         subject=CANDIDATE,
+        images=report.images,
         miou=_change("mIoU", report.miou or 0.0, -0.31, "regressed"),
         classes=tuple(sorted(changes, key=lambda change: change.change)),
         new=("Bridge",),
@@ -182,7 +183,7 @@ def hostile() -> Report:
         precision="int8", engine="#1 <img src=x>", height=64, width=64, license="@x|",
     )  # fmt: skip
     comparison = Comparison(
-        baseline="|`<i>", created="@never", subject=subject,
+        baseline="|`<i>", created="@never", subject=subject, images=200,
         miou=_change("mIoU", 50.0, -1.0, "regressed"),
         classes=tuple(_change(name, 50.0, -3.0, "regressed") for name in names),
         new=names, missing=names,

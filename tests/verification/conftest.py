@@ -11,10 +11,10 @@ from edgeseg.bundle import Bundle
 
 @pytest.fixture(scope="package")
 def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six scenes larger than the network's input, a tenth of the pixels without truth."""
+    """Ten scenes larger than the network's input, a tenth of the pixels without truth."""
     root = tmp_path_factory.mktemp("scenes") / "street"
     return write_street(
-        root, seeded_bundle, train=0, test=6, height=120, width=160, ignored=0.1
+        root, seeded_bundle, train=0, test=10, height=120, width=160, ignored=0.1
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +30,25 @@ ORIGIN = Path("old/report.json")
 CLASSES = ("road", "car", "person", "bird")
 
 
-def report(hits: np.ndarray, **fields: object) -> Report:
-    """Of (images, classes) pixels that are right, of 1000 each; what is wrong is called road."""
+def report(hits: np.ndarray, *, absent: tuple[int, int] | None = None, **fields: object) -> Report:
+    """Of (images, classes) pixels that are right, of 1000 each; what is wrong is called road.
+
+    Images from a place on do not show a class at all, where `absent` says both.
+    """
     images = []
     for index, right in enumerate(hits):
+        labelled = np.full(len(right), 1000)
+        if absent is not None and index >= absent[0] and absent[1] < len(right):
+            labelled[absent[1]] = 0
+        right = np.minimum(right, labelled)
         predicted = right.copy()
-        predicted[0] += (1000 - right).sum()
+        predicted[0] += (labelled - right).sum()
         images.append(
             ImageResult(
                 name=f"image {index}",
                 sha256=f"{index:064d}",
                 classes=tuple(range(len(right))),
-                labelled=(1000,) * len(right),
+                labelled=tuple(labelled.tolist()),
                 hits=tuple(right.tolist()),
                 predicted=tuple(predicted.tolist()),
             )
@@ -142,14 +150,43 @@ def test_a_rare_class_is_left_out(hits: np.ndarray) -> None:
 
 
 def test_classes_that_one_side_alone_has_are_new_or_missing(hits: np.ndarray) -> None:
-    whole, part = report(hits), report(hits[:, :3])
+    """Only images without the truth of such a class are compared: elsewhere other pixels count."""
+    whole, part = report(hits, absent=(20, 3)), report(hits[:, :3], absent=(20, 3))
     found = compare_reports(whole, part, origin=ORIGIN, limits=Limits())
     assert (found.new, found.missing) == (("bird",), ())
+    assert found.images == 40
+    assert {c.change for c in (found.miou, *found.classes)} == {0}  # the birds called road are out
     found = compare_reports(part, whole, origin=ORIGIN, limits=Limits())
     assert (found.new, found.missing) == ((), ("bird",))
+    assert found.images == 40
     (gate,) = [gate for gate in judge_changes(found, Limits()) if "missing" in gate.name]
     assert not gate.passed
     assert "bird" in gate.name
+
+
+def test_where_every_image_shows_a_class_of_one_side_nothing_is_compared(hits: np.ndarray) -> None:
+    with pytest.raises(ReportError, match="every image shows a class that only one of the models"):
+        compare_reports(report(hits), report(hits[:, :3]), origin=ORIGIN, limits=Limits())
+
+
+@pytest.mark.parametrize(("images", "certain"), [(9, False), (10, True)])
+def test_on_few_images_nothing_is_certain(images: int, certain: bool) -> None:
+    right = np.random.default_rng(0).integers(500, 950, (images, len(CLASSES)))
+    changes, missed = compared(report(right - 100), report(right))
+    assert (changes["mIoU"].verdict == "regressed") is certain
+    assert bool(missed) is certain
+
+
+def test_the_same_files_with_another_truth_are_refused(hits: np.ndarray) -> None:
+    """As where dataset.json gives other names to the ids, or ignores one more."""
+    now = report(hits)
+    other = msgspec.structs.replace(now.per_image[7], labelled=(1000, 1000, 960, 1000))
+    changed = msgspec.structs.replace(
+        now, per_image=(*now.per_image[:7], other, *now.per_image[8:])
+    )
+    with pytest.raises(ReportError) as error:
+        compare_reports(changed, report(hits), origin=ORIGIN, limits=Limits())
+    assert "the truth of image 7 has 1000 pixels of 'person' there, 960 here" in str(error.value)
 
 
 def test_classes_are_matched_by_name_whatever_their_order(hits: np.ndarray) -> None:
@@ -252,6 +289,34 @@ def test_other_images_are_refused_by_name(hits: np.ndarray) -> None:
         compare_reports(fewer, before, origin=ORIGIN, limits=Limits())
 
 
+def test_other_names_and_another_order_are_the_same_images(hits: np.ndarray) -> None:
+    before = report(hits)
+    renamed = [msgspec.structs.replace(image, name=f"z{image.name}") for image in before.per_image]
+    now = msgspec.structs.replace(
+        before,
+        data=Data(name="street", split="test", sha256="another order"),
+        per_image=tuple(reversed(renamed)),
+    )
+    changes, missed = compared(now, before)
+    assert not missed
+    assert {c.change for c in changes.values()} == {0}
+
+
+def test_other_images_are_refused_before_measuring(
+    seeded_bundle: Bundle, street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = edgeseg.verify(seeded_bundle.folder, data=street, split="test")
+    path = tmp_path / "report.json"
+    path.write_bytes(encode_report(first))
+
+    def too_late(*_args: object, **_options: object) -> None:
+        raise AssertionError("it was measured")
+
+    monkeypatch.setattr("edgeseg.verification.verify.measure", too_late)
+    with pytest.raises(ReportError, match=r"these demo \(\d+ images\): 10 images with their truth"):
+        edgeseg.verify(seeded_bundle.folder, data="demo", baseline=path)
+
+
 def test_a_report_is_a_baseline_for_the_next_one(
     seeded_bundle: Bundle, damaged: Bundle, street: Path, tmp_path: Path
 ) -> None:
@@ -267,6 +332,33 @@ def test_a_report_is_a_baseline_for_the_next_one(
     assert "mIoU lost beyond chance" in {gate.name for gate in worse.misses}
     assert worse.baseline is not None
     assert worse.baseline.miou.verdict == "regressed"
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"classes": (0, 1, 2, 99)},
+        {"classes": (-1, 1, 2, 3)},
+        {"classes": (1, 0, 2, 3)},
+        {"hits": (1, 2, 3)},
+        {"hits": (1, 2, 3, 10**30)},
+        {"hits": (1001, 0, 0, 0)},
+        {"labelled": (-1, 1000, 1000, 1000)},
+        {"predicted": (4000, 1, 1, 1)},
+        {"reference_hits": (1, 2), "reference_predicted": (1, 2)},
+    ],
+    ids=str,
+)
+def test_a_spoiled_baseline_is_no_report(
+    spoiled: dict[str, object], hits: np.ndarray, tmp_path: Path
+) -> None:
+    whole = report(hits)
+    path = tmp_path / "report.json"
+    content = json.loads(encode_report(whole))
+    content["per_image"][3] |= spoiled
+    path.write_text(json.dumps(content))
+    with pytest.raises(ReportError, match="is not a report of edgeseg: "):
+        read_report(path)
 
 
 @pytest.mark.parametrize(
