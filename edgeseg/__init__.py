@@ -17,6 +17,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from edgeseg.reports.report import Report
@@ -62,9 +63,14 @@ def verify(
     min_agreement: float | None = None,
     max_regression: float | None = None,
     max_class_regression: float | None = None,
+    max_extra_drop: float | None = None,
     max_latency_ratio: float | None = None,
     max_size_mb: float | None = None,
     max_memory_mb: float | None = None,
+    short_sides: Sequence[int] = (),
+    corruptions: str | None = None,
+    dask: str | None = None,
+    threads: int | None = None,
     strict: bool = False,
     report: str | Path | None = None,
 ) -> Report:
@@ -78,6 +84,7 @@ def verify(
     """
     from pathlib import Path
 
+    from edgeseg.corruptions import chosen
     from edgeseg.gates import Limits
     from edgeseg.verification.asked import Asked
     from edgeseg.verification.verify import verify as verify_source
@@ -88,6 +95,7 @@ def verify(
         "min_agreement": min_agreement,
         "max_regression": max_regression,
         "max_class_regression": max_class_regression,
+        "max_extra_drop": max_extra_drop,
         "max_latency_ratio": max_latency_ratio,
         "max_size_mb": max_size_mb,
         "max_memory_mb": max_memory_mb,
@@ -102,6 +110,10 @@ def verify(
         protocol=protocol,
         limits=Limits(**given),
         given=frozenset(given),
+        short_sides=tuple(short_sides),
+        corruptions=() if corruptions is None else chosen(corruptions),
+        dask=dask,
+        threads=threads,
         strict=strict,
         report=None if report is None else Path(report),
     )

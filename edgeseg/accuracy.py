@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -49,6 +49,11 @@ class Side:
         np.add(self.total, counts, out=self.total)
         self.images.append(image_tally(counts))
 
+    def join(self, other: Side) -> None:
+        """Count another's images after one's own."""
+        np.add(self.total, other.total, out=self.total)
+        self.images.extend(other.images)
+
     @property
     def tally(self) -> Tally:
         """All images', to resample."""
@@ -88,6 +93,18 @@ class Counts:
             if truth is not None and mask is not None:
                 ignored = self._ignore_index
                 side.add(confusion(truth, mask, classes=classes, ignore_index=ignored))
+
+    @staticmethod
+    def joined(parts: Sequence[Counts], labels: Labels, *, ignore_index: int) -> Counts:
+        """What counting all images in one would have given; the parts stay as they are."""
+        whole = Counts(labels, ignore_index=ignore_index)
+        for part in parts:
+            whole.candidate.join(part.candidate)
+            whole.reference.join(part.reference)
+            whole.between += part.between
+            whole.agreements += part.agreements
+            whole.images += part.images
+        return whole
 
     @property
     def frequent(self) -> npt.NDArray[np.bool_]:

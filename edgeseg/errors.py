@@ -12,6 +12,7 @@
     ├── SourceError           a camera, video or image that cannot be read
     ├── SinkError             an output that cannot be written
     ├── BackendError          an engine that refuses the artifact
+    ├── ClusterError          workers that are not there, are lost, or differ from this machine
     └── MissingPackageError   an optional package is absent; says which command brings it
 
 Anything else that escapes is a bug in edgeseg and keeps its traceback.
@@ -24,6 +25,7 @@ __all__ = [
     "BundleError",
     "CalibrationError",
     "CheckpointError",
+    "ClusterError",
     "DatasetError",
     "EdgesegError",
     "ExportError",
@@ -84,8 +86,21 @@ class BackendError(EdgesegError):
     """An inference engine that refuses the artifact."""
 
 
+class ClusterError(EdgesegError):
+    """A Dask cluster that cannot be reached, loses its workers, or would give other results."""
+
+
 class MissingPackageError(EdgesegError):
     """A package that this command needs is not installed."""
 
     def __init__(self, package: str, *, purpose: str, command: str) -> None:
         super().__init__(f"{purpose} needs {package}, which is not installed; run: {command}")
+        self._told = (package, purpose, command)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """An error may be raised in one process and read in another."""
+        return _missing, self._told
+
+
+def _missing(package: str, purpose: str, command: str) -> MissingPackageError:
+    return MissingPackageError(package, purpose=purpose, command=command)

@@ -13,6 +13,7 @@ __all__ = [
     "DEFAULT_MAX_CLASS_DROP",
     "DEFAULT_MAX_CLASS_REGRESSION",
     "DEFAULT_MAX_DROP",
+    "DEFAULT_MAX_EXTRA_DROP",
     "DEFAULT_MAX_REGRESSION",
     "DEFAULT_MIN_AGREEMENT",
     "POINTS",
@@ -33,6 +34,7 @@ DEFAULT_MIN_AGREEMENT: Final = 97.0
 # Points lost for certain against a baseline. Another CPU's rounding moves mIoU by some thousandths.
 DEFAULT_MAX_REGRESSION: Final = 0.1
 DEFAULT_MAX_CLASS_REGRESSION: Final = 1.0
+DEFAULT_MAX_EXTRA_DROP: Final = 1.0  # mIoU points, of a family of corruptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ class Limits:
     """What may be lost against the reference, in points (0..100). None switches a gate off.
 
     Drops need ground truth. `min_agreement` serves alone where there is none, and is asked for
-    beside them. Regressions are against a baseline: what is lost beyond chance. The latency ratio
+    beside them. Regressions are against a baseline: what is lost beyond chance. The extra drop is
+    what a family of corruptions loses more than clean images do. The latency ratio
     is candidate over reference; sizes and memory are in MB (10^6 bytes).
     """
 
@@ -49,6 +52,7 @@ class Limits:
     min_agreement: float | None = None
     max_regression: float | None = DEFAULT_MAX_REGRESSION
     max_class_regression: float | None = DEFAULT_MAX_CLASS_REGRESSION
+    max_extra_drop: float | None = DEFAULT_MAX_EXTRA_DROP
     max_latency_ratio: float | None = None
     max_size_mb: float | None = None
     max_memory_mb: float | None = None

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from edgeseg.export.segformer import SegFormer
     from edgeseg.pixels import Bgr, ClassMap, Frame, Logits
 
-__all__ = ["MAX_ABS_DIFF", "check_parity", "network_logits", "normalize", "reference_mask"]
+__all__ = [
+    "MAX_ABS_DIFF",
+    "check_parity",
+    "limit_threads",
+    "network_logits",
+    "normalize",
+    "reference_mask",
+    "threads",
+]
 
 # Logits of trained models span tens; FP32 rounding through 50 layers stays below 1e-4 of that.
 MAX_ABS_DIFF: Final = 1e-3
@@ -45,6 +53,16 @@ def network_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
     """(1, classes, h, w) that the published network gives for a BGR (H, W, 3) image as it is."""
     logits: Logits = model(normalize(image[None], spec)).numpy()
     return logits
+
+
+def threads() -> int:
+    """How many threads PyTorch computes with."""
+    return torch.get_num_threads()
+
+
+def limit_threads(count: int) -> None:
+    """Have PyTorch compute with so many threads: in the whole process, it has no other way."""
+    torch.set_num_threads(count)
 
 
 def normalize(frame: Frame, spec: InputSpec) -> Tensor:

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 __all__ = [
     "EXIT_FAILED",
     "EXIT_GATE_MISSED",
+    "DaskOption",
     "DataOption",
     "JsonFlag",
     "MaxClassDropOption",
     "MaxDropOption",
     "MinAgreementOption",
     "SplitOption",
+    "ThreadsOption",
     "limits_from",
     "print_json",
     "say",
@@ -47,6 +49,20 @@ SplitOption = Annotated[
     typer.Option(
         "--split", help="Which part of --data: train, val (published sets' default), test (demo's)."
     ),
+]
+
+
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Share the images among the workers of this Dask scheduler, as tcp://host:8786.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="N", help="Threads of the engine. One a core."),
 ]
 
 

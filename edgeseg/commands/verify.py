@@ -10,12 +10,14 @@ import typer
 
 from edgeseg.commands.shared import (
     EXIT_GATE_MISSED,
+    DaskOption,
     DataOption,
     JsonFlag,
     MaxClassDropOption,
     MaxDropOption,
     MinAgreementOption,
     SplitOption,
+    ThreadsOption,
     say,
     watched,
 )
@@ -98,6 +100,23 @@ def verify(
             metavar="FOLDER", help="Write report.json, report.md, report.xml, report.html there."
         ),
     ] = None,
+    corruptions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|NAME,NAME",
+            help="Also measure on corrupted images: families (noise, blur, weather, digital) or "
+            "single corruptions, each at five severities.",
+        ),
+    ] = None,
+    max_extra_drop: Annotated[
+        float | None,
+        typer.Option(
+            help="Most mIoU points that a family of corruptions may cost beyond the clean drop. "
+            "1.0."
+        ),
+    ] = None,
+    dask: DaskOption = None,
+    threads: ThreadsOption = None,
     strict: Annotated[
         bool,
         typer.Option(
@@ -124,6 +143,9 @@ def verify(
         baseline=baseline,
         protocol=protocol.value,
         short_sides=() if short_sides is None else _parse_sides(short_sides),
+        corruptions=corruptions,
+        dask=dask,
+        threads=threads,
         strict=strict,
         report=report,
         config=config,
@@ -133,6 +155,7 @@ def verify(
             "min_agreement": min_agreement,
             "max_regression": max_regression,
             "max_class_regression": max_class_regression,
+            "max_extra_drop": max_extra_drop,
             "max_latency_ratio": max_latency_ratio,
             "max_size_mb": max_size_mb,
             "max_memory_mb": max_memory_mb,
@@ -163,6 +186,9 @@ def _asked(
     baseline: Path | None,
     protocol: str,
     short_sides: tuple[int, ...],
+    corruptions: str | None,
+    dask: str | None,
+    threads: int | None,
     strict: bool,
     report: Path | None,
     config: Path | None,
@@ -174,15 +200,20 @@ def _asked(
         typer.BadParameter: options that make no sense, alone or together.
         SpecError: a file of settings that cannot be used.
     """
+    from edgeseg.corruptions import chosen
     from edgeseg.errors import SpecError
     from edgeseg.gates import Limits
     from edgeseg.settings import SETTINGS, read_gates
     from edgeseg.verification.asked import Asked, undecided
 
+    try:
+        damages = () if corruptions is None else chosen(corruptions)
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
     given = {name: value for name, value in limits.items() if value is not None}
     if config is not None or SETTINGS.exists():
         kept = read_gates(config or SETTINGS)
-        idle = kept.keys() & undecided(data=data, baseline=baseline)
+        idle = kept.keys() & undecided(data=data, baseline=baseline, corruptions=damages)
         say(
             f"limits from {config or SETTINGS}: {', '.join(sorted(kept)) or 'none'}"
             + (f"; of no use here: {', '.join(sorted(idle))}" if idle else "")
@@ -197,6 +228,9 @@ def _asked(
             baseline=baseline,
             protocol=protocol,
             short_sides=short_sides,
+            corruptions=damages,
+            dask=dask,
+            threads=threads,
             limits=Limits(**given),
             given=frozenset(given),
             strict=strict,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgeseg.datasets.folder import SPLITS, open_folder
 from edgeseg.datasets.items import Dataset, DrawnScene, FilePair, IdMap, Item, Sample, Unpaired
-from edgeseg.datasets.matching import Differences, match_classes
+from edgeseg.datasets.location import located
+from edgeseg.datasets.matching import Differences, Matched, match_classes
 from edgeseg.datasets.published import PUBLISHED, open_published
 from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
@@ -22,6 +23,7 @@ __all__ = [
     "FilePair",
     "IdMap",
     "Item",
+    "Matched",
     "Sample",
     "Unpaired",
     "match_classes",
@@ -32,18 +34,20 @@ __all__ = [
 def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
     """List `demo` (split `test` unless named), a folder, or `NAME:PATH`, NAME one of `PUBLISHED`.
 
-    Without `split` a folder itself must hold `images` and `masks`. Images without masks stand in
-    the result's `unpaired`; `whole()` refuses them.
+    A folder may be a URL that fsspec knows, as `s3://bucket/street`. Without `split` it must hold
+    `images` and `masks` itself. Images without masks stand in the result's `unpaired`; `whole()`
+    refuses them.
 
     Raises:
         DatasetError: no such folder or split, no images, or not one with a mask.
+        MissingPackageError: a URL whose packages are not installed.
     """
     if str(source) == DEMO:
         return _demo(split or "test")
     name, colon, path = str(source).partition(":")
     if colon and name in PUBLISHED:
-        return open_published(name, Path(path), split)
-    return open_folder(Path(source), split)
+        return open_published(name, located(path), split)
+    return open_folder(located(str(source)), split)
 
 
 def _demo(split: str) -> Dataset:

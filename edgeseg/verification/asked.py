@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ __all__ = ["COST_LIMITS", "DROP_LIMITS", "Asked", "undecided"]
 
 DROP_LIMITS: Final = frozenset({"max_drop", "max_class_drop", "min_agreement"})
 _REGRESSIONS: Final = frozenset({"max_regression", "max_class_regression"})
+_EXTRA: Final = "max_extra_drop"
 COST_LIMITS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
 
 
@@ -24,7 +26,9 @@ class Asked:
 
     `limits` may hold defaults; `given` names those that were set on purpose, which have to be
     decided. Without a `reference` a bundle's own float variant is one. A checkpoint is also
-    measured at `short_sides`, in pixels. `report` is a folder.
+    measured at `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask`
+    is a scheduler's address, `threads` are the engine's, all cores where it is None. `report` is a
+    folder.
     """
 
     source: str
@@ -36,6 +40,9 @@ class Asked:
     limits: Limits = field(default_factory=Limits)
     given: frozenset[str] = frozenset()
     short_sides: tuple[int, ...] = ()
+    corruptions: tuple[str, ...] = ()
+    dask: str | None = None
+    threads: int | None = None
     strict: bool = False
     report: Path | None = None
 
@@ -46,6 +53,8 @@ class Asked:
             "--baseline": self.baseline is not None,
             "--short-sides": bool(self.short_sides),
             "--strict": self.strict,
+            "--corruptions": bool(self.corruptions),
+            "--dask": self.dask is not None,
             f"--protocol {self.protocol}": self.protocol != "ss",
         }
         if self.protocol not in PROTOCOLS:
@@ -54,22 +63,34 @@ class Asked:
         if small:
             raise SpecError(f"--short-sides are {MIN_SIDE_PX} pixels or more; got {small[0]}")
         lacking = [option for option, there in needs_data.items() if there]
-        idle = sorted(self.given & undecided(data=self.data, baseline=self.baseline))
+        if self.threads is not None and self.threads < 1:
+            raise SpecError(f"--threads is 1 or more; got {self.threads}")
+        idle = sorted(
+            self.given
+            & undecided(data=self.data, baseline=self.baseline, corruptions=self.corruptions)
+        )
         if idle and self.data is not None:
-            raise SpecError(
-                f"{_option(idle[0])} needs an earlier report; add --baseline REPORT.json"
+            what = (
+                "corrupted images; add --corruptions all"
+                if idle[0] == _EXTRA
+                else "an earlier report; add --baseline REPORT.json"
             )
+            raise SpecError(f"{_option(idle[0])} needs {what}")
         if self.data is None and (lacking or idle):
             needy = lacking[0] if lacking else _option(idle[0])
             raise SpecError(f"{needy} needs images with ground truth; add --data DATASET")
 
 
-def undecided(*, data: str | None, baseline: Path | None) -> frozenset[str]:
-    """The limits that cannot be decided without a data set, or without a baseline."""
-    without_baseline = _REGRESSIONS if baseline is None else frozenset[str]()
+def undecided(
+    *, data: str | None, baseline: Path | None, corruptions: Sequence[str]
+) -> frozenset[str]:
+    """The limits that cannot be decided without a data set, a baseline, or corruptions."""
+    lacking = frozenset[str]() if corruptions else frozenset({_EXTRA})
+    if baseline is None:
+        lacking |= _REGRESSIONS
     if data is not None:
-        return without_baseline
-    return DROP_LIMITS | _REGRESSIONS | {"max_latency_ratio"}
+        return lacking
+    return lacking | DROP_LIMITS | _REGRESSIONS | {"max_latency_ratio"}
 
 
 def _option(limit: str) -> str:

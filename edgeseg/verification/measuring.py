@@ -1,22 +1,41 @@
-"""A candidate, and perhaps a reference, over a data set, image by image."""
+"""A candidate, and perhaps a reference, over a data set: share by share, and image by image."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 from edgeseg.accuracy import Counts, Masks
-from edgeseg.datasets import Dataset, Differences, Item, Sample, match_classes
-from edgeseg.errors import DatasetError, SourceError
+from edgeseg.corruptions import corrupt
+from edgeseg.datasets import Dataset, Differences, Item, match_classes
+from edgeseg.errors import DatasetError
+from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.reports.report import Data
+from edgeseg.reports.report import Data, Noted, noted
 from edgeseg.verification.models import Model
 from edgeseg.verification.protocols import segment_by
-from edgeseg.verification.samples import Readable, Track
+from edgeseg.verification.samples import Measured, Readable, Track
 
-__all__ = ["Measurement", "Pair", "measure"]
+__all__ = [
+    "Corruption",
+    "Measurement",
+    "Pair",
+    "Share",
+    "Shares",
+    "joined",
+    "measure",
+    "measure_share",
+]
+
+
+class Corruption(NamedTuple):
+    """What an image goes through before it is segmented; see `edgeseg.corruptions`."""
+
+    name: str
+    severity: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +46,10 @@ class Pair:
     reference: Model | None
     protocol: str
 
-    def masks(self, sample: Sample) -> Masks:
+    def masks(self, image: Bgr, truth: ClassMap) -> Masks:
         """Everybody's mask of an image, the truth's first."""
-        expected = None if self.reference is None else self._segment(self.reference, sample.image)
-        return Masks(sample.mask, expected, self._segment(self.candidate, sample.image))
+        expected = None if self.reference is None else self._segment(self.reference, image)
+        return Masks(truth, expected, self._segment(self.candidate, image))
 
     def _segment(self, model: Model, frame: Bgr) -> ClassMap:
         if self.protocol == "ss":
@@ -40,42 +59,113 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """What came of it; `readable` knows the images that were measured, and those that were not."""
+class Share:
+    """What was counted over some items, in their order; small, and travels between processes.
+
+    `hashes` are of all items, `measured` those that could be, `skipped` the others.
+    """
 
     counts: Counts
-    readable: Readable
+    hashes: tuple[str, ...]
+    measured: tuple[Measured, ...]
+    skipped: tuple[Noted, ...]
+    converted: tuple[Noted, ...]
+
+
+# Items, and what all of them go through, to shares that together are all items in order.
+Shares = Callable[[Sequence[Item], "Corruption | None"], Iterable[Share]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What came of a whole data set, and how its classes differ from the model's."""
+
+    share: Share
     data: Data
     differences: Differences
 
+    @property
+    def counts(self) -> Counts:
+        """Over all images that could be measured."""
+        return self.share.counts
 
-def measure(pair: Pair, dataset: Dataset, *, strict: bool, track: Track) -> Measurement:
-    """Count every image that can be measured; `strict` allows no other, nor classes that differ.
+
+def measure_share(
+    pair: Pair,
+    items: Sequence[Item],
+    *,
+    strict: bool,
+    track: Track = iter,
+    corruption: Corruption | None = None,
+) -> Share:
+    """Count every image that can be measured; `strict` allows no other.
+
+    What a corruption draws depends on the image's hash alone: every model and process sees the
+    same.
 
     Raises:
-        DatasetError: the data set does not fit the model, or nothing in it can be measured.
+        DatasetError: with `strict`, an image that does not fit its ground truth.
         SourceError: with `strict`, an image that cannot be read.
         SpecError: the protocol does not fit a model.
     """
     labels = pair.candidate.labels
+    counts = Counts(labels, ignore_index=labels.ignore_index)
+    readable = Readable(items, track, strict=strict)
+    for measured, sample in readable:
+        image = sample.image
+        if corruption is not None:
+            image = corrupt(image, *corruption, seed=int(measured.sha256, 16))
+        counts.add(pair.masks(image, sample.mask))
+    return Share(
+        counts=counts,
+        hashes=tuple(readable.hashes),
+        measured=tuple(readable.measured),
+        skipped=tuple(readable.skipped),
+        converted=tuple(readable.converted),
+    )
+
+
+def joined(shares: Sequence[Share], labels: Labels) -> Share:
+    """Shares in order, as if they had been one."""
+    return Share(
+        counts=Counts.joined(
+            [share.counts for share in shares], labels, ignore_index=labels.ignore_index
+        ),
+        hashes=tuple(chain.from_iterable(share.hashes for share in shares)),
+        measured=tuple(chain.from_iterable(share.measured for share in shares)),
+        skipped=tuple(chain.from_iterable(share.skipped for share in shares)),
+        converted=tuple(chain.from_iterable(share.converted for share in shares)),
+    )
+
+
+def measure(dataset: Dataset, labels: Labels, shares: Shares, *, strict: bool) -> Measurement:
+    """Measure all of a data set; `strict` allows nothing left over, nor classes that differ.
+
+    Raises:
+        DatasetError: the data set does not fit the model, or nothing in it can be measured.
+        EdgesegError: whatever `shares` raises.
+    """
     matched, differences = match_classes(dataset, labels)
     if strict and differences:
         raise DatasetError(f"--strict: {'; '.join(differences.lines)}")
-    hashes = [_hash(item) for item in dataset.items]
-    readable = Readable(matched, hashes, track, strict=strict)
-    counts = Counts(labels, ignore_index=labels.ignore_index)
-    for sample in readable:
-        counts.add(pair.masks(sample))
-    data = Data(name=dataset.title, split=dataset.split, sha256=_combined(hashes))
-    return Measurement(counts=counts, readable=readable, data=data, differences=differences)
-
-
-def _hash(item: Item) -> str:
-    """Of its files; of its name where they cannot be read, and reading will tell why."""
-    try:
-        return item.sha256
-    except SourceError:
-        return hashlib.sha256(os.fsencode(item.name)).hexdigest()
+    unpaired = tuple(noted(gap.name, gap.reason) for gap in dataset.unpaired)
+    if strict and unpaired:
+        raise DatasetError(f"--strict: {len(unpaired)} files: {unpaired[0].reason}")
+    found = joined(list(shares(matched.items, None)), labels)
+    if not found.measured:
+        raise DatasetError(
+            f"none of {len(dataset)} images can be measured, the first for: "
+            f"{found.skipped[0].reason}"
+        )
+    share = Share(
+        counts=found.counts,
+        hashes=found.hashes,
+        measured=found.measured,
+        skipped=(*unpaired, *found.skipped),
+        converted=found.converted,
+    )
+    data = Data(name=dataset.title, split=dataset.split, sha256=_combined(found.hashes))
+    return Measurement(share=share, data=data, differences=differences)
 
 
 def _combined(hashes: Sequence[str]) -> str:

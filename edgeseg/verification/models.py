@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -16,6 +17,7 @@ from edgeseg.packages import installed
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.build import variant_here
+from edgeseg.runtime.machine import this_machine
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.spec import InputSpec
 
@@ -23,13 +25,40 @@ if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
     from edgeseg.pixels import Bgr, ClassMap, Logits
 
-__all__ = ["BundleModel", "CheckpointModel", "Model", "open_model", "own_reference", "same_classes"]
+__all__ = [
+    "Address",
+    "BundleModel",
+    "CheckpointModel",
+    "Model",
+    "open_model",
+    "own_reference",
+    "reopen",
+    "same_classes",
+]
 
 _LOGITS_DIMENSIONS: Final = 4
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """By which another process opens the same model again, in the same way.
+
+    `source` is a path that both see, or a hub's id; `variant` a bundle's, `size` what a
+    checkpoint's own way leads to; `threads` the engine's, all cores where it is None.
+    """
+
+    source: str
+    variant: VariantInfo | None
+    size: tuple[int, int] | None
+    threads: int | None
+
+
 class Model(Protocol):
     """Something that segments images, and says what it is."""
+
+    @property
+    def address(self) -> Address:
+        """Where it is found again."""
 
     @property
     def name(self) -> str:
@@ -46,6 +75,10 @@ class Model(Protocol):
     @property
     def size(self) -> tuple[int, int] | None:
         """Height and width of the only input that its network takes; None where it takes any."""
+
+    @property
+    def threads(self) -> int:
+        """With how many its engine computes."""
 
     @property
     def about(self) -> Subject:
@@ -68,11 +101,19 @@ class BundleModel:
     """A variant of a bundle, the one that runs here unless another is given."""
 
     def __init__(
-        self, bundle: Bundle, *, variant: VariantInfo | None = None, watcher: Watcher = NOBODY
+        self,
+        bundle: Bundle,
+        *,
+        variant: VariantInfo | None = None,
+        threads: int | None = None,
+        watcher: Watcher = NOBODY,
     ) -> None:
         self.bundle = bundle
         self.variant = variant or variant_here(bundle, watcher=watcher)
-        self.segmenter = Segmenter(bundle, variant=self.variant, watcher=watcher)
+        self.segmenter = Segmenter(bundle, variant=self.variant, threads=threads, watcher=watcher)
+        self.address = Address(
+            source=str(bundle.folder.absolute()), variant=self.variant, size=None, threads=threads
+        )
 
     @property
     def name(self) -> str:
@@ -93,6 +134,11 @@ class BundleModel:
     def size(self) -> tuple[int, int] | None:
         """A bundle's graph has one size."""
         return self.input.height, self.input.width
+
+    @property
+    def threads(self) -> int:
+        """What was asked for, else a thread a core."""
+        return self.address.threads or this_machine().cores
 
     @property
     def about(self) -> Subject:
@@ -136,8 +182,13 @@ class CheckpointModel:
 
     size = None
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, address: Address) -> None:
         self.checkpoint = checkpoint
+        self.address = address
+        if address.threads is not None:
+            from edgeseg.export.reference import limit_threads
+
+            limit_threads(address.threads)
 
     @property
     def name(self) -> str:
@@ -153,6 +204,13 @@ class CheckpointModel:
     def input(self) -> InputSpec:
         """The checkpoint's own preprocessing."""
         return self.checkpoint.input
+
+    @property
+    def threads(self) -> int:
+        """PyTorch's own choice unless it was asked for."""
+        from edgeseg.export.reference import threads
+
+        return threads()
 
     @property
     def about(self) -> Subject:
@@ -186,23 +244,41 @@ class CheckpointModel:
 
 
 def open_model(
-    source: str, *, size: tuple[int, int] | None = None, watcher: Watcher = NOBODY
+    source: str,
+    *,
+    size: tuple[int, int] | None = None,
+    threads: int | None = None,
+    watcher: Watcher = NOBODY,
 ) -> Model:
-    """Open a bundle's folder, or a checkpoint; `size` is what a checkpoint's own way leads to.
+    """Open a bundle's folder, or a checkpoint; see `Address` for `size` and `threads`.
 
     Raises:
         EdgesegError: it cannot be read.
     """
     path = Path(source)
     if is_bundle(path) or (path / "manifest.sha256").exists():
-        return BundleModel(open_bundle(path), watcher=watcher)
+        return BundleModel(open_bundle(path), threads=threads, watcher=watcher)
     if not path.exists() and source != DEMO and "/" not in source:  # nor a hub's id
         raise BundleError(
             f"no bundle or checkpoint at {source}; make a bundle with: edgeseg export -o {source}"
         )
     from edgeseg.export.checkpoint import read_checkpoint
 
-    return CheckpointModel(read_checkpoint(source, size=size))
+    lasting = str(path.absolute()) if path.exists() else source
+    address = Address(source=lasting, variant=None, size=size, threads=threads)
+    return CheckpointModel(read_checkpoint(source, size=size), address)
+
+
+def reopen(address: Address) -> Model:
+    """Open what another process opened.
+
+    Raises:
+        EdgesegError: it is not there, or another machine's engine refuses it.
+    """
+    if address.variant is None:
+        return open_model(address.source, size=address.size, threads=address.threads)
+    bundle = open_bundle(Path(address.source))
+    return BundleModel(bundle, variant=address.variant, threads=address.threads)
 
 
 def own_reference(model: Model) -> Model | None:
@@ -220,7 +296,9 @@ def own_reference(model: Model) -> Model | None:
     chosen = min(floats, key=lambda variant: variant.precision != "fp32")
     if chosen.precision != "fp32" and manifest.target == "openvino":
         chosen = msgspec.structs.replace(chosen, name="fp32", precision="fp32", compute="f32")
-    return None if chosen == model.variant else BundleModel(model.bundle, variant=chosen)
+    if chosen == model.variant:
+        return None
+    return BundleModel(model.bundle, variant=chosen, threads=model.address.threads)
 
 
 def same_classes(reference: Model, candidate: Model) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgeseg.datasets import Dataset, Item, Sample
+from edgeseg.datasets import Item, Matched, Sample
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.reports.report import Noted, noted
 
-__all__ = ["Measured", "Readable", "Track"]
+__all__ = ["Measured", "Readable", "Track", "hash_of"]
 
-Track = Callable[[Sequence["Measured"]], Iterable["Measured"]]
+Track = Callable[[Sequence[Item]], Iterable[Item]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +25,29 @@ class Measured:
 
 
 class Readable:
-    """Reads one after another and holds none; what cannot be measured is noted.
+    """Reads one item after another and holds none; what cannot be measured is noted.
 
-    `strict` makes anything that would be noted an error.
+    `hashes` are of all items that were come to. `strict` makes anything that would be noted an
+    error.
     """
 
-    def __init__(
-        self, dataset: Dataset, hashes: Sequence[str], track: Track, *, strict: bool
-    ) -> None:
-        self._items = [Measured(*pair) for pair in zip(dataset.items, hashes, strict=True)]
+    def __init__(self, items: Sequence[Item], track: Track, *, strict: bool) -> None:
+        self._items = items
         self._track = track
         self._strict = strict
-        self.skipped = [noted(gap.name, gap.reason) for gap in dataset.unpaired]
-        if strict and self.skipped:
-            raise DatasetError(f"--strict: {len(self.skipped)} files: {self.skipped[0].reason}")
+        self.hashes: list[str] = []
+        self.skipped: list[Noted] = []
         self.converted: list[Noted] = []
         self.measured: list[Measured] = []
 
-    def __iter__(self) -> Iterator[Sample]:
-        for measured in self._track(self._items):
-            sample = self._read(measured.item)
+    def __iter__(self) -> Iterator[tuple[Measured, Sample]]:
+        for item in self._track(self._items):
+            measured = Measured(item, hash_of(item))
+            self.hashes.append(measured.sha256)
+            sample = self._read(item)
             if sample is not None:
                 self.measured.append(measured)
-                yield sample
-        if not self.measured:
-            raise DatasetError(
-                f"none of {len(self._items)} images can be measured, the first for: "
-                f"{self.skipped[0].reason}"
-            )
+                yield measured, sample
 
     def _read(self, item: Item) -> Sample | None:
         try:
@@ -69,3 +66,12 @@ class Readable:
         if self._strict:
             raise DatasetError(f"--strict: image {sample.name} had to be converted: {how}")
         self.converted.append(noted(sample.name, how))
+
+
+def hash_of(item: Item) -> str:
+    """Of its files; of its name where they cannot be read, and reading will tell why."""
+    lying = item.item if isinstance(item, Matched) else item
+    try:
+        return lying.sha256
+    except SourceError:
+        return hashlib.sha256(os.fsencode(item.name)).hexdigest()

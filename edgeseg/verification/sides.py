@@ -55,8 +55,8 @@ def measure_sides(
 
 def _miou(model: CheckpointModel, measured: Sequence[Measured], side: int, track: Track) -> float:
     counts = Counts(model.labels, ignore_index=model.labels.ignore_index)
-    for one in track(measured):
-        sample = one.item.read()
+    for item in track([one.item for one in measured]):
+        sample = item.read()
         mask = segment_by("keep", model, sample.image, short_px=side)
         counts.add(Masks(sample.mask, None, mask))
     return mean_iou(counts.candidate.total)

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-import platform
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
-from edgeseg.datasets import open_dataset
+from edgeseg.bootstrap import MIN_IMAGES
+from edgeseg.datasets import Dataset, Item, open_dataset
 from edgeseg.errors import SpecError
 from edgeseg.gates import judge
 from edgeseg.images import read_image
-from edgeseg.packages import installed
+from edgeseg.packages import tools
 from edgeseg.pixels import Bgr
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.machine import this_machine
 from edgeseg.verification.asked import COST_LIMITS, DROP_LIMITS, Asked
-from edgeseg.verification.baseline import check_protocol, compare_reports, judge_changes
+from edgeseg.verification.baseline import (
+    check_images,
+    check_protocol,
+    compare_reports,
+    judge_changes,
+)
 from edgeseg.verification.costs import judge_costs, measure_costs
 from edgeseg.verification.findings import accuracy_fields, image_results
 from edgeseg.verification.golden import replay_golden
-from edgeseg.verification.measuring import Measurement, Pair, measure
+from edgeseg.verification.measuring import (
+    Corruption,
+    Measurement,
+    Pair,
+    Share,
+    Shares,
+    measure,
+    measure_share,
+)
 from edgeseg.verification.models import (
     BundleModel,
     CheckpointModel,
@@ -34,11 +49,10 @@ from edgeseg.verification.models import (
     own_reference,
     same_classes,
 )
+from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.samples import Track
 
 __all__ = ["verify"]
-
-_TOOLS: Final = ("edgeseg", "numpy", "onnxruntime", "openvino", "pillow", "torch")
 
 
 def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> Report:
@@ -57,30 +71,60 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
     baseline = None if asked.baseline is None else read_report(asked.baseline)
     dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
     with ExitStack() as stack:
-        candidate = open_model(asked.source, watcher=watcher)
+        candidate = open_model(asked.source, threads=asked.threads, watcher=watcher)
         stack.callback(candidate.close)
         _check_kind(asked, candidate)
         if baseline is not None:
             _check_baseline(asked, baseline, candidate)
-        reference = _reference(asked, candidate, watcher)
-        if reference is not None:
-            stack.callback(reference.close)
+        reference = _reference(asked, candidate, watcher, stack)
         pair = Pair(candidate=candidate, reference=reference, protocol=asked.protocol)
-        found = None
+        found, robustness = None, None
         if dataset is not None:
-            found = measure(pair, dataset, strict=asked.strict, track=track)
-        report = _compared(_report(asked, pair, found), baseline, asked)
+            if baseline is not None and asked.baseline is not None:
+                check_images(baseline, dataset, origin=asked.baseline)
+            found, robustness = _measured(asked, pair, dataset, track, watcher)
+        report = _compared(_report(asked, pair, found, robustness), baseline, asked)
         _check_decided(asked, report)
         if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
             from edgeseg.verification.sides import measure_sides
 
-            points = measure_sides(
-                candidate, found.readable.measured, asked.short_sides, track=track
-            )
+            points = measure_sides(candidate, found.share.measured, asked.short_sides, track=track)
             report = msgspec.structs.replace(report, short_sides=points)
         if asked.report is not None:
             _write(asked.report, report, pair, found)
     return report
+
+
+def _measured(
+    asked: Asked, pair: Pair, dataset: Dataset, track: Track, watcher: Watcher
+) -> tuple[Measurement, Robustness | None]:
+    """The data set, and what is left of it under corruptions: here, or by a cluster's workers."""
+    with ExitStack() as stack:
+        if asked.dask is None:
+            shares: Shares = partial(_own_share, pair, strict=asked.strict, track=track)
+        else:
+            from edgeseg.verification.cluster import connected, lasting
+
+            cluster = stack.enter_context(connected(asked.dask, watcher))
+            dataset = lasting(dataset)
+            work = cluster.work(pair, dataset.items[0], strict=asked.strict)
+            shares = partial(cluster.shares, work)
+        found = measure(dataset, pair.candidate.labels, shares, strict=asked.strict)
+        if not asked.corruptions:
+            return found, None
+        return found, measure_robustness(found, asked.corruptions, shares, watcher)
+
+
+def _own_share(
+    pair: Pair,
+    items: Sequence[Item],
+    corruption: Corruption | None,
+    *,
+    strict: bool,
+    track: Track,
+) -> list[Share]:
+    """All items in this process."""
+    return [measure_share(pair, items, strict=strict, track=track, corruption=corruption)]
 
 
 def _check_kind(asked: Asked, candidate: Model) -> None:
@@ -109,30 +153,34 @@ def _check_baseline(asked: Asked, baseline: Report, candidate: Model) -> None:
     )
 
 
-def _reference(asked: Asked, candidate: Model, watcher: Watcher) -> Model | None:
-    """What was named, else the bundle's own float variant, where there is one.
+def _reference(asked: Asked, candidate: Model, watcher: Watcher, stack: ExitStack) -> Model | None:
+    """What was named, else the bundle's own float variant, where there is one; `stack` closes it.
 
     Raises:
         SpecError: there is none, and a limit needs one.
     """
     if asked.reference is not None:
         size = (candidate.input.height, candidate.input.width)
-        named = open_model(asked.reference, size=size, watcher=watcher)
+        named = open_model(asked.reference, size=size, threads=asked.threads, watcher=watcher)
+        stack.callback(named.close)
         same_classes(named, candidate)
         return named
     own = None if asked.data is None else own_reference(candidate)
-    needy = asked.given & (DROP_LIMITS | {"max_latency_ratio"})
+    needy = asked.given & (DROP_LIMITS | {"max_latency_ratio", "max_extra_drop"})
     if own is None and needy:
         raise SpecError(
             f"{min(needy)} is against a reference, which {candidate.name} does not bring with it; "
             f"add --reference BUNDLE or CHECKPOINT"
         )
     if own is not None:
+        stack.callback(own.close)
         watcher.tell(f"no --reference: compared with {own.name}")
     return own
 
 
-def _report(asked: Asked, pair: Pair, found: Measurement | None) -> Report:
+def _report(
+    asked: Asked, pair: Pair, found: Measurement | None, robustness: Robustness | None
+) -> Report:
     """What was measured, and the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
     gates = replay_golden(candidate) if isinstance(candidate, BundleModel) else []
@@ -147,6 +195,9 @@ def _report(asked: Asked, pair: Pair, found: Measurement | None) -> Report:
             class_drops=drops,
             agreement=fields["pixel_agreement"],
         )
+    if robustness is not None:
+        fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
+        gates += judge_robustness(robustness.families, asked.limits)
     costs = None
     if asked.report is not None or asked.given & COST_LIMITS:
         costs = measure_costs(candidate, reference, _timed_frame(candidate, found))
@@ -161,7 +212,7 @@ def _report(asked: Asked, pair: Pair, found: Measurement | None) -> Report:
         costs=costs,
         sensitivity=_sensitivity(candidate),
         machine=this_machine(),
-        tools=_tools(),
+        tools=tools(),
         **fields,
     )
 
@@ -180,27 +231,39 @@ def _check_decided(asked: Asked, report: Report) -> None:
     """A limit that was set on purpose and that nothing decides is no pass.
 
     Raises:
-        SpecError: no class is frequent enough for a limit on classes.
+        SpecError: no class is frequent enough for a limit on classes, or the images are too few.
     """
-    names = {"max_class_drop": "class IoU drop", "max_class_regression": "class IoU lost"}
+    names = {
+        "max_class_drop": "class IoU drop",
+        "max_class_regression": "class IoU lost",
+        "max_regression": "mIoU lost",
+    }
+    few = report.baseline is not None and report.baseline.images < MIN_IMAGES
     for limit in sorted(asked.given & names.keys()):
-        if not any(gate.name.startswith(names[limit]) for gate in report.gates):
+        if any(gate.name.startswith(names[limit]) for gate in report.gates):
+            continue
+        if limit.endswith("regression") and few:
+            assert report.baseline is not None
             raise SpecError(
-                f"{limit} cannot be decided on {report.images} images: no class is in "
-                f"{MIN_CLASS_IMAGES} of them with {100 * MIN_CLASS_SHARE:g} % of the pixels; "
-                f"measure more images, or leave the limit out"
+                f"{limit} cannot be decided on {report.baseline.images} images: below {MIN_IMAGES} "
+                f"chance alone changes as much; measure more images, or leave the limit out"
             )
+        raise SpecError(
+            f"{limit} cannot be decided on {report.images} images: no class is in "
+            f"{MIN_CLASS_IMAGES} of them with {100 * MIN_CLASS_SHARE:g} % of the pixels; "
+            f"measure more images, or leave the limit out"
+        )
 
 
 def _fields(found: Measurement) -> dict[str, Any]:
     """The fields of a `Report` about a data set."""
-    readable = found.readable
+    share = found.share
     return {
         **accuracy_fields(found.counts),
-        "per_image": image_results(found.counts, readable.measured),
+        "per_image": image_results(found.counts, share.measured),
         "data": found.data,
-        "skipped": tuple(readable.skipped),
-        "converted": tuple(readable.converted),
+        "skipped": share.skipped,
+        "converted": share.converted,
         "differences": found.differences,
     }
 
@@ -219,15 +282,10 @@ def _timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
         bundle = candidate.bundle
         return read_image(bundle.path(bundle.manifest.golden[0].frame))
     assert found is not None, "a checkpoint is measured on a data set"
-    return found.readable.measured[0].item.image()
+    return found.share.measured[0].item.image()
 
 
 def _sensitivity(candidate: Model) -> dict[str, float]:
     if not isinstance(candidate, BundleModel):
         return {}
     return candidate.bundle.manifest.sensitivity
-
-
-def _tools() -> dict[str, str]:
-    found = {name: version for name in _TOOLS if (version := installed(name)) is not None}
-    return {"python": platform.python_version(), **found}

@@ -45,7 +45,7 @@ def test_a_bundle_names_who_could_follow_a_protocol_that_it_cannot(
     assert "takes 96x128 only" in str(error.value)
     assert f"edgeseg verify CHECKPOINT --protocol {protocol}" in str(error.value)
     report = edgeseg.verify(checkpoint_folder, **options)
-    assert report.images == 6
+    assert report.images == 10
 
 
 def test_a_checkpoint_takes_images_of_any_size(checkpoint_folder: Path) -> None:

@@ -1,0 +1,37 @@
+"""Where a data set lies: a folder, or a place that fsspec reads, which behaves like one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from edgeseg.errors import DatasetError, MissingPackageError
+
+__all__ = ["located"]
+
+_INSTALL = "pip install 'edgeseg[dask]'"
+
+
+def located(source: str) -> Path:
+    """A path; of a URL such as `s3://bucket/street` one that reads over the network.
+
+    Raises:
+        DatasetError: a URL of no kind that fsspec knows.
+        MissingPackageError: universal_pathlib, or the package for this kind of URL.
+    """
+    kind, mark, _ = source.partition("://")
+    if not mark:
+        return Path(source)
+    try:
+        from upath import UPath
+    except ImportError:
+        raise MissingPackageError(
+            "universal_pathlib", purpose=f"reading {kind}:// URLs", command=_INSTALL
+        ) from None
+    try:
+        # It has pathlib's methods without being one of pathlib's classes.
+        return cast("Path", UPath(source))
+    except ImportError as error:
+        raise DatasetError(f"{source} cannot be read: {error}") from None
+    except ValueError as error:
+        raise DatasetError(f"{source} is of no known kind: {error}") from None

@@ -1,0 +1,149 @@
+"""Whether a candidate is more brittle than its reference: what it loses more on corrupted images.
+
+A model that quantization left as accurate as before on clean images need not be so in rain. Each
+corruption is seen by both at every severity; accuracy is averaged over a family's kinds and
+severities, as Kamann and Rother 2020 (arXiv:1908.05005) do over a kind's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from edgeseg.bootstrap import Points, drop_draws, together
+from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
+from edgeseg.gates import Gate, Limits, worst_of
+from edgeseg.metrics import mean_iou
+from edgeseg.reports.report import CorruptionResult, FamilyResult
+from edgeseg.runtime.backend import Watcher
+from edgeseg.verification.measuring import Corruption, Measurement, Share, Shares, joined
+
+__all__ = ["Robustness", "judge_robustness", "measure_robustness"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Robustness:
+    """Every kind and severity, and what each family comes to."""
+
+    corruptions: tuple[CorruptionResult, ...]
+    families: tuple[FamilyResult, ...]
+
+
+def measure_robustness(
+    clean: Measurement, names: Sequence[str], shares: Shares, watcher: Watcher
+) -> Robustness:
+    """Count the clean measurement's images again under each of the named corruptions.
+
+    Of each only the accuracy and the draws of its interval are kept, whatever the data set's size.
+
+    Raises:
+        EdgesegError: what `shares` raises.
+    """
+    items = [measured.item for measured in clean.share.measured]
+    labels = clean.counts.labels
+    steps = [Corruption(*pair) for pair in product(names, SEVERITIES)]
+    results, drawn = [], []
+    for done, corruption in enumerate(steps):
+        watcher.phase("corruptions", done, len(steps))
+        found = joined(list(shares(items, corruption)), labels)
+        result, draws = _result(corruption, found)
+        results.append(result)
+        drawn.append(draws)
+    watcher.phase("corruptions", len(steps), len(steps))
+    return Robustness(
+        corruptions=tuple(results), families=tuple(_families(clean.share, results, drawn))
+    )
+
+
+def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> list[Gate]:
+    """A gate for each family that loses more than the limit, or for the worst."""
+    if limits.max_extra_drop is None:
+        return []
+    extra = {f.name: f.extra_drop for f in families if f.extra_drop is not None}
+    return worst_of("extra mIoU drop", extra, limits.max_extra_drop)
+
+
+def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Points | None]:
+    counts = found.counts
+    miou = mean_iou(counts.candidate.total)
+    result = CorruptionResult(
+        name=corruption.name,
+        family=family_of(corruption.name),
+        severity=corruption.severity,
+        miou=miou,
+    )
+    if not counts.reference.images:
+        return result, None
+    reference_miou = mean_iou(counts.reference.total)
+    result = CorruptionResult(
+        name=result.name,
+        family=result.family,
+        severity=result.severity,
+        miou=miou,
+        reference_miou=reference_miou,
+        drop=reference_miou - miou,
+    )
+    return result, drop_draws(counts.reference.tally, counts.candidate.tally)
+
+
+def _families(
+    clean: Share, results: Sequence[CorruptionResult], drawn: Sequence[Points | None]
+) -> Iterator[FamilyResult]:
+    """Those that were looked at, in their order."""
+    names = [name for name in FAMILIES if any(result.family == name for result in results)]
+    members = {name: [i for i, r in enumerate(results) if r.family == name] for name in names}
+    extra = _extra_drops(clean, results, drawn, list(members.values()))
+    for place, name in enumerate(names):
+        own = [results[index] for index in members[name]]
+        mean = FamilyResult(
+            name=name,
+            corruptions=tuple(dict.fromkeys(result.name for result in own)),
+            miou=_mean([result.miou for result in own]),
+        )
+        if extra is None:
+            yield mean
+            continue
+        reference = _mean([result.reference_miou for result in own])
+        value, low, high = map(float, extra[place])
+        yield FamilyResult(
+            name=name,
+            corruptions=mean.corruptions,
+            miou=mean.miou,
+            reference_miou=reference,
+            drop=reference - mean.miou,
+            extra_drop=value,
+            extra_low=low,
+            extra_high=high,
+        )
+
+
+def _extra_drops(
+    clean: Share,
+    results: Sequence[CorruptionResult],
+    drawn: Sequence[Points | None],
+    members: Sequence[Sequence[int]],
+) -> Points | None:
+    """Each family's extra drop with its interval, (families, 3); None without a reference."""
+    draws = [one for one in drawn if one is not None]
+    if not draws:
+        return None
+    own, theirs = clean.counts.candidate, clean.counts.reference
+    clean_drop = mean_iou(theirs.total) - mean_iou(own.total)
+    clean_draws = drop_draws(theirs.tally, own.tally)
+    points = np.array(
+        [_mean([results[index].drop for index in family]) - clean_drop for family in members]
+    )
+    spread = np.stack(
+        [np.mean([draws[index] for index in family], axis=0) - clean_draws for family in members],
+        axis=1,
+    )
+    intervals = together(points, spread, np.ones(len(points), np.bool_))
+    return np.concatenate([points[:, None], intervals], axis=1)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    """Of values that are all there."""
+    return float(np.mean([value for value in values if value is not None]))

@@ -1,0 +1,131 @@
+"""What a worker of a cluster does: open the same models once, and count the shares it is given.
+
+A worker that would give other results than the machine that asked counts nothing: before its first
+share, and whenever it starts anew, it compares what results depend on.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from edgeseg.datasets import Item
+from edgeseg.errors import ClusterError
+from edgeseg.packages import installed
+from edgeseg.runtime.machine import this_machine
+from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
+from edgeseg.verification.models import Address, Model, reopen
+
+__all__ = ["Work", "count_share", "facts", "host"]
+
+# Engines besides, of which each model tells its own.
+_PACKAGES: Final = ("edgeseg", "numpy", "pillow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What all shares have in common; `key` is another one for other work.
+
+    `expected` is what `facts` says where the work comes from; `first` is the item that they are of.
+    """
+
+    key: str
+    candidate: Address
+    reference: Address | None
+    protocol: str
+    strict: bool
+    first: Item
+    expected: Mapping[str, str]
+
+
+def facts(pair: Pair, first: Item) -> dict[str, str]:
+    """All that masks depend on, besides the processor, in words.
+
+    Raises:
+        SourceError: the item cannot be read.
+    """
+    found = {name: installed(name) or "none" for name in _PACKAGES}
+    found["OpenCV"] = _opencv()
+    models: dict[str, Model | None] = {"candidate": pair.candidate, "reference": pair.reference}
+    for role, model in models.items():
+        if model is not None:
+            about = model.about
+            found[f"{role} sha256"] = about.sha256
+            found[f"{role} engine"] = about.engine
+            found[f"{role} engine threads"] = str(model.threads)
+    found[f"sha256 of image {first.name}"] = first.sha256
+    return found
+
+
+def host() -> str:
+    """The machine's name and processor, for people: masks may differ in last bits between them."""
+    return f"{platform.node()}, {this_machine().cpu}"
+
+
+def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None) -> Share:
+    """Count some items, one share at a time: an engine has one user.
+
+    Raises:
+        ClusterError: this worker would give other results.
+        EdgesegError: what `measure_share` raises, or models that are not here.
+    """
+    with _ENGINES.lock:
+        pair = _ENGINES.pair(work)
+        return measure_share(pair, items, strict=work.strict, corruption=corruption)
+
+
+class _Engines:
+    """The models that are open in this process: an engine takes longer to open than a share."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self._key = ""
+        self._pair: Pair | None = None
+
+    def pair(self, work: Work) -> Pair:
+        """Those of the work, proved to be the same."""
+        if self._pair is None or self._key != work.key:
+            self._close()
+            reference = None if work.reference is None else reopen(work.reference)
+            pair = Pair(
+                candidate=reopen(work.candidate), reference=reference, protocol=work.protocol
+            )
+            _check_same(work, facts(pair, work.first))
+            self._key, self._pair = work.key, pair
+        return self._pair
+
+    def _close(self) -> None:
+        if self._pair is not None:
+            self._pair.candidate.close()
+            if self._pair.reference is not None:
+                self._pair.reference.close()
+        self._pair = None
+
+
+_ENGINES: Final = _Engines()
+
+
+def _check_same(work: Work, here: Mapping[str, str]) -> None:
+    differing = [
+        f"{name} is {here.get(name, 'unknown')}, and {value} where the command runs"
+        for name, value in work.expected.items()
+        if here.get(name) != value
+    ]
+    if differing:
+        remedy = (
+            "give --threads N"
+            if all("threads" in line.partition(" is ")[0] for line in differing)
+            else "install the same versions and keep bundle and data on a path that all see"
+        )
+        raise ClusterError(f"on {platform.node()} {'; '.join(differing)}; {remedy}")
+
+
+def _opencv() -> str:
+    try:
+        import cv2
+    except ImportError:
+        return "none"
+    return str(cv2.__version__)

@@ -1,0 +1,85 @@
+"""A real Dask cluster, as `docs/scale.md` starts one: a scheduler and workers in own processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STARTED_WITHIN_S = 60
+
+
+@dataclass
+class DaskCluster:
+    """`workers` are processes by their names."""
+
+    address: str
+    folder: Path
+    scheduler: subprocess.Popen
+    workers: dict[str, subprocess.Popen] = field(default_factory=dict)
+
+    def add(
+        self, name: str, *, environment: Mapping[str, str] | None = None, prefix: tuple = ()
+    ) -> None:
+        """Start a worker that is lost for good when it is killed, and wait until it is known."""
+        command = [
+            *prefix, sys.executable, "-m", "dask", "worker", self.address, "--name", name,
+            "--nthreads", "1", "--no-nanny", "--no-dashboard",
+            "--local-directory", str(self.folder),
+        ]  # fmt: skip
+        self.workers[name] = _started(
+            command, self.folder / f"{name}.log", "Registered to:", environment or {}
+        )
+
+    def kill(self, name: str) -> None:
+        """At once, as the system does where memory is short."""
+        self.workers[name].send_signal(signal.SIGKILL)
+
+
+@contextmanager
+def dask_cluster(folder: Path, *, workers: int = 0) -> Iterator[DaskCluster]:
+    address_file = folder / "scheduler.json"
+    command = [
+        sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0",
+        "--no-dashboard", "--no-show", "--scheduler-file", str(address_file),
+    ]  # fmt: skip
+    scheduler = _started(command, folder / "scheduler.log", "Scheduler at:", {})
+    line = next(
+        line
+        for line in (folder / "scheduler.log").read_text("utf-8").splitlines()
+        if "Scheduler at:" in line
+    )
+    cluster = DaskCluster(line.split()[-1], folder, scheduler)
+    try:
+        for number in range(workers):
+            cluster.add(f"worker{number}")
+        yield cluster
+    finally:
+        for process in (*cluster.workers.values(), scheduler):
+            process.kill()
+            process.wait()
+
+
+def _started(
+    command: list[str], log: Path, says: str, environment: Mapping[str, str]
+) -> subprocess.Popen:
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            env={**os.environ, **environment},
+        )
+    limit = time.monotonic() + STARTED_WITHIN_S
+    while says not in log.read_text("utf-8"):
+        if process.poll() is not None or time.monotonic() > limit:
+            raise RuntimeError(f"{command} did not start:\n{log.read_text('utf-8')}")
+        time.sleep(0.1)
+    return process

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dask_cluster import DaskCluster, dask_cluster
+
+from edgeseg.bundle import Bundle
+from edgeseg.errors import ClusterError, MissingPackageError
+from edgeseg.reports.report import Report
+from edgeseg.runtime.backend import Watcher
+from edgeseg.verification.asked import Asked
+from edgeseg.verification.measuring import Pair
+from edgeseg.verification.models import open_model
+from edgeseg.verification.verify import verify
+from edgeseg.verification.worker import Work, count_share, facts
+
+COUNTS = ("confusion", "reference_confusion", "agreement_confusion", "per_image", "classes")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    with dask_cluster(tmp_path_factory.mktemp("cluster"), workers=3) as started:
+        yield started
+
+
+@pytest.fixture
+def asked(seeded_bundle: Bundle, damaged: Bundle, street: Path) -> Asked:
+    return Asked(
+        source=str(damaged.folder),
+        data=str(street),
+        split="test",
+        reference=str(seeded_bundle.folder),
+        threads=1,
+    )
+
+
+def counts(report: Report) -> dict[str, object]:
+    return {name: getattr(report, name) for name in (*COUNTS, "data", "skipped", "corruptions")}
+
+
+def test_three_workers_count_what_one_process_counts(asked: Asked, cluster: DaskCluster) -> None:
+    alone = verify(asked)
+    phases: list[tuple[str, int, int]] = []
+    lines: list[str] = []
+    watcher = Watcher(tell=lines.append, phase=lambda *phase: phases.append(phase))
+    shared = verify(replace(asked, dask=cluster.address), watcher=watcher)
+    assert counts(shared) == counts(alone)
+    assert shared.drop == alone.drop
+    assert phases[0] == ("measuring", 0, 10)
+    assert phases[-1] == ("measuring", 10, 10)
+    assert [done for _, done, _ in phases] == sorted(done for _, done, _ in phases)
+    assert f"cluster {cluster.address}: 3 workers" in lines
+
+
+def test_a_killed_workers_share_is_counted_again(asked: Asked, tmp_path: Path) -> None:
+    alone = verify(asked)
+    lines: list[str] = []
+    with dask_cluster(tmp_path, workers=3) as cluster:
+
+        def kill_midway(_name: str, done: int, _all: int) -> None:
+            if done == 1:
+                cluster.kill("worker1")
+
+        watcher = Watcher(tell=lines.append, phase=kill_midway)
+        shared = verify(replace(asked, dask=cluster.address), watcher=watcher)
+        assert cluster.workers["worker1"].wait(10) == -9
+    assert counts(shared) == counts(alone)
+    assert [line for line in lines if "was lost; its shares are counted again" in line]
+
+
+def test_corruptions_are_the_same_everywhere(asked: Asked, cluster: DaskCluster) -> None:
+    noisy = replace(asked, corruptions=("gaussian_noise",))
+    alone = verify(noisy)
+    assert len(alone.corruptions) == 5
+    assert counts(verify(replace(noisy, dask=cluster.address))) == counts(alone)
+
+
+def test_images_that_cannot_be_read_are_named_as_in_one_process(
+    asked: Asked, cluster: DaskCluster, street: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(street, tmp_path / "street")
+    images = sorted((tmp_path / "street" / "test" / "images").iterdir())
+    images[4].write_bytes(b"")
+    (tmp_path / "street" / "test" / "masks" / f"{images[6].stem}.png").unlink()
+    spoiled = replace(asked, data=str(tmp_path / "street"))
+    alone = verify(spoiled)
+    assert [note.name for note in alone.skipped] == [images[6].stem, images[4].stem]
+    shared = replace(spoiled, dask=cluster.address)
+    assert counts(verify(shared)) == counts(alone)
+    with pytest.raises(Exception, match=r"--strict: 1 files"):
+        verify(replace(shared, strict=True))
+
+
+def test_relative_paths_are_of_the_command_not_of_the_workers(
+    asked: Asked, cluster: DaskCluster, street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(street.parent)
+    bundle = os.path.relpath(asked.source)
+    shared = replace(asked, source=bundle, data="street", dask=cluster.address)
+    assert verify(shared).images == 10
+
+
+def test_a_worker_with_another_version_is_refused_by_name(asked: Asked, tmp_path: Path) -> None:
+    """Another release of NumPy first on its path, as far as its metadata tell."""
+    info = tmp_path / "other" / "numpy-1.0.7.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0.7\n")
+    with dask_cluster(tmp_path, workers=1) as cluster:
+        cluster.add("odd", environment={"PYTHONPATH": str(info.parent)})
+        with pytest.raises(ClusterError) as error:
+            verify(replace(asked, dask=cluster.address))
+    message = str(error.value)
+    assert message.startswith("worker tcp://127.0.0.1:")
+    assert "cannot take part: on " in message
+    assert "numpy is 1.0.7, and " in message
+    assert "install the same versions" in message
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: no worker can have fewer")
+def test_another_number_of_engine_threads_is_refused(asked: Asked, tmp_path: Path) -> None:
+    first = str(min(os.sched_getaffinity(0)))
+    with dask_cluster(tmp_path) as cluster:
+        cluster.add("small", prefix=("taskset", "--cpu-list", first))
+        with pytest.raises(ClusterError) as error:
+            verify(replace(asked, threads=None, dask=cluster.address))
+        assert verify(replace(asked, dask=cluster.address)).images == 10
+    assert "candidate engine threads is 1, and " in str(error.value)
+    assert str(error.value).endswith("give --threads N")
+
+
+@pytest.mark.parametrize(
+    ("fact", "says"),
+    [
+        ("candidate sha256", "candidate sha256 is "),
+        ("reference engine", "reference engine is onnxruntime "),
+        ("edgeseg", "edgeseg is "),
+        ("image", "sha256 of image 100 is "),
+    ],
+)
+def test_each_fact_that_differs_is_named(asked: Asked, fact: str, says: str, street: Path) -> None:
+    from edgeseg.datasets import open_dataset
+
+    assert asked.reference is not None
+    pair = Pair(
+        candidate=open_model(asked.source, threads=1),
+        reference=open_model(asked.reference, threads=1),
+        protocol="ss",
+    )
+    first = open_dataset(street, split="test").items[0]
+    expected = facts(pair, first)
+    name = next(key for key in expected if fact in key)
+    work = Work(
+        key="a",
+        candidate=pair.candidate.address,
+        reference=None if pair.reference is None else pair.reference.address,
+        protocol="ss",
+        strict=False,
+        first=first,
+        expected={**expected, name: "something else"},
+    )
+    with pytest.raises(ClusterError) as error:
+        count_share(work, (), None)
+    assert says in str(error.value)
+    assert "and something else where the command runs" in str(error.value)
+    assert count_share(replace(work, key="b", expected=expected), (), None).hashes == ()
+
+
+def test_a_cluster_that_is_not_there_is_told_in_a_line(
+    edgeseg, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.verification.cluster._CONNECT_S", 1)
+    words = ["verify", asked.source, "--data", asked.data, "--split", "test", "--dask"]
+    outcome = edgeseg(*words, "tcp://127.0.0.1:1")
+    assert outcome.status == 1
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1: " in outcome.err
+    outcome = edgeseg(*words, "nonsense://x")
+    assert outcome.status == 1
+    assert "no Dask scheduler answers at nonsense://x: " in outcome.err
+    with dask_cluster(tmp_path) as empty:
+        outcome = edgeseg(*words, empty.address)
+    assert outcome.status == 1
+    assert f"the Dask scheduler at {empty.address} has no workers; start some" in outcome.err
+
+
+def test_workers_that_all_die_end_it(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.verification.cluster._PATIENCE_S", 3)
+    with dask_cluster(tmp_path, workers=1) as cluster:
+        watcher = Watcher(phase=lambda _name, done, _all: done and cluster.kill("worker0"))
+        with pytest.raises(ClusterError, match="has had no worker for 3 seconds"):
+            verify(replace(asked, dask=cluster.address), watcher=watcher)
+
+
+def test_a_scheduler_that_dies_ends_it(asked: Asked, tmp_path: Path) -> None:
+    with dask_cluster(tmp_path, workers=1) as cluster:
+        watcher = Watcher(phase=lambda _name, done, _all: done and cluster.scheduler.kill())
+        with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
+            verify(replace(asked, dask=cluster.address), watcher=watcher)
+
+
+def test_what_a_worker_raises_arrives_whole() -> None:
+    """Dask sends errors as pickles; this one has an __init__ of its own."""
+    import pickle
+
+    error = MissingPackageError("cv2", purpose="--protocol keep", command="pip install x")
+    again = pickle.loads(pickle.dumps(error))  # our own
+    assert type(again) is MissingPackageError
+    assert str(again) == str(error)
