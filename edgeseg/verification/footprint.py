@@ -1,13 +1,13 @@
-"""How much memory a bundle's variant takes, in a process of its own that does nothing else.
-
-python -m edgeseg.verification.footprint FOLDER VARIANT COMPUTE HEIGHT WIDTH
-"""
+"""How much memory a bundle's variant takes, in a process of its own that does nothing else."""
 
 from __future__ import annotations
 
+import re
 import resource
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +19,15 @@ from edgeseg.errors import BackendError
 from edgeseg.manifest import VariantInfo
 from edgeseg.runtime.segmenter import Segmenter
 
-__all__ = ["peak_memory_mb"]
+__all__ = ["peak_memory_mb", "tell_peak"]
 
 _FRAMES: Final = 3
+_TIMEOUT_S: Final = 1800
+# The first argument is where this process has edgeseg from, perhaps without an installation.
+_CHILD: Final = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from edgeseg.verification.footprint import tell_peak; tell_peak(*sys.argv[2:])"
+)
 
 
 def peak_memory_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width: int) -> float:
@@ -32,23 +38,59 @@ def peak_memory_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width: 
     """
     # The float variant that a bundle is compared with may be another's file in FP32.
     name = next(v.name for v in bundle.manifest.variants if v.file == variant.file)
+    root = str(Path(__file__).absolute().parents[2])
     arguments = [str(bundle.folder.resolve()), name, variant.compute, str(height), str(width)]
-    command = [sys.executable, "-m", "edgeseg.verification.footprint", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BackendError(f"the memory of {variant.name} could not be measured: {reason}")
-    return float(done.stdout)
+    try:
+        told = _output([sys.executable, "-c", _CHILD, root, *arguments])
+    except BackendError as error:
+        raise BackendError(f"the memory of {variant.name} could not be measured: {error}") from None
+    return float(told)
 
 
-def _main(folder: str, name: str, compute: str, height: str, width: str) -> None:
+def _output(command: list[str]) -> str:
+    """The figure that the process tells among whatever an engine prints.
+
+    Python looks for modules in the working folder first, which may be anybody's: the process starts
+    in an empty one.
+
+    Raises:
+        BackendError: it fails, and why.
+    """
+    with tempfile.TemporaryDirectory() as empty:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=empty,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise BackendError(f"no end after {_TIMEOUT_S} seconds") from None
+    if done.returncode < 0:
+        number = -done.returncode
+        raise BackendError(
+            f"the process was ended by signal {number} ({signal.strsignal(number)}); is there "
+            f"enough memory?"
+        )
+    found = re.search(r"^peak of (\d+\.\d) MB$", done.stdout, re.MULTILINE)
+    if done.returncode or found is None:
+        raise BackendError((done.stderr.strip().splitlines() or ["no message"])[-1])
+    return found[1]
+
+
+def tell_peak(folder: str, name: str, compute: str, height: str, width: str) -> None:
+    """Segment some frames in this process, and print its peak."""
     bundle = open_bundle(Path(folder))
     variant = next(v for v in bundle.manifest.variants if v.name == name)
     frame = np.random.default_rng(0).integers(0, 256, (int(height), int(width), 3), np.uint8)
     with Segmenter(bundle, variant=msgspec.structs.replace(variant, compute=compute)) as segmenter:
         for _ in range(_FRAMES):
             segmenter.segment(frame)
-    sys.stdout.write(f"{_peak_bytes() / 1e6:.1f}\n")
+    # On a line of its own, whatever was printed before.
+    sys.stdout.write(f"\npeak of {_peak_bytes() / 1e6:.1f} MB\n")
 
 
 def _peak_bytes() -> int:
@@ -60,7 +102,3 @@ def _peak_bytes() -> int:
     except (OSError, StopIteration):  # no Linux
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

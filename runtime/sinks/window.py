@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -31,13 +32,19 @@ def why_no_window() -> str | None:
     """The reason why no window can be opened here, with what to do; None where one can.
 
     Tried in a process of its own: a window system that cannot be reached ends the whole process.
+    Python looks for modules in the working folder first, so that one is empty.
     """
     if not has_display():
         return "there is no display; use --preview to watch in a browser"
     try:
-        tried = subprocess.run(
-            [sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_S, check=False
-        )
+        with tempfile.TemporaryDirectory() as empty:
+            tried = subprocess.run(
+                [sys.executable, "-c", _PROBE],
+                cwd=empty,
+                capture_output=True,
+                timeout=_PROBE_S,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return "the display does not answer; use --preview to watch in a browser"
     if tried.returncode == 0:

@@ -22,6 +22,7 @@ from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmentation
 from edgeseg.runtime.sinks.outputs import About, FanOut, Outputs, open_outputs
+from edgeseg.runtime.sinks.window import why_no_window
 from edgeseg.runtime.sources import Captured
 
 LABELS = known_labels("camvid")
@@ -357,3 +358,13 @@ def test_what_the_encoder_refuses_is_one_line(tmp_path: Path) -> None:
     assert fan.failed == 1
     assert opened.said[0].startswith(f"edgeseg: {tmp_path / 'v.mp4'} cannot be written: ")
     assert [p.name for p in tmp_path.iterdir()] == ["lines"]
+
+
+def test_trying_for_a_window_executes_nothing_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cv2.py").write_text("open('executed', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DISPLAY", ":99")
+    why_no_window()
+    assert not (tmp_path / "executed").exists()
