@@ -58,8 +58,15 @@ class Bundle:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder looks like a bundle, whole or not."""
-    return (folder / MANIFEST).is_file()
+    """Whether a folder looks like a bundle, whole or not.
+
+    Raises:
+        BundleError: that cannot be seen: a name that is too long, or a folder that is closed.
+    """
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError as error:
+        raise BundleError(f"{folder} cannot be read: {error.strerror}") from None
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -90,10 +97,10 @@ def new_bundle(folder: Path) -> Iterator[Path]:
         BundleError: something that is not a bundle is in the way, or the disk does not take it.
     """
     folder = folder.resolve()  # `.` has no name to put a staging folder beside
-    if folder.exists() and not is_bundle(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
-    staging = folder.with_name(f".{folder.name}.partial")
     try:
+        if _is_taken(folder):
+            raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
+        staging = folder.with_name(f".{folder.name}.partial")
         with _locked(staging, folder):
             try:
                 yield staging
@@ -102,6 +109,13 @@ def new_bundle(folder: Path) -> Iterator[Path]:
                 _remove(staging)
     except OSError as error:
         raise BundleError(f"bundle {folder} cannot be written: {error}") from error
+
+
+def _is_taken(folder: Path) -> bool:
+    """Whether something stands there that is neither a bundle nor an empty folder."""
+    if not folder.exists() or is_bundle(folder):
+        return False
+    return not folder.is_dir() or any(folder.iterdir())
 
 
 def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
@@ -125,7 +139,7 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
 
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
-    if not folder.is_dir():
+    if not is_bundle(folder) and not folder.is_dir():
         raise BundleError(f"no bundle at {folder}; make one with: edgeseg export -o {folder} ...")
     try:
         text = path.read_bytes()
@@ -147,9 +161,9 @@ def _check_file(folder: Path, name: str, file: File) -> None:
     path = folder / name
     if not _is_inside(folder, name):
         raise BundleError(f"{folder / MANIFEST} names {name!r}, which is not a file inside it")
-    if not path.is_file():  # nor a pipe or a device, which could be read for ever
-        raise BundleError(f"{path} is missing; export the bundle again")
     try:
+        if not path.is_file():  # nor a pipe or a device, which could be read for ever
+            raise BundleError(f"{path} is missing; export the bundle again")
         same = path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from None

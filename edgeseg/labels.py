@@ -101,7 +101,7 @@ def read_labels(name_or_path: str) -> Labels:
         return _painted(names)
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise SpecError(f"{path} is not JSON: {error}") from None
     return parse_labels(content, origin=str(path))
 

@@ -56,7 +56,7 @@ def read_gates(path: Path) -> dict[str, float]:
         settings = msgspec.toml.decode(path.read_bytes(), type=_Settings)
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
-    except (msgspec.MsgspecError, ValueError) as error:  # TOML's own error is a ValueError
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # TOML's is a ValueError
         raise SpecError(
             f"{path} cannot be used: {error}; [verify.gates] takes {', '.join(_GATES)}"
         ) from None

@@ -109,7 +109,7 @@ def read_recipe(name_or_path: str, *, target: str) -> Recipe:
             f"recipe {name_or_path} is neither a file ({error.strerror}) nor one of "
             f"{', '.join(RECIPES)}"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError(f"recipe {path} is not JSON: {error}") from None
     patterns = content.get("int8") if isinstance(content, dict) else None
     if not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):

@@ -356,6 +356,8 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match="cannot be written"):
         _write(tmp_path / "file" / "bundle", _plain_manifest("x"))
+    with pytest.raises(BundleError, match="cannot be written: .*File name too long"):
+        _write(tmp_path / ("x" * 300), _plain_manifest("x"))
 
 
 def _plain_manifest(name: str) -> Manifest:

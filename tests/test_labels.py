@@ -78,6 +78,7 @@ def test_a_file_with_colours(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("{", "not JSON"),
+        pytest.param("[" * 200_000, "not JSON", id="nested without end"),
         ("[]", "not a JSON object"),
         ('{"classes": "a"}', "no `classes`"),
         ('{"classes": ["a"], "palette": [[1, 2]]}', "not a list of"),

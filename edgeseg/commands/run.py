@@ -209,7 +209,9 @@ def _find_bundle(folder: Path | None) -> Bundle:
 
     if folder is not None:
         return open_bundle(folder)
-    found = sorted(path for path in Path().iterdir() if path.is_dir() and is_bundle(path))
+    # Unlike iterdir, glob passes over folders that are closed.
+    manifests = Path().glob("*/manifest.json")
+    found = sorted(path.parent for path in manifests if is_bundle(path.parent))
     if len(found) > 1:
         raise BundleError(
             f"no bundle named, and the working folder holds several: "

@@ -26,7 +26,16 @@ def open_folder(root: Path, split: str | None) -> Dataset:
 
     Raises:
         DatasetError: no such folder or split, no images, or not one with a mask.
+        SourceError: its dataset.json cannot be read.
     """
+    try:
+        found = _listed(root, split)
+    except OSError as error:  # a name that is too long, or a folder that is closed
+        raise DatasetError(f"data set {root} cannot be read: {error.strerror}") from None
+    return found if found.items else found.whole()
+
+
+def _listed(root: Path, split: str | None) -> Dataset:
     if not root.is_dir():
         raise DatasetError(f"data set {root} is not a folder; give one, or `demo`")
     folder = root if split is None else root / split
@@ -36,14 +45,13 @@ def open_folder(root: Path, split: str | None) -> Dataset:
     if not images:
         raise DatasetError(f"{folder / 'images'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     items, unpaired = _pairs(images, folder / "masks")
-    found = Dataset(
+    return Dataset(
         origin=str(root),
         split=split,
         items=items,
         labels=_read_labels(folder, root),
         unpaired=unpaired,
     )
-    return found if items else found.whole()
 
 
 def _pairs(
@@ -69,7 +77,7 @@ def _read_labels(*folders: Path) -> Labels | None:
         return None
     try:
         return parse_labels(json.loads(paths[0].read_text("utf-8")), origin=str(paths[0]))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{paths[0]} cannot be read: {error}") from None
 
 

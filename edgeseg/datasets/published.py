@@ -114,13 +114,15 @@ def open_published(name: str, root: Path, split: str | None) -> Dataset:
         raise DatasetError(
             f"data set {name} has no published split {split!r}; it has: {', '.join(layout.splits)}"
         )
-    pairs = tuple(layout.pairs(root, layout.splits[split]))
-    if not pairs:
+    try:
+        items, unpaired = pair_up(layout.pairs(root, layout.splits[split]))
+    except OSError as error:  # a name that is too long, or a folder that is closed
+        raise DatasetError(f"data set {name}:{root} cannot be read: {error.strerror}") from None
+    if not items and not unpaired:
         raise DatasetError(
             f"{root} holds no images of {name}'s {split} split; give the folder that its archives "
             f"were unpacked into, or a folder with images/ and masks/ without {name}:"
         )
-    items, unpaired = pair_up(pairs)
     found = Dataset(
         origin=f"{name}:{root}",
         split=split,

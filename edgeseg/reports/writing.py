@@ -61,17 +61,17 @@ def check_can_write(folder: Path) -> None:
         raise MissingPackageError(
             "jinja2", purpose="the HTML report", command="pip install 'edgeseg[report]'"
         )
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         with tempfile.TemporaryFile(dir=nearest):
             pass
+        taken = [name for name in _NAMES if (folder / name).is_dir()]
     except OSError as error:
         raise _refusal(folder, error) from None
-    for name in _NAMES:
-        if (folder / name).is_dir():
-            raise ReportError(
-                f"the report cannot be written to {folder}: {name} is a folder; choose another one"
-            )
+    if taken:
+        raise ReportError(
+            f"the report cannot be written to {folder}: {taken[0]} is a folder; choose another one"
+        )
 
 
 def _refusal(folder: Path, error: OSError) -> ReportError:

@@ -93,6 +93,7 @@ def test_a_recipe_from_a_file(tmp_path: Path) -> None:
         ("{}", "has no `int8`"),
         ('{"int8": ["stage9.q"]}', "'stage9.q' fits no group; groups are stage1"),
         ("[", "is not JSON"),
+        pytest.param("[" * 200_000, "is not JSON", id="nested without end"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(text: str, says: str, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def settings(text: str) -> Callable[[], object]:
 
 CAMVID = ("Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car",
           "Pedestrian", "Bicyclist")  # fmt: skip
+TOO_LONG = "x" * 300
 AGAINST_OLD = (*DATA, "--baseline", "old.json")
 
 BAD = [
@@ -350,10 +351,50 @@ FATAL = [
         "`$.verify.gates`; [verify.gates] takes max_drop, ",
     ),
     Bad(
+        name="settings nested without end",
+        spoil=settings("a = " + "[" * 200_000),
+        says="edgeseg.toml cannot be used: maximum recursion depth exceeded",
+    ),
+    Bad(
         name="settings that are no limit",
         spoil=settings("[verify.gates]\nmax_drop = -1\n"),
         status=2,
         says="max_drop is 0 to 100 points; got -1",
+    ),
+    Bad(
+        name="a data set's name that is too long",
+        spoil=lambda: None,
+        args=("--data", TOO_LONG),
+        says=f"data set {TOO_LONG} cannot be read: File name too long",
+    ),
+    Bad(
+        name="a published data set's name that is too long",
+        spoil=lambda: None,
+        args=("--data", f"camvid:{TOO_LONG}"),
+        says=f"data set camvid:{TOO_LONG} cannot be read: File name too long",
+    ),
+    Bad(
+        name="a data set's classes nested without end",
+        spoil=lambda: Path("data/dataset.json").write_text("[" * 200_000),
+        says="data/dataset.json cannot be read: maximum recursion depth exceeded",
+    ),
+    Bad(
+        name="a baseline's name that is too long",
+        spoil=lambda: None,
+        args=(*DATA, "--baseline", TOO_LONG),
+        says=f"report {TOO_LONG} cannot be read: File name too long",
+    ),
+    Bad(
+        name="a reference's name that is too long",
+        spoil=lambda: None,
+        args=(*DATA, "--reference", TOO_LONG),
+        says=f"{TOO_LONG} cannot be read: File name too long",
+    ),
+    Bad(
+        name="a report's name that is too long",
+        spoil=lambda: None,
+        args=(*DATA, "--report", TOO_LONG),
+        says=f"the report cannot be written to {TOO_LONG}: File name too long; choose another",
     ),
     Bad(
         name="a file where the report should go",
@@ -425,3 +466,10 @@ def test_what_cannot_be_verified_is_one_line(
     else:  # typer frames what is wrong with options, and breaks the line
         assert case.says in " ".join(outcome.err.replace("│", " ").split())
     assert sorted(path.name for path in Path().iterdir()) == before
+
+
+@pytest.mark.parametrize("command", ["verify", "run --source demo", "inspect", "build"])
+def test_a_bundle_whose_name_is_too_long(edgeseg, command: str) -> None:
+    outcome = edgeseg(*command.split(), TOO_LONG)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert told(outcome.err) == f"{TOO_LONG} cannot be read: File name too long"
