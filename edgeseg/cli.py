@@ -19,6 +19,7 @@ from edgeseg.commands.run import run
 from edgeseg.commands.shared import EXIT_FAILED, EXIT_GATE_MISSED, say
 from edgeseg.commands.verify import verify
 from edgeseg.errors import EdgesegError, GateMissedError
+from edgeseg.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,12 +49,12 @@ def main() -> None:
     try:
         app(_with_address(sys.argv[1:]))
     except GateMissedError as error:
-        say(f"edgeseg: {error}")
+        say(f"edgeseg: {plain(str(error))}")
         sys.exit(EXIT_GATE_MISSED)
     except EdgesegError as error:
         if _signals:  # it came while a package was imported, which then seemed to be missing
             sys.exit(_SIGNALLED + _signals[0])
-        say(f"edgeseg: {error}")
+        say(f"edgeseg: {plain(str(error))}")
         sys.exit(EXIT_FAILED)
     except SystemExit as end:
         if end.code == _SIGNALLED + signal.SIGINT:

@@ -124,6 +124,7 @@ RUNTIME = [
     "settings",
     "spec",
     "summaries",
+    "text",
     "verification",
     "verification.asked",
     "verification.baseline",

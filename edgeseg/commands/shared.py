@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from edgeseg.text import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -117,4 +119,4 @@ def watched() -> Iterator[Watcher]:
     from edgeseg.runtime.backend import Watcher
 
     with phases() as phase:
-        yield Watcher(tell=say, phase=phase)
+        yield Watcher(tell=lambda line: say(plain(line)), phase=phase)

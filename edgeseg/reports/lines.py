@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from edgeseg.reports.report import Comparison, Costs, Noted, Report
 from edgeseg.reports.words import cost
+from edgeseg.text import plain
 
 __all__ = ["report_lines"]
 
 
 def report_lines(report: Report) -> list[str]:
-    """What the verdict rests on, the verdict last."""
-    return [
+    """What the verdict rests on, the verdict last. Each prints, whatever the names hold."""
+    lines = (
         *report.differences.lines,
         *_noted("skipped", report.skipped),
         *_noted("converted", report.converted),
@@ -21,7 +22,8 @@ def report_lines(report: Report) -> list[str]:
         *_short_sides(report),
         *_comparison(report.baseline),
         *_gates(report),
-    ]
+    )
+    return [plain(line) for line in lines]
 
 
 def _noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Final
 from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.gates import Gate
 from edgeseg.reports.report import ClassResult, Report, Subject
+from edgeseg.text import plain
 
 __all__ = [
     "MINUS",
@@ -32,8 +33,6 @@ __all__ = [
 
 NOTHING: Final = "\N{EN DASH}"  # where nothing was measured
 MINUS: Final = "\N{MINUS SIGN}"
-_SUBSTITUTE: Final = "\ufffd"
-_JOINERS: Final = "\u200c\u200d"  # part of the spelling in Persian and Indic scripts
 _MOST_DIGITS: Final = 6
 _LONGEST_GATE: Final = 160  # characters; one holds the names of all classes that are missing
 
@@ -62,13 +61,6 @@ class GateWords:
     def verdict(self) -> str:
         """In a word."""
         return "passed" if self.passed else "missed"
-
-
-def plain(text: str) -> str:
-    """One line that prints: what would end it, reorder it, or cannot be encoded is replaced."""
-    shown = (" " if char.isspace() else char for char in text)
-    kept = (char if char.isprintable() or char in _JOINERS else _SUBSTITUTE for char in shown)
-    return "".join(kept).strip()
 
 
 def shortened(text: str, longest: int) -> str:

@@ -125,6 +125,23 @@ def test_a_baseline_is_what_an_earlier_call_printed(
     assert worse.json["baseline"]["miou"]["verdict"] == "regressed"
 
 
+def test_no_name_begins_a_line_of_its_own_or_colors_one(
+    edgeseg, seeded_bundle: Bundle, street: Path, tmp_path: Path
+) -> None:
+    """A line that begins with :: is a command to GitHub's runners."""
+    name = "a\n::error::x \x1b[31m"
+    shutil.copytree(street, tmp_path / "data")
+    for part in ("images", "masks"):
+        (tmp_path / "data" / "test" / part / f"{name}.png").write_text("no picture")
+    for more, status in (("", 0), ("--strict", 1)):
+        data = ("--data", "data", "--split", "test", *more.split())
+        outcome = edgeseg("verify", seeded_bundle.folder, *data)
+        assert outcome.status == status
+        assert "a ::error::x \ufffd[31m.png cannot be read as an image" in outcome.err
+        assert not any(line.startswith("::") for line in outcome.err.splitlines())
+        assert "\x1b" not in outcome.err
+
+
 def test_a_folder_that_takes_no_report_is_found_out_before_measuring(
     edgeseg, seeded_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
