@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Literal
@@ -62,8 +63,8 @@ class Limits:
             value = getattr(self, field.name)
             if value is None:
                 continue
-            if field.name in _COSTS and not value > 0:
-                raise SpecError(f"{field.name} must be above 0; got {value:g}")
+            if field.name in _COSTS and not 0 < value < math.inf:
+                raise SpecError(f"{field.name} must be a finite number above 0; got {value:g}")
             if field.name not in _COSTS and not 0 <= value <= 100:
                 raise SpecError(f"{field.name} is 0 to 100 points; got {value:g}")
 

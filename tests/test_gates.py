@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +54,13 @@ def test_without_ground_truth_agreement_decides() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("max_drop", -0.1), ("min_agreement", 101), ("max_size_mb", 0), ("max_latency_ratio", -1)],
+    [
+        ("max_drop", -0.1),
+        ("min_agreement", 101),
+        ("max_size_mb", 0),
+        ("max_latency_ratio", -1),
+        *((field.name, value) for field in fields(Limits) for value in (math.inf, math.nan)),
+    ],
 )
 def test_limits_that_no_measurement_could_have_are_refused(name: str, value: float) -> None:
     with pytest.raises(SpecError, match=f"{name} .*got {value:g}"):
