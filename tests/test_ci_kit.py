@@ -193,12 +193,14 @@ def test_the_workflow_uploads_the_report_of_a_missed_limit(empty: Runner) -> Non
 
 
 def test_what_cannot_be_measured_fails_without_a_verdict(installed: Runner) -> None:
-    """An older report is not taken for this run's."""
+    """An older report is not taken for this run's, nor uploaded as such; other files stay."""
     left = installed.workspace / "edgeseg-report"
     left.mkdir()
-    (left / "report.md").write_text("passed")
+    for name in (*FORMS, "notes.txt"):
+        (left / name).write_text("passed")
     outcome = installed.run_action(INPUTS | {"data": "elsewhere"}, only="Verify")
     assert outcome.status == 1
+    assert [path.name for path in left.iterdir()] == ["notes.txt"]
     assert outcome.outputs["passed"] == "false"
     assert outcome.summary.startswith("edgeseg verify gave no verdict (exit status 1)")
     assert "elsewhere" in outcome.log
@@ -239,7 +241,7 @@ def test_arguments_are_split_and_not_expanded(
 ) -> None:
     outcome = empty.run_action({"bundle": "b", "data": "d", "arguments": value}, only="Verify")
     if words is None:
-        assert outcome.status == 1
+        assert (outcome.status, outcome.outputs["passed"]) == (1, "false")
         assert not (empty.bin / "edgeseg.arguments").exists()
     else:
         told = (empty.bin / "edgeseg.arguments").read_text().split("\0")[1:-1]
