@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,7 @@ def write_reports(
 ) -> tuple[Path, ...]:
     """Write JSON, Markdown, JUnit XML and HTML; the folder is made where there is none.
 
-    Nothing is written before all four are there, and each file is whole or as it was.
+    None takes its name before all four are written whole: they are of one report, or as they were.
 
     Raises:
         ReportError: the folder does not take them.
@@ -42,9 +43,9 @@ def write_reports(
     paths = tuple(folder / name for name in _NAMES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, content in zip(paths, contents, strict=True):
-            with written_whole(path) as partial:
-                partial.write_bytes(content)
+        with ExitStack() as stack:
+            for path, content in zip(paths, contents, strict=True):
+                stack.enter_context(written_whole(path)).write_bytes(content)
     except OSError as error:
         raise _refusal(folder, error) from None
     return paths

@@ -43,14 +43,21 @@ def test_nothing_is_written_where_one_form_cannot_be_made(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("room", range(4))
 def test_a_full_disk_leaves_the_earlier_files_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """There is room for some files, and never for all."""
     write_reports(tmp_path, golden_only(), labels=CAMVID, pictures=[])
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(path: Path, _content: bytes) -> int:
+    written: list[int] = []
+
+    def full(path: Path, content: bytes) -> int:
         path.touch()
+        if len(written) < room:
+            written.append(path.write_text(content.decode(), "utf-8"))
+            return written[-1]
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", full)
