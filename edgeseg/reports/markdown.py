@@ -34,6 +34,7 @@ _MOST_GATES: Final = 20
 _MOST_NAMES: Final = 5
 _MOST_CHANGES: Final = 10
 _WHOLE_TABLE: Final = 40  # classes
+_MOST_CLASSES: Final = 180  # COCO-Stuff has 171
 _LONGEST_REASON: Final = 120  # characters
 
 
@@ -144,9 +145,16 @@ def _classes(classes: Sequence[ClassResult]) -> str:
             _class_table(ordered[:10]),
             "### The ten largest classes",
             _class_table(largest),
-            folded(f"All {len(ordered)} classes", _class_table(ordered)),
+            _folded_classes(ordered, first),
         )
     )
+
+
+def _folded_classes(ordered: Sequence[ClassResult], first: str) -> str:
+    shown = ordered[:_MOST_CLASSES]
+    left = len(ordered) - len(shown)
+    title = f"The {len(shown)} classes that {first}" if left else f"All {len(ordered)} classes"
+    return folded(title, _class_table(shown) + _and_more(left, "classes"))
 
 
 def _class_table(classes: Sequence[ClassResult]) -> str:

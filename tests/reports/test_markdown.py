@@ -73,6 +73,14 @@ def test_many_classes_are_folded() -> None:
     assert "<summary>All" not in to_markdown(many_classes(40))
 
 
+@pytest.mark.parametrize("name", ["class number", "x" * 60, "`" * 60, "|" * 60])
+def test_a_thousand_classes_are_no_longer_than_a_comment(name: str) -> None:
+    text = to_markdown(measured(names=tuple(f"{name} {place}" for place in range(1000))))
+    assert len(text) < 65_000
+    _, _, most = text.partition("<details><summary>The 180 classes that lost most</summary>")
+    assert "And 820 more classes, in `report.json`." in most.partition("</details>")[0]
+
+
 def test_names_stay_text_whatever_is_in_them() -> None:
     """Whatever they hold is in code spans, where GitHub links no number and notifies nobody."""
     text = to_markdown(hostile())
