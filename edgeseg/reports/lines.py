@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeseg.reports.report import Comparison, Costs, Noted, Report
-from edgeseg.reports.words import cost
+from edgeseg.reports.words import cost, headline
 from edgeseg.text import plain
 
 __all__ = ["report_lines"]
@@ -100,6 +100,8 @@ def _comparison(found: Comparison | None) -> Iterator[str]:
 
 
 def _gates(report: Report) -> Iterator[str]:
+    if not report.gates:
+        yield headline(report)
     for gate in report.gates:
         verdict = "passed" if gate.passed else "MISSED"
         value = f"{gate.value:.3f} {gate.unit}".rstrip()

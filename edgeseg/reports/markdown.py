@@ -30,6 +30,7 @@ from edgeseg.reports.words import (
 
 __all__ = ["to_markdown"]
 
+_SIGNS: Final = {"PASSED": "✅", "FAILED": "❌", "MEASURED": "📏"}
 _MOST_GATES: Final = 20
 _MOST_NAMES: Final = 5
 _MOST_CHANGES: Final = 10
@@ -40,9 +41,9 @@ _LONGEST_REASON: Final = 120  # characters
 
 def to_markdown(report: Report) -> str:
     """The verdict first, what was missed next; details are folded."""
-    sign = "✅" if report.passed else "❌"
+    word = verdict(report)
     parts = [
-        f"## {sign} {verdict(report)}: {headline(report)}",
+        f"## {_SIGNS[word]} {word}: {headline(report)}",
         _subjects(report),
         summary(report),
         _gates(report),

@@ -124,7 +124,9 @@ def limit_of(report: Report, start: str) -> float | None:
 
 
 def verdict(report: Report) -> str:
-    """In a word."""
+    """In a word. Where nothing was judged, nothing has passed."""
+    if not report.gates:
+        return "MEASURED"
     return "PASSED" if report.passed else "FAILED"
 
 
@@ -133,7 +135,7 @@ def headline(report: Report) -> str:
     count = len(report.gates)
     gates = "gate" if count == 1 else "gates"
     if not count:
-        return "no gate was asked for"
+        return "nothing was judged, for no limit applies"
     if report.passed:
         return f"{count} of {count} {gates} passed"
     return f"{len(report.misses)} of {count} {gates} missed"

@@ -101,6 +101,7 @@ def test_a_real_browser_shows_it_whole(name: str, show: Callable[[str], Opened])
     assert page.locator("section").first.locator("h2").inner_text().split()[0] in {
         "PASSED",
         "FAILED",
+        "MEASURED",
     }
     broken = "[...document.images].filter(image => !image.naturalWidth).length"
     assert page.evaluate(broken) == 0

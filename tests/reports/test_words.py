@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pytest
-from reports import failed, golden_only, measured, without_reference
+from reports import CAMVID, failed, golden_only, measured, without_reference
 
 from edgeseg.gates import Gate, at_least, at_most
+from edgeseg.reports.html import to_html
+from edgeseg.reports.junit import to_junit
+from edgeseg.reports.lines import report_lines
+from edgeseg.reports.markdown import to_markdown
 from edgeseg.reports.report import ClassResult
 from edgeseg.reports.words import (
     MINUS,
@@ -16,6 +21,7 @@ from edgeseg.reports.words import (
     plain,
     signed,
     summary,
+    verdict,
     why_not_counted,
 )
 
@@ -105,7 +111,26 @@ def test_the_summary_says_what_was_found() -> None:
 def test_the_headline_counts_gates() -> None:
     assert headline(failed()) == "2 of 4 gates missed"
     assert headline(golden_only(99.0)) == "1 of 1 gate passed"
-    assert headline(without_reference()) == "no gate was asked for"
+    assert headline(without_reference()) == "nothing was judged, for no limit applies"
+
+
+def test_without_a_gate_nothing_has_passed() -> None:
+    """In each form for people; the JSON says it by its empty list of gates."""
+    report = without_reference()
+    assert (verdict(report), verdict(measured()), verdict(failed())) == (
+        "MEASURED",
+        "PASSED",
+        "FAILED",
+    )
+    said = f"MEASURED: {headline(report)}"
+    assert said in to_markdown(report).splitlines()[0]
+    assert said in to_junit(report)
+    assert report_lines(report)[-1] == headline(report)
+    page = to_html(report, [], labels=CAMVID)
+    assert re.search(rf"<h2>(?s:.*?)MEASURED <small>{headline(report)}</small>", page)
+    for text in (to_markdown(report), to_junit(report), page):
+        assert "PASSED" not in text
+        assert "✅" not in text
 
 
 def test_why_a_class_is_not_counted() -> None:
