@@ -149,7 +149,7 @@ def test_the_sections_are_in_order_and_only_those_with_something_to_tell() -> No
         "Gates",
         "Classes",
         "Confusions",
-        "The 2 images that lost most",
+        "2 images, the largest loss first",
         "Against the baseline",
         "Cost",
         "Layer sensitivity",
