@@ -17,6 +17,7 @@ from edgeseg.commands.export import export
 from edgeseg.commands.inspect import inspect
 from edgeseg.commands.run import run
 from edgeseg.commands.shared import EXIT_FAILED, EXIT_GATE_MISSED, say
+from edgeseg.commands.sweep import sweep
 from edgeseg.commands.verify import verify
 from edgeseg.errors import EdgesegError, GateMissedError
 from edgeseg.text import plain
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Trained SegFormer checkpoints, live on a device, with the accuracy proved.",
 )
-for command in (export, run, verify, bench, build, calibrate, inspect, doctor):
+for command in (export, run, verify, sweep, bench, build, calibrate, inspect, doctor):
     app.command()(command)
 
 

@@ -20,7 +20,7 @@ from edgeseg.commands.shared import (
     say,
 )
 
-__all__ = ["export"]
+__all__ = ["CalibrationImagesOption", "Precision", "Target", "export", "parse_size"]
 
 
 class Target(str, Enum):
@@ -49,6 +49,9 @@ class Model(str, Enum):
     B3 = "b3"
     B4 = "b4"
     B5 = "b5"
+
+
+CalibrationImagesOption = Annotated[int, typer.Option(min=1, help="How many of them to choose.")]
 
 
 def export(
@@ -81,9 +84,7 @@ def export(
             help="Images for INT8: a folder, a data set (train split), a video or `demo`."
         ),
     ] = None,
-    calibration_images: Annotated[
-        int, typer.Option(min=1, help="How many of them to choose.")
-    ] = 300,
+    calibration_images: CalibrationImagesOption = 300,
     data: DataOption = None,
     split: SplitOption = None,
     max_drop: MaxDropOption = None,
@@ -129,7 +130,7 @@ def export(
         model=model.value if model else None,
         target=target.value,
         precision=asked,
-        size=None if size is None else _parse_size(size),
+        size=None if size is None else parse_size(size),
         labels=labels,
         calibration=calibration,
         calibration_images=calibration_images,
@@ -155,7 +156,12 @@ def export(
         print_json(export_json(exported))
 
 
-def _parse_size(size: str) -> tuple[int, int]:
+def parse_size(size: str) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        typer.BadParameter: something else.
+    """
     height, _, width = size.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal()):
         raise typer.BadParameter(f"--size is HEIGHTxWIDTH in pixels, as 512x1024; got {size!r}")

@@ -1,0 +1,114 @@
+"""`edgeseg sweep`: every combination of models, targets, precisions and sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands.export import CalibrationImagesOption, Precision, Target, parse_size
+from edgeseg.commands.shared import (
+    EXIT_FAILED,
+    EXIT_GATE_MISSED,
+    DaskOption,
+    JsonFlag,
+    MaxClassDropOption,
+    MaxDropOption,
+    MinAgreementOption,
+    SplitOption,
+    ThreadsOption,
+    limits_from,
+    say,
+    watched,
+)
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    *,
+    weights: Annotated[
+        list[str],
+        typer.Option(help="A checkpoint, as `edgeseg export` takes it. Again for each further."),
+    ],
+    data: Annotated[str, typer.Option(help="What to measure on, as `edgeseg verify` takes it.")],
+    target: Annotated[list[Target] | None, typer.Option(help="Again for each further.")] = None,
+    precision: Annotated[
+        list[Precision] | None, typer.Option(help="Again for each further.")
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HxW", help="Input size in pixels. Again for each further. The checkpoint's."
+        ),
+    ] = None,
+    split: SplitOption = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="Images for INT8, as `edgeseg export` takes them."),
+    ] = None,
+    calibration_images: CalibrationImagesOption = 300,
+    max_drop: MaxDropOption = None,
+    max_class_drop: MaxClassDropOption = None,
+    min_agreement: MinAgreementOption = None,
+    budget: Annotated[float, typer.Option(min=0.0, help="Minutes of search for each cell.")] = 20.0,
+    dask: DaskOption = None,
+    threads: ThreadsOption = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A folder for the overview and all cells.")
+    ] = Path("sweep"),
+    json: JsonFlag = False,
+) -> None:
+    """Export and measure every combination; what is there from an earlier run is kept.
+
+    Ends with 1 if a cell failed, else with 3 if one missed a gate.
+
+    Example: edgeseg sweep --weights segformer_b0/ --size 512x512 --size 256x256
+    --precision fp32 --precision int8 --data camvid --split test --calibration camvid
+    """
+    from edgeseg.errors import SpecError
+    from edgeseg.progress import progress, track
+    from edgeseg.sweep.cells import Plan
+    from edgeseg.sweep.results import encode_sweep
+    from edgeseg.sweep.run import sweep as sweep_plan
+    from edgeseg.sweep.writing import sweep_lines
+
+    try:
+        plan = Plan(
+            weights=tuple(weights),
+            targets=tuple(t.value for t in target or [Target.ONNXRUNTIME]),
+            precisions=tuple(p.value for p in precision or [Precision.AUTO]),
+            sizes=(None,) if not size else tuple(map(parse_size, size)),
+            data=data,
+            split=split,
+            labels=labels,
+            calibration=calibration,
+            calibration_images=calibration_images,
+            limits=limits_from(max_drop, max_class_drop, min_agreement),
+            budget_s=60 * budget,
+            dask=dask,
+            threads=threads,
+            folder=output,
+        )
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
+    with watched() as watcher, progress("searching", None) as step:
+        found = sweep_plan(plan, track=track, watcher=watcher, step=step)
+    for line in sweep_lines(found):
+        say(line)
+    say(f"overview written: {output / 'sweep.html'}")
+    if json:
+        print(encode_sweep(found).decode(), end="")
+    for name, rows in (("failed", found.failed), ("missed a gate", found.missed)):
+        if rows:
+            say(f"{len(rows)} of {len(found.rows)} cells {name}")
+    if found.failed:
+        raise typer.Exit(EXIT_FAILED)
+    if found.missed:
+        raise typer.Exit(EXIT_GATE_MISSED)
+    say(f"next: edgeseg run {output / 'bundles' / found.rows[0].name} --source VIDEO --save o.mp4")

@@ -1,0 +1,1 @@
+"""Models, targets, precisions and sizes, each combination exported, measured and compared."""

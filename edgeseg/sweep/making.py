@@ -1,0 +1,148 @@
+"""One cell: exported, measured and reported, or what is there already where nothing has changed.
+
+A cell has a bundle, `bundles/NAME`, and a folder `reports/NAME` with its report and `request.json`,
+which says what both were made from. What is there is whole; of another request, it is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from edgeseg.asking import export_request
+from edgeseg.bundle import open_bundle
+from edgeseg.deploy import export_bundle
+from edgeseg.errors import BundleError, GateMissedError, ReportError
+from edgeseg.files import written_whole
+from edgeseg.reports.report import Report, read_report
+from edgeseg.runtime.backend import Watcher
+from edgeseg.sweep.cells import Cell, Plan
+from edgeseg.verification.asked import Asked
+from edgeseg.verification.samples import Track
+from edgeseg.verification.verify import verify
+
+__all__ = ["bundle_of", "made", "reports_of"]
+
+_REQUEST: Final = "request.json"
+_MISSED: Final = "missed.txt"
+_REPORTS: Final = ("report.json", "report.md", "report.xml", "report.html")
+
+
+def made(
+    plan: Plan,
+    cell: Cell,
+    request: Mapping[str, object],
+    *,
+    track: Track,
+    watcher: Watcher,
+    step: Callable[[], None],
+) -> Report:
+    """The cell's report, with its bundle beside it.
+
+    Raises:
+        GateMissedError: no variant passed the gates of the export, now or in an earlier run.
+        EdgesegError: it cannot be exported or measured.
+    """
+    reports, bundle = reports_of(plan, cell.name), bundle_of(plan, cell.name)
+    _claim(reports, bundle, request)
+    kept = _kept_report(reports, bundle)
+    if kept is not None:
+        watcher.tell("kept from an earlier run")
+        return kept
+    _export(plan, cell, watcher=watcher, step=step)
+    asked = Asked(
+        source=str(bundle),
+        data=plan.data,
+        split=plan.split,
+        limits=plan.limits,
+        dask=plan.dask,
+        threads=plan.threads,
+        report=reports,
+    )
+    return verify(asked, track=track, watcher=watcher)
+
+
+def bundle_of(plan: Plan, name: str) -> Path:
+    """Where a cell's bundle is."""
+    return plan.folder / "bundles" / name
+
+
+def reports_of(plan: Plan, name: str) -> Path:
+    """Where its report is."""
+    return plan.folder / "reports" / name
+
+
+def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
+    """Have both be of this request: what another one left goes."""
+    path = reports / _REQUEST
+    content = json.dumps(request, indent=1, sort_keys=True) + "\n"
+    try:
+        if path.exists() and path.read_text("utf-8") == content:
+            return
+        reports.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        if bundle.exists():
+            shutil.rmtree(bundle)
+        for name in (_MISSED, *_REPORTS):
+            (reports / name).unlink(missing_ok=True)
+        with written_whole(path) as partial:
+            partial.write_text(content, "utf-8")
+    except OSError as error:
+        raise ReportError(
+            f"{reports} cannot be written: {error.strerror}; choose another --output"
+        ) from None
+
+
+def _kept_report(reports: Path, bundle: Path) -> Report | None:
+    """The report of an earlier run, with the bundle that it is of."""
+    try:
+        report = read_report(reports / "report.json")
+        open_bundle(bundle)
+    except (ReportError, BundleError):
+        return None
+    return report if (reports / "report.html").exists() else None
+
+
+def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Callable[[], None]) -> None:
+    """Make the bundle, where an earlier run has not made it, or searched for it in vain.
+
+    Raises:
+        GateMissedError: no variant passed, now or then.
+        EdgesegError: it cannot be exported.
+    """
+    folder = bundle_of(plan, cell.name)
+    try:
+        open_bundle(folder)
+    except BundleError:
+        pass
+    else:
+        return
+    missed = reports_of(plan, cell.name) / _MISSED
+    if missed.exists():
+        raise GateMissedError(missed.read_text("utf-8"))
+    request = export_request(
+        weights=cell.weights,
+        model=None,
+        target=cell.target,
+        precision=cell.precision,
+        size=cell.size,
+        labels=plan.labels,
+        calibration=plan.calibration,
+        calibration_images=plan.calibration_images,
+        data=plan.data,
+        split=plan.split,
+        limits=plan.limits,
+        budget_s=plan.budget_s,
+        recipe=None,
+        sensitivity=False,
+        folder=folder,
+    )
+    try:
+        export_bundle(request, tell=watcher.tell, step=step)
+    except GateMissedError as error:
+        with written_whole(missed) as partial:
+            partial.write_text(str(error), "utf-8")
+        raise

@@ -1,0 +1,144 @@
+"""Accuracy against what it costs: two panels, latency and size, each with its Pareto front.
+
+Numbers in the picture are those of the table beside it. Colors tell targets, shapes precisions;
+what missed a gate is hollow and on no front.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from edgeseg.reports.plot import DOT, INK, Frame, axes, labels, scale, text
+from edgeseg.reports.words import plain
+from edgeseg.sweep.results import Row, front
+
+__all__ = ["pareto_svg"]
+
+_WIDTH: Final = 1240
+_HEIGHT: Final = 500
+_TOP: Final = 78
+_BOTTOM: Final = 430
+_LEGEND: Final = 32
+_LETTER: Final = 7.2
+# Dark enough for a printer without color, and told apart by those who see no red or green.
+_COLORS: Final = {"onnxruntime": "#0072b2", "openvino": "#c24a0e"}
+_OTHER: Final = "#555555"
+_SHAPES: Final = {"fp32": "circle", "fp16": "diamond", "bf16": "diamond", "int8": "square"}
+
+
+class _Panel(NamedTuple):
+    frame: Frame
+    title: str
+    cost: Callable[[Row], float | None]
+
+
+_PANELS: Final = (
+    _Panel(
+        Frame(left=84, top=_TOP, right=596, bottom=_BOTTOM, edge=612),
+        "latency of a frame (ms)",
+        lambda row: row.latency_ms,
+    ),
+    _Panel(
+        Frame(left=712, top=_TOP, right=1224, bottom=_BOTTOM, edge=_WIDTH),
+        "size of the files (MB)",
+        lambda row: None if row.bytes is None else row.bytes / 1e6,
+    ),
+)
+
+
+def pareto_svg(rows: Sequence[Row]) -> str | None:
+    """An SVG document of the rows that were measured, by their places; None where none was."""
+    parts = [
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
+        *_legend(rows),
+    ]
+    drawn = [_panel(panel, rows) for panel in _PANELS]
+    if not any(drawn):
+        return None
+    for panel in drawn:
+        parts += panel
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" font-size="13" '
+        f'fill="{INK}" role="img" aria-label="mIoU against latency and size">\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def _panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
+    points = [
+        (number, row, cost, row.miou)
+        for number, row in enumerate(rows, 1)
+        if (cost := panel.cost(row)) is not None and row.miou is not None
+    ]
+    if not points:
+        return []
+    frame = panel.frame
+    across = scale([cost for *_, cost, _ in points], frame.left, frame.right, most=math.inf)
+    up = scale([miou for *_, miou in points], frame.bottom, frame.top, most=100)
+    places = [(across.place(cost), up.place(miou)) for *_, cost, miou in points]
+    passed = [place for place, (_, row, *_) in enumerate(points) if row.status == "passed"]
+    best = [passed[i] for i in front([(points[p][2], points[p][3]) for p in passed])]
+    return [
+        *axes(frame, across, up, x_title=panel.title, y_title="mIoU (points)"),
+        _front([places[place] for place in best]),
+        *(
+            _mark(x, y, row, tip=f"{row.name}: {miou:.2f} mIoU, {cost:.2f}")
+            for (x, y), (_, row, cost, miou) in zip(places, points, strict=True)
+        ),
+        *labels(places, [str(number) for number, *_ in points], frame),
+    ]
+
+
+def _front(places: Sequence[tuple[float, float]]) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return f'<polyline points="{path}" fill="none" stroke="{_OTHER}" stroke-dasharray="5 4"/>'
+
+
+def _mark(x: float, y: float, row: Row, *, tip: str) -> str:
+    color = _COLORS.get(row.target, _OTHER)
+    fill = color if row.status == "passed" else "white"
+    style = f'fill="{fill}" stroke="{color}" stroke-width="2"'
+    inside = f"<title>{escape(plain(tip))}</title>"
+    match _SHAPES.get(_kind(row), "circle"):
+        case "square":
+            side = 2 * DOT - 1
+            at = f'x="{x - side / 2:.1f}" y="{y - side / 2:.1f}" width="{side}" height="{side}"'
+            return f"<rect {at} {style}>{inside}</rect>"
+        case "diamond":
+            reach = DOT + 2
+            path = (
+                f"M{x:.1f},{y - reach:.1f} l{reach},{reach} l-{reach},{reach} l-{reach},-{reach}z"
+            )
+            return f'<path d="{path}" {style}>{inside}</path>'
+        case _:
+            return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{DOT}" {style}>{inside}</circle>'
+
+
+def _kind(row: Row) -> str:
+    """What the variant computes in, by its name; what was asked for where there is none."""
+    name = row.variant or row.precision
+    return next((kind for kind in _SHAPES if name.startswith(kind)), row.precision)
+
+
+def _legend(rows: Sequence[Row]) -> list[str]:
+    """Targets and precisions that occur, then what hollow marks and the line mean."""
+    measured = [row for row in rows if row.miou is not None]
+    entries = {row.target: row for row in measured} | {_kind(row): row for row in measured}
+    parts, left = [], float(_PANELS[0].frame.left)
+    for name, row in entries.items():
+        shown = msgspec.structs.replace(row, status="passed")
+        target = name in {row.target for row in measured}
+        mark = msgspec.structs.replace(shown, variant="fp32") if target else shown
+        color = mark if target else msgspec.structs.replace(mark, target="")
+        parts.append(_mark(left, _LEGEND - 4, color, tip=name))
+        parts.append(text(left + 12, _LEGEND, name, anchor="start"))
+        left += 40 + _LETTER * len(name)
+    parts.append(text(left, _LEGEND, "hollow: missed a gate; dashed: Pareto front", anchor="start"))
+    return parts

@@ -1,0 +1,97 @@
+"""What a sweep found, as one value that is written to JSON and read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from edgeseg.gates import Gate
+from edgeseg.manifest import Machine
+from edgeseg.reports.report import Data
+
+__all__ = ["SCHEMA", "Row", "Sweep", "encode_sweep", "front"]
+
+SCHEMA: Final = 1
+
+Status = Literal["passed", "missed", "failed"]
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Immutable, and read from JSON with its types checked."""
+
+
+class Row(_Value, frozen=True, kw_only=True):
+    """A cell and what came of it.
+
+    `precision` was asked for, `variant` is what runs. `missed` are gates that were not passed, or
+    no variant passed them and there is no bundle; `failed` cells tell their `reason`. Accuracies
+    are points, `drop` is against the bundle's own float variant. `latency_ms` is the median of
+    whole frames; `latency_ratio`, the median of the rounds' ratios, is to the first cell that has a
+    latency. `report` is the cell's HTML page, relative to the sweep's folder.
+    """
+
+    name: str
+    weights: str
+    target: str
+    precision: str
+    status: Status
+    reason: str | None = None
+    model: str | None = None
+    variant: str | None = None
+    height: int | None = None
+    width: int | None = None
+    miou: float | None = None
+    miou_low: float | None = None
+    miou_high: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    bytes: int | None = None
+    latency_ms: float | None = None
+    latency_ratio: float | None = None
+    gates: tuple[Gate, ...] = ()
+    report: str | None = None
+
+
+class Sweep(_Value, frozen=True, kw_only=True):
+    """All cells in the order of the plan; `frame` is the timed image's height and width."""
+
+    schema: int = SCHEMA
+    created: str
+    data: Data
+    frame: tuple[int, int]
+    rounds: int
+    machine: Machine
+    tools: dict[str, str]
+    rows: tuple[Row, ...]
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """The cells that could not be measured."""
+        return tuple(row for row in self.rows if row.status == "failed")
+
+    @property
+    def missed(self) -> tuple[Row, ...]:
+        """The cells that missed a gate."""
+        return tuple(row for row in self.rows if row.status == "missed")
+
+
+def encode_sweep(sweep: Sweep) -> bytes:
+    """Write a sweep as JSON."""
+    return msgspec.json.format(msgspec.json.encode(sweep), indent=1) + b"\n"
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Places of the (cost, accuracy) that nothing is better than in both: the Pareto front.
+
+    From cheap to dear. Of equal points all are on it.
+    """
+    found: list[int] = []
+    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        cost, accuracy = points[place]
+        best = points[found[-1]] if found else (cost, -1.0)
+        if accuracy > best[1] or (cost, accuracy) == best:
+            found.append(place)
+    return found

@@ -1,0 +1,130 @@
+"""The overview of a sweep, into its folder: JSON, Markdown, the picture, and an HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import ReportError
+from edgeseg.files import written_whole
+from edgeseg.reports.gfm import cell, table
+from edgeseg.reports.pages import packaged, rendered
+from edgeseg.reports.words import NOTHING, interval, number, plain
+from edgeseg.sweep.picture import pareto_svg
+from edgeseg.sweep.results import Row, Sweep, encode_sweep
+
+__all__ = ["sweep_lines", "to_markdown", "write_overview"]
+
+_HEADINGS: Final = (
+    "",
+    "Cell",
+    "Variant",
+    "mIoU",
+    "Drop",
+    "95 % interval",
+    "ms",
+    "x first",
+    "MB",
+    "Status",
+)
+_ALIGNMENT: Final = "rllrrrrrrl"
+_LONGEST_REASON: Final = 200
+
+
+def write_overview(folder: Path, sweep: Sweep) -> None:
+    """Write sweep.json, sweep.md, sweep.html and, where anything was measured, pareto.svg.
+
+    Raises:
+        ReportError: the folder does not take them.
+        MissingPackageError: jinja2 is not installed.
+    """
+    picture = pareto_svg(sweep.rows)
+    contents = {
+        "sweep.json": encode_sweep(sweep),
+        "sweep.md": to_markdown(sweep).encode(),
+        "sweep.html": _page(sweep, picture).encode(),
+    }
+    if picture is not None:
+        contents["pareto.svg"] = picture.encode()
+    try:
+        for name, content in contents.items():
+            with written_whole(folder / name) as partial:
+                partial.write_bytes(content)
+    except OSError as error:
+        raise ReportError(
+            f"the overview cannot be written to {folder}: {error.strerror}; choose another folder"
+        ) from None
+
+
+def to_markdown(sweep: Sweep) -> str:
+    """A table, and the reasons below it."""
+    rows = [
+        (str(place), cell(row.name), cell(row.variant or NOTHING), *_numbers(row), row.status)
+        for place, row in enumerate(sweep.rows, 1)
+    ]
+    reasons = [
+        f"- {cell(row.name)}: {cell(row.reason, _LONGEST_REASON)}"
+        for row in sweep.rows
+        if row.reason is not None
+    ]
+    parts = [f"# Sweep of {len(sweep.rows)} cells", table(_HEADINGS, rows, _ALIGNMENT)]
+    if reasons:
+        parts.append("\n".join(reasons))
+    parts.append(_timed_how(sweep))
+    return "\n\n".join(parts) + "\n"
+
+
+def sweep_lines(sweep: Sweep) -> list[str]:
+    """The table for a terminal, then why cells are not in it."""
+    rows = [
+        (str(place), plain(row.name), plain(row.variant or NOTHING), *_numbers(row), row.status)
+        for place, row in enumerate(sweep.rows, 1)
+    ]
+    return [
+        *_aligned([_HEADINGS, *rows]),
+        *(f"{row.status}: {row.name}: {plain(row.reason)}" for row in sweep.rows if row.reason),
+        _timed_how(sweep),
+    ]
+
+
+def _page(sweep: Sweep, picture: str | None) -> str:
+    return rendered(
+        "sweep.html.jinja",
+        css=packaged("report.css"),
+        sweep=sweep,
+        picture=picture,
+        numbers=[_numbers(row) for row in sweep.rows],
+        timed_how=_timed_how(sweep),
+    )
+
+
+def _numbers(row: Row) -> tuple[str, ...]:
+    """mIoU, drop, its interval, milliseconds, ratio, megabytes."""
+    return (
+        number(row.miou),
+        number(row.drop),
+        interval(row.drop_low, row.drop_high),
+        number(row.latency_ms, 1),
+        number(row.latency_ratio),
+        number(None if row.bytes is None else row.bytes / 1e6, 1),
+    )
+
+
+def _timed_how(sweep: Sweep) -> str:
+    height, width = sweep.frame
+    return (
+        f"Latencies are medians of {sweep.rounds} whole frames of {width}x{height} pixels, all "
+        f"cells in turns, on {sweep.machine.cpu} with {sweep.machine.cores} cores."
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            word.rjust(width) if side == "r" else word.ljust(width)
+            for word, width, side in zip(row, widths, _ALIGNMENT, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
