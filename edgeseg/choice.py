@@ -174,7 +174,7 @@ def _nearest_misses(
     named = sorted(failed, key=distance)[:3]
     if not named:
         lacking = (
-            "give --calibration SOURCE"
+            "give --calibration SOURCE, or a longer --budget"
             if precision == "int8"
             else "this CPU has no 16-bit float of its own; ask for auto, int8 or fp32"
         )

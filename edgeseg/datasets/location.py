@@ -16,8 +16,9 @@ def located(source: str) -> Path:
     """A path; of a URL such as `s3://bucket/street` one that reads over the network.
 
     Raises:
-        DatasetError: a URL of no kind that fsspec knows.
-        MissingPackageError: universal_pathlib, or the package for this kind of URL.
+        DatasetError: a URL of no kind that fsspec knows, whose package is not installed, or whose
+            server does not answer.
+        MissingPackageError: universal_pathlib is not installed.
     """
     kind, mark, _ = source.partition("://")
     if not mark:
@@ -29,9 +30,11 @@ def located(source: str) -> Path:
             "universal_pathlib", purpose=f"reading {kind}:// URLs", command=_INSTALL
         ) from None
     try:
-        # It has pathlib's methods without being one of pathlib's classes.
-        return cast("Path", UPath(source))
-    except ImportError as error:
-        raise DatasetError(f"{source} cannot be read: {error}") from None
+        path = UPath(source)
+        path.exists()  # imports the package for this kind, and asks the server
     except ValueError as error:
         raise DatasetError(f"{source} is of no known kind: {error}") from None
+    except Exception as error:  # each of fsspec's kinds has its library's own
+        raise DatasetError(f"{source} cannot be read: {error}") from None
+    # It has pathlib's methods without being one of pathlib's classes.
+    return cast("Path", path)

@@ -19,6 +19,7 @@ from edgeseg.reports.tables import (
     change_span,
     class_rows,
     class_span,
+    corruption_rows,
     group_rows,
     hex_color,
 )
@@ -82,6 +83,7 @@ def _view(report: Report, labels: Labels) -> dict[str, Any]:
             if report.short_sides
             else None
         ),
+        "corruptions": corruption_rows(report),
         "open_classes": _OPEN_CLASSES,
         "open_lines": _OPEN_LINES,
         "tints": {
@@ -99,6 +101,7 @@ def _absent(report: Report) -> list[str]:
         "the loss against a reference (--reference)": report.reference,
         "the change since an earlier report (--baseline)": report.baseline,
         "latency, size and memory": report.costs,
+        "accuracy on corrupted images (--corruptions)": report.families or None,
         "what INT8 costs in each group of layers": report.sensitivity or None,
     }
     return [what for what, value in known.items() if value is None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeseg.reports.report import Comparison, Costs, Noted, Report
-from edgeseg.reports.words import cost, headline
+from edgeseg.reports.words import brittleness, cost, headline
 from edgeseg.text import plain
 
 __all__ = ["report_lines"]
@@ -20,6 +20,7 @@ def report_lines(report: Report) -> list[str]:
         *_accuracy(report),
         *_costs(report.costs),
         *_short_sides(report),
+        *_families(report),
         *_comparison(report.baseline),
         *_gates(report),
     )
@@ -76,6 +77,19 @@ def _short_sides(report: Report) -> Iterator[str]:
             f"short side {point.short_px}: mIoU {point.miou:.2f}, {point.latency_ms:.1f} ms a "
             f"frame (FP32 in ONNX Runtime at {point.height}x{point.width})"
         )
+
+
+def _families(report: Report) -> Iterator[str]:
+    for family in report.families:
+        kinds = ", ".join(family.corruptions)
+        line = f"{family.name} ({kinds}): mIoU {family.miou:.2f}"
+        if family.drop is not None:
+            line += (
+                f", reference {family.reference_miou:.2f}, drop {family.drop:+.3f}; "
+                f"{family.extra_drop:+.3f} more than on clean images (95 % interval "
+                f"{family.extra_low:+.3f} to {family.extra_high:+.3f}): {brittleness(family)}"
+            )
+        yield line
 
 
 def _comparison(found: Comparison | None) -> Iterator[str]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from edgeseg.corruptions import SEVERITIES
 from edgeseg.reports.gfm import Row, cell, code, folded, table
 from edgeseg.reports.moves import confusion_moves
 from edgeseg.reports.report import Change, ClassResult, Comparison, Noted, Report, Subject
-from edgeseg.reports.tables import loss_first
+from edgeseg.reports.tables import corruption_rows, loss_first
 from edgeseg.reports.words import (
     NOTHING,
+    brittleness,
     cost,
     headline,
     in_words,
@@ -51,6 +53,7 @@ def to_markdown(report: Report) -> str:
         _classes(report.classes),
         _moves(report),
         _input_sizes(report),
+        _robustness(report),
         "" if report.baseline is None else _comparison(report.baseline),
         _noted("skipped, not measured", report.skipped),
         _noted("converted before measuring", report.converted),
@@ -204,6 +207,45 @@ def _input_sizes(report: Report) -> str:
     ]
     headings = ("Short side, pixels", "Height x width", "mIoU, points", "Latency, ms")
     return f"### Input sizes\n\n{table(headings, rows, 'rrrr')}"
+
+
+def _robustness(report: Report) -> str:
+    if not report.families:
+        return ""
+    rows = [
+        (
+            family.name,
+            number(family.miou),
+            number(family.reference_miou),
+            number(family.drop),
+            signed(family.extra_drop),
+            interval(family.extra_low, family.extra_high),
+            brittleness(family),
+        )
+        for family in report.families
+    ]
+    headings = (
+        "Corrupted images",
+        "Candidate",
+        "Reference",
+        "Drop",
+        "Beyond the clean drop",
+        "95 % interval",
+        "",
+    )
+    kinds = [
+        (row.name, row.family, *map(number, row.mious), number(_mean(row.drops)))
+        for row in corruption_rows(report)
+    ]
+    severities = [str(severity) for severity in SEVERITIES]
+    details = table(("Corruption", "Family", *severities, "Drop"), kinds, "llrrrrrr")
+    title = "Each corruption: the candidate's mIoU at severities 1 to 5, and the mean drop"
+    return f"{table(headings, rows, 'lrrrrrl')}\n\n{folded(title, details)}"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _comparison(comparison: Comparison) -> str:

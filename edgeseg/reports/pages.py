@@ -7,6 +7,7 @@ from importlib import resources
 
 from edgeseg.errors import MissingPackageError
 from edgeseg.reports.words import (
+    brittleness,
     cost,
     interval,
     number,
@@ -40,7 +41,7 @@ def rendered(template: str, *, css: str, **view: object) -> str:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    says = (cost, interval, number, plain, signed, subject_title, whole)
+    says = (brittleness, cost, interval, number, plain, signed, subject_title, whole)
     environment.filters |= {
         **{function.__name__: function for function in says},
         "drawing": Markup,

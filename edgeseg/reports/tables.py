@@ -8,23 +8,35 @@ from typing import Final
 
 from edgeseg.labels import Labels
 from edgeseg.reports.charts import Span, Spread, bar, dots, spread
-from edgeseg.reports.report import Change, ClassResult, Report
+from edgeseg.reports.report import Change, ClassResult, CorruptionResult, Report
 from edgeseg.reports.words import limit_of, why_not_counted
 
 __all__ = [
     "ChangeRow",
     "ClassRow",
+    "CorruptionRow",
     "GroupRow",
     "change_rows",
     "change_span",
     "class_rows",
     "class_span",
+    "corruption_rows",
     "group_rows",
     "hex_color",
     "loss_first",
 ]
 
 _ORDER: Final = ("regressed", "unclear", "improved", "unchanged")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorruptionRow:
+    """A corruption; the candidate's mIoU and what it loses, at each severity from 1 on."""
+
+    name: str
+    family: str
+    mious: tuple[float, ...]
+    drops: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +126,22 @@ def group_rows(report: Report) -> list[GroupRow]:
     most = max(report.sensitivity.values(), default=0.0)
     ranked = sorted(report.sensitivity.items(), key=lambda item: (-item[1], item[0]))
     return [GroupRow(name=name, cost=cost, bar=bar(cost, most)) for name, cost in ranked]
+
+
+def corruption_rows(report: Report) -> list[CorruptionRow]:
+    """A row a corruption, in the order in which they were measured, its severities across."""
+    rows: dict[str, list[CorruptionResult]] = {}
+    for result in report.corruptions:
+        rows.setdefault(result.name, []).append(result)
+    return [
+        CorruptionRow(
+            name=name.replace("_", " "),
+            family=results[0].family,
+            mious=tuple(result.miou for result in results),
+            drops=tuple(result.drop for result in results),
+        )
+        for name, results in rows.items()
+    ]
 
 
 def hex_color(color: tuple[int, int, int]) -> str:

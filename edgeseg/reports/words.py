@@ -8,13 +8,14 @@ from typing import Final
 
 from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.gates import Gate
-from edgeseg.reports.report import ClassResult, Report, Subject
+from edgeseg.reports.report import ClassResult, FamilyResult, Report, Subject
 from edgeseg.text import plain
 
 __all__ = [
     "MINUS",
     "NOTHING",
     "GateWords",
+    "brittleness",
     "cost",
     "headline",
     "in_words",
@@ -170,6 +171,16 @@ def subject_title(subject: Subject) -> str:
     """Its name, and which of its variants at which precision."""
     inside = ", ".join(dict.fromkeys(filter(None, (subject.variant, subject.precision))))
     return plain(f"{subject.name} ({inside})")
+
+
+def brittleness(family: FamilyResult) -> str:
+    """Whether a family of corruptions costs the candidate more than it costs the reference."""
+    low, high = family.extra_low, family.extra_high
+    if low is None or high is None:
+        return NOTHING
+    if low > 0:
+        return "more brittle"
+    return "less brittle" if high < 0 else "no difference beyond chance"
 
 
 def why_not_counted(result: ClassResult) -> str | None:

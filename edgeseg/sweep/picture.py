@@ -97,7 +97,10 @@ def _panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
 
 
 def _front(places: Sequence[tuple[float, float]]) -> str:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    """Steps, for between two cells there is nothing to choose; `places` from cheap to dear."""
+    heights = [y for _, y in places]
+    corners = zip(places, [*heights[:1], *heights], strict=False)
+    path = " ".join(f"{x:.1f},{before:.1f} {x:.1f},{y:.1f}" for (x, y), before in corners)
     return f'<polyline points="{path}" fill="none" stroke="{_OTHER}" stroke-dasharray="5 4"/>'
 
 

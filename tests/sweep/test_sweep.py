@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from dask_cluster import dask_cluster
+from small import write_street
+
+from edgeseg.bundle import Bundle
+from edgeseg.errors import DatasetError, SpecError
+from edgeseg.gates import Limits
+from edgeseg.reports.report import read_report
+from edgeseg.runtime.backend import NOBODY, Watcher
+from edgeseg.sweep import making
+from edgeseg.sweep import run as run_module
+from edgeseg.sweep.cells import Plan, cells_of
+from edgeseg.sweep.results import Sweep
+from edgeseg.sweep.run import sweep
+
+FILES = ["pareto.svg", "sweep.html", "sweep.json", "sweep.md"]
+
+
+@pytest.fixture(scope="module")
+def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def plan(checkpoint_folder: Path, street: Path, tmp_path: Path) -> Plan:
+    return Plan(
+        weights=(str(checkpoint_folder),),
+        targets=("onnxruntime",),
+        precisions=("fp32",),
+        sizes=((96, 128), (64, 96)),
+        data=str(street),
+        split="test",
+        folder=tmp_path / "sweep",
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(
+    checkpoint_folder: Path, street: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Plan, Sweep]]:
+    """Two targets, and cells that fail in three ways."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "spoiled").mkdir()
+    (folder / "spoiled" / "config.json").write_text("{}")
+    plan = Plan(
+        weights=(str(checkpoint_folder), str(folder / "spoiled")),
+        targets=("onnxruntime", "openvino", "jetson"),
+        precisions=("fp32",),
+        sizes=((96, 128), (32, 32)),
+        data=str(street),
+        split="test",
+        folder=folder / "sweep",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield plan, sweep(plan, watcher=NOBODY)
+
+
+def test_a_failed_cell_is_named_and_the_others_go_on(whole: tuple[Plan, Sweep]) -> None:
+    plan, found = whole
+    assert [row.name for row in found.rows] == [cell.name for cell in cells_of(plan)]
+    passed = [row.name for row in found.rows if row.status == "passed"]
+    assert passed == ["seeded_b0-onnxruntime-fp32-96x128", "seeded_b0-openvino-fp32-96x128"]
+    reasons = {row.name: row.reason for row in found.failed}
+    assert len(reasons) == 10
+    assert "64" in str(reasons["seeded_b0-onnxruntime-fp32-32x32"])
+    assert "on the Jetson" in str(reasons["seeded_b0-jetson-fp32-96x128"])
+    assert "spoiled" in str(reasons["spoiled-openvino-fp32-96x128"])
+
+
+def test_each_cell_that_was_measured_has_a_bundle_and_a_report(whole: tuple[Plan, Sweep]) -> None:
+    plan, found = whole
+    assert sorted(path.name for path in plan.folder.glob("*.*")) == FILES
+    for row in found.rows:
+        bundle = plan.folder / "bundles" / row.name
+        if row.status == "failed":
+            assert not bundle.exists()
+            assert row.report is None
+            continue
+        report = read_report((plan.folder / str(row.report)).with_suffix(".json"))
+        assert (report.miou, report.candidate.name) == (row.miou, row.name)
+        assert (bundle / "manifest.json").exists()
+    bundles = list((plan.folder / "bundles").iterdir())
+    assert len(bundles) == 2  # nothing half-written is left
+
+
+def test_latencies_are_against_the_first(whole: tuple[Plan, Sweep]) -> None:
+    _, found = whole
+    timed = [row for row in found.rows if row.latency_ms is not None]
+    assert [row.status for row in timed] == ["passed", "passed"]
+    assert timed[0].latency_ratio == 1
+    assert all(row.latency_ms > 0 for row in timed)
+
+
+def test_the_overview_tells_every_cell_in_each_form(whole: tuple[Plan, Sweep]) -> None:
+    plan, found = whole
+    content = json.loads((plan.folder / "sweep.json").read_text("utf-8"))
+    assert [row["name"] for row in content["rows"]] == [row.name for row in found.rows]
+    for form in ("sweep.md", "sweep.html"):
+        text = (plan.folder / form).read_text("utf-8")
+        for row in found.rows:
+            assert row.name in text
+    page = (plan.folder / "sweep.html").read_text("utf-8")
+    assert 'href="reports/seeded_b0-onnxruntime-fp32-96x128/report.html"' in page
+    assert "<script" not in page
+    ET.parse(plan.folder / "pareto.svg")
+
+
+def test_what_is_there_is_kept_and_what_changed_is_made_again(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sweep(plan, watcher=NOBODY)
+    exported: list[str] = []
+    export = making.export_bundle
+
+    def counting(request, **more):
+        exported.append(request.folder.name)
+        return export(request, **more)
+
+    monkeypatch.setattr(making, "export_bundle", counting)
+    lines: list[str] = []
+    again = sweep(plan, watcher=Watcher(tell=lines.append))
+    assert not exported
+    assert lines.count("kept from an earlier run") == 2
+    assert [row.miou for row in again.rows] == [row.miou for row in first.rows]
+    # The report is missing, as after a kill between export and measurement.
+    missing = plan.folder / "reports" / again.rows[0].name / "report.json"
+    missing.unlink()
+    sweep(plan, watcher=NOBODY)
+    assert not exported
+    assert missing.exists()
+    # A bundle that somebody changed is not what was measured.
+    model = plan.folder / "bundles" / again.rows[1].name / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+    sweep(plan, watcher=NOBODY)
+    assert exported == [again.rows[1].name]
+    sweep(replace(plan, limits=Limits(max_drop=2.0)), watcher=NOBODY)
+    assert exported[1:] == [row.name for row in again.rows]
+
+
+def test_a_miss_is_settled_and_not_searched_for_again(
+    plan: Plan, street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = replace(
+        plan,
+        precisions=("int8",),
+        sizes=((64, 96),),
+        calibration=str(street / "train" / "images"),
+        calibration_images=4,
+        budget_s=1.0,
+        limits=Limits(max_drop=None, max_class_drop=None, min_agreement=100),
+    )
+    (row,) = sweep(strict, watcher=NOBODY).rows
+    assert row.status == "missed"
+    assert "no int8 variant passed its gates" in str(row.reason)
+    assert row.latency_ms is None
+
+    def never(*_args: object, **_more: object) -> None:
+        raise AssertionError("it was exported again")
+
+    monkeypatch.setattr(making, "export_bundle", never)
+    assert sweep(strict, watcher=NOBODY).rows == (row,)
+
+
+def test_whatever_an_engine_raises_is_of_its_cell_alone(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = making.verify
+
+    def breaking(asked, **more):
+        if "64x96" in asked.source:
+            raise RuntimeError("the engine\nbroke")
+        return verify(asked, **more)
+
+    monkeypatch.setattr(making, "verify", breaking)
+    found = sweep(plan, watcher=NOBODY)
+    assert [row.status for row in found.rows] == ["passed", "failed"]
+    assert str(found.rows[1].reason).startswith("RuntimeError: the engine")
+    told = plan.folder / "reports" / found.rows[1].name / "error.txt"
+    assert "breaking" in told.read_text("utf-8")
+
+
+def test_all_is_timed_at_the_end_in_turns(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cell is made any more when latencies are taken."""
+    order: list[str] = []
+    verify, alternate = making.verify, run_module.timing.alternate
+
+    def verifying(asked, **more):
+        found = verify(asked, **more)
+        order.append("cell")
+        return found
+
+    def timing(calls):
+        order.append(f"timed {len(calls)}")
+        return alternate(calls)
+
+    monkeypatch.setattr(making, "verify", verifying)
+    monkeypatch.setattr(run_module.timing, "alternate", timing)
+    sweep(plan, watcher=NOBODY)
+    assert order[-1] == "timed 2"
+    assert order.count("cell") == 2
+    assert "cell" not in order[order.index("timed 2") :]
+
+
+def test_workers_of_a_cluster_count_the_same(plan: Plan, tmp_path: Path) -> None:
+    alone = replace(plan, threads=1)
+    with dask_cluster(tmp_path, workers=2) as cluster:
+        shared = replace(alone, dask=cluster.address, folder=tmp_path / "shared")
+        found = sweep(shared, watcher=NOBODY)
+    for one, other in zip(found.rows, sweep(alone, watcher=NOBODY).rows, strict=True):
+        assert one.status == "passed"
+        pages = (shared.folder / str(one.report), alone.folder / str(other.report))
+        ours, theirs = (read_report(page.with_suffix(".json")) for page in pages)
+        assert ours.confusion == theirs.confusion
+
+
+def test_weights_of_one_name_are_told_apart(plan: Plan) -> None:
+    both = replace(plan, weights=("a/b0", "b/B0"), sizes=(None,))
+    names = [cell.name for cell in cells_of(both)]
+    assert len({name.casefold() for name in names}) == 2
+    assert all(name.endswith("-onnxruntime-fp32-own") for name in names)
+    with pytest.raises(SpecError, match="a --size of the sweep is given twice"):
+        replace(plan, sizes=((64, 64), (64, 64)))
+    with pytest.raises(SpecError, match="at least one --target"):
+        replace(plan, targets=())
+
+
+def test_without_data_nothing_is_begun(plan: Plan) -> None:
+    with pytest.raises(DatasetError):
+        sweep(replace(plan, data="nowhere"), watcher=NOBODY)
+    assert not plan.folder.exists()
+
+
+def test_the_command(edgeseg, checkpoint_folder: Path, street: Path) -> None:
+    command = ["sweep", "--weights", checkpoint_folder, "--data", street, "--split", "test"]
+    command += ["--precision", "fp32", "--size", "64x96", "-o", "out"]
+    outcome = edgeseg(*command, "--json")
+    assert outcome.status == 0
+    (row,) = outcome.json["rows"]
+    assert row["status"] == "passed"
+    assert "cell 1 of 1: seeded_b0-onnxruntime-fp32-64x96" in outcome.err
+    assert "next: edgeseg run out/bundles/seeded_b0-onnxruntime-fp32-64x96 " in outcome.err
+    outcome = edgeseg(*command, "--target", "jetson", "--target", "onnxruntime")
+    assert outcome.status == 1
+    assert "failed: seeded_b0-jetson-fp32-64x96: a bundle for Jetson" in outcome.err
+    assert "1 of 2 cells failed" in outcome.err
+    outcome = edgeseg(*command, "--size", "64x96")
+    assert outcome.status == 2
+    outcome = edgeseg("sweep", "--weights", checkpoint_folder)
+    assert outcome.status == 2

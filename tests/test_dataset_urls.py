@@ -1,0 +1,93 @@
+"""Data sets that lie at URLs, served by a real HTTP server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import write_street
+
+from edgeseg.bundle import Bundle
+from edgeseg.datasets import open_dataset
+from edgeseg.errors import DatasetError, EdgesegError
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def root(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    write_street(folder / "street", seeded_bundle, train=0, test=3, height=96, width=128)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(root: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("kind", ["http", "file"])
+def test_a_url_holds_what_the_folder_holds(kind: str, root: Path, served: str) -> None:
+    start = served if kind == "http" else f"file://{root}"
+    here = open_dataset(root / "street", split="test")
+    there = open_dataset(f"{start}/street", split="test")
+    assert [item.name for item in there.items] == [item.name for item in here.items]
+    assert there.sha256 == here.sha256
+    assert there.title == here.title == "street"
+    assert there.labels == here.labels
+    for one, other in zip(there, here, strict=True):
+        assert np.array_equal(one.image, other.image)
+        assert np.array_equal(one.mask, other.mask)
+
+
+def test_verify_counts_the_same(edgeseg, seeded_bundle: Bundle, root: Path, served: str) -> None:
+    command = ["verify", seeded_bundle.folder, "--split", "test", "--json", "--data"]
+    there = edgeseg(*command, f"{served}/street").json
+    here = edgeseg(*command, root / "street").json
+    assert there["confusion"] == here["confusion"]
+    assert there["data"] == here["data"]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("nonsense://x/street", "nonsense://x/street is of no known kind: "),
+        ("s3://bucket/street", "s3://bucket/street cannot be read: Install s3fs"),
+        ("{served}/nowhere", "nowhere is not a folder"),
+        ("http://127.0.0.1:1/street", "http://127.0.0.1:1/street "),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(source: str, says: str, served: str) -> None:
+    with pytest.raises(DatasetError) as error:
+        open_dataset(source.format(served=served), split="test")
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_without_the_package_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "upath", None)
+    with pytest.raises(EdgesegError, match=r"pip install 'edgeseg\[dask\]'"):
+        open_dataset("s3://bucket/street")
+
+
+def test_help_loads_none_of_it() -> None:
+    code = (
+        "import sys; import edgeseg.cli, edgeseg.commands.verify; "
+        "print([m for m in ('distributed', 'upath', 'fsspec') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
