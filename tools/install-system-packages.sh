@@ -9,6 +9,7 @@ packages=(
   gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good
   gstreamer1.0-plugins-ugly
+  poppler-utils
   python3-gi
 )
 if [ "${1:-}" = --long ]; then

@@ -14,7 +14,7 @@ from edgeseg.reports.words import NOTHING, interval, number, plain
 from edgeseg.sweep.picture import pareto_svg
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
 
-__all__ = ["sweep_lines", "to_markdown", "write_overview"]
+__all__ = ["sweep_lines", "to_html", "to_markdown", "write_overview"]
 
 _HEADINGS: Final = (
     "",
@@ -43,7 +43,7 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
     contents = {
         "sweep.json": encode_sweep(sweep),
         "sweep.md": to_markdown(sweep).encode(),
-        "sweep.html": _page(sweep, picture).encode(),
+        "sweep.html": to_html(sweep, picture).encode(),
     }
     if picture is not None:
         contents["pareto.svg"] = picture.encode()
@@ -88,7 +88,12 @@ def sweep_lines(sweep: Sweep) -> list[str]:
     ]
 
 
-def _page(sweep: Sweep, picture: str | None) -> str:
+def to_html(sweep: Sweep, picture: str | None) -> str:
+    """A page that needs nothing beside it but the reports that it links to.
+
+    Raises:
+        MissingPackageError: jinja2 is not installed.
+    """
     return rendered(
         "sweep.html.jinja",
         css=packaged("report.css"),

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from reports import (
     CAMVID,
+    DATA,
     at_input_sizes,
     compared,
+    corrupted,
     failed,
     golden_only,
     hostile,
@@ -24,10 +26,14 @@ from reports import (
     without_reference,
 )
 
+from edgeseg.corruptions import FAMILIES
 from edgeseg.errors import MissingPackageError
 from edgeseg.reports.html import to_html
 from edgeseg.reports.pictures import ImagePictures
 from edgeseg.reports.report import Report
+from edgeseg.sweep.picture import pareto_svg
+from edgeseg.sweep.results import Row, Sweep
+from edgeseg.sweep.writing import to_html as sweep_html
 
 A4_WIDTH = 703  # CSS px: 210 mm less the margins
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -83,6 +89,7 @@ REPORTS = {
     "no reference": lambda: html(without_reference()),
     "failed, with pictures": lambda: html(failed(), pictures(2)),
     "with a baseline": lambda: html(compared()),
+    "corruptions": lambda: html(corrupted()),
     "input sizes": lambda: html(at_input_sizes()),
     "150 classes": lambda: html(many_classes(150)),
     "hostile names": lambda: html(hostile()),
@@ -107,6 +114,42 @@ def test_a_real_browser_shows_it_whole(name: str, show: Callable[[str], Opened])
     assert page.evaluate(broken) == 0
     outside = [url for url in opened.requests if not url.startswith("data:")]
     assert outside == [page.url]
+    assert opened.complaints == []
+
+
+def test_the_page_of_a_sweep_fits_and_links_to_its_reports(show: Callable[[str], Opened]) -> None:
+    rows = [
+        Row(
+            name=f"<b>a long name of a checkpoint</b>-openvino-int8-{40 * number}x{60 * number}",
+            weights="w",
+            target=("openvino", "onnxruntime")[number % 2],
+            precision="int8",
+            status=("passed", "missed", "failed")[number % 3],
+            reason=None if number % 3 == 0 else "because <script>alert(1)</script> of it",
+            miou=40.0 + number,
+            latency_ms=3.0 * number,
+            bytes=4_000_000 + number,
+            report=f"reports/{number}/report.html",
+        )
+        for number in range(1, 13)
+    ]
+    found = Sweep(
+        created="2026-06-30T09:12:44+00:00",
+        data=DATA,
+        frame=(720, 960),
+        rounds=20,
+        machine=measured().machine,
+        tools={"python": "3.11"},
+        rows=tuple(rows),
+    )
+    opened = show(sweep_html(found, pareto_svg(rows)))
+    page = opened.page
+    for media, width in (("screen", 1280), ("screen", 390), ("print", A4_WIDTH)):
+        page.emulate_media(media=media)
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("a").count() == 12
+    assert page.evaluate("document.scripts.length") == 0
     assert opened.complaints == []
 
 
@@ -144,6 +187,7 @@ def test_the_sections_are_in_order_and_only_those_with_something_to_tell() -> No
 
     assert headings(golden_only()) == ["Gates", "Provenance"]
     assert "Input sizes" in headings(at_input_sizes())
+    assert "Corrupted images" in headings(corrupted())
     assert headings(failed(baseline=compared().baseline), pictures(2)) == [
         "Key figures",
         "Gates",
@@ -156,6 +200,17 @@ def test_the_sections_are_in_order_and_only_those_with_something_to_tell() -> No
         "Images",
         "Provenance",
     ]
+
+
+def test_what_corruptions_cost_is_told_by_family_and_by_kind() -> None:
+    text = html(corrupted())
+    weather = text.partition('<tr><th scope="row">weather</th>')[2].partition("</tr>")[0]
+    assert "+1.32" in weather
+    assert "0.90 to 1.70" in weather
+    assert "more brittle" in weather
+    for names in FAMILIES.values():
+        for name in names:
+            assert f">{name.replace('_', ' ')}</th>" in text
 
 
 def test_missed_gates_are_told_with_the_verdict() -> None:

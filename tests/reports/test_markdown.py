@@ -10,6 +10,7 @@ from reports import (
     HOSTILE,
     at_input_sizes,
     compared,
+    corrupted,
     failed,
     golden_only,
     hostile,
@@ -62,6 +63,14 @@ def test_what_was_not_measured_takes_no_room() -> None:
 
 def test_input_sizes_are_a_table() -> None:
     assert "| 1024 | 1024x2048 | 76.20 | 65.8 |" in to_markdown(at_input_sizes())
+
+
+def test_corruptions_are_a_row_a_family_and_folded_by_kind() -> None:
+    shown, _, folded = to_markdown(corrupted()).partition("<details><summary>Each corruption")
+    row = "| weather | 31.40 | 32.20 | 0.80 | +1.32 | 0.90 to 1.70 | more brittle |"
+    assert row in shown
+    assert "| noise | 31.40 | 32.20 | 0.80 | \N{MINUS SIGN}0.08 |" in shown
+    assert "| fog | weather | 38.30 | 34.60 | 30.90 | 27.20 | 23.50 | 1.70 |" in folded
 
 
 def test_many_classes_are_folded() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.corruptions import FAMILIES, SEVERITIES
 from edgeseg.datasets.matching import Differences
 from edgeseg.demo import scene
 from edgeseg.gates import at_least, at_most, worst_of
@@ -18,10 +19,12 @@ from edgeseg.reports.report import (
     ClassDrop,
     ClassResult,
     Comparison,
+    CorruptionResult,
     Cost,
     CostChange,
     Costs,
     Data,
+    FamilyResult,
     Noted,
     Report,
     SidePoint,
@@ -163,6 +166,45 @@ def at_input_sizes() -> Report:
         for side, miou, latency_ms in sizes
     )
     return without_reference(candidate=REFERENCE, short_sides=points)
+
+
+def corrupted(**more: Any) -> Report:
+    """Every corruption at five severities; the candidate is more brittle in the weather."""
+    results = [
+        CorruptionResult(
+            name=name,
+            family=family,
+            severity=severity,
+            miou=44.0 - 3.7 * severity - place,
+            reference_miou=44.4 - 3.6 * severity - place + (family == "weather"),
+            drop=0.4 + 0.1 * severity + (family == "weather"),
+        )
+        for family, names in FAMILIES.items()
+        for place, name in enumerate(names)
+        for severity in SEVERITIES
+    ]
+    families = [
+        FamilyResult(
+            name=family,
+            corruptions=names,
+            miou=31.4,
+            reference_miou=32.2,
+            drop=0.8,
+            extra_drop=1.32 if family == "weather" else -0.08,
+            extra_low=0.9 if family == "weather" else -0.3,
+            extra_high=1.7 if family == "weather" else 0.14,
+        )
+        for family, names in FAMILIES.items()
+    ]
+    gate = at_most("extra mIoU drop (weather)", 1.32, 1.0, unit="points")
+    return measured(
+        **{
+            "corruptions": tuple(results),
+            "families": tuple(families),
+            "gates": (*measured().gates, gate),
+            **more,
+        }
+    )
 
 
 def many_classes(count: int = 150, **more: Any) -> Report:
