@@ -47,7 +47,7 @@ def main() -> None:
                 *(side.of(range(images), [place]) for side in sides), family=np.ones(1, bool)
             ).class_intervals[0, 0]
             > 0
-            for place in np.flatnonzero(family)
+            for place in np.flatnonzero(family & (sides[0].labelled.sum(axis=0) > 0))
         )
     print_line(
         "false_alarms",

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.errors import DatasetError
 from edgeseg.metrics import Confusion
 
 __all__ = [
@@ -104,7 +105,11 @@ def tally(images: Sequence[ImageTally]) -> Tally:
 
 
 def miou_interval(counted: Tally) -> Interval:
-    """95 % interval of one model's mIoU."""
+    """95 % interval of one model's mIoU.
+
+    Raises:
+        DatasetError: no pixel was counted.
+    """
     means = [_mean(iou) for iou in (_iou(counted, w) for w in _draws(len(counted.hits)))]
     return _percentiles(np.concatenate(means))
 
@@ -123,6 +128,9 @@ def losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_])
     """What the candidate loses; `family`, (classes,), are those whose intervals hold together.
 
     Classes outside of it, too rare to tell, get an interval of the same make without that promise.
+
+    Raises:
+        DatasetError: no pixel was counted.
     """
     drawn = [(_iou(reference, w), _iou(candidate, w)) for w in _draws(len(reference.hits))]
     before, after = (np.concatenate(side) for side in zip(*drawn, strict=True))
@@ -175,7 +183,10 @@ def _mean(iou: Points) -> Points:
 
 def _percentiles(values: Points) -> Interval:
     """Of the draws that have a labelled pixel."""
-    low, high = np.percentile(values[np.isfinite(values)], _TAILS)
+    known = values[np.isfinite(values)]
+    if not known.size:
+        raise DatasetError("no labelled pixel was counted; are all masks empty or ignored?")
+    low, high = np.percentile(known, _TAILS)
     return Interval(float(low), float(high))
 
 

@@ -83,6 +83,8 @@ def compare_reports(
     if not alike.size:
         _refuse(origin, ["every image shows a class that only one of the models has"])
     sides = [t.of(alike.tolist(), own) for t, own in zip(whole, columns, strict=True)]
+    if not any(side.labelled.any() for side in sides):
+        _refuse(origin, ["no image shows a class that both models have"])
     _refuse(origin, _other_truth(report, sides, alike, common))
     counted = {result.name.strip().casefold() for result in report.classes if result.counted}
     family = np.array([name in counted for name in common])

@@ -169,6 +169,19 @@ def test_where_every_image_shows_a_class_of_one_side_nothing_is_compared(hits: n
         compare_reports(report(hits), report(hits[:, :3]), origin=ORIGIN, limits=Limits())
 
 
+def test_where_no_image_shows_a_class_of_both_nothing_is_compared(hits: np.ndarray) -> None:
+    one, blank = report(hits), report(np.zeros_like(hits))
+    unlabelled = tuple(
+        msgspec.structs.replace(
+            image, classes=(), labelled=(), hits=(), predicted=(), sha256=image.sha256
+        )
+        for image in blank.per_image
+    )
+    empty = msgspec.structs.replace(one, per_image=unlabelled)
+    with pytest.raises(ReportError, match="no image shows a class that both models have"):
+        compare_reports(empty, empty, origin=ORIGIN, limits=Limits())
+
+
 @pytest.mark.parametrize(("images", "certain"), [(9, False), (10, True)])
 def test_on_few_images_nothing_is_certain(images: int, certain: bool) -> None:
     right = np.random.default_rng(0).integers(500, 950, (images, len(CLASSES)))
