@@ -150,7 +150,7 @@ class Counts:
 
 
 def compare(images: Iterable[Masks], labels: Labels, *, ignore_index: int) -> Accuracy:
-    """Measure a candidate; mIoU as mmsegmentation counts it, over all pixels of all images.
+    """Measure a candidate; see `edgeseg.metrics` for mIoU.
 
     Raises:
         DatasetError: masks do not fit, or no pixel was labelled.

@@ -46,6 +46,11 @@ class Bundle:
         name = self.manifest.chosen.variant
         return next(variant for variant in self.manifest.variants if variant.name == name)
 
+    @property
+    def sha256(self) -> str:
+        """Of its manifest, which has the hash of every file."""
+        return (self.folder / MANIFEST_HASH).read_text("ascii").strip()
+
     def path(self, name: str) -> Path:
         """A file of the bundle by its name in the manifest."""
         return self.folder / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_cluster import dask_cluster
 from small import write_street
 
+import edgeseg as package
 from edgeseg.bundle import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import DatasetError, EdgesegError
@@ -60,6 +63,52 @@ def test_verify_counts_the_same(edgeseg, seeded_bundle: Bundle, root: Path, serv
     here = edgeseg(*command, root / "street").json
     assert there["confusion"] == here["confusion"]
     assert there["data"] == here["data"]
+
+
+def test_workers_of_a_cluster_read_it_too(
+    seeded_bundle: Bundle, root: Path, served: str, tmp_path: Path
+) -> None:
+    with dask_cluster(tmp_path, workers=2) as cluster:
+        there = package.verify(
+            seeded_bundle.folder,
+            data=f"{served}/street",
+            split="test",
+            dask=cluster.address,
+            threads=1,
+        )
+    here = package.verify(seeded_bundle.folder, data=root / "street", split="test", threads=1)
+    assert there.confusion == here.confusion
+    assert there.per_image == here.per_image
+
+
+def test_what_is_spoiled_is_skipped_and_what_is_not_given_ends_it(
+    seeded_bundle: Bundle, root: Path, tmp_path: Path
+) -> None:
+    """A verdict on the images that a failing server happened to give is none."""
+    shutil.copytree(root / "street", tmp_path / "street")
+    images = sorted((tmp_path / "street" / "test" / "images").iterdir())
+    images[0].write_bytes(b"spoiled")
+    refused: list[str] = []
+
+    class Failing(Quiet):
+        def do_GET(self) -> None:
+            if self.path.endswith(tuple(refused)) and refused:
+                self.send_error(503)
+            else:
+                super().do_GET()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Failing, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    source = f"http://127.0.0.1:{server.server_port}/street"
+    try:
+        report = package.verify(seeded_bundle.folder, data=source, split="test")
+        assert [note.name for note in report.skipped] == [images[0].stem]
+        refused.append(images[1].name)
+        with pytest.raises(DatasetError, match="is listed and cannot be fetched: "):
+            package.verify(seeded_bundle.folder, data=source, split="test")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize(

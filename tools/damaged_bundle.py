@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("--layer", default=LAYER)
     parser.add_argument("--factor", type=float, default=-1.0)
     options = parser.parse_args()
+    if options.folder.exists():
+        raise SystemExit(f"{options.folder} exists; choose another folder")
     made = damage(
         open_bundle(options.bundle), options.folder, layer=options.layer, factor=options.factor
     )
@@ -36,6 +38,10 @@ def main() -> None:
 
 def damage(bundle: Bundle, folder: Path, *, layer: str = LAYER, factor: float = -1.0) -> Bundle:
     """A copy in `folder` whose chosen variant has a layer's weights multiplied by `factor`."""
+    if not bundle.chosen.file.endswith(".onnx"):
+        raise SystemExit(
+            f"{bundle.folder} is for {bundle.manifest.target}; give one for ONNX Runtime"
+        )
     with new_bundle(folder) as staging:
         shutil.copytree(bundle.folder, staging, dirs_exist_ok=True)
         for name in ("manifest.json", "manifest.sha256"):

@@ -43,7 +43,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         help="A folder with images/ and masks/, perhaps under train/ val/ test/; `demo`; or "
-        "ade20k:PATH, cityscapes:PATH, cocostuff:PATH, camvid:PATH as published.",
+        "ade20k:PATH, cityscapes:PATH, cocostuff:PATH, camvid:PATH as published. Or a URL of one.",
     ),
 ]
 SplitOption = Annotated[

@@ -33,7 +33,9 @@ def sweep(
         typer.Option(help="A checkpoint, as `edgeseg export` takes it. Again for each further."),
     ],
     data: Annotated[str, typer.Option(help="What to measure on, as `edgeseg verify` takes it.")],
-    target: Annotated[list[Target] | None, typer.Option(help="Again for each further.")] = None,
+    target: Annotated[
+        list[Target] | None, typer.Option(help="onnxruntime, openvino; again for each further.")
+    ] = None,
     precision: Annotated[
         list[Precision] | None, typer.Option(help="Again for each further.")
     ] = None,
@@ -76,7 +78,7 @@ def sweep(
     from edgeseg.sweep.cells import Plan
     from edgeseg.sweep.results import encode_sweep
     from edgeseg.sweep.run import sweep as sweep_plan
-    from edgeseg.sweep.writing import sweep_lines
+    from edgeseg.sweep.writing import headline, sweep_lines
 
     try:
         plan = Plan(
@@ -104,9 +106,7 @@ def sweep(
     say(f"overview written: {output / 'sweep.html'}")
     if json:
         print(encode_sweep(found).decode(), end="")
-    for name, rows in (("failed", found.failed), ("missed a gate", found.missed)):
-        if rows:
-            say(f"{len(rows)} of {len(found.rows)} cells {name}")
+    say(headline(found))
     if found.failed:
         raise typer.Exit(EXIT_FAILED)
     if found.missed:

@@ -61,7 +61,7 @@ def _pairs(
     masks = files_in(folder, (".png",))
     named = {path.stem: path for path in masks}
     pairs = [FilePair(path, named.get(path.stem, folder / f"{path.stem}.png")) for path in images]
-    items, unpaired = pair_up(pairs)
+    items, unpaired = pair_up(pairs, masks=set(masks))
     taken = {pair.mask_path for pair in pairs}
     alone = (
         Unpaired(name=path.stem, reason=f"{path} has no image of its own in {images[0].parent}")

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeseg.datasets.location import is_remote
 from edgeseg.demo import scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
@@ -111,6 +112,8 @@ class FilePair:
             image, mask = (sha256_of(path) for path in (self.image_path, self.mask_path))
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
+        except Exception as error:  # of a file at a URL its library's own
+            raise SourceError(f"{self.image_path} cannot be read: {error}") from None
         kind = "" if self.ids is None else f" {self.ids.name}"
         return hashlib.sha256(f"{image} {mask}{kind}".encode()).hexdigest()
 
@@ -127,6 +130,22 @@ class FilePair:
     def image(self) -> Bgr:
         """Read the image; see `Item`."""
         return read_image(self.image_path)
+
+    @property
+    def withheld(self) -> str | None:
+        """Why the server of a file at a URL does not give it; None where it does, or of files here.
+
+        What is listed and not given is no fault of the data set, which would be measured in part.
+        """
+        for path in (self.image_path, self.mask_path):
+            if not is_remote(path):
+                continue
+            try:
+                path.read_bytes()
+            except Exception as error:  # its library's own
+                reason = str(error) or type(error).__name__
+                return f"{path} is listed and cannot be fetched: {reason}"
+        return None
 
     def _misfit(self, image: Bgr, mask: ClassMap, *, turned: bool) -> str:
         sizes = (

@@ -7,9 +7,14 @@ from typing import cast
 
 from edgeseg.errors import DatasetError, MissingPackageError
 
-__all__ = ["located"]
+__all__ = ["is_remote", "located"]
 
 _INSTALL = "pip install 'edgeseg[dask]'"
+
+
+def is_remote(path: object) -> bool:
+    """Whether a path is one of a URL: those have pathlib's methods, and are of no class of its."""
+    return not isinstance(path, Path)
 
 
 def located(source: str) -> Path:
@@ -36,5 +41,4 @@ def located(source: str) -> Path:
         raise DatasetError(f"{source} is of no known kind: {error}") from None
     except Exception as error:  # each of fsspec's kinds has its library's own
         raise DatasetError(f"{source} cannot be read: {error}") from None
-    # It has pathlib's methods without being one of pathlib's classes.
     return cast("Path", path)

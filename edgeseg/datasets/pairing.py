@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from pathlib import Path
 
 from edgeseg.datasets.items import FilePair, Unpaired
 
 __all__ = ["pair_up"]
 
 
-def pair_up(pairs: Iterable[FilePair]) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
+def pair_up(
+    pairs: Iterable[FilePair], *, masks: Container[Path] | None = None
+) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
     """The pairs that are complete, in their order, and the images of the others.
 
+    `masks` are those that were listed, where they were: asking for each takes long over a network.
     Images that share a mask (as a.jpg and a.png do) are none: which one it was drawn on is unknown.
     """
     claims: dict[str, list[FilePair]] = {}
@@ -19,7 +23,9 @@ def pair_up(pairs: Iterable[FilePair]) -> tuple[tuple[FilePair, ...], tuple[Unpa
         claims.setdefault(str(pair.mask_path), []).append(pair)
     complete, left = [], []
     for claimants in claims.values():
-        reason = _fault(claimants)
+        mask = claimants[0].mask_path
+        there = mask.exists() if masks is None else mask in masks
+        reason = _fault(claimants, there=there)
         if reason is None:
             complete += claimants
         else:
@@ -27,11 +33,11 @@ def pair_up(pairs: Iterable[FilePair]) -> tuple[tuple[FilePair, ...], tuple[Unpa
     return tuple(complete), tuple(left)
 
 
-def _fault(claimants: list[FilePair]) -> str | None:
+def _fault(claimants: list[FilePair], *, there: bool) -> str | None:
     first, *others = claimants
     if others:
         names = ", ".join(pair.image_path.name for pair in others)
         return f"{first.image_path} has the same name as {names}; keep the one that the mask is of"
-    if not first.mask_path.exists():
+    if not there:
         return f"{first.image_path} has no mask; there is no {first.mask_path}"
     return None

@@ -32,7 +32,8 @@ def _noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
     if not images:
         return
     first = images[0]
-    yield f"{what}: {len(images)}, the first: {first.name}: {first.reason}"
+    all_of_them = "" if len(images) == 1 else " (--report FOLDER names all)"
+    yield f"{what}: {len(images)}{all_of_them}, the first: {first.name}: {first.reason}"
 
 
 def _accuracy(report: Report) -> Iterator[str]:

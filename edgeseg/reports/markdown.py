@@ -315,6 +315,7 @@ def _provenance(report: Report) -> list[Row]:
         "protocol": None if data is None else report.protocol,
         "input, height x width": f"{report.candidate.height}x{report.candidate.width}",
         "machine": f"{machine.cpu}, {machine.cores} cores, {machine.architecture}",
+        "counted by": ", ".join(f"{n} workers on {cpu}" for cpu, n in report.workers.items()),
         "versions": ", ".join(f"{name} {version}" for name, version in report.tools.items()),
         "license": report.candidate.license,
     }

@@ -270,7 +270,8 @@ class Report(_Value, frozen=True, kw_only=True):
     the candidate's. `converted` images were read after a conversion, `skipped` ones not measured.
     `sensitivity` is what INT8 costs in each group of layers alone, in % of the pixels;
     `short_sides` is a checkpoint at several input sizes. `corruptions` are each kind and severity,
-    `families` what they come to.
+    `families` what they come to. `workers` are those of a cluster that counted, by processor;
+    `machine` is where the command ran, and everything else was done.
     """
 
     schema: int = SCHEMA
@@ -307,6 +308,7 @@ class Report(_Value, frozen=True, kw_only=True):
     baseline: Comparison | None = None
     machine: Machine
     tools: dict[str, str]
+    workers: dict[str, int] = {}
     per_image: tuple[ImageResult, ...] = ()
 
     def __post_init__(self) -> None:

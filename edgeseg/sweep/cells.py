@@ -14,6 +14,7 @@ from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.errors import SpecError
 from edgeseg.gates import Limits
 from edgeseg.request import DEFAULT_BUDGET_S
+from edgeseg.verification.asked import MOST_THREADS
 
 __all__ = ["Cell", "Plan", "cells_of", "hindrance"]
 
@@ -50,6 +51,8 @@ class Plan:
             "--precision": self.precisions,
             "--size": self.sizes,
         }
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise SpecError(f"--threads is 1 to {MOST_THREADS}; got {self.threads}")
         for option, values in axes.items():
             if not values:
                 raise SpecError(f"a sweep needs at least one {option}")

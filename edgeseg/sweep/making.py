@@ -1,7 +1,8 @@
 """One cell: exported, measured and reported, or what is there already where nothing has changed.
 
 A cell has a bundle, `bundles/NAME`, and a folder `reports/NAME` with its report and `request.json`,
-which says what both were made from. What is there is whole; of another request, it is made anew.
+which says what both were made from. What is there is whole; of another request, or changed by
+somebody, it is made anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.asking import export_request
-from edgeseg.bundle import open_bundle
+from edgeseg.bundle import is_bundle, open_bundle
 from edgeseg.deploy import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
 from edgeseg.files import written_whole
@@ -24,9 +25,11 @@ from edgeseg.verification.asked import Asked
 from edgeseg.verification.samples import Track
 from edgeseg.verification.verify import verify
 
-__all__ = ["bundle_of", "made", "reports_of"]
+__all__ = ["ERROR", "bundle_of", "made", "reports_of"]
 
+ERROR: Final = "error.txt"
 _REQUEST: Final = "request.json"
+_EXPORTED: Final = "exported.txt"  # the bundle's hash: one that was sealed again is another's
 _MISSED: Final = "missed.txt"
 _REPORTS: Final = ("report.json", "report.md", "report.xml", "report.html")
 
@@ -80,13 +83,14 @@ def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
     path = reports / _REQUEST
     content = json.dumps(request, indent=1, sort_keys=True) + "\n"
     try:
+        (reports / ERROR).unlink(missing_ok=True)
         if path.exists() and path.read_text("utf-8") == content:
             return
         reports.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        if bundle.exists():
+        if is_bundle(bundle):
             shutil.rmtree(bundle)
-        for name in (_MISSED, *_REPORTS):
+        for name in (_EXPORTED, _MISSED, *_REPORTS):
             (reports / name).unlink(missing_ok=True)
         with written_whole(path) as partial:
             partial.write_text(content, "utf-8")
@@ -97,13 +101,14 @@ def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
 
 
 def _kept_report(reports: Path, bundle: Path) -> Report | None:
-    """The report of an earlier run, with the bundle that it is of."""
+    """The report of an earlier run, where it is of the bundle that is there."""
     try:
         report = read_report(reports / "report.json")
-        open_bundle(bundle)
+        opened = open_bundle(bundle)
     except (ReportError, BundleError):
         return None
-    return report if (reports / "report.html").exists() else None
+    own = opened.sha256 == report.candidate.sha256
+    return report if own and (reports / "report.html").exists() else None
 
 
 def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Callable[[], None]) -> None:
@@ -114,12 +119,12 @@ def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Callable[[], None
         EdgesegError: it cannot be exported.
     """
     folder = bundle_of(plan, cell.name)
+    exported = reports_of(plan, cell.name) / _EXPORTED
     try:
-        open_bundle(folder)
+        if exported.exists() and exported.read_text("ascii") == open_bundle(folder).sha256:
+            return
     except BundleError:
-        pass
-    else:
-        return
+        pass  # damaged, and replaced by the export
     missed = reports_of(plan, cell.name) / _MISSED
     if missed.exists():
         raise GateMissedError(missed.read_text("utf-8"))
@@ -141,8 +146,10 @@ def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Callable[[], None
         folder=folder,
     )
     try:
-        export_bundle(request, tell=watcher.tell, step=step)
+        bundle = export_bundle(request, tell=watcher.tell, step=step).bundle
     except GateMissedError as error:
         with written_whole(missed) as partial:
             partial.write_text(str(error), "utf-8")
         raise
+    with written_whole(exported) as partial:
+        partial.write_text(bundle.sha256, "ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from edgeseg.reports.words import NOTHING, interval, number, plain
 from edgeseg.sweep.picture import pareto_svg
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
 
-__all__ = ["sweep_lines", "to_html", "to_markdown", "write_overview"]
+__all__ = ["headline", "sweep_lines", "to_html", "to_markdown", "write_overview"]
 
 _HEADINGS: Final = (
     "",
@@ -48,9 +49,11 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
     if picture is not None:
         contents["pareto.svg"] = picture.encode()
     try:
-        for name, content in contents.items():
-            with written_whole(folder / name) as partial:
-                partial.write_bytes(content)
+        with ExitStack() as stack:
+            for name, content in contents.items():
+                stack.enter_context(written_whole(folder / name)).write_bytes(content)
+        if picture is None:
+            (folder / "pareto.svg").unlink(missing_ok=True)
     except OSError as error:
         raise ReportError(
             f"the overview cannot be written to {folder}: {error.strerror}; choose another folder"
@@ -68,11 +71,11 @@ def to_markdown(sweep: Sweep) -> str:
         for row in sweep.rows
         if row.reason is not None
     ]
-    parts = [f"# Sweep of {len(sweep.rows)} cells", table(_HEADINGS, rows, _ALIGNMENT)]
+    parts = [f"# Sweep of {headline(sweep)}", table(_HEADINGS, rows, _ALIGNMENT)]
     if reasons:
         parts.append("\n".join(reasons))
     parts.append(_timed_how(sweep))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def sweep_lines(sweep: Sweep) -> list[str]:
@@ -84,7 +87,7 @@ def sweep_lines(sweep: Sweep) -> list[str]:
     return [
         *_aligned([_HEADINGS, *rows]),
         *(f"{row.status}: {row.name}: {plain(row.reason)}" for row in sweep.rows if row.reason),
-        _timed_how(sweep),
+        *filter(None, (_timed_how(sweep),)),
     ]
 
 
@@ -100,6 +103,7 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
         sweep=sweep,
         picture=picture,
         numbers=[_numbers(row) for row in sweep.rows],
+        headline=headline(sweep),
         timed_how=_timed_how(sweep),
     )
 
@@ -116,7 +120,21 @@ def _numbers(row: Row) -> tuple[str, ...]:
     )
 
 
+def headline(sweep: Sweep) -> str:
+    """How many cells came to what."""
+    counts = {
+        "passed": len(sweep.rows) - len(sweep.failed) - len(sweep.missed),
+        "missed a gate": len(sweep.missed),
+        "failed": len(sweep.failed),
+    }
+    words = [f"{count} {what}" for what, count in counts.items() if count]
+    return f"{len(sweep.rows)} cells: {', '.join(words)}"
+
+
 def _timed_how(sweep: Sweep) -> str:
+    """Empty where nothing was timed."""
+    if not any(row.latency_ms is not None for row in sweep.rows):
+        return ""
     height, width = sweep.frame
     return (
         f"Latencies are medians of {sweep.rounds} whole frames of {width}x{height} pixels, all "

@@ -12,11 +12,12 @@ from edgeseg.gates import Limits
 from edgeseg.spec import MIN_SIDE_PX
 from edgeseg.verification.protocols import PROTOCOLS
 
-__all__ = ["COST_LIMITS", "DROP_LIMITS", "Asked", "undecided"]
+__all__ = ["COST_LIMITS", "DROP_LIMITS", "MOST_THREADS", "Asked", "undecided"]
 
 DROP_LIMITS: Final = frozenset({"max_drop", "max_class_drop", "min_agreement"})
 _REGRESSIONS: Final = frozenset({"max_regression", "max_class_regression"})
 _EXTRA: Final = "max_extra_drop"
+MOST_THREADS: Final = 256  # each takes memory, and an engine that starts them hears no signal
 COST_LIMITS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
 
 
@@ -63,8 +64,10 @@ class Asked:
         if small:
             raise SpecError(f"--short-sides are {MIN_SIDE_PX} pixels or more; got {small[0]}")
         lacking = [option for option, there in needs_data.items() if there]
-        if self.threads is not None and self.threads < 1:
-            raise SpecError(f"--threads is 1 or more; got {self.threads}")
+        if self.dask is not None and self.short_sides:
+            raise SpecError("--short-sides are measured in this process; leave --dask out")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise SpecError(f"--threads is 1 to {MOST_THREADS}; got {self.threads}")
         idle = sorted(
             self.given
             & undecided(data=self.data, baseline=self.baseline, corruptions=self.corruptions)

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.accuracy import MIN_CLASS_IMAGES
 from edgeseg.bootstrap import MIN_IMAGES, Losses, Tally, losses
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
@@ -87,7 +88,8 @@ def compare_reports(
         _refuse(origin, ["no image shows a class that both models have"])
     _refuse(origin, _other_truth(report, sides, alike, common))
     counted = {result.name.strip().casefold() for result in report.classes if result.counted}
-    family = np.array([name in counted for name in common])
+    shown = (sides[1].labelled > 0).sum(axis=0)
+    family = np.array([name in counted for name in common]) & (shown >= MIN_CLASS_IMAGES)
     lost = losses(*sides, family=family)
     return Comparison(
         baseline=origin.name,
@@ -248,7 +250,7 @@ def _change(
     Without `enough` images nothing is said to be certain.
     """
     before, now = values
-    low, high = -loss[1], -loss[0]
+    low, high = 0.0 - loss[1], 0.0 - loss[0]  # and never -0.0
     margin = tolerated or 0.0
     if enough and high < -margin:
         verdict = "regressed"

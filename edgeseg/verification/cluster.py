@@ -6,31 +6,43 @@ result does not depend on who counted what.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from threading import Thread
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, EdgesegError, MissingPackageError
 from edgeseg.runtime.backend import Watcher
 from edgeseg.verification.measuring import Corruption, Pair, Share
-from edgeseg.verification.worker import Work, count_share, facts, host
+from edgeseg.verification.worker import Work, count_share, facts, processor
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 __all__ = ["Cluster", "connected", "lasting"]
 
-_CONNECT_S: Final = 10
+CONNECT_S: Final = 10
+PATIENCE_S: Final = 60  # without any worker
+_ANSWER_S: Final = 30  # of a scheduler that is there
+_OPEN_S: Final = 600  # for a worker to open the models
+_QUIET_S: Final = 300  # without a share, before that is said
+_POLL_S: Final = 2
 _MOST_IMAGES: Final = 64  # of a share: seconds of work, which is what a lost worker costs
 _SHARES_A_WORKER: Final = 8  # where there are few images, so that all end at about the same time
-_PATIENCE_S: Final = 60
 _WAITING_A_WORKER: Final = 2  # the next share is there when one ends, and none fills the scheduler
+
+# Before Python 3.11 the one of asyncio, which Dask raises, is none of the built-in ones.
+_TIMEOUTS: Final = (TimeoutError, asyncio.TimeoutError)
 
 
 @contextmanager
@@ -41,6 +53,24 @@ def connected(address: str, watcher: Watcher) -> Iterator[Cluster]:
         ClusterError: nobody answers there, or no worker has come yet.
         MissingPackageError: distributed is not installed.
     """
+    client = _client(address)
+    from distributed.utils import silence_logging_cmgr
+
+    # What goes wrong is told in a line, and not by Dask's log.
+    with silence_logging_cmgr(logging.CRITICAL), client, client.as_current():
+        cluster = Cluster(client, watcher)
+        workers = cluster.workers()
+        if not workers:
+            raise ClusterError(
+                f"the Dask scheduler at {address} has no workers; start some with: "
+                f"dask worker {address} --nthreads 1"
+            )
+        watcher.tell(f"cluster {address}: {len(workers)} worker{'s' if len(workers) > 1 else ''}")
+        yield cluster
+
+
+def _client(address: str) -> Client:
+    """In a thread of its own: Dask's timeout does not cover a server that says nothing."""
     try:
         from distributed import Client
         from distributed.versions import VersionMismatchWarning
@@ -48,25 +78,33 @@ def connected(address: str, watcher: Watcher) -> Iterator[Cluster]:
         raise MissingPackageError(
             "distributed", purpose="--dask", command="pip install 'edgeseg[dask]'"
         ) from None
-    try:
-        with warnings.catch_warnings():
-            # It draws a table of versions that differ; those that matter are refused by name.
-            warnings.simplefilter("ignore", VersionMismatchWarning)
-            client = Client(address, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:  # a timeout is an OSError
-        reason = str(error).splitlines()[0]
+
+    found: list[Client | Exception] = []
+
+    # Known before it is connected, to be put out of the way where it never is.
+    client = Client.__new__(Client)
+
+    def connect() -> None:
+        try:
+            client.__init__(address, timeout=CONNECT_S, set_as_default=False)
+            found.append(client)
+        except Exception as error:  # of an address that it cannot read, or a socket's, or TLS's
+            found.append(error)
+
+    with warnings.catch_warnings():
+        # It draws a table of versions that differ; those that matter are refused by name.
+        warnings.simplefilter("ignore", VersionMismatchWarning)
+        thread = Thread(target=connect, daemon=True)
+        thread.start()
+        thread.join(CONNECT_S + 1)
+    answer = found[0] if found else TimeoutError(f"no answer in {CONNECT_S} seconds")
+    if isinstance(answer, Exception):
+        client.status = "closed"  # or it would try to say goodbye, for 20 seconds
         raise ClusterError(
-            f"no Dask scheduler answers at {address}: {reason}; start one with: dask scheduler"
-        ) from None
-    with client, client.as_current():  # `wait` asks for no client
-        workers = client.nthreads()
-        if not workers:
-            raise ClusterError(
-                f"the Dask scheduler at {address} has no workers; start some with: "
-                f"dask worker {address} --nthreads 1"
-            )
-        watcher.tell(f"cluster {address}: {len(workers)} workers")
-        yield Cluster(client, watcher)
+            f"no Dask scheduler answers at {address}: {_reason(answer)}; start one with: "
+            f"dask scheduler"
+        )
+    return answer
 
 
 def lasting(dataset: Dataset) -> Dataset:
@@ -90,6 +128,7 @@ class Cluster:
     def __init__(self, client: Client, watcher: Watcher) -> None:
         self._client = client
         self._watcher = watcher
+        self.processors: dict[str, int] = {}  # of the workers that were there at the start
 
     def work(self, pair: Pair, first: Item, *, strict: bool) -> Work:
         """The work on one pair of models, once every worker has shown that it would do the same.
@@ -119,7 +158,7 @@ class Cluster:
             ClusterError: the workers, or the scheduler, are lost.
             EdgesegError: what a worker met.
         """
-        parts = _parts(items, len(self._client.nthreads()))
+        parts = _parts(items, len(self.workers()))
         title = "measuring" if corruption is None else f"{corruption.name} {corruption.severity}"
         done, found = 0, dict[int, Share]()
         self._watcher.phase(title, 0, len(items))
@@ -129,72 +168,129 @@ class Cluster:
             self._watcher.phase(title, done, len(items))
         return [found[index] for index in range(len(parts))]
 
-    def _check(self, work: Work) -> None:
-        """No image, but everything that opening the models shows."""
-        try:
-            told = self._client.run(count_share, work, (), None, on_error="return")
-            hosts = self._client.run(host, on_error="ignore")
-        except OSError as error:
-            raise ClusterError(f"the cluster's workers cannot be asked: {error}") from None
-        refusals = {name: found for name, found in told.items() if isinstance(found, Exception)}
-        for name, refusal in refusals.items():
-            others = f" (and {len(refusals) - 1} more workers)" if len(refusals) > 1 else ""
-            raise ClusterError(f"worker {name} cannot take part{others}: {_reason(refusal)}")
-        self._tell_processors(hosts)
+    def workers(self) -> set[str]:
+        """The addresses of those that are there.
 
-    def _tell_processors(self, hosts: Mapping[str, str]) -> None:
-        there = {told.rpartition(", ")[2] for told in hosts.values()} - {host().rpartition(", ")[2]}
-        if there:
+        Raises:
+            ClusterError: the scheduler does not say.
+        """
+        try:
+            ask = self._client.scheduler.ncores
+            return set(self._client.sync(ask, workers=None, callback_timeout=_ANSWER_S))
+        except (*_TIMEOUTS, CancelledError, OSError) as error:
+            raise ClusterError(f"the Dask scheduler was lost: {_reason(error)}") from None
+
+    def _check(self, work: Work) -> None:
+        """Every worker opens the models, and counts nothing."""
+        asked = {
+            name: self._client.submit(count_share, work, (), None, workers=[name], pure=False)
+            for name in self.workers()
+        }
+        limit = time.monotonic() + _OPEN_S
+        while waiting := {name for name, future in asked.items() if not future.done()}:
+            _wait([asked[name] for name in waiting])
+            if time.monotonic() > limit:
+                raise ClusterError(
+                    f"worker {min(waiting)} has not opened the models in {_OPEN_S} seconds"
+                )
+            for name in waiting - self.workers():  # it is gone, and can take no part
+                del asked[name]
+        refusals = {name: _failure(future) for name, future in asked.items()}
+        told = [(name, reason) for name, reason in refusals.items() if reason is not None]
+        if told:
+            name, reason = told[0]
+            others = f" (and {len(told) - 1} more workers)" if len(told) > 1 else ""
+            raise ClusterError(f"worker {name} cannot take part{others}: {_reason(reason)}")
+        found = self._client.run(processor, on_error="ignore").values()
+        self.processors = dict(Counter(found))
+        foreign = sorted(self.processors.keys() - {processor()})
+        if foreign:
             self._watcher.tell(
-                f"workers have other processors ({', '.join(sorted(there))}): their rounding may "
-                f"change single pixels"
+                f"workers have other processors ({', '.join(foreign)}): their rounding may change "
+                f"single pixels"
             )
 
     def _counted(
         self, work: Work, parts: Sequence[Sequence[Item]], corruption: Corruption | None
     ) -> Iterator[tuple[int, Share]]:
-        from distributed import wait
-        from distributed.scheduler import KilledWorker
-
         left = iter(enumerate(parts))
-        running: dict[Any, int] = {}
+        running: dict[Future, int] = {}
 
         def submit(count: int) -> None:
             for index, part in islice(left, count):
                 future = self._client.submit(count_share, work, part, corruption, pure=False)
                 running[future] = index
 
+        workers = self.workers()
+        submit(_WAITING_A_WORKER * max(1, len(workers)))
+        staffed = told = time.monotonic()
         try:
-            workers = set(self._client.nthreads())
-            submit(_WAITING_A_WORKER * max(1, len(workers)))
             while running:
-                with suppress(TimeoutError):
-                    wait(list(running), timeout=_PATIENCE_S, return_when="FIRST_COMPLETED")
-                workers = self._tell_lost(workers)
+                _wait(list(running))
+                workers, now = self._tell_lost(workers), time.monotonic()
+                staffed = now if workers else staffed
                 done = [future for future in running if future.done()]
-                if not done and not workers:
+                told = now if done else told
+                if not done and now - staffed > PATIENCE_S:
                     raise ClusterError(
-                        f"the cluster has had no worker for {_PATIENCE_S} seconds; start some and "
+                        f"the cluster has had no worker for {PATIENCE_S} seconds; start some and "
                         f"run this again"
                     )
+                if now - told > _QUIET_S:
+                    self._watcher.tell(
+                        f"no share came back for {_QUIET_S} seconds from {len(workers)} workers"
+                    )
+                    told = now
                 submit(len(done))
                 for future in done:
+                    failure = _failure(future)
+                    if failure is not None:
+                        raise _told(failure) from None
                     yield running.pop(future), future.result()
-        except KilledWorker as error:
-            raise ClusterError(
-                f"several workers in turn died of one share, the last one "
-                f"{error.last_worker.address}; do they run out of memory?"
-            ) from None
-        except (CancelledError, OSError) as error:
-            raise ClusterError(f"the Dask scheduler was lost: {_reason(error)}") from None
         finally:
-            self._client.cancel(list(running))
+            with suppress(CancelledError, OSError):
+                self._client.cancel(list(running))
 
     def _tell_lost(self, before: set[str]) -> set[str]:
-        now = set(self._client.nthreads())
+        now = self.workers()
         for name in sorted(before - now):
             self._watcher.tell(f"worker {name} was lost; its shares are counted again")
         return now
+
+
+def _wait(futures: Sequence[Future]) -> None:
+    """Until one of them is done, for a while."""
+    from distributed import wait
+
+    # That the scheduler is lost is found out by asking it.
+    with suppress(*_TIMEOUTS, CancelledError, OSError):
+        wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
+
+
+def _failure(future: Future) -> BaseException | None:
+    """Why a share that is done did not come."""
+    if future.status == "finished":
+        return None
+    if future.status == "error":
+        failure: BaseException = future.exception()
+        return failure
+    return CancelledError("its share was given up")
+
+
+def _told(failure: BaseException) -> EdgesegError:
+    """As an error that is expected."""
+    from distributed.scheduler import KilledWorker
+
+    if isinstance(failure, EdgesegError):
+        return failure
+    if isinstance(failure, KilledWorker):
+        return ClusterError(
+            f"several workers in turn died of one share, the last one "
+            f"{failure.last_worker.address}; do they run out of memory?"
+        )
+    if isinstance(failure, CancelledError):
+        return ClusterError("the Dask scheduler was lost, or gave up what it was asked for")
+    return ClusterError(f"a worker failed: {_reason(failure)}")
 
 
 def _parts(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:
@@ -204,6 +300,9 @@ def _parts(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:
 
 
 def _reason(error: BaseException) -> str:
+    """In a line."""
     if isinstance(error, ModuleNotFoundError) and error.name == "edgeseg":
         return "edgeseg is not installed there"
-    return str(error) if isinstance(error, EdgesegError) else f"{type(error).__name__}: {error}"
+    lines = str(error).splitlines() or [type(error).__name__]
+    known = isinstance(error, EdgesegError | OSError)
+    return lines[0] if known else f"{type(error).__name__}: {lines[0]}"

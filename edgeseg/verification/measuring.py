@@ -100,8 +100,8 @@ def measure_share(
 ) -> Share:
     """Count every image that can be measured; `strict` allows no other.
 
-    What a corruption draws depends on the image's hash alone: every model and process sees the
-    same.
+    What a corruption draws depends on the hash of image and truth alone: every model and process
+    sees the same.
 
     Raises:
         DatasetError: with `strict`, an image that does not fit its ground truth.
@@ -150,7 +150,10 @@ def measure(dataset: Dataset, labels: Labels, shares: Shares, *, strict: bool) -
         raise DatasetError(f"--strict: {'; '.join(differences.lines)}")
     unpaired = tuple(noted(gap.name, gap.reason) for gap in dataset.unpaired)
     if strict and unpaired:
-        raise DatasetError(f"--strict: {len(unpaired)} files: {unpaired[0].reason}")
+        raise DatasetError(
+            f"--strict: images or masks without the other: {len(unpaired)}, the first: "
+            f"{unpaired[0].reason}"
+        )
     found = joined(list(shares(matched.items, None)), labels)
     if not found.measured:
         raise DatasetError(

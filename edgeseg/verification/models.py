@@ -147,7 +147,7 @@ class BundleModel:
         return Subject(
             kind="bundle",
             name=self.bundle.folder.resolve().name,
-            sha256=(self.bundle.folder / "manifest.sha256").read_text("ascii").strip(),
+            sha256=self.bundle.sha256,
             model=manifest.model.variant,
             target=manifest.target,
             variant=self.variant.name,

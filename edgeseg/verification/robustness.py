@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeseg.bootstrap import Points, drop_draws, together
 from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
+from edgeseg.errors import DatasetError
 from edgeseg.gates import Gate, Limits, worst_of
 from edgeseg.metrics import mean_iou
 from edgeseg.reports.report import CorruptionResult, FamilyResult
@@ -40,6 +41,7 @@ def measure_robustness(
     Of each only the accuracy and the draws of its interval are kept, whatever the data set's size.
 
     Raises:
+        DatasetError: an image can no longer be read.
         EdgesegError: what `shares` raises.
     """
     items = [measured.item for measured in clean.share.measured]
@@ -49,6 +51,7 @@ def measure_robustness(
     for done, corruption in enumerate(steps):
         watcher.phase("corruptions", done, len(steps))
         found = joined(list(shares(items, corruption)), labels)
+        _check_same(clean.share, found)
         result, draws = _result(corruption, found)
         results.append(result)
         drawn.append(draws)
@@ -64,6 +67,13 @@ def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> list[G
         return []
     extra = {f.name: f.extra_drop for f in families if f.extra_drop is not None}
     return worst_of("extra mIoU drop", extra, limits.max_extra_drop)
+
+
+def _check_same(clean: Share, found: Share) -> None:
+    """Intervals are of the same images, and hashes of what was read."""
+    if [one.sha256 for one in found.measured] != [one.sha256 for one in clean.measured]:
+        reason = found.skipped[0].reason if found.skipped else "a file was changed"
+        raise DatasetError(f"the images are no longer those that were measured clean: {reason}")
 
 
 def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Points | None]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgeseg.datasets import Item, Matched, Sample
+from edgeseg.datasets import FilePair, Item, Matched, Sample
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.reports.report import Noted, noted
 
@@ -57,6 +57,7 @@ class Readable:
         except (SourceError, DatasetError) as error:
             if self._strict:
                 raise
+            _check_given(item)
             self.skipped.append(noted(item.name, str(error)))
             return None
         return sample
@@ -68,10 +69,27 @@ class Readable:
         self.converted.append(noted(sample.name, how))
 
 
+def _lying(item: Item) -> Item:
+    """As it lies, whatever its classes are read as."""
+    return item.item if isinstance(item, Matched) else item
+
+
+def _check_given(item: Item) -> None:
+    """Skip what is spoiled, not what a server fails to give.
+
+    Raises:
+        DatasetError: it fails to.
+    """
+    lying = _lying(item)
+    withheld = lying.withheld if isinstance(lying, FilePair) else None
+    if withheld is not None:
+        raise DatasetError(f"{withheld}; run this again when it answers")
+
+
 def hash_of(item: Item) -> str:
     """Of its files; of its name where they cannot be read, and reading will tell why."""
-    lying = item.item if isinstance(item, Matched) else item
     try:
-        return lying.sha256
+        return _lying(item).sha256
     except SourceError:
+        _check_given(item)
         return hashlib.sha256(os.fsencode(item.name)).hexdigest()

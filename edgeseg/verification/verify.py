@@ -78,12 +78,14 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
             _check_baseline(asked, baseline, candidate)
         reference = _reference(asked, candidate, watcher, stack)
         pair = Pair(candidate=candidate, reference=reference, protocol=asked.protocol)
-        found, robustness = None, None
+        found, robustness, workers = None, None, dict[str, int]()
         if dataset is not None:
             if baseline is not None and asked.baseline is not None:
                 check_images(baseline, dataset, origin=asked.baseline)
-            found, robustness = _measured(asked, pair, dataset, track, watcher)
-        report = _compared(_report(asked, pair, found, robustness), baseline, asked)
+            found, robustness, workers = _measured(asked, pair, dataset, track, watcher)
+        report = msgspec.structs.replace(
+            _compared(_report(asked, pair, found, robustness), baseline, asked), workers=workers
+        )
         _check_decided(asked, report)
         if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
             from edgeseg.verification.sides import measure_sides
@@ -97,9 +99,10 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
 
 def _measured(
     asked: Asked, pair: Pair, dataset: Dataset, track: Track, watcher: Watcher
-) -> tuple[Measurement, Robustness | None]:
-    """The data set, and what is left of it under corruptions: here, or by a cluster's workers."""
+) -> tuple[Measurement, Robustness | None, dict[str, int]]:
+    """The data set, what is left of it under corruptions, and a cluster's workers that counted."""
     with ExitStack() as stack:
+        workers: dict[str, int] = {}
         if asked.dask is None:
             shares: Shares = partial(_own_share, pair, strict=asked.strict, track=track)
         else:
@@ -108,11 +111,13 @@ def _measured(
             cluster = stack.enter_context(connected(asked.dask, watcher))
             dataset = lasting(dataset)
             work = cluster.work(pair, dataset.items[0], strict=asked.strict)
+            workers = cluster.processors
             shares = partial(cluster.shares, work)
         found = measure(dataset, pair.candidate.labels, shares, strict=asked.strict)
         if not asked.corruptions:
-            return found, None
-        return found, measure_robustness(found, asked.corruptions, shares, watcher)
+            return found, None, workers
+        robustness = measure_robustness(found, asked.corruptions, shares, watcher)
+        return found, robustness, workers
 
 
 def _own_share(

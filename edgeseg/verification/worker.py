@@ -13,13 +13,14 @@ from threading import Lock
 from typing import Final
 
 from edgeseg.datasets import Item
-from edgeseg.errors import ClusterError
-from edgeseg.packages import installed
+from edgeseg.errors import ClusterError, EdgesegError
+from edgeseg.packages import code_sha256, installed
 from edgeseg.runtime.machine import this_machine
 from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
 from edgeseg.verification.models import Address, Model, reopen
+from edgeseg.verification.samples import hash_of
 
-__all__ = ["Work", "count_share", "facts", "host"]
+__all__ = ["Work", "count_share", "facts", "processor"]
 
 # Engines besides, of which each model tells its own.
 _PACKAGES: Final = ("edgeseg", "numpy", "pillow")
@@ -42,12 +43,9 @@ class Work:
 
 
 def facts(pair: Pair, first: Item) -> dict[str, str]:
-    """All that masks depend on, besides the processor, in words.
-
-    Raises:
-        SourceError: the item cannot be read.
-    """
+    """All that masks depend on, besides the processor, in words."""
     found = {name: installed(name) or "none" for name in _PACKAGES}
+    found["edgeseg's code"] = code_sha256()
     found["OpenCV"] = _opencv()
     models: dict[str, Model | None] = {"candidate": pair.candidate, "reference": pair.reference}
     for role, model in models.items():
@@ -56,13 +54,13 @@ def facts(pair: Pair, first: Item) -> dict[str, str]:
             found[f"{role} sha256"] = about.sha256
             found[f"{role} engine"] = about.engine
             found[f"{role} engine threads"] = str(model.threads)
-    found[f"sha256 of image {first.name}"] = first.sha256
+    found[f"sha256 of image {first.name}"] = hash_of(first)
     return found
 
 
-def host() -> str:
-    """The machine's name and processor, for people: masks may differ in last bits between them."""
-    return f"{platform.node()}, {this_machine().cpu}"
+def processor() -> str:
+    """Whose rounding the masks have, for people: single pixels may differ between two kinds."""
+    return this_machine().cpu
 
 
 def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None) -> Share:
@@ -72,9 +70,14 @@ def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None
         ClusterError: this worker would give other results.
         EdgesegError: what `measure_share` raises, or models that are not here.
     """
-    with _ENGINES.lock:
-        pair = _ENGINES.pair(work)
-        return measure_share(pair, items, strict=work.strict, corruption=corruption)
+    try:
+        with _ENGINES.lock:
+            pair = _ENGINES.pair(work)
+            return measure_share(pair, items, strict=work.strict, corruption=corruption)
+    except EdgesegError:
+        raise
+    except Exception as error:  # an engine's own, or a file system's: whose it was is told
+        raise ClusterError(f"on {platform.node()}: {type(error).__name__}: {error}") from error
 
 
 class _Engines:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from dask_cluster import dask_cluster
 from small import write_street
 
-from edgeseg.bundle import Bundle
-from edgeseg.errors import DatasetError, SpecError
+from edgeseg.bundle import Bundle, open_bundle, seal_bundle
+from edgeseg.datasets import open_dataset
+from edgeseg.errors import ClusterError, DatasetError, ReportError, SpecError
 from edgeseg.gates import Limits
 from edgeseg.reports.report import read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
@@ -151,6 +154,135 @@ def test_what_is_there_is_kept_and_what_changed_is_made_again(
     assert exported[1:] == [row.name for row in again.rows]
 
 
+def test_a_report_of_another_bundle_is_not_kept(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a bundle that was sealed again, or a kill between its export and its report."""
+    one = replace(plan, sizes=((64, 96),))
+    (row,) = sweep(one, watcher=NOBODY).rows
+    folder = plan.folder / "bundles" / row.name
+    sealed = open_bundle(folder).manifest
+    seal_bundle(folder, msgspec.structs.replace(sealed, name="another"))
+    exported: list[str] = []
+    export = making.export_bundle
+
+    def counting(request, **more):
+        exported.append(request.folder.name)
+        return export(request, **more)
+
+    def killed(*_args: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "export_bundle", counting)
+        patch.setattr(making, "verify", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(one, watcher=NOBODY)
+    assert exported == [row.name]
+    again = sweep(one, watcher=NOBODY)
+    report = read_report(plan.folder / "reports" / row.name / "report.json")
+    assert report.candidate.sha256 == open_bundle(folder).sha256
+    assert again.rows[0].status == "passed"
+
+
+@pytest.mark.parametrize("changed", ["labels", "calibration", "classes"])
+def test_other_inputs_under_the_same_names_are_another_request(
+    changed: str, plan: Plan, street: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(street, data)
+    names = data / "names.json"
+    names.write_text(json.dumps({"classes": [f"c{i}" for i in range(11)]}))
+    one = replace(plan, labels=str(names), calibration=str(data / "train"), data=str(data))
+    (cell, _) = cells_of(one)
+
+    def request() -> object:
+        dataset = open_dataset(one.data, split=one.split)
+        return run_module._request(one, cell, run_module._data(dataset), dataset.labels)
+
+    before = request()
+    assert request() == before
+    if changed == "labels":
+        names.write_text(json.dumps({"classes": [f"d{i}" for i in range(11)]}))
+    elif changed == "calibration":
+        next((data / "train" / "images").iterdir()).unlink()
+    else:
+        (told,) = [p for p in (data / "dataset.json", data / "test" / "dataset.json") if p.exists()]
+        content = json.loads(told.read_text("utf-8"))
+        told.write_text(json.dumps({**content, "classes": content["classes"][::-1]}))
+    assert request() != before
+
+
+def test_an_engine_that_does_not_open_again_loses_its_latency_alone(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = run_module._opened
+
+    def failing(plan_, row):
+        if row.height == 96:
+            raise MemoryError
+        return opened(plan_, row)
+
+    monkeypatch.setattr(run_module, "_opened", failing)
+    found = sweep(plan, watcher=NOBODY)
+    lost, kept = found.rows
+    assert lost.status == "failed"
+    assert lost.reason == "not timed: MemoryError: "
+    assert lost.miou is not None
+    assert lost.latency_ms is None
+    assert kept.latency_ratio == 1
+    assert sorted(path.name for path in plan.folder.glob("*.*")) == FILES
+
+
+def test_a_full_disk_is_of_its_cell_alone(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = making.export_bundle
+
+    def full(request, **more):
+        if "64x96" in request.folder.name:
+            raise OSError(28, "No space left on device")
+        return export(request, **more)
+
+    def unwritable(*_args: object, **_more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(making, "export_bundle", full)
+    monkeypatch.setattr(run_module.traceback, "format_exc", unwritable)
+    found = sweep(plan, watcher=NOBODY)
+    assert [row.status for row in found.rows] == ["passed", "failed"]
+    assert "No space left on device" in str(found.rows[1].reason)
+
+
+def test_no_picture_of_an_earlier_run_is_left(plan: Plan) -> None:
+    sweep(plan, watcher=NOBODY)
+    assert (plan.folder / "pareto.svg").exists()
+    sweep(replace(plan, targets=("jetson",)), watcher=NOBODY)
+    assert not (plan.folder / "pareto.svg").exists()
+
+
+def test_a_cluster_that_is_not_there_is_found_out_before_the_first_export(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.verification.cluster.CONNECT_S", 1)
+    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
+        sweep(replace(plan, dask="tcp://127.0.0.1:1"), watcher=NOBODY)
+    assert not plan.folder.exists()
+    with pytest.raises(SpecError, match="--threads is 1 to 256"):
+        replace(plan, threads=0)
+
+
+def test_a_folder_is_one_sweeps_at_a_time(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    verify = making.verify
+
+    def meanwhile(asked, **more):
+        with pytest.raises(ReportError, match="another sweep is writing"):
+            sweep(plan, watcher=NOBODY)
+        return verify(asked, **more)
+
+    monkeypatch.setattr(making, "verify", meanwhile)
+    found = sweep(replace(plan, sizes=((64, 96),)), watcher=NOBODY)
+    assert found.rows[0].status == "passed"
+
+
 def test_a_miss_is_settled_and_not_searched_for_again(
     plan: Plan, street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,7 +388,7 @@ def test_the_command(edgeseg, checkpoint_folder: Path, street: Path) -> None:
     outcome = edgeseg(*command, "--target", "jetson", "--target", "onnxruntime")
     assert outcome.status == 1
     assert "failed: seeded_b0-jetson-fp32-64x96: a bundle for Jetson" in outcome.err
-    assert "1 of 2 cells failed" in outcome.err
+    assert "2 cells: 1 passed, 1 failed" in outcome.err
     outcome = edgeseg(*command, "--size", "64x96")
     assert outcome.status == 2
     outcome = edgeseg("sweep", "--weights", checkpoint_folder)

@@ -164,6 +164,34 @@ def test_classes_that_one_side_alone_has_are_new_or_missing(hits: np.ndarray) ->
     assert "bird" in gate.name
 
 
+def test_a_class_of_the_images_left_out_alone_is_not_judged(
+    hits: np.ndarray, tmp_path: Path
+) -> None:
+    """`person` is seen only where `bird`, which one side lacks, is seen too."""
+    images = []
+    for place, image in enumerate(report(hits, absent=(20, 3)).per_image):
+        labelled = list(image.labelled)
+        if place >= 20:
+            labelled[2] = 0
+        right = tuple(min(pair) for pair in zip(image.hits, labelled, strict=True))
+        images.append(msgspec.structs.replace(image, labelled=tuple(labelled), hits=right))
+    whole = msgspec.structs.replace(report(hits), per_image=tuple(images))
+    columns = ("classes", "labelled", "hits", "predicted")
+    part = msgspec.structs.replace(
+        report(hits[:, :3]),
+        per_image=tuple(
+            msgspec.structs.replace(image, **{c: getattr(image, c)[:3] for c in columns})
+            for image in images
+        ),
+    )
+    found = compare_reports(part, whole, origin=ORIGIN, limits=Limits())
+    assert found.images == 40
+    assert {change.name for change in found.classes} == {"road", "car"}
+    path = tmp_path / "report.json"
+    path.write_bytes(encode_report(msgspec.structs.replace(part, baseline=found)))
+    assert read_report(path).baseline == found
+
+
 def test_where_every_image_shows_a_class_of_one_side_nothing_is_compared(hits: np.ndarray) -> None:
     with pytest.raises(ReportError, match="every image shows a class that only one of the models"):
         compare_reports(report(hits), report(hits[:, :3]), origin=ORIGIN, limits=Limits())

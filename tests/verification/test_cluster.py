@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +56,8 @@ def test_three_workers_count_what_one_process_counts(asked: Asked, cluster: Dask
     shared = verify(replace(asked, dask=cluster.address), watcher=watcher)
     assert counts(shared) == counts(alone)
     assert shared.drop == alone.drop
+    assert sum(shared.workers.values()) == 3
+    assert not alone.workers
     assert phases[0] == ("measuring", 0, 10)
     assert phases[-1] == ("measuring", 10, 10)
     assert [done for _, done, _ in phases] == sorted(done for _, done, _ in phases)
@@ -85,14 +92,15 @@ def test_images_that_cannot_be_read_are_named_as_in_one_process(
 ) -> None:
     shutil.copytree(street, tmp_path / "street")
     images = sorted((tmp_path / "street" / "test" / "images").iterdir())
-    images[4].write_bytes(b"")
+    for image in (images[0], images[4]):
+        image.write_bytes(b"")
     (tmp_path / "street" / "test" / "masks" / f"{images[6].stem}.png").unlink()
     spoiled = replace(asked, data=str(tmp_path / "street"))
     alone = verify(spoiled)
-    assert [note.name for note in alone.skipped] == [images[6].stem, images[4].stem]
+    assert [note.name for note in alone.skipped] == [images[6].stem, images[0].stem, images[4].stem]
     shared = replace(spoiled, dask=cluster.address)
     assert counts(verify(shared)) == counts(alone)
-    with pytest.raises(Exception, match=r"--strict: 1 files"):
+    with pytest.raises(Exception, match="--strict: images or masks without the other: 1"):
         verify(replace(shared, strict=True))
 
 
@@ -139,6 +147,7 @@ def test_another_number_of_engine_threads_is_refused(asked: Asked, tmp_path: Pat
         ("candidate sha256", "candidate sha256 is "),
         ("reference engine", "reference engine is onnxruntime "),
         ("edgeseg", "edgeseg is "),
+        ("code", "edgeseg's code is "),
         ("image", "sha256 of image 100 is "),
     ],
 )
@@ -173,14 +182,20 @@ def test_each_fact_that_differs_is_named(asked: Asked, fact: str, says: str, str
 def test_a_cluster_that_is_not_there_is_told_in_a_line(
     edgeseg, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.verification.cluster._CONNECT_S", 1)
+    monkeypatch.setattr("edgeseg.verification.cluster.CONNECT_S", 1)
     words = ["verify", asked.source, "--data", asked.data, "--split", "test", "--dask"]
     outcome = edgeseg(*words, "tcp://127.0.0.1:1")
     assert outcome.status == 1
     assert "no Dask scheduler answers at tcp://127.0.0.1:1: " in outcome.err
-    outcome = edgeseg(*words, "nonsense://x")
+    for address in ("nonsense://x", "tls://127.0.0.1:1", "tcp://127.0.0.1:99999", "tcp://", " "):
+        outcome = edgeseg(*words, address)
+        assert outcome.status == 1
+        assert outcome.err.count("\n") == 1
+        assert "no Dask scheduler answers at " in outcome.err
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # as another service's port
+        outcome = edgeseg(*words, f"tcp://127.0.0.1:{silent.getsockname()[1]}")
     assert outcome.status == 1
-    assert "no Dask scheduler answers at nonsense://x: " in outcome.err
+    assert "no Dask scheduler answers at " in outcome.err
     with dask_cluster(tmp_path) as empty:
         outcome = edgeseg(*words, empty.address)
     assert outcome.status == 1
@@ -190,7 +205,7 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(
 def test_workers_that_all_die_end_it(
     asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.verification.cluster._PATIENCE_S", 3)
+    monkeypatch.setattr("edgeseg.verification.cluster.PATIENCE_S", 3)
     with dask_cluster(tmp_path, workers=1) as cluster:
         watcher = Watcher(phase=lambda _name, done, _all: done and cluster.kill("worker0"))
         with pytest.raises(ClusterError, match="has had no worker for 3 seconds"):
@@ -202,6 +217,88 @@ def test_a_scheduler_that_dies_ends_it(asked: Asked, tmp_path: Path) -> None:
         watcher = Watcher(phase=lambda _name, done, _all: done and cluster.scheduler.kill())
         with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
             verify(replace(asked, dask=cluster.address), watcher=watcher)
+
+
+def test_a_scheduler_that_freezes_ends_it(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
+    with dask_cluster(tmp_path, workers=1) as cluster:
+
+        def freeze(_name: str, done: int, _all: int) -> None:
+            if done:
+                cluster.scheduler.send_signal(signal.SIGSTOP)
+
+        with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
+            verify(replace(asked, dask=cluster.address), watcher=Watcher(phase=freeze))
+
+
+def test_a_worker_that_comes_back_in_time_goes_on(asked: Asked, tmp_path: Path) -> None:
+    with dask_cluster(tmp_path, workers=1) as cluster:
+
+        def replace_worker(_name: str, done: int, _all: int) -> None:
+            if done and "second" not in cluster.workers:
+                cluster.kill("worker0")
+                cluster.add("second")
+
+        watcher = Watcher(phase=replace_worker)
+        shared = verify(replace(asked, dask=cluster.address), watcher=watcher)
+    assert counts(shared) == counts(verify(asked))
+
+
+def test_a_late_worker_that_differs_is_refused(asked: Asked, tmp_path: Path) -> None:
+    info = tmp_path / "other" / "numpy-1.0.7.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0.7\n")
+    with dask_cluster(tmp_path, workers=1) as cluster:
+
+        def replace_worker(_name: str, done: int, _all: int) -> None:
+            if done and "odd" not in cluster.workers:
+                cluster.kill("worker0")
+                cluster.add("odd", environment={"PYTHONPATH": str(info.parent)})
+
+        with pytest.raises(ClusterError, match=r"numpy is 1\.0\.7, and "):
+            verify(replace(asked, dask=cluster.address), watcher=Watcher(phase=replace_worker))
+
+
+def test_an_interrupt_ends_it_at_once_and_leaves_the_workers(
+    asked: Asked, tmp_path: Path, cluster: DaskCluster
+) -> None:
+    command = [
+        sys.executable, "-m", "edgeseg", "verify", asked.source, "--data", str(asked.data),
+        "--split", "test", "--threads", "1", "--corruptions", "all", "--dask", cluster.address,
+        "--report", str(tmp_path / "r"),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode not in {0, 3}
+    assert "Traceback" not in told
+    assert not (tmp_path / "r").exists()
+    assert verify(replace(asked, dask=cluster.address)).images == 10
+
+
+@pytest.mark.parametrize("raised", [PermissionError(13, "denied", "/nfs/x"), RuntimeError("a\nb")])
+def test_whatever_a_worker_meets_is_told_as_its_own(
+    asked: Asked, raised: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_args: object, **_more: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("edgeseg.verification.worker.measure_share", failing)
+    monkeypatch.setattr("edgeseg.verification.worker._ENGINES.pair", lambda _work: None)
+    work = Work(
+        key="x",
+        candidate=None,
+        reference=None,
+        protocol="ss",
+        strict=False,
+        first=None,
+        expected={},
+    )
+    with pytest.raises(ClusterError, match=f"^on .*: {type(raised).__name__}: "):
+        count_share(work, (), None)
 
 
 def test_what_a_worker_raises_arrives_whole() -> None:

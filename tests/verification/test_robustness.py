@@ -11,7 +11,7 @@ import edgeseg as package
 from edgeseg.accuracy import Counts, Masks
 from edgeseg.bundle import Bundle
 from edgeseg.datasets import Differences, Item, match_classes, open_dataset
-from edgeseg.errors import SpecError
+from edgeseg.errors import DatasetError, SpecError
 from edgeseg.gates import Limits
 from edgeseg.labels import known_labels
 from edgeseg.reports.report import Data
@@ -99,7 +99,7 @@ def test_every_model_sees_the_same_corrupted_image_whatever_the_order(
     seeded_bundle: Bundle, street: Path
 ) -> None:
     model = open_model(str(seeded_bundle.folder))
-    pair = Pair(candidate=model, reference=model, protocol="ss")
+    pair = Pair(candidate=model, reference=open_model(str(seeded_bundle.folder)), protocol="ss")
     items = match_classes(open_dataset(street, split="test"), model.labels)[0].items
     for corruption in (Corruption("shot_noise", 3), Corruption("fog", 5)):
         once = measure_share(pair, items, strict=False, corruption=corruption)
@@ -113,6 +113,24 @@ def test_every_model_sees_the_same_corrupted_image_whatever_the_order(
             assert np.array_equal(other.counts.candidate.total, once.counts.candidate.total)
         clean = measure_share(pair, items, strict=False)
         assert not np.array_equal(clean.counts.candidate.total, once.counts.candidate.total)
+
+
+def test_an_image_that_is_gone_since_ends_it(seeded_bundle: Bundle, street: Path) -> None:
+    """On other images the intervals would not be paired any more."""
+    model = open_model(str(seeded_bundle.folder))
+    pair = Pair(candidate=model, reference=None, protocol="ss")
+    items = match_classes(open_dataset(street, split="test"), model.labels)[0].items
+    clean = Measurement(
+        share=measure_share(pair, items, strict=False),
+        data=Data(name="d", split=None, sha256="d"),
+        differences=Differences(),
+    )
+
+    def shares(items: Sequence[Item], _corruption: Corruption | None) -> list[Share]:
+        return [measure_share(pair, items[1:], strict=False)]
+
+    with pytest.raises(DatasetError, match="no longer those that were measured clean"):
+        measure_robustness(clean, ("fog",), shares, NOBODY)
 
 
 def test_a_model_against_itself_is_not_brittle(seeded_bundle: Bundle, street: Path) -> None:
