@@ -1,10 +1,12 @@
 """What a share of a data set costs, for the arithmetic of docs/scale.md.
 
     python benchmarks/scale.py BUNDLE DATASET [--split test] [--images 100] [--shares 500]
+        [--part 100000]
 
 Seconds of one core for an image (read, candidate and reference with one engine thread, counted),
-the bytes of a share's result for an image, and what handing out a share that holds nothing takes in
-a Dask cluster of one worker on this machine.
+the bytes of a share's result for an image, what handing out a share that holds nothing takes in a
+Dask cluster of one worker on this machine, and the seconds for the intervals of a part of so many
+images, with counts drawn at random.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import pickle
 import time
 from itertools import cycle, islice
 
+import numpy as np
 from alternating import report
 
+from edgeseg.bootstrap import Tally, losses
 from edgeseg.datasets import match_classes, open_dataset
 from edgeseg.runtime.backend import NOBODY
 from edgeseg.verification.cluster import Cluster
@@ -32,6 +36,7 @@ def main() -> None:
     parser.add_argument("--split")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--shares", type=int, default=500)
+    parser.add_argument("--part", type=int, default=100_000)
     options = parser.parse_args()
     candidate = open_model(options.bundle, threads=1)
     pair = Pair(candidate=candidate, reference=own_reference(candidate), protocol="ss")
@@ -50,7 +55,21 @@ def main() -> None:
         core_seconds_an_image=round(seconds / len(items), 4),
         result_bytes_an_image=round(len(pickle.dumps(share)) / len(items)),
         ms_to_hand_out_a_share=round(handing_out(pair, options.shares), 2),
+        part=options.part,
+        seconds_for_its_intervals=round(intervals(options.part, len(candidate.labels.classes)), 1),
     )
+
+
+def intervals(images: int, classes: int) -> float:
+    """Seconds of resampling two models' counts."""
+    random = np.random.default_rng(0)
+    labelled = random.integers(1000, 20_000, (images, classes))
+    sides = [
+        Tally((labelled * share).astype(np.int64), labelled, labelled) for share in (0.8, 0.79)
+    ]
+    begun = time.perf_counter()
+    losses(*sides, family=np.ones(classes, bool))
+    return time.perf_counter() - begun
 
 
 def handing_out(pair: Pair, shares: int) -> float:

@@ -16,7 +16,7 @@ from ci_runner import Outcome, Runner, evaluate, load
 from conftest import ROOT
 from small import write_street
 
-from edgeseg.accuracy import MIN_CLASS_IMAGES
+from edgeseg.bootstrap import MIN_IMAGES
 from edgeseg.bundle import open_bundle
 from edgeseg.reports.report import read_report
 
@@ -86,7 +86,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workspace")
     shutil.copytree(ROOT / "edgeseg" / "data" / "demo_bundle", folder / "models" / "street")
     bundle = open_bundle(folder / "models" / "street")
-    write_street(folder / "data" / "street", bundle, train=0, test=MIN_CLASS_IMAGES)
+    write_street(folder / "data" / "street", bundle, train=0, test=MIN_IMAGES)
     (told,) = re.findall(r"(?m)^edgeseg verify .*\ncp .*$", _blocks("sh"))
     shell = subprocess.run(
         ["bash", "-ec", told],

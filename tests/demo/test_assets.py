@@ -18,14 +18,14 @@ from edgeseg.export.reference import normalize
 from edgeseg.pixels import to_input
 from edgeseg.verification.findings import accuracy_fields
 from edgeseg.verification.golden import replay_golden
-from edgeseg.verification.measuring import Pair, measure
+from edgeseg.verification.measuring import Pair, measure_share
 from edgeseg.verification.models import BundleModel
 
 
 def measured(model: BundleModel, dataset: Dataset) -> dict[str, Any]:
     """What a report would say of the model alone."""
     pair = Pair(candidate=model, reference=None, protocol="ss")
-    return accuracy_fields(measure(pair, dataset, strict=True, track=iter).counts)
+    return accuracy_fields(measure_share(pair, dataset.items, strict=True).counts)
 
 
 def size_mb(folder) -> float:
