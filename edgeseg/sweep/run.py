@@ -9,25 +9,19 @@ The overview is written before that, too: what was measured by then is not lost.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-from edgeseg.bundle import open_bundle
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, ReportError, SourceError
-from edgeseg.files import sha256_of
 from edgeseg.labels import Labels
-from edgeseg.packages import code_sha256, tools
+from edgeseg.packages import tools
 from edgeseg.pixels import Bgr
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
@@ -35,16 +29,15 @@ from edgeseg.runtime import timing
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.machine import this_machine
 from edgeseg.sweep.cells import Cell, Plan, cells_of, hindrance
-from edgeseg.sweep.making import ERROR, bundle_of, made, reports_of
+from edgeseg.sweep.identity import data_of, request_of
+from edgeseg.sweep.latency import timed
+from edgeseg.sweep.making import ERROR, made, reports_of
 from edgeseg.sweep.results import Row, Sweep
 from edgeseg.sweep.writing import write_overview
 from edgeseg.verification.cluster import connected
-from edgeseg.verification.models import BundleModel
-from edgeseg.verification.samples import Track, hash_of
+from edgeseg.verification.samples import Track
 
 __all__ = ["sweep"]
-
-Milliseconds = npt.NDArray[np.float64]
 
 
 def sweep(
@@ -64,7 +57,7 @@ def sweep(
     _check_cluster(plan)
     dataset = open_dataset(plan.data, split=plan.split)
     frame = _first_frame(dataset)
-    data = _data(dataset)
+    data = data_of(dataset)
     with _locked(plan.folder):
         return _swept(plan, dataset, data, frame, track=track, watcher=watcher, step=step)
 
@@ -123,9 +116,9 @@ def _swept(
         rows=tuple(rows),
     )
     write_overview(plan.folder, found)
-    timed = msgspec.structs.replace(found, rows=tuple(_timed(plan, rows, frame)))
-    write_overview(plan.folder, timed)
-    return timed
+    whole = msgspec.structs.replace(found, rows=tuple(timed(plan, rows, frame)))
+    write_overview(plan.folder, whole)
+    return whole
 
 
 def _check_cluster(plan: Plan) -> None:
@@ -158,7 +151,7 @@ def _row(
     if hindered is not None:
         return msgspec.structs.replace(blank, reason=hindered)
     try:
-        request = _request(plan, cell, *measured_on)
+        request = request_of(plan, cell, *measured_on)
         report = made(plan, cell, request, track=track, watcher=watcher, step=step)
     except GateMissedError as error:
         return msgspec.structs.replace(blank, status="missed", reason=str(error))
@@ -198,104 +191,9 @@ def _measured(blank: Row, report: Report) -> Row:
     )
 
 
-def _timed(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
-    """The rows with the latencies of those that have a bundle, whose engine can be opened."""
-    failed: dict[str, str] = {}
-    with ExitStack() as stack:
-        calls = {}
-        for row in rows:
-            if row.report is None:
-                continue
-            try:
-                model = _opened(plan, row)
-                stack.callback(model.close)
-                model.segment(frame)
-            except Exception as error:  # as above: of one engine, and not of the sweep
-                failed[row.name] = f"not timed: {type(error).__name__}: {error}"
-                continue
-            calls[row.name] = partial(model.segment, frame)
-        times = timing.alternate(calls)
-    first = next(iter(times.values()), None)
-    return [_with_latency(row, times.get(row.name), first, failed.get(row.name)) for row in rows]
-
-
-def _opened(plan: Plan, row: Row) -> BundleModel:
-    """With the variant that was measured."""
-    bundle = open_bundle(bundle_of(plan, row.name))
-    variant = next((v for v in bundle.manifest.variants if v.name == row.variant), None)
-    return BundleModel(bundle, variant=variant, threads=plan.threads)
-
-
-def _with_latency(
-    row: Row, times: Milliseconds | None, first: Milliseconds | None, failure: str | None
-) -> Row:
-    if failure is not None:
-        reason = "; ".join(filter(None, (row.reason, failure)))
-        return msgspec.structs.replace(row, status="failed", reason=reason)
-    if times is None or first is None:
-        return row
-    return msgspec.structs.replace(
-        row,
-        latency_ms=float(np.median(times)),
-        latency_ratio=float(np.median(times / first)),
-    )
-
-
 def _first_frame(dataset: Dataset) -> Bgr:
     """To be timed: the same for all cells."""
     for item in dataset.items:
         with suppress(SourceError):
             return item.image()
     raise DatasetError(f"data set {dataset.origin} has no image that can be read")
-
-
-def _data(dataset: Dataset) -> Data:
-    digest = hashlib.sha256("".join(map(hash_of, dataset.items)).encode())
-    return Data(name=dataset.title, split=dataset.split, sha256=digest.hexdigest())
-
-
-def _request(plan: Plan, cell: Cell, data: Data, labels: Labels | None) -> Mapping[str, object]:
-    """All that a cell's bundle and report depend on, as far as it can be told without making it.
-
-    `labels` are the data set's. What a hub's id stands for is not looked up.
-    """
-    return {
-        "weights": cell.weights,
-        "weights_sha256": _weights_hash(cell.weights),
-        "target": cell.target,
-        "precision": cell.precision,
-        "size": cell.size,
-        "labels": plan.labels,
-        "labels_sha256": None if plan.labels is None else _weights_hash(plan.labels),
-        "data": msgspec.to_builtins(data),
-        "classes": None if labels is None else [list(labels.classes), labels.ignore_index],
-        "calibration": plan.calibration,
-        "calibration_files": None if plan.calibration is None else _stamp(plan.calibration),
-        "calibration_images": plan.calibration_images,
-        "limits": msgspec.to_builtins(plan.limits),
-        "budget_s": plan.budget_s,
-        "threads": plan.threads,
-        "tools": tools(),
-        "code_sha256": code_sha256(),
-        "cpu": this_machine().cpu,
-    }
-
-
-def _stamp(source: str) -> str:
-    """Of names, sizes and times of the files there: to read many images takes long."""
-    path = Path(source)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
-    stats = ((one, one.stat()) for one in files if one.is_file())
-    lines = (f"{one} {stat.st_size} {stat.st_mtime_ns}" for one, stat in stats)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _weights_hash(source: str) -> str | None:
-    """Of a file, or of those of a folder; None of a name, as a hub's id, which is no file here."""
-    path = Path(source)
-    if path.is_file():
-        return sha256_of(path)
-    if not path.is_dir():
-        return None
-    hashes = (f"{one.name} {sha256_of(one)}" for one in sorted(path.iterdir()) if one.is_file())
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -18,9 +18,10 @@ from edgeseg.errors import ClusterError, DatasetError, ReportError, SpecError
 from edgeseg.gates import Limits
 from edgeseg.reports.report import read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
-from edgeseg.sweep import making
+from edgeseg.sweep import latency, making
 from edgeseg.sweep import run as run_module
 from edgeseg.sweep.cells import Plan, cells_of
+from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.results import Sweep
 from edgeseg.sweep.run import sweep
 
@@ -198,7 +199,7 @@ def test_other_inputs_under_the_same_names_are_another_request(
 
     def request() -> object:
         dataset = open_dataset(one.data, split=one.split)
-        return run_module._request(one, cell, run_module._data(dataset), dataset.labels)
+        return request_of(one, cell, data_of(dataset), dataset.labels)
 
     before = request()
     assert request() == before
@@ -216,14 +217,14 @@ def test_other_inputs_under_the_same_names_are_another_request(
 def test_an_engine_that_does_not_open_again_loses_its_latency_alone(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = run_module._opened
+    opened = latency._opened
 
     def failing(plan_, row):
         if row.height == 96:
             raise MemoryError
         return opened(plan_, row)
 
-    monkeypatch.setattr(run_module, "_opened", failing)
+    monkeypatch.setattr(latency, "_opened", failing)
     found = sweep(plan, watcher=NOBODY)
     lost, kept = found.rows
     assert lost.status == "failed"

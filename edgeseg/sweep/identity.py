@@ -1,0 +1,73 @@
+"""What a cell depends on: where that is the same, what an earlier run made of it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from edgeseg.datasets import Dataset
+from edgeseg.files import sha256_of
+from edgeseg.labels import Labels
+from edgeseg.packages import code_sha256, tools
+from edgeseg.reports.report import Data
+from edgeseg.runtime.machine import this_machine
+from edgeseg.sweep.cells import Cell, Plan
+from edgeseg.verification.samples import hash_of
+
+__all__ = ["data_of", "request_of"]
+
+
+def data_of(dataset: Dataset) -> Data:
+    """The data set by its name and the hash of all its files, as reports have it."""
+    digest = hashlib.sha256("".join(map(hash_of, dataset.items)).encode())
+    return Data(name=dataset.title, split=dataset.split, sha256=digest.hexdigest())
+
+
+def request_of(plan: Plan, cell: Cell, data: Data, labels: Labels | None) -> Mapping[str, object]:
+    """All that a cell's bundle and report depend on, as far as it can be told without making it.
+
+    `labels` are the data set's. What a hub's id stands for is not looked up.
+    """
+    return {
+        "weights": cell.weights,
+        "weights_sha256": _weights_hash(cell.weights),
+        "target": cell.target,
+        "precision": cell.precision,
+        "size": cell.size,
+        "labels": plan.labels,
+        "labels_sha256": None if plan.labels is None else _weights_hash(plan.labels),
+        "data": msgspec.to_builtins(data),
+        "classes": None if labels is None else [list(labels.classes), labels.ignore_index],
+        "calibration": plan.calibration,
+        "calibration_files": None if plan.calibration is None else _stamp(plan.calibration),
+        "calibration_images": plan.calibration_images,
+        "limits": msgspec.to_builtins(plan.limits),
+        "budget_s": plan.budget_s,
+        "threads": plan.threads,
+        "tools": tools(),
+        "code_sha256": code_sha256(),
+        "cpu": this_machine().cpu,
+    }
+
+
+def _stamp(source: str) -> str:
+    """Of names, sizes and times of the files there: to read many images takes long."""
+    path = Path(source)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
+    stats = ((one, one.stat()) for one in files if one.is_file())
+    lines = (f"{one} {stat.st_size} {stat.st_mtime_ns}" for one, stat in stats)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _weights_hash(source: str) -> str | None:
+    """Of a file, or of those of a folder; None of a name, as a hub's id, which is no file here."""
+    path = Path(source)
+    if path.is_file():
+        return sha256_of(path)
+    if not path.is_dir():
+        return None
+    hashes = (f"{one.name} {sha256_of(one)}" for one in sorted(path.iterdir()) if one.is_file())
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
