@@ -124,12 +124,12 @@ def judge_changes(comparison: Comparison, limits: Limits) -> list[Gate]:
     gates = []
     enough = comparison.images >= MIN_IMAGES
     if limits.max_regression is not None and enough:
-        certain = -comparison.miou.high
+        certain = 0.0 - comparison.miou.high
         gates.append(
             at_most("mIoU lost beyond chance", certain, limits.max_regression, unit=POINTS)
         )
     if limits.max_class_regression is not None and enough:
-        certainly = {change.name: -change.high for change in comparison.classes}
+        certainly = {change.name: 0.0 - change.high for change in comparison.classes}
         limit = limits.max_class_regression
         gates += worst_of("class IoU lost beyond chance", certainly, limit)
     if comparison.missing:

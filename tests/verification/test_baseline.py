@@ -97,6 +97,9 @@ def test_the_same_again_has_not_changed(hits: np.ndarray) -> None:
     assert not missed
     assert {c.verdict for c in changes.values()} == {"unchanged"}
     assert {(c.change, c.low, c.high) for c in changes.values()} == {(0, 0, 0)}
+    found = compare_reports(report(hits), report(hits), origin=ORIGIN, limits=Limits())
+    values = [gate.value for gate in judge_changes(found, Limits())]
+    assert not any(f"{value:+}".startswith("-") for value in (*values, found.miou.low))  # -0.0
 
 
 def test_a_small_loss_everywhere_is_found_however_images_differ(hits: np.ndarray) -> None:
