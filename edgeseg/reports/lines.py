@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeseg.reports.report import Comparison, Costs, Noted, Report
-from edgeseg.reports.words import brittleness, cost, headline
+from edgeseg.reports.words import brittleness, cost, doubt, headline
 from edgeseg.text import plain
 
 __all__ = ["report_lines"]
@@ -87,9 +87,11 @@ def _families(report: Report) -> Iterator[str]:
         if family.drop is not None:
             line += (
                 f", reference {family.reference_miou:.2f}, drop {family.drop:+.3f}; "
-                f"{family.extra_drop:+.3f} more than on clean images (95 % interval "
-                f"{family.extra_low:+.3f} to {family.extra_high:+.3f}): {brittleness(family)}"
+                f"{family.extra_drop:+.3f} more than on clean images"
             )
+            if family.extra_low is not None:
+                line += f" (95 % interval {family.extra_low:+.3f} to {family.extra_high:+.3f})"
+            line += f": {brittleness(family)}"
         yield line
 
 
@@ -102,6 +104,8 @@ def _comparison(found: Comparison | None) -> Iterator[str]:
         f"{miou.now:.2f} now, {miou.change:+.3f} "
         f"(95 % interval {miou.low:+.3f} to {miou.high:+.3f}): {miou.verdict}"
     )
+    if doubt(found):
+        yield doubt(found)
     for verdict in ("regressed", "improved", "unclear"):
         changes = [c for c in found.classes if c.verdict == verdict]
         if changes:

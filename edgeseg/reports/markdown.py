@@ -19,6 +19,7 @@ from edgeseg.reports.words import (
     NOTHING,
     brittleness,
     cost,
+    doubt,
     headline,
     in_words,
     interval,
@@ -218,8 +219,8 @@ def _robustness(report: Report) -> str:
             number(family.miou),
             number(family.reference_miou),
             number(family.drop),
-            signed(family.extra_drop),
-            interval(family.extra_low, family.extra_high),
+            signed(family.extra_drop, 3),
+            interval(family.extra_low, family.extra_high, 3),
             brittleness(family),
         )
         for family in report.families
@@ -257,6 +258,7 @@ def _comparison(comparison: Comparison) -> str:
     parts = [
         f"### Against the baseline {code(comparison.baseline)}",
         before,
+        doubt(comparison),
         table(headings, rows, "lrrrrl")
         + _and_more(len(changed) + 1 - len(shown), "classes that changed"),
         f"{len(comparison.classes) - len(changed)} classes are unchanged.",
@@ -267,7 +269,7 @@ def _comparison(comparison: Comparison) -> str:
     if comparison.costs:
         costs = [(cell(c.name), cost(c.before), cost(c.now)) for c in comparison.costs]
         parts.append(table(("", "Before", "Now"), costs, "lrr"))
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _change(change: Change) -> Row:

@@ -9,6 +9,7 @@ from edgeseg.errors import MissingPackageError
 from edgeseg.reports.words import (
     brittleness,
     cost,
+    doubt,
     interval,
     number,
     plain,
@@ -41,7 +42,7 @@ def rendered(template: str, *, css: str, **view: object) -> str:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    says = (brittleness, cost, interval, number, plain, signed, subject_title, whole)
+    says = (brittleness, cost, doubt, interval, number, plain, signed, subject_title, whole)
     environment.filters |= {
         **{function.__name__: function for function in says},
         "drawing": Markup,

@@ -204,7 +204,8 @@ class FamilyResult(_Value, frozen=True, kw_only=True):
     """A family of corruptions: means over its kinds and severities, in points.
 
     `extra_drop` is how much more the candidate loses against the reference than on clean images;
-    its intervals hold for all families together, with 95 % confidence.
+    its intervals hold for all families together, with 95 % confidence, and are None where images
+    are too few for one.
     """
 
     name: str

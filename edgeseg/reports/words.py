@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
+from edgeseg.bootstrap import MIN_IMAGES
 from edgeseg.gates import Gate
-from edgeseg.reports.report import ClassResult, FamilyResult, Report, Subject
+from edgeseg.reports.report import ClassResult, Comparison, FamilyResult, Report, Subject
 from edgeseg.text import plain
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "GateWords",
     "brittleness",
     "cost",
+    "doubt",
     "headline",
     "in_words",
     "interval",
@@ -98,9 +100,11 @@ def cost(value: float) -> str:
     return number(value, 0 if value == int(value) else 1)
 
 
-def interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """From where to where; a dash where there is none."""
-    return NOTHING if low is None or high is None else f"{number(low)} to {number(high)}"
+    if low is None or high is None:
+        return NOTHING
+    return f"{number(low, digits)} to {number(high, digits)}"
 
 
 def in_words(gate: Gate) -> GateWords:
@@ -173,11 +177,23 @@ def subject_title(subject: Subject) -> str:
     return plain(f"{subject.name} ({inside})")
 
 
+def doubt(found: Comparison) -> str:
+    """Why no change is called certain, where none is; else empty."""
+    if found.images >= MIN_IMAGES:
+        return ""
+    return (
+        f"On {found.images} of the images that both have no change is called certain, and no "
+        f"regression is judged: it takes {MIN_IMAGES}."
+    )
+
+
 def brittleness(family: FamilyResult) -> str:
     """Whether a family of corruptions costs the candidate more than it costs the reference."""
     low, high = family.extra_low, family.extra_high
-    if low is None or high is None:
+    if family.extra_drop is None:
         return NOTHING
+    if low is None or high is None:
+        return "too few images to tell"
     if low > 0:
         return "more brittle"
     return "less brittle" if high < 0 else "no difference beyond chance"

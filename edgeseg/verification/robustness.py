@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import msgspec
 import numpy as np
 
-from edgeseg.bootstrap import Points, drop_draws, together
+from edgeseg.bootstrap import MIN_IMAGES, Points, drop_draws, together
 from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
 from edgeseg.errors import DatasetError
 from edgeseg.gates import Gate, Limits, worst_of
@@ -88,15 +89,10 @@ def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Poi
     if not counts.reference.images:
         return result, None
     reference_miou = mean_iou(counts.reference.total)
-    result = CorruptionResult(
-        name=result.name,
-        family=result.family,
-        severity=result.severity,
-        miou=miou,
-        reference_miou=reference_miou,
-        drop=reference_miou - miou,
+    compared = msgspec.structs.replace(
+        result, reference_miou=reference_miou, drop=reference_miou - miou
     )
-    return result, drop_draws(counts.reference.tally, counts.candidate.tally)
+    return compared, drop_draws(counts.reference.tally, counts.candidate.tally)
 
 
 def _families(
@@ -117,11 +113,10 @@ def _families(
             yield mean
             continue
         reference = _mean([result.reference_miou for result in own])
-        value, low, high = map(float, extra[place])
-        yield FamilyResult(
-            name=name,
-            corruptions=mean.corruptions,
-            miou=mean.miou,
+        value, *ends = map(float, extra[place])
+        low, high = ends if len(clean.measured) >= MIN_IMAGES else (None, None)
+        yield msgspec.structs.replace(
+            mean,
             reference_miou=reference,
             drop=reference - mean.miou,
             extra_drop=value,

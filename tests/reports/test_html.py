@@ -205,8 +205,8 @@ def test_the_sections_are_in_order_and_only_those_with_something_to_tell() -> No
 def test_what_corruptions_cost_is_told_by_family_and_by_kind() -> None:
     text = html(corrupted())
     weather = text.partition('<tr><th scope="row">weather</th>')[2].partition("</tr>")[0]
-    assert "+1.32" in weather
-    assert "0.90 to 1.70" in weather
+    assert "+1.320" in weather
+    assert "0.900 to 1.700" in weather
     assert "more brittle" in weather
     for names in FAMILIES.values():
         for name in names:

@@ -67,9 +67,9 @@ def test_input_sizes_are_a_table() -> None:
 
 def test_corruptions_are_a_row_a_family_and_folded_by_kind() -> None:
     shown, _, folded = to_markdown(corrupted()).partition("<details><summary>Each corruption")
-    row = "| weather | 31.40 | 32.20 | 0.80 | +1.32 | 0.90 to 1.70 | more brittle |"
+    row = "| weather | 31.40 | 32.20 | 0.80 | +1.320 | 0.900 to 1.700 | more brittle |"
     assert row in shown
-    assert "| noise | 31.40 | 32.20 | 0.80 | \N{MINUS SIGN}0.08 |" in shown
+    assert "| noise | 31.40 | 32.20 | 0.80 | \N{MINUS SIGN}0.080 |" in shown
     assert "| fog | weather | 38.30 | 34.60 | 30.90 | 27.20 | 23.50 | 1.70 |" in folded
 
 

@@ -13,6 +13,8 @@ from edgeseg.bundle import Bundle
 from edgeseg.errors import ReportError
 from edgeseg.gates import Limits
 from edgeseg.manifest import Machine
+from edgeseg.reports.lines import report_lines
+from edgeseg.reports.markdown import to_markdown
 from edgeseg.reports.report import (
     ClassResult,
     Cost,
@@ -219,6 +221,12 @@ def test_on_few_images_nothing_is_certain(images: int, certain: bool) -> None:
     changes, missed = compared(report(right - 100), report(right))
     assert (changes["mIoU"].verdict == "regressed") is certain
     assert bool(missed) is certain
+    found = compare_reports(report(right), report(right), origin=ORIGIN, limits=Limits())
+    for text in (
+        "\n".join(report_lines(report(right, baseline=found))),
+        to_markdown(report(right, baseline=found)),
+    ):
+        assert ("no change is called certain" in text) is not certain
 
 
 def test_the_same_files_with_another_truth_are_refused(hits: np.ndarray) -> None:

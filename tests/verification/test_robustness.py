@@ -15,6 +15,7 @@ from edgeseg.errors import DatasetError, SpecError
 from edgeseg.gates import Limits
 from edgeseg.labels import known_labels
 from edgeseg.reports.report import Data
+from edgeseg.reports.words import brittleness
 from edgeseg.runtime.backend import NOBODY
 from edgeseg.verification.measuring import (
     Corruption,
@@ -26,6 +27,7 @@ from edgeseg.verification.measuring import (
 )
 from edgeseg.verification.models import open_model
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
+from edgeseg.verification.samples import Measured
 
 LABELS = known_labels("camvid")
 NAMES = ("gaussian_noise", "motion_blur", "fog")
@@ -48,11 +50,12 @@ def share(items: Sequence[Item], *, wrong: float, more: float, seed: int) -> Sha
     return Share(counts=counts, hashes=(), measured=(), skipped=(), converted=())
 
 
-def robustness(more: dict[str, float]) -> Robustness:
+def robustness(more: dict[str, float], *, images: int = 30) -> Robustness:
     """What comes of it where the candidate errs in so many more pixels under each corruption."""
-    items: tuple[Item, ...] = open_dataset("demo").items[:30]
+    items: tuple[Item, ...] = open_dataset("demo").items[:images]
+    measured = tuple(Measured(item, item.sha256) for item in items)
     clean = Measurement(
-        share=replace(share(items, wrong=0.1, more=0.02, seed=1), measured=()),
+        share=replace(share(items, wrong=0.1, more=0.02, seed=1), measured=measured),
         data=Data(name="d", split=None, sha256="d"),
         differences=Differences(),
     )
@@ -61,9 +64,12 @@ def robustness(more: dict[str, float]) -> Robustness:
         assert corruption is not None
         name, severity = corruption
         seed = 10 * NAMES.index(name) + severity
-        halves = (items[:15], items[15:])
+        halves = ((items[:5], measured[:5]), (items[5:], measured[5:]))
         wrong = 0.1 + 0.05 * severity
-        return [share(half, wrong=wrong, more=more[name], seed=seed) for half in halves]
+        return [
+            replace(share(half, wrong=wrong, more=more[name], seed=seed), measured=own)
+            for half, own in halves
+        ]
 
     return measure_robustness(clean, NAMES, shares, NOBODY)
 
@@ -80,6 +86,15 @@ def test_a_candidate_that_is_more_brittle_in_one_family_is_found() -> None:
     missed = [g for g in judge_robustness(found.families, Limits()) if not g.passed]
     assert [gate.name for gate in missed] == ["extra mIoU drop (noise)"]
     assert not judge_robustness(found.families, Limits(max_extra_drop=None))
+
+
+@pytest.mark.parametrize(("images", "told"), [(9, False), (10, True)])
+def test_on_few_images_no_family_is_called_brittle(images: int, told: bool) -> None:
+    found = robustness({"gaussian_noise": 0.2, "motion_blur": 0.02, "fog": 0.02}, images=images)
+    noise = found.families[0]
+    assert noise.extra_drop > 1
+    assert (noise.extra_low is not None) is told
+    assert brittleness(noise) == ("more brittle" if told else "too few images to tell")
 
 
 def test_families_are_means_over_kinds_and_severities() -> None:
