@@ -161,7 +161,12 @@ def pictures_of(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tu
     Raises:
         CalibrationError: nothing, or the data set has no train split.
     """
-    pictures = _all_pictures(source)
+    try:
+        pictures = _all_pictures(source)
+    except OSError as error:  # a name that is too long, or a folder that is closed
+        raise CalibrationError(
+            f"calibration source {source} cannot be read: {error.strerror}"
+        ) from None
     if not pictures:
         raise CalibrationError(
             f"calibration source {source} holds no images ({', '.join(IMAGE_SUFFIXES)}); "

@@ -14,7 +14,7 @@ from edgeseg.labels import read_labels
 from edgeseg.quantize.recipes import read_recipe
 from edgeseg.request import ExportRequest
 
-__all__ = ["export_request"]
+__all__ = ["check_calibration", "export_request"]
 
 
 def export_request(
@@ -51,8 +51,8 @@ def export_request(
         calibration, data = calibration or DEMO, data or DEMO
     dataset = None if data is None else open_dataset(data, split=split).whole()
     calibration = calibration or _train_split(dataset)
-    if calibration is not None and not Path(calibration).is_file():
-        pictures_of(calibration)  # before minutes are spent on the graph
+    if calibration is not None:
+        check_calibration(calibration)  # before minutes are spent on the graph
     if calibration is None:
         precision = _without_calibration(precision, dataset, notes)
     return ExportRequest(
@@ -72,6 +72,22 @@ def export_request(
         sensitivity=sensitivity,
         notes=tuple(notes),
     )
+
+
+def check_calibration(source: str) -> None:
+    """Find out whether a source can serve, as far as it shows without decoding a video.
+
+    Raises:
+        CalibrationError: it cannot.
+    """
+    try:
+        video = Path(source).is_file()
+    except OSError as error:
+        raise CalibrationError(
+            f"calibration source {source} cannot be read: {error.strerror}"
+        ) from None
+    if not video:
+        pictures_of(source)
 
 
 def _without_calibration(precision: str, dataset: Dataset | None, notes: list[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from edgeseg.spec import MLP_RATIO, PATCH_SIZES, SR_RATIOS, HeadKind, ModelSpec, feature_sizes
 
-__all__ = ["PAPER_GMACS", "Costs", "costs"]
+__all__ = ["PAPER_GMACS", "Costs", "costs", "least_memory"]
 
 # "Flops" of the paper's table 1 (ADE20K), which are multiply-adds: G, and the size they hold for.
 PAPER_GMACS: Final[Mapping[str, tuple[float, int]]] = MappingProxyType(
@@ -53,6 +53,16 @@ def costs(spec: ModelSpec, *, height: int, width: int) -> Costs:
         macs=encoder_macs + _deployed_head_macs(spec, sizes),
         macs_original=encoder_macs + _original_head_macs(spec, sizes),
     )
+
+
+def least_memory(*, height: int, width: int) -> int:
+    """Bytes that PyTorch holds at once, at least.
+
+    Those of one head's scores in float32, before and after their softmax, in the first stage.
+    """
+    rows, columns = feature_sizes(height, width)[0]
+    reduced = (rows // SR_RATIOS[0]) * (columns // SR_RATIOS[0])
+    return 2 * 4 * rows * columns * reduced
 
 
 def _stage_params(spec: ModelSpec, stage: int) -> int:

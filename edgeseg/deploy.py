@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.assembly import confirmed, make_manifest, ship, write_golden
 from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
 from edgeseg.choice import only_fp32
+from edgeseg.costs import least_memory
 from edgeseg.datasets import Dataset, match_classes
 from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS
-from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.errors import CheckpointError, ExportError, MissingPackageError
 from edgeseg.evidence import Evidence, gathered
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.quantize.picture import sensitivity_svg
@@ -71,6 +73,7 @@ def export_bundle(
             f"{request.weights} is a SegFormer-{variant.upper()}, not {request.variant}; "
             f"leave --model out, or give other weights"
         )
+    _check_memory(checkpoint)
     for note in request.notes:
         tell(note)
     tell(_describe(checkpoint))
@@ -90,6 +93,19 @@ def export_bundle(
         name = folder.resolve().name
         tried = _fill(staging, name, request, checkpoint, graph, evidence, tell, step)
     return Exported(bundle=open_bundle(folder), tried=tried)
+
+
+def _check_memory(checkpoint: Checkpoint) -> None:
+    """Refuse what the system would kill this process for, and a whole sweep with it."""
+    size = checkpoint.input
+    needed = least_memory(height=size.height, width=size.width)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise ExportError(
+            f"an input of {size.height}x{size.width} needs at least {needed / 1e9:,.0f} GB of "
+            f"memory for its attention, and this machine has {there / 1e9:,.0f} GB; choose a "
+            f"smaller --size"
+        )
 
 
 def _write_graph(checkpoint: Checkpoint, target: str) -> ModelProto:

@@ -129,6 +129,10 @@ _UNKNOWN_FPS = 30.0
 def _image_paths(uri: str) -> list[Path]:
     """The images that a path or pattern names; none for a video."""
     path = Path(uri)
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long, or a folder that is closed
+        raise SourceError(f"source {uri} cannot be read: {error.strerror}") from None
     if path.is_dir():
         found = files_in(path)
         if not found:

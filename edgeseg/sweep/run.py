@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeseg.asking import check_calibration
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, ReportError, SourceError
 from edgeseg.labels import Labels
@@ -55,6 +56,8 @@ def sweep(
     """
     check_can_write(plan.folder)
     _check_cluster(plan)
+    if plan.calibration is not None:
+        check_calibration(plan.calibration)
     dataset = open_dataset(plan.data, split=plan.split)
     frame = _first_frame(dataset)
     data = data_of(dataset)
@@ -157,6 +160,8 @@ def _row(
         return msgspec.structs.replace(blank, status="missed", reason=str(error))
     except EdgesegError as error:
         return msgspec.structs.replace(blank, reason=str(error))
+    except MemoryError:
+        return msgspec.structs.replace(blank, reason="it needs more memory than there is")
     except Exception as error:
         # An engine may raise anything, and hours of other cells must not go with it.
         told = reports_of(plan, cell.name) / ERROR

@@ -128,7 +128,7 @@ def headline(sweep: Sweep) -> str:
         "failed": len(sweep.failed),
     }
     words = [f"{count} {what}" for what, count in counts.items() if count]
-    return f"{len(sweep.rows)} cells: {', '.join(words)}"
+    return f"{len(sweep.rows)} cell{'s' if len(sweep.rows) > 1 else ''}: {', '.join(words)}"
 
 
 def _timed_how(sweep: Sweep) -> str:

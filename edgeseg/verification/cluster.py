@@ -100,10 +100,12 @@ def _client(address: str) -> Client:
     answer = found[0] if found else TimeoutError(f"no answer in {CONNECT_S} seconds")
     if isinstance(answer, Exception):
         client.status = "closed"  # or it would try to say goodbye, for 20 seconds
-        raise ClusterError(
-            f"no Dask scheduler answers at {address}: {_reason(answer)}; start one with: "
-            f"dask scheduler"
+        remedy = (
+            "start one with: dask scheduler"
+            if isinstance(answer, OSError)
+            else "give its address, as tcp://host:8786; for tls:// set Dask's certificates"
         )
+        raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(answer)}; {remedy}")
     return answer
 
 

@@ -14,7 +14,7 @@ from small import write_street
 
 from edgeseg.bundle import Bundle, open_bundle, seal_bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.errors import ClusterError, DatasetError, ReportError, SpecError
+from edgeseg.errors import CalibrationError, ClusterError, DatasetError, ReportError, SpecError
 from edgeseg.gates import Limits
 from edgeseg.reports.report import read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
@@ -251,6 +251,22 @@ def test_a_full_disk_is_of_its_cell_alone(plan: Plan, monkeypatch: pytest.Monkey
     found = sweep(plan, watcher=NOBODY)
     assert [row.status for row in found.rows] == ["passed", "failed"]
     assert "No space left on device" in str(found.rows[1].reason)
+
+
+def test_a_cell_that_needs_more_memory_than_there_is_does_not_end_the_sweep(plan: Plan) -> None:
+    """The system would kill the process, and the others with it."""
+    found = sweep(replace(plan, sizes=((1_000_000, 1_000_000), (64, 96))), watcher=NOBODY)
+    huge, small = found.rows
+    assert "needs at least " in str(huge.reason)
+    assert "choose a smaller --size" in str(huge.reason)
+    assert (huge.status, small.status) == ("failed", "passed")
+
+
+def test_a_wrong_calibration_is_found_out_before_the_first_export(plan: Plan) -> None:
+    for source in ("nowhere", "a" * 300):
+        with pytest.raises(CalibrationError):
+            sweep(replace(plan, calibration=source), watcher=NOBODY)
+    assert not plan.folder.exists()
 
 
 def test_no_picture_of_an_earlier_run_is_left(plan: Plan) -> None:
