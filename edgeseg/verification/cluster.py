@@ -24,7 +24,7 @@ from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, EdgesegError, MissingPackageError
 from edgeseg.runtime.backend import Watcher
 from edgeseg.verification.measuring import Corruption, Pair, Share
-from edgeseg.verification.worker import Work, count_share, facts, processor
+from edgeseg.verification.worker import Work, count_share, facts, opened, processor
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -185,7 +185,7 @@ class Cluster:
     def _check(self, work: Work) -> None:
         """Every worker opens the models, and counts nothing."""
         asked = {
-            name: self._client.submit(count_share, work, (), None, workers=[name], pure=False)
+            name: self._client.submit(opened, work, workers=[name], pure=False)
             for name in self.workers()
         }
         limit = time.monotonic() + _OPEN_S
@@ -203,8 +203,14 @@ class Cluster:
             name, reason = told[0]
             others = f" (and {len(told) - 1} more workers)" if len(told) > 1 else ""
             raise ClusterError(f"worker {name} cannot take part{others}: {_reason(reason)}")
-        found = self._client.run(processor, on_error="ignore").values()
-        self.processors = dict(Counter(found))
+        found = Counter[str]()
+        for future in asked.values():
+            answer = _fetched(future)
+            if isinstance(answer, str):
+                found[answer] += 1
+            else:
+                self.workers()  # so it was the worker that was lost, and not the scheduler
+        self.processors = dict(found)
         foreign = sorted(self.processors.keys() - {processor()})
         if foreign:
             self._watcher.tell(
@@ -225,30 +231,21 @@ class Cluster:
 
         workers = self.workers()
         submit(_WAITING_A_WORKER * max(1, len(workers)))
-        staffed = told = time.monotonic()
+        patience = _Patience(self._watcher)
         try:
             while running:
                 _wait(list(running))
-                workers, now = self._tell_lost(workers), time.monotonic()
-                staffed = now if workers else staffed
+                workers = self._tell_lost(workers)
                 done = [future for future in running if future.done()]
-                told = now if done else told
-                if not done and now - staffed > PATIENCE_S:
-                    raise ClusterError(
-                        f"the cluster has had no worker for {PATIENCE_S} seconds; start some and "
-                        f"run this again"
-                    )
-                if now - told > _QUIET_S:
-                    self._watcher.tell(
-                        f"no share came back for {_QUIET_S} seconds from {len(workers)} workers"
-                    )
-                    told = now
-                submit(len(done))
+                patience.check(len(done), len(workers))
                 for future in done:
                     failure = _failure(future)
                     if failure is not None:
                         raise _told(failure) from None
-                    yield running.pop(future), future.result()
+                    share = _fetched(future)
+                    if isinstance(share, Share):
+                        submit(1)
+                        yield running.pop(future), share
         finally:
             with suppress(CancelledError, OSError):
                 self._client.cancel(list(running))
@@ -260,6 +257,32 @@ class Cluster:
         return now
 
 
+class _Patience:
+    """With a cluster that has no worker, or that counts nothing."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._staffed = self._heard = time.monotonic()
+
+    def check(self, done: int, workers: int) -> None:
+        """Told how many shares are done and how many workers are there, every few seconds.
+
+        Raises:
+            ClusterError: there has been no worker for too long.
+        """
+        now = time.monotonic()
+        self._staffed = now if workers or done else self._staffed
+        self._heard = now if done else self._heard
+        if now - self._staffed > PATIENCE_S:
+            raise ClusterError(
+                f"the cluster has had no worker for {PATIENCE_S} seconds; start some and "
+                f"run this again"
+            )
+        if now - self._heard > _QUIET_S:
+            self._watcher.tell(f"no share came back for {_QUIET_S} seconds from {workers} workers")
+            self._heard = now
+
+
 def _wait(futures: Sequence[Future]) -> None:
     """Until one of them is done, for a while."""
     from distributed import wait
@@ -267,6 +290,14 @@ def _wait(futures: Sequence[Future]) -> None:
     # That the scheduler is lost is found out by asking it.
     with suppress(*_TIMEOUTS, CancelledError, OSError):
         wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
+
+
+def _fetched(future: Future) -> object:
+    """None where it went with its worker, and will be counted again, or with the scheduler."""
+    with suppress(*_TIMEOUTS, CancelledError, OSError):
+        result: object = future.result(timeout=_ANSWER_S)
+        return result
+    return None
 
 
 def _failure(future: Future) -> BaseException | None:

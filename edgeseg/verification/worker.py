@@ -7,7 +7,8 @@ share, and whenever it starts anew, it compares what results depend on.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -20,7 +21,7 @@ from edgeseg.verification.measuring import Corruption, Pair, Share, measure_shar
 from edgeseg.verification.models import Address, Model, reopen
 from edgeseg.verification.samples import hash_of
 
-__all__ = ["Work", "count_share", "facts", "processor"]
+__all__ = ["Work", "count_share", "facts", "opened", "processor"]
 
 # Engines besides, of which each model tells its own.
 _PACKAGES: Final = ("edgeseg", "numpy", "pillow")
@@ -63,6 +64,18 @@ def processor() -> str:
     return this_machine().cpu
 
 
+def opened(work: Work) -> str:
+    """The processor here, once the models are open and would count the same.
+
+    Raises:
+        ClusterError: this worker would give other results.
+        EdgesegError: models that are not here.
+    """
+    with _told(), _ENGINES.lock:
+        _ENGINES.pair(work)
+        return processor()
+
+
 def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None) -> Share:
     """Count some items, one share at a time: an engine has one user.
 
@@ -70,10 +83,16 @@ def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None
         ClusterError: this worker would give other results.
         EdgesegError: what `measure_share` raises, or models that are not here.
     """
+    with _told(), _ENGINES.lock:
+        pair = _ENGINES.pair(work)
+        return measure_share(pair, items, strict=work.strict, corruption=corruption)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever goes wrong here as an error that is expected there."""
     try:
-        with _ENGINES.lock:
-            pair = _ENGINES.pair(work)
-            return measure_share(pair, items, strict=work.strict, corruption=corruption)
+        yield
     except EdgesegError:
         raise
     except Exception as error:  # an engine's own, or a file system's: whose it was is told

@@ -233,6 +233,22 @@ def test_a_scheduler_that_freezes_ends_it(
             verify(replace(asked, dask=cluster.address), watcher=Watcher(phase=freeze))
 
 
+def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
+    with dask_cluster(tmp_path, workers=1) as cluster:
+
+        def freeze(_name: str, done: int, _all: int) -> None:
+            if done == 2:  # a share has two images
+                time.sleep(3)  # until the next two shares have been counted, and are known to be
+            if done == 4:
+                cluster.scheduler.send_signal(signal.SIGSTOP)
+
+        with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
+            verify(replace(asked, dask=cluster.address), watcher=Watcher(phase=freeze))
+
+
 def test_a_worker_that_comes_back_in_time_goes_on(asked: Asked, tmp_path: Path) -> None:
     with dask_cluster(tmp_path, workers=1) as cluster:
 
