@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages that some tests need: a real RTSP server, on loopback, and a real browser; with
-# --long also, for `make check-long`, an emulator of older CPUs and a screen without a screen. Tests
-# skip without them.
+# --long also, for `make check-long`, hosts of a network, an emulator of older CPUs and a screen
+# without a screen. Tests skip without them.
 set -euo pipefail
 packages=(
   chromium
@@ -13,7 +13,7 @@ packages=(
   python3-gi
 )
 if [ "${1:-}" = --long ]; then
-  packages+=(libgl1 qemu-user xvfb)
+  packages+=(iproute2 libgl1 qemu-user xvfb)
 fi
 missing=()
 for package in "${packages[@]}"; do

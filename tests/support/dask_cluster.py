@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,11 @@ class DaskCluster:
     workers: dict[str, subprocess.Popen] = field(default_factory=dict)
 
     def add(
-        self, name: str, *, environment: Mapping[str, str] | None = None, prefix: tuple = ()
+        self,
+        name: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         """Start a worker that is lost for good when it is killed, and wait until it is known."""
         command = [
@@ -43,13 +47,21 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, *, workers: int = 0) -> Iterator[DaskCluster]:
+def dask_cluster(
+    folder: Path,
+    *,
+    workers: int = 0,
+    host: str = "127.0.0.1",
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
+) -> Iterator[DaskCluster]:
+    """`prefix` before the scheduler's command: what runs it on that host."""
     address_file = folder / "scheduler.json"
     command = [
-        sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0",
+        *prefix, sys.executable, "-m", "dask", "scheduler", "--host", host, "--port", "0",
         "--no-dashboard", "--no-show", "--scheduler-file", str(address_file),
     ]  # fmt: skip
-    scheduler = _started(command, folder / "scheduler.log", "Scheduler at:", {})
+    scheduler = _started(command, folder / "scheduler.log", "Scheduler at:", environment or {})
     line = next(
         line
         for line in (folder / "scheduler.log").read_text("utf-8").splitlines()
@@ -80,6 +92,8 @@ def _started(
     limit = time.monotonic() + STARTED_WITHIN_S
     while says not in log.read_text("utf-8"):
         if process.poll() is not None or time.monotonic() > limit:
+            process.kill()
+            process.wait()
             raise RuntimeError(f"{command} did not start:\n{log.read_text('utf-8')}")
         time.sleep(0.1)
     return process
