@@ -32,13 +32,13 @@ from edgeseg.runtime.machine import this_machine
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import alternate
 
-__all__ = ["GOLDEN_SLACK", "Built", "build", "variant_here"]
+__all__ = ["GOLDEN_SLACK", "ON_DEVICE", "Built", "build", "variant_here"]
 
 # Points that a golden frame's agreement may fall below what was recorded at export: another
 # machine's rounding moves single pixels at boundaries, a broken engine moves many.
 GOLDEN_SLACK: Final = 0.5
-# The target whose engines are made where they run.
-_ON_DEVICE: Final = "jetson"
+# The target whose engines are made, and chosen from, where they run.
+ON_DEVICE: Final = "jetson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def variant_here(bundle: Bundle, *, watcher: Watcher = NOBODY) -> VariantInfo:
         BackendError: the target's engine is not installed.
     """
     manifest = bundle.manifest
-    if manifest.target != _ON_DEVICE and (
+    if manifest.target != ON_DEVICE and (
         len(manifest.variants) == 1
         or (manifest.machine is not None and manifest.machine.features == this_machine().features)
     ):
@@ -68,7 +68,7 @@ def variant_here(bundle: Bundle, *, watcher: Watcher = NOBODY) -> VariantInfo:
     remembered = _recall(bundle)
     if remembered is None:
         where = (
-            "a new device" if manifest.target == _ON_DEVICE else "another CPU than it was made on"
+            "a new device" if manifest.target == ON_DEVICE else "another CPU than it was made on"
         )
         watcher.tell(f"{where}: proving and timing the bundle's variants once")
         remembered = build(bundle, watcher=watcher)[0].variant
@@ -156,7 +156,7 @@ def _memory(bundle: Bundle) -> Path:
     """Where the answer lies: another bundle, machine or engine is another question."""
     manifest = (bundle.folder / "manifest.sha256").read_bytes()
     target = bundle.manifest.target
-    if target == _ON_DEVICE:
+    if target == ON_DEVICE:
         from edgeseg.runtime.engines import built_for
 
         engine = repr(built_for())

@@ -10,13 +10,13 @@ import msgspec
 
 from edgeseg.bundle import Bundle, is_bundle, open_bundle
 from edgeseg.demo import DEMO
-from edgeseg.errors import BundleError, CheckpointError, SpecError
+from edgeseg.errors import BackendError, BundleError, CheckpointError, SpecError
 from edgeseg.labels import Labels
 from edgeseg.manifest import VariantInfo
 from edgeseg.packages import installed
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.backend import NOBODY, Watcher
-from edgeseg.runtime.build import variant_here
+from edgeseg.runtime.build import ON_DEVICE, variant_here
 from edgeseg.runtime.machine import this_machine
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.spec import InputSpec
@@ -257,7 +257,7 @@ def open_model(
     """
     path = Path(source)
     if is_bundle(path) or (path / "manifest.sha256").exists():
-        return BundleModel(open_bundle(path), threads=threads, watcher=watcher)
+        return _open_chosen(open_bundle(path), threads=threads, watcher=watcher)
     if not path.exists() and source != DEMO and "/" not in source:  # nor a hub's id
         raise BundleError(
             f"no bundle or checkpoint at {source}; make a bundle with: edgeseg export -o {source}"
@@ -267,6 +267,27 @@ def open_model(
     lasting = str(path.absolute()) if path.exists() else source
     address = Address(source=lasting, variant=None, size=size, threads=threads)
     return CheckpointModel(read_checkpoint(source, size=size), address)
+
+
+def _open_chosen(bundle: Bundle, *, threads: int | None, watcher: Watcher) -> BundleModel:
+    """The variant that the export chose, or that a device does; where it does not run, what does.
+
+    So a verdict is on what a bundle ships, and not on what happens to be fastest on the CPU that
+    gives it: another CPU may run a float variant, of which no drop is to be told.
+    """
+    if bundle.manifest.target == ON_DEVICE:
+        return BundleModel(bundle, threads=threads, watcher=watcher)
+    try:
+        return BundleModel(bundle, variant=bundle.chosen, threads=threads, watcher=watcher)
+    except BackendError as error:
+        here = variant_here(bundle, watcher=watcher)
+        if here == bundle.chosen:
+            raise
+        watcher.tell(
+            f"{bundle.chosen.name}, which the export chose, does not run here ({error}); "
+            f"{here.name} is measured"
+        )
+        return BundleModel(bundle, variant=here, threads=threads, watcher=watcher)
 
 
 def reopen(address: Address) -> Model:
