@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from threading import Timer
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
@@ -32,6 +34,7 @@ __all__ = ["main"]
 _SIGNALLED: Final = 128
 # Those that ended this process.
 _signals: Final[list[int]] = []
+_AGAIN_S: Final = 0.1
 
 app = typer.Typer(
     name="edgeseg",
@@ -47,6 +50,7 @@ for command in (export, run, verify, sweep, bench, build, calibrate, inspect, do
 def main() -> None:
     """Run one command and leave with its exit status."""
     signal.signal(signal.SIGTERM, _terminated)
+    sys.unraisablehook = _unraised
     try:
         app(_with_address(sys.argv[1:]))
     except GateMissedError as error:
@@ -79,9 +83,22 @@ def _with_address(arguments: Sequence[str]) -> list[str]:
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     """Unwind, so that nothing half-written is left behind."""
-    say("edgeseg: terminated")
+    if not _signals:
+        say("edgeseg: terminated")
     _signals.append(number)
     sys.exit(_SIGNALLED + number)
+
+
+def _unraised(lost: sys.UnraisableHookArgs) -> None:
+    """What a destructor raised. A signal that came amid one would be forgotten: it comes again."""
+    signals = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}
+    number = signals.get(lost.exc_type)
+    if number is None:
+        sys.__unraisablehook__(lost)
+    else:
+        again = Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
 
 
 @app.callback(invoke_without_command=True)

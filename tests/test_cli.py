@@ -592,6 +592,40 @@ def test_a_stopped_export_leaves_nothing(
 
 
 @pytest.mark.parametrize(
+    ("number", "says"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_a_signal_amid_a_destructor_is_not_forgotten(number: signal.Signals, says: str) -> None:
+    """Python tells of what is raised there and goes on. Dask's Future has one, for each share."""
+    program = f"""
+import os, signal, sys, time
+from edgeseg import cli
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(1)
+
+@cli.app.command("stuck")
+def stuck() -> None:
+    held = Held()
+    del held
+    time.sleep(30)
+
+sys.argv = ["edgeseg", "stuck"]
+cli.main()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (result.returncode, result.stderr) == (128 + number, f"edgeseg: {says}\n")
+
+
+@pytest.mark.parametrize(
     "output",
     [["--save", "o.mp4"], ["--masks", "m"], ["--jsonl", "o.jsonl"]],
     ids=lambda output: output[1],
