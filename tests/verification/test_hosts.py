@@ -2,78 +2,116 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from dask_cluster import dask_cluster
+from dask_cluster import DaskCluster, dask_cluster
 from hosts import Host, hosts
 
 from edgeseg.bundle import Bundle
+from edgeseg.reports.report import read_report
+from edgeseg.verification.asked import Asked
+from edgeseg.verification.verify import verify
 
 pytestmark = pytest.mark.long  # it is for the network to find out, which takes its time
 
-COUNTS = ("confusion", "reference_confusion", "agreement_confusion", "per_image", "corruptions")
+COUNTS = ("confusion", "reference_confusion", "agreement_confusion", "per_image")
 SOONER = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s"}  # instead of 30; Dask takes no less
 
+# Waits for a line after the first share.
+MEASURING = """
+import sys
+from pathlib import Path
+from edgeseg.errors import ClusterError
+from edgeseg.runtime.backend import Watcher
+from edgeseg.verification.asked import Asked
+from edgeseg.verification.verify import verify
 
-@pytest.fixture
-def command(seeded_bundle: Bundle, damaged: Bundle, street: Path) -> list[str]:
-    """Of what takes a while: ten images, clean and in 75 ways corrupted."""
-    return [
-        sys.executable, "-m", "edgeseg", "verify", str(damaged.folder), "--data", str(street),
-        "--split", "test", "--reference", str(seeded_bundle.folder), "--threads", "1",
-        "--corruptions", "all",
-    ]  # fmt: skip
+def say(line):
+    print(line, flush=True)
+
+def phase(title, done, _all):
+    if done == 1:
+        say("one image is counted")
+        sys.stdin.readline()
+
+source, reference, data, address, report = sys.argv[1:]
+asked = Asked(
+    source=source, reference=reference, data=data, split="test", threads=1, dask=address,
+    report=Path(report),
+)
+try:
+    verify(asked, watcher=Watcher(tell=say, phase=phase))
+except ClusterError as error:
+    say(error)
+    sys.exit(1)
+"""
 
 
-def told(command: Sequence[str], folder: Path, *, cut: Host, status: int) -> list[str]:
-    """The lines of a command, amid which a host is cut off."""
-    lines = []
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as run:
-        for line in run.stderr:
-            lines.append(line.strip())
-            if line.startswith("cluster "):
-                with pytest.raises(subprocess.TimeoutExpired):
-                    run.wait(6)
+@contextmanager
+def two_workers(folder: Path, scheduler: Host, workers: tuple[Host, Host]) -> Iterator[DaskCluster]:
+    with dask_cluster(
+        folder, host=scheduler.address, environment=SOONER, prefix=scheduler.prefix
+    ) as cluster:
+        for number, worker in enumerate(workers):
+            cluster.add(f"worker{number}", prefix=worker.prefix)
+        yield cluster
+
+
+def told(here: Host, arguments: list[str], *, cut: Host, status: int) -> list[str]:
+    """What a command says that is measuring while a host is cut off."""
+    command = [*here.prefix, sys.executable, "-c", MEASURING, *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            if line == "one image is counted\n":
+                time.sleep(2)  # so that the host holds shares that are counted and not fetched
                 cut.unplug()
-    assert run.returncode == status
+                process.stdin.write("\n")
+                process.stdin.flush()
+    assert process.returncode == status
     return lines
 
 
-def counts(folder: Path) -> dict[str, object]:
-    report = json.loads((folder / "report.json").read_text("utf-8"))
-    return {name: report[name] for name in COUNTS}
-
-
-def test_a_workers_host_costs_its_shares_alone(command: list[str], tmp_path: Path) -> None:
+def test_a_workers_host_costs_its_shares_alone(
+    seeded_bundle: Bundle, damaged: Bundle, street: Path, tmp_path: Path
+) -> None:
+    source, reference = str(damaged.folder), str(seeded_bundle.folder)
     with (
         hosts(3) as (here, stays, goes),
-        dask_cluster(
-            tmp_path, host=here.address, environment=SOONER, prefix=here.prefix
-        ) as cluster,
+        two_workers(tmp_path, here, (stays, goes)) as cluster,
     ):
-        cluster.add("stays", prefix=stays.prefix)
-        cluster.add("goes", prefix=goes.prefix)
-        shared = [*here.prefix, *command, "--dask", cluster.address, "--report", "shared"]
-        lines = told(shared, tmp_path, cut=goes, status=3)
+        arguments = [source, reference, str(street), cluster.address, str(tmp_path / "shared")]
+        lines = told(here, arguments, cut=goes, status=0)
     assert f"cluster {cluster.address}: 2 workers" in lines
-    assert [line for line in lines if line.startswith(f"worker tcp://{goes.address}:")]
-    assert not [line for line in lines if line.startswith(f"worker tcp://{stays.address}:")]
-    subprocess.run([*command, "--report", "alone"], cwd=tmp_path, check=False)
-    assert counts(tmp_path / "shared") == counts(tmp_path / "alone")
+    lost = [line for line in lines if line.endswith("was lost; its shares are counted again")]
+    assert [line.startswith(f"worker tcp://{goes.address}:") for line in lost] == [True]
+    shared = read_report(tmp_path / "shared" / "report.json")
+    alone = verify(
+        Asked(source=source, reference=reference, data=str(street), split="test", threads=1)
+    )
+    assert [getattr(shared, name) for name in COUNTS] == [getattr(alone, name) for name in COUNTS]
 
 
-def test_the_schedulers_host_ends_it_in_a_line(command: list[str], tmp_path: Path) -> None:
+def test_the_schedulers_host_ends_it_in_a_line(
+    seeded_bundle: Bundle, damaged: Bundle, street: Path, tmp_path: Path
+) -> None:
     with (
-        hosts(3) as (here, there, works),
-        dask_cluster(tmp_path, host=there.address, prefix=there.prefix) as cluster,
+        hosts(4) as (here, there, *workers),
+        two_workers(tmp_path, there, tuple(workers)) as cluster,
     ):
-        cluster.add("works", prefix=works.prefix)
-        shared = [*here.prefix, *command, "--dask", cluster.address, "--report", "shared"]
-        lines = told(shared, tmp_path, cut=there, status=1)
-    assert lines[-1].startswith("edgeseg: the Dask scheduler was lost: ")
+        arguments = [
+            str(damaged.folder), str(seeded_bundle.folder), str(street), cluster.address,
+            str(tmp_path / "shared"),
+        ]  # fmt: skip
+        lines = told(here, arguments, cut=there, status=1)
+    assert lines[-1].startswith("the Dask scheduler was lost: ")
     assert not (tmp_path / "shared").exists()
