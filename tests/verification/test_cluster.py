@@ -285,7 +285,13 @@ def test_an_interrupt_ends_it_at_once_and_leaves_the_workers(
         "--split", "test", "--threads", "1", "--corruptions", "all", "--dask", cluster.address,
         "--report", str(tmp_path / "r"),
     ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's job in the background has it ignored, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         first = process.stderr.readline()
         time.sleep(2)  # until it counts
         process.send_signal(signal.SIGINT)
