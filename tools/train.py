@@ -3,9 +3,9 @@
     python tools/train.py --data demo --half -o out/train/demo_b0
     python tools/train.py --data camvid --size 512x512 -o out/train/camvid_b0
 
-Runs on a CPU in bfloat16 or on a GPU, with all images in memory. A run that was stopped goes on
-with `--resume`. It ends with the mIoU on the test split, measured as `edgeseg verify` does, and
-leaves a checkpoint in Hugging Face's form with a model card.
+Runs on a CPU or a GPU, in bfloat16 where that computes in it, with all images in memory. A run that
+was stopped goes on with `--resume`. It ends with the mIoU on the test split, measured as `edgeseg
+verify` does, and leaves a checkpoint in Hugging Face's form with a model card.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from edgeseg.export.reference import reference_mask
 from edgeseg.export.segformer import AllMlpHead, SegFormer, upsample
 from edgeseg.labels import Labels
 from edgeseg.metrics import confusion, iou, mean_iou
+from edgeseg.runtime.machine import this_machine
 from edgeseg.spec import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -49,6 +50,7 @@ from edgeseg.spec import (
 # transformers', which will read the result.
 EPS = NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5)
 IGNORE = 255
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 SAVE_EVERY = 500
 SHOW_EVERY = 100
 
@@ -209,10 +211,15 @@ def loss_of(
 ) -> Tensor:
     """Cross-entropy plus soft Jaccard, at full resolution, on the batch of this step."""
     images, masks = (x.to(device) for x in batch(data, step, options))
-    with torch.autocast(device.type, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
         logits = forward(model, images)
     full = upsample(logits.float(), (options.crop, options.crop))
     return functional.cross_entropy(full, masks, ignore_index=IGNORE) + jaccard(full, masks)
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """On a processor that has to emulate it, it is several times slower than float32."""
+    return device.type != "cpu" or not BFLOAT16.isdisjoint(this_machine().features)
 
 
 def jaccard(logits: Tensor, masks: Tensor) -> Tensor:
