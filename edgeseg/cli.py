@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from threading import Timer
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
@@ -25,7 +26,7 @@ from edgeseg.errors import EdgesegError, GateMissedError
 from edgeseg.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 __all__ = ["main"]
@@ -50,9 +51,9 @@ for command in (export, run, verify, sweep, bench, build, calibrate, inspect, do
 def main() -> None:
     """Run one command and leave with its exit status."""
     signal.signal(signal.SIGTERM, _terminated)
-    sys.unraisablehook = _unraised
     try:
-        app(_with_address(sys.argv[1:]))
+        with _signals_kept():
+            app(_with_address(sys.argv[1:]))
     except GateMissedError as error:
         say(f"edgeseg: {plain(str(error))}")
         sys.exit(EXIT_GATE_MISSED)
@@ -89,16 +90,26 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(_SIGNALLED + number)
 
 
-def _unraised(lost: sys.UnraisableHookArgs) -> None:
-    """What a destructor raised. A signal that came amid one would be forgotten: it comes again."""
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """A signal that comes amid a destructor, of which Python tells and goes on, comes again."""
+    others = sys.unraisablehook
     signals = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}
-    number = signals.get(lost.exc_type)
-    if number is None:
-        sys.__unraisablehook__(lost)
-    else:
-        again = Timer(_AGAIN_S, os.kill, (os.getpid(), number))
-        again.daemon = True
-        again.start()
+
+    def unraised(lost: sys.UnraisableHookArgs) -> None:
+        number = signals.get(lost.exc_type)
+        if number is None:
+            others(lost)
+        else:
+            again = Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+
+    sys.unraisablehook = unraised
+    try:
+        yield
+    finally:
+        sys.unraisablehook = others
 
 
 @app.callback(invoke_without_command=True)
