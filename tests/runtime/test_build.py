@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import onnx
 import pytest
+from machines import ELSEWHERE
 from onnx import numpy_helper
 
 from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
@@ -58,10 +59,6 @@ def made(
         manifest = two_variants(seeded.manifest)
         seal_bundle(staging, msgspec.structs.replace(manifest, machine=machine))
     return open_bundle(folder)
-
-
-# No processor that runs these tests has this feature alone.
-ELSEWHERE = Machine(cpu="Celeron", architecture="x86_64", features=("amx_fp16",), cores=2)
 
 
 def test_where_it_was_made_the_chosen_variant_runs(seeded_bundle: Bundle, tmp_path: Path) -> None:

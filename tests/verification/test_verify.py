@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from machines import ELSEWHERE
 
 import edgeseg
 from edgeseg.bundle import Bundle, open_bundle
@@ -16,7 +17,6 @@ from edgeseg.datasets import Differences, open_dataset
 from edgeseg.demo.assets import demo_bundle
 from edgeseg.errors import CheckpointError, DatasetError, SourceError, SpecError
 from edgeseg.images import read_mask, write_mask
-from edgeseg.manifest import Machine
 from edgeseg.reports.lines import report_lines
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.backend import Watcher
@@ -164,8 +164,7 @@ def test_where_what_was_chosen_does_not_run_something_else_is_told(
 ) -> None:
     bundle = with_bf16(seeded_bundle)
     chosen = msgspec.structs.replace(bundle.manifest.chosen, variant="bf16")
-    machine = Machine(cpu="Celeron", architecture="x86_64", features=("amx_fp16",), cores=2)
-    manifest = msgspec.structs.replace(bundle.manifest, chosen=chosen, machine=machine)
+    manifest = msgspec.structs.replace(bundle.manifest, chosen=chosen, machine=ELSEWHERE)
     monkeypatch.setattr(
         "edgeseg.verification.models.open_bundle", lambda _: replace(bundle, manifest=manifest)
     )

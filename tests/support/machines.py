@@ -1,0 +1,8 @@
+"""A machine that no test runs on."""
+
+from __future__ import annotations
+
+from edgeseg.manifest import Machine
+
+# No processor has this feature alone.
+ELSEWHERE = Machine(cpu="Celeron", architecture="x86_64", features=("amx_fp16",), cores=2)
