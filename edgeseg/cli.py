@@ -35,6 +35,7 @@ __all__ = ["main"]
 _SIGNALLED: Final = 128
 # Those that ended this process.
 _signals: Final[list[int]] = []
+# Until a signal is sent again: by then the destructor that it came amid has most likely ended.
 _AGAIN_S: Final = 0.1
 
 app = typer.Typer(
