@@ -25,7 +25,7 @@ _NO_TIME = "0.000"
 
 
 def to_junit(report: Report) -> str:
-    """An XML document in UTF-8; skipped images are in its `system-out`."""
+    """An XML document in UTF-8; notes and skipped images are in its `system-out`."""
     counts = {
         "tests": str(len(report.gates)),
         "failures": str(len(report.misses)),
@@ -96,6 +96,7 @@ def _properties(report: Report) -> dict[str, str]:
 
 def _lines(report: Report) -> list[str]:
     lines = [f"{verdict(report)}: {headline(report)}", summary(report)]
+    lines += [f"note: {plain(note)}" for note in report.notes]
     for title, images in (("skipped", report.skipped), ("converted", report.converted)):
         lines += [f"{title}: {plain(one.name)}: {plain(one.reason)}" for one in images]
     return lines

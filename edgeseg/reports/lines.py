@@ -18,6 +18,7 @@ def report_lines(report: Report) -> list[str]:
         *_noted("skipped", report.skipped),
         *_noted("converted", report.converted),
         *_accuracy(report),
+        *(f"note: {note}" for note in report.notes),
         *_costs(report.costs),
         *_short_sides(report),
         *_families(report),

@@ -40,6 +40,8 @@ _MOST_CHANGES: Final = 10
 _WHOLE_TABLE: Final = 40  # classes
 _MOST_CLASSES: Final = 180  # COCO-Stuff has 171
 _LONGEST_REASON: Final = 120  # characters
+_MOST_NOTES: Final = 20
+_LONGEST_NOTE: Final = 400  # characters
 
 
 def to_markdown(report: Report) -> str:
@@ -49,6 +51,7 @@ def to_markdown(report: Report) -> str:
         f"## {_SIGNS[word]} {word}: {headline(report)}",
         _subjects(report),
         summary(report),
+        _notes(report.notes),
         _gates(report),
         _figures(report),
         _classes(report.classes),
@@ -76,6 +79,14 @@ def _subjects(report: Report) -> str:
 def _subject(subject: Subject) -> str:
     inside = dict.fromkeys(filter(None, (subject.variant, subject.precision)))
     return f"{code(subject.name)} ({', '.join(map(code, inside))}) on {code(subject.engine)}"
+
+
+def _notes(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
+    lines = [f"- {code(note, _LONGEST_NOTE)}" for note in notes[:_MOST_NOTES]]
+    more = _and_more(len(notes) - len(lines), "notes")
+    return "\n".join(("**Notes**", "", *lines)) + more
 
 
 def _gates(report: Report) -> str:

@@ -269,6 +269,7 @@ class Report(_Value, frozen=True, kw_only=True):
     `confusion[t][p]` counts pixels of class `t` that the candidate gives to `p`;
     `reference_confusion` the reference's, `agreement_confusion[r][c]` the reference's class against
     the candidate's. `converted` images were read after a conversion, `skipped` ones not measured.
+    `notes` say in a sentence each what else has to be known to read the figures.
     `sensitivity` is what INT8 costs in each group of layers alone, in % of the pixels;
     `short_sides` is a checkpoint at several input sizes. `corruptions` are each kind and severity,
     `families` what they come to. `workers` are those of a cluster that counted, by processor;
@@ -301,6 +302,7 @@ class Report(_Value, frozen=True, kw_only=True):
     skipped: tuple[Noted, ...] = ()
     converted: tuple[Noted, ...] = ()
     differences: Differences = Differences()
+    notes: tuple[str, ...] = ()
     costs: Costs | None = None
     sensitivity: dict[str, float] = {}
     short_sides: tuple[SidePoint, ...] = ()

@@ -234,6 +234,7 @@ def hostile() -> Report:
     return _report(
         candidate=subject, reference=subject, data=Data(name="|@d", split="`", sha256="0" * 64),
         images=200, gates=gates, skipped=noted, converted=noted, baseline=comparison, costs=COSTS,
+        notes=names[:40],
         differences=Differences(data_only=names, model_only=names),
         classes=base.classes, confusion=base.confusion, miou=base.miou, drop=base.drop,
         reference_confusion=base.reference_confusion, reference_miou=base.reference_miou,
