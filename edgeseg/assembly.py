@@ -193,6 +193,7 @@ def make_manifest(
             layout=checkpoint.layout,
             sha256=checkpoint.sha256,
             license=checkpoint.license,
+            reduce_labels=checkpoint.reduce_labels,
         ),
         parity=parity,
         variants=variants,

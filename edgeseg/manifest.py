@@ -65,12 +65,16 @@ class ModelInfo(_Value, frozen=True, kw_only=True):
 
 
 class CheckpointInfo(_Value, frozen=True, kw_only=True):
-    """Where the weights come from. `license` is `unknown` where nothing says it."""
+    """Where the weights come from. `license` is `unknown` where nothing says it.
+
+    `reduce_labels`: trained on masks whose 0 is no class and whose other ids are one too high.
+    """
 
     source: str
     layout: str
     sha256: str
     license: str
+    reduce_labels: bool = False
 
 
 class Parity(_Value, frozen=True, kw_only=True):

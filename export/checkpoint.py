@@ -21,7 +21,7 @@ from edgeseg.demo import DEMO
 from edgeseg.demo.assets import demo_checkpoint
 from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.export.layouts import MMSEG, NVLABS, Layout, find_layout, infer_spec, map_weights
-from edgeseg.export.preprocessing import default_input, input_from_config
+from edgeseg.export.preprocessing import default_input, input_from_config, reduces_labels
 from edgeseg.export.unpickle import read_pickle
 from edgeseg.files import sha256_of
 from edgeseg.labels import Labels, labels_for
@@ -43,7 +43,11 @@ _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A model with its trained weights, in evaluation mode, and how it wants to be used."""
+    """A model with its trained weights, in evaluation mode, and how it wants to be used.
+
+    `reduce_labels` says that it was trained on masks whose 0 means "no class" and whose other ids
+    are one too high. It is about ground truth only: no pixel of a frame changes by it.
+    """
 
     model: SegFormer
     input: InputSpec
@@ -53,6 +57,7 @@ class Checkpoint:
     layout: str
     sha256: str
     license: str
+    reduce_labels: bool = False
 
     @property
     def spec(self) -> ModelSpec:
@@ -101,6 +106,7 @@ def read_checkpoint(
         layout=layout.name,
         sha256=sha256_of(weights),
         license=_license(folder),
+        reduce_labels=reduces_labels(_read_json(folder / "preprocessor_config.json")),
     )
 
 

@@ -9,7 +9,7 @@ from edgeseg.errors import CheckpointError
 from edgeseg.labels import known_labels
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, InputSpec, Resize
 
-__all__ = ["default_input", "input_from_config"]
+__all__ = ["default_input", "input_from_config", "reduces_labels"]
 
 _PILLOW_BILINEAR_CODE: Final = 2  # PIL.Image.Resampling.BILINEAR
 
@@ -56,6 +56,14 @@ def input_from_config(config: Mapping[str, object], *, origin: str) -> InputSpec
         mean=(mean[0] * factor, mean[1] * factor, mean[2] * factor),
         std=(std[0] * factor, std[1] * factor, std[2] * factor),
     )
+
+
+def reduces_labels(config: Mapping[str, object]) -> bool:
+    """Whether ground truth loses its background: 0 becomes "no class", every other id one less.
+
+    `reduce_labels` is the name of the key in old files.
+    """
+    return bool(config.get("do_reduce_labels", config.get("reduce_labels", False)))
 
 
 def _size(size: object) -> tuple[int, int]:
