@@ -16,7 +16,8 @@ from edgeseg.demo import scene
 from edgeseg.errors import SourceError
 from edgeseg.runtime import live
 from edgeseg.runtime.live import CameraOptions, LiveDevice, Retry
-from edgeseg.runtime.sources import _frames_per_second, open_source
+from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.rate import frames_per_second
 
 
 @pytest.fixture
@@ -246,7 +247,7 @@ def test_a_rate_that_cannot_be_is_not_believed(told: float, taken: float) -> Non
         def get(self, _property: int) -> float:
             return told
 
-    assert _frames_per_second(Driver()) == taken
+    assert frames_per_second(Driver()) == taken
 
 
 def test_drawn_scenes_have_no_end() -> None:

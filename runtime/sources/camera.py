@@ -1,0 +1,43 @@
+"""A camera, asked for what is wanted and read back for what it gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeseg.runtime.live import CameraOptions
+from edgeseg.runtime.opencv import import_opencv
+from edgeseg.runtime.sources.rate import frames_per_second
+
+__all__ = ["as_opened", "open_camera"]
+
+
+def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # cv2.VideoCapture
+    """MJPG is asked for first: uncompressed, USB 2 carries 30 small frames a second at most."""
+    cv2 = import_opencv(f"reading camera {index}")
+    device = cv2.VideoCapture(index)
+    if device.isOpened():
+        device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*"MJPG"))
+        wanted = (
+            (cv2.CAP_PROP_FRAME_WIDTH, options.width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, options.height),
+            (cv2.CAP_PROP_FPS, options.fps),
+            (cv2.CAP_PROP_BUFFERSIZE, 1),  # a driver's queue holds old frames
+        )
+        for prop, value in wanted:
+            if value is not None:
+                device.set(prop, value)
+    return device
+
+
+def as_opened(device: Any, uri: str | int, name: str) -> str:  # noqa: ANN401  # as above
+    """A camera's name with what it gives, read back: it may differ from what was asked for."""
+    if not isinstance(uri, int):
+        return name
+    cv2 = import_opencv(f"reading {name}")
+    code = int(device.get(cv2.CAP_PROP_FOURCC))
+    kind = "".join(chr(code >> shift & 0x7F) for shift in (0, 8, 16, 24)).strip("\0 ")
+    width, height = (
+        int(device.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    rate = frames_per_second(device)
+    return f"{name} ({width}x{height}, {rate:g} a second, {kind or 'format unknown'})"

@@ -1,0 +1,27 @@
+"""A drawn street as frames, with ground truth and without end."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+from edgeseg.demo import FPS, scene
+from edgeseg.demo.splits import LIVE_SEED
+from edgeseg.runtime.sources.source import Captured
+
+__all__ = ["draw_scenes"]
+
+
+def draw_scenes() -> Iterator[Captured]:
+    """Every scene of the drive, in order."""
+    for index in itertools.count():
+        drawn = scene(LIVE_SEED, index)
+        yield Captured(
+            index=index,
+            name=f"{index:06d}",
+            time_s=index / FPS,
+            at=time.perf_counter(),
+            image=drawn.image,
+            truth=drawn.mask,
+        )

@@ -1,0 +1,55 @@
+"""Images as frames: one, a folder's, or those that match a pattern."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import SourceError
+from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
+from edgeseg.runtime.sources.source import Captured
+
+__all__ = ["IMAGES_FPS", "image_paths", "read_images"]
+
+# The rate at which a folder of images plays when it is saved as a video.
+IMAGES_FPS: Final = 10.0
+
+
+def image_paths(uri: str) -> list[Path]:
+    """The images that a path or pattern names; none for a video."""
+    path = Path(uri)
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long, or a folder that is closed
+        raise SourceError(f"source {uri} cannot be read: {error.strerror}") from None
+    if path.is_dir():
+        found = files_in(path)
+        if not found:
+            raise SourceError(f"folder {uri} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+        return found
+    if path.is_file():
+        return [path] if path.suffix.lower() in IMAGE_SUFFIXES else []
+    if glob.has_magic(uri):
+        found = sorted(Path(p) for p in glob.glob(uri) if Path(p).suffix.lower() in IMAGE_SUFFIXES)  # noqa: PTH207  # patterns may be absolute
+        if not found:
+            raise SourceError(f"no image matches {uri} ({', '.join(IMAGE_SUFFIXES)})")
+        return found
+    raise SourceError(
+        f"no source at {uri}; give a camera index, a URL, a file, a folder or a pattern"
+    )
+
+
+def read_images(paths: list[Path]) -> Iterator[Captured]:
+    """Each image, named by its stem."""
+    for index, path in enumerate(paths):
+        image = read_image(path)
+        yield Captured(
+            index=index,
+            name=path.stem,
+            time_s=index / IMAGES_FPS,
+            at=time.perf_counter(),
+            image=image,
+        )

@@ -1,0 +1,82 @@
+"""Opens a source by its name. Whatever happens, the device is released.
+
+0                          a camera by its index
+rtsp://... http://...      a network stream; http://.../drive.mp4 is a video
+gstreamer:...              a GStreamer pipeline that ends in an appsink
+drive.mp4                  a video
+street.jpg                 one image
+frames/                    the images of a folder, by name
+'frames/*.png'             the images that match
+demo                       a drawn street with ground truth, without end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from edgeseg.demo import DEMO, FPS
+from edgeseg.labels import known_labels
+from edgeseg.runtime.live import CameraOptions, Retry
+from edgeseg.runtime.sources.camera import open_camera
+from edgeseg.runtime.sources.drawn import draw_scenes
+from edgeseg.runtime.sources.images import IMAGES_FPS, image_paths, read_images
+from edgeseg.runtime.sources.live import live
+from edgeseg.runtime.sources.naming import without_password
+from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.sources.stream import (
+    GSTREAMER,
+    STREAM_SCHEMES,
+    WEB_SCHEMES,
+    is_file,
+    open_gstreamer,
+    open_stream,
+)
+from edgeseg.runtime.sources.video import capture, video
+
+__all__ = ["open_source"]
+
+_AS_IT_COMES: Final = CameraOptions()
+_ONCE: Final = Retry()
+
+
+@contextmanager
+def open_source(
+    uri: str | int,
+    *,
+    camera: CameraOptions = _AS_IT_COMES,
+    retry: Retry = _ONCE,
+) -> Iterator[Source]:
+    """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
+
+    `camera` is asked of a camera only. A camera or stream that is lost is opened again as `retry`
+    says.
+
+    Raises:
+        SourceError: it is not there, or cannot be read. Later, while walking: it broke off.
+        MissingPackageError: a camera, stream or video, and no OpenCV.
+    """
+    if isinstance(uri, int):
+        with live(lambda: open_camera(uri, camera), uri, f"camera {uri}", retry) as source:
+            yield source
+    elif uri == DEMO:
+        labels = known_labels("camvid")
+        yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
+    elif uri.startswith(WEB_SCHEMES) and is_file(uri):
+        name = without_password(uri)
+        with capture(uri, name) as device:
+            yield video(device, name)
+    elif uri.startswith(STREAM_SCHEMES):
+        name = without_password(uri)
+        with live(lambda: open_stream(uri, name), uri, name, retry) as source:
+            yield source
+    elif uri.startswith(GSTREAMER):
+        pipeline = uri.removeprefix(GSTREAMER)
+        with live(lambda: open_gstreamer(pipeline), uri, "GStreamer", retry) as source:
+            yield source
+    elif images := image_paths(uri):
+        yield Source(name=uri, frames=read_images(images), fps=IMAGES_FPS, length=len(images))
+    else:
+        with capture(uri, uri) as device:
+            yield video(device, uri)

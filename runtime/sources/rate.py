@@ -1,0 +1,19 @@
+"""The rate that a capture tells, where it can be true."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from edgeseg.runtime.opencv import import_opencv
+
+__all__ = ["frames_per_second"]
+
+# What a camera that does not tell its rate is taken for.
+_UNKNOWN_FPS: Final = 30.0
+
+
+def frames_per_second(device: Any) -> float:  # noqa: ANN401  # cv2.VideoCapture
+    """A capture's frames a second; 30 where what it tells cannot be."""
+    cv2 = import_opencv("reading frames")
+    fps = float(device.get(cv2.CAP_PROP_FPS))
+    return fps if 0 < fps < 1000 else _UNKNOWN_FPS  # some drivers answer 0 or 90000

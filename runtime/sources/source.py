@@ -1,0 +1,44 @@
+"""What every kind of source gives: frames, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from edgeseg.labels import Labels
+from edgeseg.pixels import Bgr, ClassMap
+
+__all__ = ["Captured", "Source"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """One frame: `time_s` counts from the source's start, `at` is `time.perf_counter()`'s.
+
+    `truth` is what the frame shows, where the source knows it.
+    """
+
+    index: int
+    name: str
+    time_s: float
+    at: float
+    image: Bgr
+    truth: ClassMap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An opened source. `frames` can be walked once; `length` is None where nobody knows it.
+
+    A `live` one goes on whether or not its frames are taken, so the newest counts. `stop` may be
+    called from another thread: whoever waits for a frame waits no longer.
+    `labels` tell what the ids of the frames' `truth` mean; None where they have none.
+    """
+
+    name: str
+    frames: Iterator[Captured]
+    fps: float
+    length: int | None
+    labels: Labels | None = None
+    live: bool = False
+    stop: Callable[[], None] = lambda: None
