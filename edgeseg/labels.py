@@ -44,7 +44,12 @@ class Labels:
             )
         if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
             raise SpecError("a palette colour is three values of 0 to 255")
-        if 0 <= self.ignore_index < len(self.classes):
+        if not 0 <= self.ignore_index <= WIDE_IGNORE_INDEX:
+            raise SpecError(
+                f"ignore index {self.ignore_index} is no id that a mask can hold; choose one of 0 "
+                f"to {WIDE_IGNORE_INDEX} that is no class, as {_ignore_index(len(self.classes))}"
+            )
+        if self.ignore_index < len(self.classes):
             raise SpecError(
                 f"ignore index {self.ignore_index} is also the class "
                 f"{self.classes[self.ignore_index]!r}; choose one outside the classes"
@@ -119,8 +124,11 @@ def parse_labels(content: object, *, origin: str) -> Labels:
         raise SpecError(f"{origin} has no `classes`, a list of names")
     palette = content.get("palette")
     ignore_index = content.get("ignore_index", _ignore_index(len(classes)))
-    if not isinstance(ignore_index, int):
-        raise SpecError(f"{origin}: `ignore_index` is not a whole number")
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
+        raise SpecError(
+            f"{origin}: `ignore_index` is {json.dumps(ignore_index)}, not a whole number of 0 to "
+            f"{WIDE_IGNORE_INDEX}"
+        )
     return Labels(
         classes=tuple(classes),
         palette=_palette(len(classes)) if palette is None else _colours(palette, origin),

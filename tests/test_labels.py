@@ -87,6 +87,10 @@ def test_a_file_with_colours(tmp_path: Path) -> None:
         ('{"classes": ["a", "b"], "ignore_index": 1}', "also the class 'b'"),
         ('{"classes": ["a", "b", "a"]}', "class names a occur more than once"),
         ('{"classes": ["a"], "ignore_index": "x"}', "not a whole number"),
+        ('{"classes": ["a"], "ignore_index": true}', "is true, not a whole number"),
+        ('{"classes": ["a"], "ignore_index": -1}', "-1 is no id that a mask can hold; .* as 255"),
+        ('{"classes": ["a"], "ignore_index": 65536}', "choose one of 0 to 65535"),
+        ('{"classes": ["a"], "ignore_index": 70000}', "70000 is no id that a mask can hold"),
     ],
 )
 def test_a_broken_file_is_refused(tmp_path: Path, content: str, says: str) -> None:
