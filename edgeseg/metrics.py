@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.errors import DatasetError
+from edgeseg.errors import BackendError, DatasetError
 from edgeseg.pixels import ClassMap
 
 __all__ = [
@@ -34,9 +34,13 @@ Confusion = npt.NDArray[np.int64]  # (classes, classes): [truth, prediction], in
 
 
 def class_shares(mask: ClassMap, classes: Sequence[str]) -> dict[str, float]:
-    """The part of a mask's pixels, 0..1, that each class has, by name; absent classes are out."""
-    counts = np.bincount(mask.ravel(), minlength=len(classes))
-    return {name: float(n / mask.size) for name, n in zip(classes, counts, strict=True) if n}
+    """The part of a mask's pixels, 0..1, that each class has, by name; absent classes are out.
+
+    An id beyond the classes, which only a faulty engine gives, goes by its number: `id 12`.
+    """
+    counts = np.bincount(mask.ravel())
+    names = (*classes, *(f"id {index}" for index in range(len(classes), len(counts))))
+    return {name: float(n / mask.size) for name, n in zip(names, counts, strict=False) if n}
 
 
 def confusion(
@@ -46,6 +50,7 @@ def confusion(
 
     Raises:
         DatasetError: sizes differ, or the truth holds an id that is neither a class nor ignored.
+        BackendError: the prediction holds an id that is no class.
     """
     if truth.shape != predicted.shape:
         raise DatasetError(f"the mask is {truth.shape}, the prediction {predicted.shape}")
@@ -55,6 +60,11 @@ def confusion(
         raise DatasetError(
             f"class id {ids.max()} in the mask, but the model has {classes} classes and the "
             f"ignore index is {ignore_index}"
+        )
+    if predictions.size and predictions.max() >= classes:
+        raise BackendError(
+            f"the engine gave the class id {predictions.max()}, but the model has {classes} "
+            f"classes; its artifact is unusable"
         )
     counts = np.bincount(ids * classes + predictions, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)

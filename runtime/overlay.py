@@ -15,7 +15,10 @@ class Overlay:
     """Blends frames with the colours of their classes, half and half."""
 
     def __init__(self, labels: Labels) -> None:
-        palette_bgr = np.array(labels.palette, np.uint8)[:, ::-1]
+        colors = len(labels.palette)
+        # Black beyond the classes: an id that a faulty engine gives ends no run.
+        palette_bgr = np.zeros((256 if colors <= 256 else 65536, 3), np.uint8)
+        palette_bgr[:colors] = np.array(labels.palette, np.uint8)[:, ::-1]
         # Halves are taken once, per class; a frame then costs a shift and an addition a value.
         self._halves: npt.NDArray[np.uint8] = np.ascontiguousarray(palette_bgr >> 1)
 

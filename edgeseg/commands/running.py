@@ -78,7 +78,7 @@ def run_until_ended(
     )
     variant = f"{segmenter.bundle.folder} ({segmenter.variant.name})"
     say(f"{variant} on {about.engine}, source {about.source}")
-    meter = TruthMeter(labels) if _same_classes(feed.labels, labels) else None
+    meter = TruthMeter(labels, tell=say) if _same_classes(feed.labels, labels) else None
     with (
         _ended_by_signals(end),
         open_outputs(outputs, about, tell=say, stop=end) as fan,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from edgeseg.errors import BackendError, DatasetError
 from edgeseg.labels import Labels
 from edgeseg.metrics import confusion, mean_iou
 from edgeseg.runtime.result import Result
@@ -12,27 +15,41 @@ __all__ = ["TruthMeter"]
 
 
 class TruthMeter:
-    """A sink that keeps counts only; read `miou` when the run is over."""
+    """A sink that keeps counts only; read `miou` when the run is over.
 
-    def __init__(self, labels: Labels) -> None:
+    Truth that does not fit the model ends the counting, not the run: `tell` hears of it once.
+    """
+
+    def __init__(self, labels: Labels, *, tell: Callable[[str], None]) -> None:
         self._labels = labels
+        self._tell = tell
+        self._fits = True
         classes = len(labels.classes)
         self._counts = np.zeros((classes, classes), np.int64)
 
     @property
     def miou(self) -> float | None:
-        """The mIoU over all frames so far, in points (0..100); None where none had ground truth."""
-        return mean_iou(self._counts) if self._counts.any() else None
+        """The mIoU over all frames so far, in points (0..100).
+
+        None where no frame had ground truth, or one had some that does not fit: a figure on the
+        other frames alone would pass for one on all.
+        """
+        return mean_iou(self._counts) if self._fits and self._counts.any() else None
 
     def write(self, result: Result, /) -> None:
         """Count one frame."""
-        if result.captured.truth is not None:
+        if result.captured.truth is None or not self._fits:
+            return
+        try:
             self._counts += confusion(
                 result.captured.truth,
                 result.mask,
                 classes=len(self._labels.classes),
                 ignore_index=self._labels.ignore_index,
             )
+        except (BackendError, DatasetError) as error:
+            self._fits = False
+            self._tell(f"no accuracy is told: frame {result.captured.name}: {error}")
 
     def finish(self) -> None:
         """Nothing is to be closed."""
