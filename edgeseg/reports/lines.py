@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgeseg.reports.report import Comparison, Costs, Noted, Report
+from edgeseg.reports.measured import Costs
+from edgeseg.reports.report import Comparison, Noted, Report
 from edgeseg.reports.words import brittleness, cost, doubt, headline
 from edgeseg.text import plain
 

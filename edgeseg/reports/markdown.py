@@ -12,8 +12,9 @@ from typing import Final
 
 from edgeseg.corruptions import SEVERITIES
 from edgeseg.reports.gfm import Row, cell, code, folded, table
+from edgeseg.reports.measured import ClassResult
 from edgeseg.reports.moves import confusion_moves
-from edgeseg.reports.report import Change, ClassResult, Comparison, Noted, Report, Subject
+from edgeseg.reports.report import Change, Comparison, Noted, Report, Subject
 from edgeseg.reports.tables import corruption_rows, loss_first
 from edgeseg.reports.words import (
     NOTHING,

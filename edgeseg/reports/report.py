@@ -5,7 +5,6 @@ Accuracies are points (0..100). A field is None where it was not measured.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,23 +14,25 @@ from edgeseg.datasets.matching import Differences
 from edgeseg.errors import ReportError, SpecError
 from edgeseg.gates import Gate
 from edgeseg.manifest import Machine
+from edgeseg.reports.measured import (
+    ClassDrop,
+    ClassResult,
+    CorruptionResult,
+    Costs,
+    FamilyResult,
+    ImageResult,
+    SidePoint,
+    Value,
+)
 
 __all__ = [
     "SCHEMA",
     "Change",
-    "ClassDrop",
-    "ClassResult",
     "Comparison",
-    "CorruptionResult",
-    "Cost",
     "CostChange",
-    "Costs",
     "Data",
-    "FamilyResult",
-    "ImageResult",
     "Noted",
     "Report",
-    "SidePoint",
     "Subject",
     "encodable",
     "encode_report",
@@ -41,14 +42,9 @@ __all__ = [
 ]
 
 SCHEMA: Final = 1
-_MOST_PIXELS: Final = 1 << 40  # of one image: sums over a data set stay exact as floats
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Immutable, and read from JSON with its types checked."""
-
-
-class Subject(_Value, frozen=True, kw_only=True):
+class Subject(Value, frozen=True, kw_only=True):
     """What was measured: a variant of a bundle, or a checkpoint in PyTorch.
 
     `name` is a folder's or file's own; `sha256` is the manifest's or the checkpoint's; `engine`
@@ -68,7 +64,7 @@ class Subject(_Value, frozen=True, kw_only=True):
     license: str
 
 
-class Data(_Value, frozen=True, kw_only=True):
+class Data(Value, frozen=True, kw_only=True):
     """The data set; `sha256` is of all its items with their ground truth, in order."""
 
     name: str
@@ -76,149 +72,14 @@ class Data(_Value, frozen=True, kw_only=True):
     sha256: str
 
 
-class Noted(_Value, frozen=True, kw_only=True):
+class Noted(Value, frozen=True, kw_only=True):
     """An image and what is to be said of it, in one line."""
 
     name: str
     reason: str
 
 
-class ClassDrop(_Value, frozen=True, kw_only=True):
-    """How much IoU a class lost against the reference, in points."""
-
-    name: str
-    drop: float
-
-
-class ClassResult(_Value, frozen=True, kw_only=True):
-    """A class of the model.
-
-    `share` is its part of the labelled pixels in %, `images` how many show it. `iou` is None where
-    it occurs neither in the truth nor in a prediction. `counted` says whether it is frequent enough
-    for a gate. The intervals of all counted classes hold together, with 95 % confidence.
-    """
-
-    name: str
-    share: float
-    images: int
-    counted: bool
-    iou: float | None = None
-    reference_iou: float | None = None
-    drop: float | None = None
-    drop_low: float | None = None
-    drop_high: float | None = None
-
-
-class ImageResult(_Value, frozen=True, kw_only=True):
-    """Counts of one image, in pixels, a column for each of `classes`: those that occur in it.
-
-    `hits` are pixels with the true class, `predicted` those given to a class, both among the
-    labelled ones. `lost` is the IoU that the candidate loses here, in points, over the classes with
-    at least 0.1 % of the image's labelled pixels; `agreement` the share of all pixels with the
-    reference's class, in %.
-    """
-
-    name: str
-    sha256: str
-    classes: tuple[int, ...]
-    labelled: tuple[int, ...]
-    hits: tuple[int, ...]
-    predicted: tuple[int, ...]
-    reference_hits: tuple[int, ...] | None = None
-    reference_predicted: tuple[int, ...] | None = None
-    lost: float | None = None
-    agreement: float | None = None
-
-    def __post_init__(self) -> None:
-        labelled, predicted = self.labelled, self.predicted
-        sides = [(self.hits, predicted)]
-        if self.reference_hits is not None and self.reference_predicted is not None:
-            sides.append((self.reference_hits, self.reference_predicted))
-        for hits, given in sides:
-            lengths = {len(column) for column in (self.classes, labelled, hits, given)}
-            if len(lengths) > 1 or not all(
-                0 <= hit <= min(pair) and max(pair) <= _MOST_PIXELS
-                for hit, *pair in zip(hits, labelled, given, strict=True)
-            ):
-                raise SpecError(f"the counts of image {self.name} cannot be of one image")
-        if list(self.classes) != sorted(set(self.classes)) or min(self.classes, default=0) < 0:
-            raise SpecError(f"the classes of image {self.name} are not in order")
-
-
-class Cost(_Value, frozen=True, kw_only=True):
-    """`latency_ms` is the median of whole frames, `bytes` of the files that the engine opens.
-
-    `memory_mb` is the peak of a fresh process that segments such a frame.
-    """
-
-    latency_ms: float
-    bytes: int | None = None
-    memory_mb: float | None = None
-
-
-class Costs(_Value, frozen=True, kw_only=True):
-    """What a frame costs here; `latency_ratio` is candidate over reference, timed in turns.
-
-    `frame` is the timed image's height and width.
-    """
-
-    frame: tuple[int, int]
-    rounds: int
-    candidate: Cost
-    reference: Cost | None = None
-    latency_ratio: float | None = None
-
-
-class SidePoint(_Value, frozen=True, kw_only=True):
-    """A checkpoint at one short side: the network's input in pixels, mIoU, and a frame's time."""
-
-    short_px: int
-    height: int
-    width: int
-    miou: float
-    latency_ms: float
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.miou <= 100 and 0 <= self.latency_ms < math.inf):
-            raise SpecError(
-                f"a short side of {self.short_px} pixels cannot have an mIoU of {self.miou} points "
-                f"at {self.latency_ms} ms"
-            )
-
-
-class CorruptionResult(_Value, frozen=True, kw_only=True):
-    """Accuracy on images that went through one corruption (see `edgeseg.corruptions`), in points.
-
-    `severity` is 1 to 5.
-    """
-
-    name: str
-    family: str
-    severity: int
-    miou: float
-    reference_miou: float | None = None
-    drop: float | None = None
-
-
-class FamilyResult(_Value, frozen=True, kw_only=True):
-    """A family of corruptions: means over its kinds and severities, in points.
-
-    `extra_drop` is how much more the candidate loses against the reference than on clean images;
-    its intervals hold for all families together, with 95 % confidence, and are None where images
-    are too few for one.
-    """
-
-    name: str
-    corruptions: tuple[str, ...]
-    miou: float
-    reference_miou: float | None = None
-    drop: float | None = None
-    extra_drop: float | None = None
-    extra_low: float | None = None
-    extra_high: float | None = None
-
-
-class Change(_Value, frozen=True, kw_only=True):
+class Change(Value, frozen=True, kw_only=True):
     """IoU now and in the baseline. `change` is now less before, with its 95 % interval.
 
     `verdict` is `regressed` or `improved` where the interval lies beyond what is tolerated,
@@ -234,7 +95,7 @@ class Change(_Value, frozen=True, kw_only=True):
     verdict: str
 
 
-class CostChange(_Value, frozen=True, kw_only=True):
+class CostChange(Value, frozen=True, kw_only=True):
     """A cost now and in the baseline, in the unit that its name says."""
 
     name: str
@@ -242,7 +103,7 @@ class CostChange(_Value, frozen=True, kw_only=True):
     now: float
 
 
-class Comparison(_Value, frozen=True, kw_only=True):
+class Comparison(Value, frozen=True, kw_only=True):
     """This report against an earlier one on the same images.
 
     `miou` is over the classes that both have, on `images` that show no other; the intervals of
@@ -262,7 +123,7 @@ class Comparison(_Value, frozen=True, kw_only=True):
     costs: tuple[CostChange, ...] = ()
 
 
-class Report(_Value, frozen=True, kw_only=True):
+class Report(Value, frozen=True, kw_only=True):
     """A verdict and what it rests on; see the fields' own types.
 
     `miou_low`, `miou_high`, `drop_low`, `drop_high` are 95 % intervals from resampled images.
@@ -304,14 +165,14 @@ class Report(_Value, frozen=True, kw_only=True):
     differences: Differences = Differences()
     notes: tuple[str, ...] = ()
     costs: Costs | None = None
-    sensitivity: dict[str, float] = {}
+    sensitivity: dict[str, float] = msgspec.field(default_factory=dict)
     short_sides: tuple[SidePoint, ...] = ()
     corruptions: tuple[CorruptionResult, ...] = ()
     families: tuple[FamilyResult, ...] = ()
     baseline: Comparison | None = None
     machine: Machine
     tools: dict[str, str]
-    workers: dict[str, int] = {}
+    workers: dict[str, int] = msgspec.field(default_factory=dict)
     per_image: tuple[ImageResult, ...] = ()
 
     def __post_init__(self) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
+from edgeseg.reports.measured import SidePoint
 from edgeseg.reports.plot import DOT, INK, Frame, axes, labels, scale, text
-from edgeseg.reports.report import SidePoint
 
 __all__ = ["accuracy_latency_svg"]
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from edgeseg.labels import Labels
 from edgeseg.reports.charts import Span, Spread, bar, dots, spread
-from edgeseg.reports.report import Change, ClassResult, CorruptionResult, Report
+from edgeseg.reports.measured import ClassResult, CorruptionResult
+from edgeseg.reports.report import Change, Report
 from edgeseg.reports.words import limit_of, why_not_counted
 
 __all__ = [

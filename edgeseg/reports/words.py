@@ -9,7 +9,8 @@ from typing import Final
 from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.bootstrap import MIN_IMAGES
 from edgeseg.gates import Gate
-from edgeseg.reports.report import ClassResult, Comparison, FamilyResult, Report, Subject
+from edgeseg.reports.measured import ClassResult, FamilyResult
+from edgeseg.reports.report import Comparison, Report, Subject
 from edgeseg.text import plain
 
 __all__ = [

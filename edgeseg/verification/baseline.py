@@ -20,7 +20,8 @@ from edgeseg.bootstrap import MIN_IMAGES, Losses, Tally, losses
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
 from edgeseg.gates import POINTS, Gate, Limits, at_most, worst_of
-from edgeseg.reports.report import Change, Comparison, CostChange, ImageResult, Report
+from edgeseg.reports.measured import ImageResult
+from edgeseg.reports.report import Change, Comparison, CostChange, Report
 from edgeseg.verification.samples import hash_of
 
 __all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]

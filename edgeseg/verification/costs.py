@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeseg.gates import Gate, Limits, at_most
 from edgeseg.pixels import Bgr
-from edgeseg.reports.report import Cost, Costs
+from edgeseg.reports.measured import Cost, Costs
 from edgeseg.runtime import timing
 from edgeseg.verification.footprint import peak_memory_mb
 from edgeseg.verification.models import BundleModel, Model

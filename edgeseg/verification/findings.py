@@ -10,7 +10,8 @@ import numpy as np
 from edgeseg.accuracy import MIN_CLASS_SHARE, Counts
 from edgeseg.bootstrap import ImageTally, Losses, miou_interval
 from edgeseg.metrics import Confusion, iou, mean_iou
-from edgeseg.reports.report import ClassDrop, ClassResult, ImageResult, encodable
+from edgeseg.reports.measured import ClassDrop, ClassResult, ImageResult
+from edgeseg.reports.report import encodable
 from edgeseg.verification.samples import Measured
 
 __all__ = ["accuracy_fields", "hardest_first", "image_results"]

@@ -19,7 +19,7 @@ from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
 from edgeseg.errors import DatasetError
 from edgeseg.gates import Gate, Limits, worst_of
 from edgeseg.metrics import mean_iou
-from edgeseg.reports.report import CorruptionResult, FamilyResult
+from edgeseg.reports.measured import CorruptionResult, FamilyResult
 from edgeseg.runtime.backend import Watcher
 from edgeseg.verification.measuring import Corruption, Measurement, Share, Shares, joined
 

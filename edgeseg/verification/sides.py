@@ -17,7 +17,7 @@ import numpy as np
 from edgeseg.accuracy import Counts, Masks
 from edgeseg.metrics import mean_iou
 from edgeseg.pixels import Bgr
-from edgeseg.reports.report import SidePoint
+from edgeseg.reports.measured import SidePoint
 from edgeseg.runtime import timing
 from edgeseg.runtime.backends.ort import OrtBackend
 from edgeseg.verification.models import CheckpointModel

@@ -8,8 +8,9 @@ from reports import golden_only, hostile, many_classes, measured
 
 from edgeseg.reports.charts import Span, Spread, dots, drop_bar, spread
 from edgeseg.reports.heat_map import heat_map
+from edgeseg.reports.measured import ClassResult
 from edgeseg.reports.moves import confusion_moves
-from edgeseg.reports.report import ClassResult, Report
+from edgeseg.reports.report import Report
 
 
 def kinds(svg: str) -> list[str]:

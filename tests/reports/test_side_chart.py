@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.errors import SpecError
-from edgeseg.reports.report import SidePoint
+from edgeseg.reports.measured import SidePoint
 from edgeseg.reports.side_chart import accuracy_latency_svg
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,7 +11,7 @@ from edgeseg.reports.html import to_html
 from edgeseg.reports.junit import to_junit
 from edgeseg.reports.lines import report_lines
 from edgeseg.reports.markdown import to_markdown
-from edgeseg.reports.report import ClassResult
+from edgeseg.reports.measured import ClassResult
 from edgeseg.reports.words import (
     MINUS,
     NOTHING,

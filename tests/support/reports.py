@@ -13,23 +13,17 @@ from edgeseg.gates import at_least, at_most, worst_of
 from edgeseg.labels import Labels, known_labels
 from edgeseg.manifest import Machine
 from edgeseg.metrics import iou
-from edgeseg.reports.pictures import ImagePictures, draw_pictures
-from edgeseg.reports.report import (
-    Change,
+from edgeseg.reports.measured import (
     ClassDrop,
     ClassResult,
-    Comparison,
     CorruptionResult,
     Cost,
-    CostChange,
     Costs,
-    Data,
     FamilyResult,
-    Noted,
-    Report,
     SidePoint,
-    Subject,
 )
+from edgeseg.reports.pictures import ImagePictures, draw_pictures
+from edgeseg.reports.report import Change, Comparison, CostChange, Data, Noted, Report, Subject
 
 CAMVID = known_labels("camvid")
 HOSTILE = (

@@ -15,17 +15,8 @@ from edgeseg.gates import Limits
 from edgeseg.manifest import Machine
 from edgeseg.reports.lines import report_lines
 from edgeseg.reports.markdown import to_markdown
-from edgeseg.reports.report import (
-    ClassResult,
-    Cost,
-    Costs,
-    Data,
-    ImageResult,
-    Report,
-    Subject,
-    encode_report,
-    read_report,
-)
+from edgeseg.reports.measured import ClassResult, Cost, Costs, ImageResult
+from edgeseg.reports.report import Data, Report, Subject, encode_report, read_report
 from edgeseg.verification.baseline import check_protocol, compare_reports, judge_changes
 
 ORIGIN = Path("old/report.json")
