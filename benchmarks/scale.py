@@ -24,7 +24,7 @@ from edgeseg.datasets import match_classes, open_dataset
 from edgeseg.runtime.backend import NOBODY
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.measuring import Pair, measure_share
-from edgeseg.verification.models import open_model, own_reference
+from edgeseg.verification.opening import open_model, own_reference
 from edgeseg.verification.worker import count_share
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-import msgspec
-
-from edgeseg.bundle import Bundle, is_bundle, open_bundle
-from edgeseg.demo import DEMO
-from edgeseg.errors import BackendError, BundleError, CheckpointError, SpecError
+from edgeseg.bundle import Bundle
+from edgeseg.errors import SpecError
 from edgeseg.labels import Labels
 from edgeseg.manifest import VariantInfo
 from edgeseg.packages import installed
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.backend import NOBODY, Watcher
-from edgeseg.runtime.build import ON_DEVICE, variant_here
+from edgeseg.runtime.build import variant_here
 from edgeseg.runtime.machine import this_machine
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.spec import InputSpec
@@ -25,16 +21,7 @@ if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
     from edgeseg.pixels import Bgr, ClassMap, Logits
 
-__all__ = [
-    "Address",
-    "BundleModel",
-    "CheckpointModel",
-    "Model",
-    "open_model",
-    "own_reference",
-    "reopen",
-    "same_classes",
-]
+__all__ = ["Address", "BundleModel", "CheckpointModel", "Model"]
 
 _LOGITS_DIMENSIONS: Final = 4
 
@@ -241,111 +228,3 @@ class CheckpointModel:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def open_model(
-    source: str,
-    *,
-    size: tuple[int, int] | None = None,
-    threads: int | None = None,
-    watcher: Watcher = NOBODY,
-) -> Model:
-    """Open a bundle's folder, or a checkpoint; see `Address` for `size` and `threads`.
-
-    Raises:
-        EdgesegError: it cannot be read.
-    """
-    path = Path(source)
-    if is_bundle(path) or (path / "manifest.sha256").exists():
-        return _open_chosen(open_bundle(path), threads=threads, watcher=watcher)
-    if not path.exists() and source != DEMO and "/" not in source:  # nor a hub's id
-        raise BundleError(
-            f"no bundle or checkpoint at {source}; make a bundle with: edgeseg export -o {source}"
-        )
-    from edgeseg.export.checkpoint import read_checkpoint
-
-    lasting = str(path.absolute()) if path.exists() else source
-    address = Address(source=lasting, variant=None, size=size, threads=threads)
-    return CheckpointModel(read_checkpoint(source, size=size), address)
-
-
-def _open_chosen(bundle: Bundle, *, threads: int | None, watcher: Watcher) -> BundleModel:
-    """The variant that the export chose, or that a device does; where it does not run, what does.
-
-    So a verdict is on what a bundle ships, and not on what happens to be fastest on the CPU that
-    gives it: another CPU may run a float variant, of which no drop is to be told.
-    """
-    if bundle.manifest.target == ON_DEVICE:
-        return BundleModel(bundle, threads=threads, watcher=watcher)
-    try:
-        return BundleModel(bundle, variant=bundle.chosen, threads=threads, watcher=watcher)
-    except BackendError as error:
-        here = variant_here(bundle, watcher=watcher)
-        if here == bundle.chosen:
-            raise
-        watcher.tell(
-            f"{bundle.chosen.name}, which the export chose, does not run here ({error}); "
-            f"{here.name} is measured"
-        )
-        return BundleModel(bundle, variant=here, threads=threads, watcher=watcher)
-
-
-def reopen(address: Address) -> Model:
-    """Open what another process opened.
-
-    Raises:
-        EdgesegError: it is not there, or another machine's engine refuses it.
-    """
-    if address.variant is None:
-        return open_model(address.source, size=address.size, threads=address.threads)
-    bundle = open_bundle(Path(address.source))
-    return BundleModel(bundle, variant=address.variant, threads=address.threads)
-
-
-def own_reference(model: Model) -> Model | None:
-    """The same bundle in FP32, where it was exported with it and something else was measured.
-
-    On OpenVINO a float variant's file computes in FP32 when it is told to. Jetson's float variant
-    is FP16, and there is no other on the device.
-    """
-    if not isinstance(model, BundleModel) or model.variant.precision == "fp32":
-        return None
-    manifest = model.bundle.manifest
-    floats = [v for v in manifest.variants if v.precision != "int8" and v.instead_of is None]
-    if not floats:
-        return None
-    chosen = min(floats, key=lambda variant: variant.precision != "fp32")
-    if chosen.precision != "fp32" and manifest.target == "openvino":
-        chosen = msgspec.structs.replace(chosen, name="fp32", precision="fp32", compute="f32")
-    if chosen == model.variant:
-        return None
-    return BundleModel(model.bundle, variant=chosen, threads=model.address.threads)
-
-
-def same_classes(reference: Model, candidate: Model) -> None:
-    """Check that both give the same ids to the same classes.
-
-    Raises:
-        CheckpointError: they do not.
-    """
-    theirs, ours = reference.labels.classes, candidate.labels.classes
-    if len(theirs) != len(ours):
-        raise CheckpointError(
-            f"reference {reference.name} has {len(theirs)} classes, {candidate.name} has "
-            f"{len(ours)}; are they trained for the same data?"
-        )
-    if _origin(reference) == _origin(candidate):  # exported with other names, perhaps
-        return
-    for index, (own, other) in enumerate(zip(ours, theirs, strict=True)):
-        if own.strip().casefold() != other.strip().casefold():
-            raise CheckpointError(
-                f"class {index} is {other!r} in reference {reference.name} and {own!r} in "
-                f"{candidate.name}; are they trained for the same data?"
-            )
-
-
-def _origin(model: Model) -> str | None:
-    """The hash of the weights."""
-    if isinstance(model, BundleModel):
-        return model.bundle.manifest.checkpoint.sha256
-    return model.about.sha256

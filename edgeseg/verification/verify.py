@@ -41,14 +41,8 @@ from edgeseg.verification.measuring import (
     measure,
     measure_share,
 )
-from edgeseg.verification.models import (
-    BundleModel,
-    CheckpointModel,
-    Model,
-    open_model,
-    own_reference,
-    same_classes,
-)
+from edgeseg.verification.models import BundleModel, CheckpointModel, Model
+from edgeseg.verification.opening import open_model, own_reference, same_classes
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.samples import Track
 

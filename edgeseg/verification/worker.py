@@ -18,7 +18,8 @@ from edgeseg.errors import ClusterError, EdgesegError
 from edgeseg.packages import code_sha256, installed
 from edgeseg.runtime.machine import this_machine
 from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
-from edgeseg.verification.models import Address, Model, reopen
+from edgeseg.verification.models import Address, Model
+from edgeseg.verification.opening import reopen
 from edgeseg.verification.samples import hash_of
 
 __all__ = ["Work", "count_share", "facts", "opened", "processor"]

@@ -20,7 +20,7 @@ from edgeseg.reports.report import Report
 from edgeseg.runtime.backend import Watcher
 from edgeseg.verification.asked import Asked
 from edgeseg.verification.measuring import Pair
-from edgeseg.verification.models import open_model
+from edgeseg.verification.opening import open_model
 from edgeseg.verification.verify import verify
 from edgeseg.verification.worker import Work, count_share, facts
 

@@ -25,7 +25,7 @@ from edgeseg.verification.measuring import (
     joined,
     measure_share,
 )
-from edgeseg.verification.models import open_model
+from edgeseg.verification.opening import open_model
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.samples import Measured
 

@@ -21,7 +21,8 @@ from edgeseg.reports.lines import report_lines
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.backend import Watcher
 from edgeseg.verification.asked import Asked
-from edgeseg.verification.models import BundleModel, open_model, own_reference, same_classes
+from edgeseg.verification.models import BundleModel
+from edgeseg.verification.opening import open_model, own_reference, same_classes
 from edgeseg.verification.verify import verify
 
 
@@ -134,7 +135,7 @@ def test_what_the_export_chose_is_judged_whatever_is_fastest_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Or a gate in CI would judge what its machine's processor happens to prefer."""
-    monkeypatch.setattr("edgeseg.verification.models.variant_here", pytest.fail)
+    monkeypatch.setattr("edgeseg.verification.opening.variant_here", pytest.fail)
     report = verify(Asked(source=str(demo_bundle())))
     assert report.candidate.variant == "int8-linear"
 
@@ -166,7 +167,7 @@ def test_where_what_was_chosen_does_not_run_something_else_is_told(
     chosen = msgspec.structs.replace(bundle.manifest.chosen, variant="bf16")
     manifest = msgspec.structs.replace(bundle.manifest, chosen=chosen, machine=ELSEWHERE)
     monkeypatch.setattr(
-        "edgeseg.verification.models.open_bundle", lambda _: replace(bundle, manifest=manifest)
+        "edgeseg.verification.opening.open_bundle", lambda _: replace(bundle, manifest=manifest)
     )
     monkeypatch.setattr("edgeseg.runtime.backends.openvino._float_types", lambda _core: ("f32",))
     told: list[str] = []

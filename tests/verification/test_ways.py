@@ -12,7 +12,7 @@ import edgeseg
 from edgeseg.bundle import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.runtime import timing
-from edgeseg.verification.models import open_model
+from edgeseg.verification.opening import open_model
 from edgeseg.verification.protocols import segment_by
 
 
