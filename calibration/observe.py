@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeseg.calibration.ranges import Statistics, add_values, empty_statistics
+from edgeseg.calibration.ranges import SAMPLING, Statistics, add_values, empty_statistics
 from edgeseg.files import written_whole
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def observe(
     options.enable_cpu_mem_arena = False  # the arena keeps the peak of every group
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (graph_input,) = session.get_inputs()
-    key = hashlib.sha256(model).hexdigest()
+    key = hashlib.sha256(SAMPLING.encode() + model).hexdigest()
     done, statistics = _load(saved, key, taps)
     if done < len(frames):
         begin(len(frames) - done)

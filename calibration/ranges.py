@@ -1,6 +1,6 @@
 """Value ranges of activations, from statistics that grow with the tensors and not with the images.
 
-Exact extremes, and a histogram of a fixed sample of each tensor. The estimators turn them into the
+Exact extremes, and a histogram of a random sample of each tensor. The estimators turn them into the
 range that eight bits are to cover; what lies outside is clipped.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -17,12 +18,22 @@ import numpy.typing as npt
 
 from edgeseg.errors import CalibrationError
 
-__all__ = ["ESTIMATORS", "Range", "Statistics", "add_values", "empty_statistics"]
+__all__ = [
+    "ESTIMATORS",
+    "SAMPLING",
+    "Range",
+    "Statistics",
+    "add_values",
+    "empty_statistics",
+    "sample_positions",
+]
 
 BINS: Final = 8192
 LEVELS: Final = 256
-# Values of one tensor of one image that enter its histogram: every n-th, so that about as many do.
+# Values of one tensor of one image that enter its histogram.
 SAMPLE: Final = 1 << 16
+# The name of the way they are drawn: statistics that were kept under another name are of no use.
+SAMPLING: Final = "one of each stratum"
 
 # Outliers: one value in ten thousand on either side.
 _PERCENTILE: Final = 1e-4
@@ -69,8 +80,7 @@ def add_values(statistics: Statistics, values: npt.NDArray[np.float32]) -> Stati
         )
     # A limit above every value, so that the last bin is open to none.
     grown = _widened(statistics, float(max(abs(low), abs(high))))
-    flat = values.reshape(-1)
-    sample = flat[:: max(1, flat.size // SAMPLE)]
+    sample = values.reshape(-1)[sample_positions(values.size)]
     counts = grown.counts
     if grown.limit > 0:
         scale = np.float32(BINS / (2 * grown.limit))
@@ -79,6 +89,24 @@ def add_values(statistics: Statistics, values: npt.NDArray[np.float32]) -> Stati
     return replace(
         grown, low=min(statistics.low, low), high=max(statistics.high, high), counts=counts
     )
+
+
+@lru_cache(maxsize=32)  # a network has about a dozen sizes of tensors
+def sample_positions(size: int) -> npt.NDArray[np.int64] | slice:
+    """Where to look in a flat tensor of `size` values: all of it, or `SAMPLE` places, ascending.
+
+    Equal strata, and one random place in each (stratified sampling: W. G. Cochran, "Sampling
+    Techniques", 3rd ed., 1977, chapter 5), the same ones every time. Every n-th value would be
+    cheaper, but where n and the length of an axis share a factor, and both are often powers of two,
+    it sees some channels alone or some columns alone.
+    """
+    if size <= SAMPLE:
+        return slice(None)
+    within = np.random.default_rng(size).random(SAMPLE)
+    # Strata of equal length, not of whole positions: those would be of two lengths, in a pattern.
+    places = ((np.arange(SAMPLE) + within) * (size / SAMPLE)).astype(np.int64)
+    places.setflags(write=False)  # every caller is given the same array
+    return places
 
 
 def _widened(statistics: Statistics, largest: float) -> Statistics:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.calibration.choose import FEW
+from edgeseg.calibration.ranges import SAMPLING
 from edgeseg.choice import Variants, choose
 from edgeseg.errors import MissingPackageError
 from edgeseg.evidence import Evidence
@@ -90,6 +91,7 @@ def open_halves(request: ExportRequest, source: Float, evidence: Evidence) -> Ha
             "ignored": evidence.ignore_index,
             "target": request.target,
             "estimator": request.estimator,
+            "sampling": SAMPLING,
             "calibration": None if chosen is None else chosen.sha256,
             "images": evidence.sha256,
             "machine": this_machine().features,

@@ -1,0 +1,159 @@
+"""What INT8 costs a network whose function is the same, but whose channels differ in scale.
+
+    python benchmarks/outliers.py CHECKPOINT DATASET [--split test] [--size 512x512]
+        [--images 50] [--measured 50] [--stage 1] [--channels 0 8 16 24] [--factor 6]
+        [--recipes int8-full ...]
+
+CHECKPOINT is a folder in Hugging Face's layout. The gain and bias of every LayerNorm of one stage
+are divided by the factor in the named channels, and what reads those channels is multiplied by it:
+LayerNorms of trained networks have such scales, and no range may depend on which channels they are.
+The checkpoint as it is, is measured beside it. Ranges are percentiles, for ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alternating import report
+
+from edgeseg.calibration.observe import observe
+from edgeseg.calibration.ranges import ESTIMATORS
+from edgeseg.calibration.sets import calibration_set
+from edgeseg.datasets import open_dataset
+from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.export.graph import GELU_OPSET
+from edgeseg.export.rewrites import rewrite
+from edgeseg.export.to_onnx import to_onnx
+from edgeseg.pixels import to_input
+from edgeseg.quantize.meter import Meter, with_truth
+from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
+from edgeseg.quantize.recipes import RECIPES
+from edgeseg.runtime.backend import open_artifact
+
+if TYPE_CHECKING:
+    import torch
+
+
+def main() -> None:
+    """Print a JSON line for each checkpoint and recipe."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("dataset")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--size", default="512x512", help="height x width")
+    parser.add_argument("--images", type=int, default=50, help="to calibrate on")
+    parser.add_argument("--measured", type=int, default=50, help="images of the split")
+    parser.add_argument("--stage", type=int, choices=(1, 2, 3, 4), default=1)
+    parser.add_argument("--channels", type=int, nargs="+", default=[0, 8, 16, 24])
+    parser.add_argument("--factor", type=float, default=6)
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES)[1:], default=["int8-full"])
+    options = parser.parse_args()
+    measure(options.checkpoint, options, changed=[])
+    with tempfile.TemporaryDirectory() as name:
+        rescale(options.checkpoint, Path(name) / "rescaled", options)
+        changed = [f"stage {options.stage}, channels {options.channels}, / {options.factor:g}"]
+        measure(Path(name) / "rescaled", options, changed=changed)
+
+
+def rescale(checkpoint: Path, folder: Path, options: argparse.Namespace) -> None:
+    """Write the same function with other scales."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(checkpoint, folder)
+    weights = {k: v.float() for k, v in load_file(checkpoint / "model.safetensors").items()}
+    stage = options.stage - 1
+    prefix = f"segformer.encoder.block.{stage}"
+    blocks = {key.split(".")[4] for key in weights if key.startswith(prefix + ".")}
+    for block in sorted(blocks):
+        attention = f"{prefix}.{block}.attention.self"
+        reduced = f"{attention}.sr.weight" in weights
+        readers = ["query.weight"] + (["sr.weight"] if reduced else ["key.weight", "value.weight"])
+        scale(
+            weights,
+            f"{prefix}.{block}.layer_norm_1",
+            [f"{attention}.{reader}" for reader in readers],
+            options,
+        )
+        scale(
+            weights,
+            f"{prefix}.{block}.layer_norm_2",
+            [f"{prefix}.{block}.mlp.dense1.weight"],
+            options,
+        )
+    readers = [f"decode_head.linear_c.{stage}.proj.weight"]
+    if stage < 3:
+        readers.append(f"segformer.encoder.patch_embeddings.{stage + 1}.proj.weight")
+    scale(weights, f"segformer.encoder.layer_norm.{stage}", readers, options)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def scale(
+    weights: dict[str, torch.Tensor],
+    norm: str,
+    readers: Sequence[str],
+    options: argparse.Namespace,
+) -> None:
+    """Divide a LayerNorm's output channels, multiply the input channels of its readers."""
+    for name in (f"{norm}.weight", f"{norm}.bias"):
+        weights[name] = weights[name].clone()
+        weights[name][options.channels] /= options.factor
+    for name in readers:
+        weights[name] = weights[name].clone()
+        weights[name][:, options.channels] *= options.factor
+
+
+def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) -> None:
+    """Calibrate, quantize and measure against this checkpoint's own FP32."""
+    height, width = (int(side) for side in options.size.split("x"))
+    checkpoint = read_checkpoint(str(path), size=(height, width))
+    size = checkpoint.input
+    dataset = open_dataset(options.dataset, split=options.split).whole()
+    dataset = dataset.spread(options.measured)
+    deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
+    graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
+    chosen = calibration_set(options.dataset, count=options.images)
+    frames = [partial(lambda p: to_input(p.image(), size), picture) for picture in chosen.pictures]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
+        fp32.write_bytes(graph.SerializeToString())
+        found = observe(
+            tapped(graph), taps_of(graph), frames, saved=folder / "r.npz", advance=lambda: None
+        )
+        ranges = {tensor: ESTIMATORS["percentile"](s) for tensor, s in found.items()}
+        meter = Meter(
+            images=list(enumerate(partial(with_truth, item) for item in dataset.items)),
+            labels=checkpoint.labels,
+            ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
+            spec=size,
+            masks=folder / "masks",
+            open_reference=lambda: open_artifact("onnxruntime", fp32),
+        )
+        for recipe in options.recipes:
+            int8.write_bytes(to_qdq(graph, RECIPES[recipe], ranges).SerializeToString())
+            with closing(open_artifact("onnxruntime", int8)) as engine:
+                measured = meter.measure(engine, advance=lambda: None)
+            report(
+                "outliers",
+                dataset=dataset.title,
+                size=options.size,
+                rescaled=list(changed),
+                recipe=recipe,
+                calibration_images=len(frames),
+                images=measured.images,
+                miou=round(measured.miou or 0, 2),
+                drop=round(measured.drop or 0, 3),
+                drop_95=[round(measured.drop_low or 0, 3), round(measured.drop_high or 0, 3)],
+                pixel_agreement=round(measured.pixel_agreement, 3),
+            )
+
+
+if __name__ == "__main__":
+    main()
