@@ -151,7 +151,9 @@ def run_lines(summary: Summary, *, miou: float | None) -> list[str]:
     accuracy = [] if miou is None else [f"mIoU {miou:.2f} against the source's ground truth"]
     return [
         f"{summary.frames} frames, {summary.fps:.1f} a second, {summary.dropped} dropped"
-        + (f", {summary.failed} failed" if summary.failed else ""),
+        + (
+            f", {summary.failed} failed, the last: {summary.last_failure}" if summary.failed else ""
+        ),
         (
             f"latency p50 {latency.p50:.1f} p95 {latency.p95:.1f} p99 {latency.p99:.1f} ms; "
             f"frame age p50 {age.p50:.1f} p95 {age.p95:.1f} p99 {age.p99:.1f} ms"

@@ -17,6 +17,7 @@ import numpy as np
 
 from edgeseg.runtime.backend import Backend, open_artifact
 from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.runtime.checked import Checked
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -58,14 +59,19 @@ def emulated(model: ModelProto) -> ModelProto:
     return copy
 
 
-def open_to_prove(target: str, path: Path, compute: str) -> Backend:
+def open_to_prove(
+    target: str, path: Path, compute: str, *, logits_shape: tuple[int, ...] | None = None
+) -> Backend:
     """The engine that accuracy is decided with: the target's own, but for `jetson` an emulation."""
-    if target != "jetson":
-        return open_artifact(target, path, compute=compute)
-    return open_emulation(path) if compute == "f16" else OrtBackend(path)
+    if target == "jetson" and compute == "f16":
+        return open_emulation(path, logits_shape=logits_shape)
+    engine = "onnxruntime" if target == "jetson" else target
+    return open_artifact(engine, path, logits_shape=logits_shape, compute=compute)
 
 
-def open_emulation(path: Path, *, optimized: bool = False) -> OrtBackend:
+def open_emulation(
+    path: Path, *, logits_shape: tuple[int, ...] | None = None, optimized: bool = False
+) -> Backend:
     """An engine that emulates a typed graph's file.
 
     Without optimizations: with them ONNX Runtime 1.31 gave garbage for some Q/DQ graphs.
@@ -73,4 +79,4 @@ def open_emulation(path: Path, *, optimized: bool = False) -> OrtBackend:
     import onnx
 
     model = emulated(onnx.load(path)).SerializeToString()
-    return OrtBackend(model, optimized=optimized)
+    return Checked(OrtBackend(model, optimized=optimized), logits_shape=logits_shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +17,7 @@ from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
 from edgeseg.quantize.qdq import QDQ_ROLES, tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.workspace import Workspace
-from edgeseg.runtime.backend import Backend
-from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.runtime.backend import Backend, open_artifact
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -84,7 +83,8 @@ class Calibrated:
         def one_group(recipe: Recipe, path: Path) -> None:
             path.write_bytes(to_qdq(self.model, recipe, self.ranges).SerializeToString())
 
-        return self.sensitivity_of(one_group, OrtBackend, roles=QDQ_ROLES)
+        engine = partial(open_artifact, "onnxruntime")
+        return self.sensitivity_of(one_group, engine, roles=QDQ_ROLES)
 
     def sensitivity_of(
         self,

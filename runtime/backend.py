@@ -11,6 +11,7 @@ from edgeseg.bundle import Bundle
 from edgeseg.errors import BackendError
 from edgeseg.manifest import VariantInfo
 from edgeseg.pixels import Frame, Output
+from edgeseg.runtime.checked import Checked, Engine
 
 __all__ = ["NOBODY", "Backend", "Watcher", "open_artifact", "open_backend"]
 
@@ -32,7 +33,8 @@ class Backend(Protocol):
         Where `reuses_output`, the next call overwrites the result; copy it to keep it.
 
         Raises:
-            BackendError: the image is of another shape or dtype than the model takes.
+            BackendError: the image is of another shape or dtype than the model takes, the engine
+                fails, or what it gave has another shape or is not finite.
         """
 
     def close(self) -> None:
@@ -71,7 +73,12 @@ def open_backend(
     variant = variant or bundle.chosen
     path = bundle.path(variant.file)
     return open_artifact(
-        bundle.manifest.target, path, compute=variant.compute, threads=threads, watcher=watcher
+        bundle.manifest.target,
+        path,
+        logits_shape=bundle.manifest.output_tensor.shape,
+        compute=variant.compute,
+        threads=threads,
+        watcher=watcher,
     )
 
 
@@ -79,11 +86,19 @@ def open_artifact(
     target: str,
     path: Path,
     *,
+    logits_shape: tuple[int, ...] | None = None,
     compute: str = "f32",
     threads: int | None = None,
     watcher: Watcher = NOBODY,
 ) -> Backend:
-    """Open a target's artifact by its file; see `open_backend`."""
+    """Open a target's artifact by its file; see `open_backend`, and `Checked` for the shape."""
+    engine = _open_engine(target, path, compute=compute, threads=threads, watcher=watcher)
+    return Checked(engine, logits_shape=logits_shape)
+
+
+def _open_engine(
+    target: str, path: Path, *, compute: str, threads: int | None, watcher: Watcher
+) -> Engine:
     match target:
         case "onnxruntime":
             from edgeseg.runtime.backends.ort import OrtBackend

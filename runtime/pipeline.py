@@ -40,7 +40,7 @@ class Summary:
     """What a run did. Durations are milliseconds a frame; `stages_ms` are medians.
 
     `frame_age_ms` is from capture to the end of output; `failed` frames are those that the engine
-    gave no mask for.
+    gave no mask for, `last_failure` why it gave none for the last of them.
     """
 
     frames: int
@@ -49,6 +49,7 @@ class Summary:
     frame_age_ms: Percentiles
     dropped: int
     failed: int
+    last_failure: str | None
     stages_ms: dict[str, float]
 
 
@@ -71,6 +72,7 @@ class Stream:
     results: Iterator[Result]
     _channels: Sequence[Channel[_Work]] = ()
     failed: int = 0
+    last_failure: str | None = None
 
     @property
     def dropped(self) -> int:
@@ -162,6 +164,7 @@ class _Tolerance:
             except BackendError as error:
                 with self._lock:
                     self._stream.failed += 1
+                    self._stream.last_failure = str(error)
                     self._in_a_row += 1
                     if self._in_a_row >= FAILURES_IN_A_ROW:
                         raise BackendError(
@@ -233,7 +236,12 @@ def run(
                     break
         except KeyboardInterrupt:
             pass  # the usual way to end a camera; what was done is kept and summed up
-        return tally.summary(dropped=results.dropped, failed=results.failed)
+        if results.failed and not tally.frames:
+            raise BackendError(
+                f"no frame got a mask: {results.failed} failed, the last with: "
+                f"{results.last_failure}"
+            )
+        return tally.summary(results)
 
 
 @contextmanager
@@ -274,14 +282,15 @@ class _Tally:
         self._age.add(_since(result.captured.at))
         self.frames += 1
 
-    def summary(self, *, dropped: int, failed: int) -> Summary:
+    def summary(self, stream: Stream) -> Summary:
         return Summary(
             frames=self.frames,
             fps=self.frames / self.seconds if self.frames else 0.0,
             latency_ms=self._latency.percentiles,
             frame_age_ms=self._age.percentiles,
-            dropped=dropped,
-            failed=failed,
+            dropped=stream.dropped,
+            failed=stream.failed,
+            last_failure=stream.last_failure,
             stages_ms={name: stage.percentile(50) for name, stage in self._stages.items()},
         )
 

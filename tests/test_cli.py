@@ -151,6 +151,7 @@ def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
         "frame_age_ms",
         "dropped",
         "failed",
+        "last_failure",
         "stages_ms",
         "backend",
     }

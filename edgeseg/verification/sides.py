@@ -20,6 +20,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.reports.measured import SidePoint
 from edgeseg.runtime import timing
 from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.runtime.checked import Checked
 from edgeseg.verification.models import CheckpointModel
 from edgeseg.verification.protocols import rescaled_size, segment_by
 from edgeseg.verification.samples import Measured, Track
@@ -89,7 +90,7 @@ class _Graph:
         graph = to_onnx(deployed, height=height, width=width, opset=GELU_OPSET)
         self.name = f"{model.name} as a graph"
         self.size = (height, width)
-        self._engine = OrtBackend(graph.SerializeToString())
+        self._engine = Checked(OrtBackend(graph.SerializeToString()))
 
     def logits(self, image: Bgr, /) -> Logits:
         """The engine's."""

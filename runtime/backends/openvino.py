@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.runtime.checked import check_ends, last_line
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Logits
@@ -52,13 +51,12 @@ class OpenVinoBackend:
         try:
             model = core.compile_model(str(path), "CPU", options)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]  # above it, where in its source
-            raise BackendError(f"{engine} refuses {path}: {reason}") from error
+            raise BackendError(f"{engine} refuses {path}: {last_line(error)}") from error
+        check_ends(str(path), inputs=len(model.inputs), outputs=len(model.outputs))
         used = model.get_property("INFERENCE_NUM_THREADS")
         self._name = f"{engine} (latency hint, threads: {used})"
         self._request = model.create_infer_request()
-        self._shape = tuple(model.input(0).get_shape())
-        self._open = True
+        self.input_shape = tuple(model.input(0).get_shape())
 
     reuses_output = True
 
@@ -69,12 +67,6 @@ class OpenVinoBackend:
 
     def infer(self, frame: Frame, /) -> Logits:
         """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits."""
-        if not self._open:
-            raise BackendError("this backend was closed; open the bundle again")
-        if frame.shape != self._shape or frame.dtype != np.uint8:
-            raise BackendError(
-                f"the model takes uint8 {self._shape}, got {frame.dtype} {frame.shape}"
-            )
         # Shared memory: no copy of the input, none of the output until the next frame.
         self._request.infer({0: frame}, share_inputs=True, share_outputs=True)
         logits: Logits = self._request.get_output_tensor(0).data
@@ -83,7 +75,6 @@ class OpenVinoBackend:
     def close(self) -> None:
         """Release the compiled model."""
         self._request = None
-        self._open = False
 
 
 def _core() -> Any:  # noqa: ANN401  # openvino has no types

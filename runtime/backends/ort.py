@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.manifest import Machine
+from edgeseg.runtime.checked import check_ends, last_line
 from edgeseg.runtime.machine import this_machine
 
 if TYPE_CHECKING:
@@ -68,10 +67,12 @@ class OrtBackend:
                 providers=["CPUExecutionProvider"],
             )
         except Exception as error:
-            raise BackendError(f"{engine} refuses {_name_of(model)}: {error}") from error
-        (model_input,) = self._session.get_inputs()
-        self._input_name: str = model_input.name
-        self._shape = tuple(cast("list[int]", model_input.shape))
+            reason = last_line(error)
+            raise BackendError(f"{engine} refuses {_name_of(model)}: {reason}") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        check_ends(_name_of(model), inputs=len(inputs), outputs=len(outputs))
+        self._input_name: str = inputs[0].name
+        self.input_shape = tuple(cast("list[int]", inputs[0].shape))
 
     reuses_output = False
 
@@ -82,12 +83,7 @@ class OrtBackend:
 
     def infer(self, frame: Frame, /) -> Output:
         """Map a uint8 BGR (1, H, W, 3) image to what the graph ends in."""
-        if self._session is None:
-            raise BackendError("this backend was closed; open the bundle again")
-        if frame.shape != self._shape or frame.dtype != np.uint8:
-            raise BackendError(
-                f"the model takes uint8 {self._shape}, got {frame.dtype} {frame.shape}"
-            )
+        assert self._session is not None, "it is open"
         (output,) = self._session.run(None, {self._input_name: frame})
         return cast("Output", output)
 

@@ -6,13 +6,14 @@ docs/jetson.md lists what was and was not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edgeseg.errors import BackendError
+from edgeseg.runtime.checked import check_ends
 from edgeseg.runtime.cuda import Cuda, Pinned
 
 if TYPE_CHECKING:
@@ -52,10 +53,13 @@ class TensorRtBackend:
         with ExitStack() as stack:
             self._stream = self._cuda.stream()
             stack.callback(self._cuda.destroy, self._stream)
-            self._ends = self._bind(engine, stack)
+            ends = self._bind(engine, stack)
+            inputs = [end for end in ends if end.is_input]
+            outputs = [end for end in ends if not end.is_input]
+            check_ends("the plan", inputs=len(inputs), outputs=len(outputs))
+            self._input, self._output = inputs[0], outputs[0]
             self._release: ExitStack | None = stack.pop_all()
-        (self._input,) = (e for e in self._ends.values() if e.is_input)
-        (self._output,) = (e for e in self._ends.values() if not e.is_input)
+        self.input_shape = self._input.host.array.shape
 
     reuses_output = True
 
@@ -66,13 +70,7 @@ class TensorRtBackend:
 
     def infer(self, frame: Frame, /) -> Output:
         """Map a uint8 BGR (1, H, W, 3) image to what the graph ends in."""
-        if self._release is None:
-            raise BackendError("this backend was closed; open the bundle again")
         given, made = self._input, self._output
-        if frame.shape != given.host.array.shape or frame.dtype != np.uint8:
-            raise BackendError(
-                f"the model takes uint8 {given.host.array.shape}, got {frame.dtype} {frame.shape}"
-            )
         np.copyto(given.host.array, frame)
         self._cuda.to_device(given.device, given.host.address, given.size, self._stream)
         if not self._context.execute_async_v3(self._stream):
@@ -89,10 +87,10 @@ class TensorRtBackend:
             self._release = None
             del self._context, self._engine, self._owners
 
-    def _bind(self, engine: tensorrt.ICudaEngine, stack: ExitStack) -> Mapping[str, _End]:
+    def _bind(self, engine: tensorrt.ICudaEngine, stack: ExitStack) -> list[_End]:
         import tensorrt as trt
 
-        ends = {}
+        ends = []
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
             shape = tuple(engine.get_tensor_shape(name))
@@ -104,7 +102,7 @@ class TensorRtBackend:
             if not self._context.set_tensor_address(name, device):
                 raise BackendError(f"{self._name} refuses memory for {name}: {_last(self._errors)}")
             is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-            ends[name] = _End(host, device, is_input=is_input)
+            ends.append(_End(host, device, is_input=is_input))
         return ends
 
 

@@ -155,11 +155,12 @@ class Runtime:
         if not serialized_engine.startswith(MAGIC):
             self.logger.log(ILogger.Severity.ERROR, "serialization assertion failed")
             return None
-        return Engine(onnx.load_from_string(serialized_engine.removeprefix(MAGIC)))
+        return Engine(onnx.load_from_string(serialized_engine.removeprefix(MAGIC)), self.logger)
 
 
 class Engine:
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, logger: Any) -> None:
+        self.logger = logger
         self.engine = OrtBackend(emulated(model).SerializeToString(), optimized=False)
         self.ends = [*model.graph.input, *model.graph.output]
         self.num_io_tensors = len(self.ends)
@@ -200,7 +201,11 @@ class Context:
         shape = self.engine.get_tensor_shape(given)
         size = int(np.prod(shape))
         frame = np.frombuffer(ctypes.string_at(self.addresses[given], size), np.uint8)
-        output = np.ascontiguousarray(self.engine.engine.infer(frame.reshape(shape)))
+        try:
+            output = np.ascontiguousarray(self.engine.engine.infer(frame.reshape(shape)))
+        except Exception as error:  # as TensorRT does it: the reason is logged
+            self.engine.logger.log(ILogger.Severity.ERROR, str(error))
+            return False
         ctypes.memmove(self.addresses[made], output.ctypes.data, output.nbytes)
         return True
 

@@ -1,0 +1,126 @@
+"""An engine that fails is a `BackendError` with one line, whatever the engine and however it fails.
+
+Every engine is opened behind this: it may raise what it likes, or give what is no answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from edgeseg.errors import BackendError
+from edgeseg.text import plain
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Frame, Output
+
+__all__ = ["Checked", "Engine", "check_ends", "last_line"]
+
+_LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
+_REMEDY: Final = "export the bundle again, and if it stays so, in another precision"
+
+
+class Engine(Protocol):
+    """One compiled model, as its engine runs it."""
+
+    @property
+    def name(self) -> str:
+        """The engine, its version, and how it is set, for reports."""
+
+    @property
+    def reuses_output(self) -> bool:
+        """Whether the next call overwrites what a call gave."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of the uint8 image that it takes: (1, H, W, 3)."""
+
+    def infer(self, frame: Frame, /) -> Output:
+        """What the graph ends in, for an image of that shape. May raise anything."""
+
+    def close(self) -> None:
+        """Release the engine. It is called once."""
+
+
+class Checked:
+    """A `Backend`: an engine whose every answer is finite logits, or class ids, of the right shape.
+
+    `logits_shape` is (1, classes, h, w), where it is known. A frame costs one reading of its logits
+    for the lowest and the highest of them, and no memory.
+    """
+
+    def __init__(self, engine: Engine, *, logits_shape: tuple[int, ...] | None = None) -> None:
+        self._engine = engine
+        self._logits_shape = logits_shape
+        self._open = True
+        self.name = engine.name
+        self.reuses_output = engine.reuses_output
+
+    def infer(self, frame: Frame, /) -> Output:
+        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits, or (1, H, W) class ids.
+
+        Raises:
+            BackendError: the image does not fit, the engine fails, or its answer is none.
+        """
+        if not self._open:
+            raise BackendError("this backend was closed; open the bundle again")
+        expected = self._engine.input_shape
+        if frame.shape != expected or frame.dtype != np.uint8:
+            raise BackendError(f"the model takes uint8 {expected}, got {frame.dtype} {frame.shape}")
+        try:
+            output = self._engine.infer(frame)
+        except BackendError:
+            raise
+        except Exception as error:  # engines have no common base for theirs
+            raise BackendError(f"{self._short} failed: {last_line(error)}") from error
+        fault = _fault(output, self._logits_shape, ids_shape=expected[:-1])
+        if fault is not None:
+            raise BackendError(f"{self._short} gave {fault}; {_REMEDY}")
+        return output
+
+    def close(self) -> None:
+        """Release the engine. Calling twice is harmless."""
+        if self._open:
+            self._open = False
+            self._engine.close()
+
+    @property
+    def _short(self) -> str:
+        return self.name.partition(" (")[0]
+
+
+def _fault(
+    output: Output, logits_shape: tuple[int, ...] | None, *, ids_shape: tuple[int, ...]
+) -> str | None:
+    """What is wrong with an answer; None where it is logits, or class ids, that can be used."""
+    kind, shape = output.dtype.kind, output.shape
+    if kind in "iu" and shape == ids_shape:
+        highest, classes = int(output.max()), 0 if logits_shape is None else logits_shape[1]
+        wrong = output.min() < 0 or 0 < classes <= highest
+        return f"class id {highest} where there are {classes} classes" if wrong else None
+    if kind != "f" or len(shape) != _LOGITS_DIMENSIONS or shape != (logits_shape or shape):
+        wanted = logits_shape or "(1, classes, h, w)"
+        return f"{output.dtype} {shape} in the place of float32 {wanted} logits"
+    # A NaN is the lowest and the highest. Neither needs memory, as a map of finite values would.
+    finite = output.size and np.isfinite(output.min()) and np.isfinite(output.max())
+    return None if finite else "logits that are not finite"
+
+
+def check_ends(name: str, *, inputs: int, outputs: int) -> None:
+    """Check that a model takes one image and gives one answer.
+
+    Raises:
+        BackendError: it does not.
+    """
+    if (inputs, outputs) != (1, 1):
+        raise BackendError(
+            f"{name} has {inputs} inputs and {outputs} outputs, where a bundle's model has one of "
+            f"each; {_REMEDY}"
+        )
+
+
+def last_line(error: Exception) -> str:
+    """An engine's own reason in one line: the last, for those above say where in its source."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return plain(lines[-1]) if lines else type(error).__name__
