@@ -64,6 +64,7 @@ RUNTIME = [
     "packages",
     "pixels",
     "progress",
+    "redact",
     "reports",
     "reports.charts",
     "reports.gfm",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.sources.open import open_source
 from edgeseg.runtime.sources.source import Captured, Source
-from edgeseg.runtime.sources.stream import GSTREAMER
 
 __all__ = ["GSTREAMER", "Captured", "Source", "open_source"]

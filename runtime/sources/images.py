@@ -10,6 +10,7 @@ from typing import Final
 
 from edgeseg.errors import SourceError
 from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
+from edgeseg.redact import redact
 from edgeseg.runtime.sources.source import Captured
 
 __all__ = ["IMAGES_FPS", "image_paths", "read_images"]
@@ -24,7 +25,7 @@ def image_paths(uri: str) -> list[Path]:
     try:
         path.exists()
     except OSError as error:  # a name that is too long, or a folder that is closed
-        raise SourceError(f"source {uri} cannot be read: {error.strerror}") from None
+        raise SourceError(f"source {redact(uri)} cannot be read: {error.strerror}") from None
     if path.is_dir():
         found = files_in(path)
         if not found:
@@ -35,10 +36,10 @@ def image_paths(uri: str) -> list[Path]:
     if glob.has_magic(uri):
         found = sorted(Path(p) for p in glob.glob(uri) if Path(p).suffix.lower() in IMAGE_SUFFIXES)  # noqa: PTH207  # patterns may be absolute
         if not found:
-            raise SourceError(f"no image matches {uri} ({', '.join(IMAGE_SUFFIXES)})")
+            raise SourceError(f"no image matches {redact(uri)} ({', '.join(IMAGE_SUFFIXES)})")
         return found
     raise SourceError(
-        f"no source at {uri}; give a camera index, a URL, a file, a folder or a pattern"
+        f"no source at {redact(uri)}; give a camera index, a URL, a file, a folder or a pattern"
     )
 
 

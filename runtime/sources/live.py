@@ -23,7 +23,7 @@ def live(open_: Callable[[], Any], uri: str | int, name: str, retry: Retry) -> I
     first = open_()
     if not first.isOpened():
         first.release()
-        raise SourceError(cannot_open(uri, name))
+        raise SourceError(cannot_open(uri))
     device = LiveDevice(name, first, open_, retry)
     try:
         yield Source(

@@ -18,15 +18,14 @@ from typing import Final
 
 from edgeseg.demo import DEMO, FPS
 from edgeseg.labels import known_labels
+from edgeseg.redact import GSTREAMER, encode_user, redact
 from edgeseg.runtime.live import CameraOptions, Retry
 from edgeseg.runtime.sources.camera import open_camera
 from edgeseg.runtime.sources.drawn import draw_scenes
 from edgeseg.runtime.sources.images import IMAGES_FPS, image_paths, read_images
 from edgeseg.runtime.sources.live import live
-from edgeseg.runtime.sources.naming import without_password
 from edgeseg.runtime.sources.source import Source
 from edgeseg.runtime.sources.stream import (
-    GSTREAMER,
     STREAM_SCHEMES,
     WEB_SCHEMES,
     is_file,
@@ -64,16 +63,16 @@ def open_source(
         labels = known_labels("camvid")
         yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
     elif uri.startswith(WEB_SCHEMES) and is_file(uri):
-        name = without_password(uri)
-        with capture(uri, name) as device:
+        name = redact(uri)
+        with capture(encode_user(uri), name) as device:
             yield video(device, name)
     elif uri.startswith(STREAM_SCHEMES):
-        name = without_password(uri)
+        name = redact(uri)
         with live(lambda: open_stream(uri, name), uri, name, retry) as source:
             yield source
     elif uri.startswith(GSTREAMER):
         pipeline = uri.removeprefix(GSTREAMER)
-        with live(lambda: open_gstreamer(pipeline), uri, "GStreamer", retry) as source:
+        with live(lambda: open_gstreamer(pipeline), uri, redact(uri), retry) as source:
             yield source
     elif images := image_paths(uri):
         yield Source(name=uri, frames=read_images(images), fps=IMAGES_FPS, length=len(images))

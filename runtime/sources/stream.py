@@ -7,11 +7,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edgeseg.errors import SourceError
+from edgeseg.redact import encode_user
 from edgeseg.runtime.opencv import import_opencv
 
-__all__ = ["GSTREAMER", "STREAM_SCHEMES", "WEB_SCHEMES", "is_file", "open_gstreamer", "open_stream"]
+__all__ = ["STREAM_SCHEMES", "WEB_SCHEMES", "is_file", "open_gstreamer", "open_stream"]
 
-GSTREAMER: Final = "gstreamer:"
 WEB_SCHEMES: Final = ("http://", "https://")
 STREAM_SCHEMES: Final = ("rtsp://", "rtsps://", *WEB_SCHEMES)
 
@@ -36,7 +36,7 @@ def open_stream(url: str, name: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture
     asked += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE_MS]
     if hasattr(cv2, "CAP_PROP_N_THREADS"):  # an older OpenCV refuses what it does not know
         asked += [cv2.CAP_PROP_N_THREADS, 1]
-    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, asked)
+    return cv2.VideoCapture(encode_user(url), cv2.CAP_FFMPEG, asked)
 
 
 def open_gstreamer(pipeline: str) -> Any:  # noqa: ANN401  # as above

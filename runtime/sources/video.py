@@ -23,7 +23,7 @@ def capture(uri: str | int, name: str) -> Iterator[Any]:
     device = cv2.VideoCapture(uri)
     try:
         if not device.isOpened():
-            raise SourceError(cannot_open(uri, name))
+            raise SourceError(cannot_open(uri))
         yield device
     finally:
         device.release()

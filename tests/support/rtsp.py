@@ -21,16 +21,16 @@ def has_rtsp() -> bool:
 
 
 class RtspServer:
-    """Serves `what` (see rtsp_server.py) at `url` while the block runs."""
+    """Serves `what` (see rtsp_server.py) at `url` while the block runs; to `user` alone, if any."""
 
-    def __init__(self, what: str | Path = "ball") -> None:
-        self._what = str(what)
+    def __init__(self, what: str | Path = "ball", *, user: tuple[str, str] | None = None) -> None:
+        self._what = [str(what), *(user or ())]
         self._port = "0"
         self.start()
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [SYSTEM_PYTHON, str(SERVER), self._port, self._what],
+            [SYSTEM_PYTHON, str(SERVER), self._port, *self._what],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

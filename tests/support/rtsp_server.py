@@ -1,8 +1,11 @@
-"""An RTSP camera on loopback, H.264. Run by the system's Python: rtsp_server.py PORT [WHAT]
+"""An RTSP camera on loopback, H.264. Run by the system's Python:
+
+rtsp_server.py PORT [WHAT [USER PASSWORD]]
 
 WHAT is `ball`, a moving test picture; `clock`, the time drawn into each picture; or a folder of
-00000.jpg, 00001.jpg, ... played over and over at 30 a second. Prints its address once it listens,
-and serves until it is ended.
+00000.jpg, 00001.jpg, ... played over and over at 30 a second. With USER and PASSWORD whoever gives
+others is refused (digest authentication). Prints its address once it listens, and serves until it
+is ended.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ import clock
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 
 CLOCK_RATE = 25
 ENCODE = "videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=ultrafast"
@@ -46,6 +50,22 @@ def feed(_factory: object, media: GstRtspServer.RTSPMedia) -> None:
     GLib.timeout_add(1000 // CLOCK_RATE, push)
 
 
+def guard(factory: GstRtspServer.RTSPMediaFactory, user: str, password: str) -> None:
+    """Serve nobody else."""
+    permissions = Gst.Structure.new_empty(user)
+    for name in ("media.factory.access", "media.factory.construct"):
+        permissions.set_value(name, True)
+    roles = GstRtspServer.RTSPPermissions()
+    roles.add_role_from_structure(permissions)
+    factory.set_permissions(roles)
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", user)
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    auth.add_digest(user, password, token)
+    server.set_auth(auth)
+
+
 Gst.init(None)
 shown = sys.argv[2] if len(sys.argv) > 2 else "ball"
 factory = GstRtspServer.RTSPMediaFactory()
@@ -56,6 +76,8 @@ if shown == "clock":
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service(sys.argv[1])
+if len(sys.argv) > 4:
+    guard(factory, *sys.argv[3:])
 server.get_mount_points().add_factory("/camera", factory)
 server.attach(None)
 print(f"rtsp://127.0.0.1:{server.get_bound_port()}/camera", flush=True)

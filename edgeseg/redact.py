@@ -1,0 +1,156 @@
+"""How an address is called before people: without user names, passwords, tokens and keys.
+
+Whatever is shown, logged, served or stored names a source, a data set or a server by `redact`. An
+address that is ambiguous loses more than it must rather than less: of `rtsp://u:a/b@host/x` nobody
+can tell whether the host is `u`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, unquote
+
+__all__ = ["GSTREAMER", "HIDDEN", "encode_user", "redact", "scrub"]
+
+HIDDEN: Final = "***"
+# What a pipeline for GStreamer begins with, where an address is expected.
+GSTREAMER: Final = "gstreamer:"
+
+_SCHEME: Final = re.compile(r"(?:\w+:)?[A-Za-z][\w+.:-]*://")
+_BARE_USER: Final = re.compile(r".*:.*@", re.DOTALL)
+_HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?=[/?#]|$)")
+# A value may hold an & of its own: one that no further name follows.
+_VALUE: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?P<key>[A-Za-z0-9_.~-]+)=(?=(?P<value>[^&]*(?:&[^=&]*(?=&|$))*))"
+)
+_PRIVATE: Final = re.compile(
+    r"pass|pw|psw|pin$|psk|secret|token|key|auth|sig|cred|user|usr|login|account|jwt|sess|sid"
+    r"|^u$|^p$",
+    re.IGNORECASE,
+)
+# Letters and figures without a word among them, as UniFi's streams and signed addresses have.
+_RANDOM: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}(?![A-Za-z0-9])"
+    r"|(?<![A-Za-z0-9])(?=[a-z]*[A-Z]+[a-z]+[A-Z]+[a-z]+[A-Z])[A-Za-z]{16,}(?![A-Za-z0-9])"
+)
+_PROPERTY: Final = re.compile(r"([A-Za-z][\w-]*)\s*=\s*(\"(?:\\.|[^\"])*\"|'[^']*'|\S+)")
+# A part of a secret that is as short as this occurs in any text.
+_SHORTEST: Final = 4
+
+
+def redact(address: str) -> str:
+    """An address, or anything that may be one, as it may be shown; a plain path as it is.
+
+    Of a GStreamer pipeline only its first element is named.
+    """
+    if address.startswith(GSTREAMER):
+        element = re.match(r"\s*([a-z][a-z0-9_]*)(?=\s|!|$)", address.removeprefix(GSTREAMER))
+        return f"GStreamer {element[1]}" if element else "GStreamer"
+    shown, at = "", 0
+    for start, end in _merged(sorted(_spans(address))):
+        shown += address[at:start] + HIDDEN
+        at = end
+    return shown + address[at:]
+
+
+def scrub(text: str, *addresses: str) -> str:
+    """What others wrote about addresses, without the secrets that these hold."""
+    for address in addresses:
+        text = text.replace(address, redact(address))
+    secrets = {secret for address in addresses for secret in _secrets(address)}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def encode_user(url: str) -> str:
+    """The same address with user name and password in the form that every reader of URLs takes.
+
+    A `#`, `/` or `@` in a password would end it there. What is percent-encoded already stays.
+    """
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        return url
+    rest = url[scheme.end() :]
+    end = _user_end(rest)
+    if end == 0:
+        return url
+    user, colon, password = rest[: end - 1].partition(":")
+    return f"{scheme[0]}{_encoded(user)}{colon}{_encoded(password)}@{rest[end:]}"
+
+
+def _encoded(part: str) -> str:
+    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="%!$&'()*+,;=")
+
+
+def _user_end(rest: str) -> int:
+    """Where the host begins, 0 where no user is named; `rest` is what follows `://`.
+
+    That is behind the last @ before the path. But where no host can be there, or a mere name is and
+    an address or a full name stands behind a later @, the / or # in between is the password's own.
+    """
+    path = re.search(r"[/?#]", rest)
+    end = rest.rfind("@", 0, path.start() if path else len(rest)) + 1
+    first = _HOST.match(rest, end)
+    if first and _is_full(first[0]):
+        return end
+    later = [at.end() for at in re.finditer("@", rest) if at.end() > end]
+    hosts = {at: found[0] for at in later if (found := _HOST.match(rest, at))}
+    full = [at for at, host in hosts.items() if _is_full(host)]
+    if first:
+        return full[-1] if full and end else end
+    return (full or list(hosts) or [end])[-1]
+
+
+def _is_full(host: str) -> bool:
+    """Whether it is more than one word: a word before a / may be a part of a password."""
+    return host == "localhost" or not host.isalnum()
+
+
+def _spans(address: str) -> Iterator[tuple[int, int]]:
+    """What must not be shown, as (start, end)."""
+    values = list(_private_values(address))
+    yield from values
+    yield from (found.span() for found in _RANDOM.finditer(address) if _SCHEME.match(address))
+    scheme = _SCHEME.match(address)
+    if scheme is None and not _BARE_USER.match(address):
+        return
+    start = scheme.end() if scheme else 0
+    for found in re.finditer("@", address):
+        inside = any(begin <= found.start() < end for begin, end in values)
+        if found.start() >= start and (not inside or _HOST.match(address, found.end())):
+            yield start, found.start()
+
+
+def _private_values(address: str) -> Iterator[tuple[int, int]]:
+    for found in _VALUE.finditer(address):
+        if _PRIVATE.search(found["key"]):
+            start, end = found.span("value")
+            yield start, end
+
+
+def _merged(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    start = end = -1
+    for begin, stop in spans:
+        if begin > end:
+            if end > start:
+                yield start, end
+            start = begin
+        end = max(end, stop)
+    if end > start:
+        yield start, end
+
+
+def _secrets(address: str) -> Iterator[str]:
+    """The secrets themselves, as they stand there, decoded and encoded."""
+    hidden = [address[start:end] for start, end in _spans(address)]
+    if address.startswith(GSTREAMER):
+        for key, value in _PROPERTY.findall(address):
+            bare = value.strip("\"'")
+            hidden += [bare] if _PRIVATE.search(key) else list(_secrets(bare))
+    for piece in hidden:
+        for part in (piece, piece.partition(":")[2]):  # a password without its user's name
+            forms = (part, unquote(part), quote(part), quote(part, safe=""), _encoded(part))
+            yield from (form for form in forms if len(form) >= _SHORTEST)

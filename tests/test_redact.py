@@ -1,0 +1,124 @@
+"""Addresses with a known secret, in every form that people write them: it is shown nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeseg.redact import encode_user, redact, scrub
+
+# Parts of secrets that no address has otherwise. None of them may be seen, not even alone.
+WORDS = ("zqxj", "vkwz", "XQJW", "7391", "%zq1")
+HOSTS = ("camera.example", "127.0.0.1:8554", "[::1]:554", "192.168.1.20")
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "s3", "tcp", "tls", "camvid:https")
+KEYS = (
+    *("password", "passwd", "pwd", "user-pw", "token", "access_token", "api_key", "sig"),
+    *("X-Amz-Signature", "auth", "AWSAccessKeyId", "jwt", "p", "PIN"),
+)
+
+
+def secrets(joiners: str) -> st.SearchStrategy[str]:
+    """Words with something between them."""
+    words = st.lists(st.sampled_from(WORDS), min_size=2, max_size=4)
+    sign = st.sampled_from(joiners)
+    return words.flatmap(
+        lambda found: st.lists(sign, min_size=len(found), max_size=len(found)).map(
+            lambda signs: "".join(map("".join, zip(found, signs, strict=True)))
+        )
+    )
+
+
+users = secrets("@/:#%?&=!+, ;$*")
+values = secrets("@/:#%?=!+, ;$*") | secrets("@/:#%?!&+, ;$*")
+
+
+def shows_nothing(text: str) -> None:
+    assert not [word for word in WORDS if word in text], text
+
+
+@given(
+    st.sampled_from(SCHEMES), users, st.sampled_from(HOSTS), st.sampled_from(["", "/x?channel=1"])
+)
+def test_user_and_password(scheme: str, secret: str, host: str, path: str) -> None:
+    for user in (secret, f"admin:{secret}", f"{secret}:{secret}"):
+        shown = redact(f"{scheme}://{user}@{host}{path}")
+        shows_nothing(shown)
+        assert shown.endswith(f"***@{host}{path}")
+
+
+@given(st.sampled_from(SCHEMES), st.sampled_from(KEYS), values, st.sampled_from("/?"))
+def test_names_and_values_in_a_path_or_query(scheme: str, key: str, secret: str, mark: str) -> None:
+    shows_nothing(redact(f"{scheme}://camera.example/{mark}user=admin&{key}={secret}&channel=1"))
+    shows_nothing(redact(f"{scheme}://camera.example{mark}channel=1&{key}={secret}"))
+    shows_nothing(redact(f"{scheme}://admin:{secret}@camera.example{mark}{key}={secret}"))
+
+
+@given(users, st.sampled_from(HOSTS))
+def test_an_address_that_is_mistyped(secret: str, host: str) -> None:
+    shows_nothing(redact(f"admin:{secret}@{host}/x"))
+    shows_nothing(redact(f"rtsp:/admin:{secret}@{host}/x"))
+    shows_nothing(redact(f"rtsp//admin:{secret}@{host}/x"))
+
+
+@given(users, st.sampled_from(["user-pw", "proxy-pw", "location", "extra-token", "uri"]))
+def test_a_pipeline(secret: str, name: str) -> None:
+    value = f"rtsp://admin:{secret}@host/x" if name in {"location", "uri"} else secret
+    pipeline = f'gstreamer:rtspsrc {name}="{value}" ! decodebin ! appsink'
+    assert redact(pipeline) == "GStreamer rtspsrc"
+    shows_nothing(scrub(f"no such property: {value!s} in {pipeline}", pipeline))
+
+
+@given(users, st.sampled_from(SCHEMES))
+def test_what_others_wrote_about_an_address(secret: str, scheme: str) -> None:
+    address = f"{scheme}://admin:{secret}@camera.example/x"
+    for said in (address, encode_user(address), secret, f"login with {secret} refused"):
+        shows_nothing(scrub(f"[Errno 111] {said}", address))
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://127.0.0.1:8554/user=admin&password=SECRET&channel=1",
+         "rtsp://127.0.0.1:8554/user=***&password=***&channel=1"),
+        ("rtsp://host/user=admin_password=tl4JwpbO_channel=1_stream=0", "rtsp://host/user=***"),
+        ("rtsp://host/user=admin&password=p@ss&channel=1",
+         "rtsp://host/user=***&password=***&channel=1"),
+        ("rtsps://host:7441/AbCdEfGhIjKlMnOp?enableSrtp", "rtsps://host:7441/***?enableSrtp"),
+        ("https://host/8f3b9c7712aa4d0e/index.m3u8", "https://host/***/index.m3u8"),
+        ("gstreamer:SECRET", "GStreamer"),
+    ],
+)  # fmt: skip
+def test_what_cameras_have(address: str, shown: str) -> None:
+    assert redact(address) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "drive.mp4", "frames/*.png", "/data/run=3/drive@2x.mp4", "demo", "cityscapes:/data/city",
+        "rtsp://camera/stream", "http://host:8080/video.mjpg?channel=1&resolution=640x480",
+        "s3://bucket/street/train", "tcp://127.0.0.1:8786", "http://[::1]:80/drive.mp4",
+    ],
+)  # fmt: skip
+def test_an_address_without_secrets_stays(address: str) -> None:
+    assert redact(address) == address
+    assert encode_user(address) == address
+
+
+@pytest.mark.parametrize(
+    ("given", "opened"),
+    [
+        ("rtsp://u:p@ss@host/x", "rtsp://u:p%40ss@host/x"),
+        ("rtsp://u:a/b#c?d@host:554/x", "rtsp://u:a%2Fb%23c%3Fd@host:554/x"),
+        ("rtsp://u:a@b/c@192.168.1.2/x", "rtsp://u:a%40b%2Fc@192.168.1.2/x"),
+        ("rtsp://u:p@camera/x@2", "rtsp://u:p@camera/x@2"),
+        ("rtsp://u:100%@host/x", "rtsp://u:100%25@host/x"),
+        ("rtsp://u:p%40ss@host/x", "rtsp://u:p%40ss@host/x"),
+        ("rtsp://u:pä ss@host/x@2", "rtsp://u:p%C3%A4%20ss@host/x@2"),
+        ("rtsp://u:p@[::1]:554/x", "rtsp://u:p@[::1]:554/x"),
+        ("http://host/@street/live", "http://host/@street/live"),
+    ],
+)
+def test_a_password_reaches_the_opener_whole(given: str, opened: str) -> None:
+    assert encode_user(given) == opened
