@@ -18,9 +18,11 @@ from edgeseg.commands.calibrate import calibrate
 from edgeseg.commands.doctor import doctor
 from edgeseg.commands.export import export
 from edgeseg.commands.inspect import inspect
+from edgeseg.commands.parameters import Command, read_command
 from edgeseg.commands.run import run
-from edgeseg.commands.shared import EXIT_FAILED, EXIT_GATE_MISSED, say
+from edgeseg.commands.shared import EXIT_FAILED, EXIT_GATE_MISSED, EXIT_USAGE, say
 from edgeseg.commands.sweep import sweep
+from edgeseg.commands.usage import check_usage
 from edgeseg.commands.verify import verify
 from edgeseg.errors import EdgesegError, GateMissedError
 from edgeseg.text import plain
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-__all__ = ["main"]
+__all__ = ["commands", "main"]
 
+_STDERR: Final = 2  # the descriptor
 # What a shell reports of a process that a signal ended.
 _SIGNALLED: Final = 128
 # Those that ended this process.
@@ -38,9 +41,11 @@ _signals: Final[list[int]] = []
 # Until a signal is sent again: by then the destructor that it came amid has most likely ended.
 _AGAIN_S: Final = 0.1
 
+# typer's class of all that it refuses; it has no public name.
+_Refused: type[Exception] = typer.BadParameter.__mro__[2]
+
 app = typer.Typer(
     name="edgeseg",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Trained SegFormer checkpoints, live on a device, with the accuracy proved.",
@@ -54,7 +59,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         with _signals_kept():
-            app(_with_address(sys.argv[1:]))
+            sys.exit(_run(sys.argv[1:]))
+    except _Refused as error:
+        say(f"edgeseg: {plain(getattr(error, 'message', ''))}")
+        sys.exit(EXIT_USAGE)
     except GateMissedError as error:
         say(f"edgeseg: {plain(str(error))}")
         sys.exit(EXIT_GATE_MISSED)
@@ -63,13 +71,31 @@ def main() -> None:
             sys.exit(_SIGNALLED + _signals[0])
         say(f"edgeseg: {plain(str(error))}")
         sys.exit(EXIT_FAILED)
-    except SystemExit as end:
-        if end.code == _SIGNALLED + signal.SIGINT:
-            say("edgeseg: interrupted")
-        raise
+    except typer.Abort:  # Ctrl-C, as older versions of typer tell it
+        sys.exit(_interrupted())
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
+
+
+def _run(given: Sequence[str]) -> int:
+    """The exit status of the command; without one, its help is shown."""
+    check_usage(given, commands())
+    status = app(_with_address(given) or ["--help"], standalone_mode=False)
+    if status == _SIGNALLED + signal.SIGINT:
+        return _interrupted()
+    return int(status or 0) if given else EXIT_USAGE
+
+
+def commands() -> dict[str, Command]:
+    """All commands by name, with what they take."""
+    made = (info.callback for info in app.registered_commands)
+    return {function.__name__: read_command(function) for function in made if function is not None}
+
+
+def _interrupted() -> int:
+    say("edgeseg: interrupted")
+    return _SIGNALLED + signal.SIGINT
 
 
 def _with_address(arguments: Sequence[str]) -> list[str]:
@@ -86,7 +112,8 @@ def _with_address(arguments: Sequence[str]) -> list[str]:
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     """Unwind, so that nothing half-written is left behind."""
     if not _signals:
-        say("edgeseg: terminated")
+        # Not print: the signal may have come amid one, and a buffer is not to be entered twice.
+        os.write(_STDERR, b"edgeseg: terminated\n")
     _signals.append(number)
     sys.exit(_SIGNALLED + number)
 

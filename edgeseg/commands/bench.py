@@ -13,7 +13,9 @@ __all__ = ["bench"]
 
 
 def bench(
-    bundles: Annotated[list[Path], typer.Argument(help="One bundle or more; they take turns.")],
+    bundles: Annotated[
+        list[Path], typer.Argument(metavar="BUNDLE", help="One bundle or more; they take turns.")
+    ],
     *,
     frames: Annotated[int, typer.Option(min=1, help="Frames a bundle, warm-up not counted.")] = 50,
     end_to_end: Annotated[

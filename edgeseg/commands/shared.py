@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXIT_FAILED",
     "EXIT_GATE_MISSED",
+    "EXIT_USAGE",
     "DaskOption",
     "DataOption",
     "JsonFlag",
@@ -35,6 +36,7 @@ __all__ = [
 
 
 EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
 EXIT_GATE_MISSED: Final = 3
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

@@ -40,7 +40,8 @@ class ProtocolName(str, Enum):
 
 def verify(
     source: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="A bundle; or a checkpoint, with --data.")
+        str,
+        typer.Argument(metavar="BUNDLE|CHECKPOINT", help="A bundle; or a checkpoint, with --data."),
     ],
     *,
     data: DataOption = None,
