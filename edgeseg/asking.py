@@ -34,6 +34,7 @@ def export_request(
     recipe: str | None,
     sensitivity: bool,
     folder: Path | None,
+    force: bool = False,
 ) -> ExportRequest:
     """Fill in the demo's weights, scenes and calibration images, and the data set's train split.
 
@@ -59,6 +60,7 @@ def export_request(
         weights=chosen,
         target=target,
         folder=folder,
+        force=force,
         variant=model,
         size=size,
         labels=None if labels is None else read_labels(labels),

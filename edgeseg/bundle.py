@@ -5,29 +5,22 @@
     model.onnx ...     the variants
     golden/            frames, and the masks that the checkpoint's own framework gives for them
 
-Nothing in it is ever executed or unpickled. It is written whole or not at all, and read only
-when every byte is as it was written.
+Nothing in it is ever executed or unpickled. It is written whole or not at all (edgeseg.staging),
+and read only when every byte is as it was written.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-import msgspec
-
 from edgeseg.errors import BundleError
 from edgeseg.files import sha256_of
-from edgeseg.manifest import File, Manifest, VariantInfo, decode_manifest, encode_manifest
+from edgeseg.manifest import File, Manifest, VariantInfo, decode_manifest
 
-__all__ = ["Bundle", "is_bundle", "new_bundle", "open_bundle", "seal_bundle"]
+__all__ = ["MANIFEST", "MANIFEST_HASH", "Bundle", "is_bundle", "open_bundle", "resembles_bundle"]
 
 MANIFEST: Final = "manifest.json"
 MANIFEST_HASH: Final = "manifest.sha256"
@@ -63,13 +56,26 @@ class Bundle:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder looks like a bundle, whole or not.
+    """Whether a folder has a bundle's two manifest files: a manifest.json alone is anybody's.
 
     Raises:
         BundleError: that cannot be seen: a name that is too long, or a folder that is closed.
     """
+    return all(_parts(folder))
+
+
+def resembles_bundle(folder: Path) -> bool:
+    """Whether a folder has one of them at least, and is a bundle or was one.
+
+    Raises:
+        BundleError: see `is_bundle`.
+    """
+    return any(_parts(folder))
+
+
+def _parts(folder: Path) -> list[bool]:
     try:
-        return (folder / MANIFEST).is_file()
+        return [(folder / name).is_file() for name in (MANIFEST, MANIFEST_HASH)]
     except OSError as error:
         raise BundleError(f"{folder} cannot be read: {error.strerror}") from None
 
@@ -89,57 +95,6 @@ def open_bundle(folder: Path) -> Bundle:
         missing = min(listed - manifest.files.keys())
         raise BundleError(f"{folder / MANIFEST} names {missing}, but holds no hash of it")
     return Bundle(folder=folder, manifest=manifest)
-
-
-@contextmanager
-def new_bundle(folder: Path) -> Iterator[Path]:
-    """A staging folder to write into; it takes the place of `folder` when the block succeeds.
-
-    The block ends with `seal_bundle`. When it fails, `folder` is as it was before: the old bundle,
-    or nothing. An older bundle in its place is replaced; anything else there is not touched.
-
-    Raises:
-        BundleError: something that is not a bundle is in the way, or the disk does not take it.
-    """
-    folder = folder.resolve()  # `.` has no name to put a staging folder beside
-    try:
-        if _is_taken(folder):
-            raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
-        staging = folder.with_name(f".{folder.name}.partial")
-        with _locked(staging, folder):
-            try:
-                yield staging
-                _swap(staging, folder)
-            finally:
-                _remove(staging)
-    except OSError as error:
-        raise BundleError(f"bundle {folder} cannot be written: {error}") from error
-
-
-def _is_taken(folder: Path) -> bool:
-    """Whether something stands there that is neither a bundle nor an empty folder."""
-    if not folder.exists() or is_bundle(folder):
-        return False
-    return not folder.is_dir() or any(folder.iterdir())
-
-
-def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
-    """Hash every file in a staging folder and write the manifest over them."""
-    files = {
-        path.relative_to(staging).as_posix(): File(
-            sha256=sha256_of(path), bytes=path.stat().st_size
-        )
-        for path in sorted(staging.rglob("*"))
-        if path.is_file()
-    }
-    sealed = msgspec.structs.replace(manifest, files=files)
-    text = encode_manifest(sealed)
-    (staging / MANIFEST).write_bytes(text)
-    (staging / MANIFEST_HASH).write_text(hashlib.sha256(text).hexdigest() + "\n", "ascii")
-    for path in staging.rglob("*"):
-        _flush(path)
-    _flush(staging)
-    return sealed
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -184,58 +139,3 @@ def _is_inside(folder: Path, name: str) -> bool:
         return (folder / name).resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):  # a loop of links, or a NUL in the name
         return False
-
-
-@contextmanager
-def _locked(staging: Path, folder: Path) -> Iterator[None]:
-    """Make an empty staging folder and keep other writers out while the block runs.
-
-    What a crash left behind is locked by nobody, and removed.
-    """
-    staging.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(staging, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = os.path.samestat(os.fstat(descriptor), staging.stat())
-        except (BlockingIOError, FileNotFoundError):
-            mine = False
-        if not mine:
-            raise BundleError(f"{folder} is being written by another process; try again later")
-        for leftover in staging.iterdir():
-            _remove(leftover)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _swap(staging: Path, folder: Path) -> None:
-    """Put `staging` in the place of `folder`. A crash between the two renames leaves none."""
-    retired = folder.with_name(f".{folder.name}.old")
-    _remove(retired)
-    if folder.exists():
-        folder.rename(retired)
-    try:
-        staging.rename(folder)
-    except OSError:
-        if retired.exists():
-            retired.rename(folder)
-        raise
-    _flush(folder.parent)
-    _remove(retired)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold a file or folder before anything that depends on it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.assembly import confirmed, make_manifest, ship, write_golden
-from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
+from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.choice import only_fp32
 from edgeseg.costs import least_memory
 from edgeseg.datasets import Dataset, match_classes
@@ -23,7 +23,9 @@ from edgeseg.pixels import Bgr, to_input
 from edgeseg.quantize.picture import sensitivity_svg
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
+from edgeseg.replacement import check_same_images, check_same_model, replaced
 from edgeseg.request import ExportRequest
+from edgeseg.staging import check_replaceable, new_bundle, seal_bundle
 from edgeseg.variants import JETSON, Float, find_variants, float_candidates, open_halves
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ def export_bundle(
         ExportError: the graph does not compute what the checkpoint computes.
         CalibrationError: the calibration source cannot serve.
         GateMissedError: no variant of the precision asked for passes its gates.
-        BundleError: the folder cannot be written.
+        BundleError: the folder cannot be written, or holds what is not to be replaced.
+        BusyError: another process is writing it.
     """
     from edgeseg.export.checkpoint import read_checkpoint
 
@@ -83,16 +86,34 @@ def export_bundle(
         for line in differences.lines:
             tell(line)
     folder = request.folder or Path(f"{variant}-{request.target}-{request.precision}")
-    with (
-        gathered(request, ignore_index=checkpoint.labels.ignore_index) as evidence,
-        new_bundle(folder) as staging,
-    ):
+    with new_bundle(folder) as staging:
+        tried = _staged(staging, folder, request, checkpoint, tell, step)
+    return Exported(bundle=open_bundle(folder), tried=tried)
+
+
+def _staged(
+    staging: Path,
+    folder: Path,
+    request: ExportRequest,
+    checkpoint: Checkpoint,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+) -> tuple[Trial, ...]:
+    """Make the bundle, unless one of something else stands under a name that nobody gave."""
+    old = check_replaceable(folder)
+    asked_for = request.folder is not None or request.force
+    if old is not None and not asked_for:
+        check_same_model(folder, old, checkpoint)
+    with gathered(request, ignore_index=checkpoint.labels.ignore_index) as evidence:
+        if old is not None and not asked_for:
+            check_same_images(folder, old, evidence)
+        if old is not None:
+            tell(replaced(folder, old))
         graph = _write_graph(checkpoint, request.target)
         size = checkpoint.input
         tell(f"graph written: {len(graph.graph.node)} nodes, input {size.height}x{size.width}")
         name = folder.resolve().name
-        tried = _fill(staging, name, request, checkpoint, graph, evidence, tell, step)
-    return Exported(bundle=open_bundle(folder), tried=tried)
+        return _fill(staging, name, request, checkpoint, graph, evidence, tell, step)
 
 
 def _check_memory(checkpoint: Checkpoint) -> None:
@@ -164,12 +185,12 @@ def _fill(
         source = Float(
             model=graph, candidates=floats, spec=checkpoint.input, labels=checkpoint.labels
         )
-        halves = open_halves(request, source, evidence)
-        found = find_variants(request, source, evidence, halves, tell=tell, step=step)
-        variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
-        variants = confirmed(
-            staging, request.target, variants, halves.gate, request.limits, step=step
-        )
+        with open_halves(request, source, evidence, tell=tell) as halves:
+            found = find_variants(request, source, evidence, halves, tell=tell, step=step)
+            variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
+            variants = confirmed(
+                staging, request.target, variants, halves.gate, request.limits, step=step
+            )
     frames = list(islice(_frames(request.dataset), GOLDEN_FRAMES))
     golden = write_golden(staging, request.target, frames, checkpoint, variants)
     if found.sensitivity:

@@ -7,6 +7,7 @@
     ├── CalibrationError      images that cannot serve to find ranges
     ├── GateMissedError       nothing passed the accuracy gates; exit status 3
     ├── BundleError           a bundle that is damaged, foreign, or cannot be written
+    ├── BusyError             an output that another process is writing
     ├── DatasetError          images and masks that do not fit together
     ├── ReportError           a report that cannot be read, written, or compared with
     ├── SourceError           a camera, video or image that cannot be read
@@ -23,6 +24,7 @@ from __future__ import annotations
 __all__ = [
     "BackendError",
     "BundleError",
+    "BusyError",
     "CalibrationError",
     "CheckpointError",
     "ClusterError",
@@ -64,6 +66,10 @@ class GateMissedError(EdgesegError):
 
 class BundleError(EdgesegError):
     """A bundle that is damaged, of an unknown schema, or cannot be written."""
+
+
+class BusyError(EdgesegError):
+    """An output, or a folder, that another process is writing."""
 
 
 class DatasetError(EdgesegError):

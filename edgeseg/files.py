@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +15,21 @@ __all__ = ["sha256_of", "written_whole"]
 def written_whole(path: Path) -> Iterator[Path]:
     """A place beside `path` to write to: it takes the name at the end, or goes if the block fails.
 
-    The ending stays last, for writers that go by it.
+    Each call has a place of its own, so that two writers do not mix. The ending stays last, for
+    writers that go by it.
 
     Raises:
-        OSError: the folder does not take it.
+        OSError: the folder does not take it. It names the file, also where the disk is full.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial{path.suffix}")
     try:
         yield partial
         partial.replace(path)
+    except OSError as error:
+        # Unlike opening, writing names no file.
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from edgeseg.bundle import Bundle, is_bundle, open_bundle
+from edgeseg.bundle import Bundle, open_bundle, resembles_bundle
 from edgeseg.costs import PAPER_GMACS, Costs, costs
 from edgeseg.manifest import VariantInfo, as_json
 from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
@@ -25,7 +25,7 @@ def inspect_anything(what: str) -> tuple[list[str], Json]:
     """
     if what in VARIANTS:
         return _inspect_variant(what)
-    if is_bundle(Path(what)):
+    if resembles_bundle(Path(what)):
         return _inspect_bundle(open_bundle(Path(what)))
     return _inspect_checkpoint(what)
 

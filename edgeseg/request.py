@@ -22,6 +22,8 @@ DEFAULT_BUDGET_S: Final = 20 * 60.0
 class ExportRequest:
     """What to export, and to where: {variant}-{target}-{precision} unless `folder` says.
 
+    Under that name a bundle of something else is replaced with `force` only.
+
     `half_weights` stores the FP32 weights as FP16, cast on load: half the bytes. Without a
     `calibration` no INT8 is tried, without `recipes` all that have a name are; without images to
     measure on, FP32 alone is made. The `sensitivity` of each group is measured when it is needed,
@@ -31,6 +33,7 @@ class ExportRequest:
     weights: str
     target: str
     folder: Path | None = None
+    force: bool = False
     variant: str | None = None
     size: tuple[int, int] | None = None
     labels: Labels | None = None

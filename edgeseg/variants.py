@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,30 +77,31 @@ def float_candidates(target: str, path: Path, *, recipe: Recipe) -> list[Candida
     ]
 
 
-def open_halves(request: ExportRequest, source: Float, evidence: Evidence) -> Halves:
+@contextmanager
+def open_halves(
+    request: ExportRequest, source: Float, evidence: Evidence, *, tell: Callable[[str], None]
+) -> Iterator[Halves]:
     """What to measure with, and a workspace for all that a measured value depends on.
 
     The limits are not part of that: they only judge.
     """
     packages = ("edgeseg", "numpy", "onnxruntime", "openvino", "nncf")
     chosen = evidence.calibration
-    workspace = open_workspace(
-        {
-            "reference": source.sha256,
-            "input": repr(source.spec),
-            "labels": source.labels.classes,
-            "ignored": evidence.ignore_index,
-            "target": request.target,
-            "estimator": request.estimator,
-            "sampling": SAMPLING,
-            "calibration": None if chosen is None else chosen.sha256,
-            "images": evidence.sha256,
-            "machine": this_machine().features,
-            "versions": {name: installed(name) for name in packages},
-        }
-    )
+    question = {
+        "reference": source.sha256,
+        "input": repr(source.spec),
+        "labels": source.labels.classes,
+        "ignored": evidence.ignore_index,
+        "target": request.target,
+        "estimator": request.estimator,
+        "sampling": SAMPLING,
+        "calibration": None if chosen is None else chosen.sha256,
+        "images": evidence.sha256,
+        "machine": this_machine().features,
+        "versions": {name: installed(name) for name in packages},
+    }
 
-    def meter(places: Sequence[int]) -> Meter:
+    def meter(workspace: Workspace, places: Sequence[int]) -> Meter:
         return Meter(
             images=[(place, evidence.images[place]) for place in places],
             labels=source.labels,
@@ -114,7 +116,9 @@ def open_halves(request: ExportRequest, source: Float, evidence: Evidence) -> Ha
         )
 
     guiding, deciding = evidence.halves
-    return Halves(search=meter(guiding), gate=meter(deciding), workspace=workspace)
+    with open_workspace(question, tell=tell) as workspace:
+        search_half, gate_half = meter(workspace, guiding), meter(workspace, deciding)
+        yield Halves(search=search_half, gate=gate_half, workspace=workspace)
 
 
 def find_variants(

@@ -112,7 +112,8 @@ class TypedQuantizer:
         assert self._calibrated is not None, "a recipe was tried, so there were ranges"
 
         def one_group(recipe: Recipe, path: Path) -> None:
-            path.write_bytes(self._typed(recipe, Scales.TYPED).SerializeToString())
+            with written_whole(path) as partial:
+                partial.write_bytes(self._typed(recipe, Scales.TYPED).SerializeToString())
 
         return self._calibrated.sensitivity_of(one_group, open_emulation, roles=self.roles)
 

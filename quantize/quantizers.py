@@ -81,7 +81,9 @@ class Calibrated:
         """% of the pixels that change class when one group alone is INT8, as Q/DQ."""
 
         def one_group(recipe: Recipe, path: Path) -> None:
-            path.write_bytes(to_qdq(self.model, recipe, self.ranges).SerializeToString())
+            made = to_qdq(self.model, recipe, self.ranges)
+            with written_whole(path) as partial:
+                partial.write_bytes(made.SerializeToString())
 
         engine = partial(open_artifact, "onnxruntime")
         return self.sensitivity_of(one_group, engine, roles=QDQ_ROLES)
@@ -147,8 +149,12 @@ class OpenVinoQuantizer:
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write an .xml and its .bin; the .xml last, so that it is there only when both are."""
         with written_whole(path) as partial:
-            quantize_openvino(self._source, partial, recipe, self._calibrated.frames)
-            partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
+            weights = partial.with_suffix(".bin")
+            try:
+                quantize_openvino(self._source, partial, recipe, self._calibrated.frames)
+                weights.replace(path.with_suffix(".bin"))
+            finally:
+                weights.unlink(missing_ok=True)
 
     def sensitivity(self) -> Mapping[Group, float]:
         """Measured with Q/DQ: forty runs of NNCF would take longer than the whole search."""

@@ -1,6 +1,7 @@
 """Where a search keeps what it made and measured: a killed one goes on, nothing is done twice.
 
-A folder of the user's cache for one question: same weights, same images, same versions.
+A folder of the user's cache for one question: same weights, same images, same versions. It is one
+process's at a time: another with the same question waits, and finds the answers.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from edgeseg.cache import cache_folder
-from edgeseg.errors import BundleError
+from edgeseg.errors import BundleError, BusyError
 from edgeseg.files import written_whole
+from edgeseg.locks import lock_in, locked
 
 __all__ = ["Workspace", "open_workspace"]
 
@@ -47,8 +50,13 @@ class Workspace:
             partial.write_text(json.dumps(value), "utf-8")
 
 
-def open_workspace(question: Mapping[str, object]) -> Workspace:
+@contextmanager
+def open_workspace(
+    question: Mapping[str, object], *, tell: Callable[[str], None]
+) -> Iterator[Workspace]:
     """The workspace for all that a result depends on; the same for the same content.
+
+    `tell` hears of another process that is at the same question, while it is waited for.
 
     Raises:
         BundleError: the cache cannot be written.
@@ -56,14 +64,32 @@ def open_workspace(question: Mapping[str, object]) -> Workspace:
     text = json.dumps(question, sort_keys=True, default=str)
     name = hashlib.sha256(text.encode()).hexdigest()[:24]
     root = cache_folder() / "searches"
-    try:
-        (root / name).mkdir(parents=True, exist_ok=True)
-        os.utime(root / name)
-        for old in sorted(root.iterdir(), key=lambda p: p.stat().st_mtime)[:-KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise BundleError(
-            f"the cache {root} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a "
-            f"folder that can"
-        ) from None
-    return Workspace(root / name)
+
+    def wait(holder: str) -> None:
+        tell(f"{holder} is searching the same; waiting for what it finds")
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock_in(root / name), "the search", wait=wait))
+            os.utime(root / name)
+            _remove_old(root, keep=name)
+        except OSError as error:
+            raise BundleError(
+                f"the cache {root} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a "
+                f"folder that can"
+            ) from None
+        yield Workspace(root / name)
+
+
+def _remove_old(root: Path, *, keep: str) -> None:
+    """All but the newest, those that a living process works in apart."""
+    ages: dict[Path, float] = {}
+    for path in root.iterdir():
+        with suppress(FileNotFoundError):  # another process has just removed it
+            ages[path] = path.stat().st_mtime
+    for old in sorted(ages, key=lambda path: ages[path])[:-KEPT]:
+        with suppress(BusyError, OSError):
+            if old.name != keep:
+                with locked(lock_in(old), old):
+                    # Under another name first: whoever asks the same begins anew meanwhile.
+                    shutil.rmtree(old.rename(old.with_name(f"{old.name}.old")))

@@ -3,7 +3,7 @@
     engines/GRAPH-DEVICE.plan     the engine, of one graph (by hash) for one device and software
     engines/GRAPH-DEVICE.json     its hash, and what it was built for
     engines/timing-DEVICE.cache   what the builder measured, which speeds up the next build
-    engines/GRAPH.lock            held while one process builds; a process that dies lets go of it
+    engines/.GRAPH.edgeseg-lock   held while one process builds; a process that dies lets go of it
 
 A plan is code. So it is taken only from files that belong to this user and that nobody else may
 write, and only when its hash is the one that was recorded.
@@ -11,13 +11,11 @@ write, and only when its hash is the one that was recorded.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +23,7 @@ from typing import Final
 from edgeseg.cache import cache_folder
 from edgeseg.errors import BackendError
 from edgeseg.files import sha256_of, written_whole
+from edgeseg.locks import lock_beside, locked
 from edgeseg.runtime.backend import Watcher
 from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
 from edgeseg.runtime.cuda import Cuda
@@ -81,7 +80,11 @@ def open_engine(graph: Path, *, watcher: Watcher) -> TensorRtBackend:
     here = built_for()
     folder = _own_folder()
     name = sha256_of(graph)[:16]
-    with _locked(folder / f"{name}.lock", watcher):
+
+    def wait(holder: str) -> None:
+        watcher.tell(f"{holder} is building this engine; waiting for it")
+
+    with locked(lock_beside(folder / name), "the engine", wait=wait):
         plan = folder / f"{name}-{here.key}.plan"
         found = _fault(plan) or _loaded(plan)
         if isinstance(found, TensorRtBackend):
@@ -178,18 +181,3 @@ def _is_own(path: Path) -> bool:
         return False
     others = stat.S_IWGRP | stat.S_IWOTH
     return status.st_uid == os.getuid() and not status.st_mode & others and not path.is_symlink()
-
-
-@contextmanager
-def _locked(path: Path, watcher: Watcher) -> Iterator[None]:
-    """Hold a lock that the system drops when this process dies."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            watcher.tell("another process is building this engine; waiting for it")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

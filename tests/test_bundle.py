@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeseg.bundle import MANIFEST, MANIFEST_HASH, Bundle, new_bundle, open_bundle, seal_bundle
-from edgeseg.errors import BundleError
+from edgeseg.bundle import MANIFEST, MANIFEST_HASH, Bundle, open_bundle
+from edgeseg.errors import BundleError, BusyError
 from edgeseg.labels import Labels
 from edgeseg.manifest import (
     SCHEMA,
@@ -30,6 +30,7 @@ from edgeseg.manifest import (
     VariantInfo,
 )
 from edgeseg.spec import Aspect, InputSpec, Resize
+from edgeseg.staging import new_bundle, seal_bundle
 
 TEXT = st.text(max_size=20)
 POINTS = st.floats(0, 100)
@@ -245,7 +246,7 @@ def test_two_writers_of_one_bundle_do_not_mix(tmp_path: Path) -> None:
     with new_bundle(folder) as staging:
         (staging / "model.onnx").write_bytes(b"first")
         with (
-            pytest.raises(BundleError, match="being written by another process"),
+            pytest.raises(BusyError, match=f"being written by process {os.getpid()}"),
             new_bundle(folder),
         ):
             pass
@@ -303,7 +304,7 @@ def test_a_rename_that_fails_brings_the_old_bundle_back(
     original = Path.rename
 
     def rename(path: Path, target: Path) -> Path:
-        if path.name.endswith(".partial"):
+        if path.name.endswith("-partial"):
             raise OSError(28, "No space left on device")
         return original(path, target)
 

@@ -280,8 +280,8 @@ def test_a_missed_gate_is_status_3(edgeseg, seeded_bundle: Bundle, tmp_path: Pat
     """The golden masks of another model: what a broken engine would look like."""
     import numpy as np
 
-    from edgeseg.bundle import new_bundle, seal_bundle
     from edgeseg.images import read_mask, write_mask
+    from edgeseg.staging import new_bundle, seal_bundle
 
     folder = tmp_path / "b"
     with new_bundle(folder) as staging:

@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
+from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.staging import new_bundle, seal_bundle
 
 LAYER = "stage3.block0.ffn_out"
 

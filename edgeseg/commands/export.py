@@ -102,8 +102,17 @@ def export(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The bundle's folder. {model}-{target}-{precision}."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="The bundle's folder, {model}-{target}-{precision} by default. A bundle there is "
+            "replaced, anything else is not.",
+        ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Without -o, also replace a bundle of something else."),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Turn a checkpoint into a bundle: the fastest variant that is accurate enough.
@@ -141,6 +150,7 @@ def export(
         recipe=recipe,
         sensitivity=sensitivity,
         folder=output,
+        force=force,
     )
     with progress("searching", None) as step:
         exported = export_bundle(request, tell=say, step=step)

@@ -210,8 +210,9 @@ def _find_bundle(folder: Path | None) -> Bundle:
     if folder is not None:
         return open_bundle(folder)
     # Unlike iterdir, glob passes over folders that are closed.
-    manifests = Path().glob("*/manifest.json")
-    found = sorted(path.parent for path in manifests if is_bundle(path.parent))
+    folders = sorted(path.parent for path in Path().glob("*/manifest.json"))
+    # What is hidden is being written, or was left by a killed export.
+    found = [path for path in folders if not path.name.startswith(".") and is_bundle(path)]
     if len(found) > 1:
         raise BundleError(
             f"no bundle named, and the working folder holds several: "

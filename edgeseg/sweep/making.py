@@ -8,19 +8,20 @@ somebody, it is made anew.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from edgeseg.asking import export_request
-from edgeseg.bundle import is_bundle, open_bundle
+from edgeseg.bundle import open_bundle
 from edgeseg.deploy import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
 from edgeseg.files import written_whole
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.backend import Watcher
+from edgeseg.staging import remove_bundle
 from edgeseg.sweep.cells import Cell, Plan
+from edgeseg.sweep.folder import REQUEST
 from edgeseg.verification.asked import Asked
 from edgeseg.verification.samples import Track
 from edgeseg.verification.verify import verify
@@ -28,7 +29,6 @@ from edgeseg.verification.verify import verify
 __all__ = ["ERROR", "bundle_of", "made", "reports_of"]
 
 ERROR: Final = "error.txt"
-_REQUEST: Final = "request.json"
 _EXPORTED: Final = "exported.txt"  # the bundle's hash: one that was sealed again is another's
 _MISSED: Final = "missed.txt"
 _REPORTS: Final = ("report.json", "report.md", "report.xml", "report.html")
@@ -79,19 +79,24 @@ def reports_of(plan: Plan, name: str) -> Path:
 
 
 def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
-    """Have both be of this request: what another one left goes."""
-    path = reports / _REQUEST
+    """Have both be of this request: what another one left goes, and nothing else does."""
+    path = reports / REQUEST
     content = json.dumps(request, indent=1, sort_keys=True) + "\n"
+    made = [reports / name for name in (_EXPORTED, _MISSED, *_REPORTS)]
     try:
         (reports / ERROR).unlink(missing_ok=True)
         if path.exists() and path.read_text("utf-8") == content:
             return
         reports.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        if is_bundle(bundle):
-            shutil.rmtree(bundle)
-        for name in (_EXPORTED, _MISSED, *_REPORTS):
-            (reports / name).unlink(missing_ok=True)
+        foreign = [] if path.exists() else [one.name for one in made if one.exists()]
+        if foreign:
+            raise ReportError(
+                f"{reports} holds {foreign[0]}, which no sweep wrote; move it away, or choose "
+                f"another --output"
+            )
+        for one in made:
+            one.unlink(missing_ok=True)
+        remove_bundle(bundle)
         with written_whole(path) as partial:
             partial.write_text(content, "utf-8")
     except OSError as error:

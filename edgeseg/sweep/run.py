@@ -8,19 +8,16 @@ The overview is written before that, too: what was measured by then is not lost.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
-from pathlib import Path
 
 import msgspec
 
 from edgeseg.asking import check_calibration
 from edgeseg.datasets import Dataset, open_dataset
-from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, ReportError, SourceError
+from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, SourceError
 from edgeseg.labels import Labels
 from edgeseg.packages import tools
 from edgeseg.pixels import Bgr
@@ -30,6 +27,7 @@ from edgeseg.runtime import timing
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.machine import this_machine
 from edgeseg.sweep.cells import Cell, Plan, cells_of, hindrance
+from edgeseg.sweep.folder import sweep_folder
 from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.latency import timed
 from edgeseg.sweep.making import ERROR, made, reports_of
@@ -51,7 +49,8 @@ def sweep(
     """Make every cell, keep what an earlier run made, and write the overview into the folder.
 
     Raises:
-        ReportError: the folder cannot be written.
+        ReportError: the folder cannot be written, or is of something else.
+        BusyError: another process sweeps into it.
         EdgesegError: the data set cannot be read; what a single cell meets is told in its row.
     """
     check_can_write(plan.folder)
@@ -61,34 +60,8 @@ def sweep(
     dataset = open_dataset(plan.data, split=plan.split)
     frame = _first_frame(dataset)
     data = data_of(dataset)
-    with _locked(plan.folder):
+    with sweep_folder(plan.folder):
         return _swept(plan, dataset, data, frame, track=track, watcher=watcher, step=step)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder is one sweep's while it runs; the system lets go of it whatever happens.
-
-    Raises:
-        ReportError: it is another's, or cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise ReportError(
-            f"{folder} cannot be written: {error.strerror}; choose another --output"
-        ) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ReportError(
-                f"another sweep is writing {folder}; wait for it, or choose another --output"
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _swept(

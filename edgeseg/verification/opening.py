@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgeseg.bundle import Bundle, is_bundle, open_bundle
+from edgeseg.bundle import Bundle, open_bundle, resembles_bundle
 from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
 from edgeseg.runtime.backend import NOBODY, Watcher
@@ -29,7 +29,7 @@ def open_model(
         EdgesegError: it cannot be read.
     """
     path = Path(source)
-    if is_bundle(path) or (path / "manifest.sha256").exists():
+    if resembles_bundle(path):
         return _open_chosen(open_bundle(path), threads=threads, watcher=watcher)
     if not path.exists() and source != DEMO and "/" not in source:  # nor a hub's id
         raise BundleError(

@@ -274,18 +274,6 @@ def test_other_images_are_another_question(request_: ExportRequest, cache: Path)
     assert len(list((cache / "searches").iterdir())) == 2
 
 
-def test_old_workspaces_are_removed(
-    request_: ExportRequest, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from edgeseg.quantize import workspace
-
-    monkeypatch.setattr(workspace, "KEPT", 2)
-    for index in range(4):
-        workspace.open_workspace({"question": index})
-        time.sleep(0.01)
-    assert len(list((cache / "searches").iterdir())) == 2
-
-
 def test_openvino_computes_in_what_is_asked_for(request_: ExportRequest) -> None:
     bundle, _ = export(replace(request_, target="openvino", precision="auto"))
     able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -10,13 +10,14 @@ import pytest
 from machines import ELSEWHERE
 from onnx import numpy_helper
 
-from edgeseg.bundle import Bundle, new_bundle, open_bundle, seal_bundle
+from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.errors import GateMissedError
 from edgeseg.manifest import Machine, Manifest, VariantInfo
 from edgeseg.runtime import build as build_module
 from edgeseg.runtime.backend import Watcher
 from edgeseg.runtime.build import build, variant_here
 from edgeseg.runtime.machine import this_machine
+from edgeseg.staging import new_bundle, seal_bundle
 
 
 @pytest.fixture(autouse=True)

@@ -366,7 +366,7 @@ def test_two_that_start_together_build_once(
         thread.join(timeout=60)
     assert len(opened) == 2
     assert len(device.builds) == 1
-    assert sum("another process is building this engine" in line for line in said) == 1
+    assert sum("is building this engine; waiting for it" in line for line in said) == 1
     for backend in opened:
         backend.close()
 
@@ -377,9 +377,8 @@ def test_a_killed_builder_leaves_no_lock(bundle: Bundle, device: State, tmp_path
     code = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
-        from edgeseg.runtime.backend import Watcher
-        from edgeseg.runtime import engines
-        with engines._locked(Path({str(folder(tmp_path))!r}) / "{name}.lock", Watcher()):
+        from edgeseg.locks import lock_beside, locked
+        with locked(lock_beside(Path({str(folder(tmp_path))!r}) / "{name}"), "the engine"):
             os.kill(os.getpid(), signal.SIGKILL)
     """)
     killed = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False)

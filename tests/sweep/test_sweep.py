@@ -12,12 +12,13 @@ import pytest
 from dask_cluster import dask_cluster
 from small import write_street
 
-from edgeseg.bundle import Bundle, open_bundle, seal_bundle
+from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.errors import CalibrationError, ClusterError, DatasetError, ReportError, SpecError
+from edgeseg.errors import BusyError, CalibrationError, ClusterError, DatasetError, SpecError
 from edgeseg.gates import Limits
 from edgeseg.reports.report import read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
+from edgeseg.staging import seal_bundle
 from edgeseg.sweep import latency, making
 from edgeseg.sweep import run as run_module
 from edgeseg.sweep.cells import Plan, cells_of
@@ -291,7 +292,7 @@ def test_a_folder_is_one_sweeps_at_a_time(plan: Plan, monkeypatch: pytest.Monkey
     verify = making.verify
 
     def meanwhile(asked, **more):
-        with pytest.raises(ReportError, match="another sweep is writing"):
+        with pytest.raises(BusyError, match="is being written by process"):
             sweep(plan, watcher=NOBODY)
         return verify(asked, **more)
 

@@ -1,0 +1,62 @@
+"""The folder of a sweep is a new one, an empty one, or that of an earlier sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import ReportError
+from edgeseg.locks import LOCK, lock_in, locked
+
+__all__ = ["REQUEST", "sweep_folder"]
+
+REQUEST: Final = "request.json"
+
+
+@contextmanager
+def sweep_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder while the block runs; whatever else lies in one of a sweep's stays.
+
+    Raises:
+        ReportError: it is of something else, or cannot be written.
+        BusyError: another process sweeps into it.
+    """
+    with ExitStack() as stack:
+        try:
+            _check(folder)
+            stack.enter_context(locked(lock_in(folder), f"sweep {folder}"))
+        except OSError as error:
+            raise ReportError(
+                f"{folder} cannot be written: {error.strerror}; choose another --output"
+            ) from None
+        yield
+
+
+def _check(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ReportError(f"{folder} is a file; choose another --output")
+    names = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+    if names and not _is_sweep(folder):
+        raise ReportError(
+            f"{folder} holds {names[0]} and no sweep of edgeseg's; choose another --output"
+        )
+
+
+def _is_sweep(folder: Path) -> bool:
+    """Whether a sweep's overview is there, or what its first cell was made from."""
+    requests = folder.glob(f"reports/*/{REQUEST}")
+    return _has(folder / "sweep.json", "rows", "rounds") or any(
+        _has(path, "data", "target") for path in requests
+    )
+
+
+def _has(path: Path, *fields: str) -> bool:
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads(path.read_text("utf-8"))
+        return isinstance(content, dict) and content.keys() >= set(fields)
+    return False
