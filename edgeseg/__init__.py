@@ -14,7 +14,10 @@ assert report.passed, report.misses
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+
+# What checkers of types look for. `typing` is not imported: under `python -m edgeseg` the
+# working folder is still searched, and may hold anybody's typing.py.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,6 +18,7 @@ from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import CheckpointError, ExportError, MissingPackageError
 from edgeseg.evidence import Evidence, gathered
+from edgeseg.memory import total_memory
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.quantize.picture import sensitivity_svg
 from edgeseg.quantize.recipes import FLOAT
@@ -120,11 +120,11 @@ def _check_memory(checkpoint: Checkpoint) -> None:
     """Refuse what the system would kill this process for, and a whole sweep with it."""
     size = checkpoint.input
     needed = least_memory(height=size.height, width=size.width)
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    there = total_memory()
     if needed > there:
         raise ExportError(
             f"an input of {size.height}x{size.width} needs at least {needed / 1e9:,.0f} GB of "
-            f"memory for its attention, and this machine has {there / 1e9:,.0f} GB; choose a "
+            f"memory for its attention, and {there / 1e9:,.1f} GB may be taken here; choose a "
             f"smaller --size"
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeseg.cache import cache_folder
 from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.memory import free_memory
 from edgeseg.packages import installed
 from edgeseg.runtime.device import jetson, state
 from edgeseg.runtime.machine import this_machine
@@ -58,7 +59,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         else {**asdict(board), "jetpack": board.jetpack, **asdict(state(root))},
         "cuda": cuda,
         "cameras": sorted(path.name for path in (root / "dev").glob("video*")),
-        "memory_free": _memory(root),
+        "memory_free": free_memory(root),
         "disk_free": shutil.disk_usage(_existing(cache_folder())).free,
     }
     findings["problems"] = [asdict(problem) for problem in _problems(findings)]
@@ -148,16 +149,13 @@ def _cuda() -> dict[str, object]:
         return {"error": str(error).partition(";")[0]}
 
 
-def _memory(root: Path) -> int | None:
-    """Bytes that programs may still take, as the kernel estimates; None where it does not say."""
-    try:
-        lines = (root / "proc/meminfo").read_text("utf-8").splitlines()
-    except OSError:
-        return None
-    found = [line.split() for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0][1]) << 10 if found else None
-
-
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    """The folder, or the nearest above it that is there and open to this user."""
+    return next(path for path in (folder, *folder.parents) if _is_there(path))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder above it is closed
+        return False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import types
 from pathlib import Path
@@ -88,3 +89,17 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = types.SimpleNamespace(free=10**8)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _path: usage)
     assert any(what.startswith("only 0.1 GB are free") for what in problems(examine(tmp_path)))
+
+
+def test_the_nearest_folder_that_is_open(tmp_path: Path) -> None:
+    """A cache in a closed folder, as of a service or under sudo -u."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    me = os.geteuid()
+    if me == 0:  # whom no folder is closed to
+        os.seteuid(65534)
+    try:
+        found = doctor._existing(closed / "cache" / "edgeseg")
+    finally:
+        os.seteuid(me)
+    assert closed.is_relative_to(found)
