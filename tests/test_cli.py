@@ -223,7 +223,7 @@ def test_a_video_that_ends_early_is_mentioned(edgeseg, seeded_bundle: Bundle, cl
     whole = clip.read_bytes()
     clip.write_bytes(whole[: len(whole) // 2])
     outcome = edgeseg("run", seeded_bundle.folder, "--source", clip)
-    assert "of 6 frames; if nobody did, is it whole?" in outcome.err
+    assert "it says that it lasts 0.6 s: is it whole?" in outcome.err
 
 
 def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle) -> None:

@@ -128,8 +128,7 @@ def run(
         outputs = replace(outputs, window=_window(show=show, live=feed.live))
         done = run_until_ended(segmenter, feed, outputs, limits, service)
         backend = segmenter.backend.name
-        expected = limits.length(feed)
-    _tell(done, expected=None if seconds is not None else expected)
+    _tell(done)
     say(f"next: edgeseg bench {opened.folder}")
     if json:
         precision = variant.precision
@@ -138,15 +137,12 @@ def run(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(done: Done, *, expected: int | None) -> None:
+def _tell(done: Done) -> None:
     """The end of a run, for people."""
     from edgeseg.summaries import run_lines
 
-    summary = done.summary
-    for line in run_lines(summary, miou=done.miou):
+    for line in run_lines(done.summary, miou=done.miou):
         say(line)
-    if expected is not None and summary.frames < expected and not done.ended:
-        say(f"stopped after {summary.frames} of {expected} frames; if nobody did, is it whole?")
     for written in done.written:
         say(f"written: {written}")
 

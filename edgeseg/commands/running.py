@@ -47,7 +47,6 @@ class Done:
     miou: float | None
     failed_outputs: int
     written: tuple[str, ...]
-    ended: bool  # by somebody, or by an output that failed
 
 
 def run_until_ended(
@@ -106,7 +105,6 @@ def run_until_ended(
         miou=miou,
         failed_outputs=fan.failed,
         written=tuple(map(_shown, fan.written)),
-        ended=stop.is_set(),
     )
 
 

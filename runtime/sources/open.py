@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from edgeseg.demo import DEMO, FPS
@@ -50,7 +51,7 @@ def open_source(
     """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
 
     `camera` is asked of a camera only. A camera or stream that is lost is opened again as `retry`
-    says.
+    says; its `tell` also hears what is doubtful about a video.
 
     Raises:
         SourceError: it is not there, or cannot be read. Later, while walking: it broke off.
@@ -65,7 +66,7 @@ def open_source(
     elif uri.startswith(WEB_SCHEMES) and is_file(uri):
         name = redact(uri)
         with capture(encode_user(uri), name) as device:
-            yield video(device, name)
+            yield video(device, name, path=None, tell=retry.tell)
     elif uri.startswith(STREAM_SCHEMES):
         name = redact(uri)
         with live(lambda: open_stream(uri, name), uri, name, retry) as source:
@@ -78,4 +79,4 @@ def open_source(
         yield Source(name=uri, frames=read_images(images), fps=IMAGES_FPS, length=len(images))
     else:
         with capture(uri, uri) as device:
-            yield video(device, uri)
+            yield video(device, uri, path=Path(uri), tell=retry.tell)

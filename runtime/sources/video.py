@@ -1,17 +1,21 @@
-"""A video file as frames. Whatever happens, its reader is released."""
+"""A video file as frames, upright and at their own times. Its reader is always released."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.opencv import import_opencv
+from edgeseg.runtime.sources.container import times_in
 from edgeseg.runtime.sources.naming import cannot_open
 from edgeseg.runtime.sources.rate import frames_per_second
 from edgeseg.runtime.sources.source import Captured, Source
+from edgeseg.runtime.sources.stamps import Stamps
+from edgeseg.runtime.sources.turning import turner
 
 __all__ = ["capture", "video"]
 
@@ -29,20 +33,38 @@ def capture(uri: str | int, name: str) -> Iterator[Any]:
         device.release()
 
 
-def video(device: Any, name: str) -> Source:  # noqa: ANN401  # cv2.VideoCapture
-    """Every frame of an opened video, in order."""
+def video(device: Any, name: str, *, path: Path | None, tell: Callable[[str], None]) -> Source:  # noqa: ANN401  # cv2.VideoCapture
+    """Every frame of an opened video, in order; `path` where it is a file of this machine.
+
+    `tell` hears what is doubtful: times that cannot be read, and an end before the file's own.
+    """
     cv2 = import_opencv(f"reading {name}")
     fps = frames_per_second(device)
     length = int(device.get(cv2.CAP_PROP_FRAME_COUNT))
+    if device.getBackendName() != "FFMPEG":
+        tell(
+            f"{name} is read without FFmpeg, which this OpenCV lacks: its frames are taken for "
+            f"{fps:g} a second, evenly spaced and upright; pip install opencv-python-headless"
+        )
     return Source(
         name=name,
-        frames=_read_video(device, name, fps),
+        frames=_read_video(device, name, path=path, tell=tell),
         fps=fps,
         length=length if length > 0 else None,
     )
 
 
-def _read_video(device: Any, name: str, fps: float) -> Iterator[Captured]:  # noqa: ANN401  # as above
+def _read_video(
+    device: Any,  # noqa: ANN401  # as above
+    name: str,
+    *,
+    path: Path | None,
+    tell: Callable[[str], None],
+) -> Iterator[Captured]:
+    stamp_of = _stamp_reader(device)
+    upright = turner(device)
+    frame_s = 1 / frames_per_second(device)
+    stamps = Stamps(frame_s=frame_s, rest=lambda: [] if path is None else times_in(path))
     index = 0
     while True:
         arrived, image = device.read()
@@ -51,10 +73,39 @@ def _read_video(device: Any, name: str, fps: float) -> Iterator[Captured]:  # no
         yield Captured(
             index=index,
             name=f"{index:06d}",
-            time_s=index / fps,
+            time_s=stamps.time_of(stamp_of(index)),
             at=time.perf_counter(),
-            image=image,
+            image=upright(image),
         )
         index += 1
     if index == 0:
         raise SourceError(f"{name} holds no frame that this OpenCV can decode")
+    shown_s = stamps.last + stamps.longest_gap
+    promised_s = _promised_s(device)
+    if shown_s + frame_s < promised_s:
+        tell(
+            f"{name} ends {shown_s:.1f} s after its first frame, after {index} frames; it says "
+            f"that it lasts {promised_s:.1f} s: is it whole?"
+        )
+
+
+def _stamp_reader(device: Any) -> Callable[[int], float]:  # noqa: ANN401  # as above
+    """What tells the stamp, in seconds, of the frame just read; only FFmpeg's are exact.
+
+    GStreamer's position is that of another frame, and OpenCV's own reader of AVI has none.
+    """
+    cv2 = import_opencv("reading frames")
+    if device.getBackendName() == "FFMPEG":
+        return lambda _index: device.get(cv2.CAP_PROP_POS_MSEC) / 1000
+    fps = frames_per_second(device)
+    return lambda index: index / fps
+
+
+def _promised_s(device: Any) -> float:  # noqa: ANN401  # as above
+    """How long the container says that the clip lasts; 0 where it does not.
+
+    The count of frames is often made from the duration: it is no count.
+    """
+    cv2 = import_opencv("reading frames")
+    count, fps = device.get(cv2.CAP_PROP_FRAME_COUNT), device.get(cv2.CAP_PROP_FPS)
+    return float(count / fps) if count > 0 and fps > 0 else 0.0

@@ -1,0 +1,57 @@
+"""When the frames of a file are shown, by the file's own time stamps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+__all__ = ["Stamps"]
+
+# A clock that falls back by less is out of order; by more, it starts anew.
+_ANEW_S: Final = 1.0
+# Two stamps this close are one: a container counts in milliseconds at best.
+_SAME_S: Final = 1e-4
+
+
+class Stamps:
+    """Turns what a decoder says of each frame into seconds from the first one, which never fall.
+
+    A stamp of 0 after a later one is none. OpenCV gives it for the frames that the decoder still
+    holds when the file ends: up to 4.6 in every clip with B-frames, later in AVI and MPEG-PS.
+    `rest` has the times of those frames, where somebody knows them; else each comes after the one
+    before it as that one did. Where a clock starts anew, as in joined recordings, time goes on.
+    """
+
+    def __init__(self, *, frame_s: float, rest: Callable[[], Sequence[float]]) -> None:
+        """`frame_s` is the usual distance of two frames."""
+        self._rest = rest
+        self._known: Sequence[float] | None = None
+        self._first: float | None = None
+        self._stamp = 0.0
+        self._gap = frame_s
+        self.last = 0.0
+        self.longest_gap = 0.0
+
+    def time_of(self, stamp: float) -> float:
+        """When the next frame is shown, of which the decoder says `stamp`, in seconds."""
+        if self._first is None:
+            self._first = self._stamp = stamp
+            return self.last
+        if stamp == 0 and self._stamp > 0:
+            time = self._time_without_stamp()
+        else:
+            if stamp < self._stamp - _ANEW_S:
+                self._first = stamp - (self.last + self._gap)
+            self._stamp = stamp
+            time = max(self.last, stamp - self._first)
+        if time > self.last:
+            self._gap = time - self.last
+            self.longest_gap = max(self.longest_gap, self._gap)
+        self.last = time
+        return time
+
+    def _time_without_stamp(self) -> float:
+        if self._known is None:
+            self._known = self._rest()
+        later = (time for time in self._known if time > self.last + _SAME_S)
+        return min(later, default=self.last + self._gap)

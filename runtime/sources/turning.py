@@ -1,0 +1,35 @@
+"""Turns the frames of a clip upright, as its container asks. Phones film in one way only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from edgeseg.pixels import Bgr
+from edgeseg.runtime.opencv import import_opencv
+
+__all__ = ["turner"]
+
+# OpenCV 4.6.0 gives the angle with the wrong sign, and would itself turn such clips upside down.
+_WRONG_WAY: Final = "4.6.0"
+
+
+def turner(device: Any) -> Callable[[Bgr], Bgr]:  # noqa: ANN401  # cv2.VideoCapture
+    """What makes a frame of this capture upright. From now on OpenCV turns none by itself.
+
+    Versions differ in whether they do, and in which way; what they tell of the angle is right but
+    for one.
+    """
+    cv2 = import_opencv("reading frames")
+    device.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+    clockwise = round(device.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+    if cv2.__version__.startswith(_WRONG_WAY):
+        clockwise = -clockwise % 360
+    codes = {
+        90: cv2.ROTATE_90_CLOCKWISE,
+        180: cv2.ROTATE_180,
+        270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    }
+    if clockwise not in codes:
+        return lambda frame: frame
+    return lambda frame: cv2.rotate(frame, codes[clockwise])
