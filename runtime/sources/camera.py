@@ -6,6 +6,8 @@ from typing import Any
 
 from edgeseg.runtime.live import CameraOptions
 from edgeseg.runtime.opencv import import_opencv
+from edgeseg.runtime.sources.naming import called
+from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.rate import frames_per_second
 
 __all__ = ["as_opened", "open_camera"]
@@ -29,15 +31,16 @@ def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # c
     return device
 
 
-def as_opened(device: Any, uri: str | int, name: str) -> str:  # noqa: ANN401  # as above
+def as_opened(capture: PatientCapture, uri: str | int) -> str:
     """A camera's name with what it gives, read back: it may differ from what was asked for."""
+    name = called(uri)
     if not isinstance(uri, int):
         return name
     cv2 = import_opencv(f"reading {name}")
-    code = int(device.get(cv2.CAP_PROP_FOURCC))
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
     kind = "".join(chr(code >> shift & 0x7F) for shift in (0, 8, 16, 24)).strip("\0 ")
     width, height = (
-        int(device.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
     )
-    rate = frames_per_second(device)
+    rate = frames_per_second(capture)
     return f"{name} ({width}x{height}, {rate:g} a second, {kind or 'format unknown'})"

@@ -1,41 +1,129 @@
-"""A camera or stream as frames, for as long as it gives any."""
+"""A camera or stream as frames: there at the start, and opened again when it is lost."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.live import LiveDevice, Retry
+from edgeseg.pixels import Bgr
+from edgeseg.runtime.live import Retry
 from edgeseg.runtime.sources.camera import as_opened
-from edgeseg.runtime.sources.naming import cannot_open
+from edgeseg.runtime.sources.naming import called, cannot_open, no_frame, not_bgr
+from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.rate import frames_per_second
 from edgeseg.runtime.sources.source import Captured, Source
 
-__all__ = ["live"]
+__all__ = ["LiveDevice", "live"]
+
+# Seconds before each further attempt; the last one again and again. A camera's driver or a
+# restarted server takes some seconds, a cable somebody's walk.
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# After it was opened: cameras need a second or two for the first frame, and some a try or two.
+FIRST_FRAME_S: Final = 5.0
+_BETWEEN_TRIES_S: Final = 0.1
 
 
 @contextmanager
-def live(open_: Callable[[], Any], uri: str | int, name: str, retry: Retry) -> Iterator[Source]:
-    """What `open_` opens, and opens again when it is lost; released at the end."""
-    first = open_()
-    if not first.isOpened():
-        first.release()
-        raise SourceError(cannot_open(uri))
-    device = LiveDevice(name, first, open_, retry)
+def live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterator[Source]:
+    """What `open_` opens, and opens again when it is lost; released at the end.
+
+    Raises:
+        SourceError: it does not open, or gives no frame. Later, while walking: it is lost.
+    """
+    capture = PatientCapture(uri, open_)
     try:
+        device = LiveDevice(uri, capture, retry)
+        device.start()
         yield Source(
-            name=as_opened(first, uri, name),
+            name=as_opened(capture, uri),
             frames=_read_live(device),
-            fps=frames_per_second(first),
+            fps=frames_per_second(capture),
             length=None,
             live=True,
-            stop=device.stop,
+            stop=capture.stop,
         )
     finally:
-        device.release()
+        capture.close()
+
+
+class LiveDevice:
+    """The frames of a capture that is lost and found again."""
+
+    def __init__(self, uri: str | int, capture: PatientCapture, retry: Retry) -> None:
+        self._uri = uri
+        self._capture = capture
+        self._retry = retry
+        self._first: Bgr | None = None
+        self._lost = 0
+
+    def start(self) -> None:
+        """Open it, and wait for its first frame.
+
+        Raises:
+            SourceError: it does not open, or gives none, with the likely reason.
+        """
+        if not self._capture.open():
+            raise SourceError(cannot_open(self._uri, hangs=self._capture.hangs))
+        until = time.monotonic() + FIRST_FRAME_S
+        while (image := self._capture.read()) is None:
+            if self._capture.hangs or time.monotonic() > until:
+                raise SourceError(no_frame(self._uri))
+            self._capture.stopped.wait(_BETWEEN_TRIES_S)
+        self._first = _checked(image, self._uri)
+
+    def images(self) -> Iterator[Bgr]:
+        """Every frame as it comes, without end.
+
+        Raises:
+            SourceError: it is lost, and gave none after as many attempts as were asked for.
+        """
+        count = attempt = 0
+        while not self._capture.stopped.is_set():
+            image, self._first = self._first, None
+            image = self._capture.read() if image is None else image
+            if image is not None:
+                if attempt:
+                    self._say(f"back after attempt {attempt}; lost {self._lost} times so far")
+                attempt, count = 0, count + 1
+                yield _checked(image, self._uri)
+            elif not self._capture.stopped.is_set():
+                attempt += 1
+                self._open_again(count, attempt)
+
+    def _open_again(self, count: int, attempt: int) -> None:
+        """After a pause that grows with the attempts since the last frame."""
+        if self._retry.attempts is not None and attempt > self._retry.attempts:
+            tried = f" and was not back after {attempt - 1} attempts" if attempt > 1 else ""
+            raise SourceError(
+                f"{called(self._uri)} gave no more frames after {count}{tried}; is it still "
+                f"connected?"
+            )
+        hung = self._capture.hangs
+        self._lost += attempt == 1
+        wait = BACK_OFF_S[min(attempt, len(BACK_OFF_S)) - 1]
+        # What hangs is told once: a service manager, which hears of each line, is to start it anew.
+        if attempt == 1 or not hung:
+            why = "does not answer" if hung else f"lost after {count} frames"
+            self._say(f"{why}, attempt {attempt} in {wait:g} s")
+        if not hung:
+            self._capture.release()
+        if not self._capture.stopped.wait(wait):
+            self._capture.open()
+
+    def _say(self, line: str) -> None:
+        self._retry.tell(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {called(self._uri)}: {line}")
+
+
+def _checked(image: Bgr, uri: str | int) -> Bgr:
+    """The same, once it is known to be a picture in colors: a pipeline may give other formats."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise SourceError(not_bgr(image, uri))
+    return image
 
 
 def _read_live(device: LiveDevice) -> Iterator[Captured]:

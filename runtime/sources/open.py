@@ -19,7 +19,7 @@ from typing import Final
 
 from edgeseg.demo import DEMO, FPS
 from edgeseg.labels import known_labels
-from edgeseg.redact import GSTREAMER, encode_user, redact
+from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.live import CameraOptions, Retry
 from edgeseg.runtime.sources.camera import open_camera
 from edgeseg.runtime.sources.drawn import draw_scenes
@@ -34,6 +34,7 @@ from edgeseg.runtime.sources.stream import (
     open_stream,
 )
 from edgeseg.runtime.sources.video import capture, video
+from edgeseg.runtime.sources.web import web_video
 
 __all__ = ["open_source"]
 
@@ -58,22 +59,22 @@ def open_source(
         MissingPackageError: a camera, stream or video, and no OpenCV.
     """
     if isinstance(uri, int):
-        with live(lambda: open_camera(uri, camera), uri, f"camera {uri}", retry) as source:
+        with live(uri, lambda: open_camera(uri, camera), retry) as source:
             yield source
     elif uri == DEMO:
         labels = known_labels("camvid")
         yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
     elif uri.startswith(WEB_SCHEMES) and is_file(uri):
         name = redact(uri)
-        with capture(encode_user(uri), name) as device:
-            yield video(device, name, path=None, tell=retry.tell)
+        with web_video(
+            uri, lambda device: video(device, name, path=None, tell=retry.tell)
+        ) as source:
+            yield source
     elif uri.startswith(STREAM_SCHEMES):
-        name = redact(uri)
-        with live(lambda: open_stream(uri, name), uri, name, retry) as source:
+        with live(uri, lambda: open_stream(uri), retry) as source:
             yield source
     elif uri.startswith(GSTREAMER):
-        pipeline = uri.removeprefix(GSTREAMER)
-        with live(lambda: open_gstreamer(pipeline), uri, redact(uri), retry) as source:
+        with live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry) as source:
             yield source
     elif images := image_paths(uri):
         yield Source(name=uri, frames=read_images(images), fps=IMAGES_FPS, length=len(images))

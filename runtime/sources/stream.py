@@ -7,15 +7,25 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edgeseg.errors import SourceError
-from edgeseg.redact import encode_user
+from edgeseg.redact import encode_user, redact
 from edgeseg.runtime.opencv import import_opencv
 
-__all__ = ["STREAM_SCHEMES", "WEB_SCHEMES", "is_file", "open_gstreamer", "open_stream"]
+__all__ = [
+    "PATIENCE_S",
+    "STREAM_SCHEMES",
+    "WEB_SCHEMES",
+    "is_file",
+    "open_gstreamer",
+    "open_stream",
+    "open_url",
+]
 
 WEB_SCHEMES: Final = ("http://", "https://")
 STREAM_SCHEMES: Final = ("rtsp://", "rtsps://", *WEB_SCHEMES)
 
-_PATIENCE_MS: Final = 5000
+# What is waited for a server that does not answer, or sends nothing more.
+PATIENCE_S: Final = 5.0
+
 _VIDEO_SUFFIXES: Final = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 
@@ -24,19 +34,23 @@ def is_file(url: str) -> bool:
     return Path(urlsplit(url).path).suffix.lower() in _VIDEO_SUFFIXES
 
 
-def open_stream(url: str, name: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture
-    """With time limits, and decoded by one thread.
+def open_stream(url: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture
+    """Decoded by one thread.
 
-    FFmpeg waits half a minute for a sender that is gone. Its decoder holds back a frame for each
-    further thread: two made a 25 fps stream 40 ms older (tests/runtime/test_endurance.py reads it
-    from the picture), and it takes one for each core.
+    FFmpeg's decoder holds back a frame for each further one: two made a 25 fps stream 40 ms older
+    (tests/runtime/test_endurance.py reads it from the picture), and it takes one for each core.
     """
-    cv2 = import_opencv(f"reading {name}")
-    asked = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE_MS]
-    asked += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE_MS]
-    if hasattr(cv2, "CAP_PROP_N_THREADS"):  # an older OpenCV refuses what it does not know
-        asked += [cv2.CAP_PROP_N_THREADS, 1]
-    return cv2.VideoCapture(encode_user(url), cv2.CAP_FFMPEG, asked)
+    cv2 = import_opencv(f"reading {redact(url)}")
+    known = hasattr(cv2, "CAP_PROP_N_THREADS")  # an older OpenCV refuses what it does not know
+    return open_url(url, *((cv2.CAP_PROP_N_THREADS, 1) if known else ()))
+
+
+def open_url(url: str, *asked: int) -> Any:  # noqa: ANN401  # as above
+    """By FFmpeg, with time limits: it waits half a minute for a sender that is gone."""
+    cv2 = import_opencv(f"reading {redact(url)}")
+    limit = round(1000 * PATIENCE_S)
+    limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit)
+    return cv2.VideoCapture(encode_user(url), cv2.CAP_FFMPEG, [*limits, *asked])
 
 
 def open_gstreamer(pipeline: str) -> Any:  # noqa: ANN401  # as above

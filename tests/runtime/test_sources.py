@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from captures import FakeCapture
 from rtsp import RtspServer
 
 from edgeseg.demo import scene
 from edgeseg.errors import SourceError
-from edgeseg.runtime import live
-from edgeseg.runtime.live import CameraOptions, LiveDevice, Retry
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.live import CameraOptions, Retry
+from edgeseg.runtime.sources import live, open_source
 from edgeseg.runtime.sources.rate import frames_per_second
 
 
@@ -135,65 +135,11 @@ def test_a_killed_rtsp_server_that_comes_back_is_found_again(
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d rtsp://", line) for line in said)
 
 
-class Capture:
-    """A capture that gives so many frames, then none."""
-
-    def __init__(self, frames: int, *, opens: bool = True) -> None:
-        self.frames, self.opens, self.released = frames, opens, False
-
-    def isOpened(self) -> bool:  # noqa: N802  # as OpenCV's
-        return self.opens
-
-    def read(self) -> tuple[bool, np.ndarray | None]:
-        self.frames -= 1
-        return (True, np.zeros((2, 2, 3), np.uint8)) if self.frames >= 0 else (False, None)
-
-    def release(self) -> None:
-        self.released = True
-
-
-def test_attempts_are_counted_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "BACK_OFF_S", (0.0, 0.01))
-    said: list[str] = []
-    closed = [Capture(0, opens=False) for _ in range(5)]
-    later = [closed[0], Capture(2), closed[1], closed[2], Capture(1), closed[3], closed[4]]
-    captures = [first := Capture(3), *later]
-    left = iter(later)
-    retry = Retry(attempts=3, tell=said.append)
-    device = LiveDevice("cam", first, lambda: next(left), retry)
-    got = 0
-    with pytest.raises(SourceError, match="cam gave no more frames after 6 and was not back"):
-        for _ in device.images():
-            got += 1
-            if got == 6:
-                left = iter([Capture(0, opens=False) for _ in range(3)])
-    assert got == 6
-    assert all(capture.released for capture in captures[:6])
-    assert sum("back after attempt" in line for line in said) == 2
-    assert "attempt 1 in 0 s" in said[0]
-    assert "attempt 2 in 0.01 s" in said[1]
-
-
-def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "BACK_OFF_S", (600.0,))
-    waits = threading.Event()
-    retry = Retry(attempts=None, tell=lambda _line: waits.set())
-    device = LiveDevice("cam", Capture(1), lambda: Capture(0, opens=False), retry)
-    taken: list[int] = []
-    reader = threading.Thread(target=lambda: taken.extend(len(i) for i in device.images()))
-    reader.start()
-    assert waits.wait(timeout=10)
-    device.stop()
-    reader.join(timeout=10)
-    assert not reader.is_alive()
-    assert len(taken) == 1
-
-
 def test_a_camera_is_asked_and_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a camera of the test's own: there is none here."""
     asked: dict[int, float] = {}
 
-    class Camera(Capture):
+    class Camera(FakeCapture):
         def set(self, prop: int, value: float) -> bool:
             asked[prop] = value
             return True

@@ -1,0 +1,158 @@
+"""Calls to a driver or library that may not come back, made in a thread of their own.
+
+Whoever waits for one leaves after `HANG_S`, or as soon as somebody calls `stop`. The thread is left
+behind then, and lets go of the device once the call returns: to let go of it amid a call would
+crash.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edgeseg.errors import EdgesegError, SourceError
+from edgeseg.pixels import Bgr
+from edgeseg.redact import scrub
+from edgeseg.runtime.sources.naming import called
+
+__all__ = ["HANG_S", "PatientCapture", "left_behind"]
+
+# Longer than the time limits that are set within FFmpeg, GStreamer and V4L.
+HANG_S: Final = 10.0
+# What letting go of a device may take at the end of a run.
+CLOSE_S: Final = 2.0
+
+_THREAD: Final = "edgeseg device"
+
+
+@dataclass
+class _Task:
+    call: Callable[[], Any]
+    done: bool = False
+    left: bool = False
+    value: Any = None
+    error: BaseException | None = None
+
+
+class PatientCapture:
+    """An OpenCV capture of `uri`, to be opened, read and opened again, with bounded waiting.
+
+    `hangs` tells whether a call has not returned. `stop` may be called from another thread: nobody
+    waits any longer, and nothing more is read.
+    """
+
+    def __init__(self, uri: str | int, open_: Callable[[], Any]) -> None:
+        self._uri = uri
+        self._open = open_
+        self._device: Any = None
+        self._tasks: deque[_Task | None] = deque()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name=_THREAD, daemon=True)
+        self._thread.start()
+        self.stopped = threading.Event()
+        self.hangs = False
+
+    def open(self) -> bool:
+        """Open it, instead of what was open before; false where it cannot be.
+
+        Raises:
+            SourceError: OpenCV failed.
+            MissingPackageError: there is no OpenCV.
+        """
+
+        def opened() -> bool:
+            self._let_go()
+            self._device = self._open()
+            return bool(self._device.isOpened())
+
+        return bool(self._waited_for(opened))
+
+    def read(self) -> Bgr | None:
+        """The next frame; None where there is none."""
+
+        def frame() -> Bgr | None:
+            if self._device is None:
+                return None
+            arrived, image = self._device.read()
+            return image if arrived else None
+
+        found: Bgr | None = self._waited_for(frame)
+        return found
+
+    def get(self, prop: int) -> float:
+        """A property, 0 where it is not known."""
+        return float(self.ask("get", prop) or 0)
+
+    def ask(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  # what OpenCV's gives
+        """What a method of OpenCV's capture gives; None where nobody waits for it any more."""
+        return self._waited_for(lambda: getattr(self._device, method)(*arguments))
+
+    def release(self) -> None:
+        """Let go of the device; it may be opened again."""
+        self._waited_for(self._let_go)
+
+    def stop(self) -> None:
+        """Wait for nothing more."""
+        self.stopped.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let go of the device for good. Calling twice is harmless."""
+        self.stop()
+        with self._changed:
+            self._tasks.append(None)
+            self._changed.notify_all()
+        self._thread.join(CLOSE_S)
+
+    def _waited_for(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # what the call gives
+        task = _Task(call)
+        until = time.monotonic() + HANG_S
+        with self._changed:
+            self._tasks.append(task)
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: task.done or self.stopped.is_set(), until - time.monotonic()
+            )
+            task.left = not task.done
+            self.hangs = task.left and not self.stopped.is_set()
+        if isinstance(task.error, EdgesegError):
+            raise task.error
+        if task.error is not None:
+            reason = scrub(str(task.error).strip(), str(self._uri))
+            raise SourceError(f"{called(self._uri)} cannot be read: {reason}") from None
+        return task.value
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task.value = task.call()
+            except BaseException as error:  # whoever waits meets it
+                task.error = error
+            with self._changed:
+                task.done = True
+                self._changed.notify_all()
+        self._let_go()
+
+    def _next(self) -> _Task | None:
+        """The next call that somebody still waits for."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: self._tasks)
+                task = self._tasks.popleft()
+                if task is None or not task.left:
+                    return task
+
+    def _let_go(self) -> None:
+        device, self._device = self._device, None
+        if device is not None:
+            device.release()
+
+
+def left_behind() -> bool:
+    """Whether a call still has not returned, though nobody waits for it any more."""
+    return any(thread.name == _THREAD for thread in threading.enumerate())

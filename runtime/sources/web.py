@@ -1,0 +1,80 @@
+"""A video file on a web server, read while it arrives; a server that stalls is not waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from edgeseg.errors import SourceError
+from edgeseg.runtime.sources.naming import called, cannot_open
+from edgeseg.runtime.sources.patient import PatientCapture
+from edgeseg.runtime.sources.source import Captured, Source
+from edgeseg.runtime.sources.stream import PATIENCE_S, open_url
+
+__all__ = ["web_video"]
+
+
+@contextmanager
+def web_video(uri: str, read: Callable[[Any], Source]) -> Iterator[Source]:
+    """What `read` makes of the opened video, and a `stop` that ends it at once.
+
+    Raises:
+        SourceError: it does not open. Later, while walking: the server stalls.
+    """
+    capture = PatientCapture(uri, lambda: open_url(uri))
+    try:
+        if not capture.open():
+            raise SourceError(cannot_open(uri, hangs=capture.hangs))
+        source = read(_Device(uri, capture))
+        yield replace(source, frames=_until_stopped(source.frames), stop=capture.stop)
+    finally:
+        capture.close()
+
+
+class _StoppedError(Exception):
+    """Nobody wants more frames."""
+
+
+class _Device:
+    """What a reader of videos takes for OpenCV's capture."""
+
+    def __init__(self, uri: str, capture: PatientCapture) -> None:
+        self._uri = uri
+        self._capture = capture
+        self._count = 0
+
+    def read(self) -> tuple[bool, Any]:
+        """The next frame, or False at the end."""
+        begun = time.monotonic()
+        image = self._capture.read()
+        self._check()
+        # FFmpeg tells the end of its patience as it tells the end of a file.
+        if image is None and time.monotonic() - begun >= 0.9 * PATIENCE_S:
+            raise SourceError(
+                f"{called(self._uri)} stalls: after {self._count} frames nothing came for "
+                f"{PATIENCE_S:g} seconds"
+            )
+        self._count += image is not None
+        return image is not None, image
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def asked(*arguments: object) -> Any:  # noqa: ANN401  # what OpenCV's gives
+            answer = self._capture.ask(method, *arguments)
+            self._check()
+            return answer
+
+        return asked
+
+    def _check(self) -> None:
+        if self._capture.stopped.is_set():
+            raise _StoppedError
+
+
+def _until_stopped(frames: Iterator[Captured]) -> Iterator[Captured]:
+    try:
+        yield from frames
+    except _StoppedError:
+        return
