@@ -74,6 +74,7 @@ def run_until_ended(
         labels=labels,
         fps=feed.fps,
         live=feed.live,
+        last_frame_s=feed.last_frame_s,
     )
     variant = f"{segmenter.bundle.folder} ({segmenter.variant.name})"
     say(f"{variant} on {about.engine}, source {about.source}")

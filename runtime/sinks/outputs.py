@@ -63,7 +63,10 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What is segmented by what. Outputs of a `live` source keep what they have when it is lost."""
+    """What is segmented by what. Outputs of a `live` source keep what they have when it is lost.
+
+    `last_frame_s` tells how long the source shows its last frame, where somebody knows.
+    """
 
     bundle: str
     engine: str
@@ -72,6 +75,7 @@ class About:
     labels: Labels
     fps: float
     live: bool
+    last_frame_s: Callable[[], float | None] = lambda: None
 
 
 class FanOut:
@@ -243,4 +247,6 @@ def _open_save_sink(path: Path, about: About) -> Sink:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from None
     if suffix in IMAGE_SUFFIXES:
         return PictureSink(path, about.labels)
-    return VideoSink(path, about.labels, fps=about.fps)
+    return VideoSink(
+        path, about.labels, fps=about.fps, live=about.live, last_frame_s=about.last_frame_s
+    )

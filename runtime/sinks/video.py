@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +15,7 @@ from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
 from edgeseg.runtime.sinks.partial import because, partial_of
 
 if TYPE_CHECKING:
@@ -30,37 +31,51 @@ _CONTAINER: Final = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
     "flush_packets": "1",
 }
-_FRAGMENT_S: Final = 1.0
 # The cheapest preset: the engine needs the cores. 23 is x264's own default quality.
 _ENCODER: Final = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"}
-_TICKS: Final = 90_000  # a second: MPEG's clock, which all usual frame rates divide
-# A camera that was away for longer is shown as if for so long: FFmpeg breaks on gaps of hours.
-_LONGEST_GAP_S: Final = 10.0
+_CODEC: Final = "libx264"
 
 
 class VideoSink:
     """Encodes beside the final file, each frame at its own time. The first decides the size.
 
     H.264 with halved colour wants even sizes: an odd last row or column is repeated.
+    `last_frame_s` tells, where somebody knows, how long the source shows its last frame.
     """
 
-    def __init__(self, path: Path, labels: Labels, *, fps: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        labels: Labels,
+        *,
+        fps: float,
+        live: bool,
+        last_frame_s: Callable[[], float | None],
+    ) -> None:
         try:
             import av
         except ImportError:
             raise MissingPackageError(
                 "PyAV", purpose=f"writing {path}", command="pip install 'edgeseg[video]'"
             ) from None
+        if _CODEC not in av.codecs_available:
+            raise SinkError(
+                f"{path} cannot be written: this PyAV was built without {_CODEC}; run: "
+                f"pip install --force-reinstall --only-binary=av av"
+            )
         av.logging.set_level(None)  # what it would print, our errors say in one line
         self._path = path
         self._partial = partial_of(path)
         self._overlay = Overlay(labels)
         self._rate = Fraction(fps).limit_denominator(1001)  # 29.97 is 30000/1001
+        self._last_frame_s = last_frame_s
+        self._frame_ticks = 0
+        self._live = live
         self._size_wh = (0, 0)
         self._file: _File | None = None
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
-        self._clock = _Clock()
+        self._clock = Clock(live=live)
         self._failed = False
 
     def write(self, result: Result, /) -> None:
@@ -68,14 +83,26 @@ class VideoSink:
         size_wh = (result.mask.shape[1], result.mask.shape[0])
         if self._container is None:
             self._open(size_wh)
-        if size_wh != self._size_wh:
-            raise SinkError(
-                f"{self._path} cannot take {result.captured.name}: it is {size_wh[0]}x{size_wh[1]},"
-                f" the frames before are {self._size_wh[0]}x{self._size_wh[1]}; "
-                f"use --masks instead"
-            )
+        self._check(result)
         with self._told():
             self._encode(self._overlay.draw(result.captured.image, result.mask), result)
+
+    def _check(self, result: Result) -> None:
+        """Refuse a frame of another size, and one for which the format has no time."""
+        name, (height, width) = result.captured.name, result.mask.shape
+        if (width, height) != self._size_wh:
+            raise SinkError(
+                f"{self._path} cannot take {name}: it is {height}x{width} (height x width), the "
+                f"frames before are {self._size_wh[1]}x{self._size_wh[0]}; --save FOLDER/ writes "
+                f"a picture for each, of any size"
+            )
+        pause_s = self._clock.pause_before(result.captured.time_s)
+        if pause_s > LONGEST_PAUSE_S and not self._live:
+            raise SinkError(
+                f"{self._path} cannot take {name}: it is shown {pause_s / 3600:.1f} hours after "
+                f"the frame before it, a video takes pauses of {LONGEST_PAUSE_S / 3600:.0f}; "
+                f"--save FOLDER/ writes a picture for each frame"
+            )
 
     def finish(self) -> Path | None:
         """Close the video and give it its final name; after an error, if a fragment is whole."""
@@ -118,12 +145,13 @@ class VideoSink:
         with self._told():
             self._file = _File(self._partial)
             self._container = av.open(self._file, "w", format="mp4", options=_CONTAINER)
-            self._stream = self._container.add_stream("libx264", rate=self._rate, options=_ENCODER)
+            self._stream = self._container.add_stream(_CODEC, rate=self._rate, options=_ENCODER)
             self._stream.width, self._stream.height = (side + side % 2 for side in size_wh)
             self._stream.pix_fmt = "yuv420p"
             self._stream.thread_count = 1
-            self._stream.time_base = self._stream.codec_context.time_base = Fraction(1, _TICKS)
+            self._stream.time_base = self._stream.codec_context.time_base = Fraction(1, TICKS)
         self._size_wh = size_wh
+        self._frame_ticks = round((self._last_frame_s() or float(1 / self._rate)) * TICKS)
 
     def _encode(self, drawn: Bgr, result: Result) -> None:
         import av
@@ -136,10 +164,12 @@ class VideoSink:
             drawn = np.pad(drawn, ((0, odd_wh[0]), (0, odd_wh[1]), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(drawn, format="bgr24")
         frame.pts, begins_fragment = self._clock.tick(result.captured.time_s)
-        frame.time_base = Fraction(1, _TICKS)
+        frame.time_base = Fraction(1, TICKS)
         if begins_fragment:
             frame.pict_type = PictureType.I
-        self._container.mux(self._stream.encode(frame))
+        for packet in self._stream.encode(frame):
+            packet.duration = self._frame_ticks  # the next frame shortens it; the last one's stays
+            self._container.mux(packet)
         self._clock.took(begins_fragment=begins_fragment)
 
     def _close(self) -> None:
@@ -165,38 +195,6 @@ class VideoSink:
         with suppress(OSError):
             if self._file is not None:
                 self._file.close()
-
-
-class _Clock:
-    """Frames' times as ticks that always grow, and where fragments begin."""
-
-    def __init__(self) -> None:
-        self._last_tick = -1
-        self._last_s = 0.0
-        self._cut_s = 0.0
-        self._next_key_s = 0.0
-        self._fragments = 0
-
-    def tick(self, seconds: float) -> tuple[int, bool]:
-        """The frame's tick, and whether a fragment begins with it."""
-        gap = seconds - self._last_s
-        if gap > _LONGEST_GAP_S:
-            self._cut_s += gap - _LONGEST_GAP_S
-        self._last_s = seconds
-        # Two frames of a live source may come within a tick of each other; time never stands still.
-        self._last_tick = max(self._last_tick + 1, round((seconds - self._cut_s) * _TICKS))
-        return self._last_tick, seconds >= self._next_key_s
-
-    def took(self, *, begins_fragment: bool) -> None:
-        """The frame was taken, and, where a fragment begins, the one before it was written."""
-        if begins_fragment:
-            self._fragments += 1
-            self._next_key_s = self._last_s + _FRAGMENT_S
-
-    @property
-    def whole_fragments(self) -> int:
-        """How many the file holds."""
-        return max(0, self._fragments - 1)
 
 
 class _File:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-__all__ = ["times_in"]
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["last_frame_s", "times_in"]
+
+T = TypeVar("T")
 
 
 def times_in(path: Path) -> list[float]:
@@ -12,19 +20,49 @@ def times_in(path: Path) -> list[float]:
 
     Every packet is read and none is decoded. Empty where PyAV is absent or reads no times.
     """
+    nothing: list[float] = []
+    times = _ask(path, lambda container: sorted(shown.at for shown in _shown(container)), nothing)
+    return [time - times[0] for time in times]
+
+
+def last_frame_s(path: Path) -> float | None:
+    """How long a clip's last frame is shown, in seconds; None where nobody says."""
+    return _ask(path, _last_frame_s, None)
+
+
+class _Shown(NamedTuple):
+    """When a frame is shown and for how long, in seconds; 0 where nobody says how long."""
+
+    at: float
+    lasts: float
+
+
+def _ask(path: Path, question: Callable[[InputContainer], T], unknown: T) -> T:
     try:
         import av
     except ImportError:
-        return []
+        return unknown
     av.logging.set_level(None)
     try:
         with av.open(str(path)) as container:
-            packets = container.demux(video=0)
-            stamps = sorted(
-                float(packet.pts * packet.time_base)
-                for packet in packets
-                if packet.pts is not None and packet.time_base is not None
-            )
+            return question(container)
     except (OSError, av.FFmpegError):
-        return []
-    return [stamp - stamps[0] for stamp in stamps]
+        return unknown
+
+
+def _shown(container: InputContainer) -> Iterator[_Shown]:
+    for packet in container.demux(video=0):
+        if packet.pts is not None and packet.time_base is not None:
+            yield _Shown(
+                at=float(packet.pts * packet.time_base),
+                lasts=float((packet.duration or 0) * packet.time_base),
+            )
+
+
+def _last_frame_s(container: InputContainer) -> float | None:
+    import av
+
+    # What has no index cannot be sought in, and is read from its start.
+    with suppress(OSError, av.FFmpegError):
+        container.seek((container.start_time or 0) + (container.duration or 0))
+    return max(_shown(container), default=_Shown(0.0, 0.0)).lasts or None

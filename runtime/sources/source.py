@@ -33,6 +33,7 @@ class Source:
     A `live` one goes on whether or not its frames are taken, so the newest counts. `stop` may be
     called from another thread: whoever waits for a frame waits no longer.
     `labels` tell what the ids of the frames' `truth` mean; None where they have none.
+    `last_frame_s` looks up how long the last frame is shown, in seconds; None where nobody knows.
     """
 
     name: str
@@ -42,3 +43,4 @@ class Source:
     labels: Labels | None = None
     live: bool = False
     stop: Callable[[], None] = lambda: None
+    last_frame_s: Callable[[], float | None] = lambda: None

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.opencv import import_opencv
-from edgeseg.runtime.sources.container import times_in
+from edgeseg.runtime.sources.container import last_frame_s, times_in
 from edgeseg.runtime.sources.naming import cannot_open
 from edgeseg.runtime.sources.rate import frames_per_second
 from edgeseg.runtime.sources.source import Captured, Source
@@ -51,6 +51,7 @@ def video(device: Any, name: str, *, path: Path | None, tell: Callable[[str], No
         frames=_read_video(device, name, path=path, tell=tell),
         fps=fps,
         length=length if length > 0 else None,
+        last_frame_s=lambda: None if path is None else last_frame_s(path),
     )
 
 

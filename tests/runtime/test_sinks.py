@@ -155,7 +155,7 @@ def test_one_picture(tmp_path: Path) -> None:
     ("name", "second", "says"),
     [
         ("p.png", SIZE, "takes one frame"),
-        ("v.mp4", (32, 32), "it is 32x32, the frames before are 64x48"),
+        ("v.mp4", (32, 32), "it is 32x32 (height x width), the frames before are 48x64"),
     ],
 )
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
@@ -343,7 +343,7 @@ def test_what_a_killed_run_left_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_camera_that_was_away_for_a_day_shows_ten_seconds(tmp_path: Path) -> None:
-    with Opened(Outputs(save=tmp_path / "v.mp4")) as fan:
+    with Opened(Outputs(save=tmp_path / "v.mp4"), live=True) as fan:
         for index in (0, 1, 864_000, 864_001):
             fan.write(result(index, ids=mask(0)))
     with av.open(str(tmp_path / "v.mp4")) as container:
