@@ -60,7 +60,7 @@ def sensitivity_lines(manifest: Manifest) -> list[str]:
 
 _TRIAL_HEADINGS = (
     *("variant", "INT8", "drop, searched", "drop, decided (95 %)", "agree %"),
-    *("ms", "x FP32", "verdict"),
+    *("ms", "speed, x FP32", "verdict"),
 )
 
 
@@ -169,11 +169,11 @@ def run_json(summary: Summary, *, backend: str, precision: str, miou: float | No
 
 
 def bench_lines(results: Sequence[BenchResult]) -> list[str]:
-    """A line a bundle; ratios are against the first."""
+    """A line a bundle; speeds are against the first."""
     first = results[0]
     return [
         f"{result.bundle}: {result.p50_ms:.1f} ms a frame (p95 {result.p95_ms:.1f}), "
-        f"{result.fps:.1f} fps, {first.p50_ms / result.p50_ms:.2f}x the first; "
+        f"{result.fps:.1f} fps, {first.p50_ms / result.p50_ms:.2f} times as fast as the first; "
         f"prepare {result.prepare_ms:.1f}, infer {result.infer_ms:.1f}, mask {result.mask_ms:.1f}; "
         f"peak {result.peak_rss_mb:.0f} MB ({result.backend}, {result.precision})"
         for result in results

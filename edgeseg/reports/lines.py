@@ -63,10 +63,12 @@ def _accuracy(report: Report) -> Iterator[str]:
 def _costs(costs: Costs | None) -> Iterator[str]:
     if costs is None:
         return
-    own, ratio = costs.candidate, costs.latency_ratio
-    parts = [f"{own.latency_ms:.1f} ms a frame of {costs.frame[0]}x{costs.frame[1]}"]
-    if ratio is not None:
-        parts.append(f"{ratio:.2f} times the reference's")
+    own, speedup = costs.candidate, costs.speedup
+    parts = [
+        f"{own.latency_ms:.1f} ms a frame of {costs.frame[0]}x{costs.frame[1]} (height x width)"
+    ]
+    if speedup is not None:
+        parts.append(f"{speedup:.2f} times as fast as the reference")
     if own.bytes is not None:
         parts.append(f"{own.bytes / 1e6:.1f} MB of files")
     if own.memory_mb is not None:

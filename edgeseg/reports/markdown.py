@@ -121,14 +121,14 @@ def _figures(report: Report) -> str:
         rows.append(("mIoU with the reference's masks, points", masks, "", ""))
     if report.costs is not None:
         own, other = report.costs.candidate, report.costs.reference
-        ratio = report.costs.latency_ratio
+        speedup = report.costs.speedup
         height, width = report.costs.frame
         rows += [
             (
                 f"Latency of a {height}x{width} frame, median, ms",
                 number(own.latency_ms, 1),
                 number(None if other is None else other.latency_ms, 1),
-                NOTHING if ratio is None else f"{number(ratio)} times",
+                NOTHING if speedup is None else f"{number(speedup)} times as fast",
             ),
             ("Size, MB", *(_mb(None if one is None else one.bytes) for one in (own, other)), ""),
             (

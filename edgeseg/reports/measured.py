@@ -105,9 +105,10 @@ class Cost(Value, frozen=True, kw_only=True):
 
 
 class Costs(Value, frozen=True, kw_only=True):
-    """What a frame costs here; `latency_ratio` is candidate over reference, timed in turns.
+    """What a frame costs here; `frame` is the timed image's height and width.
 
-    `frame` is the timed image's height and width.
+    `latency_ratio` is the candidate's time over the reference's, timed in turns: what a limit on
+    it looks at. People are shown the `speedup`.
     """
 
     frame: tuple[int, int]
@@ -115,6 +116,11 @@ class Costs(Value, frozen=True, kw_only=True):
     candidate: Cost
     reference: Cost | None = None
     latency_ratio: float | None = None
+
+    @property
+    def speedup(self) -> float | None:
+        """How many times as fast as the reference: above 1 is faster."""
+        return None if self.latency_ratio is None else 1 / self.latency_ratio
 
 
 class SidePoint(Value, frozen=True, kw_only=True):

@@ -62,5 +62,5 @@ def _with_latency(
     return msgspec.structs.replace(
         row,
         latency_ms=float(np.median(times)),
-        latency_ratio=float(np.median(times / first)),
+        speedup=float(np.median(first / times)),
     )

@@ -28,8 +28,8 @@ class Row(_Value, frozen=True, kw_only=True):
     `precision` was asked for, `variant` is what runs. `missed` are gates that were not passed, or
     no variant passed them and there is no bundle; `failed` cells tell their `reason`. Accuracies
     are points, `drop` is against the bundle's own float variant. `latency_ms` is the median of
-    whole frames; `latency_ratio`, the median of the rounds' ratios, is to the first cell that has a
-    latency. `report` is the cell's HTML page, relative to the sweep's folder.
+    whole frames; `speedup`, the median of the rounds' ratios, is how many times as fast as the
+    first cell with a latency it is. `report` is the cell's HTML page, relative to the sweep's folder.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Row(_Value, frozen=True, kw_only=True):
     drop_high: float | None = None
     bytes: int | None = None
     latency_ms: float | None = None
-    latency_ratio: float | None = None
+    speedup: float | None = None
     gates: tuple[Gate, ...] = ()
     report: str | None = None
 

@@ -25,7 +25,7 @@ _HEADINGS: Final = (
     "Drop",
     "95 % interval",
     "ms",
-    "x first",
+    "speed, x first",
     "MB",
     "Status",
 )
@@ -109,13 +109,13 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
 
 
 def _numbers(row: Row) -> tuple[str, ...]:
-    """mIoU, drop, its interval, milliseconds, ratio, megabytes."""
+    """mIoU, drop, its interval, milliseconds, speed against the first, megabytes."""
     return (
         number(row.miou),
         number(row.drop),
         interval(row.drop_low, row.drop_high),
         number(row.latency_ms, 1),
-        number(row.latency_ratio),
+        number(row.speedup),
         number(None if row.bytes is None else row.bytes / 1e6, 1),
     )
 
