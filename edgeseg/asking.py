@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgeseg.calibration.sets import pictures_of
@@ -54,6 +55,8 @@ def export_request(
     calibration = calibration or _train_split(dataset)
     if calibration is not None:
         check_calibration(calibration)  # before minutes are spent on the graph
+    if size is not None and dataset is not None:
+        notes += _swapped(size, dataset)
     if calibration is None:
         precision = _without_calibration(precision, dataset, notes)
     return ExportRequest(
@@ -90,6 +93,17 @@ def check_calibration(source: str) -> None:
         ) from None
     if not video:
         pictures_of(source)
+
+
+def _swapped(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
+    """A question, where height and width seem to have changed places."""
+    (height, width), there = size, dataset.items[0].image().shape[:2]
+    if (height - width) * (there[0] - there[1]) < 0:
+        yield (
+            f"--size {height}x{width} is {'higher' if height > width else 'wider'} than "
+            f"{'wide' if height > width else 'high'}, unlike the images of {dataset.title}, which "
+            f"are {there[0]}x{there[1]} (height x width); did you mean --size {width}x{height}?"
+        )
 
 
 def _without_calibration(precision: str, dataset: Dataset | None, notes: list[str]) -> str:

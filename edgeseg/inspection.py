@@ -127,7 +127,7 @@ def _inspect_checkpoint(source: str) -> tuple[list[str], Json]:
             f"{checkpoint.layout} layout, licence {checkpoint.license}"
         ),
         (
-            f"input        {height}x{width}, {checkpoint.input.resize.value}, "
+            f"input        {height}x{width} (height x width), {checkpoint.input.resize.value}, "
             f"aspect {checkpoint.input.aspect.value}"
         ),
         f"parameters   {count.params:,}",

@@ -238,8 +238,8 @@ def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle) -> None:
     [
         (["--camera", "0", "--source", "demo"], "give one of"),
         (["--source", "demo", "--gstreamer", "videotestsrc ! appsink"], "give one of"),
-        (["--source", "demo", "--camera-size", "1280x720"], "are of --camera"),
-        (["--camera", "0", "--camera-size", "big"], "WIDTHxHEIGHT"),
+        (["--source", "demo", "--camera-size", "720x1280"], "are of --camera"),
+        (["--camera", "0", "--camera-size", "big"], "HEIGHTxWIDTH"),
     ],
 )
 def test_sources_that_do_not_go_together(edgeseg, args: list[str], says: str) -> None:

@@ -185,16 +185,16 @@ class Misfit:
 
 MISFITS = [
     Misfit(name="another size", mask_wh=(4, 4),
-           says="a.png is 4x4, but its image a.png is 8x6 (width x height); give the image its own "
+           says="a.png is 4x4, but its image a.png is 6x8 (height x width); give the image its own "
            "mask"),
     Misfit(name="of the image as stored", mask_wh=(8, 6), orientation=6,
-           says="a.png is 8x6, but its image a.png is 6x8 (width x height): the mask fits the "
+           says="a.png is 6x8, but its image a.png is 8x6 (height x width): the mask fits the "
            "image before its EXIF rotation; turn the mask, or remove the image's tag"),
     Misfit(name="another size than the image as stored", mask_wh=(4, 4), orientation=6,
-           says="a.png is 4x4, but its image a.png is 6x8 (width x height); give the image its own "
+           says="a.png is 4x4, but its image a.png is 8x6 (height x width); give the image its own "
            "mask"),
     Misfit(name="turned without a tag", mask_wh=(6, 8),
-           says="a.png is 6x8, but its image a.png is 8x6 (width x height); give the image its own "
+           says="a.png is 8x6, but its image a.png is 6x8 (height x width); give the image its own "
            "mask"),
 ]  # fmt: skip
 

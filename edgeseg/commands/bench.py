@@ -22,7 +22,8 @@ def bench(
         bool,
         typer.Option(
             "--end-to-end",
-            help="Also how much of the engine's speed a run keeps, with 1280x720 frames.",
+            help="Also how much of the engine's speed a run keeps, with frames of 720x1280 "
+            "(height x width).",
         ),
     ] = False,
     json: JsonFlag = False,

@@ -19,8 +19,9 @@ from edgeseg.commands.shared import (
     print_json,
     say,
 )
+from edgeseg.commands.sizes import parse_size
 
-__all__ = ["CalibrationImagesOption", "Precision", "Target", "export", "parse_size"]
+__all__ = ["CalibrationImagesOption", "Precision", "Target", "export"]
 
 
 class Target(str, Enum):
@@ -72,7 +73,10 @@ def export(
     fp16: Annotated[bool, typer.Option("--fp16", help="The same as --precision fp16.")] = False,
     size: Annotated[
         str | None,
-        typer.Option(metavar="HxW", help="Input size in pixels, 64x64 up. The checkpoint's own."),
+        typer.Option(
+            metavar="HxW",
+            help="Input size, height x width in pixels, 64x64 up. The checkpoint's own.",
+        ),
     ] = None,
     labels: Annotated[
         str | None,
@@ -164,18 +168,6 @@ def export(
         say(f"next: edgeseg run {bundle.folder} --source VIDEO --save overlay.mp4")
     if json:
         print_json(export_json(exported))
-
-
-def parse_size(size: str) -> tuple[int, int]:
-    """Height and width.
-
-    Raises:
-        typer.BadParameter: something else.
-    """
-    height, _, width = size.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise typer.BadParameter(f"--size is HEIGHTxWIDTH in pixels, as 512x1024; got {size!r}")
-    return int(height), int(width)
 
 
 def _precision(precision: Precision, *, int8: bool, fp16: bool) -> str:

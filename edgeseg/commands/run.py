@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeseg.commands.shared import EXIT_FAILED, JsonFlag, print_json, say, watched
+from edgeseg.commands.sizes import parse_size
 
 if TYPE_CHECKING:
     from edgeseg.bundle import Bundle
@@ -39,7 +40,7 @@ def run(
     ] = None,
     camera_size: Annotated[
         str | None,
-        typer.Option(metavar="WxH", help="What --camera is asked for, in pixels."),
+        typer.Option(metavar="HxW", help="What --camera is asked for: height x width, in pixels."),
     ] = None,
     camera_fps: Annotated[
         float | None, typer.Option(min=1.0, help="Frames a second that --camera is asked for.")
@@ -186,15 +187,19 @@ def _source(
         raise typer.BadParameter("give one of --camera, --source and --gstreamer")
     if camera is None and (camera_size is not None or camera_fps is not None):
         raise typer.BadParameter("--camera-size and --camera-fps are of --camera")
-    width, height = (None, None) if camera_size is None else _parse_size(camera_size)
+    height, width = (None, None) if camera_size is None else _camera_size(camera_size)
     return named[0], CameraOptions(width=width, height=height, fps=camera_fps)
 
 
-def _parse_size(size: str) -> tuple[int, int]:
-    width, _, height = size.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise typer.BadParameter(f"--camera-size is WIDTHxHEIGHT, as 1280x720; got {size!r}")
-    return int(width), int(height)
+def _camera_size(text: str) -> tuple[int, int]:
+    """Height and width; says so where they seem to be the other way round."""
+    height, width = parse_size(text, "--camera-size")
+    if height > width:
+        say(
+            f"--camera-size {text} is {height} high and {width} wide (height x width); "
+            f"did you mean {width}x{height}?"
+        )
+    return height, width
 
 
 def _find_bundle(folder: Path | None) -> Bundle:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.commands.export import CalibrationImagesOption, Precision, Target, parse_size
+from edgeseg.commands.export import CalibrationImagesOption, Precision, Target
 from edgeseg.commands.shared import (
     EXIT_FAILED,
     EXIT_GATE_MISSED,
@@ -22,6 +22,7 @@ from edgeseg.commands.shared import (
     say,
     watched,
 )
+from edgeseg.commands.sizes import parse_size
 
 __all__ = ["sweep"]
 
@@ -42,7 +43,8 @@ def sweep(
     size: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="HxW", help="Input size in pixels. Again for each further. The checkpoint's."
+            metavar="HxW",
+            help="Input size, height x width in pixels. Again for each further. The checkpoint's.",
         ),
     ] = None,
     split: SplitOption = None,

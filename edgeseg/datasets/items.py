@@ -149,8 +149,8 @@ class FilePair:
 
     def _misfit(self, image: Bgr, mask: ClassMap, *, turned: bool) -> str:
         sizes = (
-            f"{self.mask_path} is {mask.shape[1]}x{mask.shape[0]}, but its image "
-            f"{self.image_path.name} is {image.shape[1]}x{image.shape[0]} (width x height)"
+            f"{self.mask_path} is {mask.shape[0]}x{mask.shape[1]}, but its image "
+            f"{self.image_path.name} is {image.shape[0]}x{image.shape[1]} (height x width)"
         )
         if turned and mask.shape == image.shape[1::-1]:
             return (

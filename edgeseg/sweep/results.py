@@ -29,7 +29,8 @@ class Row(_Value, frozen=True, kw_only=True):
     no variant passed them and there is no bundle; `failed` cells tell their `reason`. Accuracies
     are points, `drop` is against the bundle's own float variant. `latency_ms` is the median of
     whole frames; `speedup`, the median of the rounds' ratios, is how many times as fast as the
-    first cell with a latency it is. `report` is the cell's HTML page, relative to the sweep's folder.
+    first cell with a latency it is. `report` is the cell's HTML page, relative to the sweep's
+    folder.
     """
 
     name: str

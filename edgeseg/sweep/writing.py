@@ -137,8 +137,9 @@ def _timed_how(sweep: Sweep) -> str:
         return ""
     height, width = sweep.frame
     return (
-        f"Latencies are medians of {sweep.rounds} whole frames of {width}x{height} pixels, all "
-        f"cells in turns, on {sweep.machine.cpu} with {sweep.machine.cores} cores."
+        f"Latencies are medians of {sweep.rounds} whole frames of {height}x{width} pixels "
+        f"(height x width), all cells in turns, on {sweep.machine.cpu} with "
+        f"{sweep.machine.cores} cores."
     )
 
 

@@ -43,4 +43,4 @@ def as_opened(capture: PatientCapture, uri: str | int) -> str:
         int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
     )
     rate = frames_per_second(capture)
-    return f"{name} ({width}x{height}, {rate:g} a second, {kind or 'format unknown'})"
+    return f"{name} ({height}x{width}, {rate:g} a second, {kind or 'format unknown'})"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 _GUIDE = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
 _PLACEHOLDERS = {
-    "WxH": r"\d+x\d+",
+    "HxW": r"\d+x\d+",
     **dict.fromkeys(("PATH", "MASK", "FOLDER", "FILE", "NAME", "MODE", "KIND", "REASON"), ".+"),
     "N": r"\d+",
 }

@@ -163,13 +163,13 @@ BAD = [
     Bad(
         name="mask of another size",
         spoil=other_mask(np.zeros((3, 5))),
-        says="data/masks/100.png is 5x3, but its image 100.png is 160x120 (width x height); give "
+        says="data/masks/100.png is 3x5, but its image 100.png is 120x160 (height x width); give "
         "the image its own mask",
     ),
     Bad(
         name="mask drawn before a rotation",
         spoil=turned,
-        says="data/masks/100.png is 160x120, but its image 100.png is 120x160 (width x height): "
+        says="data/masks/100.png is 120x160, but its image 100.png is 160x120 (height x width): "
         "the mask fits the image before its EXIF rotation; turn the mask, or remove the "
         "image's tag",
     ),
