@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import Dataset, open_dataset
@@ -16,6 +17,9 @@ from edgeseg.quantize.recipes import read_recipe
 from edgeseg.request import ExportRequest
 
 __all__ = ["check_calibration", "export_request"]
+
+_ASKED: Final = "fp32 was asked for"
+_UNMEASURED: Final = "fp32 is the only one made: there were no images to measure another one on"
 
 
 def export_request(
@@ -57,6 +61,7 @@ def export_request(
         check_calibration(calibration)  # before minutes are spent on the graph
     if size is not None and dataset is not None:
         notes += _swapped(size, dataset)
+    asked = precision
     if calibration is None:
         precision = _without_calibration(precision, dataset, notes)
     return ExportRequest(
@@ -69,6 +74,7 @@ def export_request(
         labels=None if labels is None else read_labels(labels),
         dataset=dataset,
         precision=precision,
+        fp32_reason=_ASKED if asked == precision else _UNMEASURED,
         calibration=calibration,
         calibration_images=calibration_images,
         recipes=None if recipe is None else (read_recipe(recipe, target=target),),

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from edgeseg.choice import Variants
 from edgeseg.costs import costs
-from edgeseg.errors import GateMissedError
-from edgeseg.gates import Limits, judge_accuracy
 from edgeseg.images import write_mask
 from edgeseg.manifest import (
     CheckpointInfo,
@@ -26,22 +21,18 @@ from edgeseg.manifest import (
     Tensor,
     VariantInfo,
 )
-from edgeseg.metrics import pixel_agreement
 from edgeseg.packages import installed
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.quantize.emulation import open_to_prove
-from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.search import Trial
 from edgeseg.runtime.machine import this_machine
-from edgeseg.runtime.segmenter import segment_frame
-from edgeseg.spec import feature_sizes
+from edgeseg.spec import logits_shape
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edgeseg.export.checkpoint import Checkpoint
 
-__all__ = ["make_manifest", "ship", "write_golden"]
+__all__ = ["make_manifest", "ship", "write_expected"]
 
 
 def ship(staging: Path, artifact: Path, trial: Trial) -> VariantInfo:
@@ -70,70 +61,11 @@ def ship(staging: Path, artifact: Path, trial: Trial) -> VariantInfo:
     )
 
 
-def confirmed(
-    staging: Path,
-    target: str,
-    variants: Sequence[VariantInfo],
-    meter: Meter,
-    limits: Limits,
-    *,
-    step: Callable[[], None],
-) -> tuple[VariantInfo, ...]:
-    """Each file as it ships, measured once more on the images that decide: these figures count.
-
-    A further form of a variant that passed is left out where it misses.
-
-    Raises:
-        GateMissedError: a file does not hold what the search found.
-    """
-    found = [_confirmed(staging, target, v, meter, limits, step) for v in variants]
-    return tuple(variant for variant in found if variant is not None)
-
-
-def _confirmed(
-    staging: Path,
-    target: str,
-    variant: VariantInfo,
-    meter: Meter,
-    limits: Limits,
-    step: Callable[[], None],
-) -> VariantInfo | None:
-    path = staging / variant.file
-    with closing(open_to_prove(target, path, variant.compute)) as backend:
-        measured = meter.measure(backend, advance=step)
-    missed = [gate for gate in judge_accuracy(measured, limits) if not gate.passed]
-    if missed and variant.search is None:
-        path.unlink()
-        return None
-    if missed:
-        raise GateMissedError(
-            f"{variant.name} passed in the search, but the file to ship does not: "
-            f"{', '.join(f'{g.name} {g.value:.3f} (limit {g.limit:.3f})' for g in missed)}; "
-            f"export again, and if it stays so, report a bug"
-        )
-    return msgspec.structs.replace(variant, gate=measured)
-
-
-def write_golden(
-    staging: Path,
-    target: str,
-    frames: Sequence[Bgr],
-    checkpoint: Checkpoint,
-    variants: Sequence[VariantInfo],
-) -> tuple[Golden, ...]:
-    """Frames, the framework's own masks, and how well each variant's file, as it ships, agrees."""
-    expected = [_write_expected(staging, i, frame, checkpoint) for i, frame in enumerate(frames)]
-    agreement: list[dict[str, float]] = [{} for _ in frames]
-    for variant in variants:
-        path = staging / variant.file
-        with closing(open_to_prove(target, path, variant.compute)) as backend:
-            for frame, mask, found in zip(frames, expected, agreement, strict=True):
-                own = segment_frame(backend, checkpoint.input, frame).mask
-                found[variant.name] = pixel_agreement(mask, own)
-    return tuple(
-        Golden(frame=f"golden/frame_{i}.png", mask=f"golden/mask_{i}.png", agreement=found)
-        for i, found in enumerate(agreement)
-    )
+def write_expected(
+    staging: Path, frames: Sequence[Bgr], checkpoint: Checkpoint
+) -> tuple[ClassMap, ...]:
+    """Write the golden frames and the framework's own masks of them, and give the masks."""
+    return tuple(_write_expected(staging, i, frame, checkpoint) for i, frame in enumerate(frames))
 
 
 def _write_expected(staging: Path, index: int, frame: Bgr, checkpoint: Checkpoint) -> ClassMap:
@@ -162,7 +94,6 @@ def make_manifest(
     """Everything that is known, as the bundle says it."""
     spec, size = checkpoint.spec, checkpoint.input
     count = costs(spec, height=size.height, width=size.width)
-    finest = feature_sizes(size.height, size.width)[0]
     (graph_input,), (graph_output,) = graph.graph.input, graph.graph.output
     return Manifest(
         name=name,
@@ -185,7 +116,7 @@ def make_manifest(
         output_tensor=Tensor(
             name=graph_output.name,
             dtype="float32",
-            shape=(1, spec.classes, *finest),
+            shape=logits_shape(spec.classes, size),
             layout="NCHW",
         ),
         checkpoint=CheckpointInfo(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from edgeseg.errors import GateMissedError
+from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.gates import Gate, Limits, judge_accuracy
 from edgeseg.manifest import CalibrationInfo, Evaluation
+from edgeseg.quantize.judging import ranked
 from edgeseg.quantize.search import Candidate, Trial
+from edgeseg.runtime.timing import SAME_SPEED
 
 __all__ = ["Variants", "choose", "only_fp32"]
 
@@ -51,13 +53,19 @@ class Variants:
     peaks: dict[str, float]
 
 
-def only_fp32(fp32: Candidate) -> Variants:
-    """Nothing to choose from: the reference itself."""
+def only_fp32(fp32: Candidate, reason: str, out: Mapping[str, str]) -> Variants:
+    """Nothing to choose from: the reference itself, and why.
+
+    Raises:
+        BackendError: it is out.
+    """
+    if fp32.name in out:
+        raise BackendError(f"{fp32.name}, the only variant to export, {out[fp32.name]}")
     trial = Trial(candidate=fp32, int8_share=0.0, approved=True, verdict="the reference")
     return Variants(
         shipped=(trial,),
         chosen=trial,
-        reason="fp32 was asked for",
+        reason=reason,
         tried=(trial,),
         calibration=None,
         evaluation=None,
@@ -101,9 +109,11 @@ def choose(
 
 
 def _from_fast_to_slow(trials: Sequence[Trial]) -> list[Trial]:
-    """Where no speed is known, the bolder first: the device will time them."""
+    """Of equal speeds the more exact first; where none is known, the bolder: devices time them."""
+    if any(trial.speedup is not None for trial in trials):
+        return ranked(trials)
     bold = {"int8": 0, "fp16": 1, "bf16": 1, "fp32": 2}
-    return sorted(trials, key=lambda t: (-(t.speedup or 0), bold[t.candidate.precision]))
+    return sorted(trials, key=lambda trial: bold[trial.candidate.precision])
 
 
 def _shipped(
@@ -146,13 +156,33 @@ def _reason(
         )
         return f"{name} passed: {measured}; the device {decides}"
     if precision == "auto":
-        rank = f"fastest of {len(approved)}" if len(approved) > 1 else "only one"
-        return f"{name} is the {rank} that passed: {speedup:.2f}x FP32 here, {measured}"
-    faster = [t for t in approved if (t.speedup or 0) > speedup]
-    note = (
-        f"; {faster[0].candidate.name} was faster here ({faster[0].speedup:.2f}x)" if faster else ""
-    )
+        return f"{name} {_rank(chosen, approved)}: {speedup:.2f}x FP32 here, {measured}"
+    note = _slowness(chosen, approved)
     return f"{precision} was asked for: {name}, {speedup:.2f}x FP32 here, {measured}{note}"
+
+
+def _rank(chosen: Trial, approved: Sequence[Trial]) -> str:
+    """How the one that runs compares with all that passed, in speed."""
+    if len(approved) == 1:
+        return "is the only one that passed"
+    fastest = max(approved, key=lambda trial: trial.speedup or 0.0)
+    if fastest is chosen:
+        return f"is the fastest of {len(approved)} that passed"
+    return (
+        f"is as fast as the fastest of {len(approved)} that passed, within {SAME_SPEED:.0%} "
+        f"({fastest.candidate.name}, {fastest.speedup:.2f}x), and more exact"
+    )
+
+
+def _slowness(chosen: Trial, approved: Sequence[Trial]) -> str:
+    """What was asked for is made, and said not to pay where it does not."""
+    speedup = chosen.speedup or 0.0
+    fastest = max(approved, key=lambda trial: trial.speedup or 0.0)
+    if (fastest.speedup or 0.0) * (1 - SAME_SPEED) > speedup:
+        return f"; {fastest.candidate.name} was faster here ({fastest.speedup:.2f}x)"
+    if chosen.candidate.precision != "fp32" and speedup * (1 - SAME_SPEED) <= 1.0:
+        return f"; it is no faster than FP32 here, within {SAME_SPEED:.0%}"
+    return ""
 
 
 def _nearest_misses(

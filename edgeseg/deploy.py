@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.assembly import confirmed, make_manifest, ship, write_golden
+from edgeseg.assembly import make_manifest, write_expected
 from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.choice import only_fp32
 from edgeseg.costs import least_memory
@@ -20,19 +22,29 @@ from edgeseg.errors import CheckpointError, ExportError, MissingPackageError
 from edgeseg.evidence import Evidence, gathered
 from edgeseg.memory import total_memory
 from edgeseg.pixels import Bgr, to_input
+from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.picture import sensitivity_svg
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
 from edgeseg.replacement import check_same_images, check_same_model, replaced
 from edgeseg.request import ExportRequest
+from edgeseg.shipping import Proof, ship_what_works
 from edgeseg.staging import check_replaceable, new_bundle, seal_bundle
-from edgeseg.variants import JETSON, Float, find_variants, float_candidates, open_halves
+from edgeseg.variants import (
+    JETSON,
+    Decide,
+    Float,
+    Halves,
+    find_variants,
+    float_candidates,
+    open_halves,
+)
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edgeseg.export.checkpoint import Checkpoint
-    from edgeseg.manifest import VariantInfo
+    from edgeseg.manifest import Parity, VariantInfo
 
 __all__ = ["Exported", "export_bundle"]
 
@@ -151,6 +163,53 @@ def _fill(
     step: Callable[[], None],
 ) -> tuple[Trial, ...]:
     """Write artifacts, parity and golden frames, then seal; return what was tried."""
+    artifact, parity = _write_artifact(staging, request, checkpoint, graph, tell)
+    frames = tuple(islice(_frames(request.dataset), GOLDEN_FRAMES))
+    budget = Budget(request.budget_s)
+    with ExitStack() as stack:
+        decide, halves = _searched(
+            request, checkpoint, graph, artifact, evidence, budget, tell, step, stack
+        )
+        proof = Proof(
+            staging=staging,
+            artifact=artifact,
+            target=request.target,
+            spec=checkpoint.input,
+            classes=checkpoint.spec.classes,
+            frames=frames,
+            expected=write_expected(staging, frames, checkpoint),
+            gate_half=None if halves is None else halves.gate,
+            limits=request.limits,
+            tell=tell,
+            step=step,
+        )
+        with budget.spending("confirming"):
+            shipped = ship_what_works(proof, decide)
+    if evidence is not None:
+        tell(budget.line)
+    found, variants = shipped.found, shipped.variants
+    if found.sensitivity:
+        (staging / "sensitivity.svg").write_text(sensitivity_svg(found.sensitivity), "utf-8")
+    if request.target == JETSON:
+        _check_typed(staging, variants)
+        if found.peaks:
+            (staging / "peaks.json").write_text(json.dumps(found.peaks, indent=1), "utf-8")
+    golden = shipped.golden
+    seal_bundle(
+        staging,
+        make_manifest(name, request.target, checkpoint, graph, parity, found, variants, golden),
+    )
+    return found.tried
+
+
+def _write_artifact(
+    staging: Path,
+    request: ExportRequest,
+    checkpoint: Checkpoint,
+    graph: ModelProto,
+    tell: Callable[[str], None],
+) -> tuple[Path, Parity]:
+    """The float graph as the target takes it, once it computes what the checkpoint computes."""
     from edgeseg.export.reference import check_parity
     from edgeseg.export.storage import with_half_weights
 
@@ -174,38 +233,32 @@ def _fill(
     )
     if request.half_weights:  # after parity, which is of the graph; what storing costs, masks show
         artifact.write_bytes(with_half_weights(graph).SerializeToString())
-    if request.target == "openvino":
-        artifact = _to_openvino(artifact)
+    return _to_openvino(artifact) if request.target == "openvino" else artifact, parity
+
+
+def _searched(
+    request: ExportRequest,
+    checkpoint: Checkpoint,
+    graph: ModelProto,
+    artifact: Path,
+    evidence: Evidence | None,
+    budget: Budget,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+    stack: ExitStack,
+) -> tuple[Decide, Halves | None]:
+    """What decides between the variants that were found; FP32 alone where nothing is measured.
+
+    `stack` holds the search's workspace.
+    """
     stored = "float, weights stored as FP16" if request.half_weights else FLOAT.name
     floats = float_candidates(request.target, artifact, recipe=replace(FLOAT, name=stored))
     if evidence is None:
-        found = only_fp32(floats[0])
-        variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
-    else:
-        source = Float(
-            model=graph, candidates=floats, spec=checkpoint.input, labels=checkpoint.labels
-        )
-        with open_halves(request, source, evidence, tell=tell) as halves:
-            found = find_variants(request, source, evidence, halves, tell=tell, step=step)
-            variants = tuple(ship(staging, artifact, trial) for trial in found.shipped)
-            variants = confirmed(
-                staging, request.target, variants, halves.gate, request.limits, step=step
-            )
-    frames = list(islice(_frames(request.dataset), GOLDEN_FRAMES))
-    golden = write_golden(staging, request.target, frames, checkpoint, variants)
-    if found.sensitivity:
-        (staging / "sensitivity.svg").write_text(sensitivity_svg(found.sensitivity), "utf-8")
-    if artifact.name not in {variant.file for variant in variants}:
-        artifact.unlink()  # it was the reference only
-    if request.target == JETSON:
-        _check_typed(staging, variants)
-        if found.peaks:
-            (staging / "peaks.json").write_text(json.dumps(found.peaks, indent=1), "utf-8")
-    seal_bundle(
-        staging,
-        make_manifest(name, request.target, checkpoint, graph, parity, found, variants, golden),
-    )
-    return found.tried
+        return partial(only_fp32, floats[0], request.fp32_reason), None
+    source = Float(model=graph, candidates=floats, spec=checkpoint.input, labels=checkpoint.labels)
+    halves = stack.enter_context(open_halves(request, source, evidence, tell=tell))
+    decide = find_variants(request, source, evidence, halves, budget, tell=tell, step=step)
+    return decide, halves
 
 
 def _check_typed(staging: Path, variants: Sequence[VariantInfo]) -> None:

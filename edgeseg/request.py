@@ -26,8 +26,9 @@ class ExportRequest:
 
     `half_weights` stores the FP32 weights as FP16, cast on load: half the bytes. Without a
     `calibration` no INT8 is tried, without `recipes` all that have a name are; without images to
-    measure on, FP32 alone is made. The `sensitivity` of each group is measured when it is needed,
-    or asked for. `notes` are told once the checkpoint is known to be usable.
+    measure on, FP32 alone is made, and `fp32_reason` says why. The `sensitivity` of each group is
+    measured when it is needed, or asked for. `notes` are told once the checkpoint is known to be
+    usable.
     """
 
     weights: str
@@ -40,6 +41,7 @@ class ExportRequest:
     dataset: Dataset | None = None
     half_weights: bool = False
     precision: str = "fp32"
+    fp32_reason: str = "fp32 was asked for"
     calibration: str | None = None
     calibration_images: int = DEFAULT_COUNT
     estimator: str = "percentile"

@@ -33,6 +33,7 @@ __all__ = [
     "Role",
     "Variant",
     "feature_sizes",
+    "logits_shape",
 ]
 
 # The same for B0 to B5, one value a stage.
@@ -169,6 +170,11 @@ def feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
         height, width = -(-height // stride), -(-width // stride)
         sizes.append((height, width))
     return tuple(sizes)
+
+
+def logits_shape(classes: int, spec: InputSpec) -> tuple[int, int, int, int]:
+    """What a graph of this input ends in: (1, classes, height/4, width/4), rounded up."""
+    return (1, classes, *feature_sizes(spec.height, spec.width)[0])
 
 
 class Role(enum.Enum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Bundle
 from edgeseg.manifest import Accuracy, Manifest, VariantInfo, as_json
+from edgeseg.runtime.timing import SAME_SPEED
 
 if TYPE_CHECKING:
     from edgeseg.bench import BenchResult
@@ -48,6 +49,11 @@ def export_lines(exported: Exported) -> list[str]:
         )
         ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
         lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])
+        if any(trial.speedup is not None for trial in ranked):
+            lines.append(
+                f"speeds are the engine's alone, in turns with FP32; within {SAME_SPEED:.0%} they "
+                f"count as equal, and the one that agrees best is taken"
+            )
     lines += [f"sensitivity  {line}" for line in sensitivity_lines(manifest)]
     return [*lines, manifest.chosen.reason]
 

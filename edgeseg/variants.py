@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,14 +18,16 @@ from edgeseg.files import sha256_of
 from edgeseg.labels import Labels
 from edgeseg.packages import installed
 from edgeseg.pixels import to_input
+from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.emulation import open_to_prove
+from edgeseg.quantize.judging import in_order, judge
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe, named_recipes
-from edgeseg.quantize.search import Candidate, Quantizer, Search, search
+from edgeseg.quantize.search import Candidate, Quantizer, Search, explore
 from edgeseg.quantize.workspace import Workspace, open_workspace
 from edgeseg.request import ExportRequest
 from edgeseg.runtime.machine import this_machine
-from edgeseg.spec import InputSpec
+from edgeseg.spec import InputSpec, logits_shape
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -34,9 +35,20 @@ if TYPE_CHECKING:
     from edgeseg.pixels import Bgr, Frame
     from edgeseg.quantize.meter import Read
 
-__all__ = ["JETSON", "Float", "Halves", "find_variants", "float_candidates", "open_halves"]
+__all__ = [
+    "JETSON",
+    "Decide",
+    "Float",
+    "Halves",
+    "find_variants",
+    "float_candidates",
+    "open_halves",
+]
 
 JETSON: Final = "jetson"
+
+# From the trials that are out, by name with the reason, to what is left to ship.
+Decide = Callable[[Mapping[str, str]], Variants]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +64,11 @@ class Float:
     def sha256(self) -> str:
         """Of the artifact: the reference of all that is measured."""
         return sha256_of(self.candidates[0].path)
+
+    @property
+    def logits_shape(self) -> tuple[int, ...]:
+        """What the graph ends in, (1, classes, h, w)."""
+        return logits_shape(len(self.labels.classes), self.spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +129,13 @@ def open_halves(
             ),
             spec=source.spec,
             masks=workspace.path("masks"),
-            open_reference=partial(open_to_prove, request.target, source.candidates[0].path, "f32"),
+            open_reference=partial(
+                open_to_prove,
+                request.target,
+                source.candidates[0].path,
+                "f32",
+                logits_shape=source.logits_shape,
+            ),
         )
 
     guiding, deciding = evidence.halves
@@ -126,16 +149,18 @@ def find_variants(
     source: Float,
     evidence: Evidence,
     halves: Halves,
+    budget: Budget,
     *,
     tell: Callable[[str], None],
     step: Callable[[], None],
-) -> Variants:
-    """Search for the fastest variants that pass the gates.
+) -> Decide:
+    """Search for the fastest variants that pass the gates; gives what decides between them.
+
+    That raises GateMissedError where none of the precision asked for passes.
 
     Raises:
-        GateMissedError: none of the precision asked for passes; says which came nearest.
+        BackendError: FP32 fails, the reference of all that is measured.
     """
-    begun = time.monotonic()
     if any(halves.workspace.folder.glob("search_*.json")):
         tell("going on with what an earlier export of the same measured; the budget starts anew")
     for line in evidence.calibration.warnings if evidence.calibration is not None else ():
@@ -143,42 +168,63 @@ def find_variants(
     deciding = len(halves.gate.images)
     if deciding < FEW:
         tell(f"warning: only {deciding} images decide; give {2 * FEW} or more to measure on")
-    tools = _tools(request, source, evidence, halves, tell, step)
+
+    def limited_step() -> None:
+        step()
+        budget.check()
+
+    with budget.spending("preparing"):
+        tools = _tools(request, source, evidence, halves, budget, tell, limited_step)
+    job = _search(request, source, evidence, halves, budget, tools, tell, limited_step)
+    ordered = in_order(job, explore(job))
+    if request.sensitivity and tools.quantizer is not None:
+        with budget.spending("measuring sensitivity"):
+            tools.quantizer.sensitivity()
+
+    def decide(out: Mapping[str, str]) -> Variants:
+        known, grown = (halves.workspace.recall(name) for name in ("sensitivity", "peaks"))
+        return choose(
+            judge(job, ordered, out),
+            precision=request.precision,
+            limits=request.limits,
+            calibration=evidence.calibration_info(
+                request.estimator if request.target == "onnxruntime" else "nncf"
+            ),
+            evaluation=evidence.evaluation,
+            sensitivity=known if isinstance(known, dict) else {},
+            peaks=grown if isinstance(grown, dict) else {},
+            forms=tools.forms,
+        )
+
+    return decide
+
+
+def _search(
+    request: ExportRequest,
+    source: Float,
+    evidence: Evidence,
+    halves: Halves,
+    budget: Budget,
+    tools: _Tools,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+) -> Search:
     first_image, _ = evidence.images[0]()
-    job = Search(
+    named = tuple(named_recipes(request.target).values())
+    return Search(
         floats=tools.floats,
         quantizer=tools.quantizer,
-        recipes=(
-            tuple(named_recipes(request.target).values())
-            if request.recipes is None
-            else request.recipes
-        ),
+        recipes=named if request.recipes is None else request.recipes,
         search_half=halves.search,
         gate_half=halves.gate,
         limits=request.limits,
         frame=to_input(first_image, source.spec),
         workspace=halves.workspace,
-        open_engine=partial(open_to_prove, request.target),
+        open_engine=partial(open_to_prove, request.target, logits_shape=source.logits_shape),
         timed=request.target != JETSON,
-        seconds_left=lambda: request.budget_s - (time.monotonic() - begun),
+        budget=budget,
         tell=tell,
         step=step,
-    )
-    trials = search(job)
-    if request.sensitivity and tools.quantizer is not None:
-        tools.quantizer.sensitivity()
-    known, grown = (halves.workspace.recall(name) for name in ("sensitivity", "peaks"))
-    return choose(
-        trials,
-        precision=request.precision,
-        limits=request.limits,
-        calibration=evidence.calibration_info(
-            request.estimator if request.target == "onnxruntime" else "nncf"
-        ),
-        evaluation=evidence.evaluation,
-        sensitivity=known if isinstance(known, dict) else {},
-        peaks=grown if isinstance(grown, dict) else {},
-        forms=tools.forms,
     )
 
 
@@ -196,6 +242,7 @@ def _tools(
     source: Float,
     evidence: Evidence,
     halves: Halves,
+    budget: Budget,
     tell: Callable[[str], None],
     step: Callable[[], None],
 ) -> _Tools:
@@ -203,6 +250,7 @@ def _tools(
     from edgeseg.quantize.quantizers import Calibrated, OpenVinoQuantizer, OrtQuantizer
 
     def frame_of(read: Callable[[], Bgr]) -> Frame:
+        budget.check()  # what calibrates reads one image after the other
         return to_input(read(), source.spec)
 
     chosen = evidence.calibration

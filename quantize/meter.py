@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeseg.accuracy import Masks, compare
+from edgeseg.errors import BackendError, ExportError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.labels import Labels
 from edgeseg.manifest import Accuracy
@@ -54,7 +55,12 @@ class Meter:
     def measure(
         self, candidate: Backend, *, advance: Callable[[], None], most: int | None = None
     ) -> Accuracy:
-        """Against the reference, on the first `most` images."""
+        """Against the reference, on the first `most` images.
+
+        Raises:
+            BackendError: the candidate's engine fails on an image.
+            ExportError: the reference's does.
+        """
         images = self.images[:most]
         return compare(
             self._masks(images, candidate, advance), self.labels, ignore_index=self.ignore_index
@@ -76,7 +82,13 @@ class Meter:
                         reference = self.open_reference()
                         stack.callback(reference.close)
                     kept.parent.mkdir(parents=True, exist_ok=True)
-                    write_mask(segment_frame(reference, self.spec, frame).mask, kept)
+                    try:
+                        expected = segment_frame(reference, self.spec, frame).mask
+                    except BackendError as error:  # not the candidate's fault
+                        raise ExportError(
+                            f"FP32, which all else is compared with: {error}"
+                        ) from error
+                    write_mask(expected, kept)
                 found = segment_frame(candidate, self.spec, frame).mask
                 yield Masks(truth, read_mask(kept), found)
                 advance()

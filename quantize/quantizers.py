@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.calibration.observe import expected_bytes, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
+from edgeseg.errors import BackendError
 from edgeseg.files import written_whole
 from edgeseg.quantize.groups import Group, group_of
 from edgeseg.quantize.meter import Meter
@@ -107,11 +108,17 @@ class Calibrated:
         for group in missing:
             alone = Recipe(name=group.name, int8=frozenset({group}))
             make(alone, path)
-            with closing(engine(path)) as backend:
-                found = self._meter.measure(backend, advance=self._step, most=SENSITIVITY_IMAGES)
+            try:
+                with closing(engine(path)) as backend:
+                    found = self._meter.measure(
+                        backend, advance=self._step, most=SENSITIVITY_IMAGES
+                    )
+            except BackendError as error:  # not kept: no figure was measured
+                self._tell(f"{group.name} alone in INT8 is taken as the most harmful: {error}")
+                continue
             known[group.name] = 100 - found.pixel_agreement
             self._workspace.keep("sensitivity", known)
-        return {group: known[group.name] for group in present}
+        return {group: known.get(group.name, 100.0) for group in present}
 
 
 class OrtQuantizer:

@@ -1,12 +1,12 @@
-"""Which INT8 graph is the fastest that is accurate enough.
+"""Which INT8 graphs are accurate enough, as one half of the data shows: the search half.
 
-Recipes are made and measured on one half of the data, the search half. One that misses its gate
-gives up the groups that hurt most, one by one, until it passes. What passes is timed against the
-float baseline on the engine itself; then, the fastest first, the gate half decides.
+A recipe that misses its gate gives up the groups that hurt most, one by one, until it passes. What
+passes is timed, and the other half decides: see `edgeseg.quantize.judging`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,29 +14,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
-import numpy as np
 
 from edgeseg.errors import BackendError
 from edgeseg.gates import Gate, Limits, judge_accuracy
 from edgeseg.manifest import Accuracy
+from edgeseg.quantize.budget import Budget, UsedUp
 from edgeseg.quantize.groups import Group
-from edgeseg.quantize.meter import Meter, speed_ratio
+from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.workspace import Workspace
+from edgeseg.runtime import timing
 from edgeseg.runtime.backend import Backend
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
 
-__all__ = ["MIN_INT8_SHARE", "Candidate", "Quantizer", "Search", "Trial", "search"]
+__all__ = [
+    "MIN_INT8_SHARE",
+    "Candidate",
+    "Quantizer",
+    "Search",
+    "Trial",
+    "explore",
+    "failed",
+    "measured_on",
+    "missed",
+    "words",
+]
 
 # Below this share of the multiply-adds a graph may not be called INT8.
 MIN_INT8_SHARE: Final = 0.5
-# Speeds that differ by less are the same: two sittings of one variant differ by as much.
-SAME_SPEED: Final = 0.03
-# INT8 shares that differ by less are as bold: the first convolution and the classifier of B0.
-SAME_BOLDNESS: Final = 0.1
 
 
 class Quantizer(Protocol):
@@ -99,7 +107,6 @@ class Search:
     `floats` are the float artifact under each type that this machine computes in, FP32 first.
     `open_engine` opens a file and its float type on what proves it here; `timed` says whether that
     is also what runs it, so that its speed counts. `frame` is one real input, for timing.
-    `seconds_left` may become negative.
     """
 
     floats: Sequence[Candidate]
@@ -112,47 +119,78 @@ class Search:
     workspace: Workspace
     open_engine: Callable[[Path, str], Backend]
     timed: bool
-    seconds_left: Callable[[], float]
+    budget: Budget
     tell: Callable[[str], None]
     step: Callable[[], None]
 
 
-def search(job: Search) -> list[Trial]:
-    """Try, time and judge; every trial, floats first, then INT8 from fast to slow and the failed.
+def explore(job: Search) -> list[Trial]:
+    """Try everything on the search half; floats first. Nothing is timed or decided yet.
 
-    At least the FP32 baseline is approved: it is the reference.
+    Raises:
+        BackendError: the FP32 baseline fails, the reference of all that is measured.
     """
-    trials = [_measured(job, _float_trial(candidate)) for candidate in job.floats]
-    trials += _tried_recipes(job)
-    passing = [trial for trial in trials if trial.approved]
-    timed = _timed(job, passing) if job.timed else _by_boldness(passing)
-    judged = [*_judged(job, timed, "float"), *_judged(job, timed, "int8")]
-    return [*judged, *(trial for trial in trials if not trial.approved)]
+    with job.budget.spending("measuring"):
+        trials = [_measured(job, _float_trial(candidate)) for candidate in job.floats]
+        _reserve(job, trials)
+        failures: list[Recipe] = []
+        seen: set[str] = set()
+        for recipe in _possible(job):
+            if recipe.digest not in seen:
+                seen.add(recipe.digest)
+                made = _within_budget(job, recipe)
+                trials += made
+                _reserve(job, trials)
+                if _may_recover(made):
+                    failures.append(recipe)
+        for recipe in failures:
+            trials += _recovered(job, recipe)
+    return trials
+
+
+def failed(job: Search, candidate: Candidate, error: BackendError, *, while_: str) -> str:
+    """Say that a candidate is out because its engine fails, and the verdict on it.
+
+    Raises:
+        BackendError: it is the baseline, without which nothing can be measured.
+    """
+    if candidate is job.floats[0]:
+        raise error
+    job.tell(f"  {candidate.name} is out: {error}")
+    return f"failed {while_}: {error}"
+
+
+def _may_recover(made: Sequence[Trial]) -> bool:
+    """Whether a recipe was tried, failed, and has groups to give up."""
+    tried = bool(made) and made[0].int8_share >= MIN_INT8_SHARE
+    return tried and not any(trial.approved for trial in made)
 
 
 def _float_trial(candidate: Candidate) -> Trial:
     return Trial(candidate=candidate, int8_share=0.0)
 
 
-def _tried_recipes(job: Search) -> list[Trial]:
-    """Every recipe on the search half; those that fail give up groups."""
-    trials: list[Trial] = []
-    seen: set[str] = set()
-    failed: list[Recipe] = []
-    for recipe in _possible(job):
-        if recipe.digest in seen:
-            continue
-        seen.add(recipe.digest)
-        if job.seconds_left() <= 0:
-            job.tell(f"budget used up: {recipe.name} was not tried")
-            continue
-        made = _trials_of(job, recipe)
-        trials += made
-        if not any(trial.approved for trial in made) and made[0].int8_share >= MIN_INT8_SHARE:
-            failed.append(recipe)
-    for recipe in failed:
-        trials += _recovered(job, recipe)
-    return trials
+def _reserve(job: Search, trials: Sequence[Trial]) -> None:
+    """Keep from trying the time that timing, deciding and confirming will take.
+
+    As slow as the slowest image so far: every float type and those of one INT8 file are measured
+    on the deciding half, and once more as they ship; what passed is timed beside the baseline.
+    """
+    budget, passing = job.budget, sum(trial.approved for trial in trials)
+    images = 2 * 2 * len(job.floats) * len(job.gate_half.images)
+    timings = 2 * (timing.WARM_UP + timing.ROUNDS) * passing if job.timed else 0
+    budget.reserved = (images + timings) * budget.image_s + timings * timing.PAUSE_S
+
+
+def _within_budget(job: Search, recipe: Recipe) -> list[Trial]:
+    """A recipe's trials; none where its time ran out before or while it was tried."""
+    try:
+        with job.budget.limited():
+            return _trials_of(job, recipe)
+    except UsedUp:
+        kept = f", {job.budget.reserved:.0f} s are kept to decide" if job.budget.reserved else ""
+        job.tell(f"budget used up: {recipe.name} was not tried{kept}")
+        return []
 
 
 def _possible(job: Search) -> list[Recipe]:
@@ -167,7 +205,8 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     path = job.workspace.path(f"int8_{recipe.digest}{job.quantizer.suffix}")
     if not path.exists():
-        job.quantizer.make(recipe, path)
+        with job.budget.spending("calibrating and quantizing"):
+            job.quantizer.make(recipe, path)
     share = int8_share(path)
     trials = []
     for compute in job.quantizer.computes or [candidate.compute for candidate in job.floats]:
@@ -185,129 +224,65 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
 
 
 def _measured(job: Search, trial: Trial) -> Trial:
-    """On the search half, and judged by it; what the engine refuses is out, the baseline apart."""
+    """On the search half, and judged by it; what fails there is out, the baseline apart."""
     try:
-        accuracy = _accuracy(job, trial.candidate, job.search_half, "search")
+        accuracy = measured_on(job, trial.candidate, job.search_half, "search")
     except BackendError as error:
-        if trial.candidate is job.floats[0]:
-            raise
-        job.tell(f"  {trial.candidate.name}: {error}")
-        return replace(trial, verdict="refused by the engine")
-    missed = _missed(accuracy, job.limits)
-    trial = replace(trial, search=accuracy, approved=not missed, verdict=_words(missed))
-    left = max(0.0, job.seconds_left() / 60)
-    job.tell(f"{_line(trial)}; {left:.1f} min of the budget left")
+        return replace(trial, verdict=failed(job, trial.candidate, error, while_="in the search"))
+    gates = missed(accuracy, job.limits)
+    trial = replace(trial, search=accuracy, approved=not gates, verdict=words(gates))
+    left = max(0.0, job.budget.left / 60)
+    job.tell(f"{_line(trial)}; {left:.1f} min of the budget left to try more")
     return trial
 
 
 def _recovered(job: Search, recipe: Recipe) -> Iterator[Trial]:
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
-    costs = job.quantizer.sensitivity()
+    try:
+        with job.budget.limited(), job.budget.spending("measuring sensitivity"):
+            costs = job.quantizer.sensitivity()
+    except UsedUp:
+        job.tell(f"budget used up: {recipe.name} was not cut down")
+        return
     worst = sorted(recipe.int8, key=lambda g: costs.get(g, 0.0), reverse=True)
     for count in range(1, len(worst)):
-        if job.seconds_left() <= 0:
-            job.tell(f"budget used up: {recipe.name} was not cut down further")
-            return
-        trials = _trials_of(job, recipe.without(*worst[:count]))
+        trials = _within_budget(job, recipe.without(*worst[:count]))
         yield from trials
-        if any(t.approved for t in trials) or trials[0].int8_share < MIN_INT8_SHARE:
+        if not trials or any(t.approved for t in trials) or trials[0].int8_share < MIN_INT8_SHARE:
             return
 
 
-def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
-    """Each against the FP32 baseline in turns; the fastest first."""
-    baseline = job.floats[0]
-    timed = []
-    baseline_ms: list[float] = []
-    with closing(job.open_engine(baseline.path, baseline.compute)) as base:
-        for trial in trials:
-            own = trial.candidate
-            with closing(job.open_engine(own.path, own.compute)) as backend:
-                speedup, milliseconds = speed_ratio(backend, base, job.frame)
-            baseline_ms.append(milliseconds)
-            timed.append(replace(trial, speedup=1.0 if own is baseline else speedup))
-            job.step()
-    # One baseline for all, so that milliseconds say what the ratios say.
-    base_ms = float(np.median(baseline_ms)) if baseline_ms else 0.0
-    return _ranked([replace(t, latency_ms=base_ms / (t.speedup or 1.0)) for t in timed])
+def measured_on(job: Search, candidate: Candidate, meter: Meter, half: str) -> Accuracy:
+    """A candidate's accuracy, measured once; the result is kept with the file that it is of.
 
-
-def _by_boldness(trials: Sequence[Trial]) -> list[Trial]:
-    """Where speed is found out elsewhere: the most exact of those that are about as bold.
-
-    FP32 comes last: it is the reference, and what is shorter is faster.
+    Raises:
+        BackendError: its engine fails on an image.
     """
-
-    def rank(trial: Trial) -> tuple[bool, bool, float]:
-        bold = trial.int8_share >= boldest - SAME_BOLDNESS
-        agreement = trial.search.pixel_agreement if trial.search else 0.0
-        return bold, trial.candidate.precision != "fp32", agreement
-
-    boldest = max((trial.int8_share for trial in trials), default=0.0)
-    return sorted(trials, key=rank, reverse=True)
-
-
-def _ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """The fastest first; of those that timing cannot tell apart, the one that agrees best."""
-    left = list(trials)
-    ranked: list[Trial] = []
-    while left:
-        fastest = max(trial.speedup or 0 for trial in left)
-        level = [t for t in left if (t.speedup or 0) >= (1 - SAME_SPEED) * fastest]
-        best = max(level, key=lambda t: t.search.pixel_agreement if t.search else 0)
-        ranked.append(best)
-        left.remove(best)
-    return ranked
-
-
-def _judged(job: Search, trials: Sequence[Trial], kind: str) -> list[Trial]:
-    """On the gate half, from fast to slow, until one passes; the others keep their search result.
-
-    FP32 is always measured: it is the reference of every figure. So is the file that passed under
-    other float types: on another machine it may have to run so.
-    """
-    judged: list[Trial] = []
-    found: Path | None = None
-    winner = ""
-    for trial in trials:
-        own = trial.candidate
-        if (own.precision == "int8") != (kind == "int8"):
-            continue
-        if found not in {None, own.path} and own is not job.floats[0]:
-            judged.append(replace(trial, approved=False, verdict=f"not needed: {winner} passed"))
-            continue
-        accuracy = _accuracy(job, own, job.gate_half, "gate")
-        missed = _missed(accuracy, job.limits)
-        if not missed and found is None:
-            found, winner = own.path, own.name
-        judged.append(
-            replace(trial, gate=accuracy, approved=not missed, verdict=_words(missed, "gate half"))
-        )
-    return judged
-
-
-def _accuracy(job: Search, candidate: Candidate, meter: Meter, half: str) -> Accuracy:
-    """Measured once; the result is kept with the file that it is of."""
     name = f"{half}_{candidate.path.stem}_{candidate.compute}"
     kept = job.workspace.recall(name)
     if kept is not None:
         return msgspec.convert(kept, Accuracy)
+    begun = time.monotonic()
     with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
         accuracy = meter.measure(backend, advance=job.step)
+    image_s = (time.monotonic() - begun) / max(1, accuracy.images)
+    job.budget.image_s = max(job.budget.image_s, image_s)
     job.workspace.keep(name, msgspec.to_builtins(accuracy))
     return accuracy
 
 
-def _missed(accuracy: Accuracy, limits: Limits) -> list[Gate]:
+def missed(accuracy: Accuracy, limits: Limits) -> list[Gate]:
+    """The gates that an accuracy does not pass."""
     return [gate for gate in judge_accuracy(accuracy, limits) if not gate.passed]
 
 
-def _words(missed: Sequence[Gate], where: str = "search half") -> str:
-    if not missed:
+def words(gates: Sequence[Gate], where: str = "search half") -> str:
+    """The verdict of gates that were missed; of none, that it passed."""
+    if not gates:
         return "passed"
-    gates = ", ".join(f"{g.name} {g.value:.3f} (limit {g.limit:.3f})" for g in missed)
-    return f"missed on the {where}: {gates}"
+    values = ", ".join(f"{g.name} {g.value:.3f} (limit {g.limit:.3f})" for g in gates)
+    return f"missed on the {where}: {values}"
 
 
 def _line(trial: Trial) -> str:

@@ -95,7 +95,7 @@ def export(
     max_class_drop: MaxClassDropOption = None,
     min_agreement: MinAgreementOption = None,
     budget: Annotated[
-        float, typer.Option(min=0.0, help="Minutes after which no further recipe is tried.")
+        float, typer.Option(min=0.0, help="Minutes that the search may take, deciding included.")
     ] = 20.0,
     recipe: Annotated[
         str | None,

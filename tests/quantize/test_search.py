@@ -30,7 +30,6 @@ from edgeseg.errors import BackendError, CalibrationError, DatasetError, GateMis
 from edgeseg.gates import Limits
 from edgeseg.images import read_mask, write_mask
 from edgeseg.manifest import Accuracy
-from edgeseg.quantize import search as search_module
 from edgeseg.quantize.groups import GROUPS, Group
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import RECIPES, Recipe, named_recipes
@@ -254,17 +253,17 @@ def test_a_float_type_that_the_engine_refuses_is_out(
     """OpenVINO may name a type that its kernels then do not have."""
     opened = variants_module.open_to_prove
 
-    def refusing(target: str, path: Path, compute: str) -> Backend:
+    def refusing(target: str, path: Path, compute: str, **options: Any) -> Backend:
         if compute == "bf16":
             raise BackendError("no kernel for bf16")
-        return opened(target, path, compute)
+        return opened(target, path, compute, **options)
 
     monkeypatch.setattr(openvino_backend, "float_types", lambda: ("f32", "bf16"))
     monkeypatch.setattr(variants_module, "open_to_prove", refusing)
     bundle, lines = export(replace(request_, target="openvino", precision="auto"))
     assert {v.compute for v in bundle.manifest.variants} == {"f32"}
-    assert any("bf16: no kernel for bf16" in line for line in lines)
-    with pytest.raises(GateMissedError, match="Nearest: bf16 refused by the engine"):
+    assert any("bf16 is out: no kernel for bf16" in line for line in lines)
+    with pytest.raises(GateMissedError, match="Nearest: bf16 failed in the search: no kernel"):
         export(replace(request_, target="openvino", precision="fp16"))
 
 
@@ -317,7 +316,9 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
 
 
 def test_ranks_by_speed_and_ties_by_agreement() -> None:
-    from edgeseg.quantize.search import Candidate, Trial, _ranked
+    from edgeseg.quantize.judging import ranked
+    from edgeseg.quantize.search import Candidate, Trial
+    from edgeseg.runtime.timing import SAME_SPEED
 
     def trial(name: str, speedup: float, agreement: float) -> Trial:
         recipe = Recipe(name=name, int8=frozenset())
@@ -328,8 +329,8 @@ def test_ranks_by_speed_and_ties_by_agreement() -> None:
         return Trial(candidate=candidate, int8_share=1, search=accuracy, speedup=speedup)
 
     trials = [trial("a", 1.0, 99.9), trial("b", 1.50, 98), trial("c", 1.47, 99), trial("d", 1.2, 9)]
-    assert [t.candidate.name for t in _ranked(trials)] == ["c", "b", "d", "a"]
-    assert search_module.SAME_SPEED == 0.03
+    assert [t.candidate.name for t in ranked(trials)] == ["c", "b", "d", "a"]
+    assert SAME_SPEED == 0.03
 
 
 def test_a_killed_export_goes_on_and_leaves_no_half_bundle(

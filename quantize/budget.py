@@ -1,0 +1,85 @@
+"""The time that a search may take, deciding and confirming included, and what it went to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Budget", "UsedUp"]
+
+
+class UsedUp(Exception):  # noqa: N818  # no error: a search that has no time left goes on to decide
+    """Raised while recipes are tried, by what would take longer than there is time."""
+
+
+class Budget:
+    """Seconds from now on. What trying may not use is reserved for what comes after it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.reserved = 0.0
+        self.image_s = 0.0  # the slowest measuring of an image so far, its reading included
+        self._begun = time.monotonic()
+        self._limited = False
+        self._spent: dict[str, float] = {}
+        self._on: list[tuple[str, float]] = []
+
+    @property
+    def left(self) -> float:
+        """Seconds that may still be used for trying; perhaps negative."""
+        return self.seconds - self.reserved - (time.monotonic() - self._begun)
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """Have `check` raise while the block runs."""
+        self._limited = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._limited = False
+
+    def check(self) -> None:
+        """Raise where what is limited has no time left.
+
+        Raises:
+            UsedUp: within `limited`, there is none.
+        """
+        if self._limited and self.left <= 0:
+            raise UsedUp
+
+    @contextmanager
+    def spending(self, on: str) -> Iterator[None]:
+        """Count the block's seconds under a name; those of a block within it count there."""
+        self._settle()
+        self._on.append((on, time.monotonic()))
+        try:
+            yield
+        finally:
+            self._settle()
+            self._on.pop()
+            if self._on:
+                self._on[-1] = (self._on[-1][0], time.monotonic())
+
+    @property
+    def line(self) -> str:
+        """What it went to, in words."""
+        parts = [f"{name} {_clock(spent)}" for name, spent in self._spent.items() if spent >= 0.5]
+        whole = _clock(time.monotonic() - self._begun)
+        line = f"the search took {whole} of the {_clock(self.seconds)} minutes of --budget"
+        return f"{line}: {', '.join(parts)}" if parts else line
+
+    def _settle(self) -> None:
+        """Count what the innermost block took until now."""
+        if self._on:
+            name, since = self._on[-1]
+            now = time.monotonic()
+            self._spent[name] = self._spent.get(name, 0.0) + now - since
+            self._on[-1] = (name, now)
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, as 3:07."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"

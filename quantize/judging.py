@@ -1,0 +1,153 @@
+"""Which of those that passed the search is the fastest that the other half of the data lets pass.
+
+What passed is timed against the float baseline on the engine itself; then, the fastest first, the
+gate half decides. A candidate whose engine fails meanwhile is out by name; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from edgeseg.errors import BackendError
+from edgeseg.quantize.meter import speed_ratio
+from edgeseg.quantize.search import Search, Trial, failed, measured_on, missed, words
+from edgeseg.runtime.timing import SAME_SPEED, from_fast_to_slow
+
+__all__ = ["in_order", "judge", "ranked"]
+
+# INT8 shares that differ by less are as bold: the first convolution and the classifier of B0.
+SAME_BOLDNESS: Final = 0.1
+
+
+def in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """The best first by speed, or, where it is found out elsewhere, by boldness.
+
+    Trials that have failed before, or fail while they are timed, are the last.
+    """
+    passed = [trial for trial in trials if trial.approved]
+    out = [trial for trial in trials if not trial.approved]
+    if not job.timed:
+        return [*_by_boldness(passed), *out]
+    job.tell(f"timing {len(passed)} variants in turns with FP32")
+    with job.budget.spending("timing"):
+        timed = _timed(job, passed)
+    return [
+        *ranked([trial for trial in timed if trial.approved]),
+        *(trial for trial in timed if not trial.approved),
+        *out,
+    ]
+
+
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Timed trials, the fastest first; the most exact of those that timing cannot tell apart."""
+
+    def agreement(trial: Trial) -> float:
+        accuracy = trial.gate or trial.search
+        return 0.0 if accuracy is None else accuracy.pixel_agreement
+
+    return from_fast_to_slow(trials, speed=lambda t: t.speedup or 0.0, agreement=agreement)
+
+
+def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[Trial]:
+    """Every trial with its last verdict: floats first, then INT8, then those that were out before.
+
+    `out` names trials that are out for another reason, and tells it.
+
+    Raises:
+        BackendError: the FP32 baseline fails, the reference of all that is measured.
+    """
+    passed = [
+        replace(trial, approved=False, verdict=out[trial.candidate.name])
+        if trial.candidate.name in out
+        else trial
+        for trial in trials
+        if trial.approved
+    ]
+    floats = [trial for trial in passed if trial.candidate.precision != "int8"]
+    eights = [trial for trial in passed if trial.candidate.precision == "int8"]
+    with job.budget.spending("deciding"):
+        judged = [*_judged(job, floats), *_judged(job, eights)]
+    return [*judged, *(trial for trial in trials if not trial.approved)]
+
+
+def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """Each against the FP32 baseline in turns."""
+    baseline = job.floats[0]
+    timed = []
+    baseline_ms: list[float] = []
+    with closing(job.open_engine(baseline.path, baseline.compute)) as base:
+        for trial in trials:
+            own = trial.candidate
+            try:
+                with closing(job.open_engine(own.path, own.compute)) as backend:
+                    speedup, milliseconds = speed_ratio(backend, base, job.frame)
+            except BackendError as error:
+                verdict = failed(job, own, error, while_="while it was timed")
+                timed.append(replace(trial, approved=False, verdict=verdict))
+                continue
+            baseline_ms.append(milliseconds)
+            timed.append(replace(trial, speedup=1.0 if own is baseline else speedup))
+            job.step()
+    # One baseline for all, so that milliseconds say what the ratios say.
+    base_ms = float(np.median(baseline_ms)) if baseline_ms else 0.0
+    return [t if t.speedup is None else replace(t, latency_ms=base_ms / t.speedup) for t in timed]
+
+
+def _by_boldness(trials: Sequence[Trial]) -> list[Trial]:
+    """Where speed is found out elsewhere: the most exact of those that are about as bold.
+
+    FP32 comes last: it is the reference, and what is shorter is faster.
+    """
+
+    def rank(trial: Trial) -> tuple[bool, bool, float]:
+        bold = trial.int8_share >= boldest - SAME_BOLDNESS
+        agreement = trial.search.pixel_agreement if trial.search else 0.0
+        return bold, trial.candidate.precision != "fp32", agreement
+
+    boldest = max((trial.int8_share for trial in trials), default=0.0)
+    return sorted(trials, key=rank, reverse=True)
+
+
+def _judged(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """On the gate half, from fast to slow, until one passes; the others keep their search result.
+
+    FP32 is always measured: it is the reference of every figure. So is the file that passed under
+    other float types: on another machine it may have to run so.
+    """
+    judged: list[Trial] = []
+    winner: Trial | None = None
+    for trial in trials:
+        own = trial.candidate
+        if not trial.approved:
+            judged.append(trial)
+        elif winner is None or winner.candidate.path == own.path or own is job.floats[0]:
+            judged.append(_decided(job, trial))
+            winner = judged[-1] if winner is None and judged[-1].approved else winner
+        else:
+            judged.append(replace(trial, approved=False, verdict=_not_needed(trial, winner)))
+    return judged
+
+
+def _decided(job: Search, trial: Trial) -> Trial:
+    """With the verdict of the gate half."""
+    job.tell(f"deciding on {len(job.gate_half.images)} other images: {trial.candidate.name}")
+    try:
+        accuracy = measured_on(job, trial.candidate, job.gate_half, "gate")
+    except BackendError as error:
+        verdict = failed(job, trial.candidate, error, while_="on the gate half")
+        return replace(trial, approved=False, verdict=verdict)
+    gates = missed(accuracy, job.limits)
+    return replace(trial, gate=accuracy, approved=not gates, verdict=words(gates, "gate half"))
+
+
+def _not_needed(trial: Trial, winner: Trial) -> str:
+    """Why a trial was not decided on. One that was timed as faster must not look passed over."""
+    name = winner.candidate.name
+    if (trial.speedup or 0.0) > (winner.speedup or 0.0):
+        return f"not needed: {name} passed, agrees better, and is as fast within {SAME_SPEED:.0%}"
+    return f"not needed: {name} passed"
