@@ -98,17 +98,23 @@ def read_mask(path: Path) -> ClassMap:
     return mask.astype(np.uint8 if highest <= 255 else np.uint16)
 
 
-def write_mask(mask: ClassMap, path: Path) -> None:
+def write_mask(mask: ClassMap, path: Path, *, software: str | None = None) -> None:
     """Class ids as a PNG: mode L up to 256 classes, I;16 above. The whole file or none.
+
+    `software` is kept in the file as the name of what wrote it.
 
     Raises:
         OSError: the disk is full, or the folder is not writable.
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    about = PngInfo()
+    if software is not None:
+        about.add_text("Software", software)
     with written_whole(path) as partial:
         # Level 1: a third of the time of the default, for files a tenth larger.
-        Image.fromarray(mask).save(partial, format="PNG", compress_level=1)
+        Image.fromarray(mask).save(partial, format="PNG", compress_level=1, pnginfo=about)
 
 
 class _Decoded(NamedTuple):

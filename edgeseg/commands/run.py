@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,6 +103,7 @@ def run(
     from edgeseg.runtime.live import Retry
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.service import Service
+    from edgeseg.runtime.sinks.claims import claimed
     from edgeseg.runtime.sinks.outputs import Outputs
     from edgeseg.runtime.sources import open_source
     from edgeseg.summaries import run_json
@@ -111,7 +113,6 @@ def run(
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
     address = None if preview is None else _address(preview, preview_token)
     outputs = Outputs(save=save, masks=masks, jsonl=jsonl, preview=address)
-    outputs.check(str(uri))
     limits = Limits(frames=frames, seconds=seconds)
     opened = _find_bundle(bundle)
     service = Service()
@@ -121,11 +122,14 @@ def run(
         say(line)
         service.alive()
 
-    with watched() as watcher:
-        variant = variant_here(opened, watcher=watcher)
-        ready = Segmenter(opened, variant=variant, watcher=watcher)
     retry = Retry(attempts=max_retries, tell=told)
-    with ready as segmenter, open_source(uri, camera=asked, retry=retry) as feed:
+    with ExitStack() as stack:
+        stack.enter_context(claimed(outputs, uri, opened.folder))
+        with watched() as watcher:
+            variant = variant_here(opened, watcher=watcher)
+            ready = Segmenter(opened, variant=variant, watcher=watcher)
+        segmenter = stack.enter_context(ready)
+        feed = stack.enter_context(open_source(uri, camera=asked, retry=retry))
         outputs = replace(outputs, window=_window(show=show, live=feed.live))
         done = run_until_ended(segmenter, feed, outputs, limits, service)
         backend = segmenter.backend.name

@@ -15,7 +15,7 @@ from edgeseg.labels import Labels
 from edgeseg.metrics import class_shares
 from edgeseg.pixels import ClassMap
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import because, partial_of
+from edgeseg.runtime.sinks.partial import because, give_name, partial_of
 from edgeseg.runtime.sources import Captured
 
 __all__ = ["JsonlSink", "line_of"]
@@ -77,7 +77,7 @@ class JsonlSink:
         try:
             self._file.truncate(self._whole)  # a line that a full disk cut short
             self._file.close()
-            return self._partial.replace(self._path)
+            return give_name(self._partial, self._path)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
 

@@ -8,13 +8,17 @@ from pathlib import Path
 from edgeseg.errors import SinkError
 from edgeseg.images import write_mask
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import because, partial_of
+from edgeseg.runtime.sinks.partial import because, give_name, partial_of
+from edgeseg.signature import SIGNATURE
 
 __all__ = ["MaskSink"]
 
 
 class MaskSink:
-    """Fills a folder beside the final one; `finish` moves the files over, replacing their like."""
+    """Fills a folder beside the final one; `finish` moves the files over.
+
+    They take the places of masks of an earlier run, and of no other file.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder = folder.resolve()  # `.` has no name to put a folder beside
@@ -32,7 +36,7 @@ class MaskSink:
         """Write `NAME.png`: the image's own name, or the frame's number."""
         path = self._partial / f"{result.captured.name}.png"
         try:
-            write_mask(result.mask, path)
+            write_mask(result.mask, path, software=SIGNATURE)
         except OSError as error:
             raise SinkError(
                 f"mask {path.name} cannot be written to {self._folder}: {because(error)}"
@@ -44,7 +48,7 @@ class MaskSink:
         try:
             self._folder.mkdir(exist_ok=True)
             for path in self._partial.iterdir():
-                path.replace(self._folder / path.name)
+                give_name(path, self._folder / path.name)
         except OSError as error:
             raise SinkError(f"masks cannot go to {self._folder}: {because(error)}") from None
         self.discard()

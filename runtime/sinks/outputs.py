@@ -44,22 +44,6 @@ class Outputs:
         named = (self.save, self.masks, None if self.jsonl == "-" else self.jsonl)
         return tuple(str(name) for name in named if name is not None)
 
-    def check(self, source: str) -> None:
-        """Refuse outputs that would replace the source, each other, or a device.
-
-        Raises:
-            SinkError: they would; the message names the output.
-        """
-        paths = [Path(name).resolve() for name in self.files]
-        read = Path(source).resolve()
-        for name, path in zip(self.files, paths, strict=True):
-            if path == read or (path == read.parent and read.is_file()) or path.parent == read:
-                raise SinkError(f"{name} lies where {source} is read from; write somewhere else")
-            if paths.count(path) > 1:
-                raise SinkError(f"{name} is named for two outputs; give each its own")
-            if path.exists() and not path.is_file() and not path.is_dir():
-                raise SinkError(f"{name} is a device or a pipe, not a file; use - for stdout")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:

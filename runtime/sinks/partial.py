@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-__all__ = ["because", "partial_of", "set_aside"]
+from edgeseg.errors import SinkError
+from edgeseg.signature import is_replaceable
+
+__all__ = ["because", "give_name", "partial_of", "set_aside"]
 
 
 def partial_of(path: Path) -> Path:
@@ -22,6 +25,18 @@ def set_aside(path: Path) -> Path | None:
     return partial.rename(
         next(free for name in names if not (free := path.with_name(name)).exists())
     )
+
+
+def give_name(partial: Path, path: Path) -> Path:
+    """Give a whole output its final name.
+
+    Raises:
+        SinkError: something came there meanwhile that no run of edgeseg wrote.
+        OSError: the folder does not take it.
+    """
+    if not is_replaceable(path):
+        raise SinkError(f"{path} is there now, and no edgeseg run wrote it; it is kept")
+    return partial.replace(path)
 
 
 def because(error: Exception) -> str:

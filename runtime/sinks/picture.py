@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import because, partial_of
+from edgeseg.runtime.sinks.partial import because, give_name, partial_of
+from edgeseg.signature import SIGNATURE
 
 __all__ = ["PictureSink"]
+
+_SOFTWARE: Final = 305  # EXIF's tag
 
 
 class PictureSink:
@@ -31,7 +35,10 @@ class PictureSink:
             raise SinkError(f"{self._path} takes one frame; save a video (.mp4), or add --frames 1")
         drawn = self._overlay.draw(result.captured.image, result.mask)
         try:
-            Image.fromarray(drawn[:, :, ::-1].copy()).save(self._partial)
+            picture = Image.fromarray(drawn[:, :, ::-1].copy())
+            about = picture.getexif()
+            about[_SOFTWARE] = SIGNATURE
+            picture.save(self._partial, exif=about)
         except OSError as error:
             self.discard()
             raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
@@ -42,7 +49,7 @@ class PictureSink:
         if not self._written:
             return None
         try:
-            return self._partial.replace(self._path)
+            return give_name(self._partial, self._path)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
 

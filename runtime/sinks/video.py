@@ -16,7 +16,8 @@ from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
-from edgeseg.runtime.sinks.partial import because, partial_of
+from edgeseg.runtime.sinks.partial import because, give_name, partial_of
+from edgeseg.signature import SIGNATURE
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -117,7 +118,7 @@ class VideoSink:
             with self._told():
                 self._close()
         try:
-            return self._partial.replace(self._path)
+            return give_name(self._partial, self._path)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
 
@@ -145,6 +146,7 @@ class VideoSink:
         with self._told():
             self._file = _File(self._partial)
             self._container = av.open(self._file, "w", format="mp4", options=_CONTAINER)
+            self._container.metadata["comment"] = SIGNATURE
             self._stream = self._container.add_stream(_CODEC, rate=self._rate, options=_ENCODER)
             self._stream.width, self._stream.height = (side + side % 2 for side in size_wh)
             self._stream.pix_fmt = "yuv420p"

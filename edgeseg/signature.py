@@ -1,0 +1,50 @@
+"""What tells a file that `edgeseg run` wrote from anybody else's: its name stands in the file.
+
+Masks and pictures have it where their formats keep the software's name, videos as their comment.
+JSON lines need none: their form tells them. Whoever changes a file with another program gets one
+that is not edgeseg's any more, and is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = ["SIGNATURE", "is_replaceable"]
+
+SIGNATURE: Final = "written by edgeseg run"
+
+# Where it stands: formats keep such names at their beginning or at their end.
+_EDGE_BYTES: Final = 4096
+_LINE_FIELDS: Final = {"index", "name", "time_s", "shares"}
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether a new output may take the place of what is there: nothing, or an earlier run's.
+
+    An empty file may be replaced, too: programs that reserve a name make one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not os.path.lexists(path):
+        return True
+    if path.is_symlink() or not path.is_file():
+        return False
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(_EDGE_BYTES)
+        file.seek(max(0, size - _EDGE_BYTES))
+        last = file.read()
+    return not size or SIGNATURE.encode() in first + last or _is_line(first.partition(b"\n")[0])
+
+
+def _is_line(text: bytes) -> bool:
+    """Whether a text is a line that `--jsonl` writes."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.keys() >= _LINE_FIELDS
