@@ -93,9 +93,11 @@ def export_bundle(
         tell(note)
     tell(_describe(checkpoint))
     if request.dataset is not None:
-        dataset, differences = match_classes(request.dataset, checkpoint.labels)
+        dataset, differences = match_classes(
+            request.dataset, checkpoint.labels, reduce_labels=checkpoint.reduce_labels
+        )
         request = replace(request, dataset=dataset)
-        for line in differences.lines:
+        for line in (*differences.lines, *dataset.notes):
             tell(line)
     folder = request.folder or Path(f"{variant}-{request.target}-{request.precision}")
     with new_bundle(folder) as staging:

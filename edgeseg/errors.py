@@ -9,6 +9,7 @@
     ├── BundleError           a bundle that is damaged, foreign, or cannot be written
     ├── BusyError             an output that another process is writing
     ├── DatasetError          images and masks that do not fit together
+    │   └── TruthError        masks that are not what all of them were taken for
     ├── ReportError           a report that cannot be read, written, or compared with
     ├── SourceError           a camera, video or image that cannot be read
     ├── SinkError             an output that cannot be written
@@ -37,6 +38,7 @@ __all__ = [
     "SinkError",
     "SourceError",
     "SpecError",
+    "TruthError",
 ]
 
 
@@ -74,6 +76,10 @@ class BusyError(EdgesegError):
 
 class DatasetError(EdgesegError):
     """Images and masks that do not fit together."""
+
+
+class TruthError(DatasetError):
+    """A mask that shows that all masks were taken for something else: no figure on them holds."""
 
 
 class ReportError(EdgesegError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from edgeseg.errors import SourceError
 from edgeseg.files import written_whole
+from edgeseg.labels import Rgb
 from edgeseg.pixels import Bgr, ClassMap
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ __all__ = [
     "read_converted",
     "read_image",
     "read_mask",
+    "read_painted_mask",
     "write_mask",
 ]
 
@@ -87,6 +90,15 @@ def read_mask(path: Path) -> ClassMap:
     Raises:
         SourceError: missing, empty, damaged, or an image that cannot hold class ids.
     """
+    return read_painted_mask(path)[0]
+
+
+def read_painted_mask(path: Path) -> tuple[ClassMap, Mapping[int, Rgb]]:
+    """The ids as `read_mask` has them, and the color of each id in it, if it has a palette.
+
+    Raises:
+        SourceError: see `read_mask`.
+    """
     found = _decode(path)
     fault = _no_mask(found)
     if fault:
@@ -95,7 +107,19 @@ def read_mask(path: Path) -> ClassMap:
     highest = int(mask.max(initial=0))
     if highest > _HIGHEST_ID or mask.min(initial=0) < 0:
         raise SourceError(f"{path} holds ids outside 0 to {_HIGHEST_ID}; is it a mask?")
-    return mask.astype(np.uint8 if highest <= 255 else np.uint16)
+    return mask.astype(np.uint8 if highest <= 255 else np.uint16), _colors(found.image, mask)
+
+
+def _colors(image: Image.Image, mask: ClassMap) -> Mapping[int, Rgb]:
+    """Of each id in a mask, where the image has a palette."""
+    if image.mode != "P":
+        return {}
+    palette = image.getpalette() or []
+    return {
+        own: (palette[3 * own], palette[3 * own + 1], palette[3 * own + 2])
+        for own in np.flatnonzero(np.bincount(mask.ravel())).tolist()
+        if 3 * own + 2 < len(palette)
+    }
 
 
 def write_mask(mask: ClassMap, path: Path, *, software: str | None = None) -> None:

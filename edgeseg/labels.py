@@ -12,7 +12,16 @@ from typing import Final
 
 from edgeseg.errors import SpecError
 
-__all__ = ["KNOWN", "Labels", "Rgb", "known_labels", "labels_for", "parse_labels", "read_labels"]
+__all__ = [
+    "KNOWN",
+    "Labels",
+    "Rgb",
+    "default_ignore_index",
+    "known_labels",
+    "labels_for",
+    "parse_labels",
+    "read_labels",
+]
 
 Rgb = tuple[int, int, int]  # 0..255
 
@@ -45,9 +54,10 @@ class Labels:
         if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
             raise SpecError("a palette colour is three values of 0 to 255")
         if not 0 <= self.ignore_index <= WIDE_IGNORE_INDEX:
+            usual = default_ignore_index(len(self.classes))
             raise SpecError(
                 f"ignore index {self.ignore_index} is no id that a mask can hold; choose one of 0 "
-                f"to {WIDE_IGNORE_INDEX} that is no class, as {_ignore_index(len(self.classes))}"
+                f"to {WIDE_IGNORE_INDEX} that is no class, as {usual}"
             )
         if self.ignore_index < len(self.classes):
             raise SpecError(
@@ -123,7 +133,7 @@ def parse_labels(content: object, *, origin: str) -> Labels:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise SpecError(f"{origin} has no `classes`, a list of names")
     palette = content.get("palette")
-    ignore_index = content.get("ignore_index", _ignore_index(len(classes)))
+    ignore_index = content.get("ignore_index", default_ignore_index(len(classes)))
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
         raise SpecError(
             f"{origin}: `ignore_index` is {json.dumps(ignore_index)}, not a whole number of 0 to "
@@ -153,11 +163,12 @@ def _known() -> Mapping[str, object]:
 def _painted(names: tuple[str, ...]) -> Labels:
     """Labels with generated colours."""
     return Labels(
-        classes=names, palette=_palette(len(names)), ignore_index=_ignore_index(len(names))
+        classes=names, palette=_palette(len(names)), ignore_index=default_ignore_index(len(names))
     )
 
 
-def _ignore_index(classes: int) -> int:
+def default_ignore_index(classes: int) -> int:
+    """255 where that is no class, else 65535: in masks of one and of two bytes a pixel."""
     return DEFAULT_IGNORE_INDEX if classes <= DEFAULT_IGNORE_INDEX else WIDE_IGNORE_INDEX
 
 

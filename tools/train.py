@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeseg.datasets import Dataset, Item, Sample, open_dataset
+from edgeseg.datasets import Dataset, Item, Sample, match_classes, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.huggingface import write_huggingface
@@ -127,6 +127,9 @@ def load(options: argparse.Namespace) -> Data:
     labels = splits[0].labels
     if labels is None:
         sys.exit(f"train: {options.data} needs a dataset.json with its `classes`")
+    splits = [match_classes(split, labels)[0] for split in splits]
+    for note in dict.fromkeys(note for split in splits for note in split.notes):
+        print(note, flush=True)
     learned, tested = (list(read_all(split)) for split in splits)
     return Data(train=learned, test=tested, labels=labels)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from edgeseg.datasets.folder import SPLITS, open_folder
 from edgeseg.datasets.items import Dataset, DrawnScene, FilePair, IdMap, Item, Sample, Unpaired
 from edgeseg.datasets.location import located
-from edgeseg.datasets.matching import Differences, Matched, match_classes
+from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.published import PUBLISHED, open_published
+from edgeseg.datasets.reading import Matched
+from edgeseg.datasets.survey import Survey
 from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import DatasetError
@@ -25,6 +27,7 @@ __all__ = [
     "Item",
     "Matched",
     "Sample",
+    "Survey",
     "Unpaired",
     "match_classes",
     "open_dataset",

@@ -45,12 +45,14 @@ def _listed(root: Path, split: str | None) -> Dataset:
     if not images:
         raise DatasetError(f"{folder / 'images'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     items, unpaired = _pairs(images, folder / "masks")
+    labels, said = _read_labels(folder, root)
     return Dataset(
         origin=str(root),
         split=split,
         items=items,
-        labels=_read_labels(folder, root),
+        labels=labels,
         unpaired=unpaired,
+        said=said,
     )
 
 
@@ -71,12 +73,14 @@ def _pairs(
     return items, (*unpaired, *alone)
 
 
-def _read_labels(*folders: Path) -> Labels | None:
+def _read_labels(*folders: Path) -> tuple[Labels | None, frozenset[str]]:
+    """What the first dataset.json says, and which keys it has."""
     paths = [path for path in (folder / "dataset.json" for folder in folders) if path.exists()]
     if not paths:
-        return None
+        return None, frozenset()
     try:
-        return parse_labels(json.loads(paths[0].read_text("utf-8")), origin=str(paths[0]))
+        content = json.loads(paths[0].read_text("utf-8"))
+        return parse_labels(content, origin=str(paths[0])), frozenset(content)
     except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{paths[0]} cannot be read: {error}") from None
 

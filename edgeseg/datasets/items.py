@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,8 +15,8 @@ from edgeseg.demo import scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.files import sha256_of
-from edgeseg.images import ROTATED, read_converted, read_image, read_mask
-from edgeseg.labels import Labels
+from edgeseg.images import ROTATED, read_converted, read_image, read_painted_mask
+from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
 
 __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
@@ -26,13 +26,15 @@ __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpa
 class Sample:
     """One image and its ground truth, of the same size.
 
-    `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR.
+    `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR. `colors`
+    are those of the ids in the mask's file, where that has a palette.
     """
 
     name: str
     image: Bgr
     mask: ClassMap
     conversions: tuple[str, ...] = ()
+    colors: Mapping[int, Rgb] = field(default_factory=dict)
 
 
 class Item(Protocol):
@@ -120,12 +122,14 @@ class FilePair:
     def read(self) -> Sample:
         """Read both files; see `Item`."""
         image, conversions = read_converted(self.image_path)
-        mask = read_mask(self.mask_path)
+        mask, colors = read_painted_mask(self.mask_path)
         if self.ids is not None:
             mask = self.ids.apply(mask, self.mask_path)
         if image.shape[:2] != mask.shape:
             raise DatasetError(self._misfit(image, mask, turned=ROTATED in conversions))
-        return Sample(name=self.name, image=image, mask=mask, conversions=conversions)
+        return Sample(
+            name=self.name, image=image, mask=mask, conversions=conversions, colors=colors
+        )
 
     def image(self) -> Bgr:
         """Read the image; see `Item`."""
@@ -200,7 +204,9 @@ class Unpaired:
 class Dataset:
     """Items in a fixed order. `origin` is what the user called it; `labels` may be unknown.
 
-    `unpaired` are files beside the items that cannot be items, for want of the other one.
+    `unpaired` are files beside the items that cannot be items, for want of the other one. `said`
+    are the keys that its own dataset.json has. `notes` say how its masks are read, where that was
+    guessed or follows from the checkpoint.
     """
 
     origin: str
@@ -208,6 +214,8 @@ class Dataset:
     items: tuple[Item, ...]
     labels: Labels | None
     unpaired: tuple[Unpaired, ...] = ()
+    said: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)

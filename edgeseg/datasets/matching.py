@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
-import numpy as np
-
-from edgeseg.datasets.items import Dataset, Item, Sample
+from edgeseg.datasets.items import Dataset
+from edgeseg.datasets.painted import BLACK, WHITE, are_painted
+from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels
-from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.labels import Labels, default_ignore_index
 
-__all__ = ["Differences", "Matched", "match_classes"]
+__all__ = ["Differences", "match_classes"]
+
+_PAINTED_CLASSES: Final = 2
+_REDUCED: Final = "the checkpoint was trained on reduced labels (do_reduce_labels)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,63 +43,26 @@ class Differences:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """An item whose mask is read in the model's class ids: `table[id]` of the data set's."""
-
-    item: Item
-    table: tuple[int, ...]
-    origin: str
-    ignored: tuple[int, int]  # the data set's own ignore index, and the model's
-
-    @property
-    def name(self) -> str:
-        """The item's."""
-        return self.item.name
-
-    @property
-    def sha256(self) -> str:
-        """Of the item and, where they are others, of what its ids are read as."""
-        theirs, ours = self.ignored
-        if theirs == ours and self.table == tuple(range(len(self.table))):
-            return self.item.sha256
-        return hashlib.sha256(f"{self.item.sha256} {self.table}".encode()).hexdigest()
-
-    def read(self) -> Sample:
-        """Read the item; see `Item`."""
-        sample = self.item.read()
-        return replace(sample, mask=self._in_model_ids(sample.mask))
-
-    def image(self) -> Bgr:
-        """Read the image alone; see `Item`."""
-        return self.item.image()
-
-    def _in_model_ids(self, mask: ClassMap) -> ClassMap:
-        theirs, ours = self.ignored
-        counted = mask != theirs
-        highest = int(mask[counted].max(initial=0))
-        if highest >= len(self.table):
-            raise DatasetError(
-                f"the mask of {self.name} holds the id {highest}, but {self.origin} has "
-                f"{len(self.table)} classes and the ignore index {theirs}"
-            )
-        dtype = np.uint8 if max(ours, *self.table) <= 255 else np.uint16
-        lookup = np.array(self.table, dtype)
-        found: ClassMap = np.full(mask.shape, ours, dtype)
-        found[counted] = lookup[mask[counted]]
-        return found
-
-
-def match_classes(dataset: Dataset, labels: Labels) -> tuple[Dataset, Differences]:
+def match_classes(
+    dataset: Dataset, labels: Labels, *, reduce_labels: bool = False
+) -> tuple[Dataset, Differences]:
     """The data set with the model's class ids, and which classes one side alone has.
 
     Names are compared without case and surrounding blanks. A data set without names, or a model
-    without (numbers stand for them), is taken by position.
+    without (numbers stand for them), is taken by position. `reduce_labels` says that the model was
+    trained on masks whose 0 is no class and whose id 1 is its first one: masks of a data set
+    without names are read so. Masks of two classes that hold only 0 and 255 are read as 0 and 1,
+    unless the data set itself says that 255 is ignored. `notes` of the result say what was done.
 
     Raises:
         DatasetError: they have no class in common, or numbers of another count.
     """
     theirs = dataset.labels
+    if theirs is None and reduce_labels:
+        return _reduced(dataset, labels), Differences()
+    if reduce_labels and "classes" in dataset.said:
+        note = f"{_REDUCED}; the masks' ids are read as dataset.json names them, and not reduced"
+        dataset = replace(dataset, notes=(*dataset.notes, note))
     if theirs is None:
         return _matched(dataset, labels, labels), Differences()
     if labels.classes == tuple(f"class {index}" for index in range(len(labels.classes))):
@@ -130,9 +95,55 @@ def _without(labels: Labels, others: list[str]) -> tuple[str, ...]:
 
 def _matched(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
     places = {name: index for index, name in enumerate(_plain(ours))}
-    table = tuple(places.get(name, ours.ignore_index) for name in _plain(theirs))
-    ignored = (theirs.ignore_index, ours.ignore_index)
-    items = tuple(Matched(item, table, dataset.origin, ignored) for item in dataset.items)
+    table = {own: places.get(name, ours.ignore_index) for own, name in enumerate(_plain(theirs))}
+    reading = Reading(
+        origin=dataset.origin,
+        classes=len(theirs.classes),
+        ignored=theirs.ignore_index,
+        table=table | {theirs.ignore_index: ours.ignore_index},
+    )
+    if _may_be_painted(dataset, theirs) and are_painted(dataset.items):
+        white = theirs.classes[1]
+        reading = replace(
+            reading,
+            table={theirs.ignore_index: ours.ignore_index, BLACK: table[0], WHITE: table[1]},
+            painted=True,
+        )
+        note = (
+            f"the masks hold only the ids {BLACK} and {WHITE}, and there are two classes: {WHITE} "
+            f'is read as {white!r}, not as ignored; "ignore_index": {WHITE} in dataset.json '
+            f"says otherwise"
+        )
+        dataset = replace(dataset, notes=(*dataset.notes, note))
+    return _read_by(reading, dataset, ours)
+
+
+def _may_be_painted(dataset: Dataset, theirs: Labels) -> bool:
+    """Whether nobody has said what the id 255 is."""
+    ignored = "ignore_index" in dataset.said and theirs.ignore_index == WHITE
+    return len(theirs.classes) == _PAINTED_CLASSES and not ignored
+
+
+def _reduced(dataset: Dataset, ours: Labels) -> Dataset:
+    """As transformers' `reduce_label` does it: 0 is ignored, other ids are one less, 255 stays."""
+    classes = len(ours.classes)
+    ignored = default_ignore_index(classes)
+    reading = Reading(
+        origin=dataset.origin,
+        classes=classes,
+        ignored=ignored,
+        table={own + 1: own for own in range(classes)}
+        | {0: ours.ignore_index, ignored: ours.ignore_index},
+    )
+    note = (
+        f"{_REDUCED}: of the masks' ids 0 is ignored and 1 is {ours.classes[0]!r}; a dataset.json "
+        f"with the names of the ids 0, 1, ... says otherwise"
+    )
+    return _read_by(reading, replace(dataset, notes=(*dataset.notes, note)), ours)
+
+
+def _read_by(reading: Reading, dataset: Dataset, ours: Labels) -> Dataset:
+    items = tuple(Matched(item, reading) for item in dataset.items)
     return replace(dataset, items=items, labels=ours)
 
 

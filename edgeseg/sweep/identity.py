@@ -10,7 +10,6 @@ import msgspec
 
 from edgeseg.datasets import Dataset
 from edgeseg.files import sha256_of
-from edgeseg.labels import Labels
 from edgeseg.packages import code_sha256, tools
 from edgeseg.reports.report import Data
 from edgeseg.runtime.machine import this_machine
@@ -26,10 +25,10 @@ def data_of(dataset: Dataset) -> Data:
     return Data(name=dataset.title, split=dataset.split, sha256=digest.hexdigest())
 
 
-def request_of(plan: Plan, cell: Cell, data: Data, labels: Labels | None) -> Mapping[str, object]:
+def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[str, object]:
     """All that a cell's bundle and report depend on, as far as it can be told without making it.
 
-    `labels` are the data set's. What a hub's id stands for is not looked up.
+    `data` is the data set's. What a hub's id stands for is not looked up.
     """
     return {
         "weights": cell.weights,
@@ -40,7 +39,7 @@ def request_of(plan: Plan, cell: Cell, data: Data, labels: Labels | None) -> Map
         "labels": plan.labels,
         "labels_sha256": None if plan.labels is None else _weights_hash(plan.labels),
         "data": msgspec.to_builtins(data),
-        "classes": None if labels is None else [list(labels.classes), labels.ignore_index],
+        "classes": _truth(dataset),
         "calibration": plan.calibration,
         "calibration_files": None if plan.calibration is None else _stamp(plan.calibration),
         "calibration_images": plan.calibration_images,
@@ -51,6 +50,14 @@ def request_of(plan: Plan, cell: Cell, data: Data, labels: Labels | None) -> Map
         "code_sha256": code_sha256(),
         "cpu": this_machine().cpu,
     }
+
+
+def _truth(dataset: Dataset) -> list[object] | None:
+    """What its ids mean, and which of that it said itself: masks are read by both."""
+    labels = dataset.labels
+    if labels is None:
+        return None
+    return [list(labels.classes), labels.ignore_index, sorted(dataset.said)]
 
 
 def _stamp(source: str) -> str:

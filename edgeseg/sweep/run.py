@@ -18,7 +18,6 @@ import msgspec
 from edgeseg.asking import check_calibration
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, SourceError
-from edgeseg.labels import Labels
 from edgeseg.packages import tools
 from edgeseg.pixels import Bgr
 from edgeseg.reports.report import Data, Report
@@ -78,7 +77,7 @@ def _swept(
     rows = []
     for number, cell in enumerate(cells, 1):
         watcher.tell(f"cell {number} of {len(cells)}: {cell.name}")
-        row = _row(plan, cell, (data, dataset.labels), track=track, watcher=watcher, step=step)
+        row = _row(plan, cell, (data, dataset), track=track, watcher=watcher, step=step)
         if row.reason is not None:
             watcher.tell(f"{row.status}: {row.reason}")
         rows.append(row)
@@ -107,7 +106,7 @@ def _check_cluster(plan: Plan) -> None:
 def _row(
     plan: Plan,
     cell: Cell,
-    measured_on: tuple[Data, Labels | None],
+    measured_on: tuple[Data, Dataset],
     *,
     track: Track,
     watcher: Watcher,

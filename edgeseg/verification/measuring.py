@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from edgeseg.accuracy import Counts, Masks
 from edgeseg.corruptions import corrupt
-from edgeseg.datasets import Dataset, Differences, Item, match_classes
+from edgeseg.datasets import Dataset, Differences, Item, Survey, match_classes
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.reports.report import Data, Noted, noted
+from edgeseg.reports.report import Data, Noted, encodable, noted
+from edgeseg.verification.doubts import doubts
 from edgeseg.verification.models import Model
 from edgeseg.verification.protocols import segment_by
 from edgeseg.verification.samples import Measured, Readable, Track
@@ -46,6 +47,12 @@ class Pair:
     reference: Model | None
     protocol: str
 
+    @property
+    def reduce_labels(self) -> bool:
+        """Whether one of them says so: a bundle that was made before it was kept says nothing."""
+        models = (self.candidate, self.reference)
+        return any(model is not None and model.reduce_labels for model in models)
+
     def masks(self, image: Bgr, truth: ClassMap) -> Masks:
         """Everybody's mask of an image, the truth's first."""
         expected = None if self.reference is None else self._segment(self.reference, image)
@@ -62,7 +69,8 @@ class Pair:
 class Share:
     """What was counted over some items, in their order; small, and travels between processes.
 
-    `hashes` are of all items, `measured` those that could be, `skipped` the others.
+    `hashes` are of all items, `measured` those that could be, `skipped` the others; `survey` is of
+    the masks.
     """
 
     counts: Counts
@@ -70,6 +78,7 @@ class Share:
     measured: tuple[Measured, ...]
     skipped: tuple[Noted, ...]
     converted: tuple[Noted, ...]
+    survey: Survey
 
 
 # Items, and what all of them go through, to shares that together are all items in order.
@@ -78,11 +87,12 @@ Shares = Callable[[Sequence[Item], "Corruption | None"], Iterable[Share]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What came of a whole data set, and how its classes differ from the model's."""
+    """What came of a whole data set, how its classes differ from the model's, and what is noted."""
 
     share: Share
     data: Data
     differences: Differences
+    notes: tuple[str, ...]
 
     @property
     def counts(self) -> Counts:
@@ -122,6 +132,7 @@ def measure_share(
         measured=tuple(readable.measured),
         skipped=tuple(readable.skipped),
         converted=tuple(readable.converted),
+        survey=readable.survey,
     )
 
 
@@ -135,17 +146,19 @@ def joined(shares: Sequence[Share], labels: Labels) -> Share:
         measured=tuple(chain.from_iterable(share.measured for share in shares)),
         skipped=tuple(chain.from_iterable(share.skipped for share in shares)),
         converted=tuple(chain.from_iterable(share.converted for share in shares)),
+        survey=Survey.joined([share.survey for share in shares]),
     )
 
 
-def measure(dataset: Dataset, labels: Labels, shares: Shares, *, strict: bool) -> Measurement:
+def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Measurement:
     """Measure all of a data set; `strict` allows nothing left over, nor classes that differ.
 
     Raises:
         DatasetError: the data set does not fit the model, or nothing in it can be measured.
         EdgesegError: whatever `shares` raises.
     """
-    matched, differences = match_classes(dataset, labels)
+    labels = pair.candidate.labels
+    matched, differences = match_classes(dataset, labels, reduce_labels=pair.reduce_labels)
     if strict and differences:
         raise DatasetError(f"--strict: {'; '.join(differences.lines)}")
     unpaired = tuple(noted(gap.name, gap.reason) for gap in dataset.unpaired)
@@ -166,9 +179,18 @@ def measure(dataset: Dataset, labels: Labels, shares: Shares, *, strict: bool) -
         measured=found.measured,
         skipped=(*unpaired, *found.skipped),
         converted=found.converted,
+        survey=found.survey,
     )
     data = Data(name=dataset.title, split=dataset.split, sha256=_combined(found.hashes))
-    return Measurement(share=share, data=data, differences=differences)
+    named = dataset.labels if "palette" in dataset.said else None
+    notes = (
+        *matched.notes,
+        *share.survey.notes(named),
+        *doubts(share.counts, absent=differences.model_only),
+    )
+    return Measurement(
+        share=share, data=data, differences=differences, notes=tuple(map(encodable, notes))
+    )
 
 
 def _combined(hashes: Sequence[str]) -> str:

@@ -56,6 +56,10 @@ class Model(Protocol):
         """Its classes."""
 
     @property
+    def reduce_labels(self) -> bool:
+        """Whether it was trained on masks whose 0 is no class and whose id 1 is its first one."""
+
+    @property
     def input(self) -> InputSpec:
         """Its own way from a frame to its input."""
 
@@ -111,6 +115,11 @@ class BundleModel:
     def labels(self) -> Labels:
         """The bundle's."""
         return self.bundle.manifest.labels
+
+    @property
+    def reduce_labels(self) -> bool:
+        """What the checkpoint said."""
+        return self.bundle.manifest.checkpoint.reduce_labels
 
     @property
     def input(self) -> InputSpec:
@@ -186,6 +195,11 @@ class CheckpointModel:
     def labels(self) -> Labels:
         """The checkpoint's, or a known data set's."""
         return self.checkpoint.labels
+
+    @property
+    def reduce_labels(self) -> bool:
+        """What the checkpoint says."""
+        return self.checkpoint.reduce_labels
 
     @property
     def input(self) -> InputSpec:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgeseg.datasets import FilePair, Item, Matched, Sample
-from edgeseg.errors import DatasetError, SourceError
+from edgeseg.datasets import FilePair, Item, Matched, Sample, Survey
+from edgeseg.errors import DatasetError, SourceError, TruthError
 from edgeseg.reports.report import Noted, noted
 
 __all__ = ["Measured", "Readable", "Track", "hash_of"]
@@ -27,8 +27,8 @@ class Measured:
 class Readable:
     """Reads one item after another and holds none; what cannot be measured is noted.
 
-    `hashes` are of all items that were come to. `strict` makes anything that would be noted an
-    error.
+    `hashes` are of all items that were come to, `survey` is of the masks that were read. `strict`
+    makes anything that would be noted an error.
     """
 
     def __init__(self, items: Sequence[Item], track: Track, *, strict: bool) -> None:
@@ -39,6 +39,7 @@ class Readable:
         self.skipped: list[Noted] = []
         self.converted: list[Noted] = []
         self.measured: list[Measured] = []
+        self.survey = Survey()
 
     def __iter__(self) -> Iterator[tuple[Measured, Sample]]:
         for item in self._track(self._items):
@@ -47,6 +48,7 @@ class Readable:
             sample = self._read(item)
             if sample is not None:
                 self.measured.append(measured)
+                self.survey.add(sample)
                 yield measured, sample
 
     def _read(self, item: Item) -> Sample | None:
@@ -55,7 +57,7 @@ class Readable:
             if sample.conversions:
                 self._convert(sample)
         except (SourceError, DatasetError) as error:
-            if self._strict:
+            if self._strict or isinstance(error, TruthError):
                 raise
             _check_given(item)
             self.skipped.append(noted(item.name, str(error)))

@@ -107,7 +107,7 @@ def _measured(
             work = cluster.work(pair, dataset.items[0], strict=asked.strict)
             workers = cluster.processors
             shares = partial(cluster.shares, work)
-        found = measure(dataset, pair.candidate.labels, shares, strict=asked.strict)
+        found = measure(dataset, pair, shares, strict=asked.strict)
         if not asked.corruptions:
             return found, None, workers
         robustness = measure_robustness(found, asked.corruptions, shares, watcher)
@@ -264,6 +264,7 @@ def _fields(found: Measurement) -> dict[str, Any]:
         "skipped": share.skipped,
         "converted": share.converted,
         "differences": found.differences,
+        "notes": found.notes,
     }
 
 

@@ -200,7 +200,7 @@ def test_other_inputs_under_the_same_names_are_another_request(
 
     def request() -> object:
         dataset = open_dataset(one.data, split=one.split)
-        return request_of(one, cell, data_of(dataset), dataset.labels)
+        return request_of(one, cell, data_of(dataset), dataset)
 
     before = request()
     assert request() == before

@@ -10,7 +10,7 @@ import pytest
 import edgeseg as package
 from edgeseg.accuracy import Counts, Masks
 from edgeseg.bundle import Bundle
-from edgeseg.datasets import Differences, Item, match_classes, open_dataset
+from edgeseg.datasets import Differences, Item, Survey, match_classes, open_dataset
 from edgeseg.errors import DatasetError, SpecError
 from edgeseg.gates import Limits
 from edgeseg.labels import known_labels
@@ -47,7 +47,7 @@ def share(items: Sequence[Item], *, wrong: float, more: float, seed: int) -> Sha
         worse = np.clip(random.normal(more, 0.01), 0, 1)
         candidate = np.where(random.random(truth.shape) < worse, (truth + 2) % 11, reference)
         counts.add(Masks(truth, reference.astype(np.uint8), candidate.astype(np.uint8)))
-    return Share(counts=counts, hashes=(), measured=(), skipped=(), converted=())
+    return Share(counts=counts, hashes=(), measured=(), skipped=(), converted=(), survey=Survey())
 
 
 def robustness(more: dict[str, float], *, images: int = 30) -> Robustness:
@@ -58,6 +58,7 @@ def robustness(more: dict[str, float], *, images: int = 30) -> Robustness:
         share=replace(share(items, wrong=0.1, more=0.02, seed=1), measured=measured),
         data=Data(name="d", split=None, sha256="d"),
         differences=Differences(),
+        notes=(),
     )
 
     def shares(_items: Sequence[Item], corruption: Corruption | None) -> list[Share]:
@@ -139,6 +140,7 @@ def test_an_image_that_is_gone_since_ends_it(seeded_bundle: Bundle, street: Path
         share=measure_share(pair, items, strict=False),
         data=Data(name="d", split=None, sha256="d"),
         differences=Differences(),
+        notes=(),
     )
 
     def shares(items: Sequence[Item], _corruption: Corruption | None) -> list[Share]:

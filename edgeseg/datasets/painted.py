@@ -1,0 +1,51 @@
+"""Masks of two classes that are painted black and white: the ids 0 and 255."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from edgeseg.datasets.items import FilePair, Item
+from edgeseg.errors import SourceError
+from edgeseg.images import read_mask
+
+__all__ = ["BLACK", "WHITE", "are_painted"]
+
+BLACK: Final = 0
+WHITE: Final = 255
+_ENOUGH: Final = 16  # masks that show white: the others are checked when they are measured
+
+
+def are_painted(items: Sequence[Item]) -> bool:
+    """Whether the masks hold no other ids than `BLACK` and `WHITE`, and both of them.
+
+    Masks are read until one holds the id 1, or enough hold white. Which are read first depends on
+    their order alone. A mask that cannot be read, or holds ids of no class, tells nothing.
+    """
+    seen: set[int] = set()
+    white = 0
+    for ids in _ids_in_turn(items):
+        if ids - {BLACK, 1, WHITE}:
+            continue
+        if 1 in ids:
+            return False
+        seen |= ids
+        white += WHITE in ids
+        if white >= _ENOUGH and BLACK in seen:
+            return True
+    return seen == {BLACK, WHITE}
+
+
+def _ids_in_turn(items: Sequence[Item]) -> Iterator[set[int]]:
+    """The ids in each mask's file: of masks at equal distances first, then of those between."""
+    step = max(1, -(-len(items) // _ENOUGH))
+    for start in range(step):
+        for item in items[start::step]:
+            if not isinstance(item, FilePair) or item.ids is not None:
+                continue
+            try:
+                yield set(np.unique(read_mask(item.mask_path)).tolist())
+            except SourceError:
+                continue

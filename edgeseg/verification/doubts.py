@@ -1,0 +1,121 @@
+"""What in the counts speaks against the ground truth: classes that never occur, chance level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from edgeseg.accuracy import Counts
+from edgeseg.metrics import Confusion, mean_iou
+
+__all__ = ["chance_miou", "doubts"]
+
+_MOST_NAMES: Final = 5
+# Of the way from what guessing gives to a perfect mask, 0..1: up to where a model is no better than
+# guessing, and from where and by how much another reading of the ids is far better.
+_CHANCE: Final = 0.05
+_FAR: Final = 0.25
+_BETTER: Final = 0.2
+
+
+def doubts(counts: Counts, *, absent: Sequence[str]) -> Iterator[str]:
+    """Each in a sentence; `absent` are classes of which it is known that the data has them not."""
+    if not counts.candidate.total.any():  # nothing was labelled, which is an error elsewhere
+        return
+    yield from _never_true(counts, absent)
+    yield from _at_chance(counts)
+
+
+def chance_miou(counts: Confusion) -> float:
+    """The mIoU in points of guesses that are as frequent as the predictions, and do not look."""
+    true, predicted = (counts.sum(axis=axis).astype(np.float64) for axis in (1, 0))
+    occurring = true > 0
+    true, predicted = true[occurring], predicted[occurring]
+    both = true * predicted / true.sum()
+    return float(100 * np.mean(both / (true + predicted - both)))
+
+
+def _never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
+    occurs = (counts.candidate.total.sum(axis=1) > 0).tolist()
+    known = {name.casefold() for name in absent}
+    names = [
+        name
+        for name, there in zip(counts.labels.classes, occurs, strict=True)
+        if not there and name.casefold() not in known
+    ]
+    if names:
+        shown = ", ".join(names[:_MOST_NAMES])
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        yield (
+            f"{len(names)} of the model's {len(occurs)} classes occur in no mask and are not in "
+            f"the mIoU: {shown}{more}"
+        )
+
+
+def _at_chance(counts: Counts) -> Iterator[str]:
+    sides = [side.total for side in (counts.reference, counts.candidate) if side.images]
+    best = sides[0]
+    remedy = _remedy(best, counts.labels.classes)
+    if all(_way(side) <= _CHANCE for side in sides):
+        told = " and ".join(f"{mean_iou(side):.2f}" for side in sides)
+        yield (
+            f"the mIoU is at chance level ({told}; guessing would give {chance_miou(best):.2f}): "
+            f"{remedy or 'are the masks those of these images, and their ids those of the model?'}"
+        )
+    elif remedy:
+        yield f"the masks' ids look wrong: {remedy}"
+
+
+def _way(counts: Confusion) -> float:
+    """How far from what guessing gives (0) to a perfect mask (1)."""
+    chance = chance_miou(counts)
+    return (mean_iou(counts) - chance) / max(100 - chance, 1e-9)
+
+
+def _remedy(counts: Confusion, names: Sequence[str]) -> str:
+    """Another reading of the masks' ids under which the masks would fit; empty where none would."""
+    for step, how in ((-1, "lower"), (1, "higher")):
+        moved = _shifted(counts, step)
+        if _is_far_better(moved, counts):
+            first = "a name for id 0 before" if step < 0 else "the names without the first of"
+            return (
+                f"if every id in the masks were one {how}, it would be {mean_iou(moved):.2f}; "
+                f"write a dataset.json whose classes are {first} the model's"
+            )
+    order = _partners(counts)
+    moved = np.zeros_like(counts)
+    for own, other in order.items():
+        moved[other] = counts[own]
+    if not _is_far_better(moved, counts):
+        return ""
+    swapped = [f"{names[own]} for {names[new]}" for own, new in order.items() if own != new]
+    more = f" and {len(swapped) - _MOST_NAMES} more" if len(swapped) > _MOST_NAMES else ""
+    return (
+        f"if the masks' ids were in another order ({', '.join(swapped[:_MOST_NAMES])}{more}), it "
+        f"would be {mean_iou(moved):.2f}; write a dataset.json with the classes in the masks' order"
+    )
+
+
+def _is_far_better(moved: Confusion, counts: Confusion) -> bool:
+    return bool(moved.any()) and _way(moved) >= max(_FAR, _way(counts) + _BETTER)
+
+
+def _shifted(counts: Confusion, step: int) -> Confusion:
+    """With every true id higher by `step`; those that leave the classes are ignored."""
+    moved = np.zeros_like(counts)
+    if step < 0:
+        moved[:step] = counts[-step:]
+    else:
+        moved[step:] = counts[:-step]
+    return moved
+
+
+def _partners(counts: Confusion) -> dict[int, int]:
+    """The class that predictions show where each true class is; empty where two share one."""
+    hits = counts.astype(np.float64)
+    union = hits.sum(axis=1)[:, None] + hits.sum(axis=0) - hits
+    best = (hits / np.maximum(union, 1)).argmax(axis=1)
+    found = {own: int(best[own]) for own in np.flatnonzero(counts.any(axis=1)).tolist()}
+    return found if len(set(found.values())) == len(found) else {}

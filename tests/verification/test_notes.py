@@ -1,0 +1,237 @@
+"""What `edgeseg verify` notes of the ground truth: on the terminal, in JSON, in every report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from outcome import Outcome
+from PIL import Image
+from seeded import model_spec, normalized, seeded_model
+
+from edgeseg.accuracy import Counts
+from edgeseg.demo import scene
+from edgeseg.export.segformer import SegFormer
+from edgeseg.labels import Labels, parse_labels
+from edgeseg.verification.doubts import chance_miou, doubts
+from edgeseg.verification.opening import open_model
+
+COUNT, SIZE = 5, (48, 64)
+Verify = Callable[..., Outcome]
+
+
+def names(classes: int) -> Labels:
+    return parse_labels({"classes": [f"c{n}" for n in range(classes)]}, origin="test")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seeded B0s, one of two classes and one of five."""
+    from edgeseg.export.huggingface import write_huggingface
+    from edgeseg.spec import InputSpec
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for classes in (2, 5):
+        model = seeded_model(model_spec("b0", classes=classes))
+        even_out(model)
+        write_huggingface(
+            folder / str(classes),
+            model,
+            labels=names(classes),
+            spec=InputSpec(height=64, width=64),
+        )
+    return folder
+
+
+@torch.no_grad()
+def even_out(model: SegFormer) -> None:
+    """Let every class win somewhere."""
+    frames = torch.stack([torch.from_numpy(image(n)) for n in range(COUNT)])
+    logits = model(normalized(frames, torch.float32))
+    model.head.classifier.bias -= logits.mean(dim=(0, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def predicted(checkpoints: Path) -> dict[int, list[np.ndarray]]:
+    """What each gives for the images: a truth in which it is right everywhere."""
+    found = {}
+    for classes in (2, 5):
+        model = open_model(str(checkpoints / str(classes)))
+        found[classes] = [model.segment(image(n)) for n in range(COUNT)]
+    return found
+
+
+def image(number: int) -> np.ndarray:
+    return scene(number, 0, height=SIZE[0], width=SIZE[1]).image
+
+
+def save(folder: Path, masks: list[np.ndarray], **said: object) -> Path:
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for number, mask in enumerate(masks):
+        Image.fromarray(image(number)[:, :, ::-1]).save(folder / "images" / f"{number}.png")
+        Image.fromarray(mask.astype(np.uint8)).save(folder / "masks" / f"{number}.png")
+    if said:
+        (folder / "dataset.json").write_text(json.dumps(said))
+    return folder
+
+
+def truth(predictions: list[np.ndarray]) -> list[np.ndarray]:
+    """Right but for a tenth of the rows, in which every class is another one."""
+    wrong = [mask.copy() for mask in predictions]
+    for mask in wrong:
+        mask[::10] = mask[::10][:, ::-1]
+    return wrong
+
+
+def measured(outcome: Outcome) -> dict[str, object]:
+    assert outcome.status == 0, outcome.err
+    report: dict[str, object] = json.loads(outcome.out)
+    return report
+
+
+def noted(report: dict[str, object]) -> str:
+    notes = report["notes"]
+    assert isinstance(notes, list)
+    return "; ".join(notes)
+
+
+FIGURES = ("images", "miou", "miou_low", "miou_high", "classes", "confusion")
+
+
+def test_black_and_white_masks_give_the_figures_of_0_and_1(
+    edgeseg: Verify, checkpoints: Path, predicted: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    masks = [mask > 0 for mask in truth(predicted[2])]
+    masks[0][:] = False
+    plain, painted = (
+        measured(edgeseg("verify", checkpoints / "2", "--data", save(folder, truths), "--json"))
+        for folder, truths in (
+            (tmp_path / "plain", masks),
+            (tmp_path / "painted", [255 * mask for mask in masks]),
+        )
+    )
+    assert [painted[name] for name in FIGURES] == [plain[name] for name in FIGURES]
+    assert plain["notes"] == []
+    assert "255 is read as 'c1', not as ignored" in noted(painted)
+
+
+def test_a_mask_that_contradicts_ends_it_and_is_named(
+    edgeseg: Verify, checkpoints: Path, tmp_path: Path
+) -> None:
+    """Names are in the order 0, 1, 10 ... 19, 2 ... 9: its place is not looked at before."""
+    masks = [np.kron([[0, 255]], np.ones((48, 32)))] * 20
+    masks[9] = masks[9] / 255
+    outcome = edgeseg("verify", checkpoints / "2", "--data", save(tmp_path / "d", masks))
+    assert outcome.status == 1
+    assert f"{tmp_path}/d/masks/9.png holds the id 1, but other masks" in outcome.err
+    assert len([line for line in outcome.err.splitlines() if "9.png" in line]) == 1
+
+
+def test_a_checkpoint_that_reduces_labels_is_measured_on_reduced_ones(
+    edgeseg: Verify, checkpoints: Path, predicted: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    masks = truth(predicted[5])
+    for mask in masks:
+        mask[:4] = 255
+    raised = [np.where(mask == 255, 0, mask + 1) for mask in masks]
+    reducing = tmp_path / "reducing"
+    shutil.copytree(checkpoints / "5", reducing)
+    path = reducing / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "do_reduce_labels": True}))
+    plain, reduced = (
+        measured(edgeseg("verify", model, "--data", save(folder, truths), "--json"))
+        for model, folder, truths in (
+            (checkpoints / "5", tmp_path / "plain", masks),
+            (reducing, tmp_path / "raised", raised),
+        )
+    )
+    assert [reduced[name] for name in FIGURES] == [plain[name] for name in FIGURES]
+    assert "0 is ignored and 1 is 'c0'" in noted(reduced)
+
+
+@pytest.mark.parametrize(("step", "how"), [(1, "lower"), (-1, "higher")])
+def test_ids_that_are_off_by_one_are_told_in_every_report(
+    step: int,
+    how: str,
+    edgeseg: Verify,
+    checkpoints: Path,
+    predicted: dict[int, list[np.ndarray]],
+    tmp_path: Path,
+) -> None:
+    """Ids that leave the classes are ignored here, so that the masks can be measured at all."""
+    raised = [mask.astype(int) + step for mask in truth(predicted[5])]
+    masks = [np.where((mask < 0) | (mask > 4), 255, mask) for mask in raised]
+    data = save(tmp_path / "d", masks)
+    outcome = edgeseg("verify", checkpoints / "5", "--data", data, "--report", "report")
+    assert outcome.status == 0
+    (said,) = [line for line in outcome.err.splitlines() if "id in the masks were one" in line]
+    assert said.startswith("note: ")
+    assert f"were one {how}" in said
+    for name in ("report.json", "report.md", "report.xml", "report.html"):
+        text = (tmp_path / "report" / name).read_text("utf-8")
+        assert f"every id in the masks were one {how}" in text, name
+
+
+def test_palettes_that_differ_or_contradict_are_told(
+    edgeseg: Verify, checkpoints: Path, predicted: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    red, green = [255, 0, 0], [0, 255, 0]
+    folder = save(tmp_path / "d", predicted[2], classes=["c0", "c1"], palette=[red, green])
+    for number in range(COUNT):
+        path = folder / "masks" / f"{number}.png"
+        replaced = Image.fromarray(predicted[2][number]).convert("P")
+        replaced.putpalette([*red, *green] if number else [*green, *red])
+        replaced.save(path)
+    notes = noted(measured(edgeseg("verify", checkpoints / "2", "--data", folder, "--json")))
+    assert "index 0 is #00ff00 in 0 and #ff0000 in 1" in notes
+    assert "index 0 of 0 is #00ff00, the color of 'c1', but id 0 is 'c0'" in notes
+
+
+def test_classes_that_never_occur_are_told(
+    edgeseg: Verify, checkpoints: Path, predicted: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    masks = [np.minimum(mask, 2) for mask in predicted[5]]
+    found = measured(
+        edgeseg("verify", checkpoints / "5", "--data", save(tmp_path / "d", masks), "--json")
+    )
+    assert "2 of the model's 5 classes occur in no mask" in noted(found)
+    assert ": c3, c4" in noted(found)
+
+
+def counted(matrix: np.ndarray) -> Counts:
+    found = Counts(names(len(matrix)), ignore_index=255)
+    found.candidate.add(matrix)
+    found.images = 1
+    return found
+
+
+def said(matrix: np.ndarray) -> str:
+    return "; ".join(doubts(counted(matrix), absent=()))
+
+
+@given(st.lists(st.integers(1, 1000), min_size=2, max_size=6), st.integers(1, 1000))
+def test_guessing_is_at_chance_level(shares: list[int], pixels: int) -> None:
+    """Predictions that do not depend on the truth, at any shares of either."""
+    matrix = np.outer(shares, shares[::-1]) * pixels
+    assert "at chance level" in said(matrix)
+    hits, union = np.diag(matrix), matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+    assert chance_miou(matrix) == pytest.approx(100 * np.mean(hits / union))
+
+
+@given(st.lists(st.integers(100, 1000), min_size=3, max_size=6))
+def test_a_good_model_raises_no_doubt(pixels: list[int]) -> None:
+    assert said(np.diag(pixels) + 5) == ""
+
+
+def test_classes_in_another_order_are_named() -> None:
+    swapped = np.array([[10, 900], [800, 20]])
+    assert "at chance level" in said(swapped)
+    assert "in another order (c0 for c1, c1 for c0), it would be 9" in said(swapped)
