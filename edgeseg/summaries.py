@@ -130,10 +130,19 @@ def _variant_json(bundle: Bundle, variant: VariantInfo) -> Json:
     }
 
 
-def build_lines(results: Sequence[Built]) -> list[str]:
-    """A line a variant, the fastest first: it runs here from now on."""
+def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
+    """A line a variant, the fastest first, and what runs; `kept` is whether later runs know it."""
     lines = [_built_line(result) for result in results]
-    return [*lines, f"{results[0].variant} runs here from now on"]
+    first = results[0]
+    slow = [r for r in results[1:] if r.precision == "int8" and r.latency_ms is not None]
+    if first.precision != "int8" and first.latency_ms is not None:
+        lines += [
+            f"{r.variant} is no faster than {first.variant} here: "
+            f"{first.latency_ms / (r.latency_ms or 1.0):.2f}x its speed"
+            for r in slow
+        ]
+    end = "runs here from now on" if kept else "is the one to run here; no later run knows that"
+    return [*lines, f"{first.variant} {end}"]
 
 
 def _built_line(result: Built) -> str:
@@ -145,9 +154,9 @@ def _built_line(result: Built) -> str:
     )
 
 
-def build_json(results: Sequence[Built]) -> Json:
+def build_json(results: Sequence[Built], *, kept: bool) -> Json:
     """The same, for machines."""
-    return {"variants": [asdict(result) for result in results]}
+    return {"variants": [asdict(result) for result in results], "kept": kept}
 
 
 def run_lines(summary: Summary, *, miou: float | None) -> list[str]:

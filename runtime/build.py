@@ -1,8 +1,8 @@
 """Which of a bundle's variants runs here: each is proved on the golden frames and timed.
 
-A bundle says which variant was fastest where it was made. On a machine with other instructions the
-answer may be another, or a variant may compute wrongly; so it is found out once and remembered in
-the user's cache, by the bundle's hash and the machine.
+A bundle says which variant was fastest where it was made. On a machine with other instructions, or
+with another version of the engine, the answer may be another, or a variant may compute wrongly; so
+it is found out once and remembered in the user's cache, by the bundle's hash and the machine.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from edgeseg.runtime.backend import NOBODY, Backend, Watcher, open_backend
 from edgeseg.runtime.device import jetson, state
 from edgeseg.runtime.machine import this_machine
 from edgeseg.runtime.segmenter import segment_frame
-from edgeseg.runtime.timing import alternate
+from edgeseg.runtime.timing import SAME_SPEED, alternate, from_fast_to_slow
 
-__all__ = ["GOLDEN_SLACK", "ON_DEVICE", "Built", "build", "variant_here"]
+__all__ = ["GOLDEN_SLACK", "ON_DEVICE", "Built", "build", "remembered", "variant_here"]
 
 # Points that a golden frame's agreement may fall below what was recorded at export: another
 # machine's rounding moves single pixels at boundaries, a broken engine moves many.
@@ -59,28 +59,63 @@ def variant_here(bundle: Bundle, *, watcher: Watcher = NOBODY) -> VariantInfo:
         GateMissedError: no variant works here.
         BackendError: the target's engine is not installed.
     """
-    manifest = bundle.manifest
-    if manifest.target != ON_DEVICE and (
-        len(manifest.variants) == 1
-        or (manifest.machine is not None and manifest.machine.features == this_machine().features)
-    ):
+    why = _elsewhere(bundle)
+    if why is None:
+        slow = _slow_where_made(bundle)
+        if slow is not None:
+            watcher.tell(slow)
         return bundle.chosen
-    remembered = _recall(bundle)
-    if remembered is None:
-        where = (
-            "a new device" if manifest.target == ON_DEVICE else "another CPU than it was made on"
-        )
-        watcher.tell(f"{where}: proving and timing the bundle's variants once")
-        remembered = build(bundle, watcher=watcher)[0].variant
-    return next(variant for variant in manifest.variants if variant.name == remembered)
+    name = remembered(bundle)
+    if name is None:
+        several = len(bundle.manifest.variants) > 1
+        task = "proving and timing the bundle's variants" if several else "proving the bundle"
+        watcher.tell(f"{why}: {task}")
+        name = build(bundle, watcher=watcher, timed=several)[0].variant
+    return next(variant for variant in bundle.manifest.variants if variant.name == name)
 
 
-def build(bundle: Bundle, *, watcher: Watcher = NOBODY) -> list[Built]:
+def _elsewhere(bundle: Bundle) -> str | None:
+    """Why what held where the bundle was made need not hold here; None where it does.
+
+    Where nobody knows the processor's features, they are not the same.
+    """
+    manifest, here = bundle.manifest, this_machine()
+    if manifest.target == ON_DEVICE:
+        return "a new device"
+    there = manifest.machine
+    if there is None or not here.features:
+        return "nobody knows whether this is the CPU that it was made on"
+    if (there.architecture, there.features) != (here.architecture, here.features):
+        return "another CPU than it was made on"
+    before, now = manifest.tools.get(manifest.target), installed(manifest.target)
+    if before != now:
+        return f"{manifest.target} {now} is here, and it was made with {before or 'none'}"
+    return None
+
+
+def _slow_where_made(bundle: Bundle) -> str | None:
+    """A line where INT8 was asked for, and a float variant was as fast on such a machine."""
+    chosen = bundle.chosen
+    floats = [v for v in bundle.manifest.variants if v.precision != "int8" and v.latency_ms]
+    if chosen.precision != "int8" or chosen.latency_ms is None or not floats:
+        return None
+    best = min(floats, key=lambda variant: variant.latency_ms or 0.0)
+    assert best.latency_ms is not None, "it was timed"
+    if chosen.latency_ms < (1 - SAME_SPEED) * best.latency_ms:
+        return None
+    return (
+        f"{chosen.name} is no faster than {best.name} here: {chosen.latency_ms:.1f} and "
+        f"{best.latency_ms:.1f} ms when the bundle was made"
+    )
+
+
+def build(bundle: Bundle, *, watcher: Watcher = NOBODY, timed: bool = True) -> list[Built]:
     """Prove and time every variant here, the fastest first, and remember it.
 
     Those that fail the golden frames are out by name; what passes is timed in turns, whole frames
-    of the camera's size, for what an engine leaves to be done counts too. A variant that stands in
-    for another is tried only where the other's engine cannot be built.
+    of the camera's size, for what an engine leaves to be done counts too. Of equal speeds the one
+    that agrees best is the first. A variant that stands in for another is tried only where the
+    other's engine cannot be built.
 
     Raises:
         GateMissedError: none works here; the message says why of each.
@@ -88,32 +123,64 @@ def build(bundle: Bundle, *, watcher: Watcher = NOBODY) -> list[Built]:
     """
     memory = _memory(bundle)
     with ExitStack() as stack:
-        working: dict[str, Backend] = {}
-        results: dict[str, Built] = {}
-        unbuilt: set[str] = set()
-        for variant in bundle.manifest.variants:
-            if variant.instead_of is not None and variant.instead_of not in unbuilt:
-                continue
-            backend, fault = _opened(bundle, variant, watcher)
-            if backend is None:
-                unbuilt.add(variant.name)
-                result = Built(variant=variant.name, precision=variant.precision, fault=fault)
-            else:
-                stack.callback(backend.close)
-                result = _proved(bundle, variant, backend)
-                if result.fault is None:
-                    working[variant.name] = backend
-            results[variant.name] = result
-            if result.fault is not None:
-                watcher.tell(f"{variant.name} is out: {result.fault}")
-        for name, milliseconds in _time(bundle, working).items():
-            results[name] = replace(results[name], latency_ms=milliseconds)
-    ordered = sorted(results.values(), key=lambda r: r.latency_ms or float("inf"))
-    if not working:
-        reasons = "; ".join(f"{r.variant}: {r.fault}" for r in ordered)
+        results, working = _prove_all(bundle, watcher, stack)
+        if timed:
+            results |= _with_times(bundle, results, working, watcher)
+    passed = [result for result in results.values() if result.fault is None]
+    failed = [result for result in results.values() if result.fault is not None]
+    if not passed:
+        reasons = "; ".join(f"{result.variant}: {result.fault}" for result in failed)
         raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
-    _remember(memory, ordered)
+    ordered = [*_ranked(passed), *failed]
+    _remember(memory, ordered, watcher)
     return ordered
+
+
+def _prove_all(
+    bundle: Bundle, watcher: Watcher, stack: ExitStack
+) -> tuple[dict[str, Built], dict[str, Backend]]:
+    """Every variant's result, and the engines of those that work; `stack` closes them."""
+    results: dict[str, Built] = {}
+    working: dict[str, Backend] = {}
+    unbuilt: set[str] = set()
+    for variant in bundle.manifest.variants:
+        if variant.instead_of is not None and variant.instead_of not in unbuilt:
+            continue
+        backend, fault = _opened(bundle, variant, watcher)
+        if backend is None:
+            unbuilt.add(variant.name)
+            result = Built(variant=variant.name, precision=variant.precision, fault=fault)
+        else:
+            stack.callback(backend.close)
+            result = _proved(bundle, variant, backend)
+            if result.fault is None:
+                working[variant.name] = backend
+        results[variant.name] = result
+        if result.fault is not None:
+            watcher.tell(f"{variant.name} is out: {result.fault}")
+    return results, working
+
+
+def _with_times(
+    bundle: Bundle, results: Mapping[str, Built], working: Mapping[str, Backend], watcher: Watcher
+) -> dict[str, Built]:
+    """Those that work, timed; one that fails meanwhile is out."""
+    timed: dict[str, Built] = {}
+    for name, found in _time(bundle, working).items():
+        if isinstance(found, str):
+            watcher.tell(f"{name} is out: {found}")
+            timed[name] = replace(results[name], agreement=None, fault=found)
+        else:
+            timed[name] = replace(results[name], latency_ms=found)
+    return timed
+
+
+def _ranked(passed: Sequence[Built]) -> list[Built]:
+    return from_fast_to_slow(
+        passed,
+        speed=lambda result: 1 / (result.latency_ms or 1.0),
+        agreement=lambda result: result.agreement or 0.0,
+    )
 
 
 def _opened(
@@ -144,12 +211,21 @@ def _proved(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
     return replace(result, agreement=worst)
 
 
-def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float]:
-    """Median milliseconds of a whole frame through each, in turns."""
+def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | str]:
+    """Median milliseconds of a whole frame through each, in turns; or why one failed meanwhile."""
     spec = bundle.manifest.input
     frame = read_image(bundle.path(bundle.manifest.golden[0].frame))
-    calls = {name: partial(segment_frame, b, spec, frame) for name, b in backends.items()}
-    return {name: float(np.median(row)) for name, row in alternate(calls).items()}
+    faults: dict[str, float | str] = {}
+
+    def segment(name: str) -> None:
+        if name not in faults:
+            try:
+                segment_frame(backends[name], spec, frame)
+            except BackendError as error:
+                faults[name] = str(error)
+
+    times = alternate({name: partial(segment, name) for name in backends})
+    return {name: float(np.median(row)) for name, row in times.items()} | faults
 
 
 def _memory(bundle: Bundle) -> Path:
@@ -167,20 +243,20 @@ def _memory(bundle: Bundle) -> Path:
     return cache_folder() / "builds" / f"{key}.json"
 
 
-def _recall(bundle: Bundle) -> str | None:
+def remembered(bundle: Bundle) -> str | None:
     """The variant that was fastest here, or None."""
     try:
         content = json.loads(_memory(bundle).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     variant = content.get("variant") if isinstance(content, dict) else None
-    return variant if variant in {v.name for v in bundle.manifest.variants} else None
+    return next((v.name for v in bundle.manifest.variants if v.name == variant), None)
 
 
-def _remember(path: Path, results: Sequence[Built]) -> None:
+def _remember(path: Path, results: Sequence[Built], watcher: Watcher) -> None:
     """The choice, with all that was measured and how the device was set.
 
-    A cache that cannot be written costs a repetition, nothing else.
+    A cache that cannot be written costs a repetition, and is said.
     """
     content = {
         "variant": results[0].variant,
@@ -191,5 +267,8 @@ def _remember(path: Path, results: Sequence[Built]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as partial_path:
             partial_path.write_text(json.dumps(content), "utf-8")
-    except OSError:
-        return
+    except OSError as error:
+        watcher.tell(
+            f"what was found could not be kept in {path.parent} ({error.strerror}), so every run "
+            f"proves again; set XDG_CACHE_HOME to a folder that can be written"
+        )

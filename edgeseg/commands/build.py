@@ -21,12 +21,15 @@ def build(
     """
     from edgeseg.bundle import open_bundle
     from edgeseg.runtime.build import build as build_bundle
+    from edgeseg.runtime.build import remembered
     from edgeseg.summaries import build_json, build_lines
 
     with watched() as watcher:
-        results = build_bundle(open_bundle(bundle), watcher=watcher)
-    for line in build_lines(results):
+        opened = open_bundle(bundle)
+        results = build_bundle(opened, watcher=watcher)
+    kept = remembered(opened) is not None
+    for line in build_lines(results, kept=kept):
         say(line)
     say(f"next: edgeseg run {bundle} --camera 0")
     if json:
-        print_json(build_json(results))
+        print_json(build_json(results, kept=kept))

@@ -91,8 +91,8 @@ def test_every_variant_is_built_proved_and_timed(
         assert result.agreement is not None
         assert result.latency_ms is not None
         assert result.latency_ms > 0
-    times = [result.latency_ms for result in results]
-    assert times == sorted(times)
+    times = [result.latency_ms for result in results if result.latency_ms is not None]
+    assert times[0] * 0.97 <= min(times)  # of equal ones the more exact comes first
     assert device.limits == [4 << 30] * 4  # half of what is free
     assert device.flags == [2] * 4  # strongly typed
     assert FakeCuda.held == 0
@@ -102,7 +102,7 @@ def test_the_choice_and_the_engines_are_kept(
     bundle: Bundle, device: State, watcher: Watcher, said: list[str], tmp_path: Path
 ) -> None:
     first = variant_here(bundle, watcher=watcher)
-    assert said[0] == "a new device: proving and timing the bundle's variants once"
+    assert said[0] == "a new device: proving and timing the bundle's variants"
     assert sum("building the engine" in line for line in said) == 4
     del said[:]
     assert variant_here(bundle, watcher=watcher) == first
