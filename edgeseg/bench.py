@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from edgeseg.bundle import Bundle
 from edgeseg.images import read_image
+from edgeseg.manifest import VariantInfo
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.build import variant_here
 from edgeseg.runtime.segmenter import Segmenter
@@ -24,7 +23,11 @@ WARM_UP: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """Milliseconds for a whole frame: prepare, infer, mask. Memory is the process's peak so far."""
+    """Milliseconds for a whole frame: prepare, infer, mask.
+
+    `peak_rss_mb` is the peak of a process that segments frames with this bundle alone, in MB
+    (10^6 bytes); not this one's, which holds all bundles.
+    """
 
     bundle: str
     backend: str
@@ -38,8 +41,16 @@ class BenchResult:
     peak_rss_mb: float
 
 
+class Memory(Protocol):
+    """Measures the peak memory of a variant in MB, for frames of a size."""
+
+    def __call__(
+        self, bundle: Bundle, variant: VariantInfo, *, height: int, width: int
+    ) -> float: ...
+
+
 def bench(
-    bundles: Sequence[Bundle], *, frames: int, watcher: Watcher = NOBODY
+    bundles: Sequence[Bundle], *, frames: int, memory: Memory, watcher: Watcher = NOBODY
 ) -> list[BenchResult]:
     """Time each bundle's variant for this machine on its first golden frame.
 
@@ -57,11 +68,20 @@ def bench(
                 part = segmenter.segment(image)
                 if turn >= WARM_UP:
                     row.append((part.prepare_ms, part.infer_ms, part.mask_ms))
-        return [_result(s, np.array(row)) for s, row in zip(segmenters, times, strict=True)]
+        peaks = [
+            memory(b, s.variant, height=image.shape[0], width=image.shape[1])
+            for b, s, image in zip(bundles, segmenters, images, strict=True)
+        ]
+        return [
+            _result(segmenter, np.array(row), peak)
+            for segmenter, row, peak in zip(segmenters, times, peaks, strict=True)
+        ]
 
 
 def _result(
-    segmenter: Segmenter, stages: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    segmenter: Segmenter,
+    stages: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    peak_rss_mb: float,
 ) -> BenchResult:
     p50, p95 = np.percentile(stages.sum(axis=1), [50, 95])
     prepare, infer, mask = np.median(stages, axis=0)
@@ -75,12 +95,5 @@ def _result(
         prepare_ms=float(prepare),
         infer_ms=float(infer),
         mask_ms=float(mask),
-        peak_rss_mb=_peak_rss_mb(),
+        peak_rss_mb=peak_rss_mb,
     )
-
-
-def _peak_rss_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (
-        peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)
-    )  # bytes there, KiB here

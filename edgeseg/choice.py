@@ -13,6 +13,7 @@ from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.quantize.judging import ranked
 from edgeseg.quantize.search import Candidate, Trial
 from edgeseg.runtime.timing import SAME_SPEED
+from edgeseg.text import counted
 
 __all__ = ["Variants", "choose", "only_fp32"]
 
@@ -146,7 +147,7 @@ def _reason(
         f"({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})"
     )
     name, speedup = chosen.candidate.name, chosen.speedup
-    measured = f"{what} on {evaluation.gated} images"
+    measured = f"{what} on {counted(evaluation.gated, 'image')}"
     if speedup is None:
         names = " and ".join(
             trial.candidate.name for trial in approved if trial.candidate.compute == "f16"

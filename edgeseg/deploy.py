@@ -30,6 +30,7 @@ from edgeseg.replacement import check_same_images, check_same_model, replaced
 from edgeseg.request import ExportRequest
 from edgeseg.shipping import Proof, ship_what_works
 from edgeseg.staging import check_replaceable, new_bundle, seal_bundle
+from edgeseg.text import counted
 from edgeseg.variants import (
     JETSON,
     Decide,
@@ -231,7 +232,7 @@ def _write_artifact(
     )
     tell(
         f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
-        f"on {parity.images} images ({image_source})"
+        f"on {counted(parity.images, 'image')} ({image_source})"
     )
     if request.half_weights:  # after parity, which is of the graph; what storing costs, masks show
         artifact.write_bytes(with_half_weights(graph).SerializeToString())

@@ -25,6 +25,7 @@ from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.quantize.meter import Read, with_truth
 from edgeseg.request import ExportRequest
+from edgeseg.text import counted
 
 __all__ = ["Evidence", "gathered"]
 
@@ -112,7 +113,7 @@ def _labelled(
 ) -> Evidence:
     if len(dataset) < 2:
         raise DatasetError(
-            f"{len(dataset)} images of {dataset.origin} are too few: one half guides the search, "
+            f"{dataset.origin} has too few images ({len(dataset)}): one half guides the search, "
             f"the other decides"
         )
     chosen: CalibrationSet | None = None
@@ -121,8 +122,9 @@ def _labelled(
         shared = shared_images(chosen, dataset)
         if shared:
             raise CalibrationError(
-                f"{len(shared)} images of {dataset.origin} {dataset.split or ''} are also in the "
-                f"calibration set {request.calibration}, the first: {shared[0]}; calibrate "
+                f"{' '.join(filter(None, (dataset.origin, dataset.split)))} shares "
+                f"{counted(len(shared), 'image')} with the calibration set "
+                f"{request.calibration}, the first: {shared[0]}; calibrate "
                 f"on others: what is calibrated on may not decide"
             )
     return Evidence(
@@ -144,7 +146,7 @@ def _held_back(request: ExportRequest, stack: contextlib.ExitStack) -> Evidence:
     back = min(HELD_BACK, len(order) // 4)
     if back < 2:
         raise CalibrationError(
-            f"{len(order)} images of {found.source} are too few to calibrate on and to measure "
+            f"{found.source} has too few images ({len(order)}) to calibrate on and to measure "
             f"agreement with; give 8 or more, or --data with ground truth"
         )
     measured = found.part(sorted(order[:back]))

@@ -10,6 +10,7 @@ from edgeseg.costs import PAPER_GMACS, Costs, costs
 from edgeseg.manifest import VariantInfo, as_json
 from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
 from edgeseg.summaries import Json, drop_text, sensitivity_lines
+from edgeseg.text import counted
 
 __all__ = ["inspect_anything"]
 
@@ -90,9 +91,9 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         ),
         (
             f"parity       logits within {manifest.parity.max_abs_diff:.1e} of PyTorch on "
-            f"{manifest.parity.images} images ({manifest.parity.image_source})"
+            f"{counted(manifest.parity.images, 'image')} ({manifest.parity.image_source})"
         ),
-        f"golden       {len(manifest.golden)} frames",
+        f"golden       {counted(len(manifest.golden), 'frame')}",
         *(f"sensitivity  {line}" for line in sensitivity_lines(manifest)),
         f"classes      {', '.join(manifest.labels.classes)}",
     ]

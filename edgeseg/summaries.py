@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgeseg.bundle import Bundle
 from edgeseg.manifest import Accuracy, Manifest, VariantInfo, as_json
 from edgeseg.runtime.timing import SAME_SPEED
+from edgeseg.text import counted
 
 if TYPE_CHECKING:
     from edgeseg.bench import BenchResult
@@ -45,7 +46,7 @@ def export_lines(exported: Exported) -> list[str]:
         about = manifest.evaluation
         lines.append(
             f"measured on {' '.join(filter(None, (about.data, about.split)))}: "
-            f"{about.searched} images to search by, {about.gated} to decide"
+            f"{counted(about.searched, 'image')} to search by, {about.gated} to decide"
         )
         ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
         lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])
@@ -159,20 +160,22 @@ def build_json(results: Sequence[Built], *, kept: bool) -> Json:
     return {"variants": [asdict(result) for result in results], "kept": kept}
 
 
-def run_lines(summary: Summary, *, miou: float | None) -> list[str]:
-    """The end of a run; `miou` where the source has ground truth."""
+def run_lines(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
+    """The end of a run; `miou` where the source has ground truth.
+
+    How old a frame is when its mask is shown matters of a live source alone: a file's frames are
+    read ahead and wait.
+    """
     latency, age = summary.latency_ms, summary.frame_age_ms
     stages = ", ".join(f"{name} {value:.1f}" for name, value in summary.stages_ms.items())
     accuracy = [] if miou is None else [f"mIoU {miou:.2f} against the source's ground truth"]
     return [
-        f"{summary.frames} frames, {summary.fps:.1f} a second, {summary.dropped} dropped"
+        f"{counted(summary.frames, 'frame')}, {summary.fps:.1f} a second, {summary.dropped} dropped"
         + (
             f", {summary.failed} failed, the last: {summary.last_failure}" if summary.failed else ""
         ),
-        (
-            f"latency p50 {latency.p50:.1f} p95 {latency.p95:.1f} p99 {latency.p99:.1f} ms; "
-            f"frame age p50 {age.p50:.1f} p95 {age.p95:.1f} p99 {age.p99:.1f} ms"
-        ),
+        f"latency p50 {latency.p50:.1f} p95 {latency.p95:.1f} p99 {latency.p99:.1f} ms"
+        + (f"; frame age p50 {age.p50:.1f} p95 {age.p95:.1f} p99 {age.p99:.1f} ms" if live else ""),
         f"stages, median ms: {stages}",
         *accuracy,
     ]

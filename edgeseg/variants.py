@@ -28,6 +28,7 @@ from edgeseg.quantize.workspace import Workspace, open_workspace
 from edgeseg.request import ExportRequest
 from edgeseg.runtime.machine import this_machine
 from edgeseg.spec import InputSpec, logits_shape
+from edgeseg.text import counted
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -167,7 +168,10 @@ def find_variants(
         tell(f"warning: {line}")
     deciding = len(halves.gate.images)
     if deciding < FEW:
-        tell(f"warning: only {deciding} images decide; give {2 * FEW} or more to measure on")
+        tell(
+            f"warning: the choice rests on {counted(deciding, 'image')}; give {2 * FEW} or more "
+            f"to measure on"
+        )
 
     def limited_step() -> None:
         step()

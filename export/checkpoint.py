@@ -26,6 +26,7 @@ from edgeseg.export.unpickle import read_pickle
 from edgeseg.files import sha256_of
 from edgeseg.labels import Labels, labels_for
 from edgeseg.spec import InputSpec, ModelSpec
+from edgeseg.text import because
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -182,7 +183,7 @@ def _read_weights(path: Path) -> object:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read; is it whole? ({error})") from None
+        raise CheckpointError(f"{path} cannot be read; is it whole? ({because(error)})") from None
 
 
 def _split(content: object, *, origin: str) -> tuple[dict[str, Tensor], Mapping[str, object]]:
@@ -254,7 +255,7 @@ def _read_json(path: Path) -> Mapping[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from None
+        raise CheckpointError(f"{path} cannot be read: {because(error)}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a JSON object")
     return content

@@ -26,6 +26,7 @@ from edgeseg.quantize.typed import (
 )
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.spec import Role
+from edgeseg.text import counted
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -124,7 +125,7 @@ class TypedQuantizer:
         if isinstance(kept, dict):
             found: dict[str, float] = kept
         else:
-            self._tell(f"looking for values beyond FP16 on {len(self._frames)} images")
+            self._tell(f"looking for values beyond FP16 on {counted(len(self._frames), 'image')}")
             found = peaks(self._model, self._frames, advance=self._step)
             self._workspace.keep("peaks", found)
         hot = hot_tensors(found)

@@ -19,6 +19,7 @@ from edgeseg.quantize.qdq import QDQ_ROLES, tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime.backend import Backend, open_artifact
+from edgeseg.text import counted
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -63,7 +64,7 @@ class Calibrated:
             done = len(self.frames) - left
             before = f" ({done} of them in an interrupted export)" if done else ""
             self._tell(
-                f"calibrating on {len(self.frames)} images{before}; "
+                f"calibrating on {counted(len(self.frames), 'image')}{before}; "
                 f"about {megabytes:.0f} MB of memory"
             )
 

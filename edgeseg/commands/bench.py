@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.commands.shared import JsonFlag, print_json, say, watched
+from edgeseg.commands.shared import JsonFlag, a_source, print_json, say, say_next, watched
 
 __all__ = ["bench"]
 
@@ -36,13 +36,15 @@ def bench(
     from edgeseg.bundle import open_bundle
     from edgeseg.end_to_end import end_to_end as run_bundles
     from edgeseg.summaries import bench_json, bench_lines, end_to_end_lines
+    from edgeseg.verification.footprint import peak_memory_mb
 
     opened = [open_bundle(folder) for folder in bundles]
     with watched() as watcher:
-        results = bench_bundles(opened, frames=frames, watcher=watcher)
+        results = bench_bundles(opened, frames=frames, memory=peak_memory_mb, watcher=watcher)
         whole = run_bundles(opened, frames=frames, watcher=watcher) if end_to_end else []
+    fastest = min(results, key=lambda result: result.p50_ms).bundle
     for line in (*bench_lines(results), *end_to_end_lines(whole)):
         say(line)
-    say(f"next: edgeseg run {bundles[0]} --camera 0")
+    say_next("run", fastest, *a_source())
     if json:
         print_json(bench_json(results, whole))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.commands.shared import JsonFlag, print_json, say, watched
+from edgeseg.commands.shared import JsonFlag, a_source, print_json, say, say_next, watched
 
 __all__ = ["build"]
 
@@ -30,6 +30,6 @@ def build(
     kept = remembered(opened) is not None
     for line in build_lines(results, kept=kept):
         say(line)
-    say(f"next: edgeseg run {bundle} --camera 0")
+    say_next("run", bundle, *a_source())
     if json:
         print_json(build_json(results, kept=kept))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.commands.shared import JsonFlag, print_json, say
+from edgeseg.commands.shared import JsonFlag, print_json, say, say_next
+from edgeseg.text import counted
 
 __all__ = ["calibrate"]
 
@@ -41,7 +42,7 @@ def calibrate(
         chosen = gather(uri, output, count=images, seconds=seconds, advance=advance)
     for line in chosen.warnings:
         say(f"warning: {line}")
-    say(f"written: {output}, {len(chosen.pictures)} images")
-    say(f"next: edgeseg export --calibration {output} --weights CHECKPOINT --int8")
+    say(f"written: {output}, {counted(len(chosen.pictures), 'image')}")
+    say_next("export", "--calibration", output, "--weights", "CHECKPOINT", "--int8")
     if json:
         print_json({"folder": str(output), "images": len(chosen.pictures), "sha256": chosen.sha256})

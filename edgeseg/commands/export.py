@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from edgeseg.commands.shared import (
     limits_from,
     print_json,
     say,
+    say_next,
 )
 from edgeseg.commands.sizes import parse_size
 
@@ -163,9 +165,10 @@ def export(
         say(line)
     say(f"bundle written: {bundle.folder}")
     if target is Target.JETSON:
-        say(f"next: scp -r {bundle.folder} JETSON: and there: edgeseg build {bundle.folder.name}")
+        say(f"next: scp -r {quote(str(bundle.folder))} JETSON:")
+        say(f"and there: edgeseg build {quote(bundle.folder.name)}")
     else:
-        say(f"next: edgeseg run {bundle.folder} --source VIDEO --save overlay.mp4")
+        say_next("run", bundle.folder, "--source", "VIDEO", "--save", "overlay.mp4")
     if json:
         print_json(export_json(exported))
 

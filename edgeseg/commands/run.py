@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeseg.commands.shared import EXIT_FAILED, JsonFlag, print_json, say, watched
+from edgeseg.commands.shared import EXIT_FAILED, JsonFlag, print_json, say, say_next, watched
 from edgeseg.commands.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -133,8 +133,9 @@ def run(
         outputs = replace(outputs, window=_window(show=show, live=feed.live))
         done = run_until_ended(segmenter, feed, outputs, limits, service)
         backend = segmenter.backend.name
-    _tell(done)
-    say(f"next: edgeseg bench {opened.folder}")
+    _tell(done, live=feed.live)
+    if not done.failed_outputs and done.summary.frames:
+        say_next("bench", opened.folder)
     if json:
         precision = variant.precision
         print_json(run_json(done.summary, backend=backend, precision=precision, miou=done.miou))
@@ -142,11 +143,11 @@ def run(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(done: Done) -> None:
+def _tell(done: Done, *, live: bool) -> None:
     """The end of a run, for people."""
     from edgeseg.summaries import run_lines
 
-    for line in run_lines(done.summary, miou=done.miou):
+    for line in run_lines(done.summary, miou=done.miou, live=live):
         say(line)
     for written in done.written:
         say(f"written: {written}")

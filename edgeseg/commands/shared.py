@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -28,9 +29,11 @@ __all__ = [
     "MinAgreementOption",
     "SplitOption",
     "ThreadsOption",
+    "a_source",
     "limits_from",
     "print_json",
     "say",
+    "say_next",
     "watched",
 ]
 
@@ -87,6 +90,25 @@ MinAgreementOption = Annotated[
 def say(line: str) -> None:
     """A line for people, on stderr: stdout is for machines."""
     print(line, file=sys.stderr)
+
+
+def say_next(*words: object) -> None:
+    """The command to try next, as a shell takes it; capitals stand for what only its user knows."""
+    import shlex
+
+    say(f"next: edgeseg {shlex.join(map(str, words))}")
+
+
+def a_source() -> tuple[str, str]:
+    """What `edgeseg run` is to look at: a camera, where one is connected."""
+    cameras = _cameras()
+    return ("--camera", cameras[0]) if cameras else ("--source", "VIDEO")
+
+
+def _cameras() -> list[str]:
+    """Their numbers, the lowest first."""
+    found = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
+    return sorted(filter(str.isdecimal, found), key=int)
 
 
 def print_json(content: object) -> None:

@@ -20,6 +20,7 @@ from edgeseg.commands.shared import (
     ThreadsOption,
     limits_from,
     say,
+    say_next,
     watched,
 )
 from edgeseg.commands.sizes import parse_size
@@ -113,4 +114,7 @@ def sweep(
         raise typer.Exit(EXIT_FAILED)
     if found.missed:
         raise typer.Exit(EXIT_GATE_MISSED)
-    say(f"next: edgeseg run {output / 'bundles' / found.rows[0].name} --source VIDEO --save o.mp4")
+    timed = [row for row in found.rows if row.latency_ms is not None]
+    fastest = min(timed, key=lambda row: row.latency_ms or 0, default=found.rows[0])
+    bundle = output / "bundles" / fastest.name
+    say_next("run", bundle, "--source", "VIDEO", "--save", "overlay.mp4")

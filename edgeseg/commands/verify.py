@@ -18,7 +18,9 @@ from edgeseg.commands.shared import (
     MinAgreementOption,
     SplitOption,
     ThreadsOption,
+    a_source,
     say,
+    say_next,
     watched,
 )
 
@@ -173,9 +175,9 @@ def verify(
     if not found.passed:
         raise typer.Exit(EXIT_GATE_MISSED)
     if found.candidate.kind == "bundle":
-        say(f"next: edgeseg run {source} --camera 0")
+        say_next("run", source, *a_source())
     else:
-        say(f"next: edgeseg export --weights {source}")
+        say_next("export", "--weights", source)
 
 
 def _asked(

@@ -15,6 +15,7 @@ from edgeseg.datasets.pairing import pair_up
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.images import IMAGE_SUFFIXES, files_in
 from edgeseg.labels import Labels, parse_labels
+from edgeseg.text import because
 
 __all__ = ["SPLITS", "open_folder"]
 
@@ -82,7 +83,7 @@ def _read_labels(*folders: Path) -> tuple[Labels | None, frozenset[str]]:
         content = json.loads(paths[0].read_text("utf-8"))
         return parse_labels(content, origin=str(paths[0])), frozenset(content)
     except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{paths[0]} cannot be read: {error}") from None
+        raise SourceError(f"{paths[0]} cannot be read: {because(error)}") from None
 
 
 def _no_images(root: Path, split: str | None) -> str:

@@ -18,6 +18,7 @@ from edgeseg.files import sha256_of
 from edgeseg.images import ROTATED, read_converted, read_image, read_painted_mask
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.text import because
 
 __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
 
@@ -115,7 +116,7 @@ class FilePair:
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
         except Exception as error:  # of a file at a URL its library's own
-            raise SourceError(f"{self.image_path} cannot be read: {error}") from None
+            raise SourceError(f"{self.image_path} cannot be read: {because(error)}") from None
         kind = "" if self.ids is None else f" {self.ids.name}"
         return hashlib.sha256(f"{image} {mask}{kind}".encode()).hexdigest()
 
@@ -147,8 +148,7 @@ class FilePair:
             try:
                 path.read_bytes()
             except Exception as error:  # its library's own
-                reason = str(error) or type(error).__name__
-                return f"{path} is listed and cannot be fetched: {reason}"
+                return f"{path} is listed and cannot be fetched: {because(error)}"
         return None
 
     def _misfit(self, image: Bgr, mask: ClassMap, *, turned: bool) -> str:

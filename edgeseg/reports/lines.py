@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgeseg.reports.measured import Costs
 from edgeseg.reports.report import Comparison, Noted, Report
 from edgeseg.reports.words import brittleness, cost, doubt, headline
-from edgeseg.text import plain
+from edgeseg.text import counted, plain
 
 __all__ = ["report_lines"]
 
@@ -44,7 +44,7 @@ def _accuracy(report: Report) -> Iterator[str]:
     how = "" if report.protocol == "ss" else f", protocol {report.protocol}"
     yield (
         f"mIoU {report.miou:.2f} (95 % interval {report.miou_low:.2f} to {report.miou_high:.2f}) "
-        f"on {report.images} images{how}"
+        f"on {counted(report.images, 'image')}{how}"
     )
     classes = [f"{c.name} {c.iou:.2f}" for c in report.classes if c.iou is not None]
     yield f"IoU by class: {', '.join(classes)}"

@@ -31,6 +31,7 @@ from edgeseg.reports.words import (
     whole,
     why_not_counted,
 )
+from edgeseg.text import counted
 
 __all__ = ["to_markdown"]
 
@@ -304,7 +305,7 @@ def _noted(what: str, images: Sequence[Noted]) -> str:
     more = len(images) - len(lines)
     if more:
         lines.append(f"- and {more} more, in `report.json`")
-    count = f"{len(images)} image{'' if len(images) == 1 else 's'} {what}"
+    count = f"{counted(len(images), 'image')} {what}"
     return "\n".join((f"**{count}**", "", *lines))
 
 
@@ -328,8 +329,10 @@ def _provenance(report: Report) -> list[Row]:
         "images measured": None if data is None else str(report.images),
         "protocol": None if data is None else report.protocol,
         "input, height x width": f"{report.candidate.height}x{report.candidate.width}",
-        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.architecture}",
-        "counted by": ", ".join(f"{n} workers on {cpu}" for cpu, n in report.workers.items()),
+        "machine": f"{machine.cpu}, {counted(machine.cores, 'core')}, {machine.architecture}",
+        "counted by": ", ".join(
+            f"{counted(n, 'worker')} on {cpu}" for cpu, n in report.workers.items()
+        ),
         "versions": ", ".join(f"{name} {version}" for name, version in report.tools.items()),
         "license": report.candidate.license,
     }

@@ -11,7 +11,7 @@ from edgeseg.bootstrap import MIN_IMAGES
 from edgeseg.gates import Gate
 from edgeseg.reports.measured import ClassResult, FamilyResult
 from edgeseg.reports.report import Comparison, Report, Subject
-from edgeseg.text import plain
+from edgeseg.text import counted, plain
 
 __all__ = [
     "MINUS",
@@ -149,7 +149,7 @@ def headline(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """What was found, in one sentence that holds nothing but our own words and numbers."""
-    images = f"{whole(report.images)} image{'' if report.images == 1 else 's'}"
+    images = counted(report.images, "image")
     if report.data is None:
         return "No data set was measured: the verdict rests on the bundle's golden frames alone."
     if report.drop is not None:

@@ -14,6 +14,7 @@ from edgeseg.reports.pages import packaged, rendered
 from edgeseg.reports.words import NOTHING, interval, number, plain
 from edgeseg.sweep.picture import pareto_svg
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
+from edgeseg.text import counted
 
 __all__ = ["headline", "sweep_lines", "to_html", "to_markdown", "write_overview"]
 
@@ -128,7 +129,7 @@ def headline(sweep: Sweep) -> str:
         "failed": len(sweep.failed),
     }
     words = [f"{count} {what}" for what, count in counts.items() if count]
-    return f"{len(sweep.rows)} cell{'s' if len(sweep.rows) > 1 else ''}: {', '.join(words)}"
+    return f"{counted(len(sweep.rows), 'cell')}: {', '.join(words)}"
 
 
 def _timed_how(sweep: Sweep) -> str:
@@ -139,7 +140,7 @@ def _timed_how(sweep: Sweep) -> str:
     return (
         f"Latencies are medians of {sweep.rounds} whole frames of {height}x{width} pixels "
         f"(height x width), all cells in turns, on {sweep.machine.cpu} with "
-        f"{sweep.machine.cores} cores."
+        f"{counted(sweep.machine.cores, 'core')}."
     )
 
 

@@ -22,6 +22,7 @@ from edgeseg.errors import ReportError
 from edgeseg.gates import POINTS, Gate, Limits, at_most, worst_of
 from edgeseg.reports.measured import ImageResult
 from edgeseg.reports.report import Change, Comparison, CostChange, Report
+from edgeseg.text import counted
 from edgeseg.verification.samples import hash_of
 
 __all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
@@ -58,7 +59,9 @@ def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
     alone = [image.name for image in baseline.per_image if image.sha256 not in here]
     if alone:
         theirs, count = _title(baseline), len(alone)
-        _refuse(origin, [_others(theirs, f"{dataset.title} ({len(dataset)} images)", count, alone)])
+        name = " ".join(filter(None, (dataset.title, dataset.split)))
+        ours = f"{name} ({counted(len(dataset), 'image')})"
+        _refuse(origin, [_others(theirs, ours, count, alone)])
 
 
 def compare_reports(
@@ -162,8 +165,8 @@ def _other_images(report: Report, baseline: Report) -> list[str]:
 
 def _others(theirs: str, ours: str, count: int, names: Sequence[str]) -> str:
     return (
-        f"its data are {theirs}, these {ours}: {count} images with their truth are not the same, "
-        f"the first: {names[0]}"
+        f"its data are {theirs}, these {ours}; not in both, or with another "
+        f"truth: {counted(count, 'image')}, the first: {names[0]}"
     )
 
 
@@ -192,7 +195,7 @@ def _only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
 def _title(report: Report) -> str:
     assert report.data is not None
     name = " ".join(filter(None, (report.data.name, report.data.split)))
-    return f"{name} ({report.images} images)"
+    return f"{name} ({counted(report.images, 'image')})"
 
 
 def _places(report: Report) -> Mapping[str, int]:

@@ -23,6 +23,7 @@ from uuid import uuid4
 from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, EdgesegError, MissingPackageError
 from edgeseg.runtime.backend import Watcher
+from edgeseg.text import counted
 from edgeseg.verification.measuring import Corruption, Pair, Share
 from edgeseg.verification.worker import Work, count_share, facts, opened, processor
 
@@ -65,7 +66,7 @@ def connected(address: str, watcher: Watcher) -> Iterator[Cluster]:
                 f"the Dask scheduler at {address} has no workers; start some with: "
                 f"dask worker {address} --nthreads 1"
             )
-        watcher.tell(f"cluster {address}: {len(workers)} worker{'s' if len(workers) > 1 else ''}")
+        watcher.tell(f"cluster {address}: {counted(len(workers), 'worker')}")
         yield cluster
 
 

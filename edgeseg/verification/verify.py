@@ -22,6 +22,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.machine import this_machine
+from edgeseg.text import counted
 from edgeseg.verification.asked import COST_LIMITS, DROP_LIMITS, Asked
 from edgeseg.verification.baseline import (
     check_images,
@@ -244,11 +245,12 @@ def _check_decided(asked: Asked, report: Report) -> None:
         if limit.endswith("regression") and few:
             assert report.baseline is not None
             raise SpecError(
-                f"{limit} cannot be decided on {report.baseline.images} images: below {MIN_IMAGES} "
-                f"chance alone changes as much; measure more images, or leave the limit out"
+                f"{limit} cannot be decided on {counted(report.baseline.images, 'image')}: below "
+                f"{MIN_IMAGES} chance alone changes as much; measure more images, or leave the "
+                f"limit out"
             )
         raise SpecError(
-            f"{limit} cannot be decided on {report.images} images: no class is in "
+            f"{limit} cannot be decided on {counted(report.images, 'image')}: no class is in "
             f"{MIN_CLASS_IMAGES} of them with {100 * MIN_CLASS_SHARE:g} % of the pixels; "
             f"measure more images, or leave the limit out"
         )

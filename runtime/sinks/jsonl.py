@@ -15,8 +15,9 @@ from edgeseg.labels import Labels
 from edgeseg.metrics import class_shares
 from edgeseg.pixels import ClassMap
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import because, give_name, partial_of
+from edgeseg.runtime.sinks.partial import give_name, partial_of
 from edgeseg.runtime.sources import Captured
+from edgeseg.text import because
 
 __all__ = ["JsonlSink", "line_of"]
 

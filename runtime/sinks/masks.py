@@ -8,8 +8,9 @@ from pathlib import Path
 from edgeseg.errors import SinkError
 from edgeseg.images import write_mask
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import because, give_name, partial_of
+from edgeseg.runtime.sinks.partial import give_name, partial_of
 from edgeseg.signature import SIGNATURE
+from edgeseg.text import because
 
 __all__ = ["MaskSink"]
 

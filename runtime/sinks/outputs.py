@@ -14,10 +14,11 @@ from edgeseg.labels import Labels
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskSink
-from edgeseg.runtime.sinks.partial import because, set_aside
+from edgeseg.runtime.sinks.partial import set_aside
 from edgeseg.runtime.sinks.picture import PictureSink
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
+from edgeseg.text import because
 
 if TYPE_CHECKING:
     from edgeseg.runtime.preview.address import Address

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgeseg.errors import SinkError
 from edgeseg.signature import is_replaceable
 
-__all__ = ["because", "give_name", "partial_of", "set_aside"]
+__all__ = ["give_name", "partial_of", "set_aside"]
 
 
 def partial_of(path: Path) -> Path:
@@ -37,8 +37,3 @@ def give_name(partial: Path, path: Path) -> Path:
     if not is_replaceable(path):
         raise SinkError(f"{path} is there now, and no edgeseg run wrote it; it is kept")
     return partial.replace(path)
-
-
-def because(error: Exception) -> str:
-    """The reason in a few words: not every error of a disk has a `strerror`."""
-    return getattr(error, "strerror", None) or str(error)

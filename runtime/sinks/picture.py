@@ -10,8 +10,9 @@ from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import because, give_name, partial_of
+from edgeseg.runtime.sinks.partial import give_name, partial_of
 from edgeseg.signature import SIGNATURE
+from edgeseg.text import because
 
 __all__ = ["PictureSink"]
 

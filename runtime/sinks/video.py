@@ -16,8 +16,9 @@ from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
-from edgeseg.runtime.sinks.partial import because, give_name, partial_of
+from edgeseg.runtime.sinks.partial import give_name, partial_of
 from edgeseg.signature import SIGNATURE
+from edgeseg.text import because
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

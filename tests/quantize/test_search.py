@@ -173,14 +173,14 @@ def test_a_recipe_with_little_int8_may_not_be_called_so(request_: ExportRequest)
 
 def test_images_that_decide_may_not_calibrate(request_: ExportRequest, street: Path) -> None:
     calibration = str(street / "test" / "images")
-    with pytest.raises(CalibrationError, match="8 images of .* are also in the calibration set"):
+    with pytest.raises(CalibrationError, match="shares 8 images with the calibration set"):
         export(replace(request_, calibration=calibration))
 
 
 def test_two_images_are_the_least(request_: ExportRequest) -> None:
     assert request_.dataset is not None
     one = replace(request_.dataset, items=request_.dataset.items[:1])
-    with pytest.raises(DatasetError, match="1 images of .* are too few"):
+    with pytest.raises(DatasetError, match=r"has too few images \(1\)"):
         export(replace(request_, dataset=one))
 
 

@@ -287,7 +287,7 @@ FATAL = [
         spoil=one_image_less,
         args=AGAINST_OLD,
         says="baseline old.json cannot be compared with: its data are data (3 images), these data "
-        "(2 images): 1 images with their truth are not the same, the first: 100; measure both on "
+        "(2 images); not in both, or with another truth: 1 image, the first: 100; measure both on "
         "the same images in the same way",
     ),
     Bad(
