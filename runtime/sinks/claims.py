@@ -10,9 +10,9 @@ from pathlib import Path
 from edgeseg.errors import SinkError
 from edgeseg.locks import lock_beside, locked
 from edgeseg.runtime.sinks.outputs import Outputs
-from edgeseg.runtime.sinks.partial import because
 from edgeseg.runtime.sources import files_of
 from edgeseg.signature import is_replaceable
+from edgeseg.text import because
 
 __all__ = ["claimed"]
 
