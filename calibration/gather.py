@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from edgeseg.calibration.sets import CalibrationSet, keep_frames
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
+from edgeseg.runtime.live import Retry
 from edgeseg.runtime.sources import Source, open_source
+from edgeseg.runtime.sources.limit import stopped_after
 
 __all__ = ["gather"]
+
+
+Ending = Callable[[Callable[[], None]], AbstractContextManager[object]]
 
 
 def gather(
@@ -21,8 +28,13 @@ def gather(
     count: int,
     seconds: float | None,
     advance: Callable[[], None],
+    tell: Callable[[str], None],
+    ending: Ending = lambda _end: nullcontext(),
 ) -> CalibrationSet:
-    """Watch a source to its end, or `seconds`, or Ctrl-C, and keep the frames that are worth it.
+    """Watch a source to its end, or `seconds`, and keep the frames that are worth it.
+
+    While the context of `ending` lasts, whoever wants the watching to end calls what it was given.
+    A camera or stream that is lost ends it, too; `tell` hears of it.
 
     Raises:
         SourceError: the source cannot be read, or the folder is not empty.
@@ -30,19 +42,38 @@ def gather(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SourceError(f"{folder} exists and is not an empty folder; choose another with -o")
-    with open_source(uri) as source:
+    ended = threading.Event()
+    with open_source(uri, retry=Retry(tell=tell)) as source:
+
+        def end() -> None:
+            ended.set()
+            source.stop()
+
         if source.length is None and seconds is None:
             seconds = 60.0  # a live source has no end
-        return keep_frames(_watched(source, seconds, advance), folder, count=count)
+        with ending(end), stopped_after(seconds, source):
+            frames = _watched(source, seconds, advance, tell, ended)
+            return keep_frames(frames, folder, count=count)
 
 
-def _watched(source: Source, seconds: float | None, advance: Callable[[], None]) -> Iterator[Bgr]:
+def _watched(
+    source: Source,
+    seconds: float | None,
+    advance: Callable[[], None],
+    tell: Callable[[str], None],
+    ended: threading.Event,
+) -> Iterator[Bgr]:
     begun = time.monotonic()
+    seen = 0
     try:
         for captured in source.frames:
             yield captured.image
+            seen += 1
             advance()
-            if seconds is not None and time.monotonic() - begun >= seconds:
+            over = seconds is not None and time.monotonic() - begun >= seconds
+            if over or ended.is_set():
                 return
-    except KeyboardInterrupt:
-        return  # the usual way to stop a camera; what was kept stays
+    except SourceError as error:
+        if not (source.live and seen):
+            raise
+        tell(f"warning: {error}; what it gave is kept")

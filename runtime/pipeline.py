@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from edgeseg.errors import BackendError
+from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.channel import Channel
 from edgeseg.runtime.durations import Durations, Percentiles
@@ -24,6 +24,7 @@ from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmentation, Segmenter, mask_of
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Captured, Source
+from edgeseg.runtime.sources.limit import stopped_after
 
 __all__ = ["STAGES", "Stream", "Summary", "run", "stream"]
 
@@ -40,7 +41,8 @@ class Summary:
     """What a run did. Durations are milliseconds a frame; `stages_ms` are medians.
 
     `frame_age_ms` is from capture to the end of output; `failed` frames are those that the engine
-    gave no mask for, `last_failure` why it gave none for the last of them.
+    gave no mask for, `last_failure` why it gave none for the last of them. `lost` says why a camera
+    or stream ended by itself.
     """
 
     frames: int
@@ -51,6 +53,7 @@ class Summary:
     failed: int
     last_failure: str | None
     stages_ms: dict[str, float]
+    lost: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ def stream(segmenter: Segmenter, source: Source) -> Iterator[Stream]:
 
     Raises, while walking:
         SourceError: the source broke off.
-        BackendError: the engine failed on ten frames in a row.
+        BackendError: the engine failed on ten frames in a row, or the system gives no thread.
     """
     newest = source.live
     captured: Channel[_Work] = Channel(newest=newest)
@@ -135,15 +138,34 @@ def stream(segmenter: Segmenter, source: Source) -> Iterator[Stream]:
         _worker("infer", prepared, tolerant.guard(infer), inferred),
         _worker("mask", inferred, tolerant.guard(mask), masked),
     ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield opened
-    finally:
+
+    def end() -> None:
         source.stop()
         for channel in (masked, inferred, prepared, captured):
             channel.close()
+
+    with _running(threads, end):
+        yield opened
+
+
+@contextmanager
+def _running(threads: Sequence[threading.Thread], end: Callable[[], None]) -> Iterator[None]:
+    """Each thread that could be started is waited for, once `end` told all to end."""
+    started: list[threading.Thread] = []
+    try:
         for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise BackendError(
+                    f"the system gives no further thread ({error}); raise its limit (ulimit -u, or "
+                    f"a service's TasksMax=)"
+                ) from None
+            started.append(thread)
+        yield
+    finally:
+        end()
+        for thread in started:
             thread.join()
 
 
@@ -219,16 +241,15 @@ def run(
 ) -> Summary:
     """Feed every result to every sink until the source ends, a limit is reached, or Ctrl-C.
 
-    `stop` ends it after the frame that is being written.
+    `stop` ends it after the frame that is being written. A camera or stream that is lost for good
+    ends it, too, if it gave frames.
     """
     tally = _Tally()
-    with _stopped_after(max_seconds, source), stream(segmenter, source) as results:
+    lost: str | None = None
+    with stopped_after(max_seconds, source), stream(segmenter, source) as results:
         try:
             for result in results:
-                arrived = time.perf_counter()
-                for sink in sinks:
-                    sink.write(result)
-                tally.add(result, output_ms=_since(arrived))
+                tally.add(result, output_ms=_written(result, sinks))
                 if on_frame is not None:
                     on_frame(result)
                 over = max_seconds is not None and tally.seconds >= max_seconds
@@ -236,27 +257,24 @@ def run(
                     break
         except KeyboardInterrupt:
             pass  # the usual way to end a camera; what was done is kept and summed up
+        except SourceError as error:
+            if not (source.live and tally.frames):
+                raise
+            lost = str(error)
         if results.failed and not tally.frames:
             raise BackendError(
                 f"no frame got a mask: {results.failed} failed, the last with: "
                 f"{results.last_failure}"
             )
-        return tally.summary(results)
+        return tally.summary(results, lost=lost)
 
 
-@contextmanager
-def _stopped_after(seconds: float | None, source: Source) -> Iterator[None]:
-    """A source that gives nothing more ends in time, too."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, source.stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def _written(result: Result, sinks: Sequence[Sink]) -> float:
+    """The milliseconds that it took to write it."""
+    arrived = time.perf_counter()
+    for sink in sinks:
+        sink.write(result)
+    return _since(arrived)
 
 
 class _Tally:
@@ -282,7 +300,7 @@ class _Tally:
         self._age.add(_since(result.captured.at))
         self.frames += 1
 
-    def summary(self, stream: Stream) -> Summary:
+    def summary(self, stream: Stream, *, lost: str | None) -> Summary:
         return Summary(
             frames=self.frames,
             fps=self.frames / self.seconds if self.frames else 0.0,
@@ -292,6 +310,7 @@ class _Tally:
             failed=stream.failed,
             last_failure=stream.last_failure,
             stages_ms={name: stage.percentile(50) for name, stage in self._stages.items()},
+            lost=lost,
         )
 
 

@@ -128,6 +128,7 @@ RUNTIME = [
     "runtime.sources.camera",
     "runtime.sources.drawn",
     "runtime.sources.images",
+    "runtime.sources.limit",
     "runtime.sources.live",
     "runtime.sources.naming",
     "runtime.sources.open",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgeseg.commands.shared import JsonFlag, print_json, say, say_next
+from edgeseg.commands.signals import ended_by_signals
 from edgeseg.text import counted
 
 __all__ = ["calibrate"]
@@ -39,7 +40,15 @@ def calibrate(
     uri = camera if camera is not None else source
     assert uri is not None, "exactly one of the two was given"
     with progress("watching", None) as advance:
-        chosen = gather(uri, output, count=images, seconds=seconds, advance=advance)
+        chosen = gather(
+            uri,
+            output,
+            count=images,
+            seconds=seconds,
+            advance=advance,
+            tell=say,
+            ending=ended_by_signals,
+        )
     for line in chosen.warnings:
         say(f"warning: {line}")
     say(f"written: {output}, {counted(len(chosen.pictures), 'image')}")

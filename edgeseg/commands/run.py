@@ -99,6 +99,7 @@ def run(
     Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
     """
     from edgeseg.commands.running import Limits, run_until_ended
+    from edgeseg.errors import SourceError
     from edgeseg.runtime.build import variant_here
     from edgeseg.runtime.live import Retry
     from edgeseg.runtime.segmenter import Segmenter
@@ -139,6 +140,8 @@ def run(
     if json:
         precision = variant.precision
         print_json(run_json(done.summary, backend=backend, precision=precision, miou=done.miou))
+    if done.summary.lost is not None:
+        raise SourceError(done.summary.lost)
     if done.failed_outputs:
         raise typer.Exit(EXIT_FAILED)
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.commands.shared import say
+from edgeseg.commands.signals import ended_by_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-
     from edgeseg.labels import Labels
     from edgeseg.runtime.pipeline import Summary
     from edgeseg.runtime.result import Result
@@ -80,7 +76,7 @@ def run_until_ended(
     say(f"{variant} on {about.engine}, source {about.source}")
     meter = TruthMeter(labels, tell=say) if _same_classes(feed.labels, labels) else None
     with (
-        _ended_by_signals(end),
+        ended_by_signals(end),
         open_outputs(outputs, about, tell=say, stop=end) as fan,
         progress("segmenting", limits.length(feed)) as advance,
     ):
@@ -107,26 +103,6 @@ def run_until_ended(
         failed_outputs=fan.failed,
         written=tuple(map(_shown, fan.written)),
     )
-
-
-@contextmanager
-def _ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `end`; the second Ctrl-C is the usual one."""
-    before = signal.getsignal(signal.SIGINT)
-    terminated = signal.getsignal(signal.SIGTERM)
-
-    def told(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, before)
-        end()
-
-    signal.signal(signal.SIGTERM, told)
-    signal.signal(signal.SIGINT, told)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        signal.signal(signal.SIGTERM, terminated)
 
 
 def _shown(path: Path) -> str:

@@ -140,12 +140,16 @@ def test_frames_of_a_video_are_kept_where_they_differ(tmp_path: Path) -> None:
     for index in range(30):  # ten places, three frames each
         writer.write(scene(index // 3, 0, height=48, width=64).image)
     writer.release()
-    chosen = gather(str(clip), tmp_path / "kept", count=8, seconds=None, advance=lambda: None)
+    chosen = gather(
+        str(clip), tmp_path / "kept", count=8, seconds=None, advance=lambda: None, tell=print
+    )
     files = sorted((tmp_path / "kept").iterdir())
     assert len(chosen.pictures) == len(files) == 8
     assert content_hash(read_image(files[0])) == chosen.hashes[0]
     with pytest.raises(SourceError, match="not an empty folder"):
-        gather(str(clip), tmp_path / "kept", count=8, seconds=None, advance=lambda: None)
+        gather(
+            str(clip), tmp_path / "kept", count=8, seconds=None, advance=lambda: None, tell=print
+        )
 
 
 def test_a_long_video_leaves_few_files(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""A source that gives nothing more ends in time, too."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgeseg.runtime.sources.source import Source
+
+__all__ = ["stopped_after"]
+
+
+@contextmanager
+def stopped_after(seconds: float | None, source: Source) -> Iterator[None]:
+    """Stop the source after so many seconds, whether or not it gives frames."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, source.stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
