@@ -9,10 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote, unquote
 
-__all__ = ["GSTREAMER", "HIDDEN", "encode_user", "redact", "scrub"]
+from edgeseg.errors import EdgesegError
+
+__all__ = [
+    "GSTREAMER",
+    "HIDDEN",
+    "encode_user",
+    "holds_secret",
+    "redact",
+    "scrub",
+    "scrubbed",
+]
 
 HIDDEN: Final = "***"
 # What a pipeline for GStreamer begins with, where an address is expected.
@@ -63,6 +74,23 @@ def scrub(text: str, *addresses: str) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
+
+
+@contextmanager
+def scrubbed(*addresses: str | None) -> Iterator[None]:
+    """What goes wrong within is told without the secrets of these addresses."""
+    try:
+        yield
+    except EdgesegError as error:
+        told = scrub(str(error), *filter(None, addresses))
+        if told == str(error):
+            raise
+        raise type(error)(told) from None
+
+
+def holds_secret(address: str) -> bool:
+    """Whether there is anything in it that must not be shown."""
+    return any(True for _ in _hidden(address))
 
 
 def encode_user(url: str) -> str:
@@ -143,14 +171,19 @@ def _merged(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+def _hidden(address: str) -> Iterator[str]:
+    """The pieces that must not be shown, as they stand there."""
+    if not address.startswith(GSTREAMER):
+        yield from (address[start:end] for start, end in _spans(address))
+        return
+    for key, value in _PROPERTY.findall(address):
+        bare = value.strip("\"'")
+        yield from [bare] if _PRIVATE.search(key) else _hidden(bare)
+
+
 def _secrets(address: str) -> Iterator[str]:
     """The secrets themselves, as they stand there, decoded and encoded."""
-    hidden = [address[start:end] for start, end in _spans(address)]
-    if address.startswith(GSTREAMER):
-        for key, value in _PROPERTY.findall(address):
-            bare = value.strip("\"'")
-            hidden += [bare] if _PRIVATE.search(key) else list(_secrets(bare))
-    for piece in hidden:
+    for piece in _hidden(address):
         for part in (piece, piece.partition(":")[2]):  # a password without its user's name
             forms = (part, unquote(part), quote(part), quote(part, safe=""), _encoded(part))
             yield from (form for form in forms if len(form) >= _SHORTEST)

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 from edgeseg.errors import MissingPackageError
+from edgeseg.redact import holds_secret, redact
 
-__all__ = ["import_opencv"]
+__all__ = ["import_opencv", "import_opencv_for"]
+
+# Read once, when a library loads. What they would print, our errors say in one line.
+_QUIET: Final = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+# What else makes OpenCV, FFmpeg and GStreamer print addresses.
+_LOUD: Final = ("OPENCV_FFMPEG_DEBUG", "OPENCV_VIDEOIO_DEBUG", "GST_DEBUG", "GST_DEBUG_FILE")
 
 
 def import_opencv(purpose: str) -> Any:  # noqa: ANN401  # a module; OpenCV 4.5 ships no types
-    """The `cv2` module, quiet.
+    """The `cv2` module, quiet unless the environment asks for more.
 
     Raises:
         MissingPackageError: there is none; the message says what it is for.
     """
-    # Read once, when the library loads. What they would print, our errors say in one line.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for name, level in _QUIET.items():
+        os.environ.setdefault(name, level)
     try:
         import cv2
     except ImportError:
         raise MissingPackageError(
             "OpenCV", purpose=purpose, command="pip install 'edgeseg[opencv]'"
         ) from None
+    return cv2
+
+
+def import_opencv_for(address: str) -> Any:  # noqa: ANN401  # as above
+    """The same, to open an address; where that holds a password, nothing can make it print it.
+
+    Raises:
+        MissingPackageError: there is none.
+    """
+    secret = holds_secret(address)
+    if secret:
+        os.environ.update(_QUIET)
+        for name in _LOUD:
+            os.environ.pop(name, None)
+    cv2 = import_opencv(f"reading {redact(address)}")
+    if secret:  # it may have been loaded before, by others
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2

@@ -152,6 +152,7 @@ def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
         "dropped",
         "failed",
         "last_failure",
+        "lost",
         "stages_ms",
         "backend",
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from edgeseg.redact import scrub
 from edgeseg.text import plain
 
 if TYPE_CHECKING:
@@ -88,8 +89,19 @@ MinAgreementOption = Annotated[
 
 
 def say(line: str) -> None:
-    """A line for people, on stderr: stdout is for machines."""
-    print(line, file=sys.stderr)
+    """A line for people, on stderr: stdout is for machines.
+
+    Whoever wrote it, it shows no secret of an address that this command was given.
+    """
+    print(scrub(line, *_given()), file=sys.stderr)
+
+
+def _given() -> list[str]:
+    """What stands on the command line, options and their values apart."""
+    return [
+        argument.partition("=")[2] if argument.startswith("--") else argument
+        for argument in sys.argv[1:]
+    ]
 
 
 def say_next(*words: object) -> None:

@@ -15,6 +15,7 @@ from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import DatasetError
 from edgeseg.labels import known_labels
+from edgeseg.redact import scrubbed
 
 __all__ = [
     "PUBLISHED",
@@ -48,9 +49,10 @@ def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
     if str(source) == DEMO:
         return _demo(split or "test")
     name, colon, path = str(source).partition(":")
-    if colon and name in PUBLISHED:
-        return open_published(name, located(path), split)
-    return open_folder(located(str(source)), split)
+    with scrubbed(str(source)):
+        if colon and name in PUBLISHED:
+            return open_published(name, located(path), split)
+        return open_folder(located(str(source)), split)
 
 
 def _demo(split: str) -> Dataset:

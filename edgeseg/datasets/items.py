@@ -18,6 +18,7 @@ from edgeseg.files import sha256_of
 from edgeseg.images import ROTATED, read_converted, read_image, read_painted_mask
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.redact import redact
 from edgeseg.text import because
 
 __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
@@ -228,7 +229,8 @@ class Dataset:
     @property
     def title(self) -> str:
         """The folder's own name: paths of one machine say nothing on another."""
-        return Path(self.origin).resolve().name
+        origin = redact(self.origin) if "://" in self.origin else self.origin
+        return Path(origin).resolve().name
 
     @property
     def sha256(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from edgeseg.errors import DatasetError, MissingPackageError
+from edgeseg.redact import redact, scrub
 
 __all__ = ["is_remote", "located"]
 
@@ -38,7 +39,9 @@ def located(source: str) -> Path:
         path = UPath(source)
         path.exists()  # imports the package for this kind, and asks the server
     except ValueError as error:
-        raise DatasetError(f"{source} is of no known kind: {error}") from None
+        reason = scrub(str(error), source)
+        raise DatasetError(f"{redact(source)} is of no known kind: {reason}") from None
     except Exception as error:  # each of fsspec's kinds has its library's own
-        raise DatasetError(f"{source} cannot be read: {error}") from None
+        reason = scrub(str(error), source)
+        raise DatasetError(f"{redact(source)} cannot be read: {reason}") from None
     return cast("Path", path)

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, EdgesegError, MissingPackageError
+from edgeseg.redact import redact, scrub
 from edgeseg.runtime.backend import Watcher
 from edgeseg.text import counted
 from edgeseg.verification.measuring import Corruption, Pair, Share
@@ -63,10 +64,10 @@ def connected(address: str, watcher: Watcher) -> Iterator[Cluster]:
         workers = cluster.workers()
         if not workers:
             raise ClusterError(
-                f"the Dask scheduler at {address} has no workers; start some with: "
-                f"dask worker {address} --nthreads 1"
+                f"the Dask scheduler at {redact(address)} has no workers; start some with: "
+                f"dask worker {redact(address)} --nthreads 1"
             )
-        watcher.tell(f"cluster {address}: {counted(len(workers), 'worker')}")
+        watcher.tell(f"cluster {redact(address)}: {counted(len(workers), 'worker')}")
         yield cluster
 
 
@@ -106,7 +107,8 @@ def _client(address: str) -> Client:
             if isinstance(answer, OSError)
             else "give its address, as tcp://host:8786; for tls:// set Dask's certificates"
         )
-        raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(answer)}; {remedy}")
+        reason = scrub(_reason(answer), address)
+        raise ClusterError(f"no Dask scheduler answers at {redact(address)}: {reason}; {remedy}")
     return answer
 
 

@@ -14,6 +14,7 @@ from edgeseg.datasets import Dataset, Differences, Item, Survey, match_classes
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.redact import scrub
 from edgeseg.reports.report import Data, Noted, encodable, noted
 from edgeseg.verification.doubts import doubts
 from edgeseg.verification.models import Model
@@ -177,7 +178,10 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
         counts=found.counts,
         hashes=found.hashes,
         measured=found.measured,
-        skipped=(*unpaired, *found.skipped),
+        skipped=tuple(
+            noted(note.name, scrub(note.reason, dataset.origin))
+            for note in (*unpaired, *found.skipped)
+        ),
         converted=found.converted,
         survey=found.survey,
     )

@@ -19,6 +19,7 @@ from edgeseg.gates import judge
 from edgeseg.images import read_image
 from edgeseg.packages import tools
 from edgeseg.pixels import Bgr
+from edgeseg.redact import scrubbed
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.machine import this_machine
@@ -65,7 +66,7 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
         check_can_write(asked.report)  # not after an hour of measuring
     baseline = None if asked.baseline is None else read_report(asked.baseline)
     dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
-    with ExitStack() as stack:
+    with scrubbed(asked.data, asked.dask), ExitStack() as stack:
         candidate = open_model(asked.source, threads=asked.threads, watcher=watcher)
         stack.callback(candidate.close)
         _check_kind(asked, candidate)

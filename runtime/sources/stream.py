@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edgeseg.errors import SourceError
-from edgeseg.redact import encode_user, redact
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.redact import GSTREAMER, encode_user
+from edgeseg.runtime.opencv import import_opencv_for
 
 __all__ = [
     "PATIENCE_S",
@@ -40,14 +40,14 @@ def open_stream(url: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture
     FFmpeg's decoder holds back a frame for each further one: two made a 25 fps stream 40 ms older
     (tests/runtime/test_endurance.py reads it from the picture), and it takes one for each core.
     """
-    cv2 = import_opencv(f"reading {redact(url)}")
+    cv2 = import_opencv_for(url)
     known = hasattr(cv2, "CAP_PROP_N_THREADS")  # an older OpenCV refuses what it does not know
     return open_url(url, *((cv2.CAP_PROP_N_THREADS, 1) if known else ()))
 
 
 def open_url(url: str, *asked: int) -> Any:  # noqa: ANN401  # as above
     """By FFmpeg, with time limits: it waits half a minute for a sender that is gone."""
-    cv2 = import_opencv(f"reading {redact(url)}")
+    cv2 = import_opencv_for(url)
     limit = round(1000 * PATIENCE_S)
     limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit)
     return cv2.VideoCapture(encode_user(url), cv2.CAP_FFMPEG, [*limits, *asked])
@@ -55,7 +55,7 @@ def open_url(url: str, *asked: int) -> Any:  # noqa: ANN401  # as above
 
 def open_gstreamer(pipeline: str) -> Any:  # noqa: ANN401  # as above
     """A pipeline that ends in an appsink."""
-    cv2 = import_opencv("reading a GStreamer pipeline")
+    cv2 = import_opencv_for(f"{GSTREAMER}{pipeline}")
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise SourceError(
             "this OpenCV was built without GStreamer; a Jetson's own has it: make it visible with "

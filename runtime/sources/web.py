@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from edgeseg.errors import SourceError
+from edgeseg.runtime.sources import stream
 from edgeseg.runtime.sources.naming import called, cannot_open
 from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.source import Captured, Source
-from edgeseg.runtime.sources.stream import PATIENCE_S, open_url
 
 __all__ = ["web_video"]
 
@@ -24,7 +24,7 @@ def web_video(uri: str, read: Callable[[Any], Source]) -> Iterator[Source]:
     Raises:
         SourceError: it does not open. Later, while walking: the server stalls.
     """
-    capture = PatientCapture(uri, lambda: open_url(uri))
+    capture = PatientCapture(uri, lambda: stream.open_url(uri))
     try:
         if not capture.open():
             raise SourceError(cannot_open(uri, hangs=capture.hangs))
@@ -45,17 +45,20 @@ class _Device:
         self._uri = uri
         self._capture = capture
         self._count = 0
+        self._slow = False
 
     def read(self) -> tuple[bool, Any]:
         """The next frame, or False at the end."""
         begun = time.monotonic()
         image = self._capture.read()
         self._check()
-        # FFmpeg tells the end of its patience as it tells the end of a file.
-        if image is None and time.monotonic() - begun >= 0.9 * PATIENCE_S:
+        # FFmpeg tells the end of its patience as it tells the end of a file; before, it may make a
+        # last picture of what it has.
+        before, self._slow = self._slow, time.monotonic() - begun >= 0.9 * stream.PATIENCE_S
+        if image is None and (before or self._slow):
             raise SourceError(
                 f"{called(self._uri)} stalls: after {self._count} frames nothing came for "
-                f"{PATIENCE_S:g} seconds"
+                f"{stream.PATIENCE_S:g} seconds"
             )
         self._count += image is not None
         return image is not None, image
