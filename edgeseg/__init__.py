@@ -49,7 +49,7 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
     from edgeseg.runtime.build import variant_here
     from edgeseg.runtime.segmenter import Segmenter
 
-    opened = open_bundle(Path(bundle))
+    opened = open_bundle(Path(bundle).expanduser())
     return Segmenter(opened, variant=variant_here(opened))
 
 
@@ -89,6 +89,7 @@ def verify(
 
     from edgeseg.corruptions import chosen
     from edgeseg.gates import Limits
+    from edgeseg.homes import expand_home
     from edgeseg.verification.asked import Asked
     from edgeseg.verification.verify import verify as verify_source
 
@@ -105,11 +106,11 @@ def verify(
     }
     given = {name: value for name, value in limits.items() if value is not None}
     asked = Asked(
-        source=str(source),
-        data=None if data is None else str(data),
+        source=expand_home(str(source)),
+        data=None if data is None else expand_home(str(data)),
         split=split,
-        reference=None if reference is None else str(reference),
-        baseline=None if baseline is None else Path(baseline),
+        reference=None if reference is None else expand_home(str(reference)),
+        baseline=None if baseline is None else Path(baseline).expanduser(),
         protocol=protocol,
         limits=Limits(**given),
         given=frozenset(given),
@@ -118,6 +119,6 @@ def verify(
         dask=dask,
         threads=threads,
         strict=strict,
-        report=None if report is None else Path(report),
+        report=None if report is None else Path(report).expanduser(),
     )
     return verify_source(asked)

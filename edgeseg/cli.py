@@ -25,6 +25,7 @@ from edgeseg.commands.sweep import sweep
 from edgeseg.commands.usage import check_usage
 from edgeseg.commands.verify import verify
 from edgeseg.errors import EdgesegError, GateMissedError
+from edgeseg.homes import expand_homes
 from edgeseg.text import plain
 
 if TYPE_CHECKING:
@@ -80,8 +81,10 @@ def main() -> None:
 
 def _run(given: Sequence[str]) -> int:
     """The exit status of the command; without one, its help is shown."""
-    check_usage(given, commands())
-    status = app(_with_address(given) or ["--help"], standalone_mode=False)
+    arguments = _with_address(expand_homes(given))
+    for line in check_usage(arguments, commands()):
+        say(line)
+    status = app(arguments or ["--help"], standalone_mode=False)
     if status == _SIGNALLED + signal.SIGINT:
         return _interrupted()
     return int(status or 0) if given else EXIT_USAGE

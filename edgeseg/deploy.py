@@ -280,7 +280,9 @@ def _to_openvino(artifact: Path) -> Path:
         import openvino
     except ImportError:
         raise MissingPackageError(
-            "openvino", purpose="exporting for OpenVINO", command="pip install 'edgeseg[export]'"
+            "openvino",
+            purpose="exporting for OpenVINO",
+            command="pip install 'edgeseg[export]' -c constraints.txt",
         ) from None
     converted = artifact.with_suffix(".xml")
     openvino.save_model(openvino.Core().read_model(artifact), converted, compress_to_fp16=False)

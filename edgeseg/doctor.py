@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeseg.cache import cache_folder
 from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.extras import EXTRAS, install_command
 from edgeseg.memory import free_memory
 from edgeseg.packages import installed
 from edgeseg.runtime.device import jetson, state
@@ -22,9 +23,6 @@ from edgeseg.runtime.machine import this_machine
 __all__ = ["Problem", "examine"]
 
 _ENGINES: Final = ("onnxruntime", "openvino", "tensorrt")
-# Of `run --save` and `run --preview`.
-_OUTPUTS: Final = ("av", "uvicorn", "starlette", "prometheus-client")
-_WORKSTATION: Final = ("torch", "onnx", "safetensors", "huggingface_hub", "nncf")
 # An engine's build takes some GB; masks and videos need room.
 _LITTLE_MEMORY: Final = 2e9
 _LITTLE_DISK: Final = 1e9
@@ -44,6 +42,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
     opencv = _opencv()
     cuda = _cuda()
     findings: dict[str, object] = {
+        "edgeseg": installed("edgeseg"),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": machine.architecture,
@@ -51,8 +50,14 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         "features": list(machine.features),
         "cores": machine.cores,
         "engines": {name: installed(name) for name in _ENGINES},
-        "export": {name: installed(name) for name in _WORKSTATION},
-        "outputs": {name: installed(name) for name in _OUTPUTS},
+        "extras": {
+            name: {
+                "what": extra.what,
+                "missing": list(extra.missing),
+                "versions": {package: installed(package) for package in extra.packages.values()},
+            }
+            for name, extra in EXTRAS.items()
+        },
         "opencv": opencv,
         "jetson": None
         if not board.l4t
@@ -79,7 +84,7 @@ def _problems(found: Mapping[str, Any]) -> Iterator[Problem]:
 def _video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Problem]:
     opencv = found["opencv"]
     if opencv is None:
-        remedy = "sudo apt install python3-opencv" if on_jetson else "pip install 'edgeseg[opencv]'"
+        remedy = "sudo apt install python3-opencv" if on_jetson else install_command(["opencv"])
         yield Problem(what="no OpenCV: no video and no cameras", remedy=remedy)
     elif "error" in opencv:
         old = "NumPy 2 does not fit this OpenCV" if found["numpy"] >= "2" else "OpenCV fails"

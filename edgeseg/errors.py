@@ -106,7 +106,7 @@ class MissingPackageError(EdgesegError):
     """A package that this command needs is not installed."""
 
     def __init__(self, package: str, *, purpose: str, command: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed; run: {command}")
+        super().__init__(f"{purpose} needs {package}, not installed here; run: {command}")
         self._told = (package, purpose, command)
 
     def __reduce__(self) -> tuple[object, ...]:

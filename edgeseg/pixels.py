@@ -79,7 +79,7 @@ def opencv_resize(frame: Bgr, *, height: int, width: int) -> Bgr:
         raise MissingPackageError(
             "OpenCV",
             purpose="mmsegmentation's resizing rule",
-            command="pip install 'edgeseg[opencv]'",
+            command="pip install 'edgeseg[opencv]' -c constraints.txt",
         ) from None
     resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized, np.uint8)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Bundle
+from edgeseg.extras import install_command
 from edgeseg.manifest import Accuracy, Manifest, VariantInfo, as_json
 from edgeseg.runtime.timing import SAME_SPEED
 from edgeseg.text import counted
@@ -230,12 +231,14 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     """What is there and what is missing, with what each is for."""
     opencv = findings["opencv"]
     lines = [
-        f"Python {findings['python']} on {findings['machine']}, {findings['cores']} cores",
+        (
+            f"edgeseg {findings['edgeseg']}, Python {findings['python']} on "
+            f"{findings['machine']}, {counted(findings['cores'], 'core')}"
+        ),
         f"{findings['cpu']}: {' '.join(findings['features']) or 'no features that matter here'}",
     ]
     lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
-    lines += [f"for outputs, {n}: {v or 'not installed'}" for n, v in findings["outputs"].items()]
-    lines += [f"for export, {n}: {v or 'not installed'}" for n, v in findings["export"].items()]
+    lines += [_extra_line(name, extra) for name, extra in findings["extras"].items()]
     if opencv is None:
         lines.append("OpenCV: not installed")
     elif "error" in opencv:
@@ -257,3 +260,14 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     lines.append(f"free: {room}{findings['disk_free'] / 1e9:.1f} GB of disk for the cache")
     lines += [f"missing: {p['what']}; mend it with: {p['remedy']}" for p in findings["problems"]]
     return lines
+
+
+def _extra_line(name: str, extra: Mapping[str, Any]) -> str:
+    """What can be done here, or what it lacks."""
+    if extra["missing"]:
+        return (
+            f"no  {extra['what']}: lacks {', '.join(extra['missing'])}; {install_command([name])}"
+        )
+    versions = (f"{package} {v}" for package, v in extra["versions"].items() if v is not None)
+    told = ", ".join(versions)
+    return f"yes {extra['what']}" + (f" ({told})" if told else "")

@@ -293,7 +293,9 @@ def _tools(
     for package in ("openvino", "nncf"):
         if installed(package) is None:
             raise MissingPackageError(
-                package, purpose="INT8 for OpenVINO", command="pip install 'edgeseg[export]'"
+                package,
+                purpose="INT8 for OpenVINO",
+                command="pip install 'edgeseg[export]' -c constraints.txt",
             )
     quantizer = OpenVinoQuantizer(calibrated, source.candidates[0].path)
     return _Tools(floats=source.candidates, quantizer=quantizer)

@@ -23,6 +23,7 @@ from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.export.layouts import MMSEG, NVLABS, Layout, find_layout, infer_spec, map_weights
 from edgeseg.export.preprocessing import default_input, input_from_config, reduces_labels
 from edgeseg.export.unpickle import read_pickle
+from edgeseg.extras import require
 from edgeseg.files import sha256_of
 from edgeseg.labels import Labels, labels_for
 from edgeseg.spec import InputSpec, ModelSpec
@@ -112,11 +113,11 @@ def read_checkpoint(
 
 
 def _require_packages() -> None:
-    for package in ("torch", "onnx", "safetensors"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingPackageError(
-                package, purpose="reading checkpoints", command="pip install 'edgeseg[export]'"
-            )
+    """What every checkpoint needs; who lacks one of them is told of the whole extra."""
+    if any(
+        importlib.util.find_spec(package) is None for package in ("torch", "onnx", "safetensors")
+    ):
+        require("reading checkpoints", ["export"])
 
 
 def _find(source: str) -> tuple[Path, Path]:
@@ -154,7 +155,9 @@ def _fetch(hub_id: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise MissingPackageError(
-            "huggingface_hub", purpose=f"fetching {hub_id}", command="pip install 'edgeseg[export]'"
+            "huggingface_hub",
+            purpose=f"fetching {hub_id}",
+            command="pip install 'edgeseg[export]' -c constraints.txt",
         ) from None
     try:
         folder = snapshot_download(

@@ -118,7 +118,9 @@ def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:
         import cv2
     except ImportError:
         raise MissingPackageError(
-            "OpenCV", purpose="this checkpoint's resizing", command="pip install 'edgeseg[export]'"
+            "OpenCV",
+            purpose="this checkpoint's resizing",
+            command="pip install 'edgeseg[export]' -c constraints.txt",
         ) from None
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 

@@ -43,7 +43,9 @@ def quantize_openvino(
         import nncf
     except ImportError:
         raise MissingPackageError(
-            "nncf", purpose="INT8 for OpenVINO", command="pip install 'edgeseg[export]'"
+            "nncf",
+            purpose="INT8 for OpenVINO",
+            command="pip install 'edgeseg[export]' -c constraints.txt",
         ) from None
     import openvino
 

@@ -28,7 +28,7 @@ def import_opencv(purpose: str) -> Any:  # noqa: ANN401  # a module; OpenCV 4.5 
         import cv2
     except ImportError:
         raise MissingPackageError(
-            "OpenCV", purpose=purpose, command="pip install 'edgeseg[opencv]'"
+            "OpenCV", purpose=purpose, command="pip install 'edgeseg[opencv]' -c constraints.txt"
         ) from None
     return cv2
 

@@ -125,11 +125,13 @@ class Segmenter:
             SourceError: it is not there, or broke off.
             BackendError: the engine failed on ten frames in a row.
         """
+        from edgeseg.homes import expand_home
         from edgeseg.runtime.live import Retry
         from edgeseg.runtime.pipeline import stream
         from edgeseg.runtime.sources import open_source
 
-        with open_source(source, retry=retry or Retry()) as feed, stream(self, feed) as results:
+        uri = source if isinstance(source, int) else expand_home(source)
+        with open_source(uri, retry=retry or Retry()) as feed, stream(self, feed) as results:
             yield from results
 
     def close(self) -> None:

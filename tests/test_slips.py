@@ -89,3 +89,26 @@ def test_a_name_that_means_something_is_taken_at_its_word(
 def test_a_file_whose_name_is_a_number_is_no_camera(edgeseg, here: Path) -> None:
     (here / "0").write_bytes((here / "street" / "golden" / "frame_0.png").read_bytes())
     assert "camera" not in edgeseg("run", "street", "--source", "0").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "--weights", "models/segformer_bo"],
+        ["inspect", "models/segformer_bo"],
+        ["verify", "models/segformer_bo", "--data", "my data"],
+        ["verify", "street", "--data", "my data", "--reference", "models/segformer_bo"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_path_is_told_before_a_hub_is_asked(
+    edgeseg, here: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """The connection is refused as where there is no network: what is said, was said before."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (here / "models" / "segformer_b0").mkdir(parents=True)
+    first, *_ = edgeseg(*words).err.splitlines()
+    assert first == (
+        "no models/segformer_bo here (did you mean models/segformer_b0?): asking the Hugging Face "
+        "hub for it, over the network"
+    )

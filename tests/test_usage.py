@@ -51,6 +51,8 @@ def test_a_letter_too_few(edgeseg, command: Command, option: Parameter) -> None:
 
 @pytest.mark.parametrize(("command", "option"), VALUED)
 def test_an_option_without_its_value(edgeseg, command: Command, option: Parameter) -> None:
+    if option.name == "--preview":
+        pytest.skip("stands without a value, too")
     for end in ([], ["--json"]):
         if "--json" not in command.options:
             continue
@@ -214,3 +216,19 @@ def test_arguments_after_two_dashes(edgeseg) -> None:
 
 def test_a_short_option_may_hold_its_value(edgeseg) -> None:
     assert "no weights given" in edgeseg("export", "-ofolder").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run missing --preview",
+        "run missing --preview --frames 1",
+        "run missing --preview :8009",
+        "run missing --preview 0.0.0.0:8009 --preview-token 0123456789",
+        "run missing --preview --source demo",
+    ],
+)
+def test_a_preview_with_and_without_an_address(edgeseg, words: str) -> None:
+    outcome = edgeseg(*words.split())
+    assert outcome.status == (2 if "--source" not in words else 1)
+    assert "preview" not in outcome.err

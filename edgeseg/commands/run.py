@@ -100,6 +100,7 @@ def run(
     """
     from edgeseg.commands.running import Limits, run_until_ended
     from edgeseg.errors import SourceError
+    from edgeseg.extras import require
     from edgeseg.runtime.build import variant_here
     from edgeseg.runtime.live import Retry
     from edgeseg.runtime.segmenter import Segmenter
@@ -109,6 +110,7 @@ def run(
     from edgeseg.runtime.sources import open_source
     from edgeseg.summaries import run_json
 
+    require("this run", _extras(camera, gstreamer, save, preview))
     uri, asked = _source(camera, source, gstreamer, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
@@ -144,6 +146,18 @@ def run(
         raise SourceError(done.summary.lost)
     if done.failed_outputs:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _extras(
+    camera: int | None, gstreamer: str | None, save: Path | None, preview: str | None
+) -> list[str]:
+    """What of the installation's extras the options need."""
+    needed = {
+        "opencv": camera is not None or gstreamer is not None,
+        "video": save is not None and save.suffix.lower() == ".mp4",
+        "preview": preview is not None,
+    }
+    return [extra for extra, is_needed in needed.items() if is_needed]
 
 
 def _tell(done: Done, *, live: bool) -> None:

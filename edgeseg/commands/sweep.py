@@ -77,12 +77,14 @@ def sweep(
     --precision fp32 --precision int8 --data camvid --split test --calibration camvid
     """
     from edgeseg.errors import SpecError
+    from edgeseg.extras import require
     from edgeseg.progress import progress, track
     from edgeseg.sweep.cells import Plan
     from edgeseg.sweep.results import encode_sweep
     from edgeseg.sweep.run import sweep as sweep_plan
     from edgeseg.sweep.writing import headline, sweep_lines
 
+    require("a sweep", ["export", "report", *(["dask"] if dask is not None else [])])
     try:
         plan = Plan(
             weights=tuple(weights),

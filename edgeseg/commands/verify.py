@@ -133,11 +133,14 @@ def verify(
 
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
+    from edgeseg.extras import require
     from edgeseg.progress import track
     from edgeseg.reports.lines import report_lines
     from edgeseg.reports.report import encode_report
     from edgeseg.verification.verify import verify as verify_source
 
+    needed = {"report": report is not None, "dask": dask is not None}
+    require("this verify", [extra for extra, is_needed in needed.items() if is_needed])
     asked = _asked(
         source,
         data=data,

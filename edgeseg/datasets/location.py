@@ -10,7 +10,7 @@ from edgeseg.redact import redact, scrub
 
 __all__ = ["is_remote", "located"]
 
-_INSTALL = "pip install 'edgeseg[dask]'"
+_INSTALL = "pip install 'edgeseg[dask]' -c constraints.txt"
 
 
 def is_remote(path: object) -> bool:

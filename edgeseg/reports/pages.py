@@ -32,7 +32,9 @@ def rendered(template: str, *, css: str, **view: object) -> str:
         from markupsafe import Markup
     except ImportError:
         raise MissingPackageError(
-            "jinja2", purpose="the HTML report", command="pip install 'edgeseg[report]'"
+            "jinja2",
+            purpose="the HTML report",
+            command="pip install 'edgeseg[report]' -c constraints.txt",
         ) from None
 
     environment = jinja2.Environment(

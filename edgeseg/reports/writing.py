@@ -60,7 +60,9 @@ def check_can_write(folder: Path) -> None:
     """
     if find_spec("jinja2") is None:
         raise MissingPackageError(
-            "jinja2", purpose="the HTML report", command="pip install 'edgeseg[report]'"
+            "jinja2",
+            purpose="the HTML report",
+            command="pip install 'edgeseg[report]' -c constraints.txt",
         )
     try:
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())

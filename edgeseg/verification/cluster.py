@@ -78,7 +78,9 @@ def _client(address: str) -> Client:
         from distributed.versions import VersionMismatchWarning
     except ImportError:
         raise MissingPackageError(
-            "distributed", purpose="--dask", command="pip install 'edgeseg[dask]'"
+            "distributed",
+            purpose="--dask",
+            command="pip install 'edgeseg[dask]' -c constraints.txt",
         ) from None
 
     found: list[Client | Exception] = []

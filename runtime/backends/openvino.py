@@ -82,6 +82,8 @@ def _core() -> Any:  # noqa: ANN401  # openvino has no types
         import openvino
     except ImportError:
         raise MissingPackageError(
-            "openvino", purpose="running this bundle", command="pip install 'edgeseg[openvino]'"
+            "openvino",
+            purpose="running this bundle",
+            command="pip install 'edgeseg[openvino]' -c constraints.txt",
         ) from None
     return openvino.Core()

@@ -14,7 +14,7 @@ __all__ = ["DEFAULT", "Address", "is_address", "is_loopback", "parse_address"]
 DEFAULT: Final = "127.0.0.1:8008"
 # Shorter ones can be tried out.
 _SHORTEST_TOKEN: Final = 8
-_FORM: Final = re.compile(r"(?:(?P<host>[^\[\]:/\s]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
+_FORM: Final = re.compile(r"(?:(?P<host>[^\[\]:/\s]+|\[[0-9a-fA-F:.]+\]|):)?(?P<port>\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def is_address(text: str) -> bool:
 
 
 def parse_address(text: str, token: str | None) -> Address:
-    """HOST:PORT, [IPV6]:PORT, or a port on loopback.
+    """HOST:PORT, [IPV6]:PORT, or a port on loopback, as 8009 or :8009.
 
     Raises:
         SinkError: it is neither, or needs a token.

@@ -145,5 +145,7 @@ def _require_packages() -> None:
     except ImportError as error:
         package = error.name or "a package"
         raise MissingPackageError(
-            package, purpose="--preview", command="pip install 'edgeseg[preview]'"
+            package,
+            purpose="--preview",
+            command="pip install 'edgeseg[preview]' -c constraints.txt",
         ) from None

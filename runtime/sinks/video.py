@@ -58,7 +58,9 @@ class VideoSink:
             import av
         except ImportError:
             raise MissingPackageError(
-                "PyAV", purpose=f"writing {path}", command="pip install 'edgeseg[video]'"
+                "PyAV",
+                purpose=f"writing {path}",
+                command="pip install 'edgeseg[video]' -c constraints.txt",
             ) from None
         if _CODEC not in av.codecs_available:
             raise SinkError(

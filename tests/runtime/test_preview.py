@@ -422,13 +422,14 @@ def test_without_a_token_only_this_machines_names_are_answered(host: str) -> Non
         ("localhost:1", "localhost", 1),
         ("127.0.0.1:0", "127.0.0.1", 0),
         ("[::1]:80", "::1", 80),
+        (":8009", "127.0.0.1", 8009),
     ],
 )
 def test_an_address(text: str, host: str, port: int) -> None:
     assert parse_address(text, None) == Address(host=host, port=port)
 
 
-@pytest.mark.parametrize("text", ["", "street", "host:", ":80", "a b:1", "h:65536", "http://h:1"])
+@pytest.mark.parametrize("text", ["", "street", "host:", ":", "a b:1", "h:65536", "http://h:1"])
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(SinkError, match="HOST:PORT"):
         parse_address(text, TOKEN)

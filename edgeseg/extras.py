@@ -1,0 +1,77 @@
+"""The optional parts of edgeseg, and all that is missing for one, told at once."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from edgeseg.errors import MissingPackageError
+
+__all__ = ["EXTRAS", "Extra", "install_command", "require"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """What an extra of the installation is for, and its packages by the module they bring."""
+
+    what: str
+    packages: MappingProxyType[str, str]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The packages that are not installed. Nothing is imported."""
+        return tuple(p for m, p in self.packages.items() if importlib.util.find_spec(m) is None)
+
+
+def _extra(what: str, **packages: str) -> Extra:
+    return Extra(what=what, packages=MappingProxyType(packages))
+
+
+# By the names in pyproject.toml.
+EXTRAS: Final = MappingProxyType(
+    {
+        "opencv": _extra("cameras, streams and videos", cv2="OpenCV"),
+        "video": _extra("saving videos (run --save)", av="av"),
+        "preview": _extra(
+            "watching in a browser (run --preview)",
+            uvicorn="uvicorn",
+            starlette="starlette",
+            prometheus_client="prometheus-client",
+        ),
+        "openvino": _extra("bundles for OpenVINO", openvino="openvino"),
+        "report": _extra("HTML reports (verify --report, sweep)", jinja2="jinja2"),
+        "dask": _extra(
+            "Dask clusters and data at URLs", distributed="distributed", upath="universal-pathlib"
+        ),
+        "export": _extra(
+            "checkpoints (export, sweep, inspect)",
+            torch="torch",
+            onnx="onnx",
+            safetensors="safetensors",
+            huggingface_hub="huggingface-hub",
+            nncf="nncf",
+        ),
+    }
+)
+
+
+def install_command(extras: Iterable[str]) -> str:
+    """What installs them, in the versions that were tested together."""
+    return f"pip install 'edgeseg[{','.join(extras)}]' -c constraints.txt"
+
+
+def require(purpose: str, extras: Iterable[str]) -> None:
+    """Find out before any work is done whether all extras are there.
+
+    Raises:
+        MissingPackageError: names every package that is missing, and one command for all.
+    """
+    lacking = {name: EXTRAS[name].missing for name in extras}
+    packages = [package for missing in lacking.values() for package in missing]
+    if packages:
+        names = " and ".join(filter(None, (", ".join(packages[:-1]), packages[-1])))
+        command = install_command(name for name, missing in lacking.items() if missing)
+        raise MissingPackageError(names, purpose=purpose, command=command)
