@@ -201,7 +201,7 @@ def _opened(
     if outputs.save is not None:
         yield _open_save_sink(outputs.save, about)
     if outputs.masks is not None:
-        yield MaskSink(outputs.masks)
+        yield MaskSink(outputs.masks, about.labels)
     if outputs.jsonl is not None:
         yield JsonlSink(outputs.jsonl, about.labels)
     if outputs.window:
