@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["last_frame_s", "times_in"]
+__all__ = ["Color", "color_of", "last_frame_s", "times_in"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,18 @@ def last_frame_s(path: Path) -> float | None:
     return _ask(path, _last_frame_s, None)
 
 
+class Color(NamedTuple):
+    """What a clip's colors mean, in the numbers of ITU-T H.273; 2 is "not said"."""
+
+    transfer: int
+    primaries: int
+
+
+def color_of(path: Path) -> Color | None:
+    """What a clip says of its colors; None where PyAV is absent or cannot read it."""
+    return _ask(path, _color_of, None)
+
+
 class _Shown(NamedTuple):
     """When a frame is shown and for how long, in seconds; 0 where nobody says how long."""
 
@@ -46,7 +58,7 @@ def _ask(path: Path, question: Callable[[InputContainer], T], unknown: T) -> T:
     try:
         with av.open(str(path)) as container:
             return question(container)
-    except (OSError, av.FFmpegError):
+    except (OSError, av.FFmpegError, IndexError):  # without a video stream
         return unknown
 
 
@@ -66,3 +78,8 @@ def _last_frame_s(container: InputContainer) -> float | None:
     with suppress(OSError, av.FFmpegError):
         container.seek((container.start_time or 0) + (container.duration or 0))
     return max(_shown(container), default=_Shown(0.0, 0.0)).lasts or None
+
+
+def _color_of(container: InputContainer) -> Color:
+    codec = container.streams.video[0].codec_context
+    return Color(transfer=int(codec.color_trc), primaries=int(codec.color_primaries))

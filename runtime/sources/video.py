@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.opencv import import_opencv
+from edgeseg.runtime.sources.color import color_note
 from edgeseg.runtime.sources.container import last_frame_s, times_in
 from edgeseg.runtime.sources.naming import cannot_open
 from edgeseg.runtime.sources.rate import frames_per_second
@@ -36,7 +37,8 @@ def capture(uri: str | int, name: str) -> Iterator[Any]:
 def video(device: Any, name: str, *, path: Path | None, tell: Callable[[str], None]) -> Source:  # noqa: ANN401  # cv2.VideoCapture
     """Every frame of an opened video, in order; `path` where it is a file of this machine.
 
-    `tell` hears what is doubtful: times that cannot be read, and an end before the file's own.
+    `tell` hears what is doubtful: times that cannot be read, colors of another kind, and an end
+    before the file's own.
     """
     cv2 = import_opencv(f"reading {name}")
     fps = frames_per_second(device)
@@ -46,6 +48,9 @@ def video(device: Any, name: str, *, path: Path | None, tell: Callable[[str], No
             f"{name} is read without FFmpeg, which this OpenCV lacks: its frames are taken for "
             f"{fps:g} a second, evenly spaced and upright; pip install opencv-python-headless"
         )
+    color = color_note(device, name, path)
+    if color is not None:
+        tell(color)
     return Source(
         name=name,
         frames=_read_video(device, name, path=path, tell=tell),

@@ -1,0 +1,46 @@
+"""Whether a clip's colors are of another kind than those that networks are trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from edgeseg.runtime.opencv import import_opencv
+from edgeseg.runtime.sources.container import color_of
+
+__all__ = ["color_note"]
+
+# ITU-T H.273: transfer characteristics, and color primaries.
+_HDR: Final = {16: "PQ", 18: "HLG"}
+_BT2020: Final = 9
+
+
+def color_note(device: Any, name: str, path: Path | None) -> str | None:  # noqa: ANN401  # cv2.VideoCapture
+    """What to say of an opened clip's colors; None where they are the usual ones.
+
+    OpenCV up to 4 shows HDR as if it were not, pale; what OpenCV 5 makes of it depends on the
+    FFmpeg within. PyAV tells HDR apart; without it only a clip of more than 8 bits is noticed.
+    """
+    color = None if path is None else color_of(path)
+    if color is None:
+        if not _is_deep(device):
+            return None
+        return (
+            f"{name} has more than 8 bits a color; if it is HDR, its colors are not those that the "
+            f"network knows: convert it to SDR (with edgeseg[video] installed, this is looked up)"
+        )
+    kind = _HDR.get(color.transfer) or ("BT.2020" if color.primaries == _BT2020 else None)
+    if kind is None:
+        return None
+    return (
+        f"{name} is HDR or of a wide gamut ({kind}): its colors are not those that the network "
+        f"knows, and masks may be worse; convert it to SDR (BT.709)"
+    )
+
+
+def _is_deep(device: Any) -> bool:  # noqa: ANN401  # as above
+    """Whether frames are coded in more than 8 bits: FFmpeg's code for such YUV ends in them."""
+    cv2 = import_opencv("reading frames")
+    code = int(device.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) & 0xFFFFFFFF
+    letters = code.to_bytes(4, "little")
+    return letters.startswith(b"Y3") and letters[3] > 8
