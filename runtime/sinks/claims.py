@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgeseg.errors import SinkError
 from edgeseg.locks import lock_beside, locked
+from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs
 from edgeseg.runtime.sources import files_of
 from edgeseg.signature import is_replaceable
@@ -88,9 +89,9 @@ def _check_masks(folder: Path, read: Sequence[Path]) -> None:
                 f"or run them apart"
             )
     images = {file.stem for file in read}
-    for path in sorted(folder.glob("*.png")):
+    for path in sorted((*folder.glob("*.png"), *folder.glob(LEGEND))):
         # Frames are numbered, if they are not images.
-        taken = path.stem in images or path.stem.isdecimal()
+        taken = path.name == LEGEND or path.stem in images or path.stem.isdecimal()
         if taken and not is_replaceable(path):
             raise SinkError(
                 f"{path} exists and no edgeseg run wrote it; move it away, or give another folder"

@@ -15,9 +15,9 @@ from edgeseg.runtime.sinks.partial import give_name, partial_of
 from edgeseg.signature import SIGNATURE
 from edgeseg.text import because
 
-__all__ = ["MaskSink"]
+__all__ = ["LEGEND", "MaskSink"]
 
-_LEGEND: Final = "legend.json"
+LEGEND: Final = "legend.json"
 
 
 class MaskSink:
@@ -43,9 +43,7 @@ class MaskSink:
         """Write `NAME.png`: the image's own name, or the frame's number."""
         path = self._partial / f"{result.captured.name}.png"
         try:
-            write_mask(
-                result.mask, path, palette=self._labels.palette, software=SIGNATURE
-            )
+            write_mask(result.mask, path, palette=self._labels.palette, software=SIGNATURE)
         except OSError as error:
             raise SinkError(
                 f"mask {path.name} cannot be written to {self._folder}: {because(error)}"
@@ -56,7 +54,7 @@ class MaskSink:
         """Move all masks into the folder, and the legend where there are any."""
         try:
             if self._any:
-                (self._partial / _LEGEND).write_text(_legend(self._labels), "utf-8")
+                (self._partial / LEGEND).write_text(_legend(self._labels), "utf-8")
             self._folder.mkdir(exist_ok=True)
             for path in self._partial.iterdir():
                 give_name(path, self._folder / path.name)

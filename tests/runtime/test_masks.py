@@ -46,6 +46,14 @@ def test_a_legend_lies_beside(masks: Path) -> None:
     assert [entry["name"] for entry in legend] == list(CAMVID.classes)
 
 
+def test_a_legend_that_somebody_made_is_left(edgeseg, masks: Path) -> None:
+    (masks / "legend.json").write_text("{}", "utf-8")
+    outcome = edgeseg("run", "--source", "images", "--masks", "masks")
+    assert outcome.status == 1
+    assert "legend.json exists and no edgeseg run wrote it" in outcome.err
+    assert (masks / "legend.json").read_text("utf-8") == "{}"
+
+
 def test_a_data_set_reads_them_as_ids(masks: Path) -> None:
     (item,) = open_dataset(str(masks.parent), split=None).items
     np.testing.assert_array_equal(item.read().mask, read_mask(masks / "a.png"))
