@@ -13,6 +13,7 @@ from edgeseg.demo.assets import DEMO_VARIANT
 from edgeseg.errors import CalibrationError, CheckpointError
 from edgeseg.gates import Limits
 from edgeseg.labels import read_labels
+from edgeseg.overrides import Overrides
 from edgeseg.quantize.recipes import read_recipe
 from edgeseg.request import ExportRequest
 
@@ -30,6 +31,7 @@ def export_request(
     precision: str,
     size: tuple[int, int] | None,
     labels: str | None,
+    overrides: Overrides,
     calibration: str | None,
     calibration_images: int,
     data: str | None,
@@ -72,6 +74,7 @@ def export_request(
         variant=model,
         size=size,
         labels=None if labels is None else read_labels(labels),
+        overrides=overrides,
         dataset=dataset,
         precision=precision,
         fp32_reason=_ASKED if asked == precision else _UNMEASURED,

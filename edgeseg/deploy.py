@@ -82,7 +82,13 @@ def export_bundle(
     """
     from edgeseg.export.checkpoint import read_checkpoint
 
-    checkpoint = read_checkpoint(request.weights, size=request.size, labels=request.labels)
+    checkpoint = read_checkpoint(
+        request.weights,
+        size=request.size,
+        labels=request.labels,
+        overrides=request.overrides,
+        tell=tell,
+    )
     variant = checkpoint.spec.variant.name
     if request.variant not in {None, variant}:
         raise CheckpointError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from edgeseg.bundle import Bundle, open_bundle, resembles_bundle
 from edgeseg.costs import PAPER_GMACS, Costs, costs
+from edgeseg.errors import SpecError
 from edgeseg.manifest import VariantInfo, as_json
+from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
 from edgeseg.summaries import Json, drop_text, sensitivity_lines
 from edgeseg.text import counted
@@ -18,17 +21,27 @@ __all__ = ["inspect_anything"]
 _PAPER_CLASSES: Final = 150
 
 
-def inspect_anything(what: str) -> tuple[list[str], Json]:
+def inspect_anything(
+    what: str,
+    *,
+    overrides: Overrides = NO_OVERRIDES,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> tuple[list[str], Json]:
     """Lines and JSON for a variant's name, a bundle, or a checkpoint.
 
+    `overrides` go before what a checkpoint says of its input; `tell` receives what is assumed.
+
     Raises:
-        EdgesegError: it is none of these, or damaged.
+        EdgesegError: it is none of these, or damaged; or overrides are for no checkpoint.
     """
+    bundle = resembles_bundle(Path(what))
+    if overrides.options and (what in VARIANTS or bundle):
+        raise SpecError(f"{overrides.options[0]} is for a checkpoint, and {what} is none")
     if what in VARIANTS:
         return _inspect_variant(what)
-    if resembles_bundle(Path(what)):
+    if bundle:
         return _inspect_bundle(open_bundle(Path(what)))
-    return _inspect_checkpoint(what)
+    return _inspect_checkpoint(what, overrides, tell)
 
 
 def _inspect_variant(name: str) -> tuple[list[str], Json]:
@@ -115,10 +128,12 @@ def _variant_line(variant: VariantInfo) -> str:
     return ", ".join(parts)
 
 
-def _inspect_checkpoint(source: str) -> tuple[list[str], Json]:
+def _inspect_checkpoint(
+    source: str, overrides: Overrides, tell: Callable[[str], None]
+) -> tuple[list[str], Json]:
     from edgeseg.export.checkpoint import read_checkpoint
 
-    checkpoint = read_checkpoint(source)
+    checkpoint = read_checkpoint(source, overrides=overrides, tell=tell)
     height, width = checkpoint.input.height, checkpoint.input.width
     count = costs(checkpoint.spec, height=height, width=width)
     name = checkpoint.spec.variant.name
@@ -129,7 +144,8 @@ def _inspect_checkpoint(source: str) -> tuple[list[str], Json]:
         ),
         (
             f"input        {height}x{width} (height x width), {checkpoint.input.resize.value}, "
-            f"aspect {checkpoint.input.aspect.value}"
+            f"aspect {checkpoint.input.aspect.value}, channel order "
+            f"{checkpoint.channel_order.value}"
         ),
         f"parameters   {count.params:,}",
         *_macs_lines(count),
@@ -141,5 +157,14 @@ def _inspect_checkpoint(source: str) -> tuple[list[str], Json]:
         "layout": checkpoint.layout,
         "license": checkpoint.license,
         "sha256": checkpoint.sha256,
+        "reduce_labels": checkpoint.reduce_labels,
+        "channel_order": checkpoint.channel_order.value,
+        "input": {
+            "resize": checkpoint.input.resize.value,
+            "aspect": checkpoint.input.aspect.value,
+            "mean": list(checkpoint.input.mean),
+            "std": list(checkpoint.input.std),
+        },
+        "input_sources": dict(checkpoint.input_sources),
         "classes": list(checkpoint.labels.classes),
     }

@@ -87,7 +87,9 @@ def labels_for(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]:
         return _painted(cleaned), "the checkpoint"
     for name in KNOWN:
         if len(known_labels(name).classes) == classes:
-            return known_labels(name), f"{name}, guessed from the number of classes"
+            return known_labels(name), (
+                f"{name}, guessed from their number: are these its classes? If not, give --labels"
+            )
     return _painted(tuple(f"class {i}" for i in range(classes))), "numbers, for want of names"
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from edgeseg.errors import BundleError, SpecError
 from edgeseg.labels import Labels
-from edgeseg.spec import InputSpec
+from edgeseg.spec import ATTENTION_HEADS, ChannelOrder, InputSpec
 
 __all__ = [
     "SCHEMA",
@@ -55,19 +55,22 @@ class Tensor(_Value, frozen=True, kw_only=True):
 
 
 class ModelInfo(_Value, frozen=True, kw_only=True):
-    """The network: SegFormer of which size and kind."""
+    """The network: SegFormer of which size and kind. `heads` are of attention, one a stage."""
 
     variant: str
     head: str
     decoder_width: int
     params: int
     macs: int
+    heads: tuple[int, int, int, int] = ATTENTION_HEADS
 
 
 class CheckpointInfo(_Value, frozen=True, kw_only=True):
     """Where the weights come from. `license` is `unknown` where nothing says it.
 
     `reduce_labels`: trained on masks whose 0 is no class and whose other ids are one too high.
+    `channel_order`: in which it was trained; the graph takes blue, green, red in any case.
+    `input_sources`: who decided the input's size, resize, aspect, mean, std and channel_order.
     """
 
     source: str
@@ -75,6 +78,8 @@ class CheckpointInfo(_Value, frozen=True, kw_only=True):
     sha256: str
     license: str
     reduce_labels: bool = False
+    channel_order: ChannelOrder = ChannelOrder.RGB
+    input_sources: dict[str, str] = {}
 
 
 class Parity(_Value, frozen=True, kw_only=True):

@@ -50,8 +50,8 @@ _CHUNK_VALUES: Final = 1 << 18
 def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     """Resize a camera's image to the network's input, uint8 (1, height, width, 3) BGR.
 
-    `Resize.PILLOW_BILINEAR` equals Hugging Face's image processor to the bit (Pillow does it, on
-    uint8). `Resize.OPENCV_BILINEAR` needs OpenCV.
+    Pillow's rules equal Hugging Face's image processor to the bit (Pillow does it, on uint8).
+    `Resize.OPENCV_BILINEAR` needs OpenCV.
 
     Raises:
         MissingPackageError: the rule is OpenCV's and there is none.
@@ -381,5 +381,7 @@ def _resize(frame: Bgr, height: int, width: int, rule: Resize) -> Bgr:
 
     # Pillow works channel by channel, so blue-first data may pass as RGB.
     image = Image.fromarray(np.ascontiguousarray(frame))
-    resized: Bgr = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    # `pillow-bicubic` is Image.Resampling.BICUBIC, and so on.
+    how = Image.Resampling[rule.value.removeprefix("pillow-").upper()]
+    resized: Bgr = np.asarray(image.resize((width, height), how))
     return resized

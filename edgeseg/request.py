@@ -11,6 +11,7 @@ from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.datasets import Dataset
 from edgeseg.gates import Limits
 from edgeseg.labels import Labels
+from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.quantize.recipes import Recipe
 
 __all__ = ["DEFAULT_BUDGET_S", "ExportRequest"]
@@ -27,8 +28,8 @@ class ExportRequest:
     `half_weights` stores the FP32 weights as FP16, cast on load: half the bytes. Without a
     `calibration` no INT8 is tried, without `recipes` all that have a name are; without images to
     measure on, FP32 alone is made, and `fp32_reason` says why. The `sensitivity` of each group is
-    measured when it is needed, or asked for. `notes` are told once the checkpoint is known to be
-    usable.
+    measured when it is needed, or asked for. `overrides` go before what the checkpoint says of its
+    input. `notes` are told once the checkpoint is known to be usable.
     """
 
     weights: str
@@ -38,6 +39,7 @@ class ExportRequest:
     variant: str | None = None
     size: tuple[int, int] | None = None
     labels: Labels | None = None
+    overrides: Overrides = NO_OVERRIDES
     dataset: Dataset | None = None
     half_weights: bool = False
     precision: str = "fp32"

@@ -25,18 +25,23 @@ __all__ = [
     "SR_RATIOS",
     "VARIANTS",
     "Aspect",
+    "ChannelOrder",
     "HeadKind",
     "InputSpec",
     "ModelSpec",
     "NormEps",
     "Resize",
     "Role",
+    "Triple",
     "Variant",
     "feature_sizes",
     "logits_shape",
 ]
 
-# The same for B0 to B5, one value a stage.
+Triple = tuple[float, float, float]  # one value a color channel
+
+# The same for B0 to B5, one value a stage. Heads leave no trace in the weights' shapes, so a
+# configuration may say otherwise (`ModelSpec.heads`).
 ATTENTION_HEADS: Final = (1, 2, 5, 8)
 SR_RATIOS: Final = (8, 4, 2, 1)
 PATCH_SIZES: Final = (7, 3, 3, 3)
@@ -91,16 +96,18 @@ class HeadKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormEps:
-    """LayerNorm epsilon by place. It follows the framework that trained the checkpoint.
+    """Epsilon of LayerNorm by place, and of the head's BatchNorm (`batch`).
 
-    transformers leaves nn.LayerNorm's 1e-5 everywhere (`config.layer_norm_eps` is not read);
-    NVlabs passes 1e-6 to the blocks and stages only; mmsegmentation uses 1e-6 everywhere.
+    It follows the framework that trained the checkpoint: transformers leaves nn.LayerNorm's 1e-5
+    everywhere (`config.layer_norm_eps` is not read); NVlabs passes 1e-6 to the blocks and stages
+    only; mmsegmentation uses 1e-6 everywhere, and what its `norm_cfg` says.
     """
 
     patch_embed: float
     block: float
     reduction: float
     stage: float
+    batch: float = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +119,12 @@ class ModelSpec:
     decoder_width: int
     head: HeadKind
     eps: NormEps
+    heads: tuple[int, int, int, int] = ATTENTION_HEADS
 
     def __post_init__(self) -> None:
+        for width, heads in zip(self.variant.widths, self.heads, strict=True):
+            if heads < 1 or width % heads:
+                raise SpecError(f"{width} channels cannot be shared among {heads} attention heads")
         if self.classes < 2:
             raise SpecError(f"a segmentation model has at least 2 classes, got {self.classes}")
 
@@ -122,7 +133,11 @@ class Resize(enum.Enum):
     """How a frame becomes the network's size."""
 
     PILLOW_BILINEAR = "pillow-bilinear"
-    """Antialiased, on uint8. Hugging Face's image processor."""
+    """Antialiased, on uint8. Hugging Face's image processor, unless it is told otherwise."""
+
+    PILLOW_NEAREST = "pillow-nearest"
+    PILLOW_BICUBIC = "pillow-bicubic"
+    PILLOW_LANCZOS = "pillow-lanczos"
 
     OPENCV_BILINEAR = "opencv-bilinear"
     """Four neighbours, no antialiasing. mmsegmentation and NVlabs."""
@@ -138,6 +153,13 @@ class Aspect(enum.Enum):
     """It is scaled to fit inside; the rest, right and below, is the mean colour. mmsegmentation."""
 
 
+class ChannelOrder(enum.Enum):
+    """In which order a network was trained to take its color channels."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
     """The network's input: size in pixels, and how a frame becomes it."""
@@ -147,14 +169,15 @@ class InputSpec:
     resize: Resize = Resize.PILLOW_BILINEAR
     aspect: Aspect = Aspect.SQUASH
     # Of RGB values in 0..1, in the order red, green, blue.
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < MIN_SIDE_PX:
             raise SpecError(
                 f"input size must be at least {MIN_SIDE_PX}x{MIN_SIDE_PX} (height x width), "
-                f"got {self.height}x{self.width}; choose a larger --size"
+                f"the least that edgeseg's graphs are tested at, got {self.height}x{self.width}; "
+                f"choose a larger --size: smaller frames are enlarged to it"
             )
         if min(self.std) <= 0:
             raise SpecError(f"normalization std must be above 0, got {self.std}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from edgeseg.export.layouts import HUGGING_FACE, theirs_of
 from edgeseg.labels import Labels
 from edgeseg.spec import (
-    ATTENTION_HEADS,
     MLP_RATIO,
     PATCH_SIZES,
     PATCH_STRIDES,
@@ -56,7 +55,7 @@ def _config(model: SegFormer, labels: Labels) -> dict[str, object]:
         "hidden_sizes": variant.widths,
         "depths": variant.depths,
         "decoder_hidden_size": model.spec.decoder_width,
-        "num_attention_heads": ATTENTION_HEADS,
+        "num_attention_heads": model.spec.heads,
         "sr_ratios": SR_RATIOS,
         "patch_sizes": PATCH_SIZES,
         "strides": PATCH_STRIDES,

@@ -24,6 +24,8 @@ __all__ = ["LAYOUTS", "Layout", "find_layout", "infer_spec", "map_weights", "the
 
 State = Mapping[str, "Tensor"]
 
+_RGB: Final = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -199,6 +201,7 @@ def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
         for i in range(4)
     )
     depths = tuple(_depth(state, layout, stage) for stage in range(4))
+    _check_ends(state, layout, origin)
     return ModelSpec(
         variant=_variant(widths, depths, origin),
         classes=_rows(state, theirs_of(layout, "head.classifier.weight"), origin),
@@ -239,6 +242,20 @@ def map_weights(
     broken = [needed[ours].key for ours, t in mapped.items() if not bool(t.isfinite().all())]
     _refuse(origin, "holds NaN or infinity in", broken)
     return mapped
+
+
+def _check_ends(state: State, layout: Layout, origin: str) -> None:
+    """Refuse a network with other channels in front, or with one logit for two classes."""
+    first = state[theirs_of(layout, "stages.0.patch_embed.proj.weight")]
+    if first.ndim > 1 and first.shape[1] != _RGB:
+        raise CheckpointError(
+            f"{origin} takes {first.shape[1]} channels an image; edgeseg takes red, green and blue"
+        )
+    if _rows(state, theirs_of(layout, "head.classifier.weight"), origin) == 1:
+        raise CheckpointError(
+            f"{origin} has one logit a pixel, for a threshold between two classes; edgeseg takes "
+            f"one a class, of which the highest wins"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

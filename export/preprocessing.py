@@ -1,61 +1,90 @@
-"""How a checkpoint wants its images: from Hugging Face's preprocessor_config.json, or by custom."""
+"""How a checkpoint wants its images, from Hugging Face's preprocessor_config.json.
+
+Each field that changes a pixel is honored or refused by name. The rest is what transformers'
+SegFormer processor itself does not read.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import CheckpointError
-from edgeseg.labels import known_labels
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, InputSpec, Resize
+from edgeseg.export.facts import InputFacts
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, Resize, Triple
 
-__all__ = ["default_input", "input_from_config", "reduces_labels"]
+__all__ = ["facts_from_config", "passed_over", "reduces_labels"]
 
-_PILLOW_BILINEAR_CODE: Final = 2  # PIL.Image.Resampling.BILINEAR
+# As Pillow numbers them.
+_FILTERS: Final[Mapping[int, Resize]] = {
+    0: Resize.PILLOW_NEAREST,
+    1: Resize.PILLOW_LANCZOS,
+    2: Resize.PILLOW_BILINEAR,
+    3: Resize.PILLOW_BICUBIC,
+}
+_BILINEAR: Final = 2  # transformers' own default
+_PROCESSORS: Final = ("image_processor_type", "feature_extractor_type")
+_KNOWN_PROCESSORS: Final = (
+    "SegformerImageProcessor",
+    "SegformerImageProcessorFast",
+    "SegformerImageProcessorPil",
+    "SegformerFeatureExtractor",
+)
+_NORMALIZATION: Final = ("image_mean", "image_std", "do_rescale", "rescale_factor", "do_normalize")
+_RESIZING: Final = ("do_resize", "resample", *_PROCESSORS)
+_DEFAULT_SIDE: Final = 512
+_RGB: Final = 3
+
+# Fields that transformers knows, and that leave a color image's pixels as they are. SegFormer's
+# processor neither crops nor pads, whatever the file says.
+_WITHOUT_EFFECT: Final = frozenset(
+    {
+        *("do_reduce_labels", "reduce_labels", "do_convert_rgb", "processor_class"),
+        *("default_to_square", "return_tensors", "device", "disable_grouping", "input_data_format"),
+        *("do_center_crop", "crop_size", "do_pad", "pad_size", "size_divisor", "image_seq_length"),
+        *("backend", "_processor_class", "_valid_processor_keys", "_valid_kwargs_names"),
+        *("model_input_names", "_image_processor_class", "transformers_version", "return_metadata"),
+    }
+)
 
 
-def default_input(classes: int, *, keep_aspect: bool) -> InputSpec:
-    """The size that the published models were trained at, with ImageNet's statistics.
+def facts_from_config(
+    config: Mapping[str, object], *, origin: str, complete: bool
+) -> InputFacts | None:
+    """Read preprocessor_config.json, old and new; None where it says nothing of the input.
 
-    Cityscapes is trained on crops of 1024x1024, everything else on 512x512. NVlabs and
-    mmsegmentation resize with OpenCV and keep the aspect; Hugging Face uses Pillow and does not.
-    """
-    side = 1024 if classes == len(known_labels("cityscapes").classes) else 512
-    if keep_aspect:
-        return InputSpec(height=side, width=side, resize=Resize.OPENCV_BILINEAR, aspect=Aspect.KEEP)
-    return InputSpec(height=side, width=side)
-
-
-def input_from_config(config: Mapping[str, object], *, origin: str) -> InputSpec:
-    """Read preprocessor_config.json, old and new.
+    In a `complete` file what is not said is as transformers has it by default; elsewhere (beside
+    weights of another framework) only what is said counts.
 
     Raises:
-        CheckpointError: a rule that edgeseg does not have, or values of the wrong kind.
+        CheckpointError: a rule that edgeseg does not have, or values of the wrong kind; by name.
     """
-    if config.get("resample", _PILLOW_BILINEAR_CODE) != _PILLOW_BILINEAR_CODE:
-        raise CheckpointError(
-            f"{origin} asks for resampling filter {config['resample']}; edgeseg has bilinear only, "
-            f"which is {_PILLOW_BILINEAR_CODE}"
-        )
-    try:
-        height, width = _size(config.get("size", 512))
-        mean = _triple(config.get("image_mean", IMAGENET_MEAN))
-        std = _triple(config.get("image_std", IMAGENET_STD))
-        rescale = float(str(config.get("rescale_factor", 1 / 255)))
-    except (TypeError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{origin} cannot be understood: {error!r}") from None
-    if not config.get("do_rescale", True):
-        rescale = 1.0
-    if not config.get("do_normalize", True):
-        mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    # Ours are of values in 0..1; with another factor they are scaled to mean the same.
-    factor = 1.0 if abs(rescale * 255 - 1) < 1e-9 else 1 / (255 * rescale)
-    return InputSpec(
-        height=height,
-        width=width,
-        mean=(mean[0] * factor, mean[1] * factor, mean[2] * factor),
-        std=(std[0] * factor, std[1] * factor, std[2] * factor),
+    _check_kind(config, origin)
+    complete = complete or any(name in config for name in _PROCESSORS)
+    resizes = complete or any(name in config for name in _RESIZING)
+    normalizes = complete or any(name in config for name in _NORMALIZATION)
+    if not resizes and not normalizes and "size" not in config:
+        return None
+    size, no_size = _size(config, origin) if resizes or "size" in config else (None, None)
+    mean, std = _statistics(config, origin) if normalizes else (None, None)
+    return InputFacts(
+        origin=Path(origin).name,  # a path says nothing on another machine
+        size=size,
+        no_size=no_size,
+        resize=_filter(config, origin) if resizes else None,
+        aspect=Aspect.SQUASH if resizes else None,
+        mean=mean,
+        std=std,
+        channel_order=ChannelOrder.RGB if complete else None,
     )
+
+
+def passed_over(config: Mapping[str, object]) -> list[str]:
+    """Fields that no SegFormer processor of transformers knows."""
+    known = {*_NORMALIZATION, *_RESIZING, *_WITHOUT_EFFECT, "size", "data_format"}
+    return sorted(config.keys() - known)
 
 
 def reduces_labels(config: Mapping[str, object]) -> bool:
@@ -66,15 +95,85 @@ def reduces_labels(config: Mapping[str, object]) -> bool:
     return bool(config.get("do_reduce_labels", config.get("reduce_labels", False)))
 
 
-def _size(size: object) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
-    if isinstance(size, Mapping) and {"height", "width"} <= size.keys():
-        return int(size["height"]), int(size["width"])
-    raise ValueError(f"size {size!r} is neither a number nor a height and a width")
+def _check_kind(config: Mapping[str, object], origin: str) -> None:
+    for name in _PROCESSORS:
+        kind = config.get(name)
+        if kind is not None and kind not in _KNOWN_PROCESSORS:
+            raise CheckpointError(
+                f"{origin} has {name} {kind!r}, whose rules edgeseg does not know; it reads "
+                f"{_KNOWN_PROCESSORS[0]}"
+            )
+    if config.get("data_format") not in {None, "channels_first"}:
+        raise CheckpointError(
+            f"{origin} has data_format {config['data_format']!r}; SegFormer takes channels_first"
+        )
 
 
-def _triple(values: object) -> tuple[float, float, float]:
-    if not isinstance(values, Sequence) or len(values) != 3:
-        raise ValueError(f"{values!r} is not one value for red, green and blue each")
-    return float(values[0]), float(values[1]), float(values[2])
+def _size(config: Mapping[str, object], origin: str) -> tuple[tuple[int, int] | None, str | None]:
+    """Height and width; or the rule by which each frame makes its own."""
+    if not config.get("do_resize", True):
+        return None, "do_resize false"
+    size = config.get("size", _DEFAULT_SIDE)
+    if isinstance(size, Mapping):
+        wanted = {name: value for name, value in size.items() if value is not None}
+        if wanted.keys() & {"shortest_edge", "longest_edge", "max_height", "max_width"}:
+            return None, f"size {', '.join(f'{name} {value}' for name, value in wanted.items())}"
+        sides = [wanted.get("height"), wanted.get("width")]
+    else:
+        sides = [size, size]
+    if not all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
+        raise CheckpointError(
+            f"{origin} has size {size!r}, which is neither a number nor a height and a width"
+        )
+    height, width = sides
+    return (int(str(height)), int(str(width))), None
+
+
+def _filter(config: Mapping[str, object], origin: str) -> Resize:
+    code = config.get("resample", _BILINEAR)
+    if isinstance(code, bool) or not isinstance(code, int) or code not in _FILTERS:
+        known = ", ".join(f"{one} ({rule.value})" for one, rule in _FILTERS.items())
+        raise CheckpointError(
+            f"{origin} asks for resample {code!r}; edgeseg has {known}, and --resize overrides it"
+        )
+    return _FILTERS[code]
+
+
+def _statistics(config: Mapping[str, object], origin: str) -> tuple[Triple, Triple]:
+    """Mean and std of values in 0..1, whatever the file's are of."""
+    scale = 1.0
+    if config.get("do_rescale", True):
+        scale = _number(config.get("rescale_factor", 1 / 255), "rescale_factor", origin)
+        if scale <= 0:
+            raise CheckpointError(
+                f"{origin} has rescale_factor {config['rescale_factor']}; it is a number above 0"
+            )
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    if config.get("do_normalize", True):
+        mean = _triple(config.get("image_mean", IMAGENET_MEAN), "image_mean", origin)
+        std = _triple(config.get("image_std", IMAGENET_STD), "image_std", origin)
+    if min(std) <= 0:
+        raise CheckpointError(f"{origin} has image_std {config['image_std']}; it is above 0")
+    # Ours are of values in 0..1; with another factor they are scaled to mean the same.
+    factor = 1.0 if abs(scale * 255 - 1) < 1e-9 else 1 / (255 * scale)
+    return (
+        (mean[0] * factor, mean[1] * factor, mean[2] * factor),
+        (std[0] * factor, std[1] * factor, std[2] * factor),
+    )
+
+
+def _triple(value: object, name: str, origin: str) -> Triple:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        value = [value] * _RGB  # transformers takes one number for all channels
+    if len(value) != _RGB:
+        raise CheckpointError(
+            f"{origin} has {len(value)} values of {name}; edgeseg takes red, green and blue"
+        )
+    first, second, third = (_number(one, name, origin) for one in value)
+    return first, second, third
+
+
+def _number(value: object, name: str, origin: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise CheckpointError(f"{origin} has {name} {value!r}, which is no number")
+    return float(value)

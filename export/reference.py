@@ -109,11 +109,16 @@ def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:
     if spec.aspect is Aspect.KEEP:
         factor = min(height / rgb.shape[0], width / rgb.shape[1])
         height, width = (int(side * factor + 0.5) for side in rgb.shape[:2])
-    if spec.resize is Resize.PILLOW_BILINEAR:
+    if spec.resize is not Resize.OPENCV_BILINEAR:
         from PIL import Image
 
-        image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(image)
+        filters = {
+            Resize.PILLOW_NEAREST: Image.Resampling.NEAREST,
+            Resize.PILLOW_BILINEAR: Image.Resampling.BILINEAR,
+            Resize.PILLOW_BICUBIC: Image.Resampling.BICUBIC,
+            Resize.PILLOW_LANCZOS: Image.Resampling.LANCZOS,
+        }
+        return np.asarray(Image.fromarray(rgb).resize((width, height), filters[spec.resize]))
     try:
         import cv2
     except ImportError:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeseg.spec import (
-    ATTENTION_HEADS,
     MLP_RATIO,
     PATCH_SIZES,
     PATCH_STRIDES,
@@ -142,7 +141,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=spec.eps.block)
         self.attention = EfficientSelfAttention(
             width,
-            heads=ATTENTION_HEADS[stage],
+            heads=spec.heads[stage],
             reduction=SR_RATIOS[stage],
             eps=spec.eps.reduction,
         )
@@ -191,7 +190,7 @@ class AllMlpHead(nn.Module):
         embed = spec.decoder_width
         self.projections = nn.ModuleList(nn.Linear(c, embed) for c in spec.variant.widths)
         self.fuse = nn.Conv2d(4 * embed, embed, 1, bias=False)
-        self.norm = nn.BatchNorm2d(embed)
+        self.norm = nn.BatchNorm2d(embed, eps=spec.eps.batch)
         self.classifier = nn.Conv2d(embed, spec.classes, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
@@ -212,11 +211,13 @@ class ConvHead(nn.Module):
         super().__init__()
         embed = spec.decoder_width
         self.projections = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(c, embed, 1, bias=False), nn.BatchNorm2d(embed))
+            nn.Sequential(
+                nn.Conv2d(c, embed, 1, bias=False), nn.BatchNorm2d(embed, eps=spec.eps.batch)
+            )
             for c in spec.variant.widths
         )
         self.fuse = nn.Conv2d(4 * embed, embed, 1, bias=False)
-        self.norm = nn.BatchNorm2d(embed)
+        self.norm = nn.BatchNorm2d(embed, eps=spec.eps.batch)
         self.classifier = nn.Conv2d(embed, spec.classes, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -22,9 +23,11 @@ __all__ = ["Inert", "read_pickle"]
 class Inert:
     """Stands for an object of an unknown class. Takes any state and does nothing with it.
 
-    It is a list and a dictionary as far as a pickle can tell: `append`, `extend` and item
-    assignment are what the unpickling machine calls.
+    `origin` is that class's name, for messages. It is a list and a dictionary as far as a pickle
+    can tell: `append`, `extend` and item assignment are what the unpickling machine calls.
     """
+
+    origin = ""
 
     def __init__(self, *_args: object, **_kwargs: object) -> None:
         """Forget all arguments."""
@@ -51,10 +54,8 @@ def read_pickle(path: Path) -> object:
         raise CheckpointError(f"{path} is a TorchScript program; give a file of weights")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        pass  # names an unknown global
-    except Exception as error:  # torch raises many kinds for damaged files
-        raise _damaged(path, error) from None
+    except Exception:  # an unknown global, a newer protocol, or damage
+        pass
     module = SimpleNamespace(
         __name__=__name__,
         Unpickler=_InertUnpickler,
@@ -63,7 +64,7 @@ def read_pickle(path: Path) -> object:
     )
     try:
         return torch.load(path, map_location="cpu", pickle_module=module, weights_only=False)
-    except Exception as error:  # as above
+    except Exception as error:  # torch raises many kinds for damaged files
         raise _damaged(path, error) from None
 
 
@@ -71,7 +72,13 @@ class _InertUnpickler(pickle.Unpickler):
     """Resolves torch's tensor builders, and nothing else, to the real thing."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401  # pickle's own signature
-        return _safe_globals().get((module, name), Inert)
+        known = _safe_globals().get((module, name))
+        return _stand_in(f"{module}.{name}") if known is None else known
+
+
+@cache
+def _stand_in(origin: str) -> type[Inert]:
+    return type("Inert", (Inert,), {"origin": origin})
 
 
 def _load(file: IO[bytes], **options: Any) -> object:  # noqa: ANN401  # pickle's own signature

@@ -9,6 +9,13 @@ from typing import Annotated
 
 import typer
 
+from edgeseg.commands.reading import (
+    ChannelOrderOption,
+    MeanOption,
+    ResizeOption,
+    StdOption,
+    overrides_from,
+)
 from edgeseg.commands.shared import (
     DataOption,
     JsonFlag,
@@ -84,6 +91,10 @@ def export(
         str | None,
         typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
     ] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    channel_order: ChannelOrderOption = None,
+    resize: ResizeOption = None,
     calibration: Annotated[
         str | None,
         typer.Option(
@@ -147,6 +158,7 @@ def export(
         precision=asked,
         size=None if size is None else parse_size(size),
         labels=labels,
+        overrides=overrides_from(mean, std, channel_order, resize),
         calibration=calibration,
         calibration_images=calibration_images,
         data=data,

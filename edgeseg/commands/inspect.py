@@ -6,6 +6,13 @@ from typing import Annotated
 
 import typer
 
+from edgeseg.commands.reading import (
+    ChannelOrderOption,
+    MeanOption,
+    ResizeOption,
+    StdOption,
+    overrides_from,
+)
 from edgeseg.commands.shared import JsonFlag, print_json, say
 
 __all__ = ["inspect"]
@@ -14,6 +21,10 @@ __all__ = ["inspect"]
 def inspect(
     what: Annotated[str, typer.Argument(help="b0 to b5, a bundle, or a checkpoint.")],
     *,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    channel_order: ChannelOrderOption = None,
+    resize: ResizeOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Show what a model costs, what a bundle holds, or what a checkpoint is.
@@ -22,7 +33,8 @@ def inspect(
     """
     from edgeseg.inspection import inspect_anything
 
-    lines, content = inspect_anything(what)
+    overrides = overrides_from(mean, std, channel_order, resize)
+    lines, content = inspect_anything(what, overrides=overrides, tell=say)
     for line in lines:
         say(line)
     if json:

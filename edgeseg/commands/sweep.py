@@ -8,6 +8,13 @@ from typing import Annotated
 import typer
 
 from edgeseg.commands.export import CalibrationImagesOption, Precision, Target
+from edgeseg.commands.reading import (
+    ChannelOrderOption,
+    MeanOption,
+    ResizeOption,
+    StdOption,
+    overrides_from,
+)
 from edgeseg.commands.shared import (
     EXIT_FAILED,
     EXIT_GATE_MISSED,
@@ -53,6 +60,10 @@ def sweep(
         str | None,
         typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
     ] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    channel_order: ChannelOrderOption = None,
+    resize: ResizeOption = None,
     calibration: Annotated[
         str | None,
         typer.Option(help="Images for INT8, as `edgeseg export` takes them."),
@@ -94,6 +105,7 @@ def sweep(
             data=data,
             split=split,
             labels=labels,
+            overrides=overrides_from(mean, std, channel_order, resize),
             calibration=calibration,
             calibration_images=calibration_images,
             limits=limits_from(max_drop, max_class_drop, min_agreement),

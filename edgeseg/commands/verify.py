@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeseg.commands.reading import (
+    ChannelOrderOption,
+    MeanOption,
+    ResizeOption,
+    StdOption,
+    overrides_from,
+)
 from edgeseg.commands.shared import (
     EXIT_GATE_MISSED,
     DaskOption,
@@ -25,6 +32,7 @@ from edgeseg.commands.shared import (
 )
 
 if TYPE_CHECKING:
+    from edgeseg.overrides import Overrides
     from edgeseg.verification.asked import Asked
 
 __all__ = ["verify"]
@@ -55,6 +63,10 @@ def verify(
             "own FP32 variant, where it has one."
         ),
     ] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    channel_order: ChannelOrderOption = None,
+    resize: ResizeOption = None,
     baseline: Annotated[
         Path | None,
         typer.Option(metavar="REPORT.json", help="An earlier report to compare with."),
@@ -152,6 +164,7 @@ def verify(
         corruptions=corruptions,
         dask=dask,
         threads=threads,
+        overrides=_overrides(source, reference, overrides_from(mean, std, channel_order, resize)),
         strict=strict,
         report=report,
         config=config,
@@ -195,6 +208,7 @@ def _asked(
     corruptions: str | None,
     dask: str | None,
     threads: int | None,
+    overrides: Overrides,
     strict: bool,
     report: Path | None,
     config: Path | None,
@@ -237,6 +251,7 @@ def _asked(
             corruptions=damages,
             dask=dask,
             threads=threads,
+            overrides=overrides,
             limits=Limits(**given),
             given=frozenset(given),
             strict=strict,
@@ -244,6 +259,22 @@ def _asked(
         )
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _overrides(source: str, reference: str | None, overrides: Overrides) -> Overrides:
+    """Check that there is a checkpoint which they are for.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
+    from edgeseg.bundle import resembles_bundle
+
+    if overrides.options and all(resembles_bundle(Path(one)) for one in (source, reference) if one):
+        raise typer.BadParameter(
+            f"{overrides.options[0]} is for a checkpoint, and none is read here; "
+            f"add --reference CHECKPOINT"
+        )
+    return overrides
 
 
 def _parse_sides(text: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import Final
 from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.errors import SpecError
 from edgeseg.gates import Limits
+from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.request import DEFAULT_BUDGET_S
 from edgeseg.verification.asked import MOST_THREADS
 
@@ -37,6 +38,7 @@ class Plan:
     folder: Path
     split: str | None = None
     labels: str | None = None
+    overrides: Overrides = NO_OVERRIDES
     calibration: str | None = None
     calibration_images: int = DEFAULT_COUNT
     limits: Limits = field(default_factory=Limits)

@@ -38,6 +38,7 @@ def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[
         "size": cell.size,
         "labels": plan.labels,
         "labels_sha256": None if plan.labels is None else _weights_hash(plan.labels),
+        "overrides": msgspec.to_builtins(plan.overrides),
         "data": msgspec.to_builtins(data),
         "classes": _truth(dataset),
         "calibration": plan.calibration,

@@ -140,6 +140,7 @@ def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Callable[[], None
         precision=cell.precision,
         size=cell.size,
         labels=plan.labels,
+        overrides=plan.overrides,
         calibration=plan.calibration,
         calibration_images=plan.calibration_images,
         data=plan.data,

@@ -9,6 +9,7 @@ from typing import Final
 
 from edgeseg.errors import SpecError
 from edgeseg.gates import Limits
+from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.spec import MIN_SIDE_PX
 from edgeseg.verification.protocols import PROTOCOLS
 
@@ -29,7 +30,7 @@ class Asked:
     decided. Without a `reference` a bundle's own float variant is one. A checkpoint is also
     measured at `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask`
     is a scheduler's address, `threads` are the engine's, all cores where it is None. `report` is a
-    folder.
+    folder. `overrides` go before what a checkpoint among the two says of its input.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Asked:
     corruptions: tuple[str, ...] = ()
     dask: str | None = None
     threads: int | None = None
+    overrides: Overrides = NO_OVERRIDES
     strict: bool = False
     report: Path | None = None
 

@@ -9,6 +9,7 @@ from edgeseg.bundle import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.labels import Labels
 from edgeseg.manifest import VariantInfo
+from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.packages import installed
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.backend import NOBODY, Watcher
@@ -31,13 +32,15 @@ class Address:
     """By which another process opens the same model again, in the same way.
 
     `source` is a path that both see, or a hub's id; `variant` a bundle's, `size` what a
-    checkpoint's own way leads to; `threads` the engine's, all cores where it is None.
+    checkpoint's own way leads to; `threads` the engine's, all cores where it is None. `overrides`
+    go before what a checkpoint says of its input.
     """
 
     source: str
     variant: VariantInfo | None
     size: tuple[int, int] | None
     threads: int | None
+    overrides: Overrides = NO_OVERRIDES
 
 
 class Model(Protocol):

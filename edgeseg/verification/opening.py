@@ -9,6 +9,7 @@ import msgspec
 from edgeseg.bundle import Bundle, open_bundle, resembles_bundle
 from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
+from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.build import ON_DEVICE, variant_here
 from edgeseg.verification.models import Address, BundleModel, CheckpointModel, Model
@@ -21,9 +22,10 @@ def open_model(
     *,
     size: tuple[int, int] | None = None,
     threads: int | None = None,
+    overrides: Overrides = NO_OVERRIDES,
     watcher: Watcher = NOBODY,
 ) -> Model:
-    """Open a bundle's folder, or a checkpoint; see `Address` for `size` and `threads`.
+    """Open a bundle's folder, or a checkpoint; see `Address` for all but `watcher`.
 
     Raises:
         EdgesegError: it cannot be read.
@@ -38,8 +40,9 @@ def open_model(
     from edgeseg.export.checkpoint import read_checkpoint
 
     lasting = str(path.absolute()) if path.exists() else source
-    address = Address(source=lasting, variant=None, size=size, threads=threads)
-    return CheckpointModel(read_checkpoint(source, size=size), address)
+    address = Address(source=lasting, variant=None, size=size, threads=threads, overrides=overrides)
+    checkpoint = read_checkpoint(source, size=size, overrides=overrides, tell=watcher.tell)
+    return CheckpointModel(checkpoint, address)
 
 
 def _open_chosen(bundle: Bundle, *, threads: int | None, watcher: Watcher) -> BundleModel:
@@ -70,7 +73,12 @@ def reopen(address: Address) -> Model:
         EdgesegError: it is not there, or another machine's engine refuses it.
     """
     if address.variant is None:
-        return open_model(address.source, size=address.size, threads=address.threads)
+        return open_model(
+            address.source,
+            size=address.size,
+            threads=address.threads,
+            overrides=address.overrides,
+        )
     bundle = open_bundle(Path(address.source))
     return BundleModel(bundle, variant=address.variant, threads=address.threads)
 

@@ -67,7 +67,9 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
     baseline = None if asked.baseline is None else read_report(asked.baseline)
     dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
     with scrubbed(asked.data, asked.dask), ExitStack() as stack:
-        candidate = open_model(asked.source, threads=asked.threads, watcher=watcher)
+        candidate = open_model(
+            asked.source, threads=asked.threads, overrides=asked.overrides, watcher=watcher
+        )
         stack.callback(candidate.close)
         _check_kind(asked, candidate)
         if baseline is not None:
@@ -162,7 +164,13 @@ def _reference(asked: Asked, candidate: Model, watcher: Watcher, stack: ExitStac
     """
     if asked.reference is not None:
         size = (candidate.input.height, candidate.input.width)
-        named = open_model(asked.reference, size=size, threads=asked.threads, watcher=watcher)
+        named = open_model(
+            asked.reference,
+            size=size,
+            threads=asked.threads,
+            overrides=asked.overrides,
+            watcher=watcher,
+        )
         stack.callback(named.close)
         same_classes(named, candidate)
         return named

@@ -16,7 +16,7 @@ from seeded import normalized, random_image, transformers_model
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.labels import known_labels, read_labels
-from edgeseg.spec import Aspect, HeadKind, InputSpec, Resize
+from edgeseg.spec import VARIANTS, Aspect, HeadKind, InputSpec, ModelSpec, Resize
 
 
 @pytest.fixture(scope="module")
@@ -235,20 +235,27 @@ def test_the_published_key_lists_are_read(
 def test_published_configurations_are_read(
     shared: Path, name: str, side: int | None, classes: int | None
 ) -> None:
-    from edgeseg.export.checkpoint import _class_names
-    from edgeseg.export.preprocessing import input_from_config
-    from edgeseg.labels import labels_for
+    from edgeseg.export.beside import read_beside
+    from edgeseg.export.layouts import HUGGING_FACE
 
     folder = shared / "reference" / "hf_configs" / name
-    preprocessor = json.loads((folder / "preprocessor_config.json").read_text())
     config = json.loads((folder / "config.json").read_text())
-    spec = input_from_config(preprocessor, origin=name)
-    names = _class_names(config, {})
-    assert names is not None
-    labels, source = labels_for(names, len(names))
+    variant = VARIANTS["b5" if sum(config["depths"]) > 8 else "b0"]
+    spec = ModelSpec(
+        variant=variant,
+        classes=len(config["id2label"]),
+        decoder_width=variant.decoder_width,
+        head=HeadKind.LINEAR,
+        eps=HUGGING_FACE.eps,
+    )
+    beside = read_beside(folder, HUGGING_FACE, {}, origin=name)
+    assert beside.configured(spec) == spec
+    assert beside.notes() == ()
+    (facts,) = beside.facts()
+    labels, source = beside.labels(spec)
     assert source == "the checkpoint"
     if side is not None:
-        assert (spec.height, spec.width, len(names)) == (side, side, classes)
+        assert (facts.size, spec.classes) == ((side, side), classes)
         known = known_labels("ade20k" if classes == 150 else "cityscapes")
         assert labels.palette == known.palette
 
@@ -292,13 +299,6 @@ def test_old_and_unusual_preprocessing(
     assert (found.height, found.width) == (expected.height, expected.width)
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
     np.testing.assert_allclose(found.std, expected.std, rtol=1e-12)
-
-
-def test_another_resampling_filter_is_refused(oracle: torch.nn.Module, tmp_path: Path) -> None:
-    oracle.save_pretrained(tmp_path)
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"resample": 3}))
-    with pytest.raises(CheckpointError, match="resampling filter 3"):
-        read_checkpoint(str(tmp_path))
 
 
 def test_mmengines_labels(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""What is said beside the weights: by two JSON files, and by the pickle that they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import CheckpointError, SpecError
+from edgeseg.export.architecture import config_notes, configured, is_segformer
+from edgeseg.export.facts import InputFacts
+from edgeseg.export.layouts import MMSEG, NVLABS, Layout
+from edgeseg.export.locating import read_json
+from edgeseg.export.preprocessing import facts_from_config, passed_over, reduces_labels
+from edgeseg.export.training import Training, read_training
+from edgeseg.labels import Labels, labels_for
+from edgeseg.spec import ModelSpec
+
+__all__ = ["Beside", "read_beside"]
+
+_CONFIG: Final = "config.json"
+_PREPROCESSOR: Final = "preprocessor_config.json"
+_RGB: Final = 3
+_OWNERS: Final = {NVLABS.name: "NVlabs'", MMSEG.name: "mmsegmentation's"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """`config` and `preprocessor` are the JSON files', `meta` the pickle's; empty where absent."""
+
+    folder: Path
+    layout: Layout
+    config: Mapping[str, object]
+    preprocessor: Mapping[str, object]
+    meta: Mapping[str, object]
+    training: Training | None
+
+    def configured(self, spec: ModelSpec) -> ModelSpec:
+        """The model that weights and files together are of.
+
+        Raises:
+            CheckpointError: one that edgeseg does not compute; the message names the field.
+        """
+        if self._config_counts():
+            spec = configured(self.config, spec, origin=str(self.folder / _CONFIG))
+        return spec if self.training is None else self.training.configured(spec)
+
+    def facts(self) -> tuple[InputFacts, ...]:
+        """What is said of the input, the file that goes first before the other.
+
+        Raises:
+            CheckpointError: a rule that edgeseg does not have; the message names the field.
+        """
+        path = self.folder / _PREPROCESSOR
+        said = None
+        if self.preprocessor:
+            said = facts_from_config(
+                self.preprocessor, origin=str(path), complete=not self._is_pickled_framework()
+            )
+        trained = None if self.training is None else self.training.facts()
+        return tuple(facts for facts in (said, trained) if facts is not None)
+
+    def labels(self, spec: ModelSpec) -> tuple[Labels, str]:
+        """Names and colors, and where they come from.
+
+        Raises:
+            CheckpointError: id2label does not give one name to each id from 0 up.
+        """
+        labels, source = labels_for(self._class_names(), spec.classes)
+        palette = self._palette()
+        if palette is None or len(palette) != len(labels.classes):
+            return labels, source
+        try:
+            return replace(labels, palette=palette), source
+        except SpecError:  # no colors
+            return labels, source
+
+    def reduces_labels(self) -> bool:
+        """Whether ground truth loses its background."""
+        trained = self.training is not None and self.training.reduces_labels()
+        return trained or reduces_labels(self.preprocessor)
+
+    def notes(self) -> tuple[str, ...]:
+        """Lines on what is assumed of the network, and on what is passed over."""
+        notes = []
+        if self._is_pickled_framework():
+            if self.training is None:
+                notes.append(_read_as(self.layout))
+            if self.config and not self._config_counts():
+                notes.append("config.json beside the weights is of another model; it is not read")
+        elif not self.config:
+            notes.append(
+                "no config.json beside the weights: SegFormer's usual heads (1,2,5,8), strides and "
+                "GELU are assumed, which the weights do not tell"
+            )
+        if self._config_counts():
+            notes += config_notes(self.config)
+        unknown = passed_over(self.preprocessor)
+        if unknown:
+            notes.append(
+                f"{_PREPROCESSOR} has {', '.join(unknown[:5])}{', ...' * (len(unknown) > 5)}, "
+                f"which SegFormer's image processor does not read; neither does edgeseg"
+            )
+        return tuple(notes)
+
+    def _is_pickled_framework(self) -> bool:
+        return self.layout in (NVLABS, MMSEG)
+
+    def _config_counts(self) -> bool:
+        """Beside weights of NVlabs or mmsegmentation it may be somebody else's file."""
+        return bool(self.config) and (not self._is_pickled_framework() or is_segformer(self.config))
+
+    def _class_names(self) -> list[str] | None:
+        """From Hugging Face's id2label, or from mmengine's or mmcv's meta."""
+        id2label = self.config.get("id2label") if self._config_counts() else None
+        if isinstance(id2label, Mapping):
+            return _names(id2label, origin=str(self.folder / _CONFIG))
+        dataset = self.meta.get("dataset_meta")
+        names = dataset.get("classes") if isinstance(dataset, Mapping) else self.meta.get("CLASSES")
+        if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
+            return list(names)
+        return None
+
+    def _palette(self) -> tuple[tuple[int, int, int], ...] | None:
+        dataset = self.meta.get("dataset_meta")
+        said = dataset.get("palette") if isinstance(dataset, Mapping) else self.meta.get("PALETTE")
+        if not isinstance(said, (list, tuple)):
+            return None
+        colors = [one for one in said if isinstance(one, (list, tuple)) and len(one) == _RGB]
+        if len(colors) != len(said) or not all(type(v) is int for one in colors for v in one):
+            return None
+        return tuple((red, green, blue) for red, green, blue in colors)
+
+
+def read_beside(folder: Path, layout: Layout, meta: Mapping[str, object], *, origin: str) -> Beside:
+    """Read the JSON files of a folder, and the training configuration in `meta`.
+
+    Raises:
+        CheckpointError: a file that is there cannot be read.
+    """
+    return Beside(
+        folder=folder,
+        layout=layout,
+        config=read_json(folder / _CONFIG),
+        preprocessor=read_json(folder / _PREPROCESSOR),
+        meta=meta,
+        training=read_training(meta, origin=origin),
+    )
+
+
+def _names(id2label: Mapping[str, object], *, origin: str) -> list[str]:
+    """By id: JSON keys are strings and may be sorted as such: 0, 1, 10, 2."""
+    wrong = [key for key in id2label if not str(key).isdecimal()]
+    if wrong:
+        raise CheckpointError(f"{origin} has id2label {wrong[0]!r}, which is no class id")
+    by_id = {int(key): str(name) for key, name in id2label.items()}
+    absent = sorted(set(range(len(id2label))) - by_id.keys())
+    if absent:
+        raise CheckpointError(
+            f"{origin} has {len(id2label)} names in id2label, but none for id {absent[0]}; "
+            f"ids count from 0"
+        )
+    return [by_id[index] for index in range(len(by_id))]
+
+
+def _read_as(layout: Layout) -> str:
+    eps = layout.eps
+    return (
+        f"read as {_OWNERS[layout.name]} layout: LayerNorm eps "
+        f"{eps.block:g} ({eps.patch_embed:g} after patches, {eps.reduction:g} after reduction), "
+        f"BatchNorm eps {eps.batch:g}, align_corners false; other programs use the same names with "
+        f"other values, which the weights do not tell: check a mask against your own program's"
+    )

@@ -1,0 +1,173 @@
+"""What a weights file holds: the weights, what lies beside them, or why it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.errors import CheckpointError
+from edgeseg.export.locating import PICKLES, adapter_refusal, foreign_refusal
+from edgeseg.export.unpickle import Inert, read_pickle
+from edgeseg.text import because
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Contents", "read_contents"]
+
+_CONTAINERS: Final = ("state_dict", "model")
+_FEWEST: Final = 20  # tensors that make a second set of weights, and no optimizer's or meter's
+
+# In keys of weights that some library has quantized: PyTorch, quanto, torchao, bitsandbytes, GPTQ.
+_QUANTIZED: Final = (
+    *("_packed_params", ".qweight", ".qzeros", "weight_quantizer", ".weight._data"),
+    *(".weight._scale", ".absmax", ".quant_map", "quant_state", ".weight_qdata", ".int_data"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Weights by their names; `meta` is what some frameworks put beside; `notes` are for a user."""
+
+    state: dict[str, Tensor]
+    meta: Mapping[str, object]
+    notes: tuple[str, ...] = ()
+
+
+def read_contents(path: Path) -> Contents:
+    """Read a file of weights, without running what is in it.
+
+    Raises:
+        CheckpointError: damaged, of another kind, or no plain weights; the message says what it is.
+    """
+    if path.suffix == ".safetensors":
+        content: object = _read_safetensors(path)
+    elif path.suffix in PICKLES:
+        content = read_pickle(path)
+    else:
+        raise CheckpointError(foreign_refusal(path))
+    return _unwrapped(content, path)
+
+
+def _read_safetensors(path: Path) -> object:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read; is it whole? ({because(error)})") from None
+
+
+def _unwrapped(content: object, path: Path) -> Contents:
+    """The weights in a file, without the dictionaries around them."""
+    key, weights = _container(content)
+    if isinstance(weights, Inert):
+        raise CheckpointError(f"{path} {_whole_model(weights, key)}")
+    if not isinstance(weights, Mapping):
+        raise CheckpointError(f"{path} holds {type(weights).__name__}, not a dictionary of weights")
+    # DistributedDataParallel puts `module.` before every name.
+    state = {str(name).removeprefix("module."): value for name, value in _tensors(weights).items()}
+    refusal = _what_instead(weights, state, path)
+    if refusal is not None:
+        raise CheckpointError(f"{path} {refusal}")
+    outer = content if isinstance(content, Mapping) else {}
+    meta = outer.get("meta")
+    return Contents(
+        state=state,
+        meta=meta if isinstance(meta, Mapping) else {},
+        notes=_other_sets(outer, key, len(state)),
+    )
+
+
+def _container(content: object) -> tuple[str | None, object]:
+    """The weights' dictionary, and the key it lies under."""
+    if isinstance(content, Mapping):
+        for key in _CONTAINERS:
+            if isinstance(content.get(key), (Mapping, Inert)):
+                return key, content[key]
+    return None, content
+
+
+def _tensors(content: Mapping[object, object]) -> dict[object, Tensor]:
+    from torch import Tensor
+
+    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _whole_model(model: Inert, key: str | None) -> str:
+    under = f" under `{key}`" if key else ""
+    called = f" ({model.origin})" if model.origin else ""
+    return (
+        f"holds a whole pickled object{called}{under}, not a dictionary of weights; an object is "
+        f"code, and edgeseg runs none that a checkpoint brings. Save the weights alone: "
+        f"torch.save(model.state_dict(), 'weights.pth')"
+    )
+
+
+def _what_instead(
+    content: Mapping[object, object], state: Mapping[str, Tensor], path: Path
+) -> str | None:
+    """Why these are not plain weights; None where they may be."""
+    keys = [str(name) for name in content]
+    if any(mark in key for key in keys for mark in (".lora_A", ".lora_B", "lora_embedding")):
+        return adapter_refusal(path.parent)
+    whole = [
+        name
+        for name, value in state.items()
+        if value.is_quantized
+        or not (value.is_floating_point() or name.endswith("num_batches_tracked"))
+    ]
+    if whole or any(mark in key for key in keys for mark in _QUANTIZED):
+        shown = whole or [key for key in keys if any(mark in key for mark in _QUANTIZED)]
+        return (
+            f"is quantized already (it has {shown[0]}); give the float checkpoint that it was "
+            f"made from"
+        )
+    if state:
+        return None
+    nested = _nested(content)
+    if nested is not None:
+        return (
+            f"has its weights under `{nested}`; edgeseg reads them at the top, or under "
+            f"{' or '.join(f'`{name}`' for name in _CONTAINERS)}. Save them alone: "
+            f"torch.save(checkpoint['{nested}'], 'weights.pth')"
+        )
+    model = next(((k, v) for k, v in content.items() if isinstance(v, Inert)), None)
+    if model is not None and "model" in str(model[0]):
+        return _whole_model(model[1], str(model[0]))
+    return f"holds no weights{f', but {_listed(keys)}' if keys else ''}"
+
+
+def _nested(content: Mapping[object, object]) -> str | None:
+    """The key of the dictionary inside that holds the most tensors."""
+    counts = {
+        str(key): len(_tensors(value))
+        for key, value in content.items()
+        if isinstance(value, Mapping)
+    }
+    best = max(counts, key=lambda key: counts[key], default=None)
+    return best if best is not None and counts[best] else None
+
+
+def _other_sets(content: Mapping[object, object], used: str | None, count: int) -> tuple[str, ...]:
+    """A line for every further set of weights beside the one that is used."""
+    others = [
+        str(key)
+        for key, value in content.items()
+        if key != used
+        and (
+            (isinstance(value, Mapping) and len(_tensors(value)) >= max(_FEWEST, count // 2))
+            or (isinstance(value, Inert) and "ema" in str(key))
+        )
+    ]
+    if not others:
+        return ()
+    unused = _listed([f"`{key}`" for key in others])
+    return (f"the file has more than one set of weights: `{used}` is used, {unused} is not",)
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"

@@ -1,0 +1,231 @@
+"""What is known of the network's input, from whom, and what had to be assumed.
+
+Several sources may speak: the command line, a preprocessor_config.json, the training configuration
+inside a pickle. Each says what it knows; the first that knows a thing decides it. What none of them
+knows is assumed by custom of the framework, and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from edgeseg.errors import CheckpointError
+from edgeseg.labels import known_labels
+from edgeseg.overrides import Overrides
+from edgeseg.spec import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Aspect,
+    ChannelOrder,
+    InputSpec,
+    Resize,
+    Triple,
+)
+
+__all__ = ["ASSUMED", "InputFacts", "Settled", "assumptions", "from_overrides", "settle"]
+
+ASSUMED: Final = "assumed"
+
+_OPTIONS: Final[Mapping[str, str]] = {
+    "size": "--size",
+    "resize": "--resize",
+    "aspect": "--resize",
+    "mean": "--mean",
+    "std": "--std",
+    "channel_order": "--channel-order",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFacts:
+    """What one source, called `origin`, says; None where it says nothing.
+
+    `size` is height and width in pixels; `mean` and `std` are of values in 0..1, in the order in
+    which the network takes its channels. `no_size` is a rule by which every frame makes a size of
+    its own.
+    """
+
+    origin: str
+    size: tuple[int, int] | None = None
+    no_size: str | None = None
+    resize: Resize | None = None
+    aspect: Aspect | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    channel_order: ChannelOrder | None = None
+
+    def value_of(self, fact: str) -> object:
+        """What it says of one of the facts."""
+        value: object = getattr(self, fact)
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The input as it will be, who decided what, and lines that say so.
+
+    `sources` has `size`, `resize`, `aspect`, `mean`, `std` and `channel_order`.
+    """
+
+    input: InputSpec
+    channel_order: ChannelOrder
+    sources: Mapping[str, str]
+    lines: tuple[str, ...]
+
+
+def assumptions(classes: int, *, opencv: bool) -> InputFacts:
+    """The size that the published models were trained at, with ImageNet's statistics.
+
+    Cityscapes is trained on crops of 1024x1024, everything else on 512x512. NVlabs and
+    mmsegmentation resize with OpenCV and keep the aspect; Hugging Face uses Pillow and does not.
+    """
+    side = 1024 if classes == len(known_labels("cityscapes").classes) else 512
+    return InputFacts(
+        origin=ASSUMED,
+        size=(side, side),
+        resize=Resize.OPENCV_BILINEAR if opencv else Resize.PILLOW_BILINEAR,
+        aspect=Aspect.KEEP if opencv else Aspect.SQUASH,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        channel_order=ChannelOrder.RGB,
+    )
+
+
+def from_overrides(overrides: Overrides, size: tuple[int, int] | None) -> InputFacts:
+    """The command line's."""
+    return InputFacts(
+        origin="the command line",
+        size=size,
+        resize=overrides.resize,
+        aspect=overrides.aspect,
+        mean=overrides.mean,
+        std=overrides.std,
+        channel_order=overrides.channel_order,
+    )
+
+
+def settle(
+    overrides: Overrides,
+    size: tuple[int, int] | None,
+    files: Sequence[InputFacts],
+    custom: InputFacts,
+) -> Settled:
+    """Let the first that knows a thing decide it: command line, `files` in order, then `custom`.
+
+    Raises:
+        CheckpointError: each frame would have a size of its own, and none was given.
+        SpecError: a size or statistics that no SegFormer can have.
+    """
+    said = [from_overrides(overrides, size), *files]
+    ruled = next((facts for facts in said if facts.size or facts.no_size), None)
+    if ruled is not None and ruled.no_size is not None:
+        raise CheckpointError(
+            f"{ruled.origin} says {ruled.no_size}, so frames of different sizes make inputs of "
+            f"different sizes; give the size of your frames, or the one to resize them to: "
+            f"edgeseg export --size HEIGHTxWIDTH"
+        )
+    deciders = {
+        fact: next(facts for facts in (*said, custom) if facts.value_of(fact) is not None)
+        for fact in _OPTIONS
+    }
+    merged = InputFacts(
+        origin="all together",
+        **{fact: facts.value_of(fact) for fact, facts in deciders.items()},  # type: ignore[arg-type]  # each from its own field
+    )
+    spec = _input(merged)
+    return Settled(
+        input=spec,
+        channel_order=merged.channel_order or ChannelOrder.RGB,
+        sources={fact: facts.origin for fact, facts in deciders.items()},
+        lines=(
+            *_origin_lines(merged, deciders, files),
+            *_overruled(said, deciders),
+            *(_own_size(facts, spec) for facts in files if facts.no_size is not None),
+        ),
+    )
+
+
+def _input(facts: InputFacts) -> InputSpec:
+    """The input of a network that takes RGB: of one that was trained on BGR all is turned round."""
+    assert facts.size is not None, "custom knows every fact"
+    assert facts.resize is not None, "custom knows every fact"
+    assert facts.aspect is not None, "custom knows every fact"
+    assert facts.mean is not None, "custom knows every fact"
+    assert facts.std is not None, "custom knows every fact"
+    turn = facts.channel_order is ChannelOrder.BGR
+    return InputSpec(
+        height=facts.size[0],
+        width=facts.size[1],
+        resize=facts.resize,
+        aspect=facts.aspect,
+        mean=_turned(facts.mean) if turn else facts.mean,
+        std=_turned(facts.std) if turn else facts.std,
+    )
+
+
+def _turned(values: Triple) -> Triple:
+    return values[2], values[1], values[0]
+
+
+def _origin_lines(
+    merged: InputFacts, deciders: Mapping[str, InputFacts], files: Sequence[InputFacts]
+) -> list[str]:
+    """Who decided what, but for a preprocessing file that decided everything, as is usual."""
+    origins = dict.fromkeys(facts.origin for facts in deciders.values())
+    silent = {facts.origin for facts in files if len(origins) == 1}
+    lines = []
+    for origin in origins:
+        if origin in silent:
+            continue
+        facts = [fact for fact, decider in deciders.items() if decider.origin == origin]
+        told = ", ".join(_tell(fact, merged.value_of(fact)) for fact in facts)
+        if origin != ASSUMED:
+            lines.append(f"input, by {origin}: {told}")
+            continue
+        options = ", ".join(dict.fromkeys(_OPTIONS[fact] for fact in facts))
+        lines.append(
+            f"input, assumed, for nothing says it: {told}; if it was trained otherwise, give "
+            f"{options}, or put a preprocessor_config.json beside the file"
+        )
+    return lines
+
+
+def _overruled(said: Sequence[InputFacts], deciders: Mapping[str, InputFacts]) -> list[str]:
+    """What a source says in vain, since one before it says something else."""
+    lines = []
+    for facts in said:
+        lost = [
+            fact
+            for fact, decider in deciders.items()
+            if decider is not facts
+            and facts.value_of(fact) is not None
+            and facts.value_of(fact) != decider.value_of(fact)
+        ]
+        if lost:
+            names = ", ".join(_NAMES.get(fact, fact) for fact in lost)
+            over = ", ".join(dict.fromkeys(deciders[fact].origin for fact in lost))
+            lines.append(f"{facts.origin} says otherwise of {names}; {over} goes before it")
+    return lines
+
+
+def _own_size(facts: InputFacts, spec: InputSpec) -> str:
+    return (
+        f"{facts.origin} says {facts.no_size}; here every frame is resized to "
+        f"{spec.height}x{spec.width} (height x width), by {spec.resize.value}"
+    )
+
+
+def _tell(fact: str, value: object) -> str:
+    name = _NAMES.get(fact, fact)
+    if isinstance(value, Enum):
+        return f"{name} {value.value}"
+    assert isinstance(value, tuple), "a size, or a mean or std"
+    if fact == "size":
+        return f"{name} {value[0]}x{value[1]} (height x width)"
+    return f"{name} {','.join(f'{one:.4g}' for one in value)} (of 0..1)"
+
+
+_NAMES: Final[Mapping[str, str]] = {"channel_order": "channel order", "resize": "resizing rule"}

@@ -1,0 +1,61 @@
+"""Plain values out of a configuration that is Python text, without running it.
+
+mmsegmentation keeps the configuration that a model was trained with inside its checkpoints, as
+text: `crop_size = (512, 512)`, `model = dict(type='EncoderDecoder', backbone=dict(...))`.
+Constants, tuples, lists and dictionaries are understood; everything else is None.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["read_assignments"]
+
+# Configurations have some 10 kB; parsing takes memory many times the text's size.
+_LONGEST: Final = 1 << 20
+
+
+def read_assignments(text: str) -> Mapping[str, object]:
+    """What is assigned to each name at the top level; nothing where it is no Python.
+
+    Lists come as lists, tuples as tuples, `dict(a=1)` and `{"a": 1}` as dictionaries.
+    """
+    if len(text) > _LONGEST:
+        return {}
+    try:
+        module = ast.parse(text)
+        found: dict[str, object] = {}
+        for statement in module.body:
+            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+                target = statement.targets[0]
+                if isinstance(target, ast.Name):
+                    found[target.id] = _value(statement.value, found)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    return found
+
+
+def _value(node: ast.expr, names: Mapping[str, object]) -> object:
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.List):
+        return [_value(one, names) for one in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple(_value(one, names) for one in node.elts)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _value(node.operand, names)
+        return -number if isinstance(number, (int, float)) else None
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {
+            key.value: _value(one, names)
+            for key, one in pairs
+            if isinstance(key, ast.Constant) and isinstance(key.value, str)
+        }
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        return {word.arg: _value(word.value, names) for word in node.keywords if word.arg}
+    return None

@@ -1,0 +1,168 @@
+"""Where a checkpoint's weights lie, and what lies there where it is something else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from edgeseg.demo import DEMO
+from edgeseg.demo.assets import demo_checkpoint
+from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.text import because
+
+__all__ = ["PICKLES", "adapter_refusal", "find_weights", "foreign_refusal", "read_json"]
+
+PICKLES: Final = (".pth", ".pt", ".bin")
+
+_WEIGHT_NAMES: Final = ("model.safetensors", "pytorch_model.bin")
+_INDEX_NAMES: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
+_SUFFIXES: Final = (".safetensors", *PICKLES)
+
+# What else people have, by the ending of the file.
+_TENSORFLOW: Final = (
+    "holds TensorFlow weights; with transformers 4 and TensorFlow convert them: "
+    "SegformerForSemanticSegmentation.from_pretrained(FOLDER, from_tf=True).save_pretrained(NEW)"
+)
+_FOREIGN: Final[Mapping[str, str]] = {
+    ".h5": _TENSORFLOW,
+    ".keras": "holds TensorFlow weights in Keras' own form; load them there and save PyTorch's",
+    ".pb": "holds a TensorFlow graph; edgeseg needs the PyTorch weights",
+    ".tflite": "is a TensorFlow Lite graph; edgeseg needs the weights that it was made from",
+    ".msgpack": "holds Flax weights; edgeseg needs PyTorch's",
+    ".onnx": "is an ONNX graph; edgeseg needs the weights that it was made from",
+    ".engine": "is a TensorRT engine; edgeseg needs the weights that it was made from",
+    ".pdparams": "holds PaddlePaddle weights; edgeseg reads PyTorch's",
+    ".ckpt": "is a training checkpoint of a framework around PyTorch; save the network's own "
+    "weights from it: torch.save(model.state_dict(), 'weights.pth')",
+}
+
+
+def find_weights(source: str, *, tell: Callable[[str], None]) -> tuple[Path, Path]:
+    """The weights file, and the folder in which its JSON files may lie.
+
+    `tell` hears of it before a network is used.
+
+    Raises:
+        CheckpointError: there is none, or it is not one that edgeseg reads.
+    """
+    path = demo_checkpoint() if source == DEMO else Path(source)
+    if path.is_file():
+        return path, path.parent
+    if not path.exists():
+        _check_hub_id(source)
+        tell(f"{source} is no file or folder here; asking the Hugging Face hub for it")
+        path = _fetch(source)
+    for name in _WEIGHT_NAMES:
+        if (path / name).is_file():
+            return path / name, path
+    refusal = _folder_refusal(path)
+    if refusal is not None:
+        raise CheckpointError(f"folder {source} {refusal}")
+    pickles = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
+    if len(pickles) == 1:
+        return pickles[0], path
+    found = f"several: {', '.join(p.name for p in pickles[:5])}; name one" if pickles else "none"
+    raise CheckpointError(
+        f"folder {source} should hold {' or '.join(_WEIGHT_NAMES)}; found {found}"
+    )
+
+
+def foreign_refusal(path: Path) -> str:
+    """Why a file of this ending is not read, and what to do."""
+    foreign = _FOREIGN.get(path.suffix.lower())
+    if foreign is not None:
+        return f"{path} {foreign}"
+    return f"{path} is of no known kind; edgeseg reads {', '.join(_SUFFIXES)}"
+
+
+def adapter_refusal(folder: Path) -> str:
+    """What to do with an adapter, whose adapter_config.json may name what it is of."""
+    config = read_json(folder / "adapter_config.json")
+    base = config.get("base_model_name_or_path")
+    named = isinstance(base, str) and base
+    return (
+        f"holds an adapter (LoRA) of {base if named else 'another model'}, not a whole model; "
+        f"merge the two: "
+        f"PeftModel.from_pretrained(BASE, ADAPTER).merge_and_unload().save_pretrained(NEW)"
+    )
+
+
+def read_json(path: Path) -> Mapping[str, object]:
+    """A JSON object; empty where there is no such file.
+
+    Raises:
+        CheckpointError: it cannot be read, or is something else.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read: {because(error)}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not a JSON object")
+    return content
+
+
+def _folder_refusal(folder: Path) -> str | None:
+    """Why a folder without the usual files is not a checkpoint, where that can be told."""
+    if (folder / "adapter_config.json").is_file():
+        return adapter_refusal(folder)
+    for name in _INDEX_NAMES:
+        if (folder / name).is_file():
+            return (
+                f"holds weights in several parts ({name}); join them: "
+                f"model.save_pretrained(NEW, max_shard_size='100GB')"
+            )
+    names = sorted(path for path in folder.iterdir() if path.is_file())
+    if any(path.suffix in _SUFFIXES for path in names):
+        return None
+    foreign = next((path for path in names if path.suffix.lower() in _FOREIGN), None)
+    return None if foreign is None else f"{_FOREIGN[foreign.suffix.lower()]} ({foreign.name})"
+
+
+def _check_hub_id(source: str) -> None:
+    """Refuse what is not there and is rather a path than a hub's id.
+
+    Raises:
+        CheckpointError: it is.
+    """
+    missing = f"no checkpoint at {source}"
+    if not _HUB_ID.fullmatch(source):
+        raise CheckpointError(f"{missing}; give a folder, a file, a hub id (org/name), or `demo`")
+    path = Path(source)
+    if path.suffix.lower() in {*_SUFFIXES, *_FOREIGN}:
+        raise CheckpointError(f"{missing}: there is no such file")
+    if path.parent.is_dir():
+        there = sorted(p.name for p in path.parent.iterdir() if not p.name.startswith("."))
+        raise CheckpointError(
+            f"{missing}: folder {path.parent} has no {path.name}; it has "
+            f"{', '.join(there[:5]) or 'nothing'}{', ...' if len(there) > 5 else ''}"
+        )
+
+
+def _fetch(hub_id: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise MissingPackageError(
+            "huggingface_hub",
+            purpose=f"fetching {hub_id}",
+            command="pip install 'edgeseg[export]' -c constraints.txt",
+        ) from None
+    try:
+        folder = snapshot_download(
+            hub_id, allow_patterns=[*_WEIGHT_NAMES, *_INDEX_NAMES, "*config.json", "README.md"]
+        )
+    except Exception as error:  # the hub's client raises its own kinds and its HTTP library's
+        reason = str(error).strip().splitlines()
+        raise CheckpointError(
+            f"no file or folder {hub_id}, and it could not be fetched from the Hugging Face hub "
+            f"({reason[0] if reason else type(error).__name__}); check the name and the "
+            f"connection, or give a local path"
+        ) from None
+    return Path(folder)

@@ -1,0 +1,242 @@
+"""What the training configuration inside a pickle says: mmsegmentation's, old and new, and NVlabs'.
+
+Old files (0.x, and NVlabs' on top of it) have `meta["config"]`, with the normalization in the test
+pipeline; new ones (1.x) have `meta["cfg"]`, with a `data_preprocessor`. Nothing of it is run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, NoReturn
+
+from edgeseg.errors import CheckpointError
+from edgeseg.export.architecture import with_heads
+from edgeseg.export.facts import InputFacts
+from edgeseg.export.literals import read_assignments
+from edgeseg.spec import Aspect, ChannelOrder, HeadKind, ModelSpec, Resize, Triple
+
+__all__ = ["Training", "read_training"]
+
+Config = Mapping[str, object]
+
+_ORIGIN: Final = "the training configuration in the file"
+
+_DEEPEST: Final = 30  # a pickle may hold a dictionary that holds itself
+
+# mmcv's two ways to resize, by its own names.
+_RULES: Final[Mapping[object, Resize]] = {
+    "cv2": Resize.OPENCV_BILINEAR,
+    "pillow": Resize.PILLOW_BILINEAR,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """A training configuration; `origin` is the file that it lies in."""
+
+    config: Config
+    origin: str
+
+    def facts(self) -> InputFacts:
+        """What it says of the network's input.
+
+        Raises:
+            CheckpointError: a rule that edgeseg does not have; by name.
+        """
+        pipeline = tuple(_walk(self._pipeline()))
+        mean, std, order = self._statistics(pipeline)
+        rule, aspect, size = self._resizing(pipeline)
+        return InputFacts(
+            origin=_ORIGIN,
+            size=size,
+            resize=rule,
+            aspect=aspect,
+            mean=mean,
+            std=std,
+            channel_order=order,
+        )
+
+    def configured(self, spec: ModelSpec) -> ModelSpec:
+        """The model that weights and configuration together are of.
+
+        Raises:
+            CheckpointError: it tells of a network that edgeseg does not compute; by name.
+        """
+        model = _part(self.config, "model")
+        backbone, head = _part(model, "backbone"), _part(model, "decode_head")
+        conv = spec.head is HeadKind.CONV
+        self._check_head(head, spec)
+        self._check_backbone(backbone)
+        if "num_heads" in backbone:
+            heads = backbone["num_heads"]
+            spec = with_heads(spec, heads, field="backbone.num_heads", origin=self._where)
+        batch = _part(head, "norm_cfg").get("eps")
+        layer = _part(backbone, "norm_cfg").get("eps") if conv else None  # NVlabs' code fixes it
+        eps = spec.eps
+        if isinstance(batch, float):
+            eps = replace(eps, batch=batch)
+        if isinstance(layer, float):
+            eps = replace(eps, patch_embed=layer, block=layer, reduction=layer, stage=layer)
+        return replace(spec, eps=eps)
+
+    def reduces_labels(self) -> bool:
+        """Whether ground truth loses its background, `reduce_zero_label`."""
+        return any(part.get("reduce_zero_label") is True for part in _walk(self.config))
+
+    @property
+    def _where(self) -> str:
+        return f"the training configuration in {self.origin}"
+
+    def _check_head(self, head: Config, spec: ModelSpec) -> None:
+        if head.get("align_corners") is True:
+            self._refuse("decode_head.align_corners", value=True, ours=False)
+        mode = head.get("interpolate_mode", "bilinear")
+        if mode != "bilinear":
+            self._refuse("decode_head.interpolate_mode", value=mode, ours="bilinear")
+        classes = head.get("out_channels") or head.get("num_classes")
+        if isinstance(classes, int) and classes != spec.classes:
+            field = "out_channels" if head.get("out_channels") else "num_classes"
+            raise CheckpointError(
+                f"{self._where} says decode_head.{field} {classes}, but the weights are of "
+                f"{spec.classes}"
+            )
+
+    def _check_backbone(self, backbone: Config) -> None:
+        fixed = {
+            "in_channels": 3,
+            "num_stages": 4,
+            "patch_sizes": [7, 3, 3, 3],
+            "strides": [4, 2, 2, 2],
+            "sr_ratios": [8, 4, 2, 1],
+            "mlp_ratio": 4,
+            "qkv_bias": True,
+            "out_indices": [0, 1, 2, 3],
+        }
+        for field, ours in fixed.items():
+            value = backbone.get(field)
+            plain = list(value) if isinstance(value, tuple) else value
+            if plain is not None and plain != ours:
+                self._refuse(f"backbone.{field}", value=plain, ours=ours)
+        activation = _part(backbone, "act_cfg").get("type", "GELU")
+        if activation != "GELU":
+            self._refuse("backbone.act_cfg.type", value=activation, ours="GELU")
+
+    def _pipeline(self) -> object:
+        """The steps from a file to the network's input when a model is tested."""
+        data = _part(_part(self.config, "data"), "test")
+        loader = _part(_part(self.config, "test_dataloader"), "dataset")
+        return (
+            self.config.get("test_pipeline") or data.get("pipeline") or loader.get("pipeline") or ()
+        )
+
+    def _statistics(
+        self, pipeline: tuple[Config, ...]
+    ) -> tuple[Triple | None, Triple | None, ChannelOrder | None]:
+        """Mean and std of values in 0..1, and the channel order that they are in."""
+        new = _part(self.config, "data_preprocessor") or _part(
+            _part(self.config, "model"), "data_preprocessor"
+        )
+        old = next((step for step in pipeline if step.get("type") == "Normalize"), None)
+        if new:
+            turned = new.get("bgr_to_rgb") is True or new.get("rgb_to_bgr") is True
+            given: Config = new
+        else:
+            given = old or _part(self.config, "img_norm_cfg")
+            if not given:
+                return None, None, None
+            turned = given.get("to_rgb", True) is not False
+        order = ChannelOrder.RGB if turned else ChannelOrder.BGR
+        mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)  # 1.x with neither: bytes as they are
+        if given.get("mean") is not None:
+            mean = self._triple("mean", given["mean"])
+            std = self._triple("std", given.get("std"))
+        return _per_unit(mean), _per_unit(std), order
+
+    def _triple(self, name: str, value: object) -> Triple:
+        if not isinstance(value, (list, tuple)) or not all(
+            isinstance(one, (int, float)) and math.isfinite(one) for one in value
+        ):
+            raise CheckpointError(
+                f"{self._where} has {name} {value!r}, which is no list of numbers"
+            )
+        if len(value) != 3:
+            raise CheckpointError(
+                f"{self._where} has {len(value)} values of {name}; edgeseg takes red, green, blue"
+            )
+        first, second, third = (float(one) for one in value)
+        return first, second, third
+
+    def _resizing(
+        self, pipeline: tuple[Config, ...]
+    ) -> tuple[Resize | None, Aspect | None, tuple[int, int] | None]:
+        """Rule, aspect, and the input's size: what images are resized to, else the crop's size."""
+        for loader in pipeline:
+            color = loader.get("color_type", "color")
+            if loader.get("type") == "LoadImageFromFile" and color != "color":
+                self._refuse("LoadImageFromFile.color_type", value=color, ours="color")
+        crop = self.config.get("crop_size") or _part(self.config, "data_preprocessor").get("size")
+        size = _pair(crop)
+        step = next((one for one in pipeline if one.get("type") in {"Resize", "AlignResize"}), None)
+        if step is None:
+            return None, None, size
+        mode = step.get("interpolation", "bilinear")
+        if mode != "bilinear":
+            self._refuse("Resize.interpolation", value=mode, ours="bilinear")
+        rule = _RULES.get(step.get("backend", "cv2"))
+        if rule is None:
+            self._refuse("Resize.backend", value=step["backend"], ours="cv2")
+        new = "data_preprocessor" in self.config
+        if step.get("keep_ratio", not new) is True:
+            return rule, Aspect.KEEP, size
+        scale = next((pair for one in pipeline if (pair := _scale(one)) is not None), None)
+        return rule, Aspect.SQUASH, (scale[1], scale[0]) if scale else size  # width comes first
+
+    def _refuse(self, field: str, *, value: object, ours: object) -> NoReturn:
+        raise CheckpointError(f"{self._where} says {field} {value}; edgeseg computes {ours} only")
+
+
+def read_training(meta: Mapping[str, object], *, origin: str) -> Training | None:
+    """The configuration inside a checkpoint's `meta`, where there is one that can be read."""
+    for key in ("cfg", "config"):
+        content = meta.get(key)
+        config = read_assignments(content) if isinstance(content, str) else content
+        if isinstance(config, Mapping) and config:
+            return Training(config=config, origin=origin)
+    return None
+
+
+def _part(config: Config, name: str) -> Config:
+    part = config.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _walk(value: object, depth: int = 0) -> Iterator[Config]:
+    """Every dictionary in it, outer ones first; no deeper than configurations are."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        yield value
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _walk(one, depth + 1)
+
+
+def _per_unit(values: Triple) -> Triple:
+    return values[0] / 255, values[1] / 255, values[2] / 255
+
+
+def _scale(step: Config) -> tuple[int, int] | None:
+    return _pair(step.get("scale") or step.get("img_scale"))
+
+
+def _pair(value: object) -> tuple[int, int] | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value, value
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        first, second = value
+        if isinstance(first, int) and isinstance(second, int):
+            return first, second
+    return None

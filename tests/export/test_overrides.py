@@ -1,0 +1,169 @@
+"""What the user says goes before what files say, which goes before what is assumed; and is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from literal import mmseg_state, nvlabs_state
+from oracle import FEW, change, deployed_mask, differing, small_demo, street, transformers_mask
+
+from edgeseg.errors import SpecError
+from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.overrides import NO_OVERRIDES, Overrides, parse_overrides
+from edgeseg.spec import IMAGENET_MEAN, Aspect, ChannelOrder, Resize
+
+if TYPE_CHECKING:
+    from outcome import Outcome
+
+META = {"cfg": "data_preprocessor = dict(mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True)"}
+
+
+def _parse(**given: object) -> Overrides:
+    options = {"mean": None, "std": None, "channel_order": None, "resize": None}
+    return parse_overrides(**(options | given))
+
+
+def test_values_in_0_to_1_and_in_0_to_255() -> None:
+    plain = _parse(mean="0.485,0.456,0.406", std="0.229,0.224,0.225")
+    bytes_ = _parse(mean="123.675,116.28,103.53/255", std="58.395,57.12,57.375/255")
+    np.testing.assert_allclose(plain.mean, bytes_.mean, rtol=1e-6)
+    np.testing.assert_allclose(plain.std, bytes_.std, rtol=1e-6)
+    assert _parse(mean="0,0,0", std="1,1,1/255").std == (1 / 255,) * 3
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"mean": "123.675,116.28,103.53"}, "write --mean 123.675,116.28,103.53/255"),
+        ({"std": "58.395,57.12,57.375"}, "/255"),
+        ({"mean": "0.5"}, "three numbers"),
+        ({"mean": "a,b,c"}, "three numbers"),
+        ({"mean": "nan,0,0"}, "finite"),
+        ({"std": "0.2,0,0.2"}, "above 0"),
+        ({"resize": "bilinear"}, "pillow-bilinear"),
+        ({"resize": "pillow-bilinear,letterbox"}, "squash or ,keep"),
+    ],
+)
+def test_what_is_not_in_its_form_is_refused(given: dict[str, str], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        _parse(**given)
+
+
+def test_the_command_line_makes_the_mask_of_other_preprocessing(tmp_path: Path) -> None:
+    """Overriding is the same as if the file had said it, which transformers shows."""
+    folder, told_so = small_demo(tmp_path / "demo"), small_demo(tmp_path / "other")
+    change(
+        told_so / "preprocessor_config.json",
+        image_mean=[0.1, 0.2, 0.3],
+        image_std=[0.5, 0.6, 0.7],
+        resample=0,
+    )
+    overrides = _parse(mean="0.1,0.2,0.3", std="0.5,0.6,0.7", resize="pillow-nearest")
+    ours = deployed_mask(folder, street(), overrides=overrides)
+    assert differing(ours, transformers_mask(told_so, street())) < FEW
+
+
+def test_a_network_that_takes_bgr(tmp_path: Path) -> None:
+    """Its mean stands in its own order; transformers is given the image turned round."""
+    folder, bgr = small_demo(tmp_path / "demo"), small_demo(tmp_path / "bgr")
+    change(bgr / "preprocessor_config.json", image_mean=[0.1, 0.2, 0.3])
+    overrides = _parse(mean="0.1,0.2,0.3", channel_order=ChannelOrder.BGR)
+    ours = deployed_mask(folder, street(), overrides=overrides)
+    turned = np.ascontiguousarray(street()[:, :, ::-1])
+    assert differing(ours, transformers_mask(bgr, turned)) < FEW
+
+
+@pytest.mark.parametrize("make", [nvlabs_state, mmseg_state])
+def test_a_preprocessing_file_beside_a_pickle(make: Callable[[], object], tmp_path: Path) -> None:
+    torch.save({"meta": META, "state_dict": make()}, tmp_path / "w.pth")
+    said = {"image_mean": [0.3] * 3, "image_std": [0.4] * 3}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    told: list[str] = []
+    found = read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    assert (found.input.mean, found.input.std) == ((0.3,) * 3, (0.4,) * 3)
+    assert found.input.aspect is Aspect.KEEP  # of which it says nothing
+    assert found.input_sources["mean"] == "preprocessor_config.json"
+    assert found.input_sources["resize"] == "assumed"
+    assert any(
+        "says otherwise of mean, std; preprocessor_config.json goes before it" in line
+        for line in told
+    )
+
+
+def test_a_whole_processor_beside_a_pickle_is_hugging_faces(tmp_path: Path) -> None:
+    torch.save(nvlabs_state(), tmp_path / "w.pth")
+    said = {"image_processor_type": "SegformerImageProcessor", "size": 96}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    found = read_checkpoint(str(tmp_path / "w.pth")).input
+    assert (found.resize, found.aspect) == (Resize.PILLOW_BILINEAR, Aspect.SQUASH)
+    assert (found.height, found.width, found.mean) == (96, 96, IMAGENET_MEAN)
+
+
+def test_the_command_line_goes_before_both(tmp_path: Path) -> None:
+    torch.save({"meta": META, "state_dict": nvlabs_state()}, tmp_path / "w.pth")
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.3] * 3}))
+    told: list[str] = []
+    overrides = _parse(mean="0.7,0.7,0.7", resize="pillow-bilinear,squash")
+    found = read_checkpoint(
+        str(tmp_path / "w.pth"), size=(96, 128), overrides=overrides, tell=told.append
+    )
+    assert found.input.mean == (0.7,) * 3
+    assert found.input.std != (0.7,) * 3
+    assert found.input_sources["mean"] == found.input_sources["size"] == "the command line"
+    assert any("says otherwise of mean" in line and "command line" in line for line in told)
+    assert found.input.aspect is Aspect.SQUASH
+
+
+def test_nothing_is_said_of_a_whole_folder_of_hugging_face(tmp_path: Path) -> None:
+    told: list[str] = []
+    found = read_checkpoint(str(small_demo(tmp_path / "demo")), tell=told.append)
+    assert told == []
+    assert set(found.input_sources.values()) == {"preprocessor_config.json"}
+    assert NO_OVERRIDES.options == ()
+
+
+def test_the_manifest_records_what_decided(edgeseg: Callable[..., Outcome], tmp_path: Path) -> None:
+    """From the command line to the bundle, and to `verify` against the same checkpoint."""
+    folder = small_demo(tmp_path / "demo")
+    shutil.copy(folder / "model.safetensors", tmp_path / "w.safetensors")
+    given = ("--mean", "0.4,0.5,0.6", "--channel-order", "bgr", "--resize", "pillow-bicubic")
+    done = edgeseg(
+        *("export", "--weights", "w.safetensors", "--size", "96x128", "--precision", "fp32"),
+        *("-o", "street", *given),
+    )
+    assert done.status == 0, done.err
+    assert "channel order bgr" in done.err
+    assert "input, assumed" in done.err
+    assert "guessed from their number: are these its classes?" in done.err
+    manifest = json.loads((tmp_path / "street" / "manifest.json").read_text())
+    assert manifest["checkpoint"]["channel_order"] == "bgr"
+    assert manifest["checkpoint"]["input_sources"] == {
+        "size": "the command line",
+        "resize": "the command line",
+        "aspect": "assumed",
+        "mean": "the command line",
+        "std": "assumed",
+        "channel_order": "the command line",
+    }
+    assert manifest["input"]["resize"] == "pillow-bicubic"
+    assert manifest["input"]["mean"] == [0.6, 0.5, 0.4]  # red, green, blue
+    assert manifest["model"]["heads"] == [1, 2, 5, 8]
+    inspected = edgeseg("inspect", "w.safetensors", *given, "--json")
+    assert inspected.status == 0, inspected.err
+    assert json.loads(inspected.out)["input"]["mean"] == [0.6, 0.5, 0.4]
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+def test_options_for_a_checkpoint_need_one(
+    edgeseg: Callable[..., Outcome], seeded_bundle, command: str
+) -> None:
+    done = edgeseg(command, seeded_bundle.folder, "--mean", "0.5,0.5,0.5")
+    assert done.status != 0
+    assert "--mean is for a checkpoint" in done.err

@@ -1,0 +1,113 @@
+"""Each field of preprocessor_config.json is honored or refused by name, as transformers has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from oracle import FEW, change, deployed_mask, differing, small_demo, street, transformers_mask
+
+from edgeseg.errors import CheckpointError
+from edgeseg.export.checkpoint import read_checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """`frame` and `size` are height and width; `size` is what --size would say."""
+
+    says: dict[str, object]
+    without: tuple[str, ...] = ()
+    frame: tuple[int, int] = (120, 160)
+    size: tuple[int, int] | None = None
+    name: str = field(default="")
+
+
+HONORED = [
+    Case(says={"size": {"height": 128, "width": 96}}),
+    Case(says={"size": 96}),
+    Case(says={"resample": 0}),
+    Case(says={"resample": 1}),
+    Case(says={"resample": 3}),
+    Case(says={"do_rescale": False, "image_mean": [123.7, 116.3, 103.5], "image_std": 58.0}),
+    Case(says={"rescale_factor": 1 / 127.5}),
+    Case(says={"do_rescale": False, "rescale_factor": 0}),
+    Case(says={"do_normalize": False}),
+    Case(says={"image_mean": 0.5, "image_std": 0.25}),
+    Case(says={"image_mean": [0.1, 0.2, 0.3]}),
+    Case(says={"image_std": [0.3, 0.2, 0.1]}),
+    Case(says={}, without=("image_mean", "image_std", "do_rescale", "do_normalize")),
+    Case(says={"do_convert_rgb": True}),
+    Case(says={"do_reduce_labels": True}),
+    Case(says={"image_processor_type": "SegformerImageProcessorFast"}),
+    Case(says={"image_processor_type": "SegformerFeatureExtractor"}),
+    # SegFormer's processor neither crops nor pads, and knows no keep_ratio.
+    Case(says={"do_center_crop": True, "crop_size": {"height": 64, "width": 64}}),
+    Case(says={"do_pad": True, "pad_size": {"height": 256, "width": 256}}),
+    Case(says={"keep_ratio": True}),
+    # The user says the frames' size, by which the rule gives one size.
+    Case(says={"do_resize": False}, size=(120, 160)),
+    Case(says={"size": {"shortest_edge": 96}}, size=(96, 128)),
+]
+
+REFUSED = [
+    Case(name="do_resize", says={"do_resize": False}),
+    Case(name="shortest_edge", says={"size": {"shortest_edge": 96}}),
+    Case(name="longest_edge", says={"size": {"shortest_edge": 96, "longest_edge": 200}}),
+    Case(name="max_height", says={"size": {"max_height": 96, "max_width": 96}}),
+    Case(name="size", says={"size": "large"}),
+    Case(name="size", says={"size": {"height": 96}}),
+    Case(name="resample", says={"resample": None}),
+    Case(name="resample", says={"resample": 4}),
+    Case(name="image_mean", says={"image_mean": None}),
+    Case(name="resample", says={"resample": "bilinear"}),
+    Case(name="rescale_factor", says={"rescale_factor": 0}),
+    Case(name="rescale_factor", says={"rescale_factor": "1/255"}),
+    Case(name="image_std", says={"image_std": [0.2, 0.0, 0.2]}),
+    Case(name="image_mean", says={"image_mean": [0.5]}),
+    Case(name="image_mean", says={"image_mean": [0.5, float("nan"), 0.5]}),
+    Case(name="image_processor_type", says={"image_processor_type": "ViTImageProcessor"}),
+    Case(name="feature_extractor_type", says={"feature_extractor_type": "BeitFeatureExtractor"}),
+    Case(name="data_format", says={"data_format": "channels_last"}),
+]
+
+
+def _id(case: Case) -> str:
+    return f"{case.name}{json.dumps(case.says)[:40]}{'-sized' if case.size else ''}"
+
+
+def _folder(case: Case, tmp_path: Path) -> Path:
+    folder = small_demo(tmp_path / "demo")
+    change(folder / "preprocessor_config.json", *case.without, **case.says)
+    return folder
+
+
+@pytest.mark.parametrize("case", HONORED, ids=_id)
+def test_the_mask_is_that_of_transformers(case: Case, tmp_path: Path) -> None:
+    folder = _folder(case, tmp_path)
+    frame = street(*case.frame)
+    ours = deployed_mask(folder, frame, **({} if case.size is None else {"size": case.size}))
+    assert differing(ours, transformers_mask(folder, frame)) < FEW
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=_id)
+def test_what_edgeseg_does_not_do_is_refused_by_name(case: Case, tmp_path: Path) -> None:
+    folder = _folder(case, tmp_path)
+    with pytest.raises(CheckpointError, match=case.name) as caught:
+        read_checkpoint(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_frames_of_another_size_are_said_to_be_resized(tmp_path: Path) -> None:
+    folder = _folder(Case(says={"do_resize": False}), tmp_path)
+    told: list[str] = []
+    read_checkpoint(str(folder), size=(96, 128), tell=told.append)
+    assert any("do_resize false" in line and "resized to 96x128" in line for line in told)
+
+
+def test_what_no_processor_reads_is_said(tmp_path: Path) -> None:
+    folder = _folder(Case(says={"keep_ratio": True}), tmp_path)
+    told: list[str] = []
+    read_checkpoint(str(folder), tell=told.append)
+    assert any("keep_ratio" in line and "does not read" in line for line in told)
