@@ -1,0 +1,165 @@
+"""What is no checkpoint of edgeseg's is called what it is, with the way out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from literal import nvlabs_state
+from oracle import small_demo
+from safetensors.torch import load_file, save_file
+
+from edgeseg.errors import CheckpointError
+from edgeseg.export.checkpoint import read_checkpoint
+
+
+def _refused(path: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(str(path))
+    assert "\n" not in str(caught.value)
+    assert "holds no weights" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def demo() -> torch.nn.Module:
+    from transformers import SegformerForSemanticSegmentation
+
+    from edgeseg.demo.assets import demo_checkpoint
+
+    return SegformerForSemanticSegmentation.from_pretrained(demo_checkpoint()).float().eval()
+
+
+@pytest.mark.parametrize("key", ["model_state_dict", "net", "params"])
+def test_weights_under_another_key(key: str, tmp_path: Path) -> None:
+    torch.save({"epoch": 3, key: nvlabs_state()}, tmp_path / "w.pth")
+    said = _refused(tmp_path / "w.pth")
+    assert f"under `{key}`" in said
+    assert f"torch.save(checkpoint['{key}']" in said
+
+
+@pytest.mark.parametrize("wrap", [None, "model"])
+def test_a_whole_pickled_model(demo: torch.nn.Module, wrap: str | None, tmp_path: Path) -> None:
+    torch.save(demo if wrap is None else {wrap: demo, "epoch": 1}, tmp_path / "w.pth")
+    said = _refused(tmp_path / "w.pth")
+    assert "SegformerForSemanticSegmentation" in said
+    assert "model.state_dict()" in said
+
+
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+def test_a_model_that_pytorch_quantized(demo: torch.nn.Module, tmp_path: Path) -> None:
+    quantized = torch.ao.quantization.quantize_dynamic(demo, {torch.nn.Linear}, torch.qint8)
+    torch.save(quantized.state_dict(), tmp_path / "w.pth")
+    assert "quantized already" in _refused(tmp_path / "w.pth")
+
+
+def test_a_file_of_whole_numbers_is_quantized(tmp_path: Path) -> None:
+    state = nvlabs_state()
+    name = "backbone.block1.0.attn.q.weight"
+    state[name] = (state[name] * 100).to(torch.int8)
+    save_file(state, tmp_path / "w.safetensors")
+    said = _refused(tmp_path / "w.safetensors")
+    assert "quantized already" in said
+    assert name in said
+
+
+@pytest.mark.parametrize("how", ["folder", "file"])
+def test_an_adapter_names_its_base(how: str, tmp_path: Path) -> None:
+    name = "base_model.model.segformer.encoder.block.0.0.attention.self.query.lora_A.weight"
+    save_file({name: torch.zeros(8, 32)}, tmp_path / "adapter_model.safetensors")
+    config = {"base_model_name_or_path": "nvidia/mit-b0", "peft_type": "LORA"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    said = _refused(tmp_path if how == "folder" else tmp_path / "adapter_model.safetensors")
+    assert "adapter" in said
+    assert "nvidia/mit-b0" in said
+    assert "merge_and_unload()" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "remedy"),
+    [
+        ("tf_model.h5", "TensorFlow", "from_tf=True"),
+        ("model.keras", "TensorFlow", "PyTorch"),
+        ("flax_model.msgpack", "Flax", "PyTorch"),
+        ("model.onnx", "ONNX graph", "weights that it was made from"),
+        ("model.engine", "TensorRT engine", "weights that it was made from"),
+        ("model.pdparams", "PaddlePaddle", "PyTorch"),
+        ("last.ckpt", "training checkpoint", "model.state_dict()"),
+    ],
+)
+@pytest.mark.parametrize("how", ["folder", "file"])
+def test_files_of_other_frameworks(
+    name: str, called: str, remedy: str, how: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"something")
+    (tmp_path / "config.json").write_text("{}")
+    said = _refused(tmp_path if how == "folder" else tmp_path / name)
+    assert called in said
+    assert remedy in said
+    assert name in said
+
+
+def test_weights_in_several_parts(demo: torch.nn.Module, tmp_path: Path) -> None:
+    demo.save_pretrained(tmp_path, max_shard_size="4MB")
+    said = _refused(tmp_path)
+    assert "several parts" in said
+    assert "max_shard_size" in said
+
+
+def test_other_channels_are_counted(tmp_path: Path) -> None:
+    state = nvlabs_state()
+    state["backbone.patch_embed1.proj.weight"] = torch.zeros(32, 4, 7, 7)
+    torch.save(state, tmp_path / "w.pth")
+    assert "takes 4 channels" in _refused(tmp_path / "w.pth")
+
+
+def test_one_logit_is_called_so(tmp_path: Path) -> None:
+    torch.save(nvlabs_state(classes=1), tmp_path / "w.pth")
+    assert "one logit a pixel" in _refused(tmp_path / "w.pth")
+
+
+def test_two_sets_of_weights_are_said(tmp_path: Path) -> None:
+    state = nvlabs_state()
+    average = {key: value * 2 for key, value in state.items()}
+    torch.save({"state_dict": state, "state_dict_ema": average}, tmp_path / "w.pth")
+    told: list[str] = []
+    read = read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    (line,) = [line for line in told if "more than one set" in line]
+    assert "`state_dict` is used, `state_dict_ema` is not" in line
+    theirs = state["decode_head.linear_pred.weight"]
+    assert torch.equal(read.model.head.classifier.weight, theirs)
+
+
+def test_what_an_optimizer_keeps_is_no_set_of_weights(tmp_path: Path) -> None:
+    state = nvlabs_state()
+    moments = {index: {"exp_avg": value} for index, value in enumerate(state.values())}
+    content = {"state_dict": state, "optimizer": {"state": moments, "param_groups": [{}]}}
+    torch.save(content, tmp_path / "w.pth")
+    told: list[str] = []
+    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    assert not any("more than one set" in line for line in told)
+
+
+def test_bare_weights_of_hugging_face_say_what_is_assumed(tmp_path: Path) -> None:
+    folder = small_demo(tmp_path / "demo")
+    save_file(load_file(folder / "model.safetensors"), tmp_path / "w.safetensors")
+    told: list[str] = []
+    read_checkpoint(str(tmp_path / "w.safetensors"), tell=told.append)
+    assert any("no config.json" in line and "heads (1,2,5,8)" in line for line in told)
+    assert any("assumed" in line and "512x512" in line for line in told)
+
+
+def test_nvlabs_names_say_what_is_assumed(tmp_path: Path) -> None:
+    torch.save(nvlabs_state(), tmp_path / "w.pth")
+    told: list[str] = []
+    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    (line,) = [line for line in told if "read as NVlabs' layout" in line]
+    assert "1e-06" in line
+    assert "BatchNorm eps 1e-05" in line
+    assert "align_corners false" in line
+    (line,) = [line for line in told if "assumed" in line and "size" in line]
+    for word in ("1024x1024", "opencv-bilinear", "keep", "0.485", "0.229", "rgb", "--mean"):
+        assert word in line
