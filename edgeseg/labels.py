@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ __all__ = [
     "default_ignore_index",
     "known_labels",
     "labels_for",
+    "names_by_id",
     "parse_labels",
     "read_labels",
 ]
@@ -26,6 +28,9 @@ __all__ = [
 Rgb = tuple[int, int, int]  # 0..255
 
 KNOWN: Final = ("ade20k", "camvid", "cityscapes", "cocostuff")
+
+_PLAIN: Final = ("", ".txt", ".names", ".labels")
+_NUMBERED: Final = re.compile(r"\d+\s*[:;=,\t]|\d+\s+\S")
 
 # In masks of one and of two bytes a pixel; the second where 255 is a class.
 DEFAULT_IGNORE_INDEX: Final = 255
@@ -96,7 +101,8 @@ def labels_for(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]:
 def read_labels(name_or_path: str) -> Labels:
     """Labels by name (one of `KNOWN`), from a JSON file, or from a text file with a name a line.
 
-    The JSON file is `dataset.json`'s form: `classes`, and perhaps `palette` and `ignore_index`.
+    The JSON file is `dataset.json`'s form (`classes`, and perhaps `palette` and `ignore_index`), or
+    gives names by id: {"0": "road"}, perhaps as `id2label` like Hugging Face's config.json.
 
     Raises:
         SpecError: no such name or file, or not in that form.
@@ -113,14 +119,56 @@ def read_labels(name_or_path: str) -> Labels:
         ) from None
     except UnicodeDecodeError:
         raise SpecError(f"labels {path} are not text in UTF-8; write a class name a line") from None
-    if path.suffix != ".json":
-        names = tuple(line.strip() for line in text.splitlines() if line.strip())
-        return _painted(names)
+    if path.suffix.lower() != ".json":
+        return _painted(_lines(path, text))
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise SpecError(f"{path} is not JSON: {error}") from None
+    if isinstance(content, dict) and "classes" not in content:
+        by_id = content.get("id2label", content)
+        if isinstance(by_id, dict) and by_id and any(str(key).isdecimal() for key in by_id):
+            return _painted(names_by_id(by_id, origin=str(path)))
     return parse_labels(content, origin=str(path))
+
+
+def names_by_id(content: Mapping[str, object], *, origin: str) -> tuple[str, ...]:
+    """Names in the order of their ids. JSON keys are strings, perhaps sorted as such: 0, 1, 10, 2.
+
+    Raises:
+        SpecError: a key that is no id, or ids that are not 0, 1, 2 and so on.
+    """
+    wrong = [key for key in content if not str(key).isdecimal()]
+    if wrong:
+        raise SpecError(f"{origin} has the name of a class under {wrong[0]!r}, which is no id")
+    names = {int(key): str(name).strip() for key, name in content.items()}
+    absent = sorted(set(range(len(content))) - names.keys())
+    if absent:
+        raise SpecError(
+            f"{origin} has {len(content)} class names by id, but none for id {absent[0]}; "
+            f"ids count from 0"
+        )
+    return tuple(names[index] for index in range(len(names)))
+
+
+def _lines(path: Path, text: str) -> tuple[str, ...]:
+    """A name a line, from a file that is made so.
+
+    Raises:
+        SpecError: it is of another kind, or its lines are more than names.
+    """
+    if path.suffix.lower() not in _PLAIN:
+        raise SpecError(
+            f"labels {path} end in {path.suffix}, which edgeseg does not read; give a .txt file "
+            f'with a class name a line, or .json with names by id: {{"0": "road", "1": "sky"}}'
+        )
+    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if len(names) > 1 and all(_NUMBERED.match(name) for name in names):
+        raise SpecError(
+            f"labels {path} have numbered lines, as {names[0]!r}; write names alone, the one of "
+            f'id 0 first, or JSON with names by id: {{"0": "road", "1": "sky"}}'
+        )
+    return names
 
 
 def parse_labels(content: object, *, origin: str) -> Labels:

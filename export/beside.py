@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from edgeseg.export.layouts import MMSEG, NVLABS, Layout
 from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import facts_from_config, passed_over, reduces_labels
 from edgeseg.export.training import Training, read_training
-from edgeseg.labels import Labels, labels_for
+from edgeseg.labels import Labels, labels_for, names_by_id
 from edgeseg.spec import ModelSpec
 
 __all__ = ["Beside", "read_beside"]
@@ -111,15 +111,18 @@ class Beside:
         """Beside weights of NVlabs or mmsegmentation it may be somebody else's file."""
         return bool(self.config) and (not self._is_pickled_framework() or is_segformer(self.config))
 
-    def _class_names(self) -> list[str] | None:
+    def _class_names(self) -> Sequence[str] | None:
         """From Hugging Face's id2label, or from mmengine's or mmcv's meta."""
         id2label = self.config.get("id2label") if self._config_counts() else None
         if isinstance(id2label, Mapping):
-            return _names(id2label, origin=str(self.folder / _CONFIG))
+            try:
+                return names_by_id(id2label, origin=f"{self.folder / _CONFIG}: id2label")
+            except SpecError as error:
+                raise CheckpointError(str(error)) from None
         dataset = self.meta.get("dataset_meta")
         names = dataset.get("classes") if isinstance(dataset, Mapping) else self.meta.get("CLASSES")
         if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
-            return list(names)
+            return tuple(names)
         return None
 
     def _palette(self) -> tuple[tuple[int, int, int], ...] | None:
@@ -147,21 +150,6 @@ def read_beside(folder: Path, layout: Layout, meta: Mapping[str, object], *, ori
         meta=meta,
         training=read_training(meta, origin=origin),
     )
-
-
-def _names(id2label: Mapping[str, object], *, origin: str) -> list[str]:
-    """By id: JSON keys are strings and may be sorted as such: 0, 1, 10, 2."""
-    wrong = [key for key in id2label if not str(key).isdecimal()]
-    if wrong:
-        raise CheckpointError(f"{origin} has id2label {wrong[0]!r}, which is no class id")
-    by_id = {int(key): str(name) for key, name in id2label.items()}
-    absent = sorted(set(range(len(id2label))) - by_id.keys())
-    if absent:
-        raise CheckpointError(
-            f"{origin} has {len(id2label)} names in id2label, but none for id {absent[0]}; "
-            f"ids count from 0"
-        )
-    return [by_id[index] for index in range(len(by_id))]
 
 
 def _read_as(layout: Layout) -> str:
