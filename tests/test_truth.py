@@ -13,8 +13,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from edgeseg.datasets import Dataset, match_classes, open_dataset
-from edgeseg.datasets.edges import ids_on_edges, looks_smoothed
-from edgeseg.errors import DatasetError, TruthError
+from edgeseg.errors import DatasetError, SpecError
 from edgeseg.labels import Labels, parse_labels
 from edgeseg.metrics import confusion
 
@@ -90,6 +89,13 @@ def test_what_is_not_black_and_white_is_read_as_ever(
     assert ids(dataset) == [np.unique(mask).tolist() for mask in masks]
 
 
+@pytest.mark.parametrize("index", [-1, 70000, 255.0, True, "x"])
+def test_an_ignore_index_that_no_mask_can_hold_is_refused(index: object, tmp_path: Path) -> None:
+    folder = write(tmp_path / "d", [halves(0, 1)], **NAMES, ignore_index=index)
+    with pytest.raises(SpecError, match="ignore"):
+        open_dataset(folder)
+
+
 def test_three_classes_may_be_black_and_white_by_chance(tmp_path: Path) -> None:
     three = parse_labels({"classes": ["a", "b", "c"]}, origin="test")
     dataset = read(write(tmp_path / "d", [halves(0, 255)]), three)
@@ -103,7 +109,7 @@ def test_a_mask_that_contradicts_the_others_is_named_with_the_option(tmp_path: P
     folder = write(tmp_path / "d", masks)
     items = read(folder).items
     assert np.unique(items[0].read().mask).tolist() == [0, 1]
-    with pytest.raises(TruthError) as caught:
+    with pytest.raises(DatasetError) as caught:
         items[31].read()
     assert str(folder / "masks" / "031.png") in str(caught.value)
     assert '"ignore_index": 255 in dataset.json' in str(caught.value)
@@ -180,19 +186,3 @@ def test_a_published_data_set_is_shifted_once(tmp_path: Path) -> None:
     assert dataset.labels is not None
     matched, _ = match_classes(dataset, dataset.labels, reduce_labels=True)
     assert (ids(matched), matched.notes) == ([[149]], ())
-
-
-def smoothed() -> np.ndarray:
-    """A disk, drawn four times as large and made smaller with all shades between."""
-    rows, columns = np.indices((160, 160))
-    disk = Image.fromarray((((rows - 80) ** 2 + (columns - 80) ** 2 < 3000) * 255).astype(np.uint8))
-    return np.asarray(disk.resize((40, 40), Image.Resampling.BILINEAR))
-
-
-def test_a_smoothed_mask_is_known_by_its_edges(tmp_path: Path) -> None:
-    mask = smoothed()
-    assert ids_on_edges(mask) == set(np.unique(mask).tolist()) - {0, 255}
-    assert looks_smoothed(mask)
-    assert not looks_smoothed(np.kron(np.arange(30).reshape(5, 6), np.ones((3, 3), np.int64)))
-    with pytest.raises(DatasetError, match="lie along edges only, as smoothing leaves them"):
-        read(write(tmp_path / "d", [halves(0, 255), mask])).items[1].read()

@@ -48,7 +48,8 @@ DataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="A folder with images/ and masks/, perhaps under train/ val/ test/; `demo`; or "
+        help="A folder with images/ and masks/, perhaps under train/ val/ test/, and dataset.json, "
+        "which says what the masks' ids mean; `demo`; or "
         "ade20k:PATH, cityscapes:PATH, cocostuff:PATH, camvid:PATH as published. Or a URL of one.",
     ),
 ]

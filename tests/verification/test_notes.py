@@ -10,17 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from outcome import Outcome
 from PIL import Image
 from seeded import model_spec, normalized, seeded_model
 
-from edgeseg.accuracy import Counts
 from edgeseg.demo import scene
 from edgeseg.export.segformer import SegFormer
 from edgeseg.labels import Labels, parse_labels
-from edgeseg.verification.doubts import chance_miou, doubts
 from edgeseg.verification.opening import open_model
 
 COUNT, SIZE = 5, (48, 64)
@@ -204,34 +200,3 @@ def test_classes_that_never_occur_are_told(
     )
     assert "2 of the model's 5 classes occur in no mask" in noted(found)
     assert ": c3, c4" in noted(found)
-
-
-def counted(matrix: np.ndarray) -> Counts:
-    found = Counts(names(len(matrix)), ignore_index=255)
-    found.candidate.add(matrix)
-    found.images = 1
-    return found
-
-
-def said(matrix: np.ndarray) -> str:
-    return "; ".join(doubts(counted(matrix), absent=()))
-
-
-@given(st.lists(st.integers(1, 1000), min_size=2, max_size=6), st.integers(1, 1000))
-def test_guessing_is_at_chance_level(shares: list[int], pixels: int) -> None:
-    """Predictions that do not depend on the truth, at any shares of either."""
-    matrix = np.outer(shares, shares[::-1]) * pixels
-    assert "at chance level" in said(matrix)
-    hits, union = np.diag(matrix), matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
-    assert chance_miou(matrix) == pytest.approx(100 * np.mean(hits / union))
-
-
-@given(st.lists(st.integers(100, 1000), min_size=3, max_size=6))
-def test_a_good_model_raises_no_doubt(pixels: list[int]) -> None:
-    assert said(np.diag(pixels) + 5) == ""
-
-
-def test_classes_in_another_order_are_named() -> None:
-    swapped = np.array([[10, 900], [800, 20]])
-    assert "at chance level" in said(swapped)
-    assert "in another order (c0 for c1, c1 for c0), it would be 9" in said(swapped)
