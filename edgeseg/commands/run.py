@@ -54,12 +54,16 @@ def run(
         ),
     ] = None,
     save: Annotated[
-        Path | None,
-        typer.Option(help="Write the overlay: .mp4, or a picture of one frame."),
+        str | None,
+        typer.Option(
+            help="Write the overlay: .mp4, .png or .jpg of one frame, or FOLDER/, a PNG a frame."
+        ),
     ] = None,
     masks: Annotated[
         Path | None,
-        typer.Option(help="Write a PNG of class ids for every frame into this folder."),
+        typer.Option(
+            help="Write a PNG of class ids for every frame, and a legend, into this folder."
+        ),
     ] = None,
     jsonl: Annotated[
         str | None,
@@ -106,16 +110,17 @@ def run(
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.service import Service
     from edgeseg.runtime.sinks.claims import claimed
-    from edgeseg.runtime.sinks.outputs import Outputs
+    from edgeseg.runtime.sinks.outputs import Outputs, file_or_folder
     from edgeseg.runtime.sources import open_source
     from edgeseg.summaries import run_json
 
-    require("this run", _extras(camera, gstreamer, save, preview))
+    file, folder = file_or_folder(save)
+    require("this run", _extras(camera, gstreamer, file, preview))
     uri, asked = _source(camera, source, gstreamer, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
     address = None if preview is None else _address(preview, preview_token)
-    outputs = Outputs(save=save, masks=masks, jsonl=jsonl, preview=address)
+    outputs = Outputs(save=file, overlays=folder, masks=masks, jsonl=jsonl, preview=address)
     limits = Limits(frames=frames, seconds=seconds)
     opened = _find_bundle(bundle)
     service = Service()
@@ -127,7 +132,7 @@ def run(
 
     retry = Retry(attempts=max_retries, tell=told)
     with ExitStack() as stack:
-        stack.enter_context(claimed(outputs, uri, opened.folder))
+        stack.enter_context(claimed(outputs, uri, opened.folder, frames=frames))
         with watched() as watcher:
             variant = variant_here(opened, watcher=watcher)
             ready = Segmenter(opened, variant=variant, watcher=watcher)

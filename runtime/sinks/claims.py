@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SinkError
+from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.locks import lock_beside, locked
 from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs
@@ -19,17 +20,24 @@ __all__ = ["claimed"]
 
 
 @contextmanager
-def claimed(outputs: Outputs, uri: str | int, bundle: Path) -> Iterator[None]:
+def claimed(
+    outputs: Outputs, uri: str | int, bundle: Path, *, frames: int | None
+) -> Iterator[None]:
     """Hold the outputs of a run of `bundle` on the source `uri` while the block runs.
 
+    `frames` is how many are taken at most.
+
     Raises:
-        SinkError: one would replace what is read, another one, or what no run wrote.
+        SinkError: one would replace what is read, another one, or what no run wrote, or has no
+            place for all frames.
         BusyError: another process writes one of them.
         SourceError: the source is not there.
     """
     with ExitStack() as stack:
         try:
             _check(outputs, uri, bundle)
+            if outputs.picture and frames != 1:
+                _check_one_frame(outputs, uri)
             for name in sorted(outputs.files):
                 stack.enter_context(locked(lock_beside(Path(name).resolve()), name))
         except OSError as error:
@@ -49,9 +57,19 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
         if path.is_relative_to(bundle.resolve()):
             raise SinkError(f"{name} lies in the bundle {bundle}; write somewhere else")
         _check_unread(name, str(uri), read)
-    if outputs.masks is not None:
-        _check_masks(outputs.masks, read)
-    _check_free(name for name in names if name != outputs.masks)
+    for folder in outputs.folders:
+        _check_folder(folder, read)
+    _check_free(name for name in names if name not in outputs.folders)
+
+
+def _check_one_frame(outputs: Outputs, uri: str | int) -> None:
+    assert outputs.save is not None, "it is a picture"
+    read = files_of(uri)
+    if len(read) != 1 or read[0].suffix.lower() not in IMAGE_SUFFIXES:
+        raise SinkError(
+            f"{outputs.save} takes one frame, and the source may have more; save a video (.mp4), "
+            f"a folder of pictures (--save {outputs.save.with_suffix('')}/), or add --frames 1"
+        )
 
 
 def _check_free(names: Iterable[Path]) -> None:
@@ -78,10 +96,10 @@ def _same(path: Path, file: Path) -> bool:
     return path == file.resolve() or (path.exists() and path.samefile(file))
 
 
-def _check_masks(folder: Path, read: Sequence[Path]) -> None:
-    """Each mask has a name of its own, and takes the place of a mask of an earlier run at most."""
+def _check_folder(folder: Path, read: Sequence[Path]) -> None:
+    """Each picture has a name of its own, and takes the place of one of an earlier run at most."""
     if folder.exists() and not folder.is_dir():
-        raise SinkError(f"masks cannot go to {folder}: it is a file, give a folder")
+        raise SinkError(f"{folder} cannot be written: it is a file, and a folder is needed")
     for first, second in itertools.pairwise(sorted(read, key=lambda file: file.stem)):
         if first.stem == second.stem:
             raise SinkError(

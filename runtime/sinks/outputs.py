@@ -13,9 +13,9 @@ from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.labels import Labels
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
-from edgeseg.runtime.sinks.masks import MaskSink
+from edgeseg.runtime.sinks.masks import mask_sink
 from edgeseg.runtime.sinks.partial import set_aside
-from edgeseg.runtime.sinks.picture import PictureSink
+from edgeseg.runtime.sinks.picture import PictureSink, overlay_sink
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
 from edgeseg.text import because
@@ -23,17 +23,32 @@ from edgeseg.text import because
 if TYPE_CHECKING:
     from edgeseg.runtime.preview.address import Address
 
-__all__ = ["About", "FanOut", "Outputs", "open_outputs"]
+__all__ = ["About", "FanOut", "Outputs", "file_or_folder", "open_outputs"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
 _BESIDE: Final = "what there is lies beside it"
 
 
+def file_or_folder(save: str | None) -> tuple[Path | None, Path | None]:
+    """The file that `save` names, or the folder: it is there, or its name ends in a slash."""
+    if save is None:
+        return None, None
+    path = Path(save)
+    is_file = path.suffix.lower() in (_VIDEO_SUFFIX, *IMAGE_SUFFIXES)
+    if save.endswith("/") or (path.is_dir() and not is_file):
+        return None, path
+    return path, None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """Where results go; None for what is not wanted. `jsonl` may be `-`, standard output."""
+    """Where results go; None for what is not wanted. `jsonl` may be `-`, standard output.
+
+    `save` is a video or one picture, `overlays` a folder of pictures.
+    """
 
     save: Path | None = None
+    overlays: Path | None = None
     masks: Path | None = None
     jsonl: str | None = None
     window: bool = False
@@ -42,8 +57,19 @@ class Outputs:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of what a successful run leaves behind."""
-        named = (self.save, self.masks, None if self.jsonl == "-" else self.jsonl)
+        lines = None if self.jsonl == "-" else self.jsonl
+        named = (self.save, *self.folders, lines)
         return tuple(str(name) for name in named if name is not None)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those that get a picture for each frame."""
+        return tuple(folder for folder in (self.overlays, self.masks) if folder is not None)
+
+    @property
+    def picture(self) -> bool:
+        """Whether `save` is a picture, of one frame."""
+        return self.save is not None and self.save.suffix.lower() in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +226,10 @@ def _opened(
 ) -> Iterator[Sink]:
     if outputs.save is not None:
         yield _open_save_sink(outputs.save, about)
+    if outputs.overlays is not None:
+        yield overlay_sink(outputs.overlays, about.labels)
     if outputs.masks is not None:
-        yield MaskSink(outputs.masks, about.labels)
+        yield mask_sink(outputs.masks, about.labels)
     if outputs.jsonl is not None:
         yield JsonlSink(outputs.jsonl, about.labels)
     if outputs.window:
@@ -222,7 +250,7 @@ def _open_save_sink(path: Path, about: About) -> Sink:
     if suffix != _VIDEO_SUFFIX and suffix not in IMAGE_SUFFIXES:
         raise SinkError(
             f"{path} cannot be written: unknown ending {suffix!r}; use {_VIDEO_SUFFIX} for a "
-            f"video, or .png or .jpg for one picture"
+            f"video, .png or .jpg for one picture, or {path}/ for a folder of pictures"
         )
     if path.is_dir():
         raise SinkError(f"{path} cannot be written: it is a folder")

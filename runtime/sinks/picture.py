@@ -1,4 +1,4 @@
-"""The overlay of exactly one frame, as a picture."""
+"""The overlay as pictures: of exactly one frame, or of each into a folder."""
 
 from __future__ import annotations
 
@@ -8,15 +8,27 @@ from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
+from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.folder import FolderSink
 from edgeseg.runtime.sinks.partial import give_name, partial_of
 from edgeseg.signature import SIGNATURE
 from edgeseg.text import because
 
-__all__ = ["PictureSink"]
+__all__ = ["PictureSink", "overlay_sink"]
 
 _SOFTWARE: Final = 305  # EXIF's tag
+
+
+def overlay_sink(folder: Path, labels: Labels) -> FolderSink:
+    """Writes the overlay of every frame into a folder."""
+    overlay = Overlay(labels)
+
+    def write(result: Result, path: Path) -> None:
+        _write(overlay.draw(result.captured.image, result.mask), path)
+
+    return FolderSink(folder, "overlay", write, beside={})
 
 
 class PictureSink:
@@ -30,16 +42,10 @@ class PictureSink:
 
     def write(self, result: Result, /) -> None:
         """Draw the picture."""
-        from PIL import Image
-
         if self._written:
             raise SinkError(f"{self._path} takes one frame; save a video (.mp4), or add --frames 1")
-        drawn = self._overlay.draw(result.captured.image, result.mask)
         try:
-            picture = Image.fromarray(drawn[:, :, ::-1].copy())
-            about = picture.getexif()
-            about[_SOFTWARE] = SIGNATURE
-            picture.save(self._partial, exif=about)
+            _write(self._overlay.draw(result.captured.image, result.mask), self._partial)
         except OSError as error:
             self.discard()
             raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
@@ -58,3 +64,13 @@ class PictureSink:
         """Remove the file beside."""
         with suppress(OSError):
             self._partial.unlink(missing_ok=True)
+
+
+def _write(drawn: Bgr, path: Path) -> None:
+    from PIL import Image
+
+    picture = Image.fromarray(drawn[:, :, ::-1].copy())
+    about = picture.getexif()
+    about[_SOFTWARE] = SIGNATURE
+    # Level 1, of a PNG: as masks are written.
+    picture.save(path, exif=about, compress_level=1)

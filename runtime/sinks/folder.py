@@ -1,0 +1,76 @@
+"""A folder of pictures, one a frame."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edgeseg.errors import SinkError
+from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.partial import give_name, partial_of
+from edgeseg.text import because
+
+__all__ = ["FolderSink"]
+
+
+class FolderSink:
+    """Fills a folder beside the final one; `finish` moves the files over.
+
+    They take the places of those of an earlier run, and of no other file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        what: str,
+        write: Callable[[Result, Path], None],
+        *,
+        beside: Mapping[str, str],
+    ) -> None:
+        """`write` makes one picture, a `what`; `beside` are texts by name that explain them."""
+        folder = folder.resolve()  # `.` has no name to put a folder beside
+        self._what = what
+        self._write = write
+        self._beside = beside
+        self._folder = folder
+        self._partial = partial_of(folder)
+        self._any = False
+        if folder.exists() and not folder.is_dir():
+            raise SinkError(f"{what}s cannot go to {folder}: it is a file, give a folder")
+        try:
+            self._partial.mkdir(parents=True)
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def write(self, result: Result, /) -> None:
+        """Write `NAME.png`: the image's own name, or the frame's number."""
+        path = self._partial / f"{result.captured.name}.png"
+        try:
+            self._write(result, path)
+        except OSError as error:
+            raise SinkError(
+                f"{self._what} {path.name} cannot be written to {self._folder}: {because(error)}"
+            ) from None
+        self._any = True
+
+    def finish(self) -> Path | None:
+        """Move all pictures into the folder, and what explains them where there are any."""
+        try:
+            if self._any:
+                for name, text in self._beside.items():
+                    (self._partial / name).write_text(text, "utf-8")
+            self._folder.mkdir(exist_ok=True)
+            for path in self._partial.iterdir():
+                give_name(path, self._folder / path.name)
+        except OSError as error:
+            raise self._refused(error) from None
+        self.discard()
+        return self._folder if self._any else None
+
+    def discard(self) -> None:
+        """Remove the folder beside."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _refused(self, error: OSError) -> SinkError:
+        return SinkError(f"{self._what}s cannot go to {self._folder}: {because(error)}")
