@@ -18,7 +18,7 @@ from edgeseg.errors import EdgesegError
 __all__ = [
     "GSTREAMER",
     "HIDDEN",
-    "encode_user",
+    "encode_address",
     "holds_secret",
     "redact",
     "scrub",
@@ -93,20 +93,22 @@ def holds_secret(address: str) -> bool:
     return any(True for _ in _hidden(address))
 
 
-def encode_user(url: str) -> str:
-    """The same address with user name and password in the form that every reader of URLs takes.
+def encode_address(url: str) -> str:
+    """The same address in the form that every reader of URLs takes as it is meant.
 
-    A `#`, `/` or `@` in a password would end it there. What is percent-encoded already stays.
+    A `#`, `/` or `@` in a password would end it, and a `#` in a path or query would end a web
+    address: nobody asks for a part of a video by name. What is percent-encoded already stays.
     """
     scheme = _SCHEME.match(url)
     if scheme is None:
         return url
     rest = url[scheme.end() :]
     end = _user_end(rest)
+    place = rest[end:].replace("#", "%23") if scheme[0].startswith("http") else rest[end:]
     if end == 0:
-        return url
+        return f"{scheme[0]}{place}"
     user, colon, password = rest[: end - 1].partition(":")
-    return f"{scheme[0]}{_encoded(user)}{colon}{_encoded(password)}@{rest[end:]}"
+    return f"{scheme[0]}{_encoded(user)}{colon}{_encoded(password)}@{place}"
 
 
 def _encoded(part: str) -> str:

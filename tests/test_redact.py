@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.redact import encode_user, redact, scrub
+from edgeseg.redact import encode_address, redact, scrub
 
 # Parts of secrets that no address has otherwise. None of them may be seen, not even alone.
 WORDS = ("zqxj", "vkwz", "XQJW", "7391", "%zq1")
@@ -72,7 +72,7 @@ def test_a_pipeline(secret: str, name: str) -> None:
 @given(users, st.sampled_from(SCHEMES))
 def test_what_others_wrote_about_an_address(secret: str, scheme: str) -> None:
     address = f"{scheme}://admin:{secret}@camera.example/x"
-    for said in (address, encode_user(address), secret, f"login with {secret} refused"):
+    for said in (address, encode_address(address), secret, f"login with {secret} refused"):
         shows_nothing(scrub(f"[Errno 111] {said}", address))
 
 
@@ -103,7 +103,7 @@ def test_what_cameras_have(address: str, shown: str) -> None:
 )  # fmt: skip
 def test_an_address_without_secrets_stays(address: str) -> None:
     assert redact(address) == address
-    assert encode_user(address) == address
+    assert encode_address(address) == address
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,8 @@ def test_an_address_without_secrets_stays(address: str) -> None:
         ("rtsp://u:a/b#c?d@host:554/x", "rtsp://u:a%2Fb%23c%3Fd@host:554/x"),
         ("rtsp://u:a@b/c@192.168.1.2/x", "rtsp://u:a%40b%2Fc@192.168.1.2/x"),
         ("rtsp://u:p@camera/x@2", "rtsp://u:p@camera/x@2"),
+        ("rtsp://host/user=u&password=a#b", "rtsp://host/user=u&password=a#b"),
+        ("http://u:p#q@host/x?password=a#b", "http://u:p%23q@host/x?password=a%23b"),
         ("rtsp://u:100%@host/x", "rtsp://u:100%25@host/x"),
         ("rtsp://u:p%40ss@host/x", "rtsp://u:p%40ss@host/x"),
         ("rtsp://u:pä ss@host/x@2", "rtsp://u:p%C3%A4%20ss@host/x@2"),
@@ -121,4 +123,4 @@ def test_an_address_without_secrets_stays(address: str) -> None:
     ],
 )
 def test_a_password_reaches_the_opener_whole(given: str, opened: str) -> None:
-    assert encode_user(given) == opened
+    assert encode_address(given) == opened

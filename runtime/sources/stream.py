@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edgeseg.errors import SourceError
-from edgeseg.redact import GSTREAMER, encode_user
+from edgeseg.redact import GSTREAMER, encode_address
 from edgeseg.runtime.opencv import import_opencv_for
 
 __all__ = [
@@ -50,7 +50,7 @@ def open_url(url: str, *asked: int) -> Any:  # noqa: ANN401  # as above
     cv2 = import_opencv_for(url)
     limit = round(1000 * PATIENCE_S)
     limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit)
-    return cv2.VideoCapture(encode_user(url), cv2.CAP_FFMPEG, [*limits, *asked])
+    return cv2.VideoCapture(encode_address(url), cv2.CAP_FFMPEG, [*limits, *asked])
 
 
 def open_gstreamer(pipeline: str) -> Any:  # noqa: ANN401  # as above
