@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Timer
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
@@ -57,6 +57,11 @@ for command in (export, run, verify, sweep, bench, build, calibrate, inspect, do
 
 def main() -> None:
     """Run one command and leave with its exit status."""
+    with _not_held_up():
+        _main()
+
+
+def _main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         with _signals_kept():
@@ -88,6 +93,21 @@ def _run(given: Sequence[str]) -> int:
     if status == _SIGNALLED + signal.SIGINT:
         return _interrupted()
     return int(status or 0) if given else EXIT_USAGE
+
+
+@contextmanager
+def _not_held_up() -> Iterator[None]:
+    """Leave at once where a driver still holds a thread: Python's end would abort amid its call."""
+    try:
+        yield
+    except SystemExit as end:
+        patient = sys.modules.get("edgeseg.runtime.sources.patient")
+        if patient is not None and patient.left_behind():
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):  # it is closed
+                    stream.flush()
+            os._exit(int(end.code or 0))
+        raise
 
 
 def commands() -> dict[str, Command]:

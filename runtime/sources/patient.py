@@ -7,6 +7,7 @@ crash.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections import deque
@@ -108,6 +109,8 @@ class PatientCapture:
             self._tasks.append(None)
             self._changed.notify_all()
         self._thread.join(CLOSE_S)
+        if self._thread.is_alive():  # OpenCV's return into a Python that ends would abort it
+            atexit.register(self._thread.join, HANG_S)
 
     def _waited_for(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # what the call gives
         task = _Task(call)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -171,6 +173,39 @@ def test_a_server_that_says_nothing(silent_server: int, form: str) -> None:
     ):
         pass
     assert time.monotonic() - begun < 5
+
+
+HELD_UP = """
+import sys, time
+import cv2
+from edgeseg import cli
+from edgeseg.runtime.sources import patient
+
+def opens():  # comes back from OpenCV again and again, and so also amid Python's end
+    while True:
+        cv2.VideoCapture("rtsp://127.0.0.1:9/x", cv2.CAP_FFMPEG)
+
+class Slow:
+    def __del__(self):
+        time.sleep(0.3)
+
+patient.HANG_S = patient.CLOSE_S = 0.2
+capture = patient.PatientCapture("rtsp://127.0.0.1:9/x", opens)
+print(capture.open(), capture.hangs)
+capture.close()
+sys.modules["slow"] = Slow()
+sys.argv = ["edgeseg", "--version"]
+cli.main()
+"""
+
+
+def test_a_process_ends_though_a_driver_holds_a_thread() -> None:
+    """Python's own end is aborted where a thread comes back from OpenCV amid it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", HELD_UP], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert re.fullmatch(r"False True\nedgeseg \S+\n", ended.stdout)
 
 
 def until(true: object) -> None:
