@@ -13,7 +13,14 @@ import numpy.typing as npt
 from edgeseg.bootstrap import ImageTally, Losses, Tally, image_tally, losses, tally
 from edgeseg.labels import Labels
 from edgeseg.manifest import Accuracy
-from edgeseg.metrics import NOTHING_IGNORED, Confusion, confusion, iou, mean_iou
+from edgeseg.metrics import (
+    NOTHING_IGNORED,
+    Confusion,
+    chance_miou,
+    confusion,
+    iou,
+    mean_iou,
+)
 from edgeseg.pixels import ClassMap
 
 __all__ = ["MIN_CLASS_IMAGES", "MIN_CLASS_SHARE", "Counts", "Masks", "Side", "class_iou", "compare"]
@@ -140,6 +147,7 @@ class Counts:
             agreement,
             miou=miou,
             reference_miou=reference_miou,
+            chance_miou=chance_miou(self.reference.total),
             drop=reference_miou - miou,
             drop_low=lost.miou_interval.low,
             drop_high=lost.miou_interval.high,

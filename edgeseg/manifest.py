@@ -94,12 +94,14 @@ class Accuracy(_Value, frozen=True, kw_only=True):
     """A candidate against the FP32 reference on the same images, in points (0..100).
 
     Without ground truth only the last two are known: the share of the pixels with the reference's
-    class, and the mean IoU with its masks. `drop_low` and `drop_high` are the drop's 95 % interval.
+    class, and the mean IoU with its masks. `drop_low` and `drop_high` are the drop's 95 % interval,
+    `chance_miou` is the mIoU of guesses as frequent as the reference's classes.
     """
 
     images: int
     miou: float | None = None
     reference_miou: float | None = None
+    chance_miou: float | None = None
     drop: float | None = None
     drop_low: float | None = None
     drop_high: float | None = None

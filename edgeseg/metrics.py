@@ -18,8 +18,11 @@ from edgeseg.errors import BackendError, DatasetError
 from edgeseg.pixels import ClassMap
 
 __all__ = [
+    "AT_CHANCE",
     "NOTHING_IGNORED",
     "Confusion",
+    "above_chance",
+    "chance_miou",
     "class_shares",
     "confusion",
     "iou",
@@ -29,6 +32,9 @@ __all__ = [
 
 # No class id is negative.
 NOTHING_IGNORED: Final = -1
+
+# Of the way from guessing to perfect: up to here a model is no better than guessing.
+AT_CHANCE: Final = 0.05
 
 Confusion = npt.NDArray[np.int64]  # (classes, classes): [truth, prediction], in pixels
 
@@ -87,6 +93,26 @@ def mean_iou(counts: Confusion) -> float:
     if not occurring.any():
         raise DatasetError("no labelled pixel was counted; are all masks empty or ignored?")
     return float(100 * iou(counts)[occurring].mean())
+
+
+def chance_miou(counts: Confusion) -> float:
+    """The mIoU in points of guesses that are as frequent as the predictions, and do not look.
+
+    Raises:
+        DatasetError: no pixel was counted.
+    """
+    true, predicted = (counts.sum(axis=axis).astype(np.float64) for axis in (1, 0))
+    both = true * predicted / max(float(true.sum()), 1.0)
+    union = np.maximum(true + predicted - both, 1e-9)
+    occurring = true > 0
+    if not occurring.any():
+        raise DatasetError("no labelled pixel was counted; are all masks empty or ignored?")
+    return float(100 * (both / union)[occurring].mean())
+
+
+def above_chance(miou: float, chance: float) -> float:
+    """How far an mIoU is on the way from what guessing gives (0) to a perfect mask (1)."""
+    return (miou - chance) / max(100 - chance, 1e-9)
 
 
 def pixel_agreement(first: ClassMap, second: ClassMap) -> float:

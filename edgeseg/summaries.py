@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgeseg.bundle import Bundle
 from edgeseg.extras import install_command
 from edgeseg.manifest import Accuracy, Manifest, VariantInfo, as_json
+from edgeseg.metrics import AT_CHANCE, above_chance
 from edgeseg.runtime.timing import SAME_SPEED
 from edgeseg.text import counted
 
@@ -57,7 +58,21 @@ def export_lines(exported: Exported) -> list[str]:
                 f"count as equal, and the one that agrees best is taken"
             )
     lines += [f"sensitivity  {line}" for line in sensitivity_lines(manifest)]
-    return [*lines, manifest.chosen.reason]
+    return [*lines, *_at_chance(exported.bundle.chosen.gate), manifest.chosen.reason]
+
+
+def _at_chance(found: Accuracy | None) -> list[str]:
+    """That a drop says nothing, where the reference itself is no better than guessing."""
+    if found is None or found.reference_miou is None or found.chance_miou is None:
+        return []
+    if above_chance(found.reference_miou, found.chance_miou) > AT_CHANCE:
+        return []
+    line = (
+        f"the mIoU of FP32 is at chance level ({found.reference_miou:.2f}; guessing would give "
+        f"{found.chance_miou:.2f}), so its drop says nothing: are the masks' ids those of the "
+        f"model? edgeseg verify --data tells whether others would fit"
+    )
+    return [line]
 
 
 def sensitivity_lines(manifest: Manifest) -> list[str]:

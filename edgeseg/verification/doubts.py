@@ -8,14 +8,13 @@ from typing import Final
 import numpy as np
 
 from edgeseg.accuracy import Counts
-from edgeseg.metrics import Confusion, mean_iou
+from edgeseg.metrics import AT_CHANCE, Confusion, above_chance, chance_miou, mean_iou
 
-__all__ = ["chance_miou", "doubts"]
+__all__ = ["doubts"]
 
 _MOST_NAMES: Final = 5
-# Of the way from what guessing gives to a perfect mask, 0..1: up to where a model is no better than
-# guessing, and from where and by how much another reading of the ids is far better.
-_CHANCE: Final = 0.05
+# Of the way from guessing to perfect: from where and by how much another reading of the ids is far
+# better.
 _FAR: Final = 0.25
 _BETTER: Final = 0.2
 
@@ -26,15 +25,6 @@ def doubts(counts: Counts, *, absent: Sequence[str]) -> Iterator[str]:
         return
     yield from _never_true(counts, absent)
     yield from _at_chance(counts)
-
-
-def chance_miou(counts: Confusion) -> float:
-    """The mIoU in points of guesses that are as frequent as the predictions, and do not look."""
-    true, predicted = (counts.sum(axis=axis).astype(np.float64) for axis in (1, 0))
-    occurring = true > 0
-    true, predicted = true[occurring], predicted[occurring]
-    both = true * predicted / true.sum()
-    return float(100 * np.mean(both / (true + predicted - both)))
 
 
 def _never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
@@ -58,7 +48,7 @@ def _at_chance(counts: Counts) -> Iterator[str]:
     sides = [side.total for side in (counts.reference, counts.candidate) if side.images]
     best = sides[0]
     remedy = _remedy(best, counts.labels.classes)
-    if all(_way(side) <= _CHANCE for side in sides):
+    if all(_way(side) <= AT_CHANCE for side in sides):
         told = " and ".join(f"{mean_iou(side):.2f}" for side in sides)
         yield (
             f"the mIoU is at chance level ({told}; guessing would give {chance_miou(best):.2f}): "
@@ -69,9 +59,7 @@ def _at_chance(counts: Counts) -> Iterator[str]:
 
 
 def _way(counts: Confusion) -> float:
-    """How far from what guessing gives (0) to a perfect mask (1)."""
-    chance = chance_miou(counts)
-    return (mean_iou(counts) - chance) / max(100 - chance, 1e-9)
+    return above_chance(mean_iou(counts), chance_miou(counts))
 
 
 def _remedy(counts: Confusion, names: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from edgeseg.accuracy import Counts
 from edgeseg.labels import parse_labels
-from edgeseg.verification.doubts import chance_miou, doubts
+from edgeseg.metrics import chance_miou
+from edgeseg.verification.doubts import doubts
 
 
 def counted(matrix: np.ndarray) -> Counts:
