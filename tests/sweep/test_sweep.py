@@ -187,7 +187,7 @@ def test_a_report_of_another_bundle_is_not_kept(
     assert again.rows[0].status == "passed"
 
 
-@pytest.mark.parametrize("changed", ["labels", "calibration", "classes"])
+@pytest.mark.parametrize("changed", ["labels", "calibration", "classes", "ignored"])
 def test_other_inputs_under_the_same_names_are_another_request(
     changed: str, plan: Plan, street: Path, tmp_path: Path
 ) -> None:
@@ -211,7 +211,9 @@ def test_other_inputs_under_the_same_names_are_another_request(
     else:
         (told,) = [p for p in (data / "dataset.json", data / "test" / "dataset.json") if p.exists()]
         content = json.loads(told.read_text("utf-8"))
-        told.write_text(json.dumps({**content, "classes": content["classes"][::-1]}))
+        other = {"classes": content["classes"][::-1]}  # or what was so unsaid
+        said = {"ignore_index": 255} if changed == "ignored" else other
+        told.write_text(json.dumps({**content, **said}))
     assert request() != before
 
 
