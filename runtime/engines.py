@@ -1,9 +1,11 @@
 """TensorRT engines in the user's cache: built once for this device, rebuilt when anything changes.
 
     engines/GRAPH-DEVICE.plan     the engine, of one graph (by hash) for one device and software
-    engines/GRAPH-DEVICE.json     its hash, and what it was built for
+    engines/GRAPH-DEVICE.json     its hash, what it was built for, and on which host
     engines/timing-DEVICE.cache   what the builder measured, which speeds up the next build
     engines/.GRAPH.edgeseg-lock   held while one process builds; a process that dies lets go of it
+
+Several devices may share the folder, in a home of the network: each removes only what it made.
 
 A plan is code. So it is taken only from files that belong to this user and that nobody else may
 write, and only when its hash is the one that was recorded.
@@ -14,7 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +37,7 @@ __all__ = ["BuiltFor", "built_for", "open_engine"]
 
 # Raised when engines must be built in another way: old ones are then stale.
 FORM: Final = 1
+_REMEDY: Final = "; make space, or set XDG_CACHE_HOME to a folder that can be written"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,33 +89,52 @@ def open_engine(graph: Path, *, watcher: Watcher) -> TensorRtBackend:
     def wait(holder: str) -> None:
         watcher.tell(f"{holder} is building this engine; waiting for it")
 
-    with locked(lock_beside(folder / name), "the engine", wait=wait):
-        plan = folder / f"{name}-{here.key}.plan"
-        found = _fault(plan) or _loaded(plan)
-        if isinstance(found, TensorRtBackend):
-            return found
-        watcher.tell(
-            f"building the engine of {graph.name}, some minutes: {_reason(plan, found, here)}"
-        )
-        _remove_stale(folder, name)
-        _build(graph, plan, here, watcher)
-    return TensorRtBackend(plan.read_bytes())
+    try:
+        with locked(lock_beside(folder / name), "the engine", wait=wait):
+            plan = folder / f"{name}-{here.key}.plan"
+            found = _fault(plan) or _loaded(plan)
+            if isinstance(found, TensorRtBackend):
+                return found
+            watcher.tell(
+                f"building the engine of {graph.name}, some minutes: {_reason(plan, found, here)}"
+            )
+            return TensorRtBackend(_build(graph, plan, here, watcher))
+    except OSError as error:
+        raise BackendError(
+            f"the cache {folder} cannot be used: {error.strerror}{_REMEDY}"
+        ) from None
 
 
-def _build(graph: Path, plan: Path, here: BuiltFor, watcher: Watcher) -> None:
+def _build(graph: Path, plan: Path, here: BuiltFor, watcher: Watcher) -> bytes:
+    """Build a plan and keep it; where that fails, on a full disk say, it serves all the same."""
     timing = plan.with_name(f"timing-{here.key}.cache")
     known = timing.read_bytes() if _is_own(timing) else b""
     made, measured = build_plan(graph.read_bytes(), timing_cache=known, phase=watcher.phase)
-    for path, content in ((plan, made), (timing, measured)):
-        with written_whole(path) as partial:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-    # Last: a plan without its record is not taken.
-    record = {"sha256": hashlib.sha256(made).hexdigest(), "built_for": asdict(here)}
-    with written_whole(plan.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(record), "utf-8")
-        partial.chmod(0o600)
+    record = {
+        "sha256": hashlib.sha256(made).hexdigest(),
+        "built_for": asdict(here),
+        "host": platform.node(),
+    }
+    try:
+        _remove_stale(plan)
+        _write(plan, made)
+        # After it: a plan without its record is not taken.
+        _write(plan.with_suffix(".json"), json.dumps(record).encode())
+        _write(timing, measured)
+    except OSError as error:
+        watcher.tell(
+            f"the engine of {graph.name} could not be kept in {plan.parent} ({error.strerror}): it "
+            f"runs now, and is built again next time{_REMEDY}"
+        )
+    return made
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file that nobody but its owner may read or write."""
+    with written_whole(path) as partial:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
 
 
 def _fault(plan: Path) -> str | None:
@@ -136,24 +160,33 @@ def _loaded(plan: Path) -> TensorRtBackend | str:
 
 
 def _reason(plan: Path, why: str, here: BuiltFor) -> str:
-    """The fault; for a plan that is not there, what changed since another was built."""
+    """The fault; for a plan that is not there, what changed since this host built another."""
     if plan.exists():
         return why
-    for record in sorted(plan.parent.glob(f"{plan.name.partition('-')[0]}-*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            before = json.loads(record.read_text("utf-8"))["built_for"]
-            changed = [
-                f"{name} was {before[name]} and is {value}"
-                for name, value in asdict(here).items()
-                if before[name] != value
-            ]
-            return f"the old one is stale ({', '.join(changed)})"
+    for _, before in _others_of_this_host(plan):
+        changed = [
+            f"{name} was {before.get(name)} and is {value}"
+            for name, value in asdict(here).items()
+            if before.get(name) != value
+        ]
+        return f"the old one is stale ({', '.join(changed)})"
     return why
 
 
-def _remove_stale(folder: Path, name: str) -> None:
-    for path in folder.glob(f"{name}-*"):
-        path.unlink(missing_ok=True)
+def _remove_stale(plan: Path) -> None:
+    """Remove what this host built of the same graph before something changed."""
+    for record, _ in _others_of_this_host(plan):
+        record.unlink(missing_ok=True)
+        record.with_suffix(".plan").unlink(missing_ok=True)
+
+
+def _others_of_this_host(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
+    """Records of the same graph's other plans that were built here, and what those were for."""
+    for record in sorted(plan.parent.glob(f"{plan.name.partition('-')[0]}-*.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            content = json.loads(record.read_text("utf-8"))
+            if record.stem != plan.stem and content["host"] == platform.node():
+                yield record, dict(content["built_for"])
 
 
 def _own_folder() -> Path:
