@@ -84,6 +84,10 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
 _DENSE: Final = frozenset(role.value for role in Role if role is not Role.DWCONV)
 
 
+# Variants' names that are not a recipe's.
+_FLOATS: Final = frozenset({"float", "fp32", "fp16", "bf16", "fp16-map"})
+
+
 def named_recipes(target: str) -> Mapping[str, Recipe]:
     """The recipes that are tried for a target, by name, from careful to bold."""
     if target != "jetson":
@@ -97,7 +101,8 @@ def read_recipe(name_or_path: str, *, target: str) -> Recipe:
         {"name": ..., "int8": ["*.ffn_in", "stage3.q"]}
 
     Raises:
-        SpecError: no such name or file, or a pattern that fits no group.
+        SpecError: no such name or file, a pattern that fits no group, or a name that a float
+            variant has.
     """
     if name_or_path in RECIPES:
         return named_recipes(target)[name_or_path]
@@ -118,4 +123,13 @@ def read_recipe(name_or_path: str, *, target: str) -> Recipe:
         if not _groups(pattern):
             known = ", ".join(group.name for group in GROUPS[:4])
             raise SpecError(f"{path}: {pattern!r} fits no group; groups are {known}, ...")
-    return Recipe(name=str(content.get("name", path.stem)), int8=_groups(*patterns))
+    return Recipe(name=_name(content.get("name", path.stem), path), int8=_groups(*patterns))
+
+
+def _name(given: object, path: Path) -> str:
+    """A recipe's name, which a variant will have."""
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+        raise SpecError(f"{path}: the recipe's name is {given!r}; give it one that prints")
+    if given.strip().casefold() in _FLOATS:
+        raise SpecError(f"{path}: {given} is the name of a float variant; give the recipe another")
+    return given
