@@ -22,6 +22,7 @@ from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.emulation import open_to_prove
 from edgeseg.quantize.judging import in_order, judge
 from edgeseg.quantize.meter import Meter
+from edgeseg.quantize.quantizers import recalled_figures
 from edgeseg.quantize.recipes import Recipe, named_recipes
 from edgeseg.quantize.search import Candidate, Quantizer, Search, explore
 from edgeseg.quantize.workspace import Workspace, open_workspace
@@ -186,7 +187,9 @@ def find_variants(
             tools.quantizer.sensitivity()
 
     def decide(out: Mapping[str, str]) -> Variants:
-        known, grown = (halves.workspace.recall(name) for name in ("sensitivity", "peaks"))
+        known, grown = (
+            recalled_figures(halves.workspace, name) for name in ("sensitivity", "peaks")
+        )
         return choose(
             judge(job, ordered, out),
             precision=request.precision,
@@ -195,8 +198,8 @@ def find_variants(
                 request.estimator if request.target == "onnxruntime" else "nncf"
             ),
             evaluation=evidence.evaluation,
-            sensitivity=known if isinstance(known, dict) else {},
-            peaks=grown if isinstance(grown, dict) else {},
+            sensitivity=known,
+            peaks=grown,
             forms=tools.forms,
         )
 

@@ -12,7 +12,7 @@ from edgeseg.files import written_whole
 from edgeseg.quantize.emulation import open_emulation
 from edgeseg.quantize.groups import Group
 from edgeseg.quantize.peaks import peaks
-from edgeseg.quantize.quantizers import Calibrated
+from edgeseg.quantize.quantizers import Calibrated, recalled_figures
 from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
 from edgeseg.quantize.trt_rules import check_rules
@@ -121,10 +121,8 @@ class TypedQuantizer:
     @cached_property
     def hot(self) -> frozenset[str]:
         """Values that FP16 might not hold."""
-        kept = self._workspace.recall("peaks")
-        if isinstance(kept, dict):
-            found: dict[str, float] = kept
-        else:
+        found = recalled_figures(self._workspace, "peaks")
+        if not found:
             self._tell(f"looking for values beyond FP16 on {counted(len(self._frames), 'image')}")
             found = peaks(self._model, self._frames, advance=self._step)
             self._workspace.keep("peaks", found)

@@ -8,6 +8,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from edgeseg.calibration.observe import expected_bytes, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
 from edgeseg.errors import BackendError
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from edgeseg.pixels import Frame
 
-__all__ = ["Calibrated", "OpenVinoQuantizer", "OrtQuantizer"]
+__all__ = ["Calibrated", "OpenVinoQuantizer", "OrtQuantizer", "recalled_figures"]
 
 # Images on which the sensitivity of each group is measured.
 SENSITIVITY_IMAGES: Final = 16
@@ -100,8 +102,7 @@ class Calibrated:
         """The same for graphs that `make` writes and `engine` opens, of groups of these roles."""
         groups = {group_of(node.name) for node in self.model.graph.node}
         present = sorted(group for group in groups if group is not None and group.role in roles)
-        kept = self._workspace.recall("sensitivity")
-        known: dict[str, float] = kept if isinstance(kept, dict) else {}
+        known = recalled_figures(self._workspace, "sensitivity")
         path = self._workspace.path("one_group.onnx")
         missing = [group for group in present if group.name not in known]
         if missing:
@@ -120,6 +121,14 @@ class Calibrated:
             known[group.name] = 100 - found.pixel_agreement
             self._workspace.keep("sensitivity", known)
         return {group: known.get(group.name, 100.0) for group in present}
+
+
+def recalled_figures(workspace: Workspace, name: str) -> dict[str, float]:
+    """Figures that were kept under names; none where anything else lies there."""
+    try:
+        return msgspec.convert(workspace.recall(name), dict[str, float])
+    except msgspec.ValidationError:
+        return {}
 
 
 class OrtQuantizer:

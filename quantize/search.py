@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -260,9 +260,8 @@ def measured_on(job: Search, candidate: Candidate, meter: Meter, half: str) -> A
         BackendError: its engine fails on an image.
     """
     name = f"{half}_{candidate.path.stem}_{candidate.compute}"
-    kept = job.workspace.recall(name)
-    if kept is not None:
-        return msgspec.convert(kept, Accuracy)
+    with suppress(msgspec.ValidationError):  # nothing is kept, or what is no accuracy
+        return msgspec.convert(job.workspace.recall(name), Accuracy)
     begun = time.monotonic()
     with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
         accuracy = meter.measure(backend, advance=job.step)
