@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from edgeseg.calibration.sets import CalibrationSet, keep_frames
+from edgeseg.calibration.folder import new_folder
+from edgeseg.calibration.sets import CalibrationSet, ImageFile, keep_frames
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.runtime.live import Retry
@@ -34,16 +36,19 @@ def gather(
     """Watch a source to its end, or `seconds`, and keep the frames that are worth it.
 
     While the context of `ending` lasts, whoever wants the watching to end calls what it was given.
-    A camera or stream that is lost ends it, too; `tell` hears of it.
+    A camera or stream that is lost ends it, too; `tell` hears of it. What breaks off in another way
+    leaves nothing in the folder.
 
     Raises:
         SourceError: the source cannot be read, or the folder is not empty.
+        BusyError: another process writes the folder.
         CalibrationError: there was no frame.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SourceError(f"{folder} exists and is not an empty folder; choose another with -o")
     ended = threading.Event()
-    with open_source(uri, retry=Retry(tell=tell)) as source:
+    with (
+        new_folder(folder, uri, tell=tell) as partial,
+        open_source(uri, retry=Retry(tell=tell)) as source,
+    ):
 
         def end() -> None:
             ended.set()
@@ -53,7 +58,9 @@ def gather(
             seconds = 60.0  # a live source has no end
         with ending(end), stopped_after(seconds, source):
             frames = _watched(source, seconds, advance, tell, ended)
-            return keep_frames(frames, folder, count=count)
+            chosen = keep_frames(frames, partial, count=count)
+    pictures = tuple(ImageFile(folder / f"{picture.name}.png") for picture in chosen.pictures)
+    return replace(chosen, source=str(folder), pictures=pictures)
 
 
 def _watched(

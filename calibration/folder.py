@@ -1,0 +1,54 @@
+"""The folder of a calibration set: there when all of its images are, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from edgeseg.errors import SourceError
+from edgeseg.locks import lock_beside, locked
+from edgeseg.runtime.sinks.partial import partial_of, set_aside
+
+__all__ = ["new_folder"]
+
+
+@contextmanager
+def new_folder(folder: Path, uri: str | int, *, tell: Callable[[str], None]) -> Iterator[Path]:
+    """A folder beside the final one to write into; its files move over when the block succeeds.
+
+    When the block fails, nothing of it is left. `tell` hears of what a killed process left.
+
+    Raises:
+        SourceError: the folder is not empty, lies where `uri` is read from, or cannot be written.
+        BusyError: another process writes it.
+    """
+    with ExitStack() as stack:
+        try:
+            _check(folder, uri)
+            folder = folder.resolve()  # `.` has no name to put a folder beside
+            stack.enter_context(locked(lock_beside(folder), folder))
+            left = set_aside(folder)
+            if left is not None:
+                tell(f"what a killed run left is kept: {left.name}")
+            partial = partial_of(folder)
+            partial.mkdir()
+        except OSError as error:
+            raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
+        stack.callback(shutil.rmtree, partial, ignore_errors=True)
+        yield partial
+        try:
+            folder.mkdir(exist_ok=True)
+            for path in partial.iterdir():
+                path.rename(folder / path.name)
+        except OSError as error:
+            raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def _check(folder: Path, uri: str | int) -> None:
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise SourceError(f"{folder} exists and is not an empty folder; choose another with -o")
+    source = Path(str(uri))
+    if not isinstance(uri, int) and source.is_dir() and folder.resolve().parent == source.resolve():
+        raise SourceError(f"{folder} lies where {uri} is read from; write somewhere else")
