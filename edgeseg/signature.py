@@ -1,7 +1,7 @@
 """What tells a file that `edgeseg run` wrote from anybody else's: its name stands in the file.
 
 Masks and pictures have it where their formats keep the software's name, videos as their comment.
-JSON lines need none: their form tells them. Whoever changes a file with another program gets one
+JSON needs none: its fields tell it. Whoever changes a file with another program gets one
 that is not edgeseg's any more, and is kept.
 """
 
@@ -12,13 +12,13 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SIGNATURE", "is_replaceable"]
+__all__ = ["SIGNATURE", "holds_fields", "is_replaceable"]
 
 SIGNATURE: Final = "written by edgeseg run"
 
 # Where it stands: formats keep such names at their beginning or at their end.
 _EDGE_BYTES: Final = 4096
-_LINE_FIELDS: Final = {"index", "name", "time_s", "shares"}
+_LINE_FIELDS: Final = ("index", "name", "time_s", "shares")
 
 
 def is_replaceable(path: Path) -> bool:
@@ -38,13 +38,21 @@ def is_replaceable(path: Path) -> bool:
         first = file.read(_EDGE_BYTES)
         file.seek(max(0, size - _EDGE_BYTES))
         last = file.read()
-    return not size or SIGNATURE.encode() in first + last or _is_line(first.partition(b"\n")[0])
+    line = first.partition(b"\n")[0]
+    return not size or SIGNATURE.encode() in first + last or _has(line, *_LINE_FIELDS)
 
 
-def _is_line(text: bytes) -> bool:
-    """Whether a text is a line that `--jsonl` writes."""
+def holds_fields(path: Path, *fields: str) -> bool:
+    """Whether a file is there that holds one JSON object with these fields."""
+    try:
+        return _has(path.read_bytes(), *fields)
+    except OSError:
+        return False
+
+
+def _has(text: bytes, *fields: str) -> bool:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(content, dict) and content.keys() >= _LINE_FIELDS
+    return isinstance(content, dict) and content.keys() >= set(fields)

@@ -17,10 +17,11 @@ from edgeseg.reports.junit import to_junit
 from edgeseg.reports.markdown import to_markdown
 from edgeseg.reports.pictures import ImagePictures
 from edgeseg.reports.report import Report, encode_report
+from edgeseg.signature import holds_fields
 
-__all__ = ["check_can_write", "write_reports"]
+__all__ = ["REPORTS", "check_can_write", "write_reports"]
 
-_NAMES: Final = ("report.json", "report.md", "report.xml", "report.html")
+REPORTS: Final = ("report.json", "report.md", "report.xml", "report.html")
 
 
 def write_reports(
@@ -40,7 +41,7 @@ def write_reports(
         to_junit(report).encode(),
         to_html(report, pictures, labels=labels).encode(),
     )
-    paths = tuple(folder / name for name in _NAMES)
+    paths = tuple(folder / name for name in REPORTS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -55,7 +56,7 @@ def check_can_write(folder: Path) -> None:
     """Find out before an hour of measuring, and leave no trace.
 
     Raises:
-        ReportError: the folder does not take files, or holds a folder of a report's name.
+        ReportError: the folder does not take files, or holds other files of a report's names.
         MissingPackageError: jinja2 is not installed.
     """
     if find_spec("jinja2") is None:
@@ -68,13 +69,24 @@ def check_can_write(folder: Path) -> None:
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         with tempfile.TemporaryFile(dir=nearest):
             pass
-        taken = [name for name in _NAMES if (folder / name).is_dir()]
+        taken = [name for name in REPORTS if (folder / name).is_dir()]
+        foreign = [name for name in REPORTS if (folder / name).exists() and not _has_report(folder)]
     except OSError as error:
         raise _refusal(folder, error) from None
     if taken:
         raise ReportError(
             f"the report cannot be written to {folder}: {taken[0]} is a folder; choose another one"
         )
+    if foreign:
+        raise ReportError(
+            f"{folder} holds {foreign[0]}, and no report.json of edgeseg's beside it; choose "
+            f"another folder"
+        )
+
+
+def _has_report(folder: Path) -> bool:
+    """Whether a report of edgeseg's is there: the four are written together."""
+    return holds_fields(folder / REPORTS[0], "candidate", "gates", "passed")
 
 
 def _refusal(folder: Path, error: OSError) -> ReportError:

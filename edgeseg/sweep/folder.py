@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import ReportError
 from edgeseg.locks import LOCK, lock_in, locked
+from edgeseg.signature import holds_fields
 
 __all__ = ["REQUEST", "sweep_folder"]
 
@@ -50,13 +50,6 @@ def _check(folder: Path) -> None:
 def _is_sweep(folder: Path) -> bool:
     """Whether a sweep's overview is there, or what its first cell was made from."""
     requests = folder.glob(f"reports/*/{REQUEST}")
-    return _has(folder / "sweep.json", "rows", "rounds") or any(
-        _has(path, "data", "target") for path in requests
+    return holds_fields(folder / "sweep.json", "rows", "rounds") or any(
+        holds_fields(path, "data", "target") for path in requests
     )
-
-
-def _has(path: Path, *fields: str) -> bool:
-    with suppress(OSError, ValueError, RecursionError):
-        content = json.loads(path.read_text("utf-8"))
-        return isinstance(content, dict) and content.keys() >= set(fields)
-    return False

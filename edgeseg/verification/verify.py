@@ -45,6 +45,7 @@ from edgeseg.verification.measuring import (
 )
 from edgeseg.verification.models import BundleModel, CheckpointModel, Model
 from edgeseg.verification.opening import open_model, own_reference, same_classes
+from edgeseg.verification.output import report_folder
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.samples import Track
 
@@ -60,10 +61,11 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
         SpecError: a limit needs what is not there, or the protocol does not fit the bundle.
         EdgesegError: something cannot be read, or cannot be measured.
     """
-    if asked.report is not None:
-        from edgeseg.reports.writing import check_can_write
+    with report_folder(asked):
+        return _verified(asked, track, watcher)
 
-        check_can_write(asked.report)  # not after an hour of measuring
+
+def _verified(asked: Asked, track: Track, watcher: Watcher) -> Report:
     baseline = None if asked.baseline is None else read_report(asked.baseline)
     dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
     with scrubbed(asked.data, asked.dask), ExitStack() as stack:

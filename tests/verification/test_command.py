@@ -161,12 +161,12 @@ def test_a_failure_leaves_no_folder(edgeseg, seeded_bundle: Bundle) -> None:
     assert outcome.status == 1
     assert not Path("r").exists()
     Path("r").mkdir()
-    Path("r/report.md").write_text("the last one")
+    Path("r/report.json").write_text('{"candidate": {}, "gates": [], "passed": true}')
     shutil.copytree(seeded_bundle.folder, "b")
     next(Path("b").glob("*.onnx")).write_bytes(b"x")
     outcome = edgeseg("verify", "b", "--report", "r")
     assert outcome.status == 1
-    assert [path.name for path in Path("r").iterdir()] == ["report.md"]
+    assert [path.name for path in Path("r").iterdir()] == ["report.json"]
 
 
 def test_every_field_is_as_the_published_schema_says(

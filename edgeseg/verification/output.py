@@ -1,0 +1,62 @@
+"""The folder of a report: held while it is measured for, and never one of what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from edgeseg.errors import ReportError
+from edgeseg.locks import lock_in, locked
+from edgeseg.reports.writing import REPORTS, check_can_write
+from edgeseg.verification.asked import Asked
+
+__all__ = ["report_folder"]
+
+
+@contextmanager
+def report_folder(asked: Asked) -> Iterator[None]:
+    """Hold the folder of the report, if one is asked for, while the block runs.
+
+    Raises:
+        ReportError: it does not take a report, or it holds what is read.
+        BusyError: another process writes a report there.
+        MissingPackageError: jinja2 is not installed.
+    """
+    with ExitStack() as stack:
+        if asked.report is not None:
+            _check_unread(asked, asked.report)
+            check_can_write(asked.report)  # not after an hour of measuring
+            try:
+                stack.enter_context(locked(lock_in(asked.report), f"the report in {asked.report}"))
+            except OSError as error:
+                raise ReportError(
+                    f"the report cannot be written to {asked.report}: {error.strerror}; choose "
+                    f"another folder"
+                ) from None
+        yield
+
+
+def _check_unread(asked: Asked, folder: Path) -> None:
+    path = folder.resolve()
+    for name in filter(None, (asked.source, asked.reference)):
+        if Path(name).is_dir() and path.is_relative_to(Path(name).resolve()):
+            raise _refusal(folder, name)
+    if asked.baseline is not None:
+        baseline = asked.baseline.resolve()
+        if baseline.parent == path and baseline.name in REPORTS:
+            raise _refusal(folder, asked.baseline)
+    if asked.data is not None and _holds_data(path, asked.data):
+        raise _refusal(folder, asked.data)
+
+
+def _holds_data(path: Path, data: str) -> bool:
+    """The data set's folder, or one in it; a new one in it does no harm."""
+    root = Path(data if Path(data).exists() else data.partition(":")[2] or data)
+    if not root.is_dir() or not path.is_relative_to(root.resolve()):
+        return False
+    return path.is_dir() and any(path.iterdir()) and not (path / REPORTS[0]).exists()
+
+
+def _refusal(folder: Path, what: object) -> ReportError:
+    return ReportError(f"{folder} lies where {what} is read from; choose another folder")
