@@ -30,6 +30,7 @@ from edgeseg.quantize.meter import Meter, with_truth
 from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.runtime.backend import open_artifact
+from edgeseg.scripts import run_script
 
 SHARES = (1.0, 0.96, 0.92, 0.88, 0.84, 0.8)
 
@@ -90,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

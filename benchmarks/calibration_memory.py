@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from alternating import report
 
+from edgeseg.scripts import run_script
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 if TYPE_CHECKING:
@@ -97,4 +99,4 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

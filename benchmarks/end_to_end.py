@@ -31,6 +31,7 @@ from edgeseg.images import read_image
 from edgeseg.request import ExportRequest
 from edgeseg.runtime.backends.openvino import float_types
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.scripts import check_inputs, run_script
 
 SIZE_WH = (1280, 720)
 FRAMES = 15
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("--rounds", type=int, default=FRAMES)
     options = parser.parse_args()
+    check_inputs(parser, options.checkpoint, options.images)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         wide = Path(folder) / "wide"
         report("widened", **widen(options.checkpoint, options.images, wide))
@@ -136,4 +138,4 @@ def _transformers(checkpoint: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

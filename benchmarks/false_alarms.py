@@ -19,6 +19,7 @@ from alternating import report as print_line
 
 from edgeseg.bootstrap import Tally, losses
 from edgeseg.reports.report import Report, read_report
+from edgeseg.scripts import run_script
 
 
 def main() -> None:
@@ -74,4 +75,4 @@ def swapped(report: Report, swap: npt.NDArray[np.bool_]) -> tuple[Tally, Tally]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

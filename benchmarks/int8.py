@@ -36,6 +36,7 @@ from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
 from edgeseg.runtime.backend import Backend, open_artifact
 from edgeseg.runtime.backends.openvino import float_types
+from edgeseg.scripts import run_script
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
@@ -131,4 +132,4 @@ def runner(engine: Backend, frame: Frame) -> Callable[[], object]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from alternating import report
 
+from edgeseg.scripts import run_script
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -108,4 +110,4 @@ def first_mask(python: str, bundle: Path, source: str) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -20,6 +20,7 @@ from alternating import alternate, compare, medians, report
 from torch.nn import functional
 
 from edgeseg.pixels import to_mask
+from edgeseg.scripts import run_script
 
 CASES = (
     {"classes": 150, "logits": (128, 128), "output": (512, 512), "mixed": 0.20},
@@ -122,4 +123,4 @@ def logits_with_mixed_cells(classes: int, size: tuple[int, int], *, share: float
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -36,6 +36,7 @@ from edgeseg.quantize.meter import Meter, with_truth
 from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.runtime.backend import open_artifact
+from edgeseg.scripts import hw, run_script
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("dataset")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--size", default="512x512", help="height x width")
+    parser.add_argument("--size", type=hw, default=(512, 512), metavar="HxW")
     parser.add_argument("--images", type=int, default=50, help="to calibrate on")
     parser.add_argument("--measured", type=int, default=50, help="images of the split")
     parser.add_argument("--stage", type=int, choices=(1, 2, 3, 4), default=1)
@@ -111,8 +112,7 @@ def scale(
 
 def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) -> None:
     """Calibrate, quantize and measure against this checkpoint's own FP32."""
-    height, width = (int(side) for side in options.size.split("x"))
-    checkpoint = read_checkpoint(str(path), size=(height, width))
+    checkpoint = read_checkpoint(str(path), size=options.size)
     size = checkpoint.input
     dataset = open_dataset(options.dataset, split=options.split).whole()
     dataset = dataset.spread(options.measured)
@@ -143,7 +143,7 @@ def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) 
             report(
                 "outliers",
                 dataset=dataset.title,
-                size=options.size,
+                size="x".join(map(str, options.size)),
                 rescaled=list(changed),
                 recipe=recipe,
                 calibration_images=len(frames),
@@ -156,4 +156,4 @@ def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) 
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -28,6 +28,7 @@ from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks.outputs import About
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import open_source
+from edgeseg.scripts import run_script
 
 EIGHT = range(8)
 
@@ -119,4 +120,4 @@ def watch(sink: PreviewSink, query: str, *, reads: bool) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -36,6 +36,7 @@ from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
 from edgeseg.runtime.backend import open_artifact
 from edgeseg.runtime.backends.openvino import float_types
+from edgeseg.scripts import run_script
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -188,4 +189,4 @@ def measure(
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

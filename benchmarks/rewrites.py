@@ -29,6 +29,7 @@ from seeded import normalized, random_image, transformers_model, twin_of
 
 from edgeseg.export.rewrites import rewrite
 from edgeseg.export.to_onnx import to_onnx
+from edgeseg.scripts import run_script
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 SIDE, CLASSES = 512, 150
@@ -124,4 +125,4 @@ def runner(path: Path, data: np.ndarray) -> Callable[[], np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -22,6 +22,7 @@ from alternating import report
 from edgeseg.bootstrap import Tally, losses
 from edgeseg.datasets import match_classes, open_dataset
 from edgeseg.runtime.backend import NOBODY
+from edgeseg.scripts import run_script
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.measuring import Pair, measure_share
 from edgeseg.verification.opening import open_model, own_reference
@@ -88,4 +89,4 @@ def handing_out(pair: Pair, shares: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -19,6 +19,7 @@ from alternating import report
 from masks import statistics
 
 from edgeseg.images import read_image
+from edgeseg.scripts import check_inputs, run_script
 
 CLASSES = 150
 SIDE = 512
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
+    check_inputs(parser, options.checkpoint, options.images)
     report("widened", **widen(options.checkpoint, options.images, options.output))
 
 
@@ -94,4 +96,4 @@ def _logits(model: torch.nn.Module, processor: object, frames: list[np.ndarray])
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

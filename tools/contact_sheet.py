@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.labels import known_labels
+from edgeseg.scripts import run_script
 
 COLUMNS, ROWS = 4, 3
 HEIGHT, WIDTH = 240, 320
@@ -18,14 +19,19 @@ HEIGHT, WIDTH = 240, 320
 
 def main() -> None:
     """Write the sheet to the path given."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", type=Path, help="a .jpg or .png to write")
+    options = parser.parse_args()
+    if options.picture.suffix not in {".jpg", ".png"}:
+        parser.error(f"{options.picture} is neither a .jpg nor a .png")
     palette = np.array(known_labels("camvid").palette, np.uint8)
     tiles = []
     for seed, frame in DEMO_SPLITS["val"].frames(COLUMNS * ROWS):
         drawn = scene(seed, frame, height=HEIGHT, width=WIDTH)
         tiles.append(np.vstack([drawn.image[:, :, ::-1], palette[drawn.mask]]))
     rows = [np.hstack(tiles[row * COLUMNS : (row + 1) * COLUMNS]) for row in range(ROWS)]
-    Image.fromarray(np.vstack(rows)).save(Path(sys.argv[1]), quality=88)
+    Image.fromarray(np.vstack(rows)).save(options.picture, quality=88)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

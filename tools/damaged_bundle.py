@@ -16,6 +16,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.scripts import run_script
 from edgeseg.staging import new_bundle, seal_bundle
 
 LAYER = "stage3.block0.ffn_out"
@@ -62,4 +63,4 @@ def damage(bundle: Bundle, folder: Path, *, layer: str = LAYER, factor: float = 
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edgeseg.commands.shared import a_source
+from edgeseg.scripts import run_script
+
 OUT = Path("out") / "demo"
 
 
@@ -17,7 +20,7 @@ def main() -> None:
     edgeseg("run", bundle, "--source", "demo", "--frames", "100", "--save", video)
     edgeseg("run", bundle, "--source", "demo", "--frames", "1", "--save", picture)
     print(f"\nvideo:   {video}\npicture: {picture}\nbundle:  {bundle}")
-    print("next:    edgeseg run", bundle, "--camera 0")
+    print("next:    edgeseg run", bundle, *a_source())
     print("         edgeseg export --weights YOUR_SEGFORMER --target onnxruntime -o out/mine")
 
 
@@ -29,4 +32,4 @@ def edgeseg(*args: object) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

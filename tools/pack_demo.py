@@ -6,24 +6,30 @@ other and verified before it is taken.
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
 from pathlib import Path
 
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import demo_bundle, demo_checkpoint
 from edgeseg.deploy import export_bundle
+from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.request import ExportRequest
+from edgeseg.scripts import run_script
 from edgeseg.summaries import export_lines
 
 
 def main() -> None:
     """Copy the checkpoint, export the bundle, say how large both are."""
-    if len(sys.argv) == 2:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkpoint", nargs="?", help="else the packaged one is exported again")
+    options = parser.parse_args()
+    if options.checkpoint is not None:
+        read_checkpoint(options.checkpoint)  # before the packaged one is removed
         shutil.rmtree(demo_checkpoint(), ignore_errors=True)
-        shutil.copytree(sys.argv[1], demo_checkpoint())
+        shutil.copytree(options.checkpoint, demo_checkpoint())
         for path in demo_checkpoint().iterdir():
             path.chmod(0o644)  # whoever installs edgeseg, all may read it
     request = ExportRequest(
@@ -48,4 +54,4 @@ def megabytes(folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from edgeseg.scripts import run_script
+
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "preview.png"
 COMMAND = [sys.executable, "-m", "edgeseg", "run", "--source", "demo", "--preview", "0"]
 
@@ -41,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 import edgeseg
 from edgeseg.bundle import open_bundle
 from edgeseg.demo.assets import demo_bundle
+from edgeseg.scripts import run_script
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "report.png"
 
@@ -39,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -37,6 +37,7 @@ from edgeseg.export.segformer import AllMlpHead, SegFormer, upsample
 from edgeseg.labels import Labels
 from edgeseg.metrics import confusion, iou, mean_iou
 from edgeseg.runtime.machine import this_machine
+from edgeseg.scripts import hw, run_script
 from edgeseg.spec import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -79,7 +80,7 @@ def main() -> None:
     if options.output.exists():
         sys.exit(f"train: {options.output} exists; remove it or choose another -o")
     torch.manual_seed(options.seed)
-    height, width = (int(side) for side in options.size.split("x"))
+    height, width = options.size
     spec = InputSpec(height=height, width=width)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = load(options)
@@ -108,7 +109,7 @@ def parse() -> argparse.Namespace:
     add("--split", default="train", help="to train on")
     add("--test-split", default="test", help="to be measured on")
     add("--weights", help="start from this checkpoint's weights, not from random ones")
-    add("--size", default="512x512", help="HxW, the checkpoint's input size")
+    add("--size", type=hw, default=(512, 512), metavar="HxW", help="the checkpoint's input size")
     add("--crop", type=int, default=256, help="side of a training crop, in pixels")
     add("--batch", type=int, default=8)
     add("--steps", type=int, default=9000)
@@ -395,13 +396,14 @@ def card(options: argparse.Namespace, scores: Scores) -> str:
     licence = "license: apache-2.0\n" if options.data == DEMO else ""
     data = "edgeseg's drawn streets" if options.data == DEMO else Path(options.data).resolve().name
     rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in scores.class_iou.items())
+    size = "x".join(map(str, options.size))
     return f"""---
 {licence}library_name: transformers
 pipeline_tag: image-segmentation
 ---
 # SegFormer-{options.variant.upper()} trained on {data}
 
-Test mIoU {scores.miou:.2f} on {scores.images} images, input {options.size}, seed {options.seed}.
+Test mIoU {scores.miou:.2f} on {scores.images} images, input {size}, seed {options.seed}.
 Trained by
 
     python tools/train.py {shlex.join(sys.argv[1:])}
@@ -413,4 +415,4 @@ Trained by
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,0 +1,54 @@
+"""What the scripts of benchmarks/ and tools/ share: a failure is one line, as `edgeseg`'s own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.errors import EdgesegError
+from edgeseg.text import because, plain
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+__all__ = ["check_inputs", "hw", "run_script"]
+
+
+def run_script(main: Callable[[], object]) -> None:
+    """Run a script's `main`; an expected failure ends it with one line and status 1."""
+    try:
+        main()
+    except EdgesegError as error:
+        _fail(str(error))
+    except OSError as error:
+        named = "" if error.filename is None else f"{error.filename}: "
+        _fail(f"{named}{because(error)}")
+    except subprocess.CalledProcessError as error:  # which has told why
+        sys.exit(error.returncode)
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed; run: pip install -e '.[dev]' -c constraints.txt")
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"{Path(sys.argv[0]).name}: {plain(message)}\n")
+    sys.exit(1)
+
+
+def hw(text: str) -> tuple[int, int]:
+    """An argument's type: height and width, as 512x1024.
+
+    Raises:
+        ValueError: something else; argparse tells it.
+    """
+    height, width = text.lower().split("x")
+    return int(height), int(width)
+
+
+def check_inputs(parser: ArgumentParser, *paths: str | Path) -> None:
+    """End with the parser's usage where one of the paths to be read is not there."""
+    for path in paths:
+        if not Path(path).exists():
+            parser.error(f"nothing at {path}")

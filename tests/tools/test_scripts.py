@@ -1,0 +1,88 @@
+"""The scripts of benchmarks/ and tools/ end wrong arguments and failures in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeseg.errors import BundleError
+from edgeseg.scripts import run_script
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = [
+    pytest.param(path, id=path.name)
+    for folder in ("benchmarks", "tools")
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if "__main__" in path.read_text("utf-8")
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_runs_in_one_line(script: Path) -> None:
+    assert script.read_text("utf-8").endswith('if __name__ == "__main__":\n    run_script(main)\n')
+
+
+def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *args],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "args", "status", "says"),
+    [
+        ("benchmarks/scale.py", ["missing", "demo"], 1, "no bundle or checkpoint at missing"),
+        ("benchmarks/widened.py", ["a", "b", "-o", "c"], 2, "nothing at a"),
+        ("benchmarks/outliers.py", ["a", "b", "--size", "12"], 2, "invalid hw value: '12'"),
+        ("tools/contact_sheet.py", [], 2, "required: picture"),
+        ("tools/contact_sheet.py", ["x.txt"], 2, "neither a .jpg nor a .png"),
+        ("tools/damaged_bundle.py", ["missing", "out"], 1, "no bundle at missing"),
+        ("tools/pack_demo.py", ["missing"], 1, "no checkpoint at missing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "/" in value else "",
+)
+def test_wrong_arguments(
+    tmp_path: Path, script: str, args: list[str], status: int, says: str
+) -> None:
+    done = run(script, *args, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert says in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("failure", "says"),
+    [
+        (BundleError("no bundle at x"), "no bundle at x"),
+        (FileNotFoundError(2, "No such file or directory", "x.png"),
+         "x.png: No such file or directory"),
+        (ModuleNotFoundError("no", name="playwright"), "playwright is not installed; run: pip "),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_an_expected_failure(
+    capsys: pytest.CaptureFixture[str], failure: Exception, says: str
+) -> None:
+    def main() -> None:
+        raise failure
+
+    with pytest.raises(SystemExit) as end:
+        run_script(main)
+    assert end.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    def main() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        run_script(main)
