@@ -29,6 +29,7 @@ from edgeseg.quantize.search import Trial
 from edgeseg.replacement import check_same_images, check_same_model, replaced
 from edgeseg.request import ExportRequest
 from edgeseg.shipping import Proof, ship_what_works
+from edgeseg.shrinking import ShrinkTeller
 from edgeseg.staging import check_replaceable, new_bundle, seal_bundle
 from edgeseg.text import counted
 from edgeseg.variants import (
@@ -125,7 +126,9 @@ def _staged(
     asked_for = request.folder is not None or request.force
     if old is not None and not asked_for:
         check_same_model(folder, old, checkpoint)
-    with gathered(request, ignore_index=checkpoint.labels.ignore_index) as evidence:
+    shrinking = ShrinkTeller(checkpoint.input, tell)
+    ignored = checkpoint.labels.ignore_index
+    with gathered(request, ignore_index=ignored, seen=shrinking.see, tell=tell) as evidence:
         if old is not None and not asked_for:
             check_same_images(folder, old, evidence)
         if old is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -86,12 +86,19 @@ class Evidence:
 
 
 @contextlib.contextmanager
-def gathered(request: ExportRequest, *, ignore_index: int) -> Iterator[Evidence | None]:
+def gathered(
+    request: ExportRequest,
+    *,
+    ignore_index: int,
+    seen: Callable[[int, int], None],
+    tell: Callable[[str], None],
+) -> Iterator[Evidence | None]:
     """What a request rests on; None where FP32 alone is asked for, which nothing has to prove.
 
     Without a data set some of the calibration images are held back to measure on. Frames of a video
     lie in a temporary folder while the block runs. `ignore_index` serves where the data set names
-    none.
+    none. `seen` hears the height and width of each image that is measured on, `tell` what is
+    doubtful about a video.
 
     Raises:
         CalibrationError: no images, too few, or images that also decide.
@@ -103,13 +110,18 @@ def gathered(request: ExportRequest, *, ignore_index: int) -> Iterator[Evidence 
         return
     with contextlib.ExitStack() as stack:
         if request.dataset is not None:
-            yield _labelled(request, request.dataset, ignore_index, stack)
+            found = _labelled(request, request.dataset, ignore_index, stack, tell)
         else:
-            yield _held_back(request, stack)
+            found = _held_back(request, stack, tell)
+        yield replace(found, images=tuple(partial(_shown, read, seen) for read in found.images))
 
 
 def _labelled(
-    request: ExportRequest, dataset: Dataset, ignore_index: int, stack: contextlib.ExitStack
+    request: ExportRequest,
+    dataset: Dataset,
+    ignore_index: int,
+    stack: contextlib.ExitStack,
+    tell: Callable[[str], None],
 ) -> Evidence:
     if len(dataset) < 2:
         raise DatasetError(
@@ -118,7 +130,7 @@ def _labelled(
         )
     chosen: CalibrationSet | None = None
     if request.calibration is not None:
-        chosen = _collect(request.calibration, request.calibration_images, stack)
+        chosen = _collect(request.calibration, request.calibration_images, stack, tell)
         shared = shared_images(chosen, dataset)
         if shared:
             raise CalibrationError(
@@ -137,11 +149,13 @@ def _labelled(
     )
 
 
-def _held_back(request: ExportRequest, stack: contextlib.ExitStack) -> Evidence:
+def _held_back(
+    request: ExportRequest, stack: contextlib.ExitStack, tell: Callable[[str], None]
+) -> Evidence:
     """A quarter of the calibration images, at most `HELD_BACK`, to measure agreement on."""
     if request.calibration is None:
         raise CalibrationError("accuracy needs images; add --data DATASET, or --calibration SOURCE")
-    found = _collect(request.calibration, request.calibration_images + HELD_BACK, stack)
+    found = _collect(request.calibration, request.calibration_images + HELD_BACK, stack, tell)
     order = np.random.default_rng(_SEED).permutation(len(found.pictures)).tolist()
     back = min(HELD_BACK, len(order) // 4)
     if back < 2:
@@ -160,16 +174,25 @@ def _held_back(request: ExportRequest, stack: contextlib.ExitStack) -> Evidence:
     )
 
 
-def _collect(source: str, count: int, stack: contextlib.ExitStack) -> CalibrationSet:
+def _collect(
+    source: str, count: int, stack: contextlib.ExitStack, tell: Callable[[str], None]
+) -> CalibrationSet:
     """From images where they lie; a video's frames are written to a temporary folder first."""
+    from edgeseg.runtime.live import Retry
     from edgeseg.runtime.sources import open_source
 
     if not Path(source).is_file():
         return calibration_set(source, count=count, seed=_SEED)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-frames-")))
-    with open_source(source) as feed:
+    with open_source(source, retry=Retry(tell=tell)) as feed:
         chosen = keep_frames((c.image for c in feed.frames), folder, count=count, seed=_SEED)
     return replace(chosen, source=source)
+
+
+def _shown(read: Read, seen: Callable[[int, int], None]) -> tuple[Bgr, ClassMap | None]:
+    image, truth = read()
+    seen(*image.shape[:2])
+    return image, truth
 
 
 def _without_truth(picture: Picture) -> tuple[Bgr, ClassMap | None]:

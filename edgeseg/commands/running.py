@@ -53,6 +53,7 @@ def run_until_ended(
     from edgeseg.runtime.pipeline import run as run_pipeline
     from edgeseg.runtime.sinks.outputs import About, open_outputs
     from edgeseg.runtime.sinks.truth import TruthMeter
+    from edgeseg.shrinking import ShrinkTeller
 
     stop = threading.Event()
 
@@ -74,6 +75,7 @@ def run_until_ended(
     )
     variant = f"{segmenter.bundle.folder} ({segmenter.variant.name})"
     say(f"{variant} on {about.engine}, source {about.source}")
+    shrinking = ShrinkTeller(segmenter.bundle.manifest.input, say)
     meter = TruthMeter(labels, tell=say) if _same_classes(feed.labels, labels) else None
     with (
         ended_by_signals(end),
@@ -82,7 +84,8 @@ def run_until_ended(
     ):
         service.ready(f"{about.bundle}, source {about.source}")
 
-        def on_frame(_result: Result) -> None:
+        def on_frame(result: Result) -> None:
+            shrinking.see(*result.captured.image.shape[:2])
             advance()
             service.alive()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -16,6 +16,8 @@ from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.redact import scrub
 from edgeseg.reports.report import Data, Noted, encodable, noted
+from edgeseg.shrinking import shrink_note
+from edgeseg.text import counted
 from edgeseg.verification.doubts import doubts
 from edgeseg.verification.models import Model
 from edgeseg.verification.protocols import segment_by
@@ -59,6 +61,13 @@ class Pair:
         expected = None if self.reference is None else self._segment(self.reference, image)
         return Masks(truth, expected, self._segment(self.candidate, image))
 
+    def shrink_note(self, image: Bgr) -> str | None:
+        """What to say of an image that is far too large; None where the protocol shrinks none."""
+        if self.protocol != "ss":
+            return None
+        height, width = image.shape[:2]
+        return shrink_note(height, width, self.candidate.input)
+
     def _segment(self, model: Model, frame: Bgr) -> ClassMap:
         if self.protocol == "ss":
             return model.segment(frame)
@@ -70,8 +79,8 @@ class Pair:
 class Share:
     """What was counted over some items, in their order; small, and travels between processes.
 
-    `hashes` are of all items, `measured` those that could be, `skipped` the others; `survey` is of
-    the masks.
+    `hashes` are of all items, `measured` those that could be, `skipped` the others; `shrunk` says
+    of each image that is far too large how much it is shrunk; `survey` is of the masks.
     """
 
     counts: Counts
@@ -79,6 +88,7 @@ class Share:
     measured: tuple[Measured, ...]
     skipped: tuple[Noted, ...]
     converted: tuple[Noted, ...]
+    shrunk: tuple[str, ...]
     survey: Survey
 
 
@@ -122,8 +132,10 @@ def measure_share(
     labels = pair.candidate.labels
     counts = Counts(labels, ignore_index=labels.ignore_index)
     readable = Readable(items, track, strict=strict)
+    shrunk = []
     for measured, sample in readable:
         image = sample.image
+        shrunk.append(pair.shrink_note(image))
         if corruption is not None:
             image = corrupt(image, *corruption, seed=int(measured.sha256, 16))
         counts.add(pair.masks(image, sample.mask))
@@ -133,6 +145,7 @@ def measure_share(
         measured=tuple(readable.measured),
         skipped=tuple(readable.skipped),
         converted=tuple(readable.converted),
+        shrunk=tuple(note for note in shrunk if note is not None),
         survey=readable.survey,
     )
 
@@ -147,6 +160,7 @@ def joined(shares: Sequence[Share], labels: Labels) -> Share:
         measured=tuple(chain.from_iterable(share.measured for share in shares)),
         skipped=tuple(chain.from_iterable(share.skipped for share in shares)),
         converted=tuple(chain.from_iterable(share.converted for share in shares)),
+        shrunk=tuple(chain.from_iterable(share.shrunk for share in shares)),
         survey=Survey.joined([share.survey for share in shares]),
     )
 
@@ -183,6 +197,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
             for note in (*unpaired, *found.skipped)
         ),
         converted=found.converted,
+        shrunk=found.shrunk,
         survey=found.survey,
     )
     data = Data(name=dataset.title, split=dataset.split, sha256=_combined(found.hashes))
@@ -190,11 +205,18 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
     notes = (
         *matched.notes,
         *share.survey.notes(named),
+        *_shrink_notes(share),
         *doubts(share.counts, absent=differences.model_only),
     )
     return Measurement(
         share=share, data=data, differences=differences, notes=tuple(map(encodable, notes))
     )
+
+
+def _shrink_notes(share: Share) -> Iterator[str]:
+    if share.shrunk:
+        some = f"{len(share.shrunk)} of {counted(len(share.measured), 'image')}"
+        yield f"{some} are far larger than the network's input, the first: {share.shrunk[0]}"
 
 
 def _combined(hashes: Sequence[str]) -> str:

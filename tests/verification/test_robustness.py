@@ -47,7 +47,15 @@ def share(items: Sequence[Item], *, wrong: float, more: float, seed: int) -> Sha
         worse = np.clip(random.normal(more, 0.01), 0, 1)
         candidate = np.where(random.random(truth.shape) < worse, (truth + 2) % 11, reference)
         counts.add(Masks(truth, reference.astype(np.uint8), candidate.astype(np.uint8)))
-    return Share(counts=counts, hashes=(), measured=(), skipped=(), converted=(), survey=Survey())
+    return Share(
+        counts=counts,
+        hashes=(),
+        measured=(),
+        skipped=(),
+        converted=(),
+        shrunk=(),
+        survey=Survey(),
+    )
 
 
 def robustness(more: dict[str, float], *, images: int = 30) -> Robustness:

@@ -1,0 +1,45 @@
+"""Notices images so much larger than the network's input that it hardly sees what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from edgeseg.pixels import fitted_size
+from edgeseg.spec import InputSpec
+
+__all__ = ["ShrinkTeller", "shrink_note"]
+
+# Times in one direction. A camera of 1920x1080 is shrunk 3.8 times to 512 pixels, and no news; at 6
+# times a network that tells classes apart for every 4 of its pixels does so for every 24 of the
+# image's.
+_FAR: Final = 6.0
+
+
+def shrink_note(height: int, width: int, spec: InputSpec) -> str | None:
+    """What to say of an image of that size in pixels; None where it is not far too large."""
+    fitted = fitted_size(height, width, spec)
+    times = max(height / fitted[0], width / fitted[1])
+    if times < _FAR:
+        return None
+    return (
+        f"{height}x{width} pixels (height x width) are shrunk {times:.1f} times for the network's "
+        f"input of {spec.height}x{spec.width}, and what is small in them is lost; cut them into "
+        f"tiles, or export with a larger --size"
+    )
+
+
+class ShrinkTeller:
+    """Says it once: of the first image that is far too large."""
+
+    def __init__(self, spec: InputSpec, tell: Callable[[str], None]) -> None:
+        self._spec = spec
+        self._tell = tell
+        self._told = False
+
+    def see(self, height: int, width: int) -> None:
+        """Look at an image of that size in pixels."""
+        note = None if self._told else shrink_note(height, width, self._spec)
+        if note is not None:
+            self._told = True
+            self._tell(note)
