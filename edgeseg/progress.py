@@ -1,22 +1,29 @@
-"""A bar on stderr for long steps; nothing where that is not a terminal."""
+"""A bar on stderr for long steps; where that is no terminal, a line now and then."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 __all__ = ["phases", "progress", "track"]
 
 T = TypeVar("T")
 
+# Between two lines of a log: seldom enough for one that is read, often enough for one that waits.
+_BETWEEN_LINES_S: Final = 30.0
+
 
 @contextmanager
-def progress(title: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """Yields a function to call after each of `total` steps; None where nobody knows how many."""
+def progress(title: str, total: int | None, *, lines: bool = True) -> Iterator[Callable[[], None]]:
+    """Yields a function to call after each of `total` images; None where nobody knows how many.
+
+    Without `lines` nothing is said where stderr is no terminal: for what may go on for months.
+    """
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield _lines(title, total) if lines else lambda: None
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -55,3 +62,21 @@ def track(items: Sequence[T]) -> Iterator[T]:
         for item in items:
             yield item
             advance()
+
+
+def _lines(title: str, total: int | None) -> Callable[[], None]:
+    """A step that says now and then how far it is."""
+    begun = told = time.monotonic()
+    done = 0
+
+    def step() -> None:
+        nonlocal told, done
+        done += 1
+        now = time.monotonic()
+        if now - told >= _BETWEEN_LINES_S:
+            told = now
+            minutes, seconds = divmod(round(now - begun), 60)
+            images = f"{done} images" if total is None else f"{done} of {total} images"
+            sys.stderr.write(f"{title}: {images} in {minutes}:{seconds:02} minutes\n")
+
+    return step

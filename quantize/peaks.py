@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from edgeseg.errors import BackendError
+from edgeseg.runtime.checked import last_line
+
 if TYPE_CHECKING:
     from onnx import ModelProto
 
@@ -19,6 +22,9 @@ def peaks(
     """By the value's name; 0 where there is no frame. The graph is float32, with inferred shapes.
 
     The maxima are taken inside the graph, so memory holds one frame's values as in any inference.
+
+    Raises:
+        BackendError: the engine fails.
     """
     import numpy as np
     import onnxruntime
@@ -33,7 +39,13 @@ def peaks(
     found = np.zeros(len(names))
     outputs = [f"{name}.peak" for name in names]
     for frame in frames:
-        values = session.run(outputs, {graph_input.name: frame()})
+        given = {graph_input.name: frame()}
+        try:
+            values = session.run(outputs, given)
+        except Exception as error:  # ONNX Runtime's have no common base
+            raise BackendError(
+                f"onnxruntime failed on the float graph: {last_line(error)}"
+            ) from error
         # A value that is not a number stays one: it is beyond every limit.
         found = np.maximum(found, np.array(values, np.float64))
         advance()

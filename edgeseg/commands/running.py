@@ -80,7 +80,7 @@ def run_until_ended(
     with (
         ended_by_signals(end),
         open_outputs(outputs, about, tell=say, stop=end) as fan,
-        progress("segmenting", limits.length(feed)) as advance,
+        progress("segmenting", limits.length(feed), lines=False) as advance,
     ):
         service.ready(f"{about.bundle}, source {about.source}")
 

@@ -134,7 +134,7 @@ def test_a_build_of_which_every_variant_fails_is_one_line(
 
 
 @pytest.mark.parametrize("way", ["nan", "raises"])
-def test_verify_and_bench_end_with_one_line(
+def test_verify_of_what_fails_on_one_image_is_one_line(
     broken: Broken, target: str, edgeseg: Callable[..., Outcome], tmp_path: Path, way: str
 ) -> None:
     bundle = broken(("fp32", way, BLACK))

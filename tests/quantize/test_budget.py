@@ -1,0 +1,44 @@
+"""A search's minutes: what is reserved, what is counted, and what it does with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgeseg.quantize import budget as budget_module
+from edgeseg.quantize.budget import Budget, UsedUp
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(budget_module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_what_decides_is_kept_from_what_tries(clock: list[float]) -> None:
+    budget = Budget(60)
+    budget.reserved = 20
+    budget.check()  # nothing is limited
+    with pytest.raises(UsedUp), budget.limited():
+        clock[0] += 39
+        budget.check()
+        clock[0] += 1
+        budget.check()
+    budget.check()
+    with pytest.raises(UsedUp), budget.limited():
+        pytest.fail("there is no time left")
+
+
+def test_every_second_is_counted_once(clock: list[float]) -> None:
+    budget = Budget(120)
+    with budget.spending("measuring"):
+        clock[0] += 10
+        with budget.spending("calibrating and quantizing"):
+            clock[0] += 70
+        clock[0] += 5
+    with budget.spending("deciding"):
+        clock[0] += 3.4
+    assert budget.line == (
+        "the search took 1:28 of the 2:00 minutes of --budget: measuring 0:15, "
+        "calibrating and quantizing 1:10, deciding 0:03"
+    )
