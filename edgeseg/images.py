@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -169,7 +170,7 @@ def _decode(path: Path) -> _Decoded:
 
     try:
         # Not by its path: Pillow 11.3 to 13.0 then map TIFFs into memory and scramble turned ones.
-        with path.open("rb") as file, Image.open(file) as image:
+        with path.open("rb") as file, _opened(file) as image:
             raw = _raw_mode(image)
             misread = _is_misread(image, raw)
             turned = image.getexif().get(_ORIENTATION) in range(2, 9)
@@ -180,6 +181,11 @@ def _decode(path: Path) -> _Decoded:
         if path.stat().st_size == 0:
             raise SourceError(f"{path} is empty (0 bytes); restore or remove it") from None
         raise SourceError(f"{path} cannot be read as an image: its format is not known") from None
+    except Image.DecompressionBombError:
+        raise SourceError(
+            f"{path} has more pixels than the {2 * (Image.MAX_IMAGE_PIXELS or 0):,} that Pillow "
+            f"reads; cut it into tiles, or make it smaller"
+        ) from None
     except Exception as error:
         reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         raise SourceError(f"{path} cannot be read as an image: {reason}") from None
@@ -189,6 +195,15 @@ def _decode(path: Path) -> _Decoded:
             f"are stored apart); save it as 8-bit RGB"
         )
     return found
+
+
+def _opened(file: BinaryIO) -> ImageFile.ImageFile:
+    """Without Pillow's warning, from half of its limit on: how large an image is, others tell."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file)
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:

@@ -11,6 +11,7 @@ from PIL import Image
 from edgeseg.bundle import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.evidence import gathered
+from edgeseg.images import read_image
 from edgeseg.request import ExportRequest
 from edgeseg.shrinking import ShrinkTeller, shrink_note
 from edgeseg.spec import Aspect, InputSpec
@@ -63,6 +64,16 @@ def test_verify_says_how_many(edgeseg, seeded_bundle: Bundle, data: Path) -> Non
     outcome = edgeseg("verify", seeded_bundle.folder, "--data", data)
     assert outcome.err.count("3 of 4 images are far larger than the network's input") == 1
     assert "shrunk 7.3 times for the network's input of 96x128" in outcome.err
+
+
+@pytest.mark.parametrize("limit", [2000, 5000])
+def test_an_image_beyond_half_of_pillows_limit_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """In silence."""
+    Image.new("RGB", (60, 50)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert read_image(tmp_path / "a.png").shape == (50, 60, 3)
 
 
 def test_what_an_export_measures_on_is_seen(tmp_path: Path, data: Path) -> None:
