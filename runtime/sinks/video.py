@@ -34,7 +34,14 @@ _CONTAINER: Final = {
     "flush_packets": "1",
 }
 # The cheapest preset: the engine needs the cores. 23 is x264's own default quality.
-_ENCODER: Final = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"}
+_ENCODER: Final = {
+    "preset": "ultrafast",
+    "tune": "zerolatency",
+    "crf": "23",
+    "forced-idr": "1",
+    # What FFmpeg converts RGB with. Unsaid, players take large pictures for BT.709.
+    "x264-params": "colormatrix=smpte170m",
+}
 _CODEC: Final = "libx264"
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from clips import write_clip
 
 from edgeseg.bundle import Bundle
@@ -86,6 +88,14 @@ def test_one_picture_of_one_frame(run: Callable[..., Outcome], args: list[str]) 
     outcome = run("--source", *args, "--save", "side.png")
     assert outcome.status == 0, outcome.err
     assert read_image(Path("side.png")).shape == (48, 64, 3)
+
+
+def test_a_video_says_how_its_colors_are_coded(run: Callable[..., Outcome]) -> None:
+    """Players take a large video that says nothing for BT.709, and greens and reds shift."""
+    assert run("--source", "clip.mp4", "--save", "v.mp4").status == 0
+    with av.open("v.mp4") as container:
+        frame = next(container.decode(video=0))
+    assert frame.colorspace == Colorspace.SMPTE170M
 
 
 def test_a_video_of_two_sizes_names_the_way_out(run: Callable[..., Outcome]) -> None:
