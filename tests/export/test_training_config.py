@@ -19,8 +19,7 @@ from torch.nn import functional
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.literals import read_assignments
-from edgeseg.spec import Aspect, ChannelOrder, Resize
+from edgeseg.spec import Aspect, Resize
 
 SIZE = (96, 128)
 FRAME = street(*SIZE)
@@ -133,7 +132,7 @@ def test_resizing_rule_and_size_are_read(kind: str, tmp_path: Path) -> None:
         found = read_checkpoint(str(path), tell=told.append)
         assert (found.input.resize, found.input.aspect) == (Resize.OPENCV_BILINEAR, aspect)
         assert (found.input.height, found.input.width) == SIZE
-        assert found.channel_order is ChannelOrder.RGB
+        assert found.channel_order.value == "rgb"
         assert set(found.input_sources.values()) == {"the training configuration in the file"}
         assert not any("assumed" in line for line in told)
 
@@ -206,20 +205,6 @@ def test_other_heads_are_honored(tmp_path: Path) -> None:
     torch.save({"meta": {"cfg": text}, "state_dict": mmseg_state()}, tmp_path / "w.pth")
     model = read_checkpoint(str(tmp_path / "w.pth")).model
     assert [stage.blocks[0].attention.heads for stage in model.stages] == [2, 4, 10, 4]
-
-
-def test_the_text_is_never_run(tmp_path: Path) -> None:
-    mark = tmp_path / "it_ran"
-    text = f"mean = open({str(mark)!r}, 'w')\nstd = (-1.5, 'a')\nimport os\nx = [1, *y]\nz = std"
-    found = read_assignments(text)
-    assert found["mean"] is None
-    assert found["std"] == found["z"] == (-1.5, "a")
-    assert not mark.exists()
-
-
-@pytest.mark.parametrize("text", ["(" * 5000, "a = = 1", "a = \0", "a = " + "[" * 300 + "]" * 300])
-def test_what_is_no_python_says_nothing_of_use(text: str) -> None:
-    assert read_assignments(text).get("mean") is None
 
 
 def test_a_configuration_that_holds_itself_ends(tmp_path: Path) -> None:
