@@ -94,6 +94,8 @@ class Beside:
                 "no config.json beside the weights: SegFormer's usual heads (1,2,5,8), strides and "
                 "GELU are assumed, which the weights do not tell"
             )
+        if self.training is not None:
+            notes += self.training.notes()
         if self._config_counts():
             notes += config_notes(self.config)
         unknown = passed_over(self.preprocessor)

@@ -126,6 +126,12 @@ def _what_instead(
             f"is quantized already (it has {shown[0]}); give the float checkpoint that it was "
             f"made from"
         )
+    objects = [key for key, value in content.items() if _is_object(str(key), value)]
+    if objects:
+        return (
+            f"keeps {_listed([str(key) for key in objects])} as objects and not as plain tensors, "
+            f"as libraries that quantize do; give the float checkpoint that it was made from"
+        )
     if state:
         return None
     nested = _nested(content)
@@ -139,6 +145,10 @@ def _what_instead(
     if model is not None and "model" in str(model[0]):
         return _whole_model(model[1], str(model[0]))
     return f"holds no weights{f', but {_listed(keys)}' if keys else ''}"
+
+
+def _is_object(name: str, value: object) -> bool:
+    return isinstance(value, Inert) and name.endswith((".weight", ".bias"))
 
 
 def _nested(content: Mapping[object, object]) -> str | None:

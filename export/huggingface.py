@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.export.layouts import HUGGING_FACE, theirs_of
+from edgeseg.export.preprocessing import FILTERS
 from edgeseg.labels import Labels
 from edgeseg.spec import (
     MLP_RATIO,
     PATCH_SIZES,
     PATCH_STRIDES,
     SR_RATIOS,
+    Aspect,
     HeadKind,
     InputSpec,
 )
@@ -31,12 +33,15 @@ def write_huggingface(
     `half` stores the weights as FP16, except counters.
 
     Raises:
-        ValueError: the model has mmsegmentation's head, which transformers does not have.
+        ValueError: the model has mmsegmentation's head, or the input a resizing rule, which
+            transformers does not have.
     """
     from safetensors.torch import save_file
 
     if model.spec.head is not HeadKind.LINEAR:
         raise ValueError("transformers has no SegFormer with mmsegmentation's head")
+    if spec.resize not in FILTERS.values() or spec.aspect is not Aspect.SQUASH:
+        raise ValueError(f"transformers has no {spec.resize.value}, aspect {spec.aspect.value}")
     folder.mkdir(parents=True)
     state = {
         theirs_of(HUGGING_FACE, ours): value.half() if half and value.is_floating_point() else value
@@ -71,7 +76,7 @@ def _preprocessor(spec: InputSpec) -> dict[str, object]:
         "image_processor_type": "SegformerImageProcessor",
         "do_resize": True,
         "size": {"height": spec.height, "width": spec.width},
-        "resample": 2,
+        "resample": next(code for code, rule in FILTERS.items() if rule is spec.resize),
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,

@@ -15,10 +15,10 @@ from edgeseg.errors import CheckpointError
 from edgeseg.export.facts import InputFacts
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, Resize, Triple
 
-__all__ = ["facts_from_config", "passed_over", "reduces_labels"]
+__all__ = ["FILTERS", "facts_from_config", "passed_over", "reduces_labels"]
 
-# As Pillow numbers them.
-_FILTERS: Final[Mapping[int, Resize]] = {
+# As Pillow, and so `resample`, numbers them.
+FILTERS: Final[Mapping[int, Resize]] = {
     0: Resize.PILLOW_NEAREST,
     1: Resize.PILLOW_LANCZOS,
     2: Resize.PILLOW_BILINEAR,
@@ -131,12 +131,12 @@ def _size(config: Mapping[str, object], origin: str) -> tuple[tuple[int, int] | 
 
 def _filter(config: Mapping[str, object], origin: str) -> Resize:
     code = config.get("resample", _BILINEAR)
-    if isinstance(code, bool) or not isinstance(code, int) or code not in _FILTERS:
-        known = ", ".join(f"{one} ({rule.value})" for one, rule in _FILTERS.items())
+    if isinstance(code, bool) or not isinstance(code, int) or code not in FILTERS:
+        known = ", ".join(f"{one} ({rule.value})" for one, rule in FILTERS.items())
         raise CheckpointError(
             f"{origin} asks for resample {code!r}; edgeseg has {known}, and --resize overrides it"
         )
-    return _FILTERS[code]
+    return FILTERS[code]
 
 
 def _statistics(config: Mapping[str, object], origin: str) -> tuple[Triple, Triple]:

@@ -25,6 +25,8 @@ _ORIGIN: Final = "the training configuration in the file"
 
 _DEEPEST: Final = 30  # a pickle may hold a dictionary that holds itself
 
+_HEADS: Final = ("SegformerHead", "SegFormerHead")  # mmsegmentation's, NVlabs'
+
 # mmcv's two ways to resize, by its own names.
 _RULES: Final[Mapping[object, Resize]] = {
     "cv2": Resize.OPENCV_BILINEAR,
@@ -80,6 +82,20 @@ class Training:
         if isinstance(layer, float):
             eps = replace(eps, patch_embed=layer, block=layer, reduction=layer, stage=layer)
         return replace(spec, eps=eps)
+
+    def notes(self) -> tuple[str, ...]:
+        """What its program does that edgeseg does not, and that no field of the network tells."""
+        model = _part(self.config, "model")
+        notes = []
+        if _part(model, "test_cfg").get("mode") == "slide":
+            notes.append(
+                f"{_ORIGIN} tests through sliding windows; edgeseg sees a frame whole "
+                f"(verify --protocol slide measures through windows)"
+            )
+        head = _part(model, "decode_head").get("type")
+        if head is not None and head not in _HEADS:
+            notes.append(f"{_ORIGIN} names the decoder {head}; read as {_HEADS[0]}")
+        return tuple(notes)
 
     def reduces_labels(self) -> bool:
         """Whether ground truth loses its background, `reduce_zero_label`."""

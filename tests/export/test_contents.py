@@ -66,6 +66,21 @@ def test_a_file_of_whole_numbers_is_quantized(tmp_path: Path) -> None:
     assert name in said
 
 
+class Packed(torch.Tensor):
+    """A tensor of a class of its own, as torchao and quanto save weights."""
+
+
+def test_weights_that_are_objects_are_called_so(tmp_path: Path) -> None:
+    state = nvlabs_state()
+    name = "backbone.block1.0.attn.q.weight"
+    packed = state[name].as_subclass(Packed)
+    packed.scale = 2.0
+    torch.save(state | {name: packed}, tmp_path / "w.pth")
+    said = _refused(tmp_path / "w.pth")
+    assert name in said
+    assert "float checkpoint" in said
+
+
 @pytest.mark.parametrize("how", ["folder", "file"])
 def test_an_adapter_names_its_base(how: str, tmp_path: Path) -> None:
     name = "base_model.model.segformer.encoder.block.0.0.attention.self.query.lora_A.weight"

@@ -207,6 +207,15 @@ def test_other_heads_are_honored(tmp_path: Path) -> None:
     assert [stage.blocks[0].attention.heads for stage in model.stages] == [2, 4, 10, 4]
 
 
+def test_windows_and_a_decoder_of_ones_own_are_said(tmp_path: Path) -> None:
+    text = "model = dict(decode_head=dict(type='MyHead'), test_cfg=dict(mode='slide'))"
+    torch.save({"meta": {"cfg": text}, "state_dict": mmseg_state()}, tmp_path / "w.pth")
+    told: list[str] = []
+    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    assert any("sliding windows" in line for line in told)
+    assert any("MyHead" in line and "SegformerHead" in line for line in told)
+
+
 def test_a_configuration_that_holds_itself_ends(tmp_path: Path) -> None:
     config: dict[str, object] = {"test_pipeline": []}
     config["test_pipeline"] = [config]
