@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     check_inputs(parser, options.checkpoint, options.images)
+    if options.output.exists():
+        parser.error(f"{options.output} exists; choose another -o")
     report("widened", **widen(options.checkpoint, options.images, options.output))
 
 

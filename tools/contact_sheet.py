@@ -24,6 +24,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.picture.suffix not in {".jpg", ".png"}:
         parser.error(f"{options.picture} is neither a .jpg nor a .png")
+    if options.picture.exists():
+        parser.error(f"{options.picture} exists; remove it, or give another name")
     palette = np.array(known_labels("camvid").palette, np.uint8)
     tiles = []
     for seed, frame in DEMO_SPLITS["val"].frames(COLUMNS * ROWS):

@@ -28,10 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.checkpoint is not None:
         read_checkpoint(options.checkpoint)  # before the packaged one is removed
-        shutil.rmtree(demo_checkpoint(), ignore_errors=True)
-        shutil.copytree(options.checkpoint, demo_checkpoint())
-        for path in demo_checkpoint().iterdir():
-            path.chmod(0o644)  # whoever installs edgeseg, all may read it
+        take(Path(options.checkpoint))
     request = ExportRequest(
         weights=DEMO,
         target="onnxruntime",
@@ -46,6 +43,18 @@ def main() -> None:
         print(line)
     for folder in (demo_checkpoint(), demo_bundle()):
         print(f"{folder.name}: {megabytes(folder):.2f} MB")
+
+
+def take(checkpoint: Path) -> None:
+    """Put a checkpoint in the place of the packaged one, once it is copied whole."""
+    target = demo_checkpoint()
+    if checkpoint.resolve() == target.resolve():
+        return
+    copied = Path(shutil.copytree(checkpoint, target.with_name(f"{target.name}.new")))
+    for path in copied.iterdir():
+        path.chmod(0o644)  # whoever installs edgeseg, all may read it
+    shutil.rmtree(target, ignore_errors=True)
+    copied.rename(target)
 
 
 def megabytes(folder: Path) -> float:

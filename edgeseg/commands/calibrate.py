@@ -21,7 +21,7 @@ def calibrate(
     ] = None,
     *,
     camera: Annotated[int | None, typer.Option(min=0, help="A camera by its number.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder, or an empty one.")],
     images: Annotated[int, typer.Option(min=1, help="How many to keep.")] = 300,
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="How long to watch a camera or a stream.")

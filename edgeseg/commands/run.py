@@ -62,7 +62,8 @@ def run(
     masks: Annotated[
         Path | None,
         typer.Option(
-            help="Write a PNG of class ids for every frame, and a legend, into this folder."
+            help="Write a PNG of class ids for every frame, and a legend, into this folder. Files "
+            "that no run wrote are never replaced."
         ),
     ] = None,
     jsonl: Annotated[

@@ -76,7 +76,12 @@ def sweep(
     dask: DaskOption = None,
     threads: ThreadsOption = None,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="A folder for the overview and all cells.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A folder for the overview and all cells: a new one, or a sweep's.",
+        ),
     ] = Path("sweep"),
     json: JsonFlag = False,
 ) -> None:
