@@ -87,8 +87,7 @@ def _main() -> None:
 def _run(given: Sequence[str]) -> int:
     """The exit status of the command; without one, its help is shown."""
     arguments = _with_address(expand_homes(given))
-    for line in check_usage(arguments, commands()):
-        say(line)
+    check_usage(arguments, commands())
     status = app(arguments or ["--help"], standalone_mode=False)
     if status == _SIGNALLED + signal.SIGINT:
         return _interrupted()

@@ -2,7 +2,8 @@
 
 mmsegmentation keeps the configuration that a model was trained with inside its checkpoints, as
 text: `crop_size = (512, 512)`, `model = dict(type='EncoderDecoder', backbone=dict(...))`.
-Constants, tuples, lists and dictionaries are understood; everything else is None.
+Constants, tuples, lists and dictionaries are understood; everything else is `UNREAD`, so that what
+was said and not understood is not taken for what was not said.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ import ast
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["read_assignments"]
+__all__ = ["UNREAD", "read_assignments"]
+
+
+class _Unread:
+    """Stands for what is no plain value."""
+
+    def __repr__(self) -> str:
+        return "what edgeseg cannot read without running it"
+
+
+UNREAD: Final = _Unread()
 
 # Configurations have some 10 kB; parsing takes memory many times the text's size.
 _LONGEST: Final = 1 << 20
@@ -41,14 +52,14 @@ def _value(node: ast.expr, names: Mapping[str, object]) -> object:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
-        return names.get(node.id)
+        return names.get(node.id, UNREAD)
     if isinstance(node, ast.List):
         return [_value(one, names) for one in node.elts]
     if isinstance(node, ast.Tuple):
         return tuple(_value(one, names) for one in node.elts)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         number = _value(node.operand, names)
-        return -number if isinstance(number, (int, float)) else None
+        return -number if isinstance(number, (int, float)) else UNREAD
     if isinstance(node, ast.Dict):
         pairs = zip(node.keys, node.values, strict=True)
         return {
@@ -58,4 +69,4 @@ def _value(node: ast.expr, names: Mapping[str, object]) -> object:
         }
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
         return {word.arg: _value(word.value, names) for word in node.keywords if word.arg}
-    return None
+    return UNREAD

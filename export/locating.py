@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -139,6 +140,9 @@ def _check_hub_id(source: str) -> None:
         raise CheckpointError(f"{missing}: there is no such file")
     if path.parent.is_dir():
         there = sorted(p.name for p in path.parent.iterdir() if not p.name.startswith("."))
+        near = get_close_matches(path.name, there, n=1)
+        if near:
+            raise CheckpointError(f"{missing}; did you mean {path.with_name(near[0])}?")
         raise CheckpointError(
             f"{missing}: folder {path.parent} has no {path.name}; it has "
             f"{', '.join(there[:5]) or 'nothing'}{', ...' if len(there) > 5 else ''}"

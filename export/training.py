@@ -77,10 +77,11 @@ class Training:
         batch = _part(head, "norm_cfg").get("eps")
         layer = _part(backbone, "norm_cfg").get("eps") if conv else None  # NVlabs' code fixes it
         eps = spec.eps
-        if isinstance(batch, float):
-            eps = replace(eps, batch=batch)
-        if isinstance(layer, float):
-            eps = replace(eps, patch_embed=layer, block=layer, reduction=layer, stage=layer)
+        if batch is not None:
+            eps = replace(eps, batch=self._eps("decode_head", batch))
+        if layer is not None:
+            own = self._eps("backbone", layer)
+            eps = replace(eps, patch_embed=own, block=own, reduction=own, stage=own)
         return replace(spec, eps=eps)
 
     def notes(self) -> tuple[str, ...]:
@@ -106,8 +107,9 @@ class Training:
         return f"the training configuration in {self.origin}"
 
     def _check_head(self, head: Config, spec: ModelSpec) -> None:
-        if head.get("align_corners") is True:
-            self._refuse("decode_head.align_corners", value=True, ours=False)
+        corners = head.get("align_corners")
+        if corners is not None and corners is not False:
+            self._refuse("decode_head.align_corners", value=corners, ours=False)
         mode = head.get("interpolate_mode", "bilinear")
         if mode != "bilinear":
             self._refuse("decode_head.interpolate_mode", value=mode, ours="bilinear")
@@ -156,19 +158,32 @@ class Training:
         )
         old = next((step for step in pipeline if step.get("type") == "Normalize"), None)
         if new:
-            turned = new.get("bgr_to_rgb") is True or new.get("rgb_to_bgr") is True
+            turned = any(
+                self._flag(new, name, default=False) for name in ("bgr_to_rgb", "rgb_to_bgr")
+            )
             given: Config = new
         else:
             given = old or _part(self.config, "img_norm_cfg")
             if not given:
                 return None, None, None
-            turned = given.get("to_rgb", True) is not False
+            turned = self._flag(given, "to_rgb", default=True)
         order = ChannelOrder.RGB if turned else ChannelOrder.BGR
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)  # 1.x with neither: bytes as they are
         if given.get("mean") is not None:
             mean = self._triple("mean", given["mean"])
             std = self._triple("std", given.get("std"))
         return _per_unit(mean), _per_unit(std), order
+
+    def _eps(self, part: str, value: object) -> float:
+        if not isinstance(value, (int, float)) or not 0 < value < 1:
+            raise CheckpointError(f"{self._where} says {part}.norm_cfg.eps {value!r}")
+        return float(value)
+
+    def _flag(self, part: Config, name: str, *, default: bool) -> bool:
+        value = part.get(name, default)
+        if not isinstance(value, bool):
+            raise CheckpointError(f"{self._where} says {name} {value!r}, neither True nor False")
+        return value
 
     def _triple(self, name: str, value: object) -> Triple:
         if not isinstance(value, (list, tuple)) or not all(
@@ -204,7 +219,7 @@ class Training:
         if rule is None:
             self._refuse("Resize.backend", value=step["backend"], ours="cv2")
         new = "data_preprocessor" in self.config
-        if step.get("keep_ratio", not new) is True:
+        if self._flag(step, "keep_ratio", default=not new):
             return rule, Aspect.KEEP, size
         scale = next((pair for one in pipeline if (pair := _scale(one)) is not None), None)
         return rule, Aspect.SQUASH, (scale[1], scale[0]) if scale else size  # width comes first

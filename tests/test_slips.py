@@ -96,19 +96,18 @@ def test_a_file_whose_name_is_a_number_is_no_camera(edgeseg, here: Path) -> None
     [
         ["export", "--weights", "models/segformer_bo"],
         ["inspect", "models/segformer_bo"],
-        ["verify", "models/segformer_bo", "--data", "my data"],
-        ["verify", "street", "--data", "my data", "--reference", "models/segformer_bo"],
+        ["verify", "models/segformer_bo", "--data", "demo"],
+        ["verify", "street", "--data", "demo", "--reference", "models/segformer_bo"],
     ],
     ids=" ".join,
 )
-def test_a_mistyped_path_is_told_before_a_hub_is_asked(
+def test_a_mistyped_path_in_a_folder_is_told_and_no_hub_is_asked(
     edgeseg, here: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    """The connection is refused as where there is no network: what is said, was said before."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (here / "models" / "segformer_b0").mkdir(parents=True)
-    first, *_ = edgeseg(*words).err.splitlines()
-    assert first == (
-        "no models/segformer_bo here (did you mean models/segformer_b0?): asking the Hugging Face "
-        "hub for it, over the network"
-    )
+    done = edgeseg(*words)
+    assert done.status == 1
+    line = "no checkpoint at models/segformer_bo; did you mean models/segformer_b0?"
+    assert done.err.splitlines()[-1] == f"edgeseg: {line}"
+    assert "Hugging Face hub" not in done.err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +14,7 @@ import typer
 
 from edgeseg.commands.parameters import Command, Parameter
 
-__all__ = ["check_path", "hub_note", "place_of", "shown"]
+__all__ = ["check_path", "place_of", "shown"]
 
 
 class Kind(Enum):
@@ -62,7 +61,6 @@ _SUFFIXES: Final = MappingProxyType(
 )
 _STREAM: Final = re.compile(r"(?:rtsps?|rtmps?|udp|tcp|srt)://", re.IGNORECASE)
 _WEB: Final = re.compile(r"https?://", re.IGNORECASE)
-_HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")  # as export/checkpoint.py has it
 _DEVICE: Final = re.compile(r"(?:/dev/video)?(\d+)")
 _SPLITS: Final = ("", "train", "val", "test")
 
@@ -85,19 +83,6 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
         return
     what = f"{shown(text)} is {kind.value}, not {_in_words(takes)}"
     raise typer.BadParameter(f"{what}; {_remedy(text, kind, command)}")
-
-
-def hub_note(parameter: Parameter, text: str) -> str | None:
-    """What is to be said before the network is asked for what may be a mistyped path."""
-    if Kind.CHECKPOINT not in _TAKES.get(parameter.name, ()) or not _HUB_ID.fullmatch(text):
-        return None
-    path = Path(text)
-    if path.exists():
-        return None
-    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, names, n=1)
-    question = f" (did you mean {shown(str(path.with_name(near[0])))}?)" if near else ""
-    return f"no {text} here{question}: asking the Hugging Face hub for it, over the network"
 
 
 def place_of(text: str, command: Command) -> str | None:

@@ -17,7 +17,7 @@ from typing import Final
 import typer
 
 from edgeseg.commands.parameters import Command, Parameter
-from edgeseg.commands.slips import check_path, hub_note, place_of, shown
+from edgeseg.commands.slips import check_path, place_of, shown
 from edgeseg.commands.suggest import meant_command, meant_parameter, meant_value
 
 __all__ = ["check_usage"]
@@ -50,18 +50,18 @@ class _Given:
         return self.parameter is None or not self.parameter.spellings
 
 
-def check_usage(arguments: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
-    """Refuse what no command takes, before anything is opened; what to say before it runs.
+def check_usage(arguments: Sequence[str], commands: Mapping[str, Command]) -> None:
+    """Refuse what no command takes, before anything is opened.
 
     Raises:
         typer.BadParameter: one line that says what is wrong, and what was most likely meant.
     """
     if not arguments or arguments[0] in _OF_ALL:
-        return []
+        return
     command = _command(arguments[0], commands)
     given = list(_read(arguments[1:], command, commands))
     if any(one.spelling == _HELP for one in given):
-        return []
+        return
     _check_patterns(given)
     for one in given:
         if one.parameter is not None:
@@ -69,8 +69,6 @@ def check_usage(arguments: Sequence[str], commands: Mapping[str, Command]) -> li
     _check_repeats(given)
     _check_extras(given, command)
     _check_missing(given, command)
-    notes = (hub_note(one.parameter, one.value) for one in given if one.parameter is not None)
-    return [note for note in notes if note is not None]
 
 
 def _command(word: str, commands: Mapping[str, Command]) -> Command:

@@ -44,6 +44,8 @@ def test_a_mistyped_file_is_no_hub_id(asked: list[str], name: str) -> None:
 
 def test_a_mistyped_name_in_a_folder_is_no_hub_id(asked: list[str], tmp_path: Path) -> None:
     (tmp_path / "weights" / "segformer_b0").mkdir(parents=True)
-    with pytest.raises(CheckpointError, match="weights has no segfromer_b0; it has segformer_b0"):
+    with pytest.raises(CheckpointError, match=r"did you mean weights/segformer_b0\?"):
         read_checkpoint("weights/segfromer_b0")
+    with pytest.raises(CheckpointError, match="weights has no best; it has segformer_b0"):
+        read_checkpoint("weights/best")
     assert asked == []

@@ -183,6 +183,13 @@ def test_batch_norms_eps_is_honored(eps: float, tmp_path: Path) -> None:
         ("backend", "scale=(128, 96)", "scale=(128, 96), backend='tifffile'"),
         ("color_type", "type='LoadImageFromFile'", "type='LoadImageFromFile', color_type='gray'"),
         ("mean", "[127.5, 127.5, 127.5]", "[127.5]"),
+        # said, and not plain
+        ("mean", "mean=[127.5, 127.5, 127.5]", "mean=[127.5] * 3"),
+        ("std", "std=[127.5, 127.5, 127.5]", "std=STD"),
+        ("bgr_to_rgb", "bgr_to_rgb=True", "bgr_to_rgb=not TURNED"),
+        ("keep_ratio", "keep_ratio=True", "keep_ratio=KEEP"),
+        ("align_corners", "align_corners=False", "align_corners=CORNERS"),
+        ("num_heads", "[1, 2, 5, 8]", "list(HEADS)"),
     ],
 )
 def test_what_edgeseg_does_not_compute_is_refused_by_name(
