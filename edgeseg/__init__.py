@@ -8,7 +8,7 @@ with edgeseg.open("street") as segmenter:
         print(result.captured.index, result.mask.shape)
 
 report = edgeseg.verify("street", data="camvid", split="test", max_drop=0.5)
-assert report.passed, report.misses
+assert report.passed, (report.misses, report.unjudged)
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def verify(
     max_regression: float | None = None,
     max_class_regression: float | None = None,
     max_extra_drop: float | None = None,
+    max_skipped: float | None = None,
     max_latency_ratio: float | None = None,
     max_size_mb: float | None = None,
     max_memory_mb: float | None = None,
@@ -79,11 +80,13 @@ def verify(
 ) -> Report:
     """Do what `edgeseg verify` does, without `edgeseg.toml`; the options are explained there.
 
-    A limit that is None has its default. A missed gate raises nothing: see `passed` and `misses` of
-    the report. `report` is a folder to write it to.
+    A limit that is None has its default. A missed gate raises nothing: see `passed`, `misses` and
+    `unjudged` of the report; `passed` is None where there was nothing to judge. `report` is a
+    folder to write it to.
 
     Raises:
-        EdgesegError: something cannot be read, compared or written, or a limit cannot be decided.
+        NotJudgedError: a limit that is given can decide nothing, whatever is measured.
+        EdgesegError: something cannot be read, compared or written.
     """
     from pathlib import Path
 
@@ -100,6 +103,7 @@ def verify(
         "max_regression": max_regression,
         "max_class_regression": max_class_regression,
         "max_extra_drop": max_extra_drop,
+        "max_skipped": max_skipped,
         "max_latency_ratio": max_latency_ratio,
         "max_size_mb": max_size_mb,
         "max_memory_mb": max_memory_mb,

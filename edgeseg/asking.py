@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from edgeseg.accuracy import MIN_CLASS_IMAGES
 from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import DEMO_VARIANT
-from edgeseg.errors import CalibrationError, CheckpointError
-from edgeseg.gates import Limits
+from edgeseg.errors import CalibrationError, CheckpointError, NotJudgedError
+from edgeseg.gates import Limits, decides
 from edgeseg.labels import read_labels
 from edgeseg.overrides import Overrides
 from edgeseg.quantize.recipes import read_recipe
@@ -52,6 +53,7 @@ def export_request(
         CalibrationError: INT8 is asked for and there is nothing to calibrate on.
         SpecError: a recipe or labels that do not exist.
         DatasetError: the data set is not there, or images lack masks.
+        NotJudgedError: the images are too few for the limit on classes.
     """
     notes: list[str] = []
     chosen = _weights(weights, model, notes)
@@ -66,6 +68,8 @@ def export_request(
     asked = precision
     if calibration is None:
         precision = _without_calibration(precision, dataset, notes)
+    if dataset is not None and precision != "fp32":
+        _check_decides(dataset, limits, precision, notes)
     return ExportRequest(
         weights=chosen,
         target=target,
@@ -130,6 +134,21 @@ def _without_calibration(precision: str, dataset: Dataset | None, notes: list[st
             )
             return "fp32"
     return precision
+
+
+def _check_decides(dataset: Dataset, limits: Limits, precision: str, notes: list[str]) -> None:
+    """Whether the half of the images that decides can decide on classes, before it is searched."""
+    deciding = len(dataset) - len(dataset) // 2
+    if deciding >= MIN_CLASS_IMAGES or not decides(limits.max_class_drop):
+        return
+    told = (
+        f"half of the {len(dataset)} images decides, and the limit on classes takes "
+        f"{MIN_CLASS_IMAGES} images in that half; give {2 * MIN_CLASS_IMAGES} or more, or allow "
+        f"any loss of a class with --max-class-drop 100"
+    )
+    if precision != "auto":
+        raise NotJudgedError(f"not judged: {told}")
+    notes.append(f"nothing but FP32 can pass: {told}")
 
 
 def _weights(weights: str | None, model: str | None, notes: list[str]) -> str:

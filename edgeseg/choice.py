@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import BackendError, GateMissedError
-from edgeseg.gates import Gate, Limits, judge_accuracy
+from edgeseg.gates import Judged, Limits, judge_accuracy
 from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.quantize.judging import ranked
 from edgeseg.quantize.search import Candidate, Trial
@@ -191,15 +191,14 @@ def _nearest_misses(
 ) -> str:
     """Which three came nearest to passing, and what would let them."""
 
-    def missed(trial: Trial) -> list[Gate]:
+    def judged(trial: Trial) -> Judged:
         accuracy = trial.gate or trial.search
-        gates = () if accuracy is None else judge_accuracy(accuracy, limits)
-        return [gate for gate in gates if not gate.passed]
+        return Judged() if accuracy is None else judge_accuracy(accuracy, limits)
 
     def distance(trial: Trial) -> float:
         if trial.gate is None and trial.search is None:
             return float("inf")
-        return max((abs(gate.value - gate.limit) for gate in missed(trial)), default=0)
+        return max((abs(gate.value - gate.limit) for gate in judged(trial).misses), default=0)
 
     failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
     named = sorted(failed, key=distance)[:3]
@@ -211,10 +210,14 @@ def _nearest_misses(
         )
         return f"nothing in {precision} was there to be tried; {lacking}"
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
-    names = [gate.name for trial in named for gate in missed(trial)]
+    names = [gate.name for trial in named for gate in judged(trial).misses]
+    open_ones = [j.unjudged for j in map(judged, named) if not j.misses]
+    left = dict.fromkeys(one.remedy for unjudged in open_ones for one in unjudged)
     flags = [flag for gate, flag in _ALLOW.items() if any(name.startswith(gate) for name in names)]
     remedies = [f"allow more loss with {' and '.join(flags)}"] if flags else []
-    remedies += ["calibrate on more or other images"] if precision == "int8" else []
+    remedies += left
+    if precision == "int8" and not left:
+        remedies.append("calibrate on more or other images")
     return f"no {precision} variant passed its gates. Nearest: {misses}" + (
         f"; {', or '.join(remedies)}" if remedies else ""
     )

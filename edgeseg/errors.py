@@ -6,6 +6,7 @@
     ├── ExportError           a graph that does not compute what the checkpoint computes
     ├── CalibrationError      images that cannot serve to find ranges
     ├── GateMissedError       nothing passed the accuracy gates; exit status 3
+    │   └── NotJudgedError    a limit that can decide nothing; exit status 3 as well
     ├── BundleError           a bundle that is damaged, foreign, or cannot be written
     ├── BusyError             an output that another process is writing
     ├── DatasetError          images and masks that do not fit together
@@ -34,6 +35,7 @@ __all__ = [
     "ExportError",
     "GateMissedError",
     "MissingPackageError",
+    "NotJudgedError",
     "ReportError",
     "SinkError",
     "SourceError",
@@ -64,6 +66,10 @@ class CalibrationError(EdgesegError):
 
 class GateMissedError(EdgesegError):
     """Nothing that was tried passed the accuracy gates. The command line's exit status is 3."""
+
+
+class NotJudgedError(GateMissedError):
+    """A limit was set, and nothing that could be measured here would decide it."""
 
 
 class BundleError(EdgesegError):

@@ -33,6 +33,7 @@ class _Gates(_Table, frozen=True, kw_only=True):
     max_regression: float | None = None
     max_class_regression: float | None = None
     max_extra_drop: float | None = None
+    max_skipped: float | None = None
     max_latency_ratio: float | None = None
     max_size_mb: float | None = None
     max_memory_mb: float | None = None

@@ -111,7 +111,7 @@ def _proved(proof: Proof, variant: VariantInfo) -> _Proved | None:
     with closing(engine) as backend:
         if proof.gate_half is not None:
             measured = proof.gate_half.measure(backend, advance=proof.step)
-            missed = [gate for gate in judge_accuracy(measured, proof.limits) if not gate.passed]
+            missed = judge_accuracy(measured, proof.limits).misses
             if missed and variant.search is None:
                 return None
             if missed:

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 
 from edgeseg.errors import BackendError
+from edgeseg.gates import judge_accuracy
 from edgeseg.quantize.meter import speed_ratio
-from edgeseg.quantize.search import Search, Trial, failed, measured_on, missed, words
+from edgeseg.quantize.search import Search, Trial, failed, measured_on, words
 from edgeseg.runtime.timing import SAME_SPEED, from_fast_to_slow
 
 __all__ = ["in_order", "judge", "ranked"]
@@ -141,8 +142,11 @@ def _decided(job: Search, trial: Trial) -> Trial:
     except BackendError as error:
         verdict = failed(job, trial.candidate, error, while_="on the gate half")
         return replace(trial, approved=False, verdict=verdict)
-    gates = missed(accuracy, job.limits)
-    return replace(trial, gate=accuracy, approved=not gates, verdict=words(gates, "gate half"))
+    judged = judge_accuracy(accuracy, job.limits)
+    if trial.candidate is job.floats[0]:  # the reference loses nothing, whatever can be judged
+        judged = replace(judged, unjudged=())
+    approved = not judged.misses and not judged.unjudged
+    return replace(trial, gate=accuracy, approved=approved, verdict=words(judged, "gate half"))
 
 
 def _not_needed(trial: Trial, winner: Trial) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from edgeseg.errors import BackendError
-from edgeseg.gates import Gate, Limits, judge_accuracy
+from edgeseg.gates import Judged, Limits, judge_accuracy
 from edgeseg.manifest import Accuracy
 from edgeseg.quantize.budget import Budget, UsedUp
 from edgeseg.quantize.groups import Group
@@ -39,7 +39,6 @@ __all__ = [
     "explore",
     "failed",
     "measured_on",
-    "missed",
     "words",
 ]
 
@@ -229,8 +228,9 @@ def _measured(job: Search, trial: Trial) -> Trial:
         accuracy = measured_on(job, trial.candidate, job.search_half, "search")
     except BackendError as error:
         return replace(trial, verdict=failed(job, trial.candidate, error, while_="in the search"))
-    gates = missed(accuracy, job.limits)
-    trial = replace(trial, search=accuracy, approved=not gates, verdict=words(gates))
+    # What this half leaves unjudged, the other one decides.
+    judged = replace(judge_accuracy(accuracy, job.limits), unjudged=())
+    trial = replace(trial, search=accuracy, approved=not judged.misses, verdict=words(judged))
     left = max(0.0, job.budget.left / 60)
     job.tell(f"{_line(trial)}; {left:.1f} min of the budget left to try more")
     return trial
@@ -271,17 +271,15 @@ def measured_on(job: Search, candidate: Candidate, meter: Meter, half: str) -> A
     return accuracy
 
 
-def missed(accuracy: Accuracy, limits: Limits) -> list[Gate]:
-    """The gates that an accuracy does not pass."""
-    return [gate for gate in judge_accuracy(accuracy, limits) if not gate.passed]
-
-
-def words(gates: Sequence[Gate], where: str = "search half") -> str:
-    """The verdict of gates that were missed; of none, that it passed."""
-    if not gates:
-        return "passed"
-    values = ", ".join(f"{g.name} {g.value:.3f} (limit {g.limit:.3f})" for g in gates)
-    return f"missed on the {where}: {values}"
+def words(judged: Judged, where: str = "search half") -> str:
+    """The verdict: which gates were missed, else what was not judged, else that it passed."""
+    if judged.misses:
+        gates = (f"{g.name} {g.value:.3f} (limit {g.limit:.3f})" for g in judged.misses)
+        return f"missed on the {where}: {', '.join(gates)}"
+    if judged.unjudged:
+        left = (f"{one.name} ({one.reason})" for one in judged.unjudged)
+        return f"not judged on the {where}: {', '.join(left)}"
+    return "passed"
 
 
 def _line(trial: Trial) -> str:

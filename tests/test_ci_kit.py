@@ -11,6 +11,7 @@ import sysconfig
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ci_runner import Outcome, Runner, evaluate, load
 from conftest import ROOT
@@ -18,6 +19,7 @@ from small import write_street
 
 from edgeseg.bootstrap import MIN_IMAGES
 from edgeseg.bundle import open_bundle
+from edgeseg.images import write_mask
 from edgeseg.reports.report import read_report
 
 KIT = ROOT / "docs" / "ci"
@@ -137,6 +139,7 @@ def empty(tmp_path: Path) -> Runner:
     note = '#!/bin/bash\nprintf "%s\\0" "$@" >"$0.arguments"\n'
     report = 'for word; do case "$word" in --report=*) folder="${word#--report=}"; esac; done\n'
     write = 'mkdir -p -- "$folder"; echo passed >"$folder/report.md"\n'
+    write += 'echo \'  "passed": true,\' >"$folder/report.json"\n'
     for name, script in (("python", note), ("edgeseg", note + report + write)):
         (programs / name).write_text(script)
         (programs / name).chmod(0o755)
@@ -190,6 +193,26 @@ def test_the_workflow_uploads_the_report_of_a_missed_limit(empty: Runner) -> Non
     outcome = empty.run_workflow(KIT / "github-workflow.yml")
     assert (outcome.status, outcome.outputs["passed"]) == (3, "false")
     assert (outcome.uploaded[0] / "report.md").exists()
+
+
+def test_what_was_not_judged_fails_and_is_told(installed: Runner) -> None:
+    """Three masks of ten do not fit; the limits on what was measured are all kept."""
+    for path in sorted((installed.workspace / "data/street/test/masks").iterdir())[:3]:
+        write_mask(np.zeros((3, 3), np.uint8), path)
+    inputs = INPUTS | {"baseline": ""}
+    outcome = installed.run_action(inputs, only="Verify")
+    assert outcome.status == 3, outcome.log
+    assert outcome.outputs["passed"] == "false"
+    assert "NOT JUDGED" in outcome.summary
+    report = read_report(installed.workspace / "edgeseg-report" / "report.json")
+    assert "data set" in {one.name for one in report.unjudged}
+
+
+def test_what_no_limit_applies_to_has_not_passed(empty: Runner) -> None:
+    program = empty.bin / "edgeseg"
+    program.write_text(program.read_text().replace("true,", "null,"))
+    outcome = empty.run_action({"bundle": "b", "data": "d"}, only="Verify")
+    assert (outcome.status, outcome.outputs["passed"]) == (0, "false")
 
 
 def test_what_cannot_be_measured_fails_without_a_verdict(installed: Runner) -> None:
@@ -291,6 +314,17 @@ def test_the_pytest_example_fails_where_a_limit_is_missed(workspace: Path) -> No
     result = _pytest(workspace, strict.replace('report="edgeseg-report",', ""))  # which takes time
     assert result.returncode == 1, result.stdout
     assert "assert not ['pixel agreement: " in result.stdout
+
+
+def test_the_pytest_example_fails_where_something_is_not_judged(workspace: Path) -> None:
+    for path in sorted((workspace / "data/street/test/masks").iterdir())[:3]:
+        path.unlink()
+    text = (KIT / "test_accuracy.py").read_text()
+    for line in ('baseline="models/street-baseline.json",', 'report="edgeseg-report",'):
+        text = text.replace(line, "")
+    result = _pytest(workspace, text)
+    assert result.returncode == 1, result.stdout
+    assert "data set was not judged: 3 of 10 images were skipped" in result.stdout
 
 
 def test_the_guide_shows_the_files_as_they_are() -> None:

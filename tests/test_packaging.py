@@ -67,6 +67,7 @@ RUNTIME = [
     "redact",
     "reports",
     "reports.charts",
+    "reports.class_tables",
     "reports.gfm",
     "reports.heat_map",
     "reports.html",

@@ -16,3 +16,5 @@ def test_the_bundle_keeps_its_accuracy() -> None:
     )
     misses = [f"{gate.name}: {gate.value:.2f}, limit {gate.limit:.2f}" for gate in report.misses]
     assert not misses
+    assert not [f"{one.name} was not judged: {one.told}" for one in report.unjudged]
+    assert report.passed  # None where no limit applies

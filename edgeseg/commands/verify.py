@@ -32,6 +32,8 @@ from edgeseg.commands.shared import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgeseg.overrides import Overrides
     from edgeseg.verification.asked import Asked
 
@@ -130,6 +132,12 @@ def verify(
             "1.0."
         ),
     ] = None,
+    max_skipped: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT", help="Most images, in %, that may be skipped for a verdict. 5."
+        ),
+    ] = None,
     dask: DaskOption = None,
     threads: ThreadsOption = None,
     strict: Annotated[
@@ -141,7 +149,9 @@ def verify(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Replay a bundle's golden frames and measure it on a data set; exit 3 if a gate is missed.
+    """Replay a bundle's golden frames and measure it on a data set.
+
+    Ends with 3 if a gate is missed, or if anything that the verdict needs could not be judged.
 
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
@@ -175,6 +185,7 @@ def verify(
             "max_regression": max_regression,
             "max_class_regression": max_class_regression,
             "max_extra_drop": max_extra_drop,
+            "max_skipped": max_skipped,
             "max_latency_ratio": max_latency_ratio,
             "max_size_mb": max_size_mb,
             "max_memory_mb": max_memory_mb,
@@ -188,7 +199,7 @@ def verify(
         say(f"report written: {report / 'report.html'}")
     if json:
         print(encode_report(found).decode(), end="")
-    if not found.passed:
+    if found.passed is False:
         raise typer.Exit(EXIT_GATE_MISSED)
     if found.candidate.kind == "bundle":
         say_next("run", source, *a_source())
@@ -219,6 +230,7 @@ def _asked(
     Raises:
         typer.BadParameter: options that make no sense, alone or together.
         SpecError: a file of settings that cannot be used.
+        NotJudgedError: a limit of that file needs a data set, and none is given.
     """
     from edgeseg.corruptions import chosen
     from edgeseg.errors import SpecError
@@ -231,13 +243,13 @@ def _asked(
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
     given = {name: value for name, value in limits.items() if value is not None}
+    notes: tuple[str, ...] = ()
     if config is not None or SETTINGS.exists():
-        kept = read_gates(config or SETTINGS)
-        idle = kept.keys() & undecided(data=data, baseline=baseline, corruptions=damages)
-        say(
-            f"limits from {config or SETTINGS}: {', '.join(sorted(kept)) or 'none'}"
-            + (f"; of no use here: {', '.join(sorted(idle))}" if idle else "")
-        )
+        origin = config or SETTINGS
+        kept = read_gates(origin)
+        say(f"limits from {origin}: {', '.join(sorted(kept)) or 'none'}")
+        idle = undecided(data=data, baseline=baseline, corruptions=damages) - given.keys()
+        notes = _idle(origin, sorted(idle & kept.keys()))
         given = {name: value for name, value in kept.items() if name not in idle} | given
     try:
         return Asked(
@@ -256,9 +268,31 @@ def _asked(
             given=frozenset(given),
             strict=strict,
             report=report,
+            notes=notes,
         )
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _idle(origin: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of a file's limits that look at nothing here.
+
+    Raises:
+        NotJudgedError: some are no matter of what is asked for, and need a data set.
+    """
+    from edgeseg.errors import NotJudgedError
+    from edgeseg.verification.asked import CONDITIONAL
+
+    needy = [name for name in names if name not in CONDITIONAL]
+    if needy:
+        raise NotJudgedError(
+            f"not judged: {', '.join(needy)} of {origin}, for want of images with ground truth; "
+            f"add --data DATASET, or name another file with --config"
+        )
+    if not names:
+        return ()
+    told = ", ".join(names)
+    return (f"of no use without --data, --baseline or --corruptions: {told} of {origin}",)
 
 
 def _overrides(source: str, reference: str | None, overrides: Overrides) -> Overrides:

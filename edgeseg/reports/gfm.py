@@ -12,7 +12,7 @@ from typing import Final
 
 from edgeseg.reports.words import NOTHING, shortened
 
-__all__ = ["LONGEST_NAME", "Row", "cell", "code", "folded", "table"]
+__all__ = ["LONGEST_NAME", "Row", "and_more", "cell", "code", "folded", "table"]
 
 LONGEST_NAME: Final = 60  # characters
 
@@ -46,3 +46,8 @@ def code(text: str, longest: int = LONGEST_NAME) -> str:
     fence = "`" * (max(runs, default=0) + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def and_more(count: int, what: str) -> str:
+    """What a list was cut by; empty where it was not."""
+    return f"\n\nAnd {count} more {what}, in `report.json`." if count > 0 else ""

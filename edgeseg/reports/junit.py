@@ -1,13 +1,14 @@
-"""The report as JUnit XML: each gate is a test case, which CI systems know how to show."""
+"""The report as JUnit XML: each gate, judged or not, is a test case, which CI systems can show."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from xml.etree import ElementTree as ET
 
-from edgeseg.gates import Gate
+from edgeseg.gates import Gate, Unjudged
 from edgeseg.reports.report import Report
 from edgeseg.reports.words import (
+    NOT_JUDGED,
     NOTHING,
     headline,
     in_words,
@@ -27,8 +28,8 @@ _NO_TIME = "0.000"
 def to_junit(report: Report) -> str:
     """An XML document in UTF-8; notes and skipped images are in its `system-out`."""
     counts = {
-        "tests": str(len(report.gates)),
-        "failures": str(len(report.misses)),
+        "tests": str(len(report.gates) + len(report.unjudged)),
+        "failures": str(len(report.misses) + len(report.unjudged)),
         "errors": "0",
         "skipped": "0",
         "time": _NO_TIME,
@@ -43,6 +44,8 @@ def to_junit(report: Report) -> str:
     classname = f"edgeseg.{plain(report.candidate.name).replace('.', '_')}"
     for gate in report.gates:
         _add_case(suite, gate, classname)
+    for one in report.unjudged:
+        _add_unjudged(suite, one, classname)
     ET.SubElement(suite, "system-out").text = "\n".join(_lines(report))
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
@@ -57,6 +60,14 @@ def _add_case(suite: ET.Element, gate: Gate, classname: str) -> None:
     if not gate.passed:
         failure = {"message": said, "type": "gate missed"}
         ET.SubElement(case, "failure", failure).text = said
+
+
+def _add_unjudged(suite: ET.Element, one: Unjudged, classname: str) -> None:
+    """A failure: systems pass what is skipped."""
+    about = {"classname": classname, "name": plain(one.name), "time": _NO_TIME}
+    case = ET.SubElement(suite, "testcase", about)
+    said = f"{NOT_JUDGED}: {plain(one.name)}: {plain(one.told)}"
+    ET.SubElement(case, "failure", {"message": said, "type": "not judged"}).text = said
 
 
 def _timestamp(created: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from edgeseg.reports.measured import Costs
 from edgeseg.reports.report import Comparison, Noted, Report
-from edgeseg.reports.words import brittleness, cost, doubt, headline
+from edgeseg.reports.words import NOT_JUDGED, brittleness, cost, doubt, headline
 from edgeseg.text import counted, plain
 
 __all__ = ["report_lines"]
@@ -123,12 +123,14 @@ def _comparison(found: Comparison | None) -> Iterator[str]:
 
 
 def _gates(report: Report) -> Iterator[str]:
-    if not report.gates:
+    if report.passed is None:
         yield headline(report)
     for gate in report.gates:
         verdict = "passed" if gate.passed else "MISSED"
         value = f"{gate.value:.3f} {gate.unit}".rstrip()
         yield f"{verdict}: {gate.name} {value} ({gate.bound} {gate.limit:.3f})"
+    for one in report.unjudged:
+        yield f"{NOT_JUDGED}: {one.name}: {one.told}"
     missed = len(report.misses)
     if missed:
         yield f"{missed} of {len(report.gates)} gates missed"

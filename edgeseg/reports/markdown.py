@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from edgeseg.corruptions import SEVERITIES
-from edgeseg.reports.gfm import Row, cell, code, folded, table
-from edgeseg.reports.measured import ClassResult
+from edgeseg.gates import Gate
+from edgeseg.reports.class_tables import class_tables
+from edgeseg.reports.gfm import Row, and_more, cell, code, folded, table
 from edgeseg.reports.moves import confusion_moves
 from edgeseg.reports.report import Change, Comparison, Noted, Report, Subject
-from edgeseg.reports.tables import corruption_rows, loss_first
+from edgeseg.reports.tables import corruption_rows
 from edgeseg.reports.words import (
+    NOT_JUDGED,
     NOTHING,
     brittleness,
     cost,
@@ -29,18 +31,15 @@ from edgeseg.reports.words import (
     summary,
     verdict,
     whole,
-    why_not_counted,
 )
 from edgeseg.text import counted
 
 __all__ = ["to_markdown"]
 
-_SIGNS: Final = {"PASSED": "✅", "FAILED": "❌", "MEASURED": "📏"}
+_SIGNS: Final = {"PASSED": "✅", "FAILED": "❌", NOT_JUDGED: "❓", "MEASURED": "📏"}
 _MOST_GATES: Final = 20
 _MOST_NAMES: Final = 5
 _MOST_CHANGES: Final = 10
-_WHOLE_TABLE: Final = 40  # classes
-_MOST_CLASSES: Final = 180  # COCO-Stuff has 171
 _LONGEST_REASON: Final = 120  # characters
 _MOST_NOTES: Final = 20
 _LONGEST_NOTE: Final = 400  # characters
@@ -56,7 +55,7 @@ def to_markdown(report: Report) -> str:
         _notes(report.notes),
         _gates(report),
         _figures(report),
-        _classes(report.classes),
+        class_tables(report.classes),
         _moves(report),
         _input_sizes(report),
         _robustness(report),
@@ -87,25 +86,34 @@ def _notes(notes: Sequence[str]) -> str:
     if not notes:
         return ""
     lines = [f"- {code(note, _LONGEST_NOTE)}" for note in notes[:_MOST_NOTES]]
-    more = _and_more(len(notes) - len(lines), "notes")
+    more = and_more(len(notes) - len(lines), "notes")
     return "\n".join(("**Notes**", "", *lines)) + more
 
 
 def _gates(report: Report) -> str:
-    ordered = [*report.misses, *(gate for gate in report.gates if gate.passed)]
-    if not ordered:
-        return ""
+    """What was missed first, what was not judged next, with the reasons below."""
+    passed = [gate for gate in report.gates if gate.passed]
     rows = [
-        (
-            cell(words.name),
-            words.value_in_units,
-            words.limit_in_units,
-            words.verdict if words.passed else f"**{words.verdict}**",
-        )
-        for words in map(in_words, ordered[:_MOST_GATES])
+        *map(_gate, report.misses),
+        *((cell(one.name), NOTHING, NOTHING, f"**{NOT_JUDGED}**") for one in report.unjudged),
+        *map(_gate, passed),
     ]
-    more = _and_more(len(ordered) - len(rows), "gates")
-    return table(("Gate", "Measured", "Limit", "Verdict"), rows, "lrrl") + more
+    if not rows:
+        return ""
+    shown = rows[:_MOST_GATES]
+    told = table(("Gate", "Measured", "Limit", "Verdict"), shown, "lrrl")
+    reasons = [
+        f"- {NOT_JUDGED}: {code(one.name)}: {code(one.told, _LONGEST_NOTE)}"
+        for one in report.unjudged
+    ]
+    more = and_more(len(rows) - len(shown), "gates")
+    return told + more + "\n\n" * bool(reasons) + "\n".join(reasons)
+
+
+def _gate(gate: Gate) -> Row:
+    words = in_words(gate)
+    word = words.verdict if words.passed else f"**{words.verdict}**"
+    return cell(words.name), words.value_in_units, words.limit_in_units, word
 
 
 def _figures(report: Report) -> str:
@@ -146,51 +154,6 @@ def _figures(report: Report) -> str:
 
 def _mb(size: int | None) -> str:
     return number(None if size is None else size / 1e6, 1)
-
-
-def _classes(classes: Sequence[ClassResult]) -> str:
-    """By loss, or by IoU where there is no reference; many of them are folded."""
-    if not classes:
-        return ""
-    ordered = sorted(classes, key=loss_first)
-    if len(ordered) <= _WHOLE_TABLE:
-        return f"### Classes\n\n{_class_table(ordered)}"
-    largest = sorted(classes, key=lambda result: -result.share)[:10]
-    first = "lost most" if any(c.drop is not None for c in classes) else "are least accurate"
-    return "\n\n".join(
-        (
-            f"### The ten classes that {first}",
-            _class_table(ordered[:10]),
-            "### The ten largest classes",
-            _class_table(largest),
-            _folded_classes(ordered, first),
-        )
-    )
-
-
-def _folded_classes(ordered: Sequence[ClassResult], first: str) -> str:
-    shown = ordered[:_MOST_CLASSES]
-    left = len(ordered) - len(shown)
-    title = f"The {len(shown)} classes that {first}" if left else f"All {len(ordered)} classes"
-    return folded(title, _class_table(shown) + _and_more(left, "classes"))
-
-
-def _class_table(classes: Sequence[ClassResult]) -> str:
-    headings = ("Class", "Candidate IoU", "Reference IoU", "Drop", "95 % interval", "Pixels, %")
-    rows = [
-        (
-            cell(result.name) + ("" if result.counted else " \\*"),
-            number(result.iou),
-            number(result.reference_iou),
-            number(result.drop),
-            interval(result.drop_low, result.drop_high),
-            number(result.share),
-        )
-        for result in classes
-    ]
-    reasons = dict.fromkeys(filter(None, map(why_not_counted, classes)))
-    note = f"\n\n\\* no gate looks at it: {'; or '.join(reasons)}." if reasons else ""
-    return table(headings, rows, "lrrrrr") + note
 
 
 def _moves(report: Report) -> str:
@@ -273,7 +236,7 @@ def _comparison(comparison: Comparison) -> str:
         before,
         doubt(comparison),
         table(headings, rows, "lrrrrl")
-        + _and_more(len(changed) + 1 - len(shown), "classes that changed"),
+        + and_more(len(changed) + 1 - len(shown), "classes that changed"),
         f"{len(comparison.classes) - len(changed)} classes are unchanged.",
     ]
     for title, names in (("New", comparison.new), ("Missing", comparison.missing)):
@@ -347,7 +310,3 @@ def _names(names: Sequence[str]) -> str:
     shown = ", ".join(map(code, names[:_MOST_NAMES]))
     more = len(names) - _MOST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _and_more(count: int, what: str) -> str:
-    return f"\n\nAnd {count} more {what}, in `report.json`." if count > 0 else ""

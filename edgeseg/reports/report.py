@@ -12,7 +12,7 @@ import msgspec
 
 from edgeseg.datasets.matching import Differences
 from edgeseg.errors import ReportError, SpecError
-from edgeseg.gates import Gate
+from edgeseg.gates import Gate, Judged, Unjudged
 from edgeseg.manifest import Machine
 from edgeseg.reports.measured import (
     ClassDrop,
@@ -126,6 +126,8 @@ class Comparison(Value, frozen=True, kw_only=True):
 class Report(Value, frozen=True, kw_only=True):
     """A verdict and what it rests on; see the fields' own types.
 
+    `passed` is null where there was nothing to judge; what no measurement here decided stands in
+    `unjudged`, and is no pass.
     `miou_low`, `miou_high`, `drop_low`, `drop_high` are 95 % intervals from resampled images.
     `confusion[t][p]` counts pixels of class `t` that the candidate gives to `p`;
     `reference_confusion` the reference's, `agreement_confusion[r][c]` the reference's class against
@@ -138,13 +140,14 @@ class Report(Value, frozen=True, kw_only=True):
     """
 
     schema: int = SCHEMA
-    passed: bool
+    passed: bool | None
     created: str
     candidate: Subject
     reference: Subject | None = None
     data: Data | None = None
     protocol: str = "ss"
     gates: tuple[Gate, ...]
+    unjudged: tuple[Unjudged, ...] = ()
     images: int = 0
     miou: float | None = None
     miou_low: float | None = None
@@ -176,8 +179,12 @@ class Report(Value, frozen=True, kw_only=True):
     per_image: tuple[ImageResult, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.passed != all(gate.passed for gate in self.gates):
-            raise SpecError("a report passes where no gate was missed, and only there")
+        judged = self.judged.passed
+        # Reports of before there was a null say true where there was nothing to judge.
+        if self.passed is not judged and (self.passed, judged) != (True, None):
+            raise SpecError(
+                "a report passes where every gate was judged and none missed, and only there"
+            )
         classes = len(self.classes)
         for counts in (self.confusion, self.reference_confusion, self.agreement_confusion):
             if any(len(row) != len(counts) for row in counts) or len(counts) not in {0, classes}:
@@ -186,9 +193,14 @@ class Report(Value, frozen=True, kw_only=True):
             raise SpecError(f"an image has a class beyond the {classes} of the report")
 
     @property
+    def judged(self) -> Judged:
+        """What the verdict is made of."""
+        return Judged(gates=self.gates, unjudged=self.unjudged)
+
+    @property
     def misses(self) -> tuple[Gate, ...]:
         """The gates that were not passed."""
-        return tuple(gate for gate in self.gates if not gate.passed)
+        return self.judged.misses
 
 
 def noted(name: str, reason: str) -> Noted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,7 @@ from edgeseg.text import counted, plain
 __all__ = [
     "MINUS",
     "NOTHING",
+    "NOT_JUDGED",
     "GateWords",
     "brittleness",
     "cost",
@@ -26,8 +28,10 @@ __all__ = [
     "limit_of",
     "number",
     "plain",
+    "rarity",
     "shortened",
     "signed",
+    "some",
     "subject_title",
     "summary",
     "verdict",
@@ -36,8 +40,10 @@ __all__ = [
 ]
 
 NOTHING: Final = "\N{EN DASH}"  # where nothing was measured
+NOT_JUDGED: Final = "NOT JUDGED"
 MINUS: Final = "\N{MINUS SIGN}"
 _MOST_DIGITS: Final = 6
+_MOST_NAMES: Final = 10
 _LONGEST_GATE: Final = 160  # characters; one holds the names of all classes that are missing
 
 
@@ -130,21 +136,25 @@ def limit_of(report: Report, start: str) -> float | None:
 
 
 def verdict(report: Report) -> str:
-    """In a word. Where nothing was judged, nothing has passed."""
-    if not report.gates:
-        return "MEASURED"
-    return "PASSED" if report.passed else "FAILED"
+    """In words. Where nothing was judged, nothing has passed."""
+    if report.misses:
+        return "FAILED"
+    if report.unjudged:
+        return NOT_JUDGED
+    return "PASSED" if report.gates else "MEASURED"
 
 
 def headline(report: Report) -> str:
     """What became of the gates."""
-    count = len(report.gates)
+    count, missed = len(report.gates), len(report.misses)
     gates = "gate" if count == 1 else "gates"
-    if not count:
+    if not count and not report.unjudged:
         return "nothing was judged, for no limit applies"
-    if report.passed:
-        return f"{count} of {count} {gates} passed"
-    return f"{len(report.misses)} of {count} {gates} missed"
+    told = f"{missed} of {count} {gates} missed" if missed else f"{count} of {count} {gates} passed"
+    if not report.unjudged:
+        return told
+    left = f"{len(report.unjudged)} not judged"
+    return f"{told}, {left}" if count else left
 
 
 def summary(report: Report) -> str:
@@ -211,6 +221,19 @@ def why_not_counted(result: ClassResult) -> str | None:
     if result.images < MIN_CLASS_IMAGES:
         return f"in fewer than {MIN_CLASS_IMAGES} images"
     return f"below {100 * MIN_CLASS_SHARE:g} % of the pixels"
+
+
+def rarity(result: ClassResult) -> str:
+    """A class that no gate looks at, and how rarely it occurs."""
+    if result.images < MIN_CLASS_IMAGES:
+        return f"{result.name} in {result.images} image{'' if result.images == 1 else 's'}"
+    return f"{result.name} on {number(result.share, 3)} % of the pixels"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of a list, and how many more there are."""
+    more = len(names) - _MOST_NAMES
+    return f"{', '.join(names[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _alike(gate: Gate, digits: int) -> bool:

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import SpecError
-from edgeseg.gates import Limits
+from edgeseg.gates import Limits, option
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.spec import MIN_SIDE_PX
 from edgeseg.verification.protocols import PROTOCOLS
 
-__all__ = ["COST_LIMITS", "DROP_LIMITS", "MOST_THREADS", "Asked", "undecided"]
+__all__ = ["CONDITIONAL", "COST_LIMITS", "DROP_LIMITS", "MOST_THREADS", "Asked", "undecided"]
 
 DROP_LIMITS: Final = frozenset({"max_drop", "max_class_drop", "min_agreement"})
 _REGRESSIONS: Final = frozenset({"max_regression", "max_class_regression"})
 _EXTRA: Final = "max_extra_drop"
+_SKIPPED: Final = "max_skipped"
+# Limits on what a call may not look at: of no use without it, where a file keeps them.
+CONDITIONAL: Final = _REGRESSIONS | {_EXTRA, _SKIPPED}
 MOST_THREADS: Final = 256  # each takes memory, and an engine that starts them hears no signal
 COST_LIMITS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
 
@@ -30,7 +33,8 @@ class Asked:
     decided. Without a `reference` a bundle's own float variant is one. A checkpoint is also
     measured at `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask`
     is a scheduler's address, `threads` are the engine's, all cores where it is None. `report` is a
-    folder. `overrides` go before what a checkpoint among the two says of its input.
+    folder; `notes` are for it. `overrides` go before what a checkpoint among the two says of its
+    input.
     """
 
     source: str
@@ -48,6 +52,7 @@ class Asked:
     overrides: Overrides = NO_OVERRIDES
     strict: bool = False
     report: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         needs_data = {
@@ -80,9 +85,9 @@ class Asked:
                 if idle[0] == _EXTRA
                 else "an earlier report; add --baseline REPORT.json"
             )
-            raise SpecError(f"{_option(idle[0])} needs {what}")
+            raise SpecError(f"{option(idle[0])} needs {what}")
         if self.data is None and (lacking or idle):
-            needy = lacking[0] if lacking else _option(idle[0])
+            needy = lacking[0] if lacking else option(idle[0])
             raise SpecError(f"{needy} needs images with ground truth; add --data DATASET")
 
 
@@ -95,8 +100,4 @@ def undecided(
         lacking |= _REGRESSIONS
     if data is not None:
         return lacking
-    return lacking | DROP_LIMITS | _REGRESSIONS | {"max_latency_ratio"}
-
-
-def _option(limit: str) -> str:
-    return f"--{limit.replace('_', '-')}"
+    return lacking | DROP_LIMITS | _REGRESSIONS | {"max_latency_ratio", _SKIPPED}

@@ -19,7 +19,17 @@ from edgeseg.accuracy import MIN_CLASS_IMAGES
 from edgeseg.bootstrap import MIN_IMAGES, Losses, Tally, losses
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
-from edgeseg.gates import POINTS, Gate, Limits, at_most, worst_of
+from edgeseg.gates import (
+    POINTS,
+    Judged,
+    Limits,
+    Unjudged,
+    at_most,
+    decides,
+    no_class,
+    option,
+    worst_of,
+)
 from edgeseg.reports.measured import ImageResult
 from edgeseg.reports.report import Change, Comparison, CostChange, Report
 from edgeseg.text import counted
@@ -28,6 +38,8 @@ from edgeseg.verification.samples import hash_of
 __all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
 
 _REMEDY: Final = "measure both on the same images in the same way"
+_MIOU: Final = "mIoU lost beyond chance"
+_CLASS: Final = "class IoU lost beyond chance"
 
 
 def check_protocol(baseline: Report, *, origin: Path, protocol: str, size: tuple[int, int]) -> None:
@@ -58,10 +70,8 @@ def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
     here = set(map(hash_of, dataset.items))
     alone = [image.name for image in baseline.per_image if image.sha256 not in here]
     if alone:
-        theirs, count = _title(baseline), len(alone)
-        name = " ".join(filter(None, (dataset.title, dataset.split)))
-        ours = f"{name} ({counted(len(dataset), 'image')})"
-        _refuse(origin, [_others(theirs, ours, count, alone)])
+        ours = _described(dataset.title, dataset.split, len(dataset))
+        _refuse(origin, [_others(_title(baseline), ours, len(alone), alone)])
 
 
 def compare_reports(
@@ -120,30 +130,50 @@ def compare_reports(
     )
 
 
-def judge_changes(comparison: Comparison, limits: Limits) -> list[Gate]:
+def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> Judged:
     """What is lost for certain: the least loss that the interval allows, against its limit.
 
-    On fewer than `MIN_IMAGES` nothing is certain.
+    On fewer than `MIN_IMAGES` nothing is certain, and nothing is judged; `rare` says which classes
+    are too rare, and how.
     """
+    if comparison.images < MIN_IMAGES:
+        return _too_few(comparison.images, limits) + _missing(comparison)
     gates = []
-    enough = comparison.images >= MIN_IMAGES
-    if limits.max_regression is not None and enough:
+    unjudged = []
+    if limits.max_regression is not None:
         certain = 0.0 - comparison.miou.high
-        gates.append(
-            at_most("mIoU lost beyond chance", certain, limits.max_regression, unit=POINTS)
-        )
-    if limits.max_class_regression is not None and enough:
+        gates.append(at_most(_MIOU, certain, limits.max_regression, unit=POINTS))
+    if limits.max_class_regression is not None:
         certainly = {change.name: 0.0 - change.high for change in comparison.classes}
-        limit = limits.max_class_regression
-        gates += worst_of("class IoU lost beyond chance", certainly, limit)
-    if comparison.missing:
-        names = ", ".join(comparison.missing)
-        gates.append(
-            at_most(
-                f"classes of the baseline that are missing ({names})", len(comparison.missing), 0
+        gates += worst_of(_CLASS, certainly, limits.max_class_regression)
+        if not certainly and decides(limits.max_class_regression):
+            unjudged.append(no_class(_CLASS, "max_class_regression", rare=rare))
+    return Judged(gates=tuple(gates), unjudged=tuple(unjudged)) + _missing(comparison)
+
+
+def _too_few(images: int, limits: Limits) -> Judged:
+    """No limit on a regression is judged, of those that could be missed."""
+    known = ((_MIOU, "max_regression"), (_CLASS, "max_class_regression"))
+    return Judged(
+        unjudged=tuple(
+            Unjudged(
+                name=name,
+                reason=f"{images} images are compared, and below {MIN_IMAGES} chance alone changes "
+                f"as much",
+                remedy=f"measure more images, or allow any loss with {option(limit)} 100",
             )
+            for name, limit in known
+            if decides(getattr(limits, limit))
         )
-    return gates
+    )
+
+
+def _missing(comparison: Comparison) -> Judged:
+    if not comparison.missing:
+        return Judged()
+    names = ", ".join(comparison.missing)
+    title = f"classes of the baseline that are missing ({names})"
+    return Judged(gates=(at_most(title, len(comparison.missing), 0),))
 
 
 def _refuse(origin: Path, reasons: Sequence[str]) -> None:
@@ -194,8 +224,11 @@ def _only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
 
 def _title(report: Report) -> str:
     assert report.data is not None
-    name = " ".join(filter(None, (report.data.name, report.data.split)))
-    return f"{name} ({counted(report.images, 'image')})"
+    return _described(report.data.name, report.data.split, report.images)
+
+
+def _described(name: str, split: str | None, images: int) -> str:
+    return f"{' '.join(filter(None, (name, split)))} ({counted(images, 'image')})"
 
 
 def _places(report: Report) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from edgeseg.gates import Gate, Limits, at_most
+from edgeseg.gates import Judged, Limits, at_most
 from edgeseg.pixels import Bgr
 from edgeseg.reports.measured import Cost, Costs
 from edgeseg.runtime import timing
@@ -46,17 +46,20 @@ def measure_costs(candidate: Model, reference: Model | None, frame: Bgr) -> Cost
     )
 
 
-def judge_costs(costs: Costs, limits: Limits) -> list[Gate]:
-    """A gate for each limit on a cost."""
-    gates = []
+def judge_costs(costs: Costs, limits: Limits) -> Judged:
+    """A gate for each limit on a cost that was measured."""
     candidate = costs.candidate
-    if limits.max_latency_ratio is not None and costs.latency_ratio is not None:
-        limit = limits.max_latency_ratio
-        gates.append(
-            at_most("latency ratio", costs.latency_ratio, limit, unit="times the reference's")
+    size = None if candidate.bytes is None else candidate.bytes / 1e6
+    ratio = "times the reference's"
+    known = (
+        ("latency ratio", costs.latency_ratio, limits.max_latency_ratio, ratio),
+        ("size", size, limits.max_size_mb, "MB"),
+        ("peak memory", candidate.memory_mb, limits.max_memory_mb, "MB"),
+    )
+    return Judged(
+        gates=tuple(
+            at_most(name, value, limit, unit=unit)
+            for name, value, limit, unit in known
+            if value is not None and limit is not None
         )
-    if limits.max_size_mb is not None and candidate.bytes is not None:
-        gates.append(at_most("size", candidate.bytes / 1e6, limits.max_size_mb, unit="MB"))
-    if limits.max_memory_mb is not None and candidate.memory_mb is not None:
-        gates.append(at_most("peak memory", candidate.memory_mb, limits.max_memory_mb, unit="MB"))
-    return gates
+    )

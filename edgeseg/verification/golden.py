@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseg.gates import Gate, at_least
+from edgeseg.gates import Judged, at_least
 from edgeseg.images import read_image, read_mask
 from edgeseg.metrics import pixel_agreement
 from edgeseg.runtime.build import GOLDEN_SLACK
@@ -11,7 +11,7 @@ from edgeseg.verification.models import BundleModel
 __all__ = ["replay_golden"]
 
 
-def replay_golden(model: BundleModel) -> list[Gate]:
+def replay_golden(model: BundleModel) -> Judged:
     """Whether the engine gives here what it gave where the bundle was made: a gate a frame."""
     bundle = model.bundle
     gates = []
@@ -20,4 +20,4 @@ def replay_golden(model: BundleModel) -> list[Gate]:
         value = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
         limit = golden.agreement[model.variant.name] - GOLDEN_SLACK
         gates.append(at_least(f"{golden.frame} pixel agreement", value, limit, unit="%"))
-    return gates
+    return Judged(gates=tuple(gates))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from edgeseg.bundle import Bundle
 from edgeseg.errors import SpecError
+from edgeseg.gates import Unjudged
 from edgeseg.labels import Labels
 from edgeseg.manifest import VariantInfo
 from edgeseg.overrides import NO_OVERRIDES, Overrides
@@ -78,6 +79,10 @@ class Model(Protocol):
     def about(self) -> Subject:
         """For the report."""
 
+    @property
+    def unjudged(self) -> tuple[Unjudged, ...]:
+        """What no verdict on it, or against it, decides."""
+
     def segment(self, frame: Bgr, /) -> ClassMap:
         """Class ids (H, W) of a uint8 BGR (H, W, 3) frame, by its own way."""
 
@@ -92,7 +97,10 @@ class Model(Protocol):
 
 
 class BundleModel:
-    """A variant of a bundle, the one that runs here unless another is given."""
+    """A variant of a bundle, the one that runs here unless another is given.
+
+    `unjudged` says for what it stands in.
+    """
 
     def __init__(
         self,
@@ -101,8 +109,10 @@ class BundleModel:
         variant: VariantInfo | None = None,
         threads: int | None = None,
         watcher: Watcher = NOBODY,
+        unjudged: tuple[Unjudged, ...] = (),
     ) -> None:
         self.bundle = bundle
+        self.unjudged = unjudged
         self.variant = variant or variant_here(bundle, watcher=watcher)
         self.segmenter = Segmenter(bundle, variant=self.variant, threads=threads, watcher=watcher)
         self.address = Address(
@@ -180,6 +190,7 @@ class CheckpointModel:
     """A checkpoint in its own framework: the published network in float32."""
 
     size = None
+    unjudged: tuple[Unjudged, ...] = ()
 
     def __init__(self, checkpoint: Checkpoint, address: Address) -> None:
         self.checkpoint = checkpoint

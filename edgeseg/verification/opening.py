@@ -9,6 +9,7 @@ import msgspec
 from edgeseg.bundle import Bundle, open_bundle, resembles_bundle
 from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
+from edgeseg.gates import Unjudged
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.build import ON_DEVICE, variant_here
@@ -59,11 +60,16 @@ def _open_chosen(bundle: Bundle, *, threads: int | None, watcher: Watcher) -> Bu
         here = variant_here(bundle, watcher=watcher)
         if here == bundle.chosen:
             raise
-        watcher.tell(
-            f"{bundle.chosen.name}, which the export chose, does not run here ({error}); "
-            f"{here.name} is measured"
+        instead = Unjudged(
+            name=f"variant {bundle.chosen.name} of bundle {bundle.folder.resolve().name}",
+            reason=f"the export chose it, and {here.name} is measured in its place, for it does "
+            f"not run here ({error})",
+            remedy="measure it on a machine that runs it, or export a bundle for this one",
         )
-        return BundleModel(bundle, variant=here, threads=threads, watcher=watcher)
+        watcher.tell(f"{instead.name}: {instead.reason}")
+        return BundleModel(
+            bundle, variant=here, threads=threads, watcher=watcher, unjudged=(instead,)
+        )
 
 
 def reopen(address: Address) -> Model:

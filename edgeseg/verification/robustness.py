@@ -17,7 +17,7 @@ import numpy as np
 from edgeseg.bootstrap import MIN_IMAGES, Points, drop_draws, together
 from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
 from edgeseg.errors import DatasetError
-from edgeseg.gates import Gate, Limits, worst_of
+from edgeseg.gates import Judged, Limits, worst_of
 from edgeseg.metrics import mean_iou
 from edgeseg.reports.measured import CorruptionResult, FamilyResult
 from edgeseg.runtime.backend import Watcher
@@ -62,12 +62,12 @@ def measure_robustness(
     )
 
 
-def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> list[Gate]:
+def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> Judged:
     """A gate for each family that loses more than the limit, or for the worst."""
     if limits.max_extra_drop is None:
-        return []
+        return Judged()
     extra = {f.name: f.extra_drop for f in families if f.extra_drop is not None}
-    return worst_of("extra mIoU drop", extra, limits.max_extra_drop)
+    return Judged(gates=tuple(worst_of("extra mIoU drop", extra, limits.max_extra_drop)))
 
 
 def _check_same(clean: Share, found: Share) -> None:

@@ -11,11 +11,9 @@ from typing import Any
 
 import msgspec
 
-from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
-from edgeseg.bootstrap import MIN_IMAGES
 from edgeseg.datasets import Dataset, Item, open_dataset
 from edgeseg.errors import SpecError
-from edgeseg.gates import judge
+from edgeseg.gates import Judged
 from edgeseg.images import read_image
 from edgeseg.packages import tools
 from edgeseg.pixels import Bgr
@@ -23,8 +21,7 @@ from edgeseg.redact import scrubbed
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.backend import NOBODY, Watcher
 from edgeseg.runtime.machine import this_machine
-from edgeseg.text import counted
-from edgeseg.verification.asked import COST_LIMITS, DROP_LIMITS, Asked
+from edgeseg.verification.asked import COST_LIMITS, Asked
 from edgeseg.verification.baseline import (
     check_images,
     check_protocol,
@@ -34,6 +31,13 @@ from edgeseg.verification.baseline import (
 from edgeseg.verification.costs import judge_costs, measure_costs
 from edgeseg.verification.findings import accuracy_fields, image_results
 from edgeseg.verification.golden import replay_golden
+from edgeseg.verification.judging import (
+    check_can_judge,
+    judge_coverage,
+    judge_drops,
+    notes_on,
+    too_rare,
+)
 from edgeseg.verification.measuring import (
     Corruption,
     Measurement,
@@ -57,8 +61,9 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
 
     Raises:
         GateMissedError: no variant of the bundle works here.
+        NotJudgedError: a limit that was set on purpose needs what is not there.
         ReportError: the baseline is of something else, or the report cannot be written.
-        SpecError: a limit needs what is not there, or the protocol does not fit the bundle.
+        SpecError: the protocol does not fit the bundle.
         EdgesegError: something cannot be read, or cannot be measured.
     """
     with report_folder(asked):
@@ -86,7 +91,6 @@ def _verified(asked: Asked, track: Track, watcher: Watcher) -> Report:
         report = msgspec.structs.replace(
             _compared(_report(asked, pair, found, robustness), baseline, asked), workers=workers
         )
-        _check_decided(asked, report)
         if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
             from edgeseg.verification.sides import measure_sides
 
@@ -143,9 +147,6 @@ def _check_kind(asked: Asked, candidate: Model) -> None:
         return
     if asked.data is None:
         raise SpecError(f"{candidate.name} has no golden frames to replay; add --data DATASET")
-    sizes = asked.given & {"max_size_mb", "max_memory_mb"}
-    if sizes:
-        raise SpecError(f"{min(sizes)} is of a bundle, and {candidate.name} is none; export it")
 
 
 def _check_baseline(asked: Asked, baseline: Report, candidate: Model) -> None:
@@ -162,9 +163,10 @@ def _reference(asked: Asked, candidate: Model, watcher: Watcher, stack: ExitStac
     """What was named, else the bundle's own float variant, where there is one; `stack` closes it.
 
     Raises:
-        SpecError: there is none, and a limit needs one.
+        NotJudgedError: there is none, and a limit needs one.
     """
     if asked.reference is not None:
+        check_can_judge(asked, candidate, compared=True)
         size = (candidate.input.height, candidate.input.width)
         named = open_model(
             asked.reference,
@@ -177,12 +179,7 @@ def _reference(asked: Asked, candidate: Model, watcher: Watcher, stack: ExitStac
         same_classes(named, candidate)
         return named
     own = None if asked.data is None else own_reference(candidate)
-    needy = asked.given & (DROP_LIMITS | {"max_latency_ratio", "max_extra_drop"})
-    if own is None and needy:
-        raise SpecError(
-            f"{min(needy)} is against a reference, which {candidate.name} does not bring with it; "
-            f"add --reference BUNDLE or CHECKPOINT"
-        )
+    check_can_judge(asked, candidate, compared=own is not None)
     if own is not None:
         stack.callback(own.close)
         watcher.tell(f"no --reference: compared with {own.name}")
@@ -194,77 +191,56 @@ def _report(
 ) -> Report:
     """What was measured, and the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
-    gates = replay_golden(candidate) if isinstance(candidate, BundleModel) else []
-    fields: dict[str, Any] = {}
-    if found is not None:
-        fields = _fields(found)
-    if reference is not None:
-        drops = {c.name: c.drop for c in fields["classes"] if c.counted and c.drop is not None}
-        gates += judge(
-            asked.limits,
-            drop=fields["drop"],
-            class_drops=drops,
-            agreement=fields["pixel_agreement"],
-        )
+    fields: dict[str, Any] = {} if found is None else _fields(found)
     if robustness is not None:
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
-        gates += judge_robustness(robustness.families, asked.limits)
-    costs = None
     if asked.report is not None or asked.given & COST_LIMITS:
-        costs = measure_costs(candidate, reference, _timed_frame(candidate, found))
-        gates += judge_costs(costs, asked.limits)
-    return Report(
-        passed=all(gate.passed for gate in gates),
+        fields["costs"] = measure_costs(candidate, reference, _timed_frame(candidate, found))
+    measured = Report(
+        passed=None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         candidate=candidate.about,
         reference=None if reference is None else reference.about,
         protocol=asked.protocol,
-        gates=tuple(gates),
-        costs=costs,
+        gates=(),
         sensitivity=_sensitivity(candidate),
         machine=this_machine(),
         tools=tools(),
         **fields,
     )
+    return _with(measured, _judged(asked, pair, measured))
+
+
+def _judged(asked: Asked, pair: Pair, measured: Report) -> Judged:
+    """All but what was lost against a baseline."""
+    models = [model for model in (pair.candidate, pair.reference) if model is not None]
+    judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
+    if isinstance(pair.candidate, BundleModel):
+        judged += replay_golden(pair.candidate)
+    judged += judge_coverage(measured.images, measured.skipped, asked.limits)
+    judged += judge_drops(measured, asked.limits)
+    judged += judge_robustness(measured.families, asked.limits)
+    if measured.costs is not None:
+        judged += judge_costs(measured.costs, asked.limits)
+    return judged
 
 
 def _compared(report: Report, baseline: Report | None, asked: Asked) -> Report:
-    """The report with what has changed since the baseline, and the gates on that."""
-    if baseline is None or asked.baseline is None:
-        return report
-    changes = compare_reports(report, baseline, origin=asked.baseline, limits=asked.limits)
-    gates = (*report.gates, *judge_changes(changes, asked.limits))
-    passed = all(gate.passed for gate in gates)
-    return msgspec.structs.replace(report, baseline=changes, gates=gates, passed=passed)
+    """The report with what has changed since the baseline, the gates on that, and all notes."""
+    if baseline is not None and asked.baseline is not None:
+        changes = compare_reports(report, baseline, origin=asked.baseline, limits=asked.limits)
+        regressions = judge_changes(changes, asked.limits, rare=too_rare(report.classes))
+        report = _with(msgspec.structs.replace(report, baseline=changes), regressions)
+    notes = (*report.notes, *notes_on(report, asked.limits), *asked.notes)
+    return msgspec.structs.replace(report, notes=notes)
 
 
-def _check_decided(asked: Asked, report: Report) -> None:
-    """A limit that was set on purpose and that nothing decides is no pass.
-
-    Raises:
-        SpecError: no class is frequent enough for a limit on classes, or the images are too few.
-    """
-    names = {
-        "max_class_drop": "class IoU drop",
-        "max_class_regression": "class IoU lost",
-        "max_regression": "mIoU lost",
-    }
-    few = report.baseline is not None and report.baseline.images < MIN_IMAGES
-    for limit in sorted(asked.given & names.keys()):
-        if any(gate.name.startswith(names[limit]) for gate in report.gates):
-            continue
-        if limit.endswith("regression") and few:
-            assert report.baseline is not None
-            raise SpecError(
-                f"{limit} cannot be decided on {counted(report.baseline.images, 'image')}: below "
-                f"{MIN_IMAGES} chance alone changes as much; measure more images, or leave the "
-                f"limit out"
-            )
-        raise SpecError(
-            f"{limit} cannot be decided on {counted(report.images, 'image')}: no class is in "
-            f"{MIN_CLASS_IMAGES} of them with {100 * MIN_CLASS_SHARE:g} % of the pixels; "
-            f"measure more images, or leave the limit out"
-        )
+def _with(report: Report, further: Judged) -> Report:
+    """The report with a further judgement."""
+    judged = report.judged + further
+    return msgspec.structs.replace(
+        report, gates=judged.gates, unjudged=judged.unjudged, passed=judged.passed
+    )
 
 
 def _fields(found: Measurement) -> dict[str, Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
-from reports import labels_of, measured
+from reports import labels_of, measured, not_judged, without_reference
 
+from edgeseg.errors import SpecError
 from edgeseg.reports.html import to_html
 from edgeseg.reports.junit import to_junit
 from edgeseg.reports.lines import report_lines
 from edgeseg.reports.markdown import to_markdown
 from edgeseg.reports.report import Report, encode_report
+from edgeseg.reports.words import headline, verdict
 
 NOTES = ("ids 0 and 255 were read as 0 and 1", "class road occurs in no mask")
 FORMS: dict[str, Callable[[Report], str]] = {
@@ -28,6 +32,44 @@ FORMS: dict[str, Callable[[Report], str]] = {
 def test_notes_stand_in_every_form_of_a_report(form: str) -> None:
     text = FORMS[form](measured(notes=NOTES))
     assert all(note in text for note in NOTES)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_not_judged_is_told_apart_from_what_was_missed(form: str) -> None:
+    report = not_judged()
+    assert (report.passed, report.misses, len(report.unjudged)) == (False, (), 2)
+    text = FORMS[form](report)
+    for one in report.unjudged:
+        assert one.name in text
+        assert one.reason in text
+        assert one.remedy in text
+    assert "PASSED" not in text
+    assert not re.search("MISSED|FAILED", text)
+    if form != "json":
+        assert "NOT JUDGED" in text
+
+
+def test_what_was_missed_comes_before_what_was_not_judged() -> None:
+    report = not_judged(harm=0.42, max_latency_ratio=0.2)
+    assert (verdict(report), headline(report)) == ("FAILED", "2 of 4 gates missed, 2 not judged")
+    assert headline(not_judged()) == "4 of 4 gates passed, 2 not judged"
+
+
+def test_what_was_not_judged_is_a_failure_of_its_own_to_ci() -> None:
+    suites = ET.fromstring(to_junit(not_judged()).encode())
+    failures = list(suites.iter("failure"))
+    assert [failure.get("type") for failure in failures] == ["not judged", "not judged"]
+    assert (suites.get("tests"), suites.get("failures")) == ("6", "2")
+
+
+def test_a_report_of_before_there_was_no_verdict_is_read() -> None:
+    """Such a one says true where nothing was judged, and may be a baseline still."""
+    text = encode_report(without_reference())
+    assert b'"passed": null' in text
+    old = text.replace(b'"passed": null', b'"passed": true')
+    assert msgspec.json.decode(old, type=Report).passed is True
+    with pytest.raises(SpecError, match="a report passes where every gate was judged"):
+        msgspec.json.decode(text.replace(b'"passed": null', b'"passed": false'), type=Report)
 
 
 def test_a_report_reads_its_notes_back() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from edgeseg.corruptions import FAMILIES, SEVERITIES
 from edgeseg.datasets.matching import Differences
 from edgeseg.demo import scene
-from edgeseg.gates import at_least, at_most, worst_of
+from edgeseg.gates import Judged, Unjudged, at_least, at_most, no_class, worst_of
 from edgeseg.labels import Labels, known_labels
 from edgeseg.manifest import Machine
 from edgeseg.metrics import iou
@@ -225,10 +225,12 @@ def hostile() -> Report:
         new=names, missing=names,
         costs=(CostChange(name="|@x", before=1, now=2.5),),
     )  # fmt: skip
+    unjudged = (Unjudged(name=names[3], reason=names[4], remedy=names[5]),)
     return _report(
         candidate=subject, reference=subject, data=Data(name="|@d", split="`", sha256="0" * 64),
         images=200, gates=gates, skipped=noted, converted=noted, baseline=comparison, costs=COSTS,
         notes=names[:40],
+        unjudged=unjudged,
         differences=Differences(data_only=names, model_only=names),
         classes=base.classes, confusion=base.confusion, miou=base.miou, drop=base.drop,
         reference_confusion=base.reference_confusion, reference_miou=base.reference_miou,
@@ -282,7 +284,16 @@ def labels_of(report: Report) -> Labels:
     return Labels(classes=names, palette=palette, ignore_index=255)
 
 
-def _report(*, gates: Any = (), **fields: Any) -> Report:
+def not_judged(**more: Any) -> Report:
+    """No gate is missed, and two limits decide nothing."""
+    left = (
+        no_class("class IoU drop", "max_class_drop", rare="Car in 3 images"),
+        Unjudged(name="data set", reason="14 of 16 images were skipped", remedy="restore them"),
+    )
+    return measured(**{"unjudged": left, **more})
+
+
+def _report(*, gates: Any = (), unjudged: Any = (), **fields: Any) -> Report:
     known: dict[str, Any] = {
         "created": "2026-07-04T12:34:56+00:00",
         "candidate": CANDIDATE,
@@ -291,9 +302,10 @@ def _report(*, gates: Any = (), **fields: Any) -> Report:
         ),
         "tools": {"python": "3.11.2", "edgeseg": "0.9.0", "numpy": "2.4.6", "openvino": "2026.4.1"},
     }
-    gates = tuple(gates)
-    passed = all(gate.passed for gate in gates)
-    return Report(passed=passed, gates=gates, **{**known, **fields})
+    judged = Judged(gates=tuple(gates), unjudged=tuple(unjudged))
+    return Report(
+        passed=judged.passed, gates=judged.gates, unjudged=judged.unjudged, **{**known, **fields}
+    )
 
 
 def _accuracy(names: tuple[str, ...], *, compared: bool, harm: float) -> dict[str, Any]:

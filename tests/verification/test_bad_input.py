@@ -328,15 +328,9 @@ FATAL = [
         name="a limit without a reference",
         spoil=lambda: None,
         args=(*DATA, "--max-drop", "1"),
-        says="max_drop is against a reference, which bundle seeded (fp32) does not bring with it; "
-        "add --reference BUNDLE or CHECKPOINT",
-    ),
-    Bad(
-        name="a limit on classes that are all too rare",
-        spoil=lambda: None,
-        args=(*DATA, "--reference", "demo", "--max-class-drop", "90"),
-        says="max_class_drop cannot be decided on 3 images: no class is in 5 of them with 0.1 % of "
-        "the pixels; measure more images, or leave the limit out",
+        says="not judged: --max-drop is against a reference, which bundle seeded (fp32) does not "
+        "bring with it; add --reference BUNDLE or CHECKPOINT",
+        status=3,
     ),
     Bad(
         name="no reference",
@@ -438,7 +432,7 @@ def test_an_image_is_named_and_passed_over_and_strictly_refused(
     strict = edgeseg("verify", seeded_bundle.folder, *case.args, "--strict")
     assert strict.status == 1
     assert case.says in told(strict.err)
-    outcome = edgeseg("verify", seeded_bundle.folder, *case.args, "--json")
+    outcome = edgeseg("verify", seeded_bundle.folder, *case.args, "--max-skipped", "50", "--json")
     assert outcome.status == 0
     found = outcome.json
     noted = [f"{note['name']}: {note['reason']}" for note in found["skipped"] + found["converted"]]
@@ -461,7 +455,7 @@ def test_what_cannot_be_verified_is_one_line(
     before = sorted(path.name for path in Path().iterdir())
     outcome = edgeseg("verify", seeded_bundle.folder, *case.args)
     assert (outcome.status, outcome.out) == (case.status, "")
-    if case.status == 1:
+    if case.status != 2:
         assert case.says in told(outcome.err)
     else:  # typer frames what is wrong with options, and breaks the line
         assert case.says in " ".join(outcome.err.replace("│", " ").split())

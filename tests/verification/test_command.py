@@ -95,14 +95,18 @@ def test_limits_are_kept_in_a_file_and_options_come_before_it(
     assert next(gate["limit"] for gate in limits if gate["name"] == "mIoU drop") == 70
 
 
-def test_limits_of_a_file_that_cannot_be_decided_are_told(edgeseg, seeded_bundle: Bundle) -> None:
-    Path("edgeseg.toml").write_text("[verify.gates]\nmax_drop = 1\nmax_size_mb = 100\n")
+def test_limits_of_a_file_that_look_at_nothing_here_are_told(
+    edgeseg, seeded_bundle: Bundle
+) -> None:
+    """A regression is of a baseline: where none is given, none is missed, nor left unjudged."""
+    Path("edgeseg.toml").write_text("[verify.gates]\nmax_regression = 1\nmax_size_mb = 100\n")
     outcome = edgeseg("verify", seeded_bundle.folder, "--json")
     assert outcome.status == 0
-    assert (
-        "limits from edgeseg.toml: max_drop, max_size_mb; of no use here: max_drop" in outcome.err
-    )
+    assert "limits from edgeseg.toml: max_regression, max_size_mb\n" in outcome.err
     assert "size" in {gate["name"] for gate in outcome.json["gates"]}
+    (note,) = outcome.json["notes"]
+    assert note.startswith("of no use without --data, --baseline or --corruptions: max_regression")
+    assert f"note: {note}" in outcome.err
     Path("edgeseg.toml").write_text("[verify.gates]\nmax_size = 1\n")
     outcome = edgeseg("verify", seeded_bundle.folder)
     assert outcome.status == 1
@@ -133,7 +137,7 @@ def test_no_name_begins_a_line_of_its_own_or_colors_one(
     shutil.copytree(street, tmp_path / "data")
     for part in ("images", "masks"):
         (tmp_path / "data" / "test" / part / f"{name}.png").write_text("no picture")
-    for more, status in (("", 0), ("--strict", 1)):
+    for more, status in (("--max-skipped 10", 0), ("--strict", 1)):
         data = ("--data", "data", "--split", "test", *more.split())
         outcome = edgeseg("verify", seeded_bundle.folder, *data)
         assert outcome.status == status

@@ -15,7 +15,7 @@ import edgeseg
 from edgeseg.bundle import Bundle, open_bundle
 from edgeseg.datasets import Differences, open_dataset
 from edgeseg.demo.assets import demo_bundle
-from edgeseg.errors import CheckpointError, DatasetError, SourceError, SpecError
+from edgeseg.errors import CheckpointError, DatasetError, NotJudgedError, SourceError, SpecError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.reports.lines import report_lines
 from edgeseg.reports.report import Report, read_report
@@ -106,7 +106,7 @@ def test_without_a_reference_only_the_model_is_measured(
     assert report.miou == pytest.approx(100)
     assert (report.reference_miou, report.drop, report.worst_class) == (None, None, None)
     assert len(report.gates) == 2
-    with pytest.raises(SpecError, match="max_drop is against a reference, .* add --reference"):
+    with pytest.raises(NotJudgedError, match="--max-drop is against a reference, .* add --ref"):
         verified(seeded_bundle, street, max_drop=0.5)
 
 
@@ -123,7 +123,7 @@ def test_a_bundle_is_compared_with_its_own_float_variant(tmp_path: Path) -> None
         Image.fromarray(drawn.image[:, :, ::-1].copy()).save(tmp_path / f"images/{seed}.png")
         write_mask(drawn.mask, tmp_path / f"masks/{seed}.png")
     (tmp_path / "dataset.json").write_text(json.dumps({"classes": known_labels("camvid").classes}))
-    report = edgeseg.verify(demo_bundle(), data=tmp_path, max_drop=50)
+    report = edgeseg.verify(demo_bundle(), data=tmp_path, max_drop=50, max_class_drop=100)
     assert report.passed
     assert report.reference is not None
     assert (report.candidate.variant, report.reference.variant) == ("int8-linear", "fp32")
@@ -173,10 +173,15 @@ def test_where_what_was_chosen_does_not_run_something_else_is_told(
     told: list[str] = []
     report = verify(Asked(source=str(bundle.folder)), watcher=Watcher(tell=told.append))
     assert report.candidate.variant == "int8"
-    assert told[-1] == (
-        "bf16, which the export chose, does not run here (this CPU does not compute in bf16; run: "
-        "edgeseg build BUNDLE); int8 is measured"
+    (left,) = report.unjudged
+    assert told[-1] == f"{left.name}: {left.reason}"
+    assert left.name == "variant bf16 of bundle seeded"
+    assert left.reason == (
+        "the export chose it, and int8 is measured in its place, for it does not run here (this "
+        "CPU does not compute in bf16; run: edgeseg build BUNDLE)"
     )
+    assert not report.misses
+    assert report.passed is False
 
 
 def test_the_reference_of_openvino_is_its_float_file_in_fp32(seeded_bundle: Bundle) -> None:

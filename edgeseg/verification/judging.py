@@ -1,0 +1,103 @@
+"""Every limit against what was measured: kept, missed, or not judged, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
+from edgeseg.errors import NotJudgedError
+from edgeseg.gates import Judged, Limits, Unjudged, decides, judge, option
+from edgeseg.reports.measured import ClassResult
+from edgeseg.reports.report import Comparison, Noted, Report
+from edgeseg.reports.words import rarity, some
+from edgeseg.verification.asked import DROP_LIMITS, Asked
+from edgeseg.verification.models import BundleModel, Model
+
+__all__ = ["check_can_judge", "judge_coverage", "judge_drops", "notes_on", "too_rare"]
+
+_NEED_REFERENCE: Final = DROP_LIMITS | {"max_latency_ratio", "max_extra_drop"}
+_NEED_BUNDLE: Final = frozenset({"max_size_mb", "max_memory_mb"})
+
+
+def check_can_judge(asked: Asked, candidate: Model, *, compared: bool) -> None:
+    """Refuse, before hours are spent, a limit that was set on purpose and decides nothing.
+
+    `compared` says whether there is a reference.
+
+    Raises:
+        NotJudgedError: it is of a bundle, or against a reference, and there is none.
+    """
+    of_bundle = sorted(asked.given & _NEED_BUNDLE)
+    if of_bundle and not isinstance(candidate, BundleModel):
+        raise NotJudgedError(
+            f"not judged: {option(of_bundle[0])} is of a bundle, and {candidate.name} is none; "
+            f"export it, and verify the bundle"
+        )
+    against = sorted(asked.given & _NEED_REFERENCE)
+    if against and not compared:
+        raise NotJudgedError(
+            f"not judged: {option(against[0])} is against a reference, which {candidate.name} does "
+            f"not bring with it; add --reference BUNDLE or CHECKPOINT"
+        )
+
+
+def judge_drops(report: Report, limits: Limits) -> Judged:
+    """What is lost against the reference; nothing where there is none."""
+    if report.reference is None or report.pixel_agreement is None:
+        return Judged()
+    return judge(
+        limits,
+        drop=report.drop,
+        class_drops={c.name: c.drop for c in report.classes if c.counted and c.drop is not None},
+        agreement=report.pixel_agreement,
+        rare=too_rare(report.classes),
+    )
+
+
+def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> Judged:
+    """Whether enough of the images were measured for any verdict on the data set."""
+    share = 100 * len(skipped) / (measured + len(skipped)) if skipped else 0.0
+    limit = limits.max_skipped
+    if limit is None or share <= limit:
+        return Judged()
+    first = skipped[0]
+    return Judged(
+        unjudged=(
+            Unjudged(
+                name="data set",
+                reason=f"{len(skipped)} of {measured + len(skipped)} images were skipped, "
+                f"{share:.1f} % and not at most {limit:g} %, the first: {first.name}: "
+                f"{first.reason}",
+                remedy=f"restore them, or allow more with {option('max_skipped')} PERCENT",
+            ),
+        )
+    )
+
+
+def too_rare(classes: Sequence[ClassResult]) -> str:
+    """The classes that the truth shows, but too rarely for a limit; empty where there is none."""
+    return some([rarity(result) for result in classes if result.images and not result.counted])
+
+
+def notes_on(report: Report, limits: Limits) -> tuple[str, ...]:
+    """What no limit looks at, though it was measured."""
+    notes = []
+    compared = report.reference is not None or report.baseline is not None
+    if report.data is not None and not compared:
+        notes.append(
+            "accuracy is measured and not judged, for there is nothing to compare it with; add "
+            "--reference BUNDLE or CHECKPOINT, or --baseline REPORT.json"
+        )
+    rare = too_rare(report.classes)
+    if rare and compared and _looks_at_classes(report.baseline, limits):
+        notes.append(
+            f"no limit looks at classes in fewer than {MIN_CLASS_IMAGES} images or below "
+            f"{100 * MIN_CLASS_SHARE:g} % of the pixels, whose IoU is noise: {rare}"
+        )
+    return tuple(notes)
+
+
+def _looks_at_classes(baseline: Comparison | None, limits: Limits) -> bool:
+    drop = limits.max_class_drop
+    return decides(drop) or (baseline is not None and decides(limits.max_class_regression))
