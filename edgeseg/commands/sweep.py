@@ -87,7 +87,7 @@ def sweep(
 ) -> None:
     """Export and measure every combination; what is there from an earlier run is kept.
 
-    Ends with 1 if a cell failed, else with 3 if one missed a gate.
+    Ends with 1 if a cell failed, else with 3 if one missed a gate or was not judged.
 
     Example: edgeseg sweep --weights segformer_b0/ --size 512x512 --size 256x256
     --precision fp32 --precision int8 --data camvid --split test --calibration camvid
@@ -131,7 +131,7 @@ def sweep(
     say(headline(found))
     if found.failed:
         raise typer.Exit(EXIT_FAILED)
-    if found.missed:
+    if found.missed or found.unjudged:
         raise typer.Exit(EXIT_GATE_MISSED)
     timed = [row for row in found.rows if row.latency_ms is not None]
     fastest = min(timed, key=lambda row: row.latency_ms or 0, default=found.rows[0])

@@ -1,7 +1,7 @@
 """Accuracy against what it costs: two panels, latency and size, each with its Pareto front.
 
 Numbers in the picture are those of the table beside it. Colors tell targets, shapes precisions;
-what missed a gate is hollow and on no front.
+what did not pass is hollow and on no front.
 """
 
 from __future__ import annotations
@@ -143,5 +143,5 @@ def _legend(rows: Sequence[Row]) -> list[str]:
         parts.append(_mark(left, _LEGEND - 4, color, tip=name))
         parts.append(text(left + 12, _LEGEND, name, anchor="start"))
         left += 40 + _LETTER * len(name)
-    parts.append(text(left, _LEGEND, "hollow: missed a gate; dashed: Pareto front", anchor="start"))
+    parts.append(text(left, _LEGEND, "hollow: did not pass; dashed: Pareto front", anchor="start"))
     return parts

@@ -11,11 +11,11 @@ from edgeseg.gates import Gate
 from edgeseg.manifest import Machine
 from edgeseg.reports.report import Data
 
-__all__ = ["SCHEMA", "Row", "Sweep", "encode_sweep", "front"]
+__all__ = ["SCHEMA", "Row", "Status", "Sweep", "encode_sweep", "front"]
 
 SCHEMA: Final = 1
 
-Status = Literal["passed", "missed", "failed"]
+Status = Literal["passed", "missed", "not judged", "failed"]
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +26,8 @@ class Row(_Value, frozen=True, kw_only=True):
     """A cell and what came of it.
 
     `precision` was asked for, `variant` is what runs. `missed` are gates that were not passed, or
-    no variant passed them and there is no bundle; `failed` cells tell their `reason`. Accuracies
+    no variant passed them and there is no bundle; `not judged` cells missed no gate, and left
+    something unjudged; `failed` cells tell their `reason`. Accuracies
     are points, `drop` is against the bundle's own float variant. `latency_ms` is the median of
     whole frames; `speedup`, the median of the rounds' ratios, is how many times as fast as the
     first cell with a latency it is. `report` is the cell's HTML page, relative to the sweep's
@@ -77,6 +78,11 @@ class Sweep(_Value, frozen=True, kw_only=True):
     def missed(self) -> tuple[Row, ...]:
         """The cells that missed a gate."""
         return tuple(row for row in self.rows if row.status == "missed")
+
+    @property
+    def unjudged(self) -> tuple[Row, ...]:
+        """The cells of which something could not be judged."""
+        return tuple(row for row in self.rows if row.status == "not judged")
 
 
 def encode_sweep(sweep: Sweep) -> bytes:

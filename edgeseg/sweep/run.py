@@ -17,7 +17,7 @@ import msgspec
 
 from edgeseg.asking import check_calibration
 from edgeseg.datasets import Dataset, open_dataset
-from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, SourceError
+from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, NotJudgedError, SourceError
 from edgeseg.packages import tools
 from edgeseg.pixels import Bgr
 from edgeseg.reports.report import Data, Report
@@ -30,7 +30,7 @@ from edgeseg.sweep.folder import sweep_folder
 from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.latency import timed
 from edgeseg.sweep.making import ERROR, made, reports_of
-from edgeseg.sweep.results import Row, Sweep
+from edgeseg.sweep.results import Row, Status, Sweep
 from edgeseg.sweep.writing import write_overview
 from edgeseg.verification.cluster import connected
 from edgeseg.verification.samples import Track
@@ -128,6 +128,8 @@ def _row(
     try:
         request = request_of(plan, cell, *measured_on)
         report = made(plan, cell, request, track=track, watcher=watcher, step=step)
+    except NotJudgedError as error:
+        return msgspec.structs.replace(blank, status="not judged", reason=str(error))
     except GateMissedError as error:
         return msgspec.structs.replace(blank, status="missed", reason=str(error))
     except EdgesegError as error:
@@ -148,10 +150,15 @@ def _row(
 
 def _measured(blank: Row, report: Report) -> Row:
     subject = report.candidate
+    status: Status = "passed"
+    if not report.passed:
+        status = "missed" if report.misses else "not judged"
+    left = [gate.name for gate in report.misses]
+    left += [f"{one.name}: {one.told}" for one in report.unjudged]
     return msgspec.structs.replace(
         blank,
-        status="passed" if report.passed else "missed",
-        reason=None if report.passed else ", ".join(gate.name for gate in report.misses),
+        status=status,
+        reason=None if status == "passed" else ", ".join(left),
         model=subject.model,
         variant=subject.variant,
         height=subject.height,

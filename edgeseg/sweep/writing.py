@@ -124,8 +124,9 @@ def _numbers(row: Row) -> tuple[str, ...]:
 def headline(sweep: Sweep) -> str:
     """How many cells came to what."""
     counts = {
-        "passed": len(sweep.rows) - len(sweep.failed) - len(sweep.missed),
+        "passed": sum(row.status == "passed" for row in sweep.rows),
         "missed a gate": len(sweep.missed),
+        "not judged": len(sweep.unjudged),
         "failed": len(sweep.failed),
     }
     words = [f"{count} {what}" for what, count in counts.items() if count]
