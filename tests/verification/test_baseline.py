@@ -357,7 +357,7 @@ def test_other_images_are_refused_before_measuring(
 
     monkeypatch.setattr("edgeseg.verification.verify.measure", too_late)
     with pytest.raises(
-        ReportError, match=r"these demo test \(\d+ images\): 10 images with their truth"
+        ReportError, match=r"these demo test \(\d+ images\); not in both, .*: 10 images"
     ):
         edgeseg.verify(seeded_bundle.folder, data="demo", baseline=path)
 
