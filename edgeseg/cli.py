@@ -56,12 +56,17 @@ for command in (export, run, verify, sweep, bench, build, calibrate, inspect, do
 
 
 def main() -> None:
-    """Run one command and leave with its exit status."""
+    """Run one command and end this process with its exit status."""
     with _not_held_up():
-        _main()
+        run_command()
 
 
-def _main() -> None:
+def run_command() -> None:
+    """Run one command.
+
+    Raises:
+        SystemExit: always, with its exit status.
+    """
     signal.signal(signal.SIGTERM, _terminated)
     try:
         with _signals_kept():

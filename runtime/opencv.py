@@ -12,6 +12,8 @@ __all__ = ["import_opencv", "import_opencv_for"]
 
 # Read once, when a library loads. What they would print, our errors say in one line.
 _QUIET: Final = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+# Seconds that a camera may take for a frame; OpenCV's own are ten.
+_PATIENT: Final = {"OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "5"}
 # What else makes OpenCV, FFmpeg and GStreamer print addresses.
 _LOUD: Final = ("OPENCV_FFMPEG_DEBUG", "OPENCV_VIDEOIO_DEBUG", "GST_DEBUG", "GST_DEBUG_FILE")
 
@@ -22,8 +24,8 @@ def import_opencv(purpose: str) -> Any:  # noqa: ANN401  # a module; OpenCV 4.5 
     Raises:
         MissingPackageError: there is none; the message says what it is for.
     """
-    for name, level in _QUIET.items():
-        os.environ.setdefault(name, level)
+    for name, value in (_QUIET | _PATIENT).items():
+        os.environ.setdefault(name, value)
     try:
         import cv2
     except ImportError:

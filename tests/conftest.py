@@ -67,7 +67,7 @@ def edgeseg(
     """Runs the command line in this process, in an empty working folder."""
     from outcome import Outcome
 
-    from edgeseg.cli import main
+    from edgeseg.cli import run_command
 
     monkeypatch.chdir(tmp_path)
 
@@ -75,7 +75,7 @@ def edgeseg(
         monkeypatch.setattr(sys, "argv", ["edgeseg", *map(str, args)])
         capsys.readouterr()
         try:
-            main()
+            run_command()
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)

@@ -50,7 +50,7 @@ def run(
         int | None,
         typer.Option(
             min=0,
-            help="How often in a row a camera that is lost is opened again. No limit.",
+            help="How often a camera that is lost is opened again without a frame. No limit.",
         ),
     ] = None,
     save: Annotated[
