@@ -16,10 +16,11 @@ _SAME_S: Final = 1e-4
 class Stamps:
     """Turns what a decoder says of each frame into seconds from the first one, which never fall.
 
-    A stamp of 0 after a later one is none. OpenCV gives it for the frames that the decoder still
-    holds when the file ends: up to 4.6 in every clip with B-frames, later in AVI and MPEG-PS.
-    `rest` has the times of those frames, where somebody knows them; else each comes after the one
-    before it as that one did. Where a clock starts anew, as in joined recordings, time goes on.
+    A stamp of 0 after the first frame is none, or the first one's repeated. OpenCV gives it for the
+    frames that the decoder still holds when the file ends: up to 4.6 in every clip with B-frames,
+    later in AVI and MPEG-PS. `rest` has the times of all frames, where somebody knows them; else
+    each comes after the one before it as that one did. Where a clock starts anew, as in joined
+    recordings, time goes on.
     """
 
     def __init__(self, *, frame_s: float, rest: Callable[[], Sequence[float]]) -> None:
@@ -27,6 +28,7 @@ class Stamps:
         self._rest = rest
         self._known: Sequence[float] | None = None
         self._first: float | None = None
+        self._index = 0
         self._stamp = 0.0
         self._gap = frame_s
         self.last = 0.0
@@ -37,7 +39,8 @@ class Stamps:
         if self._first is None:
             self._first = self._stamp = stamp
             return self.last
-        if stamp == 0 and self._stamp > 0:
+        self._index += 1
+        if stamp == 0:
             time = self._time_without_stamp()
         else:
             if stamp < self._stamp - _ANEW_S:
@@ -53,5 +56,7 @@ class Stamps:
     def _time_without_stamp(self) -> float:
         if self._known is None:
             self._known = self._rest()
+        if self._stamp == 0:  # no stamp so far: a clip shorter than what the decoder holds
+            return self._known[self._index] if self._index < len(self._known) else self.last
         later = (time for time in self._known if time > self.last + _SAME_S)
         return min(later, default=self.last + self._gap)

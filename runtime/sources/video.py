@@ -88,7 +88,8 @@ def _read_video(
         raise SourceError(f"{name} holds no frame that this OpenCV can decode")
     shown_s = stamps.last + stamps.longest_gap
     promised_s = _promised_s(device)
-    if shown_s + frame_s < promised_s:
+    timed = index == 1 or shown_s > 0  # else it came without stamps, and is but a few frames
+    if timed and shown_s + frame_s < promised_s:
         tell(
             f"{name} ends {shown_s:.1f} s after its first frame, after {index} frames; it says "
             f"that it lasts {promised_s:.1f} s: is it whole?"

@@ -12,6 +12,8 @@ import numpy as np
 
 SIZE = (48, 64)
 B_FRAMES = {"bf": "2", "b-adapt": "0"}
+# Thirty frames in the first second, then one a second, as a phone's or a dash camera's clip.
+UNEVEN = [index / 30 for index in range(30)] + [float(second) for second in range(2, 12)]
 
 
 def write_clip(
