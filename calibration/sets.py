@@ -23,6 +23,7 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import CalibrationError, SourceError
 from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
 from edgeseg.pixels import Bgr
+from edgeseg.text import counted
 
 __all__ = [
     "DEFAULT_COUNT",
@@ -40,9 +41,6 @@ DEFAULT_COUNT: Final = 300
 
 # Of larger sources a seeded draw is looked at: ten times what is usually chosen.
 MAX_CANDIDATES: Final = 3000
-
-# Measured by benchmarks/recipes.py --images 5 and 50, with int8-linear for ONNX Runtime.
-_FEWER_COSTS: Final = "5 images changed 1.33 % of the pixels and 50 changed 1.24 %"
 
 # From this share of the set on, noise is no accident.
 _NOISE_SHARE: Final = 0.1
@@ -269,11 +267,11 @@ def _warnings(images: int, duplicates: int, noise: int) -> Iterator[str]:
         told = duplicates and not noise
         alike = f" ({duplicates} more were near-duplicates of these)" if told else ""
         yield (
-            f"only {images} calibration images{alike}: rare activations may be clipped. On CamVid, "
-            f"whose scenes are much alike, {_FEWER_COSTS}; give {FEW} or more"
+            f"only {counted(images, 'calibration image')}{alike}: what they do not show may be "
+            f"clipped in INT8; give {FEW} or more, of all that the camera will see"
         )
     if noise >= max(1, _NOISE_SHARE * images):
         yield (
-            f"{noise} of {images} calibration images look like noise: ranges from noise fit no "
-            f"camera, and the accuracy gate may fail; give real images"
+            f"{noise} of {counted(images, 'calibration image')} look like noise: ranges from noise "
+            f"fit no camera, and the accuracy gate may fail; give real images"
         )

@@ -284,7 +284,10 @@ def _tools(
             tell=tell,
             step=step,
         )
-        tell("FP16 is emulated here, but for how kernels accumulate; the device proves it again")
+        tell(
+            "accuracy of FP16 is measured here in an emulation, which rounds as FP16 does but adds "
+            "up in FP32; the device measures again"
+        )
         floats = [*source.candidates, typed.half()]
         return _Tools(
             floats=floats, quantizer=None if calibrated is None else typed, forms=typed.forms

@@ -128,10 +128,10 @@ class TypedQuantizer:
             self._workspace.keep("peaks", found)
         hot = hot_tensors(found)
         worst = max(found, key=lambda name: found[name])
-        held = f"{len(hot)} values are" if hot else "none is"
+        kept = f"{counted(len(hot), 'value')} may be too large for FP16, and stay in FP32"
         self._tell(
-            f"{held} held in FP32; the largest is {worst}, {found[worst]:.0f} of the "
-            f"{HALF_LIMIT:.0f} that FP16 is trusted with"
+            f"{kept if hot else 'FP16 holds every value'}: the largest is {found[worst]:.0f} (in "
+            f"{worst}), the limit is {HALF_LIMIT:.0f}"
         )
         return hot
 

@@ -1,4 +1,7 @@
-"""The two ways to INT8, one a target, behind one protocol; ranges are found when first needed."""
+"""INT8 for ONNX Runtime and for OpenVINO, behind one protocol; Jetson's is in jetson.py.
+
+Ranges are found when they are first needed.
+"""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def compare_reports(
 
 
 def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> Judged:
-    """What is lost for certain: the least loss that the interval allows, against its limit.
+    """What is lost for certain: the least loss that the interval allows, or nothing.
 
     On fewer than `MIN_IMAGES` nothing is certain, and nothing is judged; `rare` says which classes
     are too rare, and how.
@@ -141,10 +141,10 @@ def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> 
     gates = []
     unjudged = []
     if limits.max_regression is not None:
-        certain = 0.0 - comparison.miou.high
+        certain = max(0.0, 0.0 - comparison.miou.high)
         gates.append(at_most(_MIOU, certain, limits.max_regression, unit=POINTS))
     if limits.max_class_regression is not None:
-        certainly = {change.name: 0.0 - change.high for change in comparison.classes}
+        certainly = {change.name: max(0.0, 0.0 - change.high) for change in comparison.classes}
         gates += worst_of(_CLASS, certainly, limits.max_class_regression)
         if not certainly and decides(limits.max_class_regression):
             unjudged.append(no_class(_CLASS, "max_class_regression", rare=rare))

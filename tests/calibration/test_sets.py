@@ -77,7 +77,7 @@ def test_the_set_has_a_hash_that_its_content_decides(street: Path, tmp_path: Pat
 def test_few_alike_and_noise_are_warned_about(tmp_path: Path) -> None:
     write_scenes(tmp_path / "few", range(4))
     (warning,) = calibration_set(str(tmp_path / "few")).warnings
-    assert warning.startswith("only 4 calibration images: rare activations may be clipped")
+    assert warning.startswith("only 4 calibration images: what they do not show may be clipped")
     alike = tmp_path / "alike"
     alike.mkdir()
     random = np.random.default_rng(0)
@@ -85,7 +85,7 @@ def test_few_alike_and_noise_are_warned_about(tmp_path: Path) -> None:
         grey = np.full((48, 64, 3), 100, np.uint8) + random.integers(0, 3, (48, 64, 3), np.uint8)
         Image.fromarray(grey).save(alike / f"{index}.png")
     (warning,) = calibration_set(str(alike)).warnings
-    assert "only 1 calibration images (59 more were near-duplicates" in warning
+    assert "only 1 calibration image (59 more were near-duplicates" in warning
     noise = tmp_path / "noise"
     noise.mkdir()
     for index in range(60):
