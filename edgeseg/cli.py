@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-__all__ = ["commands", "main"]
+__all__ = ["commands", "main", "run_command"]
 
 _STDERR: Final = 2  # the descriptor
 # What a shell reports of a process that a signal ended.

@@ -47,6 +47,7 @@ def import_opencv_for(address: str) -> Any:  # noqa: ANN401  # as above
         for name in _LOUD:
             os.environ.pop(name, None)
     cv2 = import_opencv(f"reading {redact(address)}")
-    if secret:  # it may have been loaded before, by others
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging = getattr(cv2.utils, "logging", None)  # older versions have none
+    if secret and logging is not None:  # it may have been loaded before, by others
+        logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     return cv2

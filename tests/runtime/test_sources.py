@@ -152,7 +152,7 @@ def test_a_camera_is_asked_and_read_back(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(cv2, "VideoCapture", lambda _index: Camera(2))
     options = CameraOptions(width=1920, height=1080, fps=30)
     with open_source(3, camera=options) as source:
-        assert source.name == "camera 3 (1280x720, 25 a second, MJPG)"
+        assert source.name == "camera 3 (720x1280, 25 a second, MJPG)"
         assert source.live
         assert len(list(itertools.islice(source.frames, 2))) == 2
     assert asked == {
