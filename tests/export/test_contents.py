@@ -11,7 +11,7 @@ from literal import nvlabs_state
 from oracle import small_demo
 from safetensors.torch import load_file, save_file
 
-from edgeseg.errors import CheckpointError
+from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.checkpoint import read_checkpoint
 
 
@@ -178,3 +178,9 @@ def test_nvlabs_names_say_what_is_assumed(tmp_path: Path) -> None:
     (line,) = [line for line in told if "assumed" in line and "size" in line]
     for word in ("1024x1024", "opencv-bilinear", "keep", "0.485", "0.229", "rgb", "--mean"):
         assert word in line
+
+
+def test_an_input_below_64_says_why_and_what_to_do(tmp_path: Path) -> None:
+    torch.save(nvlabs_state(), tmp_path / "w.pth")
+    with pytest.raises(SpecError, match="the least that .* are tested at.*frames are enlarged"):
+        read_checkpoint(str(tmp_path / "w.pth"), size=(56, 56))
