@@ -32,5 +32,5 @@ def test_camvid_as_road_and_other_is_the_same_in_0_and_255_as_in_0_and_1(
     for figure in ("images", "miou", "miou_low", "miou_high", "classes", "confusion"):
         assert painted[figure] == plain[figure]
     assert plain["miou"] > 60
-    assert plain["notes"] == []
+    assert not any("255" in note for note in plain["notes"])
     assert "255 is read as 'road', not as ignored" in painted["notes"][0]
