@@ -204,7 +204,7 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     path = job.workspace.path(f"int8_{recipe.digest}{job.quantizer.suffix}")
     if not path.exists():
-        with job.budget.spending("calibrating and quantizing"):
+        with job.budget.spending("making INT8"):
             job.quantizer.make(recipe, path)
     share = int8_share(path)
     trials = []

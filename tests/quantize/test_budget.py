@@ -33,12 +33,12 @@ def test_every_second_is_counted_once(clock: list[float]) -> None:
     budget = Budget(120)
     with budget.spending("measuring"):
         clock[0] += 10
-        with budget.spending("calibrating and quantizing"):
+        with budget.spending("making INT8"):
             clock[0] += 70
         clock[0] += 5
     with budget.spending("deciding"):
         clock[0] += 3.4
     assert budget.line == (
         "the search took 1:28 of the 2:00 minutes of --budget: measuring 0:15, "
-        "calibrating and quantizing 1:10, deciding 0:03"
+        "making INT8 1:10, deciding 0:03"
     )
