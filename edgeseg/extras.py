@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import MissingPackageError
+from edgeseg.text import listed
 
 __all__ = ["EXTRAS", "Extra", "install_command", "require"]
 
@@ -72,6 +73,5 @@ def require(purpose: str, extras: Iterable[str]) -> None:
     lacking = {name: EXTRAS[name].missing for name in extras}
     packages = [package for missing in lacking.values() for package in missing]
     if packages:
-        names = " and ".join(filter(None, (", ".join(packages[:-1]), packages[-1])))
         command = install_command(name for name, missing in lacking.items() if missing)
-        raise MissingPackageError(names, purpose=purpose, command=command)
+        raise MissingPackageError(listed(packages), purpose=purpose, command=command)

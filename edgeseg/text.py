@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["because", "counted", "plain"]
+__all__ = ["because", "counted", "listed", "plain"]
 
 _SUBSTITUTE: Final = "\ufffd"
 _JOINERS: Final = "\u200c\u200d"  # part of the spelling in Persian and Indic scripts
@@ -21,6 +22,11 @@ def counted(count: int, what: str) -> str:
     """`1 frame`, `2 frames`, `1,500 images`; what ends in s, x or ch has es in the plural."""
     plural = "es" if what.endswith(("s", "x", "ch")) else "s"
     return f"{count:,} {what}{'' if count == 1 else plural}"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def because(error: BaseException) -> str:

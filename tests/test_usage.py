@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Optional
+
 import pytest
+import typer
 
 from edgeseg.cli import commands
-from edgeseg.commands.parameters import Command, Parameter
+from edgeseg.commands.parameters import Command, Parameter, read_command
 
 COMMANDS = commands()
 OPTIONS = [
@@ -167,6 +171,8 @@ def test_what_was_meant(edgeseg, words: str, meant: str) -> None:
     [
         ("run --target x", "no --target at run; --target is of export and sweep;"),
         ("run --weights x", "--weights is of export and sweep"),
+        ("verify b --preview", "no --preview at verify; --preview is of run; see edgeseg verify"),
+        ("run -o x", "-o is of export, sweep and calibrate; did you mean --save?"),
         ("--source x", "the command comes before --source, as: edgeseg run --source"),
         ("export CKPT", "give it as --weights CKPT"),
         ("run street drive", "give it as --source drive"),
@@ -202,6 +208,18 @@ def test_the_remedy(edgeseg, words: str, says: str) -> None:
 )
 def test_a_refusal_repeats_no_password(edgeseg, words: list[str]) -> None:
     assert "secret" not in refused(edgeseg(*words))
+
+
+def test_hints_as_every_python_gives_them() -> None:
+    """Python 3.10 puts an Optional around a parameter whose default is None."""
+    plain = Annotated[Path | None, typer.Option("-o", "--output")]
+    for hint in (plain, Optional[plain]):  # noqa: UP045  # as typing gives it
+
+        def command(*, output=None) -> None: ...
+
+        command.__annotations__["output"] = hint
+        (option,) = read_command(command).parameters[:1]
+        assert (option.name, option.kind, option.required) == ("--output", Path, False)
 
 
 def test_the_help_is_shown_without_a_command(edgeseg) -> None:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from typer.models import OptionInfo
 
+from edgeseg.text import listed
+
 __all__ = ["Command", "Parameter", "read_command"]
 
 _HELP: Final = "--help"
@@ -47,7 +49,7 @@ class Parameter:
     def takes(self) -> str:
         """What its value is, in words."""
         if self.choices:
-            return " or ".join(filter(None, (", ".join(self.choices[:-1]), self.choices[-1])))
+            return listed(self.choices, "or")
         return {int: "a whole number", float: "a number", Path: "a path"}.get(self.kind, "a value")
 
 
@@ -83,9 +85,7 @@ def read_command(function: Callable[..., Any]) -> Command:
 def _parameters(function: Callable[..., Any]) -> Iterator[Parameter]:
     hints = get_type_hints(function, include_extras=True)
     for name, declared in inspect.signature(function).parameters.items():
-        annotated = hints[name]
-        assert get_origin(annotated) is Annotated, f"{function.__name__}: {name}"
-        hint, info = get_args(annotated)
+        hint, info = get_args(_annotated(hints[name]))
         kind, repeated = _kind(hint)
         spellings, off = _spellings(name, info, kind) if isinstance(info, OptionInfo) else ((), ())
         yield Parameter(
@@ -97,6 +97,12 @@ def _parameters(function: Callable[..., Any]) -> Iterator[Parameter]:
             required=declared.default is inspect.Parameter.empty,
             low=info.min,
         )
+
+
+def _annotated(hint: Any) -> Any:  # noqa: ANN401  # typing has no type for hints
+    """The hint without the Optional that Python 3.10 puts around one whose default is None."""
+    inside = (hint, *get_args(hint))
+    return next(part for part in inside if get_origin(part) is Annotated)
 
 
 def _kind(hint: Any) -> tuple[type, bool]:  # noqa: ANN401  # typing has no type for hints

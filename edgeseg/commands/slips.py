@@ -13,6 +13,7 @@ from typing import Final
 import typer
 
 from edgeseg.commands.parameters import Command, Parameter
+from edgeseg.text import listed
 
 __all__ = ["check_path", "place_of", "shown"]
 
@@ -122,8 +123,7 @@ def _remedy(text: str, kind: Kind, command: Command) -> str:
 
 
 def _in_words(kinds: frozenset[Kind]) -> str:
-    words = [kind.value for kind in Kind if kind in kinds]
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return listed([kind.value for kind in Kind if kind in kinds], "or")
 
 
 def _kind_of(text: str) -> Kind | None:

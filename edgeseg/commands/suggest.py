@@ -95,11 +95,14 @@ def meant_command(word: str, known: Collection[str]) -> str | None:
     return _meant(word.lower().lstrip("-"), _COMMANDS, known)
 
 
-def meant_parameter(spelling: str, command: Command) -> str | None:
-    """An option of the command by its spelling, or an argument by its name."""
+def meant_parameter(spelling: str, command: Command, *, guess: bool = True) -> str | None:
+    """An option of the command by its spelling, or an argument by its name.
+
+    Without `guess`, words that merely look alike count for nothing.
+    """
     known = (*command.options, *(argument.name for argument in command.arguments))
     word = spelling if len(spelling) == 2 else f"--{spelling.strip('-').replace('_', '-').lower()}"
-    return _meant(word, _PARAMETERS, known)
+    return _meant(word, _PARAMETERS, known, alike=_ALIKE if guess else 1.0)
 
 
 def meant_value(word: str, choices: Collection[str]) -> str | None:
@@ -110,9 +113,13 @@ def meant_value(word: str, choices: Collection[str]) -> str | None:
 
 
 def _meant(
-    word: str, synonyms: Mapping[str, tuple[str, ...]], known: Collection[str]
+    word: str,
+    synonyms: Mapping[str, tuple[str, ...]],
+    known: Collection[str],
+    *,
+    alike: float = _ALIKE,
 ) -> str | None:
     if word in known:
         return word
     synonym = next((meant for meant in synonyms.get(word, ()) if meant in known), None)
-    return synonym or next(iter(get_close_matches(word, known, n=1, cutoff=_ALIKE)), None)
+    return synonym or next(iter(get_close_matches(word, known, n=1, cutoff=alike)), None)

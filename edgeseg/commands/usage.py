@@ -19,6 +19,7 @@ import typer
 from edgeseg.commands.parameters import Command, Parameter
 from edgeseg.commands.slips import check_path, place_of, shown
 from edgeseg.commands.suggest import meant_command, meant_parameter, meant_value
+from edgeseg.text import listed
 
 __all__ = ["check_usage"]
 
@@ -133,9 +134,9 @@ def _read_option(
 
 
 def _unknown(spelling: str, command: Command, commands: Mapping[str, Command]) -> str:
-    meant = meant_parameter(spelling, command)
     others = [name for name, other in commands.items() if spelling in other.options]
-    of = f"; {spelling} is of {' and '.join(others)}" if others else ""
+    meant = meant_parameter(spelling, command, guess=not others)
+    of = f"; {spelling} is of {listed(others)}" if others else ""
     if meant is None:
         return f"no {spelling} at {command.name}{of}; {_see(command)}"
     if not meant.startswith("-"):
