@@ -117,7 +117,9 @@ class Counts:
     def frequent(self) -> npt.NDArray[np.bool_]:
         """Which classes the truth shows often enough to tell their IoU from noise, (classes,)."""
         pixels = self.candidate.total.sum(axis=1)
-        images = (self.candidate.tally.labelled > 0).sum(axis=0)
+        images = np.zeros(len(pixels), np.int64)
+        for _, labelled, _ in self.candidate.images:  # one by one: all at once are gigabytes
+            images += labelled > 0
         counted: npt.NDArray[np.bool_] = (pixels >= MIN_CLASS_SHARE * pixels.sum()) & (
             images >= MIN_CLASS_IMAGES
         )

@@ -157,6 +157,7 @@ RUNTIME = [
     "verification.footprint",
     "verification.golden",
     "verification.hardest",
+    "verification.judging",
     "verification.measuring",
     "verification.models",
     "verification.opening",

@@ -10,11 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeseg.datasets.hashing import file_hash
 from edgeseg.datasets.location import is_remote
 from edgeseg.demo import scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.files import sha256_of
 from edgeseg.images import ROTATED, read_converted, read_image, read_painted_mask
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
@@ -113,7 +113,7 @@ class FilePair:
     def sha256(self) -> str:
         """Of both files' bytes."""
         try:
-            image, mask = (sha256_of(path) for path in (self.image_path, self.mask_path))
+            image, mask = (file_hash(path) for path in (self.image_path, self.mask_path))
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
         except Exception as error:  # of a file at a URL its library's own

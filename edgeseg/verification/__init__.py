@@ -1,3 +1,3 @@
-"""How published accuracy was measured, step by step, and what an image's size costs and gives."""
+"""What is measured of a model, against what, and the verdict on it: all of `edgeseg verify`."""
 
 from __future__ import annotations

@@ -102,6 +102,8 @@ def _client(address: str) -> Client:
         thread.start()
         thread.join(CONNECT_S + 1)
     answer = found[0] if found else TimeoutError(f"no answer in {CONNECT_S} seconds")
+    if isinstance(answer, AttributeError):
+        raise _unknown(answer) from answer
     if isinstance(answer, Exception):
         client.status = "closed"  # or it would try to say goodbye, for 20 seconds
         remedy = (
@@ -112,6 +114,16 @@ def _client(address: str) -> Client:
         reason = scrub(_reason(answer), address)
         raise ClusterError(f"no Dask scheduler answers at {redact(address)}: {reason}; {remedy}")
     return answer
+
+
+def _unknown(error: Exception) -> ClusterError:
+    """Of a release of Dask that has not what is relied on here."""
+    import distributed
+
+    return ClusterError(
+        f"this edgeseg does not know distributed {distributed.__version__} ({_reason(error)}); "
+        f"install one that it knows: pip install 'edgeseg[dask]' -c constraints.txt"
+    )
 
 
 def lasting(dataset: Dataset) -> Dataset:
@@ -182,10 +194,11 @@ class Cluster:
             ClusterError: the scheduler does not say.
         """
         try:
-            ask = self._client.scheduler.ncores
-            return set(self._client.sync(ask, workers=None, callback_timeout=_ANSWER_S))
+            return set(self._client.nthreads(callback_timeout=_ANSWER_S))
         except (*_TIMEOUTS, CancelledError, OSError) as error:
             raise ClusterError(f"the Dask scheduler was lost: {_reason(error)}") from None
+        except (AttributeError, TypeError) as error:
+            raise _unknown(error) from error
 
     def _check(self, work: Work) -> None:
         """Every worker opens the models, and counts nothing."""

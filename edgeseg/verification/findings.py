@@ -81,13 +81,14 @@ def _classes(counts: Counts, lost: Losses | None) -> tuple[ClassResult, ...]:
     pixels = labelled.sum(axis=0)
     own = 100 * iou(counts.candidate.total)
     theirs = None if lost is None else 100 * iou(counts.reference.total)
+    frequent = counts.frequent
     results = []
     for place, name in enumerate(counts.labels.classes):
         result = ClassResult(
             name=name,
             share=float(100 * pixels[place] / pixels.sum()),
             images=int((labelled[:, place] > 0).sum()),
-            counted=bool(counts.frequent[place]),
+            counted=bool(frequent[place]),
             iou=_number(own[place]),
             reference_iou=None if theirs is None else _number(theirs[place]),
             drop=None if theirs is None else _number(theirs[place] - own[place]),

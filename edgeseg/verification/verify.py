@@ -177,6 +177,8 @@ def _reference(asked: Asked, candidate: Model, watcher: Watcher, stack: ExitStac
         )
         stack.callback(named.close)
         same_classes(named, candidate)
+        if isinstance(named, CheckpointModel):
+            watcher.tell(f"the reference, {named.name}, runs in PyTorch: it takes most of the time")
         return named
     own = None if asked.data is None else own_reference(candidate)
     check_can_judge(asked, candidate, compared=own is not None)
@@ -195,7 +197,8 @@ def _report(
     if robustness is not None:
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
     if asked.report is not None or asked.given & COST_LIMITS:
-        fields["costs"] = measure_costs(candidate, reference, _timed_frame(candidate, found))
+        timed = reference if _is_timed(asked, reference) else None
+        fields["costs"] = measure_costs(candidate, timed, _timed_frame(candidate, found))
     measured = Report(
         passed=None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -263,6 +266,11 @@ def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) 
 
     pictures = [] if found is None else list(draw_hardest(pair, found, report))
     write_reports(folder, report, labels=pair.candidate.labels, pictures=pictures)
+
+
+def _is_timed(asked: Asked, reference: Model | None) -> bool:
+    """A checkpoint in PyTorch is timed only where a limit needs it: it takes a second a frame."""
+    return isinstance(reference, BundleModel) or "max_latency_ratio" in asked.given
 
 
 def _timed_frame(candidate: Model, found: Measurement | None) -> Bgr:

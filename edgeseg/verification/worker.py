@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -107,25 +107,26 @@ class _Engines:
         self.lock = Lock()
         self._key = ""
         self._pair: Pair | None = None
+        self._open = ExitStack()  # closes the pair
 
     def pair(self, work: Work) -> Pair:
         """Those of the work, proved to be the same."""
         if self._pair is None or self._key != work.key:
             self._close()
-            reference = None if work.reference is None else reopen(work.reference)
-            pair = Pair(
-                candidate=reopen(work.candidate), reference=reference, protocol=work.protocol
-            )
-            _check_same(work, facts(pair, work.first))
-            self._key, self._pair = work.key, pair
+            with ExitStack() as stack:
+                reference = None if work.reference is None else reopen(work.reference)
+                if reference is not None:
+                    stack.callback(reference.close)
+                candidate = reopen(work.candidate)
+                stack.callback(candidate.close)
+                pair = Pair(candidate=candidate, reference=reference, protocol=work.protocol)
+                _check_same(work, facts(pair, work.first))
+                self._key, self._pair, self._open = work.key, pair, stack.pop_all()
         return self._pair
 
     def _close(self) -> None:
-        if self._pair is not None:
-            self._pair.candidate.close()
-            if self._pair.reference is not None:
-                self._pair.reference.close()
         self._pair = None
+        self._open.close()
 
 
 _ENGINES: Final = _Engines()

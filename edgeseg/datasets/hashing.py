@@ -1,0 +1,42 @@
+"""The hash of a data set's file, which is read once as long as the file stays as it is.
+
+A baseline's images are compared before they are measured, and a sweep measures the same ones for
+every cell: each time all of them would be read for their hash.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+from edgeseg.datasets.location import is_remote
+from edgeseg.files import sha256_of
+
+__all__ = ["file_hash"]
+
+# A file that was just written may change again without a change of its times.
+_SETTLED_NS: Final = 2_000_000_000
+_Stamp = tuple[int, int, int]  # size, and the times of content and inode
+
+_known: Final[dict[tuple[int, int], tuple[_Stamp, str]]] = {}
+
+
+def file_hash(path: Path) -> str:
+    """As `edgeseg.files.sha256_of`; of a file at a URL, which has no stamp, it is always read.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if is_remote(path):
+        return sha256_of(path)
+    status = path.stat()
+    place = status.st_dev, status.st_ino
+    stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    known = _known.get(place)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    found = sha256_of(path)
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+        _known[place] = stamp, found
+    return found
