@@ -170,6 +170,10 @@ def export(
         folder=output,
         force=force,
     )
+    needy = {"--max-drop": max_drop, "--max-class-drop": max_class_drop}
+    lost = [flag for flag, value in needy.items() if value is not None]
+    if lost and request.dataset is None:
+        raise typer.BadParameter(f"{lost[0]} needs images with ground truth; add --data DATASET")
     with progress("searching", None) as step:
         exported = export_bundle(request, tell=say, step=step)
     bundle = exported.bundle

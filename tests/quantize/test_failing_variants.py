@@ -30,7 +30,9 @@ TEST_IMAGES = 8
 @pytest.fixture(scope="module")
 def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One image of the deciding half is black; it is no golden frame, and none that is timed."""
-    root = write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle, train=8)
+    root = write_street(
+        tmp_path_factory.mktemp("data") / "street", seeded_bundle, train=8, test=TEST_IMAGES
+    )
     order = np.random.default_rng(0).permutation(TEST_IMAGES).tolist()
     place = next(place for place in order[TEST_IMAGES // 2 :] if place % 2)
     path = sorted((root / "test" / "images").iterdir())[place]

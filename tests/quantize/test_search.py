@@ -96,7 +96,7 @@ def test_an_int8_bundle_says_everything_about_itself(request_: ExportRequest, ta
     assert manifest.calibration.images == 12
     assert manifest.calibration.source == "street"
     assert manifest.evaluation is not None
-    assert (manifest.evaluation.searched, manifest.evaluation.gated) == (4, 4)
+    assert (manifest.evaluation.searched, manifest.evaluation.gated) == (5, 5)
     assert manifest.machine is not None
     assert manifest.machine.features
     assert any("only 12 calibration images" in line for line in lines)
@@ -173,7 +173,7 @@ def test_a_recipe_with_little_int8_may_not_be_called_so(request_: ExportRequest)
 
 def test_images_that_decide_may_not_calibrate(request_: ExportRequest, street: Path) -> None:
     calibration = str(street / "test" / "images")
-    with pytest.raises(CalibrationError, match="shares 8 images with the calibration set"):
+    with pytest.raises(CalibrationError, match="shares 10 images with the calibration set"):
         export(replace(request_, calibration=calibration))
 
 

@@ -19,7 +19,7 @@ def write_street(
     bundle: Bundle,
     *,
     train: int = 12,
-    test: int = 8,
+    test: int = 10,
     height: int = 96,
     width: int = 128,
     ignored: float = 0.0,
