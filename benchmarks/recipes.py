@@ -1,7 +1,7 @@
 """Every INT8 recipe on a real checkpoint and a labelled data set: share, drop, agreement, speed.
 
     python benchmarks/recipes.py CHECKPOINT DATASET [--split test] [--target onnxruntime openvino]
-        [--images 100] [--estimators percentile minmax mse entropy]
+        [--size 512x512] [--images 100] [--estimators percentile minmax mse entropy]
         [--recipes int8-linear ...] [--naive]
 
 Accuracy on the whole split, calibration on the train split. `--naive` adds what the quantizers give
@@ -36,7 +36,7 @@ from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
 from edgeseg.runtime.backend import open_artifact
 from edgeseg.runtime.backends.openvino import float_types
-from edgeseg.scripts import run_script
+from edgeseg.scripts import hw, run_script
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -50,6 +50,9 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("dataset")
     parser.add_argument("--split", default="test")
+    parser.add_argument(
+        "--size", type=hw, metavar="HxW", help="height x width; the checkpoint's own by default"
+    )
     parser.add_argument("--target", nargs="+", default=["onnxruntime", "openvino"])
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=["percentile"])
@@ -58,7 +61,7 @@ def main() -> None:
     )
     parser.add_argument("--naive", action="store_true")
     options = parser.parse_args()
-    checkpoint = read_checkpoint(options.checkpoint)
+    checkpoint = read_checkpoint(options.checkpoint, size=options.size)
     dataset = open_dataset(options.dataset, split=options.split).whole()
     chosen = calibration_set(options.dataset, count=options.images)
     frames = [partial(input_of, picture, checkpoint) for picture in chosen.pictures]
@@ -172,6 +175,7 @@ def measure(
         report(
             "recipes",
             target=target,
+            size=f"{checkpoint.input.height}x{checkpoint.input.width}",
             variant=name,
             calibration_images=calibrated_on,
             images=found.images,
