@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeseg.calibration.ranges import SAMPLING, Statistics, add_values, empty_statistics
 from edgeseg.files import written_whole
+from edgeseg.runtime.checked import name_failures
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -60,6 +61,7 @@ def observe(
 
     Raises:
         CalibrationError: a value is not finite.
+        BackendError: the engine fails.
     """
     import onnxruntime
 
@@ -76,9 +78,9 @@ def observe(
         frame = frames[index]()
         for group in _groups(taps):
             names = [tap.name for tap in group]
-            for name, values in zip(
-                names, session.run(names, {graph_input.name: frame}), strict=True
-            ):
+            with name_failures("onnxruntime"):
+                found = session.run(names, {graph_input.name: frame})
+            for name, values in zip(names, found, strict=True):
                 statistics[name] = add_values(statistics[name], values)
         advance()
         if (index + 1) % SAVE_EVERY == 0 or index + 1 == len(frames):

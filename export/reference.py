@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from edgeseg.errors import ExportError, MissingPackageError
 from edgeseg.manifest import Parity
+from edgeseg.runtime.checked import name_failures
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def check_parity(
 
     Raises:
         ExportError: some logit differs by more than `MAX_ABS_DIFF`, or is not a number.
+        BackendError: the engine fails.
     """
     import onnxruntime
 
@@ -88,7 +90,8 @@ def check_parity(
     largest = 0.0
     count = 0
     for frame in frames:
-        (logits,) = session.run(None, {graph_input.name: frame})
+        with name_failures("onnxruntime"):
+            (logits,) = session.run(None, {graph_input.name: frame})
         expected = model(normalize(frame, spec)).numpy()
         difference = float(np.abs(cast("Any", logits) - expected).max())
         if not difference <= MAX_ABS_DIFF:  # NaN is not

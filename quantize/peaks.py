@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from edgeseg.errors import BackendError
-from edgeseg.runtime.checked import last_line
+from edgeseg.runtime.checked import name_failures
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -40,12 +39,8 @@ def peaks(
     outputs = [f"{name}.peak" for name in names]
     for frame in frames:
         given = {graph_input.name: frame()}
-        try:
+        with name_failures("onnxruntime"):
             values = session.run(outputs, given)
-        except Exception as error:  # ONNX Runtime's have no common base
-            raise BackendError(
-                f"onnxruntime failed on the float graph: {last_line(error)}"
-            ) from error
         # A value that is not a number stays one: it is beyond every limit.
         found = np.maximum(found, np.array(values, np.float64))
         advance()

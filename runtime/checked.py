@@ -5,6 +5,8 @@ Every engine is opened behind this: it may raise what it likes, or give what is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -15,7 +17,7 @@ from edgeseg.text import plain
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Output
 
-__all__ = ["Checked", "Engine", "check_ends", "last_line"]
+__all__ = ["Checked", "Engine", "check_ends", "last_line", "name_failures"]
 
 _LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 _REMEDY: Final = "export the bundle again, and if it stays so, in another precision"
@@ -68,12 +70,8 @@ class Checked:
         expected = self._engine.input_shape
         if frame.shape != expected or frame.dtype != np.uint8:
             raise BackendError(f"the model takes uint8 {expected}, got {frame.dtype} {frame.shape}")
-        try:
+        with name_failures(self._short):
             output = self._engine.infer(frame)
-        except BackendError:
-            raise
-        except Exception as error:  # engines have no common base for theirs
-            raise BackendError(f"{self._short} failed: {last_line(error)}") from error
         fault = _fault(output, self._logits_shape, ids_shape=expected[:-1])
         if fault is not None:
             raise BackendError(f"{self._short} gave {fault}; {_REMEDY}")
@@ -118,6 +116,21 @@ def check_ends(name: str, *, inputs: int, outputs: int) -> None:
             f"{name} has {inputs} inputs and {outputs} outputs, where a bundle's model has one of "
             f"each; {_REMEDY}"
         )
+
+
+@contextmanager
+def name_failures(engine: str) -> Iterator[None]:
+    """Turn whatever an engine raises in the block into one line.
+
+    Raises:
+        BackendError: the block failed.
+    """
+    try:
+        yield
+    except BackendError:
+        raise
+    except Exception as error:  # engines have no common base for theirs
+        raise BackendError(f"{engine} failed: {last_line(error)}") from error
 
 
 def last_line(error: Exception) -> str:
