@@ -152,6 +152,7 @@ RUNTIME = [
     "verification.asked",
     "verification.baseline",
     "verification.cluster",
+    "verification.cluster_errors",
     "verification.costs",
     "verification.findings",
     "verification.footprint",

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from edgeseg.datasets import Dataset, FilePair, Item
-from edgeseg.errors import ClusterError, EdgesegError, MissingPackageError
+from edgeseg.errors import ClusterError, MissingPackageError
 from edgeseg.redact import redact, scrub
 from edgeseg.runtime.backend import Watcher
 from edgeseg.text import counted
+from edgeseg.verification.cluster_errors import as_expected, in_a_line, unknown_release
 from edgeseg.verification.measuring import Corruption, Pair, Share
 from edgeseg.verification.worker import Work, count_share, facts, opened, processor
 
@@ -103,7 +104,7 @@ def _client(address: str) -> Client:
         thread.join(CONNECT_S + 1)
     answer = found[0] if found else TimeoutError(f"no answer in {CONNECT_S} seconds")
     if isinstance(answer, AttributeError):
-        raise _unknown(answer) from answer
+        raise unknown_release(answer) from answer
     if isinstance(answer, Exception):
         client.status = "closed"  # or it would try to say goodbye, for 20 seconds
         remedy = (
@@ -111,19 +112,9 @@ def _client(address: str) -> Client:
             if isinstance(answer, OSError)
             else "give its address, as tcp://host:8786; for tls:// set Dask's certificates"
         )
-        reason = scrub(_reason(answer), address)
+        reason = scrub(in_a_line(answer), address)
         raise ClusterError(f"no Dask scheduler answers at {redact(address)}: {reason}; {remedy}")
     return answer
-
-
-def _unknown(error: Exception) -> ClusterError:
-    """Of a release of Dask that has not what is relied on here."""
-    import distributed
-
-    return ClusterError(
-        f"this edgeseg does not know distributed {distributed.__version__} ({_reason(error)}); "
-        f"install one that it knows: pip install 'edgeseg[dask]' -c constraints.txt"
-    )
 
 
 def lasting(dataset: Dataset) -> Dataset:
@@ -196,9 +187,9 @@ class Cluster:
         try:
             return set(self._client.nthreads(callback_timeout=_ANSWER_S))
         except (*_TIMEOUTS, CancelledError, OSError) as error:
-            raise ClusterError(f"the Dask scheduler was lost: {_reason(error)}") from None
+            raise ClusterError(f"the Dask scheduler was lost: {in_a_line(error)}") from None
         except (AttributeError, TypeError) as error:
-            raise _unknown(error) from error
+            raise unknown_release(error) from error
 
     def _check(self, work: Work) -> None:
         """Every worker opens the models, and counts nothing."""
@@ -220,7 +211,7 @@ class Cluster:
         if told:
             name, reason = told[0]
             others = f" (and {len(told) - 1} more workers)" if len(told) > 1 else ""
-            raise ClusterError(f"worker {name} cannot take part{others}: {_reason(reason)}")
+            raise ClusterError(f"worker {name} cannot take part{others}: {in_a_line(reason)}")
         found = Counter[str]()
         for future in asked.values():
             answer = _fetched(future)
@@ -259,7 +250,7 @@ class Cluster:
                 for future in done:
                     failure = _failure(future)
                     if failure is not None:
-                        raise _told(failure) from None
+                        raise as_expected(failure) from None
                     share = _fetched(future)
                     if isinstance(share, Share):
                         submit(1)
@@ -328,32 +319,7 @@ def _failure(future: Future) -> BaseException | None:
     return CancelledError("its share was given up")
 
 
-def _told(failure: BaseException) -> EdgesegError:
-    """As an error that is expected."""
-    from distributed.scheduler import KilledWorker
-
-    if isinstance(failure, EdgesegError):
-        return failure
-    if isinstance(failure, KilledWorker):
-        return ClusterError(
-            f"several workers in turn died of one share, the last one "
-            f"{failure.last_worker.address}; do they run out of memory?"
-        )
-    if isinstance(failure, CancelledError):
-        return ClusterError("the Dask scheduler was lost, or gave up what it was asked for")
-    return ClusterError(f"a worker failed: {_reason(failure)}")
-
-
 def _parts(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:
     size = -(-len(items) // (_SHARES_A_WORKER * max(1, workers)))
     size = max(1, min(_MOST_IMAGES, size))
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _reason(error: BaseException) -> str:
-    """In a line."""
-    if isinstance(error, ModuleNotFoundError) and error.name == "edgeseg":
-        return "edgeseg is not installed there"
-    lines = str(error).splitlines() or [type(error).__name__]
-    known = isinstance(error, EdgesegError | OSError)
-    return lines[0] if known else f"{type(error).__name__}: {lines[0]}"

@@ -1,0 +1,44 @@
+"""What goes wrong in a cluster, as errors that are expected: in a line, and with what helps."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+
+from edgeseg.errors import ClusterError, EdgesegError
+
+__all__ = ["as_expected", "in_a_line", "unknown_release"]
+
+
+def unknown_release(error: Exception) -> ClusterError:
+    """Of a release of Dask that has not what is relied on here."""
+    import distributed
+
+    return ClusterError(
+        f"this edgeseg does not know distributed {distributed.__version__} ({in_a_line(error)}); "
+        f"install one that it knows: pip install 'edgeseg[dask]' -c constraints.txt"
+    )
+
+
+def as_expected(failure: BaseException) -> EdgesegError:
+    """As an error that is expected."""
+    from distributed.scheduler import KilledWorker
+
+    if isinstance(failure, EdgesegError):
+        return failure
+    if isinstance(failure, KilledWorker):
+        return ClusterError(
+            f"several workers in turn died of one share, the last one "
+            f"{failure.last_worker.address}; do they run out of memory?"
+        )
+    if isinstance(failure, CancelledError):
+        return ClusterError("the Dask scheduler was lost, or gave up what it was asked for")
+    return ClusterError(f"a worker failed: {in_a_line(failure)}")
+
+
+def in_a_line(error: BaseException) -> str:
+    """In a line."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "edgeseg":
+        return "edgeseg is not installed there"
+    lines = str(error).splitlines() or [type(error).__name__]
+    known = isinstance(error, EdgesegError | OSError)
+    return lines[0] if known else f"{type(error).__name__}: {lines[0]}"
