@@ -22,6 +22,7 @@ from edgeseg.export.huggingface import write_huggingface
 from edgeseg.export.segformer import SegFormer
 from edgeseg.images import write_mask
 from edgeseg.labels import parse_labels
+from edgeseg.scripts import run_script
 
 ROAD: Final = "Road"
 LABELS: Final = parse_labels({"classes": ["other", "road"]}, origin="road_other")
@@ -89,4 +90,4 @@ def write_masks(folder: Path, dataset: Dataset, *, road: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)
