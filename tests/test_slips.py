@@ -86,6 +86,27 @@ def test_a_name_that_means_something_is_taken_at_its_word(
     assert edgeseg(*words).status != 2
 
 
+@pytest.mark.parametrize("weights", ["best.pth", "best.pt", "best.ckpt", "index.bin"])
+def test_weights_beside_images_make_neither_wrong(edgeseg, here: Path, weights: str) -> None:
+    """Such a folder passes for a data set, for images and for a checkpoint, and for no other."""
+    data = here / "my data" / "test"
+    (data / weights).touch()
+    (here / "frames" / weights).touch()
+    (here / "frames" / "config.json").touch()
+    for words in (
+        ["verify", "street", "--data", str(data)],
+        ["export", "--weights", "demo", "--model", "b0", "--calibration", str(data), "-o", "o"],
+        ["run", "street", "--source", "frames"],
+        ["export", "--weights", str(data)],
+    ):
+        outcome = edgeseg(*words)
+        assert outcome.status == 1, outcome.err  # what is amiss within, whoever opens it says
+        assert "is a checkpoint, not" not in outcome.err
+    refused = edgeseg("build", str(data))
+    assert refused.status == 2
+    assert "is a data set, not a bundle" in refused.err
+
+
 def test_a_file_whose_name_is_a_number_is_no_camera(edgeseg, here: Path) -> None:
     (here / "0").write_bytes((here / "street" / "golden" / "frame_0.png").read_bytes())
     assert "camera" not in edgeseg("run", "street", "--source", "0").err

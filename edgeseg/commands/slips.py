@@ -79,16 +79,17 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
     takes = _TAKES.get(parameter.name)
     if takes is None or number or text == DEMO:
         return
-    kind = _kind_of(text)
-    if kind is None or kind in takes:
+    kinds = _kinds_of(text)
+    if not kinds or takes.intersection(kinds):
         return
+    kind = kinds[0]
     what = f"{shown(text)} is {kind.value}, not {_in_words(takes)}"
     raise typer.BadParameter(f"{what}; {_remedy(text, kind, command)}")
 
 
 def place_of(text: str, command: Command) -> str | None:
     """Where a command takes a path, as it is to be typed; None where it does not."""
-    kind = _kind_of(text)
+    kind = next(iter(_kinds_of(text)), None)
     parameters = {parameter.name: parameter for parameter in command.parameters}
     for name, kinds in _TAKES.items():
         if kind in kinds and name in parameters:
@@ -117,7 +118,7 @@ def _remedy(text: str, kind: Kind, command: Command) -> str:
     if kind is Kind.DATASET:
         images = next(path / split / "images" for split in _SPLITS if _has_images(path / split))
         return f"give its images: {shown(str(images))}"
-    if kind is Kind.ARTIFACT and _kind_of(str(path.parent)) is Kind.BUNDLE:
+    if kind is Kind.ARTIFACT and Kind.BUNDLE in _kinds_of(str(path.parent)):
         return f"give its bundle: {shown(str(path.parent))}"
     return f"edgeseg {command.name} --help says what it takes"
 
@@ -126,36 +127,41 @@ def _in_words(kinds: frozenset[Kind]) -> str:
     return listed([kind.value for kind in Kind if kind in kinds], "or")
 
 
-def _kind_of(text: str) -> Kind | None:
+def _kinds_of(text: str) -> tuple[Kind, ...]:
+    """What a path can be, the likeliest first; nothing where its look does not tell."""
     if _STREAM.match(text):
-        return Kind.STREAM
+        return (Kind.STREAM,)
     if _WEB.match(text):
-        return Kind.WEB
+        return (Kind.WEB,)
     path = Path(text)
     try:
         if path.is_dir():
-            return _kind_of_folder(path)
+            return _kinds_of_folder(path)
         if _device(text) is not None and (path.is_char_device() or not path.exists()):
-            return Kind.CAMERA
+            return (Kind.CAMERA,)
     except OSError:  # too long a name, or a closed folder: whoever opens it says so
-        return None
-    return _SUFFIXES.get(path.suffix.lstrip(".").lower())
+        return ()
+    return _by_suffix(path)
 
 
-def _kind_of_folder(folder: Path) -> Kind | None:
+def _kinds_of_folder(folder: Path) -> tuple[Kind, ...]:
+    """People keep weights beside the images that they trained on: such a folder is both."""
     from edgeseg.bundle import is_bundle
 
-    if is_bundle(folder):
-        return Kind.BUNDLE
     paths = list(folder.iterdir())
-    kinds = {_SUFFIXES.get(path.suffix.lstrip(".").lower()) for path in paths}
-    if Kind.CHECKPOINT in kinds and Kind.IMAGE in kinds and folder / "config.json" not in paths:
-        return None  # somebody's working folder: which of the two was meant, its place tells
-    if Kind.CHECKPOINT in kinds:
-        return Kind.CHECKPOINT
-    if Kind.IMAGE in kinds:
-        return Kind.IMAGES
-    return Kind.DATASET if any(_has_images(folder / split) for split in _SPLITS) else None
+    named = {kind for path in paths for kind in _by_suffix(path)}
+    sets = [Kind.DATASET] if any(_has_images(folder / split) for split in _SPLITS) else []
+    images = [Kind.IMAGES] if Kind.IMAGE in named else []
+    if is_bundle(folder):
+        return (Kind.BUNDLE, *sets, *images)
+    weights = [Kind.CHECKPOINT] if Kind.CHECKPOINT in named else []
+    whole = folder / "config.json" in paths
+    return (*weights, *sets, *images) if whole else (*sets, *images, *weights)
+
+
+def _by_suffix(path: Path) -> tuple[Kind, ...]:
+    kind = _SUFFIXES.get(path.suffix.lstrip(".").lower())
+    return () if kind is None else (kind,)
 
 
 def _has_images(folder: Path) -> bool:
