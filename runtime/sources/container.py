@@ -18,10 +18,10 @@ T = TypeVar("T")
 def times_in(path: Path) -> list[float]:
     """When each frame of a clip is shown, in seconds from the first, in order.
 
-    Every packet is read and none is decoded. Empty where PyAV is absent or reads no times.
+    Every packet is read and none is decoded. Empty where PyAV is absent or a frame has no time.
     """
     nothing: list[float] = []
-    times = _ask(path, lambda container: sorted(shown.at for shown in _shown(container)), nothing)
+    times = _ask(path, _times, nothing)
     return [time - times[0] for time in times]
 
 
@@ -60,6 +60,16 @@ def _ask(path: Path, question: Callable[[InputContainer], T], unknown: T) -> T:
             return question(container)
     except (OSError, av.FFmpegError, IndexError):  # without a video stream
         return unknown
+
+
+def _times(container: InputContainer) -> list[float]:
+    times = []
+    for packet in container.demux(video=0):
+        if packet.pts is not None and packet.time_base is not None:
+            times.append(float(packet.pts * packet.time_base))
+        elif packet.size:  # the last one is empty, and no frame
+            return []  # which frame has which time is not known then
+    return sorted(times)
 
 
 def _shown(container: InputContainer) -> Iterator[_Shown]:

@@ -19,13 +19,21 @@ class Stamps:
     A stamp of 0 after the first frame is none, or the first one's repeated. OpenCV gives it for the
     frames that the decoder still holds when the file ends: up to 4.6 in every clip with B-frames,
     later in AVI and MPEG-PS. `rest` has the times of all frames, where somebody knows them; else
-    each comes after the one before it as that one did. Where a clock starts anew, as in joined
-    recordings, time goes on.
+    each comes after the one before it as that one did. Raw H.264 has no stamps at all: `untimed` is
+    called, once, and `guessed` holds. Where a clock starts anew, as in joined recordings, time goes
+    on.
     """
 
-    def __init__(self, *, frame_s: float, rest: Callable[[], Sequence[float]]) -> None:
+    def __init__(
+        self,
+        *,
+        frame_s: float,
+        rest: Callable[[], Sequence[float]],
+        untimed: Callable[[], None],
+    ) -> None:
         """`frame_s` is the usual distance of two frames."""
         self._rest = rest
+        self._untimed = untimed
         self._known: Sequence[float] | None = None
         self._first: float | None = None
         self._index = 0
@@ -33,6 +41,7 @@ class Stamps:
         self._gap = frame_s
         self.last = 0.0
         self.longest_gap = 0.0
+        self.guessed = False
 
     def time_of(self, stamp: float) -> float:
         """When the next frame is shown, of which the decoder says `stamp`, in seconds."""
@@ -56,7 +65,16 @@ class Stamps:
     def _time_without_stamp(self) -> float:
         if self._known is None:
             self._known = self._rest()
-        if self._stamp == 0:  # no stamp so far: a clip shorter than what the decoder holds
-            return self._known[self._index] if self._index < len(self._known) else self.last
+        if self._stamp == 0:  # no stamp so far: there is none, or the decoder holds the whole clip
+            return self._time_without_any()
         later = (time for time in self._known if time > self.last + _SAME_S)
         return min(later, default=self.last + self._gap)
+
+    def _time_without_any(self) -> float:
+        assert self._known is not None
+        if self._index < len(self._known):
+            return self._known[self._index]
+        if not self.guessed:
+            self.guessed = True
+            self._untimed()
+        return self.last + self._gap

@@ -69,8 +69,15 @@ def _read_video(
 ) -> Iterator[Captured]:
     stamp_of = _stamp_reader(device)
     upright = turner(device)
-    frame_s = 1 / frames_per_second(device)
-    stamps = Stamps(frame_s=frame_s, rest=lambda: [] if path is None else times_in(path))
+    fps = frames_per_second(device)
+    frame_s = 1 / fps
+    stamps = Stamps(
+        frame_s=frame_s,
+        rest=lambda: [] if path is None else times_in(path),
+        untimed=lambda: tell(
+            f"{name} tells no times: its frames are taken for {fps:g} a second, evenly spaced"
+        ),
+    )
     index = 0
     while True:
         arrived, image = device.read()
@@ -88,8 +95,7 @@ def _read_video(
         raise SourceError(f"{name} holds no frame that this OpenCV can decode")
     shown_s = stamps.last + stamps.longest_gap
     promised_s = _promised_s(device)
-    timed = index == 1 or shown_s > 0  # else it came without stamps, and is but a few frames
-    if timed and shown_s + frame_s < promised_s:
+    if not stamps.guessed and shown_s + frame_s < promised_s:
         tell(
             f"{name} ends {shown_s:.1f} s after its first frame, after {index} frames; it says "
             f"that it lasts {promised_s:.1f} s: is it whole?"

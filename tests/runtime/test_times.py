@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clips import B_FRAMES, UNEVEN, frame_times, write_clip, write_stamped
 
@@ -47,6 +48,31 @@ def test_an_animated_picture_has_its_own_times(tmp_path: Path) -> None:
     assert times_of(clip) == pytest.approx(frame_times(clip), abs=MILLISECOND)
 
 
+@pytest.mark.parametrize("options", [{"bf": "0"}, B_FRAMES], ids=["in order", "B-frames"])
+@pytest.mark.parametrize(("ending", "rate"), [("h264", 25), ("mpg", 30)])
+def test_what_holds_no_times_is_evenly_spaced(
+    tmp_path: Path, ending: str, rate: int, options: dict[str, str]
+) -> None:
+    """As a Raspberry Pi writes it; of H.264 in MPEG-PS only the first frame has a stamp."""
+    shown = [index / 30 for index in range(40)]
+    clip = write_clip(tmp_path / f"pi.{ending}", shown, options=options, ticks=30)
+    said: list[str] = []
+    assert times_of(clip, said) == pytest.approx([index / rate for index in range(40)])
+    (line,) = said
+    assert line == (
+        f"{clip} tells no times: its frames are taken for {rate} a second, evenly spaced"
+    )
+
+
+def test_some_frames_have_no_times(tmp_path: Path) -> None:
+    """MPEG-PS stamps the first of the frames in a packet."""
+    shown = [index / 30 for index in range(40)]
+    noise = np.random.default_rng(0).integers(0, 255, (40, 24, 32, 3), dtype=np.uint8)
+    options = {"bf": "0", "crf": "40"}
+    clip = write_clip(tmp_path / "c.mpg", shown, images=[*noise], options=options, ticks=30)
+    assert times_of(clip) == pytest.approx(shown, abs=MILLISECOND)
+
+
 @pytest.mark.parametrize("frames_between", ["0", "2"])
 def test_dropped_frames_of_an_avi(tmp_path: Path, frames_between: str) -> None:
     """With B-frames, OpenCV tells no time for the last ones, in any version."""
@@ -77,17 +103,21 @@ def test_joined_recordings_go_on(tmp_path: Path) -> None:
     [
         pytest.param([0, 1, 3, 0, 0], [], [0, 1, 3, 5, 7], id="the last have none"),
         pytest.param([0, 1, 3, 0, 0], [0, 1, 3, 3.5, 9], [0, 1, 3, 3.5, 9], id="they are known"),
-        pytest.param([0, 0, 0.1], [], [0, 0, 0.1], id="repeated at the start"),
+        pytest.param([0, 0, 0.1], [], [0, 0.25, 0.25], id="repeated at the start, or unknown"),
+        pytest.param([0, 0, 0.1], [0, 0, 0.1], [0, 0, 0.1], id="repeated at the start"),
         pytest.param([0, 1, 2, 1.5, 3], [], [0, 1, 2, 2, 3], id="out of order"),
         pytest.param([4, 5, 0, 1], [], [0, 1, 2, 3], id="anew from naught"),
-        pytest.param([0, 0, 0], [], [0, 0, 0], id="one moment"),
+        pytest.param([0, 0, 0], [], [0, 0.25, 0.5], id="no times"),
+        pytest.param([0, 0, 0], [0, 0, 0], [0, 0, 0], id="one moment"),
         pytest.param([0, 0, 0], [0, 1, 3], [0, 1, 3], id="all in the decoder"),
         pytest.param([0, 0, 1], [0, 0, 1], [0, 0, 1], id="repeated, as is known"),
     ],
 )
 def test_stamps(stamps: list[float], rest: list[float], times: list[float]) -> None:
-    taken = Stamps(frame_s=0.25, rest=lambda: rest)
+    said: list[str] = []
+    taken = Stamps(frame_s=0.25, rest=lambda: rest, untimed=lambda: said.append("untimed"))
     assert [taken.time_of(stamp) for stamp in stamps] == pytest.approx(times)
+    assert len(said) == taken.guessed == (stamps[1] == 0 and not rest)
 
 
 def test_a_clip_of_which_a_part_is_missing(tmp_path: Path) -> None:
