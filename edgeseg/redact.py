@@ -2,7 +2,7 @@
 
 Whatever is shown, logged, served or stored names a source, a data set or a server by `redact`. An
 address that is ambiguous loses more than it must rather than less: of `rtsp://u:a/b@host/x` nobody
-can tell whether the host is `u`.
+can tell whether the host is `u`. A path of this machine is no address, and loses nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,15 @@ HIDDEN: Final = "***"
 GSTREAMER: Final = "gstreamer:"
 
 _SCHEME: Final = re.compile(r"(?:\w+:)?[A-Za-z][\w+.:-]*://")
+# What is no path of this machine: a URL or a pipeline; one whose scheme is mistyped; one that names
+# a user and no scheme; one with a query.
+_ADDRESS: Final = re.compile(
+    r".*://|.* ! |(?:rtsps?|rtmps?|https?|s3|tcp|tls|udp|srt)(?::/|//)"
+    r"|(?:[\w+.-]*(?::/+|//+))?[^/]*:.*@|.*[?&][^=&/]+=",
+    re.DOTALL | re.IGNORECASE,
+)
+# What may stand before the path of a published data set.
+_DATASET: Final = re.compile(r"(?:(?:ade20k|camvid|cityscapes|cocostuff):)?")
 _BARE_USER: Final = re.compile(r".*:.*@", re.DOTALL)
 _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?=[/?#]|$)")
 # A value may hold an & of its own: one that no further name follows.
@@ -37,7 +46,7 @@ _VALUE: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<key>[A-Za-z0-9_.~-]+)=(?=(?P<value>[^&]*(?:&[^=&]*(?=&|$))*))"
 )
 _PRIVATE: Final = re.compile(
-    r"pass|pw|psw|pin$|psk|secret|token|key|auth|sig|cred|user|usr|login|account|jwt|sess|sid"
+    r"pass|pw|psw|pin$|psk|secret|token|key|auth(?!or(?!i))|sig|cred|user|usr|login|account|jwt|sess|sid"
     r"|^u$|^p$",
     re.IGNORECASE,
 )
@@ -141,6 +150,9 @@ def _is_full(host: str) -> bool:
 
 def _spans(address: str) -> Iterator[tuple[int, int]]:
     """What must not be shown, as (start, end)."""
+    kind = _DATASET.match(address)
+    if _ADDRESS.match(address, kind.end() if kind else 0) is None:
+        return
     values = list(_private_values(address))
     yield from values
     yield from (found.span() for found in _RANDOM.finditer(address) if _SCHEME.match(address))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeseg.bundle import Bundle
+from edgeseg.datasets import PUBLISHED
 from edgeseg.redact import encode_address, redact, scrub
 
 # Parts of secrets that no address has otherwise. None of them may be seen, not even alone.
@@ -99,11 +104,50 @@ def test_what_cameras_have(address: str, shown: str) -> None:
         "drive.mp4", "frames/*.png", "/data/run=3/drive@2x.mp4", "demo", "cityscapes:/data/city",
         "rtsp://camera/stream", "http://host:8080/video.mjpg?channel=1&resolution=640x480",
         "s3://bucket/street/train", "tcp://127.0.0.1:8786", "http://[::1]:80/drive.mp4",
+        "http://host/author=kim/drive.mp4",
     ],
 )  # fmt: skip
 def test_an_address_without_secrets_stays(address: str) -> None:
     assert redact(address) == address
     assert encode_address(address) == address
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "runs/session=3/out.png", "exp/author=kim/street", "/data/user=kim/key=2/frames/*.png",
+        "/data/12:30/me@work.mp4", "runs/12:30/me@work.mp4", "runs//session=3/out.png",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["", *(f"{name}:" for name in PUBLISHED)])
+def test_a_path_of_this_machine_stays(path: str, kind: str) -> None:
+    assert redact(kind + path) == kind + path
+
+
+@pytest.mark.parametrize("kind", ["", *(f"{name}:" for name in PUBLISHED)])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp:/host/user=admin_password=zqxj", "rtsp//host/user=admin_password=zqxj",
+        "192.168.1.20/user=admin&password=zqxj", "host/x?token=zqxj", "admin:/zqxj@host/x",
+        "//admin:zqxj@host/x", "https://host/x?session=zqxj&authorization=zqxj",
+        "rtspsrc location=rtsp://host/x user-pw=zqxj ! appsink",
+        "rtspsrc user-pw=zqxj ! appsink",
+    ],
+)  # fmt: skip
+def test_an_address_in_an_unusual_form(address: str, kind: str) -> None:
+    shows_nothing(redact(kind + address))
+
+
+def test_a_path_is_told_as_it_was_given(edgeseg: Callable, seeded_bundle: Bundle) -> None:
+    folder = Path("author=kim") / "session=3"
+    folder.mkdir(parents=True)
+    save = folder / "out.png"
+    outcome = edgeseg(
+        "run", seeded_bundle.folder, "--source", "demo", "--frames", "1", "--save", save
+    )
+    assert outcome.status == 0, outcome.err
+    assert f"written: {save}" in outcome.err
 
 
 @pytest.mark.parametrize(
