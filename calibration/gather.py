@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from edgeseg.calibration.folder import new_folder
 from edgeseg.calibration.sets import CalibrationSet, ImageFile, keep_frames
+from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.runtime.live import Retry
@@ -19,6 +21,8 @@ from edgeseg.runtime.sources.limit import stopped_after
 
 __all__ = ["gather"]
 
+# How long to watch what has no end, where nobody says.
+ENDLESS_S: Final = 60.0
 
 Ending = Callable[[Callable[[], None]], AbstractContextManager[object]]
 
@@ -34,6 +38,8 @@ def gather(
     ending: Ending = lambda _end: nullcontext(),
 ) -> CalibrationSet:
     """Watch a source to its end, or `seconds`, and keep the frames that are worth it.
+
+    Without `seconds`, one that has no end is watched for a minute, and `tell` hears so.
 
     While the context of `ending` lasts, whoever wants the watching to end calls what it was given.
     A camera or stream that is lost ends it, too; `tell` hears of it. What breaks off in another way
@@ -54,8 +60,9 @@ def gather(
             ended.set()
             source.stop()
 
-        if source.length is None and seconds is None:
-            seconds = 60.0  # a live source has no end
+        if seconds is None and (source.live or uri == DEMO):
+            seconds = ENDLESS_S
+            tell(f"{source.name} has no end: watched for {seconds:g} s; --seconds watches longer")
         with ending(end), stopped_after(seconds, source):
             frames = _watched(source, seconds, advance, tell, ended)
             chosen = keep_frames(frames, partial, count=count)

@@ -24,7 +24,8 @@ def calibrate(
     output: Annotated[Path, typer.Option("-o", "--output", help="A new folder, or an empty one.")],
     images: Annotated[int, typer.Option(min=1, help="How many to keep.")] = 300,
     seconds: Annotated[
-        float | None, typer.Option(min=0.0, help="How long to watch a camera or a stream.")
+        float | None,
+        typer.Option(min=0.0, help="How long to watch; a minute for a camera or a stream."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
