@@ -106,6 +106,12 @@ class Training:
     def _where(self) -> str:
         return f"the training configuration in {self.origin}"
 
+    @property
+    def _preprocessor(self) -> Config:
+        """What 1.x has in the place of Normalize: of its own, or the model's; empty in 0.x."""
+        own = _part(self.config, "data_preprocessor")
+        return own or _part(_part(self.config, "model"), "data_preprocessor")
+
     def _check_head(self, head: Config, spec: ModelSpec) -> None:
         corners = head.get("align_corners")
         if corners is not None and corners is not False:
@@ -153,9 +159,7 @@ class Training:
         self, pipeline: tuple[Config, ...]
     ) -> tuple[Triple | None, Triple | None, ChannelOrder | None]:
         """Mean and std of values in 0..1, and the channel order that they are in."""
-        new = _part(self.config, "data_preprocessor") or _part(
-            _part(self.config, "model"), "data_preprocessor"
-        )
+        new = self._preprocessor
         old = next((step for step in pipeline if step.get("type") == "Normalize"), None)
         if new:
             turned = any(
@@ -207,7 +211,7 @@ class Training:
             color = loader.get("color_type", "color")
             if loader.get("type") == "LoadImageFromFile" and color != "color":
                 self._refuse("LoadImageFromFile.color_type", value=color, ours="color")
-        crop = self.config.get("crop_size") or _part(self.config, "data_preprocessor").get("size")
+        crop = self.config.get("crop_size") or self._preprocessor.get("size")
         size = _pair(crop)
         step = next((one for one in pipeline if one.get("type") in {"Resize", "AlignResize"}), None)
         if step is None:
@@ -218,8 +222,7 @@ class Training:
         rule = _RULES.get(step.get("backend", "cv2"))
         if rule is None:
             self._refuse("Resize.backend", value=step["backend"], ours="cv2")
-        new = "data_preprocessor" in self.config
-        if self._flag(step, "keep_ratio", default=not new):
+        if self._flag(step, "keep_ratio", default=not self._preprocessor):  # 1.x keeps none
             return rule, Aspect.KEEP, size
         scale = next((pair for one in pipeline if (pair := _scale(one)) is not None), None)
         return rule, Aspect.SQUASH, (scale[1], scale[0]) if scale else size  # width comes first

@@ -137,6 +137,21 @@ def test_resizing_rule_and_size_are_read(kind: str, tmp_path: Path) -> None:
         assert not any("assumed" in line for line in told)
 
 
+def test_a_preprocessor_counts_wherever_it_stands(tmp_path: Path) -> None:
+    """1.x lets it stand at the top, below the model, or both; by default Resize keeps no ratio."""
+    part = "dict(size=(96, 160), mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True)"
+    step = "test_pipeline = [dict(type='Resize')]\n"
+    found = []
+    for text in (f"data_preprocessor = {part}", f"model = dict(data_preprocessor={part})"):
+        content = {"meta": {"cfg": step + text}, "state_dict": mmseg_state()}
+        torch.save(content, tmp_path / "w.pth")
+        found.append(read_checkpoint(str(tmp_path / "w.pth")))
+    above, below = found
+    assert below.input == above.input
+    assert (below.input.height, below.input.width) == (96, 160)
+    assert below.input.aspect is Aspect.SQUASH
+
+
 def test_names_and_colors_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     names = tuple(f"thing {index}" for index in range(19))
