@@ -7,21 +7,27 @@ so was whatever lies there under a name of edgeseg's own.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import platform
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import BusyError
 
-__all__ = ["LOCK", "lock_beside", "lock_in", "locked"]
+__all__ = ["LOCK", "Held", "lock_beside", "lock_in", "locked"]
 
 LOCK: Final = ".edgeseg-lock"
 _TRIES: Final = 100
+# What a file system without locks says, as NFS without a lock daemon.
+_NO_LOCKS: Final = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def lock_beside(path: Path) -> Path:
@@ -34,14 +40,27 @@ def lock_in(folder: Path) -> Path:
     return folder / LOCK
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock while it is held.
+
+    `alone` is False where the file system takes no locks: another process may be at work, too.
+    `left_behind` says whether a killed process left the lock.
+    """
+
+    alone: bool
+    left_behind: bool
+
+
 @contextmanager
 def locked(
     lock: Path, what: object, *, wait: Callable[[str], None] | None = None
-) -> Iterator[bool]:
-    """Hold a lock while the block runs; gives whether a killed process left it behind.
+) -> Iterator[Held]:
+    """Hold a lock while the block runs.
 
     The lock's folder is made where there is none, and removed again if it stays empty. `wait` is
-    told who holds the lock, and then it is waited for; without `wait` that is an error.
+    told who holds the lock, and then it is waited for; without `wait` that is an error. Where the
+    file system takes no locks, the block runs without one, and a line on stderr says so.
 
     Raises:
         BusyError: another process writes `what`.
@@ -49,11 +68,12 @@ def locked(
     """
     made = [place for place in (lock.parent, *lock.parent.parents) if not place.exists()]
     try:
-        descriptor = _acquired(lock, what, wait)
+        descriptor, alone = _acquired(lock, what, wait)
         try:
-            left_behind = bool(os.pread(descriptor, 1, 0))
-            _sign(descriptor)
-            yield left_behind
+            left_behind = alone and bool(os.pread(descriptor, 1, 0))
+            if alone:
+                _sign(descriptor)
+            yield Held(alone, left_behind)
         finally:
             if _is_at(lock, descriptor):  # not one that another process made since
                 lock.unlink(missing_ok=True)
@@ -64,18 +84,20 @@ def locked(
                 place.rmdir()
 
 
-def _acquired(lock: Path, what: object, wait: Callable[[str], None] | None) -> int:
-    """An open descriptor of the lock file, locked."""
+def _acquired(lock: Path, what: object, wait: Callable[[str], None] | None) -> tuple[int, bool]:
+    """An open descriptor of the lock file, and whether it is locked."""
     while True:
         descriptor = _opened(lock)
         try:
-            _take(descriptor, what, wait)
+            alone = _take(descriptor, what, wait)
+            if not alone:
+                _say_unlocked(lock.parent)
             mine = _is_at(lock, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
         if mine:
-            return descriptor
+            return descriptor, alone
         os.close(descriptor)  # its last holder removed it between the two calls
 
 
@@ -97,7 +119,8 @@ def _made(lock: Path) -> int:
     return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
 
 
-def _take(descriptor: int, what: object, wait: Callable[[str], None] | None) -> None:
+def _take(descriptor: int, what: object, wait: Callable[[str], None] | None) -> bool:
+    """Whether it is locked now: some network shares take no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -108,6 +131,18 @@ def _take(descriptor: int, what: object, wait: Callable[[str], None] | None) -> 
             ) from None
         wait(holder)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return False
+    return True
+
+
+@cache
+def _say_unlocked(folder: Path) -> None:
+    sys.stderr.write(
+        f"{folder} takes no locks: do not write the same output twice at one time there\n"
+    )
 
 
 def _sign(descriptor: int) -> None:

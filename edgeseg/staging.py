@@ -106,9 +106,14 @@ def new_bundle(folder: Path) -> Iterator[Path]:
     staging = folder.with_name(f".{folder.name}.edgeseg-partial")
     retired = folder.with_name(f".{folder.name}.edgeseg-old")
     try:
-        with locked(lock_beside(folder), f"bundle {folder}") as left_behind:
-            if left_behind:
+        with locked(lock_beside(folder), f"bundle {folder}") as held:
+            if held.alone:
                 _clear(staging, retired, folder)
+            elif staging.exists():
+                raise BundleError(
+                    f"bundle {folder} cannot be written: another process writes {staging}, or a "
+                    f"killed one left it; remove it if none does"
+                )
             staging.mkdir()
             try:
                 yield staging
@@ -156,7 +161,11 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
 
 
 def _clear(staging: Path, retired: Path, folder: Path) -> None:
-    """Remove what a killed process left. If it died between two renames, the old bundle is back."""
+    """Remove what a killed process left. If it died between two renames, the old bundle is back.
+
+    Both names are edgeseg's own, and whoever holds the lock owns them: that it was left behind is
+    not always known, a full disk takes no signature.
+    """
     _remove(staging)
     if retired.exists() and not folder.exists():
         retired.rename(folder)

@@ -90,6 +90,8 @@ def _remove_old(root: Path, *, keep: str) -> None:
     for old in sorted(ages, key=lambda path: ages[path])[:-KEPT]:
         with suppress(BusyError, OSError):
             if old.name != keep:
-                with locked(lock_in(old), old):
+                with locked(lock_in(old), old) as held:
+                    if not held.alone:
+                        continue
                     # Under another name first: whoever asks the same begins anew meanwhile.
                     shutil.rmtree(old.rename(old.with_name(f"{old.name}.old")))

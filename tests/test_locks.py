@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -9,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.errors import BusyError
+from edgeseg.bundle import Bundle
+from edgeseg.errors import BundleError, BusyError
 from edgeseg.files import written_whole
 from edgeseg.locks import lock_beside, locked
+from edgeseg.staging import new_bundle, seal_bundle
 
 
 def in_another_process(lock: Path, ending: str) -> subprocess.Popen[str]:
@@ -41,8 +46,9 @@ def test_the_holder_is_named_and_its_end_frees_the_lock(tmp_path: Path) -> None:
         with pytest.raises(BusyError, match=told), locked(lock, "o"):
             pass
         process.communicate("")
-    with locked(lock, "o") as left_behind:
-        assert not left_behind
+    with locked(lock, "o") as held:
+        assert held.alone
+        assert not held.left_behind
     assert list(tmp_path.iterdir()) == []
 
 
@@ -50,8 +56,8 @@ def test_what_a_killed_process_left_is_told_apart(tmp_path: Path) -> None:
     lock = lock_beside(tmp_path / "o.mp4")
     in_another_process(lock, "os.kill(os.getpid(), signal.SIGKILL)").communicate()
     assert lock.exists()
-    with locked(lock, "o") as left_behind:
-        assert left_behind
+    with locked(lock, "o") as held:
+        assert held.left_behind
     assert not lock.exists()
 
 
@@ -62,6 +68,27 @@ def test_folders_made_for_a_lock_go_with_it_unless_they_hold_something(tmp_path:
     with locked(lock_beside(tmp_path / "a" / "b" / "o"), "o"):
         (tmp_path / "a" / "kept").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "kept"]
+
+
+def test_a_file_system_without_locks_is_told_and_written_to(
+    edgeseg, seeded_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    args = ["--frames", 1, "--save", "o.mp4", "--jsonl", "o.jsonl"]
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "demo", *args)
+    assert outcome.status == 0, outcome.err
+    assert outcome.err.count(f"{tmp_path} takes no locks: ") == 1
+    with new_bundle(tmp_path / "street") as staging:
+        told = f"another process writes {re.escape(str(staging))}, or a killed one left it"
+        with pytest.raises(BundleError, match=told), new_bundle(tmp_path / "street"):
+            pass
+        shutil.copytree(seeded_bundle.folder, staging, dirs_exist_ok=True)
+        seal_bundle(staging, seeded_bundle.manifest)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["o.jsonl", "o.mp4", "street"]
 
 
 def test_many_who_wait_hold_it_one_at_a_time(tmp_path: Path) -> None:
