@@ -21,6 +21,7 @@ def new_folder(folder: Path, uri: str | int, *, tell: Callable[[str], None]) -> 
     When the block fails, nothing of it is left. `tell` hears of what a killed process left.
 
     Raises:
+        SinkError: what is there under the name of the folder beside may be somebody's own.
         SourceError: the folder is not empty, lies where `uri` is read from, or cannot be written.
         BusyError: another process writes it.
     """
@@ -28,8 +29,8 @@ def new_folder(folder: Path, uri: str | int, *, tell: Callable[[str], None]) -> 
         try:
             _check(folder, uri)
             folder = folder.resolve()  # `.` has no name to put a folder beside
-            stack.enter_context(locked(lock_beside(folder), folder))
-            left = set_aside(folder)
+            held = stack.enter_context(locked(lock_beside(folder), folder))
+            left = set_aside(folder, left_behind=held.left_behind)
             if left is not None:
                 tell(f"what a killed run left is kept: {left.name}")
             partial = partial_of(folder)

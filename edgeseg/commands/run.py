@@ -133,7 +133,7 @@ def run(
 
     retry = Retry(attempts=max_retries, tell=told)
     with ExitStack() as stack:
-        stack.enter_context(claimed(outputs, uri, opened.folder, frames=frames))
+        stack.enter_context(claimed(outputs, uri, opened.folder, frames=frames, tell=say))
         with watched() as watcher:
             variant = variant_here(opened, watcher=watcher)
             ready = Segmenter(opened, variant=variant, watcher=watcher)

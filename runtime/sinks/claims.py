@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.locks import lock_beside, locked
 from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs
+from edgeseg.runtime.sinks.partial import partial_of, set_aside
 from edgeseg.runtime.sources import files_of
 from edgeseg.signature import is_replaceable
 from edgeseg.text import because
@@ -21,11 +22,16 @@ __all__ = ["claimed"]
 
 @contextmanager
 def claimed(
-    outputs: Outputs, uri: str | int, bundle: Path, *, frames: int | None
+    outputs: Outputs,
+    uri: str | int,
+    bundle: Path,
+    *,
+    frames: int | None,
+    tell: Callable[[str], None],
 ) -> Iterator[None]:
     """Hold the outputs of a run of `bundle` on the source `uri` while the block runs.
 
-    `frames` is how many are taken at most.
+    `frames` is how many are taken at most. `tell` hears of what a killed run left.
 
     Raises:
         SinkError: one would replace what is read, another one, or what no run wrote, or has no
@@ -39,7 +45,11 @@ def claimed(
             if outputs.picture and frames != 1:
                 _check_one_frame(outputs, uri)
             for name in sorted(outputs.files):
-                stack.enter_context(locked(lock_beside(Path(name).resolve()), name))
+                path = Path(name).resolve()
+                held = stack.enter_context(locked(lock_beside(path), name))
+                left = set_aside(path, left_behind=held.left_behind)
+                if left is not None:
+                    tell(f"what a killed run left is kept: {left.name}")
         except OSError as error:
             raise SinkError(f"{error.filename} cannot be written: {because(error)}") from None
         yield
@@ -57,6 +67,11 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
         if path.is_relative_to(bundle.resolve()):
             raise SinkError(f"{name} lies in the bundle {bundle}; write somewhere else")
         _check_unread(name, str(uri), read)
+        if any(_same(partial_of(path), file) for file in read):
+            raise SinkError(
+                f"{uri} holds {partial_of(path).name}, as {name} is called until it is whole; give "
+                f"another name"
+            )
     for folder in outputs.folders:
         _check_folder(folder, read)
     _check_free(name for name in names if name not in outputs.folders)

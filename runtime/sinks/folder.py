@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import give_name, partial_of
+from edgeseg.runtime.sinks.partial import TakenError, give_name, partial_of
 from edgeseg.text import because
 
 __all__ = ["FolderSink"]
@@ -55,18 +55,34 @@ class FolderSink:
         self._any = True
 
     def finish(self) -> Path | None:
-        """Move all pictures into the folder, and what explains them where there are any."""
+        """Move all pictures into the folder, and what explains them where there are any.
+
+        Raises:
+            TakenError: another file has the name of one; that one stays beside, the others move.
+            SinkError: the folder does not take them.
+        """
         try:
             if self._any:
                 for name, text in self._beside.items():
                     (self._partial / name).write_text(text, "utf-8")
             self._folder.mkdir(exist_ok=True)
-            for path in self._partial.iterdir():
-                give_name(path, self._folder / path.name)
+            moved = [self._moved(path) for path in sorted(self._partial.iterdir())]
+            taken = [error for error in moved if error]
         except OSError as error:
             raise self._refused(error) from None
+        if taken:
+            more = f" (and {len(taken) - 1} more)" if taken[1:] else ""
+            raise TakenError(f"{taken[0]}{more}")
         self.discard()
         return self._folder if self._any else None
+
+    def _moved(self, path: Path) -> TakenError | None:
+        """Move a file, or say why it stays."""
+        try:
+            give_name(path, self._folder / path.name)
+        except TakenError as error:
+            return error
+        return None
 
     def discard(self) -> None:
         """Remove the folder beside."""

@@ -14,11 +14,10 @@ from edgeseg.labels import Labels
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import mask_sink
-from edgeseg.runtime.sinks.partial import set_aside
+from edgeseg.runtime.sinks.partial import TakenError
 from edgeseg.runtime.sinks.picture import PictureSink, overlay_sink
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
-from edgeseg.text import because
 
 if TYPE_CHECKING:
     from edgeseg.runtime.preview.address import Address
@@ -161,6 +160,9 @@ class FanOut:
     def _finish(self, sink: Sink) -> None:
         try:
             path = sink.finish()
+        except TakenError as error:
+            self.failed += 1
+            self._tell(f"edgeseg: {error}")
         except SinkError as error:
             self.failed += 1
             if self._keep:  # a recording is not thrown away for its last step
@@ -189,8 +191,6 @@ def open_outputs(
         SinkError: one cannot be opened.
         MissingPackageError: what it needs is not installed.
     """
-    for name in outputs.files:
-        _set_aside(name, tell)
     sinks: list[Sink] = []
     try:
         for sink in _opened(outputs, about, tell=tell, stop=stop):
@@ -206,15 +206,6 @@ def open_outputs(
         fan.discard()
         raise
     fan.finish()
-
-
-def _set_aside(name: str, tell: Callable[[str], None]) -> None:
-    try:
-        left = set_aside(Path(name).resolve())
-    except OSError as error:
-        raise SinkError(f"{name} cannot be written: {because(error)}") from None
-    if left is not None:
-        tell(f"what a killed run left is kept: {left.name}")
 
 
 def _opened(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 from edgeseg.errors import SinkError
 from edgeseg.signature import is_replaceable
 
-__all__ = ["give_name", "partial_of", "set_aside"]
+__all__ = ["TakenError", "give_name", "partial_of", "set_aside"]
+
+
+class TakenError(SinkError):
+    """An output is whole, and something else has its name: it stays beside."""
 
 
 def partial_of(path: Path) -> Path:
@@ -16,24 +21,46 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-def set_aside(path: Path) -> Path | None:
-    """Move what a killed run left to a free name, `x.partial-1.mp4`; None where it left nothing."""
+def set_aside(path: Path, *, left_behind: bool) -> Path | None:
+    """Move what an earlier run left to a free name, `x.partial-1.mp4`; None where it left nothing.
+
+    `left_behind` says that a killed process left the output's lock.
+
+    Raises:
+        SinkError: neither the lock nor the file itself tells that it is of an earlier run.
+        OSError: it cannot be read or moved.
+    """
     partial = partial_of(path)
-    if not partial.exists():
+    if not os.path.lexists(partial):
         return None
+    if not left_behind and not _is_own(partial):
+        raise SinkError(
+            f"{partial} exists and does not say that edgeseg wrote it, and {path.name} is written "
+            f"under that name first; move it away, or give another name"
+        )
     names = (f"{path.stem}.partial-{count}{path.suffix}" for count in itertools.count(1))
     return partial.rename(
         next(free for name in names if not (free := path.with_name(name)).exists())
     )
 
 
+def _is_own(partial: Path) -> bool:
+    """Whether it is signed; a folder, whether all in it is."""
+    if partial.is_symlink() or not partial.is_dir():
+        return is_replaceable(partial)
+    within = list(partial.iterdir())
+    return bool(within) and all(map(is_replaceable, within))
+
+
 def give_name(partial: Path, path: Path) -> Path:
     """Give a whole output its final name.
 
     Raises:
-        SinkError: something came there meanwhile that no run of edgeseg wrote.
+        TakenError: something came there meanwhile that no run of edgeseg wrote.
         OSError: the folder does not take it.
     """
     if not is_replaceable(path):
-        raise SinkError(f"{path} is there now, and no edgeseg run wrote it; it is kept")
+        raise TakenError(
+            f"{path} is there now, and no edgeseg run wrote it; the new one is kept as {partial}"
+        )
     return partial.replace(path)

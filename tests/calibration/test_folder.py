@@ -47,6 +47,16 @@ def test_ctrl_c_ends_the_watching_and_what_was_seen_is_chosen_from(
     assert sorted(path.name for path in Path().iterdir()) == ["c", "frames"]
 
 
+def test_a_working_name_that_somebody_has_is_left(edgeseg, frames: Path) -> None:
+    mine = frames.with_name("c.partial") / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("years of work\n")
+    outcome = edgeseg("calibrate", frames, "-o", "c")
+    assert outcome.status == 1
+    assert "c.partial exists and does not say that edgeseg wrote it" in outcome.err
+    assert mine.exists()
+
+
 def test_a_second_ctrl_c_leaves_nothing(
     edgeseg, frames: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

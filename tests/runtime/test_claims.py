@@ -190,3 +190,36 @@ def test_what_a_killed_run_left_is_kept_aside(run, seeded_bundle: Bundle) -> Non
     assert outcome.err.count("what a killed run left is kept: ") == 3
     assert Path("o.partial-1.mp4").read_bytes() == left
     assert not list(Path().glob(".*"))
+    Path("o.mp4").rename("o.partial.mp4")  # signed, as of a run whose lock is not there
+    Path("m").rename("m.partial")
+    Path("o.jsonl").unlink()
+    outcome = run("--source", "demo", *OUTPUTS)
+    assert outcome.status == 0
+    for name in ("o.partial-2.mp4", "m.partial-2"):
+        assert f"what a killed run left is kept: {name}" in outcome.err
+        assert Path(name).exists()
+
+
+@pytest.mark.parametrize("output", [OUTPUTS[:2], OUTPUTS[2:4], OUTPUTS[4:]], ids=lambda o: o[1])
+def test_a_working_name_that_somebody_has_is_left(run, tmp_path: Path, output: list[str]) -> None:
+    name = Path(output[1])
+    mine = Path(f"{name.stem}.partial{name.suffix}")
+    if not name.suffix:
+        mine.mkdir()
+        mine /= "notes.txt"
+    mine.write_text("years of work\n")
+    before = hashes(tmp_path)
+    outcome = run("--source", "demo", *output)
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert f"{name.stem}.partial{name.suffix} exists and does not say that edgeseg" in outcome.err
+    assert "kept" not in outcome.err
+    assert hashes(tmp_path) == before
+
+
+def test_what_a_killed_run_left_can_be_read_but_not_into_its_own_name(run, frames: Path) -> None:
+    (frames / "clip.avi").rename("o.partial.mp4")
+    before = hashes(frames)
+    outcome = run("--source", "o.partial.mp4", "--save", "o.mp4")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert "as o.mp4 is called until it is whole; give another name" in outcome.err
+    assert hashes(frames) == before

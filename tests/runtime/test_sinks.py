@@ -308,7 +308,7 @@ def test_a_name_that_is_taken_meanwhile_loses_nothing_of_a_live_run(tmp_path: Pa
         (tmp_path / "out" / "drive.jsonl").mkdir()
     assert fan.failed == 2
     assert fan.written == [tmp_path / "out" / "masks"]
-    assert all("what there is lies beside it" in line for line in opened.said)
+    assert all("; the new one is kept as " in line for line in opened.said)
     assert frames_in(tmp_path / "out" / "drive.partial.mp4") == 3
     assert len((tmp_path / "out" / "drive.partial.jsonl").read_text().splitlines()) == 3
 
@@ -324,21 +324,27 @@ def test_a_live_output_that_fails_and_cannot_end_lies_beside(tmp_path: Path) -> 
     assert fan.written == []
 
 
-def test_what_a_killed_run_left_is_kept(tmp_path: Path) -> None:
-    left = tmp_path / "out"
-    (left / "masks.partial").mkdir(parents=True)
-    (left / "masks.partial" / "old.png").write_bytes(b"old")
-    for name in ("drive.partial.mp4", "drive.partial-1.mp4", "drive.partial.jsonl"):
-        (left / name).write_bytes(name.encode())
-    opened = Opened(everything(tmp_path))
+@pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
+def test_what_cannot_take_its_name_lies_beside(tmp_path: Path, live: bool) -> None:
+    """Whatever somebody puts there meanwhile, nothing of the run is lost."""
+    out = tmp_path / "out"
+    opened = Opened(everything(tmp_path), live=live)
     with opened as fan:
-        fan.write(result(0))
-    assert sorted(p.name for p in left.iterdir()) == [
-        "drive.jsonl", "drive.mp4", "drive.partial-1.jsonl", "drive.partial-1.mp4",
-        "drive.partial-2.mp4", "masks", "masks.partial-1",
+        for index in range(3):
+            fan.write(result(index))
+        (out / "masks").mkdir()
+        for name in ("drive.mp4", "drive.jsonl", "masks/000001.png"):
+            (out / name).write_text("mine")
+    assert (fan.failed, fan.written) == (3, [])
+    for line, name in zip(opened.said, ("drive", "masks", "drive"), strict=True):
+        assert f"; the new one is kept as {out / name}.partial" in line
+    assert frames_in(out / "drive.partial.mp4") == 3
+    assert len((out / "drive.partial.jsonl").read_text().splitlines()) == 3
+    assert [path.name for path in (out / "masks.partial").iterdir()] == ["000001.png"]
+    assert sorted(path.name for path in (out / "masks").iterdir()) == [
+        "000000.png", "000001.png", "000002.png", "legend.json",
     ]  # fmt: skip
-    assert (left / "drive.partial-2.mp4").read_bytes() == b"drive.partial.mp4"
-    assert len(opened.said) == 3
+    assert (out / "masks" / "000001.png").read_text() == "mine"
 
 
 def test_a_camera_that_was_away_for_a_day_shows_ten_seconds(tmp_path: Path) -> None:
