@@ -94,8 +94,11 @@ def _fault(
     """What is wrong with an answer; None where it is logits, or class ids, that can be used."""
     kind, shape = output.dtype.kind, output.shape
     if kind in "iu" and shape == ids_shape:
-        highest, classes = int(output.max()), 0 if logits_shape is None else logits_shape[1]
-        wrong = output.min() < 0 or 0 < classes <= highest
+        lowest, highest = int(output.min()), int(output.max())
+        classes = 0 if logits_shape is None else logits_shape[1]
+        if lowest < 0:
+            return f"class id {lowest}, where none is below 0"
+        wrong = 0 < classes <= highest
         return f"class id {highest} where there are {classes} classes" if wrong else None
     if kind != "f" or len(shape) != _LOGITS_DIMENSIONS or shape != (logits_shape or shape):
         wanted = logits_shape or "(1, classes, h, w)"

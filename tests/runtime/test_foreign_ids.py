@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from edgeseg.errors import BackendError
 from edgeseg.labels import known_labels
 from edgeseg.metrics import class_shares, confusion
+from edgeseg.runtime.checked import Checked
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmentation
 from edgeseg.runtime.sinks.outputs import About, Outputs, open_outputs
@@ -50,6 +52,31 @@ def test_every_output_takes_an_id_beyond_the_classes(tmp_path: Path) -> None:
 def test_a_prediction_beyond_the_classes_is_the_engines_fault() -> None:
     with pytest.raises(BackendError, match="gave the class id 12, but the model has 11 classes"):
         confusion(np.zeros_like(BEYOND), BEYOND, classes=11, ignore_index=255)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """An engine that gives one answer, whatever it is shown."""
+
+    answer: np.ndarray
+    name: str = "planted 1.0"
+    reuses_output: bool = False
+    input_shape: tuple[int, ...] = (1, 1, 4, 3)
+
+    def infer(self, _frame: np.ndarray, /) -> np.ndarray:
+        return self.answer
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("logits_shape", [(1, 11, 1, 1), None])
+@pytest.mark.parametrize("ids", [[0, -3, 5, 1], [0, -3, 5, 12]])
+def test_a_negative_class_id_is_the_one_that_is_told(
+    ids: list[int], logits_shape: tuple[int, ...] | None
+) -> None:
+    engine = Checked(Answering(np.array([[ids]], np.int32)), logits_shape=logits_shape)
+    with pytest.raises(BackendError, match=r"gave class id -3, where none is below 0; "):
+        engine.infer(np.zeros((1, 1, 4, 3), np.uint8))
 
 
 @pytest.mark.parametrize(
