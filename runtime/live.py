@@ -21,7 +21,8 @@ class CameraOptions:
 class Retry:
     """How often in a row a lost source is opened again (None: until it is back), and who hears.
 
-    In a row means: without a frame in between.
+    In a row means: without a frame in between. A number holds for the start, too; None means then
+    that the source must be there.
     """
 
     attempts: int | None = 0

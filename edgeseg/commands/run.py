@@ -50,7 +50,8 @@ def run(
         int | None,
         typer.Option(
             min=0,
-            help="How often a camera that is lost is opened again without a frame. No limit.",
+            help="How often a camera or stream without a frame is opened again. Without it: no "
+            "limit, but at the start it must be there.",
         ),
     ] = None,
     save: Annotated[

@@ -62,19 +62,31 @@ class LiveDevice:
         self._lost = 0
 
     def start(self) -> None:
-        """Open it, and wait for its first frame.
+        """Open it, and wait for its first frame; again as often as a limit of attempts says.
+
+        Without a limit once: whoever waits without end would not learn of a wrong address.
 
         Raises:
             SourceError: it does not open, or gives none, with the likely reason.
         """
+        attempt = 0
+        while (fault := self._fault_at_the_start()) is not None:
+            if attempt >= (self._retry.attempts or 0):
+                raise SourceError(fault)
+            attempt += 1
+            self._pause(attempt, "gives no frame yet")
+
+    def _fault_at_the_start(self) -> str | None:
+        """Why there is no first frame, with the likely reason; None where there is one."""
         if not self._capture.open():
-            raise SourceError(cannot_open(self._uri, hangs=self._capture.hangs))
+            return cannot_open(self._uri, hangs=self._capture.hangs)
         until = time.monotonic() + FIRST_FRAME_S
         while (image := self._capture.read()) is None:
             if self._capture.hangs or time.monotonic() > until:
-                raise SourceError(no_frame(self._uri))
+                return no_frame(self._uri)
             self._capture.stopped.wait(_BETWEEN_TRIES_S)
         self._first = _checked(image, self._uri)
+        return None
 
     def images(self) -> Iterator[Bgr]:
         """Every frame as it comes, without end.
@@ -103,17 +115,21 @@ class LiveDevice:
                 f"{called(self._uri)} gave no more frames after {count}{tried}; is it still "
                 f"connected?"
             )
-        hung = self._capture.hangs
         self._lost += attempt == 1
+        self._pause(attempt, f"lost after {count} frames")
+        if not self._capture.stopped.is_set():
+            self._capture.open()
+
+    def _pause(self, attempt: int, why: str) -> None:
+        """Say why, let go of it, and wait until it is to be opened again."""
+        hung = self._capture.hangs
         wait = BACK_OFF_S[min(attempt, len(BACK_OFF_S)) - 1]
         # What hangs is told once: a service manager, which hears of each line, is to start it anew.
         if attempt == 1 or not hung:
-            why = "does not answer" if hung else f"lost after {count} frames"
-            self._say(f"{why}, attempt {attempt} in {wait:g} s")
+            self._say(f"{'does not answer' if hung else why}, attempt {attempt} in {wait:g} s")
         if not hung:
             self._capture.release()
-        if not self._capture.stopped.wait(wait):
-            self._capture.open()
+        self._capture.stopped.wait(wait)
 
     def _say(self, line: str) -> None:
         self._retry.tell(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {called(self._uri)}: {line}")

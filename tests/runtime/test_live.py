@@ -74,6 +74,24 @@ def test_a_camera_that_gives_nothing_at_the_start(monkeypatch: pytest.MonkeyPatc
     assert silent.released
 
 
+def test_a_limit_of_attempts_holds_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the device does not open, or opens and gives nothing."""
+    closed, silent = FakeCapture(0, opens=False), FakeCapture(0)
+    monkeypatch.setattr(cv2, "VideoCapture", in_turn(closed, silent, FakeCapture(1)))
+    said: list[str] = []
+    with open_source(0, retry=Retry(attempts=2, tell=said.append)) as source:
+        next(source.frames)
+    tried = [re.search(r"gives no frame yet, attempt (\d) in (\S+) s", line) for line in said]
+    assert [found.groups() for found in tried if found] == [("1", "0"), ("2", "0.01")]
+
+    monkeypatch.setattr(cv2, "VideoCapture", in_turn(closed, most=2))
+    with (
+        pytest.raises(SourceError, match="camera 0 cannot be opened"),
+        open_source(0, retry=Retry(attempts=1)),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("before", [0, 2])
 def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch, before: int) -> None:
     """Its device is let go of when it comes back, and not before."""
@@ -83,13 +101,13 @@ def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch, before: int) -> No
     said: list[str] = []
     got = []
     with (
-        pytest.raises(SourceError, match="gives no frame|not back after 2 attempts"),
+        pytest.raises(SourceError, match="does not answer|not back after 2 attempts"),
         open_source(0, retry=Retry(attempts=2, tell=said.append)) as source,
     ):
         got += source.frames
     assert len(got) == before
     # One line a hang: each would tell the service manager that all is well.
-    assert sum("does not answer, attempt 1" in line for line in said) == len(said) == bool(before)
+    assert sum("does not answer, attempt 1" in line for line in said) == len(said) == 1
     assert not hanging.released
     assert patient.left_behind()
     comes_back.set()
