@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-__all__ = ["SIGNATURE", "holds_fields", "is_replaceable"]
+__all__ = ["SIGNATURE", "UNKNOWN", "holds_fields", "is_replaceable"]
 
 SIGNATURE: Final = "written by edgeseg run"
+# What is said of a file without it.
+UNKNOWN: Final = "does not say that edgeseg run wrote it (older versions did not)"
 
 # Where it stands: formats keep such names at their beginning or at their end.
 _EDGE_BYTES: Final = 4096
+_LINE_BYTES: Final = 1 << 20
 _LINE_FIELDS: Final = ("index", "name", "time_s", "shares")
 
 
@@ -36,10 +39,15 @@ def is_replaceable(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         first = file.read(_EDGE_BYTES)
+        line = _line(first, file) if first.startswith(b"{") else b""
         file.seek(max(0, size - _EDGE_BYTES))
         last = file.read()
-    line = first.partition(b"\n")[0]
     return not size or SIGNATURE.encode() in first + last or _has(line, *_LINE_FIELDS)
+
+
+def _line(first: bytes, file: BinaryIO) -> bytes:
+    """The first line, of which `first` is read already: with many classes it is long."""
+    return first.partition(b"\n")[0] if b"\n" in first else first + file.readline(_LINE_BYTES)
 
 
 def holds_fields(path: Path, *fields: str) -> bool:

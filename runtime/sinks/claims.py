@@ -11,10 +11,10 @@ from edgeseg.errors import SinkError
 from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.locks import lock_beside, locked
 from edgeseg.runtime.sinks.masks import LEGEND
-from edgeseg.runtime.sinks.outputs import Outputs
+from edgeseg.runtime.sinks.outputs import Outputs, check_ending
 from edgeseg.runtime.sinks.partial import partial_of, set_aside
 from edgeseg.runtime.sources import files_of
-from edgeseg.signature import is_replaceable
+from edgeseg.signature import UNKNOWN, is_replaceable
 from edgeseg.text import because
 
 __all__ = ["claimed"]
@@ -56,6 +56,8 @@ def claimed(
 
 
 def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
+    if outputs.save is not None:
+        check_ending(outputs.save)
     names = [Path(name) for name in outputs.files]
     real = [name.resolve() for name in names]
     read = files_of(uri)
@@ -92,9 +94,7 @@ def _check_free(names: Iterable[Path]) -> None:
         if name.is_dir():
             raise SinkError(f"{name} cannot be written: it is a folder")
         if not is_replaceable(name):
-            raise SinkError(
-                f"{name} exists and no edgeseg run wrote it; remove it, or give another name"
-            )
+            raise SinkError(f"{name} exists and {UNKNOWN}; remove it, or give another name")
 
 
 def _check_unread(name: Path, uri: str, read: Sequence[Path]) -> None:
@@ -126,6 +126,4 @@ def _check_folder(folder: Path, read: Sequence[Path]) -> None:
         # Frames are numbered, if they are not images.
         taken = path.name == LEGEND or path.stem in images or path.stem.isdecimal()
         if taken and not is_replaceable(path):
-            raise SinkError(
-                f"{path} exists and no edgeseg run wrote it; move it away, or give another folder"
-            )
+            raise SinkError(f"{path} exists and {UNKNOWN}; move it away, or give another folder")

@@ -22,9 +22,11 @@ from edgeseg.runtime.sinks.video import VideoSink
 if TYPE_CHECKING:
     from edgeseg.runtime.preview.address import Address
 
-__all__ = ["About", "FanOut", "Outputs", "file_or_folder", "open_outputs"]
+__all__ = ["About", "FanOut", "Outputs", "check_ending", "file_or_folder", "open_outputs"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
+# A .bmp cannot say that edgeseg wrote it: the next run could not replace it.
+_PICTURES: Final = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".bmp")
 _BESIDE: Final = "what there is lies beside it"
 
 
@@ -33,10 +35,24 @@ def file_or_folder(save: str | None) -> tuple[Path | None, Path | None]:
     if save is None:
         return None, None
     path = Path(save)
-    is_file = path.suffix.lower() in (_VIDEO_SUFFIX, *IMAGE_SUFFIXES)
+    is_file = path.suffix.lower() in (_VIDEO_SUFFIX, *_PICTURES)
     if save.endswith("/") or (path.is_dir() and not is_file):
         return None, path
     return path, None
+
+
+def check_ending(save: Path) -> None:
+    """Refuse a file that is neither a video nor a picture, by its name.
+
+    Raises:
+        SinkError: it is not.
+    """
+    suffix = save.suffix.lower()
+    if suffix not in (_VIDEO_SUFFIX, *_PICTURES):
+        raise SinkError(
+            f"{save} cannot be written: unknown ending {suffix!r}; use {_VIDEO_SUFFIX} for a "
+            f"video, .png or .jpg for one picture, or {save}/ for a folder of pictures"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +84,7 @@ class Outputs:
     @property
     def picture(self) -> bool:
         """Whether `save` is a picture, of one frame."""
-        return self.save is not None and self.save.suffix.lower() in IMAGE_SUFFIXES
+        return self.save is not None and self.save.suffix.lower() in _PICTURES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,19 +253,14 @@ def _opened(
 
 def _open_save_sink(path: Path, about: About) -> Sink:
     """By the file's ending a picture or a video."""
-    suffix = path.suffix.lower()
-    if suffix != _VIDEO_SUFFIX and suffix not in IMAGE_SUFFIXES:
-        raise SinkError(
-            f"{path} cannot be written: unknown ending {suffix!r}; use {_VIDEO_SUFFIX} for a "
-            f"video, .png or .jpg for one picture, or {path}/ for a folder of pictures"
-        )
+    check_ending(path)
     if path.is_dir():
         raise SinkError(f"{path} cannot be written: it is a folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from None
-    if suffix in IMAGE_SUFFIXES:
+    if path.suffix.lower() in _PICTURES:
         return PictureSink(path, about.labels)
     return VideoSink(
         path, about.labels, fps=about.fps, live=about.live, last_frame_s=about.last_frame_s

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from edgeseg.errors import SinkError
-from edgeseg.signature import is_replaceable
+from edgeseg.signature import UNKNOWN, is_replaceable
 
 __all__ = ["TakenError", "give_name", "partial_of", "set_aside"]
 
@@ -60,7 +60,5 @@ def give_name(partial: Path, path: Path) -> Path:
         OSError: the folder does not take it.
     """
     if not is_replaceable(path):
-        raise TakenError(
-            f"{path} is there now, and no edgeseg run wrote it; the new one is kept as {partial}"
-        )
+        raise TakenError(f"{path} is there now, and {UNKNOWN}; the new one is kept as {partial}")
     return partial.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from videos import frames_in
 
 from edgeseg.bundle import Bundle
 from edgeseg.demo import scene
+from edgeseg.signature import is_replaceable
 
 
 @pytest.fixture
@@ -116,7 +118,8 @@ def test_a_file_that_no_run_wrote_is_left(run, tmp_path: Path, output: list[str]
     before = hashes(tmp_path)
     outcome = run("--source", "demo", *output)
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
-    assert f"{output[1]} exists and no edgeseg run wrote it; remove it" in outcome.err
+    told = f"{output[1]} exists and does not say that edgeseg run wrote it (older versions did not)"
+    assert f"{told}; remove it" in outcome.err
     assert hashes(tmp_path) == before
 
 
@@ -126,6 +129,26 @@ def test_a_picture_of_an_earlier_run_is_replaced(edgeseg, seeded_bundle, suffix:
         args = ["--source", "demo", "--frames", 1, "--save", f"o.{suffix}"]
         assert edgeseg("run", seeded_bundle.folder, *args).status == 0
     assert [path.name for path in Path().iterdir()] == [f"o.{suffix}"]
+
+
+def test_an_ending_is_refused_before_anything_is_opened(run, tmp_path: Path) -> None:
+    """A .bmp holds no signature: a second run would take it for somebody's own."""
+    for name in ("o.bmp", "o.gif"):
+        outcome = run("--source", "demo", "--save", name)
+        assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+        assert f"{name} cannot be written: unknown ending" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [4_000, 6_000, 500_000])
+def test_lines_of_many_classes_are_replaced(tmp_path: Path, size: int) -> None:
+    name = "x" * size
+    fields = {"index": 0, "name": "a", "time_s": 0.0, "shares": {name: 1.0}}
+    path = tmp_path / "o.jsonl"
+    path.write_text(2 * (json.dumps(fields) + "\n"))
+    assert is_replaceable(path)
+    path.write_text(json.dumps(fields) + "and so on\n")
+    assert not is_replaceable(path)
 
 
 def test_masks_that_somebody_made_or_mended_are_left(run, tmp_path: Path) -> None:
@@ -138,7 +161,8 @@ def test_masks_that_somebody_made_or_mended_are_left(run, tmp_path: Path) -> Non
     before = hashes(tmp_path)
     outcome = run("--source", "demo", "--masks", "m")
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
-    assert "m/000001.png exists and no edgeseg run wrote it; move it away" in outcome.err
+    assert "m/000001.png exists and does not say that edgeseg run wrote it" in outcome.err
+    assert "; move it away, or give another folder" in outcome.err
     assert hashes(tmp_path) == before
 
 

@@ -50,7 +50,7 @@ def test_a_legend_that_somebody_made_is_left(edgeseg, masks: Path) -> None:
     (masks / "legend.json").write_text("{}", "utf-8")
     outcome = edgeseg("run", "--source", "images", "--masks", "masks")
     assert outcome.status == 1
-    assert "legend.json exists and no edgeseg run wrote it" in outcome.err
+    assert "legend.json exists and does not say that edgeseg run wrote it" in outcome.err
     assert (masks / "legend.json").read_text("utf-8") == "{}"
 
 
