@@ -96,7 +96,7 @@ def run(
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Stop after this many seconds."),
+        typer.Option(min=0.0, help="Stop so many seconds after the source gave its first frame."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:

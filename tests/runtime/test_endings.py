@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import cv2
@@ -86,7 +87,10 @@ def test_signals_hold_while_it_stalls(
     assert lines.exists()
 
 
-def test_a_signal_while_a_server_says_nothing(seeded_bundle: Bundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["drive.mp4", "live"])
+def test_a_signal_while_a_server_says_nothing(
+    seeded_bundle: Bundle, tmp_path: Path, name: str
+) -> None:
     """Before the source is open: nothing was begun that could be finished."""
     ended, asked = threading.Event(), threading.Event()
 
@@ -96,7 +100,7 @@ def test_a_signal_while_a_server_says_nothing(seeded_bundle: Bundle, tmp_path: P
 
     with web.served(answer) as port:
         run = [sys.executable, "-m", "edgeseg", "run", str(seeded_bundle.folder)]
-        command = [*run, "--source", f"http://127.0.0.1:{port}/drive.mp4"]
+        command = [*run, "--source", f"http://127.0.0.1:{port}/{name}", "--max-retries", "9"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
             assert asked.wait(timeout=60)
             process.terminate()
@@ -107,6 +111,23 @@ def test_a_signal_while_a_server_says_nothing(seeded_bundle: Bundle, tmp_path: P
     assert process.returncode == 128 + signal.SIGTERM
     assert said.endswith("edgeseg: terminated\n")
     assert took < SEVERAL_S
+
+
+def test_seconds_count_from_the_first_frame(edgeseg, seeded_bundle: Bundle) -> None:
+    """A camera that takes longer to start than it is watched is watched all the same."""
+    frames = web.jpegs(200, pause_s=0.02)
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        time.sleep(1.0)
+        frames(request)
+
+    with web.served(answer) as port:
+        camera = f"http://127.0.0.1:{port}/live"
+        command = ("run", seeded_bundle.folder, "--source", camera, "--seconds", "0.5", "--json")
+        outcome = edgeseg(*command)
+    assert outcome.status == 0, outcome.err
+    assert outcome.json["frames"] >= 1
+    assert "its first frame." in edgeseg("run", "--help").out
 
 
 def test_a_camera_that_is_lost_for_good(edgeseg, seeded_bundle: Bundle, impatient: None) -> None:
