@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Jetson", "State", "jetson", "state"]
+__all__ = ["Jetson", "State", "device_id", "jetson", "state"]
 
 # L4T's major release and the JetPack that brings it (NVIDIA's JetPack archive).
 _JETPACKS: Final = {"35": "5", "36": "6", "38": "7"}
@@ -44,6 +46,17 @@ def jetson(root: Path = Path("/")) -> Jetson:
         model=_read(root / "proc/device-tree/model").strip("\0\n "),
         l4t="" if found is None else f"{found[1]}.{found[2]}",
     )
+
+
+def device_id(root: Path = Path("/")) -> str:
+    """What tells this device from others, as a hash, which gives nothing of it away.
+
+    A board's serial number, where there is one: copied images share the host's name and even the
+    machine's id, and a container may get another name each time. Elsewhere these two together.
+    """
+    serial = _read(root / "proc/device-tree/serial-number").strip("\0\n ")
+    known = serial or f"{_read(root / 'etc/machine-id').strip()} {platform.node()}"
+    return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
 def state(root: Path = Path("/")) -> State:

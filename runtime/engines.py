@@ -1,7 +1,7 @@
 """TensorRT engines in the user's cache: built once for this device, rebuilt when anything changes.
 
     engines/GRAPH-DEVICE.plan     the engine, of one graph (by hash) for one device and software
-    engines/GRAPH-DEVICE.json     its hash, what it was built for, and on which host
+    engines/GRAPH-DEVICE.json     its hash, what it was built for, and on which device
     engines/timing-DEVICE.cache   what the builder measured, which speeds up the next build
     engines/.GRAPH.edgeseg-lock   held while one process builds; a process that dies lets go of it
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,7 +30,7 @@ from edgeseg.locks import lock_beside, locked
 from edgeseg.runtime.backend import Watcher
 from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
 from edgeseg.runtime.cuda import Cuda
-from edgeseg.runtime.device import jetson
+from edgeseg.runtime.device import device_id, jetson
 
 __all__ = ["BuiltFor", "built_for", "open_engine"]
 
@@ -113,7 +112,7 @@ def _build(graph: Path, plan: Path, here: BuiltFor, watcher: Watcher) -> bytes:
     record = {
         "sha256": hashlib.sha256(made).hexdigest(),
         "built_for": asdict(here),
-        "host": platform.node(),
+        "device": device_id(),
     }
     try:
         _remove_stale(plan)
@@ -160,10 +159,10 @@ def _loaded(plan: Path) -> TensorRtBackend | str:
 
 
 def _reason(plan: Path, why: str, here: BuiltFor) -> str:
-    """The fault; for a plan that is not there, what changed since this host built another."""
+    """The fault; for a plan that is not there, what changed since this device built another."""
     if plan.exists():
         return why
-    for _, before in _others_of_this_host(plan):
+    for _, before in _others_of_this_device(plan):
         changed = [
             f"{name} was {before.get(name)} and is {value}"
             for name, value in asdict(here).items()
@@ -174,18 +173,18 @@ def _reason(plan: Path, why: str, here: BuiltFor) -> str:
 
 
 def _remove_stale(plan: Path) -> None:
-    """Remove what this host built of the same graph before something changed."""
-    for record, _ in _others_of_this_host(plan):
+    """Remove what this device built of the same graph before something changed."""
+    for record, _ in _others_of_this_device(plan):
         record.unlink(missing_ok=True)
         record.with_suffix(".plan").unlink(missing_ok=True)
 
 
-def _others_of_this_host(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
+def _others_of_this_device(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
     """Records of the same graph's other plans that were built here, and what those were for."""
     for record in sorted(plan.parent.glob(f"{plan.name.partition('-')[0]}-*.json")):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             content = json.loads(record.read_text("utf-8"))
-            if record.stem != plan.stem and content["host"] == platform.node():
+            if record.stem != plan.stem and content["device"] == device_id():
                 yield record, dict(content["built_for"])
 
 

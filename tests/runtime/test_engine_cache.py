@@ -14,6 +14,7 @@ import pytest
 from fake_tensorrt import State
 
 from edgeseg.bundle import Bundle
+from edgeseg.runtime import device as boards
 from edgeseg.runtime import engines
 from edgeseg.runtime.backend import Watcher
 from edgeseg.runtime.backends.trt import TensorRtBackend
@@ -68,6 +69,28 @@ def test_devices_with_one_home_keep_each_others_engines(
         engines.open_engine(graph, watcher=Watcher(tell=said.append)).close()
     assert len(device.builds) == 2
     assert all(line.endswith("some minutes: there is none yet") for line in said)
+
+
+def test_copied_images_have_one_name_and_keep_each_others_engines(
+    device: State, graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Boards are told by their serial numbers, whatever their hosts are called at the time."""
+    read = boards._read
+    versions = {"1421": "10.3.0", "1422": "10.7.0"}
+    said: list[str] = []
+    for serial in ("1421", "1422", "1421", "1422"):
+        monkeypatch.setattr(
+            boards,
+            "_read",
+            lambda path, serial=serial: serial if path.name == "serial-number" else read(path),
+        )
+        monkeypatch.setattr(fake_tensorrt, "__version__", versions[serial])
+        engines.open_engine(graph, watcher=Watcher(tell=said.append)).close()
+    assert len(device.builds) == 2
+    monkeypatch.setattr("platform.node", lambda: "another name")  # as a container's next start
+    monkeypatch.setattr(fake_tensorrt, "__version__", "10.8.0")
+    engines.open_engine(graph, watcher=Watcher(tell=said.append)).close()
+    assert "the old one is stale (tensorrt was 10.7.0 and is 10.8.0)" in said[-1]
 
 
 def test_a_plan_is_read_while_the_lock_is_held(
