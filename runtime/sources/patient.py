@@ -17,13 +17,15 @@ from typing import Any, Final
 
 from edgeseg.errors import EdgesegError, SourceError
 from edgeseg.pixels import Bgr
-from edgeseg.redact import scrub
+from edgeseg.redact import GSTREAMER, scrub
 from edgeseg.runtime.sources.naming import called
 
 __all__ = ["HANG_S", "PatientCapture", "left_behind"]
 
-# Longer than the time limits that are set within FFmpeg, GStreamer and V4L.
+# Longer than the time limits that are set within FFmpeg and V4L.
 HANG_S: Final = 10.0
+# OpenCV gives a GStreamer pipeline half a minute to start (`CAP_PROP_OPEN_TIMEOUT_MSEC`).
+PIPELINE_S: Final = 35.0
 # What letting go of a device may take at the end of a run.
 CLOSE_S: Final = 2.0
 
@@ -70,7 +72,8 @@ class PatientCapture:
             self._device = self._open()
             return bool(self._device.isOpened())
 
-        return bool(self._waited_for(opened))
+        pipeline = isinstance(self._uri, str) and self._uri.startswith(GSTREAMER)
+        return bool(self._waited_for(opened, PIPELINE_S if pipeline else HANG_S))
 
     def read(self) -> Bgr | None:
         """The next frame; None where there is none."""
@@ -112,9 +115,9 @@ class PatientCapture:
         if self._thread.is_alive():  # OpenCV's return into a Python that ends would abort it
             atexit.register(self._thread.join, HANG_S)
 
-    def _waited_for(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # what the call gives
+    def _waited_for(self, call: Callable[[], Any], seconds: float | None = None) -> Any:  # noqa: ANN401  # what the call gives
         task = _Task(call)
-        until = time.monotonic() + HANG_S
+        until = time.monotonic() + (HANG_S if seconds is None else seconds)
         with self._changed:
             self._tasks.append(task)
             self._changed.notify_all()

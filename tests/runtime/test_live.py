@@ -114,6 +114,18 @@ def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch, before: int) -> No
     until(lambda: hanging.released and not patient.left_behind())
 
 
+@pytest.mark.parametrize(("uri", "opens"), [("gstreamer:videotestsrc", True), ("rtsp://x", False)])
+def test_a_pipeline_may_take_longer_to_start(uri: str, *, opens: bool) -> None:
+    def slowly() -> FakeCapture:
+        time.sleep(1.0)  # longer than HANG_S
+        return FakeCapture(1)
+
+    capture = patient.PatientCapture(uri, slowly)
+    assert capture.open() is opens
+    capture.close()
+    until(lambda: not patient.left_behind())
+
+
 @pytest.mark.parametrize("hangs", [False, True])
 def test_a_stop_ends_every_waiting(monkeypatch: pytest.MonkeyPatch, *, hangs: bool) -> None:
     """Between two attempts, and for a frame that does not come."""
