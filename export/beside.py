@@ -13,7 +13,7 @@ from edgeseg.export.facts import InputFacts
 from edgeseg.export.layouts import MMSEG, NVLABS, Layout
 from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import facts_from_config, passed_over, reduces_labels
-from edgeseg.export.training import Training, read_training
+from edgeseg.export.training import Training, read_training, unread_training
 from edgeseg.labels import Labels, labels_for, names_by_id
 from edgeseg.spec import ModelSpec
 
@@ -83,7 +83,7 @@ class Beside:
 
     def notes(self) -> tuple[str, ...]:
         """Lines on what is assumed of the network, and on what is passed over."""
-        notes = []
+        notes = self._training_notes()
         if self._is_pickled_framework():
             if self.training is None:
                 notes.append(_read_as(self.layout))
@@ -94,8 +94,6 @@ class Beside:
                 "no config.json beside the weights: SegFormer's usual heads (1,2,5,8), strides and "
                 "GELU are assumed, which the weights do not tell"
             )
-        if self.training is not None:
-            notes += self.training.notes()
         if self._config_counts():
             notes += config_notes(self.config)
         unknown = passed_over(self.preprocessor)
@@ -105,6 +103,19 @@ class Beside:
                 f"which SegFormer's image processor does not read; neither does edgeseg"
             )
         return tuple(notes)
+
+    def _training_notes(self) -> list[str]:
+        if self.training is not None:
+            return list(self.training.notes())
+        unread = unread_training(self.meta)
+        if unread is None:
+            return []
+        return [
+            (
+                f"the file holds a training configuration, meta[{unread!r}], that edgeseg cannot "
+                f"read as plain values; nothing in it counts"
+            )
+        ]
 
     def _is_pickled_framework(self) -> bool:
         return self.layout in (NVLABS, MMSEG)

@@ -187,8 +187,8 @@ def _origin_lines(
             continue
         options = ", ".join(dict.fromkeys(_OPTIONS[fact] for fact in facts))
         lines.append(
-            f"input, assumed, for nothing says it: {told}; if it was trained otherwise, give "
-            f"{options}, or put a preprocessor_config.json beside the file"
+            f"input, assumed, for nothing that was read says it: {told}; if it was trained "
+            f"otherwise, give {options}, or put a preprocessor_config.json beside the file"
         )
     return lines
 

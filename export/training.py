@@ -15,13 +15,16 @@ from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import with_heads
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.literals import read_assignments
+from edgeseg.export.unpickle import Inert
 from edgeseg.spec import Aspect, ChannelOrder, HeadKind, ModelSpec, Resize, Triple
 
-__all__ = ["Training", "read_training"]
+__all__ = ["Training", "read_training", "unread_training"]
 
 Config = Mapping[str, object]
 
 _ORIGIN: Final = "the training configuration in the file"
+
+_KEYS: Final = ("cfg", "config")  # of mmengine's meta, and of mmcv's
 
 _DEEPEST: Final = 30  # a pickle may hold a dictionary that holds itself
 
@@ -233,12 +236,23 @@ class Training:
 
 def read_training(meta: Mapping[str, object], *, origin: str) -> Training | None:
     """The configuration inside a checkpoint's `meta`, where there is one that can be read."""
-    for key in ("cfg", "config"):
-        content = meta.get(key)
-        config = read_assignments(content) if isinstance(content, str) else content
-        if isinstance(config, Mapping) and config:
+    for key in _KEYS:
+        config = _config(meta.get(key))
+        if config:
             return Training(config=config, origin=origin)
     return None
+
+
+def unread_training(meta: Mapping[str, object]) -> str | None:
+    """The key of `meta` under which a configuration lies that cannot be read; None without one."""
+    there = {key: meta[key] for key in _KEYS if isinstance(meta.get(key), (str, Inert))}
+    return next((key for key, content in there.items() if content and not _config(content)), None)
+
+
+def _config(content: object) -> Config:
+    """What a configuration says; empty where it is absent, or no plain values."""
+    config = read_assignments(content) if isinstance(content, str) else content
+    return config if isinstance(config, Mapping) else {}
 
 
 def _part(config: Config, name: str) -> Config:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -244,3 +245,24 @@ def test_a_configuration_that_holds_itself_ends(tmp_path: Path) -> None:
     content = {"meta": {"cfg": config}, "state_dict": mmseg_state()}
     torch.save(content, tmp_path / "w.pth", pickle_protocol=pickle.HIGHEST_PROTOCOL)
     assert read_checkpoint(str(tmp_path / "w.pth")).layout == "mmsegmentation"
+
+
+@pytest.mark.parametrize("unread", ["this is (not python", "# " * (1 << 20), Decimal(1)])
+@pytest.mark.parametrize("key", ["cfg", "config"])
+def test_a_configuration_that_cannot_be_read_is_said(
+    key: str, unread: object, tmp_path: Path
+) -> None:
+    torch.save({"meta": {key: unread}, "state_dict": mmseg_state()}, tmp_path / "w.pth")
+    told: list[str] = []
+    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    (line,) = (line for line in told if "cannot read" in line)
+    assert f"a training configuration, meta['{key}']" in line
+
+
+@pytest.mark.parametrize("meta", [{}, {"cfg": ""}, {"cfg": "crop_size = (96, 128)"}])
+def test_nothing_is_said_of_a_configuration_without_one(meta: object, tmp_path: Path) -> None:
+    torch.save({"meta": meta, "state_dict": mmseg_state()}, tmp_path / "w.pth")
+    told: list[str] = []
+    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    assert told
+    assert not [line for line in told if "cannot read" in line]
