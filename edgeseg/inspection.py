@@ -11,7 +11,7 @@ from edgeseg.costs import PAPER_GMACS, Costs, costs
 from edgeseg.errors import SpecError
 from edgeseg.manifest import VariantInfo, as_json
 from edgeseg.overrides import NO_OVERRIDES, Overrides
-from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps
+from edgeseg.spec import VARIANTS, HeadKind, ModelSpec, NormEps, Triple
 from edgeseg.summaries import Json, drop_text, sensitivity_lines
 from edgeseg.text import counted
 
@@ -147,6 +147,10 @@ def _inspect_checkpoint(
             f"aspect {checkpoint.input.aspect.value}, channel order "
             f"{checkpoint.channel_order.value}"
         ),
+        (
+            f"normalized   mean {_numbers(checkpoint.input.mean)}, std "
+            f"{_numbers(checkpoint.input.std)} (of 0..1; red, green, blue)"
+        ),
         f"parameters   {count.params:,}",
         *_macs_lines(count),
         f"classes      {', '.join(checkpoint.labels.classes)} (from {checkpoint.labels_source})",
@@ -168,3 +172,7 @@ def _inspect_checkpoint(
         "input_sources": dict(checkpoint.input_sources),
         "classes": list(checkpoint.labels.classes),
     }
+
+
+def _numbers(values: Triple) -> str:
+    return ",".join(f"{value:.4g}" for value in values)

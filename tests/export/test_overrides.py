@@ -167,3 +167,17 @@ def test_options_for_a_checkpoint_need_one(
     done = edgeseg(command, seeded_bundle.folder, "--mean", "0.5,0.5,0.5")
     assert done.status != 0
     assert "--mean is for a checkpoint" in done.err
+
+
+def test_inspect_shows_what_the_file_says_of_mean_and_std(
+    edgeseg: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """As red, green, blue, in whatever order the network takes them."""
+    state, told = mmseg_state(), "mean=[25.5, 51, 127.5], std=[51, 102, 76.5]"
+    for name, turned in (("rgb", True), ("bgr", False)):
+        config = f"data_preprocessor = dict({told}, bgr_to_rgb={turned}, size=(96, 128))"
+        torch.save({"meta": {"cfg": config}, "state_dict": state}, tmp_path / f"{name}.pth")
+    lines = edgeseg("inspect", "rgb.pth").err.splitlines()
+    assert "normalized   mean 0.1,0.2,0.5, std 0.2,0.4,0.3 (of 0..1; red, green, blue)" in lines
+    lines = edgeseg("inspect", "bgr.pth").err.splitlines()
+    assert "normalized   mean 0.5,0.2,0.1, std 0.3,0.4,0.2 (of 0..1; red, green, blue)" in lines
