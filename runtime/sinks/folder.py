@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import TakenError, give_name, partial_of
-from edgeseg.text import because
+from edgeseg.signature import is_replaceable
+from edgeseg.text import because, counted
 
 __all__ = ["FolderSink"]
 
@@ -27,12 +29,17 @@ class FolderSink:
         write: Callable[[Result, Path], None],
         *,
         beside: Mapping[str, str],
+        tell: Callable[[str], None],
     ) -> None:
-        """`write` makes one picture, a `what`; `beside` are texts by name that explain them."""
+        """`write` makes one picture, a `what`; `beside` are texts by name that explain them.
+
+        `tell` hears of pictures of an earlier run that stay.
+        """
         folder = folder.resolve()  # `.` has no name to put a folder beside
         self._what = what
         self._write = write
         self._beside = beside
+        self._tell = tell
         self._folder = folder
         self._partial = partial_of(folder)
         self._any = False
@@ -66,8 +73,9 @@ class FolderSink:
                 for name, text in self._beside.items():
                     (self._partial / name).write_text(text, "utf-8")
             self._folder.mkdir(exist_ok=True)
-            moved = [self._moved(path) for path in sorted(self._partial.iterdir())]
-            taken = [error for error in moved if error]
+            made = sorted(self._partial.iterdir())
+            taken = [error for error in map(self._moved, made) if error]
+            self._tell_kept({path.name for path in made})
         except OSError as error:
             raise self._refused(error) from None
         if taken:
@@ -84,9 +92,24 @@ class FolderSink:
             return error
         return None
 
+    def _tell_kept(self, made: Set[str]) -> None:
+        """Say how many pictures of an earlier run lie among those that were made."""
+        others = (path for path in self._folder.glob("*.png") if path.name not in made)
+        kept = sum(map(_is_earlier, others))
+        if made and kept:
+            earlier = counted(kept, self._what)
+            self._tell(f"{earlier} of an earlier run kept in {self._folder.name}, beside the new")
+
     def discard(self) -> None:
         """Remove the folder beside."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def _refused(self, error: OSError) -> SinkError:
         return SinkError(f"{self._what}s cannot go to {self._folder}: {because(error)}")
+
+
+def _is_earlier(path: Path) -> bool:
+    """Whether a run wrote it; what is closed to the user is somebody else's."""
+    with suppress(OSError):
+        return is_replaceable(path)
+    return False

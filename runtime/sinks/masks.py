@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +18,13 @@ __all__ = ["LEGEND", "mask_sink"]
 LEGEND: Final = "legend.json"
 
 
-def mask_sink(folder: Path, labels: Labels) -> FolderSink:
-    """Writes a mask a frame into a folder."""
+def mask_sink(folder: Path, labels: Labels, tell: Callable[[str], None]) -> FolderSink:
+    """Writes a mask a frame into a folder; `tell` hears of those of an earlier run."""
 
     def write(result: Result, path: Path) -> None:
         write_mask(result.mask, path, palette=labels.palette, software=SIGNATURE)
 
-    return FolderSink(folder, "mask", write, beside={LEGEND: _legend(labels)})
+    return FolderSink(folder, "mask", write, beside={LEGEND: _legend(labels)}, tell=tell)
 
 
 def _legend(labels: Labels) -> str:

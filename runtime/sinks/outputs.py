@@ -234,9 +234,9 @@ def _opened(
     if outputs.save is not None:
         yield _open_save_sink(outputs.save, about)
     if outputs.overlays is not None:
-        yield overlay_sink(outputs.overlays, about.labels)
+        yield overlay_sink(outputs.overlays, about.labels, tell)
     if outputs.masks is not None:
-        yield mask_sink(outputs.masks, about.labels)
+        yield mask_sink(outputs.masks, about.labels, tell)
     if outputs.jsonl is not None:
         yield JsonlSink(outputs.jsonl, about.labels)
     if outputs.window:

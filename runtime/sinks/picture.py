@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,14 +22,14 @@ __all__ = ["PictureSink", "overlay_sink"]
 _SOFTWARE: Final = 305  # EXIF's tag
 
 
-def overlay_sink(folder: Path, labels: Labels) -> FolderSink:
-    """Writes the overlay of every frame into a folder."""
+def overlay_sink(folder: Path, labels: Labels, tell: Callable[[str], None]) -> FolderSink:
+    """Writes the overlay of every frame into a folder; `tell` hears of those of an earlier run."""
     overlay = Overlay(labels)
 
     def write(result: Result, path: Path) -> None:
         _write(overlay.draw(result.captured.image, result.mask), path)
 
-    return FolderSink(folder, "overlay", write, beside={})
+    return FolderSink(folder, "overlay", write, beside={}, tell=tell)
 
 
 class PictureSink:

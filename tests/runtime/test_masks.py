@@ -73,3 +73,18 @@ def test_more_classes_than_a_palette_holds_have_no_colors(tmp_path: Path) -> Non
     with Image.open(tmp_path / "m.png") as image:
         assert image.mode == "I;16"
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), ids)
+
+
+def test_what_stays_of_a_longer_run_is_said(edgeseg, seeded_bundle: Bundle) -> None:
+    def told(frames: int) -> list[str]:
+        args = ("--source", "demo", "--frames", frames, "--masks", "m", "--save", "o/")
+        outcome = edgeseg("run", seeded_bundle.folder, *args)
+        assert outcome.status == 0, outcome.err
+        return sorted(line for line in outcome.err.splitlines() if "earlier run" in line)
+
+    assert told(3) == []
+    (Path("m") / "map.png").write_bytes(b"somebody's own")
+    assert told(1) == [
+        "2 masks of an earlier run kept in m, beside the new",
+        "2 overlays of an earlier run kept in o, beside the new",
+    ]
