@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
 from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
 from edgeseg.redact import redact
@@ -39,7 +40,8 @@ def image_paths(uri: str) -> list[Path]:
             raise SourceError(f"no image matches {redact(uri)} ({', '.join(IMAGE_SUFFIXES)})")
         return found
     raise SourceError(
-        f"no source at {redact(uri)}; give a camera index, a URL, a file, a folder or a pattern"
+        f"no source at {redact(uri)}; give a file, a folder, a pattern, a URL or {DEMO}; run and "
+        f"calibrate take a camera as --camera NUMBER, and run takes --gstreamer PIPELINE"
     )
 
 

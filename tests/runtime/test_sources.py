@@ -208,7 +208,13 @@ def test_drawn_scenes_have_no_end() -> None:
     ("uri", "says"),
     [
         (7, "camera 7 cannot be opened"),
-        ("missing.mp4", "no source at missing.mp4"),
+        (
+            "missing.mp4",
+            (
+                "no source at missing.mp4; give a file, a folder, a pattern, a URL or demo; "
+                "run and calibrate take a camera as --camera NUMBER, and run takes --gstreamer"
+            ),
+        ),
         ("missing/*.png", "no image matches"),
         ("rtsp://127.0.0.1:9/stream", "stream rtsp://127.0.0.1:9/stream cannot be opened"),
         ("http://127.0.0.1:9/stream", "cannot be opened"),
