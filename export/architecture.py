@@ -20,7 +20,7 @@ from edgeseg.spec import (
     ModelSpec,
 )
 
-__all__ = ["config_notes", "configured", "is_segformer", "with_heads"]
+__all__ = ["config_notes", "configured", "heads_notes", "is_segformer", "with_heads"]
 
 _MODEL_TYPE: Final = "segformer"
 _CLASS: Final = "SegformerForSemanticSegmentation"
@@ -116,6 +116,14 @@ def with_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) -> Mo
         return replace(spec, heads=(first, second, third, fourth))
     except SpecError as error:
         raise CheckpointError(f"{origin} says {field} {list(heads)}: {error}") from None
+
+
+def heads_notes(spec: ModelSpec) -> tuple[str, ...]:
+    """A line where attention has other heads than SegFormer's; no weight has their number."""
+    if spec.heads == ATTENTION_HEADS:
+        return ()
+    heads, usual = (", ".join(map(str, one)) for one in (spec.heads, ATTENTION_HEADS))
+    return (f"attention heads {heads}, as its configuration says (usual: {usual})",)
 
 
 def config_notes(config: Mapping[str, object]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.demo import DEMO
 from edgeseg.errors import CheckpointError
+from edgeseg.export.architecture import heads_notes
 from edgeseg.export.beside import read_beside
 from edgeseg.export.contents import Contents, read_contents
 from edgeseg.export.facts import assumptions, settle
@@ -103,7 +104,7 @@ def read_checkpoint(
         raise CheckpointError(
             f"{weights} has {spec.classes} classes, but {labels_source} names {len(chosen.classes)}"
         )
-    for line in (*contents.notes, *files.notes(), *settled.lines):
+    for line in (*contents.notes, *files.notes(), *heads_notes(spec), *settled.lines):
         tell(line)
     return Checkpoint(
         model=_model(spec, layout, contents, settled.channel_order, origin=str(weights)),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from oracle import FEW, change, deployed_mask, differing, small_demo, street, transformers_mask
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
+
+if TYPE_CHECKING:
+    from outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +97,16 @@ def test_other_heads_would_show(tmp_path: Path) -> None:
     before = transformers_mask(folder, street())
     change(folder / "config.json", num_attention_heads=[2, 4, 10, 4])
     assert differing(before, transformers_mask(folder, street())) > 10 * FEW
+
+
+def test_other_heads_are_said(edgeseg: Callable[..., Outcome], tmp_path: Path) -> None:
+    folder = small_demo(tmp_path / "demo")
+    assert "heads" not in edgeseg("inspect", folder).err
+    change(folder / "config.json", num_attention_heads=[1, 1, 5, 8])
+    lines = edgeseg("inspect", folder).err.splitlines()
+    assert [line for line in lines if "heads" in line] == [
+        "attention heads 1, 1, 5, 8, as its configuration says (usual: 1, 2, 5, 8)"
+    ]
 
 
 def test_a_config_without_a_field_means_transformers_default(tmp_path: Path) -> None:
