@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from edgeseg.errors import BackendError, GateMissedError
+from edgeseg.errors import BackendError, ExportError, GateMissedError
 from edgeseg.gates import Judged, Limits, judge_accuracy
 from edgeseg.manifest import CalibrationInfo, Evaluation
 from edgeseg.quantize.judging import ranked
@@ -85,17 +85,24 @@ def choose(
     sensitivity: dict[str, float],
     peaks: dict[str, float],
     forms: Callable[[Candidate], Iterable[Candidate]],
+    shortage: str = "",
 ) -> Variants:
     """The fastest of what was asked for; all that was approved ships.
 
+    `shortage` says why the budget left something untried.
+
     Raises:
+        ExportError: nothing of the precision asked for was tried; says why.
         GateMissedError: nothing of the precision asked for passed; says what came nearest.
     """
     approved = _from_fast_to_slow([trial for trial in trials if trial.approved])
     kinds = _KINDS[precision]
     fitting = [t for t in approved if t.candidate.precision in kinds]
+    if not any(trial.candidate.precision in kinds for trial in trials):
+        why = _why_untried(precision, calibrated=calibration is not None, shortage=shortage)
+        raise ExportError(f"nothing in {precision} was tried: {why}")
     if not fitting:
-        raise GateMissedError(_nearest_misses(precision, kinds, trials, limits))
+        raise GateMissedError(_nearest_misses(precision, kinds, trials, limits, shortage))
     chosen = fitting[0]
     return Variants(
         shipped=tuple(_shipped(approved, forms)),
@@ -186,8 +193,23 @@ def _slowness(chosen: Trial, approved: Sequence[Trial]) -> str:
     return ""
 
 
+def _why_untried(precision: str, *, calibrated: bool, shortage: str) -> str:
+    """The one cause, and the remedy."""
+    if precision != "int8":
+        return "this CPU has no 16-bit float of its own; ask for auto, int8 or fp32"
+    if shortage:
+        return f"{shortage}; give a longer --budget"
+    if not calibrated:
+        return "INT8 needs images to calibrate on; give --calibration SOURCE"
+    return "the recipe names no operation that this target computes in INT8; give another --recipe"
+
+
 def _nearest_misses(
-    precision: str, kinds: frozenset[str], trials: Sequence[Trial], limits: Limits
+    precision: str,
+    kinds: frozenset[str],
+    trials: Sequence[Trial],
+    limits: Limits,
+    shortage: str,
 ) -> str:
     """Which three came nearest to passing, and what would let them."""
 
@@ -202,13 +224,6 @@ def _nearest_misses(
 
     failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
     named = sorted(failed, key=distance)[:3]
-    if not named:
-        lacking = (
-            "give --calibration SOURCE, or a longer --budget"
-            if precision == "int8"
-            else "this CPU has no 16-bit float of its own; ask for auto, int8 or fp32"
-        )
-        return f"nothing in {precision} was there to be tried; {lacking}"
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
     names = [gate.name for trial in named for gate in judged(trial).misses]
     open_ones = [j.unjudged for j in map(judged, named) if not j.misses]
@@ -218,6 +233,8 @@ def _nearest_misses(
     remedies += left
     if precision == "int8" and not left:
         remedies.append("calibrate on more or other images")
+    if shortage:
+        remedies.append("give a longer --budget, which left some untried")
     return f"no {precision} variant passed its gates. Nearest: {misses}" + (
         f"; {', or '.join(remedies)}" if remedies else ""
     )

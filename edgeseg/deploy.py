@@ -75,7 +75,8 @@ def export_bundle(
 
     Raises:
         CheckpointError: the weights cannot be used, or are of another variant than asked for.
-        ExportError: the graph does not compute what the checkpoint computes.
+        ExportError: the graph does not compute what the checkpoint computes, or nothing of the
+            precision asked for could be tried.
         CalibrationError: the calibration source cannot serve.
         GateMissedError: no variant of the precision asked for passes its gates.
         BundleError: the folder cannot be written, or holds what is not to be replaced.

@@ -158,7 +158,8 @@ def find_variants(
 ) -> Decide:
     """Search for the fastest variants that pass the gates; gives what decides between them.
 
-    That raises GateMissedError where none of the precision asked for passes.
+    That raises GateMissedError where none of the precision asked for passes, and ExportError where
+    none was tried.
 
     Raises:
         BackendError: FP32 fails, the reference of all that is measured.
@@ -201,6 +202,7 @@ def find_variants(
             sensitivity=known,
             peaks=grown,
             forms=tools.forms,
+            shortage=budget.shortage,
         )
 
     return decide

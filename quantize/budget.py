@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+from edgeseg.text import listed
 
 __all__ = ["Budget", "UsedUp"]
 
@@ -20,6 +22,7 @@ class Budget:
         self.seconds = seconds
         self.reserved = 0.0
         self.image_s = 0.0  # the slowest measuring of an image so far, its reading included
+        self.shortage = ""  # why something was not tried; empty where all of it was
         self._begun = time.monotonic()
         self._limited = False
         self._spent: dict[str, float] = {}
@@ -29,6 +32,17 @@ class Budget:
     def left(self) -> float:
         """Seconds that may still be used for trying; perhaps negative."""
         return self.seconds - self.reserved - (time.monotonic() - self._begun)
+
+    def lacked(self, names: Sequence[str]) -> str:
+        """Keep, as `shortage`, why there was no time for what is named; give it in a line."""
+        passed = time.monotonic() - self._begun
+        self.shortage = (
+            f"{_clock(passed)} of the {_clock(self.seconds)} minutes of --budget passed, and "
+            f"{_clock(self.reserved)} are kept to decide and confirm; trying more takes over "
+            f"{_clock(passed + self.reserved)} minutes"
+        )
+        were = "was" if len(names) == 1 else "were"
+        return f"budget used up: {listed(names)} {were} not tried: {self.shortage}"
 
     @contextmanager
     def limited(self) -> Iterator[None]:

@@ -133,17 +133,20 @@ def explore(job: Search) -> list[Trial]:
         trials = [_measured(job, _float_trial(candidate)) for candidate in job.floats]
         _reserve(job, trials)
         failures: list[Recipe] = []
+        untried: list[str] = []
         seen: set[str] = set()
         for recipe in _possible(job):
             if recipe.digest not in seen:
                 seen.add(recipe.digest)
-                made = _within_budget(job, recipe)
+                made = _within_budget(job, recipe, untried)
                 trials += made
                 _reserve(job, trials)
                 if _may_recover(made):
                     failures.append(recipe)
         for recipe in failures:
-            trials += _recovered(job, recipe)
+            trials += _recovered(job, recipe, untried)
+    if untried:
+        job.tell(job.budget.lacked(untried))
     return trials
 
 
@@ -181,14 +184,13 @@ def _reserve(job: Search, trials: Sequence[Trial]) -> None:
     budget.reserved = (images + timings) * budget.image_s + timings * timing.PAUSE_S
 
 
-def _within_budget(job: Search, recipe: Recipe) -> list[Trial]:
-    """A recipe's trials; none where its time ran out before or while it was tried."""
+def _within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
+    """A recipe's trials; none where its time ran out, and then it is named in `untried`."""
     try:
         with job.budget.limited():
             return _trials_of(job, recipe)
     except UsedUp:
-        kept = f", {job.budget.reserved:.0f} s are kept to decide" if job.budget.reserved else ""
-        job.tell(f"budget used up: {recipe.name} was not tried{kept}")
+        untried.append(recipe.name)
         return []
 
 
@@ -236,18 +238,18 @@ def _measured(job: Search, trial: Trial) -> Trial:
     return trial
 
 
-def _recovered(job: Search, recipe: Recipe) -> Iterator[Trial]:
+def _recovered(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[Trial]:
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     try:
         with job.budget.limited(), job.budget.spending("measuring sensitivity"):
             costs = job.quantizer.sensitivity()
     except UsedUp:
-        job.tell(f"budget used up: {recipe.name} was not cut down")
+        untried.append(f"a smaller {recipe.name}")
         return
     worst = sorted(recipe.int8, key=lambda g: costs.get(g, 0.0), reverse=True)
     for count in range(1, len(worst)):
-        trials = _within_budget(job, recipe.without(*worst[:count]))
+        trials = _within_budget(job, recipe.without(*worst[:count]), untried)
         yield from trials
         if not trials or any(t.approved for t in trials) or trials[0].int8_share < MIN_INT8_SHARE:
             return

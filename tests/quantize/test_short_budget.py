@@ -1,0 +1,35 @@
+"""A budget that is too small for INT8: one line and one error name it, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small import write_street
+
+from edgeseg.bundle import Bundle
+
+
+@pytest.fixture
+def arguments(
+    tmp_path: Path, checkpoint_folder: Path, seeded_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> list[object]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    street = write_street(tmp_path / "street", seeded_bundle)
+    images = ["--data", street, "--split", "test", "--calibration", street / "train" / "images"]
+    return ["--weights", checkpoint_folder, *images, "--max-drop", 60, "-o", "b"]
+
+
+def test_a_budget_too_small_for_int8_is_the_only_cause_and_no_missed_gate(
+    edgeseg, arguments: list[object]
+) -> None:
+    outcome = edgeseg("export", *arguments, "--int8", "--budget", 0)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert not Path("b").exists()
+    assert "give --calibration" not in outcome.err
+    *told, error = outcome.err.strip().splitlines()
+    assert "nothing in int8 was tried: " in error
+    assert "0:00 minutes of --budget passed" in error
+    (used_up,) = (line for line in told if "budget used up" in line)
+    assert "int8-linear" in used_up
+    assert "were not tried: " in used_up
