@@ -84,7 +84,7 @@ def read_checkpoint(
     Raises:
         CheckpointError: not there, damaged, not a SegFormer, of a network or preprocessing that
             edgeseg does not have, or `labels` are of another length.
-        SpecError: a size or statistics that no SegFormer can have.
+        SpecError: `size` is none that a SegFormer can have.
         MissingPackageError: this is a base install, which runs bundles only.
     """
     _require_packages()
@@ -98,6 +98,7 @@ def read_checkpoint(
         size,
         files.facts(),
         assumptions(spec.classes, opencv=layout in (NVLABS, MMSEG)),
+        origin=str(weights),
     )
     chosen, labels_source = (labels, "--labels") if labels else files.labels(spec)
     if len(chosen.classes) != spec.classes:

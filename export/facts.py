@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from edgeseg.errors import CheckpointError
+from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.labels import known_labels
 from edgeseg.overrides import Overrides
 from edgeseg.spec import (
@@ -28,6 +28,8 @@ from edgeseg.spec import (
 __all__ = ["ASSUMED", "InputFacts", "Settled", "assumptions", "from_overrides", "settle"]
 
 ASSUMED: Final = "assumed"
+
+_COMMAND_LINE: Final = "the command line"
 
 _OPTIONS: Final[Mapping[str, str]] = {
     "size": "--size",
@@ -97,7 +99,7 @@ def assumptions(classes: int, *, opencv: bool) -> InputFacts:
 def from_overrides(overrides: Overrides, size: tuple[int, int] | None) -> InputFacts:
     """The command line's."""
     return InputFacts(
-        origin="the command line",
+        origin=_COMMAND_LINE,
         size=size,
         resize=overrides.resize,
         aspect=overrides.aspect,
@@ -112,12 +114,17 @@ def settle(
     size: tuple[int, int] | None,
     files: Sequence[InputFacts],
     custom: InputFacts,
+    *,
+    origin: str,
 ) -> Settled:
     """Let the first that knows a thing decide it: command line, `files` in order, then `custom`.
 
+    `origin` is the checkpoint, for messages.
+
     Raises:
-        CheckpointError: each frame would have a size of its own, and none was given.
-        SpecError: a size or statistics that no SegFormer can have.
+        CheckpointError: each frame would have a size of its own, and none was given; or a file
+            says a size or a std that no SegFormer can have.
+        SpecError: the command line does.
     """
     said = [from_overrides(overrides, size), *files]
     ruled = next((facts for facts in said if facts.size or facts.no_size), None)
@@ -135,7 +142,7 @@ def settle(
         origin="all together",
         **{fact: facts.value_of(fact) for fact, facts in deciders.items()},  # type: ignore[arg-type]  # each from its own field
     )
-    spec = _input(merged)
+    spec = _checked_input(merged, deciders, origin)
     return Settled(
         input=spec,
         channel_order=merged.channel_order or ChannelOrder.RGB,
@@ -146,6 +153,25 @@ def settle(
             *(_own_size(facts, spec) for facts in files if facts.no_size is not None),
         ),
     )
+
+
+def _checked_input(
+    merged: InputFacts, deciders: Mapping[str, InputFacts], origin: str
+) -> InputSpec:
+    """The input; what cannot be is refused in the name of the file that says it."""
+    if merged.std is not None and min(merged.std) <= 0:
+        raise CheckpointError(
+            f"{origin}: {deciders['std'].origin} says {_tell('std', merged.std)}, and each number "
+            f"must be above 0; correct it, or give --std"
+        )
+    try:
+        return _input(merged)
+    except SpecError as error:
+        if deciders["size"].origin == _COMMAND_LINE:
+            raise
+        raise CheckpointError(
+            f"{origin}: {deciders['size'].origin} says {_tell('size', merged.size)}; {error}"
+        ) from None
 
 
 def _input(facts: InputFacts) -> InputSpec:

@@ -14,7 +14,7 @@ import torch
 from literal import mmseg_state, nvlabs_state
 from oracle import FEW, change, deployed_mask, differing, small_demo, street, transformers_mask
 
-from edgeseg.errors import SpecError
+from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.overrides import NO_OVERRIDES, Overrides, parse_overrides
 from edgeseg.spec import IMAGENET_MEAN, Aspect, ChannelOrder, Resize
@@ -181,3 +181,23 @@ def test_inspect_shows_what_the_file_says_of_mean_and_std(
     assert "normalized   mean 0.1,0.2,0.5, std 0.2,0.4,0.3 (of 0..1; red, green, blue)" in lines
     lines = edgeseg("inspect", "bgr.pth").err.splitlines()
     assert "normalized   mean 0.5,0.2,0.1, std 0.3,0.4,0.2 (of 0..1; red, green, blue)" in lines
+
+
+@pytest.mark.parametrize(
+    ("config", "field", "option"),
+    [
+        ("data_preprocessor = dict(mean=[1, 2, 3], std=[52, 51, 0])", "std 0.2039,0.2,0", "--std"),
+        ("data_preprocessor = dict(mean=[1, 2, 3], std=[-1, 5, 6])", "std -0.003922,", "--std"),
+        ("crop_size = (8, 16)", "size 8x16 (height x width)", "--size"),
+    ],
+)
+def test_what_cannot_be_names_the_file_and_the_field(
+    config: str, field: str, option: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"meta": {"cfg": config}, "state_dict": mmseg_state()}, path)
+    with pytest.raises(CheckpointError, match=option) as caught:
+        read_checkpoint(str(path))
+    assert f"{path}: the training configuration in the file says {field}" in str(caught.value)
+    better = Overrides(std=(0.5, 0.5, 0.5))
+    assert read_checkpoint(str(path), size=(96, 128), overrides=better).input.height == 96
