@@ -100,7 +100,10 @@ def open_bundle(folder: Path) -> Bundle:
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not is_bundle(folder) and not folder.is_dir():
-        raise BundleError(f"no bundle at {folder}; make one with: edgeseg export -o {folder} ...")
+        raise BundleError(
+            f"no bundle at {folder}; is the name right? A checkpoint becomes a bundle with: "
+            f"edgeseg export --weights CHECKPOINT"
+        )
     try:
         text = path.read_bytes()
         expected = (folder / MANIFEST_HASH).read_bytes().strip()

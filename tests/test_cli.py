@@ -106,8 +106,11 @@ def test_wrong_usage_is_status_2(edgeseg, args: list[str]) -> None:
         (["export"], "no weights given"),
         (["export", "--model", "b3"], "brings weights for b0 only; for b3 add --weights"),
         (["export", "--weights", "missing.pth"], "no checkpoint at missing.pth"),
-        (["run", "missing", "--source", "demo"], "no bundle at missing"),
-        (["verify", "missing"], "no bundle or checkpoint at missing"),
+        (["run", "missing", "--source", "demo"], "no bundle at missing; is the name right?"),
+        (
+            ["verify", "missing"],
+            "at missing; is the name right? A checkpoint becomes a bundle",
+        ),
         (["bench", "missing"], "no bundle at missing"),
         (["build", "missing"], "no bundle at missing"),
         (["calibrate", "missing.mp4", "-o", "c"], "no source at missing.mp4"),

@@ -36,7 +36,8 @@ def open_model(
         return _open_chosen(open_bundle(path), threads=threads, watcher=watcher)
     if not path.exists() and source != DEMO and "/" not in source:  # nor a hub's id
         raise BundleError(
-            f"no bundle or checkpoint at {source}; make a bundle with: edgeseg export -o {source}"
+            f"no bundle or checkpoint at {source}; is the name right? A checkpoint becomes a "
+            f"bundle with: edgeseg export --weights CHECKPOINT"
         )
     from edgeseg.export.checkpoint import read_checkpoint
 

@@ -336,7 +336,8 @@ FATAL = [
         name="no reference",
         spoil=lambda: None,
         args=(*DATA, "--reference", "missing"),
-        says="no bundle or checkpoint at missing; make a bundle with: edgeseg export -o missing",
+        says="no bundle or checkpoint at missing; is the name right? A checkpoint becomes a bundle "
+        "with: edgeseg export --weights CHECKPOINT",
     ),
     Bad(
         name="settings with an unknown key",
