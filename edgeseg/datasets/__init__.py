@@ -11,6 +11,7 @@ from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.published import PUBLISHED, open_published
 from edgeseg.datasets.reading import Matched
 from edgeseg.datasets.survey import Survey
+from edgeseg.datasets.uncounted import Tally, uncounted
 from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import DatasetError
@@ -29,9 +30,11 @@ __all__ = [
     "Matched",
     "Sample",
     "Survey",
+    "Tally",
     "Unpaired",
     "match_classes",
     "open_dataset",
+    "uncounted",
 ]
 
 

@@ -102,8 +102,8 @@ def _matched(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
         ignored=theirs.ignore_index,
         table=table | {theirs.ignore_index: ours.ignore_index},
     )
-    if _may_be_painted(dataset, theirs) and are_painted(dataset.items):
-        white = theirs.classes[1]
+    white = theirs.classes[1] if _may_be_painted(dataset, theirs) else None
+    if white is not None and are_painted(dataset.items):
         reading = replace(
             reading,
             table={theirs.ignore_index: ours.ignore_index, BLACK: table[0], WHITE: table[1]},
@@ -115,6 +115,8 @@ def _matched(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
             f"says otherwise"
         )
         dataset = replace(dataset, notes=(*dataset.notes, note))
+    elif theirs.ignore_index == WHITE:
+        reading = replace(reading, white_may_be=white)
     return _read_by(reading, dataset, ours)
 
 

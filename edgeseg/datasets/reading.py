@@ -26,7 +26,8 @@ class Reading:
     """`table[id]` is the model's class id of a mask's id; an id without one means nothing.
 
     `origin`, `classes` and `ignored` are the data set's, for messages. Of `painted` masks the ids 0
-    and 255 are the two classes.
+    and 255 are the two classes. `white_may_be` is the class that the ignored 255 may be, where
+    nobody said that it is ignored.
     """
 
     origin: str
@@ -34,6 +35,7 @@ class Reading:
     ignored: int
     table: Mapping[int, int]
     painted: bool = False
+    white_may_be: str | None = None
 
     @property
     def changes(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 
 from edgeseg.datasets.edges import looks_smoothed
 from edgeseg.datasets.items import Sample
+from edgeseg.datasets.uncounted import Tally
 from edgeseg.labels import Labels, Rgb
 
 __all__ = ["Survey"]
@@ -18,17 +19,19 @@ class Survey:
     """Takes sample after sample and keeps none; small, and travels between processes.
 
     `colors[index]` are the first colors of a palette's index, and in which mask each was seen;
-    `smoothed` names the masks that look so.
+    `smoothed` names the masks that look so; `tally` counts ids.
     """
 
     def __init__(self) -> None:
         self.colors: dict[int, dict[Rgb, str]] = {}
         self.smoothed: list[str] = []
+        self.tally = Tally()
 
     def add(self, sample: Sample) -> None:
         """Look at one mask."""
         for index, color in sample.colors.items():
             self._see(index, color, sample.name)
+        self.tally.add(sample.mask)
         if looks_smoothed(sample.mask):
             self.smoothed.append(sample.name)
 
@@ -41,6 +44,7 @@ class Survey:
                 for color, name in seen.items():
                     whole._see(index, color, name)
             whole.smoothed += part.smoothed
+            whole.tally.join(part.tally)
         return whole
 
     def notes(self, named: Labels | None) -> Iterator[str]:

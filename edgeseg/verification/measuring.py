@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edgeseg.accuracy import Counts, Masks
 from edgeseg.corruptions import corrupt
-from edgeseg.datasets import Dataset, Differences, Item, Survey, match_classes
+from edgeseg.datasets import Dataset, Differences, Item, Survey, match_classes, uncounted
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
@@ -205,6 +205,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
     notes = (
         *matched.notes,
         *share.survey.notes(named),
+        *uncounted(share.survey.tally, matched),
         *_shrink_notes(share),
         *doubts(share.counts, absent=differences.model_only),
     )

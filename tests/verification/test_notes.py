@@ -119,6 +119,55 @@ def test_black_and_white_masks_give_the_figures_of_0_and_1(
     assert "255 is read as 'c1', not as ignored" in noted(painted)
 
 
+def rare(mask: np.ndarray) -> np.ndarray:
+    """Painted black and white, but for a pixel of 1."""
+    marked = 255 * mask
+    marked[0, 0] = 1
+    return marked
+
+
+def test_white_beside_ones_is_told(
+    edgeseg: Verify, checkpoints: Path, predicted: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    """255 in some masks and 1 in others, or in all masks both, may be one class in two ways."""
+    masks = [(mask > 0).astype(np.uint8) for mask in truth(predicted[2])]
+    for mask in masks:
+        mask[0], mask[-1] = 0, 1
+    mixed = [(255 if number % 2 else 1) * mask for number, mask in enumerate(masks)]
+    told = {}
+    for name, truths, said in (
+        ("plain", masks, {}),
+        ("mixed", mixed, {}),
+        ("rare", list(map(rare, masks)), {}),
+        ("settled", mixed, {"classes": ["c0", "c1"], "ignore_index": 255}),
+    ):
+        data = save(tmp_path / name, truths, **said)
+        told[name] = noted(measured(edgeseg("verify", checkpoints / "2", "--data", data, "--json")))
+    assert "255" not in told["plain"]
+    assert "masks that hold 255 and no 1: 2 of 5 (40 %); others hold the id 1" in told["mixed"]
+    assert '"ignore_index": 255 in dataset.json says that it is not' in told["mixed"]
+    assert "which is not counted, and only 5 are 1: if 255 is 'c1' in them" in told["rare"]
+    assert "255" not in told["settled"]
+
+
+@pytest.mark.parametrize("rows", [4, 24])
+def test_a_large_part_that_is_not_counted_is_told(
+    edgeseg: Verify,
+    checkpoints: Path,
+    predicted: dict[int, list[np.ndarray]],
+    tmp_path: Path,
+    rows: int,
+) -> None:
+    masks = truth(predicted[5])
+    for mask in masks:
+        mask[:rows] = 255
+    data = save(tmp_path / "d", masks)
+    told = noted(measured(edgeseg("verify", checkpoints / "5", "--data", data, "--json")))
+    large = "50.0 % of the ground truth's pixels are not counted"
+    assert (large in told) == (rows == SIZE[0] / 2)
+    assert rows == SIZE[0] / 2 or "not counted" not in told
+
+
 def test_a_mask_that_contradicts_ends_it_and_is_named(
     edgeseg: Verify, checkpoints: Path, tmp_path: Path
 ) -> None:
