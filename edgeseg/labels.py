@@ -120,7 +120,7 @@ def read_labels(name_or_path: str) -> Labels:
     except UnicodeDecodeError:
         raise SpecError(f"labels {path} are not text in UTF-8; write a class name a line") from None
     if path.suffix.lower() != ".json":
-        return _painted(_lines(path, text))
+        return parse_labels({"classes": list(_lines(path, text))}, origin=str(path))
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -128,7 +128,8 @@ def read_labels(name_or_path: str) -> Labels:
     if isinstance(content, dict) and "classes" not in content:
         by_id = content.get("id2label", content)
         if isinstance(by_id, dict) and by_id and any(str(key).isdecimal() for key in by_id):
-            return _painted(names_by_id(by_id, origin=str(path)))
+            names = list(names_by_id(by_id, origin=str(path)))
+            return parse_labels({"classes": names}, origin=str(path))
     return parse_labels(content, origin=str(path))
 
 
@@ -189,11 +190,11 @@ def parse_labels(content: object, *, origin: str) -> Labels:
             f"{origin}: `ignore_index` is {json.dumps(ignore_index)}, not a whole number of 0 to "
             f"{WIDE_IGNORE_INDEX}"
         )
-    return Labels(
-        classes=tuple(classes),
-        palette=_palette(len(classes)) if palette is None else _colours(palette, origin),
-        ignore_index=ignore_index,
-    )
+    colors = _palette(len(classes)) if palette is None else _colours(palette, origin)
+    try:
+        return Labels(classes=tuple(classes), palette=colors, ignore_index=ignore_index)
+    except SpecError as error:
+        raise SpecError(f"{origin}: {error}") from None
 
 
 def _colours(palette: object, origin: str) -> tuple[Rgb, ...]:

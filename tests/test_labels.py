@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,22 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: str, says: str) -> No
     path = tmp_path / "labels.json"
     path.write_text(content)
     with pytest.raises(SpecError, match=says):
+        read_labels(str(path))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"classes": ["a"], "ignore_index": 70000},
+        {"classes": ["a", "a"]},
+        {"classes": ["a"], "palette": []},
+        {"classes": ["a"], "palette": [[1, 2, 300]]},
+    ],
+)
+def test_a_refusal_names_the_file(tmp_path: Path, wrong: dict[str, object]) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(wrong))
+    with pytest.raises(SpecError, match=f"^{re.escape(str(path))}: "):
         read_labels(str(path))
 
 
