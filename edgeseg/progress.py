@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from edgeseg.text import counted
+
 __all__ = ["phases", "progress", "track"]
 
 T = TypeVar("T")
@@ -76,7 +78,9 @@ def _lines(title: str, total: int | None) -> Callable[[], None]:
         if now - told >= _BETWEEN_LINES_S:
             told = now
             minutes, seconds = divmod(round(now - begun), 60)
-            images = f"{done} images" if total is None else f"{done} of {total} images"
+            images = (
+                counted(done, "image") if total is None else f"{done} of {counted(total, 'image')}"
+            )
             sys.stderr.write(f"{title}: {images} in {minutes}:{seconds:02} minutes\n")
 
     return step

@@ -30,6 +30,16 @@ def test_a_log_hears_of_a_long_step_twice_a_minute(
     ]
 
 
+@pytest.mark.parametrize(("total", "of"), [(None, "1 image"), (1, "1 of 1 image")])
+def test_one_image_is_no_plural(
+    capsys: pytest.CaptureFixture[str], clock: list[float], total: int | None, of: str
+) -> None:
+    with progress("searching", total) as step:
+        clock[0] += 75.0
+        step()
+    assert capsys.readouterr().err == f"searching: {of} in 1:15 minutes\n"
+
+
 def test_a_run_that_may_go_on_for_months_fills_no_log(
     capsys: pytest.CaptureFixture[str], clock: list[float]
 ) -> None:

@@ -46,8 +46,10 @@ def _accuracy(report: Report) -> Iterator[str]:
         f"mIoU {report.miou:.2f} (95 % interval {report.miou_low:.2f} to {report.miou_high:.2f}) "
         f"on {counted(report.images, 'image')}{how}"
     )
-    classes = [f"{c.name} {c.iou:.2f}" for c in report.classes if c.iou is not None]
-    yield f"IoU by class: {', '.join(classes)}"
+    shown = [c for c in report.classes if c.iou is not None]
+    classes = [f"{c.name} {c.iou:.2f}" if c.images else f"{c.name} -" for c in shown]
+    absent = "" if all(c.images for c in shown) else " (-: not in the truth)"
+    yield f"IoU by class: {', '.join(classes)}{absent}"
     if report.reference_miou is None:
         return
     yield (

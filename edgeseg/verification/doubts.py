@@ -39,8 +39,8 @@ def _never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
         shown = ", ".join(names[:_MOST_NAMES])
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         yield (
-            f"{len(names)} of the model's {len(occurs)} classes occur in no mask and are not in "
-            f"the mIoU: {shown}{more}"
+            f"classes of the model that occur in no mask and are not in the mIoU: {len(names)} of "
+            f"{len(occurs)}: {shown}{more}"
         )
 
 

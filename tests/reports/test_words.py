@@ -142,3 +142,16 @@ def test_why_a_class_is_not_counted() -> None:
     assert why_not_counted(result(images=4, share=2)) == "in fewer than 5 images"
     assert why_not_counted(result(images=9, share=0.05)) == "below 0.1 % of the pixels"
     assert why_not_counted(ClassResult(name="Car", share=2, images=9, counted=True)) is None
+
+
+def test_a_class_that_is_not_in_the_truth_has_no_iou_on_the_terminal() -> None:
+    shown = [
+        ClassResult(name="Car", share=100, images=9, counted=True, iou=50.0),
+        ClassResult(name="Fence", share=0, images=0, counted=False, iou=0.0),
+    ]
+    (line,) = (
+        line
+        for line in report_lines(without_reference(classes=tuple(shown), confusion=()))
+        if line.startswith("IoU by class")
+    )
+    assert line == "IoU by class: Car 50.00, Fence - (-: not in the truth)"
