@@ -89,8 +89,16 @@ def _read_labels(*folders: Path) -> tuple[Labels | None, frozenset[str]]:
 def _no_images(root: Path, split: str | None) -> str:
     there = [name for name in SPLITS if (root / name / "images").is_dir()]
     if split is not None:
-        hint = f"it has: {', '.join(there)}" if there else "it has no splits"
-        return f"data set {root} has no split {split!r} with images/ and masks/; {hint}"
+        return (
+            f"data set {root} has no split {split!r} with images/ and masks/; {_hint(root, there)}"
+        )
     if there:
         return f"data set {root} has the splits {', '.join(there)}; choose one with --split"
     return f"data set {root} has no images/ and masks/"
+
+
+def _hint(root: Path, there: Sequence[str]) -> str:
+    if there:
+        return f"it has: {', '.join(there)}"
+    whole = (root / "images").is_dir() and (root / "masks").is_dir()
+    return "it has no splits" + ("; leave --split out to take all of it" if whole else "")

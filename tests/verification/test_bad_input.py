@@ -259,7 +259,8 @@ FATAL = [
         name="no such split",
         spoil=lambda: None,
         args=(*DATA, "--split", "val"),
-        says="data set data has no split 'val' with images/ and masks/; it has no splits",
+        says="data set data has no split 'val' with images/ and masks/; it has no splits; leave "
+        "--split out to take all of it",
     ),
     Bad(
         name="a published data set that is not there",
