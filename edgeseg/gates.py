@@ -26,6 +26,7 @@ __all__ = [
     "Unjudged",
     "at_least",
     "at_most",
+    "check_limit",
     "decides",
     "judge",
     "judge_accuracy",
@@ -74,17 +75,25 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is None:
-                continue
-            if field.name in _COSTS and not 0 < value < math.inf:
-                raise SpecError(f"{field.name} must be a finite number above 0; got {value:g}")
-            if field.name not in _COSTS and not 0 <= value <= 100:
-                unit = "%" if field.name in _PERCENT else POINTS
-                raise SpecError(f"{field.name} is 0 to 100 {unit}; got {value:g}")
+            if value is not None:
+                check_limit(field.name, value, called=field.name)
 
 
 _COSTS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
 _PERCENT: Final = frozenset({"min_agreement", "max_skipped"})
+
+
+def check_limit(limit: str, value: float, *, called: str) -> None:
+    """Refuse what no measurement could have; `called` is what its user knows the limit by.
+
+    Raises:
+        SpecError: it is out of range.
+    """
+    if limit in _COSTS and not 0 < value < math.inf:
+        raise SpecError(f"{called} must be a finite number above 0; got {value:g}")
+    if limit not in _COSTS and not 0 <= value <= 100:
+        unit = "%" if limit in _PERCENT else POINTS
+        raise SpecError(f"{called} is 0 to 100 {unit}; got {value:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

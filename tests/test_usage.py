@@ -253,3 +253,10 @@ def test_a_preview_with_and_without_an_address(edgeseg, words: str) -> None:
     outcome = edgeseg(*words.split())
     assert outcome.status == (2 if "--source" not in words else 1)
     assert "preview" not in outcome.err
+
+
+@pytest.mark.parametrize("command", ["verify", "export", "sweep"])
+def test_a_limit_out_of_range_is_named_as_it_was_given(edgeseg, command: str) -> None:
+    words = needed(COMMANDS[command])
+    outcome = edgeseg(command, *words, "--max-class-drop", 950)
+    assert refused(outcome) == "--max-class-drop is 0 to 100 points; got 950"

@@ -13,7 +13,7 @@ from edgeseg.redact import scrub
 from edgeseg.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from edgeseg.gates import Limits
     from edgeseg.runtime.backend import Watcher
@@ -31,6 +31,7 @@ __all__ = [
     "SplitOption",
     "ThreadsOption",
     "a_source",
+    "given_limits",
     "limits_from",
     "print_json",
     "say",
@@ -139,14 +140,29 @@ def limits_from(
     Raises:
         typer.BadParameter: a limit outside of 0 to 100 points.
     """
-    from edgeseg.errors import SpecError
     from edgeseg.gates import Limits
 
     asked = {"max_drop": max_drop, "max_class_drop": max_class_drop, "min_agreement": min_agreement}
+    return Limits(**given_limits(asked))
+
+
+def given_limits(asked: Mapping[str, float | None], origin: Path | None = None) -> dict[str, float]:
+    """Those that were given, by the limits' names: by options, or in the file `origin`.
+
+    Raises:
+        typer.BadParameter: one is out of range.
+    """
+    from edgeseg.errors import SpecError
+    from edgeseg.gates import check_limit, option
+
+    given = {name: value for name, value in asked.items() if value is not None}
     try:
-        return Limits(**{name: value for name, value in asked.items() if value is not None})
+        for name, value in given.items():
+            called = option(name) if origin is None else f"{origin}: {name}"
+            check_limit(name, value, called=called)
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
+    return given
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from edgeseg.commands.shared import (
     SplitOption,
     ThreadsOption,
     a_source,
+    given_limits,
     say,
     say_next,
     watched,
@@ -242,11 +243,11 @@ def _asked(
         damages = () if corruptions is None else chosen(corruptions)
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
-    given = {name: value for name, value in limits.items() if value is not None}
+    given = given_limits(limits)
     notes: tuple[str, ...] = ()
     if config is not None or SETTINGS.exists():
         origin = config or SETTINGS
-        kept = read_gates(origin)
+        kept = given_limits(read_gates(origin), origin)
         say(f"limits from {origin}: {', '.join(sorted(kept)) or 'none'}")
         idle = undecided(data=data, baseline=baseline, corruptions=damages) - given.keys()
         notes = _idle(origin, sorted(idle & kept.keys()))

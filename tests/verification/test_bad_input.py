@@ -355,7 +355,7 @@ FATAL = [
         name="settings that are no limit",
         spoil=settings("[verify.gates]\nmax_drop = -1\n"),
         status=2,
-        says="max_drop is 0 to 100 points; got -1",
+        says="edgeseg.toml: max_drop is 0 to 100 points; got -1",
     ),
     Bad(
         name="a data set's name that is too long",
