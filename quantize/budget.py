@@ -81,7 +81,12 @@ class Budget:
         """What it went to, in words."""
         parts = [f"{name} {_clock(spent)}" for name, spent in self._spent.items() if spent >= 0.5]
         whole = _clock(time.monotonic() - self._begun)
-        line = f"the search took {whole} of the {_clock(self.seconds)} minutes of --budget"
+        given = _clock(self.seconds)
+        line = (
+            f"the search took {whole} of the {given} minutes of --budget"
+            if time.monotonic() - self._begun <= self.seconds
+            else f"the search took {whole} minutes, more than the {given} of --budget"
+        )
         return f"{line}: {', '.join(parts)}" if parts else line
 
     def _settle(self) -> None:

@@ -139,12 +139,15 @@ def explore(job: Search) -> list[Trial]:
             if recipe.digest not in seen:
                 seen.add(recipe.digest)
                 made = _within_budget(job, recipe, untried)
-                trials += made
-                _reserve(job, trials)
+                if made:
+                    trials += made
+                    _reserve(job, trials)
                 if _may_recover(made):
                     failures.append(recipe)
         for recipe in failures:
-            trials += _recovered(job, recipe, untried)
+            for made in _recovered(job, recipe, untried):
+                trials += made
+                _reserve(job, trials)
     if untried:
         job.tell(job.budget.lacked(untried))
     return trials
@@ -173,7 +176,7 @@ def _float_trial(candidate: Candidate) -> Trial:
 
 
 def _reserve(job: Search, trials: Sequence[Trial]) -> None:
-    """Keep from trying the time that timing, deciding and confirming will take.
+    """Keep from trying the time that timing, deciding and confirming will take; tell what is left.
 
     As slow as the slowest image so far: every float type and those of one INT8 file are measured
     on the deciding half, and once more as they ship; what passed is timed beside the baseline.
@@ -182,6 +185,8 @@ def _reserve(job: Search, trials: Sequence[Trial]) -> None:
     images = 2 * 2 * len(job.floats) * len(job.gate_half.images)
     timings = 2 * (timing.WARM_UP + timing.ROUNDS) * passing if job.timed else 0
     budget.reserved = (images + timings) * budget.image_s + timings * timing.PAUSE_S
+    if job.quantizer is not None and budget.left > 0:
+        job.tell(f"  {budget.left / 60:.1f} min of the budget left to try more")
 
 
 def _within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
@@ -233,12 +238,11 @@ def _measured(job: Search, trial: Trial) -> Trial:
     # What this half leaves unjudged, the other one decides.
     judged = replace(judge_accuracy(accuracy, job.limits), unjudged=())
     trial = replace(trial, search=accuracy, approved=not judged.misses, verdict=words(judged))
-    left = max(0.0, job.budget.left / 60)
-    job.tell(f"{_line(trial)}; {left:.1f} min of the budget left to try more")
+    job.tell(_line(trial))
     return trial
 
 
-def _recovered(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[Trial]:
+def _recovered(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list[Trial]]:
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     try:
@@ -250,7 +254,8 @@ def _recovered(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[Tria
     worst = sorted(recipe.int8, key=lambda g: costs.get(g, 0.0), reverse=True)
     for count in range(1, len(worst)):
         trials = _within_budget(job, recipe.without(*worst[:count]), untried)
-        yield from trials
+        if trials:
+            yield trials
         if not trials or any(t.approved for t in trials) or trials[0].int8_share < MIN_INT8_SHARE:
             return
 

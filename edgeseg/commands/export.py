@@ -174,7 +174,7 @@ def export(
     lost = [flag for flag, value in needy.items() if value is not None]
     if lost and request.dataset is None:
         raise typer.BadParameter(f"{lost[0]} needs images with ground truth; add --data DATASET")
-    with progress("searching", None) as step:
+    with progress("exporting", None) as step:
         exported = export_bundle(request, tell=say, step=step)
     bundle = exported.bundle
     for line in export_lines(exported):

@@ -42,3 +42,23 @@ def test_every_second_is_counted_once(clock: list[float]) -> None:
         "the search took 1:28 of the 2:00 minutes of --budget: measuring 0:15, "
         "making INT8 1:10, deciding 0:03"
     )
+
+
+def test_what_took_longer_is_not_said_to_be_within_it(clock: list[float]) -> None:
+    budget = Budget(30)
+    with budget.spending("measuring"):
+        clock[0] += 103
+    assert budget.line == (
+        "the search took 1:43 minutes, more than the 0:30 of --budget: measuring 1:43"
+    )
+
+
+def test_why_something_was_not_tried_adds_up(clock: list[float]) -> None:
+    budget = Budget(30)
+    budget.reserved = 50
+    clock[0] += 14
+    assert budget.lacked(["int8-a", "int8-b"]) == (
+        "budget used up: int8-a and int8-b were not tried: 0:14 of the 0:30 minutes of --budget "
+        "passed, and 0:50 are kept to decide and confirm; trying more takes over 1:04 minutes"
+    )
+    assert budget.lacked(["int8-a"]).startswith("budget used up: int8-a was not tried: ")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from small import write_street
 
+from edgeseg import progress as progress_module
 from edgeseg.bundle import Bundle
 
 
@@ -21,8 +22,9 @@ def arguments(
 
 
 def test_a_budget_too_small_for_int8_is_the_only_cause_and_no_missed_gate(
-    edgeseg, arguments: list[object]
+    edgeseg, arguments: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(progress_module, "_BETWEEN_LINES_S", 0.0)
     outcome = edgeseg("export", *arguments, "--int8", "--budget", 0)
     assert (outcome.status, outcome.out) == (1, "")
     assert not Path("b").exists()
@@ -33,3 +35,6 @@ def test_a_budget_too_small_for_int8_is_the_only_cause_and_no_missed_gate(
     (used_up,) = (line for line in told if "budget used up" in line)
     assert "int8-linear" in used_up
     assert "were not tried: " in used_up
+    assert "left to try more" not in outcome.err
+    assert "exporting: " in outcome.err  # its clock is the command's, not the budget's
+    assert "searching" not in outcome.err
