@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from alternating import report
 
+from edgeseg.bundle import open_bundle
 from edgeseg.scripts import run_script
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--source")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    open_bundle(options.bundle)  # before all is installed
     source = options.source or str(options.bundle / "golden" / "frame_0.png")
     with tempfile.TemporaryDirectory() as folder:
         python = installed(Path(folder), options.extras)

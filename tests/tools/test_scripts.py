@@ -38,6 +38,7 @@ def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("script", "args", "status", "says"),
     [
+        ("benchmarks/light.py", ["missing"], 1, "no bundle at missing"),
         ("benchmarks/scale.py", ["missing", "demo"], 1, "no bundle or checkpoint at missing"),
         ("benchmarks/widened.py", ["a", "b", "-o", "c"], 2, "nothing at a"),
         ("benchmarks/outliers.py", ["a", "b", "--size", "12"], 2, "invalid hw value: '12'"),
