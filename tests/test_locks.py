@@ -11,11 +11,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from edgeseg.bundle import Bundle
 from edgeseg.errors import BundleError, BusyError
 from edgeseg.files import written_whole
-from edgeseg.locks import lock_beside, locked
+from edgeseg.locks import lock_beside, lock_in, locked
 from edgeseg.staging import new_bundle, seal_bundle
 
 
@@ -132,3 +133,17 @@ def test_a_file_with_the_longest_name_can_be_written(tmp_path: Path) -> None:
         partial.write_text("whole")
     assert path.exists()
     assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208  # as the system lists it
+
+
+def test_a_clone_ignores_what_a_killed_export_leaves(tmp_path: Path) -> None:
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    with pytest.raises(KeyboardInterrupt), new_bundle(tmp_path / "street") as staging:
+        (staging / "model.onnx").write_bytes(b"half")
+        (tmp_path / ".street.edgeseg-old").mkdir()
+        (tmp_path / ".street.edgeseg-old" / "model.onnx").write_bytes(b"whole")
+        lock_in(tmp_path).touch()
+        command = ["git", "status", "--porcelain", "--untracked-files=all"]
+        listed = subprocess.check_output(command, cwd=tmp_path, text=True)
+        raise KeyboardInterrupt
+    assert listed == "?? .gitignore\n"
