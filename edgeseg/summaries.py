@@ -158,6 +158,9 @@ def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
             f"{first.latency_ms / (r.latency_ms or 1.0):.2f}x its speed"
             for r in slow
         ]
+    if len(results) == 1:
+        end = "" if kept else "; no later run knows that"
+        return [*lines, f"{first.variant}, the only variant, runs here{end}"]
     end = "runs here from now on" if kept else "is the one to run here; no later run knows that"
     return [*lines, f"{first.variant} {end}"]
 

@@ -818,7 +818,7 @@ def test_build_shows_every_variant(edgeseg, tmp_path: Path, seeded_bundle: Bundl
     outcome = edgeseg("build", seeded_bundle.folder, "--json")
     assert outcome.status == 0
     assert outcome.json["variants"][0]["variant"] == "fp32"
-    assert "fp32 runs here from now on" in outcome.err
+    assert "fp32, the only variant, runs here\n" in outcome.err
 
 
 def test_calibrate_writes_a_folder(edgeseg, clip: Path) -> None:
