@@ -20,6 +20,7 @@ from edgeseg.errors import DatasetError, SourceError
 from edgeseg.gates import Limits
 from edgeseg.images import ROTATED, write_mask
 from edgeseg.labels import Labels, parse_labels
+from edgeseg.overrides import NO_OVERRIDES
 
 
 def make(folder: Path, names: list[str], *, size: tuple[int, int] = (8, 6)) -> Path:
@@ -170,7 +171,8 @@ def test_an_export_asks_for_a_whole_data_set(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is not complete"):
         export_request(
             weights="w.pth", model=None, target="onnxruntime", precision="fp32", size=None,
-            labels=None, calibration=None, calibration_images=1, data=str(tmp_path), split=None,
+            overrides=NO_OVERRIDES, labels=None, calibration=None, calibration_images=1,
+            data=str(tmp_path), split=None,
             limits=Limits(), budget_s=1, recipe=None, sensitivity=False, folder=None,
         )  # fmt: skip
 

@@ -59,7 +59,7 @@ READ = [
     ["--source", "to_frames", "--masks", "frames"],
     ["--source", "frames", "--jsonl", "frames/o.jsonl"],
     ["--source", "cam*/0001.png", "--masks", "cam2"],
-    ["--source", "to_clip.avi", "--save", "clip.avi"],
+    ["--source", "to_clip.avi", "--jsonl", "clip.avi"],
     ["--source", "clip.avi", "--masks", "."],
 ]
 
