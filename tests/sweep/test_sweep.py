@@ -312,7 +312,7 @@ def test_a_miss_is_settled_and_not_searched_for_again(
         sizes=((64, 96),),
         calibration=str(street / "train" / "images"),
         calibration_images=4,
-        budget_s=1.0,
+        budget_s=20.0,
         limits=Limits(max_drop=None, max_class_drop=None, min_agreement=100),
     )
     (row,) = sweep(strict, watcher=NOBODY).rows
