@@ -12,6 +12,7 @@ from edgeseg.choice import Variants, choose
 from edgeseg.errors import SpecError
 from edgeseg.gates import Limits
 from edgeseg.manifest import Accuracy, Evaluation
+from edgeseg.overrides import NO_OVERRIDES
 from edgeseg.quantize.recipes import Recipe, read_recipe
 from edgeseg.quantize.search import Candidate, Trial
 from edgeseg.request import DEFAULT_BUDGET_S
@@ -87,6 +88,7 @@ def test_what_nobody_asked_for_is_not_said_to_be_asked_for(checkpoint_folder: Pa
             target="onnxruntime",
             precision=precision,
             size=None,
+            overrides=NO_OVERRIDES,
             labels=None,
             calibration=None,
             calibration_images=1,
