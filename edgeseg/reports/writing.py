@@ -45,7 +45,8 @@ def write_reports(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            for path, content in zip(paths, contents, strict=True):
+            # The first takes its name first, as the stack unwinds: it tells whose the others are.
+            for path, content in reversed([*zip(paths, contents, strict=True)]):
                 stack.enter_context(written_whole(path)).write_bytes(content)
     except OSError as error:
         raise _refusal(folder, error) from None
