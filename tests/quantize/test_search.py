@@ -84,7 +84,7 @@ def test_an_int8_bundle_says_everything_about_itself(request_: ExportRequest, ta
     for variant in manifest.variants:
         assert variant.gate is not None
         assert variant.search is not None
-        assert (variant.search.images, variant.gate.images) == (4, 4)
+        assert (variant.search.images, variant.gate.images) == (5, 5)
         assert variant.latency_ms is not None
         assert variant.latency_ms > 0
     fp32 = next(v for v in manifest.variants if v.name == "fp32")
