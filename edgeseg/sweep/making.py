@@ -18,6 +18,7 @@ from edgeseg.deploy import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
 from edgeseg.files import written_whole
 from edgeseg.reports.report import Report, read_report
+from edgeseg.reports.writing import REPORTS
 from edgeseg.runtime.backend import Watcher
 from edgeseg.staging import remove_bundle
 from edgeseg.sweep.cells import Cell, Plan
@@ -31,7 +32,6 @@ __all__ = ["ERROR", "bundle_of", "made", "reports_of"]
 ERROR: Final = "error.txt"
 _EXPORTED: Final = "exported.txt"  # the bundle's hash: one that was sealed again is another's
 _MISSED: Final = "missed.txt"
-_REPORTS: Final = ("report.json", "report.md", "report.xml", "report.html")
 
 
 def made(
@@ -82,7 +82,7 @@ def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
     """Have both be of this request: what another one left goes, and nothing else does."""
     path = reports / REQUEST
     content = json.dumps(request, indent=1, sort_keys=True) + "\n"
-    made = [reports / name for name in (_EXPORTED, _MISSED, *_REPORTS)]
+    made = [reports / name for name in (_EXPORTED, _MISSED, *REPORTS)]
     try:
         (reports / ERROR).unlink(missing_ok=True)
         if path.exists() and path.read_text("utf-8") == content:
