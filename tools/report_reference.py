@@ -1,0 +1,58 @@
+"""The reference of report.json as Markdown, from the schema that edgeseg itself gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from inspect import cleandoc
+from typing import Any, Final
+
+from edgeseg.reports.report import json_schema
+
+__all__ = ["report_reference"]
+
+_HEAD: Final = """# The report, schema 1
+
+What `edgeseg verify --report FOLDER` writes to `report.json`, and `--json` prints.
+For programs: the same as a JSON Schema, [report.schema.json](../report.schema.json).
+"""
+
+
+def report_reference() -> str:
+    """A table for the report and for each type in it."""
+    definitions = json_schema()["$defs"]
+    first = [name for name in definitions if name == "Report"]
+    rest = sorted(name for name in definitions if name != "Report")
+    return "\n".join([_HEAD, *(_section(name, definitions[name]) for name in (*first, *rest))])
+
+
+def _section(name: str, definition: dict[str, Any]) -> str:
+    about = cleandoc(definition.get("description", ""))
+    required = set(definition.get("required", ()))
+    rows = [
+        f"| `{field}` | {_type(content)} | {'yes' if field in required else ''} |"
+        for field, content in definition.get("properties", {}).items()
+    ]
+    table = ["| field | type | always there |", "|---|---|---|", *rows] if rows else []
+    return "\n".join([f"## {name}", "", about, "", *table, ""])
+
+
+def _type(content: dict[str, Any]) -> str:
+    return " or ".join(dict.fromkeys(_types(content))) or "anything"
+
+
+def _types(content: dict[str, Any]) -> Iterator[str]:
+    for part in content.get("anyOf", ()):
+        yield from _types(part)
+    if "$ref" in content:
+        name = content["$ref"].rpartition("/")[2]
+        yield f"[{name}](#{name.lower()})"
+    if "enum" in content:
+        yield from (f"`{value}`" for value in content["enum"])
+    elif "items" in content:
+        yield f"list of {_type(content['items'])}" if content["items"] else "list"
+    elif "prefixItems" in content:
+        yield "list of " + ", ".join(map(_type, content["prefixItems"]))
+    elif isinstance(content.get("additionalProperties"), dict):
+        yield f"object of {_type(content['additionalProperties'])} by name"
+    elif "type" in content:
+        yield content["type"]
