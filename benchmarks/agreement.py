@@ -27,8 +27,9 @@ from edgeseg.export.rewrites import rewrite
 from edgeseg.export.to_onnx import to_onnx
 from edgeseg.pixels import to_input
 from edgeseg.quantize.meter import Meter, with_truth
-from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
+from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
+from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.runtime.backend import open_artifact
 from edgeseg.scripts import run_script
 
@@ -55,7 +56,7 @@ def main() -> None:
         fp32, path = folder / "fp32.onnx", folder / "worse.onnx"
         fp32.write_bytes(graph.SerializeToString())
         found = observe(
-            tapped(graph), taps_of(graph), frames, saved=folder / "r.npz", advance=lambda: None
+            tap_graph(graph), find_taps(graph), frames, saved=folder / "r.npz", advance=lambda: None
         )
         ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
         meter = Meter(

@@ -50,20 +50,20 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     """Calibrate once, in this process."""
     from seeded import model_spec, seeded_model
 
-    from edgeseg.calibration.observe import expected_bytes, observe
+    from edgeseg.calibration.observe import observe
     from edgeseg.export.graph import GELU_OPSET
     from edgeseg.export.rewrites import rewrite
     from edgeseg.export.to_onnx import to_onnx
     from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
-    from edgeseg.quantize.qdq import tapped, taps_of
     from edgeseg.quantize.recipes import RECIPES
+    from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
     from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
     deployed = rewrite(
         seeded_model(model_spec(model, classes=19)), mean=IMAGENET_MEAN, std=IMAGENET_STD
     )
     graph = to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
-    taps, serialized = taps_of(graph), tapped(graph)
+    taps, serialized = find_taps(graph), tap_graph(graph)
     frames = [partial(drawn, index % 20, side) for index in range(images)]
     before = peak_mb()
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         model=model,
         side=side,
         images=images,
-        expected_mb=round(expected_bytes(serialized, taps) / 1e6),
+        expected_mb=round(expected_bytes(graph) / 1e6),
         grown_mb=round(peak_mb() - before),
         peak_mb=round(peak_mb()),
     )

@@ -33,8 +33,9 @@ from edgeseg.export.rewrites import rewrite
 from edgeseg.export.to_onnx import to_onnx
 from edgeseg.pixels import to_input
 from edgeseg.quantize.meter import Meter, with_truth
-from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
+from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
+from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.runtime.backend import open_artifact
 from edgeseg.scripts import hw, run_script
 
@@ -125,7 +126,7 @@ def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) 
         fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
         fp32.write_bytes(graph.SerializeToString())
         found = observe(
-            tapped(graph), taps_of(graph), frames, saved=folder / "r.npz", advance=lambda: None
+            tap_graph(graph), find_taps(graph), frames, saved=folder / "r.npz", advance=lambda: None
         )
         ranges = {tensor: ESTIMATORS["percentile"](s) for tensor, s in found.items()}
         meter = Meter(

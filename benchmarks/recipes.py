@@ -31,9 +31,10 @@ from edgeseg.export.to_onnx import to_onnx
 from edgeseg.pixels import to_input
 from edgeseg.quantize.meter import Meter, speed_ratio, with_truth
 from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino, quiet_nncf
-from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
+from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
+from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.runtime.backend import open_artifact
 from edgeseg.runtime.backends.openvino import float_types
 from edgeseg.scripts import hw, run_script
@@ -104,7 +105,7 @@ def make(
             yield from naive_nncf(folder, fp32, frames)
         return
     found = observe(
-        tapped(graph), taps_of(graph), frames, saved=folder / "r.npz", advance=lambda: None
+        tap_graph(graph), find_taps(graph), frames, saved=folder / "r.npz", advance=lambda: None
     )
     for estimator in options.estimators:
         ranges = {name: ESTIMATORS[estimator](s) for name, s in found.items()}

@@ -23,7 +23,7 @@ __all__ = [
     "SAMPLING",
     "Range",
     "Statistics",
-    "add_values",
+    "add_sample",
     "empty_statistics",
     "sample_positions",
 ]
@@ -67,25 +67,27 @@ def empty_statistics() -> Statistics:
     return Statistics(low=0.0, high=0.0, limit=0.0, counts=np.zeros(BINS, np.int64))
 
 
-def add_values(statistics: Statistics, values: npt.NDArray[np.float32]) -> Statistics:
-    """Statistics that also know one more image's values, of any shape.
+def add_sample(
+    statistics: Statistics, sample: npt.NDArray[np.float32], *, low: float, high: float
+) -> Statistics:
+    """Statistics that also know one more image's tensor: a flat sample of it, and its extremes.
 
     Raises:
-        CalibrationError: a value is infinite or not a number.
+        CalibrationError: an extreme is infinite or not a number.
     """
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise CalibrationError(
             "an activation is infinite or not a number; is the checkpoint whole?"
         )
     # A limit above every value, so that the last bin is open to none.
-    grown = _widened(statistics, float(max(abs(low), abs(high))))
-    sample = values.reshape(-1)[sample_positions(values.size)]
+    grown = _widened(statistics, max(abs(low), abs(high)))
     counts = grown.counts
     if grown.limit > 0:
-        scale = np.float32(BINS / (2 * grown.limit))
-        bins = ((sample + np.float32(grown.limit)) * scale).astype(np.int64)
-        counts = counts + np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
+        scaled = sample + np.float32(grown.limit)
+        scaled *= np.float32(BINS / (2 * grown.limit))
+        bins = scaled.astype(np.int32)  # five times as fast as int64
+        np.minimum(bins, BINS - 1, out=bins)
+        counts = counts + np.bincount(bins, minlength=BINS)
     return replace(
         grown, low=min(statistics.low, low), high=max(statistics.high, high), counts=counts
     )

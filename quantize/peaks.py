@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from edgeseg.calibration.observe import Tap, open_tapped
+from edgeseg.quantize.taps import tap_extremes
 from edgeseg.runtime.checked import name_failures
 
 if TYPE_CHECKING:
@@ -26,42 +28,24 @@ def peaks(
         BackendError: the engine fails.
     """
     import numpy as np
-    import onnxruntime
+    from onnx import TensorProto
 
-    watched, names = _watched(model)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    (graph_input,) = session.get_inputs()
-    found = np.zeros(len(names))
-    outputs = [f"{name}.peak" for name in names]
-    for frame in frames:
-        given = {graph_input.name: frame()}
-        with name_failures("onnxruntime"):
-            values = session.run(outputs, given)
-        # A value that is not a number stays one: it is beyond every limit.
-        found = np.maximum(found, np.array(values, np.float64))
-        advance()
-    return dict(zip(names, found.tolist(), strict=True))
-
-
-def _watched(model: ModelProto) -> tuple[ModelProto, list[str]]:
-    from onnx import ModelProto, TensorProto, helper
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    graph = copy.graph
     names = [
         value.name
         for value in (*model.graph.value_info, *model.graph.output)
         if value.type.tensor_type.elem_type == TensorProto.FLOAT
     ]
-    del graph.output[:]
-    for name in names:
-        size, peak = f"{name}.size", f"{name}.peak"
-        graph.node.append(helper.make_node("Abs", [name], [size], name=size))
-        graph.node.append(helper.make_node("ReduceMax", [size], [peak], name=peak, keepdims=0))
-        graph.output.append(helper.make_tensor_value_info(peak, TensorProto.FLOAT, []))
-    return copy, names
+    session = open_tapped(tap_extremes(model, names))
+    (graph_input,) = session.get_inputs()
+    outputs = [output for name in names for output in Tap(name).extremes]
+    found = np.zeros(len(names))
+    for frame in frames:
+        given = {graph_input.name: frame()}
+        with name_failures("onnxruntime"):
+            values = np.array(session.run(outputs, given), np.float64).reshape(-1, 3)
+        low, high, total = values.T
+        # A value that is not a number stays one: it is beyond every limit.
+        largest = np.where(np.isnan(total), np.nan, np.maximum(-low, high))
+        found = np.maximum(found, largest)
+        advance()
+    return dict(zip(names, found.tolist(), strict=True))

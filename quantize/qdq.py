@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeseg.calibration.observe import Tap
 from edgeseg.calibration.ranges import Range
 from edgeseg.quantize.groups import group_of
 from edgeseg.quantize.recipes import Recipe
@@ -22,38 +21,10 @@ from edgeseg.spec import Role
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["QDQ_ROLES", "tapped", "taps_of", "to_qdq"]
+__all__ = ["QDQ_ROLES", "quantizable_nodes", "to_qdq"]
 
 OP_TYPES: Final = ("Conv", "Gemm", "MatMul")
 QDQ_ROLES: Final = frozenset(role.value for role in Role)
-
-
-def taps_of(model: ModelProto) -> tuple[Tap, ...]:
-    """Every activation that some recipe quantizes, with its size; shapes must be static."""
-    weights = {weight.name for weight in model.graph.initializer}
-    sizes = {
-        value.name: int(np.prod([d.dim_value for d in value.type.tensor_type.shape.dim]))
-        for value in (*model.graph.value_info, *model.graph.output)
-    }
-    names: dict[str, None] = {}
-    for node in _quantizable(model):
-        for name in (*node.input[:2], *node.output):
-            if name not in weights:
-                names[name] = None
-    return tuple(Tap(name=name, values=sizes[name]) for name in names)
-
-
-def tapped(model: ModelProto) -> bytes:
-    """The same graph, serialized, with every tap as a further output."""
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    present = {output.name for output in copy.graph.output}
-    known = {value.name: value for value in copy.graph.value_info}
-    copy.graph.output.extend(known[t.name] for t in taps_of(model) if t.name not in present)
-    serialized: bytes = copy.SerializeToString()
-    return serialized
 
 
 def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> ModelProto:
@@ -65,7 +36,7 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
 
     copy = ModelProto()
     copy.CopyFrom(model)
-    nodes = [n.name for n in _quantizable(model) if group_of(n.name) in recipe.int8]
+    nodes = [n.name for n in quantizable_nodes(model) if group_of(n.name) in recipe.int8]
     if not nodes:
         return copy
     data = {
@@ -90,5 +61,6 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
     return made
 
 
-def _quantizable(model: ModelProto) -> list[NodeProto]:
+def quantizable_nodes(model: ModelProto) -> list[NodeProto]:
+    """The nodes that some recipe quantizes."""
     return [n for n in model.graph.node if n.op_type in OP_TYPES and group_of(n.name) is not None]

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgeseg.calibration.observe import expected_bytes, observe
+from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
 from edgeseg.errors import BackendError
 from edgeseg.files import written_whole
 from edgeseg.quantize.groups import Group, group_of
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
-from edgeseg.quantize.qdq import QDQ_ROLES, tapped, taps_of, to_qdq
+from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime.backend import Backend, open_artifact
 from edgeseg.text import counted
@@ -62,8 +63,7 @@ class Calibrated:
     @cached_property
     def ranges(self) -> Mapping[str, Range]:
         """Of every activation that a recipe may quantize."""
-        graph, taps = tapped(self.model), taps_of(self.model)
-        megabytes = expected_bytes(graph, taps) / 1e6
+        megabytes = expected_bytes(self.model) / 1e6
 
         def begin(left: int) -> None:
             done = len(self.frames) - left
@@ -74,8 +74,8 @@ class Calibrated:
             )
 
         statistics = observe(
-            graph,
-            taps,
+            tap_graph(self.model),
+            find_taps(self.model),
             self.frames,
             saved=self._workspace.path("ranges.npz"),
             advance=self._step,

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tensors import add_tensor
 
 from edgeseg.calibration.ranges import (
     BINS,
     ESTIMATORS,
     Range,
     Statistics,
-    add_values,
     empty_statistics,
 )
 from edgeseg.errors import CalibrationError
@@ -24,7 +24,7 @@ VALUES = hnp.arrays(
 def seen(*arrays: np.ndarray) -> Statistics:
     statistics = empty_statistics()
     for values in arrays:
-        statistics = add_values(statistics, values)
+        statistics = add_tensor(statistics, values)
     return statistics
 
 

@@ -10,11 +10,12 @@ import pytest
 from failing import ALWAYS, failing_model
 
 from edgeseg.bundle import Bundle
-from edgeseg.calibration.observe import Tap, observe
+from edgeseg.calibration.observe import observe
 from edgeseg.errors import BackendError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import check_parity
 from edgeseg.quantize.peaks import peaks
+from edgeseg.quantize.taps import find_taps, tap_graph
 
 IMAGE = np.zeros((1, 96, 128, 3), np.uint8)
 
@@ -27,11 +28,11 @@ def failing_graph(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_calibration_says_that_the_engine_failed(failing_graph: Path, tmp_path: Path) -> None:
-    taps = [Tap(name="logits", values=11 * 24 * 32)]
+    model = onnx.shape_inference.infer_shapes(onnx.load(failing_graph))
     with pytest.raises(BackendError, match=r"^onnxruntime failed: .+"):
         observe(
-            failing_graph.read_bytes(),
-            taps,
+            tap_graph(model),
+            find_taps(model),
             [lambda: IMAGE],
             saved=tmp_path / "ranges.npz",
             advance=lambda: None,

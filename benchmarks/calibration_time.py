@@ -1,0 +1,175 @@
+"""Time of calibrating on images, in times of inferring them.
+
+    python benchmarks/calibration_time.py [--model b0] [--side 512] [--images 30] [--rounds 3]
+        [--targets onnxruntime jetson openvino]
+
+Each round infers all images in FP32 with the target's engine (ONNX Runtime for jetson), then
+calibrates on the same ones. Ratios are of processor time, which other work on the machine disturbs
+less than the clock. `fixed_s` is what calibrating on two images takes: opening engines, reading the
+graph; `per_image` leaves it out. The frames are twenty drawn scenes in turns, and lie in memory.
+Reading and choosing images is timed beside it, on the demo's own as files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from alternating import report
+
+from edgeseg.scripts import run_script
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edgeseg.pixels import Frame
+
+TARGETS = ("onnxruntime", "jetson", "openvino")
+# What calibrating takes on this many images is taken as fixed.
+FEW = 2
+
+Frames = Sequence["Callable[[], Frame]"]
+
+
+def main() -> None:
+    """Print a JSON line for each target, and one for the choice of images."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="b0")
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--images", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
+    options = parser.parse_args()
+    graph = float_graph(options.model, options.side)
+    drawn = scenes(min(20, options.images), options.side)
+    frames = [lambda i=index: drawn[i % len(drawn)] for index in range(options.images)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = folder / "fp32.onnx"
+        source.write_bytes(graph.SerializeToString())
+        for target in options.targets:
+            found = compare(target, graph, source, frames, rounds=options.rounds)
+            report(
+                "calibration_time",
+                target=target,
+                model=options.model,
+                side=options.side,
+                images=options.images,
+                **found,
+            )
+        report("calibration_choice", side=options.side, **choosing(drawn, folder / "images"))
+
+
+def compare(
+    target: str, graph: ModelProto, source: Path, frames: Frames, *, rounds: int
+) -> dict[str, object]:
+    """Medians over the rounds, and of the ratios within each."""
+    from edgeseg.runtime.backend import open_artifact
+
+    infer_s, whole_s, few_s = [], [], []
+    engine = "onnxruntime" if target == "jetson" else target
+    with closing(open_artifact(engine, source, compute="f32")) as backend:
+        backend.infer(frames[0]())
+        calibrate(target, graph, source, frames[:FEW])  # imports what it needs
+        for _ in range(rounds):
+            infer_s.append(used(lambda: [backend.infer(frame()) for frame in frames]))
+            whole_s.append(used(lambda: calibrate(target, graph, source, frames)))
+            few_s.append(used(lambda: calibrate(target, graph, source, frames[:FEW])))
+    infer, whole, few = (np.array(times) for times in (infer_s, whole_s, few_s))
+    per_image = (whole - few) / (len(frames) - FEW) * len(frames) / infer
+    return {
+        "infer_s": round(float(np.median(infer)), 2),
+        "calibrate_s": round(float(np.median(whole)), 2),
+        "fixed_s": round(float(np.median(few)), 2),
+        "ratio": round(float(np.median(whole / infer)), 2),
+        "per_image": round(float(np.median(per_image)), 2),
+    }
+
+
+def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> None:
+    """Once, as an export does for its first INT8 candidate."""
+    from edgeseg.calibration.observe import observe
+    from edgeseg.calibration.ranges import percentile
+    from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
+    from edgeseg.quantize.peaks import peaks
+    from edgeseg.quantize.recipes import RECIPES
+    from edgeseg.quantize.taps import find_taps, tap_graph
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if target == "openvino":
+            recipe = RECIPES["int8-linear"].only(NNCF_ROLES)
+            quantize_openvino(source, folder / "int8.xml", recipe, frames)
+            return
+        found = observe(
+            tap_graph(graph),
+            find_taps(graph),
+            frames,
+            saved=folder / "ranges.npz",
+            advance=lambda: None,
+        )
+        for statistics in found.values():
+            percentile(statistics)
+        if target == "jetson":
+            peaks(graph, frames, advance=lambda: None)
+
+
+def choosing(images: Sequence[Frame], folder: Path) -> dict[str, object]:
+    """Milliseconds an image for reading a JPEG, and for reading, describing and hashing it."""
+    from PIL import Image
+
+    from edgeseg.calibration.sets import calibration_set
+    from edgeseg.images import read_image
+
+    folder.mkdir()
+    for index, frame in enumerate(images):
+        Image.fromarray(frame[0, :, :, ::-1].copy()).save(folder / f"{index}.jpg", quality=95)
+    paths = sorted(folder.iterdir())
+    return {
+        "images": len(paths),
+        "read_ms": round(1e3 * used(lambda: [read_image(p) for p in paths]) / len(paths), 2),
+        "choose_ms": round(1e3 * used(lambda: calibration_set(str(folder))) / len(paths), 2),
+    }
+
+
+def float_graph(model: str, side: int) -> ModelProto:
+    """A seeded network as it is deployed."""
+    from seeded import model_spec, seeded_model
+
+    from edgeseg.export.graph import GELU_OPSET
+    from edgeseg.export.rewrites import rewrite
+    from edgeseg.export.to_onnx import to_onnx
+    from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
+
+    deployed = rewrite(
+        seeded_model(model_spec(model, classes=19)), mean=IMAGENET_MEAN, std=IMAGENET_STD
+    )
+    return to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
+
+
+def scenes(count: int, side: int) -> list[Frame]:
+    """Drawn streets as the network's input."""
+    from edgeseg.demo import scene
+
+    return [scene(seed, 0, height=side, width=side).image[None] for seed in range(count)]
+
+
+def used(call: Callable[[], object]) -> float:
+    """Seconds of processor time in this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    call()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,151 @@
+"""What a tapped graph tells of its activations is what whole tensors would have told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper, numpy_helper
+
+from edgeseg.bundle import Bundle
+from edgeseg.calibration.observe import Tap, observe
+from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, sample_positions
+from edgeseg.demo import scene
+from edgeseg.errors import CalibrationError
+from edgeseg.quantize.peaks import peaks
+from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
+
+IMAGES = [scene(seed, 0, height=96, width=128).image[None] for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def model(seeded_bundle: Bundle) -> onnx.ModelProto:
+    return onnx.load(seeded_bundle.path("model.onnx"))
+
+
+def whole_tensors(model: onnx.ModelProto, names: list[str]) -> list[dict[str, np.ndarray]]:
+    """The tensors themselves, of each image, as further outputs of the graph."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    written = {output.name for output in copy.graph.output}
+    known = {value.name: value for value in copy.graph.value_info}
+    copy.graph.output.extend(known[name] for name in names if name not in written)
+    session = onnxruntime.InferenceSession(
+        copy.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return [dict(zip(names, session.run(names, {"image": i}), strict=True)) for i in IMAGES]
+
+
+def spelled_out(tensors: list[np.ndarray]) -> Statistics:
+    """Each image in turn: a limit that doubles, and the bin of every value of the sample."""
+    low = high = limit = 0.0
+    bins = np.zeros(0, np.int64)
+    for values in tensors:
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+        limit = limit or 2.0 ** math.floor(math.log2(max(-low, high)))
+        while limit <= max(-low, high):
+            bins, limit = bins // 2 + BINS // 4, 2 * limit
+        sample = values.reshape(-1)[sample_positions(values.size)]
+        places = (sample + np.float32(limit)) * np.float32(BINS / (2 * limit))
+        bins = np.append(bins, np.minimum(places.astype(np.int64), BINS - 1))
+    counts = np.histogram(bins, np.arange(BINS + 1))[0]
+    return Statistics(low=low, high=high, limit=limit, counts=counts)
+
+
+def test_every_activation_of_a_quantizable_node_is_tapped(model: onnx.ModelProto) -> None:
+    names = {tap.name for tap in find_taps(model)}
+    assert {"preprocess.center", "stage1.block0.softmax", "head.relu"} <= names
+    outputs = [o.name for o in onnx.load_from_string(tap_graph(model)).graph.output]
+    assert sorted(outputs) == sorted(
+        name for tap in find_taps(model) for name in (*tap.extremes, tap.sample)
+    )
+
+
+@pytest.fixture(scope="module")
+def observed(
+    model: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Statistics]:
+    saved = tmp_path_factory.mktemp("observed") / "ranges.npz"
+    frames = [lambda image=image: image for image in IMAGES]
+    return observe(tap_graph(model), find_taps(model), frames, saved=saved, advance=lambda: None)
+
+
+@pytest.fixture(scope="module")
+def expected(model: onnx.ModelProto) -> Mapping[str, Statistics]:
+    names = [tap.name for tap in find_taps(model)]
+    tensors = whole_tensors(model, names)
+    assert any(values.size > SAMPLE for values in tensors[0].values())
+    return {name: spelled_out([image[name] for image in tensors]) for name in names}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_ranges_are_those_of_the_whole_tensors(
+    name: str, observed: Mapping[str, Statistics], expected: Mapping[str, Statistics]
+) -> None:
+    estimate = ESTIMATORS[name]
+    assert {n: estimate(s) for n, s in observed.items()} == {
+        n: estimate(s) for n, s in expected.items()
+    }
+
+
+def test_histograms_are_those_of_the_whole_tensors(
+    observed: Mapping[str, Statistics], expected: Mapping[str, Statistics]
+) -> None:
+    for name, statistics in expected.items():
+        assert observed[name].limit == statistics.limit
+        np.testing.assert_array_equal(observed[name].counts, statistics.counts, name)
+
+
+def test_peaks_are_those_of_the_whole_tensors(model: onnx.ModelProto) -> None:
+    found = peaks(model, [lambda image=image: image for image in IMAGES], advance=lambda: None)
+    tensors = whole_tensors(model, list(found))
+    assert found == {
+        name: max(float(np.abs(image[name]).max()) for image in tensors) for name in found
+    }
+
+
+@pytest.fixture(scope="module")
+def broken(model: onnx.ModelProto) -> onnx.ModelProto:
+    """One channel of one layer is not a number; the engine's minima and maxima pass over it."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    (bias,) = (w for w in copy.graph.initializer if w.name == "stage1.block0.ffn_in.bias")
+    values = numpy_helper.to_array(bias).copy()
+    values[5] = np.nan
+    bias.CopyFrom(numpy_helper.from_array(values, bias.name))
+    return copy
+
+
+def test_one_value_that_is_no_number_is_refused(broken: onnx.ModelProto, tmp_path: Path) -> None:
+    with pytest.raises(CalibrationError, match="infinite or not a number"):
+        observe(
+            tap_graph(broken),
+            [Tap("stage1.block0.ffn_in")],
+            [lambda: IMAGES[0]],
+            saved=tmp_path / "ranges.npz",
+            advance=lambda: None,
+        )
+
+
+def test_the_peak_of_one_value_that_is_no_number_is_none(broken: onnx.ModelProto) -> None:
+    found = peaks(broken, [lambda: IMAGES[0]], advance=lambda: None)
+    assert math.isnan(found["stage1.block0.ffn_in"])
+
+
+def test_memory_is_what_is_alive_at_once() -> None:
+    """Of a chain of four values, two."""
+    names = ["a", "b", "c", "d"]
+    values = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1000]) for n in names]
+    nodes = [
+        helper.make_node("Relu", [one], [other])
+        for one, other in zip(["image", *names], names, strict=False)
+    ]
+    chain = helper.make_model(
+        helper.make_graph(nodes, "chain", [], [values[-1]], value_info=values[:-1])
+    )
+    assert expected_bytes(chain) - 2 * chain.ByteSize() == 2 * 2 * 4 * 1000
