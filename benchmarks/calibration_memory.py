@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from alternating import report
 
-from edgeseg.scripts import run_script
+from edgeseg.cli.scripts import run_script
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -52,11 +52,11 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
 
     from edgeseg.calibration.observe import observe
     from edgeseg.export.graph import GELU_OPSET
-    from edgeseg.export.rewrites import rewrite
-    from edgeseg.export.to_onnx import to_onnx
-    from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
+    from edgeseg.export.segformer.rewrites import rewrite
+    from edgeseg.export.segformer.to_onnx import to_onnx
     from edgeseg.quantize.recipes import RECIPES
     from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
+    from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
     from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
     deployed = rewrite(

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from alternating import report
 
-from edgeseg.scripts import run_script
+from edgeseg.cli.scripts import run_script
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -73,7 +73,7 @@ def compare(
     target: str, graph: ModelProto, source: Path, frames: Frames, *, rounds: int
 ) -> dict[str, object]:
     """Medians over the rounds, and of the ratios within each."""
-    from edgeseg.runtime.backend import open_artifact
+    from edgeseg.runtime.backends.backend import open_artifact
 
     infer_s, whole_s, few_s = [], [], []
     engine = "onnxruntime" if target == "jetson" else target
@@ -99,10 +99,10 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
     """Once, as an export does for its first INT8 candidate."""
     from edgeseg.calibration.observe import observe
     from edgeseg.calibration.ranges import percentile
-    from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
-    from edgeseg.quantize.peaks import peaks
     from edgeseg.quantize.recipes import RECIPES
     from edgeseg.quantize.taps import find_taps, tap_graph
+    from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
+    from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -146,8 +146,8 @@ def float_graph(model: str, side: int) -> ModelProto:
     from seeded import model_spec, seeded_model
 
     from edgeseg.export.graph import GELU_OPSET
-    from edgeseg.export.rewrites import rewrite
-    from edgeseg.export.to_onnx import to_onnx
+    from edgeseg.export.segformer.rewrites import rewrite
+    from edgeseg.export.segformer.to_onnx import to_onnx
     from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
     deployed = rewrite(

@@ -26,12 +26,12 @@ from msgspec.structs import replace
 from PIL import Image
 from widened import widen
 
-from edgeseg.deploy import export_bundle
+from edgeseg.cli.scripts import check_inputs, run_script
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
 from edgeseg.images import read_image
-from edgeseg.request import ExportRequest
 from edgeseg.runtime.backends.openvino import float_types
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.scripts import check_inputs, run_script
 
 SIZE_WH = (1280, 720)
 FRAMES = 15

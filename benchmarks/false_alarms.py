@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from alternating import report as print_line
 
-from edgeseg.bootstrap import Tally, losses
+from edgeseg.accuracy.bootstrap import Tally, losses
+from edgeseg.cli.scripts import run_script
 from edgeseg.reports.report import Report, read_report
-from edgeseg.scripts import run_script
 
 
 def main() -> None:

@@ -25,18 +25,18 @@ from seeded import model_spec, seeded_model
 
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
+from edgeseg.cli.scripts import run_script
 from edgeseg.demo import scene
 from edgeseg.errors import BackendError
 from edgeseg.export.graph import GELU_OPSET
-from edgeseg.export.rewrites import rewrite
-from edgeseg.export.to_onnx import to_onnx
-from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
-from edgeseg.runtime.backend import Backend, open_artifact
+from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
+from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.runtime.backends.openvino import float_types
-from edgeseg.scripts import run_script
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from alternating import report
 
-from edgeseg.bundle import open_bundle
-from edgeseg.scripts import run_script
+from edgeseg.bundle.store import open_bundle
+from edgeseg.cli.scripts import run_script
 
 ROOT = Path(__file__).parents[1]
 

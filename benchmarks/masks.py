@@ -19,8 +19,8 @@ import torch
 from alternating import alternate, compare, medians, report
 from torch.nn import functional
 
+from edgeseg.cli.scripts import run_script
 from edgeseg.pixels import to_mask
-from edgeseg.scripts import run_script
 
 CASES = (
     {"classes": 150, "logits": (128, 128), "output": (512, 512), "mixed": 0.20},

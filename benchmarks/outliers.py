@@ -26,18 +26,18 @@ from alternating import report
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.calibration.sets import calibration_set
+from edgeseg.cli.scripts import hw, run_script
 from edgeseg.datasets import open_dataset
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.graph import GELU_OPSET
-from edgeseg.export.rewrites import rewrite
-from edgeseg.export.to_onnx import to_onnx
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.pixels import to_input
 from edgeseg.quantize.meter import Meter, with_truth
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.taps import find_taps, tap_graph
-from edgeseg.runtime.backend import open_artifact
-from edgeseg.scripts import hw, run_script
+from edgeseg.runtime.backends.backend import open_artifact
 
 if TYPE_CHECKING:
     import torch

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 from alternating import report
 
-from edgeseg.bundle import open_bundle
+from edgeseg.bundle.store import open_bundle
+from edgeseg.cli.scripts import run_script
 from edgeseg.demo.assets import demo_bundle
-from edgeseg.runtime.pipeline import run
+from edgeseg.runtime.about import About
+from edgeseg.runtime.live.pipeline import run
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.sinks.outputs import About
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import open_source
-from edgeseg.scripts import run_script
 
 EIGHT = range(8)
 

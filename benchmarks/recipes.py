@@ -23,21 +23,21 @@ from alternating import report
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.calibration.sets import Picture, calibration_set
+from edgeseg.cli.scripts import hw, run_script
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
 from edgeseg.export.graph import GELU_OPSET
-from edgeseg.export.rewrites import rewrite
-from edgeseg.export.to_onnx import to_onnx
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.pixels import to_input
 from edgeseg.quantize.meter import Meter, speed_ratio, with_truth
-from edgeseg.quantize.nncf_int8 import NNCF_ROLES, quantize_openvino, quiet_nncf
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps, tap_graph
-from edgeseg.runtime.backend import open_artifact
+from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino, quiet_nncf
+from edgeseg.runtime.backends.backend import open_artifact
 from edgeseg.runtime.backends.openvino import float_types
-from edgeseg.scripts import hw, run_script
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame

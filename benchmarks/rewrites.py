@@ -27,9 +27,9 @@ from alternating import alternate, compare, medians, report
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from seeded import normalized, random_image, transformers_model, twin_of
 
-from edgeseg.export.rewrites import rewrite
-from edgeseg.export.to_onnx import to_onnx
-from edgeseg.scripts import run_script
+from edgeseg.cli.scripts import run_script
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 SIDE, CLASSES = 512, 150

@@ -19,10 +19,10 @@ from itertools import cycle, islice
 import numpy as np
 from alternating import report
 
-from edgeseg.bootstrap import Tally, losses
+from edgeseg.accuracy.bootstrap import Tally, losses
+from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import match_classes, open_dataset
-from edgeseg.runtime.backend import NOBODY
-from edgeseg.scripts import run_script
+from edgeseg.runtime.backends.watcher import NOBODY
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.measuring import Pair, measure_share
 from edgeseg.verification.opening import open_model, own_reference

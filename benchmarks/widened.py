@@ -18,8 +18,8 @@ import torch
 from alternating import report
 from masks import statistics
 
+from edgeseg.cli.scripts import check_inputs, run_script
 from edgeseg.images import read_image
-from edgeseg.scripts import check_inputs, run_script
 
 CLASSES = 150
 SIDE = 512

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SourceError
-from edgeseg.locks import lock_beside, locked
+from edgeseg.files.locks import lock_beside, locked
 from edgeseg.runtime.sinks.partial import partial_of, set_aside
 
 __all__ = ["new_folder"]

@@ -15,9 +15,9 @@ from edgeseg.calibration.sets import CalibrationSet, ImageFile, keep_frames
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.live import Retry
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.limit import stopped_after
+from edgeseg.runtime.sources.options import Retry
 
 __all__ = ["gather"]
 

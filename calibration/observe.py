@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.calibration.ranges import SAMPLING, Statistics, add_sample, empty_statistics
-from edgeseg.files import written_whole
-from edgeseg.runtime.checked import name_failures
+from edgeseg.files.whole import written_whole
+from edgeseg.runtime.backends.checked import name_failures
 
 if TYPE_CHECKING:
     import onnxruntime

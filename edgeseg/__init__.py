@@ -45,9 +45,9 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
     """
     from pathlib import Path
 
-    from edgeseg.bundle import open_bundle
-    from edgeseg.runtime.build import variant_here
+    from edgeseg.bundle.store import open_bundle
     from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.select import variant_here
 
     opened = open_bundle(Path(bundle).expanduser())
     return Segmenter(opened, variant=variant_here(opened))
@@ -90,10 +90,10 @@ def verify(
     """
     from pathlib import Path
 
+    from edgeseg.accuracy.gates import Limits
     from edgeseg.corruptions import chosen
-    from edgeseg.gates import Limits
-    from edgeseg.homes import expand_home
-    from edgeseg.verification.asked import Asked
+    from edgeseg.files.homes import expand_home
+    from edgeseg.verification.request import Asked
     from edgeseg.verification.verify import verify as verify_source
 
     limits = {

@@ -10,6 +10,6 @@ import sys
 if not getattr(sys.flags, "safe_path", False) and sys.path[:1] in ([""], [os.getcwd()]):  # noqa: PTH109  # pathlib imports much
     del sys.path[0]
 
-from edgeseg.cli import main
+from edgeseg.cli.main import main
 
 main()

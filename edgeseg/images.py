@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import SourceError
-from edgeseg.files import written_whole
+from edgeseg.files.whole import written_whole
 from edgeseg.labels import Rgb
 from edgeseg.pixels import Bgr, ClassMap
 

@@ -1,52 +1,25 @@
-"""What a model is and what it takes: frozen values that every room shares.
-
-The architecture table is that of the SegFormer paper (Xie et al. 2021, arXiv:2105.15203,
-table 6) and of the published checkpoints, whose shapes confirm it.
-"""
+"""The network's input: its size, and how a frame becomes it."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import SpecError
 
 __all__ = [
-    "ATTENTION_HEADS",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "MIN_SIDE_PX",
-    "MLP_RATIO",
-    "PATCH_SIZES",
-    "PATCH_STRIDES",
-    "SR_RATIOS",
-    "VARIANTS",
     "Aspect",
     "ChannelOrder",
-    "HeadKind",
     "InputSpec",
-    "ModelSpec",
-    "NormEps",
     "Resize",
-    "Role",
     "Triple",
-    "Variant",
-    "feature_sizes",
-    "logits_shape",
 ]
 
 Triple = tuple[float, float, float]  # one value a color channel
-
-# The same for B0 to B5, one value a stage. Heads leave no trace in the weights' shapes, so a
-# configuration may say otherwise (`ModelSpec.heads`).
-ATTENTION_HEADS: Final = (1, 2, 5, 8)
-SR_RATIOS: Final = (8, 4, 2, 1)
-PATCH_SIZES: Final = (7, 3, 3, 3)
-PATCH_STRIDES: Final = (4, 2, 2, 2)
-MLP_RATIO: Final = 4
 
 # ImageNet statistics of RGB values in 0..1, as every published SegFormer uses them.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -54,79 +27,6 @@ IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
 # The coarsest stage sees 1/32 of the input; below two of its positions there is nothing to attend.
 MIN_SIDE_PX: Final = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """One size of the Mix Transformer: channels and number of blocks of its four stages."""
-
-    name: str
-    widths: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
-    decoder_width: int
-
-
-_SMALL: Final = (32, 64, 160, 256)
-_LARGE: Final = (64, 128, 320, 512)
-
-VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
-    {
-        variant.name: variant
-        for variant in (
-            Variant(name="b0", widths=_SMALL, depths=(2, 2, 2, 2), decoder_width=256),
-            Variant(name="b1", widths=_LARGE, depths=(2, 2, 2, 2), decoder_width=256),
-            Variant(name="b2", widths=_LARGE, depths=(3, 4, 6, 3), decoder_width=768),
-            Variant(name="b3", widths=_LARGE, depths=(3, 4, 18, 3), decoder_width=768),
-            Variant(name="b4", widths=_LARGE, depths=(3, 8, 27, 3), decoder_width=768),
-            Variant(name="b5", widths=_LARGE, depths=(3, 6, 40, 3), decoder_width=768),
-        )
-    }
-)
-
-
-class HeadKind(enum.Enum):
-    """Which decoder the checkpoint was trained with."""
-
-    LINEAR = "linear"
-    """The paper's: a linear projection a stage. Hugging Face and NVlabs."""
-
-    CONV = "conv"
-    """mmsegmentation's: convolution, BatchNorm and ReLU a stage."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NormEps:
-    """Epsilon of LayerNorm by place, and of the head's BatchNorm (`batch`).
-
-    It follows the framework that trained the checkpoint: transformers leaves nn.LayerNorm's 1e-5
-    everywhere (`config.layer_norm_eps` is not read); NVlabs passes 1e-6 to the blocks and stages
-    only; mmsegmentation uses 1e-6 everywhere, and what its `norm_cfg` says.
-    """
-
-    patch_embed: float
-    block: float
-    reduction: float
-    stage: float
-    batch: float = 1e-5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """Everything that fixes a SegFormer's shapes and arithmetic, but for its weights."""
-
-    variant: Variant
-    classes: int
-    decoder_width: int
-    head: HeadKind
-    eps: NormEps
-    heads: tuple[int, int, int, int] = ATTENTION_HEADS
-
-    def __post_init__(self) -> None:
-        for width, heads in zip(self.variant.widths, self.heads, strict=True):
-            if heads < 1 or width % heads:
-                raise SpecError(f"{width} channels cannot be shared among {heads} attention heads")
-        if self.classes < 2:
-            raise SpecError(f"a segmentation model has at least 2 classes, got {self.classes}")
 
 
 class Resize(enum.Enum):
@@ -181,37 +81,3 @@ class InputSpec:
             )
         if min(self.std) <= 0:
             raise SpecError(f"normalization std must be above 0, got {self.std}")
-
-
-def feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """Height and width of the four stages' feature maps, in positions.
-
-    Patch embedding pads by half its kernel, so each stage rounds up: 1/4, 1/8, 1/16, 1/32.
-    """
-    sizes = []
-    for stride in PATCH_STRIDES:
-        height, width = -(-height // stride), -(-width // stride)
-        sizes.append((height, width))
-    return tuple(sizes)
-
-
-def logits_shape(classes: int, spec: InputSpec) -> tuple[int, int, int, int]:
-    """What a graph of this input ends in: (1, classes, height/4, width/4), rounded up."""
-    return (1, classes, *feature_sizes(spec.height, spec.width)[0])
-
-
-class Role(enum.Enum):
-    """What a node with multiply-adds does. Its name in every graph ends in this word."""
-
-    PATCH_EMBED = "patch_embed"
-    SR_CONV = "sr_conv"
-    Q = "q"
-    KV = "kv"
-    SCORES = "scores"
-    VALUES = "values"
-    ATTN_OUT = "attn_out"
-    FFN_IN = "ffn_in"
-    DWCONV = "dwconv"
-    FFN_OUT = "ffn_out"
-    HEAD_PROJ = "head_proj"
-    CLASSIFIER = "classifier"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
-from edgeseg.spec import (
+from edgeseg.segformer.arch import (
     ATTENTION_HEADS,
     MLP_RATIO,
     PATCH_SIZES,

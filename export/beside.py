@@ -10,12 +10,12 @@ from typing import Final
 from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.architecture import config_notes, configured, is_segformer
 from edgeseg.export.facts import InputFacts
-from edgeseg.export.layouts import MMSEG, NVLABS, Layout
 from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import facts_from_config, passed_over, reduces_labels
+from edgeseg.export.segformer.layouts import MMSEG, NVLABS, Layout
 from edgeseg.export.training import Training, read_training, unread_training
 from edgeseg.labels import Labels, labels_for, names_by_id
-from edgeseg.spec import ModelSpec
+from edgeseg.segformer.arch import ModelSpec
 
 __all__ = ["Beside", "read_beside"]
 

@@ -22,16 +22,24 @@ from edgeseg.export.architecture import heads_notes
 from edgeseg.export.beside import read_beside
 from edgeseg.export.contents import Contents, read_contents
 from edgeseg.export.facts import assumptions, settle
-from edgeseg.export.layouts import MMSEG, NVLABS, Layout, find_layout, infer_spec, map_weights
 from edgeseg.export.locating import find_weights
-from edgeseg.extras import require
-from edgeseg.files import sha256_of
+from edgeseg.export.segformer.layouts import (
+    MMSEG,
+    NVLABS,
+    Layout,
+    find_layout,
+    infer_spec,
+    map_weights,
+)
+from edgeseg.files.whole import sha256_of
 from edgeseg.labels import Labels
+from edgeseg.machine.extras import require
 from edgeseg.overrides import NO_OVERRIDES, Overrides
-from edgeseg.spec import ChannelOrder, InputSpec, ModelSpec
+from edgeseg.segformer.arch import ModelSpec
+from edgeseg.spec import ChannelOrder, InputSpec
 
 if TYPE_CHECKING:
-    from edgeseg.export.segformer import SegFormer
+    from edgeseg.export.segformer.network import SegFormer
 
 __all__ = ["UNKNOWN_LICENSE", "Checkpoint", "read_checkpoint"]
 
@@ -141,7 +149,7 @@ def _model(
     spec: ModelSpec, layout: Layout, contents: Contents, order: ChannelOrder, *, origin: str
 ) -> SegFormer:
     """The network, taking RGB: of one that was trained on BGR the first kernels are turned."""
-    from edgeseg.export.segformer import SegFormer
+    from edgeseg.export.segformer.network import SegFormer
 
     model = SegFormer(spec)
     mapped = map_weights(contents.state, layout, model, origin=origin)

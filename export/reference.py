@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from edgeseg.bundle.manifest import Parity
 from edgeseg.errors import ExportError, MissingPackageError
-from edgeseg.manifest import Parity
-from edgeseg.runtime.checked import name_failures
+from edgeseg.runtime.backends.checked import name_failures
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 if TYPE_CHECKING:
-    from edgeseg.export.segformer import SegFormer
+    from edgeseg.export.segformer.network import SegFormer
     from edgeseg.pixels import Bgr, ClassMap, Frame, Logits
 
 __all__ = [

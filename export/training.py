@@ -16,7 +16,8 @@ from edgeseg.export.architecture import with_heads
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.literals import read_assignments
 from edgeseg.export.unpickle import Inert
-from edgeseg.spec import Aspect, ChannelOrder, HeadKind, ModelSpec, Resize, Triple
+from edgeseg.segformer.arch import HeadKind, ModelSpec
+from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
 
 __all__ = ["Training", "read_training", "unread_training"]
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
+from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.errors import BackendError
-from edgeseg.gates import judge_accuracy
 from edgeseg.quantize.meter import speed_ratio
 from edgeseg.quantize.search import Search, Trial, failed, measured_on, words
 from edgeseg.runtime.timing import SAME_SPEED, from_fast_to_slow

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeseg.accuracy import Masks, compare
+from edgeseg.accuracy.counts import Masks, compare
+from edgeseg.bundle.manifest import Accuracy
 from edgeseg.errors import BackendError, ExportError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.labels import Labels
-from edgeseg.manifest import Accuracy
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.runtime.backend import Backend
+from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import alternate
 from edgeseg.spec import InputSpec

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.calibration.ranges import Range
-from edgeseg.quantize.groups import group_of
 from edgeseg.quantize.recipes import Recipe
-from edgeseg.spec import Role
+from edgeseg.segformer.arch import Role
+from edgeseg.segformer.groups import group_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

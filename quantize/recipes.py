@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import SpecError
-from edgeseg.quantize.groups import GROUPS, Group
-from edgeseg.spec import Role
+from edgeseg.segformer.arch import Role
+from edgeseg.segformer.groups import GROUPS, Group
 
 __all__ = ["FLOAT", "RECIPES", "Recipe", "named_recipes", "read_recipe"]
 

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from edgeseg.accuracy.gates import Judged, Limits, judge_accuracy
+from edgeseg.bundle.manifest import Accuracy
 from edgeseg.errors import BackendError
-from edgeseg.gates import Judged, Limits, judge_accuracy
-from edgeseg.manifest import Accuracy
 from edgeseg.quantize.budget import Budget, UsedUp
-from edgeseg.quantize.groups import Group
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime import timing
-from edgeseg.runtime.backend import Backend
+from edgeseg.runtime.backends.backend import Backend
+from edgeseg.segformer.groups import Group
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame

@@ -15,10 +15,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from edgeseg.cache import cache_folder
 from edgeseg.errors import BundleError, BusyError
-from edgeseg.files import written_whole
-from edgeseg.locks import lock_in, locked
+from edgeseg.files.locks import lock_in, locked
+from edgeseg.files.whole import written_whole
+from edgeseg.machine.cache import cache_folder
 
 __all__ = ["Workspace", "open_workspace"]
 

@@ -1,14 +1,23 @@
-"""What a stream gives for each frame."""
+"""What a segmenter gives for a frame, and a stream for each of its frames."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from edgeseg.pixels import ClassMap
-from edgeseg.runtime.segmenter import Segmentation
 from edgeseg.runtime.sources import Captured
 
-__all__ = ["Result"]
+__all__ = ["Result", "Segmentation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """A frame's mask, at the frame's own size, and what it cost in milliseconds."""
+
+    mask: ClassMap
+    prepare_ms: float
+    infer_ms: float
+    mask_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

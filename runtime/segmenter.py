@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.manifest import VariantInfo
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
-from edgeseg.manifest import VariantInfo
-from edgeseg.pixels import (
-    Bgr,
-    ClassMap,
-    Logits,
-    Output,
-    covered_share,
-    resize_ids,
-    to_input,
-    to_mask,
-)
-from edgeseg.runtime.backend import NOBODY, Backend, Watcher, open_backend
+from edgeseg.pixels import Bgr, mask_of, to_input
+from edgeseg.runtime.backends.backend import Backend, open_backend
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.runtime.live.pipeline import stream
+from edgeseg.runtime.result import Result, Segmentation
+from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.options import Retry
 from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeseg.runtime.live import Retry
-    from edgeseg.runtime.result import Result
 
-__all__ = ["Segmentation", "Segmenter", "mask_of", "segment_frame"]
-
-_LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segmentation:
-    """A frame's mask, at the frame's own size, and what it cost in milliseconds."""
-
-    mask: ClassMap
-    prepare_ms: float
-    infer_ms: float
-    mask_ms: float
+__all__ = ["Segmenter", "segment_frame"]
 
 
 def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
@@ -61,15 +42,6 @@ def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation
         infer_ms=1e3 * (inferred - prepared),
         mask_ms=1e3 * (masked - inferred),
     )
-
-
-def mask_of(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
-    """What an engine gave for a frame, as class ids at the frame's own size."""
-    height, width = frame.shape[:2]
-    share = covered_share(height, width, spec)
-    if output.ndim == _LOGITS_DIMENSIONS:
-        return to_mask(cast("Logits", output), height=height, width=width, share=share)
-    return resize_ids(cast("ClassMap", output[0]), height=height, width=width, share=share)
 
 
 def _check(frame: object) -> None:
@@ -104,6 +76,11 @@ class Segmenter:
             bundle, variant=self.variant, threads=threads, watcher=watcher
         )
 
+    @property
+    def input(self) -> InputSpec:
+        """The size of the network's input, and how a frame becomes it."""
+        return self.bundle.manifest.input
+
     def segment(self, frame: Bgr) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size.
 
@@ -112,7 +89,7 @@ class Segmenter:
             BackendError: the engine fails.
         """
         _check(frame)
-        return segment_frame(self.backend, self.bundle.manifest.input, frame)
+        return segment_frame(self.backend, self.input, frame)
 
     def stream(self, source: str | int, *, retry: Retry | None = None) -> Iterator[Result]:
         """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
@@ -125,10 +102,7 @@ class Segmenter:
             SourceError: it is not there, or broke off.
             BackendError: the engine failed on ten frames in a row.
         """
-        from edgeseg.homes import expand_home
-        from edgeseg.runtime.live import Retry
-        from edgeseg.runtime.pipeline import stream
-        from edgeseg.runtime.sources import open_source
+        from edgeseg.files.homes import expand_home
 
         uri = source if isinstance(source, int) else expand_home(source)
         with open_source(uri, retry=retry or Retry()) as feed, stream(self, feed) as results:

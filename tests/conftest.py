@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -67,7 +67,7 @@ def edgeseg(
     """Runs the command line in this process, in an empty working folder."""
     from outcome import Outcome
 
-    from edgeseg.cli import run_command
+    from edgeseg.cli.main import run_command
 
     monkeypatch.chdir(tmp_path)
 
@@ -116,7 +116,7 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A seeded B0 with 11 classes and a 96x128 input, in Hugging Face's form."""
     from seeded import model_spec, seeded_model
 
-    from edgeseg.export.huggingface import write_huggingface
+    from edgeseg.export.segformer.huggingface import write_huggingface
     from edgeseg.labels import known_labels
     from edgeseg.spec import InputSpec
 
@@ -133,8 +133,8 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def seeded_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The seeded checkpoint, exported. Tests that change it work on a copy."""
-    from edgeseg.deploy import export_bundle
-    from edgeseg.request import ExportRequest
+    from edgeseg.deploy.export import export_bundle
+    from edgeseg.deploy.request import ExportRequest
 
     folder = tmp_path_factory.mktemp("bundles") / "seeded"
     request = ExportRequest(weights=str(checkpoint_folder), target="onnxruntime", folder=folder)

@@ -17,179 +17,15 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from PIL import ImageGrab
-from test_cli import COMMANDS
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 
 # Everything that runs on a device. `export` and the modules that join it need more.
-RUNTIME = [
-    "accuracy",
-    "bench",
-    "bootstrap",
-    "bundle",
-    "cache",
-    "calibration.choose",
-    "calibration.gather",
-    "calibration.observe",
-    "calibration.ranges",
-    "calibration.sets",
-    "cli",
-    "corruptions",
-    "corruptions.blur",
-    "corruptions.digital",
-    "corruptions.noise",
-    "corruptions.plasma",
-    "corruptions.units",
-    "corruptions.weather",
-    "costs",
-    "datasets",
-    "datasets.folder",
-    "datasets.items",
-    "datasets.location",
-    "datasets.matching",
-    "datasets.pairing",
-    "datasets.published",
-    "demo",
-    "demo.assets",
-    "doctor",
-    "end_to_end",
-    "errors",
-    "extras",
-    "files",
-    "gates",
-    "homes",
-    "images",
-    "inspection",
-    "labels",
-    "locks",
-    "manifest",
-    "memory",
-    "metrics",
-    "overrides",
-    "packages",
-    "pixels",
-    "progress",
-    "redact",
-    "reports",
-    "reports.charts",
-    "reports.class_tables",
-    "reports.gfm",
-    "reports.heat_map",
-    "reports.html",
-    "reports.junit",
-    "reports.lines",
-    "reports.markdown",
-    "reports.measured",
-    "reports.moves",
-    "reports.pages",
-    "reports.pictures",
-    "reports.plot",
-    "reports.report",
-    "reports.side_chart",
-    "reports.svg",
-    "reports.tables",
-    "reports.words",
-    "reports.writing",
-    "runtime",
-    "runtime.backend",
-    "runtime.backends.openvino",
-    "runtime.backends.ort",
-    "runtime.backends.trt",
-    "runtime.build",
-    "runtime.channel",
-    "runtime.checked",
-    "runtime.cuda",
-    "runtime.device",
-    "runtime.durations",
-    "runtime.engines",
-    "runtime.live",
-    "runtime.machine",
-    "runtime.opencv",
-    "runtime.overlay",
-    "runtime.pipeline",
-    "runtime.preview",
-    "runtime.preview.address",
-    "runtime.preview.board",
-    "runtime.preview.guard",
-    "runtime.preview.metrics",
-    "runtime.preview.motion",
-    "runtime.preview.newest",
-    "runtime.preview.pages",
-    "runtime.preview.picture",
-    "runtime.preview.protocol",
-    "runtime.preview.server",
-    "runtime.preview.sink",
-    "runtime.result",
-    "runtime.segmenter",
-    "runtime.service",
-    "runtime.sinks.claims",
-    "runtime.sinks.clock",
-    "runtime.sinks.folder",
-    "runtime.sinks.jsonl",
-    "runtime.sinks.masks",
-    "runtime.sinks.outputs",
-    "runtime.sinks.partial",
-    "runtime.sinks.picture",
-    "runtime.sinks.sink",
-    "runtime.sinks.truth",
-    "runtime.sinks.video",
-    "runtime.sinks.window",
-    "runtime.sources",
-    "runtime.sources.camera",
-    "runtime.sources.color",
-    "runtime.sources.container",
-    "runtime.sources.drawn",
-    "runtime.sources.images",
-    "runtime.sources.limit",
-    "runtime.sources.live",
-    "runtime.sources.naming",
-    "runtime.sources.open",
-    "runtime.sources.patient",
-    "runtime.sources.rate",
-    "runtime.sources.reads",
-    "runtime.sources.source",
-    "runtime.sources.stamps",
-    "runtime.sources.stream",
-    "runtime.sources.turning",
-    "runtime.sources.video",
-    "runtime.sources.web",
-    "runtime.timing",
-    "scripts",
-    "settings",
-    "shrinking",
-    "signature",
-    "spec",
-    "staging",
-    "summaries",
-    "sweep",
-    "sweep.picture",
-    "sweep.results",
-    "sweep.writing",
-    "text",
-    "verification",
-    "verification.asked",
-    "verification.baseline",
-    "verification.cluster",
-    "verification.cluster_errors",
-    "verification.costs",
-    "verification.doubts",
-    "verification.findings",
-    "verification.footprint",
-    "verification.golden",
-    "verification.hardest",
-    "verification.judging",
-    "verification.measuring",
-    "verification.models",
-    "verification.opening",
-    "verification.output",
-    "verification.protocols",
-    "verification.robustness",
-    "verification.samples",
-    "verification.sides",
-    "verification.verify",
-    "verification.views",
-    "verification.worker",
-]
+COMMANDS = ("export", "run", "verify", "bench", "build", "calibrate", "inspect", "doctor")
+
+FOLDERS = ("calibration", "export", "quantize", "runtime")
+# The packages that need the workstation's extra; everything else imports with the base install.
+WORKSTATION = ("deploy", "export", "quantize", "sweep")
 
 
 @pytest.fixture(scope="module")
@@ -228,9 +64,9 @@ def test_the_wheel_holds_edgeseg_alone(wheel: Path) -> None:
         for path in (ROOT / "edgeseg").glob(pattern)
         if path.is_file()
     }
-    for room in ("calibration", "export", "quantize", "runtime"):
+    for folder in FOLDERS:
         for pattern in ("*.py", "*.html", "*.css", "*.js"):
-            on_disk |= {f"edgeseg/{p.relative_to(ROOT)}" for p in (ROOT / room).rglob(pattern)}
+            on_disk |= {f"edgeseg/{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob(pattern)}
     assert {name for name in names if name.startswith("edgeseg/")} == on_disk
 
 
@@ -255,27 +91,19 @@ def test_the_base_install_has_no_torch_and_no_opencv(installed: Path, tmp_path: 
     assert not {name for name in packages if "torch" in name or "opencv" in name or name == "onnx"}
 
 
-def test_every_runtime_module_imports(installed: Path, tmp_path: Path) -> None:
-    code = "\n".join(f"import edgeseg.{name}" for name in RUNTIME)
+def test_everything_but_the_workstations_packages_imports(installed: Path, tmp_path: Path) -> None:
+    code = "\n".join(f"import {name}" for name in _light_modules())
     code += "\nimport sys; assert not {'torch', 'cv2', 'onnx'} & set(sys.modules)"
     code += f"\nassert not edgeseg.__file__.startswith({str(ROOT)!r})"
     _run([str(installed / "python"), "-c", code], cwd=tmp_path)
 
 
-def test_the_list_above_is_complete() -> None:
-    needs_more = {
-        *("__main__", "asking", "assembly", "choice", "deploy", "evidence"),
-        *("replacement", "request", "shipping", "variants"),
-    }
-    modules = {p.stem for p in (ROOT / "edgeseg").glob("*.py")} - {"__init__"} - needs_more
-    own = [path for room in ("reports", "verification")
-           for path in (ROOT / "edgeseg" / room).rglob("*.py")]  # fmt: skip
-    for path in (*(ROOT / "runtime").rglob("*.py"), *own):
-        root = ROOT / "edgeseg" if path in own else ROOT
-        parts = path.relative_to(root).with_suffix("").parts
-        modules.add(".".join(parts if parts[-1] != "__init__" else parts[:-1]))
-    covered = {*RUNTIME, "runtime.backends", "runtime.sinks"}
-    assert modules - covered == set()
+def _light_modules() -> list[str]:
+    own = ((ROOT / "edgeseg").rglob("*.py"), *((ROOT / top).rglob("*.py") for top in FOLDERS))
+    parts = (path.relative_to(ROOT).with_suffix("").parts for paths in own for path in paths)
+    names = {(*(() if p[0] == "edgeseg" else ("edgeseg",)), *p) for p in parts}
+    light = {name for name in names if name[1] not in (*WORKSTATION, "__main__")}
+    return sorted(".".join(name).removesuffix(".__init__") for name in light)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -326,8 +154,8 @@ def _python(version: str) -> str:
 
 @pytest.fixture(scope="module")
 def openvino_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    from edgeseg.deploy import export_bundle
-    from edgeseg.request import ExportRequest
+    from edgeseg.deploy.export import export_bundle
+    from edgeseg.deploy.request import ExportRequest
 
     folder = tmp_path_factory.mktemp("openvino") / "seeded"
     request = ExportRequest(weights=str(checkpoint_folder), target="openvino", folder=folder)

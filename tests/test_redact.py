@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import PUBLISHED
 from edgeseg.redact import encode_address, redact, scrub
 

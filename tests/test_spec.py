@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.errors import SpecError
-from edgeseg.spec import InputSpec, feature_sizes
+from edgeseg.segformer.arch import feature_sizes
+from edgeseg.spec import InputSpec
 
 
 @given(height=st.integers(64, 5000), width=st.integers(64, 5000))

@@ -113,9 +113,9 @@ replay() {
 import sys
 from pathlib import Path
 
-from edgeseg.bundle import open_bundle
-from edgeseg.verification.golden import replay_golden
-from edgeseg.verification.models import BundleModel
+from edgeseg.bundle.store import open_bundle
+from edgeseg.runtime.golden import replay_golden
+from edgeseg.verification.subjects import BundleModel
 
 bundle = open_bundle(Path(sys.argv[1]))
 missed = False

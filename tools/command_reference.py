@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import typer
 
-from edgeseg.cli import app, commands
-from edgeseg.commands.parameters import Command, Parameter
+from edgeseg.cli.main import app, commands
+from edgeseg.cli.parameters import Command, Parameter
 
 __all__ = ["JSON_KEYS", "command_reference"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edgeseg.cli.scripts import run_script
 from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.labels import known_labels
-from edgeseg.scripts import run_script
 
 COLUMNS, ROWS = 4, 3
 HEIGHT, WIDTH = 240, 320

@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeseg.bundle import Bundle, open_bundle
-from edgeseg.scripts import run_script
-from edgeseg.staging import new_bundle, seal_bundle
+from edgeseg.bundle.staging import new_bundle, seal_bundle
+from edgeseg.bundle.store import Bundle, open_bundle
+from edgeseg.cli.scripts import run_script
 
 LAYER = "stage3.block0.ffn_out"
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgeseg.commands.shared import a_source
-from edgeseg.scripts import run_script
+from edgeseg.cli.options import a_source
+from edgeseg.cli.scripts import run_script
 
 OUT = Path("out") / "demo"
 

@@ -10,15 +10,15 @@ import argparse
 import shutil
 from pathlib import Path
 
+from edgeseg.cli.scripts import run_script
+from edgeseg.cli.summaries import export_lines
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import demo_bundle, demo_checkpoint
-from edgeseg.deploy import export_bundle
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.quantize.recipes import RECIPES
-from edgeseg.request import ExportRequest
-from edgeseg.scripts import run_script
-from edgeseg.summaries import export_lines
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from edgeseg.scripts import run_script
+from edgeseg.cli.scripts import run_script
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "preview.png"
 COMMAND = [sys.executable, "-m", "edgeseg", "run", "--source", "demo", "--preview", "0"]

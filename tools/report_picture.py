@@ -10,9 +10,9 @@ from damaged_bundle import damage
 from playwright.sync_api import sync_playwright
 
 import edgeseg
-from edgeseg.bundle import open_bundle
+from edgeseg.bundle.store import open_bundle
+from edgeseg.cli.scripts import run_script
 from edgeseg.demo.assets import demo_bundle
-from edgeseg.scripts import run_script
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "report.png"
 

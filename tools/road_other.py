@@ -16,13 +16,13 @@ from typing import Final
 
 import torch
 
+from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import Dataset, FilePair, match_classes, open_dataset
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.huggingface import write_huggingface
-from edgeseg.export.segformer import SegFormer
+from edgeseg.export.segformer.huggingface import write_huggingface
+from edgeseg.export.segformer.network import SegFormer
 from edgeseg.images import write_mask
 from edgeseg.labels import parse_labels
-from edgeseg.scripts import run_script
 
 ROAD: Final = "Road"
 LABELS: Final = parse_labels({"classes": ["other", "road"]}, origin="road_other")

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 import edgeseg
+from edgeseg.cli.scripts import run_script
 from edgeseg.demo.assets import demo_bundle
 from edgeseg.runtime.overlay import Overlay
-from edgeseg.scripts import run_script
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "street.jpg"
 FRAME = 105

@@ -28,25 +28,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgeseg.accuracy.metrics import confusion, iou, mean_iou
+from edgeseg.cli.scripts import hw, run_script
 from edgeseg.datasets import Dataset, Item, Sample, match_classes, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.huggingface import write_huggingface
 from edgeseg.export.reference import reference_mask
-from edgeseg.export.segformer import AllMlpHead, SegFormer, upsample
+from edgeseg.export.segformer.huggingface import write_huggingface
+from edgeseg.export.segformer.network import AllMlpHead, SegFormer, upsample
 from edgeseg.labels import Labels
-from edgeseg.metrics import confusion, iou, mean_iou
-from edgeseg.runtime.machine import this_machine
-from edgeseg.scripts import hw, run_script
-from edgeseg.spec import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    VARIANTS,
-    HeadKind,
-    InputSpec,
-    ModelSpec,
-    NormEps,
-)
+from edgeseg.machine.cpu import this_machine
+from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 
 # transformers', which will read the result.
 EPS = NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5)
@@ -260,8 +253,8 @@ def learning_rate(step: int, options: argparse.Namespace) -> float:
 def forward(model: SegFormer, images: Tensor) -> Tensor:
     """The network through the rewritten decoder: the same function at half the cost.
 
-    As in `edgeseg.export.rewrites`, each projection is merged with its share of the fusing
-    convolution, before the upsampling; but here gradients reach the ordinary weights.
+    As in `edgeseg.export.segformer.rewrites`, each projection is merged with its share of the
+    fusing convolution, before the upsampling; but here gradients reach the ordinary weights.
     """
     features = []
     x = images

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from edgeseg.corruptions.units import PURPOSE, Unit, to_bytes, to_unit
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.machine.opencv import import_opencv
 
 __all__ = ["brightness", "contrast", "jpeg", "saturate"]
 

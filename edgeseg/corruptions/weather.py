@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgeseg.corruptions.blur import smear, soften
 from edgeseg.corruptions.plasma import plasma
 from edgeseg.corruptions.units import PURPOSE, Unit
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.machine.opencv import import_opencv
 
 __all__ = ["fog", "snow", "spatter"]
 

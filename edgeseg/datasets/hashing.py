@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.datasets.location import is_remote
-from edgeseg.files import sha256_of
+from edgeseg.files.whole import sha256_of
 
 __all__ = ["file_hash"]
 
@@ -23,7 +23,7 @@ _known: Final[dict[tuple[int, int], tuple[_Stamp, str]]] = {}
 
 
 def file_hash(path: Path) -> str:
-    """As `edgeseg.files.sha256_of`; of a file at a URL, which has no stamp, it is always read.
+    """The hash of a file, remembered by its stamp; a file at a URL has none and is always read.
 
     Raises:
         OSError: it cannot be read.

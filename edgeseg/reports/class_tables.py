@@ -7,8 +7,8 @@ from typing import Final
 
 from edgeseg.reports.gfm import and_more, cell, folded, table
 from edgeseg.reports.measured import ClassResult
+from edgeseg.reports.phrases import interval, number, why_not_counted
 from edgeseg.reports.tables import loss_first
-from edgeseg.reports.words import interval, number, why_not_counted
 
 __all__ = ["class_tables"]
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from edgeseg.reports.words import NOTHING, shortened
+from edgeseg.reports.phrases import NOTHING, shortened
 
 __all__ = ["LONGEST_NAME", "Row", "and_more", "cell", "code", "folded", "table"]
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from edgeseg.labels import Labels
-from edgeseg.reports import pictures as drawn
-from edgeseg.reports.charts import Spread, dots_scale, drop_bar, spread_scale
-from edgeseg.reports.heat_map import MOST_CLASSES, heat_map
-from edgeseg.reports.moves import confusion_moves
+from edgeseg.reports.confusions import confusion_moves
+from edgeseg.reports.draw import pictures as drawn
+from edgeseg.reports.draw.charts import Spread, dots_scale, drop_bar, spread_scale
+from edgeseg.reports.draw.heat_map import MOST_CLASSES, heat_map
+from edgeseg.reports.draw.pictures import ImagePictures
+from edgeseg.reports.draw.side_chart import accuracy_latency_svg
 from edgeseg.reports.pages import packaged, rendered
-from edgeseg.reports.pictures import ImagePictures
+from edgeseg.reports.phrases import headline, in_words, limit_of, summary, verdict
 from edgeseg.reports.report import Report
-from edgeseg.reports.side_chart import accuracy_latency_svg
 from edgeseg.reports.tables import (
     change_rows,
     change_span,
@@ -22,13 +23,6 @@ from edgeseg.reports.tables import (
     corruption_rows,
     group_rows,
     hex_color,
-)
-from edgeseg.reports.words import (
-    headline,
-    in_words,
-    limit_of,
-    summary,
-    verdict,
 )
 
 __all__ = ["to_html"]

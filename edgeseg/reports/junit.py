@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from xml.etree import ElementTree as ET
 
-from edgeseg.gates import Gate, Unjudged
-from edgeseg.reports.report import Report
-from edgeseg.reports.words import (
+from edgeseg.accuracy.gates import Gate, Unjudged
+from edgeseg.reports.phrases import (
     NOT_JUDGED,
     NOTHING,
     headline,
@@ -18,6 +17,7 @@ from edgeseg.reports.words import (
     summary,
     verdict,
 )
+from edgeseg.reports.report import Report
 
 __all__ = ["to_junit"]
 

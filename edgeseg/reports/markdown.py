@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from edgeseg.accuracy.gates import Gate
 from edgeseg.corruptions import SEVERITIES
-from edgeseg.gates import Gate
 from edgeseg.reports.class_tables import class_tables
+from edgeseg.reports.confusions import confusion_moves
 from edgeseg.reports.gfm import Row, and_more, cell, code, folded, table
-from edgeseg.reports.moves import confusion_moves
-from edgeseg.reports.report import Change, Comparison, Noted, Report, Subject
-from edgeseg.reports.tables import corruption_rows
-from edgeseg.reports.words import (
+from edgeseg.reports.phrases import (
     NOT_JUDGED,
     NOTHING,
     brittleness,
@@ -32,6 +30,8 @@ from edgeseg.reports.words import (
     verdict,
     whole,
 )
+from edgeseg.reports.report import Change, Comparison, Noted, Report, Subject
+from edgeseg.reports.tables import corruption_rows
 from edgeseg.text import counted
 
 __all__ = ["to_markdown"]

@@ -6,7 +6,7 @@ import base64
 from importlib import resources
 
 from edgeseg.errors import MissingPackageError
-from edgeseg.reports.words import (
+from edgeseg.reports.phrases import (
     brittleness,
     cost,
     doubt,

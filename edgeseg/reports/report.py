@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
+from edgeseg.accuracy.gates import Gate, Judged, Unjudged
+from edgeseg.bundle.manifest import Machine
 from edgeseg.datasets.matching import Differences
 from edgeseg.errors import ReportError, SpecError
-from edgeseg.gates import Gate, Judged, Unjudged
-from edgeseg.manifest import Machine
 from edgeseg.reports.measured import (
     ClassDrop,
     ClassResult,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeseg.labels import Labels
-from edgeseg.reports.charts import Span, Spread, bar, dots, spread
+from edgeseg.reports.draw.charts import Span, Spread, bar, dots, spread
 from edgeseg.reports.measured import ClassResult, CorruptionResult
+from edgeseg.reports.phrases import limit_of, why_not_counted
 from edgeseg.reports.report import Change, Report
-from edgeseg.reports.words import limit_of, why_not_counted
 
 __all__ = [
     "ChangeRow",

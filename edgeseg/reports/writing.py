@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import MissingPackageError, ReportError
-from edgeseg.files import written_whole
+from edgeseg.files.signature import holds_fields
+from edgeseg.files.whole import written_whole
 from edgeseg.labels import Labels
+from edgeseg.reports.draw.pictures import ImagePictures
 from edgeseg.reports.html import to_html
 from edgeseg.reports.junit import to_junit
 from edgeseg.reports.markdown import to_markdown
-from edgeseg.reports.pictures import ImagePictures
 from edgeseg.reports.report import Report, encode_report
-from edgeseg.signature import holds_fields
 
 __all__ = ["REPORTS", "check_can_write", "write_reports"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import ReportError
-from edgeseg.locks import LOCK, lock_in, locked
-from edgeseg.signature import holds_fields
+from edgeseg.files.locks import LOCK, lock_in, locked
+from edgeseg.files.signature import holds_fields
 
 __all__ = ["REQUEST", "sweep_folder"]
 

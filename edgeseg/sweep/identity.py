@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from edgeseg.datasets import Dataset
-from edgeseg.files import sha256_of
-from edgeseg.packages import code_sha256, tools
+from edgeseg.files.whole import sha256_of
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.packages import code_sha256, tools
 from edgeseg.reports.report import Data
-from edgeseg.runtime.machine import this_machine
-from edgeseg.sweep.cells import Cell, Plan
-from edgeseg.verification.samples import hash_of
+from edgeseg.sweep.plan import Cell, Plan
+from edgeseg.verification.reader import hash_of
 
 __all__ = ["data_of", "request_of"]
 

@@ -13,8 +13,8 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from edgeseg.reports.plot import DOT, INK, Frame, axes, labels, scale, text
-from edgeseg.reports.words import plain
+from edgeseg.reports.draw.plot import DOT, INK, Frame, axes, labels, scale, text
+from edgeseg.reports.phrases import plain
 from edgeseg.sweep.results import Row, front
 
 __all__ = ["pareto_svg"]

@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from edgeseg.gates import Gate
-from edgeseg.manifest import Machine
+from edgeseg.accuracy.gates import Gate
+from edgeseg.bundle.manifest import Machine
 from edgeseg.reports.report import Data
 
 __all__ = ["SCHEMA", "Row", "Status", "Sweep", "encode_sweep", "front"]

@@ -15,25 +15,25 @@ from datetime import datetime, timezone
 
 import msgspec
 
-from edgeseg.asking import check_calibration
 from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.deploy.defaults import check_calibration
 from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, NotJudgedError, SourceError
-from edgeseg.packages import tools
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.packages import tools
 from edgeseg.pixels import Bgr
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
-from edgeseg.runtime.backend import NOBODY, Watcher
-from edgeseg.runtime.machine import this_machine
-from edgeseg.sweep.cells import Cell, Plan, cells_of, hindrance
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.sweep.cell import ERROR, made, reports_of
 from edgeseg.sweep.folder import sweep_folder
 from edgeseg.sweep.identity import data_of, request_of
-from edgeseg.sweep.latency import timed
-from edgeseg.sweep.making import ERROR, made, reports_of
+from edgeseg.sweep.overview import write_overview
+from edgeseg.sweep.plan import Cell, Plan, cells_of, hindrance
 from edgeseg.sweep.results import Row, Status, Sweep
-from edgeseg.sweep.writing import write_overview
+from edgeseg.sweep.timing import timed
 from edgeseg.verification.cluster import connected
-from edgeseg.verification.samples import Track
+from edgeseg.verification.reader import Track
 
 __all__ = ["sweep"]
 

@@ -15,11 +15,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.accuracy import MIN_CLASS_IMAGES
-from edgeseg.bootstrap import MIN_IMAGES, Losses, Tally, losses
-from edgeseg.datasets import Dataset
-from edgeseg.errors import ReportError
-from edgeseg.gates import (
+from edgeseg.accuracy.bootstrap import MIN_IMAGES, Losses, Tally, losses
+from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
+from edgeseg.accuracy.gates import (
     POINTS,
     Judged,
     Limits,
@@ -30,10 +28,12 @@ from edgeseg.gates import (
     option,
     worst_of,
 )
+from edgeseg.datasets import Dataset
+from edgeseg.errors import ReportError
 from edgeseg.reports.measured import ImageResult
 from edgeseg.reports.report import Change, Comparison, CostChange, Report
 from edgeseg.text import counted
-from edgeseg.verification.samples import hash_of
+from edgeseg.verification.reader import hash_of
 
 __all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
 

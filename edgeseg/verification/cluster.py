@@ -23,7 +23,7 @@ from uuid import uuid4
 from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, MissingPackageError
 from edgeseg.redact import redact, scrub
-from edgeseg.runtime.backend import Watcher
+from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.text import counted
 from edgeseg.verification.cluster_errors import as_expected, in_a_line, unknown_release
 from edgeseg.verification.measuring import Corruption, Pair, Share

@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from edgeseg.gates import Judged, Limits, at_most
+from edgeseg.accuracy.gates import Judged, Limits, at_most
 from edgeseg.pixels import Bgr
 from edgeseg.reports.measured import Cost, Costs
 from edgeseg.runtime import timing
 from edgeseg.verification.footprint import peak_memory_mb
-from edgeseg.verification.models import BundleModel, Model
+from edgeseg.verification.subjects import BundleModel, Model
 
 __all__ = ["judge_costs", "measure_costs"]
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from edgeseg.accuracy import Counts
-from edgeseg.metrics import AT_CHANCE, Confusion, above_chance, chance_miou, mean_iou
+from edgeseg.accuracy.counts import Counts
+from edgeseg.accuracy.metrics import AT_CHANCE, Confusion, above_chance, chance_miou, mean_iou
 
 __all__ = ["doubts"]
 

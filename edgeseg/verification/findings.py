@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.accuracy import MIN_CLASS_SHARE, Counts
-from edgeseg.bootstrap import ImageTally, Losses, miou_interval
-from edgeseg.metrics import Confusion, iou, mean_iou
+from edgeseg.accuracy.bootstrap import ImageTally, Losses, miou_interval
+from edgeseg.accuracy.counts import MIN_CLASS_SHARE, Counts
+from edgeseg.accuracy.metrics import Confusion, iou, mean_iou
 from edgeseg.reports.measured import ClassDrop, ClassResult, ImageResult
 from edgeseg.reports.report import encodable
-from edgeseg.verification.samples import Measured
+from edgeseg.verification.reader import Measured
 
 __all__ = ["accuracy_fields", "hardest_first", "image_results"]
 

@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.bundle.manifest import VariantInfo
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError
-from edgeseg.manifest import VariantInfo
 from edgeseg.runtime.segmenter import Segmenter
 
 __all__ = ["peak_memory_mb", "tell_peak"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.reports.pictures import ImagePictures, draw_pictures
+from edgeseg.reports.draw.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.report import Report
 from edgeseg.verification.findings import hardest_first
 from edgeseg.verification.measuring import Measurement, Pair

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from edgeseg.accuracy import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
+from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
+from edgeseg.accuracy.gates import Judged, Limits, Unjudged, decides, judge, option
 from edgeseg.errors import NotJudgedError
-from edgeseg.gates import Judged, Limits, Unjudged, decides, judge, option
 from edgeseg.reports.measured import ClassResult
+from edgeseg.reports.phrases import rarity, some
 from edgeseg.reports.report import Comparison, Noted, Report
-from edgeseg.reports.words import rarity, some
-from edgeseg.verification.asked import DROP_LIMITS, Asked
-from edgeseg.verification.models import BundleModel, Model
+from edgeseg.verification.request import DROP_LIMITS, Asked
+from edgeseg.verification.subjects import BundleModel, Model
 
 __all__ = ["check_can_judge", "judge_coverage", "judge_drops", "notes_on", "too_rare"]
 

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from edgeseg.accuracy import Counts, Masks
+from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.corruptions import corrupt
 from edgeseg.datasets import Dataset, Differences, Item, Survey, match_classes, uncounted
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.pixels.shrinking import shrink_note
 from edgeseg.redact import scrub
 from edgeseg.reports.report import Data, Noted, encodable, noted
-from edgeseg.shrinking import shrink_note
 from edgeseg.text import counted
 from edgeseg.verification.doubts import doubts
-from edgeseg.verification.models import Model
 from edgeseg.verification.protocols import segment_by
-from edgeseg.verification.samples import Measured, Readable, Track
+from edgeseg.verification.reader import Measured, Readable, Track
+from edgeseg.verification.subjects import Model
 
 __all__ = [
     "Corruption",

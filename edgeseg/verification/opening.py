@@ -6,14 +6,14 @@ from pathlib import Path
 
 import msgspec
 
-from edgeseg.bundle import Bundle, open_bundle, resembles_bundle
+from edgeseg.accuracy.gates import Unjudged
+from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
 from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
-from edgeseg.gates import Unjudged
 from edgeseg.overrides import NO_OVERRIDES, Overrides
-from edgeseg.runtime.backend import NOBODY, Watcher
-from edgeseg.runtime.build import ON_DEVICE, variant_here
-from edgeseg.verification.models import Address, BundleModel, CheckpointModel, Model
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.runtime.select import ON_DEVICE, variant_here
+from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
 
 __all__ = ["open_model", "own_reference", "reopen", "same_classes"]
 

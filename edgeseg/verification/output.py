@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import ReportError
-from edgeseg.locks import lock_in, locked
+from edgeseg.files.locks import lock_in, locked
 from edgeseg.reports.writing import REPORTS, check_can_write
-from edgeseg.verification.asked import Asked
+from edgeseg.verification.request import Asked
 
 __all__ = ["report_folder"]
 

@@ -30,7 +30,7 @@ import numpy as np
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr, ClassMap, Planes, opencv_resize, resize_rows, to_mask
 from edgeseg.spec import MIN_SIDE_PX
-from edgeseg.verification.views import Network, View, look, row_blocks
+from edgeseg.verification.windows import Network, View, look, row_blocks
 
 __all__ = [
     "PROTOCOLS",

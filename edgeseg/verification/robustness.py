@@ -14,13 +14,13 @@ from itertools import product
 import msgspec
 import numpy as np
 
-from edgeseg.bootstrap import MIN_IMAGES, Points, drop_draws, together
+from edgeseg.accuracy.bootstrap import MIN_IMAGES, Points, drop_draws, together
+from edgeseg.accuracy.gates import Judged, Limits, worst_of
+from edgeseg.accuracy.metrics import mean_iou
 from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
 from edgeseg.errors import DatasetError
-from edgeseg.gates import Judged, Limits, worst_of
-from edgeseg.metrics import mean_iou
 from edgeseg.reports.measured import CorruptionResult, FamilyResult
-from edgeseg.runtime.backend import Watcher
+from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.verification.measuring import Corruption, Measurement, Share, Shares, joined
 
 __all__ = ["Robustness", "judge_robustness", "measure_robustness"]

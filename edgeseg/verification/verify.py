@@ -11,17 +11,17 @@ from typing import Any
 
 import msgspec
 
+from edgeseg.accuracy.gates import Judged
 from edgeseg.datasets import Dataset, Item, open_dataset
 from edgeseg.errors import SpecError
-from edgeseg.gates import Judged
 from edgeseg.images import read_image
-from edgeseg.packages import tools
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.packages import tools
 from edgeseg.pixels import Bgr
 from edgeseg.redact import scrubbed
 from edgeseg.reports.report import Report, read_report
-from edgeseg.runtime.backend import NOBODY, Watcher
-from edgeseg.runtime.machine import this_machine
-from edgeseg.verification.asked import COST_LIMITS, Asked
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.runtime.golden import replay_golden
 from edgeseg.verification.baseline import (
     check_images,
     check_protocol,
@@ -30,7 +30,6 @@ from edgeseg.verification.baseline import (
 )
 from edgeseg.verification.costs import judge_costs, measure_costs
 from edgeseg.verification.findings import accuracy_fields, image_results
-from edgeseg.verification.golden import replay_golden
 from edgeseg.verification.judging import (
     check_can_judge,
     judge_coverage,
@@ -47,11 +46,12 @@ from edgeseg.verification.measuring import (
     measure,
     measure_share,
 )
-from edgeseg.verification.models import BundleModel, CheckpointModel, Model
 from edgeseg.verification.opening import open_model, own_reference, same_classes
 from edgeseg.verification.output import report_folder
+from edgeseg.verification.reader import Track
+from edgeseg.verification.request import COST_LIMITS, Asked
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
-from edgeseg.verification.samples import Track
+from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
 
 __all__ = ["verify"]
 
@@ -92,7 +92,7 @@ def _verified(asked: Asked, track: Track, watcher: Watcher) -> Report:
             _compared(_report(asked, pair, found, robustness), baseline, asked), workers=workers
         )
         if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
-            from edgeseg.verification.sides import measure_sides
+            from edgeseg.verification.input_sizes import measure_sides
 
             points = measure_sides(candidate, found.share.measured, asked.short_sides, track=track)
             report = msgspec.structs.replace(report, short_sides=points)
@@ -219,7 +219,9 @@ def _judged(asked: Asked, pair: Pair, measured: Report) -> Judged:
     models = [model for model in (pair.candidate, pair.reference) if model is not None]
     judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
     if isinstance(pair.candidate, BundleModel):
-        judged += replay_golden(pair.candidate)
+        judged += replay_golden(
+            pair.candidate.bundle, pair.candidate.variant, pair.candidate.segment
+        )
     judged += judge_coverage(measured.images, measured.skipped, asked.limits)
     judged += judge_drops(measured, asked.limits)
     judged += judge_robustness(measured.families, asked.limits)

@@ -15,12 +15,12 @@ from typing import Final
 
 from edgeseg.datasets import Item
 from edgeseg.errors import ClusterError, EdgesegError
-from edgeseg.packages import code_sha256, installed
-from edgeseg.runtime.machine import this_machine
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.packages import code_sha256, installed
 from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
-from edgeseg.verification.models import Address, Model
 from edgeseg.verification.opening import reopen
-from edgeseg.verification.samples import hash_of
+from edgeseg.verification.reader import hash_of
+from edgeseg.verification.subjects import Address, Model
 
 __all__ = ["Work", "count_share", "facts", "opened", "processor"]
 

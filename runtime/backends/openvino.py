@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeseg.errors import BackendError, MissingPackageError
-from edgeseg.runtime.checked import check_ends, last_line
+from edgeseg.runtime.backends.checked import check_ends, last_line
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Logits

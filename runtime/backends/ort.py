@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from edgeseg.bundle.manifest import Machine
 from edgeseg.errors import BackendError, MissingPackageError
-from edgeseg.manifest import Machine
-from edgeseg.runtime.checked import check_ends, last_line
-from edgeseg.runtime.machine import this_machine
+from edgeseg.machine.cpu import this_machine
+from edgeseg.runtime.backends.checked import check_ends, last_line
 
 if TYPE_CHECKING:
     import onnxruntime

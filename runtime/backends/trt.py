@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.errors import BackendError
-from edgeseg.runtime.checked import check_ends
-from edgeseg.runtime.cuda import Cuda, Pinned
+from edgeseg.runtime.backends.checked import check_ends
+from edgeseg.runtime.backends.cuda import Cuda, Pinned
 
 if TYPE_CHECKING:
     import tensorrt

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.metrics import class_shares
+from edgeseg.accuracy.metrics import class_shares
 from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.metrics import to_prometheus
 from edgeseg.runtime.preview.motion import KIND, MAX_VIEWERS, Motion, Viewers
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
-    from edgeseg.runtime.sinks.outputs import About
+    from edgeseg.runtime.about import About
 
 __all__ = ["Pages"]
 

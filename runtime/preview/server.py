@@ -19,7 +19,7 @@ from edgeseg.runtime.preview.pages import Pages
 from edgeseg.text import because
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.sinks.outputs import About
+    from edgeseg.runtime.about import About
 
 __all__ = ["PreviewServer"]
 

@@ -10,7 +10,7 @@ from edgeseg.runtime.preview.server import PreviewServer
 from edgeseg.runtime.result import Result
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.sinks.outputs import About
+    from edgeseg.runtime.about import About
 
 __all__ = ["PreviewSink"]
 

@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SinkError
+from edgeseg.files.locks import lock_beside, locked
+from edgeseg.files.signature import UNKNOWN, is_replaceable
 from edgeseg.images import IMAGE_SUFFIXES
-from edgeseg.locks import lock_beside, locked
 from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs, check_ending
 from edgeseg.runtime.sinks.partial import partial_of, set_aside
 from edgeseg.runtime.sources import files_of
-from edgeseg.signature import UNKNOWN, is_replaceable
 from edgeseg.text import because
 
 __all__ = ["claimed"]

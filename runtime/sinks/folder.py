@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgeseg.errors import SinkError
+from edgeseg.files.signature import is_replaceable
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import TakenError, give_name, partial_of
-from edgeseg.signature import is_replaceable
 from edgeseg.text import because, counted
 
 __all__ = ["FolderSink"]

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from edgeseg.accuracy.metrics import class_shares
 from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
-from edgeseg.metrics import class_shares
 from edgeseg.pixels import ClassMap
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import give_name, partial_of

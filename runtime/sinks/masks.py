@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from edgeseg.files.signature import SIGNATURE
 from edgeseg.images import write_mask
 from edgeseg.labels import Labels
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
-from edgeseg.signature import SIGNATURE
 
 __all__ = ["LEGEND", "mask_sink"]
 

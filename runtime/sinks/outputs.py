@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.images import IMAGE_SUFFIXES
-from edgeseg.labels import Labels
+from edgeseg.runtime.about import About
+from edgeseg.runtime.preview.address import Address
+from edgeseg.runtime.preview.sink import PreviewSink
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import mask_sink
@@ -19,10 +21,7 @@ from edgeseg.runtime.sinks.picture import PictureSink, overlay_sink
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
 
-if TYPE_CHECKING:
-    from edgeseg.runtime.preview.address import Address
-
-__all__ = ["About", "FanOut", "Outputs", "check_ending", "file_or_folder", "open_outputs"]
+__all__ = ["FanOut", "Outputs", "check_ending", "file_or_folder", "open_outputs"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
 # A .bmp cannot say that edgeseg wrote it: the next run could not replace it.
@@ -85,23 +84,6 @@ class Outputs:
     def picture(self) -> bool:
         """Whether `save` is a picture, of one frame."""
         return self.save is not None and self.save.suffix.lower() in _PICTURES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What is segmented by what. Outputs of a `live` source keep what they have when it is lost.
-
-    `last_frame_s` tells how long the source shows its last frame, where somebody knows.
-    """
-
-    bundle: str
-    engine: str
-    precision: str
-    source: str
-    labels: Labels
-    fps: float
-    live: bool
-    last_frame_s: Callable[[], float | None] = lambda: None
 
 
 class FanOut:
@@ -244,8 +226,6 @@ def _opened(
 
         yield WindowSink(f"{about.bundle}: {about.source}", about.labels, stop)
     if outputs.preview is not None:
-        from edgeseg.runtime.preview.sink import PreviewSink
-
         preview = PreviewSink(outputs.preview, about)
         tell(f"preview: {preview.url}")
         yield preview

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from edgeseg.errors import SinkError
-from edgeseg.signature import UNKNOWN, is_replaceable
+from edgeseg.files.signature import UNKNOWN, is_replaceable
 
 __all__ = ["TakenError", "give_name", "partial_of", "set_aside"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import SinkError
+from edgeseg.files.signature import SIGNATURE
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
 from edgeseg.runtime.sinks.partial import give_name, partial_of
-from edgeseg.signature import SIGNATURE
 from edgeseg.text import because
 
 __all__ = ["PictureSink", "overlay_sink"]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edgeseg.accuracy.metrics import confusion, mean_iou
 from edgeseg.errors import BackendError, DatasetError
 from edgeseg.labels import Labels
-from edgeseg.metrics import confusion, mean_iou
 from edgeseg.runtime.result import Result
 
 __all__ = ["TruthMeter"]

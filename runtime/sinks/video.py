@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.errors import MissingPackageError, SinkError
+from edgeseg.files.signature import SIGNATURE
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
 from edgeseg.runtime.sinks.partial import give_name, partial_of
-from edgeseg.signature import SIGNATURE
 from edgeseg.text import because
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 

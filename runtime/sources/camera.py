@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeseg.runtime.live import CameraOptions
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.sources.naming import called
+from edgeseg.runtime.sources.options import CameraOptions
 from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.rate import frames_per_second
 

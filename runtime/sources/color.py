@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.sources.container import color_of
 
 __all__ = ["color_note"]

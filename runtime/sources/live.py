@@ -11,9 +11,9 @@ import numpy as np
 
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.live import Retry
 from edgeseg.runtime.sources.camera import as_opened
 from edgeseg.runtime.sources.naming import called, cannot_open, no_frame, not_bgr
+from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.rate import frames_per_second
 from edgeseg.runtime.sources.source import Captured, Source

@@ -20,11 +20,11 @@ from typing import Final
 from edgeseg.demo import DEMO, FPS
 from edgeseg.labels import known_labels
 from edgeseg.redact import GSTREAMER, redact
-from edgeseg.runtime.live import CameraOptions, Retry
 from edgeseg.runtime.sources.camera import open_camera
 from edgeseg.runtime.sources.drawn import draw_scenes
 from edgeseg.runtime.sources.images import IMAGES_FPS, image_paths, read_images
 from edgeseg.runtime.sources.live import live
+from edgeseg.runtime.sources.options import CameraOptions, Retry
 from edgeseg.runtime.sources.source import Source
 from edgeseg.runtime.sources.stream import (
     STREAM_SCHEMES,

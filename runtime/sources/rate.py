@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.machine.opencv import import_opencv
 
 __all__ = ["frames_per_second"]
 

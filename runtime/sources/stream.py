@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edgeseg.errors import SourceError
+from edgeseg.machine.opencv import import_opencv_for
 from edgeseg.redact import GSTREAMER, encode_address
-from edgeseg.runtime.opencv import import_opencv_for
 
 __all__ = [
     "PATIENCE_S",

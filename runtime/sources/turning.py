@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.opencv import import_opencv
 
 __all__ = ["turner"]
 

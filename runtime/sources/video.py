@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.opencv import import_opencv
+from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.sources.color import color_note
 from edgeseg.runtime.sources.container import last_frame_s, times_in
 from edgeseg.runtime.sources.naming import cannot_open

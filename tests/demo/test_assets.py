@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from edgeseg.bundle import open_bundle
+from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import scene
 from edgeseg.demo.assets import demo_bundle, demo_checkpoint
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import normalize
 from edgeseg.pixels import to_input
+from edgeseg.runtime.golden import replay_golden
 from edgeseg.verification.findings import accuracy_fields
-from edgeseg.verification.golden import replay_golden
 from edgeseg.verification.measuring import Pair, measure_share
-from edgeseg.verification.models import BundleModel
+from edgeseg.verification.subjects import BundleModel
 
 
 def measured(model: BundleModel, dataset: Dataset) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_the_bundle_knows_the_streets() -> None:
     assert bundle.manifest.checkpoint.license == "apache-2.0"
     assert bundle.manifest.labels.classes == read_checkpoint("demo").labels.classes
     model = BundleModel(bundle)
-    assert replay_golden(model).passed
+    assert replay_golden(model.bundle, model.variant, model.segment).passed
     assert measured(model, open_dataset("demo").spread(20))["miou"] > 80
 
 

@@ -11,9 +11,9 @@ import pytest
 from command_reference import JSON_KEYS, command_reference
 from report_reference import report_reference
 
-from edgeseg.bundle import Bundle
-from edgeseg.cli import commands
-from edgeseg.commands.parameters import Parameter
+from edgeseg.bundle.store import Bundle
+from edgeseg.cli.main import commands
+from edgeseg.cli.parameters import Parameter
 from edgeseg.reports.report import Report
 
 if TYPE_CHECKING:

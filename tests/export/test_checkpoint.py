@@ -16,7 +16,8 @@ from seeded import normalized, random_image, transformers_model
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.labels import known_labels, read_labels
-from edgeseg.spec import VARIANTS, Aspect, HeadKind, InputSpec, ModelSpec, Resize
+from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec
+from edgeseg.spec import Aspect, InputSpec, Resize
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +237,7 @@ def test_published_configurations_are_read(
     shared: Path, name: str, side: int | None, classes: int | None
 ) -> None:
     from edgeseg.export.beside import read_beside
-    from edgeseg.export.layouts import HUGGING_FACE
+    from edgeseg.export.segformer.layouts import HUGGING_FACE
 
     folder = shared / "reference" / "hf_configs" / name
     config = json.loads((folder / "config.json").read_text())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeseg.bundle.manifest import CheckpointInfo, decode_manifest
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.manifest import CheckpointInfo, decode_manifest
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from seeded import model_spec, seeded_model
 
 from edgeseg.errors import ExportError
-from edgeseg.export.rewrites import rewrite
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.export.storage import with_half_weights
-from edgeseg.export.to_onnx import to_onnx
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 

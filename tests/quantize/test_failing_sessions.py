@@ -9,13 +9,13 @@ import onnx
 import pytest
 from failing import ALWAYS, failing_model
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.observe import observe
 from edgeseg.errors import BackendError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import check_parity
-from edgeseg.quantize.peaks import peaks
 from edgeseg.quantize.taps import find_taps, tap_graph
+from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
 IMAGE = np.zeros((1, 96, 128, 3), np.uint8)
 

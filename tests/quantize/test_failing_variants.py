@@ -12,16 +12,17 @@ from failing import ALWAYS, BLACK, WAYS, failing_model
 from PIL import Image
 from small import write_street
 
-from edgeseg.bundle import Bundle
+from edgeseg.accuracy.gates import Limits
+from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.deploy import export_bundle
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import GateMissedError
-from edgeseg.gates import Limits
-from edgeseg.quantize import quantizers
-from edgeseg.quantize.groups import Group
-from edgeseg.quantize.quantizers import Calibrated, OrtQuantizer
+from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.recipes import RECIPES, Recipe
-from edgeseg.request import ExportRequest
+from edgeseg.quantize.targets import onnxruntime as ort_target
+from edgeseg.quantize.targets.onnxruntime import OrtQuantizer
+from edgeseg.segformer.groups import Group
 
 LENIENT = Limits(max_drop=100, max_class_drop=None, min_agreement=0)
 TEST_IMAGES = 8
@@ -136,7 +137,7 @@ def test_a_group_that_makes_the_engine_fail_is_the_most_harmful(
 ) -> None:
     """Its cost is not measured, and not kept; that of the others is."""
     broken = Group("stage1", "q")
-    to_qdq = quantizers.to_qdq
+    to_qdq = ort_target.to_qdq
 
     class Failing:
         def __init__(self, content: bytes) -> None:
@@ -150,7 +151,7 @@ def test_a_group_that_makes_the_engine_fail_is_the_most_harmful(
         path.write_bytes(made.SerializeToString())
         return Failing(failing_model(path, "nan", below=ALWAYS))
 
-    monkeypatch.setattr(quantizers, "to_qdq", failing)
+    monkeypatch.setattr(ort_target, "to_qdq", failing)
     measured: list[Callable[[], object]] = []
     original = Calibrated.sensitivity
 

@@ -12,11 +12,11 @@ import pytest
 from conftest import ROOT
 from small import write_street
 
-from edgeseg.bundle import Bundle
+from edgeseg.accuracy.gates import Limits
+from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.deploy import export_bundle
-from edgeseg.gates import Limits
-from edgeseg.request import ExportRequest
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
 
 pytestmark = pytest.mark.long
 
@@ -89,14 +89,15 @@ def test_an_old_cpu_computes_int8_correctly(
     bundle = export_bundle(request, tell=lambda _line: None).bundle
     code = f"""
 from pathlib import Path
-from edgeseg.bundle import open_bundle
-from edgeseg.manifest import Machine
+from edgeseg.bundle.store import open_bundle
+from edgeseg.bundle.manifest import Machine
 from edgeseg.runtime.backends import ort
-from edgeseg.verification.golden import replay_golden
-from edgeseg.verification.models import BundleModel
+from edgeseg.runtime.golden import replay_golden
+from edgeseg.verification.subjects import BundleModel
 old = Machine(cpu="Haswell", architecture="x86_64", features=("avx2",), cores=1)
 ort.this_machine = lambda: old  # qemu hands the host's /proc/cpuinfo on
-gates = replay_golden(BundleModel(open_bundle(Path({str(bundle.folder)!r})))).gates
+bundle = open_bundle(Path({str(bundle.folder)!r}))
+gates = replay_golden(bundle, bundle.chosen, BundleModel(bundle).segment).gates
 print([(gate.value, gate.limit) for gate in gates])
 assert all(gate.passed for gate in gates)
 """

@@ -7,16 +7,16 @@ import onnx
 import onnxruntime
 import pytest
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.calibration import observe as observe_module
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
 from edgeseg.demo import scene
-from edgeseg.quantize.groups import group_of
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import FLOAT, RECIPES
 from edgeseg.quantize.share import onnx_share
 from edgeseg.quantize.taps import find_taps, tap_graph
+from edgeseg.segformer.groups import group_of
 
 
 @pytest.fixture(scope="module")

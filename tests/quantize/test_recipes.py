@@ -6,11 +6,11 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
-from edgeseg.quantize.groups import GROUPS, Group, group_of
-from edgeseg.quantize.picture import sensitivity_svg
 from edgeseg.quantize.recipes import FLOAT, RECIPES, read_recipe
+from edgeseg.reports.draw.sensitivity import sensitivity_svg
+from edgeseg.segformer.groups import GROUPS, Group, group_of
 
 
 def test_every_node_with_multiply_adds_has_a_group(seeded_bundle: Bundle) -> None:

@@ -21,23 +21,23 @@ import pytest
 from onnx import numpy_helper
 from small import write_street
 
-from edgeseg import assembly
-from edgeseg import variants as variants_module
-from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.accuracy.gates import Limits
+from edgeseg.bundle.manifest import Accuracy
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.deploy import export_bundle
+from edgeseg.deploy import candidates as variants_module
+from edgeseg.deploy import pack as assembly
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BackendError, CalibrationError, DatasetError, GateMissedError
-from edgeseg.gates import Limits
 from edgeseg.images import read_mask, write_mask
-from edgeseg.manifest import Accuracy
-from edgeseg.quantize.groups import GROUPS, Group
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import RECIPES, Recipe, named_recipes
 from edgeseg.quantize.share import int8_share
-from edgeseg.quantize.trt_rules import violations
-from edgeseg.request import ExportRequest
-from edgeseg.runtime.backend import Backend
+from edgeseg.quantize.targets.tensorrt.rules import violations
 from edgeseg.runtime.backends import openvino as openvino_backend
+from edgeseg.runtime.backends.backend import Backend
+from edgeseg.segformer.groups import GROUPS, Group
 
 LENIENT = Limits(max_drop=60, max_class_drop=None)
 LINEAR = (RECIPES["int8-linear"],)

@@ -8,7 +8,7 @@ import pytest
 from small import write_street
 
 from edgeseg import progress as progress_module
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.observe import Tap, observe
 from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, sample_positions
 from edgeseg.demo import scene
 from edgeseg.errors import CalibrationError
-from edgeseg.quantize.peaks import peaks
 from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
+from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
 IMAGES = [scene(seed, 0, height=96, width=128).image[None] for seed in range(3)]
 

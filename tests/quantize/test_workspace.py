@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.locks import lock_in, locked
+from edgeseg.files.locks import lock_in, locked
 from edgeseg.quantize import workspace
 from edgeseg.quantize.workspace import open_workspace
 

@@ -28,12 +28,12 @@ from reports import (
 
 from edgeseg.corruptions import FAMILIES
 from edgeseg.errors import MissingPackageError
+from edgeseg.reports.draw.pictures import ImagePictures
 from edgeseg.reports.html import to_html
-from edgeseg.reports.pictures import ImagePictures
 from edgeseg.reports.report import Report
+from edgeseg.sweep.overview import to_html as sweep_html
 from edgeseg.sweep.picture import pareto_svg
 from edgeseg.sweep.results import Row, Sweep
-from edgeseg.sweep.writing import to_html as sweep_html
 
 A4_WIDTH = 703  # CSS px: 210 mm less the margins
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

@@ -19,7 +19,7 @@ from reports import (
     without_reference,
 )
 
-from edgeseg.gates import at_most
+from edgeseg.accuracy.gates import at_most
 from edgeseg.reports.gfm import cell, code
 from edgeseg.reports.markdown import to_markdown
 

@@ -13,10 +13,10 @@ from reports import labels_of, measured, not_judged, without_reference
 from edgeseg.errors import SpecError
 from edgeseg.reports.html import to_html
 from edgeseg.reports.junit import to_junit
-from edgeseg.reports.lines import report_lines
 from edgeseg.reports.markdown import to_markdown
+from edgeseg.reports.phrases import headline, verdict
 from edgeseg.reports.report import Report, encode_report
-from edgeseg.reports.words import headline, verdict
+from edgeseg.reports.terminal import report_lines
 
 NOTES = ("ids 0 and 255 were read as 0 and 1", "class road occurs in no mask")
 FORMS: dict[str, Callable[[Report], str]] = {

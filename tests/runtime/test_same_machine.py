@@ -12,14 +12,14 @@ import pytest
 from failing import ALWAYS, failing_bundle, failing_model
 from machines import ELSEWHERE
 
-from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.bundle.manifest import Machine, Manifest
+from edgeseg.bundle.staging import seal_bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError, GateMissedError
-from edgeseg.manifest import Machine, Manifest
-from edgeseg.runtime import build as build_module
-from edgeseg.runtime.backend import Watcher
-from edgeseg.runtime.build import build, variant_here
-from edgeseg.runtime.machine import this_machine
-from edgeseg.staging import seal_bundle
+from edgeseg.machine.cpu import this_machine
+from edgeseg.runtime import select as build_module
+from edgeseg.runtime.backends.watcher import Watcher
+from edgeseg.runtime.select import build, variant_here
 
 if TYPE_CHECKING:
     from outcome import Outcome

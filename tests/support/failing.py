@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from edgeseg.bundle import Bundle, open_bundle
-from edgeseg.manifest import Manifest
-from edgeseg.staging import seal_bundle
+from edgeseg.bundle.manifest import Manifest
+from edgeseg.bundle.staging import seal_bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 
 __all__ = ["ALWAYS", "BLACK", "WAYS", "failing_bundle", "failing_model"]
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from edgeseg.quantize.emulation import emulated
-from edgeseg.runtime import engines
+from edgeseg.quantize.targets.tensorrt.emulation import emulated
 from edgeseg.runtime.backends import trt as trt_backend
+from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.ort import OrtBackend
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import torch
 from edgeseg.demo import scene
 from edgeseg.demo.assets import demo_checkpoint
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.rewrites import rewrite
-from edgeseg.export.to_onnx import to_onnx
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.pixels import Bgr, ClassMap, covered_share, to_input, to_mask
 
 # Of a mask's pixels: two logits may tie but for rounding.

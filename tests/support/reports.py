@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.accuracy.gates import Judged, Unjudged, at_least, at_most, no_class, worst_of
+from edgeseg.accuracy.metrics import iou
+from edgeseg.bundle.manifest import Machine
 from edgeseg.corruptions import FAMILIES, SEVERITIES
 from edgeseg.datasets.matching import Differences
 from edgeseg.demo import scene
-from edgeseg.gates import Judged, Unjudged, at_least, at_most, no_class, worst_of
 from edgeseg.labels import Labels, known_labels
-from edgeseg.manifest import Machine
-from edgeseg.metrics import iou
+from edgeseg.reports.draw.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.measured import (
     ClassDrop,
     ClassResult,
@@ -22,7 +23,6 @@ from edgeseg.reports.measured import (
     FamilyResult,
     SidePoint,
 )
-from edgeseg.reports.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.report import Change, Comparison, CostChange, Data, Noted, Report, Subject
 
 CAMVID = known_labels("camvid")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgeseg.export.layouts import HUGGING_FACE_5, infer_spec, map_weights
-from edgeseg.export.segformer import SegFormer
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, HeadKind, ModelSpec, NormEps
+from edgeseg.export.segformer.layouts import HUGGING_FACE_5, infer_spec, map_weights
+from edgeseg.export.segformer.network import SegFormer
+from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 EPS = NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6)
 

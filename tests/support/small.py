@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.demo import scene
 from edgeseg.images import write_mask
 from edgeseg.labels import known_labels

@@ -12,18 +12,19 @@ import pytest
 from dask_cluster import dask_cluster
 from small import write_street
 
-from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.accuracy.gates import Limits
+from edgeseg.bundle.staging import seal_bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import BusyError, CalibrationError, ClusterError, DatasetError, SpecError
-from edgeseg.gates import Limits
 from edgeseg.reports.report import read_report
 from edgeseg.reports.writing import REPORTS
-from edgeseg.runtime.backend import NOBODY, Watcher
-from edgeseg.staging import seal_bundle
-from edgeseg.sweep import latency, making
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.sweep import cell as making
 from edgeseg.sweep import run as run_module
-from edgeseg.sweep.cells import Plan, cells_of
+from edgeseg.sweep import timing as latency
 from edgeseg.sweep.identity import data_of, request_of
+from edgeseg.sweep.plan import Plan, cells_of
 from edgeseg.sweep.results import Sweep
 from edgeseg.sweep.run import sweep
 

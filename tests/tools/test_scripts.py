@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeseg.cli.scripts import run_script
 from edgeseg.errors import BundleError
-from edgeseg.scripts import run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = [

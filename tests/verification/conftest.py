@@ -6,7 +6,7 @@ import pytest
 from damaged_bundle import damage
 from small import write_street
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 
 
 @pytest.fixture(scope="package")

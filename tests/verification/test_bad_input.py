@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.images import read_mask, write_mask
 from edgeseg.reports.report import Report, encode_report, read_report
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import edgeseg
-from edgeseg.bundle import Bundle
+from edgeseg.accuracy.gates import Limits
+from edgeseg.bundle.manifest import Machine
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import ReportError
-from edgeseg.gates import Limits
-from edgeseg.manifest import Machine
-from edgeseg.reports.lines import report_lines
 from edgeseg.reports.markdown import to_markdown
 from edgeseg.reports.measured import ClassResult, Cost, Costs, ImageResult
 from edgeseg.reports.report import Data, Report, Subject, encode_report, read_report
+from edgeseg.reports.terminal import report_lines
 from edgeseg.verification.baseline import check_protocol, compare_reports, judge_changes
 
 ORIGIN = Path("old/report.json")

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from dask_cluster import DaskCluster, dask_cluster
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import ClusterError, MissingPackageError
 from edgeseg.reports.report import Report
-from edgeseg.runtime.backend import Watcher
-from edgeseg.verification.asked import Asked
+from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.verification.measuring import Pair
 from edgeseg.verification.opening import open_model
+from edgeseg.verification.request import Asked
 from edgeseg.verification.verify import verify
 from edgeseg.verification.worker import Work, count_share, facts
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.accuracy import Counts
+from edgeseg.accuracy.counts import Counts
+from edgeseg.accuracy.metrics import chance_miou
 from edgeseg.labels import parse_labels
-from edgeseg.metrics import chance_miou
 from edgeseg.verification.doubts import doubts
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import edgeseg
-from edgeseg.accuracy import Counts, Masks
-from edgeseg.bundle import Bundle
+from edgeseg.accuracy.counts import Counts, Masks
+from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import BundleError, ClusterError
 from edgeseg.labels import Labels
 from edgeseg.reports.report import encode_report
-from edgeseg.runtime.backend import NOBODY
+from edgeseg.runtime.backends.watcher import NOBODY
 from edgeseg.sweep.identity import data_of
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.findings import accuracy_fields

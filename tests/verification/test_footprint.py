@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError
 from edgeseg.verification import footprint
 

@@ -13,9 +13,9 @@ import pytest
 from dask_cluster import DaskCluster, dask_cluster
 from hosts import Host, hosts
 
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.reports.report import read_report
-from edgeseg.verification.asked import Asked
+from edgeseg.verification.request import Asked
 from edgeseg.verification.verify import verify
 
 pytestmark = pytest.mark.long  # it is for the network to find out, which takes its time
@@ -28,8 +28,8 @@ MEASURING = """
 import sys
 from pathlib import Path
 from edgeseg.errors import ClusterError
-from edgeseg.runtime.backend import Watcher
-from edgeseg.verification.asked import Asked
+from edgeseg.runtime.backends.watcher import Watcher
+from edgeseg.verification.request import Asked
 from edgeseg.verification.verify import verify
 
 def say(line):

@@ -15,7 +15,7 @@ from PIL import Image
 from seeded import model_spec, normalized, seeded_model
 
 from edgeseg.demo import scene
-from edgeseg.export.segformer import SegFormer
+from edgeseg.export.segformer.network import SegFormer
 from edgeseg.labels import Labels, parse_labels
 from edgeseg.verification.opening import open_model
 
@@ -30,7 +30,7 @@ def names(classes: int) -> Labels:
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seeded B0s, one of two classes and one of five."""
-    from edgeseg.export.huggingface import write_huggingface
+    from edgeseg.export.segformer.huggingface import write_huggingface
     from edgeseg.spec import InputSpec
 
     folder = tmp_path_factory.mktemp("checkpoints")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score
 
-from edgeseg.accuracy import Counts, Masks
+from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.datasets import open_dataset
 from edgeseg.images import read_mask
 from edgeseg.labels import Labels, known_labels

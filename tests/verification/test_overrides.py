@@ -13,8 +13,8 @@ from PIL import Image
 
 from edgeseg.datasets import open_dataset
 from edgeseg.overrides import NO_OVERRIDES, parse_overrides
-from edgeseg.sweep.cells import Plan, cells_of
 from edgeseg.sweep.identity import data_of, request_of
+from edgeseg.sweep.plan import Plan, cells_of
 from edgeseg.verification.opening import open_model, reopen
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from edgeseg.verification.protocols import (
     rescaled_size,
     segment_by,
 )
-from edgeseg.verification.views import look, windows
+from edgeseg.verification.windows import look, windows
 
 # The published numbers, divided by 16: images of some tens of pixels are cut and rescaled as
 # Cityscapes' are.

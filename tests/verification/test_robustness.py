@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 import edgeseg as package
-from edgeseg.accuracy import Counts, Masks
-from edgeseg.bundle import Bundle
+from edgeseg.accuracy.counts import Counts, Masks
+from edgeseg.accuracy.gates import Limits
+from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import Differences, Item, Survey, match_classes, open_dataset
 from edgeseg.errors import DatasetError, SpecError
-from edgeseg.gates import Limits
 from edgeseg.labels import known_labels
+from edgeseg.reports.phrases import brittleness
 from edgeseg.reports.report import Data
-from edgeseg.reports.words import brittleness
-from edgeseg.runtime.backend import NOBODY
+from edgeseg.runtime.backends.watcher import NOBODY
 from edgeseg.verification.measuring import (
     Corruption,
     Measurement,
@@ -26,8 +26,8 @@ from edgeseg.verification.measuring import (
     measure_share,
 )
 from edgeseg.verification.opening import open_model
+from edgeseg.verification.reader import Measured
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
-from edgeseg.verification.samples import Measured
 
 LABELS = known_labels("camvid")
 NAMES = ("gaussian_noise", "motion_blur", "fog")

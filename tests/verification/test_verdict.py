@@ -14,10 +14,10 @@ import pytest
 from machines import ELSEWHERE
 
 import edgeseg as package
-from edgeseg.bundle import Bundle, open_bundle
-from edgeseg.gates import Limits
+from edgeseg.accuracy.gates import Limits
+from edgeseg.bundle.staging import seal_bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.images import read_mask, write_mask
-from edgeseg.staging import seal_bundle
 
 # Each would be kept, whatever is measured here.
 GENEROUS: Final[Mapping[str, str]] = {

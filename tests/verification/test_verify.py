@@ -12,17 +12,17 @@ import pytest
 from machines import ELSEWHERE
 
 import edgeseg
-from edgeseg.bundle import Bundle, open_bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import Differences, open_dataset
 from edgeseg.demo.assets import demo_bundle
 from edgeseg.errors import CheckpointError, DatasetError, NotJudgedError, SourceError, SpecError
 from edgeseg.images import read_mask, write_mask
-from edgeseg.reports.lines import report_lines
 from edgeseg.reports.report import Report, read_report
-from edgeseg.runtime.backend import Watcher
-from edgeseg.verification.asked import Asked
-from edgeseg.verification.models import BundleModel
+from edgeseg.reports.terminal import report_lines
+from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.verification.opening import open_model, own_reference, same_classes
+from edgeseg.verification.request import Asked
+from edgeseg.verification.subjects import BundleModel
 from edgeseg.verification.verify import verify
 
 
@@ -361,8 +361,8 @@ def test_camvid_miou_equals_that_of_pytorch(
     camvid_weights: Path, camvid: Path, tmp_path: Path
 ) -> None:
     """A tenth of the test images; all 147 are measured by the README's command."""
-    from edgeseg.deploy import export_bundle
-    from edgeseg.request import ExportRequest
+    from edgeseg.deploy.export import export_bundle
+    from edgeseg.deploy.request import ExportRequest
 
     part = tmp_path / "part"
     for kind in ("images", "masks"):

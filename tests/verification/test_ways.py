@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edgeseg
-from edgeseg.bundle import Bundle
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.runtime import timing
 from edgeseg.verification.opening import open_model

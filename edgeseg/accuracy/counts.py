@@ -1,0 +1,180 @@
+"""A candidate's masks against ground truth and against the reference's masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.accuracy.bootstrap import ImageTally, Losses, Tally, image_tally, losses, tally
+from edgeseg.accuracy.metrics import (
+    NOTHING_IGNORED,
+    Confusion,
+    chance_miou,
+    confusion,
+    iou,
+    mean_iou,
+)
+from edgeseg.bundle.manifest import Accuracy
+from edgeseg.labels import Labels
+from edgeseg.pixels import ClassMap
+
+__all__ = ["MIN_CLASS_IMAGES", "MIN_CLASS_SHARE", "Counts", "Masks", "Side", "class_iou", "compare"]
+
+# A class counts in the class gate from this share of the pixels and this many images on; below,
+# its IoU is noise.
+MIN_CLASS_SHARE: Final = 0.001
+MIN_CLASS_IMAGES: Final = 5
+
+
+class Masks(NamedTuple):
+    """Of one image, all of the same size; `truth` and `reference` where there are any."""
+
+    truth: ClassMap | None
+    reference: ClassMap | None
+    candidate: ClassMap
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One model against the truth: the sum of all images, and what resampling needs of each."""
+
+    total: Confusion
+    images: list[ImageTally]
+
+    @staticmethod
+    def empty(classes: int) -> Side:
+        """Of no image yet."""
+        return Side(np.zeros((classes, classes), np.int64), [])
+
+    def add(self, counts: Confusion) -> None:
+        """Count an image."""
+        np.add(self.total, counts, out=self.total)
+        self.images.append(image_tally(counts))
+
+    def join(self, other: Side) -> None:
+        """Count another's images after one's own."""
+        np.add(self.total, other.total, out=self.total)
+        self.images.extend(other.images)
+
+    @property
+    def tally(self) -> Tally:
+        """All images', to resample."""
+        return tally(self.images)
+
+
+class Counts:
+    """What is counted over a data set, image after image; no image is kept.
+
+    `between` counts the reference's class against the candidate's, over all pixels; `agreements` is
+    the share of each image's pixels in which they are the same, in %.
+    """
+
+    def __init__(self, labels: Labels, *, ignore_index: int) -> None:
+        classes = len(labels.classes)
+        self.labels = labels
+        self.candidate, self.reference = Side.empty(classes), Side.empty(classes)
+        self.between: Confusion = np.zeros((classes, classes), np.int64)
+        self.agreements: list[float] = []
+        self.images = 0
+        self._ignore_index = ignore_index
+
+    def add(self, masks: Masks) -> None:
+        """Count an image.
+
+        Raises:
+            DatasetError: masks do not fit.
+        """
+        truth, expected, found = masks
+        classes = len(self.labels.classes)
+        self.images += 1
+        if expected is not None:
+            counts = confusion(expected, found, classes=classes, ignore_index=NOTHING_IGNORED)
+            self.between += counts
+            self.agreements.append(float(100 * np.trace(counts) / counts.sum()))
+        for mask, side in ((expected, self.reference), (found, self.candidate)):
+            if truth is not None and mask is not None:
+                ignored = self._ignore_index
+                side.add(confusion(truth, mask, classes=classes, ignore_index=ignored))
+
+    @staticmethod
+    def joined(parts: Sequence[Counts], labels: Labels, *, ignore_index: int) -> Counts:
+        """What counting all images in one would have given; the parts stay as they are."""
+        whole = Counts(labels, ignore_index=ignore_index)
+        for part in parts:
+            whole.candidate.join(part.candidate)
+            whole.reference.join(part.reference)
+            whole.between += part.between
+            whole.agreements += part.agreements
+            whole.images += part.images
+        return whole
+
+    @property
+    def frequent(self) -> npt.NDArray[np.bool_]:
+        """Which classes the truth shows often enough to tell their IoU from noise, (classes,)."""
+        pixels = self.candidate.total.sum(axis=1)
+        images = np.zeros(len(pixels), np.int64)
+        for _, labelled, _ in self.candidate.images:  # one by one: all at once are gigabytes
+            images += labelled > 0
+        counted: npt.NDArray[np.bool_] = (pixels >= MIN_CLASS_SHARE * pixels.sum()) & (
+            images >= MIN_CLASS_IMAGES
+        )
+        return counted
+
+    def losses(self) -> Losses:
+        """What the candidate loses against the reference on the truth, with intervals."""
+        return losses(self.reference.tally, self.candidate.tally, family=self.frequent)
+
+    def accuracy(self) -> Accuracy:
+        """Candidate against reference; without ground truth, their agreement alone.
+
+        Raises:
+            DatasetError: no pixel was labelled.
+        """
+        agreement = Accuracy(
+            images=self.images,
+            pixel_agreement=float(100 * np.trace(self.between) / self.between.sum()),
+            agreement_iou=mean_iou(self.between),
+        )
+        if not self.candidate.images:
+            return agreement
+        miou, reference_miou = mean_iou(self.candidate.total), mean_iou(self.reference.total)
+        lost, counted = self.losses(), self.frequent
+        worst = int(np.argmax(np.where(counted, lost.classes, -np.inf))) if counted.any() else None
+        return msgspec.structs.replace(
+            agreement,
+            miou=miou,
+            reference_miou=reference_miou,
+            chance_miou=chance_miou(self.reference.total),
+            drop=reference_miou - miou,
+            drop_low=lost.miou_interval.low,
+            drop_high=lost.miou_interval.high,
+            class_iou=class_iou(self.labels, self.candidate.total),
+            worst_class=None if worst is None else self.labels.classes[worst],
+            worst_class_drop=None if worst is None else float(lost.classes[worst]),
+        )
+
+
+def compare(images: Iterable[Masks], labels: Labels, *, ignore_index: int) -> Accuracy:
+    """Measure a candidate; see `edgeseg.accuracy.metrics` for mIoU.
+
+    Raises:
+        DatasetError: masks do not fit, or no pixel was labelled.
+    """
+    counts = Counts(labels, ignore_index=ignore_index)
+    for masks in images:
+        counts.add(masks)
+    return counts.accuracy()
+
+
+def class_iou(labels: Labels, counts: Confusion) -> dict[str, float]:
+    """IoU in points of each class that occurs."""
+    return {
+        name: float(100 * value)
+        for name, value in zip(labels.classes, iou(counts), strict=True)
+        if not np.isnan(value)
+    }

@@ -1,0 +1,1 @@
+"""The folder that travels: its manifest, its files, and how it is written whole."""

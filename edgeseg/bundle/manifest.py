@@ -1,0 +1,266 @@
+"""What a bundle says about itself: typed values, and their JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from edgeseg.errors import BundleError, SpecError
+from edgeseg.labels import Labels
+from edgeseg.segformer.arch import ATTENTION_HEADS
+from edgeseg.spec import ChannelOrder, InputSpec
+
+__all__ = [
+    "SCHEMA",
+    "Accuracy",
+    "CalibrationInfo",
+    "CheckpointInfo",
+    "Chosen",
+    "File",
+    "Evaluation",
+    "Golden",
+    "Machine",
+    "Manifest",
+    "ModelInfo",
+    "Parity",
+    "Tensor",
+    "VariantInfo",
+    "as_json",
+    "decode_manifest",
+    "encode_manifest",
+]
+
+SCHEMA: Final = 1
+
+
+class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Immutable, and read from JSON with its types checked."""
+
+
+class File(_Value, frozen=True, kw_only=True):
+    """One file of the bundle."""
+
+    sha256: str
+    bytes: int
+
+
+class Tensor(_Value, frozen=True, kw_only=True):
+    """A graph's input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    layout: str
+
+
+class ModelInfo(_Value, frozen=True, kw_only=True):
+    """The network: SegFormer of which size and kind. `heads` are of attention, one a stage."""
+
+    variant: str
+    head: str
+    decoder_width: int
+    params: int
+    macs: int
+    heads: tuple[int, int, int, int] = ATTENTION_HEADS
+
+
+class CheckpointInfo(_Value, frozen=True, kw_only=True):
+    """Where the weights come from. `license` is `unknown` where nothing says it.
+
+    `reduce_labels`: trained on masks whose 0 is no class and whose other ids are one too high.
+    `channel_order`: in which it was trained; the graph takes blue, green, red in any case.
+    `input_sources`: who decided the input's size, resize, aspect, mean, std and channel_order.
+    """
+
+    source: str
+    layout: str
+    sha256: str
+    license: str
+    reduce_labels: bool = False
+    channel_order: ChannelOrder = ChannelOrder.RGB
+    input_sources: dict[str, str] = {}
+
+
+class Parity(_Value, frozen=True, kw_only=True):
+    """How far the FP32 graph's logits are from the checkpoint's own network."""
+
+    max_abs_diff: float
+    images: int
+    image_source: str
+
+
+class Accuracy(_Value, frozen=True, kw_only=True):
+    """A candidate against the FP32 reference on the same images, in points (0..100).
+
+    Without ground truth only the last two are known: the share of the pixels with the reference's
+    class, and the mean IoU with its masks. `drop_low` and `drop_high` are the drop's 95 % interval,
+    `chance_miou` is the mIoU of guesses as frequent as the reference's classes.
+    """
+
+    images: int
+    miou: float | None = None
+    reference_miou: float | None = None
+    chance_miou: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    class_iou: dict[str, float] = {}
+    worst_class: str | None = None
+    worst_class_drop: float | None = None
+    pixel_agreement: float
+    agreement_iou: float
+
+
+class VariantInfo(_Value, frozen=True, kw_only=True):
+    """One artifact: `file` is what the engine opens, `compute` what its float parts compute in.
+
+    `output` is `logits`, or `class_map`: class ids at the input's size. `instead_of` names another
+    variant that this one replaces where the engine cannot build it.
+    `search` was measured on the half of the data that the search saw, `gate` on the other half.
+    `int8_share` is of the multiply-adds, 0..1, counted in the file.
+    """
+
+    name: str
+    precision: str
+    file: str
+    recipe: str
+    compute: str = "f32"
+    output: str = "logits"
+    instead_of: str | None = None
+    int8_share: float = 0.0
+    search: Accuracy | None = None
+    gate: Accuracy | None = None
+    latency_ms: float | None = None
+
+
+class CalibrationInfo(_Value, frozen=True, kw_only=True):
+    """The images that ranges come from: how many, of what, and the hash of their pixels."""
+
+    source: str
+    images: int
+    sha256: str
+    estimator: str
+
+
+class Evaluation(_Value, frozen=True, kw_only=True):
+    """What accuracy was measured on: `searched` images guided the search, `gated` decided.
+
+    `sha256` is of all of them with their ground truth, in order.
+    """
+
+    data: str
+    split: str | None
+    labelled: bool
+    searched: int
+    gated: int
+    sha256: str
+
+
+class Machine(_Value, frozen=True, kw_only=True):
+    """Where latencies were measured. `features` are the instructions that inference depends on."""
+
+    cpu: str
+    architecture: str
+    features: tuple[str, ...]
+    cores: int
+
+
+class Chosen(_Value, frozen=True, kw_only=True):
+    """The variant that runs, and why it does."""
+
+    variant: str
+    reason: str
+
+
+class Golden(_Value, frozen=True, kw_only=True):
+    """A frame, the reference mask for it, and each variant's pixel agreement with it in points."""
+
+    frame: str
+    mask: str
+    agreement: dict[str, float]
+
+
+class Manifest(_Value, frozen=True, kw_only=True):
+    """All that is known about a bundle. `files` is filled in when the bundle is sealed.
+
+    Its parts fit together, or it cannot be made.
+    """
+
+    schema: int = SCHEMA
+    name: str
+    target: str
+    model: ModelInfo
+    labels: Labels
+    input: InputSpec
+    input_tensor: Tensor
+    output_tensor: Tensor
+    variants: tuple[VariantInfo, ...]
+    chosen: Chosen
+    checkpoint: CheckpointInfo
+    parity: Parity
+    calibration: CalibrationInfo | None = None
+    evaluation: Evaluation | None = None
+    machine: Machine | None = None
+    sensitivity: dict[str, float] = {}
+    golden: tuple[Golden, ...]
+    tools: dict[str, str]
+    files: dict[str, File] = {}
+
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.variants]
+        classes = len(self.labels.classes)
+        if len(set(names)) != len(names) or self.chosen.variant not in names:
+            raise SpecError(f"variant {self.chosen.variant!r} is not one of {names}, each once")
+        if self.input_tensor.shape != (1, self.input.height, self.input.width, 3):
+            raise SpecError(f"input tensor {self.input_tensor.shape} does not fit the input size")
+        if self.output_tensor.shape[1:2] != (classes,):
+            raise SpecError(
+                f"output tensor {self.output_tensor.shape} is not for {classes} classes"
+            )
+        if not self.golden:
+            raise SpecError("there is no golden frame")
+        if any(golden.agreement.keys() != set(names) for golden in self.golden):
+            raise SpecError("golden frames do not record the agreement of each variant")
+
+
+def decode_manifest(text: bytes, *, origin: str) -> Manifest:
+    """Read a manifest from JSON; `origin` is named in errors.
+
+    Raises:
+        BundleError: not JSON, an unknown schema, or parts that do not fit together.
+    """
+    try:
+        _check_schema(text, origin)
+        return msgspec.json.decode(text, type=Manifest)
+    except (msgspec.MsgspecError, SpecError, RecursionError) as error:
+        raise BundleError(
+            f"{origin} is not a manifest of schema {SCHEMA}: {error}; export the bundle again"
+        ) from None
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Write a manifest as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def as_json(value: object) -> Mapping[str, object]:
+    """A manifest, or part of one, as plain JSON values."""
+    plain: Mapping[str, object] = msgspec.to_builtins(value)
+    return plain
+
+
+class _Schema(msgspec.Struct):
+    """The one field that every schema has. Everything else may change with it."""
+
+    schema: int
+
+
+def _check_schema(text: bytes, origin: str) -> None:
+    schema = msgspec.json.decode(text, type=_Schema).schema
+    if schema != SCHEMA:
+        raise BundleError(
+            f"{origin} has schema {schema}, this edgeseg reads {SCHEMA}; "
+            f"run: pip install --upgrade edgeseg"
+        )

@@ -1,0 +1,202 @@
+"""Writing a bundle: staged beside its final name, sealed, and put in the place of an older one.
+
+Nothing but a bundle of edgeseg's own is ever replaced, and that only as long as it holds no file
+of its user's.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgeseg.bundle.manifest import SCHEMA, File, Manifest, decode_manifest, encode_manifest
+from edgeseg.bundle.store import MANIFEST, MANIFEST_HASH, is_bundle
+from edgeseg.errors import BundleError
+from edgeseg.files.locks import lock_beside, locked
+from edgeseg.files.whole import sha256_of
+
+__all__ = ["check_replaceable", "new_bundle", "remove_bundle", "seal_bundle"]
+
+# What a disk says that takes no more: such an error names no file.
+_DISK: Final = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
+# So many foreign files are named.
+_NAMED: Final = 3
+
+
+def check_replaceable(folder: Path) -> Manifest | None:
+    """The manifest of the bundle that a new one would replace; None where nothing is there.
+
+    Raises:
+        BundleError: what is there is not edgeseg's, or not edgeseg's alone.
+    """
+    try:
+        if folder.is_symlink():
+            raise BundleError(f"{folder} is a symbolic link; name the folder itself with -o")
+        if not folder.exists():
+            return None
+        if not folder.is_dir():
+            raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
+        if not any(folder.iterdir()):
+            return None
+        return _own_manifest(folder)
+    except OSError as error:
+        raise BundleError(f"bundle {folder} cannot be written: {error.strerror}") from None
+
+
+def _own_manifest(folder: Path) -> Manifest:
+    if not is_bundle(folder):
+        raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
+    try:
+        manifest = decode_manifest((folder / MANIFEST).read_bytes(), origin=str(folder / MANIFEST))
+    except BundleError:
+        raise BundleError(
+            f"{folder} exists and its {MANIFEST} is not one of schema {SCHEMA}; remove the folder, "
+            f"or choose another name with -o"
+        ) from None
+    foreign = _foreign(folder, manifest)
+    if foreign:
+        more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
+        raise BundleError(
+            f"{folder} holds what is not the bundle's: {', '.join(foreign[:_NAMED])}{more}; move "
+            f"it away, or choose another name with -o"
+        )
+    return manifest
+
+
+def _foreign(folder: Path, manifest: Manifest) -> list[str]:
+    """What lies in a bundle's folder that its manifest does not list, folders with it."""
+    own = {MANIFEST, MANIFEST_HASH, *manifest.files}
+    own |= {str(parent) for name in own for parent in Path(name).parents}
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")))
+    return [name for name in found if name not in own]
+
+
+def remove_bundle(folder: Path) -> None:
+    """Remove a bundle, if there is one.
+
+    Raises:
+        BundleError: what is there is not edgeseg's, or not edgeseg's alone.
+        OSError: it cannot be removed.
+    """
+    if check_replaceable(folder) is not None:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def new_bundle(folder: Path) -> Iterator[Path]:
+    """A staging folder to write into; it takes the place of `folder` when the block succeeds.
+
+    The block ends with `seal_bundle`. When it fails, `folder` is as it was before: the old bundle,
+    or nothing. An older bundle in its place is replaced; anything else there is not touched.
+
+    Raises:
+        BundleError: what is in the way is not edgeseg's, or the disk does not take the bundle.
+        BusyError: another process is writing it.
+    """
+    check_replaceable(folder)
+    folder = folder.resolve()  # `.` has no name to put a staging folder beside
+    staging = folder.with_name(f".{folder.name}.edgeseg-partial")
+    retired = folder.with_name(f".{folder.name}.edgeseg-old")
+    try:
+        with locked(lock_beside(folder), f"bundle {folder}") as held:
+            if held.alone:
+                _clear(staging, retired, folder)
+            elif staging.exists():
+                raise BundleError(
+                    f"bundle {folder} cannot be written: another process writes {staging}, or a "
+                    f"killed one left it; remove it if none does"
+                )
+            staging.mkdir()
+            try:
+                yield staging
+                check_replaceable(folder)  # much may have come there since
+                _swap(staging, retired, folder)
+            finally:
+                _remove(staging)
+    except OSError as error:
+        told = _told(error, folder, staging)
+        if told is None:
+            raise
+        raise BundleError(told) from error
+
+
+def _told(error: OSError, folder: Path, staging: Path) -> str | None:
+    """What is said of an error of a file's; None where it is of something else, as a pipe."""
+    if error.filename is None:
+        return (
+            f"bundle {folder} cannot be written: {error.strerror}" if error.errno in _DISK else None
+        )
+    place = Path(str(error.filename)).absolute()
+    ours = place.parent == folder.parent or place.is_relative_to(staging)
+    ours = ours or folder.is_relative_to(place)
+    what = "cannot be written" if ours else "was not made"
+    return f"bundle {folder} {what}: {error.filename}: {error.strerror}"
+
+
+def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
+    """Hash every file in a staging folder and write the manifest over them."""
+    files = {
+        path.relative_to(staging).as_posix(): File(
+            sha256=sha256_of(path), bytes=path.stat().st_size
+        )
+        for path in sorted(staging.rglob("*"))
+        if path.is_file()
+    }
+    sealed = msgspec.structs.replace(manifest, files=files)
+    text = encode_manifest(sealed)
+    (staging / MANIFEST).write_bytes(text)
+    (staging / MANIFEST_HASH).write_text(hashlib.sha256(text).hexdigest() + "\n", "ascii")
+    for path in staging.rglob("*"):
+        _flush(path)
+    _flush(staging)
+    return sealed
+
+
+def _clear(staging: Path, retired: Path, folder: Path) -> None:
+    """Remove what a killed process left. If it died between two renames, the old bundle is back.
+
+    Both names are edgeseg's own, and whoever holds the lock owns them: that it was left behind is
+    not always known, a full disk takes no signature.
+    """
+    _remove(staging)
+    if retired.exists() and not folder.exists():
+        retired.rename(folder)
+    _remove(retired)
+
+
+def _swap(staging: Path, retired: Path, folder: Path) -> None:
+    """Put `staging` in the place of `folder`, which is `retired` meanwhile."""
+    if folder.exists():
+        folder.rename(retired)
+    try:
+        staging.rename(folder)
+    except OSError:
+        if retired.exists():
+            retired.rename(folder)
+        raise
+    _flush(folder.parent)
+    _remove(retired)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file or folder before anything that depends on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

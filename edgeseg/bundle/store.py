@@ -1,0 +1,144 @@
+"""The bundle: a folder with manifest, artifacts and golden frames. The only thing that travels.
+
+    manifest.json      everything about the model, and the SHA-256 of every other file
+    manifest.sha256    the manifest's own
+    model.onnx ...     the variants
+    golden/            frames, and the masks that the checkpoint's own framework gives for them
+
+Nothing in it is ever executed or unpickled. It is written whole or not at all
+(edgeseg.bundle.staging), and read only when every byte is as it was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from edgeseg.bundle.manifest import File, Manifest, VariantInfo, decode_manifest
+from edgeseg.errors import BundleError
+from edgeseg.files.whole import sha256_of
+
+__all__ = ["MANIFEST", "MANIFEST_HASH", "Bundle", "is_bundle", "open_bundle", "resembles_bundle"]
+
+MANIFEST: Final = "manifest.json"
+MANIFEST_HASH: Final = "manifest.sha256"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """An opened bundle: its files were as the manifest says when it was opened."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def chosen(self) -> VariantInfo:
+        """The variant that runs."""
+        name = self.manifest.chosen.variant
+        return next(variant for variant in self.manifest.variants if variant.name == name)
+
+    @property
+    def sha256(self) -> str:
+        """Of its manifest, which has the hash of every file."""
+        return (self.folder / MANIFEST_HASH).read_text("ascii").strip()
+
+    def path(self, name: str) -> Path:
+        """A file of the bundle by its name in the manifest."""
+        return self.folder / name
+
+    def bytes_of(self, variant: VariantInfo) -> int:
+        """The size of what an engine opens for a variant: its file and those beside it."""
+        stem = PurePosixPath(variant.file).with_suffix("")
+        files = self.manifest.files.items()
+        return sum(file.bytes for n, file in files if PurePosixPath(n).with_suffix("") == stem)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder has a bundle's two manifest files: a manifest.json alone is anybody's.
+
+    Raises:
+        BundleError: that cannot be seen: a name that is too long, or a folder that is closed.
+    """
+    return all(_parts(folder))
+
+
+def resembles_bundle(folder: Path) -> bool:
+    """Whether a folder has one of them at least, and is a bundle or was one.
+
+    Raises:
+        BundleError: see `is_bundle`.
+    """
+    return any(_parts(folder))
+
+
+def _parts(folder: Path) -> list[bool]:
+    try:
+        return [(folder / name).is_file() for name in (MANIFEST, MANIFEST_HASH)]
+    except OSError as error:
+        raise BundleError(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check every byte of it.
+
+    Raises:
+        BundleError: not a bundle, a newer schema, or a file that is missing or was changed.
+    """
+    manifest = _read_manifest(folder)
+    for name, file in manifest.files.items():
+        _check_file(folder, name, file)
+    listed = {variant.file for variant in manifest.variants}
+    listed |= {path for golden in manifest.golden for path in (golden.frame, golden.mask)}
+    if not listed <= manifest.files.keys():
+        missing = min(listed - manifest.files.keys())
+        raise BundleError(f"{folder / MANIFEST} names {missing}, but holds no hash of it")
+    return Bundle(folder=folder, manifest=manifest)
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    if not is_bundle(folder) and not folder.is_dir():
+        raise BundleError(
+            f"no bundle at {folder}; is the name right? A checkpoint becomes a bundle with: "
+            f"edgeseg export --weights CHECKPOINT"
+        )
+    try:
+        text = path.read_bytes()
+        expected = (folder / MANIFEST_HASH).read_bytes().strip()
+    except OSError as error:
+        raise BundleError(
+            f"{folder} is not a whole bundle: {error.strerror}: {error.filename}; export it again"
+        ) from None
+    # The schema comes first: a newer one may be hashed in another way.
+    manifest = decode_manifest(text, origin=str(path))
+    if hashlib.sha256(text).hexdigest().encode() != expected:
+        raise BundleError(
+            f"{path} or {MANIFEST_HASH} was changed since the bundle was written; export it again"
+        )
+    return manifest
+
+
+def _check_file(folder: Path, name: str, file: File) -> None:
+    path = folder / name
+    if not _is_inside(folder, name):
+        raise BundleError(f"{folder / MANIFEST} names {name!r}, which is not a file inside it")
+    try:
+        if not path.is_file():  # nor a pipe or a device, which could be read for ever
+            raise BundleError(f"{path} is missing; export the bundle again")
+        same = path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from None
+    if not same:
+        raise BundleError(f"{path} was changed since the bundle was written; export it again")
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+        return False
+    try:
+        return (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, or a NUL in the name
+        return False

@@ -1,0 +1,50 @@
+"""`edgeseg bench`: bundles are timed in turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.cli.options import JsonFlag, a_source, print_json, say, say_next, watched
+
+__all__ = ["bench"]
+
+
+def bench(
+    bundles: Annotated[
+        list[Path], typer.Argument(metavar="BUNDLE", help="One bundle or more; they take turns.")
+    ],
+    *,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a bundle, warm-up not counted.")] = 50,
+    end_to_end: Annotated[
+        bool,
+        typer.Option(
+            "--end-to-end",
+            help="Also how much of the engine's speed a run keeps, with frames of 720x1280 "
+            "(height x width).",
+        ),
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Time whole frames (prepare, infer, mask) through bundles, in turns.
+
+    Example: edgeseg bench street street-int8 --frames 100
+    """
+    from edgeseg.bench.latency import bench as bench_bundles
+    from edgeseg.bench.throughput import end_to_end as run_bundles
+    from edgeseg.bundle.store import open_bundle
+    from edgeseg.cli.summaries import bench_json, bench_lines, end_to_end_lines
+    from edgeseg.verification.footprint import peak_memory_mb
+
+    opened = [open_bundle(folder) for folder in bundles]
+    with watched() as watcher:
+        results = bench_bundles(opened, frames=frames, memory=peak_memory_mb, watcher=watcher)
+        whole = run_bundles(opened, frames=frames, watcher=watcher) if end_to_end else []
+    fastest = min(results, key=lambda result: result.p50_ms).bundle
+    for line in (*bench_lines(results), *end_to_end_lines(whole)):
+        say(line)
+    say_next("run", fastest, *a_source())
+    if json:
+        print_json(bench_json(results, whole))

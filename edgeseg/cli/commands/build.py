@@ -1,0 +1,35 @@
+"""`edgeseg build`: the variant that is fastest on this machine is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.cli.options import JsonFlag, a_source, print_json, say, say_next, watched
+
+__all__ = ["build"]
+
+
+def build(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")], *, json: JsonFlag = False
+) -> None:
+    """Prove and time a bundle's variants on this machine, and remember the fastest.
+
+    Example: edgeseg build street
+    """
+    from edgeseg.bundle.store import open_bundle
+    from edgeseg.cli.summaries import build_json, build_lines
+    from edgeseg.runtime.select import build as build_bundle
+    from edgeseg.runtime.select import remembered
+
+    with watched() as watcher:
+        opened = open_bundle(bundle)
+        results = build_bundle(opened, watcher=watcher)
+    kept = remembered(opened) is not None
+    for line in build_lines(results, kept=kept):
+        say(line)
+    say_next("run", bundle, *a_source())
+    if json:
+        print_json(build_json(results, kept=kept))

@@ -1,0 +1,58 @@
+"""`edgeseg calibrate`: a source becomes a calibration set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.cli.options import JsonFlag, print_json, say, say_next
+from edgeseg.cli.signals import ended_by_signals
+from edgeseg.text import counted
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="A video, a folder of images, or an rtsp:// or http:// URL."),
+    ] = None,
+    *,
+    camera: Annotated[int | None, typer.Option(min=0, help="A camera by its number.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder, or an empty one.")],
+    images: Annotated[int, typer.Option(min=1, help="How many to keep.")] = 300,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="How long to watch; a minute for a camera or a stream."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Gather a calibration set: frames that differ, spread over what a source shows.
+
+    Example: edgeseg calibrate --camera 0 --seconds 120 -o calibration
+    """
+    from edgeseg.calibration.gather import gather
+    from edgeseg.progress import progress
+
+    if (camera is None) == (source is None):
+        raise typer.BadParameter("give one of SOURCE and --camera")
+    uri = camera if camera is not None else source
+    assert uri is not None, "exactly one of the two was given"
+    with progress("watching", None) as advance:
+        chosen = gather(
+            uri,
+            output,
+            count=images,
+            seconds=seconds,
+            advance=advance,
+            tell=say,
+            ending=ended_by_signals,
+        )
+    for line in chosen.warnings:
+        say(f"warning: {line}")
+    say(f"written: {output}, {counted(len(chosen.pictures), 'image')}")
+    say_next("export", "--calibration", output, "--weights", "CHECKPOINT", "--int8")
+    if json:
+        print_json({"folder": str(output), "images": len(chosen.pictures), "sha256": chosen.sha256})

@@ -1,0 +1,23 @@
+"""`edgeseg doctor`: what this machine can run."""
+
+from __future__ import annotations
+
+from edgeseg.cli.options import JsonFlag, print_json, say
+
+__all__ = ["doctor"]
+
+
+def doctor(*, json: JsonFlag = False) -> None:
+    """Show what this machine can run. Installs nothing.
+
+    Example: edgeseg doctor
+    """
+    from edgeseg.cli.examination import examine
+    from edgeseg.cli.summaries import doctor_lines
+
+    findings = examine()
+    for line in doctor_lines(findings):
+        say(line)
+    say("next: edgeseg export --help")
+    if json:
+        print_json(findings)

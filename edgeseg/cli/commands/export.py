@@ -1,0 +1,198 @@
+"""`edgeseg export`: a checkpoint becomes a bundle."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from edgeseg.cli.options import (
+    DataOption,
+    JsonFlag,
+    MaxClassDropOption,
+    MaxDropOption,
+    MinAgreementOption,
+    SplitOption,
+    limits_from,
+    print_json,
+    say,
+    say_next,
+)
+from edgeseg.cli.reading import (
+    ChannelOrderOption,
+    MeanOption,
+    ResizeOption,
+    StdOption,
+    overrides_from,
+)
+from edgeseg.cli.sizes import parse_size
+
+__all__ = ["CalibrationImagesOption", "Precision", "Target", "export"]
+
+
+class Target(str, Enum):
+    """What an artifact is for."""
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+    JETSON = "jetson"
+
+
+class Precision(str, Enum):
+    """What an artifact may compute in."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+class Model(str, Enum):
+    """SegFormer's sizes."""
+
+    B0 = "b0"
+    B1 = "b1"
+    B2 = "b2"
+    B3 = "b3"
+    B4 = "b4"
+    B5 = "b5"
+
+
+CalibrationImagesOption = Annotated[int, typer.Option(min=1, help="How many of them to choose.")]
+
+
+def export(
+    *,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="A folder, a .safetensors, .pth or .bin file, a hub id, or `demo`."),
+    ] = None,
+    model: Annotated[
+        Model | None,
+        typer.Option(help="Which SegFormer --weights must be; b0 without them is the demo's."),
+    ] = None,
+    target: Annotated[Target, typer.Option(help="What to export for.")] = Target.ONNXRUNTIME,
+    precision: Annotated[
+        Precision, typer.Option(help="What to compute in; auto is the fastest within the limits.")
+    ] = Precision.AUTO,
+    int8: Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="The same as --precision fp16.")] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW",
+            help="Input size, height x width in pixels, 64x64 up. The checkpoint's own.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
+    ] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    channel_order: ChannelOrderOption = None,
+    resize: ResizeOption = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="Images for INT8: a folder, a data set (train split), a video or `demo`."
+        ),
+    ] = None,
+    calibration_images: CalibrationImagesOption = 300,
+    data: DataOption = None,
+    split: SplitOption = None,
+    max_drop: MaxDropOption = None,
+    max_class_drop: MaxClassDropOption = None,
+    min_agreement: MinAgreementOption = None,
+    budget: Annotated[
+        float, typer.Option(min=0.0, help="Minutes that the search may take, deciding included.")
+    ] = 20.0,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Only this INT8 recipe: a name, or a JSON file. For experts."),
+    ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Measure what INT8 costs in each group of nodes.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The bundle's folder, {model}-{target}-{precision} by default. A bundle there is "
+            "replaced, anything else is not.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Without -o, also replace a bundle of something else."),
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Turn a checkpoint into a bundle: the fastest variant that is accurate enough.
+
+    Example: edgeseg export --weights segformer_b0/ --target openvino --data camvid --split test
+    """
+    from edgeseg.cli.summaries import export_json, export_lines
+    from edgeseg.deploy.defaults import export_request
+    from edgeseg.deploy.export import export_bundle
+    from edgeseg.progress import progress
+
+    asked = _precision(precision, int8=int8, fp16=fp16)
+    if target is Target.ONNXRUNTIME and asked == Precision.FP16.value:
+        raise typer.BadParameter(
+            "ONNX Runtime computes FP16 graphs in FP32 on a CPU; "
+            "ask for auto, fp32 or int8, or for --target openvino or jetson"
+        )
+    if split is not None and data is None:
+        raise typer.BadParameter("--split is of --data; add --data DATASET")
+    if recipe is not None and asked not in {Precision.AUTO.value, Precision.INT8.value}:
+        raise typer.BadParameter(f"--recipe is for INT8, and {asked} was asked for")
+    request = export_request(
+        weights=weights,
+        model=model.value if model else None,
+        target=target.value,
+        precision=asked,
+        size=None if size is None else parse_size(size),
+        labels=labels,
+        overrides=overrides_from(mean, std, channel_order, resize),
+        calibration=calibration,
+        calibration_images=calibration_images,
+        data=data,
+        split=split,
+        limits=limits_from(max_drop, max_class_drop, min_agreement),
+        budget_s=60 * budget,
+        recipe=recipe,
+        sensitivity=sensitivity,
+        folder=output,
+        force=force,
+    )
+    needy = {"--max-drop": max_drop, "--max-class-drop": max_class_drop}
+    lost = [flag for flag, value in needy.items() if value is not None]
+    if lost and request.dataset is None:
+        raise typer.BadParameter(f"{lost[0]} needs images with ground truth; add --data DATASET")
+    with progress("exporting", None) as step:
+        exported = export_bundle(request, tell=say, step=step)
+    bundle = exported.bundle
+    for line in export_lines(exported):
+        say(line)
+    say(f"bundle written: {bundle.folder}")
+    if target is Target.JETSON:
+        say(f"next: scp -r {quote(str(bundle.folder))} JETSON:")
+        say(f"and there: edgeseg build {quote(bundle.folder.name)}")
+    else:
+        say_next("run", bundle.folder, "--source", "VIDEO", "--save", "overlay.mp4")
+    if json:
+        print_json(export_json(exported))
+
+
+def _precision(precision: Precision, *, int8: bool, fp16: bool) -> str:
+    asked = {name for name, on in (("int8", int8), ("fp16", fp16)) if on}
+    if precision is not Precision.AUTO:
+        asked.add(precision.value)
+    if len(asked) > 1:
+        raise typer.BadParameter(f"{' and '.join(sorted(asked))} were both asked for; give one")
+    return asked.pop() if asked else Precision.AUTO.value

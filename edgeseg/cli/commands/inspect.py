@@ -1,0 +1,41 @@
+"""`edgeseg inspect`: what something costs, holds or is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edgeseg.cli.options import JsonFlag, print_json, say
+from edgeseg.cli.reading import (
+    ChannelOrderOption,
+    MeanOption,
+    ResizeOption,
+    StdOption,
+    overrides_from,
+)
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    what: Annotated[str, typer.Argument(help="b0 to b5, a bundle, or a checkpoint.")],
+    *,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    channel_order: ChannelOrderOption = None,
+    resize: ResizeOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show what a model costs, what a bundle holds, or what a checkpoint is.
+
+    Example: edgeseg inspect b0
+    """
+    from edgeseg.cli.inspection import inspect_anything
+
+    overrides = overrides_from(mean, std, channel_order, resize)
+    lines, content = inspect_anything(what, overrides=overrides, tell=say)
+    for line in lines:
+        say(line)
+    if json:
+        print_json(content)

@@ -1,0 +1,139 @@
+"""`edgeseg sweep`: every combination of models, targets, precisions and sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.cli.commands.export import CalibrationImagesOption, Precision, Target
+from edgeseg.cli.options import (
+    EXIT_FAILED,
+    EXIT_GATE_MISSED,
+    DaskOption,
+    JsonFlag,
+    MaxClassDropOption,
+    MaxDropOption,
+    MinAgreementOption,
+    SplitOption,
+    ThreadsOption,
+    limits_from,
+    say,
+    say_next,
+    watched,
+)
+from edgeseg.cli.reading import (
+    ChannelOrderOption,
+    MeanOption,
+    ResizeOption,
+    StdOption,
+    overrides_from,
+)
+from edgeseg.cli.sizes import parse_size
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    *,
+    weights: Annotated[
+        list[str],
+        typer.Option(help="A checkpoint, as `edgeseg export` takes it. Again for each further."),
+    ],
+    data: Annotated[str, typer.Option(help="What to measure on, as `edgeseg verify` takes it.")],
+    target: Annotated[
+        list[Target] | None, typer.Option(help="onnxruntime, openvino; again for each further.")
+    ] = None,
+    precision: Annotated[
+        list[Precision] | None, typer.Option(help="Again for each further.")
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HxW",
+            help="Input size, height x width in pixels. Again for each further. The checkpoint's.",
+        ),
+    ] = None,
+    split: SplitOption = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
+    ] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    channel_order: ChannelOrderOption = None,
+    resize: ResizeOption = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="Images for INT8, as `edgeseg export` takes them."),
+    ] = None,
+    calibration_images: CalibrationImagesOption = 300,
+    max_drop: MaxDropOption = None,
+    max_class_drop: MaxClassDropOption = None,
+    min_agreement: MinAgreementOption = None,
+    budget: Annotated[float, typer.Option(min=0.0, help="Minutes of search for each cell.")] = 20.0,
+    dask: DaskOption = None,
+    threads: ThreadsOption = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A folder for the overview and all cells: a new one, or a sweep's.",
+        ),
+    ] = Path("sweep"),
+    json: JsonFlag = False,
+) -> None:
+    """Export and measure every combination; what is there from an earlier run is kept.
+
+    Ends with 1 if a cell failed, else with 3 if one missed a gate or was not judged.
+
+    Example: edgeseg sweep --weights segformer_b0/ --size 512x512 --size 256x256
+    --precision fp32 --precision int8 --data camvid --split test --calibration camvid
+    """
+    from edgeseg.errors import SpecError
+    from edgeseg.machine.extras import require
+    from edgeseg.progress import progress, track
+    from edgeseg.sweep.overview import headline, sweep_lines
+    from edgeseg.sweep.plan import Plan
+    from edgeseg.sweep.results import encode_sweep
+    from edgeseg.sweep.run import sweep as sweep_plan
+
+    require("a sweep", ["export", "report", *(["dask"] if dask is not None else [])])
+    try:
+        plan = Plan(
+            weights=tuple(weights),
+            targets=tuple(t.value for t in target or [Target.ONNXRUNTIME]),
+            precisions=tuple(p.value for p in precision or [Precision.AUTO]),
+            sizes=(None,) if not size else tuple(map(parse_size, size)),
+            data=data,
+            split=split,
+            labels=labels,
+            overrides=overrides_from(mean, std, channel_order, resize),
+            calibration=calibration,
+            calibration_images=calibration_images,
+            limits=limits_from(max_drop, max_class_drop, min_agreement),
+            budget_s=60 * budget,
+            dask=dask,
+            threads=threads,
+            folder=output,
+        )
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
+    with watched() as watcher, progress("searching", None) as step:
+        found = sweep_plan(plan, track=track, watcher=watcher, step=step)
+    for line in sweep_lines(found):
+        say(line)
+    say(f"overview written: {output / 'sweep.html'}")
+    if json:
+        print(encode_sweep(found).decode(), end="")
+    say(headline(found))
+    if found.failed:
+        raise typer.Exit(EXIT_FAILED)
+    if found.missed or found.unjudged:
+        raise typer.Exit(EXIT_GATE_MISSED)
+    timed = [row for row in found.rows if row.latency_ms is not None]
+    fastest = min(timed, key=lambda row: row.latency_ms or 0, default=found.rows[0])
+    bundle = output / "bundles" / fastest.name
+    say_next("run", bundle, "--source", "VIDEO", "--save", "overlay.mp4")

@@ -1,0 +1,166 @@
+"""What this machine can run, what is missing, and what mends it. Looks, and changes nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.machine.cache import cache_folder
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.extras import EXTRAS, install_command
+from edgeseg.machine.jetson import jetson, state
+from edgeseg.machine.memory import free_memory
+from edgeseg.machine.packages import installed
+
+__all__ = ["Problem", "examine"]
+
+_ENGINES: Final = ("onnxruntime", "openvino", "tensorrt")
+# An engine's build takes some GB; masks and videos need room.
+_LITTLE_MEMORY: Final = 2e9
+_LITTLE_DISK: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that is missing or does not fit, and the command that mends it."""
+
+    what: str
+    remedy: str
+
+
+def examine(root: Path = Path("/")) -> dict[str, object]:
+    """Look around, below `root` for what the system says of itself."""
+    machine, board = this_machine(), jetson(root)
+    opencv = _opencv()
+    cuda = _cuda()
+    findings: dict[str, object] = {
+        "edgeseg": installed("edgeseg"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": machine.architecture,
+        "cpu": machine.cpu,
+        "features": list(machine.features),
+        "cores": machine.cores,
+        "engines": {name: installed(name) for name in _ENGINES},
+        "extras": {
+            name: {
+                "what": extra.what,
+                "missing": list(extra.missing),
+                "versions": {package: installed(package) for package in extra.packages.values()},
+            }
+            for name, extra in EXTRAS.items()
+        },
+        "opencv": opencv,
+        "jetson": None
+        if not board.l4t
+        else {**asdict(board), "jetpack": board.jetpack, **asdict(state(root))},
+        "cuda": cuda,
+        "cameras": sorted(path.name for path in (root / "dev").glob("video*")),
+        "memory_free": free_memory(root),
+        "disk_free": shutil.disk_usage(_existing(cache_folder())).free,
+    }
+    findings["problems"] = [asdict(problem) for problem in _problems(findings)]
+    return findings
+
+
+def _problems(found: Mapping[str, Any]) -> Iterator[Problem]:
+    on_jetson = found["jetson"] is not None
+    yield from _video_problems(found, on_jetson=on_jetson)
+    if on_jetson:
+        yield from _jetson_problems(found)
+    if found["engines"]["onnxruntime"] is None:
+        yield Problem(what="no ONNX Runtime", remedy="pip install onnxruntime")
+    yield from _room_problems(found["memory_free"], found["disk_free"])
+
+
+def _video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Problem]:
+    opencv = found["opencv"]
+    if opencv is None:
+        remedy = "sudo apt install python3-opencv" if on_jetson else install_command(["opencv"])
+        yield Problem(what="no OpenCV: no video and no cameras", remedy=remedy)
+    elif "error" in opencv:
+        old = "NumPy 2 does not fit this OpenCV" if found["numpy"] >= "2" else "OpenCV fails"
+        yield Problem(what=f"{old}: {opencv['error']}", remedy="pip install 'numpy<2'")
+    elif on_jetson and not opencv["gstreamer"]:
+        yield Problem(
+            what="this OpenCV has no GStreamer, which CSI cameras need",
+            remedy="pip uninstall opencv-python-headless opencv-python; JetPack brings one with it",
+        )
+
+
+def _jetson_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
+    if found["engines"]["tensorrt"] is None:
+        yield Problem(
+            what="TensorRT is not visible to this Python",
+            remedy="sudo apt install nvidia-jetpack; python3 -m venv --system-site-packages .venv",
+        )
+    if "error" in found["cuda"]:
+        yield Problem(what=found["cuda"]["error"], remedy="sudo apt install nvidia-jetpack")
+
+
+def _room_problems(memory: int | None, disk: int) -> Iterator[Problem]:
+    if memory is not None and memory < _LITTLE_MEMORY:
+        yield Problem(
+            what=f"only {memory / 1e9:.1f} GB of memory are free", remedy="close other programs"
+        )
+    if disk < _LITTLE_DISK:
+        yield Problem(
+            what=f"only {disk / 1e9:.1f} GB are free for the cache",
+            remedy=f"set XDG_CACHE_HOME to a larger disk, or clear {cache_folder()}",
+        )
+
+
+def _opencv() -> dict[str, object] | None:
+    """Whichever OpenCV is there; a Jetson's own is no pip package, so it is asked itself."""
+    if importlib.util.find_spec("cv2") is None:
+        return None
+    from edgeseg.machine.opencv import import_opencv
+
+    try:
+        cv2 = import_opencv("looking at OpenCV")
+    except (MissingPackageError, ImportError, AttributeError) as error:
+        # Built against NumPy 1, it fails to load beside NumPy 2, and not always as an ImportError.
+        return {"error": str(error).strip().splitlines()[0]}
+    build = {
+        key.strip(): value.strip()
+        for key, separator, value in (
+            line.partition(":") for line in cv2.getBuildInformation().splitlines()
+        )
+        if separator
+    }
+    return {
+        "version": cv2.__version__,
+        "ffmpeg": build.get("FFMPEG", "NO").startswith("YES"),
+        "gstreamer": build.get("GStreamer", "NO").startswith("YES"),
+        "window": build.get("GUI", "NONE") != "NONE",
+    }
+
+
+def _cuda() -> dict[str, object]:
+    from edgeseg.runtime.backends.cuda import Cuda
+
+    try:
+        cuda = Cuda()
+        return {"driver": cuda.driver(), "capability": cuda.capability()}
+    except BackendError as error:
+        return {"error": str(error).partition(";")[0]}
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there and open to this user."""
+    return next(path for path in (folder, *folder.parents) if _is_there(path))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder above it is closed
+        return False

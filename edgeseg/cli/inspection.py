@@ -1,0 +1,179 @@
+"""`edgeseg inspect`: a variant's arithmetic, what a bundle holds, or what a checkpoint is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from edgeseg.bundle.manifest import VariantInfo, as_json
+from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
+from edgeseg.cli.summaries import Json, drop_text, sensitivity_lines
+from edgeseg.errors import SpecError
+from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
+from edgeseg.segformer.macs import PAPER_GMACS, Costs, costs
+from edgeseg.spec import Triple
+from edgeseg.text import counted
+
+__all__ = ["inspect_anything"]
+
+# The paper's table is for ADE20K.
+_PAPER_CLASSES: Final = 150
+
+
+def inspect_anything(
+    what: str,
+    *,
+    overrides: Overrides = NO_OVERRIDES,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> tuple[list[str], Json]:
+    """Lines and JSON for a variant's name, a bundle, or a checkpoint.
+
+    `overrides` go before what a checkpoint says of its input; `tell` receives what is assumed.
+
+    Raises:
+        EdgesegError: it is none of these, or damaged; or overrides are for no checkpoint.
+    """
+    bundle = resembles_bundle(Path(what))
+    if overrides.options and (what in VARIANTS or bundle):
+        raise SpecError(f"{overrides.options[0]} is for a checkpoint, and {what} is none")
+    if what in VARIANTS:
+        return _inspect_variant(what)
+    if bundle:
+        return _inspect_bundle(open_bundle(Path(what)))
+    return _inspect_checkpoint(what, overrides, tell)
+
+
+def _inspect_variant(name: str) -> tuple[list[str], Json]:
+    paper, side = PAPER_GMACS[name]
+    variant = VARIANTS[name]
+    spec = ModelSpec(
+        variant=variant,
+        classes=_PAPER_CLASSES,
+        decoder_width=variant.decoder_width,
+        head=HeadKind.LINEAR,
+        eps=NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5),
+    )
+    count = costs(spec, height=side, width=side)
+    lines = [
+        f"SegFormer-{name.upper()}, {_PAPER_CLASSES} classes, {side}x{side}",
+        f"parameters   {count.params:,}",
+        *_macs_lines(count),
+        f"paper        {paper:.1f} G (table 1, ADE20K)",
+    ]
+    return lines, {**_costs_json(count, side, side), "macs_paper": paper * 1e9}
+
+
+def _macs_lines(count: Costs) -> list[str]:
+    saved = 100 * (1 - count.macs / count.macs_original)
+    return [
+        (
+            f"multiply-adds: original {count.macs_original / 1e9:.2f} G, "
+            f"deployed {count.macs / 1e9:.2f} G ({saved:.0f} % fewer)"
+        ),
+    ]
+
+
+def _costs_json(count: Costs, height: int, width: int) -> Json:
+    return {
+        "params": count.params,
+        "macs": count.macs,
+        "macs_original": count.macs_original,
+        "size": [height, width],
+    }
+
+
+def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
+    manifest = bundle.manifest
+    size = sum(file.bytes for file in manifest.files.values()) / 1e6
+    lines = [
+        (
+            f"bundle {manifest.name}: SegFormer-{manifest.model.variant.upper()} "
+            f"for {manifest.target}, "
+            f"{len(manifest.labels.classes)} classes, {size:.1f} MB, every hash is right"
+        ),
+        (
+            f"input        {manifest.input.height}x{manifest.input.width} (height x width), "
+            f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
+        ),
+        f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
+        *(f"variant      {_variant_line(variant)}" for variant in manifest.variants),
+        (
+            f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
+            f"licence {manifest.checkpoint.license}"
+        ),
+        (
+            f"parity       logits within {manifest.parity.max_abs_diff:.1e} of PyTorch on "
+            f"{counted(manifest.parity.images, 'image')} ({manifest.parity.image_source})"
+        ),
+        f"golden       {counted(len(manifest.golden), 'frame')}",
+        *(f"sensitivity  {line}" for line in sensitivity_lines(manifest)),
+        f"classes      {', '.join(manifest.labels.classes)}",
+    ]
+    return lines, as_json(manifest)
+
+
+def _variant_line(variant: VariantInfo) -> str:
+    parts = [f"{variant.name} ({variant.file})", variant.precision]
+    if variant.int8_share:
+        parts.append(f"{100 * variant.int8_share:.0f} % INT8")
+    if variant.gate is not None and variant.gate.drop is not None:
+        parts.append(f"drop {drop_text(variant.gate, interval=True)}")
+    elif variant.gate is not None:
+        parts.append(f"{variant.gate.pixel_agreement:.2f} % of the pixels as FP32")
+    if variant.latency_ms is not None:
+        parts.append(f"{variant.latency_ms:.1f} ms")
+    if variant.instead_of is not None:
+        parts.append(f"instead of {variant.instead_of}")
+    return ", ".join(parts)
+
+
+def _inspect_checkpoint(
+    source: str, overrides: Overrides, tell: Callable[[str], None]
+) -> tuple[list[str], Json]:
+    from edgeseg.export.checkpoint import read_checkpoint
+
+    checkpoint = read_checkpoint(source, overrides=overrides, tell=tell)
+    height, width = checkpoint.input.height, checkpoint.input.width
+    count = costs(checkpoint.spec, height=height, width=width)
+    name = checkpoint.spec.variant.name
+    lines = [
+        (
+            f"SegFormer-{name.upper()}, {checkpoint.spec.classes} classes, "
+            f"{checkpoint.layout} layout, licence {checkpoint.license}"
+        ),
+        (
+            f"input        {height}x{width} (height x width), {checkpoint.input.resize.value}, "
+            f"aspect {checkpoint.input.aspect.value}, channel order "
+            f"{checkpoint.channel_order.value}"
+        ),
+        (
+            f"normalized   mean {_numbers(checkpoint.input.mean)}, std "
+            f"{_numbers(checkpoint.input.std)} (of 0..1; red, green, blue)"
+        ),
+        f"parameters   {count.params:,}",
+        *_macs_lines(count),
+        f"classes      {', '.join(checkpoint.labels.classes)} (from {checkpoint.labels_source})",
+    ]
+    return lines, {
+        **_costs_json(count, height, width),
+        "variant": name,
+        "layout": checkpoint.layout,
+        "license": checkpoint.license,
+        "sha256": checkpoint.sha256,
+        "reduce_labels": checkpoint.reduce_labels,
+        "channel_order": checkpoint.channel_order.value,
+        "input": {
+            "resize": checkpoint.input.resize.value,
+            "aspect": checkpoint.input.aspect.value,
+            "mean": list(checkpoint.input.mean),
+            "std": list(checkpoint.input.std),
+        },
+        "input_sources": dict(checkpoint.input_sources),
+        "classes": list(checkpoint.labels.classes),
+    }
+
+
+def _numbers(values: Triple) -> str:
+    return ",".join(f"{value:.4g}" for value in values)

@@ -1,0 +1,181 @@
+"""The command line: parses, calls one function, prints. Work is imported inside the commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from threading import Timer
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import typer
+
+from edgeseg import __version__
+from edgeseg.cli.commands.bench import bench
+from edgeseg.cli.commands.build import build
+from edgeseg.cli.commands.calibrate import calibrate
+from edgeseg.cli.commands.doctor import doctor
+from edgeseg.cli.commands.export import export
+from edgeseg.cli.commands.inspect import inspect
+from edgeseg.cli.commands.run import run
+from edgeseg.cli.commands.sweep import sweep
+from edgeseg.cli.commands.verify import verify
+from edgeseg.cli.options import EXIT_FAILED, EXIT_GATE_MISSED, EXIT_USAGE, say
+from edgeseg.cli.parameters import Command, read_command
+from edgeseg.cli.usage import check_usage
+from edgeseg.errors import EdgesegError, GateMissedError
+from edgeseg.files.homes import expand_homes
+from edgeseg.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+__all__ = ["commands", "main", "run_command"]
+
+_STDERR: Final = 2  # the descriptor
+# What a shell reports of a process that a signal ended.
+_SIGNALLED: Final = 128
+# Those that ended this process.
+_signals: Final[list[int]] = []
+# Until a signal is sent again: by then the destructor that it came amid has most likely ended.
+_AGAIN_S: Final = 0.1
+
+# typer's class of all that it refuses; it has no public name.
+_Refused: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="edgeseg",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Trained SegFormer checkpoints, live on a device, with the accuracy proved.",
+)
+for command in (export, run, verify, sweep, bench, build, calibrate, inspect, doctor):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run one command and end this process with its exit status."""
+    with _not_held_up():
+        run_command()
+
+
+def run_command() -> None:
+    """Run one command.
+
+    Raises:
+        SystemExit: always, with its exit status.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        with _signals_kept():
+            sys.exit(_run(sys.argv[1:]))
+    except _Refused as error:
+        say(f"edgeseg: {plain(getattr(error, 'message', ''))}")
+        sys.exit(EXIT_USAGE)
+    except GateMissedError as error:
+        say(f"edgeseg: {plain(str(error))}")
+        sys.exit(EXIT_GATE_MISSED)
+    except EdgesegError as error:
+        if _signals:  # it came while a package was imported, which then seemed to be missing
+            sys.exit(_SIGNALLED + _signals[0])
+        say(f"edgeseg: {plain(str(error))}")
+        sys.exit(EXIT_FAILED)
+    except typer.Abort:  # Ctrl-C, as older versions of typer tell it
+        sys.exit(_interrupted())
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+
+
+def _run(given: Sequence[str]) -> int:
+    """The exit status of the command; without one, its help is shown."""
+    arguments = _with_address(expand_homes(given))
+    check_usage(arguments, commands())
+    status = app(arguments or ["--help"], standalone_mode=False)
+    if status == _SIGNALLED + signal.SIGINT:
+        return _interrupted()
+    return int(status or 0) if given else EXIT_USAGE
+
+
+@contextmanager
+def _not_held_up() -> Iterator[None]:
+    """Leave at once where a driver still holds a thread: Python's end would abort amid its call."""
+    try:
+        yield
+    except SystemExit as end:
+        patient = sys.modules.get("edgeseg.runtime.sources.patient")
+        if patient is not None and patient.left_behind():
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):  # it is closed
+                    stream.flush()
+            os._exit(int(end.code or 0))
+        raise
+
+
+def commands() -> dict[str, Command]:
+    """All commands by name, with what they take."""
+    made = (info.callback for info in app.registered_commands)
+    return {function.__name__: read_command(function) for function in made if function is not None}
+
+
+def _interrupted() -> int:
+    say("edgeseg: interrupted")
+    return _SIGNALLED + signal.SIGINT
+
+
+def _with_address(arguments: Sequence[str]) -> list[str]:
+    """`--preview` alone means the usual address: typer has no options with a value or none."""
+    from edgeseg.runtime.preview.address import DEFAULT, is_address
+
+    following = [*arguments, ""][1:]
+    return [
+        f"{argument}={DEFAULT}" if argument == "--preview" and not is_address(after) else argument
+        for argument, after in zip(arguments, following, strict=True)
+    ]
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    """Unwind, so that nothing half-written is left behind."""
+    if not _signals:
+        # Not print: the signal may have come amid one, and a buffer is not to be entered twice.
+        os.write(_STDERR, b"edgeseg: terminated\n")
+    _signals.append(number)
+    sys.exit(_SIGNALLED + number)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """A signal that comes amid a destructor, of which Python tells and goes on, comes again."""
+    others = sys.unraisablehook
+    signals = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}
+
+    def unraised(lost: sys.UnraisableHookArgs) -> None:
+        number = signals.get(lost.exc_type)
+        if number is None:
+            others(lost)
+        else:
+            again = Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+
+    sys.unraisablehook = unraised
+    try:
+        yield
+    finally:
+        sys.unraisablehook = others
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"edgeseg {__version__}")
+        raise typer.Exit
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""What several commands take and how all of them speak."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from edgeseg.redact import scrub
+from edgeseg.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edgeseg.accuracy.gates import Limits
+    from edgeseg.runtime.backends.watcher import Watcher
+
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_GATE_MISSED",
+    "EXIT_USAGE",
+    "DaskOption",
+    "DataOption",
+    "JsonFlag",
+    "MaxClassDropOption",
+    "MaxDropOption",
+    "MinAgreementOption",
+    "SplitOption",
+    "ThreadsOption",
+    "a_source",
+    "given_limits",
+    "limits_from",
+    "print_json",
+    "say",
+    "say_next",
+    "watched",
+]
+
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_GATE_MISSED: Final = 3
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="A folder with images/ and masks/, perhaps under train/ val/ test/, and dataset.json, "
+        "which says what the masks' ids mean; `demo`; or "
+        "ade20k:PATH, cityscapes:PATH, cocostuff:PATH, camvid:PATH as published. Or a URL of one.",
+    ),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="Which part of --data: train, val (published sets' default), test (demo's)."
+    ),
+]
+
+
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Share the images among the workers of this Dask scheduler, as tcp://host:8786.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="N", help="Threads of the engine. One a core."),
+]
+
+
+MaxDropOption = Annotated[
+    float | None,
+    typer.Option(help="Most mIoU points that may be lost against the reference. 1.0."),
+]
+MaxClassDropOption = Annotated[
+    float | None,
+    typer.Option(help="Most IoU points that any class may lose against the reference. 5.0."),
+]
+MinAgreementOption = Annotated[
+    float | None,
+    typer.Option(help="Least share of pixels, in %, that must agree with the reference."),
+]
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr: stdout is for machines.
+
+    Whoever wrote it, it shows no secret of an address that this command was given.
+    """
+    print(scrub(line, *_given()), file=sys.stderr)
+
+
+def _given() -> list[str]:
+    """What stands on the command line, options and their values apart."""
+    return [
+        argument.partition("=")[2] if argument.startswith("--") else argument
+        for argument in sys.argv[1:]
+    ]
+
+
+def say_next(*words: object) -> None:
+    """The command to try next, as a shell takes it; capitals stand for what only its user knows."""
+    import shlex
+
+    say(f"next: edgeseg {shlex.join(map(str, words))}")
+
+
+def a_source() -> tuple[str, str]:
+    """What `edgeseg run` is to look at: a camera, where one is connected."""
+    cameras = _cameras()
+    return ("--camera", cameras[0]) if cameras else ("--source", "VIDEO")
+
+
+def _cameras() -> list[str]:
+    """Their numbers, the lowest first."""
+    found = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
+    return sorted(filter(str.isdecimal, found), key=int)
+
+
+def print_json(content: object) -> None:
+    """The one thing on stdout."""
+    import json
+
+    print(json.dumps(content, indent=2))
+
+
+def limits_from(
+    max_drop: float | None, max_class_drop: float | None, min_agreement: float | None
+) -> Limits:
+    """Gates from options, with the defaults where none was given.
+
+    Raises:
+        typer.BadParameter: a limit outside of 0 to 100 points.
+    """
+    from edgeseg.accuracy.gates import Limits
+
+    asked = {"max_drop": max_drop, "max_class_drop": max_class_drop, "min_agreement": min_agreement}
+    return Limits(**given_limits(asked))
+
+
+def given_limits(asked: Mapping[str, float | None], origin: Path | None = None) -> dict[str, float]:
+    """Those that were given, by the limits' names: by options, or in the file `origin`.
+
+    Raises:
+        typer.BadParameter: one is out of range.
+    """
+    from edgeseg.accuracy.gates import check_limit, option
+    from edgeseg.errors import SpecError
+
+    given = {name: value for name, value in asked.items() if value is not None}
+    try:
+        for name, value in given.items():
+            called = option(name) if origin is None else f"{origin}: {name}"
+            check_limit(name, value, called=called)
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
+    return given
+
+
+@contextmanager
+def watched() -> Iterator[Watcher]:
+    """Who shows what an engine's build tells."""
+    from edgeseg.progress import phases
+    from edgeseg.runtime.backends.watcher import Watcher
+
+    with phases() as phase:
+        yield Watcher(tell=lambda line: say(plain(line)), phase=phase)

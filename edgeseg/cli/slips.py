@@ -1,0 +1,174 @@
+"""A path given in the place of another: a video for a bundle, a bundle for a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import typer
+
+from edgeseg.cli.parameters import Command, Parameter
+from edgeseg.text import listed
+
+__all__ = ["check_path", "place_of", "shown"]
+
+
+class Kind(Enum):
+    """What lies at a path, told by its look: nothing is opened."""
+
+    BUNDLE = "a bundle"
+    CHECKPOINT = "a checkpoint"
+    ARTIFACT = "an engine's file"
+    DATASET = "a data set"
+    IMAGES = "a folder of images"
+    IMAGE = "an image"
+    VIDEO = "a video"
+    STREAM = "a stream"
+    WEB = "a web address"
+    CAMERA = "a camera"
+
+
+_SOURCES: Final = frozenset({Kind.IMAGES, Kind.IMAGE, Kind.VIDEO, Kind.STREAM, Kind.WEB})
+_MODELS: Final = frozenset({Kind.BUNDLE, Kind.CHECKPOINT})
+# What each parameter takes; of those that are not here, any path may be right.
+_TAKES: Final = MappingProxyType(
+    {
+        "BUNDLE": frozenset({Kind.BUNDLE}),
+        "BUNDLE|CHECKPOINT": _MODELS,
+        "WHAT": _MODELS,
+        "--weights": frozenset({Kind.CHECKPOINT}),
+        "--camera": frozenset({Kind.CAMERA}),
+        "--source": _SOURCES,
+        "SOURCE": _SOURCES,
+        "--data": frozenset({Kind.DATASET, Kind.IMAGES, Kind.WEB}),
+        "--calibration": frozenset({Kind.DATASET, Kind.IMAGES, Kind.IMAGE, Kind.VIDEO}),
+        "--reference": _MODELS,
+    }
+)
+_SUFFIXES: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("pth", "pt", "bin", "safetensors", "ckpt"), Kind.CHECKPOINT),
+        **dict.fromkeys(("onnx", "xml", "engine", "plan", "trt"), Kind.ARTIFACT),
+        **dict.fromkeys(("png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"), Kind.IMAGE),
+        **dict.fromkeys(
+            ("mp4", "avi", "mkv", "mov", "webm", "m4v", "mpg", "mpeg", "ts"), Kind.VIDEO
+        ),
+    }
+)
+_STREAM: Final = re.compile(r"(?:rtsps?|rtmps?|udp|tcp|srt)://", re.IGNORECASE)
+_WEB: Final = re.compile(r"https?://", re.IGNORECASE)
+_DEVICE: Final = re.compile(r"(?:/dev/video)?(\d+)")
+_SPLITS: Final = ("", "train", "val", "test")
+
+
+def check_path(parameter: Parameter, text: str, command: Command) -> None:
+    """Refuse a path of one kind where another is asked for.
+
+    Raises:
+        typer.BadParameter: with the place where it belongs.
+    """
+    from edgeseg.demo import DEMO
+
+    # A camera's number, though a folder may have that name; elsewhere a name like any other.
+    number = text.isdecimal() and (parameter.kind is int or "--camera" not in command.options)
+    takes = _TAKES.get(parameter.name)
+    if takes is None or number or text == DEMO:
+        return
+    kinds = _kinds_of(text)
+    if not kinds or takes.intersection(kinds):
+        return
+    kind = kinds[0]
+    what = f"{shown(text)} is {kind.value}, not {_in_words(takes)}"
+    raise typer.BadParameter(f"{what}; {_remedy(text, kind, command)}")
+
+
+def place_of(text: str, command: Command) -> str | None:
+    """Where a command takes a path, as it is to be typed; None where it does not."""
+    kind = next(iter(_kinds_of(text)), None)
+    parameters = {parameter.name: parameter for parameter in command.parameters}
+    for name, kinds in _TAKES.items():
+        if kind in kinds and name in parameters:
+            value = _device(text) if kind is Kind.CAMERA else shown(text)
+            return f"{name} {value}" if parameters[name].spellings else value
+    return None
+
+
+def shown(text: str) -> str:
+    """A path as a shell takes it. An address may have a password in it, and is not repeated."""
+    return "URL" if "://" in text or "!" in text else shlex.quote(text)
+
+
+def _remedy(text: str, kind: Kind, command: Command) -> str:
+    place, path = place_of(text, command), Path(text)
+    if place == shown(text):
+        return f"give it without an option: edgeseg {command.name} {place}"
+    if place is not None:
+        return f"give it as {place}"
+    if kind in {Kind.STREAM, Kind.CAMERA} and "--calibration" in command.options:
+        return "gather images of it first: edgeseg calibrate SOURCE -o FOLDER"
+    if kind is Kind.CHECKPOINT:
+        return f"export it first: edgeseg export --weights {shown(text)}"
+    if kind is Kind.BUNDLE:
+        return f"it is exported already; edgeseg inspect {shown(text)} shows what it holds"
+    if kind is Kind.DATASET:
+        images = next(path / split / "images" for split in _SPLITS if _has_images(path / split))
+        return f"give its images: {shown(str(images))}"
+    if kind is Kind.ARTIFACT and Kind.BUNDLE in _kinds_of(str(path.parent)):
+        return f"give its bundle: {shown(str(path.parent))}"
+    return f"edgeseg {command.name} --help says what it takes"
+
+
+def _in_words(kinds: frozenset[Kind]) -> str:
+    return listed([kind.value for kind in Kind if kind in kinds], "or")
+
+
+def _kinds_of(text: str) -> tuple[Kind, ...]:
+    """What a path can be, the likeliest first; nothing where its look does not tell."""
+    if _STREAM.match(text):
+        return (Kind.STREAM,)
+    if _WEB.match(text):
+        return (Kind.WEB,)
+    path = Path(text)
+    try:
+        if path.is_dir():
+            return _kinds_of_folder(path)
+        if _device(text) is not None and (path.is_char_device() or not path.exists()):
+            return (Kind.CAMERA,)
+    except OSError:  # too long a name, or a closed folder: whoever opens it says so
+        return ()
+    return _by_suffix(path)
+
+
+def _kinds_of_folder(folder: Path) -> tuple[Kind, ...]:
+    """People keep weights beside the images that they trained on: such a folder is both."""
+    from edgeseg.bundle.store import is_bundle
+
+    paths = list(folder.iterdir())
+    named = {kind for path in paths for kind in _by_suffix(path)}
+    sets = [Kind.DATASET] if any(_has_images(folder / split) for split in _SPLITS) else []
+    images = [Kind.IMAGES] if Kind.IMAGE in named else []
+    if is_bundle(folder):
+        return (Kind.BUNDLE, *sets, *images)
+    weights = [Kind.CHECKPOINT] if Kind.CHECKPOINT in named else []
+    whole = folder / "config.json" in paths
+    return (*weights, *sets, *images) if whole else (*sets, *images, *weights)
+
+
+def _by_suffix(path: Path) -> tuple[Kind, ...]:
+    kind = _SUFFIXES.get(path.suffix.lstrip(".").lower())
+    return () if kind is None else (kind,)
+
+
+def _has_images(folder: Path) -> bool:
+    return (folder / "images").is_dir()
+
+
+def _device(text: str) -> str | None:
+    """The number of a camera; links such as those of /dev/v4l/by-id lead to one."""
+    found = _DEVICE.fullmatch(text) or _DEVICE.fullmatch(os.path.realpath(text))
+    return found[1] if found else None

@@ -1,0 +1,316 @@
+"""From a float graph to the variants that a bundle ships: calibrate, search, choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.calibration.choose import FEW
+from edgeseg.calibration.ranges import SAMPLING
+from edgeseg.deploy.data import Evidence
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.deploy.select import Variants, choose
+from edgeseg.errors import MissingPackageError
+from edgeseg.files.whole import sha256_of
+from edgeseg.labels import Labels
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.packages import installed
+from edgeseg.pixels import to_input
+from edgeseg.quantize.budget import Budget
+from edgeseg.quantize.calibrated import recalled_figures
+from edgeseg.quantize.judging import in_order, judge
+from edgeseg.quantize.meter import Meter
+from edgeseg.quantize.recipes import Recipe, named_recipes
+from edgeseg.quantize.search import Candidate, Quantizer, Search, explore
+from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
+from edgeseg.quantize.workspace import Workspace, open_workspace
+from edgeseg.segformer.arch import logits_shape
+from edgeseg.spec import InputSpec
+from edgeseg.text import counted
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edgeseg.pixels import Bgr, Frame
+    from edgeseg.quantize.meter import Read
+
+__all__ = [
+    "JETSON",
+    "Decide",
+    "Float",
+    "Halves",
+    "find_variants",
+    "float_candidates",
+    "open_halves",
+]
+
+JETSON: Final = "jetson"
+
+# From the trials that are out, by name with the reason, to what is left to ship.
+Decide = Callable[[Mapping[str, str]], Variants]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Float:
+    """The float graph, and its artifact under each float type."""
+
+    model: ModelProto
+    candidates: Sequence[Candidate]
+    spec: InputSpec
+    labels: Labels
+
+    @property
+    def sha256(self) -> str:
+        """Of the artifact: the reference of all that is measured."""
+        return sha256_of(self.candidates[0].path)
+
+    @property
+    def logits_shape(self) -> tuple[int, ...]:
+        """What the graph ends in, (1, classes, h, w)."""
+        return logits_shape(len(self.labels.classes), self.spec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halves:
+    """The images that guide a search and those that decide; `workspace` keeps what they gave."""
+
+    search: Meter
+    gate: Meter
+    workspace: Workspace
+
+
+def float_candidates(target: str, path: Path, *, recipe: Recipe) -> list[Candidate]:
+    """The float artifact under each type that this machine computes in by itself, FP32 first."""
+    computes: tuple[str, ...] = ("f32",)
+    if target == "openvino":
+        from edgeseg.runtime.backends.openvino import float_types
+
+        computes = float_types()
+    names = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+    return [
+        Candidate(name=names[c], precision=names[c], compute=c, recipe=recipe, path=path)
+        for c in computes
+    ]
+
+
+@contextmanager
+def open_halves(
+    request: ExportRequest, source: Float, evidence: Evidence, *, tell: Callable[[str], None]
+) -> Iterator[Halves]:
+    """What to measure with, and a workspace for all that a measured value depends on.
+
+    The limits are not part of that: they only judge.
+    """
+    packages = ("edgeseg", "numpy", "onnxruntime", "openvino", "nncf")
+    chosen = evidence.calibration
+    question = {
+        "reference": source.sha256,
+        "input": repr(source.spec),
+        "labels": source.labels.classes,
+        "ignored": evidence.ignore_index,
+        "target": request.target,
+        "estimator": request.estimator,
+        "sampling": SAMPLING,
+        "calibration": None if chosen is None else chosen.sha256,
+        "images": evidence.sha256,
+        "machine": this_machine().features,
+        "versions": {name: installed(name) for name in packages},
+    }
+
+    def meter(workspace: Workspace, places: Sequence[int]) -> Meter:
+        return Meter(
+            images=[(place, evidence.images[place]) for place in places],
+            labels=source.labels,
+            ignore_index=(
+                source.labels.ignore_index
+                if evidence.ignore_index is None
+                else evidence.ignore_index
+            ),
+            spec=source.spec,
+            masks=workspace.path("masks"),
+            open_reference=partial(
+                open_to_prove,
+                request.target,
+                source.candidates[0].path,
+                "f32",
+                logits_shape=source.logits_shape,
+            ),
+        )
+
+    guiding, deciding = evidence.halves
+    with open_workspace(question, tell=tell) as workspace:
+        search_half, gate_half = meter(workspace, guiding), meter(workspace, deciding)
+        yield Halves(search=search_half, gate=gate_half, workspace=workspace)
+
+
+def find_variants(
+    request: ExportRequest,
+    source: Float,
+    evidence: Evidence,
+    halves: Halves,
+    budget: Budget,
+    *,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+) -> Decide:
+    """Search for the fastest variants that pass the gates; gives what decides between them.
+
+    That raises GateMissedError where none of the precision asked for passes, and ExportError where
+    none was tried.
+
+    Raises:
+        BackendError: FP32 fails, the reference of all that is measured.
+    """
+    if any(halves.workspace.folder.glob("search_*.json")):
+        tell("going on with what an earlier export of the same measured; the budget starts anew")
+    for line in evidence.calibration.warnings if evidence.calibration is not None else ():
+        tell(f"warning: {line}")
+    deciding = len(halves.gate.images)
+    if deciding < FEW:
+        tell(
+            f"warning: the choice rests on {counted(deciding, 'image')}; give {2 * FEW} or more "
+            f"to measure on"
+        )
+
+    def limited_step() -> None:
+        step()
+        budget.check()
+
+    with budget.spending("preparing"):
+        tools = _tools(request, source, evidence, halves, budget, tell, limited_step)
+    job = _search(request, source, evidence, halves, budget, tools, tell, limited_step)
+    ordered = in_order(job, explore(job))
+    if request.sensitivity and tools.quantizer is not None:
+        with budget.spending("measuring sensitivity"):
+            tools.quantizer.sensitivity()
+
+    def decide(out: Mapping[str, str]) -> Variants:
+        known, grown = (
+            recalled_figures(halves.workspace, name) for name in ("sensitivity", "peaks")
+        )
+        return choose(
+            judge(job, ordered, out),
+            precision=request.precision,
+            limits=request.limits,
+            calibration=evidence.calibration_info(
+                request.estimator if request.target == "onnxruntime" else "nncf"
+            ),
+            evaluation=evidence.evaluation,
+            sensitivity=known,
+            peaks=grown,
+            forms=tools.forms,
+            shortage=budget.shortage,
+        )
+
+    return decide
+
+
+def _search(
+    request: ExportRequest,
+    source: Float,
+    evidence: Evidence,
+    halves: Halves,
+    budget: Budget,
+    tools: _Tools,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+) -> Search:
+    first_image, _ = evidence.images[0]()
+    named = tuple(named_recipes(request.target).values())
+    return Search(
+        floats=tools.floats,
+        quantizer=tools.quantizer,
+        recipes=named if request.recipes is None else request.recipes,
+        search_half=halves.search,
+        gate_half=halves.gate,
+        limits=request.limits,
+        frame=to_input(first_image, source.spec),
+        workspace=halves.workspace,
+        open_engine=partial(open_to_prove, request.target, logits_shape=source.logits_shape),
+        timed=request.target != JETSON,
+        budget=budget,
+        tell=tell,
+        step=step,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tools:
+    """What a target's search works with; `forms` are the further files of one that passed."""
+
+    floats: Sequence[Candidate]
+    quantizer: Quantizer | None
+    forms: Callable[[Candidate], Iterable[Candidate]] = lambda _candidate: ()
+
+
+def _tools(
+    request: ExportRequest,
+    source: Float,
+    evidence: Evidence,
+    halves: Halves,
+    budget: Budget,
+    tell: Callable[[str], None],
+    step: Callable[[], None],
+) -> _Tools:
+    from edgeseg.quantize.calibrated import Calibrated
+    from edgeseg.quantize.targets.onnxruntime import OrtQuantizer
+    from edgeseg.quantize.targets.openvino import OpenVinoQuantizer
+    from edgeseg.quantize.targets.tensorrt.quantizer import TypedQuantizer
+
+    def frame_of(read: Callable[[], Bgr]) -> Frame:
+        budget.check()  # what calibrates reads one image after the other
+        return to_input(read(), source.spec)
+
+    chosen = evidence.calibration
+    pictures = () if chosen is None else chosen.pictures
+    frames = [partial(frame_of, picture.image) for picture in pictures]
+    calibrated: Calibrated | None = None
+    if chosen is not None and request.precision in {"auto", "int8"}:
+        calibrated = Calibrated(
+            source.model,
+            frames,
+            estimator=request.estimator,
+            meter=halves.search,
+            workspace=halves.workspace,
+            tell=tell,
+            step=step,
+        )
+    if request.target == JETSON:
+        guiding = [partial(frame_of, partial(_pixels, read)) for _, read in halves.search.images]
+        typed = TypedQuantizer(
+            source.model,
+            calibrated,
+            frames or guiding,
+            workspace=halves.workspace,
+            tell=tell,
+            step=step,
+        )
+        tell(
+            "accuracy of FP16 is measured here in an emulation, which rounds as FP16 does but adds "
+            "up in FP32; the device measures again"
+        )
+        floats = [*source.candidates, typed.half()]
+        return _Tools(
+            floats=floats, quantizer=None if calibrated is None else typed, forms=typed.forms
+        )
+    if calibrated is None:
+        return _Tools(floats=source.candidates, quantizer=None)
+    if request.target == "onnxruntime":
+        return _Tools(floats=source.candidates, quantizer=OrtQuantizer(calibrated))
+    for package in ("openvino", "nncf"):
+        if installed(package) is None:
+            raise MissingPackageError(
+                package,
+                purpose="INT8 for OpenVINO",
+                command="pip install 'edgeseg[export]' -c constraints.txt",
+            )
+    quantizer = OpenVinoQuantizer(calibrated, source.candidates[0].path)
+    return _Tools(floats=source.candidates, quantizer=quantizer)
+
+
+def _pixels(read: Read) -> Bgr:
+    return read()[0]

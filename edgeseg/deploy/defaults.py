@@ -1,0 +1,178 @@
+"""What a user of `edgeseg export` left out, filled in and said; what does not fit, refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
+from edgeseg.accuracy.gates import Limits, decides
+from edgeseg.calibration.sets import pictures_of
+from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.demo import DEMO
+from edgeseg.demo.assets import DEMO_VARIANT
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.errors import CalibrationError, CheckpointError, NotJudgedError
+from edgeseg.labels import read_labels
+from edgeseg.overrides import Overrides
+from edgeseg.quantize.recipes import read_recipe
+
+__all__ = ["check_calibration", "export_request"]
+
+_ASKED: Final = "fp32 was asked for"
+_UNMEASURED: Final = "fp32 is the only one made: there were no images to measure another one on"
+
+
+def export_request(
+    *,
+    weights: str | None,
+    model: str | None,
+    target: str,
+    precision: str,
+    size: tuple[int, int] | None,
+    labels: str | None,
+    overrides: Overrides,
+    calibration: str | None,
+    calibration_images: int,
+    data: str | None,
+    split: str | None,
+    limits: Limits,
+    budget_s: float,
+    recipe: str | None,
+    sensitivity: bool,
+    folder: Path | None,
+    force: bool = False,
+) -> ExportRequest:
+    """Fill in the demo's weights, scenes and calibration images, and the data set's train split.
+
+    What was filled in, or left out, stands in the request's notes.
+
+    Raises:
+        CheckpointError: no weights, and the variant is not the demo's.
+        CalibrationError: INT8 is asked for and there is nothing to calibrate on.
+        SpecError: a recipe or labels that do not exist.
+        DatasetError: the data set is not there, or images lack masks.
+        NotJudgedError: the images are too few for the limit on classes.
+    """
+    notes: list[str] = []
+    chosen = _weights(weights, model, notes)
+    if chosen == DEMO:
+        calibration, data = calibration or DEMO, data or DEMO
+    dataset = None if data is None else open_dataset(data, split=split).whole()
+    calibration = calibration or _train_split(dataset)
+    if calibration is not None:
+        check_calibration(calibration)  # before minutes are spent on the graph
+    if size is not None and dataset is not None:
+        notes += _swapped(size, dataset)
+    asked = precision
+    if calibration is None:
+        precision = _without_calibration(precision, dataset, notes)
+    if dataset is not None and precision != "fp32":
+        _check_decides(dataset, limits, precision, notes)
+    return ExportRequest(
+        weights=chosen,
+        target=target,
+        folder=folder,
+        force=force,
+        variant=model,
+        size=size,
+        labels=None if labels is None else read_labels(labels),
+        overrides=overrides,
+        dataset=dataset,
+        precision=precision,
+        fp32_reason=_ASKED if asked == precision else _UNMEASURED,
+        calibration=calibration,
+        calibration_images=calibration_images,
+        recipes=None if recipe is None else (read_recipe(recipe, target=target),),
+        limits=limits,
+        budget_s=budget_s,
+        sensitivity=sensitivity,
+        notes=tuple(notes),
+    )
+
+
+def check_calibration(source: str) -> None:
+    """Find out whether a source can serve, as far as it shows without decoding a video.
+
+    Raises:
+        CalibrationError: it cannot.
+    """
+    try:
+        video = Path(source).is_file()
+    except OSError as error:
+        raise CalibrationError(
+            f"calibration source {source} cannot be read: {error.strerror}"
+        ) from None
+    if not video:
+        pictures_of(source)
+
+
+def _swapped(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
+    """A question, where height and width seem to have changed places."""
+    (height, width), there = size, dataset.items[0].image().shape[:2]
+    if (height - width) * (there[0] - there[1]) < 0:
+        yield (
+            f"--size {height}x{width} is {'higher' if height > width else 'wider'} than "
+            f"{'wide' if height > width else 'high'}, unlike the images of {dataset.title}, which "
+            f"are {there[0]}x{there[1]} (height x width); did you mean --size {width}x{height}?"
+        )
+
+
+def _without_calibration(precision: str, dataset: Dataset | None, notes: list[str]) -> str:
+    """The precision that is left to be asked for."""
+    if precision == "int8":
+        raise CalibrationError(
+            "INT8 needs images to calibrate on; add --calibration with a folder, a data set with a "
+            "train split or a video, of what the camera will see"
+        )
+    if precision == "auto":
+        notes.append("INT8 is not tried: there are no calibration images; add --calibration SOURCE")
+        if dataset is None:
+            notes.append(
+                "with nothing to measure on, the variant is FP32; add --data or --calibration"
+            )
+            return "fp32"
+    return precision
+
+
+def _check_decides(dataset: Dataset, limits: Limits, precision: str, notes: list[str]) -> None:
+    """Whether the half of the images that decides can decide on classes, before it is searched."""
+    deciding = len(dataset) - len(dataset) // 2
+    if deciding >= MIN_CLASS_IMAGES or not decides(limits.max_class_drop):
+        return
+    told = (
+        f"half of the {len(dataset)} images decides, and the limit on classes takes "
+        f"{MIN_CLASS_IMAGES} images in that half; give {2 * MIN_CLASS_IMAGES} or more, or allow "
+        f"any loss of a class with --max-class-drop 100"
+    )
+    if precision != "auto":
+        raise NotJudgedError(f"not judged: {told}")
+    notes.append(f"nothing but FP32 can pass: {told}")
+
+
+def _weights(weights: str | None, model: str | None, notes: list[str]) -> str:
+    """What was named, else the demo's for the variant that has one."""
+    if weights is not None:
+        return weights
+    if model is None:
+        raise CheckpointError(
+            f"no weights given; add --weights FOLDER, FILE or HUB_ID, "
+            f"or --model {DEMO_VARIANT} for the demo checkpoint that edgeseg brings"
+        )
+    if model != DEMO_VARIANT:
+        raise CheckpointError(
+            f"edgeseg brings weights for {DEMO_VARIANT} only; for {model} add --weights "
+            f"FOLDER, FILE or HUB_ID (as nvidia/segformer-{model}-finetuned-ade-512-512)"
+        )
+    notes.append(f"no --weights: {DEMO_VARIANT} from the demo checkpoint, trained on drawn streets")
+    return DEMO
+
+
+def _train_split(dataset: Dataset | None) -> str | None:
+    """A data set that is measured on by another split can be calibrated on by its train split."""
+    if dataset is None or dataset.split in {None, "train"}:
+        return None
+    if dataset.origin == DEMO:
+        return DEMO
+    return dataset.origin if (Path(dataset.origin) / "train" / "images").is_dir() else None

@@ -1,0 +1,240 @@
+"""Which of the trials ship, which one runs, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from edgeseg.accuracy.gates import Judged, Limits, judge_accuracy
+from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
+from edgeseg.errors import BackendError, ExportError, GateMissedError
+from edgeseg.quantize.judging import ranked
+from edgeseg.quantize.search import Candidate, Trial
+from edgeseg.runtime.timing import SAME_SPEED
+from edgeseg.text import counted
+
+__all__ = ["Variants", "choose", "only_fp32"]
+
+
+# The option that moves each gate, by how the gate's name begins.
+_ALLOW: Final = MappingProxyType(
+    {
+        "mIoU drop": "--max-drop",
+        "class IoU drop": "--max-class-drop",
+        "pixel agreement": "--min-agreement",
+    }
+)
+# What an artifact may compute in, by what was asked for.
+_KINDS: Final = MappingProxyType(
+    {
+        "auto": frozenset({"fp32", "fp16", "bf16", "int8"}),
+        "fp32": frozenset({"fp32"}),
+        "fp16": frozenset({"fp16", "bf16"}),
+        "int8": frozenset({"int8"}),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants:
+    """What ships, the one that runs, why, and everything that was tried.
+
+    `peaks` is the largest magnitude of every value of the graph, where FP16 had to hold them.
+    """
+
+    shipped: tuple[Trial, ...]
+    chosen: Trial
+    reason: str
+    tried: tuple[Trial, ...]
+    calibration: CalibrationInfo | None
+    evaluation: Evaluation | None
+    sensitivity: dict[str, float]
+    peaks: dict[str, float]
+
+
+def only_fp32(fp32: Candidate, reason: str, out: Mapping[str, str]) -> Variants:
+    """Nothing to choose from: the reference itself, and why.
+
+    Raises:
+        BackendError: it is out.
+    """
+    if fp32.name in out:
+        raise BackendError(f"{fp32.name}, the only variant to export, {out[fp32.name]}")
+    trial = Trial(candidate=fp32, int8_share=0.0, approved=True, verdict="the reference")
+    return Variants(
+        shipped=(trial,),
+        chosen=trial,
+        reason=reason,
+        tried=(trial,),
+        calibration=None,
+        evaluation=None,
+        sensitivity={},
+        peaks={},
+    )
+
+
+def choose(
+    trials: Sequence[Trial],
+    *,
+    precision: str,
+    limits: Limits,
+    calibration: CalibrationInfo | None,
+    evaluation: Evaluation,
+    sensitivity: dict[str, float],
+    peaks: dict[str, float],
+    forms: Callable[[Candidate], Iterable[Candidate]],
+    shortage: str = "",
+) -> Variants:
+    """The fastest of what was asked for; all that was approved ships.
+
+    `shortage` says why the budget left something untried.
+
+    Raises:
+        ExportError: nothing of the precision asked for was tried; says why.
+        GateMissedError: nothing of the precision asked for passed; says what came nearest.
+    """
+    approved = _from_fast_to_slow([trial for trial in trials if trial.approved])
+    kinds = _KINDS[precision]
+    fitting = [t for t in approved if t.candidate.precision in kinds]
+    if not any(trial.candidate.precision in kinds for trial in trials):
+        why = _why_untried(precision, calibrated=calibration is not None, shortage=shortage)
+        raise ExportError(f"nothing in {precision} was tried: {why}")
+    if not fitting:
+        raise GateMissedError(_nearest_misses(precision, kinds, trials, limits, shortage))
+    chosen = fitting[0]
+    return Variants(
+        shipped=tuple(_shipped(approved, forms)),
+        chosen=chosen,
+        reason=_reason(precision, chosen, approved, evaluation),
+        tried=tuple(trials),
+        calibration=calibration,
+        evaluation=evaluation,
+        sensitivity=sensitivity,
+        peaks=peaks,
+    )
+
+
+def _from_fast_to_slow(trials: Sequence[Trial]) -> list[Trial]:
+    """Of equal speeds the more exact first; where none is known, the bolder: devices time them."""
+    if any(trial.speedup is not None for trial in trials):
+        return ranked(trials)
+    bold = {"int8": 0, "fp16": 1, "bf16": 1, "fp32": 2}
+    return sorted(trials, key=lambda trial: bold[trial.candidate.precision])
+
+
+def _shipped(
+    approved: Sequence[Trial], forms: Callable[[Candidate], Iterable[Candidate]]
+) -> Iterator[Trial]:
+    """At most one float file and one INT8 file, each under every float type and in every form.
+
+    Where speed is unknown and a 16-bit float passed, FP32 has nothing to win.
+    """
+    ordered = sorted(approved, key=lambda t: (t.candidate.precision == "int8", t.candidate.compute))
+    timed = any(trial.speedup is not None for trial in ordered)
+    for trial in ordered:
+        if not timed and len(ordered) > 1 and trial.candidate.precision == "fp32":
+            continue
+        yield trial
+        for form in forms(trial.candidate) if trial.candidate.compute == "f16" else ():
+            yield replace(trial, candidate=form, search=None, gate=None)
+
+
+def _reason(
+    precision: str, chosen: Trial, approved: Sequence[Trial], evaluation: Evaluation
+) -> str:
+    """One sentence."""
+    accuracy = chosen.gate
+    assert accuracy is not None, "what is approved was measured on the gate half"
+    what = (
+        f"{accuracy.pixel_agreement:.2f} % of the pixels as in FP32"
+        if accuracy.drop is None
+        else f"mIoU drop {accuracy.drop:+.2f} "
+        f"({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})"
+    )
+    name, speedup = chosen.candidate.name, chosen.speedup
+    measured = f"{what} on {counted(evaluation.gated, 'image')}"
+    if speedup is None:
+        names = " and ".join(
+            trial.candidate.name for trial in approved if trial.candidate.compute == "f16"
+        )
+        decides = (
+            f"times {names} and keeps the faster" if " and " in names else f"proves {names} again"
+        )
+        return f"{name} passed: {measured}; the device {decides}"
+    if precision == "auto":
+        return f"{name} {_rank(chosen, approved)}: {speedup:.2f}x FP32 here, {measured}"
+    note = _slowness(chosen, approved)
+    return f"{precision} was asked for: {name}, {speedup:.2f}x FP32 here, {measured}{note}"
+
+
+def _rank(chosen: Trial, approved: Sequence[Trial]) -> str:
+    """How the one that runs compares with all that passed, in speed."""
+    if len(approved) == 1:
+        return "is the only one that passed"
+    fastest = max(approved, key=lambda trial: trial.speedup or 0.0)
+    if fastest is chosen:
+        return f"is the fastest of {len(approved)} that passed"
+    return (
+        f"is as fast as the fastest of {len(approved)} that passed, within {SAME_SPEED:.0%} "
+        f"({fastest.candidate.name}, {fastest.speedup:.2f}x), and more exact"
+    )
+
+
+def _slowness(chosen: Trial, approved: Sequence[Trial]) -> str:
+    """What was asked for is made, and said not to pay where it does not."""
+    speedup = chosen.speedup or 0.0
+    fastest = max(approved, key=lambda trial: trial.speedup or 0.0)
+    if (fastest.speedup or 0.0) * (1 - SAME_SPEED) > speedup:
+        return f"; {fastest.candidate.name} was faster here ({fastest.speedup:.2f}x)"
+    if chosen.candidate.precision != "fp32" and speedup * (1 - SAME_SPEED) <= 1.0:
+        return f"; it is no faster than FP32 here, within {SAME_SPEED:.0%}"
+    return ""
+
+
+def _why_untried(precision: str, *, calibrated: bool, shortage: str) -> str:
+    """The one cause, and the remedy."""
+    if precision != "int8":
+        return "this CPU has no 16-bit float of its own; ask for auto, int8 or fp32"
+    if shortage:
+        return f"{shortage}; give a longer --budget"
+    if not calibrated:
+        return "INT8 needs images to calibrate on; give --calibration SOURCE"
+    return "the recipe names no operation that this target computes in INT8; give another --recipe"
+
+
+def _nearest_misses(
+    precision: str,
+    kinds: frozenset[str],
+    trials: Sequence[Trial],
+    limits: Limits,
+    shortage: str,
+) -> str:
+    """Which three came nearest to passing, and what would let them."""
+
+    def judged(trial: Trial) -> Judged:
+        accuracy = trial.gate or trial.search
+        return Judged() if accuracy is None else judge_accuracy(accuracy, limits)
+
+    def distance(trial: Trial) -> float:
+        if trial.gate is None and trial.search is None:
+            return float("inf")
+        return max((abs(gate.value - gate.limit) for gate in judged(trial).misses), default=0)
+
+    failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
+    named = sorted(failed, key=distance)[:3]
+    misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
+    names = [gate.name for trial in named for gate in judged(trial).misses]
+    open_ones = [j.unjudged for j in map(judged, named) if not j.misses]
+    left = dict.fromkeys(one.remedy for unjudged in open_ones for one in unjudged)
+    flags = [flag for gate, flag in _ALLOW.items() if any(name.startswith(gate) for name in names)]
+    remedies = [f"allow more loss with {' and '.join(flags)}"] if flags else []
+    remedies += left
+    if precision == "int8" and not left:
+        remedies.append("calibrate on more or other images")
+    if shortage:
+        remedies.append("give a longer --budget, which left some untried")
+    return f"no {precision} variant passed its gates. Nearest: {misses}" + (
+        f"; {', or '.join(remedies)}" if remedies else ""
+    )

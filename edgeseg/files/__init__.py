@@ -1,0 +1,1 @@
+"""Files: written whole, locked, signed, and found in the home folder."""

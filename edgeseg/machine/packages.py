@@ -1,0 +1,45 @@
+"""Which packages are installed, without importing them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+__all__ = ["code_sha256", "installed", "tools"]
+
+_TOOLS: Final = ("edgeseg", "numpy", "onnxruntime", "openvino", "pillow", "torch")
+
+
+def installed(package: str) -> str | None:
+    """Its version, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def code_sha256() -> str:
+    """Of edgeseg's own modules: its version does not change between commits."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    # In a checkout some of its folders are links.
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders.sort()
+        for name in sorted(files):
+            if name.endswith(".py"):
+                path = Path(folder, name)
+                digest.update(f"{path.relative_to(root).as_posix()} ".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def tools() -> dict[str, str]:
+    """The versions of what results depend on, Python's first."""
+    found = {name: version for name in _TOOLS if (version := installed(name)) is not None}
+    return {"python": platform.python_version(), **found}

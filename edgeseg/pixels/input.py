@@ -1,0 +1,80 @@
+"""Frame to network input. Normalization is part of the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeseg.errors import MissingPackageError
+from edgeseg.pixels.arrays import Bgr, Frame
+from edgeseg.spec import Aspect, InputSpec, Resize
+
+__all__ = ["covered_share", "fitted_size", "opencv_resize", "to_input"]
+
+
+def to_input(frame: Bgr, spec: InputSpec) -> Frame:
+    """Resize a camera's image to the network's input, uint8 (1, height, width, 3) BGR.
+
+    Pillow's rules equal Hugging Face's image processor to the bit (Pillow does it, on uint8).
+    `Resize.OPENCV_BILINEAR` needs OpenCV.
+
+    Raises:
+        MissingPackageError: the rule is OpenCV's and there is none.
+    """
+    height, width = fitted_size(frame.shape[0], frame.shape[1], spec)
+    resized = _resize(frame, height, width, spec.resize)
+    if (height, width) == (spec.height, spec.width):
+        return resized[None]
+    # Zero after normalization, as mmsegmentation pads: the mean colour.
+    canvas = np.empty((1, spec.height, spec.width, 3), np.uint8)
+    canvas[:] = np.rint(255 * np.array(spec.mean[::-1])).astype(np.uint8)
+    canvas[0, :height, :width] = resized
+    return canvas
+
+
+def opencv_resize(frame: Bgr, *, height: int, width: int) -> Bgr:
+    """The frame at that size, by OpenCV's bilinear rule, which is mmsegmentation's.
+
+    Raises:
+        MissingPackageError: there is no OpenCV.
+    """
+    try:
+        import cv2
+    except ImportError:
+        raise MissingPackageError(
+            "OpenCV",
+            purpose="mmsegmentation's resizing rule",
+            command="pip install 'edgeseg[opencv]' -c constraints.txt",
+        ) from None
+    resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
+
+
+def fitted_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
+    """Height and width, in pixels of the network's input, that a frame takes there."""
+    if spec.aspect is Aspect.SQUASH:
+        return spec.height, spec.width
+    factor = min(spec.height / height, spec.width / width)
+    # Rounded as mmcv.imrescale does: half up.
+    return (
+        min(max(int(height * factor + 0.5), 1), spec.height),
+        min(max(int(width * factor + 0.5), 1), spec.width),
+    )
+
+
+def covered_share(height: int, width: int, spec: InputSpec) -> tuple[float, float]:
+    """The part of the network's input that a frame covers, down and across, in 0..1."""
+    fitted_height, fitted_width = fitted_size(height, width, spec)
+    return fitted_height / spec.height, fitted_width / spec.width
+
+
+def _resize(frame: Bgr, height: int, width: int, rule: Resize) -> Bgr:
+    if rule is Resize.OPENCV_BILINEAR:
+        return opencv_resize(frame, height=height, width=width)
+    from PIL import Image
+
+    # Pillow works channel by channel, so blue-first data may pass as RGB.
+    image = Image.fromarray(np.ascontiguousarray(frame))
+    # `pillow-bicubic` is Image.Resampling.BICUBIC, and so on.
+    how = Image.Resampling[rule.value.removeprefix("pillow-").upper()]
+    resized: Bgr = np.asarray(image.resize((width, height), how))
+    return resized

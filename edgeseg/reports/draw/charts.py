@@ -1,0 +1,167 @@
+"""The charts of the HTML report that sit in a line of text or of a table.
+
+Colors are in `report.css`. Shapes say the same for who cannot see them: the reference is a ring and
+the candidate a disk; a change whose interval excludes zero is a disk, any other a ring.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.reports.draw.svg import Drawing
+from edgeseg.reports.phrases import MINUS, interval, number, signed
+
+__all__ = ["Span", "Spread", "bar", "dots", "dots_scale", "drop_bar", "spread", "spread_scale"]
+
+# px
+_WIDTH: Final = 180
+_HEIGHT: Final = 18
+_EDGE: Final = 6  # beside a scale, so that marks at its ends are whole
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The ends of a scale."""
+
+    low: float
+    high: float
+
+    @staticmethod
+    def around(values: Iterable[float | None]) -> Span:
+        """Of all values and zero, with a little room."""
+        known = [0.0, *(value for value in values if value is not None)]
+        room = 0.05 * (max(known) - min(known)) or 1.0
+        return Span(min(known) - room, max(known) + room)
+
+    def place(self, value: float, width: float) -> float:
+        """Where a value stands, in px from the left; what is beyond stands at the end."""
+        share = (value - self.low) / (self.high - self.low)
+        return _EDGE + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Two to six round values, zero among them."""
+        most = (self.high - self.low) / 2
+        power = 10.0 ** math.floor(math.log10(most))
+        step = max(power * factor for factor in (1, 2, 5) if power * factor <= most)
+        return [step * i for i in range(int(self.low / step), int(self.high / step) + 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """A change and its 95 % interval; `rise_is_good` says which side of zero is the better one."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    rise_is_good: bool = False
+
+    @property
+    def kind(self) -> str:
+        """For the worse or the better, or not to be told from none."""
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return "unsure"
+        return "better" if (self.low > 0) == self.rise_is_good else "worse"
+
+    def __str__(self) -> str:
+        return f"{signed(self.value)}, 95 % interval {interval(self.low, self.high)}"
+
+
+_IOU: Final = Span(0, 100)
+
+
+def dots(reference: float | None, candidate: float | None) -> str:
+    """Two IoUs on a scale of 0 to 100, joined where there are both."""
+    known = {"reference": reference, "candidate": candidate}
+    places = {n: _IOU.place(v, _WIDTH) for n, v in known.items() if v is not None}
+    said = ", ".join(f"{name} {number(known[name])}" for name in places)
+    drawing = Drawing(_WIDTH, _HEIGHT, label=f"IoU {said}")
+    middle = _HEIGHT / 2
+    for tick in (0, 25, 50, 75, 100):
+        drawing.line("grid", _IOU.place(tick, _WIDTH), 0, _IOU.place(tick, _WIDTH), _HEIGHT)
+    if "candidate" in places:
+        start = _IOU.place(0, _WIDTH)
+        drawing.box("iou", start, middle - 3, width=places["candidate"] - start, height=6)
+    if len(places) == len(known):
+        drawing.line("link", places["reference"], middle, places["candidate"], middle)
+    for name, place in places.items():
+        drawing.dot(name, place, middle, radius=4.5 if name == "reference" else 3)
+    return str(drawing)
+
+
+def dots_scale() -> str:
+    """The scale of `dots`."""
+    return _scale(_IOU, (0, 50, 100))
+
+
+def spread(change: Spread, span: Span, *, limit: float | None = None) -> str:
+    """A change and its interval about zero."""
+    drawing = Drawing(_WIDTH, _HEIGHT, label=str(change))
+    middle, zero = _HEIGHT / 2, span.place(0, _WIDTH)
+    drawing.line("zero", zero, 0, zero, _HEIGHT)
+    if limit is not None:
+        place = span.place(limit, _WIDTH)
+        drawing.line("limit", place, 0, place, _HEIGHT)
+    if change.value is None:
+        return str(drawing)
+    if change.low is not None and change.high is not None:
+        ends = (span.place(end, _WIDTH) for end in (change.low, change.high))
+        left, right = ends
+        drawing.line(f"whisker {change.kind}", left, middle, right, middle)
+    drawing.dot(f"mark {change.kind}", span.place(change.value, _WIDTH), middle, radius=3.5)
+    return str(drawing)
+
+
+def spread_scale(span: Span) -> str:
+    """The scale of `spread`."""
+    return _scale(span, span.ticks)
+
+
+def bar(value: float, most: float) -> str:
+    """A bar of `value`; `most` fills the width."""
+    width, height = 200, 12
+    drawing = Drawing(width, height, label=number(value))
+    length = width * value / most if most > 0 else 0.0
+    drawing.box("bar", 0, 1, width=max(length, 1.0), height=height - 2)
+    return str(drawing)
+
+
+def drop_bar(change: Spread, limit: float | None) -> str:
+    """The drop of mIoU and its interval, against zero and the limit."""
+    width, height, middle, base = 300, 56, 20, 36
+    span = Span.around((change.low, change.value, change.high, limit))
+    known = "" if limit is None else f", limit {number(limit)}"
+    drawing = Drawing(width, height, label=f"drop in points: {change}{known}")
+    drawing.line("axis", _EDGE, base, width - _EDGE, base)
+    for name, value in (("0", 0.0), (f"limit {number(limit)}", limit)):
+        if value is not None:
+            place = span.place(value, width)
+            drawing.line("zero" if name == "0" else "limit", place, 4, place, base)
+            drawing.text(place, height - 6, name, anchor=_anchor(place, width))
+    if change.low is not None and change.high is not None:
+        left, right = (span.place(end, width) for end in (change.low, change.high))
+        box_width = max(right - left, 1.0)
+        drawing.box(f"band {change.kind}", left, middle - 5, width=box_width, height=10)
+    if change.value is not None:
+        drawing.dot(f"mark {change.kind}", span.place(change.value, width), middle, radius=5)
+    return str(drawing)
+
+
+def _scale(span: Span, ticks: Sequence[float]) -> str:
+    height = 14
+    drawing = Drawing(_WIDTH, height, label="scale")
+    for tick in ticks:
+        place = span.place(tick, _WIDTH)
+        text = f"{tick:g}".replace("-", MINUS)
+        drawing.text(place, height - 3, text, anchor=_anchor(place, _WIDTH))
+    return str(drawing)
+
+
+def _anchor(place: float, width: float) -> str:
+    """Text at an edge stays inside."""
+    if place < width / 6:
+        return "start"
+    return "end" if place > width * 5 / 6 else "middle"

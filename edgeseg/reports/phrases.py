@@ -1,0 +1,240 @@
+"""How a report says its numbers, gates and verdict: the same in each of its forms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.accuracy.bootstrap import MIN_IMAGES
+from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
+from edgeseg.accuracy.gates import Gate
+from edgeseg.reports.measured import ClassResult, FamilyResult
+from edgeseg.reports.report import Comparison, Report, Subject
+from edgeseg.text import counted, plain
+
+__all__ = [
+    "MINUS",
+    "NOTHING",
+    "NOT_JUDGED",
+    "GateWords",
+    "brittleness",
+    "cost",
+    "doubt",
+    "headline",
+    "in_words",
+    "interval",
+    "limit_of",
+    "number",
+    "plain",
+    "rarity",
+    "shortened",
+    "signed",
+    "some",
+    "subject_title",
+    "summary",
+    "verdict",
+    "whole",
+    "why_not_counted",
+]
+
+NOTHING: Final = "\N{EN DASH}"  # where nothing was measured
+NOT_JUDGED: Final = "NOT JUDGED"
+MINUS: Final = "\N{MINUS SIGN}"
+_MOST_DIGITS: Final = 6
+_MOST_NAMES: Final = 10
+_LONGEST_GATE: Final = 160  # characters; one holds the names of all classes that are missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateWords:
+    """A gate; `limit` says on which side it lies. The unit may be none."""
+
+    name: str
+    value: str
+    limit: str
+    unit: str
+    passed: bool
+
+    @property
+    def value_in_units(self) -> str:
+        """For a line of text."""
+        return f"{self.value} {self.unit}".rstrip()
+
+    @property
+    def limit_in_units(self) -> str:
+        """For a line of text."""
+        return f"{self.limit} {self.unit}".rstrip()
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "passed" if self.passed else "missed"
+
+
+def shortened(text: str, longest: int) -> str:
+    """`plain`, and cut where it has more characters."""
+    shown = plain(text)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with thousands marked; a dash where there is none."""
+    if value is None:
+        return NOTHING
+    if math.isnan(value):
+        return "not a number"
+    text = f"{value:,.{digits}f}"
+    if not any(digit in text for digit in "123456789") and math.isfinite(value):
+        text = text.lstrip("-")  # -0.00
+    return text.replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A change: what is more has a plus."""
+    text = number(value, digits)
+    return text if value is None or not value > 0 else f"+{text}"
+
+
+def whole(value: int | None) -> str:
+    """A count."""
+    return number(value, 0)
+
+
+def cost(value: float) -> str:
+    """Time, bytes or memory: bytes are whole, and need no fraction."""
+    return number(value, 0 if value == int(value) else 1)
+
+
+def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+    """From where to where; a dash where there is none."""
+    if low is None or high is None:
+        return NOTHING
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def in_words(gate: Gate) -> GateWords:
+    """A gate for people. Value and limit have as many digits as it takes to tell them apart."""
+    digits = 2
+    while digits < _MOST_DIGITS and gate.value != gate.limit and _alike(gate, digits):
+        digits += 1
+    if gate.name.startswith("classes of the baseline"):
+        digits = 0
+    return GateWords(
+        name=shortened(gate.name, _LONGEST_GATE),
+        value=number(gate.value, digits),
+        limit=f"{gate.bound} {number(gate.limit, digits)}",
+        unit=gate.unit,
+        passed=gate.passed,
+    )
+
+
+def limit_of(report: Report, start: str) -> float | None:
+    """The limit of the gates whose names begin so; None where there is none."""
+    return next((gate.limit for gate in report.gates if gate.name.startswith(start)), None)
+
+
+def verdict(report: Report) -> str:
+    """In words. Where nothing was judged, nothing has passed."""
+    if report.misses:
+        return "FAILED"
+    if report.unjudged:
+        return NOT_JUDGED
+    return "PASSED" if report.gates else "MEASURED"
+
+
+def headline(report: Report) -> str:
+    """What became of the gates."""
+    count, missed = len(report.gates), len(report.misses)
+    gates = "gate" if count == 1 else "gates"
+    if not count and not report.unjudged:
+        return "nothing was judged, for no limit applies"
+    told = f"{missed} of {count} {gates} missed" if missed else f"{count} of {count} {gates} passed"
+    if not report.unjudged:
+        return told
+    left = f"{len(report.unjudged)} not judged"
+    return f"{told}, {left}" if count else left
+
+
+def summary(report: Report) -> str:
+    """What was found, in one sentence that holds nothing but our own words and numbers."""
+    images = counted(report.images, "image")
+    if report.data is None:
+        return "No data set was measured: the verdict rests on the bundle's golden frames alone."
+    if report.drop is not None:
+        verb = "gains" if report.drop < 0 else "loses"
+        side = "over" if report.drop < 0 else "against"
+        low, high = report.drop_low, report.drop_high
+        spread = "" if low is None else f" (95 % interval of the drop {interval(low, high)})"
+        return (
+            f"The candidate {verb} {number(abs(report.drop))} mIoU points {side} the "
+            f"reference{spread} on {images}."
+        )
+    if report.miou is not None:
+        return (
+            f"The candidate reaches {number(report.miou)} mIoU points on {images}; there is no "
+            f"reference to compare it with."
+        )
+    return (
+        f"The candidate gives {number(report.pixel_agreement)} % of the pixels the reference's "
+        f"class on {images}; there is no ground truth."
+    )
+
+
+def subject_title(subject: Subject) -> str:
+    """Its name, and which of its variants at which precision."""
+    inside = ", ".join(dict.fromkeys(filter(None, (subject.variant, subject.precision))))
+    return plain(f"{subject.name} ({inside})")
+
+
+def doubt(found: Comparison) -> str:
+    """Why no change is called certain, where none is; else empty."""
+    if found.images >= MIN_IMAGES:
+        return ""
+    return (
+        f"On {found.images} of the images that both have no change is called certain, and no "
+        f"regression is judged: it takes {MIN_IMAGES}."
+    )
+
+
+def brittleness(family: FamilyResult) -> str:
+    """Whether a family of corruptions costs the candidate more than it costs the reference."""
+    low, high = family.extra_low, family.extra_high
+    if family.extra_drop is None:
+        return NOTHING
+    if low is None or high is None:
+        return "too few images to tell"
+    if low > 0:
+        return "more brittle"
+    return "less brittle" if high < 0 else "no difference beyond chance"
+
+
+def why_not_counted(result: ClassResult) -> str | None:
+    """Why no gate looks at a class; None where one does."""
+    if result.counted:
+        return None
+    if result.iou is None and result.reference_iou is None:
+        return "in no truth and no prediction"
+    if not result.images:
+        return "in no truth"
+    if result.images < MIN_CLASS_IMAGES:
+        return f"in fewer than {MIN_CLASS_IMAGES} images"
+    return f"below {100 * MIN_CLASS_SHARE:g} % of the pixels"
+
+
+def rarity(result: ClassResult) -> str:
+    """A class that no gate looks at, and how rarely it occurs."""
+    if result.images < MIN_CLASS_IMAGES:
+        return f"{result.name} in {result.images} image{'' if result.images == 1 else 's'}"
+    return f"{result.name} on {number(result.share, 3)} % of the pixels"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of a list, and how many more there are."""
+    more = len(names) - _MOST_NAMES
+    return f"{', '.join(names[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _alike(gate: Gate, digits: int) -> bool:
+    return number(gate.value, digits) == number(gate.limit, digits)

@@ -1,0 +1,138 @@
+"""A report as lines for a terminal: what was measured, then every gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgeseg.reports.measured import Costs
+from edgeseg.reports.phrases import NOT_JUDGED, brittleness, cost, doubt, headline
+from edgeseg.reports.report import Comparison, Noted, Report
+from edgeseg.text import counted, plain
+
+__all__ = ["report_lines"]
+
+
+def report_lines(report: Report) -> list[str]:
+    """What the verdict rests on, the verdict last. Each prints, whatever the names hold."""
+    lines = (
+        *report.differences.lines,
+        *_noted("skipped", report.skipped),
+        *_noted("converted", report.converted),
+        *_accuracy(report),
+        *(f"note: {note}" for note in report.notes),
+        *_costs(report.costs),
+        *_short_sides(report),
+        *_families(report),
+        *_comparison(report.baseline),
+        *_gates(report),
+    )
+    return [plain(line) for line in lines]
+
+
+def _noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
+    """How many, why the first, and where the others are named."""
+    if not images:
+        return
+    first = images[0]
+    all_of_them = "" if len(images) == 1 else " (--report FOLDER names all)"
+    yield f"{what}: {len(images)}{all_of_them}, the first: {first.name}: {first.reason}"
+
+
+def _accuracy(report: Report) -> Iterator[str]:
+    if report.miou is None:
+        return
+    how = "" if report.protocol == "ss" else f", protocol {report.protocol}"
+    yield (
+        f"mIoU {report.miou:.2f} (95 % interval {report.miou_low:.2f} to {report.miou_high:.2f}) "
+        f"on {counted(report.images, 'image')}{how}"
+    )
+    shown = [c for c in report.classes if c.iou is not None]
+    classes = [f"{c.name} {c.iou:.2f}" if c.images else f"{c.name} -" for c in shown]
+    absent = "" if all(c.images for c in shown) else " (-: not in the truth)"
+    yield f"IoU by class: {', '.join(classes)}{absent}"
+    if report.reference_miou is None:
+        return
+    yield (
+        f"reference mIoU {report.reference_miou:.2f}, drop {report.drop:+.3f} points "
+        f"(95 % interval {report.drop_low:+.3f} to {report.drop_high:+.3f}); "
+        f"{report.pixel_agreement:.3f} % of the pixels agree "
+        f"(mean IoU with the reference's masks {report.agreement_iou:.2f})"
+    )
+    if report.worst_class is not None:
+        yield f"worst class: {report.worst_class.name}, {report.worst_class.drop:+.3f} points"
+
+
+def _costs(costs: Costs | None) -> Iterator[str]:
+    if costs is None:
+        return
+    own, speedup = costs.candidate, costs.speedup
+    parts = [
+        f"{own.latency_ms:.1f} ms a frame of {costs.frame[0]}x{costs.frame[1]} (height x width)"
+    ]
+    if speedup is not None:
+        parts.append(f"{speedup:.2f} times as fast as the reference")
+    if own.bytes is not None:
+        parts.append(f"{own.bytes / 1e6:.1f} MB of files")
+    if own.memory_mb is not None:
+        parts.append(f"peak memory {own.memory_mb:.0f} MB")
+    yield f"costs: {', '.join(parts)}"
+
+
+def _short_sides(report: Report) -> Iterator[str]:
+    for point in report.short_sides:
+        yield (
+            f"short side {point.short_px}: mIoU {point.miou:.2f}, {point.latency_ms:.1f} ms a "
+            f"frame (FP32 in ONNX Runtime at {point.height}x{point.width})"
+        )
+
+
+def _families(report: Report) -> Iterator[str]:
+    for family in report.families:
+        kinds = ", ".join(family.corruptions)
+        line = f"{family.name} ({kinds}): mIoU {family.miou:.2f}"
+        if family.drop is not None:
+            line += (
+                f", reference {family.reference_miou:.2f}, drop {family.drop:+.3f}; "
+                f"{family.extra_drop:+.3f} more than on clean images"
+            )
+            if family.extra_low is not None:
+                line += f" (95 % interval {family.extra_low:+.3f} to {family.extra_high:+.3f})"
+            line += f": {brittleness(family)}"
+        yield line
+
+
+def _comparison(found: Comparison | None) -> Iterator[str]:
+    if found is None:
+        return
+    miou = found.miou
+    yield (
+        f"baseline {found.baseline} of {found.created}: mIoU {miou.before:.2f} then, "
+        f"{miou.now:.2f} now, {miou.change:+.3f} "
+        f"(95 % interval {miou.low:+.3f} to {miou.high:+.3f}): {miou.verdict}"
+    )
+    if doubt(found):
+        yield doubt(found)
+    for verdict in ("regressed", "improved", "unclear"):
+        changes = [c for c in found.classes if c.verdict == verdict]
+        if changes:
+            told = (f"{c.name} {c.change:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in changes)
+            yield f"classes {verdict}: {', '.join(told)}"
+    for what, names in (("new", found.new), ("missing", found.missing)):
+        if names:
+            yield f"classes {what}: {', '.join(names)}"
+    for change in found.costs:
+        yield f"{change.name}: {cost(change.before)} then, {cost(change.now)} now"
+
+
+def _gates(report: Report) -> Iterator[str]:
+    if report.passed is None:
+        yield headline(report)
+    for gate in report.gates:
+        verdict = "passed" if gate.passed else "MISSED"
+        value = f"{gate.value:.3f} {gate.unit}".rstrip()
+        yield f"{verdict}: {gate.name} {value} ({gate.bound} {gate.limit:.3f})"
+    for one in report.unjudged:
+        yield f"{NOT_JUDGED}: {one.name}: {one.told}"
+    missed = len(report.misses)
+    if missed:
+        yield f"{missed} of {len(report.gates)} gates missed"

@@ -1,0 +1,1 @@
+"""SegFormer's shapes and costs, free of torch."""

@@ -1,0 +1,128 @@
+"""Parameters and multiply-adds of a SegFormer, by arithmetic alone.
+
+Needs no torch, so a device can answer `edgeseg inspect b0` too. Counted are convolutions, linear
+layers and the two attention products, as in the paper's table; resizing, normalization, softmax
+and GELU are not. Tests compare both numbers with what the PyTorch modules hold and execute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from edgeseg.segformer.arch import (
+    MLP_RATIO,
+    PATCH_SIZES,
+    SR_RATIOS,
+    HeadKind,
+    ModelSpec,
+    feature_sizes,
+)
+
+__all__ = ["PAPER_GMACS", "Costs", "costs", "least_memory"]
+
+# "Flops" of the paper's table 1 (ADE20K), which are multiply-adds: G, and the size they hold for.
+PAPER_GMACS: Final[Mapping[str, tuple[float, int]]] = MappingProxyType(
+    {
+        "b0": (8.4, 512),
+        "b1": (15.9, 512),
+        "b2": (62.4, 512),
+        "b3": (79.0, 512),
+        "b4": (95.7, 512),
+        "b5": (183.3, 640),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What one forward pass of one image costs."""
+
+    params: int
+    """Learned values: weights and biases, without BatchNorm's running statistics."""
+
+    macs: int
+    """Multiply-adds of the graph that edgeseg deploys."""
+
+    macs_original: int
+    """Multiply-adds of the network as published."""
+
+
+def costs(spec: ModelSpec, *, height: int, width: int) -> Costs:
+    """Count a model at one input size, in pixels."""
+    sizes = feature_sizes(height, width)
+    encoder_params = sum(_stage_params(spec, stage) for stage in range(4))
+    encoder_macs = sum(_stage_macs(spec, stage, sizes[stage]) for stage in range(4))
+    return Costs(
+        params=encoder_params + _head_params(spec),
+        macs=encoder_macs + _deployed_head_macs(spec, sizes),
+        macs_original=encoder_macs + _original_head_macs(spec, sizes),
+    )
+
+
+def least_memory(*, height: int, width: int) -> int:
+    """Bytes that PyTorch holds at once, at least.
+
+    Those of one head's scores in float32, before and after their softmax, in the first stage.
+    """
+    rows, columns = feature_sizes(height, width)[0]
+    reduced = (rows // SR_RATIOS[0]) * (columns // SR_RATIOS[0])
+    return 2 * 4 * rows * columns * reduced
+
+
+def _stage_params(spec: ModelSpec, stage: int) -> int:
+    width, reduction = spec.variant.widths[stage], SR_RATIOS[stage]
+    inputs = 3 if stage == 0 else spec.variant.widths[stage - 1]
+    hidden = MLP_RATIO * width
+    norm = 2 * width
+    patch_embed = inputs * width * PATCH_SIZES[stage] ** 2 + width + norm
+    attention = 4 * (width * width + width)
+    if reduction > 1:
+        attention += width * width * reduction**2 + width + norm
+    ffn = (width * hidden + hidden) + (9 * hidden + hidden) + (hidden * width + width)
+    return patch_embed + spec.variant.depths[stage] * (2 * norm + attention + ffn) + norm
+
+
+def _stage_macs(spec: ModelSpec, stage: int, size: tuple[int, int]) -> int:
+    width, reduction = spec.variant.widths[stage], SR_RATIOS[stage]
+    inputs = 3 if stage == 0 else spec.variant.widths[stage - 1]
+    hidden = MLP_RATIO * width
+    tokens = size[0] * size[1]
+    reduced = (size[0] // reduction) * (size[1] // reduction)
+    patch_embed = tokens * inputs * width * PATCH_SIZES[stage] ** 2
+    linears = tokens * width * width * 2 + reduced * width * width * 2  # q, out; k, v
+    sr_conv = reduced * width * width * reduction**2 if reduction > 1 else 0
+    products = 2 * tokens * reduced * width
+    ffn = tokens * (2 * width * hidden + 9 * hidden)
+    return patch_embed + spec.variant.depths[stage] * (linears + sr_conv + products + ffn)
+
+
+def _head_params(spec: ModelSpec) -> int:
+    embed, batch_norm = spec.decoder_width, 2 * spec.decoder_width
+    extra = batch_norm if spec.head is HeadKind.CONV else embed  # BatchNorm, or a bias
+    projections = sum(width * embed + extra for width in spec.variant.widths)
+    fuse = 4 * embed * embed + batch_norm
+    return projections + fuse + embed * spec.classes + spec.classes
+
+
+def _original_head_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
+    embed, finest = spec.decoder_width, sizes[0][0] * sizes[0][1]
+    fuse = finest * 4 * embed * embed
+    return _projection_macs(spec, sizes) + fuse + finest * embed * spec.classes
+
+
+def _deployed_head_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
+    embed, finest = spec.decoder_width, sizes[0][0] * sizes[0][1]
+    fuse = 0
+    if spec.head is HeadKind.CONV:  # its ReLU keeps projection and fusion apart
+        fuse = sum(h * w * embed * embed for h, w in sizes)
+    return _projection_macs(spec, sizes) + fuse + finest * embed * spec.classes
+
+
+def _projection_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
+    return sum(
+        h * w * width * spec.decoder_width
+        for (h, w), width in zip(sizes, spec.variant.widths, strict=True)
+    )

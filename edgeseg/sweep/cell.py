@@ -1,0 +1,161 @@
+"""One cell: exported, measured and reported, or what is there already where nothing has changed.
+
+A cell has a bundle, `bundles/NAME`, and a folder `reports/NAME` with its report and `request.json`,
+which says what both were made from. What is there is whole; of another request, or changed by
+somebody, it is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from edgeseg.bundle.staging import remove_bundle
+from edgeseg.bundle.store import open_bundle
+from edgeseg.deploy.defaults import export_request
+from edgeseg.deploy.export import export_bundle
+from edgeseg.errors import BundleError, GateMissedError, ReportError
+from edgeseg.files.whole import written_whole
+from edgeseg.reports.report import Report, read_report
+from edgeseg.reports.writing import REPORTS
+from edgeseg.runtime.backends.watcher import Watcher
+from edgeseg.sweep.folder import REQUEST
+from edgeseg.sweep.plan import Cell, Plan
+from edgeseg.verification.reader import Track
+from edgeseg.verification.request import Asked
+from edgeseg.verification.verify import verify
+
+__all__ = ["ERROR", "bundle_of", "made", "reports_of"]
+
+ERROR: Final = "error.txt"
+_EXPORTED: Final = "exported.txt"  # the bundle's hash: one that was sealed again is another's
+_MISSED: Final = "missed.txt"
+
+
+def made(
+    plan: Plan,
+    cell: Cell,
+    request: Mapping[str, object],
+    *,
+    track: Track,
+    watcher: Watcher,
+    step: Callable[[], None],
+) -> Report:
+    """The cell's report, with its bundle beside it.
+
+    Raises:
+        GateMissedError: no variant passed the gates of the export, now or in an earlier run.
+        EdgesegError: it cannot be exported or measured.
+    """
+    reports, bundle = reports_of(plan, cell.name), bundle_of(plan, cell.name)
+    _claim(reports, bundle, request)
+    kept = _kept_report(reports, bundle)
+    if kept is not None:
+        watcher.tell("kept from an earlier run")
+        return kept
+    _export(plan, cell, watcher=watcher, step=step)
+    asked = Asked(
+        source=str(bundle),
+        data=plan.data,
+        split=plan.split,
+        limits=plan.limits,
+        dask=plan.dask,
+        threads=plan.threads,
+        report=reports,
+    )
+    return verify(asked, track=track, watcher=watcher)
+
+
+def bundle_of(plan: Plan, name: str) -> Path:
+    """Where a cell's bundle is."""
+    return plan.folder / "bundles" / name
+
+
+def reports_of(plan: Plan, name: str) -> Path:
+    """Where its report is."""
+    return plan.folder / "reports" / name
+
+
+def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
+    """Have both be of this request: what another one left goes, and nothing else does."""
+    path = reports / REQUEST
+    content = json.dumps(request, indent=1, sort_keys=True) + "\n"
+    made = [reports / name for name in (_EXPORTED, _MISSED, *REPORTS)]
+    try:
+        (reports / ERROR).unlink(missing_ok=True)
+        if path.exists() and path.read_text("utf-8") == content:
+            return
+        reports.mkdir(parents=True, exist_ok=True)
+        foreign = [] if path.exists() else [one.name for one in made if one.exists()]
+        if foreign:
+            raise ReportError(
+                f"{reports} holds {foreign[0]}, which no sweep wrote; move it away, or choose "
+                f"another --output"
+            )
+        for one in made:
+            one.unlink(missing_ok=True)
+        remove_bundle(bundle)
+        with written_whole(path) as partial:
+            partial.write_text(content, "utf-8")
+    except OSError as error:
+        raise ReportError(
+            f"{reports} cannot be written: {error.strerror}; choose another --output"
+        ) from None
+
+
+def _kept_report(reports: Path, bundle: Path) -> Report | None:
+    """The report of an earlier run, where it is of the bundle that is there."""
+    try:
+        report = read_report(reports / "report.json")
+        opened = open_bundle(bundle)
+    except (ReportError, BundleError):
+        return None
+    own = opened.sha256 == report.candidate.sha256
+    return report if own and (reports / "report.html").exists() else None
+
+
+def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Callable[[], None]) -> None:
+    """Make the bundle, where an earlier run has not made it, or searched for it in vain.
+
+    Raises:
+        GateMissedError: no variant passed, now or then.
+        EdgesegError: it cannot be exported.
+    """
+    folder = bundle_of(plan, cell.name)
+    exported = reports_of(plan, cell.name) / _EXPORTED
+    try:
+        if exported.exists() and exported.read_text("ascii") == open_bundle(folder).sha256:
+            return
+    except BundleError:
+        pass  # damaged, and replaced by the export
+    missed = reports_of(plan, cell.name) / _MISSED
+    if missed.exists():
+        raise GateMissedError(missed.read_text("utf-8"))
+    request = export_request(
+        weights=cell.weights,
+        model=None,
+        target=cell.target,
+        precision=cell.precision,
+        size=cell.size,
+        labels=plan.labels,
+        overrides=plan.overrides,
+        calibration=plan.calibration,
+        calibration_images=plan.calibration_images,
+        data=plan.data,
+        split=plan.split,
+        limits=plan.limits,
+        budget_s=plan.budget_s,
+        recipe=None,
+        sensitivity=False,
+        folder=folder,
+    )
+    try:
+        bundle = export_bundle(request, tell=watcher.tell, step=step).bundle
+    except GateMissedError as error:
+        with written_whole(missed) as partial:
+            partial.write_text(str(error), "utf-8")
+        raise
+    with written_whole(exported) as partial:
+        partial.write_text(bundle.sha256, "ascii")

@@ -1,0 +1,156 @@
+"""The overview of a sweep, into its folder: JSON, Markdown, the picture, and an HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import ReportError
+from edgeseg.files.whole import written_whole
+from edgeseg.reports.gfm import cell, table
+from edgeseg.reports.pages import packaged, rendered
+from edgeseg.reports.phrases import NOTHING, interval, number, plain
+from edgeseg.sweep.picture import pareto_svg
+from edgeseg.sweep.results import Row, Sweep, encode_sweep
+from edgeseg.text import counted
+
+__all__ = ["headline", "sweep_lines", "to_html", "to_markdown", "write_overview"]
+
+_HEADINGS: Final = (
+    "",
+    "Cell",
+    "Variant",
+    "mIoU",
+    "Drop",
+    "95 % interval",
+    "ms",
+    "speed, x first",
+    "MB",
+    "Status",
+)
+_ALIGNMENT: Final = "rllrrrrrrl"
+_LONGEST_REASON: Final = 200
+
+
+def write_overview(folder: Path, sweep: Sweep) -> None:
+    """Write sweep.json, sweep.md, sweep.html and, where anything was measured, pareto.svg.
+
+    Raises:
+        ReportError: the folder does not take them.
+        MissingPackageError: jinja2 is not installed.
+    """
+    picture = pareto_svg(sweep.rows)
+    contents = {
+        "sweep.json": encode_sweep(sweep),
+        "sweep.md": to_markdown(sweep).encode(),
+        "sweep.html": to_html(sweep, picture).encode(),
+    }
+    if picture is not None:
+        contents["pareto.svg"] = picture.encode()
+    try:
+        with ExitStack() as stack:
+            for name, content in contents.items():
+                stack.enter_context(written_whole(folder / name)).write_bytes(content)
+        if picture is None:
+            (folder / "pareto.svg").unlink(missing_ok=True)
+    except OSError as error:
+        raise ReportError(
+            f"the overview cannot be written to {folder}: {error.strerror}; choose another folder"
+        ) from None
+
+
+def to_markdown(sweep: Sweep) -> str:
+    """A table, and the reasons below it."""
+    rows = [
+        (str(place), cell(row.name), cell(row.variant or NOTHING), *_numbers(row), row.status)
+        for place, row in enumerate(sweep.rows, 1)
+    ]
+    reasons = [
+        f"- {cell(row.name)}: {cell(row.reason, _LONGEST_REASON)}"
+        for row in sweep.rows
+        if row.reason is not None
+    ]
+    parts = [f"# Sweep of {headline(sweep)}", table(_HEADINGS, rows, _ALIGNMENT)]
+    if reasons:
+        parts.append("\n".join(reasons))
+    parts.append(_timed_how(sweep))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def sweep_lines(sweep: Sweep) -> list[str]:
+    """The table for a terminal, then why cells are not in it."""
+    rows = [
+        (str(place), plain(row.name), plain(row.variant or NOTHING), *_numbers(row), row.status)
+        for place, row in enumerate(sweep.rows, 1)
+    ]
+    return [
+        *_aligned([_HEADINGS, *rows]),
+        *(f"{row.status}: {row.name}: {plain(row.reason)}" for row in sweep.rows if row.reason),
+        *filter(None, (_timed_how(sweep),)),
+    ]
+
+
+def to_html(sweep: Sweep, picture: str | None) -> str:
+    """A page that needs nothing beside it but the reports that it links to.
+
+    Raises:
+        MissingPackageError: jinja2 is not installed.
+    """
+    return rendered(
+        "sweep.html.jinja",
+        css=packaged("report.css"),
+        sweep=sweep,
+        picture=picture,
+        numbers=[_numbers(row) for row in sweep.rows],
+        headline=headline(sweep),
+        timed_how=_timed_how(sweep),
+    )
+
+
+def _numbers(row: Row) -> tuple[str, ...]:
+    """mIoU, drop, its interval, milliseconds, speed against the first, megabytes."""
+    return (
+        number(row.miou),
+        number(row.drop),
+        interval(row.drop_low, row.drop_high),
+        number(row.latency_ms, 1),
+        number(row.speedup),
+        number(None if row.bytes is None else row.bytes / 1e6, 1),
+    )
+
+
+def headline(sweep: Sweep) -> str:
+    """How many cells came to what."""
+    counts = {
+        "passed": sum(row.status == "passed" for row in sweep.rows),
+        "missed a gate": len(sweep.missed),
+        "not judged": len(sweep.unjudged),
+        "failed": len(sweep.failed),
+    }
+    words = [f"{count} {what}" for what, count in counts.items() if count]
+    return f"{counted(len(sweep.rows), 'cell')}: {', '.join(words)}"
+
+
+def _timed_how(sweep: Sweep) -> str:
+    """Empty where nothing was timed."""
+    if not any(row.latency_ms is not None for row in sweep.rows):
+        return ""
+    height, width = sweep.frame
+    return (
+        f"Latencies are medians of {sweep.rounds} whole frames of {height}x{width} pixels "
+        f"(height x width), all cells in turns, on {sweep.machine.cpu} with "
+        f"{counted(sweep.machine.cores, 'core')}."
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            word.rjust(width) if side == "r" else word.ljust(width)
+            for word, width, side in zip(row, widths, _ALIGNMENT, strict=True)
+        ).rstrip()
+        for row in rows
+    ]

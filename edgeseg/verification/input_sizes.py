@@ -1,0 +1,101 @@
+"""A checkpoint at several short sides: what a smaller image costs in accuracy and saves in time.
+
+As in table 2 of the SegFormer paper (Xie et al. 2021, arXiv:2105.15203). Accuracy is the published
+network's, in PyTorch, by protocol `keep`; latency is that of the graph that edgeseg would export at
+the size which the first image becomes, FP32 in ONNX Runtime, from a frame to its mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from edgeseg.accuracy.counts import Counts, Masks
+from edgeseg.accuracy.metrics import mean_iou
+from edgeseg.pixels import Bgr
+from edgeseg.reports.measured import SidePoint
+from edgeseg.runtime import timing
+from edgeseg.runtime.backends.checked import Checked
+from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.verification.protocols import rescaled_size, segment_by
+from edgeseg.verification.reader import Measured, Track
+from edgeseg.verification.subjects import CheckpointModel
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Logits
+
+__all__ = ["measure_sides"]
+
+
+def measure_sides(
+    model: CheckpointModel, measured: Sequence[Measured], sides: Sequence[int], *, track: Track
+) -> tuple[SidePoint, ...]:
+    """A point for each short side, in pixels, on images that were read before.
+
+    Raises:
+        MissingPackageError: there is no OpenCV, which the protocol resizes with.
+    """
+    frame = measured[0].item.image()
+    sizes = {side: rescaled_size(*frame.shape[:2], short_px=side) for side in sides}
+    latencies = _latencies(model, frame, sizes)
+    return tuple(
+        SidePoint(
+            short_px=side,
+            height=height,
+            width=width,
+            miou=_miou(model, measured, side, track),
+            latency_ms=latencies[side],
+        )
+        for side, (height, width) in sizes.items()
+    )
+
+
+def _miou(model: CheckpointModel, measured: Sequence[Measured], side: int, track: Track) -> float:
+    counts = Counts(model.labels, ignore_index=model.labels.ignore_index)
+    for item in track([one.item for one in measured]):
+        sample = item.read()
+        mask = segment_by("keep", model, sample.image, short_px=side)
+        counts.add(Masks(sample.mask, None, mask))
+    return mean_iou(counts.candidate.total)
+
+
+def _latencies(
+    model: CheckpointModel, frame: Bgr, sizes: Mapping[int, tuple[int, int]]
+) -> dict[int, float]:
+    """Median milliseconds of a whole frame at each size, timed in turns."""
+    with ExitStack() as stack:
+        calls = {}
+        for side, (height, width) in sizes.items():
+            graph = _Graph(model, height, width)
+            stack.callback(graph.close)
+            calls[str(side)] = partial(segment_by, "keep", graph, frame, short_px=side)
+        times = timing.alternate(calls)
+    return {side: float(np.median(times[str(side)])) for side in sizes}
+
+
+class _Graph:
+    """The checkpoint as it would be exported, at one size."""
+
+    def __init__(self, model: CheckpointModel, height: int, width: int) -> None:
+        from edgeseg.export.graph import GELU_OPSET
+        from edgeseg.export.segformer.rewrites import rewrite
+        from edgeseg.export.segformer.to_onnx import to_onnx
+
+        spec = model.input
+        deployed = rewrite(model.checkpoint.model, mean=spec.mean, std=spec.std)
+        graph = to_onnx(deployed, height=height, width=width, opset=GELU_OPSET)
+        self.name = f"{model.name} as a graph"
+        self.size = (height, width)
+        self._engine = Checked(OrtBackend(graph.SerializeToString()))
+
+    def logits(self, image: Bgr, /) -> Logits:
+        """The engine's."""
+        return cast("Logits", self._engine.infer(image[None]))
+
+    def close(self) -> None:
+        """Release the engine."""
+        self._engine.close()

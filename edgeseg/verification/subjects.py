@@ -1,0 +1,258 @@
+"""What can be measured: a variant of a bundle on its engine, or a checkpoint in PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from edgeseg.accuracy.gates import Unjudged
+from edgeseg.bundle.manifest import VariantInfo
+from edgeseg.bundle.store import Bundle
+from edgeseg.errors import SpecError
+from edgeseg.labels import Labels
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.packages import installed
+from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.reports.report import Subject
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.select import variant_here
+from edgeseg.spec import InputSpec
+
+if TYPE_CHECKING:
+    from edgeseg.export.checkpoint import Checkpoint
+    from edgeseg.pixels import Bgr, ClassMap, Logits
+
+__all__ = ["Address", "BundleModel", "CheckpointModel", "Model"]
+
+_LOGITS_DIMENSIONS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """By which another process opens the same model again, in the same way.
+
+    `source` is a path that both see, or a hub's id; `variant` a bundle's, `size` what a
+    checkpoint's own way leads to; `threads` the engine's, all cores where it is None. `overrides`
+    go before what a checkpoint says of its input.
+    """
+
+    source: str
+    variant: VariantInfo | None
+    size: tuple[int, int] | None
+    threads: int | None
+    overrides: Overrides = NO_OVERRIDES
+
+
+class Model(Protocol):
+    """Something that segments images, and says what it is."""
+
+    @property
+    def address(self) -> Address:
+        """Where it is found again."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def labels(self) -> Labels:
+        """Its classes."""
+
+    @property
+    def reduce_labels(self) -> bool:
+        """Whether it was trained on masks whose 0 is no class and whose id 1 is its first one."""
+
+    @property
+    def input(self) -> InputSpec:
+        """Its own way from a frame to its input."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the only input that its network takes; None where it takes any."""
+
+    @property
+    def threads(self) -> int:
+        """With how many its engine computes."""
+
+    @property
+    def about(self) -> Subject:
+        """For the report."""
+
+    @property
+    def unjudged(self) -> tuple[Unjudged, ...]:
+        """What no verdict on it, or against it, decides."""
+
+    def segment(self, frame: Bgr, /) -> ClassMap:
+        """Class ids (H, W) of a uint8 BGR (H, W, 3) frame, by its own way."""
+
+    def logits(self, image: Bgr, /) -> Logits:
+        """(1, classes, h, w) of an image that is of the network's size already.
+
+        The next call may overwrite them.
+        """
+
+    def close(self) -> None:
+        """Release the engine."""
+
+
+class BundleModel:
+    """A variant of a bundle, the one that runs here unless another is given.
+
+    `unjudged` says for what it stands in.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        variant: VariantInfo | None = None,
+        threads: int | None = None,
+        watcher: Watcher = NOBODY,
+        unjudged: tuple[Unjudged, ...] = (),
+    ) -> None:
+        self.bundle = bundle
+        self.unjudged = unjudged
+        self.variant = variant or variant_here(bundle, watcher=watcher)
+        self.segmenter = Segmenter(bundle, variant=self.variant, threads=threads, watcher=watcher)
+        self.address = Address(
+            source=str(bundle.folder.absolute()), variant=self.variant, size=None, threads=threads
+        )
+
+    @property
+    def name(self) -> str:
+        """The bundle's folder, and the variant."""
+        return f"bundle {self.bundle.folder.resolve().name} ({self.variant.name})"
+
+    @property
+    def labels(self) -> Labels:
+        """The bundle's."""
+        return self.bundle.manifest.labels
+
+    @property
+    def reduce_labels(self) -> bool:
+        """What the checkpoint said."""
+        return self.bundle.manifest.checkpoint.reduce_labels
+
+    @property
+    def input(self) -> InputSpec:
+        """The bundle's."""
+        return self.bundle.manifest.input
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """A bundle's graph has one size."""
+        return self.input.height, self.input.width
+
+    @property
+    def threads(self) -> int:
+        """What was asked for, else a thread a core."""
+        return self.address.threads or this_machine().cores
+
+    @property
+    def about(self) -> Subject:
+        """The manifest's facts."""
+        manifest = self.bundle.manifest
+        return Subject(
+            kind="bundle",
+            name=self.bundle.folder.resolve().name,
+            sha256=self.bundle.sha256,
+            model=manifest.model.variant,
+            target=manifest.target,
+            variant=self.variant.name,
+            precision=self.variant.precision,
+            engine=self.segmenter.backend.name,
+            height=self.input.height,
+            width=self.input.width,
+            license=manifest.checkpoint.license,
+        )
+
+    def segment(self, frame: Bgr, /) -> ClassMap:
+        """As `edgeseg run` does it."""
+        return self.segmenter.segment(frame).mask
+
+    def logits(self, image: Bgr, /) -> Logits:
+        """The engine's."""
+        output = self.segmenter.backend.infer(image[None])
+        if output.ndim != _LOGITS_DIMENSIONS:
+            raise SpecError(
+                f"{self.name} ends in class ids, which cannot be averaged; only protocol ss can "
+                f"measure it"
+            )
+        return cast("Logits", output)
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.segmenter.close()
+
+
+class CheckpointModel:
+    """A checkpoint in its own framework: the published network in float32."""
+
+    size = None
+    unjudged: tuple[Unjudged, ...] = ()
+
+    def __init__(self, checkpoint: Checkpoint, address: Address) -> None:
+        self.checkpoint = checkpoint
+        self.address = address
+        if address.threads is not None:
+            from edgeseg.export.reference import limit_threads
+
+            limit_threads(address.threads)
+
+    @property
+    def name(self) -> str:
+        """Where it comes from."""
+        return f"checkpoint {self.checkpoint.source}"
+
+    @property
+    def labels(self) -> Labels:
+        """The checkpoint's, or a known data set's."""
+        return self.checkpoint.labels
+
+    @property
+    def reduce_labels(self) -> bool:
+        """What the checkpoint says."""
+        return self.checkpoint.reduce_labels
+
+    @property
+    def input(self) -> InputSpec:
+        """The checkpoint's own preprocessing."""
+        return self.checkpoint.input
+
+    @property
+    def threads(self) -> int:
+        """PyTorch's own choice unless it was asked for."""
+        from edgeseg.export.reference import threads
+
+        return threads()
+
+    @property
+    def about(self) -> Subject:
+        """The checkpoint's facts."""
+        return Subject(
+            kind="checkpoint",
+            name=self.checkpoint.source,
+            sha256=self.checkpoint.sha256,
+            model=self.checkpoint.spec.variant.name,
+            precision="fp32",
+            engine=f"torch {installed('torch')}",
+            height=self.input.height,
+            width=self.input.width,
+            license=self.checkpoint.license,
+        )
+
+    def segment(self, frame: Bgr, /) -> ClassMap:
+        """As its framework does it."""
+        from edgeseg.export.reference import reference_mask
+
+        return reference_mask(self.checkpoint.model, self.input, frame)
+
+    def logits(self, image: Bgr, /) -> Logits:
+        """The network's, for an image of any size."""
+        from edgeseg.export.reference import network_logits
+
+        return network_logits(self.checkpoint.model, self.input, image)
+
+    def close(self) -> None:
+        """Nothing is held."""

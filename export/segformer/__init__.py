@@ -1,0 +1,1 @@
+"""The network, the layouts of its checkpoints, its exact rewrites, and its ONNX graph."""

@@ -1,0 +1,83 @@
+"""Writes a checkpoint that transformers loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.export.preprocessing import FILTERS
+from edgeseg.export.segformer.layouts import HUGGING_FACE, theirs_of
+from edgeseg.labels import Labels
+from edgeseg.segformer.arch import MLP_RATIO, PATCH_SIZES, PATCH_STRIDES, SR_RATIOS, HeadKind
+from edgeseg.spec import Aspect, InputSpec
+
+if TYPE_CHECKING:
+    from edgeseg.export.segformer.network import SegFormer
+
+__all__ = ["write_huggingface"]
+
+
+def write_huggingface(
+    folder: Path, model: SegFormer, *, labels: Labels, spec: InputSpec, half: bool = False
+) -> None:
+    """Write weights, config.json and preprocessor_config.json into a new folder.
+
+    `half` stores the weights as FP16, except counters.
+
+    Raises:
+        ValueError: the model has mmsegmentation's head, or the input a resizing rule, which
+            transformers does not have.
+    """
+    from safetensors.torch import save_file
+
+    if model.spec.head is not HeadKind.LINEAR:
+        raise ValueError("transformers has no SegFormer with mmsegmentation's head")
+    if spec.resize not in FILTERS.values() or spec.aspect is not Aspect.SQUASH:
+        raise ValueError(f"transformers has no {spec.resize.value}, aspect {spec.aspect.value}")
+    folder.mkdir(parents=True)
+    state = {
+        theirs_of(HUGGING_FACE, ours): value.half() if half and value.is_floating_point() else value
+        for ours, value in model.state_dict().items()
+    }
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    _write_json(folder / "config.json", _config(model, labels))
+    _write_json(folder / "preprocessor_config.json", _preprocessor(spec))
+
+
+def _config(model: SegFormer, labels: Labels) -> dict[str, object]:
+    variant = model.spec.variant
+    return {
+        "architectures": ["SegformerForSemanticSegmentation"],
+        "model_type": "segformer",
+        "hidden_sizes": variant.widths,
+        "depths": variant.depths,
+        "decoder_hidden_size": model.spec.decoder_width,
+        "num_attention_heads": model.spec.heads,
+        "sr_ratios": SR_RATIOS,
+        "patch_sizes": PATCH_SIZES,
+        "strides": PATCH_STRIDES,
+        "mlp_ratios": [MLP_RATIO] * 4,
+        "id2label": dict(enumerate(labels.classes)),
+        "label2id": {name: index for index, name in enumerate(labels.classes)},
+        "semantic_loss_ignore_index": labels.ignore_index,
+    }
+
+
+def _preprocessor(spec: InputSpec) -> dict[str, object]:
+    return {
+        "image_processor_type": "SegformerImageProcessor",
+        "do_resize": True,
+        "size": {"height": spec.height, "width": spec.width},
+        "resample": next(code for code, rule in FILTERS.items() if rule is spec.resize),
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": spec.mean,
+        "image_std": spec.std,
+        "do_reduce_labels": False,
+    }
+
+
+def _write_json(path: Path, content: dict[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

@@ -1,0 +1,345 @@
+"""The four ways in which frameworks name a SegFormer's weights, as data.
+
+A layout says where each of our parameters lies: for NVlabs, `stages.{i}.blocks.{j}.attention.k` is
+the first half of the rows of `backbone.block{n}.{j}.attn.kv`. Everything else (which variant it is,
+which keys are missing, which are left over) follows from that table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.errors import CheckpointError
+from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, Variant
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgeseg.export.segformer.network import SegFormer
+
+__all__ = ["LAYOUTS", "Layout", "find_layout", "infer_spec", "map_weights", "theirs_of"]
+
+State = Mapping[str, "Tensor"]
+
+_RGB: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where one framework keeps what.
+
+    `modules` maps our module names to theirs; {i} is the stage from 0, {n} from 1, {j} the block.
+    `[1/3]` takes the second third of the rows. `{leaf}` is `weight` or `bias`, and ends the name
+    behind a dot where it is not written.
+    """
+
+    name: str
+    head: HeadKind
+    eps: NormEps
+    modules: Mapping[str, str]
+    # A key that this layout has and no other.
+    signature: str
+    # Stored, but not part of the network.
+    ballast: tuple[str, ...] = field(default=())
+
+
+_HF_EPS: Final = NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5)
+
+_HF_HEAD: Final = {
+    "head.fuse": "decode_head.linear_fuse",
+    "head.norm": "decode_head.batch_norm",
+    "head.classifier": "decode_head.classifier",
+}
+
+HUGGING_FACE: Final = Layout(
+    name="huggingface",
+    head=HeadKind.LINEAR,
+    eps=_HF_EPS,
+    signature="segformer.encoder.patch_embeddings.0.proj.weight",
+    modules={
+        "stages.{i}.patch_embed.proj": "segformer.encoder.patch_embeddings.{i}.proj",
+        "stages.{i}.patch_embed.norm": "segformer.encoder.patch_embeddings.{i}.layer_norm",
+        "stages.{i}.blocks.{j}.norm1": "segformer.encoder.block.{i}.{j}.layer_norm_1",
+        "stages.{i}.blocks.{j}.norm2": "segformer.encoder.block.{i}.{j}.layer_norm_2",
+        "stages.{i}.blocks.{j}.attention.q": "segformer.encoder.block.{i}.{j}.attention.self.query",
+        "stages.{i}.blocks.{j}.attention.k": "segformer.encoder.block.{i}.{j}.attention.self.key",
+        "stages.{i}.blocks.{j}.attention.v": "segformer.encoder.block.{i}.{j}.attention.self.value",
+        "stages.{i}.blocks.{j}.attention.sr": "segformer.encoder.block.{i}.{j}.attention.self.sr",
+        "stages.{i}.blocks.{j}.attention.norm": (
+            "segformer.encoder.block.{i}.{j}.attention.self.layer_norm"
+        ),
+        "stages.{i}.blocks.{j}.attention.out": (
+            "segformer.encoder.block.{i}.{j}.attention.output.dense"
+        ),
+        "stages.{i}.blocks.{j}.ffn.fc1": "segformer.encoder.block.{i}.{j}.mlp.dense1",
+        "stages.{i}.blocks.{j}.ffn.dwconv": "segformer.encoder.block.{i}.{j}.mlp.dwconv.dwconv",
+        "stages.{i}.blocks.{j}.ffn.fc2": "segformer.encoder.block.{i}.{j}.mlp.dense2",
+        "stages.{i}.norm": "segformer.encoder.layer_norm.{i}",
+        "head.projections.{i}": "decode_head.linear_c.{i}.proj",
+        **_HF_HEAD,
+    },
+)
+
+# transformers 5 renamed its modules; save_pretrained writes the old names, state_dict() the new.
+HUGGING_FACE_5: Final = Layout(
+    name="huggingface-5",
+    head=HeadKind.LINEAR,
+    eps=_HF_EPS,
+    signature="segformer.stages.0.patch_embeddings.proj.weight",
+    modules={
+        "stages.{i}.patch_embed.proj": "segformer.stages.{i}.patch_embeddings.proj",
+        "stages.{i}.patch_embed.norm": "segformer.stages.{i}.patch_embeddings.layer_norm",
+        "stages.{i}.blocks.{j}.norm1": "segformer.stages.{i}.blocks.{j}.layernorm_before",
+        "stages.{i}.blocks.{j}.norm2": "segformer.stages.{i}.blocks.{j}.layernorm_after",
+        "stages.{i}.blocks.{j}.attention.q": "segformer.stages.{i}.blocks.{j}.attention.q_proj",
+        "stages.{i}.blocks.{j}.attention.k": "segformer.stages.{i}.blocks.{j}.attention.k_proj",
+        "stages.{i}.blocks.{j}.attention.v": "segformer.stages.{i}.blocks.{j}.attention.v_proj",
+        "stages.{i}.blocks.{j}.attention.sr": (
+            "segformer.stages.{i}.blocks.{j}.attention.sequence_reduction.sequence_reduction"
+        ),
+        "stages.{i}.blocks.{j}.attention.norm": (
+            "segformer.stages.{i}.blocks.{j}.attention.sequence_reduction.layer_norm"
+        ),
+        "stages.{i}.blocks.{j}.attention.out": "segformer.stages.{i}.blocks.{j}.attention.o_proj",
+        "stages.{i}.blocks.{j}.ffn.fc1": "segformer.stages.{i}.blocks.{j}.mlp.fc1",
+        "stages.{i}.blocks.{j}.ffn.dwconv": "segformer.stages.{i}.blocks.{j}.mlp.dwconv.dwconv",
+        "stages.{i}.blocks.{j}.ffn.fc2": "segformer.stages.{i}.blocks.{j}.mlp.fc2",
+        "stages.{i}.norm": "segformer.stages.{i}.layer_norm",
+        "head.projections.{i}": "decode_head.linear_projections.{i}.proj",
+        **_HF_HEAD,
+    },
+)
+
+NVLABS: Final = Layout(
+    name="nvlabs",
+    head=HeadKind.LINEAR,
+    eps=NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6),
+    signature="decode_head.linear_pred.weight",
+    ballast=("decode_head.conv_seg.weight", "decode_head.conv_seg.bias"),
+    modules={
+        "stages.{i}.patch_embed.proj": "backbone.patch_embed{n}.proj",
+        "stages.{i}.patch_embed.norm": "backbone.patch_embed{n}.norm",
+        "stages.{i}.blocks.{j}.norm1": "backbone.block{n}.{j}.norm1",
+        "stages.{i}.blocks.{j}.norm2": "backbone.block{n}.{j}.norm2",
+        "stages.{i}.blocks.{j}.attention.q": "backbone.block{n}.{j}.attn.q",
+        "stages.{i}.blocks.{j}.attention.k": "backbone.block{n}.{j}.attn.kv[0/2]",
+        "stages.{i}.blocks.{j}.attention.v": "backbone.block{n}.{j}.attn.kv[1/2]",
+        "stages.{i}.blocks.{j}.attention.sr": "backbone.block{n}.{j}.attn.sr",
+        "stages.{i}.blocks.{j}.attention.norm": "backbone.block{n}.{j}.attn.norm",
+        "stages.{i}.blocks.{j}.attention.out": "backbone.block{n}.{j}.attn.proj",
+        "stages.{i}.blocks.{j}.ffn.fc1": "backbone.block{n}.{j}.mlp.fc1",
+        "stages.{i}.blocks.{j}.ffn.dwconv": "backbone.block{n}.{j}.mlp.dwconv.dwconv",
+        "stages.{i}.blocks.{j}.ffn.fc2": "backbone.block{n}.{j}.mlp.fc2",
+        "stages.{i}.norm": "backbone.norm{n}",
+        "head.projections.{i}": "decode_head.linear_c{n}.proj",
+        "head.fuse": "decode_head.linear_fuse.conv",
+        "head.norm": "decode_head.linear_fuse.bn",
+        "head.classifier": "decode_head.linear_pred",
+    },
+)
+
+MMSEG: Final = Layout(
+    name="mmsegmentation",
+    head=HeadKind.CONV,
+    eps=NormEps(patch_embed=1e-6, block=1e-6, reduction=1e-6, stage=1e-6),
+    signature="decode_head.convs.0.conv.weight",
+    modules={
+        "stages.{i}.patch_embed.proj": "backbone.layers.{i}.0.projection",
+        "stages.{i}.patch_embed.norm": "backbone.layers.{i}.0.norm",
+        "stages.{i}.blocks.{j}.norm1": "backbone.layers.{i}.1.{j}.norm1",
+        "stages.{i}.blocks.{j}.norm2": "backbone.layers.{i}.1.{j}.norm2",
+        "stages.{i}.blocks.{j}.attention.q": (
+            "backbone.layers.{i}.1.{j}.attn.attn.in_proj_{leaf}[0/3]"
+        ),
+        "stages.{i}.blocks.{j}.attention.k": (
+            "backbone.layers.{i}.1.{j}.attn.attn.in_proj_{leaf}[1/3]"
+        ),
+        "stages.{i}.blocks.{j}.attention.v": (
+            "backbone.layers.{i}.1.{j}.attn.attn.in_proj_{leaf}[2/3]"
+        ),
+        "stages.{i}.blocks.{j}.attention.sr": "backbone.layers.{i}.1.{j}.attn.sr",
+        "stages.{i}.blocks.{j}.attention.norm": "backbone.layers.{i}.1.{j}.attn.norm",
+        "stages.{i}.blocks.{j}.attention.out": "backbone.layers.{i}.1.{j}.attn.attn.out_proj",
+        "stages.{i}.blocks.{j}.ffn.fc1": "backbone.layers.{i}.1.{j}.ffn.layers.0",
+        "stages.{i}.blocks.{j}.ffn.dwconv": "backbone.layers.{i}.1.{j}.ffn.layers.1",
+        "stages.{i}.blocks.{j}.ffn.fc2": "backbone.layers.{i}.1.{j}.ffn.layers.4",
+        "stages.{i}.norm": "backbone.layers.{i}.2",
+        "head.projections.{i}.0": "decode_head.convs.{i}.conv",
+        "head.projections.{i}.1": "decode_head.convs.{i}.bn",
+        "head.fuse": "decode_head.fusion_conv.conv",
+        "head.norm": "decode_head.fusion_conv.bn",
+        "head.classifier": "decode_head.conv_seg",
+    },
+)
+
+LAYOUTS: Final = (HUGGING_FACE, HUGGING_FACE_5, NVLABS, MMSEG)
+
+
+def find_layout(state: State, *, origin: str) -> Layout:
+    """The layout of a checkpoint.
+
+    Raises:
+        CheckpointError: another kind of model; the message says which, where that can be told.
+    """
+    for layout in LAYOUTS:
+        if layout.signature in state:
+            return layout
+    raise CheckpointError(f"{origin} {_what_else(state)}")
+
+
+def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
+    """Variant, classes and decoder width, from shapes and from how many blocks there are.
+
+    Raises:
+        CheckpointError: no published variant has these widths and depths.
+    """
+    widths = tuple(
+        _rows(state, theirs_of(layout, f"stages.{i}.patch_embed.proj.weight"), origin)
+        for i in range(4)
+    )
+    depths = tuple(_depth(state, layout, stage) for stage in range(4))
+    _check_ends(state, layout, origin)
+    return ModelSpec(
+        variant=_variant(widths, depths, origin),
+        classes=_rows(state, theirs_of(layout, "head.classifier.weight"), origin),
+        decoder_width=_rows(state, theirs_of(layout, "head.fuse.weight"), origin),
+        head=layout.head,
+        eps=layout.eps,
+    )
+
+
+def map_weights(
+    state: State, layout: Layout, model: SegFormer, *, origin: str
+) -> dict[str, Tensor]:
+    """A state dict for `model`, in float32.
+
+    Raises:
+        CheckpointError: keys are missing, left over, of the wrong shape, or hold NaN or infinity.
+    """
+    expected = model.state_dict()
+    sources = {ours: _source(layout, ours) for ours in expected}
+    # Absent from checkpoints older than torch 0.4.1, and not used in evaluation.
+    needed = {ours: s for ours, s in sources.items() if not ours.endswith("num_batches_tracked")}
+    _refuse(origin, "lacks", sorted({s.key for s in needed.values()} - state.keys()))
+    used = {s.key for s in sources.values()} | set(layout.ballast)
+    _refuse(origin, "has unexpected", sorted(state.keys() - used))
+
+    mapped = {}
+    wrong = []
+    for ours, source in needed.items():
+        tensor = source.take(state[source.key])
+        shape = tuple(expected[ours].shape)
+        if tuple(tensor.shape) == (*shape, 1, 1):  # a linear layer kept as 1x1 convolution
+            tensor = tensor[:, :, 0, 0]
+        if tuple(tensor.shape) != shape:
+            wrong.append(f"{source.key} {tuple(state[source.key].shape)}")
+            continue
+        mapped[ours] = tensor.float()
+    _refuse(origin, f"is not a SegFormer-{model.spec.variant.name.upper()}: wrong shapes of", wrong)
+    broken = [needed[ours].key for ours, t in mapped.items() if not bool(t.isfinite().all())]
+    _refuse(origin, "holds NaN or infinity in", broken)
+    return mapped
+
+
+def _check_ends(state: State, layout: Layout, origin: str) -> None:
+    """Refuse a network with other channels in front, or with one logit for two classes."""
+    first = state[theirs_of(layout, "stages.0.patch_embed.proj.weight")]
+    if first.ndim > 1 and first.shape[1] != _RGB:
+        raise CheckpointError(
+            f"{origin} takes {first.shape[1]} channels an image; edgeseg takes red, green and blue"
+        )
+    if _rows(state, theirs_of(layout, "head.classifier.weight"), origin) == 1:
+        raise CheckpointError(
+            f"{origin} has one logit a pixel, for a threshold between two classes; edgeseg takes "
+            f"one a class, of which the highest wins"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A tensor of theirs, or one of `parts` equal runs of its rows."""
+
+    key: str
+    part: int = 0
+    parts: int = 1
+
+    def take(self, tensor: Tensor) -> Tensor:
+        rows = tensor.shape[0] // self.parts if self.parts > 1 else 0
+        return tensor[self.part * rows : (self.part + 1) * rows] if self.parts > 1 else tensor
+
+
+def _source(layout: Layout, ours: str) -> _Source:
+    module, leaf = ours.rsplit(".", 1)
+    numbers = re.findall(r"(?<=\.)\d+", module)
+    template = module
+    if module.startswith(("stages.", "head.projections.")):
+        for number, letter in zip(numbers, "ij", strict=False):
+            if letter == "j" and not module.startswith("stages."):
+                break  # head.projections.{i}.0: the last number is a layer
+            template = template.replace(f".{number}", f".{{{letter}}}", 1)
+    stage = int(numbers[0]) if numbers else 0
+    block = numbers[1] if len(numbers) > 1 else ""
+    theirs, _, rows = layout.modules[template].partition("[")
+    if "{leaf}" not in theirs:
+        theirs += ".{leaf}"
+    key = theirs.format(i=stage, n=stage + 1, j=block, leaf=leaf)
+    if not rows:
+        return _Source(key=key)
+    part, parts = rows.rstrip("]").split("/")
+    return _Source(key=key, part=int(part), parts=int(parts))
+
+
+def theirs_of(layout: Layout, ours: str) -> str:
+    """Their name of the tensor that holds one of our parameters."""
+    return _source(layout, ours).key
+
+
+def _rows(state: State, key: str, origin: str) -> int:
+    if key not in state:
+        _refuse(origin, "lacks", [key])
+    return int(state[key].shape[0])
+
+
+def _depth(state: State, layout: Layout, stage: int) -> int:
+    depth = 0
+    while theirs_of(layout, f"stages.{stage}.blocks.{depth}.norm1.weight") in state:
+        depth += 1
+    return depth
+
+
+def _variant(widths: tuple[int, ...], depths: tuple[int, ...], origin: str) -> Variant:
+    for variant in VARIANTS.values():
+        if (variant.widths, variant.depths) == (widths, depths):
+            return variant
+    raise CheckpointError(
+        f"{origin} has {depths} blocks of {widths} channels, which is none of SegFormer B0 to B5"
+    )
+
+
+def _refuse(origin: str, complaint: str, keys: list[str]) -> None:
+    if keys:
+        more = ", ..." if len(keys) > 5 else ""
+        raise CheckpointError(
+            f"{origin} {complaint} {len(keys)} weight{'s' * (len(keys) > 1)}: "
+            f"{', '.join(keys[:5])}{more}"
+        )
+
+
+def _what_else(state: State) -> str:
+    keys = tuple(state)
+    detection = ("bbox", "rpn_head", "roi_head", "class_embed", "class_labels_classifier", ".dfl.")
+    if any(word in key for key in keys for word in detection):
+        return "is a detection model; edgeseg takes SegFormer segmentation models"
+    encoders = ("segformer.", "patch_embed1.", "backbone.patch_embed1.", "backbone.layers.0.0.")
+    if any(key.startswith(encoders) for key in keys) and not any("decode_head" in k for k in keys):
+        return (
+            "is a classification backbone: it has SegFormer's encoder but no decoder; "
+            "give a checkpoint that was trained for segmentation"
+        )
+    return (
+        f"has an unknown layout ({len(keys)} weights: {', '.join(keys[:5])}, ...); edgeseg reads "
+        f"SegFormer from Hugging Face, NVlabs and mmsegmentation"
+    )

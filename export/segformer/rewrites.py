@@ -1,0 +1,220 @@
+"""The exact rewrites: the published network in, the deployed one out, the same function.
+
+Each is equal to the original up to rounding. Weights are combined in float64 and rounded once.
+
+    fold_normalization       uint8 BGR in; 1/std goes into the first convolution
+    merge_attention          1/sqrt(d) goes into the query; keys and values become one matrix
+    sum_before_upsampling    the decoder's products are formed at each stage's own size
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgeseg.export.segformer.network import (
+    AllMlpHead,
+    Block,
+    ConvHead,
+    EfficientSelfAttention,
+    OverlapPatchEmbed,
+    SegFormer,
+    Stage,
+    to_image,
+    to_tokens,
+    upsample,
+)
+from edgeseg.segformer.arch import ModelSpec
+
+__all__ = [
+    "DeployedSegFormer",
+    "MergedAttention",
+    "SummedHead",
+    "fold_normalization",
+    "merge_attention",
+    "rewrite",
+    "sum_before_upsampling",
+]
+
+
+class MergedAttention(nn.Module):
+    """Efficient self-attention with two projections: a scaled query, and keys beside values."""
+
+    def __init__(self, original: EfficientSelfAttention) -> None:
+        super().__init__()
+        width = original.q.in_features
+        self.heads = original.heads
+        self.reduction = original.reduction
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.out = original.out
+        if self.reduction > 1:
+            self.sr = original.sr
+            self.norm = original.norm
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """Tokens to tokens, as in the original."""
+        reduced = tokens
+        if self.reduction > 1:
+            reduced = self.norm(to_tokens(self.sr(to_image(tokens, size))))
+        q = self.q(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        k, v = self.kv(reduced).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = (q @ k.transpose(2, 3)).softmax(dim=3) @ v
+        return cast("Tensor", self.out(mixed.transpose(1, 2).flatten(2)))
+
+
+class SummedHead(nn.Module):
+    """The decoder without concatenation: each stage's share is formed small, then upsampled.
+
+    `branches[i]` is a 1x1 convolution to the decoder's width; with mmsegmentation's head it is two
+    of them around a ReLU. The finest branch carries the bias of all.
+    """
+
+    def __init__(self, branches: Sequence[nn.Module], classifier: nn.Conv2d) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.classifier = classifier
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Four feature maps to logits at the finest one's size."""
+        finest = (features[0].shape[2], features[0].shape[3])
+        total = self.branches[0](features[0])
+        for branch, x in zip(self.branches[1:], features[1:], strict=True):
+            total = total + upsample(branch(x), finest)
+        return cast("Tensor", self.classifier(functional.relu(total)))
+
+
+class DeployedSegFormer(nn.Module):
+    """What every artifact computes: a camera's image in, logits out."""
+
+    def __init__(
+        self, spec: ModelSpec, *, mean_bgr: Tensor, stages: Sequence[Stage], head: SummedHead
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.mean_bgr = nn.Buffer(mean_bgr)
+        self.stages = nn.ModuleList(stages)
+        self.head = head
+
+    def forward(self, image: Tensor) -> Tensor:
+        """uint8 BGR (1, H, W, 3) to logits (1, classes, H/4, W/4)."""
+        x = (image.to(self.mean_bgr.dtype) - self.mean_bgr).permute(0, 3, 1, 2)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return cast("Tensor", self.head(features))
+
+
+@torch.no_grad()
+def rewrite(model: SegFormer, *, mean: Sequence[float], std: Sequence[float]) -> DeployedSegFormer:
+    """Apply all rewrites to a copy; `mean` and `std` are of RGB values in 0..1."""
+    stages = copy.deepcopy(list(model.stages))
+    for stage in cast("list[Stage]", stages):
+        for block in cast("list[Block]", list(stage.blocks)):
+            block.attention = merge_attention(block.attention)  # type: ignore[assignment]  # same call
+    first = cast("Stage", stages[0])
+    first.patch_embed = fold_normalization(first.patch_embed, std=std)
+    dtype = first.patch_embed.proj.weight.dtype
+    deployed = DeployedSegFormer(
+        model.spec,
+        mean_bgr=torch.tensor([255 * m for m in reversed(mean)], dtype=dtype),
+        stages=cast("list[Stage]", stages),
+        head=sum_before_upsampling(model.head),
+    )
+    return deployed.eval().requires_grad_(requires_grad=False)
+
+
+def fold_normalization(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatchEmbed:
+    """Let the first convolution take mean-free BGR in 0..255 in place of normalized RGB.
+
+    Dividing by std commutes with zero padding, so it may move into the weights. Subtracting the
+    mean does not (padding would stop being zero), so it stays a node.
+    """
+    folded = copy.deepcopy(embed)
+    scale = 255 * torch.tensor(list(std), dtype=torch.float64).reshape(1, 3, 1, 1)
+    weight = (embed.proj.weight.double() / scale).flip(1)
+    folded.proj.weight.copy_(weight)
+    return folded
+
+
+def merge_attention(original: EfficientSelfAttention) -> MergedAttention:
+    """Fold the score scale 1/sqrt(d) into the query and stack keys over values."""
+    merged = MergedAttention(original).to(original.q.weight.dtype)
+    scale = (original.q.out_features // original.heads) ** -0.5
+    merged.q.weight.copy_(original.q.weight.double() * scale)
+    merged.q.bias.copy_(original.q.bias.double() * scale)
+    merged.kv.weight.copy_(torch.cat([original.k.weight, original.v.weight]))
+    merged.kv.bias.copy_(torch.cat([original.k.bias, original.v.bias]))
+    return merged
+
+
+def sum_before_upsampling(head: AllMlpHead | ConvHead) -> SummedHead:
+    """Exchange upsampling with the 1x1 convolutions behind it.
+
+        norm(fuse(concat_i up(P_i x_i + b_i)))  ==  sum_i up(g F_i P_i x_i) + bias
+
+    Bilinear interpolation is linear in each channel and its weights sum to 1, so it commutes with
+    1x1 convolutions and leaves constants alone. F_i is the fuse kernel's share of stage i, g and
+    the rest of `bias` are BatchNorm's. mmsegmentation's ReLU stands between P_i and F_i; there
+    only F_i moves.
+    """
+    gain, shift = _batch_norm_affine(head.norm)
+    fuse = gain[:, None] * head.fuse.weight.double().flatten(1)
+    shares = list(fuse.chunk(4, dim=1))
+    if isinstance(head, AllMlpHead):
+        shares.reverse()  # concatenated coarsest first
+        weights = [
+            share @ projection.weight.double()
+            for share, projection in zip(shares, _linears(head), strict=True)
+        ]
+        shift = shift + sum(
+            share @ projection.bias.double()
+            for share, projection in zip(shares, _linears(head), strict=True)
+        )
+        branches: list[nn.Module] = [
+            _conv1x1(weight, shift if stage == 0 else None, like=head.fuse)
+            for stage, weight in enumerate(weights)
+        ]
+    else:
+        branches = [
+            nn.Sequential(
+                _folded(projection, like=head.fuse),
+                nn.ReLU(),
+                _conv1x1(share, shift if stage == 0 else None, like=head.fuse),
+            )
+            for stage, (share, projection) in enumerate(zip(shares, head.projections, strict=True))
+        ]
+    return SummedHead(branches, copy.deepcopy(head.classifier))
+
+
+def _linears(head: AllMlpHead) -> list[nn.Linear]:
+    return cast("list[nn.Linear]", list(head.projections))
+
+
+def _folded(projection: nn.Module, *, like: nn.Conv2d) -> nn.Conv2d:
+    conv, norm = cast("tuple[nn.Conv2d, nn.BatchNorm2d]", tuple(projection.children()))
+    gain, shift = _batch_norm_affine(norm)
+    return _conv1x1(gain[:, None] * conv.weight.double().flatten(1), shift, like=like)
+
+
+def _batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """BatchNorm in evaluation as gain and shift, in float64."""
+    assert norm.running_mean is not None, "checkpoints carry BatchNorm's running statistics"
+    assert norm.running_var is not None, "checkpoints carry BatchNorm's running statistics"
+    gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    return gain, norm.bias.double() - gain * norm.running_mean.double()
+
+
+def _conv1x1(weight: Tensor, bias: Tensor | None, *, like: nn.Conv2d) -> nn.Conv2d:
+    outputs, inputs = weight.shape
+    conv = nn.Conv2d(inputs, outputs, 1, bias=bias is not None, dtype=like.weight.dtype)
+    conv.weight.copy_(weight[:, :, None, None])
+    if bias is not None and conv.bias is not None:
+        conv.bias.copy_(bias)
+    return conv

@@ -1,0 +1,202 @@
+"""The deployed network as an ONNX graph: static shapes, batch 1, a name for every node.
+
+One function a module, in the order of the forward pass. The graph is written rather than traced:
+tracing would leave names, node count and layout to an exporter, and recipes address nodes by name.
+
+Two layouts alternate, both of batch 1:
+
+    tokens   (H*W, C)        LayerNorm, and linear layers as one Gemm with its bias
+    image    (1, C, H, W)    convolutions, and the whole Mix-FFN: its two linear layers are 1x1
+                             convolutions there, so the change of layout happens at width C and
+                             not, around the depth-wise convolution, at 4C
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from edgeseg.export.graph import OPSET, GraphWriter
+from edgeseg.export.layers import (
+    Size,
+    conv,
+    gelu,
+    layer_norm,
+    linear,
+    linear_as_conv,
+    reshape,
+    slice_columns,
+    split_heads,
+    to_array,
+    to_image,
+    to_tokens,
+)
+from edgeseg.export.segformer.network import Block, MixFfn, OverlapPatchEmbed, Stage
+from edgeseg.export.segformer.rewrites import DeployedSegFormer, MergedAttention, SummedHead
+from edgeseg.segformer.arch import Role, feature_sizes
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["INPUT_NAME", "OUTPUT_NAME", "to_onnx"]
+
+INPUT_NAME = "image"
+OUTPUT_NAME = "logits"
+
+
+def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = OPSET) -> ModelProto:
+    """Write the graph for one input size, in pixels.
+
+    Input `image` is uint8 BGR (1, H, W, 3); output `logits` is (1, classes, ceil(H/4), ceil(W/4))
+    in the model's own dtype.
+    """
+    graph = GraphWriter(opset)
+    sizes = feature_sizes(height, width)
+    dtype = to_array(model.mean_bgr).dtype
+    x = _center(graph, model.mean_bgr)
+    features = []
+    for index, (stage, size) in enumerate(zip(_stages(model), sizes, strict=True)):
+        x = _stage(graph, stage, x, size, name=f"stage{index + 1}")
+        features.append(x)
+    _head(graph, model.head, features, sizes[0])
+    return graph.model(
+        name=f"segformer_{model.spec.variant.name}_{height}x{width}",
+        inputs=(INPUT_NAME, np.dtype(np.uint8), (1, height, width, 3)),
+        outputs=(OUTPUT_NAME, dtype, (1, model.spec.classes, *sizes[0])),
+    )
+
+
+def _center(graph: GraphWriter, mean_bgr: Tensor) -> str:
+    """uint8 (1, H, W, 3) to mean-free (1, 3, H, W). Only a Cast may touch uint8 (TensorRT)."""
+    mean = to_array(mean_bgr)
+    name = "preprocess"
+    dtype = _onnx_dtype(mean)
+    x = graph.node("Cast", [INPUT_NAME], name=f"{name}.cast", to=dtype)
+    x = graph.node("Transpose", [x], name=f"{name}.to_image", perm=[0, 3, 1, 2])
+    offset = graph.weight(f"{name}.mean", mean.reshape(1, 3, 1, 1))
+    return graph.node("Sub", [x, offset], name=f"{name}.center")
+
+
+def _stage(graph: GraphWriter, stage: Stage, x: str, size: Size, *, name: str) -> str:
+    """Image to image at `size`."""
+    tokens = _patch_embed(graph, stage.patch_embed, x, size, name=name)
+    for index, block in enumerate(cast("list[Block]", list(stage.blocks))):
+        tokens = _block(graph, block, tokens, size, name=f"{name}.block{index}")
+    tokens = layer_norm(graph, stage.norm, tokens, name=f"{name}.norm")
+    return to_image(graph, tokens, size, stage.norm.normalized_shape[0], name=f"{name}.feature")
+
+
+def _patch_embed(
+    graph: GraphWriter, embed: OverlapPatchEmbed, x: str, size: Size, *, name: str
+) -> str:
+    """Image to tokens."""
+    x = conv(graph, embed.proj, x, name=f"{name}.{Role.PATCH_EMBED.value}")
+    tokens = to_tokens(graph, x, size, embed.proj.out_channels, name=f"{name}.tokens")
+    return layer_norm(graph, embed.norm, tokens, name=f"{name}.embed_norm")
+
+
+def _block(graph: GraphWriter, block: Block, tokens: str, size: Size, *, name: str) -> str:
+    """Tokens to tokens."""
+    x = layer_norm(graph, block.norm1, tokens, name=f"{name}.norm1")
+    attention = cast("MergedAttention", block.attention)
+    x = _attention(graph, attention, x, size, name=name)
+    tokens = graph.node("Add", [tokens, x], name=f"{name}.attn_residual")
+    x = layer_norm(graph, block.norm2, tokens, name=f"{name}.norm2")
+    x = _mix_ffn(graph, block.ffn, x, size, name=name)
+    return graph.node("Add", [tokens, x], name=f"{name}.ffn_residual")
+
+
+def _attention(
+    graph: GraphWriter, attention: MergedAttention, tokens: str, size: Size, *, name: str
+) -> str:
+    """Tokens to tokens. Heads are the batch of the two products: (heads, L, d)."""
+    width, heads = attention.q.in_features, attention.heads
+    reduced = _reduce(graph, attention, tokens, size, name=name)
+    q = linear(graph, attention.q, tokens, name=f"{name}.{Role.Q.value}")
+    kv = linear(graph, attention.kv, reduced, name=f"{name}.{Role.KV.value}")
+    q = split_heads(graph, q, heads, width // heads, perm=[1, 0, 2], name=f"{name}.q_heads")
+    k = slice_columns(graph, kv, 0, width, name=f"{name}.k")
+    v = slice_columns(graph, kv, width, 2 * width, name=f"{name}.v")
+    k = split_heads(graph, k, heads, width // heads, perm=[1, 2, 0], name=f"{name}.k_heads")
+    v = split_heads(graph, v, heads, width // heads, perm=[1, 0, 2], name=f"{name}.v_heads")
+    scores = graph.node("MatMul", [q, k], name=f"{name}.{Role.SCORES.value}")
+    shares = graph.node("Softmax", [scores], name=f"{name}.softmax", axis=-1)
+    mixed = graph.node("MatMul", [shares, v], name=f"{name}.{Role.VALUES.value}")
+    mixed = graph.node("Transpose", [mixed], name=f"{name}.merge_heads", perm=[1, 0, 2])
+    mixed = reshape(graph, mixed, (size[0] * size[1], width), name=f"{name}.merged")
+    return linear(graph, attention.out, mixed, name=f"{name}.{Role.ATTN_OUT.value}")
+
+
+def _reduce(
+    graph: GraphWriter, attention: MergedAttention, tokens: str, size: Size, *, name: str
+) -> str:
+    if attention.reduction == 1:
+        return tokens
+    width, ratio = attention.q.in_features, attention.reduction
+    x = to_image(graph, tokens, size, width, name=f"{name}.sr_image")
+    x = conv(graph, attention.sr, x, name=f"{name}.{Role.SR_CONV.value}")
+    reduced = (size[0] // ratio, size[1] // ratio)
+    x = to_tokens(graph, x, reduced, width, name=f"{name}.sr_tokens")
+    return layer_norm(graph, attention.norm, x, name=f"{name}.sr_norm")
+
+
+def _mix_ffn(graph: GraphWriter, ffn: MixFfn, tokens: str, size: Size, *, name: str) -> str:
+    """Tokens to tokens, through an image of 4C channels."""
+    width = ffn.fc1.in_features
+    x = to_image(graph, tokens, size, width, name=f"{name}.ffn_image")
+    x = linear_as_conv(graph, ffn.fc1, x, name=f"{name}.{Role.FFN_IN.value}")
+    x = conv(graph, ffn.dwconv, x, name=f"{name}.{Role.DWCONV.value}")
+    x = gelu(graph, x, to_array(ffn.fc1.weight).dtype, name=f"{name}.gelu")
+    x = linear_as_conv(graph, ffn.fc2, x, name=f"{name}.{Role.FFN_OUT.value}")
+    return to_tokens(graph, x, size, width, name=f"{name}.ffn_tokens")
+
+
+def _head(graph: GraphWriter, head: SummedHead, features: list[str], finest: Size) -> str:
+    """Four images to logits.
+
+    The finest share is added last: its convolution then absorbs the sum and the ReLU where the
+    engine can fuse them (ONNX Runtime's blocked convolution does).
+    """
+    shares = [
+        _branch(graph, branch, x, name=f"head.stage{index + 1}")
+        for index, (branch, x) in enumerate(zip(head.branches, features, strict=True))
+    ]
+    embed = head.classifier.in_channels
+    total = ""
+    for index in (3, 2, 1):
+        name = f"head.stage{index + 1}"
+        target = graph.weight(f"{name}.size", np.array([1, embed, *finest], np.int64))
+        share = graph.node(
+            "Resize",
+            [shares[index], "", "", target],
+            name=f"{name}.upsample",
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        )
+        total = graph.node("Add", [total, share], name=f"{name}.sum") if total else share
+    total = graph.node("Add", [shares[0], total], name="head.stage1.sum")
+    total = graph.node("Relu", [total], name="head.relu")
+    logits = conv(graph, head.classifier, total, name=f"head.{Role.CLASSIFIER.value}")
+    return graph.node("Identity", [logits], name=OUTPUT_NAME)
+
+
+def _branch(graph: GraphWriter, branch: nn.Module, x: str, *, name: str) -> str:
+    if isinstance(branch, nn.Conv2d):
+        return conv(graph, branch, x, name=f"{name}.{Role.HEAD_PROJ.value}")
+    first, _relu, second = cast("tuple[nn.Conv2d, nn.ReLU, nn.Conv2d]", tuple(branch.children()))
+    x = conv(graph, first, x, name=f"{name}.inner.{Role.HEAD_PROJ.value}")
+    x = graph.node("Relu", [x], name=f"{name}.relu")
+    return conv(graph, second, x, name=f"{name}.{Role.HEAD_PROJ.value}")
+
+
+def _stages(model: DeployedSegFormer) -> list[Stage]:
+    return cast("list[Stage]", list(model.stages))
+
+
+def _onnx_dtype(array: npt.NDArray[np.generic]) -> int:
+    from onnx import helper
+
+    return int(helper.np_dtype_to_tensor_dtype(array.dtype))

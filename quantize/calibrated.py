@@ -1,0 +1,130 @@
+"""A float graph with its calibration frames: ranges and sensitivity, found when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edgeseg.calibration.observe import observe
+from edgeseg.calibration.ranges import ESTIMATORS, Range
+from edgeseg.errors import BackendError
+from edgeseg.files.whole import written_whole
+from edgeseg.quantize.meter import Meter
+from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
+from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
+from edgeseg.quantize.workspace import Workspace
+from edgeseg.runtime.backends.backend import Backend, open_artifact
+from edgeseg.segformer.groups import Group, group_of
+from edgeseg.text import counted
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edgeseg.pixels import Frame
+
+__all__ = ["Calibrated", "recalled_figures"]
+
+# Images on which the sensitivity of each group is measured.
+SENSITIVITY_IMAGES: Final = 16
+
+
+class Calibrated:
+    """A float graph and its calibration frames; ranges and sensitivity are measured once."""
+
+    def __init__(
+        self,
+        model: ModelProto,
+        frames: Sequence[Callable[[], Frame]],
+        *,
+        estimator: str,
+        meter: Meter,
+        workspace: Workspace,
+        tell: Callable[[str], None],
+        step: Callable[[], None],
+    ) -> None:
+        self.model = model
+        self.frames = frames
+        self._estimator = estimator
+        self._meter = meter
+        self._workspace = workspace
+        self._tell = tell
+        self._step = step
+
+    @cached_property
+    def ranges(self) -> Mapping[str, Range]:
+        """Of every activation that a recipe may quantize."""
+        megabytes = expected_bytes(self.model) / 1e6
+
+        def begin(left: int) -> None:
+            done = len(self.frames) - left
+            before = f" ({done} of them in an interrupted export)" if done else ""
+            self._tell(
+                f"calibrating on {counted(len(self.frames), 'image')}{before}; "
+                f"about {megabytes:.0f} MB of memory"
+            )
+
+        statistics = observe(
+            tap_graph(self.model),
+            find_taps(self.model),
+            self.frames,
+            saved=self._workspace.path("ranges.npz"),
+            advance=self._step,
+            begin=begin,
+        )
+        estimate = ESTIMATORS[self._estimator]
+        return {name: estimate(s) for name, s in statistics.items()}
+
+    def sensitivity(self) -> Mapping[Group, float]:
+        """% of the pixels that change class when one group alone is INT8, as Q/DQ."""
+
+        def one_group(recipe: Recipe, path: Path) -> None:
+            made = to_qdq(self.model, recipe, self.ranges)
+            with written_whole(path) as partial:
+                partial.write_bytes(made.SerializeToString())
+
+        engine = partial(open_artifact, "onnxruntime")
+        return self.sensitivity_of(one_group, engine, roles=QDQ_ROLES)
+
+    def sensitivity_of(
+        self,
+        make: Callable[[Recipe, Path], None],
+        engine: Callable[[Path], Backend],
+        *,
+        roles: frozenset[str],
+    ) -> Mapping[Group, float]:
+        """The same for graphs that `make` writes and `engine` opens, of groups of these roles."""
+        groups = {group_of(node.name) for node in self.model.graph.node}
+        present = sorted(group for group in groups if group is not None and group.role in roles)
+        known = recalled_figures(self._workspace, "sensitivity")
+        path = self._workspace.path("one_group.onnx")
+        missing = [group for group in present if group.name not in known]
+        if missing:
+            self._tell(f"measuring the sensitivity of {len(missing)} groups")
+        for group in missing:
+            alone = Recipe(name=group.name, int8=frozenset({group}))
+            make(alone, path)
+            try:
+                with closing(engine(path)) as backend:
+                    found = self._meter.measure(
+                        backend, advance=self._step, most=SENSITIVITY_IMAGES
+                    )
+            except BackendError as error:  # not kept: no figure was measured
+                self._tell(f"{group.name} alone in INT8 is taken as the most harmful: {error}")
+                continue
+            known[group.name] = 100 - found.pixel_agreement
+            self._workspace.keep("sensitivity", known)
+        return {group: known.get(group.name, 100.0) for group in present}
+
+
+def recalled_figures(workspace: Workspace, name: str) -> dict[str, float]:
+    """Figures that were kept under names; none where anything else lies there."""
+    try:
+        return msgspec.convert(workspace.recall(name), dict[str, float])
+    except msgspec.ValidationError:
+        return {}

@@ -1,0 +1,118 @@
+"""INT8 for OpenVINO, by NNCF: its own post-training quantization in its mode for transformers.
+
+SmoothQuant before matrix products, uint8 activations and int8 weights, fast bias correction.
+Statistics are reduced inside the graph, image by image, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.errors import MissingPackageError
+from edgeseg.files.whole import written_whole
+from edgeseg.quantize.calibrated import Calibrated
+from edgeseg.quantize.recipes import Recipe
+from edgeseg.segformer.arch import Role
+from edgeseg.segformer.groups import Group, group_of
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Frame
+
+__all__ = ["NNCF_ROLES", "OpenVinoQuantizer", "quantize_openvino", "quiet_nncf"]
+
+# In its transformer mode NNCF never quantizes the product after the softmax.
+NNCF_ROLES: Final = frozenset(role.value for role in Role if role is not Role.VALUES)
+
+_COMPUTES: Final = frozenset({"Convolution", "GroupConvolution", "MatMul"})
+
+
+def quantize_openvino(
+    source: Path, target: Path, recipe: Recipe, frames: Sequence[Callable[[], Frame]]
+) -> None:
+    """Read a float graph (ONNX or OpenVINO) and write `target`, an .xml with its .bin.
+
+    `frames` give the network's input, uint8 (1, H, W, 3); each is called as often as NNCF needs.
+
+    Raises:
+        MissingPackageError: nncf is not installed.
+    """
+    try:
+        import nncf
+    except ImportError:
+        raise MissingPackageError(
+            "nncf",
+            purpose="INT8 for OpenVINO",
+            command="pip install 'edgeseg[export]' -c constraints.txt",
+        ) from None
+    import openvino
+
+    model = openvino.Core().read_model(source)
+    left_float = [
+        op.get_friendly_name()
+        for op in model.get_ordered_ops()
+        if op.get_type_name() in _COMPUTES and group_of(op.get_friendly_name()) not in recipe.int8
+    ]
+    with quiet_nncf():
+        made = nncf.quantize(
+            model,
+            nncf.Dataset(_Lazy(frames)),
+            subset_size=len(frames),
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(names=left_float, validate=False),
+        )
+    openvino.save_model(made, target, compress_to_fp16=False)
+
+
+class _Lazy:
+    """An iterable that reads a frame when its turn comes, as often as it is walked."""
+
+    def __init__(self, frames: Sequence[Callable[[], Frame]]) -> None:
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        for read in self._frames:
+            yield read()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+
+@contextlib.contextmanager
+def quiet_nncf() -> Iterator[None]:
+    """NNCF talks on stdout, which belongs to our own JSON."""
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+class OpenVinoQuantizer:
+    """NNCF on the float artifact; it finds its own ranges, in the graph that it smooths."""
+
+    roles = NNCF_ROLES
+    suffix = ".xml"
+    computes = ()
+
+    def __init__(self, calibrated: Calibrated, source: Path) -> None:
+        self._calibrated = calibrated
+        self._source = source
+
+    def make(self, recipe: Recipe, path: Path) -> None:
+        """Write an .xml and its .bin; the .xml last, so that it is there only when both are."""
+        with written_whole(path) as partial:
+            weights = partial.with_suffix(".bin")
+            try:
+                quantize_openvino(self._source, partial, recipe, self._calibrated.frames)
+                weights.replace(path.with_suffix(".bin"))
+            finally:
+                weights.unlink(missing_ok=True)
+
+    def sensitivity(self) -> Mapping[Group, float]:
+        """Measured with Q/DQ: forty runs of NNCF would take longer than the whole search."""
+        return self._calibrated.sensitivity()

@@ -1,0 +1,82 @@
+"""What a strongly typed graph computes, to every rounding of FP16, on a CPU without FP16.
+
+ONNX Runtime computes FP16 graphs in FP32 on a CPU: neither the rounding nor the overflow of FP16
+shows. Here everything is FP32, weights are as FP16 rounds them, and each value that the typed graph
+holds in FP16 goes through a Cast to FP16 and back, which ONNX Runtime keeps.
+
+What is not emulated: how a kernel accumulates inside (in FP32 or FP16, in which order), and fused
+kernels that skip a rounding between two nodes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeseg.runtime.backends.backend import Backend, open_artifact
+from edgeseg.runtime.backends.checked import Checked
+from edgeseg.runtime.backends.ort import OrtBackend
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["emulated", "open_emulation", "open_to_prove"]
+
+
+def emulated(model: ModelProto) -> ModelProto:
+    """A float32 graph that computes what a typed one does; same input, same output."""
+    from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+
+    half, single = TensorProto.FLOAT16, TensorProto.FLOAT
+    kinds = {
+        v.name: v.type.tensor_type.elem_type
+        for v in shape_inference.infer_shapes(model).graph.value_info
+    }
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    graph = copy.graph
+    for part in (graph.node, graph.initializer, graph.value_info):
+        del part[:]
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        widened = values.astype(np.float32) if values.dtype == np.float16 else values
+        graph.initializer.append(numpy_helper.from_array(widened, weight.name))
+    for node in model.graph.node:
+        made = NodeProto()
+        made.CopyFrom(node)
+        (output,) = node.output
+        if kinds.get(output) != half:
+            graph.node.append(made)
+            continue
+        rounded = f"{output}.rounded_to_half"
+        made.output[0] = rounded if node.op_type == "Cast" else f"{output}.before_rounding"
+        graph.node.append(made)
+        if node.op_type != "Cast":
+            graph.node.append(helper.make_node("Cast", [made.output[0]], [rounded], to=half))
+        graph.node.append(helper.make_node("Cast", [rounded], [output], to=single))
+    return copy
+
+
+def open_to_prove(
+    target: str, path: Path, compute: str, *, logits_shape: tuple[int, ...] | None = None
+) -> Backend:
+    """The engine that accuracy is decided with: the target's own, but for `jetson` an emulation."""
+    if target == "jetson" and compute == "f16":
+        return open_emulation(path, logits_shape=logits_shape)
+    engine = "onnxruntime" if target == "jetson" else target
+    return open_artifact(engine, path, logits_shape=logits_shape, compute=compute)
+
+
+def open_emulation(
+    path: Path, *, logits_shape: tuple[int, ...] | None = None, optimized: bool = False
+) -> Backend:
+    """An engine that emulates a typed graph's file.
+
+    Without optimizations: with them ONNX Runtime 1.31 gave garbage for some Q/DQ graphs.
+    """
+    import onnx
+
+    model = emulated(onnx.load(path)).SerializeToString()
+    return Checked(OrtBackend(model, optimized=optimized), logits_shape=logits_shape)

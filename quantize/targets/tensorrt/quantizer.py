@@ -1,0 +1,149 @@
+"""INT8 and FP16 for TensorRT: typed graphs, the forms that a device may choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.files.whole import written_whole
+from edgeseg.quantize.calibrated import Calibrated, recalled_figures
+from edgeseg.quantize.recipes import FLOAT, Recipe
+from edgeseg.quantize.search import Candidate
+from edgeseg.quantize.targets.tensorrt.emulation import open_emulation
+from edgeseg.quantize.targets.tensorrt.graph import (
+    CLASS_MAP,
+    HALF_LIMIT,
+    Scales,
+    hot_tensors,
+    to_typed,
+    with_class_map,
+)
+from edgeseg.quantize.targets.tensorrt.peaks import peaks
+from edgeseg.quantize.targets.tensorrt.rules import check_rules
+from edgeseg.quantize.workspace import Workspace
+from edgeseg.segformer.arch import Role
+from edgeseg.segformer.groups import Group
+from edgeseg.text import counted
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edgeseg.pixels import Frame
+
+__all__ = ["TYPED_ROLES", "TypedQuantizer"]
+
+# TensorRT fuses the attention products as they are; quantized they fall apart into kernels.
+TYPED_ROLES: Final = frozenset(
+    role.value for role in Role if role not in {Role.SCORES, Role.VALUES}
+)
+
+
+class TypedQuantizer:
+    """Typed graphs from a float one. Without `calibrated` there is no INT8.
+
+    `frames` show what the network's values grow to; what comes near FP16's end is held in FP32.
+    """
+
+    roles = TYPED_ROLES
+    suffix = ".onnx"
+    computes = ("f16",)
+
+    def __init__(
+        self,
+        model: ModelProto,
+        calibrated: Calibrated | None,
+        frames: Sequence[Callable[[], Frame]],
+        *,
+        workspace: Workspace,
+        tell: Callable[[str], None],
+        step: Callable[[], None],
+    ) -> None:
+        self._model = model
+        self._calibrated = calibrated
+        self._frames = frames
+        self._workspace = workspace
+        self._tell = tell
+        self._step = step
+
+    def half(self) -> Candidate:
+        """The FP16 candidate, with no INT8 in it."""
+        path = self._workspace.path("fp16.onnx")
+        if not path.exists():
+            self.make(FLOAT, path)
+        return Candidate(name="fp16", precision="fp16", compute="f16", recipe=FLOAT, path=path)
+
+    def make(self, recipe: Recipe, path: Path) -> None:
+        """Write the first form: typed scales, logits.
+
+        Raises:
+            ExportError: the graph breaks a rule of TensorRT's.
+        """
+        _write(self._typed(recipe, Scales.TYPED), path)
+
+    def forms(self, candidate: Candidate) -> Iterator[Candidate]:
+        """The further forms of a typed candidate: another end, and another way to write scales."""
+        for scales in Scales:
+            if scales is Scales.CASTS and not candidate.recipe.int8:
+                continue
+            typed = self._typed(candidate.recipe, scales)
+            for map_too in (False, True):
+                if scales is Scales.TYPED and not map_too:
+                    continue  # the candidate itself
+                ending = ("_casts" if scales is Scales.CASTS else "") + ("_map" if map_too else "")
+                path = self._workspace.path(f"{candidate.path.stem}{ending}.onnx")
+                if not path.exists():
+                    _write(with_class_map(typed) if map_too else typed, path)
+                yield replace(
+                    candidate,
+                    name=candidate.name + ending.replace("_", "-"),
+                    path=path,
+                    output=CLASS_MAP if map_too else candidate.output,
+                    instead_of=(
+                        candidate.name + ("-map" if map_too else "")
+                        if scales is Scales.CASTS
+                        else None
+                    ),
+                )
+
+    def sensitivity(self) -> Mapping[Group, float]:
+        """What each group costs alone: % of the pixels that change class, emulated."""
+        assert self._calibrated is not None, "a recipe was tried, so there were ranges"
+
+        def one_group(recipe: Recipe, path: Path) -> None:
+            with written_whole(path) as partial:
+                partial.write_bytes(self._typed(recipe, Scales.TYPED).SerializeToString())
+
+        return self._calibrated.sensitivity_of(one_group, open_emulation, roles=self.roles)
+
+    @cached_property
+    def hot(self) -> frozenset[str]:
+        """Values that FP16 might not hold."""
+        found = recalled_figures(self._workspace, "peaks")
+        if not found:
+            self._tell(f"looking for values beyond FP16 on {counted(len(self._frames), 'image')}")
+            found = peaks(self._model, self._frames, advance=self._step)
+            self._workspace.keep("peaks", found)
+        hot = hot_tensors(found)
+        worst = max(found, key=lambda name: found[name])
+        kept = f"{counted(len(hot), 'value')} may be too large for FP16, and stay in FP32"
+        self._tell(
+            f"{kept if hot else 'FP16 holds every value'}: the largest is {found[worst]:.0f} (in "
+            f"{worst}), the limit is {HALF_LIMIT:.0f}"
+        )
+        return hot
+
+    def _typed(self, recipe: Recipe, scales: Scales) -> ModelProto:
+        largest: Mapping[str, float] = {}
+        if recipe.int8:
+            assert self._calibrated is not None, "recipes are tried only where there are ranges"
+            largest = {n: max(-r.low, r.high) for n, r in self._calibrated.ranges.items()}
+        return to_typed(self._model, recipe, largest=largest, hot=self.hot, scales=scales)
+
+
+def _write(model: ModelProto, path: Path) -> None:
+    check_rules(model, origin=path.name)
+    with written_whole(path) as partial:
+        partial.write_bytes(model.SerializeToString())

@@ -1,0 +1,215 @@
+"""TensorRT engines in the user's cache: built once for this device, rebuilt when anything changes.
+
+    engines/GRAPH-DEVICE.plan     the engine, of one graph (by hash) for one device and software
+    engines/GRAPH-DEVICE.json     its hash, what it was built for, and on which device
+    engines/timing-DEVICE.cache   what the builder measured, which speeds up the next build
+    engines/.GRAPH.edgeseg-lock   held while one process builds; a process that dies lets go of it
+
+Several devices may share the folder, in a home of the network: each removes only what it made.
+
+A plan is code. So it is taken only from files that belong to this user and that nobody else may
+write, and only when its hash is the one that was recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from edgeseg.errors import BackendError
+from edgeseg.files.locks import lock_beside, locked
+from edgeseg.files.whole import sha256_of, written_whole
+from edgeseg.machine.cache import cache_folder
+from edgeseg.machine.jetson import device_id, jetson
+from edgeseg.runtime.backends.cuda import Cuda
+from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
+from edgeseg.runtime.backends.watcher import Watcher
+
+__all__ = ["BuiltFor", "built_for", "open_engine"]
+
+# Raised when engines must be built in another way: old ones are then stale.
+FORM: Final = 1
+_REMEDY: Final = "; make space, or set XDG_CACHE_HOME to a folder that can be written"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltFor:
+    """Everything that invalidates an engine when it changes."""
+
+    form: int
+    tensorrt: str
+    capability: str
+    driver: int
+    board: str
+    l4t: str
+
+    @property
+    def key(self) -> str:
+        """A short name for it."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+def built_for() -> BuiltFor:
+    """This device and its software.
+
+    Raises:
+        BackendError: TensorRT or CUDA is missing.
+    """
+    version, cuda, board = require_tensorrt(), Cuda(), jetson()
+    return BuiltFor(
+        form=FORM,
+        tensorrt=version,
+        capability=cuda.capability(),
+        driver=cuda.driver(),
+        board=board.model,
+        l4t=board.l4t,
+    )
+
+
+def open_engine(graph: Path, *, watcher: Watcher) -> TensorRtBackend:
+    """The engine of a graph on this device, from the cache or built now.
+
+    `watcher` hears why one is built, and how far it is.
+
+    Raises:
+        BackendError: it cannot be built, or the cache belongs to somebody else.
+    """
+    here = built_for()
+    folder = _own_folder()
+    name = sha256_of(graph)[:16]
+
+    def wait(holder: str) -> None:
+        watcher.tell(f"{holder} is building this engine; waiting for it")
+
+    try:
+        with locked(lock_beside(folder / name), "the engine", wait=wait):
+            plan = folder / f"{name}-{here.key}.plan"
+            found = _fault(plan) or _loaded(plan)
+            if isinstance(found, TensorRtBackend):
+                return found
+            watcher.tell(
+                f"building the engine of {graph.name}, some minutes: {_reason(plan, found, here)}"
+            )
+            return TensorRtBackend(_build(graph, plan, here, watcher))
+    except OSError as error:
+        raise BackendError(
+            f"the cache {folder} cannot be used: {error.strerror}{_REMEDY}"
+        ) from None
+
+
+def _build(graph: Path, plan: Path, here: BuiltFor, watcher: Watcher) -> bytes:
+    """Build a plan and keep it; where that fails, on a full disk say, it serves all the same."""
+    timing = plan.with_name(f"timing-{here.key}.cache")
+    known = timing.read_bytes() if _is_own(timing) else b""
+    made, measured = build_plan(graph.read_bytes(), timing_cache=known, phase=watcher.phase)
+    record = {
+        "sha256": hashlib.sha256(made).hexdigest(),
+        "built_for": asdict(here),
+        "device": device_id(),
+    }
+    try:
+        _remove_stale(plan)
+        _write(plan, made)
+        # After it: a plan without its record is not taken.
+        _write(plan.with_suffix(".json"), json.dumps(record).encode())
+        _write(timing, measured)
+    except OSError as error:
+        watcher.tell(
+            f"the engine of {graph.name} could not be kept in {plan.parent} ({error.strerror}): it "
+            f"runs now, and is built again next time{_REMEDY}"
+        )
+    return made
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file that nobody but its owner may read or write."""
+    with written_whole(path) as partial:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+
+
+def _fault(plan: Path) -> str | None:
+    """Why a plan may not be read; None where it may."""
+    record = plan.with_suffix(".json")
+    if not plan.exists() or not record.exists():
+        return "there is none yet"
+    if not _is_own(plan) or not _is_own(record):
+        return "the old one is not this user's alone"
+    try:
+        expected = json.loads(record.read_text("utf-8"))["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return "the old one's record is damaged"
+    return None if expected == sha256_of(plan) else "the old one is damaged"
+
+
+def _loaded(plan: Path) -> TensorRtBackend | str:
+    """The engine, or why it does not load."""
+    try:
+        return TensorRtBackend(plan.read_bytes())
+    except BackendError as error:
+        return f"the old one does not load ({error})"
+
+
+def _reason(plan: Path, why: str, here: BuiltFor) -> str:
+    """The fault; for a plan that is not there, what changed since this device built another."""
+    if plan.exists():
+        return why
+    for _, before in _others_of_this_device(plan):
+        changed = [
+            f"{name} was {before.get(name)} and is {value}"
+            for name, value in asdict(here).items()
+            if before.get(name) != value
+        ]
+        return f"the old one is stale ({', '.join(changed)})"
+    return why
+
+
+def _remove_stale(plan: Path) -> None:
+    """Remove what this device built of the same graph before something changed."""
+    for record, _ in _others_of_this_device(plan):
+        record.unlink(missing_ok=True)
+        record.with_suffix(".plan").unlink(missing_ok=True)
+
+
+def _others_of_this_device(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
+    """Records of the same graph's other plans that were built here, and what those were for."""
+    for record in sorted(plan.parent.glob(f"{plan.name.partition('-')[0]}-*.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            content = json.loads(record.read_text("utf-8"))
+            if record.stem != plan.stem and content["device"] == device_id():
+                yield record, dict(content["built_for"])
+
+
+def _own_folder() -> Path:
+    folder = cache_folder() / "engines"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BackendError(
+            f"the cache {folder} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a "
+            f"folder that can"
+        ) from None
+    if not _is_own(folder):
+        raise BackendError(
+            f"{folder} belongs to another user, or others may write to it; engines are code, so "
+            f"none is taken from there: chmod go-w it, or set XDG_CACHE_HOME"
+        )
+    return folder
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is this user's and nobody else may write it; false where it is not there."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return status.st_uid == os.getuid() and not status.st_mode & others and not path.is_symlink()

@@ -1,0 +1,35 @@
+"""A bundle's golden frames through the engine that will run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from edgeseg.accuracy.gates import Judged, at_least
+from edgeseg.accuracy.metrics import pixel_agreement
+from edgeseg.bundle.manifest import VariantInfo
+from edgeseg.bundle.store import Bundle
+from edgeseg.images import read_image, read_mask
+from edgeseg.pixels import Bgr, ClassMap
+
+__all__ = ["GOLDEN_SLACK", "replay_golden"]
+
+# Points that a golden frame's agreement may fall below what was recorded at export: another
+# machine's rounding moves single pixels at boundaries, a broken engine moves many.
+GOLDEN_SLACK: Final = 0.5
+
+
+def replay_golden(
+    bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap]
+) -> Judged:
+    """Whether `segment` gives here what it gave where the bundle was made: a gate a frame.
+
+    Agreement is in % of a frame's pixels.
+    """
+    gates = []
+    for golden in bundle.manifest.golden:
+        mask = segment(read_image(bundle.path(golden.frame)))
+        value = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
+        limit = golden.agreement[variant.name] - GOLDEN_SLACK
+        gates.append(at_least(f"{golden.frame} pixel agreement", value, limit, unit="%"))
+    return Judged(gates=tuple(gates))

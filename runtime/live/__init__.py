@@ -1,0 +1,1 @@
+"""The live pipeline: the newest frame wins, and its age is measured."""

@@ -1,0 +1,331 @@
+"""From a source through a segmenter to whoever consumes results: the stages overlap in threads.
+
+    capture -> prepare -> infer -> mask -> the consumer
+
+Of a live source each stage takes the newest frame there is: what waits is dropped for what is
+newer, and counted. A file loses nothing and keeps its order. Between two stages lies one frame,
+so that no frame grows old in a queue.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeVar
+
+from edgeseg.errors import BackendError, SourceError
+from edgeseg.pixels import Frame, Output, mask_of, to_input
+from edgeseg.runtime.backends.backend import Backend
+from edgeseg.runtime.live.channel import Channel
+from edgeseg.runtime.live.durations import Durations, Percentiles
+from edgeseg.runtime.result import Result, Segmentation
+from edgeseg.runtime.sinks.sink import Sink
+from edgeseg.runtime.sources import Captured, Source
+from edgeseg.runtime.sources.limit import stopped_after
+from edgeseg.spec import InputSpec
+
+__all__ = ["STAGES", "Stream", "Summary", "run", "stream"]
+
+STAGES: Final = ("grab", "prepare", "infer", "mask", "output")
+# A frame that the engine fails on is skipped; so many in a row are no accident.
+FAILURES_IN_A_ROW: Final = 10
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Network(Protocol):
+    """What the pipeline runs frames through: an engine, and how a frame becomes its input."""
+
+    @property
+    def backend(self) -> Backend:
+        """The engine. One thread at a time calls it."""
+
+    @property
+    def input(self) -> InputSpec:
+        """The size of its input, and the rule to get there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run did. Durations are milliseconds a frame; `stages_ms` are medians.
+
+    `frame_age_ms` is from capture to the end of output; `failed` frames are those that the engine
+    gave no mask for, `last_failure` why it gave none for the last of them. `lost` says why a camera
+    or stream ended by itself.
+    """
+
+    frames: int
+    fps: float
+    latency_ms: Percentiles
+    frame_age_ms: Percentiles
+    dropped: int
+    failed: int
+    last_failure: str | None
+    stages_ms: dict[str, float]
+    lost: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """A frame on its way, with what the stages have made of it so far."""
+
+    captured: Captured
+    grab_ms: float
+    network_input: Frame | None = None
+    output: Output | None = None
+    prepare_ms: float = 0.0
+    infer_ms: float = 0.0
+
+
+@dataclass
+class Stream:
+    """Results in order; iterate once. `dropped` and `failed` count while it runs."""
+
+    results: Iterator[Result]
+    _channels: Sequence[Channel[_Work]] = ()
+    failed: int = 0
+    last_failure: str | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Frames of a live source that a newer one took the place of."""
+        return sum(channel.dropped for channel in self._channels)
+
+    def __iter__(self) -> Iterator[Result]:
+        """See `stream`."""
+        return self.results
+
+
+@contextmanager
+def stream(network: Network, source: Source) -> Iterator[Stream]:
+    """Segment a source's frames, the stages in threads of their own while the block runs.
+
+    Raises, while walking:
+        SourceError: the source broke off.
+        BackendError: the engine failed on ten frames in a row, or the system gives no thread.
+    """
+    newest = source.live
+    captured: Channel[_Work] = Channel(newest=newest)
+    prepared: Channel[_Work] = Channel(newest=newest)
+    inferred: Channel[_Work] = Channel()
+    masked: Channel[Result] = Channel()
+    opened = Stream(results=iter(masked), _channels=(captured, prepared))
+    spec = network.input
+
+    def prepare(work: _Work) -> _Work:
+        begun = time.perf_counter()
+        network_input = to_input(work.captured.image, spec)
+        return replace(work, network_input=network_input, prepare_ms=_since(begun))
+
+    def infer(work: _Work) -> _Work:
+        assert work.network_input is not None, "it was just prepared"
+        begun = time.perf_counter()
+        output = network.backend.infer(work.network_input)
+        if network.backend.reuses_output:
+            output = output.copy()  # the next frame is inferred while this one's mask is made
+        return replace(work, network_input=None, output=output, infer_ms=_since(begun))
+
+    def mask(work: _Work) -> Result:
+        assert work.output is not None, "it was just inferred"
+        begun = time.perf_counter()
+        found = mask_of(work.output, spec, work.captured.image)
+        part = Segmentation(
+            mask=found, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=_since(begun)
+        )
+        return Result(
+            captured=work.captured,
+            segmentation=part,
+            grab_ms=work.grab_ms,
+            dropped=opened.dropped,
+            failed=opened.failed,
+        )
+
+    tolerant = _Tolerance(opened)
+    threads = [
+        _worker("capture", _grabbed(source), lambda work: work, captured),
+        _worker("prepare", captured, prepare, prepared),
+        _worker("infer", prepared, tolerant.guard(infer), inferred),
+        _worker("mask", inferred, tolerant.guard(mask), masked),
+    ]
+
+    def end() -> None:
+        source.stop()
+        for channel in (masked, inferred, prepared, captured):
+            channel.close()
+
+    with _running(threads, end):
+        yield opened
+
+
+@contextmanager
+def _running(threads: Sequence[threading.Thread], end: Callable[[], None]) -> Iterator[None]:
+    """Each thread that could be started is waited for, once `end` told all to end."""
+    started: list[threading.Thread] = []
+    try:
+        for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise BackendError(
+                    f"the system gives no further thread ({error}); raise its limit (ulimit -u, or "
+                    f"a service's TasksMax=)"
+                ) from None
+            started.append(thread)
+        yield
+    finally:
+        end()
+        for thread in started:
+            thread.join()
+
+
+class _Tolerance:
+    """Skips what the engine fails on, and counts it; too many in a row end the stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._in_a_row = 0
+        self._lock = threading.Lock()
+
+    def guard(self, call: Callable[[A], B]) -> Callable[[A], B | None]:
+        """The same call, with None for what failed."""
+
+        def guarded(item: A) -> B | None:
+            try:
+                made = call(item)
+            except BackendError as error:
+                with self._lock:
+                    self._stream.failed += 1
+                    self._stream.last_failure = str(error)
+                    self._in_a_row += 1
+                    if self._in_a_row >= FAILURES_IN_A_ROW:
+                        raise BackendError(
+                            f"{self._in_a_row} frames in a row failed, the last with: {error}"
+                        ) from error
+                return None
+            if isinstance(made, Result):
+                with self._lock:
+                    self._in_a_row = 0
+            return made
+
+        return guarded
+
+
+def _grabbed(source: Source) -> Iterator[_Work]:
+    begun = time.perf_counter()
+    for captured in source.frames:
+        yield _Work(captured=captured, grab_ms=_since(begun))
+        begun = time.perf_counter()
+
+
+def _worker(
+    name: str, items: Iterable[A], call: Callable[[A], B | None], target: Channel[B]
+) -> threading.Thread:
+    """A thread that puts what `call` makes of each item into a channel, and ends it."""
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                made = call(item)
+                if made is not None and not target.put(made):
+                    break
+        except BaseException as caught:  # the consumer meets it
+            error = caught
+        if isinstance(items, Channel):
+            items.close()
+        target.end(error)
+
+    return threading.Thread(target=work, name=f"edgeseg {name}", daemon=True)
+
+
+def run(
+    network: Network,
+    source: Source,
+    sinks: Sequence[Sink],
+    *,
+    max_frames: int | None = None,
+    max_seconds: float | None = None,
+    on_frame: Callable[[Result], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Summary:
+    """Feed every result to every sink until the source ends, a limit is reached, or Ctrl-C.
+
+    `stop` ends it after the frame that is being written. A camera or stream that is lost for good
+    ends it, too, if it gave frames.
+    """
+    tally = _Tally()
+    lost: str | None = None
+    with stopped_after(max_seconds, source), stream(network, source) as results:
+        try:
+            for result in results:
+                tally.add(result, output_ms=_written(result, sinks))
+                if on_frame is not None:
+                    on_frame(result)
+                over = max_seconds is not None and tally.seconds >= max_seconds
+                if tally.frames == max_frames or over or (stop is not None and stop.is_set()):
+                    break
+        except KeyboardInterrupt:
+            pass  # the usual way to end a camera; what was done is kept and summed up
+        except SourceError as error:
+            if not (source.live and tally.frames):
+                raise
+            lost = str(error)
+        if results.failed and not tally.frames:
+            raise BackendError(
+                f"no frame got a mask: {results.failed} failed, the last with: "
+                f"{results.last_failure}"
+            )
+        return tally.summary(results, lost=lost)
+
+
+def _written(result: Result, sinks: Sequence[Sink]) -> float:
+    """The milliseconds that it took to write it."""
+    arrived = time.perf_counter()
+    for sink in sinks:
+        sink.write(result)
+    return _since(arrived)
+
+
+class _Tally:
+    """Counts a run, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._latency, self._age = Durations(), Durations()
+        self._stages = {name: Durations() for name in STAGES}
+        self.frames = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begun
+
+    def add(self, result: Result, *, output_ms: float) -> None:
+        part = result.segmentation
+        inner = (part.prepare_ms, part.infer_ms, part.mask_ms)
+        times = (result.grab_ms, *inner, output_ms)
+        for stage, took in zip(self._stages.values(), times, strict=True):
+            stage.add(took)
+        self._latency.add(sum(inner))
+        self._age.add(_since(result.captured.at))
+        self.frames += 1
+
+    def summary(self, stream: Stream, *, lost: str | None) -> Summary:
+        return Summary(
+            frames=self.frames,
+            fps=self.frames / self.seconds if self.frames else 0.0,
+            latency_ms=self._latency.percentiles,
+            frame_age_ms=self._age.percentiles,
+            dropped=stream.dropped,
+            failed=stream.failed,
+            last_failure=stream.last_failure,
+            stages_ms={name: stage.percentile(50) for name, stage in self._stages.items()},
+            lost=lost,
+        )
+
+
+def _since(begun: float) -> float:
+    return 1e3 * (time.perf_counter() - begun)

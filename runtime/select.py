@@ -1,0 +1,273 @@
+"""Which of a bundle's variants runs here: each is proved on the golden frames and timed.
+
+A bundle says which variant was fastest where it was made. On a machine with other instructions, or
+with another version of the engine, the answer may be another, or a variant may compute wrongly; so
+it is found out once and remembered in the user's cache, by the bundle's hash and the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edgeseg.accuracy.metrics import pixel_agreement
+from edgeseg.bundle.manifest import VariantInfo
+from edgeseg.bundle.store import Bundle
+from edgeseg.errors import BackendError, GateMissedError
+from edgeseg.files.whole import written_whole
+from edgeseg.images import read_image, read_mask
+from edgeseg.machine.cache import cache_folder
+from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.jetson import jetson, state
+from edgeseg.machine.packages import installed
+from edgeseg.runtime.backends.backend import Backend, open_backend
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.runtime.golden import GOLDEN_SLACK
+from edgeseg.runtime.segmenter import segment_frame
+from edgeseg.runtime.timing import SAME_SPEED, alternate, from_fast_to_slow
+
+__all__ = ["ON_DEVICE", "Built", "build", "remembered", "variant_here"]
+
+# The target whose engines are made, and chosen from, where they run.
+ON_DEVICE: Final = "jetson"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """One variant on this machine. `latency_ms` is a whole frame's; `fault` why it is out."""
+
+    variant: str
+    precision: str
+    agreement: float | None = None
+    latency_ms: float | None = None
+    fault: str | None = None
+
+
+def variant_here(bundle: Bundle, *, watcher: Watcher = NOBODY) -> VariantInfo:
+    """The variant to run on this machine: the chosen one where the bundle was made, else built.
+
+    Raises:
+        GateMissedError: no variant works here.
+        BackendError: the target's engine is not installed.
+    """
+    why = _elsewhere(bundle)
+    if why is None:
+        slow = _slow_where_made(bundle)
+        if slow is not None:
+            watcher.tell(slow)
+        return bundle.chosen
+    name = remembered(bundle)
+    if name is None:
+        several = len(bundle.manifest.variants) > 1
+        task = "proving and timing the bundle's variants" if several else "proving the bundle"
+        watcher.tell(f"{why}: {task}")
+        name = build(bundle, watcher=watcher, timed=several)[0].variant
+    return next(variant for variant in bundle.manifest.variants if variant.name == name)
+
+
+def _elsewhere(bundle: Bundle) -> str | None:
+    """Why what held where the bundle was made need not hold here; None where it does.
+
+    Where nobody knows the processor's features, they are not the same.
+    """
+    manifest, here = bundle.manifest, this_machine()
+    if manifest.target == ON_DEVICE:
+        return "a new device"
+    there = manifest.machine
+    if there is None or not here.features:
+        return "nobody knows whether this is the CPU that it was made on"
+    if (there.architecture, there.features) != (here.architecture, here.features):
+        return "another CPU than it was made on"
+    before, now = manifest.tools.get(manifest.target), installed(manifest.target)
+    if before != now:
+        return f"{manifest.target} {now} is here, and it was made with {before or 'none'}"
+    return None
+
+
+def _slow_where_made(bundle: Bundle) -> str | None:
+    """A line where INT8 was asked for, and a float variant was as fast on such a machine."""
+    chosen = bundle.chosen
+    floats = [v for v in bundle.manifest.variants if v.precision != "int8" and v.latency_ms]
+    if chosen.precision != "int8" or chosen.latency_ms is None or not floats:
+        return None
+    best = min(floats, key=lambda variant: variant.latency_ms or 0.0)
+    assert best.latency_ms is not None, "it was timed"
+    if chosen.latency_ms < (1 - SAME_SPEED) * best.latency_ms:
+        return None
+    return (
+        f"{chosen.name} is no faster than {best.name} here: {chosen.latency_ms:.1f} and "
+        f"{best.latency_ms:.1f} ms when the bundle was made"
+    )
+
+
+def build(bundle: Bundle, *, watcher: Watcher = NOBODY, timed: bool = True) -> list[Built]:
+    """Prove and time every variant here, the fastest first, and remember it.
+
+    Those that fail the golden frames are out by name; what passes is timed in turns, whole frames
+    of the camera's size, for what an engine leaves to be done counts too. Of equal speeds the one
+    that agrees best is the first. A variant that stands in for another is tried only where the
+    other's engine cannot be built.
+
+    Raises:
+        GateMissedError: none works here; the message says why of each.
+        BackendError: the target's engine is not installed.
+    """
+    memory = _memory(bundle)
+    with ExitStack() as stack:
+        results, working = _prove_all(bundle, watcher, stack)
+        if timed:
+            results |= _with_times(bundle, results, working, watcher)
+    passed = [result for result in results.values() if result.fault is None]
+    failed = [result for result in results.values() if result.fault is not None]
+    if not passed:
+        reasons = "; ".join(f"{result.variant}: {result.fault}" for result in failed)
+        raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
+    ordered = [*_ranked(passed), *failed]
+    _remember(memory, ordered, watcher)
+    return ordered
+
+
+def _prove_all(
+    bundle: Bundle, watcher: Watcher, stack: ExitStack
+) -> tuple[dict[str, Built], dict[str, Backend]]:
+    """Every variant's result, and the engines of those that work; `stack` closes them."""
+    results: dict[str, Built] = {}
+    working: dict[str, Backend] = {}
+    unbuilt: set[str] = set()
+    for variant in bundle.manifest.variants:
+        if variant.instead_of is not None and variant.instead_of not in unbuilt:
+            continue
+        backend, fault = _opened(bundle, variant, watcher)
+        if backend is None:
+            unbuilt.add(variant.name)
+            result = Built(variant=variant.name, precision=variant.precision, fault=fault)
+        else:
+            stack.callback(backend.close)
+            result = _proved(bundle, variant, backend)
+            if result.fault is None:
+                working[variant.name] = backend
+        results[variant.name] = result
+        if result.fault is not None:
+            watcher.tell(f"{variant.name} is out: {result.fault}")
+    return results, working
+
+
+def _with_times(
+    bundle: Bundle, results: Mapping[str, Built], working: Mapping[str, Backend], watcher: Watcher
+) -> dict[str, Built]:
+    """Those that work, timed; one that fails meanwhile is out."""
+    timed: dict[str, Built] = {}
+    for name, found in _time(bundle, working).items():
+        if isinstance(found, str):
+            watcher.tell(f"{name} is out: {found}")
+            timed[name] = replace(results[name], agreement=None, fault=found)
+        else:
+            timed[name] = replace(results[name], latency_ms=found)
+    return timed
+
+
+def _ranked(passed: Sequence[Built]) -> list[Built]:
+    return from_fast_to_slow(
+        passed,
+        speed=lambda result: 1 / (result.latency_ms or 1.0),
+        agreement=lambda result: result.agreement or 0.0,
+    )
+
+
+def _opened(
+    bundle: Bundle, variant: VariantInfo, watcher: Watcher
+) -> tuple[Backend | None, str | None]:
+    try:
+        return open_backend(bundle, variant=variant, watcher=watcher), None
+    except BackendError as error:
+        return None, str(error)
+
+
+def _proved(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
+    """Whether its masks of the golden frames agree as they did where it was made."""
+    result = Built(variant=variant.name, precision=variant.precision)
+    worst = 100.0
+    for golden in bundle.manifest.golden:
+        frame = read_image(bundle.path(golden.frame))
+        try:
+            mask = segment_frame(backend, bundle.manifest.input, frame).mask
+        except BackendError as error:  # it fails, or its logits are no numbers
+            return replace(result, fault=str(error))
+        found = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
+        worst = min(worst, found)
+        least = golden.agreement[variant.name] - GOLDEN_SLACK
+        if not found >= least:
+            fault = f"{golden.frame} agrees in {found:.2f} % of the pixels, not {least:.2f}"
+            return replace(result, fault=fault)
+    return replace(result, agreement=worst)
+
+
+def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | str]:
+    """Median milliseconds of a whole frame through each, in turns; or why one failed meanwhile."""
+    spec = bundle.manifest.input
+    frame = read_image(bundle.path(bundle.manifest.golden[0].frame))
+    faults: dict[str, float | str] = {}
+
+    def segment(name: str) -> None:
+        if name not in faults:
+            try:
+                segment_frame(backends[name], spec, frame)
+            except BackendError as error:
+                faults[name] = str(error)
+
+    times = alternate({name: partial(segment, name) for name in backends})
+    return {name: float(np.median(row)) for name, row in times.items()} | faults
+
+
+def _memory(bundle: Bundle) -> Path:
+    """Where the answer lies: another bundle, machine or engine is another question."""
+    manifest = (bundle.folder / "manifest.sha256").read_bytes()
+    target = bundle.manifest.target
+    if target == ON_DEVICE:
+        from edgeseg.runtime.backends.trt_cache import built_for
+
+        engine = repr(built_for())
+    else:
+        engine = f"{target} {installed(target)}"
+    text = repr((this_machine(), engine)).encode()
+    key = hashlib.sha256(manifest + text).hexdigest()[:24]
+    return cache_folder() / "builds" / f"{key}.json"
+
+
+def remembered(bundle: Bundle) -> str | None:
+    """The variant that was fastest here, or None."""
+    try:
+        content = json.loads(_memory(bundle).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    variant = content.get("variant") if isinstance(content, dict) else None
+    return next((v.name for v in bundle.manifest.variants if v.name == variant), None)
+
+
+def _remember(path: Path, results: Sequence[Built], watcher: Watcher) -> None:
+    """The choice, with all that was measured and how the device was set.
+
+    A cache that cannot be written costs a repetition, and is said.
+    """
+    content = {
+        "variant": results[0].variant,
+        "results": [asdict(result) for result in results],
+        "device": asdict(jetson()) | asdict(state()),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as partial_path:
+            partial_path.write_text(json.dumps(content), "utf-8")
+    except OSError as error:
+        watcher.tell(
+            f"what was found could not be kept in {path.parent} ({error.strerror}), so every run "
+            f"proves again; set XDG_CACHE_HOME to a folder that can be written"
+        )

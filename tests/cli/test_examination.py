@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from edgeseg.cli import examination as doctor
+from edgeseg.cli.examination import examine
+from edgeseg.cli.summaries import doctor_lines
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    """What a Jetson's files say."""
+    files = {
+        "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic",
+        "proc/device-tree/model": "NVIDIA Jetson Orin Nano Developer Kit\0",
+        "var/lib/nvpmodel/status": "pmode:0002\n",
+        "proc/meminfo": "MemTotal: 7800000 kB\nMemAvailable:    1500000 kB\n",
+        "dev/video0": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def problems(findings: dict) -> dict[str, str]:
+    return {problem["what"]: problem["remedy"] for problem in findings["problems"]}
+
+
+def test_a_workstation_has_no_board(tmp_path: Path) -> None:
+    findings = examine(tmp_path)
+    assert findings["jetson"] is None
+    assert findings["cameras"] == []
+    assert not any("TensorRT" in what for what in problems(findings))
+
+
+def test_a_jetson_says_what_it_lacks(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.runtime.backends.cuda._LIBRARIES", ("libnothing.so",))
+    findings = examine(board)
+    assert findings["jetson"] == {
+        "model": "NVIDIA Jetson Orin Nano Developer Kit",
+        "l4t": "36.4.3",
+        "jetpack": "6",
+        "power_mode": "2",
+        "gpu_mhz": None,
+        "temperature_c": None,
+    }
+    assert findings["cameras"] == ["video0"]
+    assert findings["memory_free"] == 1500000 << 10
+    told = problems(findings)
+    remedy = told["TensorRT is not visible to this Python"]
+    assert "--system-site-packages" in remedy
+    assert any(what.startswith("only 1.5 GB of memory") for what in told)
+    assert any("no CUDA runtime library" in what for what in told)
+    lines = doctor_lines(findings)
+    assert any("L4T 36.4.3 (JetPack 6), power mode 2" in line for line in lines)
+    assert sum(line.startswith("missing: ") for line in lines) == len(told)
+
+
+def test_an_opencv_that_numpy_2_breaks(
+    board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """JetPack 6's own is built against NumPy 1."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "cv2.py").write_text("raise AttributeError('_ARRAY_API not found')\n")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "cv2", raising=False)
+    findings = examine(board)
+    told = problems(findings)
+    (what,) = (what for what in told if "NumPy 2 does not fit" in what)
+    assert what.endswith("_ARRAY_API not found")
+    assert told[what] == "pip install 'numpy<2'"
+    assert "OpenCV: _ARRAY_API not found" in doctor_lines(findings)
+
+
+def test_an_opencv_without_gstreamer(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"version": "4.10.0", "ffmpeg": True, "gstreamer": False, "window": False}
+    monkeypatch.setattr(doctor, "_opencv", lambda: found)
+    assert any("CSI cameras" in what for what in problems(examine(board)))
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = types.SimpleNamespace(free=10**8)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _path: usage)
+    assert any(what.startswith("only 0.1 GB are free") for what in problems(examine(tmp_path)))
+
+
+def test_the_nearest_folder_that_is_open(tmp_path: Path) -> None:
+    """A cache in a closed folder, as of a service or under sudo -u."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    me = os.geteuid()
+    if me == 0:  # whom no folder is closed to
+        os.seteuid(65534)
+    try:
+        found = doctor._existing(closed / "cache" / "edgeseg")
+    finally:
+        os.seteuid(me)
+    assert closed.is_relative_to(found)

@@ -1,0 +1,54 @@
+"""An export's limits decide, or it says before the search that they cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeseg.accuracy.gates import Limits
+from edgeseg.deploy.defaults import export_request
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.errors import NotJudgedError
+from edgeseg.overrides import NO_OVERRIDES
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Eight images with masks: four of them would decide."""
+    random = np.random.default_rng(0)
+    for part, shape in (("images", (64, 64, 3)), ("masks", (64, 64))):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        for number in range(8):
+            pixels = random.integers(0, 2, shape).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / part / f"{number}.png")
+    return tmp_path / "data"
+
+
+def asked(few: Path, precision: str, limits: Limits) -> ExportRequest:
+    return export_request(
+        weights="w.pth", model=None, target="onnxruntime", precision=precision, size=None,
+        labels=None, overrides=NO_OVERRIDES, calibration=str(few / "images"), calibration_images=4,
+        data=str(few), split=None, limits=limits, budget_s=1, recipe=None, sensitivity=False,
+        folder=None,
+    )  # fmt: skip
+
+
+def test_images_too_few_for_the_limit_on_classes_are_told_before_the_search(few: Path) -> None:
+    with pytest.raises(NotJudgedError, match=r"not judged: half of the 8 images .* give 10 or"):
+        asked(few, "int8", Limits())
+    told = asked(few, "auto", Limits()).notes
+    assert any(note.startswith("nothing but FP32 can pass: half of the 8") for note in told)
+    assert not asked(few, "int8", Limits(max_class_drop=100)).notes
+
+
+@pytest.mark.parametrize("option", ["--max-drop", "--max-class-drop"])
+def test_a_limit_without_ground_truth_is_refused(edgeseg, few: Path, option: str) -> None:
+    """It was passed over, and the export judged agreement alone."""
+    outcome = edgeseg("export", "--weights", "w.pth", "--calibration", few / "images", option, "1")
+    assert outcome.status == 2
+    assert f"{option} needs images with ground truth; add --data DATASET" in " ".join(
+        outcome.err.replace("│", " ").split()
+    )
