@@ -36,3 +36,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_nothing_was_left_to_be_filled_in(page: Path) -> None:
     assert not re.findall(r"\b(?:TODO|TBD|[A-Z]+_TABLE)\b", page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_script_that_is_named_exists(page: Path) -> None:
+    folders = "benchmarks|calibration|edgeseg|export|quantize|runtime|tests|tools"
+    named = re.findall(rf"\b(?:{folders})/[\w/]+\.(?:py|sh)\b", page.read_text("utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
