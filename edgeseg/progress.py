@@ -3,19 +3,63 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from itertools import count
+from typing import Final, Protocol, TypeVar
 
 from edgeseg.text import counted
 
-__all__ = ["phases", "progress", "track"]
+__all__ = ["Step", "begin", "phases", "progress", "steps", "track"]
 
 T = TypeVar("T")
 
-# Between two lines of a log: seldom enough for one that is read, often enough for one that waits.
+# A log hears of a step that lasts so long,
+_FIRST_LINE_S: Final = 5.0
+# and then so often: seldom enough for one who reads it, often enough for one who waits.
 _BETWEEN_LINES_S: Final = 30.0
+_TICK_S: Final = 0.5
+
+
+class Step(Protocol):
+    """Hears how far a long job is."""
+
+    def __call__(self, phase: str, done: int, total: int, unit: str = "image", /) -> None:
+        """`done` of `total` units of a phase are done; a `total` of 0 where nobody counts."""
+
+
+def begin(step: Step, phase: str, total: int = 0, unit: str = "image") -> Callable[[], None]:
+    """Tell `step` that a phase begins, and return what to call after each of its units."""
+    numbers = count(1)
+    step(phase, 0, total, unit)
+    return lambda: step(phase, next(numbers), total, unit)
+
+
+@contextmanager
+def steps() -> Iterator[Step]:
+    """Yields what shows the phase of a job: a bar, or lines where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        with _phase_lines() as step:
+            yield step
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        shown = ""
+
+        def show(phase: str, done: int, total: int, unit: str = "image", /) -> None:
+            nonlocal shown
+            if phase != shown or done == 0:
+                shown = phase
+                bar.reset(task, description=phase, total=total or None, visible=True)
+            counter = f"{phase}: {done} of {counted(total, unit)}" if total else phase
+            bar.update(task, description=counter, completed=done)
+
+        yield show
 
 
 @contextmanager
@@ -66,21 +110,59 @@ def track(items: Sequence[T]) -> Iterator[T]:
             advance()
 
 
+@contextmanager
+def _phase_lines() -> Iterator[Step]:
+    """Says how far a phase is once it takes long, even while nothing in it is counted."""
+    now = ("", 0, 0, "image")
+    begun = due = time.monotonic()
+    ended = threading.Event()
+
+    def hear(phase: str, done: int, total: int, unit: str = "image", /) -> None:
+        nonlocal now, begun, due
+        if phase != now[0] or done == 0:
+            begun = time.monotonic()
+            due = begun + _FIRST_LINE_S
+        now = (phase, done, total, unit)
+
+    def watch() -> None:
+        nonlocal due
+        while not ended.wait(_TICK_S):
+            phase, done, total, unit = now
+            if phase and time.monotonic() >= due:
+                due = time.monotonic() + _BETWEEN_LINES_S
+                counter = f" {done} of {counted(total, unit)} in" if total else ""
+                sys.stderr.write(f"{phase}:{counter} {_clock(time.monotonic() - begun)}\n")
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield hear
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _clock(seconds: float) -> str:
+    """As 2:05 minutes."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} minutes"
+
+
 def _lines(title: str, total: int | None) -> Callable[[], None]:
     """A step that says now and then how far it is."""
-    begun = told = time.monotonic()
+    begun = time.monotonic()
+    due = begun + _FIRST_LINE_S
     done = 0
 
     def step() -> None:
-        nonlocal told, done
+        nonlocal due, done
         done += 1
         now = time.monotonic()
-        if now - told >= _BETWEEN_LINES_S:
-            told = now
-            minutes, seconds = divmod(round(now - begun), 60)
+        if now >= due:
+            due = now + _BETWEEN_LINES_S
             images = (
                 counted(done, "image") if total is None else f"{done} of {counted(total, 'image')}"
             )
-            sys.stderr.write(f"{title}: {images} in {minutes}:{seconds:02} minutes\n")
+            sys.stderr.write(f"{title}: {images} in {_clock(now - begun)}\n")
 
     return step

@@ -14,6 +14,7 @@ from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
 from edgeseg.errors import BackendError
 from edgeseg.files.whole import written_whole
+from edgeseg.progress import Step, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import Recipe
@@ -46,7 +47,7 @@ class Calibrated:
         meter: Meter,
         workspace: Workspace,
         tell: Callable[[str], None],
-        step: Callable[[], None],
+        step: Step,
     ) -> None:
         self.model = model
         self.frames = frames
@@ -60,9 +61,17 @@ class Calibrated:
     def ranges(self) -> Mapping[str, Range]:
         """Of every activation that a recipe may quantize."""
         megabytes = expected_bytes(self.model) / 1e6
+        done = 0
 
-        def begin(left: int) -> None:
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            self._step("calibrating", done, len(self.frames))
+
+        def tell_left(left: int) -> None:
+            nonlocal done
             done = len(self.frames) - left
+            self._step("calibrating", done, len(self.frames))
             before = f" ({done} of them in an interrupted export)" if done else ""
             self._tell(
                 f"calibrating on {counted(len(self.frames), 'image')}{before}; "
@@ -74,8 +83,8 @@ class Calibrated:
             find_taps(self.model),
             self.frames,
             saved=self._workspace.path("ranges.npz"),
-            advance=self._step,
-            begin=begin,
+            advance=advance,
+            begin=tell_left,
         )
         estimate = ESTIMATORS[self._estimator]
         return {name: estimate(s) for name, s in statistics.items()}
@@ -106,14 +115,14 @@ class Calibrated:
         missing = [group for group in present if group.name not in known]
         if missing:
             self._tell(f"measuring the sensitivity of {len(missing)} groups")
+        most = min(SENSITIVITY_IMAGES, len(self._meter.images))
+        advance = begin(self._step, "measuring sensitivity", len(missing) * most)
         for group in missing:
             alone = Recipe(name=group.name, int8=frozenset({group}))
             make(alone, path)
             try:
                 with closing(engine(path)) as backend:
-                    found = self._meter.measure(
-                        backend, advance=self._step, most=SENSITIVITY_IMAGES
-                    )
+                    found = self._meter.measure(backend, advance=advance, most=most)
             except BackendError as error:  # not kept: no figure was measured
                 self._tell(f"{group.name} alone in INT8 is taken as the most harmful: {error}")
                 continue

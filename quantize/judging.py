@@ -6,7 +6,7 @@ gate half decides. A candidate whose engine fails meanwhile is out by name; the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Final
@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.errors import BackendError
+from edgeseg.progress import begin
 from edgeseg.quantize.meter import speed_ratio
 from edgeseg.quantize.search import Search, Trial, failed, measured_on, words
 from edgeseg.runtime.timing import SAME_SPEED, from_fast_to_slow
@@ -36,7 +37,7 @@ def in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
         return [*_by_boldness(passed), *out]
     job.tell(f"timing {len(passed)} variants in turns with FP32")
     with job.budget.spending("timing"):
-        timed = _timed(job, passed)
+        timed = _timed(job, passed, begin(job.step, "timing", len(passed), "variant"))
     return [
         *ranked([trial for trial in timed if trial.approved]),
         *(trial for trial in timed if not trial.approved),
@@ -76,7 +77,7 @@ def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[
     return [*judged, *(trial for trial in trials if not trial.approved)]
 
 
-def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+def _timed(job: Search, trials: Sequence[Trial], advance: Callable[[], None]) -> list[Trial]:
     """Each against the FP32 baseline in turns."""
     baseline = job.floats[0]
     timed = []
@@ -93,7 +94,7 @@ def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
                 continue
             baseline_ms.append(milliseconds)
             timed.append(replace(trial, speedup=1.0 if own is baseline else speedup))
-            job.step()
+            advance()
     # One baseline for all, so that milliseconds say what the ratios say.
     base_ms = float(np.median(baseline_ms)) if baseline_ms else 0.0
     return [t if t.speedup is None else replace(t, latency_ms=base_ms / t.speedup) for t in timed]

@@ -18,6 +18,7 @@ import msgspec
 from edgeseg.accuracy.gates import Judged, Limits, judge_accuracy
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.errors import BackendError
+from edgeseg.progress import Step, begin
 from edgeseg.quantize.budget import Budget, UsedUp
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
@@ -120,7 +121,7 @@ class Search:
     timed: bool
     budget: Budget
     tell: Callable[[str], None]
-    step: Callable[[], None]
+    step: Step
 
 
 def explore(job: Search) -> list[Trial]:
@@ -211,6 +212,7 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     path = job.workspace.path(f"int8_{recipe.digest}{job.quantizer.suffix}")
     if not path.exists():
+        begin(job.step, f"making {recipe.name}")
         with job.budget.spending("making INT8"):
             job.quantizer.make(recipe, path)
     share = int8_share(path)
@@ -270,8 +272,10 @@ def measured_on(job: Search, candidate: Candidate, meter: Meter, half: str) -> A
     with suppress(msgspec.ValidationError):  # nothing is kept, or what is no accuracy
         return msgspec.convert(job.workspace.recall(name), Accuracy)
     begun = time.monotonic()
+    doing = "deciding on" if half == "gate" else "measuring"
+    advance = begin(job.step, f"{doing} {candidate.name}", len(meter.images))
     with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
-        accuracy = meter.measure(backend, advance=job.step)
+        accuracy = meter.measure(backend, advance=advance)
     image_s = (time.monotonic() - begun) / max(1, accuracy.images)
     job.budget.image_s = max(job.budget.image_s, image_s)
     job.workspace.keep(name, msgspec.to_builtins(accuracy))

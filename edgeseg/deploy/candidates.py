@@ -20,6 +20,7 @@ from edgeseg.labels import Labels
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import installed
 from edgeseg.pixels import to_input
+from edgeseg.progress import Step
 from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.calibrated import recalled_figures
 from edgeseg.quantize.judging import in_order, judge
@@ -155,7 +156,7 @@ def find_variants(
     budget: Budget,
     *,
     tell: Callable[[str], None],
-    step: Callable[[], None],
+    step: Step,
 ) -> Decide:
     """Search for the fastest variants that pass the gates; gives what decides between them.
 
@@ -176,8 +177,8 @@ def find_variants(
             f"to measure on"
         )
 
-    def limited_step() -> None:
-        step()
+    def limited_step(phase: str, done: int, total: int, unit: str = "image", /) -> None:
+        step(phase, done, total, unit)
         budget.check()
 
     with budget.spending("preparing"):
@@ -217,7 +218,7 @@ def _search(
     budget: Budget,
     tools: _Tools,
     tell: Callable[[str], None],
-    step: Callable[[], None],
+    step: Step,
 ) -> Search:
     first_image, _ = evidence.images[0]()
     named = tuple(named_recipes(request.target).values())
@@ -254,7 +255,7 @@ def _tools(
     halves: Halves,
     budget: Budget,
     tell: Callable[[str], None],
-    step: Callable[[], None],
+    step: Step,
 ) -> _Tools:
     from edgeseg.quantize.calibrated import Calibrated
     from edgeseg.quantize.targets.onnxruntime import OrtQuantizer

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from edgeseg.bundle.staging import check_replaceable, new_bundle, seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
@@ -35,6 +35,7 @@ from edgeseg.errors import CheckpointError, ExportError, MissingPackageError
 from edgeseg.machine.memory import total_memory
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.pixels.shrinking import ShrinkTeller
+from edgeseg.progress import Step, begin
 from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
 
 __all__ = ["Exported", "export_bundle"]
+
+T = TypeVar("T")
 
 GOLDEN_FRAMES: Final = 2
 PARITY_FRAMES: Final = 4
@@ -69,9 +72,11 @@ def export_bundle(
     request: ExportRequest,
     *,
     tell: Callable[[str], None],
-    step: Callable[[], None] = lambda: None,
+    step: Step = lambda *_: None,
 ) -> Exported:
-    """Export a checkpoint and prove the result; `tell` receives a line for each step.
+    """Export a checkpoint and prove the result.
+
+    `tell` receives a line for each result, `step` hears what is being done and how far it is.
 
     Raises:
         CheckpointError: the weights cannot be used, or are of another variant than asked for.
@@ -82,6 +87,7 @@ def export_bundle(
         BundleError: the folder cannot be written, or holds what is not to be replaced.
         BusyError: another process is writing it.
     """
+    begin(step, "reading the checkpoint")
     from edgeseg.export.checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(
@@ -120,7 +126,7 @@ def _staged(
     request: ExportRequest,
     checkpoint: Checkpoint,
     tell: Callable[[str], None],
-    step: Callable[[], None],
+    step: Step,
 ) -> tuple[Trial, ...]:
     """Make the bundle, unless one of something else stands under a name that nobody gave."""
     old = check_replaceable(folder)
@@ -129,11 +135,13 @@ def _staged(
         check_same_model(folder, old, checkpoint)
     shrinking = ShrinkTeller(checkpoint.input, tell)
     ignored = checkpoint.labels.ignore_index
+    begin(step, "choosing images")
     with gathered(request, ignore_index=ignored, seen=shrinking.see, tell=tell) as evidence:
         if old is not None and not asked_for:
             check_same_images(folder, old, evidence)
         if old is not None:
             tell(replaced(folder, old))
+        begin(step, "writing the graph")
         graph = _write_graph(checkpoint, request.target)
         size = checkpoint.input
         tell(f"graph written: {len(graph.graph.node)} nodes, input {size.height}x{size.width}")
@@ -173,11 +181,13 @@ def _fill(
     graph: ModelProto,
     evidence: Evidence | None,
     tell: Callable[[str], None],
-    step: Callable[[], None],
+    step: Step,
 ) -> tuple[Trial, ...]:
     """Write artifacts, parity and golden frames, then seal; return what was tried."""
-    artifact, parity = _write_artifact(staging, request, checkpoint, graph, tell)
+    artifact, parity = _write_artifact(staging, request, checkpoint, graph, tell, step)
+    begin(step, "segmenting golden frames with PyTorch")
     frames = tuple(islice(_frames(request.dataset), GOLDEN_FRAMES))
+    expected = write_expected(staging, frames, checkpoint)
     budget = Budget(request.budget_s)
     with ExitStack() as stack:
         decide, halves = _searched(
@@ -190,7 +200,7 @@ def _fill(
             spec=checkpoint.input,
             classes=checkpoint.spec.classes,
             frames=frames,
-            expected=write_expected(staging, frames, checkpoint),
+            expected=expected,
             gate_half=None if halves is None else halves.gate,
             limits=request.limits,
             tell=tell,
@@ -221,6 +231,7 @@ def _write_artifact(
     checkpoint: Checkpoint,
     graph: ModelProto,
     tell: Callable[[str], None],
+    step: Step,
 ) -> tuple[Path, Parity]:
     """The float graph as the target takes it, once it computes what the checkpoint computes."""
     from edgeseg.export.reference import check_parity
@@ -234,9 +245,12 @@ def _write_artifact(
         artifact,
         checkpoint.model,
         checkpoint.input,
-        (
-            to_input(frame, checkpoint.input)
-            for frame in islice(_frames(request.dataset), PARITY_FRAMES)
+        _told(
+            (
+                to_input(frame, checkpoint.input)
+                for frame in islice(_frames(request.dataset), PARITY_FRAMES)
+            ),
+            begin(step, "comparing with PyTorch", PARITY_FRAMES),
         ),
         image_source=image_source,
     )
@@ -257,7 +271,7 @@ def _searched(
     evidence: Evidence | None,
     budget: Budget,
     tell: Callable[[str], None],
-    step: Callable[[], None],
+    step: Step,
     stack: ExitStack,
 ) -> tuple[Decide, Halves | None]:
     """What decides between the variants that were found; FP32 alone where nothing is measured.
@@ -272,6 +286,13 @@ def _searched(
     halves = stack.enter_context(open_halves(request, source, evidence, tell=tell))
     decide = find_variants(request, source, evidence, halves, budget, tell=tell, step=step)
     return decide, halves
+
+
+def _told(items: Iterable[T], advance: Callable[[], None]) -> Iterator[T]:
+    """The items, each counted once it was used."""
+    for item in items:
+        yield item
+        advance()
 
 
 def _check_typed(staging: Path, variants: Sequence[VariantInfo]) -> None:

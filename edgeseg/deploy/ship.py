@@ -21,6 +21,7 @@ from edgeseg.deploy.pack import ship
 from edgeseg.deploy.select import Variants
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.progress import Step, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
 from edgeseg.runtime.segmenter import segment_frame
@@ -48,7 +49,7 @@ class Proof:
     gate_half: Meter | None
     limits: Limits
     tell: Callable[[str], None]
-    step: Callable[[], None]
+    step: Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,9 @@ def _proved(proof: Proof, variant: VariantInfo) -> _Proved | None:
     engine = open_to_prove(proof.target, path, variant.compute, logits_shape=shape)
     with closing(engine) as backend:
         if proof.gate_half is not None:
-            measured = proof.gate_half.measure(backend, advance=proof.step)
+            images = len(proof.gate_half.images)
+            advance = begin(proof.step, f"confirming {variant.name} as it ships", images)
+            measured = proof.gate_half.measure(backend, advance=advance)
             missed = judge_accuracy(measured, proof.limits).misses
             if missed and variant.search is None:
                 return None

@@ -8,7 +8,7 @@ somebody, it is made anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from edgeseg.deploy.defaults import export_request
 from edgeseg.deploy.export import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
 from edgeseg.files.whole import written_whole
+from edgeseg.progress import Step
 from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.writing import REPORTS
 from edgeseg.runtime.backends.watcher import Watcher
@@ -41,7 +42,7 @@ def made(
     *,
     track: Track,
     watcher: Watcher,
-    step: Callable[[], None],
+    step: Step,
 ) -> Report:
     """The cell's report, with its bundle beside it.
 
@@ -116,7 +117,7 @@ def _kept_report(reports: Path, bundle: Path) -> Report | None:
     return report if own and (reports / "report.html").exists() else None
 
 
-def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Callable[[], None]) -> None:
+def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Step) -> None:
     """Make the bundle, where an earlier run has not made it, or searched for it in vain.
 
     Raises:

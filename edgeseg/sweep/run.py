@@ -9,7 +9,6 @@ The overview is written before that, too: what was measured by then is not lost.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 
@@ -21,6 +20,7 @@ from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, NotJudge
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import tools
 from edgeseg.pixels import Bgr
+from edgeseg.progress import Step
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
@@ -43,7 +43,7 @@ def sweep(
     *,
     track: Track = iter,
     watcher: Watcher,
-    step: Callable[[], None] = lambda: None,
+    step: Step = lambda *_: None,
 ) -> Sweep:
     """Make every cell, keep what an earlier run made, and write the overview into the folder.
 
@@ -71,7 +71,7 @@ def _swept(
     *,
     track: Track,
     watcher: Watcher,
-    step: Callable[[], None],
+    step: Step,
 ) -> Sweep:
     cells = cells_of(plan)
     rows = []
@@ -110,7 +110,7 @@ def _row(
     *,
     track: Track,
     watcher: Watcher,
-    step: Callable[[], None],
+    step: Step,
 ) -> Row:
     """A cell that fails does so by name, whatever it fails of, and the others go on."""
     blank = Row(

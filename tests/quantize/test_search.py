@@ -106,7 +106,31 @@ def test_an_int8_bundle_says_everything_about_itself(request_: ExportRequest, ta
 
 
 def test_auto_ships_a_float_and_an_int8_variant(request_: ExportRequest) -> None:
-    bundle, _ = export(replace(request_, precision="auto"))
+    heard: dict[str, tuple[int, int]] = {}
+
+    def hear(phase: str, done: int, total: int, _unit: str = "image", /) -> None:
+        heard[phase] = done, total
+
+    bundle = export_bundle(
+        replace(request_, precision="auto"), tell=lambda _line: None, step=hear
+    ).bundle
+    phases = {  # in this order, each to its end
+        "reading the checkpoint": (0, 0),
+        "choosing images": (0, 0),
+        "writing the graph": (0, 0),
+        "comparing with PyTorch": (4, 4),
+        "segmenting golden frames with PyTorch": (0, 0),
+        "measuring fp32": (5, 5),
+        "making int8-linear": (0, 0),
+        "calibrating": (12, 12),
+        "measuring int8-linear": (5, 5),
+        "timing": (2, 2),
+        "deciding on fp32": (5, 5),
+        "deciding on int8-linear": (5, 5),
+        "confirming fp32 as it ships": (5, 5),
+        "confirming int8-linear as it ships": (5, 5),
+    }
+    assert list(heard.items()) == list(phases.items())
     precisions = {variant.precision for variant in bundle.manifest.variants}
     assert precisions == {"fp32", "int8"}
     assert "that passed" in bundle.manifest.chosen.reason

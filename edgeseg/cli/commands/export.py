@@ -139,7 +139,7 @@ def export(
     from edgeseg.cli.summaries import export_json, export_lines
     from edgeseg.deploy.defaults import export_request
     from edgeseg.deploy.export import export_bundle
-    from edgeseg.progress import progress
+    from edgeseg.progress import steps
 
     asked = _precision(precision, int8=int8, fp16=fp16)
     if target is Target.ONNXRUNTIME and asked == Precision.FP16.value:
@@ -174,7 +174,7 @@ def export(
     lost = [flag for flag, value in needy.items() if value is not None]
     if lost and request.dataset is None:
         raise typer.BadParameter(f"{lost[0]} needs images with ground truth; add --data DATASET")
-    with progress("exporting", None) as step:
+    with steps() as step:
         exported = export_bundle(request, tell=say, step=step)
     bundle = exported.bundle
     for line in export_lines(exported):

@@ -94,7 +94,7 @@ def sweep(
     """
     from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
-    from edgeseg.progress import progress, track
+    from edgeseg.progress import steps, track
     from edgeseg.sweep.overview import headline, sweep_lines
     from edgeseg.sweep.plan import Plan
     from edgeseg.sweep.results import encode_sweep
@@ -121,7 +121,7 @@ def sweep(
         )
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
-    with watched() as watcher, progress("searching", None) as step:
+    with watched() as watcher, steps() as step:
         found = sweep_plan(plan, track=track, watcher=watcher, step=step)
     for line in sweep_lines(found):
         say(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.files.whole import written_whole
+from edgeseg.progress import Step, begin
 from edgeseg.quantize.calibrated import Calibrated, recalled_figures
 from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
@@ -59,7 +60,7 @@ class TypedQuantizer:
         *,
         workspace: Workspace,
         tell: Callable[[str], None],
-        step: Callable[[], None],
+        step: Step,
     ) -> None:
         self._model = model
         self._calibrated = calibrated
@@ -124,7 +125,8 @@ class TypedQuantizer:
         found = recalled_figures(self._workspace, "peaks")
         if not found:
             self._tell(f"looking for values beyond FP16 on {counted(len(self._frames), 'image')}")
-            found = peaks(self._model, self._frames, advance=self._step)
+            advance = begin(self._step, "looking for values beyond FP16", len(self._frames))
+            found = peaks(self._model, self._frames, advance=advance)
             self._workspace.keep("peaks", found)
         hot = hot_tensors(found)
         worst = max(found, key=lambda name: found[name])
