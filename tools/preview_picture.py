@@ -1,4 +1,4 @@
-"""Takes the picture of the preview page that the README shows: a real run, in a real browser.
+"""Takes the picture of the preview page that docs/runtime.md shows: a real run, in a real browser.
 
 python tools/preview_picture.py [--seconds 60]
 """
