@@ -7,6 +7,8 @@ with edgeseg.open("street") as segmenter:
     for result in segmenter.stream("drive.mp4"):  # a camera's number, a URL, a file, `demo`
         print(result.captured.index, result.mask.shape)
 
+edgeseg.run("street", source="drive.mp4", save="overlay.mp4")  # as `edgeseg run` does
+
 report = edgeseg.verify("street", data="camvid", split="test", max_drop=0.5)
 assert report.passed, (report.misses, report.unjudged)
 """
@@ -20,15 +22,17 @@ import os
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edgeseg.reports.report import Report
     from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.session import RunResult
+    from edgeseg.runtime.sources.options import CameraOptions
 
 __version__ = "0.1.0"
 
-__all__ = ["open", "verify"]
+__all__ = ["open", "run", "verify"]
 
 # ONNX Runtime (1.31, Linux) writes an identity and usage events into the user's cache, for its
 # maker. A robot does not do so unasked; whoever wants it sets the variable to 0.
@@ -51,6 +55,68 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
 
     opened = open_bundle(Path(bundle).expanduser())
     return Segmenter(opened, variant=variant_here(opened))
+
+
+def run(
+    bundle: str | Path | None = None,
+    *,
+    source: str | int,
+    camera: CameraOptions | None = None,
+    max_retries: int | None = None,
+    save: str | None = None,
+    masks: str | Path | None = None,
+    jsonl: str | None = None,
+    show: bool | None = None,
+    preview: str | None = None,
+    preview_token: str | None = None,
+    frames: int | None = None,
+    seconds: float | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> RunResult:
+    """Segment a source into files, a window or a page: `edgeseg run`, with the same defaults.
+
+    `source` is a camera's number, or what `edgeseg run --source` takes. `preview` is host:port.
+    `tell` hears each line that the command line would say; without it they go to stderr. Ctrl-C
+    ends the run, and its result is returned.
+
+    Raises:
+        BundleError: there is no bundle, or several and none is named.
+        GateMissedError: no variant of it works here.
+        MissingPackageError: what the source or an output needs is not installed.
+        SourceError: the source is not there, or broke off before its first frame.
+        SinkError: an output cannot be written, or would replace what is not this run's.
+        BusyError: another process writes one of the outputs.
+        BackendError: the engine failed on ten frames in a row.
+    """
+    from pathlib import Path
+
+    from edgeseg.files.homes import expand_home
+    from edgeseg.progress import print_line
+    from edgeseg.runtime.backends.watcher import Watcher
+    from edgeseg.runtime.preview.address import parse_address
+    from edgeseg.runtime.session import RunRequest, find_bundle, run_bundle
+    from edgeseg.runtime.sinks.outputs import Outputs, file_or_folder
+    from edgeseg.runtime.sources.options import CameraOptions
+
+    tell = tell or print_line
+    file, folder = file_or_folder(None if save is None else expand_home(save))
+    request = RunRequest(
+        source=source if isinstance(source, int) else expand_home(source),
+        camera=camera or CameraOptions(),
+        max_retries=max_retries,
+        outputs=Outputs(
+            save=file,
+            overlays=folder,
+            masks=None if masks is None else Path(masks).expanduser(),
+            jsonl=None if jsonl is None else expand_home(jsonl),
+            preview=None if preview is None else parse_address(preview, preview_token),
+        ),
+        show=show,
+        frames=frames,
+        seconds=seconds,
+    )
+    named = None if bundle is None else Path(bundle).expanduser()
+    return run_bundle(find_bundle(named, tell=tell), request, watcher=Watcher(tell=tell))
 
 
 def verify(

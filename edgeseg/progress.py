@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from edgeseg.text import counted
 
-__all__ = ["Step", "begin", "phases", "progress", "steps", "track"]
+__all__ = ["Step", "begin", "phases", "print_line", "progress", "steps", "track"]
 
 T = TypeVar("T")
 
@@ -60,6 +60,11 @@ def steps() -> Iterator[Step]:
             bar.update(task, description=counter, completed=done)
 
         yield show
+
+
+def print_line(line: str) -> None:
+    """A line for people, on stderr: stdout is for machines."""
+    sys.stderr.write(f"{line}\n")
 
 
 @contextmanager

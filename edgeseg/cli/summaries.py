@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeseg.quantize.search import Trial
     from edgeseg.runtime.live.pipeline import Summary
     from edgeseg.runtime.select import Built
+    from edgeseg.runtime.session import RunResult
 
 __all__ = [
     "Json",
@@ -200,9 +201,14 @@ def run_lines(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
     ]
 
 
-def run_json(summary: Summary, *, backend: str, precision: str, miou: float | None) -> Json:
+def run_json(result: RunResult) -> Json:
     """The end of a run, for machines."""
-    return {**asdict(summary), "backend": backend, "precision": precision, "miou": miou}
+    return {
+        **asdict(result.summary),
+        "backend": result.backend,
+        "precision": result.precision,
+        "miou": result.miou,
+    }
 
 
 def bench_lines(results: Sequence[BenchResult]) -> list[str]:

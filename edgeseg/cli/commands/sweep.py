@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,57 +32,69 @@ from edgeseg.cli.reading import (
 )
 from edgeseg.cli.sizes import parse_size
 
+if TYPE_CHECKING:
+    from edgeseg.sweep.results import Sweep
+
 __all__ = ["sweep"]
+
+
+_WeightsOption = Annotated[
+    list[str],
+    typer.Option(help="A checkpoint, as `edgeseg export` takes it. Again for each further."),
+]
+_DataOption = Annotated[str, typer.Option(help="What to measure on, as `edgeseg verify` takes it.")]
+_TargetOption = Annotated[
+    list[Target] | None, typer.Option(help="onnxruntime, openvino; again for each further.")
+]
+_PrecisionOption = Annotated[list[Precision] | None, typer.Option(help="Again for each further.")]
+_SizeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="HxW",
+        help="Input size, height x width in pixels. Again for each further. The checkpoint's.",
+    ),
+]
+_LabelsOption = Annotated[
+    str | None,
+    typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
+]
+_CalibrationOption = Annotated[
+    str | None,
+    typer.Option(help="Images for INT8, as `edgeseg export` takes them."),
+]
+_BudgetOption = Annotated[float, typer.Option(min=0.0, help="Minutes of search for each cell.")]
+_OutputOption = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        help="A folder for the overview and all cells: a new one, or a sweep's.",
+    ),
+]
 
 
 def sweep(
     *,
-    weights: Annotated[
-        list[str],
-        typer.Option(help="A checkpoint, as `edgeseg export` takes it. Again for each further."),
-    ],
-    data: Annotated[str, typer.Option(help="What to measure on, as `edgeseg verify` takes it.")],
-    target: Annotated[
-        list[Target] | None, typer.Option(help="onnxruntime, openvino; again for each further.")
-    ] = None,
-    precision: Annotated[
-        list[Precision] | None, typer.Option(help="Again for each further.")
-    ] = None,
-    size: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HxW",
-            help="Input size, height x width in pixels. Again for each further. The checkpoint's.",
-        ),
-    ] = None,
+    weights: _WeightsOption,
+    data: _DataOption,
+    target: _TargetOption = None,
+    precision: _PrecisionOption = None,
+    size: _SizeOption = None,
     split: SplitOption = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
-    ] = None,
+    labels: _LabelsOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
     channel_order: ChannelOrderOption = None,
     resize: ResizeOption = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(help="Images for INT8, as `edgeseg export` takes them."),
-    ] = None,
+    calibration: _CalibrationOption = None,
     calibration_images: CalibrationImagesOption = 300,
     max_drop: MaxDropOption = None,
     max_class_drop: MaxClassDropOption = None,
     min_agreement: MinAgreementOption = None,
-    budget: Annotated[float, typer.Option(min=0.0, help="Minutes of search for each cell.")] = 20.0,
+    budget: _BudgetOption = 20.0,
     dask: DaskOption = None,
     threads: ThreadsOption = None,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--output",
-            help="A folder for the overview and all cells: a new one, or a sweep's.",
-        ),
-    ] = Path("sweep"),
+    output: _OutputOption = Path("sweep"),
     json: JsonFlag = False,
 ) -> None:
     """Export and measure every combination; what is there from an earlier run is kept.
@@ -95,9 +107,7 @@ def sweep(
     from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
     from edgeseg.progress import steps, track
-    from edgeseg.sweep.overview import headline, sweep_lines
     from edgeseg.sweep.plan import Plan
-    from edgeseg.sweep.results import encode_sweep
     from edgeseg.sweep.run import sweep as sweep_plan
 
     require("a sweep", ["export", "report", *(["dask"] if dask is not None else [])])
@@ -123,6 +133,14 @@ def sweep(
         raise typer.BadParameter(str(error)) from None
     with watched() as watcher, steps() as step:
         found = sweep_plan(plan, track=track, watcher=watcher, step=step)
+    _tell(found, output, json=json)
+
+
+def _tell(found: Sweep, output: Path, *, json: bool) -> None:
+    """The end of a sweep, for people and for machines, and its exit status."""
+    from edgeseg.sweep.overview import headline, sweep_lines
+    from edgeseg.sweep.results import encode_sweep
+
     for line in sweep_lines(found):
         say(line)
     say(f"overview written: {output / 'sweep.html'}")

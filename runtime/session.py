@@ -1,0 +1,261 @@
+"""A live run: a bundle, a source and outputs together, until the source ends or somebody ends it.
+
+`edgeseg run` and `edgeseg.run` both go through `run_bundle`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from edgeseg.bundle.store import Bundle, is_bundle, open_bundle
+from edgeseg.demo.assets import demo_bundle
+from edgeseg.errors import BundleError
+from edgeseg.labels import Labels
+from edgeseg.machine.extras import require
+from edgeseg.pixels.shrinking import ShrinkTeller
+from edgeseg.redact import GSTREAMER
+from edgeseg.runtime.about import About
+from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.runtime.live.pipeline import Summary, run
+from edgeseg.runtime.live.service import Service
+from edgeseg.runtime.result import Result
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.select import variant_here
+from edgeseg.runtime.sinks.claims import claimed
+from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
+from edgeseg.runtime.sinks.truth import TruthMeter
+from edgeseg.runtime.sinks.window import has_display, why_no_window
+from edgeseg.runtime.sources import Source, open_source
+from edgeseg.runtime.sources.options import CameraOptions, Retry
+
+__all__ = ["EndedBy", "RunRequest", "RunResult", "find_bundle", "run_bundle"]
+
+# Takes the function that ends a run, and calls it on a signal while the block runs.
+EndedBy = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
+_AS_IT_COMES: Final = CameraOptions()
+_NO_FILES: Final = Outputs()
+_SEGMENTING: Final = "segmenting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What to segment, where the results go, and when the run ends by itself.
+
+    `source` is a camera's number, or what `edgeseg run --source` takes. `max_retries` says how
+    often a camera or stream without a frame is opened again; None is without a limit. `show` opens
+    a window; None does so for a camera or stream where there is a screen. `seconds` count from the
+    first frame.
+    """
+
+    source: str | int
+    camera: CameraOptions = _AS_IT_COMES
+    max_retries: int | None = None
+    outputs: Outputs = _NO_FILES
+    show: bool | None = None
+    frames: int | None = None
+    seconds: float | None = None
+
+    @property
+    def extras(self) -> list[str]:
+        """The extras of the installation that the run needs."""
+        of_opencv = isinstance(self.source, int) or self.source.startswith(GSTREAMER)
+        save = self.outputs.save
+        needed = {
+            "opencv": of_opencv,
+            "video": save is not None and save.suffix.lower() == ".mp4",
+            "preview": self.outputs.preview is not None,
+        }
+        return [extra for extra, is_needed in needed.items() if is_needed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run went.
+
+    `miou` is in percent, None where the source has no ground truth. `summary.lost` says why a
+    camera or stream ended by itself. `failed_outputs` counts the outputs that did not come to their
+    end; `written` are the files and folders of the others.
+    """
+
+    summary: Summary
+    bundle: Path
+    backend: str
+    precision: str
+    live: bool
+    miou: float | None
+    failed_outputs: int
+    written: tuple[Path, ...]
+
+
+def find_bundle(folder: Path | None, *, tell: Callable[[str], None]) -> Bundle:
+    """The bundle named, the only one in the working folder, or, where none is, the demo's.
+
+    Raises:
+        BundleError: it is none, or none is named and there are several.
+    """
+    if folder is not None:
+        return open_bundle(folder)
+    # Unlike iterdir, glob passes over folders that are closed.
+    folders = sorted(path.parent for path in Path().glob("*/manifest.json"))
+    # A hidden folder is being written, or was left by a killed export.
+    found = [path for path in folders if not path.name.startswith(".") and is_bundle(path)]
+    if len(found) > 1:
+        raise BundleError(
+            f"no bundle named, and the working folder holds several: "
+            f"{', '.join(map(str, found))}; name one"
+        )
+    if not found:
+        tell("no bundle named and none in the working folder: the packaged demo bundle")
+    return open_bundle(found[0] if found else demo_bundle())
+
+
+def run_bundle(
+    bundle: Bundle,
+    request: RunRequest,
+    *,
+    watcher: Watcher = NOBODY,
+    ended_by: EndedBy = lambda _end: nullcontext(),
+) -> RunResult:
+    """Segment a source until it ends, a limit is reached, or somebody ends it.
+
+    `watcher` hears of what takes long, and of all that a user should know.
+
+    Raises:
+        MissingPackageError: what the source or an output needs is not installed.
+        GateMissedError: no variant of the bundle works here.
+        SourceError: the source is not there, or broke off before its first frame.
+        SinkError: an output cannot be written, or would replace what is not this run's.
+        BusyError: another process writes one of the outputs.
+        BackendError: the engine failed on ten frames in a row.
+    """
+    require("this run", request.extras)
+    service = Service()
+
+    def tell(line: str) -> None:
+        """A run that waits for its source is alive: its service manager must not restart it."""
+        watcher.tell(line)
+        service.alive()
+
+    retry = Retry(attempts=request.max_retries, tell=tell)
+    claim = claimed(
+        request.outputs, request.source, bundle.folder, frames=request.frames, tell=watcher.tell
+    )
+    with ExitStack() as stack:
+        stack.enter_context(claim)
+        variant = variant_here(bundle, watcher=watcher)
+        segmenter = stack.enter_context(Segmenter(bundle, variant=variant, watcher=watcher))
+        source = stack.enter_context(
+            open_source(request.source, camera=request.camera, retry=retry)
+        )
+        window = _wants_window(show=request.show, live=source.live, tell=watcher.tell)
+        request = replace(request, outputs=replace(request.outputs, window=window))
+        return _Session(segmenter, source, request, watcher, service).run(ended_by)
+
+
+class _Session:
+    """What is open during a run."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        source: Source,
+        request: RunRequest,
+        watcher: Watcher,
+        service: Service,
+    ) -> None:
+        self._segmenter = segmenter
+        self._source = source
+        self._request = request
+        self._watcher = watcher
+        self._service = service
+        self._stop = threading.Event()
+        self._length = _count_frames(source, request.frames)
+        self._shrinking = ShrinkTeller(segmenter.input, watcher.tell)
+        self._done = 0
+
+    def run(self, ended_by: EndedBy) -> RunResult:
+        about = _describe(self._segmenter, self._source)
+        variant = f"{self._segmenter.bundle.folder} ({self._segmenter.variant.name})"
+        self._watcher.tell(f"{variant} on {about.engine}, source {about.source}")
+        meter = None
+        if _have_same_classes(self._source.labels, about.labels):
+            meter = TruthMeter(about.labels, tell=self._watcher.tell)
+        outputs = open_outputs(
+            self._request.outputs, about, tell=self._watcher.tell, stop=self._end
+        )
+        with ended_by(self._end), outputs as fan:
+            self._service.ready(f"{about.bundle}, source {about.source}")
+            summary = self._segment(fan, meter)
+            self._service.stopping()
+        return RunResult(
+            summary=summary,
+            bundle=self._segmenter.bundle.folder,
+            backend=about.engine,
+            precision=about.precision,
+            live=about.live,
+            miou=None if meter is None else meter.miou,
+            failed_outputs=fan.failed,
+            written=tuple(fan.written),
+        )
+
+    def _segment(self, fan: FanOut, meter: TruthMeter | None) -> Summary:
+        return run(
+            self._segmenter,
+            self._source,
+            [fan] if meter is None else [meter, fan],
+            max_frames=self._request.frames,
+            max_seconds=self._request.seconds,
+            on_frame=self._on_frame,
+            stop=self._stop,
+        )
+
+    def _on_frame(self, result: Result) -> None:
+        self._shrinking.see(*result.captured.image.shape[:2])
+        self._done += 1
+        if self._length is not None:
+            self._watcher.phase(_SEGMENTING, self._done, self._length)
+        self._service.alive()
+
+    def _end(self) -> None:
+        """Finish the frame at hand; a source that waits to come back waits no more."""
+        self._stop.set()
+        self._source.stop()
+
+
+def _count_frames(source: Source, limit: int | None) -> int | None:
+    """How many frames will come, where somebody knows."""
+    return min((n for n in (source.length, limit) if n is not None), default=None)
+
+
+def _describe(segmenter: Segmenter, source: Source) -> About:
+    manifest = segmenter.bundle.manifest
+    return About(
+        bundle=manifest.name,
+        engine=segmenter.backend.name,
+        precision=segmenter.variant.precision,
+        source=source.name,
+        labels=manifest.labels,
+        fps=source.fps,
+        live=source.live,
+        last_frame_s=source.last_frame_s,
+    )
+
+
+def _have_same_classes(truth: Labels | None, labels: Labels) -> bool:
+    return truth is not None and truth.classes == labels.classes
+
+
+def _wants_window(*, show: bool | None, live: bool, tell: Callable[[str], None]) -> bool:
+    """Whether to open a window; says why not, where one was to be expected."""
+    if show is False or (show is None and not (live and has_display())):
+        return False
+    reason = why_no_window()
+    if reason is not None:
+        tell(f"no window: {reason}")
+    return reason is None
