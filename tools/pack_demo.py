@@ -10,8 +10,8 @@ import argparse
 import shutil
 from pathlib import Path
 
+from edgeseg.cli.answers.export import export_lines
 from edgeseg.cli.scripts import run_script
-from edgeseg.cli.summaries import export_lines
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import demo_bundle, demo_checkpoint

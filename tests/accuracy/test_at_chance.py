@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeseg.accuracy.counts import Masks, compare
 from edgeseg.bundle.store import Bundle
-from edgeseg.cli.summaries import export_lines
+from edgeseg.cli.answers.export import export_lines
 from edgeseg.deploy.export import Exported
 from edgeseg.labels import known_labels
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli import examination as doctor
+from edgeseg.cli.answers.doctor import doctor_lines
 from edgeseg.cli.examination import examine
-from edgeseg.cli.summaries import doctor_lines
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeseg.cli.answers.doctor import doctor_lines
 from edgeseg.cli.examination import examine
-from edgeseg.cli.summaries import doctor_lines
 from edgeseg.machine.extras import EXTRAS
 from edgeseg.machine.packages import installed
 

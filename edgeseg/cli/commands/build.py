@@ -20,7 +20,7 @@ def build(
     Example: edgeseg build street
     """
     from edgeseg.bundle.store import open_bundle
-    from edgeseg.cli.summaries import build_json, build_lines
+    from edgeseg.cli.answers.build import build_json, build_lines
     from edgeseg.runtime.select import build as build_bundle
     from edgeseg.runtime.select import remembered
 

@@ -12,8 +12,8 @@ def doctor(*, json: JsonFlag = False) -> None:
 
     Example: edgeseg doctor
     """
+    from edgeseg.cli.answers.doctor import doctor_lines
     from edgeseg.cli.examination import examine
-    from edgeseg.cli.summaries import doctor_lines
 
     findings = examine()
     for line in doctor_lines(findings):

@@ -136,7 +136,7 @@ def export(
 
     Example: edgeseg export --weights segformer_b0/ --target openvino --data camvid --split test
     """
-    from edgeseg.cli.summaries import export_json, export_lines
+    from edgeseg.cli.answers.export import export_json, export_lines
     from edgeseg.deploy.defaults import export_request
     from edgeseg.deploy.export import export_bundle
     from edgeseg.progress import steps

@@ -31,7 +31,7 @@ def inspect(
 
     Example: edgeseg inspect b0
     """
-    from edgeseg.cli.inspection import inspect_anything
+    from edgeseg.cli.answers.inspect import inspect_anything
 
     overrides = overrides_from(mean, std, channel_order, resize)
     lines, content = inspect_anything(what, overrides=overrides, tell=say)

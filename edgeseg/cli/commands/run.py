@@ -149,7 +149,7 @@ def run(
 
 def _tell(result: RunResult, *, json: bool) -> None:
     """The end of a run, for people and for machines."""
-    from edgeseg.cli.summaries import run_json, run_lines
+    from edgeseg.cli.answers.run import run_json, run_lines
 
     for line in run_lines(result.summary, miou=result.miou, live=result.live):
         say(line)

@@ -8,7 +8,8 @@ from typing import Final
 
 from edgeseg.bundle.manifest import VariantInfo, as_json
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
-from edgeseg.cli.summaries import Json, drop_text, sensitivity_lines
+from edgeseg.cli.answers import Json
+from edgeseg.cli.answers.export import drop_text, sensitivity_lines
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps

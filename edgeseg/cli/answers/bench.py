@@ -1,0 +1,55 @@
+"""What `edgeseg bench` timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from edgeseg.cli.answers import Json
+
+if TYPE_CHECKING:
+    from edgeseg.bench.latency import BenchResult
+    from edgeseg.bench.throughput import EndToEnd
+
+__all__ = ["bench_json", "bench_lines", "end_to_end_lines"]
+
+
+def bench_lines(results: Sequence[BenchResult]) -> list[str]:
+    """A line a bundle; speeds are against the first."""
+    first = results[0]
+    return [
+        f"{result.bundle}: {result.p50_ms:.1f} ms a frame (p95 {result.p95_ms:.1f}), "
+        f"{result.fps:.1f} fps, {first.p50_ms / result.p50_ms:.2f} times as fast as the first; "
+        f"prepare {result.prepare_ms:.1f}, infer {result.infer_ms:.1f}, mask {result.mask_ms:.1f}; "
+        f"peak {result.peak_rss_mb:.0f} MB ({result.backend}, {result.precision})"
+        for result in results
+    ]
+
+
+def end_to_end_lines(results: Sequence[EndToEnd]) -> list[str]:
+    """Two lines a bundle and number of threads."""
+    return [
+        line
+        for result in results
+        for line in (
+            (
+                f"{result.bundle}, engine threads {result.threads}: a run keeps {result.kept:.2f} "
+                f"of the engine's speed (lowest {result.kept_lowest:.2f}; one after the other "
+                f"{result.sequential:.2f}), {result.run_fps:.1f} of {result.engine_fps:.1f} fps"
+            ),
+            (
+                f"  prepare {result.prepare_ms:.1f} + mask {result.mask_ms:.1f} ms are "
+                f"{result.host_share:.2f} of the engine's {result.engine_ms:.1f} ms; "
+                f"{result.page_faults:.1f} page faults a frame"
+            ),
+        )
+    ]
+
+
+def bench_json(results: Sequence[BenchResult], whole: Sequence[EndToEnd]) -> Json:
+    """The timings, for machines."""
+    return {
+        "results": [asdict(result) for result in results],
+        "end_to_end": [asdict(result) for result in whole],
+    }

@@ -1,0 +1,46 @@
+"""What `edgeseg build` proved and timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from edgeseg.cli.answers import Json
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.select import Built
+
+__all__ = ["build_json", "build_lines"]
+
+
+def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
+    """A line a variant, the fastest first, and what runs; `kept` is whether later runs know it."""
+    lines = [_built_line(result) for result in results]
+    first = results[0]
+    slow = [r for r in results[1:] if r.precision == "int8" and r.latency_ms is not None]
+    if first.precision != "int8" and first.latency_ms is not None:
+        lines += [
+            f"{r.variant} is no faster than {first.variant} here: "
+            f"{first.latency_ms / (r.latency_ms or 1.0):.2f}x its speed"
+            for r in slow
+        ]
+    if len(results) == 1:
+        end = "" if kept else "; no later run knows that"
+        return [*lines, f"{first.variant}, the only variant, runs here{end}"]
+    end = "runs here from now on" if kept else "is the one to run here; no later run knows that"
+    return [*lines, f"{first.variant} {end}"]
+
+
+def _built_line(result: Built) -> str:
+    if result.latency_ms is None:
+        return f"{result.variant}: {result.fault}"
+    return (
+        f"{result.variant}: {result.latency_ms:.1f} ms a frame; golden frames agree in "
+        f"{result.agreement:.2f} % of the pixels or more"
+    )
+
+
+def build_json(results: Sequence[Built], *, kept: bool) -> Json:
+    """The same, for machines."""
+    return {"variants": [asdict(result) for result in results], "kept": kept}

@@ -1,0 +1,57 @@
+"""What `edgeseg doctor` found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgeseg.machine.extras import install_command
+from edgeseg.text import counted
+
+__all__ = ["doctor_lines"]
+
+
+def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
+    """What is there and what is missing, with what each is for."""
+    opencv = findings["opencv"]
+    lines = [
+        (
+            f"edgeseg {findings['edgeseg']}, Python {findings['python']} on "
+            f"{findings['machine']}, {counted(findings['cores'], 'core')}"
+        ),
+        f"{findings['cpu']}: {' '.join(findings['features']) or 'no features that matter here'}",
+    ]
+    lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
+    lines += [_extra_line(name, extra) for name, extra in findings["extras"].items()]
+    if opencv is None:
+        lines.append("OpenCV: not installed")
+    elif "error" in opencv:
+        lines.append(f"OpenCV: {opencv['error']}")
+    else:
+        has = [name for name in ("ffmpeg", "gstreamer", "window") if opencv[name]]
+        lines.append(f"OpenCV {opencv['version']}, with: {', '.join(has) or 'none of its extras'}")
+    board, cuda = findings["jetson"], findings["cuda"]
+    if board is not None:
+        lines.append(
+            f"{board['model']}, L4T {board['l4t']} (JetPack {board['jetpack'] or 'unknown'}), "
+            f"power mode {board['power_mode'] or 'unknown'}"
+        )
+    if "error" not in cuda:
+        lines.append(f"CUDA: driver {cuda['driver']}, compute capability {cuda['capability']}")
+    lines.append(f"cameras: {', '.join(findings['cameras']) or 'none'}")
+    memory = findings["memory_free"]
+    room = "" if memory is None else f"{memory / 1e9:.1f} GB of memory and "
+    lines.append(f"free: {room}{findings['disk_free'] / 1e9:.1f} GB of disk for the cache")
+    lines += [f"missing: {p['what']}; mend it with: {p['remedy']}" for p in findings["problems"]]
+    return lines
+
+
+def _extra_line(name: str, extra: Mapping[str, Any]) -> str:
+    """What can be done here, or what it lacks."""
+    if extra["missing"]:
+        return (
+            f"no  {extra['what']}: lacks {', '.join(extra['missing'])}; {install_command([name])}"
+        )
+    versions = (f"{package} {v}" for package, v in extra["versions"].items() if v is not None)
+    told = ", ".join(versions)
+    return f"yes {extra['what']}" + (f" ({told})" if told else "")

@@ -1,0 +1,126 @@
+"""What `edgeseg export` tried, chose and wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgeseg.accuracy.metrics import AT_CHANCE, above_chance
+from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, as_json
+from edgeseg.bundle.store import Bundle
+from edgeseg.cli.answers import Json
+from edgeseg.runtime.timing import SAME_SPEED
+from edgeseg.text import counted
+
+if TYPE_CHECKING:
+    from edgeseg.deploy.export import Exported
+    from edgeseg.quantize.search import Trial
+
+__all__ = ["drop_text", "export_json", "export_lines", "sensitivity_lines"]
+
+
+def export_lines(exported: Exported) -> list[str]:
+    """A table of all that was tried, and the reason for the choice."""
+    manifest = exported.bundle.manifest
+    lines = []
+    if manifest.evaluation is not None:
+        about = manifest.evaluation
+        lines.append(
+            f"measured on {' '.join(filter(None, (about.data, about.split)))}: "
+            f"{counted(about.searched, 'image')} to search by, {about.gated} to decide"
+        )
+        ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
+        lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])
+        if any(trial.speedup is not None for trial in ranked):
+            lines.append(
+                f"speeds are the engine's alone, in turns with FP32; within {SAME_SPEED:.0%} they "
+                f"count as equal, and the one that agrees best is taken"
+            )
+    lines += [f"sensitivity  {line}" for line in sensitivity_lines(manifest)]
+    return [*lines, *_at_chance(exported.bundle.chosen.gate), manifest.chosen.reason]
+
+
+def _at_chance(found: Accuracy | None) -> list[str]:
+    """That a drop says nothing, where the reference itself is no better than guessing."""
+    if found is None or found.reference_miou is None or found.chance_miou is None:
+        return []
+    if above_chance(found.reference_miou, found.chance_miou) > AT_CHANCE:
+        return []
+    line = (
+        f"the mIoU of FP32 is at chance level ({found.reference_miou:.2f}; guessing would give "
+        f"{found.chance_miou:.2f}), so its drop says nothing: are the masks' ids those of the "
+        f"model? edgeseg verify --data tells whether others would fit"
+    )
+    return [line]
+
+
+def sensitivity_lines(manifest: Manifest) -> list[str]:
+    """What INT8 costs in each group of nodes alone, the most costly first."""
+    ranked = sorted(manifest.sensitivity.items(), key=lambda item: -item[1])
+    return [f"{name}: {cost:.3f} % of the pixels when it alone is INT8" for name, cost in ranked]
+
+
+_TRIAL_HEADINGS = (
+    *("variant", "INT8", "drop, searched", "drop, decided (95 %)", "agree %"),
+    *("ms", "speed, x FP32", "verdict"),
+)
+
+
+def _trial_row(trial: Trial) -> tuple[str, ...]:
+    """`searched` is the half of the images that guided the search, `decided` the other one."""
+    latest = trial.gate or trial.search
+    return (
+        trial.candidate.name,
+        f"{100 * trial.int8_share:.0f} %",
+        drop_text(trial.search),
+        drop_text(trial.gate, interval=True),
+        "" if latest is None else f"{latest.pixel_agreement:.2f}",
+        "" if trial.latency_ms is None else f"{trial.latency_ms:.1f}",
+        "" if trial.speedup is None else f"{trial.speedup:.2f}",
+        trial.verdict,
+    )
+
+
+def drop_text(accuracy: Accuracy | None, *, interval: bool = False) -> str:
+    """The drop in points, perhaps with its interval; nothing where there is none."""
+    if accuracy is None or accuracy.drop is None:
+        return ""
+    spread = f" ({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})" if interval else ""
+    return f"{accuracy.drop:+.2f}{spread}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of equal width, without those that are empty below the heading."""
+    filled = [index for index, (_, *below) in enumerate(zip(*rows, strict=True)) if any(below)]
+    rows = [[row[index] for index in filled] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+
+
+def export_json(exported: Exported) -> Json:
+    """What was exported. Accuracy and latency are null where they were not measured."""
+    bundle = exported.bundle
+    manifest, chosen = bundle.manifest, bundle.chosen
+    return {
+        "bundle": str(bundle.folder),
+        "target": manifest.target,
+        "chosen": {"variant": chosen.name, "precision": chosen.precision, "file": chosen.file},
+        "reason": manifest.chosen.reason,
+        "variants": [_variant_json(bundle, variant) for variant in manifest.variants],
+        "parity": {"max_abs_diff": manifest.parity.max_abs_diff},
+        "calibration": None if manifest.calibration is None else as_json(manifest.calibration),
+    }
+
+
+def _variant_json(bundle: Bundle, variant: VariantInfo) -> Json:
+    measured = variant.gate or variant.search
+    return {
+        "name": variant.name,
+        "precision": variant.precision,
+        "int8_share": variant.int8_share,
+        "miou": None if measured is None else measured.miou,
+        "drop": None if measured is None else measured.drop,
+        "pixel_agreement": None if measured is None else measured.pixel_agreement,
+        "latency_ms": variant.latency_ms,
+        "bytes": bundle.bytes_of(variant),
+    }
