@@ -56,7 +56,11 @@ def main() -> None:
         fp32, path = folder / "fp32.onnx", folder / "worse.onnx"
         fp32.write_bytes(graph.SerializeToString())
         found = observe(
-            tap_graph(graph), find_taps(graph), frames, saved=folder / "r.npz", advance=lambda: None
+            tap_graph(graph, find_taps(graph)),
+            find_taps(graph),
+            frames,
+            saved=folder / "r.npz",
+            advance=lambda: None,
         )
         ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
         meter = Meter(

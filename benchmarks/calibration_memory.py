@@ -63,7 +63,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         seeded_model(model_spec(model, classes=19)), mean=IMAGENET_MEAN, std=IMAGENET_STD
     )
     graph = to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
-    taps, serialized = find_taps(graph), tap_graph(graph)
+    taps, serialized = find_taps(graph), tap_graph(graph, find_taps(graph))
     frames = [partial(drawn, index % 20, side) for index in range(images)]
     before = peak_mb()
     with tempfile.TemporaryDirectory() as folder:

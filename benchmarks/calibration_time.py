@@ -100,9 +100,8 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
     from edgeseg.calibration.observe import observe
     from edgeseg.calibration.ranges import percentile
     from edgeseg.quantize.recipes import RECIPES
-    from edgeseg.quantize.taps import find_taps, tap_graph
+    from edgeseg.quantize.taps import find_floats, find_taps, tap_graph
     from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
-    from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -110,17 +109,16 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
             recipe = RECIPES["int8-linear"].only(NNCF_ROLES)
             quantize_openvino(source, folder / "int8.xml", recipe, frames)
             return
+        taps = (find_floats if target == "jetson" else find_taps)(graph)
         found = observe(
-            tap_graph(graph),
-            find_taps(graph),
+            tap_graph(graph, taps),
+            taps,
             frames,
             saved=folder / "ranges.npz",
             advance=lambda: None,
         )
         for statistics in found.values():
             percentile(statistics)
-        if target == "jetson":
-            peaks(graph, frames, advance=lambda: None)
 
 
 def choosing(images: Sequence[Frame], folder: Path) -> dict[str, object]:

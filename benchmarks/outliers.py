@@ -126,7 +126,11 @@ def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) 
         fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
         fp32.write_bytes(graph.SerializeToString())
         found = observe(
-            tap_graph(graph), find_taps(graph), frames, saved=folder / "r.npz", advance=lambda: None
+            tap_graph(graph, find_taps(graph)),
+            find_taps(graph),
+            frames,
+            saved=folder / "r.npz",
+            advance=lambda: None,
         )
         ranges = {tensor: ESTIMATORS["percentile"](s) for tensor, s in found.items()}
         meter = Meter(

@@ -105,7 +105,11 @@ def make(
             yield from naive_nncf(folder, fp32, frames)
         return
     found = observe(
-        tap_graph(graph), find_taps(graph), frames, saved=folder / "r.npz", advance=lambda: None
+        tap_graph(graph, find_taps(graph)),
+        find_taps(graph),
+        frames,
+        saved=folder / "r.npz",
+        advance=lambda: None,
     )
     for estimator in options.estimators:
         ranges = {name: ESTIMATORS[estimator](s) for name, s in found.items()}

@@ -27,27 +27,36 @@ __all__ = ["Tap", "observe", "open_tapped"]
 SAVE_EVERY: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tap:
     """A tensor of the graph to be observed, by its name.
 
-    The graph computes what is wanted of it, so that whole tensors never leave the engine.
+    The graph computes what is wanted of it, so that whole tensors never leave the engine. `origin`
+    is the tensor that holds the same values, perhaps in another order. One that is not `sampled`
+    has extremes alone, and its histogram stays empty.
     """
 
     name: str
+    origin: str
+    sampled: bool
 
     @property
     def extremes(self) -> tuple[str, str, str]:
-        """Outputs of the graph, scalars: the least value, the largest, and the sum.
+        """Outputs of the graph, float32 scalars: the least value, the largest, and the sum.
 
         The engine's minima and maxima pass over a value that is not a number; its sum does not.
         """
-        return f"{self.name}.low", f"{self.name}.high", f"{self.name}.sum"
+        return f"{self.origin}.low", f"{self.origin}.high", f"{self.origin}.sum"
 
     @property
     def sample(self) -> str:
-        """Output of the graph: the values at `sample_positions`, flat."""
+        """Output of the graph: the values at `sample_positions`, float32, of one axis."""
         return f"{self.name}.sample"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All that the graph has to give."""
+        return (*self.extremes, self.sample) if self.sampled else self.extremes
 
 
 def observe(
@@ -72,7 +81,8 @@ def observe(
     """
     session = open_tapped(model)
     (graph_input,) = session.get_inputs()
-    outputs = [name for tap in taps for name in (*tap.extremes, tap.sample)]
+    outputs = list(dict.fromkeys(name for tap in taps for name in tap.outputs))
+    nothing = np.zeros(0, np.float32)
     key = hashlib.sha256(SAMPLING.encode() + model).hexdigest()
     done, statistics = _load(saved, key, taps)
     if done < len(frames):
@@ -85,9 +95,8 @@ def observe(
             low, high, total = (float(found[name]) for name in tap.extremes)
             if math.isnan(total):
                 low = high = total
-            statistics[tap.name] = add_sample(
-                statistics[tap.name], found[tap.sample], low=low, high=high
-            )
+            sample = found[tap.sample] if tap.sampled else nothing
+            statistics[tap.name] = add_sample(statistics[tap.name], sample, low=low, high=high)
         advance()
         if (index + 1) % SAVE_EVERY == 0 or index + 1 == len(frames):
             _save(saved, key, index + 1, statistics)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgeseg.calibration.observe import observe
-from edgeseg.calibration.ranges import ESTIMATORS, Range
+from edgeseg.calibration.observe import Tap, observe
+from edgeseg.calibration.ranges import ESTIMATORS, Range, Statistics
 from edgeseg.errors import BackendError
 from edgeseg.files.whole import written_whole
 from edgeseg.progress import Step, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import Recipe
-from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
+from edgeseg.quantize.taps import expected_bytes, tap_graph
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.groups import Group, group_of
@@ -36,13 +36,17 @@ SENSITIVITY_IMAGES: Final = 16
 
 
 class Calibrated:
-    """A float graph and its calibration frames; ranges and sensitivity are measured once."""
+    """A float graph and its calibration frames; ranges and sensitivity are measured once.
+
+    `taps` are of every activation that some recipe quantizes, and may be of more values.
+    """
 
     def __init__(
         self,
         model: ModelProto,
         frames: Sequence[Callable[[], Frame]],
         *,
+        taps: Sequence[Tap],
         estimator: str,
         meter: Meter,
         workspace: Workspace,
@@ -51,15 +55,27 @@ class Calibrated:
     ) -> None:
         self.model = model
         self.frames = frames
+        self._taps = taps
         self._estimator = estimator
         self._meter = meter
         self._workspace = workspace
         self._tell = tell
         self._step = step
 
+    @property
+    def peaks(self) -> Mapping[str, float]:
+        """The largest magnitude of every value that is tapped."""
+        return {name: max(-s.low, s.high) for name, s in self._statistics.items()}
+
     @cached_property
     def ranges(self) -> Mapping[str, Range]:
         """Of every activation that a recipe may quantize."""
+        estimate = ESTIMATORS[self._estimator]
+        sampled = [tap.name for tap in self._taps if tap.sampled]
+        return {name: estimate(self._statistics[name]) for name in sampled}
+
+    @cached_property
+    def _statistics(self) -> Mapping[str, Statistics]:
         megabytes = expected_bytes(self.model) / 1e6
         done = 0
 
@@ -78,16 +94,14 @@ class Calibrated:
                 f"about {megabytes:.0f} MB of memory"
             )
 
-        statistics = observe(
-            tap_graph(self.model),
-            find_taps(self.model),
+        return observe(
+            tap_graph(self.model, self._taps),
+            self._taps,
             self.frames,
             saved=self._workspace.path("ranges.npz"),
             advance=advance,
             begin=tell_left,
         )
-        estimate = ESTIMATORS[self._estimator]
-        return {name: estimate(s) for name, s in statistics.items()}
 
     def sensitivity(self) -> Mapping[Group, float]:
         """% of the pixels that change class when one group alone is INT8, as Q/DQ."""

@@ -18,37 +18,50 @@ from edgeseg.quantize.qdq import quantizable_nodes
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["expected_bytes", "find_taps", "tap_extremes", "tap_graph"]
+__all__ = ["expected_bytes", "find_floats", "find_taps", "tap_graph"]
 
 _ONE_AXIS: Final = "taps.one_axis"
+_REARRANGES: Final = frozenset({"Reshape", "Transpose"})
 
 
 def find_taps(model: ModelProto) -> tuple[Tap, ...]:
     """Every activation that some recipe quantizes."""
     weights = {weight.name for weight in model.graph.initializer}
     names = (n for node in quantizable_nodes(model) for n in (*node.input[:2], *node.output))
-    return tuple(Tap(name) for name in dict.fromkeys(names) if name not in weights)
+    origins = _find_origins(model)
+    return tuple(
+        Tap(name=name, origin=origins[name], sampled=True)
+        for name in dict.fromkeys(names)
+        if name not in weights
+    )
 
 
-def tap_graph(model: ModelProto) -> bytes:
-    """The same graph, serialized; its outputs are the extremes and the sample of every tap.
+def find_floats(model: ModelProto) -> tuple[Tap, ...]:
+    """Every float32 value between nodes; sampled is what some recipe quantizes."""
+    from onnx import TensorProto
+
+    origins = _find_origins(model)
+    sampled = {tap.name for tap in find_taps(model)}
+    return tuple(
+        Tap(name=value.name, origin=origins[value.name], sampled=value.name in sampled)
+        for value in (*model.graph.value_info, *model.graph.output)
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT
+    )
+
+
+def tap_graph(model: ModelProto, taps: Sequence[Tap]) -> bytes:
+    """The same graph, serialized, with the outputs that the taps name, and no others.
 
     The graph has static, inferred shapes.
     """
     sizes = _count_values(model)
-    positions: dict[str, npt.NDArray[np.int32]] = {}
-    nodes: dict[str, list[NodeProto]] = {}
-    for tap in find_taps(model):
-        size, where = sizes[tap.name], f"taps.positions.{sizes[tap.name]}"
-        if size > SAMPLE:
-            positions[where] = np.asarray(sample_positions(size), np.int32)
-        nodes[tap.name] = [*_reduce(tap), _draw_sample(tap, where if size > SAMPLE else None)]
+    sampled = [tap for tap in taps if tap.sampled]
+    drawn = {sizes[tap.name] for tap in sampled if sizes[tap.name] > SAMPLE}
+    positions = {_positions(s): np.asarray(sample_positions(s), np.int32) for s in drawn}
+    nodes = _reduce_origins(taps)
+    for tap in sampled:
+        nodes.setdefault(tap.name, [_flatten(tap.name)]).append(_draw_sample(tap, sizes[tap.name]))
     return _with_outputs(model, nodes, positions)
-
-
-def tap_extremes(model: ModelProto, names: Iterable[str]) -> bytes:
-    """The same graph, serialized; its outputs are the extremes of the values of these names."""
-    return _with_outputs(model, {name: _reduce(Tap(name)) for name in names}, {})
 
 
 def expected_bytes(model: ModelProto) -> int:
@@ -77,32 +90,62 @@ def _count_values(model: ModelProto) -> dict[str, int]:
     }
 
 
-def _reduce(tap: Tap) -> list[NodeProto]:
-    """Nodes that lay a tensor flat and find its extremes; the last three write outputs."""
+def _find_origins(model: ModelProto) -> dict[str, str]:
+    """For each value, the one that it holds in another shape or order; mostly itself."""
+    origins: dict[str, str] = {}
+    for node in model.graph.node:
+        for output in node.output:
+            origins[output] = output
+            if node.op_type in _REARRANGES:
+                origins[output] = origins.get(node.input[0], output)
+    return origins
+
+
+def _reduce_origins(taps: Iterable[Tap]) -> dict[str, list[NodeProto]]:
+    """By the value's name, nodes that lay it flat and then find its extremes."""
     from onnx import helper
 
-    # All read the flat tensor: the engine keeps some images in a layout of its own, and would undo
-    # that for each reader.
-    flat = _flat(tap)
-    found = zip(("ReduceMin", "ReduceMax", "ReduceSum"), tap.extremes, strict=True)
-    return [
-        helper.make_node("Reshape", [tap.name, _ONE_AXIS], [flat], name=flat),
-        *(helper.make_node(op, [flat], [out], name=out, keepdims=0) for op, out in found),
-    ]
+    reduced: dict[str, list[NodeProto]] = {}
+    for tap in taps:
+        if tap.origin not in reduced:
+            found = zip(("ReduceMin", "ReduceMax", "ReduceSum"), tap.extremes, strict=True)
+            reduced[tap.origin] = [
+                _flatten(tap.origin),
+                *(
+                    helper.make_node(op, [_flat(tap.origin)], [out], name=out, keepdims=0)
+                    for op, out in found
+                ),
+            ]
+    return reduced
 
 
-def _draw_sample(tap: Tap, positions: str | None) -> NodeProto:
+def _flatten(name: str) -> NodeProto:
+    """All statistics read the flat tensor.
+
+    ONNX Runtime keeps some images in a layout of its own, and would undo that for each reader.
+    """
     from onnx import helper
 
-    if positions is None:
-        return helper.make_node("Identity", [_flat(tap)], [tap.sample], name=tap.sample)
+    return helper.make_node("Reshape", [name, _ONE_AXIS], [_flat(name)], name=_flat(name))
+
+
+def _draw_sample(tap: Tap, size: int) -> NodeProto:
+    from onnx import helper
+
+    flat = _flat(tap.name)
+    if size <= SAMPLE:
+        return helper.make_node("Identity", [flat], [tap.sample], name=tap.sample)
     # Gather would do, too, but takes five times as long for single values.
-    inputs = [_flat(tap), positions]
+    inputs = [flat, _positions(size)]
     return helper.make_node("GatherElements", inputs, [tap.sample], name=tap.sample, axis=0)
 
 
-def _flat(tap: Tap) -> str:
-    return f"{tap.name}.flat"
+def _flat(name: str) -> str:
+    return f"{name}.flat"
+
+
+def _positions(size: int) -> str:
+    return f"taps.positions.{size}"
 
 
 def _with_outputs(

@@ -258,6 +258,7 @@ def _tools(
     step: Step,
 ) -> _Tools:
     from edgeseg.quantize.calibrated import Calibrated
+    from edgeseg.quantize.taps import find_floats, find_taps
     from edgeseg.quantize.targets.onnxruntime import OrtQuantizer
     from edgeseg.quantize.targets.openvino import OpenVinoQuantizer
     from edgeseg.quantize.targets.tensorrt.quantizer import TypedQuantizer
@@ -274,6 +275,8 @@ def _tools(
         calibrated = Calibrated(
             source.model,
             frames,
+            # FP16 has to hold what other values grow to, too.
+            taps=(find_floats if request.target == JETSON else find_taps)(source.model),
             estimator=request.estimator,
             meter=halves.search,
             workspace=halves.workspace,

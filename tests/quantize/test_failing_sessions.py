@@ -31,7 +31,7 @@ def test_calibration_says_that_the_engine_failed(failing_graph: Path, tmp_path: 
     model = onnx.shape_inference.infer_shapes(onnx.load(failing_graph))
     with pytest.raises(BackendError, match=r"^onnxruntime failed: .+"):
         observe(
-            tap_graph(model),
+            tap_graph(model, find_taps(model)),
             find_taps(model),
             [lambda: IMAGE],
             saved=tmp_path / "ranges.npz",

@@ -35,7 +35,11 @@ def frames(count: int) -> list:
 def ranges(model: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Range]:
     saved = tmp_path_factory.mktemp("r") / "ranges.npz"
     found = observe(
-        tap_graph(model), find_taps(model), frames(6), saved=saved, advance=lambda: None
+        tap_graph(model, find_taps(model)),
+        find_taps(model),
+        frames(6),
+        saved=saved,
+        advance=lambda: None,
     )
     return {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
 
@@ -114,7 +118,7 @@ def test_observing_goes_on_where_it_was_killed(
     model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe_module, "SAVE_EVERY", 2)
-    graph, taps = tap_graph(model), find_taps(model)
+    graph, taps = tap_graph(model, find_taps(model)), find_taps(model)
     whole = observe(graph, taps, frames(5), saved=tmp_path / "a", advance=lambda: None)
 
     class KilledError(Exception):
@@ -139,12 +143,22 @@ def test_what_was_saved_of_another_model_is_not_used(
     model: onnx.ModelProto, tmp_path: Path
 ) -> None:
     saved = tmp_path / "s"
-    observe(tap_graph(model), find_taps(model), frames(2), saved=saved, advance=lambda: None)
+    observe(
+        tap_graph(model, find_taps(model)),
+        find_taps(model),
+        frames(2),
+        saved=saved,
+        advance=lambda: None,
+    )
     other = onnx.ModelProto()
     other.CopyFrom(model)
     other.producer_name = "another"
     count = []
     observe(
-        tap_graph(other), find_taps(other), frames(2), saved=saved, advance=lambda: count.append(1)
+        tap_graph(other, find_taps(other)),
+        find_taps(other),
+        frames(2),
+        saved=saved,
+        advance=lambda: count.append(1),
     )
     assert len(count) == 2

@@ -333,7 +333,11 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
     if precision != "fp16":
         assert found["int8-linear-casts-map"].instead_of == "int8-linear-map"
         assert found["int8-linear-casts"].instead_of == "int8-linear"
-    assert sum("looking for values beyond FP16" in line for line in lines) == 1
+    # Calibration finds the peaks, too, in the same pass.
+    passes = [
+        sum(words in line for line in lines) for words in ("values beyond FP16", "calibrating on")
+    ]
+    assert passes == ([1, 0] if precision == "fp16" else [0, 1])
     grown = json.loads((bundle.folder / "peaks.json").read_text())
     assert 200 < grown["preprocess.cast"] <= 255
     assert grown["logits"] > 1

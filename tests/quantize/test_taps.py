@@ -13,11 +13,11 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.calibration.observe import Tap, observe
+from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, sample_positions
 from edgeseg.demo import scene
 from edgeseg.errors import CalibrationError
-from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
+from edgeseg.quantize.taps import expected_bytes, find_floats, find_taps, tap_graph
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
 IMAGES = [scene(seed, 0, height=96, width=128).image[None] for seed in range(3)]
@@ -60,10 +60,13 @@ def spelled_out(tensors: list[np.ndarray]) -> Statistics:
 def test_every_activation_of_a_quantizable_node_is_tapped(model: onnx.ModelProto) -> None:
     names = {tap.name for tap in find_taps(model)}
     assert {"preprocess.center", "stage1.block0.softmax", "head.relu"} <= names
-    outputs = [o.name for o in onnx.load_from_string(tap_graph(model)).graph.output]
-    assert sorted(outputs) == sorted(
+    outputs = [
+        o.name for o in onnx.load_from_string(tap_graph(model, find_taps(model))).graph.output
+    ]
+    assert len(outputs) == len(set(outputs))
+    assert set(outputs) == {
         name for tap in find_taps(model) for name in (*tap.extremes, tap.sample)
-    )
+    }
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,13 @@ def observed(
 ) -> Mapping[str, Statistics]:
     saved = tmp_path_factory.mktemp("observed") / "ranges.npz"
     frames = [lambda image=image: image for image in IMAGES]
-    return observe(tap_graph(model), find_taps(model), frames, saved=saved, advance=lambda: None)
+    return observe(
+        tap_graph(model, find_taps(model)),
+        find_taps(model),
+        frames,
+        saved=saved,
+        advance=lambda: None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +113,26 @@ def test_histograms_are_those_of_the_whole_tensors(
 def test_peaks_are_those_of_the_whole_tensors(model: onnx.ModelProto) -> None:
     found = peaks(model, [lambda image=image: image for image in IMAGES], advance=lambda: None)
     tensors = whole_tensors(model, list(found))
+    assert {"preprocess.cast", "logits"} <= set(found)
     assert found == {
         name: max(float(np.abs(image[name]).max()) for image in tensors) for name in found
     }
+
+
+def test_calibration_finds_the_peaks_too(
+    model: onnx.ModelProto, observed: Mapping[str, Statistics], tmp_path: Path
+) -> None:
+    """One pass over all values gives the ranges and the peaks that two passes give."""
+    taps = find_floats(model)
+    frames = [lambda image=image: image for image in IMAGES]
+    found = observe(
+        tap_graph(model, taps), taps, frames, saved=tmp_path / "all.npz", advance=lambda: None
+    )
+    alone = peaks(model, frames, advance=lambda: None)
+    assert {name: max(-s.low, s.high) for name, s in found.items()} == alone
+    assert {tap.name for tap in taps if tap.sampled} == set(observed)
+    for name, statistics in observed.items():
+        np.testing.assert_array_equal(found[name].counts, statistics.counts, name)
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +150,8 @@ def broken(model: onnx.ModelProto) -> onnx.ModelProto:
 def test_one_value_that_is_no_number_is_refused(broken: onnx.ModelProto, tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match="infinite or not a number"):
         observe(
-            tap_graph(broken),
-            [Tap("stage1.block0.ffn_in")],
+            tap_graph(broken, find_taps(broken)),
+            [tap for tap in find_taps(broken) if tap.name == "stage1.block0.ffn_in"],
             [lambda: IMAGES[0]],
             saved=tmp_path / "ranges.npz",
             advance=lambda: None,

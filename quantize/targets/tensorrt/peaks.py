@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeseg.calibration.observe import Tap, open_tapped
-from edgeseg.quantize.taps import tap_extremes
+from edgeseg.calibration.observe import open_tapped
+from edgeseg.quantize.taps import find_floats, tap_graph
 from edgeseg.runtime.backends.checked import name_failures
 
 if TYPE_CHECKING:
@@ -28,24 +29,20 @@ def peaks(
         BackendError: the engine fails.
     """
     import numpy as np
-    from onnx import TensorProto
 
-    names = [
-        value.name
-        for value in (*model.graph.value_info, *model.graph.output)
-        if value.type.tensor_type.elem_type == TensorProto.FLOAT
-    ]
-    session = open_tapped(tap_extremes(model, names))
+    taps = [replace(tap, sampled=False) for tap in find_floats(model)]
+    session = open_tapped(tap_graph(model, taps))
     (graph_input,) = session.get_inputs()
-    outputs = [output for name in names for output in Tap(name).extremes]
-    found = np.zeros(len(names))
+    origins = dict.fromkeys(tap.origin for tap in taps)
+    outputs = list(dict.fromkeys(output for tap in taps for output in tap.extremes))
+    found = np.zeros(len(origins))
     for frame in frames:
         given = {graph_input.name: frame()}
         with name_failures("onnxruntime"):
             values = np.array(session.run(outputs, given), np.float64).reshape(-1, 3)
         low, high, total = values.T
         # A value that is not a number stays one: it is beyond every limit.
-        largest = np.where(np.isnan(total), np.nan, np.maximum(-low, high))
-        found = np.maximum(found, largest)
+        found = np.maximum(found, np.where(np.isnan(total), np.nan, np.maximum(-low, high)))
         advance()
-    return dict(zip(names, found.tolist(), strict=True))
+    largest = dict(zip(origins, found.tolist(), strict=True))
+    return {tap.name: largest[tap.origin] for tap in taps}

@@ -45,7 +45,8 @@ TYPED_ROLES: Final = frozenset(
 class TypedQuantizer:
     """Typed graphs from a float one. Without `calibrated` there is no INT8.
 
-    `frames` show what the network's values grow to; what comes near FP16's end is held in FP32.
+    `calibrated` is tapped at every float value, and says what each grows to; without it, `frames`
+    show that. What comes near FP16's end is held in FP32.
     """
 
     roles = TYPED_ROLES
@@ -124,9 +125,7 @@ class TypedQuantizer:
         """Values that FP16 might not hold."""
         found = recalled_figures(self._workspace, "peaks")
         if not found:
-            self._tell(f"looking for values beyond FP16 on {counted(len(self._frames), 'image')}")
-            advance = begin(self._step, "looking for values beyond FP16", len(self._frames))
-            found = peaks(self._model, self._frames, advance=advance)
+            found = self._find_peaks()
             self._workspace.keep("peaks", found)
         hot = hot_tensors(found)
         worst = max(found, key=lambda name: found[name])
@@ -136,6 +135,13 @@ class TypedQuantizer:
             f"{worst}), the limit is {HALF_LIMIT:.0f}"
         )
         return hot
+
+    def _find_peaks(self) -> dict[str, float]:
+        if self._calibrated is not None:
+            return dict(self._calibrated.peaks)
+        self._tell(f"looking for values beyond FP16 on {counted(len(self._frames), 'image')}")
+        advance = begin(self._step, "looking for values beyond FP16", len(self._frames))
+        return peaks(self._model, self._frames, advance=advance)
 
     def _typed(self, recipe: Recipe, scales: Scales) -> ModelProto:
         largest: Mapping[str, float] = {}
