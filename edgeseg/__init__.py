@@ -94,11 +94,10 @@ def run(
     from edgeseg.progress import print_line
     from edgeseg.runtime.backends.watcher import Watcher
     from edgeseg.runtime.preview.address import parse_address
-    from edgeseg.runtime.session import RunRequest, find_bundle, run_bundle
+    from edgeseg.runtime.session import RunRequest, run_bundle
     from edgeseg.runtime.sinks.outputs import Outputs, file_or_folder
     from edgeseg.runtime.sources.options import CameraOptions
 
-    tell = tell or print_line
     file, folder = file_or_folder(None if save is None else expand_home(save))
     request = RunRequest(
         source=source if isinstance(source, int) else expand_home(source),
@@ -116,7 +115,7 @@ def run(
         seconds=seconds,
     )
     named = None if bundle is None else Path(bundle).expanduser()
-    return run_bundle(find_bundle(named, tell=tell), request, watcher=Watcher(tell=tell))
+    return run_bundle(named, request, watcher=Watcher(tell=tell or print_line))
 
 
 def verify(

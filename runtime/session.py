@@ -33,7 +33,7 @@ from edgeseg.runtime.sinks.window import has_display, why_no_window
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.options import CameraOptions, Retry
 
-__all__ = ["EndedBy", "RunRequest", "RunResult", "find_bundle", "run_bundle"]
+__all__ = ["EndedBy", "RunRequest", "RunResult", "run_bundle"]
 
 # Takes the function that ends a run, and calls it on a signal while the block runs.
 EndedBy = Callable[[Callable[[], None]], AbstractContextManager[None]]
@@ -93,30 +93,8 @@ class RunResult:
     written: tuple[Path, ...]
 
 
-def find_bundle(folder: Path | None, *, tell: Callable[[str], None]) -> Bundle:
-    """The bundle named, the only one in the working folder, or, where none is, the demo's.
-
-    Raises:
-        BundleError: it is none, or none is named and there are several.
-    """
-    if folder is not None:
-        return open_bundle(folder)
-    # Unlike iterdir, glob passes over folders that are closed.
-    folders = sorted(path.parent for path in Path().glob("*/manifest.json"))
-    # A hidden folder is being written, or was left by a killed export.
-    found = [path for path in folders if not path.name.startswith(".") and is_bundle(path)]
-    if len(found) > 1:
-        raise BundleError(
-            f"no bundle named, and the working folder holds several: "
-            f"{', '.join(map(str, found))}; name one"
-        )
-    if not found:
-        tell("no bundle named and none in the working folder: the packaged demo bundle")
-    return open_bundle(found[0] if found else demo_bundle())
-
-
 def run_bundle(
-    bundle: Bundle,
+    folder: Path | None,
     request: RunRequest,
     *,
     watcher: Watcher = NOBODY,
@@ -124,10 +102,12 @@ def run_bundle(
 ) -> RunResult:
     """Segment a source until it ends, a limit is reached, or somebody ends it.
 
+    Without a `folder` it is the only bundle of the working folder, or, where none is, the demo's.
     `watcher` hears of what takes long, and of all that a user should know.
 
     Raises:
         MissingPackageError: what the source or an output needs is not installed.
+        BundleError: the folder is no bundle, or none is named and there are several.
         GateMissedError: no variant of the bundle works here.
         SourceError: the source is not there, or broke off before its first frame.
         SinkError: an output cannot be written, or would replace what is not this run's.
@@ -135,6 +115,7 @@ def run_bundle(
         BackendError: the engine failed on ten frames in a row.
     """
     require("this run", request.extras)
+    bundle = _find_bundle(folder, watcher.tell)
     service = Service()
 
     def tell(line: str) -> None:
@@ -226,6 +207,24 @@ class _Session:
         """Finish the frame at hand; a source that waits to come back waits no more."""
         self._stop.set()
         self._source.stop()
+
+
+def _find_bundle(folder: Path | None, tell: Callable[[str], None]) -> Bundle:
+    """The bundle named, the only one in the working folder, or, where none is, the demo's."""
+    if folder is not None:
+        return open_bundle(folder)
+    # Unlike iterdir, glob passes over folders that are closed.
+    folders = sorted(path.parent for path in Path().glob("*/manifest.json"))
+    # A hidden folder is being written, or was left by a killed export.
+    found = [path for path in folders if not path.name.startswith(".") and is_bundle(path)]
+    if len(found) > 1:
+        raise BundleError(
+            f"no bundle named, and the working folder holds several: "
+            f"{', '.join(map(str, found))}; name one"
+        )
+    if not found:
+        tell("no bundle named and none in the working folder: the packaged demo bundle")
+    return open_bundle(found[0] if found else demo_bundle())
 
 
 def _count_frames(source: Source, limit: int | None) -> int | None:

@@ -120,7 +120,7 @@ def run(
     Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
     """
     from edgeseg.errors import SourceError
-    from edgeseg.runtime.session import RunRequest, find_bundle, run_bundle
+    from edgeseg.runtime.session import RunRequest, run_bundle
     from edgeseg.runtime.sinks.outputs import Outputs, file_or_folder
 
     file, folder = file_or_folder(save)
@@ -138,8 +138,7 @@ def run(
         seconds=seconds,
     )
     with watched() as watcher:
-        opened = find_bundle(bundle, tell=say)
-        result = run_bundle(opened, request, watcher=watcher, ended_by=ended_by_signals)
+        result = run_bundle(bundle, request, watcher=watcher, ended_by=ended_by_signals)
     _tell(result, json=json)
     if result.summary.lost is not None:
         raise SourceError(result.summary.lost)
