@@ -123,7 +123,7 @@ def _transformers(checkpoint: Path) -> Callable[[np.ndarray], np.ndarray]:
     from transformers import SegformerForSemanticSegmentation, SegformerImageProcessorPil
 
     processor = SegformerImageProcessorPil.from_pretrained(checkpoint)
-    model = SegformerForSemanticSegmentation.from_pretrained(checkpoint).eval()
+    model = SegformerForSemanticSegmentation.from_pretrained(checkpoint).float().eval()
 
     def segment(frame: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

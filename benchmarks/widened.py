@@ -47,7 +47,7 @@ def widen(checkpoint: str, images: Path, folder: Path) -> dict[str, object]:
 
     size = {"height": SIDE, "width": SIDE}
     processor = SegformerImageProcessorPil.from_pretrained(checkpoint, size=size)
-    model = SegformerForSemanticSegmentation.from_pretrained(checkpoint).eval()
+    model = SegformerForSemanticSegmentation.from_pretrained(checkpoint).float().eval()
     own = model.config.num_labels
     _add_copies(model, own)
     paths = sorted(images.iterdir())[::10]

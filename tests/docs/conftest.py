@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import write_clip
+from conftest import ROOT
+from PIL import Image
+
+import edgeseg
+from edgeseg.datasets import open_dataset
+from edgeseg.demo import scene
+from edgeseg.demo.assets import demo_checkpoint
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.images import read_image, write_mask
+from edgeseg.labels import known_labels
+from edgeseg.quantize.recipes import RECIPES
+
+HEIGHT, WIDTH = 96, 128
+SPLITS = {"train": range(12), "test": range(100, 124)}
+# Of the repository, by the paths that a reader in a checkout has.
+CHECKOUT = ("benchmarks", "constraints.txt", "edgeseg", "tools")
+
+
+def write_checkpoint(folder: Path) -> Path:
+    """The demo's weights, which know a street, at a small input size."""
+    shutil.copytree(demo_checkpoint(), folder)
+    path = folder / "preprocessor_config.json"
+    content = json.loads(path.read_text()) | {"size": {"height": HEIGHT, "width": WIDTH}}
+    path.unlink()
+    path.write_text(json.dumps(content))
+    return folder
+
+
+def write_data(root: Path) -> Path:
+    """Drawn streets with their ground truth, in splits."""
+    for split, seeds in SPLITS.items():
+        for part in ("images", "masks"):
+            (root / split / part).mkdir(parents=True)
+        for seed in seeds:
+            drawn = scene(seed, 0, height=HEIGHT, width=WIDTH)
+            image = Image.fromarray(np.ascontiguousarray(drawn.image[:, :, ::-1]))
+            image.save(root / split / "images" / f"{seed}.png")
+            write_mask(drawn.mask, root / split / "masks" / f"{seed}.png")
+    (root / "dataset.json").write_text(json.dumps({"classes": known_labels("camvid").classes}))
+    return root
+
+
+@pytest.fixture(scope="session")
+def at_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the pages name, small and drawn, in the forms they tell of."""
+    folder = tmp_path_factory.mktemp("reader") / "at_hand"
+    data = write_data(folder / "camvid")
+    test = data / "test"
+    checkpoint = write_checkpoint(folder / "CHECKPOINT")
+    request = ExportRequest(
+        weights=str(checkpoint),
+        target="onnxruntime",
+        precision="int8",
+        folder=folder / "street",
+        calibration=str(data),
+        recipes=(RECIPES["int8-linear"],),
+        dataset=open_dataset(data, split="test"),
+    )
+    export_bundle(request, tell=lambda _line: None)
+    edgeseg.verify(folder / "street", data=data, split="test", report=folder / "old")
+    shutil.copytree(checkpoint, folder / "segformer_b0")
+    for copy in ("BUNDLE", "models/street", "releases/2026-11-28"):
+        shutil.copytree(folder / "street", folder / copy)
+    for copy in ("DATASET", "data/street"):
+        shutil.copytree(data, folder / copy)
+    for ours, theirs in {"images": "test", "masks": "testannot"}.items():
+        shutil.copytree(test / ours, folder / "CamVid" / theirs)
+    shutil.copytree(test / "images", folder / "IMAGES")
+    shutil.copytree(data / "train" / "images", folder / "calibration")
+    shutil.copy(folder / "old" / "report.json", folder / "REPORT.json")
+    images = [read_image(path) for path in sorted((test / "images").iterdir())]
+    write_clip(folder / "drive.mp4", list(np.arange(len(images)) / 10), images=images)
+    Image.fromarray(np.ascontiguousarray(images[0][:, :, ::-1])).save(folder / "frame.png")
+    for name in CHECKOUT:
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+@pytest.fixture
+def reader(at_hand: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A folder of its own with what a text names of all that is at hand.
+
+    Files are links: whoever changes one has to write a new file in its place.
+    """
+
+    def gather(text: str) -> Path:
+        folder = tmp_path / "reader"
+        folder.mkdir()
+        for entry in at_hand.iterdir():
+            if not re.search(rf"(?<![\w.]){re.escape(entry.name)}(?!\w)", text):
+                continue
+            if entry.is_symlink():
+                (folder / entry.name).symlink_to(entry.readlink())
+            elif entry.is_dir():
+                shutil.copytree(entry, folder / entry.name, copy_function=os.link)
+            else:
+                os.link(entry, folder / entry.name)
+        return folder
+
+    return gather
