@@ -1,5 +1,5 @@
 # Both work on a fresh machine, offline but for the package index:
-#   make demo    set up, and run the main job on drawn scenes
+#   make demo    set up, and show the main job on drawn streets: first mask, INT8 export, video
 #   make test    set up, and run the tests
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +10,7 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 .PHONY: demo test lint docs check-long clean
 
 demo: $(VENV)/.export
-	$(BIN)/python tools/demo.py
+	@$(BIN)/python tools/demo.py
 
 test: $(VENV)/.dev
 	$(BIN)/pytest
@@ -33,12 +33,18 @@ check-long: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) build dist out site *.egg-info
 
+# What is installed, and into which environment: $(call install,EXTRA)
+define install
+	@echo "installing edgeseg[$(1)] into $(VENV): PyTorch and the engines, which takes a few minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]' || \
+	{ echo "the install failed, for the reason above; mend it and run make again" >&2; exit 1; }
+endef
+
 $(VENV)/.export: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[export]'
-	touch $@
+	$(call install,export)
+	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
-	touch $@ $(VENV)/.export
+	$(call install,dev)
+	@touch $@ $(VENV)/.export

@@ -27,6 +27,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_painted_mask",
+    "write_image",
     "write_mask",
 ]
 
@@ -121,6 +122,19 @@ def _colors(image: Image.Image, mask: ClassMap) -> Mapping[int, Rgb]:
         for own in np.flatnonzero(np.bincount(mask.ravel())).tolist()
         if 3 * own + 2 < len(palette)
     }
+
+
+def write_image(image: Bgr, path: Path) -> None:
+    """8-bit BGR pixels, (H, W, 3), as a PNG. The whole file or none.
+
+    Raises:
+        OSError: the disk is full, or the folder is not writable.
+    """
+    from PIL import Image
+
+    with written_whole(path) as partial:
+        rgb = np.ascontiguousarray(image[:, :, ::-1])
+        Image.fromarray(rgb).save(partial, format="PNG", compress_level=1)
 
 
 def write_mask(
