@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -28,16 +27,14 @@ from edgeseg.machine.cache import cache_folder
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.jetson import jetson, state
 from edgeseg.machine.packages import installed
-from edgeseg.runtime.backends.backend import Backend, open_backend
+from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
 from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.runtime.golden import GOLDEN_SLACK
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import SAME_SPEED, alternate, from_fast_to_slow
+from edgeseg.targets import find_target
 
-__all__ = ["ON_DEVICE", "Built", "build", "remembered", "variant_here"]
-
-# The target whose engines are made, and chosen from, where they run.
-ON_DEVICE: Final = "jetson"
+__all__ = ["Built", "build", "remembered", "variant_here"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +76,17 @@ def _elsewhere(bundle: Bundle) -> str | None:
     Where nobody knows the processor's features, they are not the same.
     """
     manifest, here = bundle.manifest, this_machine()
-    if manifest.target == ON_DEVICE:
+    target = find_target(manifest.target)
+    if target.on_device:
         return "a new device"
     there = manifest.machine
     if there is None or not here.features:
         return "nobody knows whether this is the CPU that it was made on"
     if (there.architecture, there.features) != (here.architecture, here.features):
         return "another CPU than it was made on"
-    before, now = manifest.tools.get(manifest.target), installed(manifest.target)
+    before, now = manifest.tools.get(target.engine), installed(target.engine)
     if before != now:
-        return f"{manifest.target} {now} is here, and it was made with {before or 'none'}"
+        return f"{target.engine} {now} is here, and it was made with {before or 'none'}"
     return None
 
 
@@ -230,13 +228,7 @@ def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | 
 def _memory(bundle: Bundle) -> Path:
     """Where the answer lies: another bundle, machine or engine is another question."""
     manifest = (bundle.folder / "manifest.sha256").read_bytes()
-    target = bundle.manifest.target
-    if target == ON_DEVICE:
-        from edgeseg.runtime.backends.trt_cache import built_for
-
-        engine = repr(built_for())
-    else:
-        engine = f"{target} {installed(target)}"
+    engine = load_runner(bundle.manifest.target).identity()
     text = repr((this_machine(), engine)).encode()
     key = hashlib.sha256(manifest + text).hexdigest()[:24]
     return cache_folder() / "builds" / f"{key}.json"

@@ -19,10 +19,10 @@ from edgeseg.machine.extras import EXTRAS, install_command
 from edgeseg.machine.jetson import jetson, state
 from edgeseg.machine.memory import free_memory
 from edgeseg.machine.packages import installed
+from edgeseg.targets import DEFAULT_TARGET, TARGETS
 
 __all__ = ["Problem", "examine"]
 
-_ENGINES: Final = ("onnxruntime", "openvino", "tensorrt")
 # An engine's build takes some GB; masks and videos need room.
 _LITTLE_MEMORY: Final = 2e9
 _LITTLE_DISK: Final = 1e9
@@ -49,7 +49,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         "cpu": machine.cpu,
         "features": list(machine.features),
         "cores": machine.cores,
-        "engines": {name: installed(name) for name in _ENGINES},
+        "engines": {row.engine: installed(row.engine) for row in TARGETS.values()},
         "extras": {
             name: {
                 "what": extra.what,
@@ -76,8 +76,9 @@ def _problems(found: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _video_problems(found, on_jetson=on_jetson)
     if on_jetson:
         yield from _jetson_problems(found)
-    if found["engines"]["onnxruntime"] is None:
-        yield Problem(what="no ONNX Runtime", remedy="pip install onnxruntime")
+    default = TARGETS[DEFAULT_TARGET]
+    if found["engines"][default.engine] is None:
+        yield Problem(what=f"no {default.title}", remedy=f"pip install {default.package}")
     yield from _room_problems(found["memory_free"], found["disk_free"])
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.cli.parameters import Command
+from edgeseg.targets import TARGETS
 
 __all__ = ["meant_command", "meant_parameter", "meant_value"]
 
@@ -76,9 +77,7 @@ _PARAMETERS: Final = _by_synonym(
 )
 _VALUES: Final = _by_synonym(
     (
-        ("tensorrt trt nvidia cuda gpu nano orin xavier tegra", "jetson"),
-        ("onnx ort cpu onnx-runtime", "onnxruntime"),
-        ("intel ov vino openvino-ir ir", "openvino"),
+        *((row.synonyms, row.name) for row in TARGETS.values()),
         ("float float32 f32 full single 32", "fp32"),
         ("half float16 f16 16 bf16 bfloat16", "fp16"),
         ("i8 8 8bit quantized w8a8 uint8", "int8"),

@@ -10,9 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from edgeseg.targets import TARGETS
+
 __all__ = ["code_sha256", "installed", "tools"]
 
-_TOOLS: Final = ("edgeseg", "numpy", "onnxruntime", "openvino", "pillow", "torch")
+_TOOLS: Final = ("edgeseg", "numpy", "pillow", "torch")
 
 
 def installed(package: str) -> str | None:
@@ -41,5 +43,7 @@ def code_sha256() -> str:
 
 def tools() -> dict[str, str]:
     """The versions of what results depend on, Python's first."""
-    found = {name: version for name in _TOOLS if (version := installed(name)) is not None}
+    engines = (row.package for row in TARGETS.values() if row.package is not None)
+    versions = {name: installed(name) for name in (*_TOOLS, *engines)}
+    found = {name: version for name, version in versions.items() if version is not None}
     return {"python": platform.python_version(), **found}

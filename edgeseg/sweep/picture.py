@@ -16,6 +16,7 @@ import msgspec
 from edgeseg.reports.draw.plot import DOT, INK, Frame, axes, labels, scale, text
 from edgeseg.reports.phrases import plain
 from edgeseg.sweep.results import Row, front
+from edgeseg.targets import TARGETS
 
 __all__ = ["pareto_svg"]
 
@@ -25,8 +26,6 @@ _TOP: Final = 78
 _BOTTOM: Final = 430
 _LEGEND: Final = 32
 _LETTER: Final = 7.2
-# Dark enough for a printer without color, and told apart by those who see no red or green.
-_COLORS: Final = {"onnxruntime": "#0072b2", "openvino": "#c24a0e"}
 _OTHER: Final = "#555555"
 _SHAPES: Final = {"fp32": "circle", "fp16": "diamond", "bf16": "diamond", "int8": "square"}
 
@@ -105,7 +104,7 @@ def _front(places: Sequence[tuple[float, float]]) -> str:
 
 
 def _mark(x: float, y: float, row: Row, *, tip: str) -> str:
-    color = _COLORS.get(row.target, _OTHER)
+    color = TARGETS[row.target].color if row.target in TARGETS else _OTHER
     fill = color if row.status == "passed" else "white"
     style = f'fill="{fill}" stroke="{color}" stroke-width="2"'
     inside = f"<title>{escape(plain(tip))}</title>"

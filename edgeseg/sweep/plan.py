@@ -15,6 +15,7 @@ from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.deploy.request import DEFAULT_BUDGET_S
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.targets import find_target, refuse_precision
 from edgeseg.verification.request import MOST_THREADS
 
 __all__ = ["Cell", "Plan", "cells_of", "hindrance"]
@@ -92,11 +93,13 @@ def cells_of(plan: Plan) -> tuple[Cell, ...]:
 
 def hindrance(cell: Cell) -> str | None:
     """Why a cell can never be measured here, known before anything is exported."""
-    if cell.target == "jetson":
-        return "a bundle for Jetson is measured on the Jetson: edgeseg verify BUNDLE --data DATASET"
-    if cell.target == "onnxruntime" and cell.precision == "fp16":
-        return "ONNX Runtime computes FP16 graphs in FP32 on a CPU"
-    return None
+    target = find_target(cell.target)
+    if target.on_device:
+        return (
+            f"a bundle for {target.title} is measured on the {target.title}: "
+            f"edgeseg verify BUNDLE --data DATASET"
+        )
+    return refuse_precision(target, cell.precision)
 
 
 def _stems(weights: tuple[str, ...]) -> dict[str, str]:

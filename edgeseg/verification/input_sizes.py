@@ -20,7 +20,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.reports.measured import SidePoint
 from edgeseg.runtime import timing
 from edgeseg.runtime.backends.checked import Checked
-from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.runtime.backends.onnxruntime import OrtBackend
 from edgeseg.verification.protocols import rescaled_size, segment_by
 from edgeseg.verification.reader import Measured, Track
 from edgeseg.verification.subjects import CheckpointModel

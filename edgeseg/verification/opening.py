@@ -12,7 +12,8 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.runtime.backends.watcher import NOBODY, Watcher
-from edgeseg.runtime.select import ON_DEVICE, variant_here
+from edgeseg.runtime.select import variant_here
+from edgeseg.targets import find_target
 from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
 
 __all__ = ["open_model", "own_reference", "reopen", "same_classes"]
@@ -53,7 +54,7 @@ def _open_chosen(bundle: Bundle, *, threads: int | None, watcher: Watcher) -> Bu
     So a verdict is on what a bundle ships, and not on what happens to be fastest on the CPU that
     gives it: another CPU may run a float variant, of which no drop is to be told.
     """
-    if bundle.manifest.target == ON_DEVICE:
+    if find_target(bundle.manifest.target).on_device:
         return BundleModel(bundle, threads=threads, watcher=watcher)
     try:
         return BundleModel(bundle, variant=bundle.chosen, threads=threads, watcher=watcher)
@@ -93,8 +94,8 @@ def reopen(address: Address) -> Model:
 def own_reference(model: Model) -> Model | None:
     """The same bundle in FP32, where it was exported with it and something else was measured.
 
-    On OpenVINO a float variant's file computes in FP32 when it is told to. Jetson's float variant
-    is FP16, and there is no other on the device.
+    A float variant's file computes in FP32 when its engine is told to, but for a typed one: a
+    Jetson's float variant is FP16, and there is no other on the device.
     """
     if not isinstance(model, BundleModel) or model.variant.precision == "fp32":
         return None
@@ -103,7 +104,7 @@ def own_reference(model: Model) -> Model | None:
     if not floats:
         return None
     chosen = min(floats, key=lambda variant: variant.precision != "fp32")
-    if chosen.precision != "fp32" and manifest.target == "openvino":
+    if chosen.precision != "fp32" and not find_target(manifest.target).typed:
         chosen = msgspec.structs.replace(chosen, name="fp32", precision="fp32", compute="f32")
     if chosen == model.variant:
         return None

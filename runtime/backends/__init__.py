@@ -1,1 +1,1 @@
-"""One module an engine. Each opens an artifact and gives a `Backend`."""
+"""One module for each target, which opens its artifacts, and what the modules share."""

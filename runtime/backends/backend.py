@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
-from edgeseg.errors import BackendError
 from edgeseg.pixels import Frame, Output
 from edgeseg.runtime.backends.checked import Checked, Engine
 from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.targets import find_target
 
-__all__ = ["Backend", "open_artifact", "open_backend"]
+__all__ = ["Backend", "Runner", "load_runner", "open_artifact", "open_backend"]
 
 
 class Backend(Protocol):
@@ -40,6 +41,41 @@ class Backend(Protocol):
         """Release the engine. Calling twice is harmless."""
 
 
+class Runner(Protocol):
+    """The module that runs a target's artifacts, `edgeseg/runtime/backends/NAME.py`."""
+
+    def open_engine(
+        self, path: Path, *, compute: str, threads: int | None, watcher: Watcher
+    ) -> Engine:
+        """Open an artifact by the file that the engine takes.
+
+        `compute` is what its float parts compute in: `f32`, `bf16` or `f16`. `threads` is all cores
+        where it is None. `watcher` hears of an engine that has to be built first.
+
+        Raises:
+            BackendError: the engine refuses the artifact.
+            MissingPackageError: the engine is not installed.
+        """
+
+    def identity(self) -> str:
+        """The engine and all else here that decides which variant is the fastest.
+
+        What was found out under another identity is found out anew.
+
+        Raises:
+            BackendError: the engine cannot be asked.
+        """
+
+
+def load_runner(target: str) -> Runner:
+    """Import the module that runs a target's artifacts.
+
+    Raises:
+        BackendError: this edgeseg has no such target.
+    """
+    return cast("Runner", import_module(find_target(target).runner))
+
+
 def open_backend(
     bundle: Bundle,
     *,
@@ -52,7 +88,7 @@ def open_backend(
     `watcher` hears of an engine that has to be built here first.
 
     Raises:
-        BackendError: no engine here runs this target, or it refuses the artifact.
+        BackendError: this edgeseg has no such target, or the engine refuses the artifact.
         MissingPackageError: the engine is not installed.
     """
     variant = variant or bundle.chosen
@@ -77,28 +113,6 @@ def open_artifact(
     watcher: Watcher = NOBODY,
 ) -> Backend:
     """Open a target's artifact by its file; see `open_backend`, and `Checked` for the shape."""
-    engine = _open_engine(target, path, compute=compute, threads=threads, watcher=watcher)
+    runner = load_runner(target)
+    engine = runner.open_engine(path, compute=compute, threads=threads, watcher=watcher)
     return Checked(engine, logits_shape=logits_shape)
-
-
-def _open_engine(
-    target: str, path: Path, *, compute: str, threads: int | None, watcher: Watcher
-) -> Engine:
-    match target:
-        case "onnxruntime":
-            from edgeseg.runtime.backends.ort import OrtBackend
-
-            return OrtBackend(path, threads=threads)
-        case "openvino":
-            from edgeseg.runtime.backends.openvino import OpenVinoBackend
-
-            return OpenVinoBackend(path, compute=compute, threads=threads)
-        case "jetson":
-            from edgeseg.runtime.backends.trt_cache import open_engine
-
-            return open_engine(path, watcher=watcher)
-        case _:
-            raise BackendError(
-                f"{path} is for {target}, which this edgeseg cannot run; "
-                f"run: pip install --upgrade edgeseg"
-            )

@@ -6,15 +6,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.machine.packages import installed
 from edgeseg.runtime.backends.checked import check_ends, last_line
+from edgeseg.runtime.backends.watcher import Watcher
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Logits
 
-__all__ = ["OpenVinoBackend", "float_types"]
+__all__ = ["OpenVinoBackend", "float_types", "identity", "open_engine"]
 
 # What a manifest calls the type of a graph's float parts, as OpenVINO's capabilities name it.
 _CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+
+
+def open_engine(
+    path: Path, *, compute: str, threads: int | None, watcher: Watcher
+) -> OpenVinoBackend:
+    """See `Runner`."""
+    del watcher
+    return OpenVinoBackend(path, compute=compute, threads=threads)
+
+
+def identity() -> str:
+    """See `Runner`."""
+    return f"openvino {installed('openvino')}"
 
 
 def float_types() -> tuple[str, ...]:

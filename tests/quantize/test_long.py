@@ -91,7 +91,7 @@ def test_an_old_cpu_computes_int8_correctly(
 from pathlib import Path
 from edgeseg.bundle.store import open_bundle
 from edgeseg.bundle.manifest import Machine
-from edgeseg.runtime.backends import ort
+from edgeseg.runtime.backends import onnxruntime as ort
 from edgeseg.runtime.golden import replay_golden
 from edgeseg.verification.subjects import BundleModel
 old = Machine(cpu="Haswell", architecture="x86_64", features=("avx2",), cores=1)

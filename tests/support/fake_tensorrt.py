@@ -20,7 +20,7 @@ import onnx
 from edgeseg.quantize.targets.tensorrt.emulation import emulated
 from edgeseg.runtime.backends import trt as trt_backend
 from edgeseg.runtime.backends import trt_cache as engines
-from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.runtime.backends.onnxruntime import OrtBackend
 
 if TYPE_CHECKING:
     import pytest

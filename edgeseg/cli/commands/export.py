@@ -29,16 +29,11 @@ from edgeseg.cli.reading import (
     overrides_from,
 )
 from edgeseg.cli.sizes import parse_size
+from edgeseg.cli.targets import DEFAULT, Target
+from edgeseg.targets import TARGETS, find_target, refuse_precision
+from edgeseg.text import listed
 
-__all__ = ["CalibrationImagesOption", "Precision", "Target", "export"]
-
-
-class Target(str, Enum):
-    """What an artifact is for."""
-
-    ONNXRUNTIME = "onnxruntime"
-    OPENVINO = "openvino"
-    JETSON = "jetson"
+__all__ = ["CalibrationImagesOption", "Precision", "export"]
 
 
 class Precision(str, Enum):
@@ -74,7 +69,7 @@ def export(
         Model | None,
         typer.Option(help="Which SegFormer --weights must be; b0 without them is the demo's."),
     ] = None,
-    target: Annotated[Target, typer.Option(help="What to export for.")] = Target.ONNXRUNTIME,
+    target: Annotated[Target, typer.Option(help="What to export for.")] = DEFAULT,
     precision: Annotated[
         Precision, typer.Option(help="What to compute in; auto is the fastest within the limits.")
     ] = Precision.AUTO,
@@ -142,11 +137,7 @@ def export(
     from edgeseg.progress import steps
 
     asked = _precision(precision, int8=int8, fp16=fp16)
-    if target is Target.ONNXRUNTIME and asked == Precision.FP16.value:
-        raise typer.BadParameter(
-            "ONNX Runtime computes FP16 graphs in FP32 on a CPU; "
-            "ask for auto, fp32 or int8, or for --target openvino or jetson"
-        )
+    _check_precision(target.value, asked)
     if split is not None and data is None:
         raise typer.BadParameter("--split is of --data; add --data DATASET")
     if recipe is not None and asked not in {Precision.AUTO.value, Precision.INT8.value}:
@@ -180,8 +171,9 @@ def export(
     for line in export_lines(exported):
         say(line)
     say(f"bundle written: {bundle.folder}")
-    if target is Target.JETSON:
-        say(f"next: scp -r {quote(str(bundle.folder))} JETSON:")
+    row = find_target(target.value)
+    if row.on_device:
+        say(f"next: scp -r {quote(str(bundle.folder))} {row.title.upper()}:")
         say(f"and there: edgeseg build {quote(bundle.folder.name)}")
     else:
         say_next("run", bundle.folder, "--source", "VIDEO", "--save", "overlay.mp4")
@@ -196,3 +188,19 @@ def _precision(precision: Precision, *, int8: bool, fp16: bool) -> str:
     if len(asked) > 1:
         raise typer.BadParameter(f"{' and '.join(sorted(asked))} were both asked for; give one")
     return asked.pop() if asked else Precision.AUTO.value
+
+
+def _check_precision(target: str, precision: str) -> None:
+    """Refuse what the target is never exported in, and name what is.
+
+    Raises:
+        typer.BadParameter: the target does not have the precision.
+    """
+    row = find_target(target)
+    refused = refuse_precision(row, precision)
+    if refused is not None:
+        able = [other.name for other in TARGETS.values() if precision in other.precisions]
+        raise typer.BadParameter(
+            f"{refused}; ask for {listed(('auto', *row.precisions), 'or')}, "
+            f"or for --target {listed(able, 'or')}"
+        )

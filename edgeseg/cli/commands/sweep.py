@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from edgeseg.cli.commands.export import CalibrationImagesOption, Precision, Target
+from edgeseg.cli.commands.export import CalibrationImagesOption, Precision
 from edgeseg.cli.options import (
     EXIT_FAILED,
     EXIT_GATE_MISSED,
@@ -31,11 +31,16 @@ from edgeseg.cli.reading import (
     overrides_from,
 )
 from edgeseg.cli.sizes import parse_size
+from edgeseg.cli.targets import DEFAULT, Target
+from edgeseg.targets import TARGETS
 
 if TYPE_CHECKING:
     from edgeseg.sweep.results import Sweep
 
 __all__ = ["sweep"]
+
+# Others' bundles are measured on their devices.
+_MEASURED: Final = ", ".join(row.name for row in TARGETS.values() if not row.on_device)
 
 
 _WeightsOption = Annotated[
@@ -44,7 +49,7 @@ _WeightsOption = Annotated[
 ]
 _DataOption = Annotated[str, typer.Option(help="What to measure on, as `edgeseg verify` takes it.")]
 _TargetOption = Annotated[
-    list[Target] | None, typer.Option(help="onnxruntime, openvino; again for each further.")
+    list[Target] | None, typer.Option(help=f"{_MEASURED}; again for each further.")
 ]
 _PrecisionOption = Annotated[list[Precision] | None, typer.Option(help="Again for each further.")]
 _SizeOption = Annotated[
@@ -114,7 +119,7 @@ def sweep(
     try:
         plan = Plan(
             weights=tuple(weights),
-            targets=tuple(t.value for t in target or [Target.ONNXRUNTIME]),
+            targets=tuple(t.value for t in target or [DEFAULT]),
             precisions=tuple(p.value for p in precision or [Precision.AUTO]),
             sizes=(None,) if not size else tuple(map(parse_size, size)),
             data=data,

@@ -17,7 +17,7 @@ import numpy as np
 
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.runtime.backends.checked import Checked
-from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.runtime.backends.onnxruntime import OrtBackend
 
 if TYPE_CHECKING:
     from onnx import ModelProto

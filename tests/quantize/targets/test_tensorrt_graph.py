@@ -23,7 +23,7 @@ from edgeseg.quantize.targets.tensorrt.graph import Scales, hot_tensors, to_type
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 from edgeseg.quantize.targets.tensorrt.quantizer import TYPED_ROLES
 from edgeseg.quantize.targets.tensorrt.rules import RULES, check_rules, violations
-from edgeseg.runtime.backends.ort import OrtBackend
+from edgeseg.runtime.backends.onnxruntime import OrtBackend
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 HEIGHT, WIDTH = 96, 128

@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, cast
 from edgeseg.bundle.manifest import Machine
 from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.packages import installed
 from edgeseg.runtime.backends.checked import check_ends, last_line
+from edgeseg.runtime.backends.watcher import Watcher
 
 if TYPE_CHECKING:
     import onnxruntime
 
     from edgeseg.pixels import Frame, Output
 
-__all__ = ["OrtBackend", "products_saturate"]
+__all__ = ["OrtBackend", "identity", "open_engine", "products_saturate"]
+
+
+def open_engine(path: Path, *, compute: str, threads: int | None, watcher: Watcher) -> OrtBackend:
+    """See `Runner`. An ONNX file says itself what it computes in."""
+    del compute, watcher
+    return OrtBackend(path, threads=threads)
+
+
+def identity() -> str:
+    """See `Runner`."""
+    return f"onnxruntime {installed('onnxruntime')}"
 
 
 def products_saturate(machine: Machine) -> bool:

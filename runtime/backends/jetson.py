@@ -1,0 +1,28 @@
+"""TensorRT on a Jetson: engines are built from typed graphs on the device, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeseg.runtime.backends import trt_cache
+from edgeseg.runtime.backends.trt import TensorRtBackend
+from edgeseg.runtime.backends.watcher import Watcher
+
+__all__ = ["identity", "open_engine"]
+
+
+def open_engine(
+    path: Path, *, compute: str, threads: int | None, watcher: Watcher
+) -> TensorRtBackend:
+    """See `Runner`. A typed graph says itself what it computes in, and the GPU has no threads."""
+    del compute, threads
+    return trt_cache.open_engine(path, watcher=watcher)
+
+
+def identity() -> str:
+    """See `Runner`: TensorRT, the GPU, its driver and the board.
+
+    Raises:
+        BackendError: TensorRT or CUDA is missing.
+    """
+    return repr(trt_cache.built_for())
