@@ -16,15 +16,15 @@ __all__ = ["FEW", "Choice", "Descriptor", "choose", "describe", "looks_like_nois
 # Fewer images than this leave rare activations unseen.
 FEW: Final = 50
 
-# Two thumbnails nearer than this, in grey levels (root mean square), show the same.
+# Two thumbnails nearer than this, in gray levels (root mean square), show the same.
 SAME_LEVELS: Final = 3.0
 
-# A photograph's neighbouring blocks are alike: their correlation is above 0.8 even at night.
+# A photograph's neighboring blocks are alike: their correlation is above 0.8 even at night.
 _NOISE_CORRELATION: Final = 0.3
 
 _SIDE: Final = 12
 
-Descriptor = npt.NDArray[np.float32]  # (3 * _SIDE**2,) grey levels
+Descriptor = npt.NDArray[np.float32]  # (3 * _SIDE**2,) gray levels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Choice:
 
 
 def describe(frame: Bgr) -> Descriptor:
-    """A thumbnail: mean colour of each of 12x12 blocks of a (H, W, 3) frame."""
+    """A thumbnail: mean color of each of 12x12 blocks of a (H, W, 3) frame."""
     return _blocks(frame, _SIDE).reshape(-1)
 
 
@@ -62,13 +62,13 @@ def choose(descriptors: Sequence[Descriptor], *, count: int, seed: int = 0) -> C
 
 
 def looks_like_noise(frame: Bgr) -> bool:
-    """Whether neighbouring parts of a (H, W, 3) frame have nothing to do with each other.
+    """Whether neighboring parts of a (H, W, 3) frame have nothing to do with each other.
 
-    A frame of one colour is not noise; it is a near-duplicate of every other such frame.
+    A frame of one color is not noise; it is a near-duplicate of every other such frame.
     """
-    grey = _blocks(frame, 48).mean(axis=2)
-    left, right = grey[:, :-1].ravel(), grey[:, 1:].ravel()
-    if grey.std() < SAME_LEVELS:
+    gray = _blocks(frame, 48).mean(axis=2)
+    left, right = gray[:, :-1].ravel(), gray[:, 1:].ravel()
+    if gray.std() < SAME_LEVELS:
         return False
     return bool(np.corrcoef(left, right)[0, 1] < _NOISE_CORRELATION)
 

@@ -174,23 +174,23 @@ def _best(statistics: Statistics, loss: Callable[[Statistics, Range], float]) ->
     return min(candidates, key=lambda candidate: loss(statistics, candidate))
 
 
-def _centres(statistics: Statistics) -> npt.NDArray[np.float64]:
+def _centers(statistics: Statistics) -> npt.NDArray[np.float64]:
     width = 2 * statistics.limit / BINS
     return (np.arange(BINS, dtype=np.float64) + 0.5) * width - statistics.limit
 
 
 def _squared_error(statistics: Statistics, candidate: Range) -> float:
-    centres = _centres(statistics)
+    centers = _centers(statistics)
     step = (candidate.high - candidate.low) / (LEVELS - 1)
-    level = np.clip(np.round((centres - candidate.low) / step), 0, LEVELS - 1)
-    error = candidate.low + level * step - centres
+    level = np.clip(np.round((centers - candidate.low) / step), 0, LEVELS - 1)
+    error = candidate.low + level * step - centers
     return float((statistics.counts * error**2).sum())
 
 
 def _divergence(statistics: Statistics, candidate: Range) -> float:
     """Of the clipped distribution from the one that 256 levels can express, in nats."""
-    centres = _centres(statistics)
-    inside = (centres >= candidate.low) & (centres <= candidate.high)
+    centers = _centers(statistics)
+    inside = (centers >= candidate.low) & (centers <= candidate.high)
     if inside.sum() < 2:
         return float("inf")
     first, last = np.flatnonzero(inside)[[0, -1]]

@@ -35,7 +35,7 @@ IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".web
 
 ROTATED: Final = "rotated by its EXIF tag"
 # How an image may have to be changed to become 8-bit BGR, in the order in which it is told.
-CONVERSIONS: Final = ("grey", "alpha", "16-bit", "CMYK", "palette", ROTATED)
+CONVERSIONS: Final = ("gray", "alpha", "16-bit", "CMYK", "palette", ROTATED)
 
 # Tags of EXIF and of TIFF.
 _BITS: Final = 258
@@ -85,7 +85,7 @@ def read_converted(path: Path) -> tuple[Bgr, tuple[str, ...]]:
 
 
 def read_mask(path: Path) -> ClassMap:
-    """Class ids from a grey or palette image, (H, W), turned upright by its EXIF tag.
+    """Class ids from a gray or palette image, (H, W), turned upright by its EXIF tag.
 
     A palette's index is the id, whatever its colors. 1-bit images hold the ids 0 and 1.
 
@@ -229,7 +229,7 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
 def _is_misread(image: ImageFile.ImageFile, raw: str) -> bool:
     """TIFFs that Pillow 9.3 to 13.0 takes without a word and gives other pixels for.
 
-    16 bits in planes are read as if they were 8, and 16-bit grey where 0 is white stays negative.
+    16 bits in planes are read as if they were 8, and 16-bit gray where 0 is white stays negative.
     """
     tags = getattr(image, "tag_v2", {})
     return max(tags.get(_BITS, (8,))) > 8 and (";" not in raw or tags.get(_PHOTOMETRIC) == 0)
@@ -251,31 +251,31 @@ def _to_bgr(found: _Decoded, path: Path) -> Bgr:
             f"{path} holds {_FOREIGN[image.mode]} pixels, which have no one way to 8 bits; save it "
             f"as 8-bit RGB"
         )
-    if _is_deep_grey(image):  # Pillow would clip it to 255, not scale it
-        grey = _upper_bits(np.asarray(image), 12 if found.raw == "I;12" else 16, path)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+    if _is_deep_gray(image):  # Pillow would clip it to 255, not scale it
+        gray = _upper_bits(np.asarray(image), 12 if found.raw == "I;12" else 16, path)
+        return np.repeat(gray[:, :, None], 3, axis=2)
     if image.mode == "P":
         image = image.convert("RGBA")  # straight to RGB, Pillow warns where colors are transparent
     return np.asarray(image.convert("RGB"))[:, :, ::-1].copy()
 
 
-def _is_deep_grey(image: Image.Image) -> bool:
+def _is_deep_gray(image: Image.Image) -> bool:
     """16 bits a pixel and no color: I;16, or I in Pillows older than 10.3 and in TIFFs."""
     return image.mode.startswith("I")
 
 
 def _upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDArray[np.uint8]:
-    """The upper 8 of a grey image's bits, (H, W); values that would make nonsense are refused."""
+    """The upper 8 of a gray image's bits, (H, W); values that would make nonsense are refused."""
     full, highest = (1 << bits) - 1, int(values.max(initial=0))
     if values.min(initial=0) < 0 or highest > full:
         raise SourceError(
-            f"{path} holds grey values outside 0 to {full}, whose scale to 8 bits is not known; "
+            f"{path} holds gray values outside 0 to {full}, whose scale to 8 bits is not known; "
             f"save it as 8-bit"
         )
     shift = bits - 8
     if 0 < highest < 1 << shift:
         raise SourceError(
-            f"{path} holds grey values up to {highest} of {full} and would be black in 8 bits; "
+            f"{path} holds gray values up to {highest} of {full} and would be black in 8 bits; "
             f"scale them, or save it as 8-bit"
         )
     return (values >> shift).astype(np.uint8)
@@ -287,9 +287,9 @@ def _conversions(found: _Decoded) -> tuple[str, ...]:
     deep = ";16" in raw and not raw.startswith("BGR")  # BGR;16 is a BMP's 16 bits for all three
     taken = {
         # LA;16B is decoded as RGBA.
-        "grey": _is_deep_grey(image) or image.mode in {"1", "L", "LA"} or raw == "LA;16B",
+        "gray": _is_deep_gray(image) or image.mode in {"1", "L", "LA"} or raw == "LA;16B",
         "alpha": image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info,
-        "16-bit": _is_deep_grey(image) or deep,
+        "16-bit": _is_deep_gray(image) or deep,
         "CMYK": image.mode == "CMYK",
         "palette": image.mode in {"P", "PA"},
         ROTATED: found.turned,
@@ -300,13 +300,13 @@ def _conversions(found: _Decoded) -> tuple[str, ...]:
 def _no_mask(found: _Decoded) -> str | None:
     """Why a decoded image cannot hold class ids, if so."""
     mode = found.image.mode
-    if mode not in {"1", "L", "P"} and not _is_deep_grey(found.image):
+    if mode not in {"1", "L", "P"} and not _is_deep_gray(found.image):
         return f"is a {mode} image; a mask holds one class id a pixel (mode L, P, I;16 or 1)"
     if found.format in {"JPEG", "MPO"}:
         return "is a JPEG, whose compression changes class ids; make the mask anew, as a PNG"
     if found.raw in {"L;2", "L;4"}:
         return (
-            "has 2 or 4 bits a pixel, which mean shades of grey up to white and not class ids; "
+            "has 2 or 4 bits a pixel, which mean shades of gray up to white and not class ids; "
             "write the ids as an 8-bit PNG"
         )
     return None

@@ -1,4 +1,4 @@
-"""Class names, colours and the ignore index: of four known data sets, or of a file."""
+"""Class names, colors and the ignore index: of four known data sets, or of a file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Labels:
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.palette):
             raise SpecError(
-                f"{len(self.classes)} class names but {len(self.palette)} colours; give one a class"
+                f"{len(self.classes)} class names but {len(self.palette)} colors; give one a class"
             )
         repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
         if repeated:
@@ -56,8 +56,8 @@ class Labels:
                 f"class names {', '.join(repeated[:5])} occur more than once; give each class its "
                 f"own with --labels"
             )
-        if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
-            raise SpecError("a palette colour is three values of 0 to 255")
+        if any(not 0 <= value <= 255 for color in self.palette for value in color):
+            raise SpecError("a palette color is three values of 0 to 255")
         if not 0 <= self.ignore_index <= WIDE_IGNORE_INDEX:
             usual = default_ignore_index(len(self.classes))
             raise SpecError(
@@ -79,7 +79,7 @@ def known_labels(name: str) -> Labels:
 def labels_for(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]:
     """The best labels for a checkpoint, and where they come from.
 
-    Its own names where it carries real ones, with the colours of the known data set that has the
+    Its own names where it carries real ones, with the colors of the known data set that has the
     same names; else the known data set with as many classes; else numbers.
     """
     if names is not None and not _are_placeholders(names):
@@ -190,14 +190,14 @@ def parse_labels(content: object, *, origin: str) -> Labels:
             f"{origin}: `ignore_index` is {json.dumps(ignore_index)}, not a whole number of 0 to "
             f"{WIDE_IGNORE_INDEX}"
         )
-    colors = _palette(len(classes)) if palette is None else _colours(palette, origin)
+    colors = _palette(len(classes)) if palette is None else _colors(palette, origin)
     try:
         return Labels(classes=tuple(classes), palette=colors, ignore_index=ignore_index)
     except SpecError as error:
         raise SpecError(f"{origin}: {error}") from None
 
 
-def _colours(palette: object, origin: str) -> tuple[Rgb, ...]:
+def _colors(palette: object, origin: str) -> tuple[Rgb, ...]:
     try:
         return tuple((int(r), int(g), int(b)) for r, g, b in palette)  # type: ignore[attr-defined]  # checked by trying
     except (TypeError, ValueError):
@@ -212,7 +212,7 @@ def _known() -> Mapping[str, object]:
 
 
 def _painted(names: tuple[str, ...]) -> Labels:
-    """Labels with generated colours."""
+    """Labels with generated colors."""
     return Labels(
         classes=names, palette=_palette(len(names)), ignore_index=default_ignore_index(len(names))
     )
@@ -233,14 +233,14 @@ def _plain(name: str) -> str:
 
 
 def _palette(classes: int) -> tuple[Rgb, ...]:
-    """PASCAL VOC's colour map: the id's bits, dealt to red, green and blue from the top down.
+    """PASCAL VOC's color map: the id's bits, dealt to red, green and blue from the top down.
 
     It starts with black, so ids are shifted by one.
     """
-    return tuple(_voc_colour(index + 1) for index in range(classes))
+    return tuple(_voc_color(index + 1) for index in range(classes))
 
 
-def _voc_colour(index: int) -> Rgb:
+def _voc_color(index: int) -> Rgb:
     red = green = blue = 0
     for shift in range(7, -1, -1):
         red |= (index & 1) << shift

@@ -40,7 +40,7 @@ class Resize(enum.Enum):
     PILLOW_LANCZOS = "pillow-lanczos"
 
     OPENCV_BILINEAR = "opencv-bilinear"
-    """Four neighbours, no antialiasing. mmsegmentation and NVlabs."""
+    """Four neighbors, no antialiasing. mmsegmentation and NVlabs."""
 
 
 class Aspect(enum.Enum):
@@ -50,7 +50,7 @@ class Aspect(enum.Enum):
     """It is stretched to fit. Hugging Face."""
 
     KEEP = "keep"
-    """It is scaled to fit inside; the rest, right and below, is the mean colour. mmsegmentation."""
+    """It is scaled to fit inside; the rest, right and below, is the mean color. mmsegmentation."""
 
 
 class ChannelOrder(enum.Enum):

@@ -1,4 +1,4 @@
-"""A mask's colours over its frame."""
+"""A mask's colors over its frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Overlay"]
 
 
 class Overlay:
-    """Blends frames with the colours of their classes, half and half."""
+    """Blends frames with the colors of their classes, half and half."""
 
     def __init__(self, labels: Labels) -> None:
         colors = len(labels.palette)
@@ -24,6 +24,6 @@ class Overlay:
 
     def draw(self, frame: Bgr, mask: ClassMap) -> Bgr:
         """A new image of the frame's size, uint8 BGR."""
-        colours = self._halves.take(mask, axis=0)
+        colors = self._halves.take(mask, axis=0)
         blended: Bgr = np.right_shift(frame, 1)
-        return np.add(blended, colours, out=blended)
+        return np.add(blended, colors, out=blended)

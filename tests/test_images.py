@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
-from rasters import DEEP, GREY, Write, as_bytes, as_mode, by_opencv, png, tiff, twelve_bits
+from rasters import DEEP, GRAY, Write, as_bytes, as_mode, by_opencv, png, tiff, twelve_bits
 
 from edgeseg.images import (
     CONVERSIONS,
@@ -35,7 +35,7 @@ class Kind:
     file: str = "a.png"
     write: Write
     conversions: tuple[str, ...] = ()
-    within: int = 0  # levels of grey
+    within: int = 0  # levels of gray
 
 
 DEEP_BYTES = DEEP.astype(">u2").view(np.uint8)
@@ -45,12 +45,12 @@ KINDS = [
     Kind(name="RGB bmp", file="a.bmp", write=as_mode("RGB")),
     Kind(name="RGB webp", file="a.webp", write=as_mode("RGB", lossless=True)),
     Kind(name="upper case", file="A.PNG", write=as_mode("RGB")),
-    Kind(name="grey", write=as_mode("L"), conversions=("grey",)),
-    Kind(name="grey jpeg", file="a.jpg", write=as_mode("L", quality=100), conversions=("grey",),
+    Kind(name="gray", write=as_mode("L"), conversions=("gray",)),
+    Kind(name="gray jpeg", file="a.jpg", write=as_mode("L", quality=100), conversions=("gray",),
          within=1),
-    Kind(name="grey and alpha", write=as_mode("LA"), conversions=("grey", "alpha")),
-    Kind(name="grey, one level transparent", write=as_mode("L", transparency=0),
-         conversions=("grey", "alpha")),
+    Kind(name="gray and alpha", write=as_mode("LA"), conversions=("gray", "alpha")),
+    Kind(name="gray, one level transparent", write=as_mode("L", transparency=0),
+         conversions=("gray", "alpha")),
     Kind(name="alpha", write=as_mode("RGBA"), conversions=("alpha",)),
     Kind(name="one color transparent", write=as_mode("RGB", transparency=(0, 0, 0)),
          conversions=("alpha",)),
@@ -64,10 +64,10 @@ KINDS = [
     Kind(name="CMYK tiff", file="a.tif", write=as_mode("CMYK"), conversions=("CMYK",), within=1),
     Kind(name="CMYK jpeg", file="a.jpg", write=as_mode("CMYK", quality=100),
          conversions=("CMYK",), within=1),
-    Kind(name="16-bit grey", write=by_opencv(1), conversions=("grey", "16-bit")),
-    Kind(name="16-bit grey tiff", file="a.tif", write=by_opencv(1),
-         conversions=("grey", "16-bit")),
-    Kind(name="16-bit grey and alpha", conversions=("grey", "alpha", "16-bit"),
+    Kind(name="16-bit gray", write=by_opencv(1), conversions=("gray", "16-bit")),
+    Kind(name="16-bit gray tiff", file="a.tif", write=by_opencv(1),
+         conversions=("gray", "16-bit")),
+    Kind(name="16-bit gray and alpha", conversions=("gray", "alpha", "16-bit"),
          write=as_bytes(png(np.repeat(DEEP_BYTES.reshape(8, -1, 2), 2, axis=1).reshape(8, -1),
                             bits=16, kind=4))),
     Kind(name="16-bit RGB", write=by_opencv(3), conversions=("16-bit",)),
@@ -76,16 +76,16 @@ KINDS = [
          write=by_opencv(3, cv2.IMWRITE_TIFF_COMPRESSION, 1), conversions=("16-bit",)),
     Kind(name="16-bit RGB tiff, packed", file="a.tif", write=by_opencv(3),
          conversions=("16-bit",)),
-    Kind(name="32 bits that need only 16", file="a.tif", conversions=("grey", "16-bit"),
+    Kind(name="32 bits that need only 16", file="a.tif", conversions=("gray", "16-bit"),
          write=as_bytes(tiff([DEEP.astype("<u4").tobytes()], bits=32))),
-    Kind(name="12-bit grey", file="a.tif", write=as_bytes(twelve_bits()),
-         conversions=("grey", "16-bit")),
-    Kind(name="8-bit grey of which 0 is white", file="a.tif", conversions=("grey",),
-         write=as_bytes(tiff([(255 - GREY).tobytes()], bits=8, white=0))),
+    Kind(name="12-bit gray", file="a.tif", write=as_bytes(twelve_bits()),
+         conversions=("gray", "16-bit")),
+    Kind(name="8-bit gray of which 0 is white", file="a.tif", conversions=("gray",),
+         write=as_bytes(tiff([(255 - GRAY).tobytes()], bits=8, white=0))),
     Kind(name="8-bit RGB in planes", file="a.tif",
-         write=as_bytes(tiff([GREY.tobytes()] * 3, bits=8, channels=3, white=2))),
-    Kind(name="4-bit grey", conversions=("grey",), within=15,
-         write=as_bytes(png(GREY[:, ::2] // 16 << 4 | GREY[:, 1::2] // 16, bits=4, kind=0))),
+         write=as_bytes(tiff([GRAY.tobytes()] * 3, bits=8, channels=3, white=2))),
+    Kind(name="4-bit gray", conversions=("gray",), within=15,
+         write=as_bytes(png(GRAY[:, ::2] // 16 << 4 | GRAY[:, 1::2] // 16, bits=4, kind=0))),
 ]  # fmt: skip
 
 
@@ -97,15 +97,15 @@ def test_images_of_any_kind_are_read_as_bgr(kind: Kind, tmp_path: Path) -> None:
     assert (image.shape, image.dtype) == ((8, 128, 3), np.uint8)
     assert conversions == kind.conversions
     for channel in range(3):
-        assert np.abs(image[:, :, channel].astype(int) - GREY).max() <= kind.within
+        assert np.abs(image[:, :, channel].astype(int) - GRAY).max() <= kind.within
     np.testing.assert_array_equal(read_image(path), image)
 
 
 def test_a_bitmap_of_one_bit_is_black_and_white(tmp_path: Path) -> None:
-    Image.fromarray(GREY > 100).save(tmp_path / "a.png")
+    Image.fromarray(GRAY > 100).save(tmp_path / "a.png")
     image, conversions = read_converted(tmp_path / "a.png")
-    np.testing.assert_array_equal(image, np.where(GREY > 100, 255, 0)[:, :, None].repeat(3, 2))
-    assert conversions == ("grey",)
+    np.testing.assert_array_equal(image, np.where(GRAY > 100, 255, 0)[:, :, None].repeat(3, 2))
+    assert conversions == ("gray",)
 
 
 def test_16_bits_for_all_three_channels_are_not_16_bits_each(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_an_image_is_turned_upright(orientation: int, file: str, tmp_path: Path)
     store(tmp_path / file, orientation)
     image, conversions = read_converted(tmp_path / file)
     np.testing.assert_array_equal(image[:, :, 0], UPRIGHT[orientation](STORED))
-    assert conversions == (("grey",) if orientation == 1 else ("grey", ROTATED))
+    assert conversions == (("gray",) if orientation == 1 else ("gray", ROTATED))
 
 
 @pytest.mark.parametrize("file", ["a.jpg", "a.webp"])

@@ -15,7 +15,7 @@ from guide import is_in_the_guide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
-from rasters import DEEP, GREY, Write, as_bytes, as_mode, png, tiff
+from rasters import DEEP, GRAY, Write, as_bytes, as_mode, png, tiff
 
 from edgeseg.errors import SourceError
 from edgeseg.images import read_image, read_mask
@@ -31,7 +31,7 @@ class Refused:
 
 def whole(file: str) -> bytes:
     content = BytesIO()
-    Image.fromarray(GREY).save(content, file)
+    Image.fromarray(GRAY).save(content, file)
     return content.getvalue()
 
 
@@ -51,26 +51,26 @@ NO_IMAGES = [
     Refused(name="cut off jpeg", file="a.jpg", write=as_bytes(whole("JPEG")[:-9]),
             says="cannot be read as an image: image file is truncated"),
     Refused(name="floating point", file="a.tif",
-            write=as_bytes(tiff([GREY.astype("<f4").tobytes()], bits=32, sample=3)),
+            write=as_bytes(tiff([GRAY.astype("<f4").tobytes()], bits=32, sample=3)),
             says="holds floating-point pixels, which have no one way to 8 bits; save it as 8-bit "
             "RGB"),
     Refused(name="CIELAB", file="a.tif", write=lambda path: Image.new("LAB", (4, 4)).save(path),
             says="holds CIELAB pixels, which have no one way to 8 bits; save it as 8-bit RGB"),
     Refused(name="more than 16 bits", file="a.tif",
             write=as_bytes(tiff([(DEEP.astype("<u4") * 9).tobytes()], bits=32)),
-            says="holds grey values outside 0 to 65535, whose scale to 8 bits is not known; save "
+            says="holds gray values outside 0 to 65535, whose scale to 8 bits is not known; save "
             "it as 8-bit"),
     Refused(name="below 0", file="a.tif",
             write=as_bytes(tiff([(DEEP.astype("<i4") - 9).tobytes()], bits=32, sample=2)),
-            says="holds grey values outside 0 to 65535"),
+            says="holds gray values outside 0 to 65535"),
     Refused(name="16 bits with the values of 8", write=lambda path: cv2.imwrite(
-                str(path), GREY.astype(np.uint16)),
-            says="holds grey values up to 254 of 65535 and would be black in 8 bits; scale them, "
+                str(path), GRAY.astype(np.uint16)),
+            says="holds gray values up to 254 of 65535 and would be black in 8 bits; scale them, "
             "or save it as 8-bit"),
     Refused(name="16-bit RGB in planes", file="a.tif",
             write=as_bytes(tiff([DEEP.tobytes()] * 3, bits=16, channels=3, white=2)),
             says="is a 16-bit TIFF of a kind that Pillow misreads"),
-    Refused(name="16-bit grey of which 0 is white", file="a.tif",
+    Refused(name="16-bit gray of which 0 is white", file="a.tif",
             write=as_bytes(tiff([DEEP.tobytes()], bits=16, white=0)),
             says="is a 16-bit TIFF of a kind that Pillow misreads"),
 ]  # fmt: skip
@@ -81,13 +81,13 @@ NO_MASKS = [
         for mode in ("RGB", "RGBA", "LA")
     ),
     Refused(name="floating point", file="a.tif",
-            write=as_bytes(tiff([GREY.astype("<f4").tobytes()], bits=32, sample=3)),
+            write=as_bytes(tiff([GRAY.astype("<f4").tobytes()], bits=32, sample=3)),
             says="is a F image; a mask holds one class id a pixel"),
     Refused(name="jpeg", write=as_bytes(whole("JPEG")),
             says="is a JPEG, whose compression changes class ids; make the mask anew, as a PNG"),
     *(
-        Refused(name=f"{bits} bits", write=as_bytes(png(GREY, bits=bits, kind=0)),
-                says="has 2 or 4 bits a pixel, which mean shades of grey up to white and not class "
+        Refused(name=f"{bits} bits", write=as_bytes(png(GRAY, bits=bits, kind=0)),
+                says="has 2 or 4 bits a pixel, which mean shades of gray up to white and not class "
                 "ids; write the ids as an 8-bit PNG")
         for bits in (2, 4)
     ),

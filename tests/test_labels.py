@@ -38,12 +38,12 @@ def test_camvid_equals_the_published_file(camvid: Path) -> None:
     published = json.loads((camvid / "dataset.json").read_text())
     labels = known_labels("camvid")
     assert list(labels.classes) == published["classes"]
-    assert [list(colour) for colour in labels.palette] == published["palette"]
+    assert [list(color) for color in labels.palette] == published["palette"]
     assert labels.ignore_index == published["ignore_index"]
 
 
 @pytest.mark.parametrize("classes", [2, 150, 300])
-def test_generated_palettes_give_each_class_its_colour(classes: int) -> None:
+def test_generated_palettes_give_each_class_its_color(classes: int) -> None:
     labels, source = labels_for([f"thing {i}" for i in range(classes)], classes)
     assert source == "the checkpoint"
     assert len(set(labels.palette)) == classes
@@ -65,7 +65,7 @@ def test_a_file_of_names(tmp_path: Path) -> None:
     assert read_labels(str(tmp_path / "names.txt")).classes == ("floor", "wall")
 
 
-def test_a_file_with_colours(tmp_path: Path) -> None:
+def test_a_file_with_colors(tmp_path: Path) -> None:
     path = tmp_path / "labels.json"
     path.write_text(
         json.dumps({"classes": ["a", "b"], "palette": [[1, 2, 3], [4, 5, 6]], "ignore_index": 7})
@@ -83,7 +83,7 @@ def test_a_file_with_colours(tmp_path: Path) -> None:
         ("[]", "not a JSON object"),
         ('{"classes": "a"}', "no `classes`"),
         ('{"classes": ["a"], "palette": [[1, 2]]}', "not a list of"),
-        ('{"classes": ["a"], "palette": []}', "1 class names but 0 colours"),
+        ('{"classes": ["a"], "palette": []}', "1 class names but 0 colors"),
         ('{"classes": ["a"], "palette": [[1, 2, 300]]}', "0 to 255"),
         ('{"classes": ["a", "b"], "ignore_index": 1}', "also the class 'b'"),
         ('{"classes": ["a", "b", "a"]}', "class names a occur more than once"),

@@ -245,7 +245,7 @@ def test_a_window_shows_the_overlay(wheel: Path, tmp_path: Path, screen: str) ->
         said = process.communicate(timeout=30)[1]
     assert process.returncode == 0, said
     assert "no window" not in said
-    assert shown >= 1000  # a street in colours: an empty screen has one, a blank window a few
+    assert shown >= 1000  # a street in colors: an empty screen has one, a blank window a few
 
 
 def _assert_segments(installed: Path, tmp_path: Path, bundle: Bundle) -> None:

@@ -4,7 +4,7 @@
 
 FOLDER then holds `checkpoint`, `plain` and `painted`: `edgeseg verify` gives the same figures for
 the latter two. Of the classifier the road's row is kept and the others' mean is the rest: no better
-model, but one of two classes that sees roads. Unlabelled pixels count as the rest.
+model, but one of two classes that sees roads. Unlabeled pixels count as the rest.
 """
 
 from __future__ import annotations

@@ -291,7 +291,7 @@ def batch(data: Data, step: int, options: argparse.Namespace) -> tuple[Tensor, T
 def augment(
     sample: Sample, labels: Labels, random: np.random.Generator, crop: int
 ) -> tuple[Tensor, Tensor]:
-    """A window at random scale and stretch, flipped, in other light and colour.
+    """A window at random scale and stretch, flipped, in other light and color.
 
     Returns:
         RGB (3, crop, crop) float32 in 0..1, and ids (crop, crop) int64 with `IGNORE`.
@@ -310,8 +310,8 @@ def augment(
     if random.random() < 0.5:
         pixels, targets = pixels.flip(2), targets.flip(1)
     tint = random.uniform(0.8, 1.2) * random.uniform(0.93, 1.07, (3, 1, 1))
-    centre = pixels.mean()
-    pixels = (pixels - centre) * random.uniform(0.8, 1.2) + centre
+    center = pixels.mean()
+    pixels = (pixels - center) * random.uniform(0.8, 1.2) + center
     return (pixels * torch.from_numpy(tint).float()).clamp(0, 1), targets
 
 
@@ -385,13 +385,13 @@ def measure(model: SegFormer, spec: InputSpec, data: Data) -> Scores:
 
 
 def card(options: argparse.Namespace, scores: Scores) -> str:
-    """The model card. A licence stands in it where the data are ours to license."""
-    licence = "license: apache-2.0\n" if options.data == DEMO else ""
+    """The model card. A license stands in it where the data are ours to license."""
+    terms = "license: apache-2.0\n" if options.data == DEMO else ""
     data = "edgeseg's drawn streets" if options.data == DEMO else Path(options.data).resolve().name
     rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in scores.class_iou.items())
     size = "x".join(map(str, options.size))
     return f"""---
-{licence}library_name: transformers
+{terms}library_name: transformers
 pipeline_tag: image-segmentation
 ---
 # SegFormer-{options.variant.upper()} trained on {data}

@@ -26,7 +26,7 @@ def brightness(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
 
 
 def contrast(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
-    """Each channel is drawn towards its mean over the image."""
+    """Each channel is drawn toward its mean over the image."""
     mean = unit.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
     flat: Unit = (unit - mean) * np.float32(_CONTRAST[severity - 1]) + mean
     return flat

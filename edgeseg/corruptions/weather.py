@@ -136,7 +136,7 @@ def _drops(unit: Unit, liquid: _Liquid, random: np.random.Generator) -> Plane:
 
 
 def _shine(drops: Plane) -> Plane:
-    """What light the drops catch, 0..1: their thickness, shaded towards one side of their rims."""
+    """What light the drops catch, 0..1: their thickness, shaded toward one side of their rims."""
     cv2 = import_opencv(PURPOSE)
     rims = cv2.Canny((np.clip(drops, 0, 1) * 255).astype(np.uint8), 50, 150)
     distance = np.minimum(cv2.distanceTransform(255 - rims, cv2.DIST_L2, 5), _RIM_PX)

@@ -50,29 +50,29 @@ def paint_plane(view: View, thing: Thing) -> None:
     lit = np.float32(1 - 0.22 * view.street.sun * np.sign(thing.x))
     draw = {Kind.BUILDING: _building, Kind.FENCE: _fence, Kind.RAILING: _railing}[thing.kind]
     for layer in draw(thing, view.street, along, y, z):
-        colour = None if layer.colour is None else layer.colour * lit
-        view.put(region, layer.where & inside, colour, layer.label, z)
+        color = None if layer.color is None else layer.color * lit
+        view.put(region, layer.where & inside, color, layer.label, z)
 
 
 def _building(thing: Thing, street: Street, along: Array, y: Array, z: Array) -> Iterator[Layer]:
     """Bricks, rows of windows, perhaps a shop, a cornice."""
     random = np.random.default_rng(thing.look)
-    base = _wall_colour(random)
+    base = _wall_color(random)
     grain = texture(along * 2 + thing.look % 50, y * 2) - 0.5
     bricks = (y % 0.24 < 0.05) & (z < 14)
-    colour = base * (1 + 0.25 * grain - 0.1 * bricks)[:, :, None]
-    bay, storey = random.uniform(1.8, 3.0), random.uniform(2.7, 3.4)
-    aside, up = np.abs(along % bay / bay - 0.5), y % storey / storey
+    color = base * (1 + 0.25 * grain - 0.1 * bricks)[:, :, None]
+    bay, floor = random.uniform(1.8, 3.0), random.uniform(2.7, 3.4)
+    aside, up = np.abs(along % bay / bay - 0.5), y % floor / floor
     frames = (aside < 0.36) & (up > 0.26) & (up < 0.86) & (y > 0.2)
-    colour[frames] = 1.25 * base
+    color[frames] = 1.25 * base
     panes = (aside < random.uniform(0.18, 0.32)) & (up > 0.3) & (up < 0.82) & (y > 0.2)
-    mirrored = texture(along // bay * 3.3, y // storey * 2.1)[:, :, None]
+    mirrored = texture(along // bay * 3.3, y // floor * 2.1)[:, :, None]
     glass = np.array((0.32, 0.26, 0.22), np.float32) + 0.35 * street.haze * mirrored
-    colour = np.where(panes[:, :, None], glass, colour)
+    color = np.where(panes[:, :, None], glass, color)
     if random.random() < 0.4:
-        colour[(y > 2.5) & (y < 3.1)] = random.uniform(0.1, 0.7, 3)
-    colour[y > thing.height - 0.35] = 0.7 * base
-    yield Layer(np.ones(y.shape, bool), colour.astype(np.float32), CamVid.BUILDING)
+        color[(y > 2.5) & (y < 3.1)] = random.uniform(0.1, 0.7, 3)
+    color[y > thing.height - 0.35] = 0.7 * base
+    yield Layer(np.ones(y.shape, bool), color.astype(np.float32), CamVid.BUILDING)
 
 
 def _fence(thing: Thing, _street: Street, along: Array, y: Array, z: Array) -> Iterator[Layer]:
@@ -96,11 +96,11 @@ def _fence(thing: Thing, _street: Street, along: Array, y: Array, z: Array) -> I
 def _railing(thing: Thing, _street: Street, along: Array, y: Array, _z: Array) -> Iterator[Layer]:
     """Bars that one can see through."""
     random = np.random.default_rng(thing.look)
-    colour = np.full(3, 0.5 * random.uniform(0.5, 1.2), np.float32)
+    color = np.full(3, 0.5 * random.uniform(0.5, 1.2), np.float32)
     rails = (np.abs(y - 1.0) < 0.05) | (np.abs(y - 0.25) < 0.04)
     # As people label it: the whole of it is fence, also between the bars.
     yield Layer(np.ones(y.shape, bool), None, CamVid.FENCE)
-    yield Layer((along % 0.35 < 0.07) | rails, colour, CamVid.FENCE)
+    yield Layer((along % 0.35 < 0.07) | rails, color, CamVid.FENCE)
 
 
 def _paint_end(view: View, thing: Thing) -> None:
@@ -111,15 +111,15 @@ def _paint_end(view: View, thing: Thing) -> None:
     if region is None:
         return
     random = np.random.default_rng(thing.look)
-    base = _wall_colour(random) * np.float32(0.72 + 0.2 * random.random())
+    base = _wall_color(random) * np.float32(0.72 + 0.2 * random.random())
     x, y = view.at_distance(region, thing.z)
     grain = texture(2 * y + 0 * x, 2 * x + 0 * y) - 0.5
     rows, columns = view.ys[region[0]][:, None], view.xs[region[1]][None]
     inside = (columns >= left) & (columns < right) & (rows >= top) & (rows < bottom)
-    colour = base * (1 + 0.25 * grain)[:, :, None]
-    view.put(region, inside, colour, CamVid.BUILDING, thing.z)
+    color = base * (1 + 0.25 * grain)[:, :, None]
+    view.put(region, inside, color, CamVid.BUILDING, thing.z)
 
 
-def _wall_colour(random: np.random.Generator) -> Array:
+def _wall_color(random: np.random.Generator) -> Array:
     chosen = np.array(_WALLS[random.integers(len(_WALLS))], np.float32)
     return chosen * np.float32(random.uniform(0.75, 1.2))

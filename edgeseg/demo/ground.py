@@ -19,12 +19,12 @@ _SHADOW_WIDTHS = {Kind.CAR: 1.25, Kind.TREE: 0.9, Kind.PERSON: 1.0, Kind.CYCLIST
 def paint_sky(view: View) -> None:
     """From the zenith down to the haze, with clouds that drift."""
     street = view.street
-    fall = np.clip(view.ys / max(view.centre_y, 1), 0, 1)[:, None, None] ** 1.3
+    fall = np.clip(view.ys / max(view.center_y, 1), 0, 1)[:, None, None] ** 1.3
     view.image[:] = street.zenith * (1 - fall) + street.haze * fall
-    rows = slice(0, max(0, min(view.height, int(view.centre_y) + 2)))
-    up = (view.centre_y + 8 - view.ys[rows])[:, None] / view.focal_px
+    rows = slice(0, max(0, min(view.height, int(view.center_y) + 2)))
+    up = (view.center_y + 8 - view.ys[rows])[:, None] / view.focal_px
     away = 3.0 / np.maximum(up, 0.02)
-    across = (view.xs - view.centre_x)[None] / view.focal_px * away
+    across = (view.xs - view.center_x)[None] / view.focal_px * away
     drift = np.float32(0.002 * view.frame)
     puffs = 2 * texture(0.22 * away + view.seed + 0 * across, 0.12 * across + drift) - 0.9
     cover = street.clouds * np.clip(puffs, 0, 1) * np.clip(9 * up, 0, 1)
@@ -34,21 +34,21 @@ def paint_sky(view: View) -> None:
 def paint_ground(view: View) -> None:
     """Everything below the horizon, as road or pavement."""
     street = view.street
-    rows = slice(max(0, min(view.height, int(view.centre_y) + 1)), view.height)
-    drop = np.maximum(view.ys[rows] - view.centre_y, 0.35)[:, None]
+    rows = slice(max(0, min(view.height, int(view.center_y) + 1)), view.height)
+    drop = np.maximum(view.ys[rows] - view.center_y, 0.35)[:, None]
     z = street.camera_height * view.focal_px / drop
-    x = (view.xs[None] - view.centre_x) * z / view.focal_px + street.lane
+    x = (view.xs[None] - view.center_x) * z / view.focal_px + street.lane
     ahead = z + STEP_M * view.frame + 0 * x
     road = np.abs(x) <= street.half_road
     patches = texture(ahead * 0.12, x * 0.12 + 5) - 0.5
-    colour = _surface(street, x, ahead, z, road, patches)
+    color = _surface(street, x, ahead, z, road, patches)
     if street.wet:
         glare = road * np.clip(0.30 - 0.02 * np.abs(x) + 0.3 * patches, 0, 0.4)
-        colour += (street.haze - colour) * glare[:, :, None]
+        color += (street.haze - color) * glare[:, :, None]
     if street.sun:
         reach = 5.5 * abs(street.sun) + np.sin(0.7 * ahead)
-        colour[street.wall - x * np.sign(street.sun) < reach] *= 0.62
-    view.image[rows] = view.in_haze(colour, z[:, :, None])
+        color[street.wall - x * np.sign(street.sun) < reach] *= 0.62
+    view.image[rows] = view.in_haze(color, z[:, :, None])
     view.mask[rows] = np.where(road, CamVid.ROAD, CamVid.PAVEMENT)
 
 
@@ -60,23 +60,23 @@ def _surface(
     road: npt.NDArray[np.bool_],
     patches: Array,
 ) -> Array:
-    """Asphalt with its markings, slabs with their joints, a kerb between; (rows, columns, 3)."""
+    """Asphalt with its markings, slabs with their joints, a curb between; (rows, columns, 3)."""
     asphalt = np.array((0.36, 0.35, 0.345), np.float32) * street.asphalt
     slabs = np.array((0.52, 0.55, 0.57), np.float32) * street.slabs
     grain = (texture(ahead * 3, x * 3) - 0.5) * np.clip(12 / z, 0, 1)
     light = 1 + 0.28 * grain + 0.3 * patches
-    colour: Array = np.where(road[:, :, None], asphalt, slabs) * light[:, :, None]
+    color: Array = np.where(road[:, :, None], asphalt, slabs) * light[:, :, None]
     aside = np.abs(x)
     joints = ((ahead % 0.9 < 0.05) | (aside % 0.9 < 0.05)) & ~road & (z < 25)
-    colour[joints] *= 0.82
-    colour[~road & (aside < street.half_road + 0.18)] = 1.25 * slabs
+    color[joints] *= 0.82
+    color[~road & (aside < street.half_road + 0.18)] = 1.25 * slabs
     middle = (aside < 0.07) & (ahead % 6 < 3)
     edge = np.abs(aside - street.half_road + 0.35) < 0.06
     crossing = (ahead % 75 > 71.5) & (x % 1.0 < 0.5) & (aside < street.half_road - 0.3)
     painted = (middle | edge | crossing) & road
     paint = (0.25, 0.6, 0.7) if street.yellow_paint else (0.62, 0.62, 0.62)
-    colour[painted] = 0.25 * colour[painted] + np.array(paint, np.float32)
-    return colour
+    color[painted] = 0.25 * color[painted] + np.array(paint, np.float32)
+    return color
 
 
 def paint_shadow(view: View, thing: Thing) -> None:

@@ -47,7 +47,7 @@ def scene(seed: int, frame: int, *, height: int = 480, width: int = 640) -> Scen
 
 
 def _depth(thing: Thing, street: Street) -> float:
-    """The order of painting, in metres. A plane is behind all that stands before it in its cell."""
+    """The order of painting, in meters. A plane is behind all that stands before it in its cell."""
     if thing.kind in PLANES:
         return thing.z + thing.width
     return thing.z + CELL_M if abs(thing.x) > street.wall else thing.z
@@ -68,7 +68,7 @@ def _paint_sprite(view: View, thing: Thing) -> None:
     x, y = view.at_distance(region, thing.z)
     u, v = np.broadcast_arrays((x - thing.x) / (thing.width / 2), y / thing.height)
     for layer in sprites.DRAWINGS[thing.kind](thing, view.street, u, v, view.frame):
-        view.put(region, layer.where, layer.colour, layer.label, thing.z)
+        view.put(region, layer.where, layer.color, layer.label, thing.z)
 
 
 def _paint_flank(view: View, thing: Thing) -> None:
@@ -86,7 +86,7 @@ def _paint_flank(view: View, thing: Thing) -> None:
     z, y = view.on_plane(region, edge, thing.z, end)
     along, v = np.broadcast_arrays((z - thing.z) / _CAR_LENGTH_M, y / thing.height)
     for layer in sprites.car_flank(thing, along, v):
-        view.put(region, layer.where, layer.colour, layer.label, thing.z + _CAR_LENGTH_M / 2)
+        view.put(region, layer.where, layer.color, layer.label, thing.z + _CAR_LENGTH_M / 2)
 
 
 def _develop(view: View) -> npt.NDArray[np.uint8]:

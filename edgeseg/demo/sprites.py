@@ -1,7 +1,7 @@
 """Things that face the camera, as layers of paint from back to front.
 
 Each function gets positions within the thing: `u` from -1 (left edge) to 1 (right edge) and `v`
-from 0 (ground) to 1 (top), arrays of the same shape. A layer says where, in which colour (BGR,
+from 0 (ground) to 1 (top), arrays of the same shape. A layer says where, in which color (BGR,
 0..1, one or one a position) and as which class.
 """
 
@@ -30,10 +30,10 @@ class CamVid:
 
 
 class Layer(NamedTuple):
-    """One stroke of paint; without colour it is only a label, for what one can see through."""
+    """One stroke of paint; without color it is only a label, for what one can see through."""
 
     where: Where
-    colour: Array | None
+    color: Array | None
     label: int
 
 
@@ -84,12 +84,12 @@ def tree(thing: Thing, street: Street, u: Array, v: Array, _frame: int) -> Itera
 def lamp(thing: Thing, _street: Street, u: Array, v: Array, _frame: int) -> Iterator[Layer]:
     """A post whose arm reaches over the road."""
     random = np.random.default_rng(thing.look)
-    grey = np.array((0.38, 0.38, 0.38)) * random.uniform(0.45, 1.3)
+    gray = np.array((0.38, 0.38, 0.38)) * random.uniform(0.45, 1.3)
     over = -np.sign(thing.x) * u
     post = (np.abs(u) < 0.55 + 0.5 * (v < 0.15)) & (v >= 0) & (v <= 1)
     arm = (np.abs(v - 0.985) < 0.012) & (over > 0) & (over < 8)
     head = (np.abs(v - 0.97) < 0.018) & (over > 6.0) & (over < 9.0)
-    yield Layer(post | arm | head, _paint(grey), CamVid.POLE)
+    yield Layer(post | arm | head, _paint(gray), CamVid.POLE)
 
 
 def sign(thing: Thing, _street: Street, u: Array, v: Array, _frame: int) -> Iterator[Layer]:
@@ -116,11 +116,11 @@ def sign(thing: Thing, _street: Street, u: Array, v: Array, _frame: int) -> Iter
             (0.12, 0.8, 0.95),
         ),
     )
-    plate, face, rim_colour, face_colour = shapes[random.integers(len(shapes))]
-    yield Layer(plate & (v <= 1), _paint(rim_colour), CamVid.SIGN)
-    yield Layer(plate & face, _paint(face_colour), CamVid.SIGN)
+    plate, face, rim_color, face_color = shapes[random.integers(len(shapes))]
+    yield Layer(plate & (v <= 1), _paint(rim_color), CamVid.SIGN)
+    yield Layer(plate & face, _paint(face_color), CamVid.SIGN)
     bar = plate & face & (np.abs(u) < 0.13) & (np.abs(y) < 0.45)
-    yield Layer(bar, _paint(1 - np.round(np.array(face_colour))), CamVid.SIGN)
+    yield Layer(bar, _paint(1 - np.round(np.array(face_color))), CamVid.SIGN)
 
 
 def traffic_light(
@@ -132,10 +132,10 @@ def traffic_light(
     yield Layer(post, _paint((0.2, 0.2, 0.2)), CamVid.POLE)
     box = (np.abs(u) < 0.8) & (v > 0.68) & (v <= 1)
     yield Layer(box, _paint((0.08, 0.09, 0.08)), CamVid.SIGN)
-    for index, colour in enumerate(((0.2, 0.75, 0.2), (0.1, 0.7, 0.95), (0.15, 0.15, 0.95))):
+    for index, color in enumerate(((0.2, 0.75, 0.2), (0.1, 0.7, 0.95), (0.15, 0.15, 0.95))):
         disc = (u / 0.55) ** 2 + ((v - 0.735 - 0.1 * index) / 0.042) ** 2 < 1
         gain = 1.0 if index == lit else 0.22
-        yield Layer(disc, _paint(gain * np.array(colour)), CamVid.SIGN)
+        yield Layer(disc, _paint(gain * np.array(color)), CamVid.SIGN)
 
 
 def car(thing: Thing, street: Street, u: Array, v: Array, _frame: int) -> Iterator[Layer]:
@@ -169,8 +169,8 @@ def car_flank(thing: Thing, along: Array, v: Array) -> Iterator[Layer]:
     yield Layer(body | cabin, _paint(0.78 * _car_paint(thing)), CamVid.CAR)
     glass = cabin & (v > 0.6) & (v < 0.9) & (along > 0.12) & (along < 0.64 - 0.35 * slope)
     yield Layer(glass & (np.abs(along - 0.38) > 0.02), _paint(_GLASS), CamVid.CAR)
-    for centre in (0.2, 0.8):
-        wheel = np.hypot((along - centre) * 4.1, (v - 0.2) * thing.height) < 0.33
+    for center in (0.2, 0.8):
+        wheel = np.hypot((along - center) * 4.1, (v - 0.2) * thing.height) < 0.33
         yield Layer(wheel, _paint(_TYRE), CamVid.CAR)
 
 
@@ -200,8 +200,8 @@ def cyclist(thing: Thing, _street: Street, u: Array, v: Array, frame: int) -> It
     metal = random.uniform(0.1, 0.8, 3)
     sideways = thing.width > 1.0
     if sideways:
-        for centre in (0.34 - thing.width / 2, thing.width / 2 - 0.34):
-            radius = np.hypot(x - centre, y - 0.34)
+        for center in (0.34 - thing.width / 2, thing.width / 2 - 0.34):
+            radius = np.hypot(x - center, y - 0.34)
             spokes = (radius < 0.31) & (texture(9 * x, 9 * y) > 0.62)
             tyre = np.abs(radius - 0.31) < 0.045
             yield Layer(tyre | spokes, _paint(_TYRE), CamVid.BICYCLIST)
@@ -248,9 +248,9 @@ def _car_paint(thing: Thing) -> Array:
     return _pick(random, _PAINTS) * np.float32(random.uniform(0.8, 1.1))
 
 
-def _pick(random: np.random.Generator, colours: tuple[tuple[float, ...], ...]) -> Array:
-    return _paint(colours[random.integers(len(colours))])
+def _pick(random: np.random.Generator, colors: tuple[tuple[float, ...], ...]) -> Array:
+    return _paint(colors[random.integers(len(colors))])
 
 
-def _paint(colour: npt.ArrayLike) -> Array:
-    return np.asarray(colour, np.float32)
+def _paint(color: npt.ArrayLike) -> Array:
+    return np.asarray(color, np.float32)

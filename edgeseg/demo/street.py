@@ -17,7 +17,7 @@ Bgr = tuple[float, float, float]  # 0..1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
-    """Light and air. `visibility` is the distance, in metres, at which haze takes over."""
+    """Light and air. `visibility` is the distance, in meters, at which haze takes over."""
 
     gain: Bgr
     haze: Bgr
@@ -70,7 +70,7 @@ _MET: Final = ("clear", "clear", "overcast", "fog", "dusk", "rain")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Street:
-    """Metres, but for `focal` (image widths) and `horizon` (image heights from the top)."""
+    """Meters, but for `focal` (image widths) and `horizon` (image heights from the top)."""
 
     half_road: float
     pavement: float

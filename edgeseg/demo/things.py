@@ -1,7 +1,7 @@
 """What stands beside the street and what moves on it.
 
 The street is divided into cells, and what a cell holds is drawn from (seed, cell, side): frame
-10,000 needs no frame before it. Distances are metres: x to the right of the street's middle, z
+10,000 needs no frame before it. Distances are meters: x to the right of the street's middle, z
 ahead of the camera.
 """
 
@@ -40,7 +40,7 @@ class Kind(Enum):
     CYCLIST = auto()
 
 
-# Beyond this many metres a small thing would be thinner than two pixels at 640x480; it is left out.
+# Beyond this many meters a small thing would be thinner than two pixels at 640x480; it is left out.
 SEEN_M: Final = MappingProxyType(
     {
         Kind.LAMP: 60.0,
@@ -75,14 +75,14 @@ def things(street: Street, seed: int, frame: int) -> Iterator[Thing]:
 
 
 def _everything(street: Street, seed: int, frame: int) -> Iterator[Thing]:
-    travelled = STEP_M * frame
-    first = int((travelled + NEAR_M) // CELL_M) - 1
+    traveled = STEP_M * frame
+    first = int((traveled + NEAR_M) // CELL_M) - 1
     for cell in range(first, first + int(FAR_M / CELL_M) + 2):
         for side in (-1, 1):
             random = np.random.default_rng((seed, 2, cell + 1000, side + 1))
-            start = cell * CELL_M - travelled
+            start = cell * CELL_M - traveled
             yield from _lot(street, random, side, start)
-            yield from _kerbside(street, random, side, start, lamp=cell % 3 == 0)
+            yield from _curbside(street, random, side, start, lamp=cell % 3 == 0)
     yield from _traffic(street, seed, frame)
 
 
@@ -101,13 +101,13 @@ def _lot(street: Street, random: np.random.Generator, side: int, start: float) -
         yield _thing(Kind.TREE, x, z, height * random.uniform(0.5, 0.8), height, random)
 
 
-def _kerbside(
+def _curbside(
     street: Street, random: np.random.Generator, side: int, start: float, *, lamp: bool
 ) -> Iterator[Thing]:
     """Street furniture, parked cars, people."""
 
-    def at(beyond_kerb: float) -> tuple[float, float]:
-        return side * (street.half_road + beyond_kerb), start + random.uniform(0, CELL_M)
+    def at(beyond_curb: float) -> tuple[float, float]:
+        return side * (street.half_road + beyond_curb), start + random.uniform(0, CELL_M)
 
     if lamp:
         yield _thing(Kind.LAMP, *at(0.45), 0.3, random.uniform(5, 7.5), random)
@@ -126,7 +126,7 @@ def _furniture(
     start: float,
     at: Callable[[float], tuple[float, float]],
 ) -> Iterator[Thing]:
-    """What stands on the pavement; `at` draws a place some metres beyond the kerb."""
+    """What stands on the pavement; `at` draws a place some meters beyond the curb."""
     if random.random() < 0.36:
         place = at(random.uniform(0.4, 0.9))
         height = random.uniform(2.5, 3.3)
@@ -143,15 +143,15 @@ def _furniture(
 
 # Each mover comes again and again, as somebody else each time.
 _MOVERS: Final = (Kind.CAR,) * 3 + (Kind.CYCLIST,) * 3 + (Kind.PERSON,) * 3
-# Metres a frame along the street, relative to the camera.
+# Meters a frame along the street, relative to the camera.
 _SPEEDS: Final = {Kind.CAR: (-1.5, -0.8), Kind.CYCLIST: (-0.45, 0.15), Kind.PERSON: (-0.57, -0.33)}
 
 
 def _traffic(street: Street, seed: int, frame: int) -> Iterator[Thing]:
     random = np.random.default_rng((seed, 3))
     for index, kind in enumerate(_MOVERS):
-        travelled = random.uniform(0, FAR_M) + random.uniform(*_SPEEDS[kind]) * frame
-        lap, z = divmod(travelled, FAR_M)
+        traveled = random.uniform(0, FAR_M) + random.uniform(*_SPEEDS[kind]) * frame
+        lap, z = divmod(traveled, FAR_M)
         own = np.random.default_rng((seed, 4, index, int(lap) + 100_000))
         side = float(own.choice([-1, 1]))
         match kind:

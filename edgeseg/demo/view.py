@@ -1,4 +1,4 @@
-"""The camera: from metres to pixels and back, and the picture that it takes."""
+"""The camera: from meters to pixels and back, and the picture that it takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Region = tuple[slice, slice]  # rows, columns
 class View:
     """A pinhole camera that looks along the street, with the image and mask being painted.
 
-    Points are x metres to the right of the street's middle, y above the ground, z ahead.
+    Points are x meters to the right of the street's middle, y above the ground, z ahead.
     """
 
     def __init__(self, street: Street, *, height: int, width: int, seed: int, frame: int) -> None:
@@ -27,8 +27,8 @@ class View:
         self.seed, self.frame = seed, frame
         self.focal_px = street.focal * width
         # It sways a little from side to side and nods over bumps.
-        self.centre_x = width * (0.5 + 0.012 * math.sin(0.05 * frame + seed))
-        self.centre_y = height * (street.horizon + 0.004 * math.sin(0.35 * frame))
+        self.center_x = width * (0.5 + 0.012 * math.sin(0.05 * frame + seed))
+        self.center_y = height * (street.horizon + 0.004 * math.sin(0.35 * frame))
         self.xs: Array = np.arange(width, dtype=np.float32) + np.float32(0.5)
         self.ys: Array = np.arange(height, dtype=np.float32) + np.float32(0.5)
         self.image: Array = np.zeros((height, width, 3), np.float32)  # BGR, 0..1
@@ -36,11 +36,11 @@ class View:
 
     def column(self, x: float, z: float) -> float:
         """Where a point lies across the image, in pixels."""
-        return self.centre_x + self.focal_px * (x - self.street.lane) / z
+        return self.center_x + self.focal_px * (x - self.street.lane) / z
 
     def row(self, y: float, z: float) -> float:
         """Where a point lies down the image, in pixels."""
-        return self.centre_y + self.focal_px * (self.street.camera_height - y) / z
+        return self.center_y + self.focal_px * (self.street.camera_height - y) / z
 
     def region(self, left: float, right: float, top: float, bottom: float) -> Region | None:
         """The pixels of a rectangle, a pixel more on each side; None where it is out of sight."""
@@ -53,38 +53,38 @@ class View:
     def at_distance(self, region: Region, z: float) -> tuple[Array, Array]:
         """Give x (1, columns) and y (rows, 1) of a region's pixels, at the distance z."""
         rows, columns = region
-        x = (self.xs[columns][None] - self.centre_x) * z / self.focal_px + self.street.lane
-        y = self.street.camera_height - (self.ys[rows][:, None] - self.centre_y) * z / self.focal_px
+        x = (self.xs[columns][None] - self.center_x) * z / self.focal_px + self.street.lane
+        y = self.street.camera_height - (self.ys[rows][:, None] - self.center_y) * z / self.focal_px
         return x, y
 
     def on_plane(self, region: Region, x: float, near: float, far: float) -> tuple[Array, Array]:
         """Give z (1, columns) and y (rows, columns) of a region's pixels on the plane at x."""
         rows, columns = region
-        offset = self.xs[columns] - self.centre_x
+        offset = self.xs[columns] - self.center_x
         offset = np.where(np.abs(offset) < 0.5, np.float32(0.5), offset).astype(np.float32)
         z: Array = np.clip(self.focal_px * (x - self.street.lane) / offset, near, far)[None]
-        y = self.street.camera_height - (self.ys[rows][:, None] - self.centre_y) * z / self.focal_px
+        y = self.street.camera_height - (self.ys[rows][:, None] - self.center_y) * z / self.focal_px
         return z, y
 
-    def in_haze(self, colour: Array, z: npt.ArrayLike) -> Array:
-        """A colour as it looks from z metres away."""
+    def in_haze(self, color: Array, z: npt.ArrayLike) -> Array:
+        """A color as it looks from z meters away."""
         clear = np.exp(-np.asarray(z, np.float32) / np.float32(self.street.visibility))
-        seen: Array = colour * clear + self.street.haze * (1 - clear)
+        seen: Array = color * clear + self.street.haze * (1 - clear)
         return seen
 
     def put(
         self,
         region: Region,
         where: npt.NDArray[np.bool_],
-        colour: Array | None,
+        color: Array | None,
         label: int,
         z: float | Array,
     ) -> None:
-        """Paint part of a region; `colour` and `z` are one, or one a position of the region."""
+        """Paint part of a region; `color` and `z` are one, or one a position of the region."""
         self.mask[region][where] = label
-        if colour is None or not where.any():
+        if color is None or not where.any():
             return
         if isinstance(z, np.ndarray):
             z = np.broadcast_to(z, where.shape)[where][:, None]
-        seen = self.in_haze(colour[where] if colour.ndim == 3 else colour, z)
+        seen = self.in_haze(color[where] if color.ndim == 3 else color, z)
         self.image[region][where] = seen

@@ -336,5 +336,5 @@ def _describe(checkpoint: Checkpoint) -> str:
     return (
         f"SegFormer-{checkpoint.spec.variant.name.upper()}, {checkpoint.spec.classes} classes "
         f"(names from {checkpoint.labels_source}), {checkpoint.layout} layout, "
-        f"licence of the weights: {checkpoint.license}"
+        f"license of the weights: {checkpoint.license}"
     )

@@ -24,7 +24,7 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     resized = _resize(frame, height, width, spec.resize)
     if (height, width) == (spec.height, spec.width):
         return resized[None]
-    # Zero after normalization, as mmsegmentation pads: the mean colour.
+    # Zero after normalization, as mmsegmentation pads: the mean color.
     canvas = np.empty((1, spec.height, spec.width, 3), np.uint8)
     canvas[:] = np.rint(255 * np.array(spec.mean[::-1])).astype(np.uint8)
     canvas[0, :height, :width] = resized

@@ -178,7 +178,7 @@ def _positions(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Of each output: the position of the input below, and the share of the one above.
 
-    Half-pixel centres, as torch computes them: in float32, clamped at the first input.
+    Half-pixel centers, as torch computes them: in float32, clamped at the first input.
     """
     scale = np.float32(inputs * share) / np.float32(outputs)
     position = scale * (np.arange(outputs, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)

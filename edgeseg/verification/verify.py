@@ -241,7 +241,7 @@ def _compared(report: Report, baseline: Report | None, asked: Asked) -> Report:
 
 
 def _with(report: Report, further: Judged) -> Report:
-    """The report with a further judgement."""
+    """The report with a further judgment."""
     judged = report.judged + further
     return msgspec.structs.replace(
         report, gates=judged.gates, unjudged=judged.unjudged, passed=judged.passed

@@ -32,20 +32,20 @@ function say(text, bad) {
   element("state").classList.toggle("bad", bad);
 }
 
-function swatch(colour) {
+function swatch(color) {
   const box = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   box.setAttribute("width", 16);
   box.setAttribute("height", 16);
   const fill = document.createElementNS("http://www.w3.org/2000/svg", "rect");
   fill.setAttribute("width", 16);
   fill.setAttribute("height", 16);
-  fill.setAttribute("fill", colour);
+  fill.setAttribute("fill", color);
   box.append(fill);
   return box;
 }
 
 function legendItem(index) {
-  const { name, colour } = classes[index];
+  const { name, colour: color } = classes[index];
   const toggle = document.createElement("input");
   toggle.type = "checkbox";
   toggle.checked = !hidden.has(index);
@@ -61,7 +61,7 @@ function legendItem(index) {
   share.className = "share";
   share.id = `share-${index}`;
   const label = document.createElement("label");
-  label.append(toggle, swatch(colour), title, share);
+  label.append(toggle, swatch(color), title, share);
   const item = document.createElement("li");
   item.append(label);
   return item;
@@ -100,9 +100,9 @@ function drawHistory() {
   history.forEach((shares, column) => {
     const x = canvas.width - (history.length - column) * width;
     let y = canvas.height;
-    for (const { name, colour } of classes) {
+    for (const { name, colour: color } of classes) {
       const height = shareOf(shares, name) * canvas.height;
-      pen.fillStyle = colour;
+      pen.fillStyle = color;
       pen.fillRect(x, y - height, width + 0.5, height);
       y -= height;
     }

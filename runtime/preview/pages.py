@@ -70,10 +70,10 @@ class Pages:
     async def _info(self, _request: Request) -> Response:
         from starlette.responses import JSONResponse
 
-        colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in self._labels.palette]
+        colors = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in self._labels.palette]
         classes = [
-            {"name": name, "colour": colour}
-            for name, colour in zip(self._labels.classes, colours, strict=True)
+            {"name": name, "colour": color}
+            for name, color in zip(self._labels.classes, colors, strict=True)
         ]
         return JSONResponse({**self._about, "classes": classes, "max_viewers": MAX_VIEWERS})
 

@@ -29,7 +29,7 @@ _DIGITS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Which classes are coloured, and how much of a colour hides the frame, 0 to 1."""
+    """Which classes are colored, and how much of a color hides the frame, 0 to 1."""
 
     hidden: frozenset[int] = frozenset()
     opacity: float = 0.5
@@ -51,7 +51,7 @@ def _is_number(text: str) -> bool:
 
 
 def to_jpeg(result: Result, labels: Labels, look: Look, *, whole: bool = False) -> bytes:
-    """The frame with its classes' colours over it; `whole` at its full size."""
+    """The frame with its classes' colors over it; `whole` at its full size."""
     step = 1 if whole else -(-result.mask.shape[1] // _WIDEST)
     frame = np.ascontiguousarray(result.captured.image[::step, ::step])
     drawn = _blend(frame, result.mask[::step, ::step], labels, look)
@@ -68,5 +68,5 @@ def _blend(frame: npt.NDArray[np.uint8], mask: ClassMap, labels: Labels, look: L
     opacity[list(look.hidden)] = 0
     height, width = mask.shape
     shown = Image.frombuffer("RGB", (width, height), frame, "raw", "BGR", 0, 1)
-    colours = Image.fromarray(palette.take(mask, axis=0))
-    return Image.composite(colours, shown, Image.fromarray(opacity.take(mask)))
+    colors = Image.fromarray(palette.take(mask, axis=0))
+    return Image.composite(colors, shown, Image.fromarray(opacity.take(mask)))

@@ -101,10 +101,10 @@ class PreviewServer:
         finally:
             for connection in server.server_state.connections:
                 connection.transport.abort()  # those who take nothing would hold it for ever
-            await _all_cancelled()
+            await _all_canceled()
 
 
-async def _all_cancelled() -> None:
+async def _all_canceled() -> None:
     """Viewers who are stuck hold tasks that nobody waits for."""
     await asyncio.sleep(0)  # connections that were just aborted end their own
     others = asyncio.all_tasks() - {asyncio.current_task()}

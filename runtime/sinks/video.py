@@ -48,7 +48,7 @@ _CODEC: Final = "libx264"
 class VideoSink:
     """Encodes beside the final file, each frame at its own time. The first decides the size.
 
-    H.264 with halved colour wants even sizes: an odd last row or column is repeated.
+    H.264 with halved color wants even sizes: an odd last row or column is repeated.
     `last_frame_s` tells, where somebody knows, how long the source shows its last frame.
     """
 

@@ -72,7 +72,7 @@ def test_percentile_is_numpys(seed: int, scale: float) -> None:
     covered = ESTIMATORS["percentile"](seen(*np.split(values, 4)))
     low, high = np.percentile(values, [0.01, 99.99])
     width = 2 * seen(values).limit / BINS
-    # The last few values are far apart: the neighbours in rank bound the difference.
+    # The last few values are far apart: the neighbors in rank bound the difference.
     ranked = np.sort(values)
     assert ranked[4] - width <= covered.low <= ranked[8] + width
     assert ranked[-9] - width <= covered.high <= ranked[-5] + width

@@ -82,8 +82,8 @@ def test_few_alike_and_noise_are_warned_about(tmp_path: Path) -> None:
     alike.mkdir()
     random = np.random.default_rng(0)
     for index in range(60):
-        grey = np.full((48, 64, 3), 100, np.uint8) + random.integers(0, 3, (48, 64, 3), np.uint8)
-        Image.fromarray(grey).save(alike / f"{index}.png")
+        gray = np.full((48, 64, 3), 100, np.uint8) + random.integers(0, 3, (48, 64, 3), np.uint8)
+        Image.fromarray(gray).save(alike / f"{index}.png")
     (warning,) = calibration_set(str(alike)).warnings
     assert "only 1 calibration image (59 more were near-duplicates" in warning
     noise = tmp_path / "noise"

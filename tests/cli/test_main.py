@@ -131,7 +131,7 @@ def test_an_expected_failure_is_status_1_and_one_line(edgeseg, args: list[str], 
 def test_export_prints_the_promised_json(edgeseg, checkpoint_folder: Path) -> None:
     outcome = edgeseg("export", "--weights", checkpoint_folder, "--model", "b0", "--json")
     assert outcome.status == 0
-    assert "licence of the weights: unknown" in outcome.err
+    assert "license of the weights: unknown" in outcome.err
     assert "next: edgeseg run b0-onnxruntime-fp32" in outcome.err
     content = outcome.json
     assert open_bundle(Path(content["bundle"])).manifest.target == "onnxruntime"

@@ -247,7 +247,7 @@ def test_a_sample_tells_how_its_image_was_changed(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path)
     matched, _ = match_classes(dataset, two_classes("y", "x"))
     for some in (dataset, matched):
-        assert [sample.conversions for sample in some] == [("grey", "alpha", ROTATED), ()]
+        assert [sample.conversions for sample in some] == [("gray", "alpha", ROTATED), ()]
     assert [int(sample.mask[0, 0]) for sample in matched] == [1, 0]
 
 

@@ -151,9 +151,9 @@ def test_a_schema_accepts_the_file_and_no_misspelling(path: Path, tmp_path: Path
     good = _check_schema(path, SCHEMAS[path])
     assert good.returncode == 0, good.stdout
     wrong = tmp_path / path.name
-    misspelt = re.sub(r"(?m)^( *)(runs|runs-on|script):", r"\1\2n:", path.read_text(), count=1)
-    wrong.write_text(misspelt)
-    assert misspelt != path.read_text()
+    misspelled = re.sub(r"(?m)^( *)(runs|runs-on|script):", r"\1\2n:", path.read_text(), count=1)
+    wrong.write_text(misspelled)
+    assert misspelled != path.read_text()
     assert _check_schema(wrong, SCHEMAS[path]).returncode == 1
 
 

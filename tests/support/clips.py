@@ -27,11 +27,11 @@ def write_clip(
     ticks: int = 90_000,
     **color: int,
 ) -> Path:
-    """A clip whose frames are shown at these times; without `images`, of grey that grows lighter.
+    """A clip whose frames are shown at these times; without `images`, of gray that grows lighter.
 
     `color` are fields of the codec: `color_trc`, `color_primaries`, `colorspace`.
     """
-    shown = [grey(index) for index in range(len(times_s))] if images is None else images
+    shown = [gray(index) for index in range(len(times_s))] if images is None else images
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=30, options=options or {})
         stream.height, stream.width = shown[0].shape[:2]
@@ -55,7 +55,7 @@ def write_stamped(path: Path, stamps_ms: Sequence[int]) -> Path:
         stream.pix_fmt = "yuvj420p"
         packets = []
         for index in range(len(stamps_ms)):
-            frame = av.VideoFrame.from_ndarray(grey(index), format="bgr24")
+            frame = av.VideoFrame.from_ndarray(gray(index), format="bgr24")
             frame.pts, frame.time_base = index, Fraction(1, 10)
             packets += stream.encode(frame)
         for packet, stamp in zip(packets, stamps_ms, strict=True):
@@ -65,7 +65,7 @@ def write_stamped(path: Path, stamps_ms: Sequence[int]) -> Path:
     return path
 
 
-def grey(index: int) -> np.ndarray:
+def gray(index: int) -> np.ndarray:
     return np.full((*SIZE, 3), 20 + 5 * (index % 40), np.uint8)
 
 

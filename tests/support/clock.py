@@ -25,7 +25,7 @@ def now_ms() -> int:
 
 
 def draw(milliseconds: int) -> bytes:
-    """Grey, HEIGHT rows of WIDTH."""
+    """Gray, HEIGHT rows of WIDTH."""
     bits = [milliseconds >> bit & 1 for bit in range(BITS)]
     rows = (bits[first : first + COLUMNS] for first in range(0, BITS, COLUMNS))
     return b"".join(b"".join(bytes([255 * bit]) * BLOCK for bit in row) * BLOCK for row in rows)
@@ -33,6 +33,6 @@ def draw(milliseconds: int) -> bytes:
 
 def read(picture: npt.NDArray[np.uint8]) -> int:
     """From (HEIGHT, WIDTH, 3)."""
-    grey = picture.mean(axis=2).reshape(-1, BLOCK, COLUMNS, BLOCK)
-    inner = grey[:, BLOCK // 4 : -BLOCK // 4, :, BLOCK // 4 : -BLOCK // 4].mean(axis=(1, 3))
+    gray = picture.mean(axis=2).reshape(-1, BLOCK, COLUMNS, BLOCK)
+    inner = gray[:, BLOCK // 4 : -BLOCK // 4, :, BLOCK // 4 : -BLOCK // 4].mean(axis=(1, 3))
     return sum(1 << bit for bit, value in enumerate(inner.ravel()) if value > 127)

@@ -1,4 +1,4 @@
-"""One picture, grey from left to right, in any kind of file, also in those Pillow cannot write."""
+"""One picture, gray from left to right, in any kind of file, also in those Pillow cannot write."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import cv2
 import numpy as np
 from PIL import Image
 
-# Every second level of grey, 8 times.
-GREY = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (8, 1))
-DEEP = GREY.astype(np.uint16) * 257
+# Every second level of gray, 8 times.
+GRAY = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (8, 1))
+DEEP = GRAY.astype(np.uint16) * 257
 
 Write = Callable[[Path], object]
 
 
 def as_mode(mode: str, **options: object) -> Write:
-    """The greys in one of Pillow's modes."""
-    source = Image.fromarray(GREY).convert("L" if mode in {"1", "LA", "P", "PA"} else "RGB")
+    """The grays in one of Pillow's modes."""
+    source = Image.fromarray(GRAY).convert("L" if mode in {"1", "LA", "P", "PA"} else "RGB")
     return lambda path: source.convert(mode).save(path, **options)
 
 
 def by_opencv(channels: int, *options: int) -> Write:
-    """The greys in 16 bits a channel, written by another library than the one that reads."""
+    """The grays in 16 bits a channel, written by another library than the one that reads."""
     values = np.repeat(DEEP[:, :, None], channels, axis=2)
     return lambda path: cv2.imwrite(str(path), values, options)
 
@@ -53,11 +53,11 @@ def png(values: np.ndarray, *, bits: int, kind: int) -> bytes:
 def tiff(
     strips: Sequence[bytes], *, bits: int, channels: int = 1, white: int = 1, sample: int = 1
 ) -> bytes:
-    """A TIFF of the greys' size, uncompressed; several strips are one a channel.
+    """A TIFF of the grays' size, uncompressed; several strips are one a channel.
 
     `white` is the tag PhotometricInterpretation (0: white is 0, 1: black is 0, 2: RGB).
     """
-    height, width = GREY.shape
+    height, width = GRAY.shape
     body = b"".join(strips)
     places = [8 + sum(map(len, strips[:index])) for index in range(len(strips))]
     tags = [
@@ -79,8 +79,8 @@ def tiff(
 
 
 def twelve_bits() -> bytes:
-    """The greys in 12 bits a pixel, two in three bytes."""
-    values = GREY.astype(np.uint16).ravel() * 16
+    """The grays in 12 bits a pixel, two in three bytes."""
+    values = GRAY.astype(np.uint16).ravel() * 16
     first, second = values[::2], values[1::2]
     packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1)
     return tiff([packed.astype(np.uint8).tobytes()], bits=12)

@@ -116,7 +116,7 @@ def measured(
 def failed(**more: Any) -> Report:
     """Two gates are missed; images were skipped and converted."""
     skipped = [Noted(name=f"0016E5_{n:05d}", reason="no mask of this name") for n in range(14)]
-    converted = [Noted(name="0016E5_08151", reason="16 bit grey to 8 bit color")]
+    converted = [Noted(name="0016E5_08151", reason="16 bit gray to 8 bit color")]
     fields: dict[str, Any] = {
         "skipped": tuple(skipped),
         "converted": tuple(converted),

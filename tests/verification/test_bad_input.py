@@ -49,8 +49,8 @@ def save_as(mode: str) -> Callable[[], object]:
 
 def deep() -> None:
     with Image.open(image()) as whole:
-        grey = np.asarray(whole.convert("L")).astype(np.uint16) * 257
-    Image.fromarray(grey).save(image())
+        gray = np.asarray(whole.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(gray).save(image())
 
 
 def floating() -> None:
@@ -191,9 +191,9 @@ BAD = [
         "save it as 8-bit RGB",
     ),
     Bad(
-        name="grey",
+        name="gray",
         spoil=save_as("L"),
-        says="--strict: image 100 had to be converted: grey",
+        says="--strict: image 100 had to be converted: gray",
     ),
     Bad(
         name="alpha",
@@ -203,7 +203,7 @@ BAD = [
     Bad(
         name="16-bit",
         spoil=deep,
-        says="--strict: image 100 had to be converted: grey, 16-bit",
+        says="--strict: image 100 had to be converted: gray, 16-bit",
     ),
     Bad(
         name="CMYK",

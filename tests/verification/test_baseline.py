@@ -195,13 +195,13 @@ def test_where_every_image_shows_a_class_of_one_side_nothing_is_compared(hits: n
 
 def test_where_no_image_shows_a_class_of_both_nothing_is_compared(hits: np.ndarray) -> None:
     one, blank = report(hits), report(np.zeros_like(hits))
-    unlabelled = tuple(
+    unlabeled = tuple(
         msgspec.structs.replace(
             image, classes=(), labelled=(), hits=(), predicted=(), sha256=image.sha256
         )
         for image in blank.per_image
     )
-    empty = msgspec.structs.replace(one, per_image=unlabelled)
+    empty = msgspec.structs.replace(one, per_image=unlabeled)
     with pytest.raises(ReportError, match="no image shows a class that both models have"):
         compare_reports(empty, empty, origin=ORIGIN, limits=Limits())
 

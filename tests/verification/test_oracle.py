@@ -53,7 +53,7 @@ def assert_equal_to_oracle(images: Sequence[Masks], labels: Labels) -> None:
     assert found["agreement_iou"] == pytest.approx(float(scores))
 
 
-def neighbours(masks: Sequence[np.ndarray], ignored: int) -> Iterator[Masks]:
+def neighbors(masks: Sequence[np.ndarray], ignored: int) -> Iterator[Masks]:
     """The truth of a drive, and two models that see it late: by four pixels, and by a frame."""
     for before, now in pairwise(masks):
         shifted = np.roll(now, 4, axis=1)
@@ -65,7 +65,7 @@ def test_camvid_masks(camvid: Path) -> None:
     dataset = open_dataset(camvid, split="test").spread(25)
     masks = [sample.mask for sample in dataset]
     assert dataset.labels is not None
-    assert_equal_to_oracle(list(neighbours(masks, dataset.labels.ignore_index)), dataset.labels)
+    assert_equal_to_oracle(list(neighbors(masks, dataset.labels.ignore_index)), dataset.labels)
 
 
 def test_the_published_predictions_of_ade20k(shared: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""No verdict without a judgement: every limit, and every reason why it cannot be judged."""
+"""No verdict without a judgment: every limit, and every reason why it cannot be judged."""
 
 from __future__ import annotations
 

@@ -274,9 +274,9 @@ def test_images_that_are_converted_are_named_and_strictly_refused(
     with Image.open(path) as image:
         image.convert("L").save(path)
     report = verified(seeded_bundle, tmp_path / "data")
-    assert [(noted.name, noted.reason) for noted in report.converted] == [(path.stem, "grey")]
+    assert [(noted.name, noted.reason) for noted in report.converted] == [(path.stem, "gray")]
     assert report.images == 10
-    with pytest.raises(DatasetError, match=f"--strict: .*{path.stem}.*grey"):
+    with pytest.raises(DatasetError, match=f"--strict: .*{path.stem}.*gray"):
         verified(seeded_bundle, tmp_path / "data", strict=True)
 
 

@@ -102,7 +102,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         *(f"variant      {_variant_line(variant)}" for variant in manifest.variants),
         (
             f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
-            f"licence {manifest.checkpoint.license}"
+            f"license {manifest.checkpoint.license}"
         ),
         (
             f"parity       logits within {manifest.parity.max_abs_diff:.1e} of PyTorch on "
@@ -142,7 +142,7 @@ def _inspect_checkpoint(
     lines = [
         (
             f"SegFormer-{name.upper()}, {checkpoint.spec.classes} classes, "
-            f"{checkpoint.layout} layout, licence {checkpoint.license}"
+            f"{checkpoint.layout} layout, license {checkpoint.license}"
         ),
         (
             f"input        {height}x{width} (height x width), {checkpoint.input.resize.value}, "

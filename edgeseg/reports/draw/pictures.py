@@ -25,9 +25,9 @@ GAINED: Final[Rgb] = (0, 62, 140)
 CHANGED: Final[Rgb] = (240, 178, 0)
 UNJUDGED: Final[Rgb] = (164, 168, 173)  # no truth
 
-# The difference's backdrop is the photo in few light greys, which make a small file.
-_GREYS: Final = 16
-_DARKEST_GREY: Final = 196
+# The difference's backdrop is the photo in few light grays, which make a small file.
+_GRAYS: Final = 16
+_DARKEST_GRAY: Final = 196
 _QUALITY: Final = 82  # of JPEG
 
 Ids = npt.NDArray[np.intp]  # (H, W), of classes or of colors
@@ -64,7 +64,7 @@ def draw_pictures(
 ) -> ImagePictures:
     """Draw them, at most `MAX_WIDTH` wide; masks have the image's size, and the labels' ids.
 
-    The difference is the photo in light grey. On it, pixels that the candidate alone gets wrong are
+    The difference is the photo in light gray. On it, pixels that the candidate alone gets wrong are
     `LOST`, those that the reference alone gets wrong `GAINED`, those that both do, but not alike,
     `CHANGED`; where nothing is known to be true they are `UNJUDGED`. Without a reference whatever
     is wrong is `LOST`.
@@ -123,16 +123,16 @@ def _difference_png(
 ) -> bytes:
     right = found == true
     was_right = np.ones_like(right) if expected is None else expected == true
-    places = np.asarray(photo.convert("L")).astype(np.intp) // (256 // _GREYS)
+    places = np.asarray(photo.convert("L")).astype(np.intp) // (256 // _GRAYS)
     changes = [(was_right & ~right, LOST), (right & ~was_right, GAINED)]
     if expected is not None:
         changes.append((~right & ~was_right & (found != expected), CHANGED))
     changes.append((~judged, UNJUDGED))
     for place, (where, _) in enumerate(changes):
-        places = np.where(where, _GREYS + place, places)
-    greys = np.linspace(_DARKEST_GREY, 255, _GREYS).astype(np.uint8)
+        places = np.where(where, _GRAYS + place, places)
+    grays = np.linspace(_DARKEST_GRAY, 255, _GRAYS).astype(np.uint8)
     colors = np.array([color for _, color in changes], np.uint8)
-    return _png(places, np.concatenate([np.repeat(greys[:, None], 3, axis=1), colors]))
+    return _png(places, np.concatenate([np.repeat(grays[:, None], 3, axis=1), colors]))
 
 
 def _png(places: Ids, colors: Colors) -> bytes:

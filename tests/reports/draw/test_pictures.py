@@ -53,9 +53,9 @@ def test_the_difference_tells_what_was_lost_gained_and_changed() -> None:
     shown = colors(made.difference)
     assert shown[1:4] == [LOST, GAINED, CHANGED]
     assert shown[5] == UNJUDGED
-    for grey in (shown[0], shown[4]):  # both right, and both wrong alike
-        assert len(set(grey)) == 1
-        assert grey[0] > 190
+    for gray in (shown[0], shown[4]):  # both right, and both wrong alike
+        assert len(set(gray)) == 1
+        assert gray[0] > 190
 
 
 def test_without_a_reference_it_tells_right_from_wrong() -> None:

@@ -125,7 +125,7 @@ def test_a_16_bit_type_is_not_fp32(seeded_bundle: Bundle) -> None:
         ("aarch64", ("asimd",), False),
     ],
 )
-def test_a_cpu_whose_products_saturate_is_recognised(
+def test_a_cpu_whose_products_saturate_is_recognized(
     architecture: str, features: tuple[str, ...], saturates: bool
 ) -> None:
     machine = Machine(cpu="x", architecture=architecture, features=features, cores=2)

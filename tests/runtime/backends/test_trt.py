@@ -408,7 +408,7 @@ def test_without_cuda_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         Cuda()
 
 
-def test_a_board_is_recognised(tmp_path: Path) -> None:
+def test_a_board_is_recognized(tmp_path: Path) -> None:
     assert (jetson(tmp_path).model, jetson(tmp_path).jetpack) == ("", "")
     assert state(tmp_path).power_mode is None
     files = {

@@ -194,16 +194,16 @@ def test_a_snapshot_is_the_newest_frame_at_its_full_size() -> None:
     assert abs(shown - result(0, height=1080, width=1920).captured.image).mean() < 4
 
 
-def test_hidden_classes_show_the_frame_and_others_their_colour() -> None:
+def test_hidden_classes_show_the_frame_and_others_their_color() -> None:
     one = result(0)
     road = LABELS.classes.index("Road")
     look = Look(hidden=frozenset({road}), opacity=1.0)
     with Image.open(io.BytesIO(to_jpeg(one, LABELS, look, whole=True))) as image:
         shown = np.asarray(image)[:, :, ::-1].astype(int)
-    colours = np.array(LABELS.palette)[one.mask][:, :, ::-1]
-    expected = np.where((one.mask == road)[..., None], one.captured.image, colours)
+    colors = np.array(LABELS.palette)[one.mask][:, :, ::-1]
+    expected = np.where((one.mask == road)[..., None], one.captured.image, colors)
     assert abs(shown - expected).mean() < 6
-    assert abs(shown - colours).mean() > 12
+    assert abs(shown - colors).mean() > 12
 
 
 def test_a_wide_frame_is_streamed_smaller() -> None:

@@ -106,7 +106,7 @@ def test_a_run_that_succeeds_leaves_whole_outputs_and_nothing_else(tmp_path: Pat
         assert line["shares"]["Car"] == pytest.approx((mask(index) == 8).mean(), abs=1e-6)
 
 
-def test_a_video_shows_the_overlay_in_its_colours(tmp_path: Path) -> None:
+def test_a_video_shows_the_overlay_in_its_colors(tmp_path: Path) -> None:
     pavement = np.full(SIZE, 4, np.uint8)  # (60, 40, 222): no two channels alike
     with Opened(Outputs(save=tmp_path / "v.mp4")) as fan:
         fan.write(result(0, ids=pavement))
@@ -223,7 +223,7 @@ def test_an_odd_size_is_recorded_whole(tmp_path: Path) -> None:
     shown = cv2.VideoCapture(str(tmp_path / "v.mp4")).read()[1]
     assert shown.shape == (48, 64, 3)
     drawn = Overlay(LABELS).draw(captured(0, (47, 63)).image, mask(0, (47, 63)))
-    assert abs(shown[:47, :63].astype(int) - drawn).mean() < 30  # colour is coded at half the size
+    assert abs(shown[:47, :63].astype(int) - drawn).mean() < 30  # color is coded at half the size
 
 
 @pytest.mark.parametrize("name", ["v.xyz", "v"])
@@ -244,7 +244,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path, field: 
         pass
 
 
-def test_the_overlay_is_half_frame_and_half_colour() -> None:
+def test_the_overlay_is_half_frame_and_half_color() -> None:
     frame, ids = captured(0).image, mask(0)
     expected = (frame >> 1) + (np.array(LABELS.palette, np.uint8)[ids][:, :, ::-1] >> 1)
     drawn = Overlay(LABELS).draw(frame, ids)
