@@ -145,9 +145,10 @@ def verify(
 ) -> Report:
     """Do what `edgeseg verify` does, without `edgeseg.toml`; the options are explained there.
 
-    A limit that is None has its default. A missed gate raises nothing: see `passed`, `misses` and
-    `unjudged` of the report; `passed` is None where there was nothing to judge. `report` is a
-    folder to write it to.
+    Limits have the units of `edgeseg.accuracy.gates.Limits`: points (0..100) for drops. A limit
+    that is None has its default. A missed gate raises nothing: see `passed`, `misses` and
+    `unjudged` of the report; `passed` is None where there was nothing to judge. `short_sides` are
+    in pixels. `report` is a folder to write it to.
 
     Raises:
         NotJudgedError: a limit that is given can decide nothing, whatever is measured.

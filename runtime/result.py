@@ -12,7 +12,10 @@ __all__ = ["Result", "Segmentation"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segmentation:
-    """A frame's mask, at the frame's own size, and what it cost in milliseconds."""
+    """A frame's mask, and what it cost in milliseconds.
+
+    `mask` holds class ids (H, W) at the frame's own size; uint8 up to 256 classes, else uint16.
+    """
 
     mask: ClassMap
     prepare_ms: float
@@ -36,5 +39,5 @@ class Result:
 
     @property
     def mask(self) -> ClassMap:
-        """Class ids at the frame's own size."""
+        """Class ids (H, W) at the frame's own size; uint8 up to 256 classes, else uint16."""
         return self.segmentation.mask

@@ -57,8 +57,10 @@ def _check(frame: object) -> None:
 class Segmenter:
     """Segments one frame at a time. Not thread-safe.
 
+    ```python
     with Segmenter(open_bundle(folder)) as segmenter:
         mask = segmenter.segment(frame).mask  # (H, W) class ids for a (H, W, 3) BGR frame
+    ```
     """
 
     def __init__(
@@ -69,7 +71,14 @@ class Segmenter:
         threads: int | None = None,
         watcher: Watcher = NOBODY,
     ) -> None:
-        """Open the variant named, or the bundle's chosen one; see `open_backend`."""
+        """Open the variant named, or the bundle's chosen one.
+
+        `threads` is the number of the engine's threads, one a core by default.
+
+        Raises:
+            MissingPackageError: its engine is not installed.
+            BackendError: the engine refuses it.
+        """
         self.bundle = bundle
         self.variant = variant or bundle.chosen
         self.backend: Backend = open_backend(

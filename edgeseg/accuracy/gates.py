@@ -98,7 +98,10 @@ def check_limit(limit: str, value: float, *, called: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One limit and the value that was measured, both in `unit`; `bound` is its kind of limit."""
+    """One limit and the value that was measured; `bound` is its kind of limit.
+
+    Both are in `unit`, which is `points`, `%`, `MB` or `times the reference's`.
+    """
 
     name: str
     limit: float

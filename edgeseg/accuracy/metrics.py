@@ -36,11 +36,14 @@ NOTHING_IGNORED: Final = -1
 # Of the way from guessing to perfect: up to here a model is no better than guessing.
 AT_CHANCE: Final = 0.05
 
-Confusion = npt.NDArray[np.int64]  # (classes, classes): [truth, prediction], in pixels
+Confusion = npt.NDArray[np.int64]
+"""Counted pixels: int64 (classes, classes), `[truth, prediction]`."""
 
 
 def class_shares(mask: ClassMap, classes: Sequence[str]) -> dict[str, float]:
     """The part of a mask's pixels, 0..1, that each class has, by name; absent classes are out.
+
+    The mask is unsigned (H, W), uint8 or uint16.
 
     An id beyond the classes, which only a faulty engine gives, goes by its number: `id 12`.
     """
@@ -53,6 +56,9 @@ def confusion(
     truth: ClassMap, predicted: ClassMap, *, classes: int, ignore_index: int
 ) -> Confusion:
     """Count pixels by true and predicted class; pixels whose truth is `ignore_index` do not count.
+
+    Both masks are class ids (H, W), uint8 or uint16. The counts are int64 (classes, classes):
+    `[truth, prediction]`.
 
     Raises:
         DatasetError: sizes differ, or the truth holds an id that is neither a class nor ignored.
@@ -77,7 +83,10 @@ def confusion(
 
 
 def iou(counts: Confusion) -> npt.NDArray[np.float64]:
-    """Intersection over union of each class, 0..1; NaN where a class does not occur at all."""
+    """Intersection over union of each class, 0..1; NaN where a class does not occur at all.
+
+    From int64 (classes, classes) to float64 (classes,).
+    """
     hits = np.diag(counts)
     union = counts.sum(axis=0) + counts.sum(axis=1) - hits
     return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
@@ -85,6 +94,8 @@ def iou(counts: Confusion) -> npt.NDArray[np.float64]:
 
 def mean_iou(counts: Confusion) -> float:
     """Mean IoU over the classes that occur in the truth, in points (0..100).
+
+    The counts are int64 (classes, classes), as `confusion` gives them.
 
     Raises:
         DatasetError: no pixel was counted.
@@ -97,6 +108,8 @@ def mean_iou(counts: Confusion) -> float:
 
 def chance_miou(counts: Confusion) -> float:
     """The mIoU in points of guesses that are as frequent as the predictions, and do not look.
+
+    The counts are int64 (classes, classes), as `confusion` gives them.
 
     Raises:
         DatasetError: no pixel was counted.
@@ -111,12 +124,17 @@ def chance_miou(counts: Confusion) -> float:
 
 
 def above_chance(miou: float, chance: float) -> float:
-    """How far an mIoU is on the way from what guessing gives (0) to a perfect mask (1)."""
+    """How far an mIoU is on the way from what guessing gives (0) to a perfect mask (1).
+
+    Both are in points (0..100).
+    """
     return (miou - chance) / max(100 - chance, 1e-9)
 
 
 def pixel_agreement(first: ClassMap, second: ClassMap) -> float:
     """Share of the pixels with the same class, in points (0..100).
+
+    Both masks are class ids (H, W), uint8 or uint16.
 
     Raises:
         DatasetError: sizes differ.

@@ -40,14 +40,14 @@ class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class File(_Value, frozen=True, kw_only=True):
-    """One file of the bundle."""
+    """One file of the bundle: its hash in hexadecimal, and its size in bytes."""
 
     sha256: str
     bytes: int
 
 
 class Tensor(_Value, frozen=True, kw_only=True):
-    """A graph's input or output."""
+    """A graph's input or output: its dimensions, as (1, 512, 512, 3), and what each one is."""
 
     name: str
     dtype: str
@@ -56,7 +56,11 @@ class Tensor(_Value, frozen=True, kw_only=True):
 
 
 class ModelInfo(_Value, frozen=True, kw_only=True):
-    """The network: SegFormer of which size and kind. `heads` are of attention, one a stage."""
+    """The network: SegFormer of which size and kind.
+
+    `decoder_width` is the number of the decoder's channels, `params` that of all weights, `macs`
+    that of the deployed graph's multiply-adds for a frame. `heads` are of attention, one a stage.
+    """
 
     variant: str
     head: str
@@ -84,7 +88,7 @@ class CheckpointInfo(_Value, frozen=True, kw_only=True):
 
 
 class Parity(_Value, frozen=True, kw_only=True):
-    """How far the FP32 graph's logits are from the checkpoint's own network."""
+    """How far the FP32 graph's logits are from the checkpoint's own network, on so many images."""
 
     max_abs_diff: float
     images: int
@@ -159,7 +163,10 @@ class Evaluation(_Value, frozen=True, kw_only=True):
 
 
 class Machine(_Value, frozen=True, kw_only=True):
-    """Where latencies were measured. `features` are the instructions that inference depends on."""
+    """Where latencies were measured.
+
+    `features` are the instructions that inference depends on; `cores` is their number.
+    """
 
     cpu: str
     architecture: str
@@ -185,7 +192,8 @@ class Golden(_Value, frozen=True, kw_only=True):
 class Manifest(_Value, frozen=True, kw_only=True):
     """All that is known about a bundle. `files` is filled in when the bundle is sealed.
 
-    Its parts fit together, or it cannot be made.
+    `schema` is the format's number. `sensitivity` is the share of the pixels, in %, that change
+    class when one group of nodes alone is INT8. Its parts fit together, or it cannot be made.
     """
 
     schema: int = SCHEMA

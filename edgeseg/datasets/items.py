@@ -26,7 +26,7 @@ __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One image and its ground truth, of the same size.
+    """One image, uint8 (H, W, 3), blue first, and its ground truth: class ids (H, W).
 
     `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR. `colors`
     are those of the ids in the mask's file, where that has a palette.
@@ -63,7 +63,7 @@ class Item(Protocol):
         """
 
     def image(self) -> Bgr:
-        """Read the image alone.
+        """Read the image alone: uint8 (H, W, 3), blue first.
 
         Raises:
             SourceError: a file that cannot be read.

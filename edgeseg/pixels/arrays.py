@@ -9,12 +9,20 @@ import numpy.typing as npt
 
 __all__ = ["Bgr", "ClassMap", "Frame", "Logits", "Output", "Planes"]
 
-Bgr = npt.NDArray[np.uint8]  # (H, W, 3), 0..255, blue first, as OpenCV and cameras deliver it
-Frame = npt.NDArray[np.uint8]  # (1, H, W, 3), the network's input
-Logits = npt.NDArray[np.float32]  # (1, classes, h, w)
-Planes = npt.NDArray[np.float32]  # (classes, rows, columns), a batch of one's logits
-ClassMap = npt.NDArray[
-    np.unsignedinteger
-]  # (H, W), class ids; uint8 up to 256 classes, else uint16
-# What an engine gives: logits, or (1, H, W) class ids at the input's size.
+Bgr = npt.NDArray[np.uint8]
+"""An image: uint8 (H, W, 3), 0 to 255, blue first, as OpenCV and cameras deliver it."""
+
+Frame = npt.NDArray[np.uint8]
+"""The network's input: uint8 (1, H, W, 3), 0 to 255, blue first."""
+
+Logits = npt.NDArray[np.float32]
+"""What the network gives: float32 (1, classes, h, w), at a quarter of the input's size."""
+
+Planes = npt.NDArray[np.float32]
+"""The logits of one image: float32 (classes, rows, columns)."""
+
+ClassMap = npt.NDArray[np.unsignedinteger]
+"""A mask: class ids (H, W); uint8 up to 256 classes, else uint16."""
+
 Output: TypeAlias = "Logits | ClassMap"
+"""What an engine gives: logits, or class ids (1, H, W) at the input's size."""

@@ -34,6 +34,8 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
 def opencv_resize(frame: Bgr, *, height: int, width: int) -> Bgr:
     """The frame at that size, by OpenCV's bilinear rule, which is mmsegmentation's.
 
+    From uint8 (H, W, 3) to uint8 (height, width, 3), in pixels.
+
     Raises:
         MissingPackageError: there is no OpenCV.
     """

@@ -22,7 +22,14 @@ _LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 
 
 def mask_of(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
-    """What an engine gave for a frame, as class ids at the frame's own size."""
+    """What an engine gave for a frame, as class ids at the frame's own size.
+
+    The output is float32 (1, classes, h, w) logits, or (1, h, w) class ids. The frame is uint8
+    (H, W, 3); the mask is (H, W), uint8 up to 256 classes, else uint16.
+
+    Raises:
+        BackendError: a logit is NaN or plus infinity.
+    """
     height, width = frame.shape[:2]
     share = covered_share(height, width, spec)
     if output.ndim == _LOGITS_DIMENSIONS:
@@ -34,6 +41,8 @@ def to_mask(
     logits: Logits, *, height: int, width: int, share: tuple[float, float] = (1.0, 1.0)
 ) -> ClassMap:
     """Bilinear logits at `height` x `width`, then the highest class; ties go to the lower id.
+
+    From float32 (1, classes, h, w) to (height, width), uint8 up to 256 classes, else uint16.
 
     Equals torch's `interpolate(mode="bilinear", align_corners=False)` and `argmax`, but where the
     two best logits differ by rounding only. `share` is the part of the logits' area that the frame
@@ -72,6 +81,8 @@ def resize_ids(
 ) -> ClassMap:
     """The class ids nearest to each of `height` x `width` pixels, from (H, W) ids.
 
+    The ids are uint8 or uint16, and stay so.
+
     For graphs that end in class ids: cheaper than `to_mask`, and coarser where the frame is larger
     than the network's input. `share` is the part of the ids that the frame covers.
     """
@@ -83,6 +94,8 @@ def resize_ids(
 
 def resize_logits(planes: Planes, *, height: int, width: int, rows: range | None = None) -> Planes:
     """Bilinear logits at `height` x `width`, all of them or some rows: (classes, rows, width).
+
+    From float32 (classes, h, w), and in float32.
 
     Equals torch's `interpolate(mode="bilinear", align_corners=False)` up to rounding, for logits
     that are finite. Where only the classes matter, `to_mask` has them sooner.
@@ -105,6 +118,9 @@ def resize_rows(
     read: Callable[[range], Planes], *, of: int, height: int, width: int, rows: range
 ) -> Planes:
     """Some rows of `resize_logits`, from planes of `of` rows that need not be there as a whole.
+
+    From float32 (classes, rows, columns) to float32 (classes, rows, width), of an image that is
+    `height` x `width` pixels.
 
     `read` is asked once, for the rows that are blended, and may be another resizing: two steps then
     take no more memory than one. Where the size stays, its answer is the result.

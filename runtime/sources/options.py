@@ -10,7 +10,7 @@ __all__ = ["CameraOptions", "Retry"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraOptions:
-    """What a camera is asked for; it may give something else."""
+    """What a camera is asked for, in pixels and frames a second; it may give something else."""
 
     width: int | None = None
     height: int | None = None

@@ -13,9 +13,10 @@ __all__ = ["Captured", "Source"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """One frame: `time_s` counts from the source's start, `at` is `time.perf_counter()`'s.
+    """One frame: `image` is uint8 (H, W, 3), blue first.
 
-    `truth` is what the frame shows, where the source knows it.
+    `index` counts frames from 0. `time_s` is in seconds from the source's start, `at` in seconds of
+    `time.perf_counter()`. `truth` has the class ids (H, W), where the source knows them.
     """
 
     index: int
