@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests run in this many processes, each on one core with about 1 GB.
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 # Material for MkDocs, maintained until May 2027, says so at each build unless told not to.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
@@ -12,8 +15,9 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 demo: $(VENV)/.export
 	@$(BIN)/python tools/demo.py
 
+# In the same order each time: a change is judged by itself, and what fails, fails again.
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(PYTEST) --randomly-seed=15 --durations=10
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -26,9 +30,10 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(SITE)
 
-# Every variant at every size, and the wheel on every Python that is there.
+# Every variant at every size, the wheel on every Python that is there, and all tests in a new
+# order; the first lines tell its seed.
 check-long: $(VENV)/.dev
-	$(BIN)/pytest --long
+	$(PYTEST) --long --durations=30
 
 clean:
 	rm -rf $(VENV) build dist out site *.egg-info

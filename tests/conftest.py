@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from made_once import made_once
 
-from edgeseg.bundle.store import Bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -23,7 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The same examples each time: a change is judged by itself. `--long` draws new ones."""
+    """The same examples each time: a change is judged by itself. `--long` draws new ones.
+
+    Engines get one thread each: networks are tiny, and where several processes share the cores,
+    threads that spin for each other take four times the time.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings.register_profile("repeatable", derandomize=True)
     if not config.getoption("--long"):
         settings.load_profile("repeatable")
@@ -36,6 +43,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As OMP_NUM_THREADS, which ONNX Runtime does not read. A test may still ask for more."""
+    import onnxruntime
+
+    class Options(onnxruntime.SessionOptions):
+        def __init__(self) -> None:
+            super().__init__()
+            self.intra_op_num_threads = 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnxruntime, "SessionOptions", Options)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -112,30 +134,44 @@ def camvid(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A seeded B0 with 11 classes and a 96x128 input, in Hugging Face's form."""
-    from seeded import model_spec, seeded_model
-
-    from edgeseg.export.segformer.huggingface import write_huggingface
-    from edgeseg.labels import known_labels
-    from edgeseg.spec import InputSpec
-
-    folder = tmp_path_factory.mktemp("checkpoint") / "seeded_b0"
-    write_huggingface(
-        folder,
-        seeded_model(model_spec("b0", classes=11)),
-        labels=known_labels("camvid"),
-        spec=InputSpec(height=96, width=128),
-    )
-    return folder
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is made once in a run of tests, whatever number of processes runs them."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def seeded_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The seeded checkpoint, exported. Tests that change it work on a copy."""
-    from edgeseg.deploy.export import export_bundle
-    from edgeseg.deploy.request import ExportRequest
+def checkpoint_folder(common: Path) -> Path:
+    """A seeded B0 with 11 classes and a 96x128 input, in Hugging Face's form."""
 
-    folder = tmp_path_factory.mktemp("bundles") / "seeded"
-    request = ExportRequest(weights=str(checkpoint_folder), target="onnxruntime", folder=folder)
-    return export_bundle(request, tell=lambda _line: None).bundle
+    def make(folder: Path) -> None:
+        from seeded import model_spec, seeded_model
+
+        from edgeseg.export.segformer.huggingface import write_huggingface
+        from edgeseg.labels import known_labels
+        from edgeseg.spec import InputSpec
+
+        write_huggingface(
+            folder / "seeded_b0",
+            seeded_model(model_spec("b0", classes=11)),
+            labels=known_labels("camvid"),
+            spec=InputSpec(height=96, width=128),
+        )
+
+    return made_once(common / "checkpoint", make) / "seeded_b0"
+
+
+@pytest.fixture(scope="session")
+def seeded_bundle(checkpoint_folder: Path, common: Path) -> Bundle:
+    """The seeded checkpoint, exported. Tests that change it work on a copy."""
+
+    def make(folder: Path) -> None:
+        from edgeseg.deploy.export import export_bundle
+        from edgeseg.deploy.request import ExportRequest
+
+        request = ExportRequest(
+            weights=str(checkpoint_folder), target="onnxruntime", folder=folder / "seeded"
+        )
+        export_bundle(request, tell=lambda _line: None)
+
+    return open_bundle(made_once(common / "bundles", make) / "seeded")

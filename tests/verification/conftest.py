@@ -4,21 +4,26 @@ from pathlib import Path
 
 import pytest
 from damaged_bundle import damage
+from made_once import made_once
 from small import write_street
 
-from edgeseg.bundle.store import Bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 
 
-@pytest.fixture(scope="package")
-def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def street(seeded_bundle: Bundle, common: Path) -> Path:
     """Ten scenes larger than the network's input, a tenth of the pixels without truth."""
-    root = tmp_path_factory.mktemp("scenes") / "street"
-    return write_street(
-        root, seeded_bundle, train=0, test=10, height=120, width=160, ignored=0.1
-    )  # fmt: skip
+
+    def make(folder: Path) -> None:
+        scenes = {"train": 0, "test": 10, "height": 120, "width": 160}
+        write_street(folder / "street", seeded_bundle, **scenes, ignored=0.1)
+
+    return made_once(common / "scenes", make) / "street"
 
 
-@pytest.fixture(scope="package")
-def damaged(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    folder = tmp_path_factory.mktemp("damaged") / "damaged"
-    return damage(seeded_bundle, folder)
+@pytest.fixture(scope="session")
+def damaged(seeded_bundle: Bundle, common: Path) -> Bundle:
+    def make(folder: Path) -> None:
+        damage(seeded_bundle, folder / "damaged")
+
+    return open_bundle(made_once(common / "damaged", make) / "damaged")
