@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+# Of fsspec, distributed and their executors: one for all that a process does, to its end.
+LIBRARIES_THREADS = ("fsspecIO", "IO loop", "Dask-", "ThreadPoolExecutor-", "asyncio_")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,6 +62,22 @@ def _one_thread() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnxruntime, "SessionOptions", Options)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """A thread that a test leaves behind works on while others run, and may crash them."""
+    before = set(threading.enumerate())
+    yield
+    until = time.monotonic() + 5
+    left = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in before and not thread.name.startswith(LIBRARIES_THREADS)
+    ]
+    for thread in left:
+        thread.join(max(0.0, until - time.monotonic()))
+    assert not [thread for thread in left if thread.is_alive()], "this test left threads behind"
 
 
 @pytest.fixture(scope="session", autouse=True)

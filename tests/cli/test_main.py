@@ -11,20 +11,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from http.server import (
-    BaseHTTPRequestHandler,
-    SimpleHTTPRequestHandler,
-    ThreadingHTTPServer,
-)
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import cv2
 import pytest
+import web
 from rtsp import RtspServer
 from small import write_street
 from videos import frames_in
@@ -421,28 +417,19 @@ def test_a_real_clip(edgeseg, shared: Path, name: str) -> None:
 
 
 def test_a_lost_camera_ends_in_time(edgeseg, seeded_bundle: Bundle) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BreakingCamera)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
-    threading.Timer(2, server.shutdown).start()
-    outcome = edgeseg("run", seeded_bundle.folder, "--source", url, "--seconds", 4)
-    server.server_close()
+    with web.served(web.once(web.jpegs(3))) as port:
+        url = f"http://127.0.0.1:{port}/stream.mjpg"
+        outcome = edgeseg("run", seeded_bundle.folder, "--source", url, "--seconds", 2)
     assert outcome.status == 0
     assert "frames, " in outcome.err
 
 
 def test_a_network_camera_that_goes_on(edgeseg, seeded_bundle: Bundle) -> None:
-    class Camera(BreakingCamera):
-        frames = 2000
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
-    outcome = edgeseg(
-        "run", seeded_bundle.folder, "--source", url, "--frames", 10, "--save", "o.mp4"
-    )
-    server.shutdown()
-    server.server_close()
+    with web.served(web.jpegs(2000)) as port:
+        url = f"http://127.0.0.1:{port}/stream.mjpg"
+        outcome = edgeseg(
+            "run", seeded_bundle.folder, "--source", url, "--frames", 10, "--save", "o.mp4"
+        )
     assert outcome.status == 0
     assert frames_in(Path("o.mp4")) == 10
 
@@ -477,35 +464,11 @@ def test_a_real_stream(edgeseg, has_rtsp: None, seeded_bundle: Bundle) -> None:
     assert f"source {server.url}" in outcome.err
 
 
-class BreakingCamera(BaseHTTPRequestHandler):
-    """An HTTP camera that gives some frames and breaks off."""
-
-    frames = 3
-
-    def do_GET(self) -> None:  # as http.server calls it
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        for index in range(self.frames):
-            picture = cv2.imencode(".jpg", scene(1, index, height=48, width=64).image)[1].tobytes()
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
-            try:
-                self.wfile.write(head.encode() + b"\r\n\r\n" + picture + b"\r\n")
-            except OSError:
-                return
-
-    def log_message(self, *_args: object) -> None:
-        pass
-
-
 def test_a_lost_camera_leaves_what_was_recorded(edgeseg, seeded_bundle: Bundle) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BreakingCamera)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
     outputs = ("--save", "o.mp4", "--jsonl", "o.jsonl", "--max-retries", 0)
-    outcome = edgeseg("run", seeded_bundle.folder, "--source", url, *outputs)
-    server.shutdown()
-    server.server_close()
+    with web.served(web.jpegs(3)) as port:
+        url = f"http://127.0.0.1:{port}/stream.mjpg"
+        outcome = edgeseg("run", seeded_bundle.folder, "--source", url, *outputs)
     assert outcome.status == 1
     assert "gave no more frames after 3" in outcome.err
     lines = Path("o.jsonl").read_text().splitlines()
@@ -538,12 +501,9 @@ def test_a_video_on_a_web_server_is_a_file(edgeseg, seeded_bundle: Bundle, clip:
     """It has an end, loses no frame, and is not sought again."""
     clip.rename(clip.with_name("served.avi"))
     serve = partial(SimpleHTTPRequestHandler, directory=str(clip.parent))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), serve)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/served.avi?from=here"
-    outcome = edgeseg("run", seeded_bundle.folder, "--source", url, "--json")
-    server.shutdown()
-    server.server_close()
+    with web.serving(serve) as port:
+        url = f"http://127.0.0.1:{port}/served.avi?from=here"
+        outcome = edgeseg("run", seeded_bundle.folder, "--source", url, "--json")
     assert outcome.status == 0
     assert (outcome.json["frames"], outcome.json["dropped"]) == (6, 0)
 
@@ -552,20 +512,19 @@ def test_a_video_on_a_web_server_is_a_file(edgeseg, seeded_bundle: Bundle, clip:
 def test_a_run_that_waits_for_a_lost_camera_can_be_ended(
     seeded_bundle: Bundle, tmp_path: Path, number: signal.Signals
 ) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BreakingCamera)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/stream.mjpg"
-    with subprocess.Popen(
-        [sys.executable, "-m", "edgeseg", "run", str(seeded_bundle.folder), "--source", url],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    run = [sys.executable, "-m", "edgeseg", "run", str(seeded_bundle.folder)]
+    with (
+        web.served(web.once(web.jpegs(3))) as port,
+        subprocess.Popen(
+            [*run, "--source", f"http://127.0.0.1:{port}/stream.mjpg"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process,
+    ):
         assert process.stderr is not None
         next(line for line in process.stderr if "lost after" in line)
-        server.shutdown()
-        server.server_close()  # it never comes back
         next(line for line in process.stderr if "attempt 2" in line)
         process.send_signal(number)
         said = process.stderr.read()

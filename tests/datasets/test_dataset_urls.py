@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
+import web
 from dask_cluster import dask_cluster
 from small import write_street
 
@@ -36,11 +36,8 @@ def root(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def served(root: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with web.serving(partial(Quiet, directory=str(root))) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("kind", ["http", "file"])
@@ -97,18 +94,13 @@ def test_what_is_spoiled_is_skipped_and_what_is_not_given_ends_it(
             else:
                 super().do_GET()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Failing, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    source = f"http://127.0.0.1:{server.server_port}/street"
-    try:
+    with web.serving(partial(Failing, directory=str(tmp_path))) as port:
+        source = f"http://127.0.0.1:{port}/street"
         report = package.verify(seeded_bundle.folder, data=source, split="test")
         assert [note.name for note in report.skipped] == [images[0].stem]
         refused.append(images[1].name)
         with pytest.raises(DatasetError, match="is listed and cannot be fetched: "):
             package.verify(seeded_bundle.folder, data=source, split="test")
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize(

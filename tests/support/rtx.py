@@ -2,16 +2,25 @@
 
 It is another product than the TensorRT of a Jetson: what it takes shows that a graph is strongly
 typed and well formed, and how it would be fused there; say RTX where RTX was run.
+
+It runs in a process of its own: its bindings share pybind11's tables with those of OpenVINO, ONNX
+Runtime and PyTorch, and a crash of a library that is not open should not end all tests.
 """
 
 from __future__ import annotations
 
+import json
+import pickle
 import re
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Plan", "build"]
+__all__ = ["Plan", "build_all", "docstrings"]
 
 _LAYER = re.compile(
     r"Name: (?P<name>\S+), LayerType: (?P<kind>\w+), "
@@ -28,8 +37,30 @@ class Plan:
     layers: Counter[str]
 
 
-def build(graph: bytes) -> Plan | list[str]:
-    """Parse and build a graph as a strongly typed network; what RTX says where it refuses."""
+def build_all(graphs: Sequence[bytes]) -> list[Plan | list[str]]:
+    """Parse and build each graph as a strongly typed network; what RTX says where it refuses."""
+    built = _in_its_own_process("build", pickle.dumps(list(graphs)))
+    return [
+        Plan(bytes=one["bytes"], layers=Counter(one["layers"])) if isinstance(one, dict) else one
+        for one in built
+    ]
+
+
+def docstrings(names: Sequence[str]) -> dict[str, str]:
+    """Docstrings of the bindings by dotted name; what is not there is left out."""
+    found: dict[str, str] = _in_its_own_process("docstrings", pickle.dumps(list(names)))
+    return found
+
+
+def _in_its_own_process(task: str, given: bytes) -> Any:
+    ended = subprocess.run(
+        [sys.executable, Path(__file__), task], input=given, capture_output=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    return json.loads(ended.stdout)
+
+
+def _build(graph: bytes) -> dict[str, object] | list[str]:
     import tensorrt_rtx_bindings as trt
 
     class Log(trt.ILogger):
@@ -52,7 +83,7 @@ def build(graph: bytes) -> Plan | list[str]:
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         return [line for line in log.lines if line.startswith("ERROR")]
-    return Plan(bytes=plan.nbytes, layers=_layers(log.lines))
+    return {"bytes": plan.nbytes, "layers": _layers(log.lines)}
 
 
 def _layers(lines: list[str]) -> Counter[str]:
@@ -67,3 +98,21 @@ def _layers(lines: list[str]) -> Counter[str]:
         elif found["kind"] in {"gemm", "conv", "correlation"} and read and made:
             counted[f"{found['kind']} {read[0]} to {made[0]}"] += 1
     return counted
+
+
+def _docstrings(names: list[str]) -> dict[str, str]:
+    import tensorrt_rtx_bindings as trt
+
+    def find(name: str) -> Any:
+        found: Any = trt
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return found
+
+    return {name: find(name).__doc__ or "" for name in names if find(name) is not None}
+
+
+if __name__ == "__main__":
+    given = pickle.load(sys.stdin.buffer)  # from the test that started this
+    answer = [_build(graph) for graph in given] if sys.argv[1] == "build" else _docstrings(given)
+    sys.stdout.write(json.dumps(answer))

@@ -12,9 +12,19 @@ import cv2
 from edgeseg.demo import scene
 
 
+class Server(ThreadingHTTPServer):
+    """Its end ends all answers: those that wait do so for `ended`."""
+
+    daemon_threads = False  # they are joined at the end
+
+    def __init__(self, handler: Callable[..., BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)  # type: ignore[arg-type]
+        self.ended = threading.Event()
+
+
 @contextmanager
 def served(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[int]:
-    """The port of a server that answers every request so."""
+    """The port of a server that answers every request so; its threads end with it."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -24,15 +34,28 @@ def served(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[int]:
         def log_message(self, *_args: object) -> None:
             """Stay quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Answer) as port:
+        yield port
+
+
+@contextmanager
+def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[int]:
+    """The port of a server with a handler of requests; its threads end with it."""
+    with Server(handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.ended.set()
+            server.shutdown()
+            thread.join()
+
+
+def wait_for_the_end(request: BaseHTTPRequestHandler, seconds: float = 60) -> bool:
+    """Until the server ends, or so many seconds have passed; whether it ended."""
+    assert isinstance(request.server, Server)
+    return request.server.ended.wait(seconds)
 
 
 def jpegs(count: int, *, pause_s: float = 0.0) -> Callable[[BaseHTTPRequestHandler], None]:
@@ -46,19 +69,34 @@ def jpegs(count: int, *, pause_s: float = 0.0) -> Callable[[BaseHTTPRequestHandl
         request.end_headers()
         for _ in range(count):
             request.wfile.write(part + jpeg.tobytes() + b"\r\n")
-            threading.Event().wait(pause_s)
+            if wait_for_the_end(request, pause_s):
+                return
 
     return answer
 
 
-def half_of(video: bytes, ended: threading.Event) -> Callable[[BaseHTTPRequestHandler], None]:
-    """The first half of a file; then nothing until `ended`."""
+def once(
+    answer: Callable[[BaseHTTPRequestHandler], None],
+) -> Callable[[BaseHTTPRequestHandler], None]:
+    """The first request is answered; further ones are hung up on."""
+    asked = threading.Event()
+
+    def first(request: BaseHTTPRequestHandler) -> None:
+        if not asked.is_set():
+            asked.set()
+            answer(request)
+
+    return first
+
+
+def half_of(video: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
+    """The first half of a file; then nothing."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Length", str(len(video)))
         request.end_headers()
         request.wfile.write(video[: len(video) // 2])
-        ended.wait(timeout=60)
+        wait_for_the_end(request)
 
     return answer

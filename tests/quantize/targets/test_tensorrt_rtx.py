@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from onnx import ModelProto, numpy_helper
+from rtx import Plan, build_all
 from seeded import model_spec, seeded_model
 
 from edgeseg.demo import scene
@@ -19,8 +21,8 @@ from edgeseg.quantize.targets.tensorrt.quantizer import TYPED_ROLES
 from edgeseg.quantize.targets.tensorrt.rules import violations
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
-pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
-from rtx import Plan, build  # after the skip: it needs the bindings
+if find_spec("tensorrt_rtx_bindings") is None:
+    pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)
 
 INT8 = RECIPES["int8-linear"].only(TYPED_ROLES - {"dwconv"})
 
@@ -42,17 +44,21 @@ def forms(variant: str, height: int, width: int) -> Iterator[tuple[str, ModelPro
         yield f"{name}-map", with_class_map(model)
 
 
-def row(name: str, model: ModelProto) -> str:
-    assert violations(model) == {}
-    built = build(model.SerializeToString())
-    assert isinstance(built, Plan), built
-    layers = ", ".join(f"{count} {kind}" for kind, count in sorted(built.layers.items()))
-    return f"{name}: {layers}"
+def rows(variant: str, height: int, width: int) -> str:
+    """A line for each form: its name, and what RTX makes of it."""
+    models = dict(forms(variant, height, width))
+    assert [violations(model) for model in models.values()] == [{}] * len(models)
+    built = build_all([model.SerializeToString() for model in models.values()])
+    lines = []
+    for name, plan in zip(models, built, strict=True):
+        assert isinstance(plan, Plan), plan
+        layers = ", ".join(f"{count} {kind}" for kind, count in sorted(plan.layers.items()))
+        lines.append(f"{name}: {layers}\n")
+    return "".join(lines)
 
 
 def test_every_form_of_b0_is_built(golden: Callable[[str, str], None]) -> None:
-    rows = [row(name, model) for name, model in forms("b0", 96, 128)]
-    golden("rtx_layers_b0_96x128.txt", "\n".join(rows) + "\n")
+    golden("rtx_layers_b0_96x128.txt", rows("b0", 96, 128))
 
 
 def test_rtx_refuses_what_the_rules_refuse() -> None:
@@ -64,7 +70,8 @@ def test_rtx_refuses_what_the_rules_refuse() -> None:
             values = np.zeros_like(numpy_helper.to_array(weight))
             weight.CopyFrom(numpy_helper.from_array(values, weight.name))
     assert "scales above 0, of the type around them" in violations(broken)
-    assert isinstance(build(broken.SerializeToString()), list)
+    (said,) = build_all([broken.SerializeToString()])
+    assert isinstance(said, list)
 
 
 @pytest.mark.long
@@ -78,5 +85,4 @@ def test_rtx_refuses_what_the_rules_refuse() -> None:
 def test_every_variant_is_built(
     variant: str, height: int, width: int, golden: Callable[[str, str], None]
 ) -> None:
-    rows = [row(name, model) for name, model in forms(variant, height, width)]
-    golden(f"rtx_layers_{variant}_{height}x{width}.txt", "\n".join(rows) + "\n")
+    golden(f"rtx_layers_{variant}_{height}x{width}.txt", rows(variant, height, width))

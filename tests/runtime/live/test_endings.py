@@ -28,18 +28,16 @@ from edgeseg.runtime.sources import stream as streams
 SEVERAL_S = 8.0
 
 
-@pytest.fixture(scope="module")
-def stalling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def stalling(tmp_path: Path) -> Iterator[str]:
     """A video whose server sends half of it."""
-    path = tmp_path_factory.mktemp("video") / "drive.avi"
+    path = tmp_path / "drive.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, (64, 48))
     for index in range(40):
         writer.write(scene(1, index, height=48, width=64).image)
     writer.release()
-    ended = threading.Event()
-    with web.served(web.half_of(path.read_bytes(), ended)) as port:
+    with web.served(web.half_of(path.read_bytes())) as port:
         yield f"http://127.0.0.1:{port}/drive.avi"
-        ended.set()
 
 
 @pytest.fixture
@@ -92,11 +90,11 @@ def test_a_signal_while_a_server_says_nothing(
     seeded_bundle: Bundle, tmp_path: Path, name: str
 ) -> None:
     """Before the source is open: nothing was begun that could be finished."""
-    ended, asked = threading.Event(), threading.Event()
+    asked = threading.Event()
 
-    def answer(_request: object) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
         asked.set()
-        ended.wait(timeout=60)
+        web.wait_for_the_end(request)
 
     with web.served(answer) as port:
         run = [sys.executable, "-m", "edgeseg", "run", str(seeded_bundle.folder)]
@@ -107,7 +105,6 @@ def test_a_signal_while_a_server_says_nothing(
             begun = time.monotonic()
             _, said = process.communicate(timeout=60)
         took = time.monotonic() - begun
-        ended.set()
     assert process.returncode == 128 + signal.SIGTERM
     assert said.endswith("edgeseg: terminated\n")
     assert took < SEVERAL_S

@@ -188,8 +188,11 @@ def silent_server() -> Iterator[int]:
                 while True:
                     taken.append(server.accept()[0])
 
-        threading.Thread(target=take, daemon=True).start()
+        taker = threading.Thread(target=take)
+        taker.start()
         yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)  # closing would not end the waiting
+        taker.join()
         for connection in taken:
             connection.close()
 
@@ -208,7 +211,7 @@ def test_a_server_that_says_nothing(silent_server: int, form: str) -> None:
 HELD_UP = """
 import sys, time
 import cv2
-from edgeseg import cli
+from edgeseg.cli import main as cli
 from edgeseg.runtime.sources import patient
 
 def opens():  # comes back from OpenCV again and again, and so also amid Python's end

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import itertools
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import web
 from captures import FakeCapture
 from rtsp import RtspServer
 
@@ -44,29 +43,8 @@ def video(tmp_path: Path) -> Path:
 def mjpeg_camera() -> Iterator[str]:
     """A network camera: multipart JPEG over HTTP, on loopback, of 20 frames."""
 
-    class Camera(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            try:
-                for index in range(20):
-                    _, jpeg = cv2.imencode(".jpg", scene(1, index, height=48, width=64).image)
-                    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
-                    self.wfile.write(part % len(jpeg) + jpeg.tobytes() + b"\r\n")
-            except ConnectionError:
-                pass  # the viewer has seen enough
-
-        def log_message(self, *_args: object) -> None:
-            """Stay quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/video.mjpg"
-    server.shutdown()
-    server.server_close()
+    with web.served(web.jpegs(20)) as port:
+        yield f"http://127.0.0.1:{port}/video.mjpg"
 
 
 def test_a_folder_in_the_order_of_names(images: Path) -> None:
