@@ -60,7 +60,6 @@ def main() -> None:
             find_taps(graph),
             frames,
             saved=folder / "r.npz",
-            advance=lambda: None,
         )
         ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
         meter = Meter(
@@ -76,7 +75,7 @@ def main() -> None:
             worse = {n: Range(share * r.low, share * r.high) for n, r in ranges.items()}
             path.write_bytes(to_qdq(graph, RECIPES["int8-linear"], worse).SerializeToString())
             with closing(open_artifact("onnxruntime", path)) as engine:
-                measured = meter.measure(engine, advance=lambda: None)
+                measured = meter.measure(engine)
             drops.append(measured.drop or 0.0)
             agreements.append(measured.pixel_agreement)
             report(

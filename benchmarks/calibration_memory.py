@@ -68,7 +68,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     before = peak_mb()
     with tempfile.TemporaryDirectory() as folder:
         if target == "onnxruntime":
-            observe(serialized, taps, frames, saved=Path(folder) / "r.npz", advance=lambda: None)
+            observe(serialized, taps, frames, saved=Path(folder) / "r.npz")
         else:
             source = Path(folder) / "fp32.onnx"
             source.write_bytes(graph.SerializeToString())

@@ -115,7 +115,6 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
             taps,
             frames,
             saved=folder / "ranges.npz",
-            advance=lambda: None,
         )
         for statistics in found.values():
             percentile(statistics)

@@ -111,7 +111,7 @@ def _segmenters(checkpoint: Path, folder: Path) -> dict[str, Segmenter]:
         request = ExportRequest(
             weights=str(checkpoint), target=target, folder=folder / target, precision="fp32"
         )
-        bundle = export_bundle(request, tell=lambda _line: None).bundle
+        bundle = export_bundle(request).bundle
         for compute in ("f32",) if target == "onnxruntime" else float_types():
             variant = replace(bundle.chosen, compute=compute)
             found[f"{target} {compute}"] = Segmenter(bundle, variant=variant)

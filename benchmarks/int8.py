@@ -66,9 +66,7 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph.SerializeToString())
     frames = [partial(drawn, seed, side) for seed in range(4)]
-    found = observe(
-        tapped(graph), taps_of(graph), frames, saved=folder / "ranges.npz", advance=lambda: None
-    )
+    found = observe(tapped(graph), taps_of(graph), frames, saved=folder / "ranges.npz")
     ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
     qdq = folder / "int8.onnx"
     qdq.write_bytes(to_qdq(graph, RECIPES["int8-linear"], ranges).SerializeToString())

@@ -130,7 +130,6 @@ def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) 
             find_taps(graph),
             frames,
             saved=folder / "r.npz",
-            advance=lambda: None,
         )
         ranges = {tensor: ESTIMATORS["percentile"](s) for tensor, s in found.items()}
         meter = Meter(
@@ -144,7 +143,7 @@ def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) 
         for recipe in options.recipes:
             int8.write_bytes(to_qdq(graph, RECIPES[recipe], ranges).SerializeToString())
             with closing(open_artifact("onnxruntime", int8)) as engine:
-                measured = meter.measure(engine, advance=lambda: None)
+                measured = meter.measure(engine)
             report(
                 "outliers",
                 dataset=dataset.title,

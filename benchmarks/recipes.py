@@ -109,7 +109,6 @@ def make(
         find_taps(graph),
         frames,
         saved=folder / "r.npz",
-        advance=lambda: None,
     )
     for estimator in options.estimators:
         ranges = {name: ESTIMATORS[estimator](s) for name, s in found.items()}
@@ -174,7 +173,7 @@ def measure(
     frame = to_input(dataset.items[0].image(), checkpoint.input)
     for name, path, compute in entries:
         with closing(open_artifact(target, path, compute=compute)) as engine:
-            found = meter.measure(engine, advance=lambda: None)
+            found = meter.measure(engine)
             with closing(open_artifact(target, fp32)) as base:
                 ratio, milliseconds = speed_ratio(engine, base, frame)
         report(

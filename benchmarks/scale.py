@@ -22,7 +22,7 @@ from alternating import report
 from edgeseg.accuracy.bootstrap import Tally, losses
 from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import match_classes, open_dataset
-from edgeseg.runtime.backends.watcher import NOBODY
+from edgeseg.progress import SILENT
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.measuring import Pair, measure_share
 from edgeseg.verification.opening import open_model, own_reference
@@ -82,7 +82,7 @@ def handing_out(pair: Pair, shares: int) -> float:
         Client(local) as client,
     ):
         first = open_dataset("demo").items[0]
-        work = Cluster(client, NOBODY).work(pair, first, strict=False)
+        work = Cluster(client, SILENT).work(pair, first, strict=False)
         begun = time.perf_counter()
         wait([client.submit(count_share, work, (), None, pure=False) for _ in range(shares)])
         return 1e3 * (time.perf_counter() - begun) / shares

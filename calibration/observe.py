@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeseg.calibration.ranges import SAMPLING, Statistics, add_sample, empty_statistics
 from edgeseg.files.whole import written_whole
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import name_failures
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from edgeseg.pixels import Frame
 
-__all__ = ["Tap", "observe", "open_tapped"]
+__all__ = ["Tap", "count_observed", "observe", "open_tapped"]
 
 # The state is saved after this many images.
 SAVE_EVERY: Final = 10
@@ -65,15 +66,13 @@ def observe(
     frames: Sequence[Callable[[], Frame]],
     *,
     saved: Path,
-    advance: Callable[[], None],
-    begin: Callable[[int], None] = lambda _left: None,
+    progress: Progress = SILENT,
 ) -> Mapping[str, Statistics]:
     """Statistics of each tap over all frames, by the tap's name.
 
     `model` has the outputs that the taps name. `frames` are functions that give the network's
     input, uint8 (1, H, W, 3), each called once and in order. `saved` is a file in which an
-    interrupted run goes on; it is for this very model. `begin` is told how many images are left,
-    where any are.
+    interrupted run goes on; it is for this very model.
 
     Raises:
         CalibrationError: a value is not finite.
@@ -83,10 +82,10 @@ def observe(
     (graph_input,) = session.get_inputs()
     outputs = list(dict.fromkeys(name for tap in taps for name in tap.outputs))
     nothing = np.zeros(0, np.float32)
-    key = hashlib.sha256(SAMPLING.encode() + model).hexdigest()
+    key = _key(model)
     done, statistics = _load(saved, key, taps)
     if done < len(frames):
-        begin(len(frames) - done)
+        progress.phase("calibrating", done, len(frames))
     for index in range(done, len(frames)):
         frame = frames[index]()
         with name_failures("onnxruntime"):
@@ -97,10 +96,16 @@ def observe(
                 low = high = total
             sample = found[tap.sample] if tap.sampled else nothing
             statistics[tap.name] = add_sample(statistics[tap.name], sample, low=low, high=high)
-        advance()
+        progress.phase("calibrating", index + 1, len(frames))
         if (index + 1) % SAVE_EVERY == 0 or index + 1 == len(frames):
             _save(saved, key, index + 1, statistics)
     return statistics
+
+
+def count_observed(model: bytes, taps: Sequence[Tap], saved: Path) -> int:
+    """How many images an earlier run of `observe` for this very model has left in `saved`."""
+    done, _ = _load(saved, _key(model), taps)
+    return done
 
 
 def open_tapped(model: bytes) -> onnxruntime.InferenceSession:
@@ -116,6 +121,10 @@ def open_tapped(model: bytes) -> onnxruntime.InferenceSession:
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.enable_mem_pattern = False
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _key(model: bytes) -> str:
+    return hashlib.sha256(SAMPLING.encode() + model).hexdigest()
 
 
 def _save(path: Path, key: str, images: int, statistics: Mapping[str, Statistics]) -> None:

@@ -91,8 +91,7 @@ def run(
     from pathlib import Path
 
     from edgeseg.files.homes import expand_home
-    from edgeseg.progress import print_line
-    from edgeseg.runtime.backends.watcher import Watcher
+    from edgeseg.progress import Progress, print_line
     from edgeseg.runtime.preview.address import parse_address
     from edgeseg.runtime.session import RunRequest, run_bundle
     from edgeseg.runtime.sinks.outputs import Outputs, file_or_folder
@@ -115,7 +114,7 @@ def run(
         seconds=seconds,
     )
     named = None if bundle is None else Path(bundle).expanduser()
-    return run_bundle(named, request, watcher=Watcher(tell=tell or print_line))
+    return run_bundle(named, request, progress=Progress(say=tell or print_line))
 
 
 def verify(

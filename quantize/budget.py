@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
+from edgeseg.progress import Progress
 from edgeseg.text import listed
 
 __all__ = ["Budget", "UsedUp"]
@@ -62,6 +64,15 @@ class Budget:
         """
         if self._limited and self.left <= 0:
             raise UsedUp
+
+    def watch(self, progress: Progress) -> Progress:
+        """The same progress, which calls `check` at every unit of a phase."""
+
+        def phase(name: str, done: int, total: int = 0, unit: str = "image", /) -> None:
+            progress.phase(name, done, total, unit)
+            self.check()
+
+        return replace(progress, phase=phase)
 
     @contextmanager
     def spending(self, on: str) -> Iterator[None]:

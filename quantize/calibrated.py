@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgeseg.calibration.observe import Tap, observe
+from edgeseg.calibration.observe import Tap, count_observed, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range, Statistics
 from edgeseg.errors import BackendError
 from edgeseg.files.whole import written_whole
-from edgeseg.progress import Step, begin
+from edgeseg.progress import Progress, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import Recipe
@@ -50,8 +50,7 @@ class Calibrated:
         estimator: str,
         meter: Meter,
         workspace: Workspace,
-        tell: Callable[[str], None],
-        step: Step,
+        progress: Progress,
     ) -> None:
         self.model = model
         self.frames = frames
@@ -59,8 +58,7 @@ class Calibrated:
         self._estimator = estimator
         self._meter = meter
         self._workspace = workspace
-        self._tell = tell
-        self._step = step
+        self._progress = progress
 
     @property
     def peaks(self) -> Mapping[str, float]:
@@ -76,32 +74,16 @@ class Calibrated:
 
     @cached_property
     def _statistics(self) -> Mapping[str, Statistics]:
-        megabytes = expected_bytes(self.model) / 1e6
-        done = 0
-
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            self._step("calibrating", done, len(self.frames))
-
-        def tell_left(left: int) -> None:
-            nonlocal done
-            done = len(self.frames) - left
-            self._step("calibrating", done, len(self.frames))
+        tapped = tap_graph(self.model, self._taps)
+        saved = self._workspace.path("ranges.npz")
+        done = count_observed(tapped, self._taps, saved)
+        if done < len(self.frames):
             before = f" ({done} of them in an interrupted export)" if done else ""
-            self._tell(
+            self._progress.say(
                 f"calibrating on {counted(len(self.frames), 'image')}{before}; "
-                f"about {megabytes:.0f} MB of memory"
+                f"about {expected_bytes(self.model) / 1e6:.0f} MB of memory"
             )
-
-        return observe(
-            tap_graph(self.model, self._taps),
-            self._taps,
-            self.frames,
-            saved=self._workspace.path("ranges.npz"),
-            advance=advance,
-            begin=tell_left,
-        )
+        return observe(tapped, self._taps, self.frames, saved=saved, progress=self._progress)
 
     def sensitivity(self) -> Mapping[Group, float]:
         """% of the pixels that change class when one group alone is INT8, as Q/DQ."""
@@ -128,17 +110,19 @@ class Calibrated:
         path = self._workspace.path("one_group.onnx")
         missing = [group for group in present if group.name not in known]
         if missing:
-            self._tell(f"measuring the sensitivity of {len(missing)} groups")
+            self._progress.say(f"measuring the sensitivity of {len(missing)} groups")
         most = min(SENSITIVITY_IMAGES, len(self._meter.images))
-        advance = begin(self._step, "measuring sensitivity", len(missing) * most)
+        step = begin(self._progress, "measuring sensitivity", len(missing) * most)
         for group in missing:
             alone = Recipe(name=group.name, int8=frozenset({group}))
             make(alone, path)
             try:
                 with closing(engine(path)) as backend:
-                    found = self._meter.measure(backend, advance=advance, most=most)
+                    found = self._meter.measure(backend, step=step, most=most)
             except BackendError as error:  # not kept: no figure was measured
-                self._tell(f"{group.name} alone in INT8 is taken as the most harmful: {error}")
+                self._progress.say(
+                    f"{group.name} alone in INT8 is taken as the most harmful: {error}"
+                )
                 continue
             known[group.name] = 100 - found.pixel_agreement
             self._workspace.keep("sensitivity", known)

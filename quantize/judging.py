@@ -6,7 +6,7 @@ gate half decides. A candidate whose engine fails meanwhile is out by name; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Final
@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.errors import BackendError
-from edgeseg.progress import begin
+from edgeseg.progress import track
 from edgeseg.quantize.meter import speed_ratio
 from edgeseg.quantize.search import Search, Trial, failed, measured_on, words
 from edgeseg.runtime.timing import SAME_SPEED, from_fast_to_slow
@@ -35,9 +35,9 @@ def in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     out = [trial for trial in trials if not trial.approved]
     if not job.timed:
         return [*_by_boldness(passed), *out]
-    job.tell(f"timing {len(passed)} variants in turns with FP32")
+    job.progress.say(f"timing {len(passed)} variants in turns with FP32")
     with job.budget.spending("timing"):
-        timed = _timed(job, passed, begin(job.step, "timing", len(passed), "variant"))
+        timed = _timed(job, passed)
     return [
         *ranked([trial for trial in timed if trial.approved]),
         *(trial for trial in timed if not trial.approved),
@@ -77,13 +77,13 @@ def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[
     return [*judged, *(trial for trial in trials if not trial.approved)]
 
 
-def _timed(job: Search, trials: Sequence[Trial], advance: Callable[[], None]) -> list[Trial]:
+def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Each against the FP32 baseline in turns."""
     baseline = job.floats[0]
     timed = []
     baseline_ms: list[float] = []
     with closing(job.open_engine(baseline.path, baseline.compute)) as base:
-        for trial in trials:
+        for trial in track(job.progress, "timing", trials, "variant"):
             own = trial.candidate
             try:
                 with closing(job.open_engine(own.path, own.compute)) as backend:
@@ -94,7 +94,6 @@ def _timed(job: Search, trials: Sequence[Trial], advance: Callable[[], None]) ->
                 continue
             baseline_ms.append(milliseconds)
             timed.append(replace(trial, speedup=1.0 if own is baseline else speedup))
-            advance()
     # One baseline for all, so that milliseconds say what the ratios say.
     base_ms = float(np.median(baseline_ms)) if baseline_ms else 0.0
     return [t if t.speedup is None else replace(t, latency_ms=base_ms / t.speedup) for t in timed]
@@ -137,7 +136,8 @@ def _judged(job: Search, trials: Sequence[Trial]) -> list[Trial]:
 
 def _decided(job: Search, trial: Trial) -> Trial:
     """With the verdict of the gate half."""
-    job.tell(f"deciding on {len(job.gate_half.images)} other images: {trial.candidate.name}")
+    images = len(job.gate_half.images)
+    job.progress.say(f"deciding on {images} other images: {trial.candidate.name}")
     try:
         accuracy = measured_on(job, trial.candidate, job.gate_half, "gate")
     except BackendError as error:

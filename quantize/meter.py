@@ -17,6 +17,7 @@ from edgeseg.errors import BackendError, ExportError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.progress import Step, ignore
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import alternate
@@ -53,9 +54,9 @@ class Meter:
     open_reference: Callable[[], Backend]
 
     def measure(
-        self, candidate: Backend, *, advance: Callable[[], None], most: int | None = None
+        self, candidate: Backend, *, step: Step = ignore, most: int | None = None
     ) -> Accuracy:
-        """Against the reference, on the first `most` images.
+        """Against the reference, on the first `most` images; `step` is called after each.
 
         Raises:
             BackendError: the candidate's engine fails on an image.
@@ -63,14 +64,14 @@ class Meter:
         """
         images = self.images[:most]
         return compare(
-            self._masks(images, candidate, advance), self.labels, ignore_index=self.ignore_index
+            self._masks(images, candidate, step), self.labels, ignore_index=self.ignore_index
         )
 
     def _masks(
         self,
         images: Sequence[tuple[int, Read]],
         candidate: Backend,
-        advance: Callable[[], None],
+        step: Step,
     ) -> Iterator[Masks]:
         with ExitStack() as stack:
             reference: Backend | None = None
@@ -91,7 +92,7 @@ class Meter:
                     write_mask(expected, kept)
                 found = segment_frame(candidate, self.spec, frame).mask
                 yield Masks(truth, read_mask(kept), found)
-                advance()
+                step()
 
 
 def speed_ratio(candidate: Backend, baseline: Backend, frame: Frame) -> tuple[float, float]:

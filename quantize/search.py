@@ -18,7 +18,7 @@ import msgspec
 from edgeseg.accuracy.gates import Judged, Limits, judge_accuracy
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.errors import BackendError
-from edgeseg.progress import Step, begin
+from edgeseg.progress import Progress, begin
 from edgeseg.quantize.budget import Budget, UsedUp
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
@@ -120,8 +120,7 @@ class Search:
     open_engine: Callable[[Path, str], Backend]
     timed: bool
     budget: Budget
-    tell: Callable[[str], None]
-    step: Step
+    progress: Progress
 
 
 def explore(job: Search) -> list[Trial]:
@@ -150,7 +149,7 @@ def explore(job: Search) -> list[Trial]:
                 trials += made
                 _reserve(job, trials)
     if untried:
-        job.tell(job.budget.lacked(untried))
+        job.progress.say(job.budget.lacked(untried))
     return trials
 
 
@@ -162,7 +161,7 @@ def failed(job: Search, candidate: Candidate, error: BackendError, *, while_: st
     """
     if candidate is job.floats[0]:
         raise error
-    job.tell(f"  {candidate.name} is out: {error}")
+    job.progress.say(f"  {candidate.name} is out: {error}")
     return f"failed {while_}: {error}"
 
 
@@ -187,7 +186,7 @@ def _reserve(job: Search, trials: Sequence[Trial]) -> None:
     timings = 2 * (timing.WARM_UP + timing.ROUNDS) * passing if job.timed else 0
     budget.reserved = (images + timings) * budget.image_s + timings * timing.PAUSE_S
     if job.quantizer is not None and budget.left > 0:
-        job.tell(f"  {budget.left / 60:.1f} min of the budget left to try more")
+        job.progress.say(f"  {budget.left / 60:.1f} min of the budget left to try more")
 
 
 def _within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
@@ -212,7 +211,7 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     path = job.workspace.path(f"int8_{recipe.digest}{job.quantizer.suffix}")
     if not path.exists():
-        begin(job.step, f"making {recipe.name}")
+        begin(job.progress, f"making {recipe.name}")
         with job.budget.spending("making INT8"):
             job.quantizer.make(recipe, path)
     share = int8_share(path)
@@ -240,7 +239,7 @@ def _measured(job: Search, trial: Trial) -> Trial:
     # What this half leaves unjudged, the other one decides.
     judged = replace(judge_accuracy(accuracy, job.limits), unjudged=())
     trial = replace(trial, search=accuracy, approved=not judged.misses, verdict=words(judged))
-    job.tell(_line(trial))
+    job.progress.say(_line(trial))
     return trial
 
 
@@ -273,9 +272,9 @@ def measured_on(job: Search, candidate: Candidate, meter: Meter, half: str) -> A
         return msgspec.convert(job.workspace.recall(name), Accuracy)
     begun = time.monotonic()
     doing = "deciding on" if half == "gate" else "measuring"
-    advance = begin(job.step, f"{doing} {candidate.name}", len(meter.images))
+    step = begin(job.progress, f"{doing} {candidate.name}", len(meter.images))
     with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
-        accuracy = meter.measure(backend, advance=advance)
+        accuracy = meter.measure(backend, step=step)
     image_s = (time.monotonic() - begun) / max(1, accuracy.images)
     job.budget.image_s = max(job.budget.image_s, image_s)
     job.workspace.keep(name, msgspec.to_builtins(accuracy))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from edgeseg.errors import BundleError, BusyError
 from edgeseg.files.locks import lock_in, locked
 from edgeseg.files.whole import written_whole
 from edgeseg.machine.cache import cache_folder
+from edgeseg.progress import Say
 
 __all__ = ["Workspace", "open_workspace"]
 
@@ -51,12 +52,10 @@ class Workspace:
 
 
 @contextmanager
-def open_workspace(
-    question: Mapping[str, object], *, tell: Callable[[str], None]
-) -> Iterator[Workspace]:
+def open_workspace(question: Mapping[str, object], *, say: Say) -> Iterator[Workspace]:
     """The workspace for all that a result depends on; the same for the same content.
 
-    `tell` hears of another process that is at the same question, while it is waited for.
+    `say` hears of another process that is at the same question, while it is waited for.
 
     Raises:
         BundleError: the cache cannot be written.
@@ -66,7 +65,7 @@ def open_workspace(
     root = cache_folder() / "searches"
 
     def wait(holder: str) -> None:
-        tell(f"{holder} is searching the same; waiting for what it finds")
+        say(f"{holder} is searching the same; waiting for what it finds")
 
     with ExitStack() as stack:
         try:

@@ -12,8 +12,8 @@ from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr, mask_of, to_input
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
@@ -69,7 +69,7 @@ class Segmenter:
         *,
         variant: VariantInfo | None = None,
         threads: int | None = None,
-        watcher: Watcher = NOBODY,
+        progress: Progress = SILENT,
     ) -> None:
         """Open the variant named, or the bundle's chosen one.
 
@@ -82,7 +82,7 @@ class Segmenter:
         self.bundle = bundle
         self.variant = variant or bundle.chosen
         self.backend: Backend = open_backend(
-            bundle, variant=self.variant, threads=threads, watcher=watcher
+            bundle, variant=self.variant, threads=threads, progress=progress
         )
 
     @property

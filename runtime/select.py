@@ -27,8 +27,8 @@ from edgeseg.machine.cache import cache_folder
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.jetson import jetson, state
 from edgeseg.machine.packages import installed
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.runtime.golden import GOLDEN_SLACK
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import SAME_SPEED, alternate, from_fast_to_slow
@@ -48,7 +48,7 @@ class Built:
     fault: str | None = None
 
 
-def variant_here(bundle: Bundle, *, watcher: Watcher = NOBODY) -> VariantInfo:
+def variant_here(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInfo:
     """The variant to run on this machine: the chosen one where the bundle was made, else built.
 
     Raises:
@@ -59,14 +59,14 @@ def variant_here(bundle: Bundle, *, watcher: Watcher = NOBODY) -> VariantInfo:
     if why is None:
         slow = _slow_where_made(bundle)
         if slow is not None:
-            watcher.tell(slow)
+            progress.say(slow)
         return bundle.chosen
     name = remembered(bundle)
     if name is None:
         several = len(bundle.manifest.variants) > 1
         task = "proving and timing the bundle's variants" if several else "proving the bundle"
-        watcher.tell(f"{why}: {task}")
-        name = build(bundle, watcher=watcher, timed=several)[0].variant
+        progress.say(f"{why}: {task}")
+        name = build(bundle, progress=progress, timed=several)[0].variant
     return next(variant for variant in bundle.manifest.variants if variant.name == name)
 
 
@@ -106,7 +106,7 @@ def _slow_where_made(bundle: Bundle) -> str | None:
     )
 
 
-def build(bundle: Bundle, *, watcher: Watcher = NOBODY, timed: bool = True) -> list[Built]:
+def build(bundle: Bundle, *, progress: Progress = SILENT, timed: bool = True) -> list[Built]:
     """Prove and time every variant here, the fastest first, and remember it.
 
     Those that fail the golden frames are out by name; what passes is timed in turns, whole frames
@@ -120,21 +120,21 @@ def build(bundle: Bundle, *, watcher: Watcher = NOBODY, timed: bool = True) -> l
     """
     memory = _memory(bundle)
     with ExitStack() as stack:
-        results, working = _prove_all(bundle, watcher, stack)
+        results, working = _prove_all(bundle, progress, stack)
         if timed:
-            results |= _with_times(bundle, results, working, watcher)
+            results |= _with_times(bundle, results, working, progress)
     passed = [result for result in results.values() if result.fault is None]
     failed = [result for result in results.values() if result.fault is not None]
     if not passed:
         reasons = "; ".join(f"{result.variant}: {result.fault}" for result in failed)
         raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
     ordered = [*_ranked(passed), *failed]
-    _remember(memory, ordered, watcher)
+    _remember(memory, ordered, progress)
     return ordered
 
 
 def _prove_all(
-    bundle: Bundle, watcher: Watcher, stack: ExitStack
+    bundle: Bundle, progress: Progress, stack: ExitStack
 ) -> tuple[dict[str, Built], dict[str, Backend]]:
     """Every variant's result, and the engines of those that work; `stack` closes them."""
     results: dict[str, Built] = {}
@@ -143,7 +143,7 @@ def _prove_all(
     for variant in bundle.manifest.variants:
         if variant.instead_of is not None and variant.instead_of not in unbuilt:
             continue
-        backend, fault = _opened(bundle, variant, watcher)
+        backend, fault = _opened(bundle, variant, progress)
         if backend is None:
             unbuilt.add(variant.name)
             result = Built(variant=variant.name, precision=variant.precision, fault=fault)
@@ -154,18 +154,18 @@ def _prove_all(
                 working[variant.name] = backend
         results[variant.name] = result
         if result.fault is not None:
-            watcher.tell(f"{variant.name} is out: {result.fault}")
+            progress.say(f"{variant.name} is out: {result.fault}")
     return results, working
 
 
 def _with_times(
-    bundle: Bundle, results: Mapping[str, Built], working: Mapping[str, Backend], watcher: Watcher
+    bundle: Bundle, results: Mapping[str, Built], working: Mapping[str, Backend], progress: Progress
 ) -> dict[str, Built]:
     """Those that work, timed; one that fails meanwhile is out."""
     timed: dict[str, Built] = {}
     for name, found in _time(bundle, working).items():
         if isinstance(found, str):
-            watcher.tell(f"{name} is out: {found}")
+            progress.say(f"{name} is out: {found}")
             timed[name] = replace(results[name], agreement=None, fault=found)
         else:
             timed[name] = replace(results[name], latency_ms=found)
@@ -181,10 +181,10 @@ def _ranked(passed: Sequence[Built]) -> list[Built]:
 
 
 def _opened(
-    bundle: Bundle, variant: VariantInfo, watcher: Watcher
+    bundle: Bundle, variant: VariantInfo, progress: Progress
 ) -> tuple[Backend | None, str | None]:
     try:
-        return open_backend(bundle, variant=variant, watcher=watcher), None
+        return open_backend(bundle, variant=variant, progress=progress), None
     except BackendError as error:
         return None, str(error)
 
@@ -244,7 +244,7 @@ def remembered(bundle: Bundle) -> str | None:
     return next((v.name for v in bundle.manifest.variants if v.name == variant), None)
 
 
-def _remember(path: Path, results: Sequence[Built], watcher: Watcher) -> None:
+def _remember(path: Path, results: Sequence[Built], progress: Progress) -> None:
     """The choice, with all that was measured and how the device was set.
 
     A cache that cannot be written costs a repetition, and is said.
@@ -259,7 +259,7 @@ def _remember(path: Path, results: Sequence[Built], watcher: Watcher) -> None:
         with written_whole(path) as partial_path:
             partial_path.write_text(json.dumps(content), "utf-8")
     except OSError as error:
-        watcher.tell(
+        progress.say(
             f"what was found could not be kept in {path.parent} ({error.strerror}), so every run "
             f"proves again; set XDG_CACHE_HOME to a folder that can be written"
         )

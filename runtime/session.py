@@ -18,9 +18,9 @@ from edgeseg.errors import BundleError
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
+from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.about import About
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.runtime.live.pipeline import Summary, run
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.result import Result
@@ -40,7 +40,6 @@ EndedBy = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
 _AS_IT_COMES: Final = CameraOptions()
 _NO_FILES: Final = Outputs()
-_SEGMENTING: Final = "segmenting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +96,13 @@ def run_bundle(
     folder: Path | None,
     request: RunRequest,
     *,
-    watcher: Watcher = NOBODY,
+    progress: Progress = SILENT,
     ended_by: EndedBy = lambda _end: nullcontext(),
 ) -> RunResult:
     """Segment a source until it ends, a limit is reached, or somebody ends it.
 
     Without a `folder` it is the only bundle of the working folder, or, where none is, the demo's.
-    `watcher` hears of what takes long, and of all that a user should know.
+    `progress` hears of what takes long, and of all that a user should know.
 
     Raises:
         MissingPackageError: what the source or an output needs is not installed.
@@ -115,28 +114,28 @@ def run_bundle(
         BackendError: the engine failed on ten frames in a row.
     """
     require("this run", request.extras)
-    bundle = _find_bundle(folder, watcher.tell)
+    bundle = _find_bundle(folder, progress.say)
     service = Service()
 
     def tell(line: str) -> None:
         """A run that waits for its source is alive: its service manager must not restart it."""
-        watcher.tell(line)
+        progress.say(line)
         service.alive()
 
     retry = Retry(attempts=request.max_retries, tell=tell)
     claim = claimed(
-        request.outputs, request.source, bundle.folder, frames=request.frames, tell=watcher.tell
+        request.outputs, request.source, bundle.folder, frames=request.frames, tell=progress.say
     )
     with ExitStack() as stack:
         stack.enter_context(claim)
-        variant = variant_here(bundle, watcher=watcher)
-        segmenter = stack.enter_context(Segmenter(bundle, variant=variant, watcher=watcher))
+        variant = variant_here(bundle, progress=progress)
+        segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
         source = stack.enter_context(
             open_source(request.source, camera=request.camera, retry=retry)
         )
-        window = _wants_window(show=request.show, live=source.live, tell=watcher.tell)
+        window = _wants_window(show=request.show, live=source.live, tell=progress.say)
         request = replace(request, outputs=replace(request.outputs, window=window))
-        return _Session(segmenter, source, request, watcher, service).run(ended_by)
+        return _Session(segmenter, source, request, progress, service).run(ended_by)
 
 
 class _Session:
@@ -147,28 +146,26 @@ class _Session:
         segmenter: Segmenter,
         source: Source,
         request: RunRequest,
-        watcher: Watcher,
+        progress: Progress,
         service: Service,
     ) -> None:
         self._segmenter = segmenter
         self._source = source
         self._request = request
-        self._watcher = watcher
+        self._progress = progress
         self._service = service
         self._stop = threading.Event()
-        self._length = _count_frames(source, request.frames)
-        self._shrinking = ShrinkTeller(segmenter.input, watcher.tell)
-        self._done = 0
+        self._shrinking = ShrinkTeller(segmenter.input, progress.say)
 
     def run(self, ended_by: EndedBy) -> RunResult:
         about = _describe(self._segmenter, self._source)
         variant = f"{self._segmenter.bundle.folder} ({self._segmenter.variant.name})"
-        self._watcher.tell(f"{variant} on {about.engine}, source {about.source}")
+        self._progress.say(f"{variant} on {about.engine}, source {about.source}")
         meter = None
         if _have_same_classes(self._source.labels, about.labels):
-            meter = TruthMeter(about.labels, tell=self._watcher.tell)
+            meter = TruthMeter(about.labels, tell=self._progress.say)
         outputs = open_outputs(
-            self._request.outputs, about, tell=self._watcher.tell, stop=self._end
+            self._request.outputs, about, tell=self._progress.say, stop=self._end
         )
         with ended_by(self._end), outputs as fan:
             self._service.ready(f"{about.bundle}, source {about.source}")
@@ -186,22 +183,23 @@ class _Session:
         )
 
     def _segment(self, fan: FanOut, meter: TruthMeter | None) -> Summary:
+        length = _count_frames(self._source, self._request.frames)
+        step = begin(self._progress, "segmenting", length or 0, "frame")
+
+        def on_frame(result: Result) -> None:
+            self._shrinking.see(*result.captured.image.shape[:2])
+            step()
+            self._service.alive()
+
         return run(
             self._segmenter,
             self._source,
             [fan] if meter is None else [meter, fan],
             max_frames=self._request.frames,
             max_seconds=self._request.seconds,
-            on_frame=self._on_frame,
+            on_frame=on_frame,
             stop=self._stop,
         )
-
-    def _on_frame(self, result: Result) -> None:
-        self._shrinking.see(*result.captured.image.shape[:2])
-        self._done += 1
-        if self._length is not None:
-            self._watcher.phase(_SEGMENTING, self._done, self._length)
-        self._service.alive()
 
     def _end(self) -> None:
         """Finish the frame at hand; a source that waits to come back waits no more."""

@@ -192,6 +192,6 @@ def seeded_bundle(checkpoint_folder: Path, common: Path) -> Bundle:
         request = ExportRequest(
             weights=str(checkpoint_folder), target="onnxruntime", folder=folder / "seeded"
         )
-        export_bundle(request, tell=lambda _line: None)
+        export_bundle(request)
 
     return open_bundle(made_once(common / "bundles", make) / "seeded")

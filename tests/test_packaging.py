@@ -159,7 +159,7 @@ def openvino_bundle(checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFa
 
     folder = tmp_path_factory.mktemp("openvino") / "seeded"
     request = ExportRequest(weights=str(checkpoint_folder), target="openvino", folder=folder)
-    return export_bundle(request, tell=lambda _line: None).bundle
+    return export_bundle(request).bundle
 
 
 @pytest.mark.long

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.cli.options import a_source
+from edgeseg.cli.progress import show_progress
 from edgeseg.cli.scripts import run_script
 from edgeseg.demo import scene
 from edgeseg.demo.splits import DEMO_SPLITS, SIDE
 from edgeseg.images import write_image, write_mask
 from edgeseg.labels import read_labels
-from edgeseg.progress import begin, steps
+from edgeseg.progress import begin
 from edgeseg.text import because
 
 OUT: Final = Path("out") / "demo"
@@ -104,8 +105,8 @@ def draw_streets(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {"classes": labels.classes, "ignore_index": labels.ignore_index}
     (folder / "dataset.json").write_text(json.dumps(content), "utf-8")
-    with steps() as step:
-        advance = begin(step, "drawing", sum(count for _, count in STREETS.values()))
+    with show_progress() as progress:
+        step = begin(progress, "drawing", sum(count for _, count in STREETS.values()))
         for split, (drives, count) in STREETS.items():
             images, masks = folder / split / "images", folder / split / "masks"
             for kind in (images, masks):
@@ -114,7 +115,7 @@ def draw_streets(folder: Path) -> None:
                 drawn = scene(seed, frame, height=SIDE, width=SIDE)
                 write_image(drawn.image, images / f"{index:03}.png")
                 write_mask(drawn.mask, masks / f"{index:03}.png")
-                advance()
+                step()
 
 
 if __name__ == "__main__":

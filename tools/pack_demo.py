@@ -18,6 +18,7 @@ from edgeseg.demo.assets import demo_bundle, demo_checkpoint
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.progress import Progress
 from edgeseg.quantize.recipes import RECIPES
 
 
@@ -39,7 +40,7 @@ def main() -> None:
         recipes=(RECIPES["int8-linear"],),  # as fast as the others, and the smallest file
         half_weights=True,
     )
-    for line in export_lines(export_bundle(request, tell=print)):
+    for line in export_lines(export_bundle(request, progress=Progress(say=print))):
         print(line)
     for folder in (demo_checkpoint(), demo_bundle()):
         print(f"{folder.name}: {megabytes(folder):.2f} MB")

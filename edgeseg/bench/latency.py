@@ -12,7 +12,7 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.images import read_image
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import variant_here
 
@@ -50,7 +50,7 @@ class Memory(Protocol):
 
 
 def bench(
-    bundles: Sequence[Bundle], *, frames: int, memory: Memory, watcher: Watcher = NOBODY
+    bundles: Sequence[Bundle], *, frames: int, memory: Memory, progress: Progress = SILENT
 ) -> list[BenchResult]:
     """Time each bundle's variant for this machine on its first golden frame.
 
@@ -58,7 +58,7 @@ def bench(
     """
     with ExitStack() as stack:
         segmenters = [
-            stack.enter_context(Segmenter(b, variant=variant_here(b, watcher=watcher)))
+            stack.enter_context(Segmenter(b, variant=variant_here(b, progress=progress)))
             for b in bundles
         ]
         images = [read_image(b.path(b.manifest.golden[0].frame)) for b in bundles]

@@ -26,7 +26,7 @@ from edgeseg.errors import SourceError
 from edgeseg.images import read_image
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Frame, mask_of, to_input
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.live.pipeline import run
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import variant_here
@@ -71,7 +71,7 @@ class EndToEnd:
 
 
 def end_to_end(
-    bundles: Sequence[Bundle], *, frames: int, watcher: Watcher = NOBODY
+    bundles: Sequence[Bundle], *, frames: int, progress: Progress = SILENT
 ) -> list[EndToEnd]:
     """Measure each bundle's variant for this machine with one engine thread, then with all.
 
@@ -80,7 +80,7 @@ def end_to_end(
     """
     found = []
     for bundle in bundles:
-        variant = variant_here(bundle, watcher=watcher)
+        variant = variant_here(bundle, progress=progress)
         with _video(bundle, frames) as video:
             for threads in dict.fromkeys((1, os.cpu_count() or 1)):
                 with Segmenter(bundle, variant=variant, threads=threads) as segmenter:

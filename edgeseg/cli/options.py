@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from edgeseg.redact import scrub
-from edgeseg.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from edgeseg.accuracy.gates import Limits
-    from edgeseg.runtime.backends.watcher import Watcher
 
 __all__ = [
     "EXIT_FAILED",
@@ -36,7 +33,6 @@ __all__ = [
     "print_json",
     "say",
     "say_next",
-    "watched",
 ]
 
 
@@ -163,13 +159,3 @@ def given_limits(asked: Mapping[str, float | None], origin: Path | None = None) 
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
     return given
-
-
-@contextmanager
-def watched() -> Iterator[Watcher]:
-    """Who shows what an engine's build tells."""
-    from edgeseg.progress import phases
-    from edgeseg.runtime.backends.watcher import Watcher
-
-    with phases() as phase:
-        yield Watcher(tell=lambda line: say(plain(line)), phase=phase)

@@ -20,7 +20,7 @@ from edgeseg.labels import Labels
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import installed
 from edgeseg.pixels import to_input
-from edgeseg.progress import Step
+from edgeseg.progress import Progress
 from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.calibrated import recalled_figures
 from edgeseg.quantize.judging import in_order, judge
@@ -100,7 +100,7 @@ def float_candidates(target: str, path: Path, *, recipe: Recipe) -> list[Candida
 
 @contextmanager
 def open_halves(
-    request: ExportRequest, source: Float, evidence: Evidence, *, tell: Callable[[str], None]
+    request: ExportRequest, source: Float, evidence: Evidence, *, progress: Progress
 ) -> Iterator[Halves]:
     """What to measure with, and a workspace for all that a measured value depends on.
 
@@ -143,7 +143,7 @@ def open_halves(
         )
 
     guiding, deciding = evidence.halves
-    with open_workspace(question, tell=tell) as workspace:
+    with open_workspace(question, say=progress.say) as workspace:
         search_half, gate_half = meter(workspace, guiding), meter(workspace, deciding)
         yield Halves(search=search_half, gate=gate_half, workspace=workspace)
 
@@ -155,8 +155,7 @@ def find_variants(
     halves: Halves,
     budget: Budget,
     *,
-    tell: Callable[[str], None],
-    step: Step,
+    progress: Progress,
 ) -> Decide:
     """Search for the fastest variants that pass the gates; gives what decides between them.
 
@@ -167,23 +166,22 @@ def find_variants(
         BackendError: FP32 fails, the reference of all that is measured.
     """
     if any(halves.workspace.folder.glob("search_*.json")):
-        tell("going on with what an earlier export of the same measured; the budget starts anew")
+        progress.say(
+            "going on with what an earlier export of the same measured; the budget starts anew"
+        )
     for line in evidence.calibration.warnings if evidence.calibration is not None else ():
-        tell(f"warning: {line}")
+        progress.say(f"warning: {line}")
     deciding = len(halves.gate.images)
     if deciding < FEW:
-        tell(
+        progress.say(
             f"warning: the choice rests on {counted(deciding, 'image')}; give {2 * FEW} or more "
             f"to measure on"
         )
 
-    def limited_step(phase: str, done: int, total: int, unit: str = "image", /) -> None:
-        step(phase, done, total, unit)
-        budget.check()
-
+    limited = budget.watch(progress)
     with budget.spending("preparing"):
-        tools = _tools(request, source, evidence, halves, budget, tell, limited_step)
-    job = _search(request, source, evidence, halves, budget, tools, tell, limited_step)
+        tools = _tools(request, source, evidence, halves, budget, limited)
+    job = _search(request, source, evidence, halves, budget, tools, limited)
     ordered = in_order(job, explore(job))
     if request.sensitivity and tools.quantizer is not None:
         with budget.spending("measuring sensitivity"):
@@ -217,8 +215,7 @@ def _search(
     halves: Halves,
     budget: Budget,
     tools: _Tools,
-    tell: Callable[[str], None],
-    step: Step,
+    progress: Progress,
 ) -> Search:
     first_image, _ = evidence.images[0]()
     named = tuple(named_recipes(request.target).values())
@@ -234,8 +231,7 @@ def _search(
         open_engine=partial(open_to_prove, request.target, logits_shape=source.logits_shape),
         timed=request.target != JETSON,
         budget=budget,
-        tell=tell,
-        step=step,
+        progress=progress,
     )
 
 
@@ -254,8 +250,7 @@ def _tools(
     evidence: Evidence,
     halves: Halves,
     budget: Budget,
-    tell: Callable[[str], None],
-    step: Step,
+    progress: Progress,
 ) -> _Tools:
     from edgeseg.quantize.calibrated import Calibrated
     from edgeseg.quantize.taps import find_floats, find_taps
@@ -280,8 +275,7 @@ def _tools(
             estimator=request.estimator,
             meter=halves.search,
             workspace=halves.workspace,
-            tell=tell,
-            step=step,
+            progress=progress,
         )
     if request.target == JETSON:
         guiding = [partial(frame_of, partial(_pixels, read)) for _, read in halves.search.images]
@@ -290,10 +284,9 @@ def _tools(
             calibrated,
             frames or guiding,
             workspace=halves.workspace,
-            tell=tell,
-            step=step,
+            progress=progress,
         )
-        tell(
+        progress.say(
             "accuracy of FP16 is measured here in an emulation, which rounds as FP16 does but adds "
             "up in FP32; the device measures again"
         )

@@ -24,6 +24,7 @@ from edgeseg.datasets import Dataset
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.progress import Say
 from edgeseg.quantize.meter import Read, with_truth
 from edgeseg.text import counted
 
@@ -91,13 +92,13 @@ def gathered(
     *,
     ignore_index: int,
     seen: Callable[[int, int], None],
-    tell: Callable[[str], None],
+    say: Say,
 ) -> Iterator[Evidence | None]:
     """What a request rests on; None where FP32 alone is asked for, which nothing has to prove.
 
     Without a data set some of the calibration images are held back to measure on. Frames of a video
     lie in a temporary folder while the block runs. `ignore_index` serves where the data set names
-    none. `seen` hears the height and width of each image that is measured on, `tell` what is
+    none. `seen` hears the height and width of each image that is measured on, `say` what is
     doubtful about a video.
 
     Raises:
@@ -110,9 +111,9 @@ def gathered(
         return
     with contextlib.ExitStack() as stack:
         if request.dataset is not None:
-            found = _labelled(request, request.dataset, ignore_index, stack, tell)
+            found = _labelled(request, request.dataset, ignore_index, stack, say)
         else:
-            found = _held_back(request, stack, tell)
+            found = _held_back(request, stack, say)
         yield replace(found, images=tuple(partial(_shown, read, seen) for read in found.images))
 
 
@@ -121,7 +122,7 @@ def _labelled(
     dataset: Dataset,
     ignore_index: int,
     stack: contextlib.ExitStack,
-    tell: Callable[[str], None],
+    say: Say,
 ) -> Evidence:
     if len(dataset) < 2:
         raise DatasetError(
@@ -130,7 +131,7 @@ def _labelled(
         )
     chosen: CalibrationSet | None = None
     if request.calibration is not None:
-        chosen = _collect(request.calibration, request.calibration_images, stack, tell)
+        chosen = _collect(request.calibration, request.calibration_images, stack, say)
         shared = shared_images(chosen, dataset)
         if shared:
             raise CalibrationError(
@@ -149,13 +150,11 @@ def _labelled(
     )
 
 
-def _held_back(
-    request: ExportRequest, stack: contextlib.ExitStack, tell: Callable[[str], None]
-) -> Evidence:
+def _held_back(request: ExportRequest, stack: contextlib.ExitStack, say: Say) -> Evidence:
     """A quarter of the calibration images, at most `HELD_BACK`, to measure agreement on."""
     if request.calibration is None:
         raise CalibrationError("accuracy needs images; add --data DATASET, or --calibration SOURCE")
-    found = _collect(request.calibration, request.calibration_images + HELD_BACK, stack, tell)
+    found = _collect(request.calibration, request.calibration_images + HELD_BACK, stack, say)
     order = np.random.default_rng(_SEED).permutation(len(found.pictures)).tolist()
     back = min(HELD_BACK, len(order) // 4)
     if back < 2:
@@ -174,9 +173,7 @@ def _held_back(
     )
 
 
-def _collect(
-    source: str, count: int, stack: contextlib.ExitStack, tell: Callable[[str], None]
-) -> CalibrationSet:
+def _collect(source: str, count: int, stack: contextlib.ExitStack, say: Say) -> CalibrationSet:
     """From images where they lie; a video's frames are written to a temporary folder first."""
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.sources.options import Retry
@@ -184,7 +181,7 @@ def _collect(
     if not Path(source).is_file():
         return calibration_set(source, count=count, seed=_SEED)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-frames-")))
-    with open_source(source, retry=Retry(tell=tell)) as feed:
+    with open_source(source, retry=Retry(tell=say)) as feed:
         chosen = keep_frames((c.image for c in feed.frames), folder, count=count, seed=_SEED)
     return replace(chosen, source=source)
 

@@ -35,7 +35,7 @@ from edgeseg.errors import CheckpointError, ExportError, MissingPackageError
 from edgeseg.machine.memory import total_memory
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.pixels.shrinking import ShrinkTeller
-from edgeseg.progress import Step, begin
+from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
@@ -71,12 +71,9 @@ class Exported:
 def export_bundle(
     request: ExportRequest,
     *,
-    tell: Callable[[str], None],
-    step: Step = lambda *_: None,
+    progress: Progress = SILENT,
 ) -> Exported:
     """Export a checkpoint and prove the result.
-
-    `tell` receives a line for each result, `step` hears what is being done and how far it is.
 
     Raises:
         CheckpointError: the weights cannot be used, or are of another variant than asked for.
@@ -87,7 +84,7 @@ def export_bundle(
         BundleError: the folder cannot be written, or holds what is not to be replaced.
         BusyError: another process is writing it.
     """
-    begin(step, "reading the checkpoint")
+    begin(progress, "reading the checkpoint")
     from edgeseg.export.checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(
@@ -95,7 +92,7 @@ def export_bundle(
         size=request.size,
         labels=request.labels,
         overrides=request.overrides,
-        tell=tell,
+        tell=progress.say,
     )
     variant = checkpoint.spec.variant.name
     if request.variant not in {None, variant}:
@@ -105,18 +102,18 @@ def export_bundle(
         )
     _check_memory(checkpoint)
     for note in request.notes:
-        tell(note)
-    tell(_describe(checkpoint))
+        progress.say(note)
+    progress.say(_describe(checkpoint))
     if request.dataset is not None:
         dataset, differences = match_classes(
             request.dataset, checkpoint.labels, reduce_labels=checkpoint.reduce_labels
         )
         request = replace(request, dataset=dataset)
         for line in (*differences.lines, *dataset.notes):
-            tell(line)
+            progress.say(line)
     folder = request.folder or Path(f"{variant}-{request.target}-{request.precision}")
     with new_bundle(folder) as staging:
-        tried = _staged(staging, folder, request, checkpoint, tell, step)
+        tried = _staged(staging, folder, request, checkpoint, progress)
     return Exported(bundle=open_bundle(folder), tried=tried)
 
 
@@ -125,28 +122,28 @@ def _staged(
     folder: Path,
     request: ExportRequest,
     checkpoint: Checkpoint,
-    tell: Callable[[str], None],
-    step: Step,
+    progress: Progress,
 ) -> tuple[Trial, ...]:
     """Make the bundle, unless one of something else stands under a name that nobody gave."""
     old = check_replaceable(folder)
     asked_for = request.folder is not None or request.force
     if old is not None and not asked_for:
         check_same_model(folder, old, checkpoint)
-    shrinking = ShrinkTeller(checkpoint.input, tell)
+    shrinking = ShrinkTeller(checkpoint.input, progress.say)
     ignored = checkpoint.labels.ignore_index
-    begin(step, "choosing images")
-    with gathered(request, ignore_index=ignored, seen=shrinking.see, tell=tell) as evidence:
+    begin(progress, "choosing images")
+    with gathered(request, ignore_index=ignored, seen=shrinking.see, say=progress.say) as evidence:
         if old is not None and not asked_for:
             check_same_images(folder, old, evidence)
         if old is not None:
-            tell(replaced(folder, old))
-        begin(step, "writing the graph")
+            progress.say(replaced(folder, old))
+        begin(progress, "writing the graph")
         graph = _write_graph(checkpoint, request.target)
         size = checkpoint.input
-        tell(f"graph written: {len(graph.graph.node)} nodes, input {size.height}x{size.width}")
+        nodes = len(graph.graph.node)
+        progress.say(f"graph written: {nodes} nodes, input {size.height}x{size.width}")
         name = folder.resolve().name
-        return _fill(staging, name, request, checkpoint, graph, evidence, tell, step)
+        return _fill(staging, name, request, checkpoint, graph, evidence, progress)
 
 
 def _check_memory(checkpoint: Checkpoint) -> None:
@@ -180,18 +177,17 @@ def _fill(
     checkpoint: Checkpoint,
     graph: ModelProto,
     evidence: Evidence | None,
-    tell: Callable[[str], None],
-    step: Step,
+    progress: Progress,
 ) -> tuple[Trial, ...]:
     """Write artifacts, parity and golden frames, then seal; return what was tried."""
-    artifact, parity = _write_artifact(staging, request, checkpoint, graph, tell, step)
-    begin(step, "segmenting golden frames with PyTorch")
+    artifact, parity = _write_artifact(staging, request, checkpoint, graph, progress)
+    begin(progress, "segmenting golden frames with PyTorch")
     frames = tuple(islice(_frames(request.dataset), GOLDEN_FRAMES))
     expected = write_expected(staging, frames, checkpoint)
     budget = Budget(request.budget_s)
     with ExitStack() as stack:
         decide, halves = _searched(
-            request, checkpoint, graph, artifact, evidence, budget, tell, step, stack
+            request, checkpoint, graph, artifact, evidence, budget, progress, stack
         )
         proof = Proof(
             staging=staging,
@@ -203,13 +199,12 @@ def _fill(
             expected=expected,
             gate_half=None if halves is None else halves.gate,
             limits=request.limits,
-            tell=tell,
-            step=step,
+            progress=progress,
         )
         with budget.spending("confirming"):
             shipped = ship_what_works(proof, decide)
     if evidence is not None:
-        tell(budget.line)
+        progress.say(budget.line)
     found, variants = shipped.found, shipped.variants
     if found.sensitivity:
         (staging / "sensitivity.svg").write_text(sensitivity_svg(found.sensitivity), "utf-8")
@@ -230,8 +225,7 @@ def _write_artifact(
     request: ExportRequest,
     checkpoint: Checkpoint,
     graph: ModelProto,
-    tell: Callable[[str], None],
-    step: Step,
+    progress: Progress,
 ) -> tuple[Path, Parity]:
     """The float graph as the target takes it, once it computes what the checkpoint computes."""
     from edgeseg.export.reference import check_parity
@@ -250,11 +244,11 @@ def _write_artifact(
                 to_input(frame, checkpoint.input)
                 for frame in islice(_frames(request.dataset), PARITY_FRAMES)
             ),
-            begin(step, "comparing with PyTorch", PARITY_FRAMES),
+            begin(progress, "comparing with PyTorch", PARITY_FRAMES),
         ),
         image_source=image_source,
     )
-    tell(
+    progress.say(
         f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
         f"on {counted(parity.images, 'image')} ({image_source})"
     )
@@ -270,8 +264,7 @@ def _searched(
     artifact: Path,
     evidence: Evidence | None,
     budget: Budget,
-    tell: Callable[[str], None],
-    step: Step,
+    progress: Progress,
     stack: ExitStack,
 ) -> tuple[Decide, Halves | None]:
     """What decides between the variants that were found; FP32 alone where nothing is measured.
@@ -283,8 +276,8 @@ def _searched(
     if evidence is None:
         return partial(only_fp32, floats[0], request.fp32_reason), None
     source = Float(model=graph, candidates=floats, spec=checkpoint.input, labels=checkpoint.labels)
-    halves = stack.enter_context(open_halves(request, source, evidence, tell=tell))
-    decide = find_variants(request, source, evidence, halves, budget, tell=tell, step=step)
+    halves = stack.enter_context(open_halves(request, source, evidence, progress=progress))
+    decide = find_variants(request, source, evidence, halves, budget, progress=progress)
     return decide, halves
 
 

@@ -6,7 +6,7 @@ there is out by name, and what is left is decided between anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from edgeseg.deploy.pack import ship
 from edgeseg.deploy.select import Variants
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.progress import Step, begin
+from edgeseg.progress import Progress, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
 from edgeseg.runtime.segmenter import segment_frame
@@ -48,8 +48,7 @@ class Proof:
     expected: Sequence[ClassMap]
     gate_half: Meter | None
     limits: Limits
-    tell: Callable[[str], None]
-    step: Step
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ def ship_what_works(proof: Proof, decide: Decide) -> Shipped:
             try:
                 one = known.get(variant.name) or _proved(proof, variant)
             except BackendError as error:
-                proof.tell(f"{variant.name} is out: {error}")
+                proof.progress.say(f"{variant.name} is out: {error}")
                 out[variant.name] = f"failed as it ships: {error}"
                 lost = lost or variant.search is not None or proof.gate_half is None
                 continue
@@ -113,8 +112,8 @@ def _proved(proof: Proof, variant: VariantInfo) -> _Proved | None:
     with closing(engine) as backend:
         if proof.gate_half is not None:
             images = len(proof.gate_half.images)
-            advance = begin(proof.step, f"confirming {variant.name} as it ships", images)
-            measured = proof.gate_half.measure(backend, advance=advance)
+            step = begin(proof.progress, f"confirming {variant.name} as it ships", images)
+            measured = proof.gate_half.measure(backend, step=step)
             missed = judge_accuracy(measured, proof.limits).misses
             if missed and variant.search is None:
                 return None

@@ -18,13 +18,11 @@ from edgeseg.deploy.defaults import export_request
 from edgeseg.deploy.export import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
 from edgeseg.files.whole import written_whole
-from edgeseg.progress import Step
+from edgeseg.progress import Progress
 from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.writing import REPORTS
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.sweep.folder import REQUEST
 from edgeseg.sweep.plan import Cell, Plan
-from edgeseg.verification.reader import Track
 from edgeseg.verification.request import Asked
 from edgeseg.verification.verify import verify
 
@@ -40,9 +38,7 @@ def made(
     cell: Cell,
     request: Mapping[str, object],
     *,
-    track: Track,
-    watcher: Watcher,
-    step: Step,
+    progress: Progress,
 ) -> Report:
     """The cell's report, with its bundle beside it.
 
@@ -54,9 +50,9 @@ def made(
     _claim(reports, bundle, request)
     kept = _kept_report(reports, bundle)
     if kept is not None:
-        watcher.tell("kept from an earlier run")
+        progress.say("kept from an earlier run")
         return kept
-    _export(plan, cell, watcher=watcher, step=step)
+    _export(plan, cell, progress=progress)
     asked = Asked(
         source=str(bundle),
         data=plan.data,
@@ -66,7 +62,7 @@ def made(
         threads=plan.threads,
         report=reports,
     )
-    return verify(asked, track=track, watcher=watcher)
+    return verify(asked, progress=progress)
 
 
 def bundle_of(plan: Plan, name: str) -> Path:
@@ -117,7 +113,7 @@ def _kept_report(reports: Path, bundle: Path) -> Report | None:
     return report if own and (reports / "report.html").exists() else None
 
 
-def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Step) -> None:
+def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
     """Make the bundle, where an earlier run has not made it, or searched for it in vain.
 
     Raises:
@@ -153,7 +149,7 @@ def _export(plan: Plan, cell: Cell, *, watcher: Watcher, step: Step) -> None:
         folder=folder,
     )
     try:
-        bundle = export_bundle(request, tell=watcher.tell, step=step).bundle
+        bundle = export_bundle(request, progress=progress).bundle
     except GateMissedError as error:
         with written_whole(missed) as partial:
             partial.write_text(str(error), "utf-8")

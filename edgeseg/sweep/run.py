@@ -20,11 +20,10 @@ from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, NotJudge
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import tools
 from edgeseg.pixels import Bgr
-from edgeseg.progress import Step
+from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.sweep.cell import ERROR, made, reports_of
 from edgeseg.sweep.folder import sweep_folder
 from edgeseg.sweep.identity import data_of, request_of
@@ -33,7 +32,6 @@ from edgeseg.sweep.plan import Cell, Plan, cells_of, hindrance
 from edgeseg.sweep.results import Row, Status, Sweep
 from edgeseg.sweep.timing import timed
 from edgeseg.verification.cluster import connected
-from edgeseg.verification.reader import Track
 
 __all__ = ["sweep"]
 
@@ -41,9 +39,7 @@ __all__ = ["sweep"]
 def sweep(
     plan: Plan,
     *,
-    track: Track = iter,
-    watcher: Watcher,
-    step: Step = lambda *_: None,
+    progress: Progress = SILENT,
 ) -> Sweep:
     """Make every cell, keep what an earlier run made, and write the overview into the folder.
 
@@ -60,7 +56,7 @@ def sweep(
     frame = _first_frame(dataset)
     data = data_of(dataset)
     with sweep_folder(plan.folder):
-        return _swept(plan, dataset, data, frame, track=track, watcher=watcher, step=step)
+        return _swept(plan, dataset, data, frame, progress=progress)
 
 
 def _swept(
@@ -69,17 +65,15 @@ def _swept(
     data: Data,
     frame: Bgr,
     *,
-    track: Track,
-    watcher: Watcher,
-    step: Step,
+    progress: Progress,
 ) -> Sweep:
     cells = cells_of(plan)
     rows = []
     for number, cell in enumerate(cells, 1):
-        watcher.tell(f"cell {number} of {len(cells)}: {cell.name}")
-        row = _row(plan, cell, (data, dataset), track=track, watcher=watcher, step=step)
+        progress.say(f"cell {number} of {len(cells)}: {cell.name}")
+        row = _row(plan, cell, (data, dataset), progress=progress)
         if row.reason is not None:
-            watcher.tell(f"{row.status}: {row.reason}")
+            progress.say(f"{row.status}: {row.reason}")
         rows.append(row)
     found = Sweep(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -99,7 +93,7 @@ def _swept(
 def _check_cluster(plan: Plan) -> None:
     """Before the first export, which may take long."""
     if plan.dask is not None:
-        with connected(plan.dask, NOBODY):
+        with connected(plan.dask, SILENT):
             pass
 
 
@@ -108,9 +102,7 @@ def _row(
     cell: Cell,
     measured_on: tuple[Data, Dataset],
     *,
-    track: Track,
-    watcher: Watcher,
-    step: Step,
+    progress: Progress,
 ) -> Row:
     """A cell that fails does so by name, whatever it fails of, and the others go on."""
     blank = Row(
@@ -127,7 +119,7 @@ def _row(
         return msgspec.structs.replace(blank, reason=hindered)
     try:
         request = request_of(plan, cell, *measured_on)
-        report = made(plan, cell, request, track=track, watcher=watcher, step=step)
+        report = made(plan, cell, request, progress=progress)
     except NotJudgedError as error:
         return msgspec.structs.replace(blank, status="not judged", reason=str(error))
     except GateMissedError as error:

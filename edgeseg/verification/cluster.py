@@ -22,11 +22,11 @@ from uuid import uuid4
 
 from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, MissingPackageError
+from edgeseg.progress import Progress
 from edgeseg.redact import redact, scrub
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.text import counted
 from edgeseg.verification.cluster_errors import as_expected, in_a_line, unknown_release
-from edgeseg.verification.measuring import Corruption, Pair, Share
+from edgeseg.verification.measuring import Corruption, Pair, Share, phase_of
 from edgeseg.verification.worker import Work, count_share, facts, opened, processor
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _TIMEOUTS: Final = (TimeoutError, asyncio.TimeoutError)
 
 
 @contextmanager
-def connected(address: str, watcher: Watcher) -> Iterator[Cluster]:
+def connected(address: str, progress: Progress) -> Iterator[Cluster]:
     """The cluster of the scheduler at an address, as `tcp://host:8786`.
 
     Raises:
@@ -61,14 +61,14 @@ def connected(address: str, watcher: Watcher) -> Iterator[Cluster]:
 
     # What goes wrong is told in a line, and not by Dask's log.
     with silence_logging_cmgr(logging.CRITICAL), client, client.as_current():
-        cluster = Cluster(client, watcher)
+        cluster = Cluster(client, progress)
         workers = cluster.workers()
         if not workers:
             raise ClusterError(
                 f"the Dask scheduler at {redact(address)} has no workers; start some with: "
                 f"dask worker {redact(address)} --nthreads 1"
             )
-        watcher.tell(f"cluster {redact(address)}: {counted(len(workers), 'worker')}")
+        progress.say(f"cluster {redact(address)}: {counted(len(workers), 'worker')}")
         yield cluster
 
 
@@ -135,9 +135,9 @@ def lasting(dataset: Dataset) -> Dataset:
 class Cluster:
     """Its workers, to count shares with."""
 
-    def __init__(self, client: Client, watcher: Watcher) -> None:
+    def __init__(self, client: Client, progress: Progress) -> None:
         self._client = client
-        self._watcher = watcher
+        self._progress = progress
         self.processors: dict[str, int] = {}  # of the workers that were there at the start
 
     def work(self, pair: Pair, first: Item, *, strict: bool) -> Work:
@@ -169,13 +169,13 @@ class Cluster:
             EdgesegError: what a worker met.
         """
         parts = _parts(items, len(self.workers()))
-        title = "measuring" if corruption is None else f"{corruption.name} {corruption.severity}"
+        title = phase_of(corruption)
         done, found = 0, dict[int, Share]()
-        self._watcher.phase(title, 0, len(items))
+        self._progress.phase(title, 0, len(items))
         for index, share in self._counted(work, parts, corruption):
             found[index] = share
             done += len(parts[index])
-            self._watcher.phase(title, done, len(items))
+            self._progress.phase(title, done, len(items))
         return [found[index] for index in range(len(parts))]
 
     def workers(self) -> set[str]:
@@ -222,7 +222,7 @@ class Cluster:
         self.processors = dict(found)
         foreign = sorted(self.processors.keys() - {processor()})
         if foreign:
-            self._watcher.tell(
+            self._progress.say(
                 f"workers have other processors ({', '.join(foreign)}): their rounding may change "
                 f"single pixels"
             )
@@ -240,7 +240,7 @@ class Cluster:
 
         workers = self.workers()
         submit(_WAITING_A_WORKER * max(1, len(workers)))
-        patience = _Patience(self._watcher)
+        patience = _Patience(self._progress)
         try:
             while running:
                 _wait(list(running))
@@ -262,15 +262,15 @@ class Cluster:
     def _tell_lost(self, before: set[str]) -> set[str]:
         now = self.workers()
         for name in sorted(before - now):
-            self._watcher.tell(f"worker {name} was lost; its shares are counted again")
+            self._progress.say(f"worker {name} was lost; its shares are counted again")
         return now
 
 
 class _Patience:
     """With a cluster that has no worker, or that counts nothing."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._staffed = self._heard = time.monotonic()
 
     def check(self, done: int, workers: int) -> None:
@@ -288,7 +288,7 @@ class _Patience:
                 f"run this again"
             )
         if now - self._heard > _QUIET_S:
-            self._watcher.tell(f"no share came back for {_QUIET_S} seconds from {workers} workers")
+            self._progress.say(f"no share came back for {_QUIET_S} seconds from {workers} workers")
             self._heard = now
 
 

@@ -17,12 +17,13 @@ import numpy as np
 from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.accuracy.metrics import mean_iou
 from edgeseg.pixels import Bgr
+from edgeseg.progress import SILENT, Progress, track
 from edgeseg.reports.measured import SidePoint
 from edgeseg.runtime import timing
 from edgeseg.runtime.backends.checked import Checked
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
 from edgeseg.verification.protocols import rescaled_size, segment_by
-from edgeseg.verification.reader import Measured, Track
+from edgeseg.verification.reader import Measured
 from edgeseg.verification.subjects import CheckpointModel
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ __all__ = ["measure_sides"]
 
 
 def measure_sides(
-    model: CheckpointModel, measured: Sequence[Measured], sides: Sequence[int], *, track: Track
+    model: CheckpointModel,
+    measured: Sequence[Measured],
+    sides: Sequence[int],
+    *,
+    progress: Progress = SILENT,
 ) -> tuple[SidePoint, ...]:
     """A point for each short side, in pixels, on images that were read before.
 
@@ -47,16 +52,18 @@ def measure_sides(
             short_px=side,
             height=height,
             width=width,
-            miou=_miou(model, measured, side, track),
+            miou=_miou(model, measured, side, progress),
             latency_ms=latencies[side],
         )
         for side, (height, width) in sizes.items()
     )
 
 
-def _miou(model: CheckpointModel, measured: Sequence[Measured], side: int, track: Track) -> float:
+def _miou(
+    model: CheckpointModel, measured: Sequence[Measured], side: int, progress: Progress
+) -> float:
     counts = Counts(model.labels, ignore_index=model.labels.ignore_index)
-    for item in track([one.item for one in measured]):
+    for item in track(progress, f"short side {side}", [one.item for one in measured]):
         sample = item.read()
         mask = segment_by("keep", model, sample.image, short_px=side)
         counts.add(Masks(sample.mask, None, mask))

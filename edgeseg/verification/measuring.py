@@ -15,12 +15,13 @@ from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import shrink_note
+from edgeseg.progress import SILENT, Progress, track
 from edgeseg.redact import scrub
 from edgeseg.reports.report import Data, Noted, encodable, noted
 from edgeseg.text import counted
 from edgeseg.verification.doubts import doubts
 from edgeseg.verification.protocols import segment_by
-from edgeseg.verification.reader import Measured, Readable, Track
+from edgeseg.verification.reader import Measured, Readable
 from edgeseg.verification.subjects import Model
 
 __all__ = [
@@ -111,12 +112,17 @@ class Measurement:
         return self.share.counts
 
 
+def phase_of(corruption: Corruption | None) -> str:
+    """What is being done, in words for who waits."""
+    return "measuring" if corruption is None else f"{corruption.name} {corruption.severity}"
+
+
 def measure_share(
     pair: Pair,
     items: Sequence[Item],
     *,
     strict: bool,
-    track: Track = iter,
+    progress: Progress = SILENT,
     corruption: Corruption | None = None,
 ) -> Share:
     """Count every image that can be measured; `strict` allows no other.
@@ -131,7 +137,8 @@ def measure_share(
     """
     labels = pair.candidate.labels
     counts = Counts(labels, ignore_index=labels.ignore_index)
-    readable = Readable(items, track, strict=strict)
+    tracked = track(progress, phase_of(corruption), items)
+    readable = Readable(tracked, strict=strict)
     shrunk = []
     for measured, sample in readable:
         image = sample.image

@@ -11,7 +11,7 @@ from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
 from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.select import variant_here
 from edgeseg.targets import find_target
 from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
@@ -25,16 +25,16 @@ def open_model(
     size: tuple[int, int] | None = None,
     threads: int | None = None,
     overrides: Overrides = NO_OVERRIDES,
-    watcher: Watcher = NOBODY,
+    progress: Progress = SILENT,
 ) -> Model:
-    """Open a bundle's folder, or a checkpoint; see `Address` for all but `watcher`.
+    """Open a bundle's folder, or a checkpoint; see `Address` for all but `progress`.
 
     Raises:
         EdgesegError: it cannot be read.
     """
     path = Path(source)
     if resembles_bundle(path):
-        return _open_chosen(open_bundle(path), threads=threads, watcher=watcher)
+        return _open_chosen(open_bundle(path), threads=threads, progress=progress)
     if not path.exists() and source != DEMO and "/" not in source:  # nor a hub's id
         raise BundleError(
             f"no bundle or checkpoint at {source}; is the name right? A checkpoint becomes a "
@@ -44,22 +44,22 @@ def open_model(
 
     lasting = str(path.absolute()) if path.exists() else source
     address = Address(source=lasting, variant=None, size=size, threads=threads, overrides=overrides)
-    checkpoint = read_checkpoint(source, size=size, overrides=overrides, tell=watcher.tell)
+    checkpoint = read_checkpoint(source, size=size, overrides=overrides, tell=progress.say)
     return CheckpointModel(checkpoint, address)
 
 
-def _open_chosen(bundle: Bundle, *, threads: int | None, watcher: Watcher) -> BundleModel:
+def _open_chosen(bundle: Bundle, *, threads: int | None, progress: Progress) -> BundleModel:
     """The variant that the export chose, or that a device does; where it does not run, what does.
 
     So a verdict is on what a bundle ships, and not on what happens to be fastest on the CPU that
     gives it: another CPU may run a float variant, of which no drop is to be told.
     """
     if find_target(bundle.manifest.target).on_device:
-        return BundleModel(bundle, threads=threads, watcher=watcher)
+        return BundleModel(bundle, threads=threads, progress=progress)
     try:
-        return BundleModel(bundle, variant=bundle.chosen, threads=threads, watcher=watcher)
+        return BundleModel(bundle, variant=bundle.chosen, threads=threads, progress=progress)
     except BackendError as error:
-        here = variant_here(bundle, watcher=watcher)
+        here = variant_here(bundle, progress=progress)
         if here == bundle.chosen:
             raise
         instead = Unjudged(
@@ -68,9 +68,9 @@ def _open_chosen(bundle: Bundle, *, threads: int | None, watcher: Watcher) -> Bu
             f"not run here ({error})",
             remedy="measure it on a machine that runs it, or export a bundle for this one",
         )
-        watcher.tell(f"{instead.name}: {instead.reason}")
+        progress.say(f"{instead.name}: {instead.reason}")
         return BundleModel(
-            bundle, variant=here, threads=threads, watcher=watcher, unjudged=(instead,)
+            bundle, variant=here, threads=threads, progress=progress, unjudged=(instead,)
         )
 
 

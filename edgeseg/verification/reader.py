@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edgeseg.datasets import FilePair, Item, Matched, Sample, Survey
 from edgeseg.errors import DatasetError, SourceError, TruthError
 from edgeseg.reports.report import Noted, noted
 
-__all__ = ["Measured", "Readable", "Track", "hash_of"]
-
-Track = Callable[[Sequence[Item]], Iterable[Item]]
+__all__ = ["Measured", "Readable", "hash_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +29,8 @@ class Readable:
     makes anything that would be noted an error.
     """
 
-    def __init__(self, items: Sequence[Item], track: Track, *, strict: bool) -> None:
+    def __init__(self, items: Iterable[Item], *, strict: bool) -> None:
         self._items = items
-        self._track = track
         self._strict = strict
         self.hashes: list[str] = []
         self.skipped: list[Noted] = []
@@ -42,7 +39,7 @@ class Readable:
         self.survey = Survey()
 
     def __iter__(self) -> Iterator[tuple[Measured, Sample]]:
-        for item in self._track(self._items):
+        for item in self._items:
             measured = Measured(item, hash_of(item))
             self.hashes.append(measured.sha256)
             sample = self._read(item)

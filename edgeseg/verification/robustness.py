@@ -19,8 +19,8 @@ from edgeseg.accuracy.gates import Judged, Limits, worst_of
 from edgeseg.accuracy.metrics import mean_iou
 from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
 from edgeseg.errors import DatasetError
+from edgeseg.progress import Progress
 from edgeseg.reports.measured import CorruptionResult, FamilyResult
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.verification.measuring import Corruption, Measurement, Share, Shares, joined
 
 __all__ = ["Robustness", "judge_robustness", "measure_robustness"]
@@ -35,7 +35,7 @@ class Robustness:
 
 
 def measure_robustness(
-    clean: Measurement, names: Sequence[str], shares: Shares, watcher: Watcher
+    clean: Measurement, names: Sequence[str], shares: Shares, progress: Progress
 ) -> Robustness:
     """Count the clean measurement's images again under each of the named corruptions.
 
@@ -50,13 +50,13 @@ def measure_robustness(
     steps = [Corruption(*pair) for pair in product(names, SEVERITIES)]
     results, drawn = [], []
     for done, corruption in enumerate(steps):
-        watcher.phase("corruptions", done, len(steps))
+        progress.part("corruptions", done, len(steps))
         found = joined(list(shares(items, corruption)), labels)
         _check_same(clean.share, found)
         result, draws = _result(corruption, found)
         results.append(result)
         drawn.append(draws)
-    watcher.phase("corruptions", len(steps), len(steps))
+    progress.part("corruptions", len(steps), len(steps))
     return Robustness(
         corruptions=tuple(results), families=tuple(_families(clean.share, results, drawn))
     )

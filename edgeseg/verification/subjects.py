@@ -13,8 +13,8 @@ from edgeseg.labels import Labels
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import installed
 from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import variant_here
 from edgeseg.spec import InputSpec
@@ -108,13 +108,13 @@ class BundleModel:
         *,
         variant: VariantInfo | None = None,
         threads: int | None = None,
-        watcher: Watcher = NOBODY,
+        progress: Progress = SILENT,
         unjudged: tuple[Unjudged, ...] = (),
     ) -> None:
         self.bundle = bundle
         self.unjudged = unjudged
-        self.variant = variant or variant_here(bundle, watcher=watcher)
-        self.segmenter = Segmenter(bundle, variant=self.variant, threads=threads, watcher=watcher)
+        self.variant = variant or variant_here(bundle, progress=progress)
+        self.segmenter = Segmenter(bundle, variant=self.variant, threads=threads, progress=progress)
         self.address = Address(
             source=str(bundle.folder.absolute()), variant=self.variant, size=None, threads=threads
         )

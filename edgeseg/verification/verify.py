@@ -18,9 +18,9 @@ from edgeseg.images import read_image
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import tools
 from edgeseg.pixels import Bgr
+from edgeseg.progress import SILENT, Progress
 from edgeseg.redact import scrubbed
 from edgeseg.reports.report import Report, read_report
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.runtime.golden import replay_golden
 from edgeseg.verification.baseline import (
     check_images,
@@ -48,7 +48,6 @@ from edgeseg.verification.measuring import (
 )
 from edgeseg.verification.opening import open_model, own_reference, same_classes
 from edgeseg.verification.output import report_folder
-from edgeseg.verification.reader import Track
 from edgeseg.verification.request import COST_LIMITS, Asked
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
@@ -56,8 +55,8 @@ from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
 __all__ = ["verify"]
 
 
-def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> Report:
-    """Measure, judge, compare and, where asked, write the report; `track` may show progress.
+def verify(asked: Asked, *, progress: Progress = SILENT) -> Report:
+    """Measure, judge, compare and, where asked, write the report.
 
     Raises:
         GateMissedError: no variant of the bundle works here.
@@ -67,34 +66,36 @@ def verify(asked: Asked, *, track: Track = iter, watcher: Watcher = NOBODY) -> R
         EdgesegError: something cannot be read, or cannot be measured.
     """
     with report_folder(asked):
-        return _verified(asked, track, watcher)
+        return _verified(asked, progress)
 
 
-def _verified(asked: Asked, track: Track, watcher: Watcher) -> Report:
+def _verified(asked: Asked, progress: Progress) -> Report:
     baseline = None if asked.baseline is None else read_report(asked.baseline)
     dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
     with scrubbed(asked.data, asked.dask), ExitStack() as stack:
         candidate = open_model(
-            asked.source, threads=asked.threads, overrides=asked.overrides, watcher=watcher
+            asked.source, threads=asked.threads, overrides=asked.overrides, progress=progress
         )
         stack.callback(candidate.close)
         _check_kind(asked, candidate)
         if baseline is not None:
             _check_baseline(asked, baseline, candidate)
-        reference = _reference(asked, candidate, watcher, stack)
+        reference = _reference(asked, candidate, progress, stack)
         pair = Pair(candidate=candidate, reference=reference, protocol=asked.protocol)
         found, robustness, workers = None, None, dict[str, int]()
         if dataset is not None:
             if baseline is not None and asked.baseline is not None:
                 check_images(baseline, dataset, origin=asked.baseline)
-            found, robustness, workers = _measured(asked, pair, dataset, track, watcher)
+            found, robustness, workers = _measured(asked, pair, dataset, progress)
         report = msgspec.structs.replace(
             _compared(_report(asked, pair, found, robustness), baseline, asked), workers=workers
         )
         if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
             from edgeseg.verification.input_sizes import measure_sides
 
-            points = measure_sides(candidate, found.share.measured, asked.short_sides, track=track)
+            points = measure_sides(
+                candidate, found.share.measured, asked.short_sides, progress=progress
+            )
             report = msgspec.structs.replace(report, short_sides=points)
         if asked.report is not None:
             _write(asked.report, report, pair, found)
@@ -102,17 +103,17 @@ def _verified(asked: Asked, track: Track, watcher: Watcher) -> Report:
 
 
 def _measured(
-    asked: Asked, pair: Pair, dataset: Dataset, track: Track, watcher: Watcher
+    asked: Asked, pair: Pair, dataset: Dataset, progress: Progress
 ) -> tuple[Measurement, Robustness | None, dict[str, int]]:
     """The data set, what is left of it under corruptions, and a cluster's workers that counted."""
     with ExitStack() as stack:
         workers: dict[str, int] = {}
         if asked.dask is None:
-            shares: Shares = partial(_own_share, pair, strict=asked.strict, track=track)
+            shares: Shares = partial(_own_share, pair, strict=asked.strict, progress=progress)
         else:
             from edgeseg.verification.cluster import connected, lasting
 
-            cluster = stack.enter_context(connected(asked.dask, watcher))
+            cluster = stack.enter_context(connected(asked.dask, progress))
             dataset = lasting(dataset)
             work = cluster.work(pair, dataset.items[0], strict=asked.strict)
             workers = cluster.processors
@@ -120,7 +121,7 @@ def _measured(
         found = measure(dataset, pair, shares, strict=asked.strict)
         if not asked.corruptions:
             return found, None, workers
-        robustness = measure_robustness(found, asked.corruptions, shares, watcher)
+        robustness = measure_robustness(found, asked.corruptions, shares, progress)
         return found, robustness, workers
 
 
@@ -130,10 +131,10 @@ def _own_share(
     corruption: Corruption | None,
     *,
     strict: bool,
-    track: Track,
+    progress: Progress,
 ) -> list[Share]:
     """All items in this process."""
-    return [measure_share(pair, items, strict=strict, track=track, corruption=corruption)]
+    return [measure_share(pair, items, strict=strict, progress=progress, corruption=corruption)]
 
 
 def _check_kind(asked: Asked, candidate: Model) -> None:
@@ -159,7 +160,9 @@ def _check_baseline(asked: Asked, baseline: Report, candidate: Model) -> None:
     )
 
 
-def _reference(asked: Asked, candidate: Model, watcher: Watcher, stack: ExitStack) -> Model | None:
+def _reference(
+    asked: Asked, candidate: Model, progress: Progress, stack: ExitStack
+) -> Model | None:
     """What was named, else the bundle's own float variant, where there is one; `stack` closes it.
 
     Raises:
@@ -173,18 +176,18 @@ def _reference(asked: Asked, candidate: Model, watcher: Watcher, stack: ExitStac
             size=size,
             threads=asked.threads,
             overrides=asked.overrides,
-            watcher=watcher,
+            progress=progress,
         )
         stack.callback(named.close)
         same_classes(named, candidate)
         if isinstance(named, CheckpointModel):
-            watcher.tell(f"the reference, {named.name}, runs in PyTorch: it takes most of the time")
+            progress.say(f"the reference, {named.name}, runs in PyTorch: it takes most of the time")
         return named
     own = None if asked.data is None else own_reference(candidate)
     check_can_judge(asked, candidate, compared=own is not None)
     if own is not None:
         stack.callback(own.close)
-        watcher.tell(f"no --reference: compared with {own.name}")
+        progress.say(f"no --reference: compared with {own.name}")
     return own
 
 

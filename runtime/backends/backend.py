@@ -9,8 +9,8 @@ from typing import Protocol, cast
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.pixels import Frame, Output
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import Checked, Engine
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.targets import find_target
 
 __all__ = ["Backend", "Runner", "load_runner", "open_artifact", "open_backend"]
@@ -45,12 +45,12 @@ class Runner(Protocol):
     """The module that runs a target's artifacts, `edgeseg/runtime/backends/NAME.py`."""
 
     def open_engine(
-        self, path: Path, *, compute: str, threads: int | None, watcher: Watcher
+        self, path: Path, *, compute: str, threads: int | None, progress: Progress
     ) -> Engine:
         """Open an artifact by the file that the engine takes.
 
         `compute` is what its float parts compute in: `f32`, `bf16` or `f16`. `threads` is all cores
-        where it is None. `watcher` hears of an engine that has to be built first.
+        where it is None. `progress` hears of an engine that has to be built first.
 
         Raises:
             BackendError: the engine refuses the artifact.
@@ -81,11 +81,11 @@ def open_backend(
     *,
     variant: VariantInfo | None = None,
     threads: int | None = None,
-    watcher: Watcher = NOBODY,
+    progress: Progress = SILENT,
 ) -> Backend:
     """Open a variant of a bundle, the chosen one unless named; `threads` is all cores by default.
 
-    `watcher` hears of an engine that has to be built here first.
+    `progress` hears of an engine that has to be built here first.
 
     Raises:
         BackendError: this edgeseg has no such target, or the engine refuses the artifact.
@@ -99,7 +99,7 @@ def open_backend(
         logits_shape=bundle.manifest.output_tensor.shape,
         compute=variant.compute,
         threads=threads,
-        watcher=watcher,
+        progress=progress,
     )
 
 
@@ -110,9 +110,9 @@ def open_artifact(
     logits_shape: tuple[int, ...] | None = None,
     compute: str = "f32",
     threads: int | None = None,
-    watcher: Watcher = NOBODY,
+    progress: Progress = SILENT,
 ) -> Backend:
     """Open a target's artifact by its file; see `open_backend`, and `Checked` for the shape."""
     runner = load_runner(target)
-    engine = runner.open_engine(path, compute=compute, threads=threads, watcher=watcher)
+    engine = runner.open_engine(path, compute=compute, threads=threads, progress=progress)
     return Checked(engine, logits_shape=logits_shape)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache
 from edgeseg.runtime.backends.trt import TensorRtBackend
-from edgeseg.runtime.backends.watcher import Watcher
 
 __all__ = ["identity", "open_engine"]
 
 
 def open_engine(
-    path: Path, *, compute: str, threads: int | None, watcher: Watcher
+    path: Path, *, compute: str, threads: int | None, progress: Progress
 ) -> TensorRtBackend:
     """See `Runner`. A typed graph says itself what it computes in, and the GPU has no threads."""
     del compute, threads
-    return trt_cache.open_engine(path, watcher=watcher)
+    return trt_cache.open_engine(path, progress=progress)
 
 
 def identity() -> str:

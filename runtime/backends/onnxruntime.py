@@ -9,8 +9,8 @@ from edgeseg.bundle.manifest import Machine
 from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import installed
+from edgeseg.progress import Progress
 from edgeseg.runtime.backends.checked import check_ends, last_line
-from edgeseg.runtime.backends.watcher import Watcher
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["OrtBackend", "identity", "open_engine", "products_saturate"]
 
 
-def open_engine(path: Path, *, compute: str, threads: int | None, watcher: Watcher) -> OrtBackend:
+def open_engine(path: Path, *, compute: str, threads: int | None, progress: Progress) -> OrtBackend:
     """See `Runner`. An ONNX file says itself what it computes in."""
-    del compute, watcher
+    del compute, progress
     return OrtBackend(path, threads=threads)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.machine.packages import installed
+from edgeseg.progress import Progress
 from edgeseg.runtime.backends.checked import check_ends, last_line
-from edgeseg.runtime.backends.watcher import Watcher
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Logits
@@ -20,10 +20,10 @@ _CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
 def open_engine(
-    path: Path, *, compute: str, threads: int | None, watcher: Watcher
+    path: Path, *, compute: str, threads: int | None, progress: Progress
 ) -> OpenVinoBackend:
     """See `Runner`."""
-    del watcher
+    del progress
     return OpenVinoBackend(path, compute=compute, threads=threads)
 
 

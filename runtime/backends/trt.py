@@ -6,13 +6,13 @@ docs/jetson.md lists what was and was not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edgeseg.errors import BackendError
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import check_ends
 from edgeseg.runtime.backends.cuda import Cuda, Pinned
 
@@ -25,8 +25,6 @@ __all__ = ["TensorRtBackend", "build_plan", "require_tensorrt"]
 
 # Of the free memory: a Jetson's is shared with everything else that runs on it.
 WORKSPACE_SHARE: Final = 0.5
-
-Phase = Callable[[str, int, int], None]  # a phase's name, the step that is done, how many there are
 
 
 class TensorRtBackend:
@@ -115,12 +113,12 @@ class _End:
 
 
 def build_plan(
-    graph: bytes, *, timing_cache: bytes, phase: Phase = lambda _name, _step, _steps: None
+    graph: bytes, *, timing_cache: bytes, progress: Progress = SILENT
 ) -> tuple[bytes, bytes]:
     """Build a strongly typed ONNX graph for this device; the plan, and the timing cache after it.
 
-    `phase` is told of the builder's progress, from its own threads. Memory is limited to a share of
-    what is free.
+    The builder tells `progress` of its phases, as parts, from its own threads. It may use a share
+    of the free memory.
 
     Raises:
         BackendError: TensorRT does not parse or build it; says why.
@@ -141,7 +139,7 @@ def build_plan(
     config = builder.create_builder_config()
     limit = int(WORKSPACE_SHARE * Cuda().free_memory())
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
-    monitor = _monitor(phase)  # it must outlive the build
+    monitor = _monitor(progress)  # it must outlive the build
     config.progress_monitor = monitor
     # A cache of another device or version is refused, not used; an empty one takes its place.
     if not config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False):
@@ -188,7 +186,7 @@ def _last(errors: list[str]) -> str:
     return " ".join(errors[-1].split()) if errors else "it gives no reason"
 
 
-def _monitor(phase: Phase) -> tensorrt.IProgressMonitor:
+def _monitor(progress: Progress) -> tensorrt.IProgressMonitor:
     import tensorrt as trt
 
     class Monitor(trt.IProgressMonitor):
@@ -201,14 +199,14 @@ def _monitor(phase: Phase) -> tensorrt.IProgressMonitor:
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             del parent_phase
             self.steps[phase_name] = num_steps
-            phase(phase_name, 0, num_steps)
+            progress.part(phase_name, 0, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            phase(phase_name, step + 1, self.steps.get(phase_name, 0))
+            progress.part(phase_name, step + 1, self.steps.get(phase_name, 0))
             return True  # go on
 
         def phase_finish(self, phase_name: str) -> None:
             steps = self.steps.pop(phase_name, 0)
-            phase(phase_name, steps, steps)
+            progress.part(phase_name, steps, steps)
 
     return Monitor()

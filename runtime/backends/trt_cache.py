@@ -28,9 +28,9 @@ from edgeseg.files.locks import lock_beside, locked
 from edgeseg.files.whole import sha256_of, written_whole
 from edgeseg.machine.cache import cache_folder
 from edgeseg.machine.jetson import device_id, jetson
+from edgeseg.progress import Progress
 from edgeseg.runtime.backends.cuda import Cuda
 from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
-from edgeseg.runtime.backends.watcher import Watcher
 
 __all__ = ["BuiltFor", "built_for", "open_engine"]
 
@@ -73,10 +73,10 @@ def built_for() -> BuiltFor:
     )
 
 
-def open_engine(graph: Path, *, watcher: Watcher) -> TensorRtBackend:
+def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
     """The engine of a graph on this device, from the cache or built now.
 
-    `watcher` hears why one is built, and how far it is.
+    `progress` hears why one is built, and how far it is.
 
     Raises:
         BackendError: it cannot be built, or the cache belongs to somebody else.
@@ -86,7 +86,7 @@ def open_engine(graph: Path, *, watcher: Watcher) -> TensorRtBackend:
     name = sha256_of(graph)[:16]
 
     def wait(holder: str) -> None:
-        watcher.tell(f"{holder} is building this engine; waiting for it")
+        progress.say(f"{holder} is building this engine; waiting for it")
 
     try:
         with locked(lock_beside(folder / name), "the engine", wait=wait):
@@ -94,21 +94,21 @@ def open_engine(graph: Path, *, watcher: Watcher) -> TensorRtBackend:
             found = _fault(plan) or _loaded(plan)
             if isinstance(found, TensorRtBackend):
                 return found
-            watcher.tell(
+            progress.say(
                 f"building the engine of {graph.name}, some minutes: {_reason(plan, found, here)}"
             )
-            return TensorRtBackend(_build(graph, plan, here, watcher))
+            return TensorRtBackend(_build(graph, plan, here, progress))
     except OSError as error:
         raise BackendError(
             f"the cache {folder} cannot be used: {error.strerror}{_REMEDY}"
         ) from None
 
 
-def _build(graph: Path, plan: Path, here: BuiltFor, watcher: Watcher) -> bytes:
+def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes:
     """Build a plan and keep it; where that fails, on a full disk say, it serves all the same."""
     timing = plan.with_name(f"timing-{here.key}.cache")
     known = timing.read_bytes() if _is_own(timing) else b""
-    made, measured = build_plan(graph.read_bytes(), timing_cache=known, phase=watcher.phase)
+    made, measured = build_plan(graph.read_bytes(), timing_cache=known, progress=progress)
     record = {
         "sha256": hashlib.sha256(made).hexdigest(),
         "built_for": asdict(here),
@@ -121,7 +121,7 @@ def _build(graph: Path, plan: Path, here: BuiltFor, watcher: Watcher) -> bytes:
         _write(plan.with_suffix(".json"), json.dumps(record).encode())
         _write(timing, measured)
     except OSError as error:
-        watcher.tell(
+        progress.say(
             f"the engine of {graph.name} could not be kept in {plan.parent} ({error.strerror}): it "
             f"runs now, and is built again next time{_REMEDY}"
         )

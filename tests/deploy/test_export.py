@@ -26,10 +26,6 @@ from edgeseg.pixels import to_input, to_mask
 from edgeseg.runtime.segmenter import Segmenter
 
 
-def quiet(_line: str) -> None:
-    """Take a line and do nothing."""
-
-
 def request(weights: Path, folder: Path, **options: object) -> ExportRequest:
     return ExportRequest(weights=str(weights), target="onnxruntime", folder=folder, **options)
 
@@ -82,9 +78,7 @@ def test_other_layouts_are_exported_with_their_own_resizing(tmp_path: Path, stat
 
     weights = state()
     torch.save(weights, tmp_path / "w.pth")
-    bundle = export_bundle(
-        request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192)), tell=quiet
-    ).bundle
+    bundle = export_bundle(request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192))).bundle
     frame = scene(3, 0, height=256, width=384).image  # the same aspect: nothing is padded
     resized = cv2.resize(frame, (192, 128), interpolation=cv2.INTER_LINEAR)
     logits = literal(
@@ -118,9 +112,7 @@ def test_the_reference_keeps_the_aspect_without_padding(tmp_path: Path, state, l
 
 def test_a_kept_aspect_cuts_the_mask_out_of_the_padded_logits(tmp_path: Path) -> None:
     torch.save(nvlabs_state(), tmp_path / "w.pth")
-    bundle = export_bundle(
-        request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192)), tell=quiet
-    ).bundle
+    bundle = export_bundle(request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192))).bundle
     frame = scene(3, 0, height=256, width=256).image  # two thirds of the width
     with Segmenter(bundle) as segmenter:
         logits = segmenter.backend.infer(to_input(frame, bundle.manifest.input))
@@ -138,7 +130,7 @@ def test_size_and_labels_can_be_given(checkpoint_folder: Path, tmp_path: Path) -
 
     labels = Labels(classes=tuple("abcdefghijk"), palette=((1, 2, 3),) * 11)
     bundle = export_bundle(
-        request(checkpoint_folder, tmp_path / "b", size=(64, 160), labels=labels), tell=quiet
+        request(checkpoint_folder, tmp_path / "b", size=(64, 160), labels=labels)
     ).bundle
     assert bundle.manifest.input_tensor.shape == (1, 64, 160, 3)
     assert bundle.manifest.labels == labels
@@ -148,9 +140,7 @@ def test_frames_of_a_data_set_become_golden(checkpoint_folder: Path, tmp_path: P
     from test_datasets import make
 
     dataset = open_dataset(make(tmp_path / "data", list("abcdefgh"), size=(64, 48)))
-    bundle = export_bundle(
-        request(checkpoint_folder, tmp_path / "b", dataset=dataset), tell=quiet
-    ).bundle
+    bundle = export_bundle(request(checkpoint_folder, tmp_path / "b", dataset=dataset)).bundle
     assert bundle.manifest.parity.image_source == "data"
     frame = read_image(bundle.path(bundle.manifest.golden[1].frame))
     np.testing.assert_array_equal(frame, read_image(tmp_path / "data" / "images" / "c.png"))
@@ -173,7 +163,7 @@ def test_a_graph_that_differs_is_not_exported(
 
     monkeypatch.setattr(to_onnx_module, "layer_norm", wrong)
     with pytest.raises(ExportError, match="logits differ from the checkpoint's by"):
-        export_bundle(request(checkpoint_folder, tmp_path / "b"), tell=quiet)
+        export_bundle(request(checkpoint_folder, tmp_path / "b"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -194,25 +184,25 @@ def test_a_graph_without_numbers_is_not_exported(
 
     monkeypatch.setattr(to_onnx_module, "conv", broken)
     with pytest.raises(ExportError, match="logits differ"):
-        export_bundle(request(checkpoint_folder, tmp_path / "b"), tell=quiet)
+        export_bundle(request(checkpoint_folder, tmp_path / "b"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_export_leaves_the_older_bundle(checkpoint_folder: Path, tmp_path: Path) -> None:
-    export_bundle(request(checkpoint_folder, tmp_path / "b"), tell=quiet)
+    export_bundle(request(checkpoint_folder, tmp_path / "b"))
     before = open_bundle(tmp_path / "b").manifest
     with pytest.raises(SpecError, match="at least 64x64"):
-        export_bundle(request(checkpoint_folder, tmp_path / "b", size=(32, 32)), tell=quiet)
+        export_bundle(request(checkpoint_folder, tmp_path / "b", size=(32, 32)))
     assert open_bundle(tmp_path / "b").manifest == before
 
 
 def test_another_variant_than_asked_for_is_refused(checkpoint_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is a SegFormer-B0, not b3"):
-        export_bundle(request(checkpoint_folder, tmp_path / "b", variant="b3"), tell=quiet)
+        export_bundle(request(checkpoint_folder, tmp_path / "b", variant="b3"))
 
 
 def test_a_file_in_the_way_is_refused(checkpoint_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "b").write_text("mine")
     with pytest.raises(BundleError, match="exists and is not a bundle"):
-        export_bundle(request(checkpoint_folder, tmp_path / "b"), tell=quiet)
+        export_bundle(request(checkpoint_folder, tmp_path / "b"))
     assert (tmp_path / "b").read_text() == "mine"

@@ -86,7 +86,7 @@ def test_what_an_export_measures_on_is_seen(tmp_path: Path, data: Path) -> None:
         precision="fp16",
         dataset=open_dataset(data),
     )
-    with gathered(request, ignore_index=255, seen=teller.see, tell=said.append) as evidence:
+    with gathered(request, ignore_index=255, seen=teller.see, say=said.append) as evidence:
         assert evidence is not None
         for read in evidence.images:
             read()

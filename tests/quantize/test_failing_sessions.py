@@ -35,7 +35,6 @@ def test_calibration_says_that_the_engine_failed(failing_graph: Path, tmp_path: 
             find_taps(model),
             [lambda: IMAGE],
             saved=tmp_path / "ranges.npz",
-            advance=lambda: None,
         )
 
 
@@ -50,4 +49,4 @@ def test_parity_says_that_the_engine_failed(failing_graph: Path, checkpoint_fold
 def test_the_search_for_peaks_says_that_the_engine_failed(failing_graph: Path) -> None:
     model = onnx.shape_inference.infer_shapes(onnx.load(failing_graph))
     with pytest.raises(BackendError, match=r"^onnxruntime failed: .+"):
-        peaks(model, [lambda: IMAGE], advance=lambda: None)
+        peaks(model, [lambda: IMAGE])

@@ -18,6 +18,7 @@ from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import GateMissedError
+from edgeseg.progress import Progress
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.targets import onnxruntime as ort_target
@@ -70,7 +71,7 @@ def break_recipe(monkeypatch: pytest.MonkeyPatch, name: str, way: str, *, below:
 
 def export(request: ExportRequest) -> tuple[Bundle, dict[str, str], list[str]]:
     lines: list[str] = []
-    exported = export_bundle(request, tell=lines.append)
+    exported = export_bundle(request, progress=Progress(say=lines.append))
     verdicts = {trial.candidate.name: trial.verdict for trial in exported.tried}
     return exported.bundle, verdicts, lines
 

@@ -41,7 +41,7 @@ def test_camvid_int8_loses_next_to_nothing(
         precision="int8",
         limits=Limits(max_drop=0.3, max_class_drop=3),
     )
-    exported = export_bundle(request, tell=lambda _line: None)
+    exported = export_bundle(request)
     fp32 = next(v for v in exported.bundle.manifest.variants if v.name == "fp32")
     assert fp32.search is not None
     assert fp32.gate is not None
@@ -86,7 +86,7 @@ def test_an_old_cpu_computes_int8_correctly(
         precision="int8",
         limits=Limits(max_drop=90, max_class_drop=None),
     )
-    bundle = export_bundle(request, tell=lambda _line: None).bundle
+    bundle = export_bundle(request).bundle
     code = f"""
 from pathlib import Path
 from edgeseg.bundle.store import open_bundle

@@ -9,9 +9,10 @@ import pytest
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.calibration import observe as observe_module
-from edgeseg.calibration.observe import observe
+from edgeseg.calibration.observe import count_observed, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
 from edgeseg.demo import scene
+from edgeseg.progress import Progress
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import FLOAT, RECIPES
 from edgeseg.quantize.share import onnx_share
@@ -39,7 +40,6 @@ def ranges(model: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory) -> 
         find_taps(model),
         frames(6),
         saved=saved,
-        advance=lambda: None,
     )
     return {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
 
@@ -119,7 +119,7 @@ def test_observing_goes_on_where_it_was_killed(
 ) -> None:
     monkeypatch.setattr(observe_module, "SAVE_EVERY", 2)
     graph, taps = tap_graph(model, find_taps(model)), find_taps(model)
-    whole = observe(graph, taps, frames(5), saved=tmp_path / "a", advance=lambda: None)
+    whole = observe(graph, taps, frames(5), saved=tmp_path / "a")
 
     class KilledError(Exception):
         pass
@@ -129,10 +129,11 @@ def test_observing_goes_on_where_it_was_killed(
 
     stopped = [*frames(3), killed, killed]
     with pytest.raises(KilledError):
-        observe(graph, taps, stopped, saved=tmp_path / "b", advance=lambda: None)
+        observe(graph, taps, stopped, saved=tmp_path / "b")
+    assert count_observed(graph, taps, tmp_path / "b") == 2
     read = []
     counted = [lambda f=f, i=i: (read.append(i), f())[1] for i, f in enumerate(frames(5))]
-    resumed = observe(graph, taps, counted, saved=tmp_path / "b", advance=lambda: None)
+    resumed = observe(graph, taps, counted, saved=tmp_path / "b")
     assert read == [2, 3, 4]  # two were saved
     for name, statistics in whole.items():
         np.testing.assert_array_equal(statistics.counts, resumed[name].counts)
@@ -143,22 +144,12 @@ def test_what_was_saved_of_another_model_is_not_used(
     model: onnx.ModelProto, tmp_path: Path
 ) -> None:
     saved = tmp_path / "s"
-    observe(
-        tap_graph(model, find_taps(model)),
-        find_taps(model),
-        frames(2),
-        saved=saved,
-        advance=lambda: None,
-    )
+    observe(tap_graph(model, find_taps(model)), find_taps(model), frames(2), saved=saved)
     other = onnx.ModelProto()
     other.CopyFrom(model)
     other.producer_name = "another"
-    count = []
-    observe(
-        tap_graph(other, find_taps(other)),
-        find_taps(other),
-        frames(2),
-        saved=saved,
-        advance=lambda: count.append(1),
-    )
-    assert len(count) == 2
+    heard = []
+    progress = Progress(phase=lambda *phase: heard.append(phase))
+    graph, taps = tap_graph(other, find_taps(other)), find_taps(other)
+    observe(graph, taps, frames(2), saved=saved, progress=progress)
+    assert heard == [("calibrating", done, 2) for done in (0, 1, 2)]

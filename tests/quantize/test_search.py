@@ -31,6 +31,7 @@ from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BackendError, CalibrationError, DatasetError, GateMissedError
 from edgeseg.images import read_mask, write_mask
+from edgeseg.progress import Progress
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import RECIPES, Recipe, named_recipes
 from edgeseg.quantize.share import int8_share
@@ -70,7 +71,7 @@ def request_(checkpoint_folder: Path, street: Path, tmp_path: Path) -> ExportReq
 
 def export(request: ExportRequest) -> tuple[Bundle, list[str]]:
     lines: list[str] = []
-    return export_bundle(request, tell=lines.append).bundle, lines
+    return export_bundle(request, progress=Progress(say=lines.append)).bundle, lines
 
 
 @pytest.mark.parametrize("target", ["onnxruntime", "openvino"])
@@ -112,7 +113,7 @@ def test_auto_ships_a_float_and_an_int8_variant(request_: ExportRequest) -> None
         heard[phase] = done, total
 
     bundle = export_bundle(
-        replace(request_, precision="auto"), tell=lambda _line: None, step=hear
+        replace(request_, precision="auto"), progress=Progress(phase=hear)
     ).bundle
     phases = {  # in this order, each to its end
         "reading the checkpoint": (0, 0),
@@ -168,7 +169,7 @@ def test_groups_that_hurt_return_to_float_until_it_passes(
     wanted = Limits(max_drop=None, max_class_drop=None, min_agreement=reached.pixel_agreement + 0.2)
     lines: list[str] = []
     with contextlib.suppress(GateMissedError):  # the other half may fall short of it
-        export_bundle(replace(request_, limits=wanted), tell=lines.append)
+        export_bundle(replace(request_, limits=wanted), progress=Progress(say=lines.append))
     tried = [line.strip() for line in lines if line.startswith("  int8-linear")]
     assert "missed on the search half: pixel agreement" in tried[0]
     assert tried[-1].startswith("int8-linear without ")

@@ -80,7 +80,6 @@ def observed(
         find_taps(model),
         frames,
         saved=saved,
-        advance=lambda: None,
     )
 
 
@@ -111,7 +110,7 @@ def test_histograms_are_those_of_the_whole_tensors(
 
 
 def test_peaks_are_those_of_the_whole_tensors(model: onnx.ModelProto) -> None:
-    found = peaks(model, [lambda image=image: image for image in IMAGES], advance=lambda: None)
+    found = peaks(model, [lambda image=image: image for image in IMAGES])
     tensors = whole_tensors(model, list(found))
     assert {"preprocess.cast", "logits"} <= set(found)
     assert found == {
@@ -125,10 +124,8 @@ def test_calibration_finds_the_peaks_too(
     """One pass over all values gives the ranges and the peaks that two passes give."""
     taps = find_floats(model)
     frames = [lambda image=image: image for image in IMAGES]
-    found = observe(
-        tap_graph(model, taps), taps, frames, saved=tmp_path / "all.npz", advance=lambda: None
-    )
-    alone = peaks(model, frames, advance=lambda: None)
+    found = observe(tap_graph(model, taps), taps, frames, saved=tmp_path / "all.npz")
+    alone = peaks(model, frames)
     assert {name: max(-s.low, s.high) for name, s in found.items()} == alone
     assert {tap.name for tap in taps if tap.sampled} == set(observed)
     for name, statistics in observed.items():
@@ -154,12 +151,11 @@ def test_one_value_that_is_no_number_is_refused(broken: onnx.ModelProto, tmp_pat
             [tap for tap in find_taps(broken) if tap.name == "stage1.block0.ffn_in"],
             [lambda: IMAGES[0]],
             saved=tmp_path / "ranges.npz",
-            advance=lambda: None,
         )
 
 
 def test_the_peak_of_one_value_that_is_no_number_is_none(broken: onnx.ModelProto) -> None:
-    found = peaks(broken, [lambda: IMAGES[0]], advance=lambda: None)
+    found = peaks(broken, [lambda: IMAGES[0]])
     assert math.isnan(found["stage1.block0.ffn_in"])
 
 

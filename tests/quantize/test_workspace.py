@@ -20,7 +20,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ask(number: int) -> Path:
-    with open_workspace({"question": number}, tell=print) as opened:
+    with open_workspace({"question": number}, say=print) as opened:
         opened.keep("answer", number)
         time.sleep(0.01)
     return opened.folder
@@ -32,7 +32,7 @@ def test_old_workspaces_are_removed(root: Path) -> None:
 
 
 def test_a_workspace_that_a_living_process_works_in_stays(root: Path) -> None:
-    with open_workspace({"question": 0}, tell=print) as oldest:
+    with open_workspace({"question": 0}, say=print) as oldest:
         oldest.keep("answer", 0)
         for number in range(1, 4):
             ask(number)
@@ -46,10 +46,10 @@ def test_the_same_question_waits_and_finds_the_answer(root: Path) -> None:
     answers: list[object] = []
 
     def second() -> None:
-        with open_workspace({"question": 0}, tell=told.append) as opened:
+        with open_workspace({"question": 0}, say=told.append) as opened:
             answers.append(opened.recall("answer"))
 
-    with open_workspace({"question": 0}, tell=print) as first:
+    with open_workspace({"question": 0}, say=print) as first:
         thread = threading.Thread(target=second)
         thread.start()
         while not told:

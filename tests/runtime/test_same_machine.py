@@ -17,8 +17,8 @@ from edgeseg.bundle.staging import seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.machine.cpu import this_machine
+from edgeseg.progress import Progress
 from edgeseg.runtime import select as build_module
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.runtime.select import build, variant_here
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def with_machine(machine: Machine | None) -> Change:
 
 def heard(bundle: Bundle) -> list[str]:
     lines: list[str] = []
-    variant_here(bundle, watcher=Watcher(tell=lines.append))
+    variant_here(bundle, progress=Progress(say=lines.append))
     return lines
 
 

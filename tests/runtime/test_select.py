@@ -15,8 +15,8 @@ from edgeseg.bundle.staging import new_bundle, seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import GateMissedError
 from edgeseg.machine.cpu import this_machine
+from edgeseg.progress import Progress
 from edgeseg.runtime import select as build_module
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.runtime.select import build, variant_here
 
 
@@ -65,7 +65,7 @@ def made(
 def test_where_it_was_made_the_chosen_variant_runs(seeded_bundle: Bundle, tmp_path: Path) -> None:
     bundle = made(seeded_bundle, tmp_path / "b", machine=this_machine())
     said: list[str] = []
-    assert variant_here(bundle, watcher=Watcher(tell=said.append)).name == "other"
+    assert variant_here(bundle, progress=Progress(say=said.append)).name == "other"
     assert not said
 
 
@@ -76,10 +76,10 @@ def test_another_cpu_proves_and_times_once(
     times = {"fp32": 1.0, "other": 2.0}
     monkeypatch.setattr(build_module, "_time", lambda _bundle, _backends: times)
     said: list[str] = []
-    assert variant_here(bundle, watcher=Watcher(tell=said.append)).name == "fp32"
+    assert variant_here(bundle, progress=Progress(say=said.append)).name == "fp32"
     assert len(said) == 1
     assert said[0].startswith("another CPU than it was made on")
-    assert variant_here(bundle, watcher=Watcher(tell=said.append)).name == "fp32"
+    assert variant_here(bundle, progress=Progress(say=said.append)).name == "fp32"
     assert len(said) == 1
     assert len(list(cache.iterdir())) == 1
 

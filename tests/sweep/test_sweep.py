@@ -17,9 +17,9 @@ from edgeseg.bundle.staging import seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import BusyError, CalibrationError, ClusterError, DatasetError, SpecError
+from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import read_report
 from edgeseg.reports.writing import REPORTS
-from edgeseg.runtime.backends.watcher import NOBODY, Watcher
 from edgeseg.sweep import cell as making
 from edgeseg.sweep import run as run_module
 from edgeseg.sweep import timing as latency
@@ -73,7 +73,7 @@ def whole(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        yield plan, sweep(plan, watcher=NOBODY)
+        yield plan, sweep(plan, progress=SILENT)
 
 
 def test_a_failed_cell_is_named_and_the_others_go_on(whole: tuple[Plan, Sweep]) -> None:
@@ -129,7 +129,7 @@ def test_the_overview_tells_every_cell_in_each_form(whole: tuple[Plan, Sweep]) -
 def test_what_is_there_is_kept_and_what_changed_is_made_again(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = sweep(plan, watcher=NOBODY)
+    first = sweep(plan, progress=SILENT)
     exported: list[str] = []
     export = making.export_bundle
 
@@ -139,7 +139,7 @@ def test_what_is_there_is_kept_and_what_changed_is_made_again(
 
     monkeypatch.setattr(making, "export_bundle", counting)
     lines: list[str] = []
-    again = sweep(plan, watcher=Watcher(tell=lines.append))
+    again = sweep(plan, progress=Progress(say=lines.append))
     assert not exported
     assert lines.count("kept from an earlier run") == 2
     assert [row.miou for row in again.rows] == [row.miou for row in first.rows]
@@ -147,15 +147,15 @@ def test_what_is_there_is_kept_and_what_changed_is_made_again(
     missing = plan.folder / "reports" / again.rows[0].name / "report.json"
     for name in REPORTS:
         missing.with_name(name).unlink()
-    sweep(plan, watcher=NOBODY)
+    sweep(plan, progress=SILENT)
     assert not exported
     assert missing.exists()
     # A bundle that somebody changed is not what was measured.
     model = plan.folder / "bundles" / again.rows[1].name / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
-    sweep(plan, watcher=NOBODY)
+    sweep(plan, progress=SILENT)
     assert exported == [again.rows[1].name]
-    sweep(replace(plan, limits=Limits(max_drop=2.0)), watcher=NOBODY)
+    sweep(replace(plan, limits=Limits(max_drop=2.0)), progress=SILENT)
     assert exported[1:] == [row.name for row in again.rows]
 
 
@@ -164,7 +164,7 @@ def test_a_report_of_another_bundle_is_not_kept(
 ) -> None:
     """As after a bundle that was sealed again, or a kill between its export and its report."""
     one = replace(plan, sizes=((64, 96),))
-    (row,) = sweep(one, watcher=NOBODY).rows
+    (row,) = sweep(one, progress=SILENT).rows
     folder = plan.folder / "bundles" / row.name
     sealed = open_bundle(folder).manifest
     seal_bundle(folder, msgspec.structs.replace(sealed, name="another"))
@@ -182,9 +182,9 @@ def test_a_report_of_another_bundle_is_not_kept(
         patch.setattr(making, "export_bundle", counting)
         patch.setattr(making, "verify", killed)
         with pytest.raises(KeyboardInterrupt):
-            sweep(one, watcher=NOBODY)
+            sweep(one, progress=SILENT)
     assert exported == [row.name]
-    again = sweep(one, watcher=NOBODY)
+    again = sweep(one, progress=SILENT)
     report = read_report(plan.folder / "reports" / row.name / "report.json")
     assert report.candidate.sha256 == open_bundle(folder).sha256
     assert again.rows[0].status == "passed"
@@ -231,7 +231,7 @@ def test_an_engine_that_does_not_open_again_loses_its_latency_alone(
         return opened(plan_, row)
 
     monkeypatch.setattr(latency, "_opened", failing)
-    found = sweep(plan, watcher=NOBODY)
+    found = sweep(plan, progress=SILENT)
     lost, kept = found.rows
     assert lost.status == "failed"
     assert lost.reason == "not timed: MemoryError: "
@@ -254,14 +254,14 @@ def test_a_full_disk_is_of_its_cell_alone(plan: Plan, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(making, "export_bundle", full)
     monkeypatch.setattr(run_module.traceback, "format_exc", unwritable)
-    found = sweep(plan, watcher=NOBODY)
+    found = sweep(plan, progress=SILENT)
     assert [row.status for row in found.rows] == ["passed", "failed"]
     assert "No space left on device" in str(found.rows[1].reason)
 
 
 def test_a_cell_that_needs_more_memory_than_there_is_does_not_end_the_sweep(plan: Plan) -> None:
     """The system would kill the process, and the others with it."""
-    found = sweep(replace(plan, sizes=((1_000_000, 1_000_000), (64, 96))), watcher=NOBODY)
+    found = sweep(replace(plan, sizes=((1_000_000, 1_000_000), (64, 96))), progress=SILENT)
     huge, small = found.rows
     assert "needs at least " in str(huge.reason)
     assert "choose a smaller --size" in str(huge.reason)
@@ -271,14 +271,14 @@ def test_a_cell_that_needs_more_memory_than_there_is_does_not_end_the_sweep(plan
 def test_a_wrong_calibration_is_found_out_before_the_first_export(plan: Plan) -> None:
     for source in ("nowhere", "a" * 300):
         with pytest.raises(CalibrationError):
-            sweep(replace(plan, calibration=source), watcher=NOBODY)
+            sweep(replace(plan, calibration=source), progress=SILENT)
     assert not plan.folder.exists()
 
 
 def test_no_picture_of_an_earlier_run_is_left(plan: Plan) -> None:
-    sweep(plan, watcher=NOBODY)
+    sweep(plan, progress=SILENT)
     assert (plan.folder / "pareto.svg").exists()
-    sweep(replace(plan, targets=("jetson",)), watcher=NOBODY)
+    sweep(replace(plan, targets=("jetson",)), progress=SILENT)
     assert not (plan.folder / "pareto.svg").exists()
 
 
@@ -287,7 +287,7 @@ def test_a_cluster_that_is_not_there_is_found_out_before_the_first_export(
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster.CONNECT_S", 1)
     with pytest.raises(ClusterError, match="no Dask scheduler answers"):
-        sweep(replace(plan, dask="tcp://127.0.0.1:1"), watcher=NOBODY)
+        sweep(replace(plan, dask="tcp://127.0.0.1:1"), progress=SILENT)
     assert not plan.folder.exists()
     with pytest.raises(SpecError, match="--threads is 1 to 256"):
         replace(plan, threads=0)
@@ -298,11 +298,11 @@ def test_a_folder_is_one_sweeps_at_a_time(plan: Plan, monkeypatch: pytest.Monkey
 
     def meanwhile(asked, **more):
         with pytest.raises(BusyError, match="is being written by process"):
-            sweep(plan, watcher=NOBODY)
+            sweep(plan, progress=SILENT)
         return verify(asked, **more)
 
     monkeypatch.setattr(making, "verify", meanwhile)
-    found = sweep(replace(plan, sizes=((64, 96),)), watcher=NOBODY)
+    found = sweep(replace(plan, sizes=((64, 96),)), progress=SILENT)
     assert found.rows[0].status == "passed"
 
 
@@ -318,7 +318,7 @@ def test_a_miss_is_settled_and_not_searched_for_again(
         budget_s=20.0,
         limits=Limits(max_drop=None, max_class_drop=None, min_agreement=100),
     )
-    (row,) = sweep(strict, watcher=NOBODY).rows
+    (row,) = sweep(strict, progress=SILENT).rows
     assert row.status == "missed"
     assert "no int8 variant passed its gates" in str(row.reason)
     assert row.latency_ms is None
@@ -327,7 +327,7 @@ def test_a_miss_is_settled_and_not_searched_for_again(
         raise AssertionError("it was exported again")
 
     monkeypatch.setattr(making, "export_bundle", never)
-    assert sweep(strict, watcher=NOBODY).rows == (row,)
+    assert sweep(strict, progress=SILENT).rows == (row,)
 
 
 def test_whatever_an_engine_raises_is_of_its_cell_alone(
@@ -341,7 +341,7 @@ def test_whatever_an_engine_raises_is_of_its_cell_alone(
         return verify(asked, **more)
 
     monkeypatch.setattr(making, "verify", breaking)
-    found = sweep(plan, watcher=NOBODY)
+    found = sweep(plan, progress=SILENT)
     assert [row.status for row in found.rows] == ["passed", "failed"]
     assert str(found.rows[1].reason).startswith("RuntimeError: the engine")
     told = plan.folder / "reports" / found.rows[1].name / "error.txt"
@@ -364,7 +364,7 @@ def test_all_is_timed_at_the_end_in_turns(plan: Plan, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(making, "verify", verifying)
     monkeypatch.setattr(run_module.timing, "alternate", timing)
-    sweep(plan, watcher=NOBODY)
+    sweep(plan, progress=SILENT)
     assert order[-1] == "timed 2"
     assert order.count("cell") == 2
     assert "cell" not in order[order.index("timed 2") :]
@@ -374,8 +374,8 @@ def test_workers_of_a_cluster_count_the_same(plan: Plan, tmp_path: Path) -> None
     alone = replace(plan, threads=1)
     with dask_cluster(tmp_path, workers=2) as cluster:
         shared = replace(alone, dask=cluster.address, folder=tmp_path / "shared")
-        found = sweep(shared, watcher=NOBODY)
-    for one, other in zip(found.rows, sweep(alone, watcher=NOBODY).rows, strict=True):
+        found = sweep(shared, progress=SILENT)
+    for one, other in zip(found.rows, sweep(alone, progress=SILENT).rows, strict=True):
         assert one.status == "passed"
         pages = (shared.folder / str(one.report), alone.folder / str(other.report))
         ours, theirs = (read_report(page.with_suffix(".json")) for page in pages)
@@ -395,7 +395,7 @@ def test_weights_of_one_name_are_told_apart(plan: Plan) -> None:
 
 def test_without_data_nothing_is_begun(plan: Plan) -> None:
     with pytest.raises(DatasetError):
-        sweep(replace(plan, data="nowhere"), watcher=NOBODY)
+        sweep(replace(plan, data="nowhere"), progress=SILENT)
     assert not plan.folder.exists()
 
 

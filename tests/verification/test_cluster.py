@@ -16,8 +16,8 @@ from dask_cluster import DaskCluster, dask_cluster
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import ClusterError, MissingPackageError
+from edgeseg.progress import Progress
 from edgeseg.reports.report import Report
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.verification.measuring import Pair
 from edgeseg.verification.opening import open_model
 from edgeseg.verification.request import Asked
@@ -52,8 +52,8 @@ def test_three_workers_count_what_one_process_counts(asked: Asked, cluster: Dask
     alone = verify(asked)
     phases: list[tuple[str, int, int]] = []
     lines: list[str] = []
-    watcher = Watcher(tell=lines.append, phase=lambda *phase: phases.append(phase))
-    shared = verify(replace(asked, dask=cluster.address), watcher=watcher)
+    progress = Progress(say=lines.append, phase=lambda *phase: phases.append(phase))
+    shared = verify(replace(asked, dask=cluster.address), progress=progress)
     assert counts(shared) == counts(alone)
     assert shared.drop == alone.drop
     assert sum(shared.workers.values()) == 3
@@ -73,8 +73,8 @@ def test_a_killed_workers_share_is_counted_again(asked: Asked, tmp_path: Path) -
             if done == 1:
                 cluster.kill("worker1")
 
-        watcher = Watcher(tell=lines.append, phase=kill_midway)
-        shared = verify(replace(asked, dask=cluster.address), watcher=watcher)
+        progress = Progress(say=lines.append, phase=kill_midway)
+        shared = verify(replace(asked, dask=cluster.address), progress=progress)
         assert cluster.workers["worker1"].wait(10) == -9
     assert counts(shared) == counts(alone)
     assert [line for line in lines if "was lost; its shares are counted again" in line]
@@ -207,16 +207,16 @@ def test_workers_that_all_die_end_it(
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster.PATIENCE_S", 3)
     with dask_cluster(tmp_path, workers=1) as cluster:
-        watcher = Watcher(phase=lambda _name, done, _all: done and cluster.kill("worker0"))
+        progress = Progress(phase=lambda _name, done, _all: done and cluster.kill("worker0"))
         with pytest.raises(ClusterError, match="has had no worker for 3 seconds"):
-            verify(replace(asked, dask=cluster.address), watcher=watcher)
+            verify(replace(asked, dask=cluster.address), progress=progress)
 
 
 def test_a_scheduler_that_dies_ends_it(asked: Asked, tmp_path: Path) -> None:
     with dask_cluster(tmp_path, workers=1) as cluster:
-        watcher = Watcher(phase=lambda _name, done, _all: done and cluster.scheduler.kill())
+        progress = Progress(phase=lambda _name, done, _all: done and cluster.scheduler.kill())
         with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
-            verify(replace(asked, dask=cluster.address), watcher=watcher)
+            verify(replace(asked, dask=cluster.address), progress=progress)
 
 
 def test_a_scheduler_that_freezes_ends_it(
@@ -230,7 +230,7 @@ def test_a_scheduler_that_freezes_ends_it(
                 cluster.scheduler.send_signal(signal.SIGSTOP)
 
         with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
-            verify(replace(asked, dask=cluster.address), watcher=Watcher(phase=freeze))
+            verify(replace(asked, dask=cluster.address), progress=Progress(phase=freeze))
 
 
 def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
@@ -246,7 +246,7 @@ def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
                 cluster.scheduler.send_signal(signal.SIGSTOP)
 
         with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
-            verify(replace(asked, dask=cluster.address), watcher=Watcher(phase=freeze))
+            verify(replace(asked, dask=cluster.address), progress=Progress(phase=freeze))
 
 
 def test_a_worker_that_comes_back_in_time_goes_on(asked: Asked, tmp_path: Path) -> None:
@@ -257,8 +257,8 @@ def test_a_worker_that_comes_back_in_time_goes_on(asked: Asked, tmp_path: Path) 
                 cluster.kill("worker0")
                 cluster.add("second")
 
-        watcher = Watcher(phase=replace_worker)
-        shared = verify(replace(asked, dask=cluster.address), watcher=watcher)
+        progress = Progress(phase=replace_worker)
+        shared = verify(replace(asked, dask=cluster.address), progress=progress)
     assert counts(shared) == counts(verify(asked))
 
 
@@ -274,7 +274,7 @@ def test_a_late_worker_that_differs_is_refused(asked: Asked, tmp_path: Path) -> 
                 cluster.add("odd", environment={"PYTHONPATH": str(info.parent)})
 
         with pytest.raises(ClusterError, match=r"numpy is 1\.0\.7, and "):
-            verify(replace(asked, dask=cluster.address), watcher=Watcher(phase=replace_worker))
+            verify(replace(asked, dask=cluster.address), progress=Progress(phase=replace_worker))
 
 
 def test_an_interrupt_ends_it_at_once_and_leaves_the_workers(

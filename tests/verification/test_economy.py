@@ -18,8 +18,8 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import BundleError, ClusterError
 from edgeseg.labels import Labels
+from edgeseg.progress import SILENT
 from edgeseg.reports.report import encode_report
-from edgeseg.runtime.backends.watcher import NOBODY
 from edgeseg.sweep.identity import data_of
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.findings import accuracy_fields
@@ -143,7 +143,7 @@ def test_a_release_of_dask_that_is_not_known_is_told() -> None:
         """A client without what is relied on."""
 
     with pytest.raises(ClusterError, match="does not know distributed .*-c constraints.txt"):
-        Cluster(Other(), NOBODY).workers()  # type: ignore[arg-type]
+        Cluster(Other(), SILENT).workers()  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_is_timed_only_where_a_limit_needs_it(

@@ -28,14 +28,14 @@ MEASURING = """
 import sys
 from pathlib import Path
 from edgeseg.errors import ClusterError
-from edgeseg.runtime.backends.watcher import Watcher
+from edgeseg.progress import Progress
 from edgeseg.verification.request import Asked
 from edgeseg.verification.verify import verify
 
 def say(line):
     print(line, flush=True)
 
-def phase(title, done, _all):
+def phase(title, done, *_):
     if done == 1:
         say("one image is counted")
         sys.stdin.readline()
@@ -46,7 +46,7 @@ asked = Asked(
     report=Path(report),
 )
 try:
-    verify(asked, watcher=Watcher(tell=say, phase=phase))
+    verify(asked, progress=Progress(say=say, phase=phase))
 except ClusterError as error:
     say(error)
     sys.exit(1)

@@ -14,9 +14,9 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import Differences, Item, Survey, match_classes, open_dataset
 from edgeseg.errors import DatasetError, SpecError
 from edgeseg.labels import known_labels
+from edgeseg.progress import SILENT
 from edgeseg.reports.phrases import brittleness
 from edgeseg.reports.report import Data
-from edgeseg.runtime.backends.watcher import NOBODY
 from edgeseg.verification.measuring import (
     Corruption,
     Measurement,
@@ -80,7 +80,7 @@ def robustness(more: dict[str, float], *, images: int = 30) -> Robustness:
             for half, own in halves
         ]
 
-    return measure_robustness(clean, NAMES, shares, NOBODY)
+    return measure_robustness(clean, NAMES, shares, SILENT)
 
 
 def test_a_candidate_that_is_more_brittle_in_one_family_is_found() -> None:
@@ -155,7 +155,7 @@ def test_an_image_that_is_gone_since_ends_it(seeded_bundle: Bundle, street: Path
         return [measure_share(pair, items[1:], strict=False)]
 
     with pytest.raises(DatasetError, match="no longer those that were measured clean"):
-        measure_robustness(clean, ("fog",), shares, NOBODY)
+        measure_robustness(clean, ("fog",), shares, SILENT)
 
 
 def test_a_model_against_itself_is_not_brittle(seeded_bundle: Bundle, street: Path) -> None:

@@ -17,9 +17,9 @@ from edgeseg.datasets import Differences, open_dataset
 from edgeseg.demo.assets import demo_bundle
 from edgeseg.errors import CheckpointError, DatasetError, NotJudgedError, SourceError, SpecError
 from edgeseg.images import read_mask, write_mask
+from edgeseg.progress import Progress
 from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.terminal import report_lines
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.verification.opening import open_model, own_reference, same_classes
 from edgeseg.verification.request import Asked
 from edgeseg.verification.subjects import BundleModel
@@ -171,7 +171,7 @@ def test_where_what_was_chosen_does_not_run_something_else_is_told(
     )
     monkeypatch.setattr("edgeseg.runtime.backends.openvino._float_types", lambda _core: ("f32",))
     told: list[str] = []
-    report = verify(Asked(source=str(bundle.folder)), watcher=Watcher(tell=told.append))
+    report = verify(Asked(source=str(bundle.folder)), progress=Progress(say=told.append))
     assert report.candidate.variant == "int8"
     (left,) = report.unjudged
     assert told[-1] == f"{left.name}: {left.reason}"

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, a_source, print_json, say, say_next, watched
+from edgeseg.cli.options import JsonFlag, a_source, print_json, say, say_next
+from edgeseg.cli.progress import show_progress
 
 __all__ = ["bench"]
 
@@ -39,9 +40,9 @@ def bench(
     from edgeseg.verification.footprint import peak_memory_mb
 
     opened = [open_bundle(folder) for folder in bundles]
-    with watched() as watcher:
-        results = bench_bundles(opened, frames=frames, memory=peak_memory_mb, watcher=watcher)
-        whole = run_bundles(opened, frames=frames, watcher=watcher) if end_to_end else []
+    with show_progress() as progress:
+        results = bench_bundles(opened, frames=frames, memory=peak_memory_mb, progress=progress)
+        whole = run_bundles(opened, frames=frames, progress=progress) if end_to_end else []
     fastest = min(results, key=lambda result: result.p50_ms).bundle
     for line in (*bench_lines(results), *end_to_end_lines(whole)):
         say(line)

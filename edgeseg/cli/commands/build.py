@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, a_source, print_json, say, say_next, watched
+from edgeseg.cli.options import JsonFlag, a_source, print_json, say, say_next
+from edgeseg.cli.progress import show_progress
 
 __all__ = ["build"]
 
@@ -24,9 +25,9 @@ def build(
     from edgeseg.runtime.select import build as build_bundle
     from edgeseg.runtime.select import remembered
 
-    with watched() as watcher:
+    with show_progress() as progress:
         opened = open_bundle(bundle)
-        results = build_bundle(opened, watcher=watcher)
+        results = build_bundle(opened, progress=progress)
     kept = remembered(opened) is not None
     for line in build_lines(results, kept=kept):
         say(line)

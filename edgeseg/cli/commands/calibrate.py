@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgeseg.cli.options import JsonFlag, print_json, say, say_next
+from edgeseg.cli.progress import show_progress
 from edgeseg.cli.signals import ended_by_signals
 from edgeseg.text import counted
 
@@ -34,20 +35,20 @@ def calibrate(
     Example: edgeseg calibrate --camera 0 --seconds 120 -o calibration
     """
     from edgeseg.calibration.gather import gather
-    from edgeseg.progress import progress
+    from edgeseg.progress import begin
 
     if (camera is None) == (source is None):
         raise typer.BadParameter("give one of SOURCE and --camera")
     uri = camera if camera is not None else source
     assert uri is not None, "exactly one of the two was given"
-    with progress("watching", None) as advance:
+    with show_progress() as progress:
         chosen = gather(
             uri,
             output,
             count=images,
             seconds=seconds,
-            advance=advance,
-            tell=say,
+            advance=begin(progress, "watching"),
+            tell=progress.say,
             ending=ended_by_signals,
         )
     for line in chosen.warnings:

@@ -21,6 +21,7 @@ from edgeseg.cli.options import (
     say,
     say_next,
 )
+from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
     ChannelOrderOption,
     MeanOption,
@@ -134,7 +135,6 @@ def export(
     from edgeseg.cli.answers.export import export_json, export_lines
     from edgeseg.deploy.defaults import export_request
     from edgeseg.deploy.export import export_bundle
-    from edgeseg.progress import steps
 
     asked = _precision(precision, int8=int8, fp16=fp16)
     _check_precision(target.value, asked)
@@ -165,8 +165,8 @@ def export(
     lost = [flag for flag, value in needy.items() if value is not None]
     if lost and request.dataset is None:
         raise typer.BadParameter(f"{lost[0]} needs images with ground truth; add --data DATASET")
-    with steps() as step:
-        exported = export_bundle(request, tell=say, step=step)
+    with show_progress() as progress:
+        exported = export_bundle(request, progress=progress)
     bundle = exported.bundle
     for line in export_lines(exported):
         say(line)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeseg.cli.options import EXIT_FAILED, JsonFlag, print_json, say, say_next, watched
+from edgeseg.cli.options import EXIT_FAILED, JsonFlag, print_json, say, say_next
+from edgeseg.cli.progress import show_progress
 from edgeseg.cli.signals import ended_by_signals
 from edgeseg.cli.sizes import parse_size
 
@@ -137,8 +138,8 @@ def run(
         frames=frames,
         seconds=seconds,
     )
-    with watched() as watcher:
-        result = run_bundle(bundle, request, watcher=watcher, ended_by=ended_by_signals)
+    with show_progress(lines=False) as progress:
+        result = run_bundle(bundle, request, progress=progress, ended_by=ended_by_signals)
     _tell(result, json=json)
     if result.summary.lost is not None:
         raise SourceError(result.summary.lost)

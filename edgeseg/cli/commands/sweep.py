@@ -21,8 +21,8 @@ from edgeseg.cli.options import (
     limits_from,
     say,
     say_next,
-    watched,
 )
+from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
     ChannelOrderOption,
     MeanOption,
@@ -111,7 +111,6 @@ def sweep(
     """
     from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
-    from edgeseg.progress import steps, track
     from edgeseg.sweep.plan import Plan
     from edgeseg.sweep.run import sweep as sweep_plan
 
@@ -136,8 +135,8 @@ def sweep(
         )
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
-    with watched() as watcher, steps() as step:
-        found = sweep_plan(plan, track=track, watcher=watcher, step=step)
+    with show_progress() as progress:
+        found = sweep_plan(plan, progress=progress)
     _tell(found, output, json=json)
 
 

@@ -22,8 +22,8 @@ from edgeseg.cli.options import (
     given_limits,
     say,
     say_next,
-    watched,
 )
+from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
     ChannelOrderOption,
     MeanOption,
@@ -157,7 +157,6 @@ def verify(
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
     from edgeseg.machine.extras import require
-    from edgeseg.progress import track
     from edgeseg.reports.report import encode_report
     from edgeseg.reports.terminal import report_lines
     from edgeseg.verification.verify import verify as verify_source
@@ -192,8 +191,8 @@ def verify(
             "max_memory_mb": max_memory_mb,
         },
     )
-    with watched() as watcher:
-        found = verify_source(asked, track=track, watcher=watcher)
+    with show_progress() as progress:
+        found = verify_source(asked, progress=progress)
     for line in report_lines(found):
         say(line)
     if report is not None:

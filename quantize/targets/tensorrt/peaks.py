@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["peaks"]
 
 
-def peaks(
-    model: ModelProto, frames: Iterable[Callable[[], Frame]], *, advance: Callable[[], None]
-) -> dict[str, float]:
+def peaks(model: ModelProto, frames: Iterable[Callable[[], Frame]]) -> dict[str, float]:
     """By the value's name; 0 where there is no frame. The graph is float32, with inferred shapes.
 
     The maxima are taken inside the graph, so memory holds one frame's values as in any inference.
@@ -43,6 +41,5 @@ def peaks(
         low, high, total = values.T
         # A value that is not a number stays one: it is beyond every limit.
         found = np.maximum(found, np.where(np.isnan(total), np.nan, np.maximum(-low, high)))
-        advance()
     largest = dict(zip(origins, found.tolist(), strict=True))
     return {tap.name: largest[tap.origin] for tap in taps}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.files.whole import written_whole
-from edgeseg.progress import Step, begin
+from edgeseg.progress import Progress, track
 from edgeseg.quantize.calibrated import Calibrated, recalled_figures
 from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
@@ -60,15 +60,13 @@ class TypedQuantizer:
         frames: Sequence[Callable[[], Frame]],
         *,
         workspace: Workspace,
-        tell: Callable[[str], None],
-        step: Step,
+        progress: Progress,
     ) -> None:
         self._model = model
         self._calibrated = calibrated
         self._frames = frames
         self._workspace = workspace
-        self._tell = tell
-        self._step = step
+        self._progress = progress
 
     def half(self) -> Candidate:
         """The FP16 candidate, with no INT8 in it."""
@@ -130,7 +128,7 @@ class TypedQuantizer:
         hot = hot_tensors(found)
         worst = max(found, key=lambda name: found[name])
         kept = f"{counted(len(hot), 'value')} may be too large for FP16, and stay in FP32"
-        self._tell(
+        self._progress.say(
             f"{kept if hot else 'FP16 holds every value'}: the largest is {found[worst]:.0f} (in "
             f"{worst}), the limit is {HALF_LIMIT:.0f}"
         )
@@ -139,9 +137,9 @@ class TypedQuantizer:
     def _find_peaks(self) -> dict[str, float]:
         if self._calibrated is not None:
             return dict(self._calibrated.peaks)
-        self._tell(f"looking for values beyond FP16 on {counted(len(self._frames), 'image')}")
-        advance = begin(self._step, "looking for values beyond FP16", len(self._frames))
-        return peaks(self._model, self._frames, advance=advance)
+        task = "looking for values beyond FP16"
+        self._progress.say(f"{task} on {counted(len(self._frames), 'image')}")
+        return peaks(self._model, track(self._progress, task, self._frames))
 
     def _typed(self, recipe: Recipe, scales: Scales) -> ModelProto:
         largest: Mapping[str, float] = {}

@@ -45,7 +45,7 @@ def model() -> ModelProto:
 @pytest.fixture(scope="module")
 def largest(model: ModelProto) -> dict[str, float]:
     frames = [lambda seed=seed: frame(seed) for seed in range(4)]
-    return peaks(model, frames, advance=lambda: None)
+    return peaks(model, frames)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_an_overflow_is_caught_and_mended(model: ModelProto) -> None:
     loud = overflowing(model, 3e4)
     weights = [numpy_helper.to_array(w) for w in loud.graph.initializer]
     assert max(np.abs(w).max() for w in weights if w.dtype == np.float32) < 65504
-    found = peaks(loud, [lambda: frame(50)], advance=lambda: None)
+    found = peaks(loud, [lambda: frame(50)])
     assert found["stage2.block1.attn_out"] > 1e5
     exact = run(loud, optimized=True)
     blind = run(emulated(to_typed(loud, FLOAT, largest={})))

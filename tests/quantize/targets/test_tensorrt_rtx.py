@@ -33,7 +33,7 @@ def forms(variant: str, height: int, width: int) -> Iterator[tuple[str, ModelPro
         rewrite(network, mean=IMAGENET_MEAN, std=IMAGENET_STD), height=height, width=width
     )
     frame = scene(0, 0, height=height, width=width).image[None]
-    largest = peaks(graph, [lambda: frame], advance=lambda: None)
+    largest = peaks(graph, [lambda: frame])
     typed = {
         "fp16": to_typed(graph, FLOAT, largest={}),
         "int8": to_typed(graph, INT8, largest=largest),

@@ -29,11 +29,11 @@ from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.machine.jetson import jetson, state
+from edgeseg.progress import Progress
 from edgeseg.quantize.recipes import named_recipes
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.cuda import Cuda
 from edgeseg.runtime.backends.trt import TensorRtBackend
-from edgeseg.runtime.backends.watcher import Watcher
 from edgeseg.runtime.golden import replay_golden
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import build, variant_here
@@ -59,7 +59,7 @@ def bundle(
         recipes=(named_recipes("jetson")["int8-linear"],),
         limits=Limits(max_drop=60, max_class_drop=None),
     )
-    return export_bundle(request, tell=lambda _line: None).bundle
+    return export_bundle(request).bundle
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def watcher(said: list[str]) -> Watcher:
-    return Watcher(tell=said.append)
+def progress(said: list[str]) -> Progress:
+    return Progress(say=said.append)
 
 
 def graph(bundle: Bundle, name: str) -> Path:
@@ -83,9 +83,9 @@ def graph(bundle: Bundle, name: str) -> Path:
 
 
 def test_every_variant_is_built_proved_and_timed(
-    bundle: Bundle, device: State, watcher: Watcher
+    bundle: Bundle, device: State, progress: Progress
 ) -> None:
-    results = build(bundle, watcher=watcher)
+    results = build(bundle, progress=progress)
     assert {result.variant for result in results} == EIGHT | SIXTEEN  # nothing stands in
     assert len(device.builds) == 4
     for result in results:
@@ -101,14 +101,14 @@ def test_every_variant_is_built_proved_and_timed(
 
 
 def test_the_choice_and_the_engines_are_kept(
-    bundle: Bundle, device: State, watcher: Watcher, said: list[str], tmp_path: Path
+    bundle: Bundle, device: State, progress: Progress, said: list[str], tmp_path: Path
 ) -> None:
-    first = variant_here(bundle, watcher=watcher)
+    first = variant_here(bundle, progress=progress)
     assert said[0] == "a new device: proving and timing the bundle's variants"
     assert sum("building the engine" in line for line in said) == 4
     del said[:]
-    assert variant_here(bundle, watcher=watcher) == first
-    with Segmenter(bundle, variant=first, watcher=watcher) as segmenter:
+    assert variant_here(bundle, progress=progress) == first
+    with Segmenter(bundle, variant=first, progress=progress) as segmenter:
         assert segmenter.backend.name == "tensorrt 10.3.0"
     assert said == []
     assert len(device.builds) == 4
@@ -125,11 +125,11 @@ def test_masks_are_those_that_were_proved(bundle: Bundle, device: State) -> None
 
 
 def test_the_casts_form_is_tried_where_the_first_is_not_built(
-    bundle: Bundle, device: State, watcher: Watcher, said: list[str]
+    bundle: Bundle, device: State, progress: Progress, said: list[str]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         refuse_typed_scales(patch)
-        results = build(bundle, watcher=watcher)
+        results = build(bundle, progress=progress)
     faults = {result.variant: result.fault for result in results}
     assert set(faults) == EIGHT | CASTS | SIXTEEN
     assert all(faults[name] is None for name in CASTS | SIXTEEN)
@@ -162,11 +162,11 @@ def other_weights(graph: bytes) -> bytes:
 
 
 def test_a_planted_wrong_engine_is_dropped_by_the_golden_frames(
-    bundle: Bundle, device: State, watcher: Watcher, said: list[str]
+    bundle: Bundle, device: State, progress: Progress, said: list[str]
 ) -> None:
     whole = graph(bundle, "fp16").read_bytes()
     device.swapped[whole] = other_weights(whole)
-    results = {result.variant: result for result in build(bundle, watcher=watcher)}
+    results = {result.variant: result for result in build(bundle, progress=progress)}
     assert results["fp16"].latency_ms is None
     assert "golden/frame_0.png agrees in" in str(results["fp16"].fault)
     assert any(line.startswith("fp16 is out: golden/frame_0.png agrees") for line in said)
@@ -224,39 +224,39 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_damaged_engine_is_rebuilt(
-    bundle: Bundle, device: State, watcher: Watcher, said: list[str], tmp_path: Path
+    bundle: Bundle, device: State, progress: Progress, said: list[str], tmp_path: Path
 ) -> None:
     onnx_file = graph(bundle, "fp16")
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     assert said.pop().endswith("some minutes: there is none yet")
     (plan,) = folder(tmp_path).glob("*.plan")
     content = plan.read_bytes()
     plan.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     assert said.pop().endswith("the old one is damaged")
     record = plan.with_suffix(".json")
     record.write_text("[]")
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     assert said.pop().endswith("the old one's record is damaged")
     assert plan.read_bytes() == content
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     assert said == []
     assert len(device.builds) == 3
 
 
 def test_an_engine_that_does_not_load_is_rebuilt(
-    bundle: Bundle, device: State, watcher: Watcher, said: list[str], tmp_path: Path
+    bundle: Bundle, device: State, progress: Progress, said: list[str], tmp_path: Path
 ) -> None:
     """Its hash is right, but TensorRT takes it no more."""
     onnx_file = graph(bundle, "fp16")
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     (plan,) = folder(tmp_path).glob("*.plan")
     plan.write_bytes(b"of another kind")
     record = json.loads(plan.with_suffix(".json").read_text())
     record["sha256"] = engines.sha256_of(plan)
     plan.with_suffix(".json").write_text(json.dumps(record))
     del said[:]
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     (line,) = said
     assert "the old one does not load (tensorrt 10.3.0 does not take the plan: ser" in line
 
@@ -272,7 +272,7 @@ def test_an_engine_that_does_not_load_is_rebuilt(
 def test_a_stale_engine_is_rebuilt(
     bundle: Bundle,
     device: State,
-    watcher: Watcher,
+    progress: Progress,
     said: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -280,7 +280,7 @@ def test_a_stale_engine_is_rebuilt(
     says: str,
 ) -> None:
     onnx_file = graph(bundle, "fp16")
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     del said[:]
     name, value = change
     if name == "compute":
@@ -289,7 +289,7 @@ def test_a_stale_engine_is_rebuilt(
         monkeypatch.setattr(engines, name, lambda: engines_board(value))
     else:
         monkeypatch.setattr(fake_tensorrt, name, value)
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     (line,) = said
     assert line.endswith(f"the old one is stale ({says})")
     assert len(list(folder(tmp_path).glob("*.plan"))) == 1
@@ -302,38 +302,38 @@ def engines_board(l4t: str):
 
 
 def test_an_engine_that_others_may_write_is_not_taken(
-    bundle: Bundle, device: State, watcher: Watcher, said: list[str], tmp_path: Path
+    bundle: Bundle, device: State, progress: Progress, said: list[str], tmp_path: Path
 ) -> None:
     onnx_file = graph(bundle, "fp16")
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     (plan,) = folder(tmp_path).glob("*.plan")
     assert plan.stat().st_mode & 0o777 == 0o600
     plan.chmod(0o666)
     del said[:]
-    engines.open_engine(onnx_file, watcher=watcher).close()
+    engines.open_engine(onnx_file, progress=progress).close()
     assert said.pop().endswith("the old one is not this user's alone")
     assert plan.stat().st_mode & 0o777 == 0o600
     folder(tmp_path).chmod(0o777)
     with pytest.raises(BackendError, match="others may write to it; engines are code"):
-        engines.open_engine(onnx_file, watcher=watcher)
+        engines.open_engine(onnx_file, progress=progress)
 
 
 def test_what_the_builder_measured_serves_the_next_build(
     bundle: Bundle, device: State, tmp_path: Path
 ) -> None:
     for name in ("fp16", "fp16-map"):
-        engines.open_engine(graph(bundle, name), watcher=Watcher()).close()
+        engines.open_engine(graph(bundle, name), progress=Progress()).close()
     assert device.timing_caches == [b"", b"."]
     (cache,) = folder(tmp_path).glob("timing-*.cache")
     cache.write_bytes(b"foreign")
-    engines.open_engine(graph(bundle, "int8-linear"), watcher=Watcher()).close()
+    engines.open_engine(graph(bundle, "int8-linear"), progress=Progress()).close()
     assert device.timing_caches[2:] == [b"foreign", b""]
 
 
 def test_progress_is_told(bundle: Bundle, device: State) -> None:
     steps: list[tuple[str, int, int]] = []
-    watcher = Watcher(phase=lambda *step: steps.append(step))
-    engines.open_engine(graph(bundle, "fp16"), watcher=watcher).close()
+    progress = Progress(part=lambda *step: steps.append(step))
+    engines.open_engine(graph(bundle, "fp16"), progress=progress).close()
     assert steps == [("Building", done, 2) for done in (0, 1, 2, 2)]
 
 
@@ -357,7 +357,7 @@ def test_two_that_start_together_build_once(
     threads = [
         threading.Thread(
             target=lambda: opened.append(
-                engines.open_engine(graph(bundle, "fp16"), watcher=Watcher(tell=hear))
+                engines.open_engine(graph(bundle, "fp16"), progress=Progress(say=hear))
             )
         )
         for _ in range(2)
@@ -386,14 +386,14 @@ def test_a_killed_builder_leaves_no_lock(bundle: Bundle, device: State, tmp_path
     killed = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False)
     assert killed.returncode == -9
     said: list[str] = []
-    engines.open_engine(graph(bundle, "fp16"), watcher=Watcher(tell=said.append)).close()
+    engines.open_engine(graph(bundle, "fp16"), progress=Progress(say=said.append)).close()
     assert not any("waiting" in line for line in said)
 
 
 def test_a_graph_that_is_no_graph_is_refused(device: State, tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"\xff\xff not a graph")
     with pytest.raises(BackendError, match="does not parse the graph: not an ONNX file"):
-        engines.open_engine(tmp_path / "x.onnx", watcher=Watcher())
+        engines.open_engine(tmp_path / "x.onnx", progress=Progress())
 
 
 def test_without_tensorrt_the_remedy_is_named(

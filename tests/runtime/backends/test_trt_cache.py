@@ -15,9 +15,9 @@ from fake_tensorrt import State
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.machine import jetson as boards
+from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.trt import TensorRtBackend
-from edgeseg.runtime.backends.watcher import Watcher
 
 FRAME = np.zeros((1, 96, 128, 3), np.uint8)
 
@@ -49,7 +49,7 @@ def test_a_plan_that_cannot_be_kept_runs_all_the_same(
     device: State, graph: Path, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    backend = engines.open_engine(graph, watcher=Watcher(tell=said.append))
+    backend = engines.open_engine(graph, progress=Progress(say=said.append))
     assert np.isfinite(backend.infer(FRAME)).all()
     backend.close()
     assert len(device.builds) == 1
@@ -66,7 +66,7 @@ def test_devices_with_one_home_keep_each_others_engines(
     for host in ("orin-1", "orin-2", "orin-1", "orin-2"):
         monkeypatch.setattr("platform.node", lambda host=host: host)
         monkeypatch.setattr(fake_tensorrt, "__version__", boards[host])
-        engines.open_engine(graph, watcher=Watcher(tell=said.append)).close()
+        engines.open_engine(graph, progress=Progress(say=said.append)).close()
     assert len(device.builds) == 2
     assert all(line.endswith("some minutes: there is none yet") for line in said)
 
@@ -85,11 +85,11 @@ def test_copied_images_have_one_name_and_keep_each_others_engines(
             lambda path, serial=serial: serial if path.name == "serial-number" else read(path),
         )
         monkeypatch.setattr(fake_tensorrt, "__version__", versions[serial])
-        engines.open_engine(graph, watcher=Watcher(tell=said.append)).close()
+        engines.open_engine(graph, progress=Progress(say=said.append)).close()
     assert len(device.builds) == 2
     monkeypatch.setattr("platform.node", lambda: "another name")  # as a container's next start
     monkeypatch.setattr(fake_tensorrt, "__version__", "10.8.0")
-    engines.open_engine(graph, watcher=Watcher(tell=said.append)).close()
+    engines.open_engine(graph, progress=Progress(say=said.append)).close()
     assert "the old one is stale (tensorrt was 10.7.0 and is 10.8.0)" in said[-1]
 
 
@@ -113,5 +113,5 @@ def test_a_plan_is_read_while_the_lock_is_held(
 
     monkeypatch.setattr(engines, "TensorRtBackend", Watched)
     for _ in range(2):
-        engines.open_engine(graph, watcher=Watcher()).close()
+        engines.open_engine(graph, progress=Progress()).close()
     assert held == [True, True]

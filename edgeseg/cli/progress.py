@@ -1,0 +1,114 @@
+"""Progress on stderr: bars on a terminal; elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from edgeseg.cli.options import say
+from edgeseg.progress import Phase, Progress
+from edgeseg.text import counted, plain
+
+__all__ = ["show_progress"]
+
+# A log gets the first line of a phase that lasts so long,
+_FIRST_LINE_S: Final = 5.0
+# and then one so often: seldom enough for one who reads it, often enough for one who waits.
+_BETWEEN_LINES_S: Final = 30.0
+_TICK_S: Final = 0.5
+
+
+@contextmanager
+def show_progress(*, lines: bool = True) -> Iterator[Progress]:
+    """Yield what shows lines, the phase and its parts while the block lasts.
+
+    Without `lines` a log gets nothing of the phase: for what may go on for months.
+    """
+    if sys.stderr.isatty():
+        with _bars() as progress:
+            yield progress
+    elif lines:
+        with _phase_lines() as phase:
+            yield Progress(say=_say, phase=phase)
+    else:
+        yield Progress(say=_say)
+
+
+def _say(line: str) -> None:
+    say(plain(line))
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """A bar for the phase, and one for each part while it lasts."""
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    with rich_progress.Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None, visible=False)
+        shown = ""
+        parts: dict[str, rich_progress.TaskID] = {}
+
+        def show_phase(name: str, done: int, total: int = 0, unit: str = "image", /) -> None:
+            nonlocal shown
+            if name != shown or done == 0:
+                shown = name
+                bars.reset(task, description=name, total=total or None, visible=True)
+            counter = f"{name}: {done} of {counted(total, unit)}" if total else name
+            bars.update(task, description=counter, completed=done)
+
+        def show_part(name: str, done: int, total: int) -> None:
+            if name not in parts:
+                parts[name] = bars.add_task(name, total=total)
+            bars.update(parts[name], completed=done, visible=done < total)
+
+        yield Progress(say=_say, phase=show_phase, part=show_part)
+
+
+@contextmanager
+def _phase_lines() -> Iterator[Phase]:
+    """Say how far a phase is once it takes long, even while nothing in it is counted."""
+    now = ("", 0, 0, "image")
+    begun = due = time.monotonic()
+    ended = threading.Event()
+
+    def hear(name: str, done: int, total: int = 0, unit: str = "image", /) -> None:
+        nonlocal now, begun, due
+        if name != now[0] or done == 0:
+            begun = time.monotonic()
+            due = begun + _FIRST_LINE_S
+        now = (name, done, total, unit)
+
+    def watch() -> None:
+        nonlocal due
+        while not ended.wait(_TICK_S):
+            name, done, total, unit = now
+            if name and time.monotonic() >= due:
+                due = time.monotonic() + _BETWEEN_LINES_S
+                counter = _counter(done, total, unit)
+                sys.stderr.write(f"{name}:{counter} {_clock(time.monotonic() - begun)}\n")
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield hear
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _counter(done: int, total: int, unit: str) -> str:
+    """` 12 of 40 images in`, ` 12 images in` where nobody knows of how many, or nothing."""
+    if total:
+        return f" {done} of {counted(total, unit)} in"
+    return f" {counted(done, unit)} in" if done else ""
+
+
+def _clock(seconds: float) -> str:
+    """As 2:05 minutes."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} minutes"
