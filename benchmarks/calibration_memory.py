@@ -80,7 +80,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         model=model,
         side=side,
         images=images,
-        expected_mb=round(expected_bytes(graph) / 1e6),
+        expected_mb=round(expected_bytes(graph, taps) / 1e6),
         grown_mb=round(peak_mb() - before),
         peak_mb=round(peak_mb()),
     )

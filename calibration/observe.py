@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,17 +128,15 @@ def _key(model: bytes) -> str:
 
 def _save(path: Path, key: str, images: int, statistics: Mapping[str, Statistics]) -> None:
     values = list(statistics.values())
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        key=np.array(key),
-        images=np.array(images),
-        names=np.array(list(statistics)),
-        edges=np.array([(s.low, s.high, s.limit) for s in values]),
-        counts=np.stack([s.counts for s in values]),
-    )
-    with written_whole(path) as partial:
-        partial.write_bytes(buffer.getvalue())
+    with written_whole(path) as partial, partial.open("wb") as file:
+        np.savez(
+            file,
+            key=np.array(key),
+            images=np.array(images),
+            names=np.array(list(statistics)),
+            edges=np.array([(s.low, s.high, s.limit) for s in values]),
+            counts=np.stack([s.counts for s in values]),
+        )
 
 
 def _load(path: Path, key: str, taps: Sequence[Tap]) -> tuple[int, dict[str, Statistics]]:

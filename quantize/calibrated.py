@@ -81,7 +81,7 @@ class Calibrated:
             before = f" ({done} of them in an interrupted export)" if done else ""
             self._progress.say(
                 f"calibrating on {counted(len(self.frames), 'image')}{before}; "
-                f"about {expected_bytes(self.model) / 1e6:.0f} MB of memory"
+                f"about {expected_bytes(self.model, self._taps) / 1e6:.0f} MB of memory"
             )
         return observe(tapped, self._taps, self.frames, saved=saved, progress=self._progress)
 

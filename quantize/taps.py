@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.calibration.observe import Tap
-from edgeseg.calibration.ranges import SAMPLE, sample_positions
+from edgeseg.calibration.ranges import BINS, SAMPLE, sample_positions
 from edgeseg.quantize.qdq import quantizable_nodes
 
 if TYPE_CHECKING:
@@ -64,11 +64,12 @@ def tap_graph(model: ModelProto, taps: Sequence[Tap]) -> bytes:
     return _with_outputs(model, nodes, positions)
 
 
-def expected_bytes(model: ModelProto) -> int:
+def expected_bytes(model: ModelProto, taps: Sequence[Tap]) -> int:
     """About how much memory calibrating takes at most, beside the interpreter.
 
-    The weights (held by the graph and by the engine), the samples, and twice the values that are
-    alive at once: the engine's allocator keeps blocks that fit nothing else.
+    The weights (held by the graph and by the engine), the samples, the histograms (once more while
+    they are saved), and three times the values that are alive at once: the engine's allocator keeps
+    blocks that fit nothing else.
     """
     sizes = _count_values(model)
     last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
@@ -78,8 +79,9 @@ def expected_bytes(model: ModelProto) -> int:
         most = max(most, alive)
         over = {n for n in (*node.input, *node.output) if last.get(n, index) == index}
         alive -= sum(sizes.get(name, 0) for name in over)
-    sampled = sum(min(sizes[tap.name], SAMPLE) for tap in find_taps(model))
-    return 2 * int(model.ByteSize()) + 4 * (sampled + 2 * most)
+    samples = sum(min(sizes[tap.name], SAMPLE) for tap in taps if tap.sampled)
+    histograms = 2 * len(taps) * BINS
+    return 2 * int(model.ByteSize()) + 4 * (samples + 3 * most) + 8 * histograms
 
 
 def _count_values(model: ModelProto) -> dict[str, int]:
