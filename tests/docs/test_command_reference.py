@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from report_reference import report_reference
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.main import commands
 from edgeseg.cli.parameters import Parameter
+from edgeseg.cli.usage import check_usage
 from edgeseg.reports.report import Report
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ def test_every_command_has_an_example_and_its_output(
 ) -> None:
     assert f"```sh\nedgeseg {command}" in sections[command]
     assert "`--json` prints" in sections[command]
+    (example,) = re.findall(r"^```sh\nedgeseg (.*)$", sections[command], re.MULTILINE)
+    check_usage(shlex.split(example), commands())
 
 
 def test_values_defaults_and_help_are_shown(sections: Mapping[str, str]) -> None:
