@@ -9,7 +9,8 @@ with edgeseg.open("street") as segmenter:
 
 edgeseg.run("street", source="drive.mp4", save="overlay.mp4")  # as `edgeseg run` does
 
-report = edgeseg.verify("street", data="camvid", split="test", max_drop=0.5)
+limits = edgeseg.Limits(max_drop=0.5, max_size_mb=20)
+report = edgeseg.verify("street", data="camvid", split="test", limits=limits)
 assert report.passed, (report.misses, report.unjudged)
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from edgeseg.accuracy.limits import Limits
     from edgeseg.reports.report import Report
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.session import RunResult
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["open", "run", "verify"]
+__all__ = ["Limits", "open", "run", "verify"]
 
 # ONNX Runtime (1.31, Linux) writes an identity and usage events into the user's cache, for its
 # maker. A robot does not do so unasked; whoever wants it sets the variable to 0.
@@ -124,30 +126,25 @@ def verify(
     split: str | None = None,
     reference: str | Path | None = None,
     baseline: str | Path | None = None,
-    protocol: str = "ss",
+    limits: Limits | None = None,
     max_drop: float | None = None,
-    max_class_drop: float | None = None,
-    min_agreement: float | None = None,
-    max_regression: float | None = None,
-    max_class_regression: float | None = None,
-    max_extra_drop: float | None = None,
-    max_skipped: float | None = None,
-    max_latency_ratio: float | None = None,
-    max_size_mb: float | None = None,
-    max_memory_mb: float | None = None,
-    short_sides: Sequence[int] = (),
+    protocol: str = "ss",
     corruptions: str | None = None,
-    dask: str | None = None,
+    short_sides: Sequence[int] = (),
     threads: int | None = None,
     strict: bool = False,
     report: str | Path | None = None,
 ) -> Report:
-    """Do what `edgeseg verify` does, without `edgeseg.toml`; the options are explained there.
+    """Measure a bundle or a checkpoint, judge it, and return the report.
 
-    Limits have the units of `edgeseg.accuracy.gates.Limits`: points (0..100) for drops. A limit
-    that is None has its default. A missed gate raises nothing: see `passed`, `misses` and
+    Does what `edgeseg verify` does, without `edgeseg.toml`; the options are explained there. A
+    limit that is not given has its default; `max_drop=0.5` (points) is short for
+    `limits=edgeseg.Limits(max_drop=0.5)`. A missed gate raises nothing: see `passed`, `misses` and
     `unjudged` of the report; `passed` is None where there was nothing to judge. `short_sides` are
-    in pixels. `report` is a folder to write it to.
+    in pixels. `report` is a folder to write the report to.
+
+    What the command line has beyond this is in `edgeseg.verification.request.VerifyRequest`, which
+    `edgeseg.verification.verify.verify` takes.
 
     Raises:
         NotJudgedError: a limit that is given can decide nothing, whatever is measured.
@@ -155,39 +152,34 @@ def verify(
     """
     from pathlib import Path
 
-    from edgeseg.accuracy.gates import Limits
+    from edgeseg.accuracy.limits import Limits
     from edgeseg.corruptions import chosen
     from edgeseg.files.homes import expand_home
-    from edgeseg.verification.request import Asked
+    from edgeseg.verification.request import VerifyRequest
     from edgeseg.verification.verify import verify as verify_source
 
-    limits = {
-        "max_drop": max_drop,
-        "max_class_drop": max_class_drop,
-        "min_agreement": min_agreement,
-        "max_regression": max_regression,
-        "max_class_regression": max_class_regression,
-        "max_extra_drop": max_extra_drop,
-        "max_skipped": max_skipped,
-        "max_latency_ratio": max_latency_ratio,
-        "max_size_mb": max_size_mb,
-        "max_memory_mb": max_memory_mb,
-    }
-    given = {name: value for name, value in limits.items() if value is not None}
-    asked = Asked(
+    limits = Limits() if limits is None else limits
+    request = VerifyRequest(
         source=expand_home(str(source)),
         data=None if data is None else expand_home(str(data)),
         split=split,
         reference=None if reference is None else expand_home(str(reference)),
         baseline=None if baseline is None else Path(baseline).expanduser(),
         protocol=protocol,
-        limits=Limits(**given),
-        given=frozenset(given),
+        limits=limits if max_drop is None else limits.replace(max_drop=max_drop),
         short_sides=tuple(short_sides),
         corruptions=() if corruptions is None else chosen(corruptions),
-        dask=dask,
         threads=threads,
         strict=strict,
         report=None if report is None else Path(report).expanduser(),
     )
-    return verify_source(asked)
+    return verify_source(request)
+
+
+def __getattr__(name: str) -> object:
+    """`edgeseg.Limits`, imported when it is first asked for."""
+    if name == "Limits":
+        from edgeseg.accuracy.limits import Limits
+
+        return Limits
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from edgeseg.accuracy.gates import Judged, Limits, judge_accuracy
+from edgeseg.accuracy.gates import Judged, judge_accuracy
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.errors import BackendError
 from edgeseg.progress import Progress, begin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from edgeseg.accuracy.gates import Judged, at_least
+from edgeseg.accuracy.gates import GOLDEN, Judged, at_least
 from edgeseg.accuracy.metrics import pixel_agreement
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
@@ -31,5 +31,6 @@ def replay_golden(
         mask = segment(read_image(bundle.path(golden.frame)))
         value = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
         limit = golden.agreement[variant.name] - GOLDEN_SLACK
-        gates.append(at_least(f"{golden.frame} pixel agreement", value, limit, unit="%"))
+        name = f"{golden.frame} pixel agreement"
+        gates.append(at_least(name, value, limit, key=GOLDEN, unit="%"))
     return Judged(gates=tuple(gates))

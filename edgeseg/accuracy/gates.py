@@ -1,121 +1,75 @@
-"""Limits on what a candidate may lose and cost, and the verdict on each, or why there is none."""
+"""The verdict of each limit on what was measured, or why there is none."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
+from edgeseg.accuracy.limits import (
+    EVERYTHING,
+    LIMITS,
+    MIN_AGREEMENT_ALONE,
+    Bound,
+    Limits,
+    decides,
+    option,
+)
 from edgeseg.bundle.manifest import Accuracy
-from edgeseg.errors import SpecError
 
 __all__ = [
-    "DEFAULT_MAX_CLASS_DROP",
-    "DEFAULT_MAX_CLASS_REGRESSION",
-    "DEFAULT_MAX_DROP",
-    "DEFAULT_MAX_EXTRA_DROP",
-    "DEFAULT_MAX_REGRESSION",
-    "DEFAULT_MAX_SKIPPED",
-    "DEFAULT_MIN_AGREEMENT",
-    "POINTS",
+    "BASELINE_CLASSES",
+    "GOLDEN",
+    "VARIANT",
     "Gate",
     "Judged",
-    "Limits",
     "Unjudged",
+    "apply_limit",
     "at_least",
     "at_most",
-    "check_limit",
-    "decides",
     "judge",
     "judge_accuracy",
     "no_class",
-    "option",
+    "not_judged",
     "worst_of",
 ]
 
-POINTS: Final = "points"
-DEFAULT_MAX_DROP: Final = 1.0  # mIoU points
-DEFAULT_MAX_CLASS_DROP: Final = 5.0  # IoU points
-# Without ground truth, in % of the pixels; what it stands for is in docs/accuracy.md.
-DEFAULT_MIN_AGREEMENT: Final = 97.0
-# Points lost for certain against a baseline. Another CPU's rounding moves mIoU by some thousandths.
-DEFAULT_MAX_REGRESSION: Final = 0.1
-DEFAULT_MAX_CLASS_REGRESSION: Final = 1.0
-DEFAULT_MAX_EXTRA_DROP: Final = 1.0  # mIoU points, of a family of corruptions
-# In % of the images. What is skipped loses an unknown amount: one image in twenty would have to
-# lose 20 points more than the others to hide one point of mIoU, which is the limit on the drop.
-DEFAULT_MAX_SKIPPED: Final = 5.0
-_EVERYTHING: Final = 100.0  # points or %: nothing that is measured can be more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What may be lost against the reference, in points (0..100). None switches a gate off.
-
-    Drops need ground truth. `min_agreement` serves alone where there is none, and is asked for
-    beside them. Regressions are against a baseline: what is lost beyond chance. The extra drop is
-    what a family of corruptions loses more than clean images do. The skipped are a share of the
-    images in %: above it nothing is judged. The latency ratio
-    is candidate over reference; sizes and memory are in MB (10^6 bytes).
-    """
-
-    max_drop: float | None = DEFAULT_MAX_DROP
-    max_class_drop: float | None = DEFAULT_MAX_CLASS_DROP
-    min_agreement: float | None = None
-    max_regression: float | None = DEFAULT_MAX_REGRESSION
-    max_class_regression: float | None = DEFAULT_MAX_CLASS_REGRESSION
-    max_extra_drop: float | None = DEFAULT_MAX_EXTRA_DROP
-    max_skipped: float | None = DEFAULT_MAX_SKIPPED
-    max_latency_ratio: float | None = None
-    max_size_mb: float | None = None
-    max_memory_mb: float | None = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                check_limit(field.name, value, called=field.name)
-
-
-_COSTS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
-_PERCENT: Final = frozenset({"min_agreement", "max_skipped"})
-
-
-def check_limit(limit: str, value: float, *, called: str) -> None:
-    """Refuse what no measurement could have; `called` is what its user knows the limit by.
-
-    Raises:
-        SpecError: it is out of range.
-    """
-    if limit in _COSTS and not 0 < value < math.inf:
-        raise SpecError(f"{called} must be a finite number above 0; got {value:g}")
-    if limit not in _COSTS and not 0 <= value <= 100:
-        unit = "%" if limit in _PERCENT else POINTS
-        raise SpecError(f"{called} is 0 to 100 {unit}; got {value:g}")
+# Keys of what no field of `Limits` decides.
+GOLDEN: Final = "golden"
+BASELINE_CLASSES: Final = "baseline_classes"
+VARIANT: Final = "variant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """One limit and the value that was measured; `bound` is its kind of limit.
 
-    Both are in `unit`, which is `points`, `%`, `MB` or `times the reference's`.
+    Both are in `unit`, which is `points`, `%`, `MB` or `times the reference's`, and empty for a
+    count. `key` says what made the gate: the name of a field of `Limits`, `golden` (a golden frame)
+    or `baseline_classes` (classes of the baseline that are missing). Programs compare keys; `name`
+    is for people, and may be worded anew. A report from before there were keys has empty ones.
     """
 
     name: str
+    key: str = ""
     limit: float
     value: float
     passed: bool
-    bound: Literal["at most", "at least"] = "at most"
+    bound: Bound = "at most"
     unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unjudged:
-    """What no measurement here decides; `name` is a gate's, or what else the verdict needs."""
+    """What no measurement here decides.
+
+    `key` is the name of a field of `Limits`, or `variant` (the chosen variant does not run here).
+    `name` is for people.
+    """
 
     name: str
+    key: str = ""
     reason: str
     remedy: str
 
@@ -148,16 +102,30 @@ class Judged:
         return not self.misses and not self.unjudged
 
 
-def at_most(name: str, value: float, limit: float, *, unit: str = "") -> Gate:
+def at_most(name: str, value: float, limit: float, *, key: str, unit: str = "") -> Gate:
     """Pass where `value` is not above `limit`; a value that is not a number fails."""
-    return Gate(name=name, limit=limit, value=value, passed=value <= limit, unit=unit)
+    return Gate(name=name, key=key, limit=limit, value=value, passed=value <= limit, unit=unit)
 
 
-def at_least(name: str, value: float, limit: float, *, unit: str = "") -> Gate:
+def at_least(name: str, value: float, limit: float, *, key: str, unit: str = "") -> Gate:
     """Pass where `value` is not below `limit`; a value that is not a number fails."""
+    passed = value >= limit
     return Gate(
-        name=name, limit=limit, value=value, passed=value >= limit, bound="at least", unit=unit
+        name=name, key=key, limit=limit, value=value, passed=passed, bound="at least", unit=unit
     )
+
+
+def apply_limit(key: str, value: float, limit: float, *, of: str = "") -> Gate:
+    """Compare a value with the limit `key`; `of` names the class or the family it is about."""
+    about = LIMITS[key]
+    name = f"{about.gate} ({of})" if of else about.gate
+    compare = at_most if about.bound == "at most" else at_least
+    return compare(name, value, limit, key=key, unit=about.unit)
+
+
+def not_judged(key: str, *, reason: str, remedy: str) -> Unjudged:
+    """The limit `key` decides nothing, and why."""
+    return Unjudged(name=LIMITS[key].gate, key=key, reason=reason, remedy=remedy)
 
 
 def judge(
@@ -177,37 +145,27 @@ def judge(
     gates = []
     unjudged = []
     if limits.max_drop is not None and drop is not None:
-        gates.append(at_most("mIoU drop", drop, limits.max_drop, unit=POINTS))
+        gates.append(apply_limit("max_drop", drop, limits.max_drop))
     if limits.max_class_drop is not None:
-        gates += worst_of("class IoU drop", class_drops, limits.max_class_drop)
+        gates += worst_of("max_class_drop", class_drops, limits.max_class_drop)
         if drop is not None and not class_drops and decides(limits.max_class_drop):
-            unjudged.append(no_class("class IoU drop", "max_class_drop", rare=rare))
+            unjudged.append(no_class("max_class_drop", rare=rare))
     least = limits.min_agreement
     if least is None and drop is None:
-        least = DEFAULT_MIN_AGREEMENT
+        least = MIN_AGREEMENT_ALONE
     if least is not None:
-        gates.append(at_least("pixel agreement", agreement, least, unit="%"))
+        gates.append(apply_limit("min_agreement", agreement, least))
     return Judged(gates=tuple(gates), unjudged=tuple(unjudged))
 
 
-def decides(limit: float | None) -> bool:
-    """Whether a limit on points or % can be missed: one that allows everything needs no judge."""
-    return limit is not None and limit < _EVERYTHING
-
-
-def no_class(name: str, limit: str, *, rare: str = "") -> Unjudged:
+def no_class(key: str, *, rare: str = "") -> Unjudged:
     """A limit on classes where each is too `rare` to tell; that says which and how."""
-    return Unjudged(
-        name=name,
+    return not_judged(
+        key,
         reason=f"no class is in {MIN_CLASS_IMAGES} images with {100 * MIN_CLASS_SHARE:g} % of the "
         f"pixels{rare and f' ({rare})'}",
-        remedy=f"measure more images, or allow any loss with {option(limit)} {_EVERYTHING:g}",
+        remedy=f"measure more images, or allow any loss with {option(key)} {EVERYTHING:g}",
     )
-
-
-def option(limit: str) -> str:
-    """By which the command line sets it."""
-    return f"--{limit.replace('_', '-')}"
 
 
 def judge_accuracy(accuracy: Accuracy, limits: Limits) -> Judged:
@@ -221,11 +179,11 @@ def judge_accuracy(accuracy: Accuracy, limits: Limits) -> Judged:
     )
 
 
-def worst_of(title: str, values: Mapping[str, float], limit: float) -> list[Gate]:
+def worst_of(key: str, values: Mapping[str, float], limit: float) -> list[Gate]:
     """A gate for each value above the limit, the largest first; where none is, for the largest.
 
     Values and limit are in points.
     """
     ordered = sorted(values.items(), key=lambda item: -item[1])
-    gates = [at_most(f"{title} ({name})", value, limit, unit=POINTS) for name, value in ordered]
+    gates = [apply_limit(key, value, limit, of=name) for name, value in ordered]
     return [gate for gate in gates if not gate.passed] or gates[:1]

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from edgeseg.redact import scrub
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from edgeseg.accuracy.gates import Limits
 
 __all__ = [
     "EXIT_FAILED",
@@ -22,14 +17,9 @@ __all__ = [
     "DaskOption",
     "DataOption",
     "JsonFlag",
-    "MaxClassDropOption",
-    "MaxDropOption",
-    "MinAgreementOption",
     "SplitOption",
     "ThreadsOption",
     "a_source",
-    "given_limits",
-    "limits_from",
     "print_json",
     "say",
     "say_next",
@@ -69,20 +59,6 @@ DaskOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", help="Threads of the engine. One a core."),
-]
-
-
-MaxDropOption = Annotated[
-    float | None,
-    typer.Option(help="Most mIoU points that may be lost against the reference. 1.0."),
-]
-MaxClassDropOption = Annotated[
-    float | None,
-    typer.Option(help="Most IoU points that any class may lose against the reference. 5.0."),
-]
-MinAgreementOption = Annotated[
-    float | None,
-    typer.Option(help="Least share of pixels, in %, that must agree with the reference."),
 ]
 
 
@@ -126,36 +102,3 @@ def print_json(content: object) -> None:
     import json
 
     print(json.dumps(content, indent=2))
-
-
-def limits_from(
-    max_drop: float | None, max_class_drop: float | None, min_agreement: float | None
-) -> Limits:
-    """Gates from options, with the defaults where none was given.
-
-    Raises:
-        typer.BadParameter: a limit outside of 0 to 100 points.
-    """
-    from edgeseg.accuracy.gates import Limits
-
-    asked = {"max_drop": max_drop, "max_class_drop": max_class_drop, "min_agreement": min_agreement}
-    return Limits(**given_limits(asked))
-
-
-def given_limits(asked: Mapping[str, float | None], origin: Path | None = None) -> dict[str, float]:
-    """Those that were given, by the limits' names: by options, or in the file `origin`.
-
-    Raises:
-        typer.BadParameter: one is out of range.
-    """
-    from edgeseg.accuracy.gates import check_limit, option
-    from edgeseg.errors import SpecError
-
-    given = {name: value for name, value in asked.items() if value is not None}
-    try:
-        for name, value in given.items():
-            called = option(name) if origin is None else f"{origin}: {name}"
-            check_limit(name, value, called=called)
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None
-    return given

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
-from edgeseg.accuracy.gates import Limits, decides
+from edgeseg.accuracy.limits import Limits, decides
 from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.datasets import Dataset
 from edgeseg.labels import Labels

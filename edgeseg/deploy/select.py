@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from edgeseg.accuracy.gates import Judged, Limits, judge_accuracy
+from edgeseg.accuracy.gates import Judged, judge_accuracy
+from edgeseg.accuracy.limits import LIMITS, Limits, option
 from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
 from edgeseg.errors import BackendError, ExportError, GateMissedError
 from edgeseg.quantize.judging import ranked
@@ -18,14 +19,6 @@ from edgeseg.text import counted
 __all__ = ["Variants", "choose", "only_fp32"]
 
 
-# The option that moves each gate, by how the gate's name begins.
-_ALLOW: Final = MappingProxyType(
-    {
-        "mIoU drop": "--max-drop",
-        "class IoU drop": "--max-class-drop",
-        "pixel agreement": "--min-agreement",
-    }
-)
 # What an artifact may compute in, by what was asked for.
 _KINDS: Final = MappingProxyType(
     {
@@ -225,10 +218,10 @@ def _nearest_misses(
     failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
     named = sorted(failed, key=distance)[:3]
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
-    names = [gate.name for trial in named for gate in judged(trial).misses]
+    missed = {gate.key for trial in named for gate in judged(trial).misses}
     open_ones = [j.unjudged for j in map(judged, named) if not j.misses]
     left = dict.fromkeys(one.remedy for unjudged in open_ones for one in unjudged)
-    flags = [flag for gate, flag in _ALLOW.items() if any(name.startswith(gate) for name in names)]
+    flags = [option(key) for key in LIMITS if key in missed]
     remedies = [f"allow more loss with {' and '.join(flags)}"] if flags else []
     remedies += left
     if precision == "int8" and not left:

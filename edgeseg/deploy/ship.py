@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgeseg.accuracy.gates import Limits, judge_accuracy
+from edgeseg.accuracy.gates import judge_accuracy
+from edgeseg.accuracy.limits import Limits
 from edgeseg.accuracy.metrics import pixel_agreement
 from edgeseg.bundle.manifest import Golden, VariantInfo
 from edgeseg.deploy.candidates import Decide

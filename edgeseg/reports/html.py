@@ -62,7 +62,7 @@ def _view(report: Report, labels: Labels) -> dict[str, Any]:
         "summary": summary(report),
         "misses": list(map(in_words, report.misses)),
         "gates": [in_words(g) for g in (*report.misses, *(g for g in report.gates if g.passed))],
-        "drop_bar": drop_bar(drop, limit_of(report, "mIoU drop")),
+        "drop_bar": drop_bar(drop, limit_of(report, "max_drop")),
         "classes": class_rows(report, labels),
         "dots_scale": dots_scale(),
         "drop_scale": spread_scale(class_span(report)),

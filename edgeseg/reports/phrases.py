@@ -9,7 +9,7 @@ from typing import Final
 
 from edgeseg.accuracy.bootstrap import MIN_IMAGES
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
-from edgeseg.accuracy.gates import Gate
+from edgeseg.accuracy.gates import BASELINE_CLASSES, Gate
 from edgeseg.reports.measured import ClassResult, FamilyResult
 from edgeseg.reports.report import Comparison, Report, Subject
 from edgeseg.text import counted, plain
@@ -119,7 +119,7 @@ def in_words(gate: Gate) -> GateWords:
     digits = 2
     while digits < _MOST_DIGITS and gate.value != gate.limit and _alike(gate, digits):
         digits += 1
-    if gate.name.startswith("classes of the baseline"):
+    if gate.key == BASELINE_CLASSES:  # a count
         digits = 0
     return GateWords(
         name=shortened(gate.name, _LONGEST_GATE),
@@ -130,9 +130,9 @@ def in_words(gate: Gate) -> GateWords:
     )
 
 
-def limit_of(report: Report, start: str) -> float | None:
-    """The limit of the gates whose names begin so; None where there is none."""
-    return next((gate.limit for gate in report.gates if gate.name.startswith(start)), None)
+def limit_of(report: Report, key: str) -> float | None:
+    """The value of the limit `key`, in its unit; None where it judged nothing."""
+    return next((gate.limit for gate in report.gates if gate.key == key), None)
 
 
 def verdict(report: Report) -> str:

@@ -151,4 +151,4 @@ def hex_color(color: tuple[int, int, int]) -> str:
 
 
 def _class_limit(report: Report) -> float | None:
-    return limit_of(report, "class IoU drop")
+    return limit_of(report, "max_class_drop")

@@ -23,7 +23,7 @@ from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.writing import REPORTS
 from edgeseg.sweep.folder import REQUEST
 from edgeseg.sweep.plan import Cell, Plan
-from edgeseg.verification.request import Asked
+from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.verify import verify
 
 __all__ = ["ERROR", "bundle_of", "made", "reports_of"]
@@ -53,7 +53,7 @@ def made(
         progress.say("kept from an earlier run")
         return kept
     _export(plan, cell, progress=progress)
-    asked = Asked(
+    asked = VerifyRequest(
         source=str(bundle),
         data=plan.data,
         split=plan.split,

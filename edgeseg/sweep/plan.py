@@ -10,13 +10,13 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.deploy.request import DEFAULT_BUDGET_S
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.targets import find_target, refuse_precision
-from edgeseg.verification.request import MOST_THREADS
+from edgeseg.verification.request import check_threads
 
 __all__ = ["Cell", "Plan", "cells_of", "hindrance"]
 
@@ -54,8 +54,7 @@ class Plan:
             "--precision": self.precisions,
             "--size": self.sizes,
         }
-        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
-            raise SpecError(f"--threads is 1 to {MOST_THREADS}; got {self.threads}")
+        check_threads(self.threads)
         for option, values in axes.items():
             if not values:
                 raise SpecError(f"a sweep needs at least one {option}")

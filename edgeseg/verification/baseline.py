@@ -18,16 +18,15 @@ import numpy.typing as npt
 from edgeseg.accuracy.bootstrap import MIN_IMAGES, Losses, Tally, losses
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
 from edgeseg.accuracy.gates import (
-    POINTS,
+    BASELINE_CLASSES,
     Judged,
-    Limits,
-    Unjudged,
+    apply_limit,
     at_most,
-    decides,
     no_class,
-    option,
+    not_judged,
     worst_of,
 )
+from edgeseg.accuracy.limits import Limits, decides, option
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
 from edgeseg.reports.measured import ImageResult
@@ -38,8 +37,6 @@ from edgeseg.verification.reader import hash_of
 __all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
 
 _REMEDY: Final = "measure both on the same images in the same way"
-_MIOU: Final = "mIoU lost beyond chance"
-_CLASS: Final = "class IoU lost beyond chance"
 
 
 def check_protocol(baseline: Report, *, origin: Path, protocol: str, size: tuple[int, int]) -> None:
@@ -142,27 +139,26 @@ def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> 
     unjudged = []
     if limits.max_regression is not None:
         certain = max(0.0, 0.0 - comparison.miou.high)
-        gates.append(at_most(_MIOU, certain, limits.max_regression, unit=POINTS))
+        gates.append(apply_limit("max_regression", certain, limits.max_regression))
     if limits.max_class_regression is not None:
         certainly = {change.name: max(0.0, 0.0 - change.high) for change in comparison.classes}
-        gates += worst_of(_CLASS, certainly, limits.max_class_regression)
+        gates += worst_of("max_class_regression", certainly, limits.max_class_regression)
         if not certainly and decides(limits.max_class_regression):
-            unjudged.append(no_class(_CLASS, "max_class_regression", rare=rare))
+            unjudged.append(no_class("max_class_regression", rare=rare))
     return Judged(gates=tuple(gates), unjudged=tuple(unjudged)) + _missing(comparison)
 
 
 def _too_few(images: int, limits: Limits) -> Judged:
     """No limit on a regression is judged, of those that could be missed."""
-    known = ((_MIOU, "max_regression"), (_CLASS, "max_class_regression"))
     return Judged(
         unjudged=tuple(
-            Unjudged(
-                name=name,
+            not_judged(
+                limit,
                 reason=f"{images} images are compared, and below {MIN_IMAGES} chance alone changes "
                 f"as much",
                 remedy=f"measure more images, or allow any loss with {option(limit)} 100",
             )
-            for name, limit in known
+            for limit in ("max_regression", "max_class_regression")
             if decides(getattr(limits, limit))
         )
     )
@@ -173,7 +169,7 @@ def _missing(comparison: Comparison) -> Judged:
         return Judged()
     names = ", ".join(comparison.missing)
     title = f"classes of the baseline that are missing ({names})"
-    return Judged(gates=(at_most(title, len(comparison.missing), 0),))
+    return Judged(gates=(at_most(title, len(comparison.missing), 0, key=BASELINE_CLASSES),))
 
 
 def _refuse(origin: Path, reasons: Sequence[str]) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import numpy as np
 
-from edgeseg.accuracy.gates import Judged, Limits, at_most
+from edgeseg.accuracy.gates import Judged, apply_limit
+from edgeseg.accuracy.limits import Limits
 from edgeseg.pixels import Bgr
 from edgeseg.reports.measured import Cost, Costs
 from edgeseg.runtime import timing
 from edgeseg.verification.footprint import peak_memory_mb
 from edgeseg.verification.subjects import BundleModel, Model
 
-__all__ = ["judge_costs", "measure_costs"]
+__all__ = ["COST_LIMITS", "judge_costs", "measure_costs"]
+
+COST_LIMITS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
 
 
 def measure_costs(candidate: Model, reference: Model | None, frame: Bgr) -> Costs:
@@ -50,16 +54,15 @@ def judge_costs(costs: Costs, limits: Limits) -> Judged:
     """A gate for each limit on a cost that was measured."""
     candidate = costs.candidate
     size = None if candidate.bytes is None else candidate.bytes / 1e6
-    ratio = "times the reference's"
     known = (
-        ("latency ratio", costs.latency_ratio, limits.max_latency_ratio, ratio),
-        ("size", size, limits.max_size_mb, "MB"),
-        ("peak memory", candidate.memory_mb, limits.max_memory_mb, "MB"),
+        ("max_latency_ratio", costs.latency_ratio, limits.max_latency_ratio),
+        ("max_size_mb", size, limits.max_size_mb),
+        ("max_memory_mb", candidate.memory_mb, limits.max_memory_mb),
     )
     return Judged(
         gates=tuple(
-            at_most(name, value, limit, unit=unit)
-            for name, value, limit, unit in known
+            apply_limit(key, value, limit)
+            for key, value, limit in known
             if value is not None and limit is not None
         )
     )

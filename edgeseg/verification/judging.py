@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
-from edgeseg.accuracy.gates import Judged, Limits, Unjudged, decides, judge, option
+from edgeseg.accuracy.gates import Judged, judge, not_judged
+from edgeseg.accuracy.limits import LIMITS, Limits, decides, option
 from edgeseg.errors import NotJudgedError
 from edgeseg.reports.measured import ClassResult
 from edgeseg.reports.phrases import rarity, some
 from edgeseg.reports.report import Comparison, Noted, Report
-from edgeseg.verification.request import DROP_LIMITS, Asked
+from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.subjects import BundleModel, Model
 
 __all__ = ["check_can_judge", "judge_coverage", "judge_drops", "notes_on", "too_rare"]
 
-_NEED_REFERENCE: Final = DROP_LIMITS | {"max_latency_ratio", "max_extra_drop"}
-_NEED_BUNDLE: Final = frozenset({"max_size_mb", "max_memory_mb"})
 
-
-def check_can_judge(asked: Asked, candidate: Model, *, compared: bool) -> None:
+def check_can_judge(asked: VerifyRequest, candidate: Model, *, compared: bool) -> None:
     """Refuse, before hours are spent, a limit that was set on purpose and decides nothing.
 
     `compared` says whether there is a reference.
@@ -28,13 +25,13 @@ def check_can_judge(asked: Asked, candidate: Model, *, compared: bool) -> None:
     Raises:
         NotJudgedError: it is of a bundle, or against a reference, and there is none.
     """
-    of_bundle = sorted(asked.given & _NEED_BUNDLE)
+    of_bundle = sorted(name for name in asked.limits.given if "bundle" in LIMITS[name].needs)
     if of_bundle and not isinstance(candidate, BundleModel):
         raise NotJudgedError(
             f"not judged: {option(of_bundle[0])} is of a bundle, and {candidate.name} is none; "
             f"export it, and verify the bundle"
         )
-    against = sorted(asked.given & _NEED_REFERENCE)
+    against = sorted(name for name in asked.limits.given if "reference" in LIMITS[name].needs)
     if against and not compared:
         raise NotJudgedError(
             f"not judged: {option(against[0])} is against a reference, which {candidate.name} does "
@@ -64,8 +61,8 @@ def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> J
     first = skipped[0]
     return Judged(
         unjudged=(
-            Unjudged(
-                name="data set",
+            not_judged(
+                "max_skipped",
                 reason=f"{len(skipped)} of {measured + len(skipped)} images were skipped, "
                 f"{share:.1f} % and not at most {limit:g} %, the first: {first.name}: "
                 f"{first.reason}",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgeseg.accuracy.gates import Unjudged
+from edgeseg.accuracy.gates import VARIANT, Unjudged
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
 from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
@@ -63,6 +63,7 @@ def _open_chosen(bundle: Bundle, *, threads: int | None, progress: Progress) -> 
         if here == bundle.chosen:
             raise
         instead = Unjudged(
+            key=VARIANT,
             name=f"variant {bundle.chosen.name} of bundle {bundle.folder.resolve().name}",
             reason=f"the export chose it, and {here.name} is measured in its place, for it does "
             f"not run here ({error})",

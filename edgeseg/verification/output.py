@@ -9,13 +9,13 @@ from pathlib import Path
 from edgeseg.errors import ReportError
 from edgeseg.files.locks import lock_in, locked
 from edgeseg.reports.writing import REPORTS, check_can_write
-from edgeseg.verification.request import Asked
+from edgeseg.verification.request import VerifyRequest
 
 __all__ = ["report_folder"]
 
 
 @contextmanager
-def report_folder(asked: Asked) -> Iterator[None]:
+def report_folder(asked: VerifyRequest) -> Iterator[None]:
     """Hold the folder of the report, if one is asked for, while the block runs.
 
     Raises:
@@ -37,7 +37,7 @@ def report_folder(asked: Asked) -> Iterator[None]:
         yield
 
 
-def _check_unread(asked: Asked, folder: Path) -> None:
+def _check_unread(asked: VerifyRequest, folder: Path) -> None:
     path = folder.resolve()
     for name in filter(None, (asked.source, asked.reference)):
         if Path(name).is_dir() and path.is_relative_to(Path(name).resolve()):

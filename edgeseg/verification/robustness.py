@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from edgeseg.accuracy.bootstrap import MIN_IMAGES, Points, drop_draws, together
-from edgeseg.accuracy.gates import Judged, Limits, worst_of
+from edgeseg.accuracy.gates import Judged, worst_of
+from edgeseg.accuracy.limits import Limits
 from edgeseg.accuracy.metrics import mean_iou
 from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
 from edgeseg.errors import DatasetError
@@ -67,7 +68,7 @@ def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> Judged
     if limits.max_extra_drop is None:
         return Judged()
     extra = {f.name: f.extra_drop for f in families if f.extra_drop is not None}
-    return Judged(gates=tuple(worst_of("extra mIoU drop", extra, limits.max_extra_drop)))
+    return Judged(gates=tuple(worst_of("max_extra_drop", extra, limits.max_extra_drop)))
 
 
 def _check_same(clean: Share, found: Share) -> None:

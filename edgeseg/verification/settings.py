@@ -13,9 +13,10 @@ from typing import Final
 
 import msgspec
 
+from edgeseg.accuracy.limits import Limits
 from edgeseg.errors import SpecError
 
-__all__ = ["SETTINGS", "read_gates"]
+__all__ = ["SETTINGS", "read_limits"]
 
 SETTINGS: Final = Path("edgeseg.toml")
 
@@ -24,31 +25,16 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A table whose keys are all known."""
 
 
-class _Gates(_Table, frozen=True, kw_only=True):
-    """See `edgeseg.accuracy.gates.Limits`."""
-
-    max_drop: float | None = None
-    max_class_drop: float | None = None
-    min_agreement: float | None = None
-    max_regression: float | None = None
-    max_class_regression: float | None = None
-    max_extra_drop: float | None = None
-    max_skipped: float | None = None
-    max_latency_ratio: float | None = None
-    max_size_mb: float | None = None
-    max_memory_mb: float | None = None
-
-
 class _Verify(_Table, frozen=True, kw_only=True):
-    gates: _Gates = _Gates()
+    gates: dict[str, object] = {}
 
 
 class _Settings(_Table, frozen=True, kw_only=True):
     verify: _Verify = _Verify()
 
 
-def read_gates(path: Path) -> dict[str, float]:
-    """The limits that a file sets, by name.
+def read_limits(path: Path) -> Limits:
+    """The limits that a file sets; the others have their defaults.
 
     Raises:
         SpecError: it cannot be read, or holds what edgeseg does not know.
@@ -59,10 +45,6 @@ def read_gates(path: Path) -> dict[str, float]:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # TOML's is a ValueError
         raise SpecError(
-            f"{path} cannot be used: {error}; [verify.gates] takes {', '.join(_GATES)}"
+            f"{path} cannot be used: {error}; limits stand under [verify.gates]"
         ) from None
-    found = {name: getattr(settings.verify.gates, name) for name in _GATES}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-_GATES: Final = tuple(field.name for field in msgspec.structs.fields(_Gates))
+    return Limits.of(settings.verify.gates, origin=f"{path}: ")

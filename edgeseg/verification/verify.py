@@ -28,7 +28,7 @@ from edgeseg.verification.baseline import (
     compare_reports,
     judge_changes,
 )
-from edgeseg.verification.costs import judge_costs, measure_costs
+from edgeseg.verification.costs import COST_LIMITS, judge_costs, measure_costs
 from edgeseg.verification.findings import accuracy_fields, image_results
 from edgeseg.verification.judging import (
     check_can_judge,
@@ -48,14 +48,14 @@ from edgeseg.verification.measuring import (
 )
 from edgeseg.verification.opening import open_model, own_reference, same_classes
 from edgeseg.verification.output import report_folder
-from edgeseg.verification.request import COST_LIMITS, Asked
+from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
 
 __all__ = ["verify"]
 
 
-def verify(asked: Asked, *, progress: Progress = SILENT) -> Report:
+def verify(asked: VerifyRequest, *, progress: Progress = SILENT) -> Report:
     """Measure, judge, compare and, where asked, write the report.
 
     Raises:
@@ -69,7 +69,7 @@ def verify(asked: Asked, *, progress: Progress = SILENT) -> Report:
         return _verified(asked, progress)
 
 
-def _verified(asked: Asked, progress: Progress) -> Report:
+def _verified(asked: VerifyRequest, progress: Progress) -> Report:
     baseline = None if asked.baseline is None else read_report(asked.baseline)
     dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
     with scrubbed(asked.data, asked.dask), ExitStack() as stack:
@@ -103,7 +103,7 @@ def _verified(asked: Asked, progress: Progress) -> Report:
 
 
 def _measured(
-    asked: Asked, pair: Pair, dataset: Dataset, progress: Progress
+    asked: VerifyRequest, pair: Pair, dataset: Dataset, progress: Progress
 ) -> tuple[Measurement, Robustness | None, dict[str, int]]:
     """The data set, what is left of it under corruptions, and a cluster's workers that counted."""
     with ExitStack() as stack:
@@ -137,7 +137,7 @@ def _own_share(
     return [measure_share(pair, items, strict=strict, progress=progress, corruption=corruption)]
 
 
-def _check_kind(asked: Asked, candidate: Model) -> None:
+def _check_kind(asked: VerifyRequest, candidate: Model) -> None:
     """Refuse what only the other kind of model can do."""
     if isinstance(candidate, BundleModel):
         if asked.short_sides:
@@ -150,7 +150,7 @@ def _check_kind(asked: Asked, candidate: Model) -> None:
         raise SpecError(f"{candidate.name} has no golden frames to replay; add --data DATASET")
 
 
-def _check_baseline(asked: Asked, baseline: Report, candidate: Model) -> None:
+def _check_baseline(asked: VerifyRequest, baseline: Report, candidate: Model) -> None:
     assert asked.baseline is not None, "it was read from there"
     check_protocol(
         baseline,
@@ -161,7 +161,7 @@ def _check_baseline(asked: Asked, baseline: Report, candidate: Model) -> None:
 
 
 def _reference(
-    asked: Asked, candidate: Model, progress: Progress, stack: ExitStack
+    asked: VerifyRequest, candidate: Model, progress: Progress, stack: ExitStack
 ) -> Model | None:
     """What was named, else the bundle's own float variant, where there is one; `stack` closes it.
 
@@ -192,14 +192,14 @@ def _reference(
 
 
 def _report(
-    asked: Asked, pair: Pair, found: Measurement | None, robustness: Robustness | None
+    asked: VerifyRequest, pair: Pair, found: Measurement | None, robustness: Robustness | None
 ) -> Report:
     """What was measured, and the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
     fields: dict[str, Any] = {} if found is None else _fields(found)
     if robustness is not None:
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
-    if asked.report is not None or asked.given & COST_LIMITS:
+    if asked.report is not None or asked.limits.given & COST_LIMITS:
         timed = reference if _is_timed(asked, reference) else None
         fields["costs"] = measure_costs(candidate, timed, _timed_frame(candidate, found))
     measured = Report(
@@ -217,7 +217,7 @@ def _report(
     return _with(measured, _judged(asked, pair, measured))
 
 
-def _judged(asked: Asked, pair: Pair, measured: Report) -> Judged:
+def _judged(asked: VerifyRequest, pair: Pair, measured: Report) -> Judged:
     """All but what was lost against a baseline."""
     models = [model for model in (pair.candidate, pair.reference) if model is not None]
     judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
@@ -233,7 +233,7 @@ def _judged(asked: Asked, pair: Pair, measured: Report) -> Judged:
     return judged
 
 
-def _compared(report: Report, baseline: Report | None, asked: Asked) -> Report:
+def _compared(report: Report, baseline: Report | None, asked: VerifyRequest) -> Report:
     """The report with what has changed since the baseline, the gates on that, and all notes."""
     if baseline is not None and asked.baseline is not None:
         changes = compare_reports(report, baseline, origin=asked.baseline, limits=asked.limits)
@@ -273,9 +273,9 @@ def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) 
     write_reports(folder, report, labels=pair.candidate.labels, pictures=pictures)
 
 
-def _is_timed(asked: Asked, reference: Model | None) -> bool:
+def _is_timed(asked: VerifyRequest, reference: Model | None) -> bool:
     """A checkpoint in PyTorch is timed only where a limit needs it: it takes a second a frame."""
-    return isinstance(reference, BundleModel) or "max_latency_ratio" in asked.given
+    return isinstance(reference, BundleModel) or "max_latency_ratio" in asked.limits.given
 
 
 def _timed_frame(candidate: Model, found: Measurement | None) -> Bgr:

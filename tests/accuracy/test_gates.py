@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.accuracy.gates import Judged, Limits, at_least, at_most, judge, worst_of
+from edgeseg.accuracy.gates import Judged, at_least, at_most, judge, worst_of
+from edgeseg.accuracy.limits import LIMITS, Limits
 from edgeseg.errors import SpecError
 
 
@@ -22,8 +22,8 @@ from edgeseg.errors import SpecError
     ],
 )
 def test_a_gate_passes_up_to_its_limit(value: float, limit: float, most: bool, least: bool) -> None:
-    assert at_most("x", value, limit).passed is most
-    assert at_least("x", value, limit).passed is least
+    assert at_most("x", value, limit, key="k").passed is most
+    assert at_least("x", value, limit, key="k").passed is least
 
 
 def test_every_class_that_lost_too_much_is_a_gate_the_worst_first() -> None:
@@ -41,7 +41,7 @@ def test_every_class_that_lost_too_much_is_a_gate_the_worst_first() -> None:
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(-100, 100), max_size=6), st.floats(0, 100))
 def test_no_miss_is_left_out(values: dict[str, float], limit: float) -> None:
-    gates = worst_of("x", values, limit)
+    gates = worst_of("max_class_drop", values, limit)
     assert sum(not gate.passed for gate in gates) == sum(value > limit for value in values.values())
     assert bool(gates) == bool(values)
     assert len([gate for gate in gates if gate.passed]) <= 1
@@ -59,7 +59,7 @@ def test_without_ground_truth_agreement_decides() -> None:
         ("min_agreement", 101),
         ("max_size_mb", 0),
         ("max_latency_ratio", -1),
-        *((field.name, value) for field in fields(Limits) for value in (math.inf, math.nan)),
+        *((name, value) for name in LIMITS for value in (math.inf, math.nan)),
     ],
 )
 def test_limits_that_no_measurement_could_have_are_refused(name: str, value: float) -> None:

@@ -273,7 +273,7 @@ def test_verify_prints_the_promised_json(edgeseg, seeded_bundle: Bundle) -> None
     content = outcome.json
     assert content["passed"] is True
     assert {"images", "miou", "reference_miou", "drop", "worst_class"} <= set(content)
-    assert set(content["gates"][0]) == {"name", "limit", "value", "passed", "bound", "unit"}
+    assert set(content["gates"][0]) == {"name", "key", "limit", "value", "passed", "bound", "unit"}
 
 
 def test_a_missed_gate_is_status_3(edgeseg, seeded_bundle: Bundle, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import FilePair, Unpaired, match_classes, open_dataset
 from edgeseg.deploy.defaults import export_request

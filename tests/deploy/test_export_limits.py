@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.deploy.defaults import export_request
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import NotJudgedError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy, Evaluation
 from edgeseg.deploy.defaults import export_request
 from edgeseg.deploy.request import DEFAULT_BUDGET_S

@@ -310,7 +310,7 @@ def test_the_pytest_example_passes(workspace: Path) -> None:
 
 def test_the_pytest_example_fails_where_a_limit_is_missed(workspace: Path) -> None:
     text = (KIT / "test_accuracy.py").read_text()
-    strict = text.replace("max_drop=0.5", "min_agreement=100")
+    strict = text.replace("max_drop=0.5", "limits=edgeseg.Limits(min_agreement=100)")
     result = _pytest(workspace, strict.replace('report="edgeseg-report",', ""))  # which takes time
     assert result.returncode == 1, result.stdout
     assert "assert not ['pixel agreement: " in result.stdout

@@ -12,7 +12,7 @@ from failing import ALWAYS, BLACK, WAYS, failing_model
 from PIL import Image
 from small import write_street
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle

@@ -21,7 +21,7 @@ import pytest
 from onnx import numpy_helper
 from small import write_street
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset

@@ -19,7 +19,7 @@ from reports import (
     without_reference,
 )
 
-from edgeseg.accuracy.gates import at_most
+from edgeseg.accuracy.gates import apply_limit
 from edgeseg.reports.gfm import cell, code
 from edgeseg.reports.markdown import to_markdown
 
@@ -126,5 +126,5 @@ def test_a_name_reads_as_it_is(name: str) -> None:
 
 
 def test_a_value_next_to_its_limit_is_told_from_it() -> None:
-    text = to_markdown(golden_only(gates=[at_most("mIoU drop", 1.004, 1.0, unit="points")]))
+    text = to_markdown(golden_only(gates=[apply_limit("max_drop", 1.004, 1.0)]))
     assert "| 1.004 points | at most 1.000 points |" in text

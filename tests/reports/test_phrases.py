@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from reports import CAMVID, failed, golden_only, measured, without_reference
 
-from edgeseg.accuracy.gates import Gate, at_least, at_most
+from edgeseg.accuracy.gates import BASELINE_CLASSES, GOLDEN, Gate, apply_limit, at_least, at_most
 from edgeseg.reports.html import to_html
 from edgeseg.reports.junit import to_junit
 from edgeseg.reports.markdown import to_markdown
@@ -36,35 +36,37 @@ class Case:
 
 GATES = [
     Case(
-        name="a ceiling", gate=at_most("mIoU drop", 0.42, 1, unit="points"),
+        name="a ceiling", gate=apply_limit("max_drop", 0.42, 1),
         value="0.42 points", limit="at most 1.00 points",
     ),
     Case(
-        name="a floor", gate=at_least("golden/0.png pixel agreement", 97.5, 98.2, unit="%"),
+        name="a floor",
+        gate=at_least("golden/0.png pixel agreement", 97.5, 98.2, key=GOLDEN, unit="%"),
         value="97.50 %", limit="at least 98.20 %",
     ),
     Case(
-        name="a floor that is met", gate=at_least("pixel agreement", 97.0, 97.0, unit="%"),
+        name="a floor that is met", gate=apply_limit("min_agreement", 97.0, 97.0),
         value="97.00 %", limit="at least 97.00 %",
     ),
     Case(
-        name="no number", gate=at_least("pixel agreement", float("nan"), 97.0, unit="%"),
+        name="no number", gate=apply_limit("min_agreement", float("nan"), 97.0),
         value="not a number %", limit="at least 97.00 %",
     ),
     Case(
-        name="just above", gate=at_most("mIoU drop", 1.0004, 1, unit="points"),
+        name="just above", gate=apply_limit("max_drop", 1.0004, 1),
         value="1.0004 points", limit="at most 1.0000 points",
     ),
     Case(
-        name="a ratio", gate=at_most("latency ratio", 0.61, 0.8, unit="times the reference's"),
+        name="a ratio", gate=apply_limit("max_latency_ratio", 0.61, 0.8),
         value="0.61 times the reference's", limit="at most 0.80 times the reference's",
     ),
     Case(
-        name="a size", gate=at_most("size", 1234.5, 2000, unit="MB"),
+        name="a size", gate=apply_limit("max_size_mb", 1234.5, 2000),
         value="1,234.50 MB", limit="at most 2,000.00 MB",
     ),
     Case(
-        name="a count", gate=at_most("classes of the baseline that are missing (Car, Sky)", 2, 0),
+        name="a count",
+        gate=at_most("classes that are gone (Car, Sky)", 2, 0, key=BASELINE_CLASSES),
         value="2", limit="at most 0",
     ),
 ]  # fmt: skip

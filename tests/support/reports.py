@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.accuracy.gates import Judged, Unjudged, at_least, at_most, no_class, worst_of
+from edgeseg.accuracy.gates import (
+    BASELINE_CLASSES,
+    GOLDEN,
+    Judged,
+    Unjudged,
+    apply_limit,
+    at_least,
+    at_most,
+    no_class,
+    worst_of,
+)
 from edgeseg.accuracy.metrics import iou
 from edgeseg.bundle.manifest import Machine
 from edgeseg.corruptions import FAMILIES, SEVERITIES
@@ -74,7 +84,7 @@ COSTS = Costs(
 def golden_only(*values: float, **more: Any) -> Report:
     """`edgeseg verify BUNDLE`: nothing but golden frames."""
     gates = [
-        at_least(f"golden/{place}.png pixel agreement", value, 98.21, unit="%")
+        at_least(f"golden/{place}.png pixel agreement", value, 98.21, key=GOLDEN, unit="%")
         for place, value in enumerate(values or (98.71, 98.68))
     ]
     return _report(**{"gates": gates, **more})
@@ -97,10 +107,10 @@ def measured(
     found = _accuracy(names, compared=True, harm=harm)
     drops = {c.name: c.drop for c in found["classes"] if c.counted and c.drop is not None}
     gates = [
-        at_least("golden/0.png pixel agreement", 98.71, 98.21, unit="%"),
-        at_most("mIoU drop", found["drop"], 1.0, unit="points"),
-        *worst_of("class IoU drop", drops, 5.0),
-        at_most("latency ratio", 0.2431, max_latency_ratio, unit="times the reference's"),
+        at_least("golden/0.png pixel agreement", 98.71, 98.21, key=GOLDEN, unit="%"),
+        apply_limit("max_drop", found["drop"], 1.0),
+        *worst_of("max_class_drop", drops, 5.0),
+        apply_limit("max_latency_ratio", 0.2431, max_latency_ratio),
     ]
     fields: dict[str, Any] = {
         "data": DATA,
@@ -148,7 +158,7 @@ def compared(**more: Any) -> Report:
             CostChange(name="latency in ms", before=22.9, now=21.4),
         ),
     )
-    gates = (*report.gates, at_most("mIoU lost beyond chance", 0.16, 0.1, unit="points"))
+    gates = (*report.gates, apply_limit("max_regression", 0.16, 0.1))
     return measured(**{"baseline": found, "gates": gates, **more})
 
 
@@ -190,7 +200,7 @@ def corrupted(**more: Any) -> Report:
         )
         for family, names in FAMILIES.items()
     ]
-    gate = at_most("extra mIoU drop (weather)", 1.32, 1.0, unit="points")
+    gate = apply_limit("max_extra_drop", 1.32, 1.0, of="weather")
     return measured(
         **{
             "corruptions": tuple(results),
@@ -211,8 +221,13 @@ def hostile() -> Report:
     noted = tuple(Noted(name=names[n % 171], reason=names[-n % 171]) for n in range(200))
     base = measured(harm=0.9, names=names)
     gates = (
-        *(at_most(f"class IoU drop ({name})", 9.0, 5.0, unit="points") for name in names),
-        at_most(f"classes of the baseline that are missing ({', '.join(names)})", 171, 0),
+        *(apply_limit("max_class_drop", 9.0, 5.0, of=name) for name in names),
+        at_most(
+            f"classes of the baseline that are missing ({', '.join(names)})",
+            171,
+            0,
+            key=BASELINE_CLASSES,
+        ),
     )
     subject = Subject(
         kind="bundle", name="@octocat | `x`", sha256="0" * 64, model="b0", variant="<b>|`",
@@ -225,7 +240,7 @@ def hostile() -> Report:
         new=names, missing=names,
         costs=(CostChange(name="|@x", before=1, now=2.5),),
     )  # fmt: skip
-    unjudged = (Unjudged(name=names[3], reason=names[4], remedy=names[5]),)
+    unjudged = (Unjudged(name=names[3], key="max_drop", reason=names[4], remedy=names[5]),)
     return _report(
         candidate=subject, reference=subject, data=Data(name="|@d", split="`", sha256="0" * 64),
         images=200, gates=gates, skipped=noted, converted=noted, baseline=comparison, costs=COSTS,
@@ -287,9 +302,12 @@ def labels_of(report: Report) -> Labels:
 def not_judged(**more: Any) -> Report:
     """No gate is missed, and two limits decide nothing."""
     left = (
-        no_class("class IoU drop", "max_class_drop", rare="Car in 3 images"),
-        Unjudged(name="data set", reason="14 of 16 images were skipped", remedy="restore them"),
-    )
+        no_class("max_class_drop", rare="Car in 3 images"),
+        Unjudged(
+            name="data set", key="max_skipped", reason="14 of 16 images were skipped",
+            remedy="restore them",
+        ),
+    )  # fmt: skip
     return measured(**{"unjudged": left, **more})
 
 

@@ -12,7 +12,7 @@ import pytest
 from dask_cluster import dask_cluster
 from small import write_street
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.staging import seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset

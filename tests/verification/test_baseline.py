@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edgeseg
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Machine
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import ReportError

@@ -20,7 +20,7 @@ from edgeseg.progress import Progress
 from edgeseg.reports.report import Report
 from edgeseg.verification.measuring import Pair
 from edgeseg.verification.opening import open_model
-from edgeseg.verification.request import Asked
+from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.verify import verify
 from edgeseg.verification.worker import Work, count_share, facts
 
@@ -34,8 +34,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 
 
 @pytest.fixture
-def asked(seeded_bundle: Bundle, damaged: Bundle, street: Path) -> Asked:
-    return Asked(
+def asked(seeded_bundle: Bundle, damaged: Bundle, street: Path) -> VerifyRequest:
+    return VerifyRequest(
         source=str(damaged.folder),
         data=str(street),
         split="test",
@@ -48,7 +48,9 @@ def counts(report: Report) -> dict[str, object]:
     return {name: getattr(report, name) for name in (*COUNTS, "data", "skipped", "corruptions")}
 
 
-def test_three_workers_count_what_one_process_counts(asked: Asked, cluster: DaskCluster) -> None:
+def test_three_workers_count_what_one_process_counts(
+    asked: VerifyRequest, cluster: DaskCluster
+) -> None:
     alone = verify(asked)
     phases: list[tuple[str, int, int]] = []
     lines: list[str] = []
@@ -64,7 +66,7 @@ def test_three_workers_count_what_one_process_counts(asked: Asked, cluster: Dask
     assert f"cluster {cluster.address}: 3 workers" in lines
 
 
-def test_a_killed_workers_share_is_counted_again(asked: Asked, tmp_path: Path) -> None:
+def test_a_killed_workers_share_is_counted_again(asked: VerifyRequest, tmp_path: Path) -> None:
     alone = verify(asked)
     lines: list[str] = []
     with dask_cluster(tmp_path, workers=3) as cluster:
@@ -80,7 +82,7 @@ def test_a_killed_workers_share_is_counted_again(asked: Asked, tmp_path: Path) -
     assert [line for line in lines if "was lost; its shares are counted again" in line]
 
 
-def test_corruptions_are_the_same_everywhere(asked: Asked, cluster: DaskCluster) -> None:
+def test_corruptions_are_the_same_everywhere(asked: VerifyRequest, cluster: DaskCluster) -> None:
     noisy = replace(asked, corruptions=("gaussian_noise",))
     alone = verify(noisy)
     assert len(alone.corruptions) == 5
@@ -88,7 +90,7 @@ def test_corruptions_are_the_same_everywhere(asked: Asked, cluster: DaskCluster)
 
 
 def test_images_that_cannot_be_read_are_named_as_in_one_process(
-    asked: Asked, cluster: DaskCluster, street: Path, tmp_path: Path
+    asked: VerifyRequest, cluster: DaskCluster, street: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(street, tmp_path / "street")
     images = sorted((tmp_path / "street" / "test" / "images").iterdir())
@@ -105,7 +107,7 @@ def test_images_that_cannot_be_read_are_named_as_in_one_process(
 
 
 def test_relative_paths_are_of_the_command_not_of_the_workers(
-    asked: Asked, cluster: DaskCluster, street: Path, monkeypatch: pytest.MonkeyPatch
+    asked: VerifyRequest, cluster: DaskCluster, street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(street.parent)
     bundle = os.path.relpath(asked.source)
@@ -113,7 +115,9 @@ def test_relative_paths_are_of_the_command_not_of_the_workers(
     assert verify(shared).images == 10
 
 
-def test_a_worker_with_another_version_is_refused_by_name(asked: Asked, tmp_path: Path) -> None:
+def test_a_worker_with_another_version_is_refused_by_name(
+    asked: VerifyRequest, tmp_path: Path
+) -> None:
     """Another release of NumPy first on its path, as far as its metadata tell."""
     info = tmp_path / "other" / "numpy-1.0.7.dist-info"
     info.mkdir(parents=True)
@@ -130,7 +134,7 @@ def test_a_worker_with_another_version_is_refused_by_name(asked: Asked, tmp_path
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: no worker can have fewer")
-def test_another_number_of_engine_threads_is_refused(asked: Asked, tmp_path: Path) -> None:
+def test_another_number_of_engine_threads_is_refused(asked: VerifyRequest, tmp_path: Path) -> None:
     first = str(min(os.sched_getaffinity(0)))
     with dask_cluster(tmp_path) as cluster:
         cluster.add("small", prefix=("taskset", "--cpu-list", first))
@@ -151,7 +155,9 @@ def test_another_number_of_engine_threads_is_refused(asked: Asked, tmp_path: Pat
         ("image", "sha256 of image 100 is "),
     ],
 )
-def test_each_fact_that_differs_is_named(asked: Asked, fact: str, says: str, street: Path) -> None:
+def test_each_fact_that_differs_is_named(
+    asked: VerifyRequest, fact: str, says: str, street: Path
+) -> None:
     from edgeseg.datasets import open_dataset
 
     assert asked.reference is not None
@@ -180,7 +186,7 @@ def test_each_fact_that_differs_is_named(asked: Asked, fact: str, says: str, str
 
 
 def test_a_cluster_that_is_not_there_is_told_in_a_line(
-    edgeseg, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    edgeseg, asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster.CONNECT_S", 1)
     words = ["verify", asked.source, "--data", asked.data, "--split", "test", "--dask"]
@@ -203,7 +209,7 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(
 
 
 def test_workers_that_all_die_end_it(
-    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster.PATIENCE_S", 3)
     with dask_cluster(tmp_path, workers=1) as cluster:
@@ -212,7 +218,7 @@ def test_workers_that_all_die_end_it(
             verify(replace(asked, dask=cluster.address), progress=progress)
 
 
-def test_a_scheduler_that_dies_ends_it(asked: Asked, tmp_path: Path) -> None:
+def test_a_scheduler_that_dies_ends_it(asked: VerifyRequest, tmp_path: Path) -> None:
     with dask_cluster(tmp_path, workers=1) as cluster:
         progress = Progress(phase=lambda _name, done, _all: done and cluster.scheduler.kill())
         with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
@@ -220,7 +226,7 @@ def test_a_scheduler_that_dies_ends_it(asked: Asked, tmp_path: Path) -> None:
 
 
 def test_a_scheduler_that_freezes_ends_it(
-    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
     with dask_cluster(tmp_path, workers=1) as cluster:
@@ -234,7 +240,7 @@ def test_a_scheduler_that_freezes_ends_it(
 
 
 def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
-    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
     with dask_cluster(tmp_path, workers=1) as cluster:
@@ -249,7 +255,7 @@ def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
             verify(replace(asked, dask=cluster.address), progress=Progress(phase=freeze))
 
 
-def test_a_worker_that_comes_back_in_time_goes_on(asked: Asked, tmp_path: Path) -> None:
+def test_a_worker_that_comes_back_in_time_goes_on(asked: VerifyRequest, tmp_path: Path) -> None:
     with dask_cluster(tmp_path, workers=1) as cluster:
 
         def replace_worker(_name: str, done: int, _all: int) -> None:
@@ -262,7 +268,7 @@ def test_a_worker_that_comes_back_in_time_goes_on(asked: Asked, tmp_path: Path) 
     assert counts(shared) == counts(verify(asked))
 
 
-def test_a_late_worker_that_differs_is_refused(asked: Asked, tmp_path: Path) -> None:
+def test_a_late_worker_that_differs_is_refused(asked: VerifyRequest, tmp_path: Path) -> None:
     info = tmp_path / "other" / "numpy-1.0.7.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0.7\n")
@@ -278,7 +284,7 @@ def test_a_late_worker_that_differs_is_refused(asked: Asked, tmp_path: Path) -> 
 
 
 def test_an_interrupt_ends_it_at_once_and_leaves_the_workers(
-    asked: Asked, tmp_path: Path, cluster: DaskCluster
+    asked: VerifyRequest, tmp_path: Path, cluster: DaskCluster
 ) -> None:
     command = [
         sys.executable, "-m", "edgeseg", "verify", asked.source, "--data", str(asked.data),
@@ -304,7 +310,7 @@ def test_an_interrupt_ends_it_at_once_and_leaves_the_workers(
 
 @pytest.mark.parametrize("raised", [PermissionError(13, "denied", "/nfs/x"), RuntimeError("a\nb")])
 def test_whatever_a_worker_meets_is_told_as_its_own(
-    asked: Asked, raised: Exception, monkeypatch: pytest.MonkeyPatch
+    asked: VerifyRequest, raised: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_args: object, **_more: object) -> None:
         raise raised

@@ -110,7 +110,7 @@ def test_limits_of_a_file_that_look_at_nothing_here_are_told(
     Path("edgeseg.toml").write_text("[verify.gates]\nmax_size = 1\n")
     outcome = edgeseg("verify", seeded_bundle.folder)
     assert outcome.status == 1
-    assert "unknown field `max_size`" in outcome.err
+    assert "max_size is not a limit; did you mean max_size_mb?" in outcome.err
 
 
 def test_a_baseline_is_what_an_earlier_call_printed(

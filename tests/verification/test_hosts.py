@@ -15,7 +15,7 @@ from hosts import Host, hosts
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.reports.report import read_report
-from edgeseg.verification.request import Asked
+from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.verify import verify
 
 pytestmark = pytest.mark.long  # it is for the network to find out, which takes its time
@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from edgeseg.errors import ClusterError
 from edgeseg.progress import Progress
-from edgeseg.verification.request import Asked
+from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.verify import verify
 
 def say(line):
@@ -41,7 +41,7 @@ def phase(title, done, *_):
         sys.stdin.readline()
 
 source, reference, data, address, report = sys.argv[1:]
-asked = Asked(
+asked = VerifyRequest(
     source=source, reference=reference, data=data, split="test", threads=1, dask=address,
     report=Path(report),
 )
@@ -96,7 +96,7 @@ def test_a_workers_host_costs_its_shares_alone(
     assert [line.startswith(f"worker tcp://{goes.address}:") for line in lost] == [True]
     shared = read_report(tmp_path / "shared" / "report.json")
     alone = verify(
-        Asked(source=source, reference=reference, data=str(street), split="test", threads=1)
+        VerifyRequest(source=source, reference=reference, data=str(street), split="test", threads=1)
     )
     assert [getattr(shared, name) for name in COUNTS] == [getattr(alone, name) for name in COUNTS]
 

@@ -9,7 +9,7 @@ import pytest
 
 import edgeseg as package
 from edgeseg.accuracy.counts import Counts, Masks
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import Differences, Item, Survey, match_classes, open_dataset
 from edgeseg.errors import DatasetError, SpecError
@@ -165,7 +165,7 @@ def test_a_model_against_itself_is_not_brittle(seeded_bundle: Bundle, street: Pa
         split="test",
         reference=seeded_bundle.folder,
         corruptions="digital",
-        max_extra_drop=0.0,
+        limits=Limits(max_extra_drop=0.0),
     )
     assert report.passed
     assert len(report.corruptions) == 4 * 5

@@ -12,6 +12,7 @@ import pytest
 from machines import ELSEWHERE
 
 import edgeseg
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import Differences, open_dataset
 from edgeseg.demo.assets import demo_bundle
@@ -21,7 +22,7 @@ from edgeseg.progress import Progress
 from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.terminal import report_lines
 from edgeseg.verification.opening import open_model, own_reference, same_classes
-from edgeseg.verification.request import Asked
+from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.subjects import BundleModel
 from edgeseg.verification.verify import verify
 
@@ -82,7 +83,9 @@ def test_a_checkpoint_is_a_reference_and_can_be_measured_itself(
 def test_a_damaged_model_fails_against_its_reference_and_all_misses_are_told(
     damaged: Bundle, seeded_bundle: Bundle, street: Path
 ) -> None:
-    report = verified(damaged, street, reference=seeded_bundle.folder, min_agreement=99.0)
+    report = verified(
+        damaged, street, reference=seeded_bundle.folder, limits=Limits(min_agreement=99.0)
+    )
     assert {"mIoU drop", "pixel agreement"} <= missed(report)
     assert report.miou is not None
     assert report.reference_miou == pytest.approx(100)
@@ -123,7 +126,9 @@ def test_a_bundle_is_compared_with_its_own_float_variant(tmp_path: Path) -> None
         Image.fromarray(drawn.image[:, :, ::-1].copy()).save(tmp_path / f"images/{seed}.png")
         write_mask(drawn.mask, tmp_path / f"masks/{seed}.png")
     (tmp_path / "dataset.json").write_text(json.dumps({"classes": known_labels("camvid").classes}))
-    report = edgeseg.verify(demo_bundle(), data=tmp_path, max_drop=50, max_class_drop=100)
+    report = edgeseg.verify(
+        demo_bundle(), data=tmp_path, limits=Limits(max_drop=50, max_class_drop=100)
+    )
     assert report.passed
     assert report.reference is not None
     assert (report.candidate.variant, report.reference.variant) == ("int8-linear", "fp32")
@@ -136,7 +141,7 @@ def test_what_the_export_chose_is_judged_whatever_is_fastest_here(
 ) -> None:
     """Or a gate in CI would judge what its machine's processor happens to prefer."""
     monkeypatch.setattr("edgeseg.verification.opening.variant_here", pytest.fail)
-    report = verify(Asked(source=str(demo_bundle())))
+    report = verify(VerifyRequest(source=str(demo_bundle())))
     assert report.candidate.variant == "int8-linear"
 
 
@@ -171,7 +176,7 @@ def test_where_what_was_chosen_does_not_run_something_else_is_told(
     )
     monkeypatch.setattr("edgeseg.runtime.backends.openvino._float_types", lambda _core: ("f32",))
     told: list[str] = []
-    report = verify(Asked(source=str(bundle.folder)), progress=Progress(say=told.append))
+    report = verify(VerifyRequest(source=str(bundle.folder)), progress=Progress(say=told.append))
     assert report.candidate.variant == "int8"
     (left,) = report.unjudged
     assert told[-1] == f"{left.name}: {left.reason}"

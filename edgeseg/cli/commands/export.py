@@ -9,14 +9,12 @@ from typing import Annotated
 
 import typer
 
+from edgeseg.accuracy.limits import Limits, option
+from edgeseg.cli.limits import EXPORT_LIMITS, limit_options
 from edgeseg.cli.options import (
     DataOption,
     JsonFlag,
-    MaxClassDropOption,
-    MaxDropOption,
-    MinAgreementOption,
     SplitOption,
-    limits_from,
     print_json,
     say,
     say_next,
@@ -60,6 +58,7 @@ class Model(str, Enum):
 CalibrationImagesOption = Annotated[int, typer.Option(min=1, help="How many of them to choose.")]
 
 
+@limit_options(*EXPORT_LIMITS)
 def export(
     *,
     weights: Annotated[
@@ -100,9 +99,7 @@ def export(
     calibration_images: CalibrationImagesOption = 300,
     data: DataOption = None,
     split: SplitOption = None,
-    max_drop: MaxDropOption = None,
-    max_class_drop: MaxClassDropOption = None,
-    min_agreement: MinAgreementOption = None,
+    limits: Limits,
     budget: Annotated[
         float, typer.Option(min=0.0, help="Minutes that the search may take, deciding included.")
     ] = 20.0,
@@ -154,17 +151,18 @@ def export(
         calibration_images=calibration_images,
         data=data,
         split=split,
-        limits=limits_from(max_drop, max_class_drop, min_agreement),
+        limits=limits,
         budget_s=60 * budget,
         recipe=recipe,
         sensitivity=sensitivity,
         folder=output,
         force=force,
     )
-    needy = {"--max-drop": max_drop, "--max-class-drop": max_class_drop}
-    lost = [flag for flag, value in needy.items() if value is not None]
+    lost = [name for name in ("max_drop", "max_class_drop") if name in limits.given]
     if lost and request.dataset is None:
-        raise typer.BadParameter(f"{lost[0]} needs images with ground truth; add --data DATASET")
+        raise typer.BadParameter(
+            f"{option(lost[0])} needs images with ground truth; add --data DATASET"
+        )
     with show_progress() as progress:
         exported = export_bundle(request, progress=progress)
     bundle = exported.bundle

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from edgeseg.accuracy.limits import Limits
 from edgeseg.cli.commands.export import CalibrationImagesOption, Precision
+from edgeseg.cli.limits import EXPORT_LIMITS, limit_options
 from edgeseg.cli.options import (
     EXIT_FAILED,
     EXIT_GATE_MISSED,
     DaskOption,
     JsonFlag,
-    MaxClassDropOption,
-    MaxDropOption,
-    MinAgreementOption,
     SplitOption,
     ThreadsOption,
-    limits_from,
     say,
     say_next,
 )
@@ -78,6 +76,7 @@ _OutputOption = Annotated[
 ]
 
 
+@limit_options(*EXPORT_LIMITS)
 def sweep(
     *,
     weights: _WeightsOption,
@@ -93,9 +92,7 @@ def sweep(
     resize: ResizeOption = None,
     calibration: _CalibrationOption = None,
     calibration_images: CalibrationImagesOption = 300,
-    max_drop: MaxDropOption = None,
-    max_class_drop: MaxClassDropOption = None,
-    min_agreement: MinAgreementOption = None,
+    limits: Limits,
     budget: _BudgetOption = 20.0,
     dask: DaskOption = None,
     threads: ThreadsOption = None,
@@ -127,7 +124,7 @@ def sweep(
             overrides=overrides_from(mean, std, channel_order, resize),
             calibration=calibration,
             calibration_images=calibration_images,
-            limits=limits_from(max_drop, max_class_drop, min_agreement),
+            limits=limits,
             budget_s=60 * budget,
             dask=dask,
             threads=threads,

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeseg.accuracy.limits import LIMITS, Limits
+from edgeseg.cli.limits import limit_options
 from edgeseg.cli.options import (
     EXIT_GATE_MISSED,
     DaskOption,
     DataOption,
     JsonFlag,
-    MaxClassDropOption,
-    MaxDropOption,
-    MinAgreementOption,
     SplitOption,
     ThreadsOption,
     a_source,
-    given_limits,
     say,
     say_next,
 )
@@ -33,10 +32,8 @@ from edgeseg.cli.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgeseg.overrides import Overrides
-    from edgeseg.verification.request import Asked
+    from edgeseg.verification.request import VerifyRequest
 
 __all__ = ["verify"]
 
@@ -51,6 +48,7 @@ class ProtocolName(str, Enum):
     SLIDE_MS_FLIP = "slide-ms-flip"
 
 
+@limit_options(*LIMITS)
 def verify(
     source: Annotated[
         str,
@@ -85,27 +83,7 @@ def verify(
             help="Also measure a checkpoint at these short sides, as 1024,768,640,512.",
         ),
     ] = None,
-    max_drop: MaxDropOption = None,
-    max_class_drop: MaxClassDropOption = None,
-    min_agreement: MinAgreementOption = None,
-    max_regression: Annotated[
-        float | None,
-        typer.Option(help="Most mIoU points lost beyond chance against --baseline. 0.1."),
-    ] = None,
-    max_class_regression: Annotated[
-        float | None,
-        typer.Option(help="Most IoU points of any class lost beyond chance against it. 1.0."),
-    ] = None,
-    max_latency_ratio: Annotated[
-        float | None,
-        typer.Option(help="Most time for a frame, as a multiple of the reference's."),
-    ] = None,
-    max_size_mb: Annotated[
-        float | None, typer.Option(help="Most MB of the files that the engine opens.")
-    ] = None,
-    max_memory_mb: Annotated[
-        float | None, typer.Option(help="Most MB that a process segmenting frames takes.")
-    ] = None,
+    limits: Limits,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -126,19 +104,6 @@ def verify(
             "single corruptions, each at five severities.",
         ),
     ] = None,
-    max_extra_drop: Annotated[
-        float | None,
-        typer.Option(
-            help="Most mIoU points that a family of corruptions may cost beyond the clean drop. "
-            "1.0."
-        ),
-    ] = None,
-    max_skipped: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PERCENT", help="Most images, in %, that may be skipped for a verdict. 5."
-        ),
-    ] = None,
     dask: DaskOption = None,
     threads: ThreadsOption = None,
     strict: Annotated[
@@ -156,43 +121,42 @@ def verify(
 
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
+    from edgeseg.corruptions import chosen
+    from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
     from edgeseg.reports.report import encode_report
     from edgeseg.reports.terminal import report_lines
+    from edgeseg.verification.request import VerifyRequest
+    from edgeseg.verification.settings import SETTINGS
     from edgeseg.verification.verify import verify as verify_source
 
     needed = {"report": report is not None, "dask": dask is not None}
     require("this verify", [extra for extra, is_needed in needed.items() if is_needed])
-    asked = _asked(
-        source,
-        data=data,
-        split=split,
-        reference=reference,
-        baseline=baseline,
-        protocol=protocol.value,
-        short_sides=() if short_sides is None else _parse_sides(short_sides),
-        corruptions=corruptions,
-        dask=dask,
-        threads=threads,
-        overrides=_overrides(source, reference, overrides_from(mean, std, channel_order, resize)),
-        strict=strict,
-        report=report,
-        config=config,
-        limits={
-            "max_drop": max_drop,
-            "max_class_drop": max_class_drop,
-            "min_agreement": min_agreement,
-            "max_regression": max_regression,
-            "max_class_regression": max_class_regression,
-            "max_extra_drop": max_extra_drop,
-            "max_skipped": max_skipped,
-            "max_latency_ratio": max_latency_ratio,
-            "max_size_mb": max_size_mb,
-            "max_memory_mb": max_memory_mb,
-        },
-    )
+    try:
+        request = VerifyRequest(
+            source=source,
+            data=data,
+            split=split,
+            reference=reference,
+            baseline=baseline,
+            protocol=protocol.value,
+            limits=limits,
+            short_sides=() if short_sides is None else _parse_sides(short_sides),
+            corruptions=() if corruptions is None else chosen(corruptions),
+            dask=dask,
+            threads=threads,
+            overrides=_overrides(
+                source, reference, overrides_from(mean, std, channel_order, resize)
+            ),
+            strict=strict,
+            report=report,
+        )
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
+    if config is not None or SETTINGS.exists():
+        request = _with_limits_of(config or SETTINGS, request)
     with show_progress() as progress:
-        found = verify_source(asked, progress=progress)
+        found = verify_source(request, progress=progress)
     for line in report_lines(found):
         say(line)
     if report is not None:
@@ -207,92 +171,32 @@ def verify(
         say_next("export", "--weights", source)
 
 
-def _asked(
-    source: str,
-    *,
-    data: str | None,
-    split: str | None,
-    reference: str | None,
-    baseline: Path | None,
-    protocol: str,
-    short_sides: tuple[int, ...],
-    corruptions: str | None,
-    dask: str | None,
-    threads: int | None,
-    overrides: Overrides,
-    strict: bool,
-    report: Path | None,
-    config: Path | None,
-    limits: dict[str, float | None],
-) -> Asked:
-    """The request, with the limits of `edgeseg.toml` where the command line sets none.
+def _with_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
+    """The request with the limits of a file, where the command line sets none.
 
     Raises:
-        typer.BadParameter: options that make no sense, alone or together.
-        SpecError: a file of settings that cannot be used.
-        NotJudgedError: a limit of that file needs a data set, and none is given.
-    """
-    from edgeseg.accuracy.gates import Limits
-    from edgeseg.corruptions import chosen
-    from edgeseg.errors import SpecError
-    from edgeseg.verification.request import Asked, undecided
-    from edgeseg.verification.settings import SETTINGS, read_gates
-
-    try:
-        damages = () if corruptions is None else chosen(corruptions)
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None
-    given = given_limits(limits)
-    notes: tuple[str, ...] = ()
-    if config is not None or SETTINGS.exists():
-        origin = config or SETTINGS
-        kept = given_limits(read_gates(origin), origin)
-        say(f"limits from {origin}: {', '.join(sorted(kept)) or 'none'}")
-        idle = undecided(data=data, baseline=baseline, corruptions=damages) - given.keys()
-        notes = _idle(origin, sorted(idle & kept.keys()))
-        given = {name: value for name, value in kept.items() if name not in idle} | given
-    try:
-        return Asked(
-            source=source,
-            data=data,
-            split=split,
-            reference=reference,
-            baseline=baseline,
-            protocol=protocol,
-            short_sides=short_sides,
-            corruptions=damages,
-            dask=dask,
-            threads=threads,
-            overrides=overrides,
-            limits=Limits(**given),
-            given=frozenset(given),
-            strict=strict,
-            report=report,
-            notes=notes,
-        )
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _idle(origin: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of a file's limits that look at nothing here.
-
-    Raises:
-        NotJudgedError: some are no matter of what is asked for, and need a data set.
+        SpecError: the file cannot be used.
+        NotJudgedError: a limit of the file needs a data set, and none is given.
     """
     from edgeseg.errors import NotJudgedError
-    from edgeseg.verification.request import CONDITIONAL
+    from edgeseg.verification.settings import read_limits
 
-    needy = [name for name in names if name not in CONDITIONAL]
+    kept = read_limits(origin)
+    say(f"limits from {origin}: {', '.join(sorted(kept.given)) or 'none'}")
+    idle = sorted(request.undecided(kept.given) - request.limits.given)
+    needy = [name for name in idle if not LIMITS[name].optional]
     if needy:
         raise NotJudgedError(
             f"not judged: {', '.join(needy)} of {origin}, for want of images with ground truth; "
             f"add --data DATASET, or name another file with --config"
         )
-    if not names:
-        return ()
-    told = ", ".join(names)
-    return (f"of no use without --data, --baseline or --corruptions: {told} of {origin}",)
+    used = {name: value for name, value in kept.table.items() if name not in idle}
+    told = f"of no use without --data, --baseline or --corruptions: {', '.join(idle)} of {origin}"
+    return replace(
+        request,
+        limits=Limits.of(used | request.limits.table),
+        notes=(told,) if idle else (),
+    )
 
 
 def _overrides(source: str, reference: str | None, overrides: Overrides) -> Overrides:

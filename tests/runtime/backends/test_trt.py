@@ -22,7 +22,7 @@ from onnx import numpy_helper
 from rtx import docstrings
 from small import write_street
 
-from edgeseg.accuracy.gates import Limits
+from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle

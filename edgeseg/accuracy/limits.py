@@ -1,0 +1,238 @@
+"""The one list of limits: what a candidate may lose and cost.
+
+Each limit is one field of `Limits`. Its line says the default, the unit, the gate's name and the
+help text. The command line's options, the keys of `edgeseg.toml`, the parameters in Python and the
+gates of a report all come from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from edgeseg.errors import SpecError
+
+__all__ = [
+    "EVERYTHING",
+    "LIMITS",
+    "MIN_AGREEMENT_ALONE",
+    "POINTS",
+    "Bound",
+    "Limit",
+    "Limits",
+    "Need",
+    "decides",
+    "option",
+]
+
+POINTS: Final = "points"
+# Without ground truth, in % of the pixels; what it stands for is in docs/accuracy.md.
+MIN_AGREEMENT_ALONE: Final = 97.0
+EVERYTHING: Final = 100.0  # points or %: nothing that is measured can be more
+
+Bound = Literal["at most", "at least"]
+Need = Literal["data", "reference", "baseline", "corruptions", "bundle"]
+
+_NOT_GIVEN: Final[Any] = object()
+_HUNDREDTHS: Final = frozenset({POINTS, "%"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What a limit is, apart from its name and its value.
+
+    `gate` is what people read where it is judged, `unit` is that of both limit and value. Without
+    a `default` the limit is off until it is given. `needs` is what has to be there for a verdict.
+    An `optional` one may stand in a file that several calls share: one that does not measure it
+    passes, with a note.
+    """
+
+    gate: str
+    unit: str
+    help: str
+    default: float | None = None
+    bound: Bound = "at most"
+    needs: frozenset[Need] = frozenset()
+    optional: bool = False
+
+    def check(self, value: float, *, called: str) -> None:
+        """Refuse what no measurement could have; `called` is the limit as its user wrote it.
+
+        Raises:
+            SpecError: the value is out of range.
+        """
+        if self.unit in _HUNDREDTHS:
+            if not 0 <= value <= EVERYTHING:
+                raise SpecError(f"{called} is 0 to {EVERYTHING:g} {self.unit}; got {value:g}")
+        elif not 0 < value < math.inf:
+            raise SpecError(f"{called} must be a finite number above 0; got {value:g}")
+
+
+_DROP: Final = frozenset[Need]({"data", "reference"})
+_REGRESSION: Final = frozenset[Need]({"data", "baseline"})
+_BUNDLE: Final = frozenset[Need]({"bundle"})
+
+
+def _limit(**about: Any) -> Any:  # noqa: ANN401  # as `dataclasses.field`, of which this is one
+    return field(default=_NOT_GIVEN, metadata={"limit": Limit(**about)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What may be lost and spent. A limit that is not given has its default; None switches it off.
+
+    Drops are points (0..100) lost against the reference, and need ground truth. `min_agreement`, in
+    %, serves alone where there is none (97 then), and beside the drops where it is given.
+    Regressions are points lost beyond chance against a baseline. The extra drop is what a family of
+    corruptions loses more than clean images do, in points. Above `max_skipped`, in % of the images,
+    nothing is judged. The latency ratio is candidate over reference; sizes and memory are in MB
+    (10^6 bytes).
+
+    `given` names the limits that were given: a verdict has to decide each of them.
+
+    Raises:
+        SpecError: a limit is out of range.
+    """
+
+    max_drop: float | None = _limit(
+        gate="mIoU drop",
+        default=1.0,
+        unit=POINTS,
+        needs=_DROP,
+        help="Most mIoU points that may be lost against the reference.",
+    )
+    max_class_drop: float | None = _limit(
+        gate="class IoU drop",
+        default=5.0,
+        unit=POINTS,
+        needs=_DROP,
+        help="Most IoU points that any class may lose against the reference.",
+    )
+    min_agreement: float | None = _limit(
+        gate="pixel agreement",
+        unit="%",
+        bound="at least",
+        needs=_DROP,
+        help="Least share of pixels, in %, that must agree with the reference. "
+        f"{MIN_AGREEMENT_ALONE:g} where there is no ground truth, else off.",
+    )
+    # Another CPU's rounding moves mIoU by some thousandths of a point.
+    max_regression: float | None = _limit(
+        gate="mIoU lost beyond chance",
+        default=0.1,
+        unit=POINTS,
+        needs=_REGRESSION,
+        optional=True,
+        help="Most mIoU points lost beyond chance against --baseline.",
+    )
+    max_class_regression: float | None = _limit(
+        gate="class IoU lost beyond chance",
+        default=1.0,
+        unit=POINTS,
+        needs=_REGRESSION,
+        optional=True,
+        help="Most IoU points of any class lost beyond chance against --baseline.",
+    )
+    max_extra_drop: float | None = _limit(
+        gate="extra mIoU drop",
+        default=1.0,
+        unit=POINTS,
+        needs=_DROP | {"corruptions"},
+        optional=True,
+        help="Most mIoU points that a family of corruptions may cost beyond the clean drop.",
+    )
+    # What is skipped loses an unknown amount: one image in twenty would have to lose 20 points more
+    # than the others to hide one point of mIoU, which is the limit on the drop.
+    max_skipped: float | None = _limit(
+        gate="data set",
+        default=5.0,
+        unit="%",
+        needs=frozenset({"data"}),
+        optional=True,
+        help="Most images, in %, that may be skipped for a verdict.",
+    )
+    max_latency_ratio: float | None = _limit(
+        gate="latency ratio",
+        unit="times the reference's",
+        needs=_DROP,
+        help="Most time for a frame, as a multiple of the reference's.",
+    )
+    max_size_mb: float | None = _limit(
+        gate="size", unit="MB", needs=_BUNDLE, help="Most MB of the files that the engine opens."
+    )
+    max_memory_mb: float | None = _limit(
+        gate="peak memory",
+        unit="MB",
+        needs=_BUNDLE,
+        help="Most MB that a process segmenting frames takes.",
+    )
+    given: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        given = []
+        for name, limit in LIMITS.items():
+            value = getattr(self, name)
+            if value is _NOT_GIVEN:
+                object.__setattr__(self, name, limit.default)
+            elif value is not None:
+                limit.check(value, called=name)
+                given.append(name)
+        object.__setattr__(self, "given", frozenset(given))
+
+    @classmethod
+    def of(cls, values: Mapping[str, object], *, origin: str = "") -> Limits:
+        """The limits that a table or a command line holds; `origin` says where a table is from.
+
+        Raises:
+            SpecError: a name is not a limit's, or a value is not a number in range.
+        """
+        numbers = {}
+        for name, value in values.items():
+            if name not in LIMITS:
+                near = get_close_matches(name, LIMITS, n=1)
+                hint = f"; did you mean {near[0]}?" if near else "."
+                raise SpecError(
+                    f"{origin}{name} is not a limit{hint} Limits are {', '.join(LIMITS)}"
+                )
+            called = f"{origin}{name}" if origin else option(name)
+            numbers[name] = _number(value, called)
+            LIMITS[name].check(numbers[name], called=called)
+        return cls(**numbers)
+
+    @property
+    def table(self) -> dict[str, float]:
+        """The limits that were given, by name."""
+        return {name: getattr(self, name) for name in LIMITS if name in self.given}
+
+    def replace(self, **changes: float | None) -> Limits:
+        """These limits with some given anew; what was a default stays one."""
+        off = {name: None for name in LIMITS if getattr(self, name) is None}
+        return Limits(**{**off, **self.table, **changes})
+
+
+LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
+    {one.name: one.metadata["limit"] for one in fields(Limits) if one.init}
+)
+
+
+def _number(value: object, called: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SpecError(f"{called} must be a number; got {value!r}")
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
+
+
+def option(limit: str) -> str:
+    """The option of the command line that sets a limit."""
+    return f"--{limit.replace('_', '-')}"
+
+
+def decides(limit: float | None) -> bool:
+    """Whether a limit on points or % can be missed: one that allows everything needs no judge."""
+    return limit is not None and limit < EVERYTHING

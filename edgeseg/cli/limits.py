@@ -1,0 +1,70 @@
+"""The limits as options of the command line, made from the one list of limits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Annotated, Any, Final
+
+import typer
+
+from edgeseg.accuracy.limits import LIMITS, Limit, Limits
+from edgeseg.errors import SpecError
+
+__all__ = ["EXPORT_LIMITS", "limit_options"]
+
+# An export and a sweep look at what is lost against the reference alone.
+EXPORT_LIMITS: Final = ("max_drop", "max_class_drop", "min_agreement")
+
+_METAVARS: Final = {"points": "POINTS", "%": "PERCENT", "MB": "MB"}
+
+
+def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each limit named; it gets them as one value, `limits`.
+
+    The options stand where the command's parameter `limits` stands.
+    """
+
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def called(**values: Any) -> None:  # noqa: ANN401  # whatever the command takes
+            given = {name: values.pop(name) for name in names}
+            command(**values, limits=_limits(given))
+
+        signature = inspect.signature(command, eval_str=True)
+        parameters = tuple(_expanded(signature, names))
+        called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {one.name: one.annotation for one in parameters}
+        return called
+
+    return with_options
+
+
+def _expanded(signature: inspect.Signature, names: tuple[str, ...]) -> Iterator[inspect.Parameter]:
+    """The parameters, with one for each limit in the place of `limits`."""
+    for parameter in signature.parameters.values():
+        if parameter.name != "limits":
+            yield parameter
+            continue
+        for name in names:
+            yield parameter.replace(
+                name=name, default=None, annotation=Annotated[float | None, _option(LIMITS[name])]
+            )
+
+
+def _option(limit: Limit) -> Any:  # noqa: ANN401  # as typer.Option
+    default = "" if limit.default is None else f" {limit.default:g} by default."
+    return typer.Option(metavar=_METAVARS.get(limit.unit, "RATIO"), help=limit.help + default)
+
+
+def _limits(given: dict[str, float | None]) -> Limits:
+    """The limits that were given.
+
+    Raises:
+        typer.BadParameter: a limit is out of range.
+    """
+    try:
+        return Limits.of({name: value for name, value in given.items() if value is not None})
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
