@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SourceError
 from edgeseg.files.locks import lock_beside, locked
+from edgeseg.progress import Say
 from edgeseg.runtime.sinks.partial import partial_of, set_aside
 
 __all__ = ["new_folder"]
 
 
 @contextmanager
-def new_folder(folder: Path, uri: str | int, *, tell: Callable[[str], None]) -> Iterator[Path]:
+def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
     """A folder beside the final one to write into; its files move over when the block succeeds.
 
-    When the block fails, nothing of it is left. `tell` hears of what a killed process left.
+    When the block fails, nothing of it is left. `say` hears of what a killed process left.
 
     Raises:
         SinkError: what is there under the name of the folder beside may be somebody's own.
@@ -32,7 +33,7 @@ def new_folder(folder: Path, uri: str | int, *, tell: Callable[[str], None]) -> 
             held = stack.enter_context(locked(lock_beside(folder), folder))
             left = set_aside(folder, left_behind=held.left_behind)
             if left is not None:
-                tell(f"what a killed run left is kept: {left.name}")
+                say(f"what a killed run left is kept: {left.name}")
             partial = partial_of(folder)
             partial.mkdir()
         except OSError as error:

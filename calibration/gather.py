@@ -15,6 +15,7 @@ from edgeseg.calibration.sets import CalibrationSet, ImageFile, keep_frames
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
+from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.limit import stopped_after
 from edgeseg.runtime.sources.options import Retry
@@ -33,17 +34,16 @@ def gather(
     *,
     count: int,
     seconds: float | None,
-    advance: Callable[[], None],
-    tell: Callable[[str], None],
+    progress: Progress = SILENT,
     ending: Ending = lambda _end: nullcontext(),
 ) -> CalibrationSet:
     """Watch a source to its end, or `seconds`, and keep the frames that are worth it.
 
-    Without `seconds`, one that has no end is watched for a minute, and `tell` hears so.
+    Without `seconds`, one that has no end is watched for a minute, and `progress` hears so.
 
     While the context of `ending` lasts, whoever wants the watching to end calls what it was given.
-    A camera or stream that is lost ends it, too; `tell` hears of it. What breaks off in another way
-    leaves nothing in the folder.
+    A camera or stream that is lost ends it, too; `progress` hears of it. What breaks off in another
+    way leaves nothing in the folder.
 
     Raises:
         SourceError: the source cannot be read, or the folder is not empty.
@@ -52,8 +52,8 @@ def gather(
     """
     ended = threading.Event()
     with (
-        new_folder(folder, uri, tell=tell) as partial,
-        open_source(uri, retry=Retry(tell=tell)) as source,
+        new_folder(folder, uri, say=progress.say) as partial,
+        open_source(uri, retry=Retry(say=progress.say)) as source,
     ):
 
         def end() -> None:
@@ -62,9 +62,11 @@ def gather(
 
         if seconds is None and (source.live or uri == DEMO):
             seconds = ENDLESS_S
-            tell(f"{source.name} has no end: watched for {seconds:g} s; --seconds watches longer")
+            progress.say(
+                f"{source.name} has no end: watched for {seconds:g} s; --seconds watches longer"
+            )
         with ending(end), stopped_after(seconds, source):
-            frames = _watched(source, seconds, advance, tell, ended)
+            frames = _watched(source, seconds, progress, ended)
             chosen = keep_frames(frames, partial, count=count)
     pictures = tuple(ImageFile(folder / f"{picture.name}.png") for picture in chosen.pictures)
     return replace(chosen, source=str(folder), pictures=pictures)
@@ -73,21 +75,21 @@ def gather(
 def _watched(
     source: Source,
     seconds: float | None,
-    advance: Callable[[], None],
-    tell: Callable[[str], None],
+    progress: Progress,
     ended: threading.Event,
 ) -> Iterator[Bgr]:
+    step = begin(progress, "watching")
     begun = time.monotonic()
     seen = 0
     try:
         for captured in source.frames:
             yield captured.image
             seen += 1
-            advance()
+            step()
             over = seconds is not None and time.monotonic() - begun >= seconds
             if over or ended.is_set():
                 return
     except SourceError as error:
         if not (source.live and seen):
             raise
-        tell(f"warning: {error}; what it gave is kept")
+        progress.say(f"warning: {error}; what it gave is kept")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -106,13 +106,7 @@ class CalibrationSet:
         return tuple(_warnings(len(self.pictures), self.duplicates, sum(self.noisy)))
 
 
-def calibration_set(
-    source: str,
-    *,
-    count: int = DEFAULT_COUNT,
-    seed: int = 0,
-    advance: Callable[[], None] | None = None,
-) -> CalibrationSet:
+def calibration_set(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> CalibrationSet:
     """Choose `count` images from a source: a folder of images, a data set, or `demo`.
 
     Of a data set with splits only the train split is looked at. For a video or a camera see
@@ -136,8 +130,6 @@ def calibration_set(
         descriptors.append(describe(frame))
         noisy.append(looks_like_noise(frame))
         hashes.append(content_hash(frame))
-        if advance is not None:
-            advance()
     if unreadable:
         raise SourceError(
             f"{len(unreadable)} of {len(pictures)} calibration images cannot be read: "

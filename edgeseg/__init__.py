@@ -73,12 +73,12 @@ def run(
     preview_token: str | None = None,
     frames: int | None = None,
     seconds: float | None = None,
-    tell: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> RunResult:
     """Segment a source into files, a window or a page: `edgeseg run`, with the same defaults.
 
     `source` is a camera's number, or what `edgeseg run --source` takes. `preview` is host:port.
-    `tell` hears each line that the command line would say; without it they go to stderr. Ctrl-C
+    `say` hears each line that the command line would say; without it they go to stderr. Ctrl-C
     ends the run, and its result is returned.
 
     Raises:
@@ -116,7 +116,7 @@ def run(
         seconds=seconds,
     )
     named = None if bundle is None else Path(bundle).expanduser()
-    return run_bundle(named, request, progress=Progress(say=tell or print_line))
+    return run_bundle(named, request, progress=Progress(say=say or print_line))
 
 
 def verify(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,6 +35,7 @@ from edgeseg.files.whole import sha256_of
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import ModelSpec
 from edgeseg.spec import ChannelOrder, InputSpec
 
@@ -82,11 +83,11 @@ def read_checkpoint(
     size: tuple[int, int] | None = None,
     labels: Labels | None = None,
     overrides: Overrides = NO_OVERRIDES,
-    tell: Callable[[str], None] = lambda _line: None,
+    say: Say = ignore,
 ) -> Checkpoint:
     """Read a checkpoint; `size` (height, width), `labels` and `overrides` go before what it says.
 
-    `source` is a file, a folder, a hub id, or `demo` for the one that comes with edgeseg. `tell`
+    `source` is a file, a folder, a hub id, or `demo` for the one that comes with edgeseg. `say`
     receives a line for what is assumed, overridden or passed over, and before a network is used.
 
     Raises:
@@ -96,7 +97,7 @@ def read_checkpoint(
         MissingPackageError: this is a base install, which runs bundles only.
     """
     _require_packages()
-    weights, folder = find_weights(source, tell=tell)
+    weights, folder = find_weights(source, say=say)
     contents = read_contents(weights)
     layout = find_layout(contents.state, origin=str(weights))
     files = read_beside(folder, layout, contents.meta, origin=str(weights))
@@ -114,7 +115,7 @@ def read_checkpoint(
             f"{weights} has {spec.classes} classes, but {labels_source} names {len(chosen.classes)}"
         )
     for line in (*contents.notes, *files.notes(), *heads_notes(spec), *settled.lines):
-        tell(line)
+        say(line)
     return Checkpoint(
         model=_model(spec, layout, contents, settled.channel_order, origin=str(weights)),
         input=settled.input,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import demo_checkpoint
 from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.progress import Say
 from edgeseg.text import because
 
 __all__ = ["PICKLES", "adapter_refusal", "find_weights", "foreign_refusal", "read_json"]
@@ -42,10 +43,10 @@ _FOREIGN: Final[Mapping[str, str]] = {
 }
 
 
-def find_weights(source: str, *, tell: Callable[[str], None]) -> tuple[Path, Path]:
+def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     """The weights file, and the folder in which its JSON files may lie.
 
-    `tell` hears of it before a network is used.
+    `say` hears of it before a network is used.
 
     Raises:
         CheckpointError: there is none, or it is not one that edgeseg reads.
@@ -55,7 +56,7 @@ def find_weights(source: str, *, tell: Callable[[str], None]) -> tuple[Path, Pat
         return path, path.parent
     if not path.exists():
         _check_hub_id(source)
-        tell(f"{source} is no file or folder here; asking the Hugging Face hub for it")
+        say(f"{source} is no file or folder here; asking the Hugging Face hub for it")
         path = _fetch(source)
     for name in _WEIGHT_NAMES:
         if (path / name).is_file():

@@ -18,7 +18,7 @@ from edgeseg.errors import BundleError
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
-from edgeseg.progress import SILENT, Progress, begin
+from edgeseg.progress import SILENT, Progress, Say, begin
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.about import About
 from edgeseg.runtime.live.pipeline import Summary, run
@@ -117,14 +117,14 @@ def run_bundle(
     bundle = _find_bundle(folder, progress.say)
     service = Service()
 
-    def tell(line: str) -> None:
+    def say(line: str) -> None:
         """A run that waits for its source is alive: its service manager must not restart it."""
         progress.say(line)
         service.alive()
 
-    retry = Retry(attempts=request.max_retries, tell=tell)
+    retry = Retry(attempts=request.max_retries, say=say)
     claim = claimed(
-        request.outputs, request.source, bundle.folder, frames=request.frames, tell=progress.say
+        request.outputs, request.source, bundle.folder, frames=request.frames, say=progress.say
     )
     with ExitStack() as stack:
         stack.enter_context(claim)
@@ -133,7 +133,7 @@ def run_bundle(
         source = stack.enter_context(
             open_source(request.source, camera=request.camera, retry=retry)
         )
-        window = _wants_window(show=request.show, live=source.live, tell=progress.say)
+        window = _wants_window(show=request.show, live=source.live, say=progress.say)
         request = replace(request, outputs=replace(request.outputs, window=window))
         return _Session(segmenter, source, request, progress, service).run(ended_by)
 
@@ -163,10 +163,8 @@ class _Session:
         self._progress.say(f"{variant} on {about.engine}, source {about.source}")
         meter = None
         if _have_same_classes(self._source.labels, about.labels):
-            meter = TruthMeter(about.labels, tell=self._progress.say)
-        outputs = open_outputs(
-            self._request.outputs, about, tell=self._progress.say, stop=self._end
-        )
+            meter = TruthMeter(about.labels, say=self._progress.say)
+        outputs = open_outputs(self._request.outputs, about, say=self._progress.say, stop=self._end)
         with ended_by(self._end), outputs as fan:
             self._service.ready(f"{about.bundle}, source {about.source}")
             summary = self._segment(fan, meter)
@@ -207,7 +205,7 @@ class _Session:
         self._source.stop()
 
 
-def _find_bundle(folder: Path | None, tell: Callable[[str], None]) -> Bundle:
+def _find_bundle(folder: Path | None, say: Say) -> Bundle:
     """The bundle named, the only one in the working folder, or, where none is, the demo's."""
     if folder is not None:
         return open_bundle(folder)
@@ -221,7 +219,7 @@ def _find_bundle(folder: Path | None, tell: Callable[[str], None]) -> Bundle:
             f"{', '.join(map(str, found))}; name one"
         )
     if not found:
-        tell("no bundle named and none in the working folder: the packaged demo bundle")
+        say("no bundle named and none in the working folder: the packaged demo bundle")
     return open_bundle(found[0] if found else demo_bundle())
 
 
@@ -248,11 +246,11 @@ def _have_same_classes(truth: Labels | None, labels: Labels) -> bool:
     return truth is not None and truth.classes == labels.classes
 
 
-def _wants_window(*, show: bool | None, live: bool, tell: Callable[[str], None]) -> bool:
+def _wants_window(*, show: bool | None, live: bool, say: Say) -> bool:
     """Whether to open a window; says why not, where one was to be expected."""
     if show is False or (show is None and not (live and has_display())):
         return False
     reason = why_no_window()
     if reason is not None:
-        tell(f"no window: {reason}")
+        say(f"no window: {reason}")
     return reason is None

@@ -181,7 +181,7 @@ def _collect(source: str, count: int, stack: contextlib.ExitStack, say: Say) -> 
     if not Path(source).is_file():
         return calibration_set(source, count=count, seed=_SEED)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-frames-")))
-    with open_source(source, retry=Retry(tell=say)) as feed:
+    with open_source(source, retry=Retry(say=say)) as feed:
         chosen = keep_frames((c.image for c in feed.frames), folder, count=count, seed=_SEED)
     return replace(chosen, source=source)
 

@@ -92,7 +92,7 @@ def export_bundle(
         size=request.size,
         labels=request.labels,
         overrides=request.overrides,
-        tell=progress.say,
+        say=progress.say,
     )
     variant = checkpoint.spec.variant.name
     if request.variant not in {None, variant}:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from edgeseg.pixels import fitted_size
+from edgeseg.progress import Say
 from edgeseg.spec import InputSpec
 
 __all__ = ["ShrinkTeller", "shrink_note"]
@@ -32,9 +32,9 @@ def shrink_note(height: int, width: int, spec: InputSpec) -> str | None:
 class ShrinkTeller:
     """Says it once: of the first image that is far too large."""
 
-    def __init__(self, spec: InputSpec, tell: Callable[[str], None]) -> None:
+    def __init__(self, spec: InputSpec, say: Say) -> None:
         self._spec = spec
-        self._tell = tell
+        self._say = say
         self._told = False
 
     def see(self, height: int, width: int) -> None:
@@ -42,4 +42,4 @@ class ShrinkTeller:
         note = None if self._told else shrink_note(height, width, self._spec)
         if note is not None:
             self._told = True
-            self._tell(note)
+            self._say(note)

@@ -44,7 +44,7 @@ def open_model(
 
     lasting = str(path.absolute()) if path.exists() else source
     address = Address(source=lasting, variant=None, size=size, threads=threads, overrides=overrides)
-    checkpoint = read_checkpoint(source, size=size, overrides=overrides, tell=progress.say)
+    checkpoint = read_checkpoint(source, size=size, overrides=overrides, say=progress.say)
     return CheckpointModel(checkpoint, address)
 
 

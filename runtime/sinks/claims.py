@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from edgeseg.errors import SinkError
 from edgeseg.files.locks import lock_beside, locked
 from edgeseg.files.signature import UNKNOWN, is_replaceable
 from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.progress import Say
 from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs, check_ending
 from edgeseg.runtime.sinks.partial import partial_of, set_aside
@@ -27,11 +28,11 @@ def claimed(
     bundle: Path,
     *,
     frames: int | None,
-    tell: Callable[[str], None],
+    say: Say,
 ) -> Iterator[None]:
     """Hold the outputs of a run of `bundle` on the source `uri` while the block runs.
 
-    `frames` is how many are taken at most. `tell` hears of what a killed run left.
+    `frames` is how many are taken at most. `say` hears of what a killed run left.
 
     Raises:
         SinkError: one would replace what is read, another one, or what no run wrote, or has no
@@ -49,7 +50,7 @@ def claimed(
                 held = stack.enter_context(locked(lock_beside(path), name))
                 left = set_aside(path, left_behind=held.left_behind)
                 if left is not None:
-                    tell(f"what a killed run left is kept: {left.name}")
+                    say(f"what a killed run left is kept: {left.name}")
         except OSError as error:
             raise SinkError(f"{error.filename} cannot be written: {because(error)}") from None
         yield

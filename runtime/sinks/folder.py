@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgeseg.errors import SinkError
 from edgeseg.files.signature import is_replaceable
+from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import TakenError, give_name, partial_of
 from edgeseg.text import because, counted
@@ -29,17 +30,17 @@ class FolderSink:
         write: Callable[[Result, Path], None],
         *,
         beside: Mapping[str, str],
-        tell: Callable[[str], None],
+        say: Say,
     ) -> None:
         """`write` makes one picture, a `what`; `beside` are texts by name that explain them.
 
-        `tell` hears of pictures of an earlier run that stay.
+        `say` hears of pictures of an earlier run that stay.
         """
         folder = folder.resolve()  # `.` has no name to put a folder beside
         self._what = what
         self._write = write
         self._beside = beside
-        self._tell = tell
+        self._say = say
         self._folder = folder
         self._partial = partial_of(folder)
         self._any = False
@@ -75,7 +76,7 @@ class FolderSink:
             self._folder.mkdir(exist_ok=True)
             made = sorted(self._partial.iterdir())
             taken = [error for error in map(self._moved, made) if error]
-            self._tell_kept({path.name for path in made})
+            self._say_kept({path.name for path in made})
         except OSError as error:
             raise self._refused(error) from None
         if taken:
@@ -92,13 +93,13 @@ class FolderSink:
             return error
         return None
 
-    def _tell_kept(self, made: Set[str]) -> None:
+    def _say_kept(self, made: Set[str]) -> None:
         """Say how many pictures of an earlier run lie among those that were made."""
         others = (path for path in self._folder.glob("*.png") if path.name not in made)
         kept = sum(map(_is_earlier, others))
         if made and kept:
             earlier = counted(kept, self._what)
-            self._tell(f"{earlier} of an earlier run kept in {self._folder.name}, beside the new")
+            self._say(f"{earlier} of an earlier run kept in {self._folder.name}, beside the new")
 
     def discard(self) -> None:
         """Remove the folder beside."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.images import write_mask
 from edgeseg.labels import Labels
+from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
 
@@ -18,13 +18,13 @@ __all__ = ["LEGEND", "mask_sink"]
 LEGEND: Final = "legend.json"
 
 
-def mask_sink(folder: Path, labels: Labels, tell: Callable[[str], None]) -> FolderSink:
-    """Writes a mask a frame into a folder; `tell` hears of those of an earlier run."""
+def mask_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
+    """Writes a mask a frame into a folder; `say` hears of those of an earlier run."""
 
     def write(result: Result, path: Path) -> None:
         write_mask(result.mask, path, palette=labels.palette, software=SIGNATURE)
 
-    return FolderSink(folder, "mask", write, beside={LEGEND: _legend(labels)}, tell=tell)
+    return FolderSink(folder, "mask", write, beside={LEGEND: _legend(labels)}, say=say)
 
 
 def _legend(labels: Labels) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.progress import Say
 from edgeseg.runtime.about import About
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink
@@ -98,12 +99,12 @@ class FanOut:
         sinks: list[Sink],
         *,
         keep: bool,
-        tell: Callable[[str], None],
+        say: Say,
         stop: Callable[[], None],
     ) -> None:
         self._sinks = sinks
         self._keep = keep
-        self._tell = tell
+        self._say = say
         self._stop = stop
         self.failed = 0
         self.written: list[Path] = []
@@ -136,7 +137,7 @@ class FanOut:
             self.failed += 1
             kept = self._kept(sink)
             goes_on = ["the other outputs go on"] if self._sinks else []
-            self._tell("; ".join((f"edgeseg: {error}", *kept, *goes_on)))
+            self._say("; ".join((f"edgeseg: {error}", *kept, *goes_on)))
             if not self._sinks:
                 self._stop()
 
@@ -160,13 +161,13 @@ class FanOut:
             path = sink.finish()
         except TakenError as error:
             self.failed += 1
-            self._tell(f"edgeseg: {error}")
+            self._say(f"edgeseg: {error}")
         except SinkError as error:
             self.failed += 1
             if self._keep:  # a recording is not thrown away for its last step
-                self._tell(f"edgeseg: {error}; {_BESIDE}")
+                self._say(f"edgeseg: {error}; {_BESIDE}")
             else:
-                self._tell(f"edgeseg: {error}")
+                self._say(f"edgeseg: {error}")
                 sink.discard()
         else:
             if path is not None:
@@ -178,12 +179,12 @@ def open_outputs(
     outputs: Outputs,
     about: About,
     *,
-    tell: Callable[[str], None],
+    say: Say,
     stop: Callable[[], None],
 ) -> Iterator[FanOut]:
     """Open every output that is wanted.
 
-    `tell` hears of outputs that fail. `stop` ends the run: no output is left, or its user wants it.
+    `say` hears of outputs that fail. `stop` ends the run: no output is left, or its user wants it.
 
     Raises:
         SinkError: one cannot be opened.
@@ -191,13 +192,13 @@ def open_outputs(
     """
     sinks: list[Sink] = []
     try:
-        for sink in _opened(outputs, about, tell=tell, stop=stop):
+        for sink in _opened(outputs, about, say=say, stop=stop):
             sinks.append(sink)  # noqa: PERF402  # those opened before one that fails are known
     except BaseException:
         for sink in sinks:
             sink.discard()
         raise
-    fan = FanOut(sinks, keep=about.live, tell=tell, stop=stop)
+    fan = FanOut(sinks, keep=about.live, say=say, stop=stop)
     try:
         yield fan
     except BaseException:
@@ -210,15 +211,15 @@ def _opened(
     outputs: Outputs,
     about: About,
     *,
-    tell: Callable[[str], None],
+    say: Say,
     stop: Callable[[], None],
 ) -> Iterator[Sink]:
     if outputs.save is not None:
         yield _open_save_sink(outputs.save, about)
     if outputs.overlays is not None:
-        yield overlay_sink(outputs.overlays, about.labels, tell)
+        yield overlay_sink(outputs.overlays, about.labels, say)
     if outputs.masks is not None:
-        yield mask_sink(outputs.masks, about.labels, tell)
+        yield mask_sink(outputs.masks, about.labels, say)
     if outputs.jsonl is not None:
         yield JsonlSink(outputs.jsonl, about.labels)
     if outputs.window:
@@ -227,7 +228,7 @@ def _opened(
         yield WindowSink(f"{about.bundle}: {about.source}", about.labels, stop)
     if outputs.preview is not None:
         preview = PreviewSink(outputs.preview, about)
-        tell(f"preview: {preview.url}")
+        say(f"preview: {preview.url}")
         yield preview
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from edgeseg.errors import SinkError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr
+from edgeseg.progress import Say
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
@@ -22,14 +22,14 @@ __all__ = ["PictureSink", "overlay_sink"]
 _SOFTWARE: Final = 305  # EXIF's tag
 
 
-def overlay_sink(folder: Path, labels: Labels, tell: Callable[[str], None]) -> FolderSink:
-    """Writes the overlay of every frame into a folder; `tell` hears of those of an earlier run."""
+def overlay_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
+    """Writes the overlay of every frame into a folder; `say` hears of those of an earlier run."""
     overlay = Overlay(labels)
 
     def write(result: Result, path: Path) -> None:
         _write(overlay.draw(result.captured.image, result.mask), path)
 
-    return FolderSink(folder, "overlay", write, beside={}, tell=tell)
+    return FolderSink(folder, "overlay", write, beside={}, say=say)
 
 
 class PictureSink:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from edgeseg.accuracy.metrics import confusion, mean_iou
 from edgeseg.errors import BackendError, DatasetError
 from edgeseg.labels import Labels
+from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 
 __all__ = ["TruthMeter"]
@@ -17,12 +16,12 @@ __all__ = ["TruthMeter"]
 class TruthMeter:
     """A sink that keeps counts only; read `miou` when the run is over.
 
-    Truth that does not fit the model ends the counting, not the run: `tell` hears of it once.
+    Truth that does not fit the model ends the counting, not the run: `say` hears of it once.
     """
 
-    def __init__(self, labels: Labels, *, tell: Callable[[str], None]) -> None:
+    def __init__(self, labels: Labels, *, say: Say) -> None:
         self._labels = labels
-        self._tell = tell
+        self._say = say
         self._fits = True
         classes = len(labels.classes)
         self._counts = np.zeros((classes, classes), np.int64)
@@ -49,7 +48,7 @@ class TruthMeter:
             )
         except (BackendError, DatasetError) as error:
             self._fits = False
-            self._tell(f"no accuracy is told: frame {result.captured.name}: {error}")
+            self._say(f"no accuracy is told: frame {result.captured.name}: {error}")
 
     def finish(self) -> None:
         """Nothing is to be closed."""

@@ -132,7 +132,7 @@ class LiveDevice:
         self._capture.stopped.wait(wait)
 
     def _say(self, line: str) -> None:
-        self._retry.tell(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {called(self._uri)}: {line}")
+        self._retry.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {called(self._uri)}: {line}")
 
 
 def _checked(image: Bgr, uri: str | int) -> Bgr:

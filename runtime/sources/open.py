@@ -52,7 +52,7 @@ def open_source(
     """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
 
     `camera` is asked of a camera only. A camera or stream that is lost is opened again as `retry`
-    says; its `tell` also hears what is doubtful about a video.
+    says; its `say` also hears what is doubtful about a video.
 
     Raises:
         SourceError: it is not there, or cannot be read. Later, while walking: it broke off.
@@ -66,9 +66,7 @@ def open_source(
         yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
     elif uri.startswith(WEB_SCHEMES) and is_file(uri):
         name = redact(uri)
-        with web_video(
-            uri, lambda device: video(device, name, path=None, tell=retry.tell)
-        ) as source:
+        with web_video(uri, lambda device: video(device, name, path=None, say=retry.say)) as source:
             yield source
     elif uri.startswith(STREAM_SCHEMES):
         with live(uri, lambda: open_stream(uri), retry) as source:
@@ -80,4 +78,4 @@ def open_source(
         yield Source(name=uri, frames=read_images(images), fps=IMAGES_FPS, length=len(images))
     else:
         with capture(uri, uri) as device:
-            yield video(device, uri, path=Path(uri), tell=retry.tell)
+            yield video(device, uri, path=Path(uri), say=retry.say)

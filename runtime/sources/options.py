@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from edgeseg.progress import Say, ignore
 
 __all__ = ["CameraOptions", "Retry"]
 
@@ -26,4 +27,4 @@ class Retry:
     """
 
     attempts: int | None = 0
-    tell: Callable[[str], None] = lambda _line: None
+    say: Say = ignore

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import import_opencv
+from edgeseg.progress import Say
 from edgeseg.runtime.sources.color import color_note
 from edgeseg.runtime.sources.container import last_frame_s, times_in
 from edgeseg.runtime.sources.naming import cannot_open
@@ -34,26 +35,26 @@ def capture(uri: str | int, name: str) -> Iterator[Any]:
         device.release()
 
 
-def video(device: Any, name: str, *, path: Path | None, tell: Callable[[str], None]) -> Source:  # noqa: ANN401  # cv2.VideoCapture
+def video(device: Any, name: str, *, path: Path | None, say: Say) -> Source:  # noqa: ANN401  # cv2.VideoCapture
     """Every frame of an opened video, in order; `path` where it is a file of this machine.
 
-    `tell` hears what is doubtful: times that cannot be read, colors of another kind, and an end
+    `say` hears what is doubtful: times that cannot be read, colors of another kind, and an end
     before the file's own.
     """
     cv2 = import_opencv(f"reading {name}")
     fps = frames_per_second(device)
     length = int(device.get(cv2.CAP_PROP_FRAME_COUNT))
     if device.getBackendName() != "FFMPEG":
-        tell(
+        say(
             f"{name} is read without FFmpeg, which this OpenCV lacks: its frames are taken for "
             f"{fps:g} a second, evenly spaced and upright; pip install opencv-python-headless"
         )
     color = color_note(device, name, path)
     if color is not None:
-        tell(color)
+        say(color)
     return Source(
         name=name,
-        frames=_read_video(device, name, path=path, tell=tell),
+        frames=_read_video(device, name, path=path, say=say),
         fps=fps,
         length=length if length > 0 else None,
         last_frame_s=lambda: None if path is None else last_frame_s(path),
@@ -65,7 +66,7 @@ def _read_video(
     name: str,
     *,
     path: Path | None,
-    tell: Callable[[str], None],
+    say: Say,
 ) -> Iterator[Captured]:
     stamp_of = _stamp_reader(device)
     upright = turner(device)
@@ -74,7 +75,7 @@ def _read_video(
     stamps = Stamps(
         frame_s=frame_s,
         rest=lambda: [] if path is None else times_in(path),
-        untimed=lambda: tell(
+        untimed=lambda: say(
             f"{name} tells no times: its frames are taken for {fps:g} a second, evenly spaced"
         ),
     )
@@ -96,7 +97,7 @@ def _read_video(
     shown_s = stamps.last + stamps.longest_gap
     promised_s = _promised_s(device)
     if not stamps.guessed and shown_s + frame_s < promised_s:
-        tell(
+        say(
             f"{name} ends {shown_s:.1f} s after its first frame, after {index} frames; it says "
             f"that it lasts {promised_s:.1f} s: is it whole?"
         )

@@ -11,6 +11,7 @@ import pytest
 from clips import write_clip
 
 from edgeseg.calibration import gather as gathering
+from edgeseg.progress import Progress
 
 FRAMES = 8
 
@@ -24,17 +25,16 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def watched(uri: str, folder: Path) -> tuple[int, list[str]]:
     """How many frames, and what was said."""
-    seen: list[None] = []
+    seen: list[int] = []
     said: list[str] = []
     gathering.gather(
         uri,
         folder,
         count=2,
         seconds=None,
-        advance=lambda: seen.append(None),
-        tell=said.append,
+        progress=Progress(say=said.append, phase=lambda _name, done, *_: seen.append(done)),
     )
-    return len(seen), said
+    return seen[-1], said
 
 
 def test_a_clip_without_a_known_length_is_watched_to_its_end(tmp_path: Path) -> None:

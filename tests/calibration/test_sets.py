@@ -19,6 +19,7 @@ from edgeseg.datasets import open_dataset
 from edgeseg.demo import scene
 from edgeseg.errors import CalibrationError, SourceError
 from edgeseg.images import read_image, write_mask
+from edgeseg.progress import Progress
 
 
 def write_scenes(folder: Path, seeds: range, *, masks: Path | None = None) -> None:
@@ -141,15 +142,13 @@ def test_frames_of_a_video_are_kept_where_they_differ(tmp_path: Path) -> None:
         writer.write(scene(index // 3, 0, height=48, width=64).image)
     writer.release()
     chosen = gather(
-        str(clip), tmp_path / "kept", count=8, seconds=None, advance=lambda: None, tell=print
+        str(clip), tmp_path / "kept", count=8, seconds=None, progress=Progress(say=print)
     )
     files = sorted((tmp_path / "kept").iterdir())
     assert len(chosen.pictures) == len(files) == 8
     assert content_hash(read_image(files[0])) == chosen.hashes[0]
     with pytest.raises(SourceError, match="not an empty folder"):
-        gather(
-            str(clip), tmp_path / "kept", count=8, seconds=None, advance=lambda: None, tell=print
-        )
+        gather(str(clip), tmp_path / "kept", count=8, seconds=None, progress=Progress(say=print))
 
 
 def test_a_long_video_leaves_few_files(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def at_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
         recipes=(RECIPES["int8-linear"],),
         dataset=open_dataset(data, split="test"),
     )
-    export_bundle(request, tell=lambda _line: None)
+    export_bundle(request)
     edgeseg.verify(folder / "street", data=data, split="test", report=folder / "old")
     shutil.copytree(checkpoint, folder / "segformer_b0")
     for copy in ("BUNDLE", "models/street", "releases/2026-11-28"):

@@ -121,7 +121,7 @@ def test_what_nothing_reads_is_said(tmp_path: Path) -> None:
     folder = small_demo(tmp_path / "demo")
     change(folder / "config.json", qkv_bias=False, architectures=["MySegformer"])
     told: list[str] = []
-    read_checkpoint(str(folder), tell=told.append)
+    read_checkpoint(str(folder), say=told.append)
     assert any("qkv_bias" in line and "does not read" in line for line in told)
     assert any("MySegformer" in line for line in told)
 

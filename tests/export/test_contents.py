@@ -141,7 +141,7 @@ def test_two_sets_of_weights_are_said(tmp_path: Path) -> None:
     average = {key: value * 2 for key, value in state.items()}
     torch.save({"state_dict": state, "state_dict_ema": average}, tmp_path / "w.pth")
     told: list[str] = []
-    read = read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    read = read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
     (line,) = [line for line in told if "more than one set" in line]
     assert "`state_dict` is used, `state_dict_ema` is not" in line
     theirs = state["decode_head.linear_pred.weight"]
@@ -154,7 +154,7 @@ def test_what_an_optimizer_keeps_is_no_set_of_weights(tmp_path: Path) -> None:
     content = {"state_dict": state, "optimizer": {"state": moments, "param_groups": [{}]}}
     torch.save(content, tmp_path / "w.pth")
     told: list[str] = []
-    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
     assert not any("more than one set" in line for line in told)
 
 
@@ -162,7 +162,7 @@ def test_bare_weights_of_hugging_face_say_what_is_assumed(tmp_path: Path) -> Non
     folder = small_demo(tmp_path / "demo")
     save_file(load_file(folder / "model.safetensors"), tmp_path / "w.safetensors")
     told: list[str] = []
-    read_checkpoint(str(tmp_path / "w.safetensors"), tell=told.append)
+    read_checkpoint(str(tmp_path / "w.safetensors"), say=told.append)
     assert any("no config.json" in line and "heads (1,2,5,8)" in line for line in told)
     assert any("assumed" in line and "512x512" in line for line in told)
 
@@ -170,7 +170,7 @@ def test_bare_weights_of_hugging_face_say_what_is_assumed(tmp_path: Path) -> Non
 def test_nvlabs_names_say_what_is_assumed(tmp_path: Path) -> None:
     torch.save(nvlabs_state(), tmp_path / "w.pth")
     told: list[str] = []
-    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
     (line,) = [line for line in told if "read as NVlabs' layout" in line]
     assert "1e-06" in line
     assert "BatchNorm eps 1e-05" in line

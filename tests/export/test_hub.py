@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 def test_it_is_said_before_the_network_is_used(asked: list[str]) -> None:
     told: list[tuple[str, int]] = []
     with pytest.raises(CheckpointError, match="could not be fetched"):
-        read_checkpoint("nobody/nothing-b0", tell=lambda line: told.append((line, len(asked))))
+        read_checkpoint("nobody/nothing-b0", say=lambda line: told.append((line, len(asked))))
     assert asked == ["nobody/nothing-b0"]
     ((line, before),) = told
     assert before == 0

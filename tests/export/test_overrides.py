@@ -86,7 +86,7 @@ def test_a_preprocessing_file_beside_a_pickle(make: Callable[[], object], tmp_pa
     said = {"image_mean": [0.3] * 3, "image_std": [0.4] * 3}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
     told: list[str] = []
-    found = read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    found = read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
     assert (found.input.mean, found.input.std) == ((0.3,) * 3, (0.4,) * 3)
     assert found.input.aspect is Aspect.KEEP  # of which it says nothing
     assert found.input_sources["mean"] == "preprocessor_config.json"
@@ -112,7 +112,7 @@ def test_the_command_line_goes_before_both(tmp_path: Path) -> None:
     told: list[str] = []
     overrides = _parse(mean="0.7,0.7,0.7", resize="pillow-bilinear,squash")
     found = read_checkpoint(
-        str(tmp_path / "w.pth"), size=(96, 128), overrides=overrides, tell=told.append
+        str(tmp_path / "w.pth"), size=(96, 128), overrides=overrides, say=told.append
     )
     assert found.input.mean == (0.7,) * 3
     assert found.input.std != (0.7,) * 3
@@ -123,7 +123,7 @@ def test_the_command_line_goes_before_both(tmp_path: Path) -> None:
 
 def test_nothing_is_said_of_a_whole_folder_of_hugging_face(tmp_path: Path) -> None:
     told: list[str] = []
-    found = read_checkpoint(str(small_demo(tmp_path / "demo")), tell=told.append)
+    found = read_checkpoint(str(small_demo(tmp_path / "demo")), say=told.append)
     assert told == []
     assert set(found.input_sources.values()) == {"preprocessor_config.json"}
     assert NO_OVERRIDES.options == ()

@@ -102,12 +102,12 @@ def test_what_edgeseg_does_not_do_is_refused_by_name(case: Case, tmp_path: Path)
 def test_frames_of_another_size_are_said_to_be_resized(tmp_path: Path) -> None:
     folder = _folder(Case(says={"do_resize": False}), tmp_path)
     told: list[str] = []
-    read_checkpoint(str(folder), size=(96, 128), tell=told.append)
+    read_checkpoint(str(folder), size=(96, 128), say=told.append)
     assert any("do_resize false" in line and "resized to 96x128" in line for line in told)
 
 
 def test_what_no_processor_reads_is_said(tmp_path: Path) -> None:
     folder = _folder(Case(says={"keep_ratio": True}), tmp_path)
     told: list[str] = []
-    read_checkpoint(str(folder), tell=told.append)
+    read_checkpoint(str(folder), say=told.append)
     assert any("keep_ratio" in line and "does not read" in line for line in told)

@@ -130,7 +130,7 @@ def test_resizing_rule_and_size_are_read(kind: str, tmp_path: Path) -> None:
         trained = Trained(mean=CASES[0].mean, std=CASES[0].std, turned=True, keep=keep)
         _write(path, kind, trained)
         told: list[str] = []
-        found = read_checkpoint(str(path), tell=told.append)
+        found = read_checkpoint(str(path), say=told.append)
         assert (found.input.resize, found.input.aspect) == (Resize.OPENCV_BILINEAR, aspect)
         assert (found.input.height, found.input.width) == SIZE
         assert found.channel_order.value == "rgb"
@@ -227,7 +227,7 @@ def test_other_heads_are_honored(tmp_path: Path) -> None:
     text = "model = dict(backbone=dict(num_heads=[2, 4, 10, 4]))"
     torch.save({"meta": {"cfg": text}, "state_dict": mmseg_state()}, tmp_path / "w.pth")
     told: list[str] = []
-    model = read_checkpoint(str(tmp_path / "w.pth"), tell=told.append).model
+    model = read_checkpoint(str(tmp_path / "w.pth"), say=told.append).model
     assert [stage.blocks[0].attention.heads for stage in model.stages] == [2, 4, 10, 4]
     assert any("heads 2, 4, 10, 4" in line and "usual: 1, 2, 5, 8" in line for line in told)
 
@@ -236,7 +236,7 @@ def test_windows_and_a_decoder_of_ones_own_are_said(tmp_path: Path) -> None:
     text = "model = dict(decode_head=dict(type='MyHead'), test_cfg=dict(mode='slide'))"
     torch.save({"meta": {"cfg": text}, "state_dict": mmseg_state()}, tmp_path / "w.pth")
     told: list[str] = []
-    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
     assert any("sliding windows" in line for line in told)
     assert any("MyHead" in line and "SegformerHead" in line for line in told)
 
@@ -256,7 +256,7 @@ def test_a_configuration_that_cannot_be_read_is_said(
 ) -> None:
     torch.save({"meta": {key: unread}, "state_dict": mmseg_state()}, tmp_path / "w.pth")
     told: list[str] = []
-    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
     (line,) = (line for line in told if "cannot read" in line)
     assert f"a training configuration, meta['{key}']" in line
 
@@ -265,6 +265,6 @@ def test_a_configuration_that_cannot_be_read_is_said(
 def test_nothing_is_said_of_a_configuration_without_one(meta: object, tmp_path: Path) -> None:
     torch.save({"meta": meta, "state_dict": mmseg_state()}, tmp_path / "w.pth")
     told: list[str] = []
-    read_checkpoint(str(tmp_path / "w.pth"), tell=told.append)
+    read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
     assert told
     assert not [line for line in told if "cannot read" in line]

@@ -29,7 +29,7 @@ def test_python_and_the_command_line_give_the_same(
 ) -> None:
     told: list[str] = []
     result = library.run(
-        seeded_bundle.folder, source=str(frames), masks="python", jsonl="p.jsonl", tell=told.append
+        seeded_bundle.folder, source=str(frames), masks="python", jsonl="p.jsonl", say=told.append
     )
     outcome = edgeseg(
         *("run", seeded_bundle.folder, "--source", frames),

@@ -377,7 +377,6 @@ def test_camvid_miou_equals_that_of_pytorch(
     (part / "dataset.json").symlink_to(camvid / "dataset.json")
     bundle = export_bundle(
         ExportRequest(weights=str(camvid_weights), target="onnxruntime", folder=tmp_path / "b"),
-        tell=lambda _line: None,
     ).bundle
     report = edgeseg.verify(bundle.folder, data=part, reference=camvid_weights)
     assert report.passed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from edgeseg.cli.answers import Json
 from edgeseg.cli.answers.export import drop_text, sensitivity_lines
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, costs
 from edgeseg.spec import Triple
@@ -27,11 +27,11 @@ def inspect_anything(
     what: str,
     *,
     overrides: Overrides = NO_OVERRIDES,
-    tell: Callable[[str], None] = lambda _line: None,
+    say: Say = ignore,
 ) -> tuple[list[str], Json]:
     """Lines and JSON for a variant's name, a bundle, or a checkpoint.
 
-    `overrides` go before what a checkpoint says of its input; `tell` receives what is assumed.
+    `overrides` go before what a checkpoint says of its input; `say` receives what is assumed.
 
     Raises:
         EdgesegError: it is none of these, or damaged; or overrides are for no checkpoint.
@@ -43,7 +43,7 @@ def inspect_anything(
         return _inspect_variant(what)
     if bundle:
         return _inspect_bundle(open_bundle(Path(what)))
-    return _inspect_checkpoint(what, overrides, tell)
+    return _inspect_checkpoint(what, overrides, say)
 
 
 def _inspect_variant(name: str) -> tuple[list[str], Json]:
@@ -130,12 +130,10 @@ def _variant_line(variant: VariantInfo) -> str:
     return ", ".join(parts)
 
 
-def _inspect_checkpoint(
-    source: str, overrides: Overrides, tell: Callable[[str], None]
-) -> tuple[list[str], Json]:
+def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[list[str], Json]:
     from edgeseg.export.checkpoint import read_checkpoint
 
-    checkpoint = read_checkpoint(source, overrides=overrides, tell=tell)
+    checkpoint = read_checkpoint(source, overrides=overrides, say=say)
     height, width = checkpoint.input.height, checkpoint.input.width
     count = costs(checkpoint.spec, height=height, width=width)
     name = checkpoint.spec.variant.name

@@ -35,7 +35,6 @@ def calibrate(
     Example: edgeseg calibrate --camera 0 --seconds 120 -o calibration
     """
     from edgeseg.calibration.gather import gather
-    from edgeseg.progress import begin
 
     if (camera is None) == (source is None):
         raise typer.BadParameter("give one of SOURCE and --camera")
@@ -47,8 +46,7 @@ def calibrate(
             output,
             count=images,
             seconds=seconds,
-            advance=begin(progress, "watching"),
-            tell=progress.say,
+            progress=progress,
             ending=ended_by_signals,
         )
     for line in chosen.warnings:

@@ -34,7 +34,7 @@ def inspect(
     from edgeseg.cli.answers.inspect import inspect_anything
 
     overrides = overrides_from(mean, std, channel_order, resize)
-    lines, content = inspect_anything(what, overrides=overrides, tell=say)
+    lines, content = inspect_anything(what, overrides=overrides, say=say)
     for line in lines:
         say(line)
     if json:

@@ -20,6 +20,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.gather import gather
 from edgeseg.demo import scene
 from edgeseg.errors import BackendError, SourceError
+from edgeseg.progress import Progress
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source, open_source
@@ -151,8 +152,7 @@ def test_what_calibrate_watched_is_kept(tmp_path: Path, impatient: None) -> None
             tmp_path / "kept",
             count=3,
             seconds=None,
-            advance=lambda: None,
-            tell=told.append,
+            progress=Progress(say=told.append),
         )
     assert len(found.pictures) >= 1
     assert any("gave no more frames" in line and line.endswith("is kept") for line in told)
@@ -160,9 +160,7 @@ def test_what_calibrate_watched_is_kept(tmp_path: Path, impatient: None) -> None
 
 def test_what_is_watched_ends_in_time_though_it_stalls(stalling: str, tmp_path: Path) -> None:
     begun = time.monotonic()
-    found = gather(
-        stalling, tmp_path / "kept", count=3, seconds=1, advance=lambda: None, tell=print
-    )
+    found = gather(stalling, tmp_path / "kept", count=3, seconds=1, progress=Progress(say=print))
     assert time.monotonic() - begun < SEVERAL_S
     assert found.pictures
 

@@ -43,7 +43,7 @@ def test_every_output_takes_an_id_beyond_the_classes(tmp_path: Path) -> None:
         save=tmp_path / "a.mp4", masks=tmp_path / "masks", jsonl=str(tmp_path / "a.jsonl")
     )
     ids = np.full(SIZE, 12, np.uint8)
-    with open_outputs(outputs, ABOUT, tell=print, stop=lambda: None) as fan:
+    with open_outputs(outputs, ABOUT, say=print, stop=lambda: None) as fan:
         fan.write(result(ids))
     assert fan.failed == 0
     assert json.loads((tmp_path / "a.jsonl").read_text())["shares"] == {"id 12": 1.0}
@@ -84,7 +84,7 @@ def test_a_negative_class_id_is_the_one_that_is_told(
 )
 def test_truth_that_does_not_fit_ends_the_counting_and_not_the_run(truth: np.ndarray) -> None:
     said: list[str] = []
-    meter = TruthMeter(LABELS, tell=said.append)
+    meter = TruthMeter(LABELS, say=said.append)
     ids = np.zeros(SIZE, np.uint8)
     meter.write(result(ids, ids))
     assert meter.miou == 100

@@ -58,7 +58,7 @@ class Opened:
         about = About(
             bundle="b", engine="e", precision="p", source="s", labels=LABELS, fps=10, live=live
         )
-        self._opened = open_outputs(outputs, about, tell=self.said.append, stop=self.stop)
+        self._opened = open_outputs(outputs, about, say=self.said.append, stop=self.stop)
 
     def stop(self) -> None:
         self.stopped = True

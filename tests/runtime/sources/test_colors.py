@@ -28,7 +28,7 @@ def clip(folder: Path, bits: int, color: dict[str, int]) -> Path:
 
 def said_of(path: Path) -> list[str]:
     said: list[str] = []
-    with open_source(str(path), retry=Retry(tell=said.append)) as source:
+    with open_source(str(path), retry=Retry(say=said.append)) as source:
         assert len(list(source.frames)) == 3
     return said
 

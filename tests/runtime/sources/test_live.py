@@ -38,7 +38,7 @@ def test_attempts_are_counted_since_the_last_frame(monkeypatch: pytest.MonkeyPat
     said: list[str] = []
     got = 0
     with (
-        open_source(0, retry=Retry(attempts=3, tell=said.append)) as source,
+        open_source(0, retry=Retry(attempts=3, say=said.append)) as source,
         pytest.raises(SourceError, match="camera 0 gave no more frames after 6 and was not back"),
     ):
         for _ in source.frames:
@@ -79,7 +79,7 @@ def test_a_limit_of_attempts_holds_at_the_start(monkeypatch: pytest.MonkeyPatch)
     closed, silent = FakeCapture(0, opens=False), FakeCapture(0)
     monkeypatch.setattr(cv2, "VideoCapture", in_turn(closed, silent, FakeCapture(1)))
     said: list[str] = []
-    with open_source(0, retry=Retry(attempts=2, tell=said.append)) as source:
+    with open_source(0, retry=Retry(attempts=2, say=said.append)) as source:
         next(source.frames)
     tried = [re.search(r"gives no frame yet, attempt (\d) in (\S+) s", line) for line in said]
     assert [found.groups() for found in tried if found] == [("1", "0"), ("2", "0.01")]
@@ -102,7 +102,7 @@ def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch, before: int) -> No
     got = []
     with (
         pytest.raises(SourceError, match="does not answer|not back after 2 attempts"),
-        open_source(0, retry=Retry(attempts=2, tell=said.append)) as source,
+        open_source(0, retry=Retry(attempts=2, say=said.append)) as source,
     ):
         got += source.frames
     assert len(got) == before

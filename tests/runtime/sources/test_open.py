@@ -101,7 +101,7 @@ def test_a_killed_rtsp_server_that_comes_back_is_found_again(
     said: list[str] = []
     with (
         RtspServer() as server,
-        open_source(server.url, retry=Retry(attempts=None, tell=said.append)) as source,
+        open_source(server.url, retry=Retry(attempts=None, say=said.append)) as source,
     ):
         first = list(itertools.islice(source.frames, 5))
         server.kill()

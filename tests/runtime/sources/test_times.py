@@ -18,7 +18,7 @@ SLOTS = [index / 30 for index in (0, 1, 2, 3, 10, 11, 30, 60, 61)]
 
 
 def times_of(path: Path, said: list[str] | None = None) -> list[float]:
-    retry = Retry(tell=(said if said is not None else []).append)
+    retry = Retry(say=(said if said is not None else []).append)
     with open_source(str(path), retry=retry) as source:
         return [captured.time_s for captured in source.frames]
 
