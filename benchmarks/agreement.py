@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     checkpoint = read_checkpoint(options.checkpoint)
     size = checkpoint.input
-    dataset = open_dataset(options.dataset, split=options.split).whole()
+    dataset = open_dataset(options.dataset, split=options.split).require_complete()
     deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
     graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
     chosen = calibration_set(options.dataset, count=options.images)

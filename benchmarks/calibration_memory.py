@@ -88,9 +88,9 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
 
 def drawn(seed: int, side: int) -> Frame:
     """A scene as the network's input."""
-    from edgeseg.demo import scene
+    from edgeseg.demo import draw_scene
 
-    return scene(seed, 0, height=side, width=side).image[None]
+    return draw_scene(seed, 0, height=side, width=side).image[None]
 
 
 def peak_mb() -> float:

@@ -155,9 +155,9 @@ def float_graph(model: str, side: int) -> ModelProto:
 
 def scenes(count: int, side: int) -> list[Frame]:
     """Drawn streets as the network's input."""
-    from edgeseg.demo import scene
+    from edgeseg.demo import draw_scene
 
-    return [scene(seed, 0, height=side, width=side).image[None] for seed in range(count)]
+    return [draw_scene(seed, 0, height=side, width=side).image[None] for seed in range(count)]
 
 
 def used(call: Callable[[], object]) -> float:

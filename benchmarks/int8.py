@@ -26,7 +26,7 @@ from seeded import model_spec, seeded_model
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.cli.scripts import run_script
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import BackendError
 from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.segformer.rewrites import rewrite
@@ -121,7 +121,7 @@ def open_or_none(target: str, path: Path, compute: str) -> Backend | None:
 
 def drawn(seed: int, side: int) -> Frame:
     """A scene as the network's input."""
-    return scene(seed, 0, height=side, width=side).image[None]
+    return draw_scene(seed, 0, height=side, width=side).image[None]
 
 
 def runner(engine: Backend, frame: Frame) -> Callable[[], object]:

@@ -115,8 +115,8 @@ def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) 
     """Calibrate, quantize and measure against this checkpoint's own FP32."""
     checkpoint = read_checkpoint(str(path), size=options.size)
     size = checkpoint.input
-    dataset = open_dataset(options.dataset, split=options.split).whole()
-    dataset = dataset.spread(options.measured)
+    dataset = open_dataset(options.dataset, split=options.split).require_complete()
+    dataset = dataset.take_evenly(options.measured)
     deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
     graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
     chosen = calibration_set(options.dataset, count=options.images)

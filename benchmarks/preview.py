@@ -21,7 +21,7 @@ from alternating import report
 
 from edgeseg.bundle.store import open_bundle
 from edgeseg.cli.scripts import run_script
-from edgeseg.demo.assets import demo_bundle
+from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.runtime.about import About
 from edgeseg.runtime.live.pipeline import run
 from edgeseg.runtime.preview.address import Address
@@ -37,7 +37,7 @@ def main() -> None:
     """Print a JSON line a case."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("video")
-    parser.add_argument("bundle", nargs="?", type=Path, default=demo_bundle())
+    parser.add_argument("bundle", nargs="?", type=Path, default=find_demo_bundle())
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     cases: dict[str, list[tuple[str, bool]] | None] = {

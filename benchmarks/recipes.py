@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--naive", action="store_true")
     options = parser.parse_args()
     checkpoint = read_checkpoint(options.checkpoint, size=options.size)
-    dataset = open_dataset(options.dataset, split=options.split).whole()
+    dataset = open_dataset(options.dataset, split=options.split).require_complete()
     chosen = calibration_set(options.dataset, count=options.images)
     frames = [partial(input_of, picture, checkpoint) for picture in chosen.pictures]
     for target in options.target:

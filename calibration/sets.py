@@ -21,9 +21,9 @@ from edgeseg.calibration.choose import (
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.errors import CalibrationError, SourceError
-from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
+from edgeseg.images import IMAGE_SUFFIXES, list_files, read_image
 from edgeseg.pixels import Bgr
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = [
     "DEFAULT_COUNT",
@@ -192,7 +192,7 @@ def _all_pictures(source: str) -> tuple[Picture, ...]:
 
 
 def _files(folder: Path) -> tuple[Picture, ...]:
-    return tuple(ImageFile(path) for path in files_in(folder))
+    return tuple(ImageFile(path) for path in list_files(folder))
 
 
 def keep_frames(
@@ -259,11 +259,11 @@ def _warnings(images: int, duplicates: int, noise: int) -> Iterator[str]:
         told = duplicates and not noise
         alike = f" ({duplicates} more were near-duplicates of these)" if told else ""
         yield (
-            f"only {counted(images, 'calibration image')}{alike}: what they do not show may be "
+            f"only {pluralize(images, 'calibration image')}{alike}: what they do not show may be "
             f"clipped in INT8; give {FEW} or more, of all that the camera will see"
         )
     if noise >= max(1, _NOISE_SHARE * images):
         yield (
-            f"{noise} of {counted(images, 'calibration image')} look like noise: ranges from noise "
-            f"fit no camera, and the accuracy gate may fail; give real images"
+            f"{noise} of {pluralize(images, 'calibration image')} look like noise: ranges from "
+            f"noise fit no camera, and the accuracy gate may fail; give real images"
         )

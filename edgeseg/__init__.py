@@ -153,7 +153,7 @@ def verify(
     from pathlib import Path
 
     from edgeseg.accuracy.limits import Limits
-    from edgeseg.corruptions import chosen
+    from edgeseg.corruptions import parse_corruptions
     from edgeseg.files.homes import expand_home
     from edgeseg.verification.request import VerifyRequest
     from edgeseg.verification.verify import verify as verify_source
@@ -168,7 +168,7 @@ def verify(
         protocol=protocol,
         limits=limits if max_drop is None else limits.replace(max_drop=max_drop),
         short_sides=tuple(short_sides),
-        corruptions=() if corruptions is None else chosen(corruptions),
+        corruptions=() if corruptions is None else parse_corruptions(corruptions),
         threads=threads,
         strict=strict,
         report=None if report is None else Path(report).expanduser(),

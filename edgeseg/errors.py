@@ -6,11 +6,11 @@
     ├── ExportError           a graph that does not compute what the checkpoint computes
     ├── CalibrationError      images that cannot serve to find ranges
     ├── GateMissedError       nothing passed the accuracy gates; exit status 3
-    │   └── NotJudgedError    a limit that can decide nothing; exit status 3 as well
+    │   └── NotJudgedError    a limit that nothing here can judge; exit status 3 as well
     ├── BundleError           a bundle that is damaged, foreign, or cannot be written
-    ├── BusyError             an output that another process is writing
+    ├── BusyError             an output that another process writes at the moment
     ├── DatasetError          images and masks that do not fit together
-    │   └── TruthError        masks that are not what all of them were taken for
+    │   └── TruthError        a mask that shows that all masks were misread
     ├── ReportError           a report that cannot be read, written, or compared with
     ├── SourceError           a camera, video or image that cannot be read
     ├── SinkError             an output that cannot be written
@@ -49,7 +49,7 @@ class EdgesegError(Exception):
 
 
 class CheckpointError(EdgesegError):
-    """Weights that cannot be read, or are not a SegFormer's."""
+    """Weights that cannot be read, or that are not a SegFormer's."""
 
 
 class SpecError(EdgesegError):
@@ -69,7 +69,7 @@ class GateMissedError(EdgesegError):
 
 
 class NotJudgedError(GateMissedError):
-    """A limit was set, and nothing that could be measured here would decide it."""
+    """A limit was set that nothing measured here can judge."""
 
 
 class BundleError(EdgesegError):
@@ -77,7 +77,7 @@ class BundleError(EdgesegError):
 
 
 class BusyError(EdgesegError):
-    """An output, or a folder, that another process is writing."""
+    """An output, or a folder, that another process writes at the moment."""
 
 
 class DatasetError(EdgesegError):
@@ -85,7 +85,7 @@ class DatasetError(EdgesegError):
 
 
 class TruthError(DatasetError):
-    """A mask that shows that all masks were taken for something else: no figure on them holds."""
+    """A mask that shows that all masks were misread, so that no figure measured on them holds."""
 
 
 class ReportError(EdgesegError):
@@ -105,7 +105,7 @@ class BackendError(EdgesegError):
 
 
 class ClusterError(EdgesegError):
-    """A Dask cluster that cannot be reached, loses its workers, or would give other results."""
+    """A Dask cluster that cannot be reached, lost its workers, or would give other results."""
 
 
 class MissingPackageError(EdgesegError):
@@ -116,9 +116,12 @@ class MissingPackageError(EdgesegError):
         self._told = (package, purpose, command)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """An error may be raised in one process and read in another."""
-        return _missing, self._told
+        """Pickle the error with its keywords.
+
+        It may be raised in one process and read in another.
+        """
+        return _rebuild_missing, self._told
 
 
-def _missing(package: str, purpose: str, command: str) -> MissingPackageError:
+def _rebuild_missing(package: str, purpose: str, command: str) -> MissingPackageError:
     return MissingPackageError(package, purpose=purpose, command=command)

@@ -1,4 +1,4 @@
-"""Reads still images and masks. Video and cameras are the runtime's."""
+"""Reads still images and masks. `edgeseg.runtime` reads video and cameras."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = [
     "CONVERSIONS",
     "IMAGE_SUFFIXES",
     "ROTATED",
-    "files_in",
-    "read_converted",
+    "list_files",
+    "read_and_convert",
     "read_image",
     "read_mask",
     "read_painted_mask",
@@ -34,7 +34,7 @@ __all__ = [
 IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 ROTATED: Final = "rotated by its EXIF tag"
-# How an image may have to be changed to become 8-bit BGR, in the order in which it is told.
+# The ways in which an image is changed to become 8-bit BGR, in the order in which they are named.
 CONVERSIONS: Final = ("gray", "alpha", "16-bit", "CMYK", "palette", ROTATED)
 
 # Tags of EXIF and of TIFF.
@@ -48,10 +48,10 @@ _HIGHEST_ID: Final = 65535
 _FOREIGN: Final = {"F": "floating-point", "LAB": "CIELAB"}
 
 
-def files_in(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """A folder's files with one of the endings, in order of their names.
+def list_files(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """List a folder's files with one of the endings, sorted by name.
 
-    Hidden ones are left out: they are no pictures (macOS puts a ._NAME beside each NAME).
+    Hidden files are left out: they are no pictures (macOS puts a ._NAME beside each NAME).
     """
     return sorted(
         path
@@ -61,19 +61,20 @@ def files_in(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[P
 
 
 def read_image(path: Path) -> Bgr:
-    """An image as a camera would deliver it, (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
+    """Read an image as a camera would deliver it: (H, W, 3) uint8 BGR, upright by its EXIF tag.
 
-    Decoded by Pillow, as Hugging Face does, so that accuracy does not depend on which OpenCV is
+    Pillow decodes it, as in Hugging Face, so that accuracy does not depend on which OpenCV is
     installed.
 
     Raises:
-        SourceError: missing, empty, damaged, not an image, or of no known scale to 8 bits.
+        SourceError: the file is missing, empty, damaged, not an image, or has no known scale to
+            8 bits.
     """
-    return read_converted(path)[0]
+    return read_and_convert(path)[0]
 
 
-def read_converted(path: Path) -> tuple[Bgr, tuple[str, ...]]:
-    """The image as `read_image` has it, and which of `CONVERSIONS` that took.
+def read_and_convert(path: Path) -> tuple[Bgr, tuple[str, ...]]:
+    """Read an image as `read_image` does, and say which of `CONVERSIONS` that took.
 
     Alpha is dropped, not blended; of 16 bits the upper 8 are kept.
 
@@ -81,39 +82,40 @@ def read_converted(path: Path) -> tuple[Bgr, tuple[str, ...]]:
         SourceError: see `read_image`.
     """
     found = _decode(path)
-    return _to_bgr(found, path), _conversions(found)
+    return _to_bgr(found, path), _list_conversions(found)
 
 
 def read_mask(path: Path) -> ClassMap:
-    """Class ids from a gray or palette image, (H, W), turned upright by its EXIF tag.
+    """Read class ids, (H, W) uint8 or uint16, from an image, upright by its EXIF tag.
 
-    A palette's index is the id, whatever its colors. 1-bit images hold the ids 0 and 1.
+    The image is gray or has a palette, whose index is the id, whatever its color. 1-bit images hold
+    the ids 0 and 1.
 
     Raises:
-        SourceError: missing, empty, damaged, or an image that cannot hold class ids.
+        SourceError: the file is missing, empty, damaged, or an image that cannot hold class ids.
     """
     return read_painted_mask(path)[0]
 
 
 def read_painted_mask(path: Path) -> tuple[ClassMap, Mapping[int, Rgb]]:
-    """The ids as `read_mask` has them, and the color of each id in it, if it has a palette.
+    """Read ids as `read_mask` does, and the color of each id that occurs, if there is a palette.
 
     Raises:
         SourceError: see `read_mask`.
     """
     found = _decode(path)
-    fault = _no_mask(found)
+    fault = _explain_no_mask(found)
     if fault:
         raise SourceError(f"{path} {fault}")
     mask = np.asarray(found.image)
     highest = int(mask.max(initial=0))
     if highest > _HIGHEST_ID or mask.min(initial=0) < 0:
         raise SourceError(f"{path} holds ids outside 0 to {_HIGHEST_ID}; is it a mask?")
-    return mask.astype(np.uint8 if highest <= 255 else np.uint16), _colors(found.image, mask)
+    return mask.astype(np.uint8 if highest <= 255 else np.uint16), _read_colors(found.image, mask)
 
 
-def _colors(image: Image.Image, mask: ClassMap) -> Mapping[int, Rgb]:
-    """Of each id in a mask, where the image has a palette."""
+def _read_colors(image: Image.Image, mask: ClassMap) -> Mapping[int, Rgb]:
+    """The color of each id in a mask; none if the image has no palette."""
     if image.mode != "P":
         return {}
     palette = image.getpalette() or []
@@ -144,10 +146,11 @@ def write_mask(
     palette: Sequence[Rgb] | None = None,
     software: str | None = None,
 ) -> None:
-    """Class ids as a PNG: mode L up to 256 classes, I;16 above. The whole file or none.
+    """Write class ids, (H, W), as a PNG of mode L, or I;16 for more than 256 classes.
 
-    With a `palette`, up to 256 classes are mode P: viewers show the colors, a pixel is still an id.
-    `software` is kept in the file as the name of what wrote it.
+    With a `palette`, up to 256 classes are mode P: viewers show the colors, and a pixel is still an
+    id. `software` is kept in the file as the name of the program that wrote it. The file is
+    written whole or not at all.
 
     Raises:
         OSError: the disk is full, or the folder is not writable.
@@ -170,7 +173,7 @@ def write_mask(
 
 
 class _Decoded(NamedTuple):
-    """An image, upright, and what its file told; `raw` is how a pixel is stored, as Pillow says."""
+    """An upright image, and facts of its file; `raw` is Pillow's name for how a pixel is stored."""
 
     image: Image.Image
     format: str | None
@@ -179,16 +182,17 @@ class _Decoded(NamedTuple):
 
 
 def _decode(path: Path) -> _Decoded:
-    """Whatever Pillow raises is one error: on damaged files its readers let any kind through."""
+    """Decode a file. On damaged files Pillow raises errors of any kind; all become SourceError."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        # Not by its path: Pillow 11.3 to 13.0 then map TIFFs into memory and scramble turned ones.
-        with path.open("rb") as file, _opened(file) as image:
-            raw = _raw_mode(image)
+        # Open it here: given a path, Pillow 11.3 to 13.0 maps TIFFs into memory and scrambles
+        # turned ones.
+        with path.open("rb") as file, _open(file) as image:
+            raw = _find_raw_mode(image)
             misread = _is_misread(image, raw)
             turned = image.getexif().get(_ORIENTATION) in range(2, 9)
-            found = _Decoded(_upright(image), image.format, raw, turned)
+            found = _Decoded(_turn_upright(image), image.format, raw, turned)
     except FileNotFoundError:
         raise SourceError(f"{path} does not exist") from None
     except UnidentifiedImageError:
@@ -211,8 +215,11 @@ def _decode(path: Path) -> _Decoded:
     return found
 
 
-def _opened(file: BinaryIO) -> ImageFile.ImageFile:
-    """Without Pillow's warning, from half of its limit on: how large an image is, others tell."""
+def _open(file: BinaryIO) -> ImageFile.ImageFile:
+    """Open an image without Pillow's warning about its size.
+
+    edgeseg reports large images itself.
+    """
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -220,23 +227,23 @@ def _opened(file: BinaryIO) -> ImageFile.ImageFile:
         return Image.open(file)
 
 
-def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """Before it is decoded: afterwards Pillow has forgotten it."""
+def _find_raw_mode(image: ImageFile.ImageFile) -> str:
+    """Find how a pixel is stored. Ask before decoding: afterwards Pillow has forgotten it."""
     args: Any = image.tile[0][3] if image.tile else ""
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
 def _is_misread(image: ImageFile.ImageFile, raw: str) -> bool:
-    """TIFFs that Pillow 9.3 to 13.0 takes without a word and gives other pixels for.
+    """Whether this is a TIFF that Pillow 9.3 to 13.0 decodes wrongly without an error.
 
-    16 bits in planes are read as if they were 8, and 16-bit gray where 0 is white stays negative.
+    It reads planes of 16 bits as if they had 8, and does not invert 16-bit gray whose 0 is white.
     """
     tags = getattr(image, "tag_v2", {})
     return max(tags.get(_BITS, (8,))) > 8 and (";" not in raw or tags.get(_PHOTOMETRIC) == 0)
 
 
-def _upright(image: ImageFile.ImageFile) -> Image.Image:
-    """Decoded and turned by its EXIF tag."""
+def _turn_upright(image: ImageFile.ImageFile) -> Image.Image:
+    """Decode an image and turn it upright by its EXIF tag."""
     from PIL import ImageOps
 
     # Pillow turns a TIFF as it decodes it; exif_transpose before 10.1 would turn it again.
@@ -244,7 +251,7 @@ def _upright(image: ImageFile.ImageFile) -> Image.Image:
 
 
 def _to_bgr(found: _Decoded, path: Path) -> Bgr:
-    """A decoded image as (H, W, 3) uint8 BGR."""
+    """Turn a decoded image into (H, W, 3) uint8 BGR."""
     image = found.image
     if image.mode in _FOREIGN:
         raise SourceError(
@@ -252,7 +259,7 @@ def _to_bgr(found: _Decoded, path: Path) -> Bgr:
             f"as 8-bit RGB"
         )
     if _is_deep_gray(image):  # Pillow would clip it to 255, not scale it
-        gray = _upper_bits(np.asarray(image), 12 if found.raw == "I;12" else 16, path)
+        gray = _take_upper_bits(np.asarray(image), 12 if found.raw == "I;12" else 16, path)
         return np.repeat(gray[:, :, None], 3, axis=2)
     if image.mode == "P":
         image = image.convert("RGBA")  # straight to RGB, Pillow warns where colors are transparent
@@ -260,12 +267,15 @@ def _to_bgr(found: _Decoded, path: Path) -> Bgr:
 
 
 def _is_deep_gray(image: Image.Image) -> bool:
-    """16 bits a pixel and no color: I;16, or I in Pillows older than 10.3 and in TIFFs."""
+    """Whether it has 16 bits a pixel and no color.
+
+    Mode I;16, or I in TIFFs and before Pillow 10.3.
+    """
     return image.mode.startswith("I")
 
 
-def _upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDArray[np.uint8]:
-    """The upper 8 of a gray image's bits, (H, W); values that would make nonsense are refused."""
+def _take_upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDArray[np.uint8]:
+    """Take the upper 8 bits of a gray image, (H, W); refuse values whose scale is not known."""
     full, highest = (1 << bits) - 1, int(values.max(initial=0))
     if values.min(initial=0) < 0 or highest > full:
         raise SourceError(
@@ -281,8 +291,8 @@ def _upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDArray[
     return (values >> shift).astype(np.uint8)
 
 
-def _conversions(found: _Decoded) -> tuple[str, ...]:
-    """Which of `CONVERSIONS` a decoded image takes."""
+def _list_conversions(found: _Decoded) -> tuple[str, ...]:
+    """List those of `CONVERSIONS` that a decoded image needs."""
     image, raw = found.image, found.raw
     deep = ";16" in raw and not raw.startswith("BGR")  # BGR;16 is a BMP's 16 bits for all three
     taken = {
@@ -297,8 +307,8 @@ def _conversions(found: _Decoded) -> tuple[str, ...]:
     return tuple(name for name in CONVERSIONS if taken[name])
 
 
-def _no_mask(found: _Decoded) -> str | None:
-    """Why a decoded image cannot hold class ids, if so."""
+def _explain_no_mask(found: _Decoded) -> str | None:
+    """Say why a decoded image cannot hold class ids; None if it can."""
     mode = found.image.mode
     if mode not in {"1", "L", "P"} and not _is_deep_gray(found.image):
         return f"is a {mode} image; a mask holds one class id a pixel (mode L, P, I;16 or 1)"

@@ -1,4 +1,4 @@
-"""Class names, colors and the ignore index: of four known data sets, or of a file."""
+"""Class names, colors and the ignore index, from four known data sets or from a file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = [
     "KNOWN",
     "Labels",
     "Rgb",
-    "default_ignore_index",
-    "known_labels",
-    "labels_for",
-    "names_by_id",
+    "choose_ignore_index",
+    "get_known_labels",
+    "find_labels",
+    "order_names",
     "parse_labels",
     "read_labels",
 ]
@@ -32,7 +32,7 @@ KNOWN: Final = ("ade20k", "camvid", "cityscapes", "cocostuff")
 _PLAIN: Final = ("", ".txt", ".names", ".labels")
 _NUMBERED: Final = re.compile(r"\d+\s*[:;=,\t]|\d+\s+\S")
 
-# In masks of one and of two bytes a pixel; the second where 255 is a class.
+# The first for masks of one byte a pixel, the second for two bytes, where 255 is a class.
 DEFAULT_IGNORE_INDEX: Final = 255
 WIDE_IGNORE_INDEX: Final = 65535
 
@@ -59,7 +59,7 @@ class Labels:
         if any(not 0 <= value <= 255 for color in self.palette for value in color):
             raise SpecError("a palette color is three values of 0 to 255")
         if not 0 <= self.ignore_index <= WIDE_IGNORE_INDEX:
-            usual = default_ignore_index(len(self.classes))
+            usual = choose_ignore_index(len(self.classes))
             raise SpecError(
                 f"ignore index {self.ignore_index} is no id that a mask can hold; choose one of 0 "
                 f"to {WIDE_IGNORE_INDEX} that is no class, as {usual}"
@@ -71,44 +71,49 @@ class Labels:
             )
 
 
-def known_labels(name: str) -> Labels:
-    """The labels of one of `KNOWN`, in the order its models are trained with."""
-    return parse_labels(_known()[name], origin=name)
+def get_known_labels(name: str) -> Labels:
+    """Get the labels of one of `KNOWN`, in the order that its models are trained with."""
+    return parse_labels(_load_known()[name], origin=name)
 
 
-def labels_for(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]:
-    """The best labels for a checkpoint, and where they come from.
+def find_labels(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]:
+    """Find the best labels for a checkpoint, and say where they come from.
 
-    Its own names where it carries real ones, with the colors of the known data set that has the
-    same names; else the known data set with as many classes; else numbers.
+    A checkpoint's own names come first, with the colors of the known data set that has the same
+    names. Without names it is the known data set with as many classes, or else numbers.
     """
     if names is not None and not _are_placeholders(names):
         cleaned = tuple(name.strip() for name in names)
-        for known in map(known_labels, KNOWN):
-            if [_plain(name) for name in known.classes] == [_plain(name) for name in cleaned]:
+        for known in map(get_known_labels, KNOWN):
+            if [_normalize(name) for name in known.classes] == [
+                _normalize(name) for name in cleaned
+            ]:
                 return Labels(
                     classes=cleaned, palette=known.palette, ignore_index=known.ignore_index
                 ), "the checkpoint"
-        return _painted(cleaned), "the checkpoint"
+        return _color_labels(cleaned), "the checkpoint"
     for name in KNOWN:
-        if len(known_labels(name).classes) == classes:
-            return known_labels(name), (
+        if len(get_known_labels(name).classes) == classes:
+            return get_known_labels(name), (
                 f"{name}, guessed from their number: are these its classes? If not, give --labels"
             )
-    return _painted(tuple(f"class {i}" for i in range(classes))), "numbers, for want of names"
+    return _color_labels(
+        tuple(f"class {i}" for i in range(classes))
+    ), "numbers, because the checkpoint has no names"
 
 
 def read_labels(name_or_path: str) -> Labels:
-    """Labels by name (one of `KNOWN`), from a JSON file, or from a text file with a name a line.
+    """Read labels by name (one of `KNOWN`), from JSON, or from a text file with one name a line.
 
-    The JSON file is `dataset.json`'s form (`classes`, and perhaps `palette` and `ignore_index`), or
-    gives names by id: {"0": "road"}, perhaps as `id2label` like Hugging Face's config.json.
+    The JSON file has the form of `dataset.json` (`classes`, and optionally `palette` and
+    `ignore_index`), or gives names by id: {"0": "road"}, also below `id2label` as in Hugging Face's
+    config.json.
 
     Raises:
-        SpecError: no such name or file, or not in that form.
+        SpecError: there is no such name or file, or the file has another form.
     """
     if name_or_path in KNOWN:
-        return known_labels(name_or_path)
+        return get_known_labels(name_or_path)
     path = Path(name_or_path)
     try:
         text = path.read_text("utf-8")
@@ -120,7 +125,7 @@ def read_labels(name_or_path: str) -> Labels:
     except UnicodeDecodeError:
         raise SpecError(f"labels {path} are not text in UTF-8; write a class name a line") from None
     if path.suffix.lower() != ".json":
-        return parse_labels({"classes": list(_lines(path, text))}, origin=str(path))
+        return parse_labels({"classes": list(_parse_lines(path, text))}, origin=str(path))
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -128,20 +133,23 @@ def read_labels(name_or_path: str) -> Labels:
     if isinstance(content, dict) and "classes" not in content:
         by_id = content.get("id2label", content)
         if isinstance(by_id, dict) and by_id and any(str(key).isdecimal() for key in by_id):
-            names = list(names_by_id(by_id, origin=str(path)))
+            names = list(order_names(by_id, origin=str(path)))
             return parse_labels({"classes": names}, origin=str(path))
     return parse_labels(content, origin=str(path))
 
 
-def names_by_id(content: Mapping[str, object], *, origin: str) -> tuple[str, ...]:
-    """Names in the order of their ids. JSON keys are strings, perhaps sorted as such: 0, 1, 10, 2.
+def order_names(content: Mapping[str, object], *, origin: str) -> tuple[str, ...]:
+    """Put names in the order of their ids. JSON keys are strings, often sorted as 0, 1, 10, 2.
 
     Raises:
-        SpecError: a key that is no id, or ids that are not 0, 1, 2 and so on.
+        SpecError: a key is no id, or the ids are not 0, 1, 2 and so on.
     """
     wrong = [key for key in content if not str(key).isdecimal()]
     if wrong:
-        raise SpecError(f"{origin} has the name of a class under {wrong[0]!r}, which is no id")
+        raise SpecError(
+            f"{origin} has a class name under {wrong[0]!r}, which is no id; use whole numbers from "
+            f"0"
+        )
     names = {int(key): str(name).strip() for key, name in content.items()}
     absent = sorted(set(range(len(content))) - names.keys())
     if absent:
@@ -152,11 +160,11 @@ def names_by_id(content: Mapping[str, object], *, origin: str) -> tuple[str, ...
     return tuple(names[index] for index in range(len(names)))
 
 
-def _lines(path: Path, text: str) -> tuple[str, ...]:
-    """A name a line, from a file that is made so.
+def _parse_lines(path: Path, text: str) -> tuple[str, ...]:
+    """Parse a text file with one name a line.
 
     Raises:
-        SpecError: it is of another kind, or its lines are more than names.
+        SpecError: the file has another ending, or its lines hold more than names.
     """
     if path.suffix.lower() not in _PLAIN:
         raise SpecError(
@@ -173,10 +181,10 @@ def _lines(path: Path, text: str) -> tuple[str, ...]:
 
 
 def parse_labels(content: object, *, origin: str) -> Labels:
-    """Labels from parsed JSON: `classes`, and perhaps `palette` and `ignore_index`.
+    """Make labels of parsed JSON: `classes`, and optionally `palette` and `ignore_index`.
 
     Raises:
-        SpecError: something else is in it; the message names `origin`.
+        SpecError: the JSON holds something else; the message names `origin`.
     """
     if not isinstance(content, dict):
         raise SpecError(f"{origin} is not a JSON object with `classes`")
@@ -184,20 +192,20 @@ def parse_labels(content: object, *, origin: str) -> Labels:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise SpecError(f"{origin} has no `classes`, a list of names")
     palette = content.get("palette")
-    ignore_index = content.get("ignore_index", default_ignore_index(len(classes)))
+    ignore_index = content.get("ignore_index", choose_ignore_index(len(classes)))
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
         raise SpecError(
             f"{origin}: `ignore_index` is {json.dumps(ignore_index)}, not a whole number of 0 to "
             f"{WIDE_IGNORE_INDEX}"
         )
-    colors = _palette(len(classes)) if palette is None else _colors(palette, origin)
+    colors = _make_palette(len(classes)) if palette is None else _parse_palette(palette, origin)
     try:
         return Labels(classes=tuple(classes), palette=colors, ignore_index=ignore_index)
     except SpecError as error:
         raise SpecError(f"{origin}: {error}") from None
 
 
-def _colors(palette: object, origin: str) -> tuple[Rgb, ...]:
+def _parse_palette(palette: object, origin: str) -> tuple[Rgb, ...]:
     try:
         return tuple((int(r), int(g), int(b)) for r, g, b in palette)  # type: ignore[attr-defined]  # checked by trying
     except (TypeError, ValueError):
@@ -205,42 +213,44 @@ def _colors(palette: object, origin: str) -> tuple[Rgb, ...]:
 
 
 @cache
-def _known() -> Mapping[str, object]:
+def _load_known() -> Mapping[str, object]:
     text = resources.files("edgeseg").joinpath("data/labels.json").read_text("utf-8")
     content: dict[str, object] = json.loads(text)
     return content
 
 
-def _painted(names: tuple[str, ...]) -> Labels:
-    """Labels with generated colors."""
+def _color_labels(names: tuple[str, ...]) -> Labels:
+    """Give names generated colors."""
     return Labels(
-        classes=names, palette=_palette(len(names)), ignore_index=default_ignore_index(len(names))
+        classes=names,
+        palette=_make_palette(len(names)),
+        ignore_index=choose_ignore_index(len(names)),
     )
 
 
-def default_ignore_index(classes: int) -> int:
-    """255 where that is no class, else 65535: in masks of one and of two bytes a pixel."""
+def choose_ignore_index(classes: int) -> int:
+    """Choose 255 if that is no class, else 65535, which takes masks of two bytes a pixel."""
     return DEFAULT_IGNORE_INDEX if classes <= DEFAULT_IGNORE_INDEX else WIDE_IGNORE_INDEX
 
 
 def _are_placeholders(names: Sequence[str]) -> bool:
-    """Whether they are what transformers writes where nobody gave names: LABEL_0, LABEL_1 ..."""
+    """Whether names are transformers' placeholders: LABEL_0, LABEL_1 ..."""
     return all(name == f"LABEL_{index}" for index, name in enumerate(names))
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.strip().casefold()
 
 
-def _palette(classes: int) -> tuple[Rgb, ...]:
-    """PASCAL VOC's color map: the id's bits, dealt to red, green and blue from the top down.
+def _make_palette(classes: int) -> tuple[Rgb, ...]:
+    """Make PASCAL VOC's color map: an id's bits are dealt to red, green and blue from the top down.
 
-    It starts with black, so ids are shifted by one.
+    VOC's map starts with black, so ids are shifted by one.
     """
-    return tuple(_voc_color(index + 1) for index in range(classes))
+    return tuple(_make_voc_color(index + 1) for index in range(classes))
 
 
-def _voc_color(index: int) -> Rgb:
+def _make_voc_color(index: int) -> Rgb:
     red = green = blue = 0
     for shift in range(7, -1, -1):
         red |= (index & 1) << shift

@@ -1,4 +1,4 @@
-"""What a user says of a checkpoint's input, in place of what its files say or leave out."""
+"""Statements of the user about a checkpoint's input, which replace what its files say."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _BYTE_RANGE: Final = "/255"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """Each is None where nothing was said.
+    """A field is None if the user says nothing.
 
-    `mean` and `std` are of values in 0..1, in the order in which the network takes its channels.
+    `mean` and `std` are for values in 0..1, in the network's own order of color channels.
     """
 
     mean: Triple | None = None
@@ -49,23 +49,25 @@ def parse_overrides(
     channel_order: ChannelOrder | None,
     resize: str | None,
 ) -> Overrides:
-    """Read the options as they are written on the command line.
+    """Parse the options as they are written on the command line.
 
     Raises:
-        SpecError: one of them is not in its form.
+        SpecError: an option has another form.
     """
-    how, aspect = (None, None) if resize is None else _resize(resize)
+    how, aspect = (None, None) if resize is None else _parse_resize(resize)
     return Overrides(
-        mean=None if mean is None else _triple("--mean", mean, "0.485,0.456,0.406"),
-        std=None if std is None else _triple("--std", std, "0.229,0.224,0.225", above_zero=True),
+        mean=None if mean is None else _parse_triple("--mean", mean, "0.485,0.456,0.406"),
+        std=None
+        if std is None
+        else _parse_triple("--std", std, "0.229,0.224,0.225", above_zero=True),
         channel_order=channel_order,
         resize=how,
         aspect=aspect,
     )
 
 
-def _triple(option: str, text: str, example: str, *, above_zero: bool = False) -> Triple:
-    """Three numbers; with `/255` behind them they are of values in 0..255."""
+def _parse_triple(option: str, text: str, example: str, *, above_zero: bool = False) -> Triple:
+    """Parse three numbers for values in 0..1, or in 0..255 if `/255` follows them."""
     numbers = text.removesuffix(_BYTE_RANGE)
     try:
         first, second, third = (float(part) for part in numbers.split(","))
@@ -88,8 +90,8 @@ def _triple(option: str, text: str, example: str, *, above_zero: bool = False) -
     return values
 
 
-def _resize(text: str) -> tuple[Resize, Aspect | None]:
-    """`RULE` or `RULE,ASPECT`."""
+def _parse_resize(text: str) -> tuple[Resize, Aspect | None]:
+    """Parse `RULE` or `RULE,ASPECT`."""
     rule, comma, aspect = text.partition(",")
     try:
         return Resize(rule), Aspect(aspect) if comma else None

@@ -1,8 +1,8 @@
-"""How an address is called before people: without user names, passwords, tokens and keys.
+"""Hides user names, passwords, tokens and keys in addresses that are shown to people.
 
-Whatever is shown, logged, served or stored names a source, a data set or a server by `redact`. An
-address that is ambiguous loses more than it must rather than less: of `rtsp://u:a/b@host/x` nobody
-can tell whether the host is `u`. A path of this machine is no address, and loses nothing.
+Whatever edgeseg shows, logs, serves or stores names a source, a data set or a server by `redact`.
+If an address is ambiguous, too much is hidden rather than too little: in `rtsp://u:a/b@host/x` the
+host may be `u` or `host`. A path of this machine is no address, and stays as it is.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ __all__ = [
     "holds_secret",
     "redact",
     "scrub",
-    "scrubbed",
+    "hide_secrets",
 ]
 
 HIDDEN: Final = "***"
-# What a pipeline for GStreamer begins with, where an address is expected.
+# The prefix of a GStreamer pipeline, where an address is expected.
 GSTREAMER: Final = "gstreamer:"
 
 _SCHEME: Final = re.compile(r"(?:\w+:)?[A-Za-z][\w+.:-]*://")
-# What is no path of this machine: a URL or a pipeline; one whose scheme is mistyped; one that names
-# a user and no scheme; one with a query.
+# What is no path of this machine: a URL or a pipeline, also with a mistyped scheme; an address with
+# a
+# # user and no scheme; an address with a query.
 _ADDRESS: Final = re.compile(
     r".*://|.* ! |(?:rtsps?|rtmps?|https?|s3|tcp|tls|udp|srt)(?::/|//)"
     r"|(?:[\w+.-]*(?::/+|//+))?[^/]*:.*@|.*[?&][^=&/]+=",
@@ -41,7 +42,7 @@ _ADDRESS: Final = re.compile(
 _DATASET: Final = re.compile(r"(?:(?:ade20k|camvid|cityscapes|cocostuff):)?")
 _BARE_USER: Final = re.compile(r".*:.*@", re.DOTALL)
 _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?=[/?#]|$)")
-# A value may hold an & of its own: one that no further name follows.
+# An & that no further name follows belongs to the value.
 _VALUE: Final = re.compile(
     r"(?<![A-Za-z0-9])(?P<key>[A-Za-z0-9_.~-]+)=(?=(?P<value>[^&]*(?:&[^=&]*(?=&|$))*))"
 )
@@ -50,44 +51,44 @@ _PRIVATE: Final = re.compile(
     r"|^u$|^p$",
     re.IGNORECASE,
 )
-# Letters and figures without a word among them, as UniFi's streams and signed addresses have.
+# Letters and digits that hold no word, as in UniFi's streams and in signed addresses.
 _RANDOM: Final = re.compile(
     r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9])(?=[a-z]*[A-Z]+[a-z]+[A-Z]+[a-z]+[A-Z])[A-Za-z]{16,}(?![A-Za-z0-9])"
 )
 _PROPERTY: Final = re.compile(r"([A-Za-z][\w-]*)\s*=\s*(\"(?:\\.|[^\"])*\"|'[^']*'|\S+)")
-# A part of a secret that is as short as this occurs in any text.
+# Shorter parts of a secret occur in any text.
 _SHORTEST: Final = 4
 
 
 def redact(address: str) -> str:
-    """An address, or anything that may be one, as it may be shown; a plain path as it is.
+    """Return an address as it may be shown, without its secrets; a plain path stays as it is.
 
-    Of a GStreamer pipeline only its first element is named.
+    Only the first element of a GStreamer pipeline is named.
     """
     if address.startswith(GSTREAMER):
         element = re.match(r"\s*([a-z][a-z0-9_]*)(?=\s|!|$)", address.removeprefix(GSTREAMER))
         return f"GStreamer {element[1]}" if element else "GStreamer"
     shown, at = "", 0
-    for start, end in _merged(sorted(_spans(address))):
+    for start, end in _merge_spans(sorted(_find_spans(address))):
         shown += address[at:start] + HIDDEN
         at = end
     return shown + address[at:]
 
 
 def scrub(text: str, *addresses: str) -> str:
-    """What others wrote about addresses, without the secrets that these hold."""
+    """Remove the secrets of `addresses` from a text that another library wrote."""
     for address in addresses:
         text = text.replace(address, redact(address))
-    secrets = {secret for address in addresses for secret in _secrets(address)}
+    secrets = {secret for address in addresses for secret in _list_secrets(address)}
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
 
 
 @contextmanager
-def scrubbed(*addresses: str | None) -> Iterator[None]:
-    """What goes wrong within is told without the secrets of these addresses."""
+def hide_secrets(*addresses: str | None) -> Iterator[None]:
+    """Remove the secrets of these addresses from the messages of errors that the block raises."""
     try:
         yield
     except EdgesegError as error:
@@ -98,37 +99,38 @@ def scrubbed(*addresses: str | None) -> Iterator[None]:
 
 
 def holds_secret(address: str) -> bool:
-    """Whether there is anything in it that must not be shown."""
-    return any(True for _ in _hidden(address))
+    """Whether an address holds anything that must not be shown."""
+    return any(True for _ in _find_hidden(address))
 
 
 def encode_address(url: str) -> str:
-    """The same address in the form that every reader of URLs takes as it is meant.
+    """Percent-encode a URL's user, path and query, so that every parser of URLs reads it alike.
 
-    A `#`, `/` or `@` in a password would end it, and a `#` in a path or query would end a web
-    address: nobody asks for a part of a video by name. What is percent-encoded already stays.
+    A `#`, `/` or `@` would end a password, and a `#` would end a path or query. edgeseg has no use
+    for a URL's fragment. What is percent-encoded already stays as it is.
     """
     scheme = _SCHEME.match(url)
     if scheme is None:
         return url
     rest = url[scheme.end() :]
-    end = _user_end(rest)
+    end = _find_user_end(rest)
     place = rest[end:].replace("#", "%23") if scheme[0].startswith("http") else rest[end:]
     if end == 0:
         return f"{scheme[0]}{place}"
     user, colon, password = rest[: end - 1].partition(":")
-    return f"{scheme[0]}{_encoded(user)}{colon}{_encoded(password)}@{place}"
+    return f"{scheme[0]}{_encode(user)}{colon}{_encode(password)}@{place}"
 
 
-def _encoded(part: str) -> str:
+def _encode(part: str) -> str:
     return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="%!$&'()*+,;=")
 
 
-def _user_end(rest: str) -> int:
-    """Where the host begins, 0 where no user is named; `rest` is what follows `://`.
+def _find_user_end(rest: str) -> int:
+    """Find where the host begins in `rest`, the text after `://`; 0 if no user is named.
 
-    That is behind the last @ before the path. But where no host can be there, or a mere name is and
-    an address or a full name stands behind a later @, the / or # in between is the password's own.
+    The host follows the last @ before the path. It follows a later @ if no host can stand after
+    that one, or if only a bare name stands there and a full name or an address follows the later
+    @: the / or # in between then belongs to the password.
     """
     path = re.search(r"[/?#]", rest)
     end = rest.rfind("@", 0, path.start() if path else len(rest)) + 1
@@ -144,16 +146,16 @@ def _user_end(rest: str) -> int:
 
 
 def _is_full(host: str) -> bool:
-    """Whether it is more than one word: a word before a / may be a part of a password."""
+    """Whether a host has more than one word: a single word before a / may belong to a password."""
     return host == "localhost" or not host.isalnum()
 
 
-def _spans(address: str) -> Iterator[tuple[int, int]]:
-    """What must not be shown, as (start, end)."""
+def _find_spans(address: str) -> Iterator[tuple[int, int]]:
+    """Find the spans that must not be shown, as (start, end)."""
     kind = _DATASET.match(address)
     if _ADDRESS.match(address, kind.end() if kind else 0) is None:
         return
-    values = list(_private_values(address))
+    values = list(_find_private_values(address))
     yield from values
     yield from (found.span() for found in _RANDOM.finditer(address) if _SCHEME.match(address))
     scheme = _SCHEME.match(address)
@@ -166,14 +168,14 @@ def _spans(address: str) -> Iterator[tuple[int, int]]:
             yield start, found.start()
 
 
-def _private_values(address: str) -> Iterator[tuple[int, int]]:
+def _find_private_values(address: str) -> Iterator[tuple[int, int]]:
     for found in _VALUE.finditer(address):
         if _PRIVATE.search(found["key"]):
             start, end = found.span("value")
             yield start, end
 
 
-def _merged(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _merge_spans(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     start = end = -1
     for begin, stop in spans:
         if begin > end:
@@ -185,19 +187,19 @@ def _merged(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _hidden(address: str) -> Iterator[str]:
-    """The pieces that must not be shown, as they stand there."""
+def _find_hidden(address: str) -> Iterator[str]:
+    """Find the pieces of text that must not be shown."""
     if not address.startswith(GSTREAMER):
-        yield from (address[start:end] for start, end in _spans(address))
+        yield from (address[start:end] for start, end in _find_spans(address))
         return
     for key, value in _PROPERTY.findall(address):
         bare = value.strip("\"'")
-        yield from [bare] if _PRIVATE.search(key) else _hidden(bare)
+        yield from [bare] if _PRIVATE.search(key) else _find_hidden(bare)
 
 
-def _secrets(address: str) -> Iterator[str]:
-    """The secrets themselves, as they stand there, decoded and encoded."""
-    for piece in _hidden(address):
+def _list_secrets(address: str) -> Iterator[str]:
+    """List the secrets: as written, decoded and encoded."""
+    for piece in _find_hidden(address):
         for part in (piece, piece.partition(":")[2]):  # a password without its user's name
-            forms = (part, unquote(part), quote(part), quote(part, safe=""), _encoded(part))
+            forms = (part, unquote(part), quote(part), quote(part, safe=""), _encode(part))
             yield from (form for form in forms if len(form) >= _SHORTEST)

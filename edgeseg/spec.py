@@ -19,13 +19,13 @@ __all__ = [
     "Triple",
 ]
 
-Triple = tuple[float, float, float]  # one value a color channel
+Triple = tuple[float, float, float]  # one value for each color channel
 
 # ImageNet statistics of RGB values in 0..1, as every published SegFormer uses them.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
-# The coarsest stage sees 1/32 of the input; below two of its positions there is nothing to attend.
+# The coarsest stage sees 1/32 of the input: with fewer than two positions attention has no use.
 MIN_SIDE_PX: Final = 64
 
 
@@ -33,28 +33,28 @@ class Resize(enum.Enum):
     """How a frame becomes the network's size."""
 
     PILLOW_BILINEAR = "pillow-bilinear"
-    """Antialiased, on uint8. Hugging Face's image processor, unless it is told otherwise."""
+    """Antialiased, on uint8: the default of Hugging Face's image processor."""
 
     PILLOW_NEAREST = "pillow-nearest"
     PILLOW_BICUBIC = "pillow-bicubic"
     PILLOW_LANCZOS = "pillow-lanczos"
 
     OPENCV_BILINEAR = "opencv-bilinear"
-    """Four neighbors, no antialiasing. mmsegmentation and NVlabs."""
+    """Four neighbors, no antialiasing: mmsegmentation and NVlabs."""
 
 
 class Aspect(enum.Enum):
     """What happens to a frame whose aspect ratio is not the network's."""
 
     SQUASH = "squash"
-    """It is stretched to fit. Hugging Face."""
+    """The frame is stretched to fit, as in Hugging Face."""
 
     KEEP = "keep"
-    """It is scaled to fit inside; the rest, right and below, is the mean color. mmsegmentation."""
+    """The frame is scaled to fit inside, as in mmsegmentation; the rest is the mean color."""
 
 
 class ChannelOrder(enum.Enum):
-    """In which order a network was trained to take its color channels."""
+    """The order of color channels that a network was trained with."""
 
     RGB = "rgb"
     BGR = "bgr"
@@ -68,7 +68,7 @@ class InputSpec:
     width: int
     resize: Resize = Resize.PILLOW_BILINEAR
     aspect: Aspect = Aspect.SQUASH
-    # Of RGB values in 0..1, in the order red, green, blue.
+    # For values in 0..1, in the order red, green, blue.
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeseg.errors import BackendError
-from edgeseg.text import listed
+from edgeseg.text import join_words
 
 __all__ = ["DEFAULT_TARGET", "TARGETS", "Target", "find_target", "refuse_precision"]
 
@@ -111,8 +111,8 @@ def find_target(name: str) -> Target:
     """
     if name not in TARGETS:
         raise BackendError(
-            f"edgeseg has no target {name}, only {listed(tuple(TARGETS))}; if a newer edgeseg made "
-            f"the bundle, run: pip install --upgrade edgeseg"
+            f"edgeseg has no target {name}, only {join_words(tuple(TARGETS))}; if a newer edgeseg "
+            f"made the bundle, run: pip install --upgrade edgeseg"
         )
     return TARGETS[name]
 

@@ -1,34 +1,40 @@
-"""Text made fit to be shown: from outside, of counts, and of errors."""
+"""Makes text fit to be shown: text from outside, counts, lists and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["because", "counted", "listed", "plain"]
+__all__ = ["explain", "pluralize", "join_words", "to_plain"]
 
 _SUBSTITUTE: Final = "\ufffd"
 _JOINERS: Final = "\u200c\u200d"  # part of the spelling in Persian and Indic scripts
 
 
-def plain(text: str) -> str:
-    """One line that prints: what would end it, reorder it, or cannot be encoded is replaced."""
+def to_plain(text: str) -> str:
+    """Make one printable line.
+
+    Replace characters that end or reorder a line, or cannot be encoded.
+    """
     shown = (" " if char.isspace() else char for char in text)
     kept = (char if char.isprintable() or char in _JOINERS else _SUBSTITUTE for char in shown)
     return "".join(kept).strip()
 
 
-def counted(count: int, what: str) -> str:
-    """`1 frame`, `2 frames`, `1,500 images`; what ends in s, x or ch has es in the plural."""
+def pluralize(count: int, what: str) -> str:
+    """Write `1 frame`, `2 frames` or `1,500 images`; words in s, x or ch take es in the plural."""
     plural = "es" if what.endswith(("s", "x", "ch")) else "s"
     return f"{count:,} {what}{'' if count == 1 else plural}"
 
 
-def listed(words: Sequence[str], last: str = "and") -> str:
-    """`a, b and c`."""
+def join_words(words: Sequence[str], last: str = "and") -> str:
+    """Join words as `a, b and c`."""
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
-def because(error: BaseException) -> str:
-    """The reason in words: a system's error has its number in front, and names the file again."""
+def explain(error: BaseException) -> str:
+    """Give an error's reason in words.
+
+    The number and the file name in a system's error are left out.
+    """
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -14,7 +14,7 @@ from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import facts_from_config, passed_over, reduces_labels
 from edgeseg.export.segformer.layouts import MMSEG, NVLABS, Layout
 from edgeseg.export.training import Training, read_training, unread_training
-from edgeseg.labels import Labels, labels_for, names_by_id
+from edgeseg.labels import Labels, find_labels, order_names
 from edgeseg.segformer.arch import ModelSpec
 
 __all__ = ["Beside", "read_beside"]
@@ -67,7 +67,7 @@ class Beside:
         Raises:
             CheckpointError: id2label does not give one name to each id from 0 up.
         """
-        labels, source = labels_for(self._class_names(), spec.classes)
+        labels, source = find_labels(self._class_names(), spec.classes)
         palette = self._palette()
         if palette is None or len(palette) != len(labels.classes):
             return labels, source
@@ -129,7 +129,7 @@ class Beside:
         id2label = self.config.get("id2label") if self._config_counts() else None
         if isinstance(id2label, Mapping):
             try:
-                return names_by_id(id2label, origin=f"{self.folder / _CONFIG}: id2label")
+                return order_names(id2label, origin=f"{self.folder / _CONFIG}: id2label")
             except SpecError as error:
                 raise CheckpointError(str(error)) from None
         dataset = self.meta.get("dataset_meta")

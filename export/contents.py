@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.errors import CheckpointError
 from edgeseg.export.locating import PICKLES, adapter_refusal, foreign_refusal
 from edgeseg.export.unpickle import Inert, read_pickle
-from edgeseg.text import because
+from edgeseg.text import explain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read; is it whole? ({because(error)})") from None
+        raise CheckpointError(f"{path} cannot be read; is it whole? ({explain(error)})") from None
 
 
 def _unwrapped(content: object, path: Path) -> Contents:

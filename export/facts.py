@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.overrides import Overrides
 from edgeseg.spec import (
     IMAGENET_MEAN,
@@ -84,7 +84,7 @@ def assumptions(classes: int, *, opencv: bool) -> InputFacts:
     Cityscapes is trained on crops of 1024x1024, everything else on 512x512. NVlabs and
     mmsegmentation resize with OpenCV and keep the aspect; Hugging Face uses Pillow and does not.
     """
-    side = 1024 if classes == len(known_labels("cityscapes").classes) else 512
+    side = 1024 if classes == len(get_known_labels("cityscapes").classes) else 512
     return InputFacts(
         origin=ASSUMED,
         size=(side, side),

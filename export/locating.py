@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.demo import DEMO
-from edgeseg.demo.assets import demo_checkpoint
+from edgeseg.demo.assets import find_demo_checkpoint
 from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.progress import Say
-from edgeseg.text import because
+from edgeseg.text import explain
 
 __all__ = ["PICKLES", "adapter_refusal", "find_weights", "foreign_refusal", "read_json"]
 
@@ -51,7 +51,7 @@ def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     Raises:
         CheckpointError: there is none, or it is not one that edgeseg reads.
     """
-    path = demo_checkpoint() if source == DEMO else Path(source)
+    path = find_demo_checkpoint() if source == DEMO else Path(source)
     if path.is_file():
         return path, path.parent
     if not path.exists():
@@ -104,7 +104,7 @@ def read_json(path: Path) -> Mapping[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read: {because(error)}") from None
+        raise CheckpointError(f"{path} cannot be read: {explain(error)}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a JSON object")
     return content

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from edgeseg.progress import Progress
-from edgeseg.text import listed
+from edgeseg.text import join_words
 
 __all__ = ["Budget", "UsedUp"]
 
@@ -44,7 +44,7 @@ class Budget:
             f"{_clock(passed + self.reserved)} minutes"
         )
         were = "was" if len(names) == 1 else "were"
-        return f"budget used up: {listed(names)} {were} not tried: {self.shortage}"
+        return f"budget used up: {join_words(names)} {were} not tried: {self.shortage}"
 
     @contextmanager
     def limited(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ from edgeseg.quantize.taps import expected_bytes, tap_graph
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.groups import Group, group_of
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -80,7 +80,7 @@ class Calibrated:
         if done < len(self.frames):
             before = f" ({done} of them in an interrupted export)" if done else ""
             self._progress.say(
-                f"calibrating on {counted(len(self.frames), 'image')}{before}; "
+                f"calibrating on {pluralize(len(self.frames), 'image')}{before}; "
                 f"about {expected_bytes(self.model, self._taps) / 1e6:.0f} MB of memory"
             )
         return observe(tapped, self._taps, self.frames, saved=saved, progress=self._progress)

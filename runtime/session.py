@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.bundle.store import Bundle, is_bundle, open_bundle
-from edgeseg.demo.assets import demo_bundle
+from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import BundleError
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
@@ -220,7 +220,7 @@ def _find_bundle(folder: Path | None, say: Say) -> Bundle:
         )
     if not found:
         say("no bundle named and none in the working folder: the packaged demo bundle")
-    return open_bundle(found[0] if found else demo_bundle())
+    return open_bundle(found[0] if found else find_demo_bundle())
 
 
 def _count_frames(source: Source, limit: int | None) -> int | None:

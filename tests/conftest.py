@@ -168,13 +168,13 @@ def checkpoint_folder(common: Path) -> Path:
         from seeded import model_spec, seeded_model
 
         from edgeseg.export.segformer.huggingface import write_huggingface
-        from edgeseg.labels import known_labels
+        from edgeseg.labels import get_known_labels
         from edgeseg.spec import InputSpec
 
         write_huggingface(
             folder / "seeded_b0",
             seeded_model(model_spec("b0", classes=11)),
-            labels=known_labels("camvid"),
+            labels=get_known_labels("camvid"),
             spec=InputSpec(height=96, width=128),
         )
 

@@ -17,8 +17,8 @@ from rasters import DEEP, GRAY, Write, as_bytes, as_mode, by_opencv, png, tiff, 
 from edgeseg.images import (
     CONVERSIONS,
     ROTATED,
-    files_in,
-    read_converted,
+    list_files,
+    read_and_convert,
     read_image,
     read_mask,
     write_mask,
@@ -93,7 +93,7 @@ KINDS = [
 def test_images_of_any_kind_are_read_as_bgr(kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / kind.file
     kind.write(path)
-    image, conversions = read_converted(path)
+    image, conversions = read_and_convert(path)
     assert (image.shape, image.dtype) == ((8, 128, 3), np.uint8)
     assert conversions == kind.conversions
     for channel in range(3):
@@ -103,7 +103,7 @@ def test_images_of_any_kind_are_read_as_bgr(kind: Kind, tmp_path: Path) -> None:
 
 def test_a_bitmap_of_one_bit_is_black_and_white(tmp_path: Path) -> None:
     Image.fromarray(GRAY > 100).save(tmp_path / "a.png")
-    image, conversions = read_converted(tmp_path / "a.png")
+    image, conversions = read_and_convert(tmp_path / "a.png")
     np.testing.assert_array_equal(image, np.where(GRAY > 100, 255, 0)[:, :, None].repeat(3, 2))
     assert conversions == ("gray",)
 
@@ -117,7 +117,7 @@ def test_16_bits_for_all_three_channels_are_not_16_bits_each(tmp_path: Path) -> 
     (tmp_path / "a.bmp").write_bytes(
         header + details + struct.pack("<3I", red, green, blue) + pixels
     )
-    image, conversions = read_converted(tmp_path / "a.bmp")
+    image, conversions = read_and_convert(tmp_path / "a.bmp")
     assert image[0].tolist() == [[255, 255, 255], [0, 0, 255], [0, 255, 0], [255, 0, 0]]
     assert conversions == ()
 
@@ -176,7 +176,7 @@ def store(path: Path, orientation: int, values: np.ndarray = STORED) -> None:
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_an_image_is_turned_upright(orientation: int, file: str, tmp_path: Path) -> None:
     store(tmp_path / file, orientation)
-    image, conversions = read_converted(tmp_path / file)
+    image, conversions = read_and_convert(tmp_path / file)
     np.testing.assert_array_equal(image[:, :, 0], UPRIGHT[orientation](STORED))
     assert conversions == (("gray",) if orientation == 1 else ("gray", ROTATED))
 
@@ -184,7 +184,7 @@ def test_an_image_is_turned_upright(orientation: int, file: str, tmp_path: Path)
 @pytest.mark.parametrize("file", ["a.jpg", "a.webp"])
 def test_a_photo_is_turned_upright(file: str, tmp_path: Path) -> None:
     store(tmp_path / file, 6, np.zeros((4, 8, 3), np.uint8))
-    image, conversions = read_converted(tmp_path / file)
+    image, conversions = read_and_convert(tmp_path / file)
     assert (image.shape, conversions) == ((8, 4, 3), (ROTATED,))
 
 
@@ -215,7 +215,7 @@ def test_whatever_is_read_is_bgr(
     exif = image.getexif()
     exif[0x0112] = orientation
     image.save(path, exif=exif)
-    read, conversions = read_converted(path)
+    read, conversions = read_and_convert(path)
     sides = (width, height) if orientation in range(5, 9) else (height, width)
     assert (read.shape, read.dtype) == ((*sides, 3), np.uint8)
     assert read.flags.c_contiguous
@@ -262,5 +262,5 @@ def test_a_mask_of_one_bit_holds_the_ids_0_and_1(tmp_path: Path) -> None:
 def test_a_folder_is_listed_without_what_is_hidden(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "._a.png", ".DS_Store", ".b.partial.png", "c.txt", "Thumbs.db"):
         (tmp_path / name).touch()
-    assert [path.name for path in files_in(tmp_path)] == ["a.png", "b.JPG"]
-    assert [path.name for path in files_in(tmp_path, (".txt",))] == ["c.txt"]
+    assert [path.name for path in list_files(tmp_path)] == ["a.png", "b.JPG"]
+    assert [path.name for path in list_files(tmp_path, (".txt",))] == ["c.txt"]

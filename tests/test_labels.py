@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import SpecError
-from edgeseg.labels import KNOWN, Labels, known_labels, labels_for, read_labels
+from edgeseg.labels import KNOWN, Labels, find_labels, get_known_labels, read_labels
 
 SIZES = {"ade20k": 150, "camvid": 11, "cityscapes": 19, "cocostuff": 171}
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_labels_have_a_distinct_name_for_each_class(name: str) -> None:
-    labels = known_labels(name)
+    labels = get_known_labels(name)
     assert len(labels.classes) == SIZES[name]
     assert len(set(labels.classes)) == SIZES[name]
 
@@ -31,12 +31,12 @@ def test_known_labels_have_a_distinct_name_for_each_class(name: str) -> None:
     ],
 )
 def test_known_labels_are_in_order(name: str, index: int, expected: str) -> None:
-    assert known_labels(name).classes[index] == expected
+    assert get_known_labels(name).classes[index] == expected
 
 
 def test_camvid_equals_the_published_file(camvid: Path) -> None:
     published = json.loads((camvid / "dataset.json").read_text())
-    labels = known_labels("camvid")
+    labels = get_known_labels("camvid")
     assert list(labels.classes) == published["classes"]
     assert [list(color) for color in labels.palette] == published["palette"]
     assert labels.ignore_index == published["ignore_index"]
@@ -44,7 +44,7 @@ def test_camvid_equals_the_published_file(camvid: Path) -> None:
 
 @pytest.mark.parametrize("classes", [2, 150, 300])
 def test_generated_palettes_give_each_class_its_color(classes: int) -> None:
-    labels, source = labels_for([f"thing {i}" for i in range(classes)], classes)
+    labels, source = find_labels([f"thing {i}" for i in range(classes)], classes)
     assert source == "the checkpoint"
     assert len(set(labels.palette)) == classes
     assert (0, 0, 0) not in labels.palette
@@ -53,9 +53,9 @@ def test_generated_palettes_give_each_class_its_color(classes: int) -> None:
 def test_names_are_guessed_only_where_there_are_none() -> None:
     placeholders = [f"LABEL_{i}" for i in range(19)]
     for names in (placeholders, None):
-        labels, source = labels_for(names, 19)
-        assert (labels, "guessed" in source) == (known_labels("cityscapes"), True)
-    labels, source = labels_for(None, 5)
+        labels, source = find_labels(names, 19)
+        assert (labels, "guessed" in source) == (get_known_labels("cityscapes"), True)
+    labels, source = find_labels(None, 5)
     assert labels.classes[4] == "class 4"
     assert "numbers" in source
 

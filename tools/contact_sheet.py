@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from edgeseg.cli.scripts import run_script
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 
 COLUMNS, ROWS = 4, 3
 HEIGHT, WIDTH = 240, 320
@@ -26,10 +26,10 @@ def main() -> None:
         parser.error(f"{options.picture} is neither a .jpg nor a .png")
     if options.picture.exists():
         parser.error(f"{options.picture} exists; remove it, or give another name")
-    palette = np.array(known_labels("camvid").palette, np.uint8)
+    palette = np.array(get_known_labels("camvid").palette, np.uint8)
     tiles = []
     for seed, frame in DEMO_SPLITS["val"].frames(COLUMNS * ROWS):
-        drawn = scene(seed, frame, height=HEIGHT, width=WIDTH)
+        drawn = draw_scene(seed, frame, height=HEIGHT, width=WIDTH)
         tiles.append(np.vstack([drawn.image[:, :, ::-1], palette[drawn.mask]]))
     rows = [np.hstack(tiles[row * COLUMNS : (row + 1) * COLUMNS]) for row in range(ROWS)]
     Image.fromarray(np.vstack(rows)).save(options.picture, quality=88)

@@ -12,12 +12,12 @@ from typing import Final
 from edgeseg.cli.options import a_source
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.scripts import run_script
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS, SIDE
 from edgeseg.images import write_image, write_mask
 from edgeseg.labels import read_labels
 from edgeseg.progress import begin
-from edgeseg.text import because
+from edgeseg.text import explain
 
 OUT: Final = Path("out") / "demo"
 
@@ -94,7 +94,7 @@ def find_address() -> str:
         try:
             trial.bind(("127.0.0.1", PREVIEW_PORT))
         except OSError as error:
-            print(f"port {PREVIEW_PORT}: {because(error)}; the page takes another", flush=True)
+            print(f"port {PREVIEW_PORT}: {explain(error)}; the page takes another", flush=True)
             return "127.0.0.1:0"
     return f"127.0.0.1:{PREVIEW_PORT}"
 
@@ -112,7 +112,7 @@ def draw_streets(folder: Path) -> None:
             for kind in (images, masks):
                 kind.mkdir(parents=True, exist_ok=True)
             for index, (seed, frame) in enumerate(DEMO_SPLITS[drives].frames(count)):
-                drawn = scene(seed, frame, height=SIDE, width=SIDE)
+                drawn = draw_scene(seed, frame, height=SIDE, width=SIDE)
                 write_image(drawn.image, images / f"{index:03}.png")
                 write_mask(drawn.mask, masks / f"{index:03}.png")
                 step()

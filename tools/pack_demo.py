@@ -14,7 +14,7 @@ from edgeseg.cli.answers.export import export_lines
 from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import DEMO
-from edgeseg.demo.assets import demo_bundle, demo_checkpoint
+from edgeseg.demo.assets import find_demo_bundle, find_demo_checkpoint
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.export.checkpoint import read_checkpoint
@@ -33,7 +33,7 @@ def main() -> None:
     request = ExportRequest(
         weights=DEMO,
         target="onnxruntime",
-        folder=demo_bundle(),
+        folder=find_demo_bundle(),
         dataset=open_dataset(DEMO, split="test"),
         calibration=DEMO,
         precision="auto",
@@ -42,13 +42,13 @@ def main() -> None:
     )
     for line in export_lines(export_bundle(request, progress=Progress(say=print))):
         print(line)
-    for folder in (demo_checkpoint(), demo_bundle()):
+    for folder in (find_demo_checkpoint(), find_demo_bundle()):
         print(f"{folder.name}: {megabytes(folder):.2f} MB")
 
 
 def take(checkpoint: Path) -> None:
     """Put a checkpoint in the place of the packaged one, once it is copied whole."""
-    target = demo_checkpoint()
+    target = find_demo_checkpoint()
     if checkpoint.resolve() == target.resolve():
         return
     copied = Path(shutil.copytree(checkpoint, target.with_name(f"{target.name}.new")))

@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 import edgeseg
 from edgeseg.bundle.store import open_bundle
 from edgeseg.cli.scripts import run_script
-from edgeseg.demo.assets import demo_bundle
+from edgeseg.demo.assets import find_demo_bundle
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "report.png"
 
@@ -22,7 +22,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Three times too much in one layer: a loss that the eye finds, not a ruin.
         bundle = damage(
-            open_bundle(demo_bundle()),
+            open_bundle(find_demo_bundle()),
             Path(folder) / "street",
             layer="stage2.block1.ffn_out",
             factor=3,

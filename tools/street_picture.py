@@ -15,7 +15,7 @@ import numpy as np
 
 import edgeseg
 from edgeseg.cli.scripts import run_script
-from edgeseg.demo.assets import demo_bundle
+from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.runtime.overlay import Overlay
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "street.jpg"
@@ -35,7 +35,7 @@ def main() -> None:
     read, frame = video.read()
     if not read:
         parser.error(f"{options.video} has no frame {FRAME}")
-    with edgeseg.open(demo_bundle()) as segmenter:
+    with edgeseg.open(find_demo_bundle()) as segmenter:
         mask = segmenter.segment(frame).mask
         overlay = Overlay(segmenter.bundle.manifest.labels).draw(frame, mask)
     left, right = (

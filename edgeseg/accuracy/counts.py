@@ -102,7 +102,7 @@ class Counts:
                 side.add(confusion(truth, mask, classes=classes, ignore_index=ignored))
 
     @staticmethod
-    def joined(parts: Sequence[Counts], labels: Labels, *, ignore_index: int) -> Counts:
+    def join(parts: Sequence[Counts], labels: Labels, *, ignore_index: int) -> Counts:
         """What counting all images in one would have given; the parts stay as they are."""
         whole = Counts(labels, ignore_index=ignore_index)
         for part in parts:

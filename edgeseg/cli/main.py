@@ -26,7 +26,7 @@ from edgeseg.cli.parameters import Command, read_command
 from edgeseg.cli.usage import check_usage
 from edgeseg.errors import EdgesegError, GateMissedError
 from edgeseg.files.homes import expand_homes
-from edgeseg.text import plain
+from edgeseg.text import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,15 +72,15 @@ def run_command() -> None:
         with _signals_kept():
             sys.exit(_run(sys.argv[1:]))
     except _Refused as error:
-        say(f"edgeseg: {plain(getattr(error, 'message', ''))}")
+        say(f"edgeseg: {to_plain(getattr(error, 'message', ''))}")
         sys.exit(EXIT_USAGE)
     except GateMissedError as error:
-        say(f"edgeseg: {plain(str(error))}")
+        say(f"edgeseg: {to_plain(str(error))}")
         sys.exit(EXIT_GATE_MISSED)
     except EdgesegError as error:
         if _signals:  # it came while a package was imported, which then seemed to be missing
             sys.exit(_SIGNALLED + _signals[0])
-        say(f"edgeseg: {plain(str(error))}")
+        say(f"edgeseg: {to_plain(str(error))}")
         sys.exit(EXIT_FAILED)
     except typer.Abort:  # Ctrl-C, as older versions of typer tell it
         sys.exit(_interrupted())

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from typer.models import OptionInfo
 
-from edgeseg.text import listed
+from edgeseg.text import join_words
 
 __all__ = ["Command", "Parameter", "read_command"]
 
@@ -49,7 +49,7 @@ class Parameter:
     def takes(self) -> str:
         """What its value is, in words."""
         if self.choices:
-            return listed(self.choices, "or")
+            return join_words(self.choices, "or")
         return {int: "a whole number", float: "a number", Path: "a path"}.get(self.kind, "a value")
 
 

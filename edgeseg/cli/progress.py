@@ -11,7 +11,7 @@ from typing import Final
 
 from edgeseg.cli.options import say
 from edgeseg.progress import Phase, Progress
-from edgeseg.text import counted, plain
+from edgeseg.text import pluralize, to_plain
 
 __all__ = ["show_progress"]
 
@@ -39,7 +39,7 @@ def show_progress(*, lines: bool = True) -> Iterator[Progress]:
 
 
 def _say(line: str) -> None:
-    say(plain(line))
+    say(to_plain(line))
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _bars() -> Iterator[Progress]:
             if name != shown or done == 0:
                 shown = name
                 bars.reset(task, description=name, total=total or None, visible=True)
-            counter = f"{name}: {done} of {counted(total, unit)}" if total else name
+            counter = f"{name}: {done} of {pluralize(total, unit)}" if total else name
             bars.update(task, description=counter, completed=done)
 
         def show_part(name: str, done: int, total: int) -> None:
@@ -104,8 +104,8 @@ def _phase_lines() -> Iterator[Phase]:
 def _counter(done: int, total: int, unit: str) -> str:
     """` 12 of 40 images in`, ` 12 images in` where nobody knows of how many, or nothing."""
     if total:
-        return f" {done} of {counted(total, unit)} in"
-    return f" {counted(done, unit)} in" if done else ""
+        return f" {done} of {pluralize(total, unit)} in"
+    return f" {pluralize(done, unit)} in" if done else ""
 
 
 def _clock(seconds: float) -> str:

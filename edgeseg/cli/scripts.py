@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import EdgesegError
-from edgeseg.text import because, plain
+from edgeseg.text import explain, to_plain
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -25,7 +25,7 @@ def run_script(main: Callable[[], object]) -> None:
         _fail(str(error))
     except OSError as error:
         named = "" if error.filename is None else f"{error.filename}: "
-        _fail(f"{named}{because(error)}")
+        _fail(f"{named}{explain(error)}")
     except subprocess.CalledProcessError as error:  # which has told why
         sys.exit(error.returncode)
     except ModuleNotFoundError as error:
@@ -33,7 +33,7 @@ def run_script(main: Callable[[], object]) -> None:
 
 
 def _fail(message: str) -> None:
-    sys.stderr.write(f"{Path(sys.argv[0]).name}: {plain(message)}\n")
+    sys.stderr.write(f"{Path(sys.argv[0]).name}: {to_plain(message)}\n")
     sys.exit(1)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import typer
 
 from edgeseg.cli.parameters import Command, Parameter
-from edgeseg.text import listed
+from edgeseg.text import join_words
 
 __all__ = ["check_path", "place_of", "shown"]
 
@@ -124,7 +124,7 @@ def _remedy(text: str, kind: Kind, command: Command) -> str:
 
 
 def _in_words(kinds: frozenset[Kind]) -> str:
-    return listed([kind.value for kind in Kind if kind in kinds], "or")
+    return join_words([kind.value for kind in Kind if kind in kinds], "or")
 
 
 def _kinds_of(text: str) -> tuple[Kind, ...]:

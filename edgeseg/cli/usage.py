@@ -19,7 +19,7 @@ import typer
 from edgeseg.cli.parameters import Command, Parameter
 from edgeseg.cli.slips import check_path, place_of, shown
 from edgeseg.cli.suggest import meant_command, meant_parameter, meant_value
-from edgeseg.text import listed
+from edgeseg.text import join_words
 
 __all__ = ["check_usage"]
 
@@ -136,7 +136,7 @@ def _read_option(
 def _unknown(spelling: str, command: Command, commands: Mapping[str, Command]) -> str:
     others = [name for name, other in commands.items() if spelling in other.options]
     meant = meant_parameter(spelling, command, guess=not others)
-    of = f"; {spelling} is of {listed(others)}" if others else ""
+    of = f"; {spelling} is of {join_words(others)}" if others else ""
     if meant is None:
         return f"no {spelling} at {command.name}{of}; {_see(command)}"
     if not meant.startswith("-"):

@@ -1,4 +1,4 @@
-"""Images corrupted as Cityscapes-C's are, by families and five severities.
+"""Corrupts images as Cityscapes-C does, by families of corruptions and at five severities.
 
     noise      gaussian_noise, shot_noise, impulse_noise, speckle_noise
     blur       defocus_blur, frosted_glass_blur, motion_blur, gaussian_blur
@@ -6,17 +6,16 @@
     digital    brightness, contrast, saturate, jpeg
 
 Cityscapes-C (Kamann and Rother 2020, arXiv:1908.05005) applies the corruptions of ImageNet-C
-(Hendrycks and Dietterich 2019, arXiv:1903.12261) to Cityscapes' validation images. The procedures
-are theirs, and the constants of their corruptions code; both were made for 224 x 224 pixels and
-work at any size since Michaelis et al. 2019 (arXiv:1907.07484). Constants in pixels do not grow
-with the image. A corruption's docstring tells where it departs from the published one.
+(Hendrycks and Dietterich 2019, arXiv:1903.12261) to Cityscapes' validation images. Procedures
+and constants follow their published code. Both were made for 224 x 224 pixels, and work at any size
+since Michaelis et al. 2019 (arXiv:1907.07484). Constants in pixels do not grow with the image. The
+docstring of a corruption says where it differs from the published one.
 
-Frost is left out: it lays photographs of frost over the image, and edgeseg brings none. So are
-those that Kamann and Rother add to ImageNet-C's: the blur of a real lens, noise that depends on
-the intensity, and geometric distortion.
+Frost is left out: it lays photographs of frost over the image, and edgeseg has none. The
+corruptions that Kamann and Rother add to ImageNet-C's are left out too: the blur of a real lens,
+noise that depends on the intensity, and geometric distortion.
 
-Everywhere, values are rounded to the nearest of 0..255 in the end, where the published code cuts
-them off.
+Values are rounded to the nearest of 0..255 at the end; the published code cuts them off.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from edgeseg.corruptions.weather import fog, snow, spatter
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr
 
-__all__ = ["FAMILIES", "SEVERITIES", "chosen", "corrupt", "family_of"]
+__all__ = ["FAMILIES", "SEVERITIES", "parse_corruptions", "corrupt", "find_family"]
 
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 
@@ -68,8 +67,8 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 
 
-def family_of(corruption: str) -> str:
-    """The family that a corruption belongs to.
+def find_family(corruption: str) -> str:
+    """Find the family that a corruption belongs to.
 
     Raises:
         SpecError: there is no such corruption.
@@ -77,13 +76,13 @@ def family_of(corruption: str) -> str:
     for family, members in FAMILIES.items():
         if corruption in members:
             return family
-    raise _unknown(corruption, "take " + _listed())
+    raise _refuse_unknown(corruption, "take " + _list_families())
 
 
-def chosen(text: str) -> tuple[str, ...]:
-    """The corruptions that "all", or families and corruptions separated by commas, stand for.
+def parse_corruptions(text: str) -> tuple[str, ...]:
+    """Parse "all", or names of families and corruptions separated by commas.
 
-    Each once, in the order of `FAMILIES`.
+    Returns each corruption once, in the order of `FAMILIES`.
 
     Raises:
         SpecError: one of the names is neither a family nor a corruption.
@@ -92,31 +91,33 @@ def chosen(text: str) -> tuple[str, ...]:
     every = tuple(member for members in FAMILIES.values() for member in members)
     for name in names:
         if name not in {"all", *FAMILIES, *every}:
-            raise _unknown(name, f"take all, a family ({', '.join(FAMILIES)}) or {_listed()}")
+            raise _refuse_unknown(
+                name, f"take all, a family ({', '.join(FAMILIES)}) or {_list_families()}"
+            )
     if "all" in names:
         return every
-    return tuple(member for member in every if {member, family_of(member)} & set(names))
+    return tuple(member for member in every if {member, find_family(member)} & set(names))
 
 
 def corrupt(image: Bgr, corruption: str, severity: int, *, seed: int) -> Bgr:
-    """The image, corrupted: a new one of the same size, the same for the same arguments.
+    """Corrupt an image, (H, W, 3) uint8 BGR: return a new one of the same size.
 
-    Where one seed serves several severities, the noise that they draw is the same as far as its
-    size is.
+    The result is the same for the same arguments. Severities that draw noise of the same size draw
+    the same noise from one seed.
 
     Raises:
         SpecError: there is no such corruption, or no such severity.
-        MissingPackageError: there is no OpenCV, and the corruption needs it.
+        MissingPackageError: the corruption needs OpenCV, which is not installed.
     """
-    apply = _FAMILIES[family_of(corruption)][corruption]
+    apply = _FAMILIES[find_family(corruption)][corruption]
     if severity not in SEVERITIES:
         raise SpecError(f"severities are 1 to {SEVERITIES[-1]}, got {severity}")
     return to_bytes(apply(to_unit(image), severity, np.random.default_rng(seed)))
 
 
-def _listed() -> str:
+def _list_families() -> str:
     return "; ".join(f"{family}: {', '.join(members)}" for family, members in FAMILIES.items())
 
 
-def _unknown(name: str, instead: str) -> SpecError:
+def _refuse_unknown(name: str, instead: str) -> SpecError:
     return SpecError(f"there is no corruption {name!r}; {instead}")

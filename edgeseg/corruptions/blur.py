@@ -1,4 +1,4 @@
-"""What a lens, a pane, or a moving camera washes out."""
+"""Blur: from a lens, a pane of glass, or a moving camera."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _GAUSSIAN_SIGMA: Final = (1, 2, 3, 4, 6)
 
 
 def defocus_blur(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
-    """Each point becomes a disk with a soft edge, as an open lens images what it is not set to.
+    """Spread each point into a disk with a soft edge, as a lens out of focus does.
 
-    As published, it also brightens by 1 % where the disk fills its window, from severity 4 on:
-    what the soft edge loses there is reflected.
+    As published, the image also becomes 1 % brighter from severity 4 on, where the disk fills its
+    window: the part of the soft edge outside is reflected.
     """
     cv2 = import_opencv(PURPOSE)
     radius, sigma = _DEFOCUS[severity - 1]
@@ -41,11 +41,11 @@ def defocus_blur(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
 
 
 def frosted_glass_blur(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
-    """Pixels jump about between two Gaussian blurs.
+    """Let pixels jump about between two Gaussian blurs.
 
-    Not as published: there pixels are exchanged one after another, all but those within a jump of
-    the edges, and a jump is one shorter down and to the right, which moves the image. Here each
-    takes the value of a neighbor, all at once, from every side alike.
+    Unlike the published code, which exchanges pixels one after another, leaves out those near the
+    edges, and jumps one pixel less down and to the right, which moves the image. Here all pixels
+    take the value of a neighbor at once, from every side alike.
     """
     sigma, reach, jumps = _GLASS[severity - 1]
     height, width = unit.shape[:2]
@@ -59,23 +59,23 @@ def frosted_glass_blur(unit: Unit, severity: int, random: np.random.Generator, /
 
 
 def motion_blur(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
-    """Everything is smeared along one line, drawn within 45 degrees of the horizontal.
+    """Smear everything along one line, drawn at random within 45 degrees of the horizontal.
 
-    Not as published: what lies beyond the edges is their reflection, not their repetition.
+    Unlike the published code, pixels beyond the edges are reflected, not repeated.
     """
     radius, sigma = _MOTION[severity - 1]
     return smear(unit, radius=radius, sigma=sigma, degrees=random.uniform(-45, 45))
 
 
 def gaussian_blur(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
-    """A Gaussian blur."""
+    """Blur with a Gaussian."""
     return soften(unit, _GAUSSIAN_SIGMA[severity - 1])
 
 
 def soften(unit: Unit, sigma: float) -> Unit:
-    """A Gaussian blur of (H, W) or (H, W, 3), cut at 4 sigma, with the edges repeated."""
+    """Blur (H, W) or (H, W, 3) with a Gaussian, cut at 4 sigma, with the edges repeated."""
     cv2 = import_opencv(PURPOSE)
-    # Of float images OpenCV itself makes the window 4 sigma wide on either side.
+    # OpenCV makes the window 4 sigma wide on either side for float images.
     blurred = cv2.GaussianBlur(unit, (0, 0), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(blurred, np.float32)
 
@@ -83,8 +83,8 @@ def soften(unit: Unit, sigma: float) -> Unit:
 def smear(unit: Unit, *, radius: int, sigma: float, degrees: float) -> Unit:
     """Blur (H, W) or (H, W, 3) along a line, with the edges reflected.
 
-    The line starts at the pixel, is two radii long, and fades as half a Gaussian: the published
-    procedure's own (ImageMagick's motion blur), so what is smeared also moves, by up to 0.8 sigma.
+    The line starts at the pixel, is two radii long, and fades as half a Gaussian, as in the
+    published procedure (ImageMagick's motion blur). So the image also moves, by up to 0.8 sigma.
     """
     cv2 = import_opencv(PURPOSE)
     reach = 2 * radius

@@ -1,20 +1,20 @@
-"""Clouds by diamond-square (Fournier, Fussell and Carpenter 1982)."""
+"""Draws clouds by the diamond-square algorithm (Fournier, Fussell and Carpenter 1982)."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["plasma"]
+__all__ = ["draw_plasma"]
 
 Heights = npt.NDArray[np.float32]  # (side, side)
 
 
-def plasma(side: int, *, decay: float, random: np.random.Generator) -> Heights:
-    """Heights in 0..1 that go on smoothly from each edge to the one opposite.
+def draw_plasma(side: int, *, decay: float, random: np.random.Generator) -> Heights:
+    """Draw heights in 0..1, (side, side) float32, that go on smoothly across opposite edges.
 
-    `side` is a power of two. With every halving of the grid what is added is smaller by the square
-    of `decay`: the published procedure multiplies its noise's range by its amplitude, and both
+    `side` is a power of two. With every halving of the grid the noise shrinks by the square of
+    `decay`: the published procedure multiplies the noise's range by its amplitude, and both
     shrink.
     """
     heights = np.zeros((side, side), np.float32)
@@ -25,10 +25,10 @@ def plasma(side: int, *, decay: float, random: np.random.Generator) -> Heights:
         below = np.roll(corners, -1, axis=0)
         right = np.roll(corners, -1, axis=1)
         diagonal = np.roll(below, -1, axis=1)
-        centers = (corners + below + right + diagonal) / 4 + _noise(corners, amplitude, random)
+        centers = (corners + below + right + diagonal) / 4 + _draw_noise(corners, amplitude, random)
         above, left = np.roll(centers, 1, axis=0), np.roll(centers, 1, axis=1)
-        across = (corners + right + centers + above) / 4 + _noise(corners, amplitude, random)
-        down = (corners + below + centers + left) / 4 + _noise(corners, amplitude, random)
+        across = (corners + right + centers + above) / 4 + _draw_noise(corners, amplitude, random)
+        down = (corners + below + centers + left) / 4 + _draw_noise(corners, amplitude, random)
         heights[half::step, half::step] = centers
         heights[::step, half::step] = across
         heights[half::step, ::step] = down
@@ -38,5 +38,5 @@ def plasma(side: int, *, decay: float, random: np.random.Generator) -> Heights:
     return heights
 
 
-def _noise(like: Heights, amplitude: float, random: np.random.Generator) -> Heights:
+def _draw_noise(like: Heights, amplitude: float, random: np.random.Generator) -> Heights:
     return random.uniform(-amplitude, amplitude, like.shape).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What falls between the camera and the street, or lands on the lens."""
+"""Weather: what falls between camera and street, or lands on the lens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.corruptions.blur import smear, soften
-from edgeseg.corruptions.plasma import plasma
+from edgeseg.corruptions.plasma import draw_plasma
 from edgeseg.corruptions.units import PURPOSE, Unit
 from edgeseg.machine.opencv import import_opencv
 
@@ -21,11 +21,11 @@ Plane = npt.NDArray[np.float32]  # (H, W)
 
 
 class _Snow(NamedTuple):
-    mean: float  # of the noise that flakes are the peaks of
+    mean: float  # mean of the noise whose peaks are flakes
     deviation: float
-    zoom: float  # pixels a value of that noise
+    zoom: float  # pixels for each value of that noise
     threshold: float
-    radius: int  # of their fall
+    radius: int  # of the blur along their fall
     sigma: float
     kept: float  # the scene's share; the rest is paled
 
@@ -40,7 +40,7 @@ _SNOW: Final = (
 
 
 class _Liquid(NamedTuple):
-    mean: float  # of the noise that drops are the peaks of
+    mean: float  # mean of the noise whose peaks are drops
     deviation: float
     sigma: float  # their size
     threshold: float
@@ -65,23 +65,25 @@ _SPATTER: Final = (
 )
 _PALE_TURQUOISE: Final = np.array((238, 238, 175), np.float32) / np.float32(255)  # BGR
 _BROWN: Final = np.array((20, 42, 63), np.float32) / np.float32(255)  # BGR
-_MUD_THRESHOLD: Final = 0.8  # thinner than that it does not stick
+_MUD_THRESHOLD: Final = 0.8  # thinner liquid does not stick
 _RIM_PX: Final = 20  # how far from a drop's edge its shading reaches
 _EMBOSS: Final = np.array(((-2, -1, 0), (-1, 1, 1), (0, 1, 2)), np.float32)
 
 
 def snow(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
-    """A pale scene behind flakes that fall one way, drawn within 45 degrees of the vertical.
+    """Pale the scene, and let flakes fall in one direction within 45 degrees of the vertical.
 
-    Not as published: flakes are not rounded to 8 bits before they are smeared, their noise is drawn
-    in the size that is zoomed, not cut out of a larger one, OpenCV's bilinear rule zooms it, and
-    what lies beyond the edges is their reflection.
+    Unlike the published code: flakes are not rounded to 8 bits before they are smeared; their noise
+    is drawn at the size that is zoomed, not cut out of a larger one; OpenCV's bilinear rule zooms
+    it; and pixels beyond the edges are reflected.
     """
     cv2 = import_opencv(PURPOSE)
     fall = random.uniform(-135, -45)
     mean, deviation, zoom, threshold, radius, sigma, kept = _SNOW[severity - 1]
     height, width = unit.shape[:2]
-    coarse = _normal(random, mean, deviation, (math.ceil(height / zoom), math.ceil(width / zoom)))
+    coarse = _draw_normal(
+        random, mean, deviation, (math.ceil(height / zoom), math.ceil(width / zoom))
+    )
     noise = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     peaks = np.where(noise < threshold, np.float32(0), np.minimum(noise, 1))
     flakes = smear(peaks, radius=radius, sigma=sigma, degrees=fall)
@@ -92,14 +94,14 @@ def snow(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
 
 
 def spatter(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
-    """Drops of water on the lens up to severity 3, mud from 4 on, drawn as published."""
+    """Put drops of water on the lens up to severity 3, and mud from 4 on, as published."""
     match _SPATTER[severity - 1]:
         case _Water(liquid, opacity):
-            shine = _shine(_drops(unit, liquid, random))[..., None]
+            shine = _shade_drops(_draw_drops(unit, liquid, random))[..., None]
             wet: Unit = unit + np.float32(opacity) * shine * _PALE_TURQUOISE
             return wet
         case _Mud(liquid, edge):
-            spots = (_drops(unit, liquid, random) > 0).astype(np.float32)
+            spots = (_draw_drops(unit, liquid, random) > 0).astype(np.float32)
             cover = soften(spots, edge)
             cover = np.where(cover < _MUD_THRESHOLD, np.float32(0), cover)[..., None]
             dirty: Unit = unit * (1 - cover) + cover * _BROWN
@@ -107,36 +109,39 @@ def spatter(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
 
 
 def fog(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
-    """Clouds over everything, near and far alike, at most as bright as the image's brightest value.
+    """Lay clouds over everything, near and far alike, never brighter than the image's maximum.
 
-    The cloud is as large as the next power of two that covers the image (Michaelis et al. 2019).
+    The cloud's side is the next power of two that covers the image (Michaelis et al. 2019).
     """
     strength, decay = _FOG[severity - 1]
     height, width = unit.shape[:2]
     side = 1 << (max(height, width) - 1).bit_length()
-    cloud = plasma(side, decay=decay, random=random)[:height, :width, None]
+    cloud = draw_plasma(side, decay=decay, random=random)[:height, :width, None]
     brightest = unit.max()
     added = np.float32(strength)
     hidden: Unit = (unit + added * cloud) * (brightest / (brightest + added))
     return hidden
 
 
-def _normal(
+def _draw_normal(
     random: np.random.Generator, mean: float, deviation: float, shape: tuple[int, int]
 ) -> Plane:
     drawn = random.standard_normal(shape, np.float32)
     return np.float32(mean) + np.float32(deviation) * drawn
 
 
-def _drops(unit: Unit, liquid: _Liquid, random: np.random.Generator) -> Plane:
-    """How thick the liquid lies: smooth noise above its threshold, else 0."""
-    noise = _normal(random, liquid.mean, liquid.deviation, (unit.shape[0], unit.shape[1]))
+def _draw_drops(unit: Unit, liquid: _Liquid, random: np.random.Generator) -> Plane:
+    """Draw how thick the liquid lies: smooth noise above a threshold, else 0."""
+    noise = _draw_normal(random, liquid.mean, liquid.deviation, (unit.shape[0], unit.shape[1]))
     smooth = soften(noise, liquid.sigma)
     return np.where(smooth > liquid.threshold, smooth, np.float32(0))
 
 
-def _shine(drops: Plane) -> Plane:
-    """What light the drops catch, 0..1: their thickness, shaded toward one side of their rims."""
+def _shade_drops(drops: Plane) -> Plane:
+    """Compute the light that drops catch, 0..1.
+
+    It is their thickness, shaded on one side of their rims.
+    """
     cv2 = import_opencv(PURPOSE)
     rims = cv2.Canny((np.clip(drops, 0, 1) * 255).astype(np.uint8), 50, 150)
     distance = np.minimum(cv2.distanceTransform(255 - rims, cv2.DIST_L2, 5), _RIM_PX)

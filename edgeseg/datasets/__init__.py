@@ -1,4 +1,4 @@
-"""Images with ground truth: drawn scenes, a folder, or a published data set as it was unpacked."""
+"""Images with ground truth: drawn scenes, a folder, or an unpacked published data set."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 from edgeseg.datasets.folder import SPLITS, open_folder
 from edgeseg.datasets.items import Dataset, DrawnScene, FilePair, IdMap, Item, Sample, Unpaired
-from edgeseg.datasets.location import located
+from edgeseg.datasets.location import open_location
 from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.published import PUBLISHED, open_published
 from edgeseg.datasets.reading import Matched
 from edgeseg.datasets.survey import Survey
-from edgeseg.datasets.uncounted import Tally, uncounted
+from edgeseg.datasets.uncounted import Tally, explain_uncounted
 from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import DatasetError
-from edgeseg.labels import known_labels
-from edgeseg.redact import scrubbed
+from edgeseg.labels import get_known_labels
+from edgeseg.redact import hide_secrets
 
 __all__ = [
     "PUBLISHED",
@@ -34,7 +34,7 @@ __all__ = [
     "Unpaired",
     "match_classes",
     "open_dataset",
-    "uncounted",
+    "explain_uncounted",
 ]
 
 
@@ -42,26 +42,26 @@ def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
     """List `demo` (split `test` unless named), a folder, or `NAME:PATH`, NAME one of `PUBLISHED`.
 
     A folder may be a URL that fsspec knows, as `s3://bucket/street`. Without `split` it must hold
-    `images` and `masks` itself. Images without masks stand in the result's `unpaired`; `whole()`
-    refuses them.
+    `images` and `masks` itself. Images without masks are listed in the result's `unpaired`;
+    `require_complete()` refuses them.
 
     Raises:
         DatasetError: no such folder or split, no images, or not one with a mask.
         MissingPackageError: a URL whose packages are not installed.
     """
     if str(source) == DEMO:
-        return _demo(split or "test")
+        return _open_demo(split or "test")
     name, colon, path = str(source).partition(":")
-    with scrubbed(str(source)):
+    with hide_secrets(str(source)):
         if colon and name in PUBLISHED:
-            return open_published(name, located(path), split)
-        return open_folder(located(str(source)), split)
+            return open_published(name, open_location(path), split)
+        return open_folder(open_location(str(source)), split)
 
 
-def _demo(split: str) -> Dataset:
+def _open_demo(split: str) -> Dataset:
     if split not in DEMO_SPLITS:
         raise DatasetError(
             f"data set demo has no split {split!r}; it has: {', '.join(DEMO_SPLITS)}"
         )
     items = tuple(DrawnScene(seed, frame) for seed, frame in DEMO_SPLITS[split].frames())
-    return Dataset(origin=DEMO, split=split, items=items, labels=known_labels("camvid"))
+    return Dataset(origin=DEMO, split=split, items=items, labels=get_known_labels("camvid"))

@@ -1,4 +1,4 @@
-"""Ids that occur along edges only: what smoothing (antialiasing, resizing) leaves in a mask."""
+"""Finds class ids that occur only along edges, as antialiasing leaves them in a mask."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from edgeseg.pixels import ClassMap
 
-__all__ = ["ids_on_edges", "looks_smoothed"]
+__all__ = ["find_edge_ids", "looks_smoothed"]
 
 _FEWEST: Final = 16  # ids; an image of thin things has some that lie along edges only
 _SHARE: Final = 0.75  # of them
 
 
-def ids_on_edges(mask: ClassMap) -> set[int]:
-    """The ids of which no pixel has four neighbors of its own id."""
+def find_edge_ids(mask: ClassMap) -> set[int]:
+    """Find the ids in a mask, (H, W), of which no pixel has four neighbors with the same id."""
     inside = np.ones(mask.shape, bool)
     for axis in (0, 1):
-        ahead, behind = (_part(axis, slice(1, None)), _part(axis, slice(-1)))
+        ahead, behind = (_slice_axis(axis, slice(1, None)), _slice_axis(axis, slice(-1)))
         same = mask[ahead] == mask[behind]
         inside[ahead] &= same
         inside[behind] &= same
@@ -26,10 +26,10 @@ def ids_on_edges(mask: ClassMap) -> set[int]:
 
 
 def looks_smoothed(mask: ClassMap) -> bool:
-    """Whether it holds many ids, most of them along edges only."""
+    """Whether a mask, (H, W), holds many ids, most of them along edges only."""
     ids = int(np.count_nonzero(np.bincount(mask.ravel())))
-    return ids >= _FEWEST and len(ids_on_edges(mask)) >= _SHARE * ids
+    return ids >= _FEWEST and len(find_edge_ids(mask)) >= _SHARE * ids
 
 
-def _part(axis: int, along: slice) -> tuple[slice, slice]:
+def _slice_axis(axis: int, along: slice) -> tuple[slice, slice]:
     return (along, slice(None)) if axis == 0 else (slice(None), along)

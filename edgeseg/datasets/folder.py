@@ -13,9 +13,9 @@ from typing import Final
 from edgeseg.datasets.items import Dataset, FilePair, Unpaired
 from edgeseg.datasets.pairing import pair_up
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.images import IMAGE_SUFFIXES, files_in
+from edgeseg.images import IMAGE_SUFFIXES, list_files
 from edgeseg.labels import Labels, parse_labels
-from edgeseg.text import because
+from edgeseg.text import explain
 
 __all__ = ["SPLITS", "open_folder"]
 
@@ -30,22 +30,22 @@ def open_folder(root: Path, split: str | None) -> Dataset:
         SourceError: its dataset.json cannot be read.
     """
     try:
-        found = _listed(root, split)
+        found = _list_folder(root, split)
     except OSError as error:  # a name that is too long, or a folder that is closed
         raise DatasetError(f"data set {root} cannot be read: {error.strerror}") from None
-    return found if found.items else found.whole()
+    return found if found.items else found.require_complete()
 
 
-def _listed(root: Path, split: str | None) -> Dataset:
+def _list_folder(root: Path, split: str | None) -> Dataset:
     if not root.is_dir():
         raise DatasetError(f"data set {root} is not a folder; give one, or `demo`")
     folder = root if split is None else root / split
     if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
-        raise DatasetError(_no_images(root, split))
-    images = files_in(folder / "images")
+        raise DatasetError(_explain_no_images(root, split))
+    images = list_files(folder / "images")
     if not images:
         raise DatasetError(f"{folder / 'images'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    items, unpaired = _pairs(images, folder / "masks")
+    items, unpaired = _pair_by_name(images, folder / "masks")
     labels, said = _read_labels(folder, root)
     return Dataset(
         origin=str(root),
@@ -57,11 +57,11 @@ def _listed(root: Path, split: str | None) -> Dataset:
     )
 
 
-def _pairs(
+def _pair_by_name(
     images: Sequence[Path], folder: Path
 ) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
-    """Pairs by name with the masks of a folder, then what is left over on either side."""
-    masks = files_in(folder, (".png",))
+    """Pair images with the masks of the same name; also return what has no partner."""
+    masks = list_files(folder, (".png",))
     named = {path.stem: path for path in masks}
     pairs = [FilePair(path, named.get(path.stem, folder / f"{path.stem}.png")) for path in images]
     items, unpaired = pair_up(pairs, masks=set(masks))
@@ -75,7 +75,7 @@ def _pairs(
 
 
 def _read_labels(*folders: Path) -> tuple[Labels | None, frozenset[str]]:
-    """What the first dataset.json says, and which keys it has."""
+    """Read the first dataset.json that exists: its labels, and the keys it has."""
     paths = [path for path in (folder / "dataset.json" for folder in folders) if path.exists()]
     if not paths:
         return None, frozenset()
@@ -83,21 +83,20 @@ def _read_labels(*folders: Path) -> tuple[Labels | None, frozenset[str]]:
         content = json.loads(paths[0].read_text("utf-8"))
         return parse_labels(content, origin=str(paths[0])), frozenset(content)
     except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{paths[0]} cannot be read: {because(error)}") from None
+        raise SourceError(f"{paths[0]} cannot be read: {explain(error)}") from None
 
 
-def _no_images(root: Path, split: str | None) -> str:
+def _explain_no_images(root: Path, split: str | None) -> str:
     there = [name for name in SPLITS if (root / name / "images").is_dir()]
     if split is not None:
-        return (
-            f"data set {root} has no split {split!r} with images/ and masks/; {_hint(root, there)}"
-        )
+        hint = _suggest_split(root, there)
+        return f"data set {root} has no split {split!r} with images/ and masks/; {hint}"
     if there:
         return f"data set {root} has the splits {', '.join(there)}; choose one with --split"
     return f"data set {root} has no images/ and masks/"
 
 
-def _hint(root: Path, there: Sequence[str]) -> str:
+def _suggest_split(root: Path, there: Sequence[str]) -> str:
     if there:
         return f"it has: {', '.join(there)}"
     whole = (root / "images").is_dir() and (root / "masks").is_dir()

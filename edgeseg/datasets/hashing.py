@@ -1,7 +1,7 @@
-"""The hash of a data set's file, which is read once as long as the file stays as it is.
+"""Hashes the files of a data set, and reads each file only once as long as it does not change.
 
-A baseline's images are compared before they are measured, and a sweep measures the same ones for
-every cell: each time all of them would be read for their hash.
+A comparison with a baseline hashes all images, and so does every cell of a sweep. Without this
+memory each of them would read every file again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from edgeseg.datasets.location import is_remote
 from edgeseg.files.whole import sha256_of
 
-__all__ = ["file_hash"]
+__all__ = ["hash_file"]
 
 # A file that was just written may change again without a change of its times.
 _SETTLED_NS: Final = 2_000_000_000
@@ -22,8 +22,8 @@ _Stamp = tuple[int, int, int]  # size, and the times of content and inode
 _known: Final[dict[tuple[int, int], tuple[_Stamp, str]]] = {}
 
 
-def file_hash(path: Path) -> str:
-    """The hash of a file, remembered by its stamp; a file at a URL has none and is always read.
+def hash_file(path: Path) -> str:
+    """Hash a file. The hash is remembered by size and times; a file at a URL is read every time.
 
     Raises:
         OSError: it cannot be read.

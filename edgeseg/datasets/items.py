@@ -1,4 +1,4 @@
-"""A data set is a list of what can be read; an image is read, or drawn, when its turn comes."""
+"""A data set is a list of items. An item's image and mask are read, or drawn, when asked for."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Protocol
 
 import numpy as np
 
-from edgeseg.datasets.hashing import file_hash
+from edgeseg.datasets.hashing import hash_file
 from edgeseg.datasets.location import is_remote
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.images import ROTATED, read_converted, read_image, read_painted_mask
+from edgeseg.images import ROTATED, read_and_convert, read_image, read_painted_mask
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.redact import redact
-from edgeseg.text import because
+from edgeseg.text import explain
 
 __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
 
@@ -29,7 +29,7 @@ class Sample:
     """One image, uint8 (H, W, 3), blue first, and its ground truth: class ids (H, W).
 
     `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR. `colors`
-    are those of the ids in the mask's file, where that has a palette.
+    are the colors of the ids in the mask's file, if the file has a palette.
     """
 
     name: str
@@ -40,15 +40,18 @@ class Sample:
 
 
 class Item(Protocol):
-    """Something that can be read, again and again, with the same result."""
+    """An image with ground truth that can be read any number of times.
+
+    The result is always the same.
+    """
 
     @property
     def name(self) -> str:
-        """Which one it is, in lists and messages."""
+        """The item's name in lists and messages."""
 
     @property
     def sha256(self) -> str:
-        """A hash of all that `read` reads: another image or another truth has another.
+        """A hash of the image and its ground truth: it changes when either does.
 
         Raises:
             SourceError: a file that cannot be read.
@@ -72,16 +75,19 @@ class Item(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IdMap:
-    """What a data set's own ids mean: `table[id]` is the class id; the rest are none of its ids."""
+    """What the ids in a data set's masks mean: `table[id]` is the class id.
+
+    Other ids are invalid.
+    """
 
     name: str
     table: Mapping[int, int]
 
     def apply(self, mask: ClassMap, origin: Path) -> ClassMap:
-        """Class ids of a mask of the data set's ids.
+        """Turn a mask, (H, W), of the data set's ids into class ids.
 
         Raises:
-            DatasetError: it holds an id that the data set does not have.
+            DatasetError: the mask holds an id that the data set does not have.
         """
         found = np.unique(mask)
         unknown = [int(value) for value in found if int(value) not in self.table]
@@ -98,7 +104,7 @@ class IdMap:
 
 @dataclass(frozen=True, slots=True)
 class FilePair:
-    """An image file and its mask's; `ids` where the mask's are not the classes' already."""
+    """An image file and its mask file; `ids` is set if the mask's ids are not class ids already."""
 
     image_path: Path
     mask_path: Path
@@ -111,24 +117,24 @@ class FilePair:
 
     @property
     def sha256(self) -> str:
-        """Of both files' bytes."""
+        """The hash of both files' bytes."""
         try:
-            image, mask = (file_hash(path) for path in (self.image_path, self.mask_path))
+            image, mask = (hash_file(path) for path in (self.image_path, self.mask_path))
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
-        except Exception as error:  # of a file at a URL its library's own
-            raise SourceError(f"{self.image_path} cannot be read: {because(error)}") from None
+        except Exception as error:  # for a URL, the library's own error
+            raise SourceError(f"{self.image_path} cannot be read: {explain(error)}") from None
         kind = "" if self.ids is None else f" {self.ids.name}"
         return hashlib.sha256(f"{image} {mask}{kind}".encode()).hexdigest()
 
     def read(self) -> Sample:
         """Read both files; see `Item`."""
-        image, conversions = read_converted(self.image_path)
+        image, conversions = read_and_convert(self.image_path)
         mask, colors = read_painted_mask(self.mask_path)
         if self.ids is not None:
             mask = self.ids.apply(mask, self.mask_path)
         if image.shape[:2] != mask.shape:
-            raise DatasetError(self._misfit(image, mask, turned=ROTATED in conversions))
+            raise DatasetError(self._explain_misfit(image, mask, turned=ROTATED in conversions))
         return Sample(
             name=self.name, image=image, mask=mask, conversions=conversions, colors=colors
         )
@@ -139,9 +145,12 @@ class FilePair:
 
     @property
     def withheld(self) -> str | None:
-        """Why the server of a file at a URL does not give it; None where it does, or of files here.
+        """Why a server does not deliver one of the files.
 
-        What is listed and not given is no fault of the data set, which would be measured in part.
+        None if it does, or if the files are local.
+
+        A server that lists a file and does not deliver it is not a fault of the data set: to go on
+        would measure only a part of it.
         """
         for path in (self.image_path, self.mask_path):
             if not is_remote(path):
@@ -149,10 +158,10 @@ class FilePair:
             try:
                 path.read_bytes()
             except Exception as error:  # its library's own
-                return f"{path} is listed and cannot be fetched: {because(error)}"
+                return f"{path} is listed and cannot be fetched: {explain(error)}"
         return None
 
-    def _misfit(self, image: Bgr, mask: ClassMap, *, turned: bool) -> str:
+    def _explain_misfit(self, image: Bgr, mask: ClassMap, *, turned: bool) -> str:
         sizes = (
             f"{self.mask_path} is {mask.shape[0]}x{mask.shape[1]}, but its image "
             f"{self.image_path.name} is {image.shape[0]}x{image.shape[1]} (height x width)"
@@ -179,13 +188,13 @@ class DrawnScene:
 
     @property
     def sha256(self) -> str:
-        """Of what it is drawn from."""
+        """The hash of the seed, the frame number and the size."""
         text = f"edgeseg.demo {self.seed} {self.frame} {SIDE}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def read(self) -> Sample:
         """Draw it."""
-        drawn = scene(self.seed, self.frame, height=SIDE, width=SIDE)
+        drawn = draw_scene(self.seed, self.frame, height=SIDE, width=SIDE)
         return Sample(name=self.name, image=drawn.image, mask=drawn.mask)
 
     def image(self) -> Bgr:
@@ -195,7 +204,7 @@ class DrawnScene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpaired:
-    """An image without its mask, or a mask without its image; `reason` tells the path."""
+    """An image without its mask, or a mask without its image; `reason` names the path."""
 
     name: str
     reason: str
@@ -203,11 +212,11 @@ class Unpaired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Items in a fixed order. `origin` is what the user called it; `labels` may be unknown.
+    """Items in a fixed order. `origin` is how the user named the data set; `labels` may be None.
 
-    `unpaired` are files beside the items that cannot be items, for want of the other one. `said`
-    are the keys that its own dataset.json has. `notes` say how its masks are read, where that was
-    guessed or follows from the checkpoint.
+    `unpaired` are images without a mask and masks without an image. `said` are the keys of its
+    dataset.json. `notes` say how its masks are read, if that was guessed or follows from the
+    checkpoint.
     """
 
     origin: str
@@ -228,7 +237,7 @@ class Dataset:
 
     @property
     def title(self) -> str:
-        """The folder's own name: paths of one machine say nothing on another."""
+        """The folder's own name, without the path, which means nothing on another machine."""
         origin = redact(self.origin) if "://" in self.origin else self.origin
         return Path(origin).resolve().name
 
@@ -240,8 +249,8 @@ class Dataset:
             digest.update(item.sha256.encode())
         return digest.hexdigest()
 
-    def whole(self) -> Dataset:
-        """Itself, if every image has its mask and every mask its image.
+    def require_complete(self) -> Dataset:
+        """Return the data set itself, if every image has its mask and every mask its image.
 
         Raises:
             DatasetError: something is unpaired.
@@ -253,6 +262,6 @@ class Dataset:
             )
         return self
 
-    def spread(self, count: int) -> Dataset:
-        """About `count` items, at equal distances; all where there are fewer."""
+    def take_evenly(self, count: int) -> Dataset:
+        """Keep about `count` items at equal distances, or all if there are fewer."""
         return replace(self, items=self.items[:: max(1, len(self.items) // count)])

@@ -1,4 +1,4 @@
-"""Where a data set lies: a folder, or a place that fsspec reads, which behaves like one."""
+"""Opens the place of a data set: a local folder, or a URL that fsspec reads like a folder."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import cast
 from edgeseg.errors import DatasetError, MissingPackageError
 from edgeseg.redact import redact, scrub
 
-__all__ = ["is_remote", "located"]
+__all__ = ["is_remote", "open_location"]
 
 _INSTALL = "pip install 'edgeseg[dask]' -c constraints.txt"
 
 
 def is_remote(path: object) -> bool:
-    """Whether a path is one of a URL: those have pathlib's methods, and are of no class of its."""
+    """Whether a path stands for a URL. Such paths have pathlib's methods, but not its class."""
     return not isinstance(path, Path)
 
 
-def located(source: str) -> Path:
-    """A path; of a URL such as `s3://bucket/street` one that reads over the network.
+def open_location(source: str) -> Path:
+    """Make a path of a folder's name, or of a URL such as `s3://bucket/street`.
 
     Raises:
-        DatasetError: a URL of no kind that fsspec knows, whose package is not installed, or whose
+        DatasetError: fsspec does not know this kind of URL, its package is not installed, or the
             server does not answer.
         MissingPackageError: universal_pathlib is not installed.
     """
@@ -41,7 +41,7 @@ def located(source: str) -> Path:
     except ValueError as error:
         reason = scrub(str(error), source)
         raise DatasetError(f"{redact(source)} is of no known kind: {reason}") from None
-    except Exception as error:  # each of fsspec's kinds has its library's own
+    except Exception as error:  # each kind of URL raises its own library's errors
         reason = scrub(str(error), source)
         raise DatasetError(f"{redact(source)} cannot be read: {reason}") from None
     return cast("Path", path)

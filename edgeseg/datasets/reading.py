@@ -1,4 +1,4 @@
-"""How the ids in a data set's masks become a model's classes."""
+"""Turns the ids in a data set's masks into a model's class ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from edgeseg.datasets.edges import ids_on_edges
+from edgeseg.datasets.edges import find_edge_ids
 from edgeseg.datasets.items import FilePair, Item, Sample
 from edgeseg.datasets.painted import BLACK, WHITE
 from edgeseg.errors import DatasetError, TruthError
@@ -18,16 +18,16 @@ from edgeseg.pixels import Bgr, ClassMap
 __all__ = ["Matched", "Reading"]
 
 _HIGHEST_BYTE: Final = 255
-_SMOOTHED: Final = 2  # ids of no class along edges; one may be a class that was forgotten
+_SMOOTHED: Final = 2  # unknown ids along edges; a single one may be a class that was forgotten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """`table[id]` is the model's class id of a mask's id; an id without one means nothing.
+    """`table[id]` is the model's class id for an id in a mask; an id without an entry is invalid.
 
-    `origin`, `classes` and `ignored` are the data set's, for messages. Of `painted` masks the ids 0
-    and 255 are the two classes. `white_may_be` is the class that the ignored 255 may be, where
-    nobody said that it is ignored.
+    `origin`, `classes` and `ignored` describe the data set, for messages. `painted` masks hold 0
+    and 255 for the two classes. `white_may_be` is the class that 255 may stand for, if nobody said
+    that 255 is ignored.
     """
 
     origin: str
@@ -43,25 +43,25 @@ class Reading:
         return any(own != other for own, other in self.table.items())
 
     def apply(self, mask: ClassMap, item: Item) -> ClassMap:
-        """The model's class ids of a mask, (H, W); `item` is whose it is.
+        """Turn the mask, (H, W), of `item` into the model's class ids.
 
         Raises:
-            TruthError: it shows that the masks are not painted, as they were taken for.
-            DatasetError: it holds an id that means nothing.
+            TruthError: the masks were taken for painted ones, and this one shows that they are not.
+            DatasetError: the mask holds an id that means nothing.
         """
         found = np.flatnonzero(np.bincount(mask.ravel())).tolist()
         unknown = [own for own in found if own not in self.table]
         if self.painted and unknown == [1]:
-            raise TruthError(self._not_painted(item))
+            raise TruthError(self._explain_not_painted(item))
         if unknown:
-            raise DatasetError(self._refusal(mask, item.name, found, unknown))
+            raise DatasetError(self._explain_refusal(mask, item.name, found, unknown))
         dtype = np.uint8 if max(self.table.values()) <= _HIGHEST_BYTE else np.uint16
         lookup: ClassMap = np.zeros(found[-1] + 1, dtype)
         for own in found:
             lookup[own] = self.table[own]
         return lookup[mask]
 
-    def _not_painted(self, item: Item) -> str:
+    def _explain_not_painted(self, item: Item) -> str:
         path = item.mask_path if isinstance(item, FilePair) else item.name
         return (
             f"{path} holds the id 1, but other masks of {self.origin} hold only {BLACK} and "
@@ -69,8 +69,10 @@ class Reading:
             f"counted, or write all masks with the ids 0 and 1"
         )
 
-    def _refusal(self, mask: ClassMap, name: str, found: list[int], unknown: list[int]) -> str:
-        if len(unknown) >= _SMOOTHED and ids_on_edges(mask).issuperset(unknown):
+    def _explain_refusal(
+        self, mask: ClassMap, name: str, found: list[int], unknown: list[int]
+    ) -> str:
+        if len(unknown) >= _SMOOTHED and find_edge_ids(mask).issuperset(unknown):
             return (
                 f"the mask of {name} holds {len(found)} ids, of which {len(unknown)} are no class "
                 f"and lie along edges only, as smoothing leaves them; save it without antialiasing"
@@ -91,12 +93,12 @@ class Matched:
 
     @property
     def name(self) -> str:
-        """The item's."""
+        """The item's name."""
         return self.item.name
 
     @property
     def sha256(self) -> str:
-        """Of the item and, where they are others, of what its ids are read as."""
+        """The hash of the item and, if its ids are read as others, of how they are read."""
         if not self.reading.changes:
             return self.item.sha256
         table = sorted(self.reading.table.items())

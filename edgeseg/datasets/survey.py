@@ -1,4 +1,4 @@
-"""What all masks of a data set tell together, and none alone: palettes that differ, smoothing."""
+"""Finds faults that show only in all masks together: palettes that differ, and smoothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edgeseg.labels import Labels, Rgb
 
 __all__ = ["Survey"]
 
-_MOST_COLORS: Final = 2  # of an index: one to compare with, and one that differs
+_MOST_COLORS: Final = 2  # colors an index: one to compare with, and one that differs
 
 
 class Survey:
-    """Takes sample after sample and keeps none; small, and travels between processes.
+    """Notes about the samples it has seen. It keeps no sample, and can be sent between processes.
 
-    `colors[index]` are the first colors of a palette's index, and in which mask each was seen;
-    `smoothed` names the masks that look so; `tally` counts ids.
+    `colors[index]` maps the first colors of a palette's index to the mask that has each;
+    `smoothed` names the masks that look smoothed; `tally` counts ids.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Survey:
         self.tally = Tally()
 
     def add(self, sample: Sample) -> None:
-        """Look at one mask."""
+        """Take notes of one sample."""
         for index, color in sample.colors.items():
             self._see(index, color, sample.name)
         self.tally.add(sample.mask)
@@ -36,8 +36,8 @@ class Survey:
             self.smoothed.append(sample.name)
 
     @staticmethod
-    def joined(parts: Sequence[Survey]) -> Survey:
-        """As if one had seen all samples, in that order."""
+    def join(parts: Sequence[Survey]) -> Survey:
+        """Join the notes of several parts, as if one survey had seen all samples in this order."""
         whole = Survey()
         for part in parts:
             for index, seen in part.colors.items():
@@ -48,10 +48,13 @@ class Survey:
         return whole
 
     def notes(self, named: Labels | None) -> Iterator[str]:
-        """In a sentence each; `named` are the data set's own classes where it gave them colors."""
-        yield from self._recolored()
+        """Give a sentence for each fault.
+
+        `named` are the data set's own classes if it gives colors.
+        """
+        yield from self._find_recolored()
         if named is not None:
-            yield from _contradicted(self.colors, named)
+            yield from _find_contradictions(self.colors, named)
         if self.smoothed:
             yield (
                 f"masks that look smoothed, with many ids that lie along edges only: "
@@ -64,7 +67,7 @@ class Survey:
         if len(seen) < _MOST_COLORS:
             seen.setdefault(color, name)
 
-    def _recolored(self) -> Iterator[str]:
+    def _find_recolored(self) -> Iterator[str]:
         differing = [index for index in sorted(self.colors) if len(self.colors[index]) > 1]
         if not differing:
             return
@@ -72,13 +75,13 @@ class Survey:
         more = f", and so are {len(differing) - 1} more indexes" if len(differing) > 1 else ""
         yield (
             f"the masks' palettes differ, and an index is the id whatever its color: index "
-            f"{differing[0]} is {_hex(first)} in {one} and {_hex(second)} in {other}{more}; do "
-            f"their ids mean the same?"
+            f"{differing[0]} is {_to_hex(first)} in {one} and {_to_hex(second)} in {other}{more}; "
+            f"do their ids mean the same?"
         )
 
 
-def _contradicted(colors: Mapping[int, Mapping[Rgb, str]], named: Labels) -> Iterator[str]:
-    """An index that has the color of another class than its own."""
+def _find_contradictions(colors: Mapping[int, Mapping[Rgb, str]], named: Labels) -> Iterator[str]:
+    """Find indexes that have the color of another class."""
     places = {color: place for place, color in enumerate(named.palette)}
     wrong = [
         (index, color, name)
@@ -94,10 +97,10 @@ def _contradicted(colors: Mapping[int, Mapping[Rgb, str]], named: Labels) -> Ite
     more = f"; {len(wrong) - 1} more indexes are so" if len(wrong) > 1 else ""
     yield (
         f"the masks' palettes contradict dataset.json's, and an index is the id whatever its "
-        f"color: index {index} of {name} is {_hex(color)}, the color of "
+        f"color: index {index} of {name} is {_to_hex(color)}, the color of "
         f"{named.classes[places[color]]!r}, but id {index} is {named.classes[index]!r}{more}"
     )
 
 
-def _hex(color: Rgb) -> str:
+def _to_hex(color: Rgb) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)

@@ -1,6 +1,6 @@
-"""Pixels of the ground truth that are not counted: how many, and whether 255 was meant as a class.
+"""Warns of pixels of the ground truth that are not counted, and of a 255 that may be a class.
 
-In a data set of two classes whose masks are partly painted black and white, 255 may be one of them.
+In a data set of two classes some masks may be painted black and white: 255 is then a class.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from edgeseg.datasets.painted import BLACK, WHITE
 from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.pixels import ClassMap
 
-__all__ = ["Tally", "uncounted"]
+__all__ = ["Tally", "explain_uncounted"]
 
-_LARGE: Final = 0.25  # of all pixels
-_RARE: Final = 10  # times as many pixels of 255 as of 1: borders are not, a painted class is
+_LARGE: Final = 0.25  # share of all pixels
+_RARE: Final = 10  # times as many pixels of 255 as of 1: too many for borders, so a painted class
 _FEW: Final = 3  # ids: the two classes and the ignored one
 
 
 class Tally:
-    """`pixels[id]` of all masks, and `masks[ids]`: how many masks hold just these ids, if few."""
+    """`pixels[id]` counts pixels of all masks.
+
+    `masks[ids]` counts masks that hold just these few ids.
+    """
 
     def __init__(self) -> None:
         self.pixels: Counter[int] = Counter()
@@ -39,13 +42,13 @@ class Tally:
             self.masks[frozenset(ids)] += 1
 
     def join(self, other: Tally) -> None:
-        """Count what another one has counted."""
+        """Add the counts of another tally."""
         self.pixels.update(other.pixels)
         self.masks.update(other.masks)
 
 
-def uncounted(tally: Tally, matched: Dataset) -> Iterator[str]:
-    """In a sentence each; the masks were read as those of `matched` are."""
+def explain_uncounted(tally: Tally, matched: Dataset) -> Iterator[str]:
+    """Give a sentence for each warning; the masks were read as those of `matched` are."""
     first = matched.items[0]
     if matched.labels is None or not isinstance(first, Matched):
         return
@@ -53,14 +56,14 @@ def uncounted(tally: Tally, matched: Dataset) -> Iterator[str]:
     share = tally.pixels[ignored] / max(1, tally.pixels.total())
     if share >= _LARGE:
         yield (
-            f"{100 * share:.1f} % of the ground truth's pixels are not counted, for their ids are "
-            f"ignored or of no class of the model"
+            f"{100 * share:.1f} % of the ground truth's pixels are not counted: their ids are "
+            f"ignored, or of no class of the model"
         )
     if first.reading.white_may_be is not None:
-        yield from _white(tally, first.reading, ignored)
+        yield from _explain_white(tally, first.reading, ignored)
 
 
-def _white(tally: Tally, reading: Reading, ignored: int) -> Iterator[str]:
+def _explain_white(tally: Tally, reading: Reading, ignored: int) -> Iterator[str]:
     black, one = reading.table[BLACK], reading.table[1]
     if ignored in (black, one):
         return

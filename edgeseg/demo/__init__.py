@@ -1,16 +1,17 @@
-"""Drawn streets with ground truth: frames and masks for when nobody gave any.
+"""Draws streets with ground truth: frames and masks for users who have no data.
 
-A camera drives along a street; what it sees is drawn, so what each pixel is, is known. The drive is
-deterministic, smooth from frame to frame, without end, at any size, and made with NumPy alone.
+A camera drives along a street. The scenes are drawn, so the class of each pixel is known. A drive
+is
+deterministic, smooth from frame to frame, endless, of any size, and drawn with NumPy alone.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from edgeseg.demo.scenes import FPS, Scene, scene
+from edgeseg.demo.scenes import FPS, Scene, draw_scene
 
-__all__ = ["DEMO", "FPS", "Scene", "scene"]
+__all__ = ["DEMO", "FPS", "Scene", "draw_scene"]
 
-# What weights, data sets and sources that come with edgeseg are called in its place.
+# The name of the weights, data set and source that come with edgeseg.
 DEMO: Final = "demo"

@@ -6,20 +6,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-__all__ = ["DEMO_VARIANT", "demo_bundle", "demo_checkpoint"]
+__all__ = ["DEMO_VARIANT", "find_demo_bundle", "find_demo_checkpoint"]
 
 DEMO_VARIANT: Final = "b0"
 
 
-def demo_checkpoint() -> Path:
-    """The folder of a SegFormer-B0 for drawn scenes, CamVid's classes, in Hugging Face's form."""
-    return _asset("demo_b0")
+def find_demo_checkpoint() -> Path:
+    """Find the folder of a SegFormer-B0, in Hugging Face's form, for drawn scenes."""
+    return _find_asset("demo_b0")
 
 
-def demo_bundle() -> Path:
-    """The same, exported for ONNX Runtime: for devices on which nothing can be exported."""
-    return _asset("demo_bundle")
+def find_demo_bundle() -> Path:
+    """Find the same model as a bundle for ONNX Runtime, for devices that cannot export."""
+    return _find_asset("demo_bundle")
 
 
-def _asset(name: str) -> Path:
+def _find_asset(name: str) -> Path:
     return Path(str(resources.files("edgeseg").joinpath("data", name)))

@@ -1,11 +1,11 @@
-"""Sky, road, pavement, and the shadows on them."""
+"""Paints sky, road, pavement, and the shadows on them."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.demo.noise import Array, texture
+from edgeseg.demo.noise import Array, sample_texture
 from edgeseg.demo.sprites import CamVid
 from edgeseg.demo.street import Street
 from edgeseg.demo.things import STEP_M, Kind, Thing
@@ -17,7 +17,7 @@ _SHADOW_WIDTHS = {Kind.CAR: 1.25, Kind.TREE: 0.9, Kind.PERSON: 1.0, Kind.CYCLIST
 
 
 def paint_sky(view: View) -> None:
-    """From the zenith down to the haze, with clouds that drift."""
+    """Paint the sky from the zenith down to the haze, with clouds that drift."""
     street = view.street
     fall = np.clip(view.ys / max(view.center_y, 1), 0, 1)[:, None, None] ** 1.3
     view.image[:] = street.zenith * (1 - fall) + street.haze * fall
@@ -26,13 +26,13 @@ def paint_sky(view: View) -> None:
     away = 3.0 / np.maximum(up, 0.02)
     across = (view.xs - view.center_x)[None] / view.focal_px * away
     drift = np.float32(0.002 * view.frame)
-    puffs = 2 * texture(0.22 * away + view.seed + 0 * across, 0.12 * across + drift) - 0.9
+    puffs = 2 * sample_texture(0.22 * away + view.seed + 0 * across, 0.12 * across + drift) - 0.9
     cover = street.clouds * np.clip(puffs, 0, 1) * np.clip(9 * up, 0, 1)
     view.image[rows] += (np.float32(0.97) - view.image[rows]) * cover[:, :, None]
 
 
 def paint_ground(view: View) -> None:
-    """Everything below the horizon, as road or pavement."""
+    """Paint everything below the horizon, as road or pavement."""
     street = view.street
     rows = slice(max(0, min(view.height, int(view.center_y) + 1)), view.height)
     drop = np.maximum(view.ys[rows] - view.center_y, 0.35)[:, None]
@@ -40,8 +40,8 @@ def paint_ground(view: View) -> None:
     x = (view.xs[None] - view.center_x) * z / view.focal_px + street.lane
     ahead = z + STEP_M * view.frame + 0 * x
     road = np.abs(x) <= street.half_road
-    patches = texture(ahead * 0.12, x * 0.12 + 5) - 0.5
-    color = _surface(street, x, ahead, z, road, patches)
+    patches = sample_texture(ahead * 0.12, x * 0.12 + 5) - 0.5
+    color = _draw_surface(street, x, ahead, z, road, patches)
     if street.wet:
         glare = road * np.clip(0.30 - 0.02 * np.abs(x) + 0.3 * patches, 0, 0.4)
         color += (street.haze - color) * glare[:, :, None]
@@ -52,7 +52,7 @@ def paint_ground(view: View) -> None:
     view.mask[rows] = np.where(road, CamVid.ROAD, CamVid.PAVEMENT)
 
 
-def _surface(
+def _draw_surface(
     street: Street,
     x: Array,
     ahead: Array,
@@ -60,10 +60,10 @@ def _surface(
     road: npt.NDArray[np.bool_],
     patches: Array,
 ) -> Array:
-    """Asphalt with its markings, slabs with their joints, a curb between; (rows, columns, 3)."""
+    """Draw asphalt with markings, slabs with joints, and a curb between; (rows, columns, 3)."""
     asphalt = np.array((0.36, 0.35, 0.345), np.float32) * street.asphalt
     slabs = np.array((0.52, 0.55, 0.57), np.float32) * street.slabs
-    grain = (texture(ahead * 3, x * 3) - 0.5) * np.clip(12 / z, 0, 1)
+    grain = (sample_texture(ahead * 3, x * 3) - 0.5) * np.clip(12 / z, 0, 1)
     light = 1 + 0.28 * grain + 0.3 * patches
     color: Array = np.where(road[:, :, None], asphalt, slabs) * light[:, :, None]
     aside = np.abs(x)
@@ -80,7 +80,7 @@ def _surface(
 
 
 def paint_shadow(view: View, thing: Thing) -> None:
-    """A dark ellipse under a thing, on road and pavement only."""
+    """Paint a dark ellipse under a thing, on road and pavement only."""
     if thing.kind not in _SHADOW_WIDTHS:
         return
     spread = _SHADOW_WIDTHS[thing.kind] * thing.width / 2

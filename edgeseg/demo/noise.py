@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "texture"]
+__all__ = ["Array", "sample_texture"]
 
 Array = npt.NDArray[np.float32]
 
@@ -17,17 +17,20 @@ _OCTAVES: Final = 6
 _SEED: Final = 7
 
 
-def texture(u: Array, v: Array) -> Array:
-    """Noise in 0..1 at a position; it changes over about a sixteenth and repeats after 16."""
+def sample_texture(u: Array, v: Array) -> Array:
+    """Sample noise in 0..1 at positions; it changes over about a sixteenth and repeats after 16."""
     rows = (u * 16).astype(np.int64) & (SIDE - 1)
     columns = (v * 16).astype(np.int64) & (SIDE - 1)
-    values: Array = _tile()[rows, columns]
+    values: Array = _make_tile()[rows, columns]
     return values
 
 
 @cache
-def _tile() -> Array:
-    """Octaves of random values with smooth steps between them; the finest weigh a little more."""
+def _make_tile() -> Array:
+    """Add octaves of random values with smooth steps between them.
+
+    The finest weigh a little more.
+    """
     random = np.random.default_rng(_SEED)
     total = np.zeros((SIDE, SIDE), np.float32)
     for octave in range(1, _OCTAVES + 1):

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from edgeseg.demo import sprites
 from edgeseg.demo.facades import paint_plane
 from edgeseg.demo.ground import paint_ground, paint_shadow, paint_sky
-from edgeseg.demo.street import Street, street_of
-from edgeseg.demo.things import CELL_M, FAR_M, NEAR_M, PLANES, Kind, Thing, things
+from edgeseg.demo.street import Street, draw_street
+from edgeseg.demo.things import CELL_M, FAR_M, NEAR_M, PLANES, Kind, Thing, place_things
 from edgeseg.demo.view import View
 
-__all__ = ["FPS", "Scene", "scene"]
+__all__ = ["FPS", "Scene", "draw_scene"]
 
 FPS: Final = 10.0
 
@@ -25,19 +25,24 @@ _CAR_LENGTH_M: Final = 4.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A frame and what each of its pixels is."""
+    """A frame and its ground truth."""
 
     image: npt.NDArray[np.uint8]  # (H, W, 3) BGR
     mask: npt.NDArray[np.uint8]  # (H, W) class ids in CamVid's order
 
 
-def scene(seed: int, frame: int, *, height: int = 480, width: int = 640) -> Scene:
-    """Frame number `frame` of the drive `seed`: deterministic, and smooth from frame to frame."""
-    view = View(street_of(seed), height=height, width=width, seed=seed, frame=frame)
+def draw_scene(seed: int, frame: int, *, height: int = 480, width: int = 640) -> Scene:
+    """Draw frame number `frame` of the drive `seed`.
+
+    It is deterministic, and smooth from frame to frame.
+    """
+    view = View(draw_street(seed), height=height, width=width, seed=seed, frame=frame)
     paint_sky(view)
     paint_ground(view)
     street = view.street
-    for thing in sorted(things(street, seed, frame), key=lambda t: _depth(t, street), reverse=True):
+    for thing in sorted(
+        place_things(street, seed, frame), key=lambda t: _measure_depth(t, street), reverse=True
+    ):
         if thing.kind in PLANES:
             paint_plane(view, thing)
         elif NEAR_M < thing.z < FAR_M:
@@ -46,8 +51,11 @@ def scene(seed: int, frame: int, *, height: int = 480, width: int = 640) -> Scen
     return Scene(image=_develop(view), mask=view.mask)
 
 
-def _depth(thing: Thing, street: Street) -> float:
-    """The order of painting, in meters. A plane is behind all that stands before it in its cell."""
+def _measure_depth(thing: Thing, street: Street) -> float:
+    """Compute the depth, in meters, that orders painting.
+
+    A plane is behind all things in its cell.
+    """
     if thing.kind in PLANES:
         return thing.z + thing.width
     return thing.z + CELL_M if abs(thing.x) > street.wall else thing.z
@@ -72,7 +80,7 @@ def _paint_sprite(view: View, thing: Thing) -> None:
 
 
 def _paint_flank(view: View, thing: Thing) -> None:
-    """The side of a car that the camera passes, where it can be seen."""
+    """Paint the side of a car that the camera passes, if it is visible."""
     away = thing.x - view.street.lane
     side = math.copysign(1, away)
     edge = thing.x - side * thing.width / 2
@@ -85,12 +93,12 @@ def _paint_flank(view: View, thing: Thing) -> None:
         return
     z, y = view.on_plane(region, edge, thing.z, end)
     along, v = np.broadcast_arrays((z - thing.z) / _CAR_LENGTH_M, y / thing.height)
-    for layer in sprites.car_flank(thing, along, v):
+    for layer in sprites.draw_car_flank(thing, along, v):
         view.put(region, layer.where, layer.color, layer.label, thing.z + _CAR_LENGTH_M / 2)
 
 
 def _develop(view: View) -> npt.NDArray[np.uint8]:
-    """Lens and sensor: light, blur, motion at the sides, rain, vignette, noise."""
+    """Add what lens and sensor do: light, blur, motion at the sides, rain, vignette, noise."""
     random = np.random.default_rng((view.seed, 6, view.frame))
     image = view.image * view.street.gain
     image[1:-1] = 0.25 * image[:-2] + 0.5 * image[1:-1] + 0.25 * image[2:]

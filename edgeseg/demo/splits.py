@@ -1,4 +1,4 @@
-"""Which drives are for what. No seed is in two splits."""
+"""Assigns drives to splits. No seed is in two splits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 
 __all__ = ["DEMO_SPLITS", "LIVE_SEED", "SIDE", "DemoSplit"]
 
-# Scenes of the splits are this many pixels high and wide: what the demo model is trained at.
+# Scenes are this many pixels high and wide: the size that the demo model is trained at.
 SIDE: Final = 512
 
 # The drive that `--source demo` shows; in no split.
 LIVE_SEED: Final = 5_000_000
 
-# Frames of one drive that are this far apart show another part of the street.
+# Frames of one drive this far apart show different parts of the street.
 _FRAMES_APART: Final = 37
 
 
@@ -27,7 +27,7 @@ class DemoSplit:
     size: int
 
     def frames(self, count: int | None = None) -> list[tuple[int, int]]:
-        """(seed, frame) pairs, each of another drive."""
+        """List (seed, frame) pairs, each of another drive."""
         wanted = self.size if count is None else count
         return [(self.first + index, _FRAMES_APART * index % 2000) for index in range(wanted)]
 

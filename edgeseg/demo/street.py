@@ -1,4 +1,4 @@
-"""What stays the same along one drive: the street's measures, the weather, the camera."""
+"""The properties of one drive: the street's measures, the weather, the camera."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeseg.demo.noise import Array
 
-__all__ = ["Street", "Weather", "street_of"]
+__all__ = ["Street", "Weather", "draw_street"]
 
 Bgr = tuple[float, float, float]  # 0..1
 
@@ -64,13 +64,16 @@ WEATHERS: Final = MappingProxyType(
         ),
     }
 )
-# How often each is met: every other drive is in clear weather or under clouds.
+# How often each weather occurs: half of the drives are in clear weather or under clouds.
 _MET: Final = ("clear", "clear", "overcast", "fog", "dusk", "rain")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Street:
-    """Meters, but for `focal` (image widths) and `horizon` (image heights from the top)."""
+    """The street's measures in meters, the camera and the weather.
+
+    `focal` is in image widths, and `horizon` in image heights from the top.
+    """
 
     half_road: float
     pavement: float
@@ -93,11 +96,11 @@ class Street:
 
     @property
     def wall(self) -> float:
-        """How far from the middle the lots begin."""
+        """The distance from the middle to the lots, in meters."""
         return self.half_road + self.pavement
 
 
-def street_of(seed: int) -> Street:
+def draw_street(seed: int) -> Street:
     """Draw a street; the same for the same seed."""
     random = np.random.default_rng((seed, 1))
     weather = WEATHERS[random.choice(_MET)]

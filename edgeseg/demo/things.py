@@ -1,7 +1,7 @@
-"""What stands beside the street and what moves on it.
+"""Places the things that stand beside the street and that move on it.
 
-The street is divided into cells, and what a cell holds is drawn from (seed, cell, side): frame
-10,000 needs no frame before it. Distances are meters: x to the right of the street's middle, z
+The street is divided into cells. The things of a cell are drawn from (seed, cell, side), so that
+frame 10,000 needs no earlier frame. Distances are meters: x to the right of the street's middle, z
 ahead of the camera.
 """
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from edgeseg.demo.street import Street
 
-__all__ = ["CELL_M", "FAR_M", "NEAR_M", "PLANES", "STEP_M", "Kind", "Thing", "things"]
+__all__ = ["CELL_M", "FAR_M", "NEAR_M", "PLANES", "STEP_M", "Kind", "Thing", "place_things"]
 
-STEP_M: Final = 0.45  # the camera's way from frame to frame: 16 km/h at 10 frames a second
+STEP_M: Final = 0.45  # the camera moves this far between frames: 16 km/h at 10 frames a second
 FAR_M: Final = 130.0
 NEAR_M: Final = 2.5
 CELL_M: Final = 9.0
@@ -67,87 +67,91 @@ class Thing:
     look: int
 
 
-def things(street: Street, seed: int, frame: int) -> Iterator[Thing]:
-    """All that may be seen in a frame, in no order."""
-    for thing in _everything(street, seed, frame):
+def place_things(street: Street, seed: int, frame: int) -> Iterator[Thing]:
+    """Place all things that may be visible in a frame, in no order."""
+    for thing in _place_all(street, seed, frame):
         if thing.z < SEEN_M.get(thing.kind, FAR_M):
             yield thing
 
 
-def _everything(street: Street, seed: int, frame: int) -> Iterator[Thing]:
+def _place_all(street: Street, seed: int, frame: int) -> Iterator[Thing]:
     traveled = STEP_M * frame
     first = int((traveled + NEAR_M) // CELL_M) - 1
     for cell in range(first, first + int(FAR_M / CELL_M) + 2):
         for side in (-1, 1):
             random = np.random.default_rng((seed, 2, cell + 1000, side + 1))
             start = cell * CELL_M - traveled
-            yield from _lot(street, random, side, start)
-            yield from _curbside(street, random, side, start, lamp=cell % 3 == 0)
-    yield from _traffic(street, seed, frame)
+            yield from _place_lot(street, random, side, start)
+            yield from _place_curbside(street, random, side, start, lamp=cell % 3 == 0)
+    yield from _place_traffic(street, seed, frame)
 
 
-def _lot(street: Street, random: np.random.Generator, side: int, start: float) -> Iterator[Thing]:
-    """A building, or trees behind a fence."""
+def _place_lot(
+    street: Street, random: np.random.Generator, side: int, start: float
+) -> Iterator[Thing]:
+    """Place a building, or trees behind a fence."""
     edge = side * street.wall
     if random.random() >= street.greenery:
         height = random.uniform(5.5, 17)
-        yield _thing(Kind.BUILDING, edge, start, CELL_M, height, random)
+        yield _make_thing(Kind.BUILDING, edge, start, CELL_M, height, random)
         return
-    yield _thing(Kind.FENCE, edge, start, CELL_M, random.uniform(0.9, 1.7), random)
+    yield _make_thing(Kind.FENCE, edge, start, CELL_M, random.uniform(0.9, 1.7), random)
     for _ in range(random.integers(1, 4)):
         height = random.uniform(4.5, 10)
         x = side * (street.wall + random.uniform(1.0, 6.0))
         z = start + random.uniform(0, CELL_M)
-        yield _thing(Kind.TREE, x, z, height * random.uniform(0.5, 0.8), height, random)
+        yield _make_thing(Kind.TREE, x, z, height * random.uniform(0.5, 0.8), height, random)
 
 
-def _curbside(
+def _place_curbside(
     street: Street, random: np.random.Generator, side: int, start: float, *, lamp: bool
 ) -> Iterator[Thing]:
-    """Street furniture, parked cars, people."""
+    """Place street furniture, parked cars and people."""
 
     def at(beyond_curb: float) -> tuple[float, float]:
         return side * (street.half_road + beyond_curb), start + random.uniform(0, CELL_M)
 
     if lamp:
-        yield _thing(Kind.LAMP, *at(0.45), 0.3, random.uniform(5, 7.5), random)
-    yield from _furniture(street, random, side, start, at)
+        yield _make_thing(Kind.LAMP, *at(0.45), 0.3, random.uniform(5, 7.5), random)
+    yield from _place_furniture(street, random, side, start, at)
     if random.random() < 0.42:
-        yield _thing(Kind.CAR, *at(-1.05), 1.8, random.uniform(1.4, 1.9), random)
+        yield _make_thing(Kind.CAR, *at(-1.05), 1.8, random.uniform(1.4, 1.9), random)
     for _ in range(random.integers(0, 3)):
         place = at(random.uniform(0.6, street.pavement - 0.3))
-        yield _thing(Kind.PERSON, *place, 0.62, random.uniform(1.5, 1.92), random)
+        yield _make_thing(Kind.PERSON, *place, 0.62, random.uniform(1.5, 1.92), random)
 
 
-def _furniture(
+def _place_furniture(
     street: Street,
     random: np.random.Generator,
     side: int,
     start: float,
     at: Callable[[float], tuple[float, float]],
 ) -> Iterator[Thing]:
-    """What stands on the pavement; `at` draws a place some meters beyond the curb."""
+    """Place what stands on the pavement; `at` draws a place some meters beyond the curb."""
     if random.random() < 0.36:
         place = at(random.uniform(0.4, 0.9))
         height = random.uniform(2.5, 3.3)
-        yield _thing(Kind.SIGN, *place, random.uniform(0.75, 1.15), height, random)
+        yield _make_thing(Kind.SIGN, *place, random.uniform(0.75, 1.15), height, random)
     if random.random() < 0.16:
-        yield _thing(Kind.TRAFFIC_LIGHT, *at(0.5), 0.5, random.uniform(3.0, 3.8), random)
+        yield _make_thing(Kind.TRAFFIC_LIGHT, *at(0.5), 0.5, random.uniform(3.0, 3.8), random)
     if random.random() < 0.2:
         height = random.uniform(3.5, 6)
-        yield _thing(Kind.TREE, *at(0.9), 0.6 * height, height, random)
+        yield _make_thing(Kind.TREE, *at(0.9), 0.6 * height, height, random)
     if random.random() < 0.25:
         length = CELL_M * random.uniform(0.5, 1)
-        yield _thing(Kind.RAILING, side * (street.half_road + 0.25), start, length, 1.05, random)
+        yield _make_thing(
+            Kind.RAILING, side * (street.half_road + 0.25), start, length, 1.05, random
+        )
 
 
-# Each mover comes again and again, as somebody else each time.
+# Each mover comes again and again, each time with another look.
 _MOVERS: Final = (Kind.CAR,) * 3 + (Kind.CYCLIST,) * 3 + (Kind.PERSON,) * 3
-# Meters a frame along the street, relative to the camera.
+# Meters per frame along the street, relative to the camera.
 _SPEEDS: Final = {Kind.CAR: (-1.5, -0.8), Kind.CYCLIST: (-0.45, 0.15), Kind.PERSON: (-0.57, -0.33)}
 
 
-def _traffic(street: Street, seed: int, frame: int) -> Iterator[Thing]:
+def _place_traffic(street: Street, seed: int, frame: int) -> Iterator[Thing]:
     random = np.random.default_rng((seed, 3))
     for index, kind in enumerate(_MOVERS):
         traveled = random.uniform(0, FAR_M) + random.uniform(*_SPEEDS[kind]) * frame
@@ -157,18 +161,18 @@ def _traffic(street: Street, seed: int, frame: int) -> Iterator[Thing]:
         match kind:
             case Kind.CAR:
                 x = (-0.5 if own.random() < 0.7 else 0.5) * street.half_road
-                yield _thing(kind, x, z, 1.8, own.uniform(1.4, 2.1), own)
+                yield _make_thing(kind, x, z, 1.8, own.uniform(1.4, 2.1), own)
             case Kind.CYCLIST:
                 x = side * (street.half_road - own.uniform(0.5, 2.0))
-                yield _thing(kind, x, z, own.uniform(0.62, 1.5), own.uniform(1.6, 1.85), own)
+                yield _make_thing(kind, x, z, own.uniform(0.62, 1.5), own.uniform(1.6, 1.85), own)
             case _:
                 crossing = index == len(_MOVERS) - 1
                 beyond = own.uniform(0.5, street.pavement)
                 x = own.uniform(0, street.half_road) if crossing else street.half_road + beyond
-                yield _thing(kind, side * x, z, 0.62, own.uniform(1.5, 1.92), own)
+                yield _make_thing(kind, side * x, z, 0.62, own.uniform(1.5, 1.92), own)
 
 
-def _thing(
+def _make_thing(
     kind: Kind, x: float, z: float, width: float, height: float, random: np.random.Generator
 ) -> Thing:
     look = int(random.integers(1 << 30))

@@ -1,4 +1,4 @@
-"""The camera: from meters to pixels and back, and the picture that it takes."""
+"""The camera: it converts meters to pixels and back, and holds the picture that is painted."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class View:
         self.mask: npt.NDArray[np.uint8] = np.zeros((height, width), np.uint8)
 
     def column(self, x: float, z: float) -> float:
-        """Where a point lies across the image, in pixels."""
+        """The column of a point, in pixels."""
         return self.center_x + self.focal_px * (x - self.street.lane) / z
 
     def row(self, y: float, z: float) -> float:
-        """Where a point lies down the image, in pixels."""
+        """The row of a point, in pixels."""
         return self.center_y + self.focal_px * (self.street.camera_height - y) / z
 
     def region(self, left: float, right: float, top: float, bottom: float) -> Region | None:
-        """The pixels of a rectangle, a pixel more on each side; None where it is out of sight."""
+        """The pixels of a rectangle, a pixel more on each side; None if it is out of sight."""
         columns = slice(max(0, int(left - 1)), min(self.width, int(right + 2)))
         rows = slice(max(0, int(top - 1)), min(self.height, int(bottom + 2)))
         if columns.start >= columns.stop or rows.start >= rows.stop:
@@ -67,7 +67,7 @@ class View:
         return z, y
 
     def in_haze(self, color: Array, z: npt.ArrayLike) -> Array:
-        """A color as it looks from z meters away."""
+        """Return a color as it looks from z meters away."""
         clear = np.exp(-np.asarray(z, np.float32) / np.float32(self.street.visibility))
         seen: Array = color * clear + self.street.haze * (1 - clear)
         return seen
@@ -80,7 +80,7 @@ class View:
         label: int,
         z: float | Array,
     ) -> None:
-        """Paint part of a region; `color` and `z` are one, or one a position of the region."""
+        """Paint part of a region; `color` and `z` are one for all positions, or one for each."""
         self.mask[region][where] = label
         if color is None or not where.any():
             return

@@ -31,7 +31,7 @@ from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
 from edgeseg.quantize.workspace import Workspace, open_workspace
 from edgeseg.segformer.arch import logits_shape
 from edgeseg.spec import InputSpec
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -174,7 +174,7 @@ def find_variants(
     deciding = len(halves.gate.images)
     if deciding < FEW:
         progress.say(
-            f"warning: the choice rests on {counted(deciding, 'image')}; give {2 * FEW} or more "
+            f"warning: the choice rests on {pluralize(deciding, 'image')}; give {2 * FEW} or more "
             f"to measure on"
         )
 

@@ -26,7 +26,7 @@ from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.progress import Say
 from edgeseg.quantize.meter import Read, with_truth
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = ["Evidence", "gathered"]
 
@@ -136,7 +136,7 @@ def _labelled(
         if shared:
             raise CalibrationError(
                 f"{' '.join(filter(None, (dataset.origin, dataset.split)))} shares "
-                f"{counted(len(shared), 'image')} with the calibration set "
+                f"{pluralize(len(shared), 'image')} with the calibration set "
                 f"{request.calibration}, the first: {shared[0]}; calibrate "
                 f"on others: what is calibrated on may not decide"
             )

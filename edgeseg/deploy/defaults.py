@@ -59,7 +59,7 @@ def export_request(
     chosen = _weights(weights, model, notes)
     if chosen == DEMO:
         calibration, data = calibration or DEMO, data or DEMO
-    dataset = None if data is None else open_dataset(data, split=split).whole()
+    dataset = None if data is None else open_dataset(data, split=split).require_complete()
     calibration = calibration or _train_split(dataset)
     if calibration is not None:
         check_calibration(calibration)  # before minutes are spent on the graph

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edgeseg.bundle.staging import check_replaceable, new_bundle, seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import Dataset, match_classes
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.deploy.candidates import (
     JETSON,
@@ -41,7 +41,7 @@ from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
 from edgeseg.reports.draw.sensitivity import sensitivity_svg
 from edgeseg.segformer.macs import least_memory
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -250,7 +250,7 @@ def _write_artifact(
     )
     progress.say(
         f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
-        f"on {counted(parity.images, 'image')} ({image_source})"
+        f"on {pluralize(parity.images, 'image')} ({image_source})"
     )
     if request.half_weights:  # after parity, which is of the graph; what storing costs, masks show
         artifact.write_bytes(with_half_weights(graph).SerializeToString())
@@ -317,12 +317,12 @@ def _to_openvino(artifact: Path) -> Path:
 def _frames(dataset: Dataset | None) -> Iterator[Bgr]:
     """Images of the data set, spread over it; else drawn scenes."""
     if dataset is not None:
-        for item in dataset.spread(PARITY_FRAMES).items:
+        for item in dataset.take_evenly(PARITY_FRAMES).items:
             yield item.image()
         return
     for index, (seed, frame) in enumerate(DEMO_SPLITS["val"].frames(PARITY_FRAMES)):
         height, width = _DEMO_SIZES[index % len(_DEMO_SIZES)]
-        yield scene(seed, frame, height=height, width=width).image
+        yield draw_scene(seed, frame, height=height, width=width).image
 
 
 def _describe(checkpoint: Checkpoint) -> str:

@@ -14,7 +14,7 @@ from edgeseg.errors import BackendError, ExportError, GateMissedError
 from edgeseg.quantize.judging import ranked
 from edgeseg.quantize.search import Candidate, Trial
 from edgeseg.runtime.timing import SAME_SPEED
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = ["Variants", "choose", "only_fp32"]
 
@@ -147,7 +147,7 @@ def _reason(
         f"({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})"
     )
     name, speedup = chosen.candidate.name, chosen.speedup
-    measured = f"{what} on {counted(evaluation.gated, 'image')}"
+    measured = f"{what} on {pluralize(evaluation.gated, 'image')}"
     if speedup is None:
         names = " and ".join(
             trial.candidate.name for trial in approved if trial.candidate.compute == "f16"

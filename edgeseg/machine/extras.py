@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import MissingPackageError
-from edgeseg.text import listed
+from edgeseg.text import join_words
 
 __all__ = ["EXTRAS", "Extra", "install_command", "require"]
 
@@ -74,4 +74,4 @@ def require(purpose: str, extras: Iterable[str]) -> None:
     packages = [package for missing in lacking.values() for package in missing]
     if packages:
         command = install_command(name for name, missing in lacking.items() if missing)
-        raise MissingPackageError(listed(packages), purpose=purpose, command=command)
+        raise MissingPackageError(join_words(packages), purpose=purpose, command=command)

@@ -12,9 +12,9 @@ from edgeseg.reports.phrases import (
     headline,
     in_words,
     number,
-    plain,
     subject_title,
     summary,
+    to_plain,
     verdict,
 )
 from edgeseg.reports.report import Report
@@ -39,9 +39,9 @@ def to_junit(report: Report) -> str:
     suite = ET.SubElement(root, "testsuite", about)
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(report).items():
-        ET.SubElement(properties, "property", {"name": name, "value": plain(value)})
+        ET.SubElement(properties, "property", {"name": name, "value": to_plain(value)})
     # The dot parts package from class.
-    classname = f"edgeseg.{plain(report.candidate.name).replace('.', '_')}"
+    classname = f"edgeseg.{to_plain(report.candidate.name).replace('.', '_')}"
     for gate in report.gates:
         _add_case(suite, gate, classname)
     for one in report.unjudged:
@@ -64,9 +64,9 @@ def _add_case(suite: ET.Element, gate: Gate, classname: str) -> None:
 
 def _add_unjudged(suite: ET.Element, one: Unjudged, classname: str) -> None:
     """A failure: systems pass what is skipped."""
-    about = {"classname": classname, "name": plain(one.name), "time": _NO_TIME}
+    about = {"classname": classname, "name": to_plain(one.name), "time": _NO_TIME}
     case = ET.SubElement(suite, "testcase", about)
-    said = f"{NOT_JUDGED}: {plain(one.name)}: {plain(one.told)}"
+    said = f"{NOT_JUDGED}: {to_plain(one.name)}: {to_plain(one.told)}"
     ET.SubElement(case, "failure", {"message": said, "type": "not judged"}).text = said
 
 
@@ -107,7 +107,7 @@ def _properties(report: Report) -> dict[str, str]:
 
 def _lines(report: Report) -> list[str]:
     lines = [f"{verdict(report)}: {headline(report)}", summary(report)]
-    lines += [f"note: {plain(note)}" for note in report.notes]
+    lines += [f"note: {to_plain(note)}" for note in report.notes]
     for title, images in (("skipped", report.skipped), ("converted", report.converted)):
-        lines += [f"{title}: {plain(one.name)}: {plain(one.reason)}" for one in images]
+        lines += [f"{title}: {to_plain(one.name)}: {to_plain(one.reason)}" for one in images]
     return lines

@@ -32,7 +32,7 @@ from edgeseg.reports.phrases import (
 )
 from edgeseg.reports.report import Change, Comparison, Noted, Report, Subject
 from edgeseg.reports.tables import corruption_rows
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = ["to_markdown"]
 
@@ -268,7 +268,7 @@ def _noted(what: str, images: Sequence[Noted]) -> str:
     more = len(images) - len(lines)
     if more:
         lines.append(f"- and {more} more, in `report.json`")
-    count = f"{counted(len(images), 'image')} {what}"
+    count = f"{pluralize(len(images), 'image')} {what}"
     return "\n".join((f"**{count}**", "", *lines))
 
 
@@ -292,9 +292,9 @@ def _provenance(report: Report) -> list[Row]:
         "images measured": None if data is None else str(report.images),
         "protocol": None if data is None else report.protocol,
         "input, height x width": f"{report.candidate.height}x{report.candidate.width}",
-        "machine": f"{machine.cpu}, {counted(machine.cores, 'core')}, {machine.architecture}",
+        "machine": f"{machine.cpu}, {pluralize(machine.cores, 'core')}, {machine.architecture}",
         "counted by": ", ".join(
-            f"{counted(n, 'worker')} on {cpu}" for cpu, n in report.workers.items()
+            f"{pluralize(n, 'worker')} on {cpu}" for cpu, n in report.workers.items()
         ),
         "versions": ", ".join(f"{name} {version}" for name, version in report.tools.items()),
         "license": report.candidate.license,

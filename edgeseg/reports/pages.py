@@ -12,9 +12,9 @@ from edgeseg.reports.phrases import (
     doubt,
     interval,
     number,
-    plain,
     signed,
     subject_title,
+    to_plain,
     whole,
 )
 
@@ -39,12 +39,12 @@ def rendered(template: str, *, css: str, **view: object) -> str:
 
     environment = jinja2.Environment(
         autoescape=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
+        finalize=lambda value: to_plain(value) if type(value) is str else value,
         lstrip_blocks=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    says = (brittleness, cost, doubt, interval, number, plain, signed, subject_title, whole)
+    says = (brittleness, cost, doubt, interval, number, to_plain, signed, subject_title, whole)
     environment.filters |= {
         **{function.__name__: function for function in says},
         "drawing": Markup,

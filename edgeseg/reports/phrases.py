@@ -12,7 +12,7 @@ from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.accuracy.gates import BASELINE_CLASSES, Gate
 from edgeseg.reports.measured import ClassResult, FamilyResult
 from edgeseg.reports.report import Comparison, Report, Subject
-from edgeseg.text import counted, plain
+from edgeseg.text import pluralize, to_plain
 
 __all__ = [
     "MINUS",
@@ -27,7 +27,7 @@ __all__ = [
     "interval",
     "limit_of",
     "number",
-    "plain",
+    "to_plain",
     "rarity",
     "shortened",
     "signed",
@@ -75,7 +75,7 @@ class GateWords:
 
 def shortened(text: str, longest: int) -> str:
     """`plain`, and cut where it has more characters."""
-    shown = plain(text)
+    shown = to_plain(text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
@@ -159,7 +159,7 @@ def headline(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """What was found, in one sentence that holds nothing but our own words and numbers."""
-    images = counted(report.images, "image")
+    images = pluralize(report.images, "image")
     if report.data is None:
         return "No data set was measured: the verdict rests on the bundle's golden frames alone."
     if report.drop is not None:
@@ -185,7 +185,7 @@ def summary(report: Report) -> str:
 def subject_title(subject: Subject) -> str:
     """Its name, and which of its variants at which precision."""
     inside = ", ".join(dict.fromkeys(filter(None, (subject.variant, subject.precision))))
-    return plain(f"{subject.name} ({inside})")
+    return to_plain(f"{subject.name} ({inside})")
 
 
 def doubt(found: Comparison) -> str:

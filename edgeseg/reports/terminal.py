@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgeseg.reports.measured import Costs
 from edgeseg.reports.phrases import NOT_JUDGED, brittleness, cost, doubt, headline
 from edgeseg.reports.report import Comparison, Noted, Report
-from edgeseg.text import counted, plain
+from edgeseg.text import pluralize, to_plain
 
 __all__ = ["report_lines"]
 
@@ -26,7 +26,7 @@ def report_lines(report: Report) -> list[str]:
         *_comparison(report.baseline),
         *_gates(report),
     )
-    return [plain(line) for line in lines]
+    return [to_plain(line) for line in lines]
 
 
 def _noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
@@ -44,7 +44,7 @@ def _accuracy(report: Report) -> Iterator[str]:
     how = "" if report.protocol == "ss" else f", protocol {report.protocol}"
     yield (
         f"mIoU {report.miou:.2f} (95 % interval {report.miou_low:.2f} to {report.miou_high:.2f}) "
-        f"on {counted(report.images, 'image')}{how}"
+        f"on {pluralize(report.images, 'image')}{how}"
     )
     shown = [c for c in report.classes if c.iou is not None]
     classes = [f"{c.name} {c.iou:.2f}" if c.images else f"{c.name} -" for c in shown]

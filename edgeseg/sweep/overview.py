@@ -11,10 +11,10 @@ from edgeseg.errors import ReportError
 from edgeseg.files.whole import written_whole
 from edgeseg.reports.gfm import cell, table
 from edgeseg.reports.pages import packaged, rendered
-from edgeseg.reports.phrases import NOTHING, interval, number, plain
+from edgeseg.reports.phrases import NOTHING, interval, number, to_plain
 from edgeseg.sweep.picture import pareto_svg
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = ["headline", "sweep_lines", "to_html", "to_markdown", "write_overview"]
 
@@ -82,12 +82,18 @@ def to_markdown(sweep: Sweep) -> str:
 def sweep_lines(sweep: Sweep) -> list[str]:
     """The table for a terminal, then why cells are not in it."""
     rows = [
-        (str(place), plain(row.name), plain(row.variant or NOTHING), *_numbers(row), row.status)
+        (
+            str(place),
+            to_plain(row.name),
+            to_plain(row.variant or NOTHING),
+            *_numbers(row),
+            row.status,
+        )
         for place, row in enumerate(sweep.rows, 1)
     ]
     return [
         *_aligned([_HEADINGS, *rows]),
-        *(f"{row.status}: {row.name}: {plain(row.reason)}" for row in sweep.rows if row.reason),
+        *(f"{row.status}: {row.name}: {to_plain(row.reason)}" for row in sweep.rows if row.reason),
         *filter(None, (_timed_how(sweep),)),
     ]
 
@@ -130,7 +136,7 @@ def headline(sweep: Sweep) -> str:
         "failed": len(sweep.failed),
     }
     words = [f"{count} {what}" for what, count in counts.items() if count]
-    return f"{counted(len(sweep.rows), 'cell')}: {', '.join(words)}"
+    return f"{pluralize(len(sweep.rows), 'cell')}: {', '.join(words)}"
 
 
 def _timed_how(sweep: Sweep) -> str:
@@ -141,7 +147,7 @@ def _timed_how(sweep: Sweep) -> str:
     return (
         f"Latencies are medians of {sweep.rounds} whole frames of {height}x{width} pixels "
         f"(height x width), all cells in turns, on {sweep.machine.cpu} with "
-        f"{counted(sweep.machine.cores, 'core')}."
+        f"{pluralize(sweep.machine.cores, 'core')}."
     )
 
 

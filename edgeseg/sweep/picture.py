@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from edgeseg.reports.draw.plot import DOT, INK, Frame, axes, labels, scale, text
-from edgeseg.reports.phrases import plain
+from edgeseg.reports.phrases import to_plain
 from edgeseg.sweep.results import Row, front
 from edgeseg.targets import TARGETS
 
@@ -107,7 +107,7 @@ def _mark(x: float, y: float, row: Row, *, tip: str) -> str:
     color = TARGETS[row.target].color if row.target in TARGETS else _OTHER
     fill = color if row.status == "passed" else "white"
     style = f'fill="{fill}" stroke="{color}" stroke-width="2"'
-    inside = f"<title>{escape(plain(tip))}</title>"
+    inside = f"<title>{escape(to_plain(tip))}</title>"
     match _SHAPES.get(_kind(row), "circle"):
         case "square":
             side = 2 * DOT - 1

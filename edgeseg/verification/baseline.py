@@ -31,7 +31,7 @@ from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
 from edgeseg.reports.measured import ImageResult
 from edgeseg.reports.report import Change, Comparison, CostChange, Report
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 from edgeseg.verification.reader import hash_of
 
 __all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
@@ -192,7 +192,7 @@ def _other_images(report: Report, baseline: Report) -> list[str]:
 def _others(theirs: str, ours: str, count: int, names: Sequence[str]) -> str:
     return (
         f"its data are {theirs}, these {ours}; not in both, or with another "
-        f"truth: {counted(count, 'image')}, the first: {names[0]}"
+        f"truth: {pluralize(count, 'image')}, the first: {names[0]}"
     )
 
 
@@ -224,7 +224,7 @@ def _title(report: Report) -> str:
 
 
 def _described(name: str, split: str | None, images: int) -> str:
-    return f"{' '.join(filter(None, (name, split)))} ({counted(images, 'image')})"
+    return f"{' '.join(filter(None, (name, split)))} ({pluralize(images, 'image')})"
 
 
 def _places(report: Report) -> Mapping[str, int]:

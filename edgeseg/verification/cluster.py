@@ -24,7 +24,7 @@ from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, MissingPackageError
 from edgeseg.progress import Progress
 from edgeseg.redact import redact, scrub
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 from edgeseg.verification.cluster_errors import as_expected, in_a_line, unknown_release
 from edgeseg.verification.measuring import Corruption, Pair, Share, phase_of
 from edgeseg.verification.worker import Work, count_share, facts, opened, processor
@@ -68,7 +68,7 @@ def connected(address: str, progress: Progress) -> Iterator[Cluster]:
                 f"the Dask scheduler at {redact(address)} has no workers; start some with: "
                 f"dask worker {redact(address)} --nthreads 1"
             )
-        progress.say(f"cluster {redact(address)}: {counted(len(workers), 'worker')}")
+        progress.say(f"cluster {redact(address)}: {pluralize(len(workers), 'worker')}")
         yield cluster
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.corruptions import corrupt
-from edgeseg.datasets import Dataset, Differences, Item, Survey, match_classes, uncounted
+from edgeseg.datasets import Dataset, Differences, Item, Survey, explain_uncounted, match_classes
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
@@ -18,7 +18,7 @@ from edgeseg.pixels.shrinking import shrink_note
 from edgeseg.progress import SILENT, Progress, track
 from edgeseg.redact import scrub
 from edgeseg.reports.report import Data, Noted, encodable, noted
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 from edgeseg.verification.doubts import doubts
 from edgeseg.verification.protocols import segment_by
 from edgeseg.verification.reader import Measured, Readable
@@ -160,7 +160,7 @@ def measure_share(
 def joined(shares: Sequence[Share], labels: Labels) -> Share:
     """Shares in order, as if they had been one."""
     return Share(
-        counts=Counts.joined(
+        counts=Counts.join(
             [share.counts for share in shares], labels, ignore_index=labels.ignore_index
         ),
         hashes=tuple(chain.from_iterable(share.hashes for share in shares)),
@@ -168,7 +168,7 @@ def joined(shares: Sequence[Share], labels: Labels) -> Share:
         skipped=tuple(chain.from_iterable(share.skipped for share in shares)),
         converted=tuple(chain.from_iterable(share.converted for share in shares)),
         shrunk=tuple(chain.from_iterable(share.shrunk for share in shares)),
-        survey=Survey.joined([share.survey for share in shares]),
+        survey=Survey.join([share.survey for share in shares]),
     )
 
 
@@ -212,7 +212,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
     notes = (
         *matched.notes,
         *share.survey.notes(named),
-        *uncounted(share.survey.tally, matched),
+        *explain_uncounted(share.survey.tally, matched),
         *_shrink_notes(share),
         *doubts(share.counts, absent=differences.model_only),
     )
@@ -223,7 +223,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
 
 def _shrink_notes(share: Share) -> Iterator[str]:
     if share.shrunk:
-        some = f"{len(share.shrunk)} of {counted(len(share.measured), 'image')}"
+        some = f"{len(share.shrunk)} of {pluralize(len(share.measured), 'image')}"
         yield f"{some} are far larger than the network's input, the first: {share.shrunk[0]}"
 
 

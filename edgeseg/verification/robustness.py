@@ -18,7 +18,7 @@ from edgeseg.accuracy.bootstrap import MIN_IMAGES, Points, drop_draws, together
 from edgeseg.accuracy.gates import Judged, worst_of
 from edgeseg.accuracy.limits import Limits
 from edgeseg.accuracy.metrics import mean_iou
-from edgeseg.corruptions import FAMILIES, SEVERITIES, family_of
+from edgeseg.corruptions import FAMILIES, SEVERITIES, find_family
 from edgeseg.errors import DatasetError
 from edgeseg.progress import Progress
 from edgeseg.reports.measured import CorruptionResult, FamilyResult
@@ -83,7 +83,7 @@ def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Poi
     miou = mean_iou(counts.candidate.total)
     result = CorruptionResult(
         name=corruption.name,
-        family=family_of(corruption.name),
+        family=find_family(corruption.name),
         severity=corruption.severity,
         miou=miou,
     )

@@ -19,7 +19,7 @@ from edgeseg.machine.cpu import this_machine
 from edgeseg.machine.packages import tools
 from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress
-from edgeseg.redact import scrubbed
+from edgeseg.redact import hide_secrets
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.golden import replay_golden
 from edgeseg.verification.baseline import (
@@ -72,7 +72,7 @@ def verify(asked: VerifyRequest, *, progress: Progress = SILENT) -> Report:
 def _verified(asked: VerifyRequest, progress: Progress) -> Report:
     baseline = None if asked.baseline is None else read_report(asked.baseline)
     dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
-    with scrubbed(asked.data, asked.dask), ExitStack() as stack:
+    with hide_secrets(asked.data, asked.dask), ExitStack() as stack:
         candidate = open_model(
             asked.source, threads=asked.threads, overrides=asked.overrides, progress=progress
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from edgeseg.errors import BackendError
-from edgeseg.text import plain
+from edgeseg.text import to_plain
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Output
@@ -139,4 +139,4 @@ def name_failures(engine: str) -> Iterator[None]:
 def last_line(error: Exception) -> str:
     """An engine's own reason in one line: the last, for those above say where in its source."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return plain(lines[-1]) if lines else type(error).__name__
+    return to_plain(lines[-1]) if lines else type(error).__name__

@@ -16,7 +16,7 @@ from edgeseg.runtime.preview.guard import Guard
 from edgeseg.runtime.preview.motion import STUCK_S
 from edgeseg.runtime.preview.newest import Encoder, Newest
 from edgeseg.runtime.preview.pages import Pages
-from edgeseg.text import because
+from edgeseg.text import explain
 
 if TYPE_CHECKING:
     from edgeseg.runtime.about import About
@@ -120,7 +120,7 @@ def _bound(address: Address) -> socket.socket:
         )
         listening = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise SinkError(f"no preview at {address.host}: {because(error)}") from None
+        raise SinkError(f"no preview at {address.host}: {explain(error)}") from None
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: connections that take nothing are closed

@@ -16,7 +16,7 @@ from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs, check_ending
 from edgeseg.runtime.sinks.partial import partial_of, set_aside
 from edgeseg.runtime.sources import files_of
-from edgeseg.text import because
+from edgeseg.text import explain
 
 __all__ = ["claimed"]
 
@@ -52,7 +52,7 @@ def claimed(
                 if left is not None:
                     say(f"what a killed run left is kept: {left.name}")
         except OSError as error:
-            raise SinkError(f"{error.filename} cannot be written: {because(error)}") from None
+            raise SinkError(f"{error.filename} cannot be written: {explain(error)}") from None
         yield
 
 

@@ -12,7 +12,7 @@ from edgeseg.files.signature import is_replaceable
 from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import TakenError, give_name, partial_of
-from edgeseg.text import because, counted
+from edgeseg.text import explain, pluralize
 
 __all__ = ["FolderSink"]
 
@@ -58,7 +58,7 @@ class FolderSink:
             self._write(result, path)
         except OSError as error:
             raise SinkError(
-                f"{self._what} {path.name} cannot be written to {self._folder}: {because(error)}"
+                f"{self._what} {path.name} cannot be written to {self._folder}: {explain(error)}"
             ) from None
         self._any = True
 
@@ -98,7 +98,7 @@ class FolderSink:
         others = (path for path in self._folder.glob("*.png") if path.name not in made)
         kept = sum(map(_is_earlier, others))
         if made and kept:
-            earlier = counted(kept, self._what)
+            earlier = pluralize(kept, self._what)
             self._say(f"{earlier} of an earlier run kept in {self._folder.name}, beside the new")
 
     def discard(self) -> None:
@@ -106,7 +106,7 @@ class FolderSink:
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def _refused(self, error: OSError) -> SinkError:
-        return SinkError(f"{self._what}s cannot go to {self._folder}: {because(error)}")
+        return SinkError(f"{self._what}s cannot go to {self._folder}: {explain(error)}")
 
 
 def _is_earlier(path: Path) -> bool:

@@ -17,7 +17,7 @@ from edgeseg.pixels import ClassMap
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import give_name, partial_of
 from edgeseg.runtime.sources import Captured
-from edgeseg.text import because
+from edgeseg.text import explain
 
 __all__ = ["JsonlSink", "line_of"]
 
@@ -51,7 +51,7 @@ class JsonlSink:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._partial.open("wb", buffering=0)
             except OSError as error:
-                raise SinkError(f"{target} cannot be written: {because(error)}") from None
+                raise SinkError(f"{target} cannot be written: {explain(error)}") from None
 
     def write(self, result: Result, /) -> None:
         """Write one line and hand it to the system at once, for whoever follows along."""
@@ -65,7 +65,7 @@ class JsonlSink:
             raise SinkError("stdout cannot be written: whoever read it went away") from None
         except OSError as error:
             raise SinkError(
-                f"{self._path or 'stdout'} cannot be written: {because(error)}"
+                f"{self._path or 'stdout'} cannot be written: {explain(error)}"
             ) from None
         if written < len(line):
             raise SinkError(f"{self._path} cannot be written: {os.strerror(errno.ENOSPC)}")
@@ -80,7 +80,7 @@ class JsonlSink:
             self._file.close()
             return give_name(self._partial, self._path)
         except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
+            raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
 
     def discard(self) -> None:
         """Remove the file beside."""

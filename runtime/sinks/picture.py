@@ -15,7 +15,7 @@ from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
 from edgeseg.runtime.sinks.partial import give_name, partial_of
-from edgeseg.text import because
+from edgeseg.text import explain
 
 __all__ = ["PictureSink", "overlay_sink"]
 
@@ -49,7 +49,7 @@ class PictureSink:
             _write(self._overlay.draw(result.captured.image, result.mask), self._partial)
         except OSError as error:
             self.discard()
-            raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
+            raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
         self._written = True
 
     def finish(self) -> Path | None:
@@ -59,7 +59,7 @@ class PictureSink:
         try:
             return give_name(self._partial, self._path)
         except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
+            raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
 
     def discard(self) -> None:
         """Remove the file beside."""

@@ -18,7 +18,7 @@ from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
 from edgeseg.runtime.sinks.partial import give_name, partial_of
-from edgeseg.text import because
+from edgeseg.text import explain
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -130,7 +130,7 @@ class VideoSink:
         try:
             return give_name(self._partial, self._path)
         except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {because(error)}") from None
+            raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
 
     def discard(self) -> None:
         """Remove the file beside."""
@@ -148,7 +148,7 @@ class VideoSink:
         except (OSError, av.FFmpegError) as error:
             self._failed = True
             disk = None if self._file is None else self._file.error
-            raise SinkError(f"{self._path} cannot be written: {because(disk or error)}") from None
+            raise SinkError(f"{self._path} cannot be written: {explain(disk or error)}") from None
 
     def _open(self, size_wh: tuple[int, int]) -> None:
         import av

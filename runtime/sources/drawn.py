@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from edgeseg.demo import FPS, scene
+from edgeseg.demo import FPS, draw_scene
 from edgeseg.demo.splits import LIVE_SEED
 from edgeseg.runtime.sources.source import Captured
 
@@ -16,7 +16,7 @@ __all__ = ["draw_scenes"]
 def draw_scenes() -> Iterator[Captured]:
     """Every scene of the drive, in order."""
     for index in itertools.count():
-        drawn = scene(LIVE_SEED, index)
+        drawn = draw_scene(LIVE_SEED, index)
         yield Captured(
             index=index,
             name=f"{index:06d}",

@@ -10,7 +10,7 @@ from typing import Final
 
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
-from edgeseg.images import IMAGE_SUFFIXES, files_in, read_image
+from edgeseg.images import IMAGE_SUFFIXES, list_files, read_image
 from edgeseg.redact import redact
 from edgeseg.runtime.sources.source import Captured
 
@@ -28,7 +28,7 @@ def image_paths(uri: str) -> list[Path]:
     except OSError as error:  # a name that is too long, or a folder that is closed
         raise SourceError(f"source {redact(uri)} cannot be read: {error.strerror}") from None
     if path.is_dir():
-        found = files_in(path)
+        found = list_files(path)
         if not found:
             raise SourceError(f"folder {uri} holds no images ({', '.join(IMAGE_SUFFIXES)})")
         return found

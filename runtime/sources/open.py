@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.demo import DEMO, FPS
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.sources.camera import open_camera
 from edgeseg.runtime.sources.drawn import draw_scenes
@@ -62,7 +62,7 @@ def open_source(
         with live(uri, lambda: open_camera(uri, camera), retry) as source:
             yield source
     elif uri == DEMO:
-        labels = known_labels("camvid")
+        labels = get_known_labels("camvid")
         yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
     elif uri.startswith(WEB_SCHEMES) and is_file(uri):
         name = redact(uri)

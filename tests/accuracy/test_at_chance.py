@@ -11,9 +11,9 @@ from edgeseg.accuracy.counts import Masks, compare
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers.export import export_lines
 from edgeseg.deploy.export import Exported
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 
-LABELS = known_labels("camvid")
+LABELS = get_known_labels("camvid")
 
 
 def lines(bundle: Bundle, truth: np.ndarray, reference: np.ndarray) -> str:

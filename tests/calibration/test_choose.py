@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.calibration.choose import choose, describe, looks_like_noise
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
 
 
@@ -49,8 +49,8 @@ def test_the_seed_decides_where_it_starts() -> None:
 
 
 def test_a_descriptor_sees_content_and_not_size() -> None:
-    first, again = (describe(scene(1, 0, height=s, width=s).image) for s in (128, 256))
-    other = describe(scene(2, 500, height=128, width=128).image)
+    first, again = (describe(draw_scene(1, 0, height=s, width=s).image) for s in (128, 256))
+    other = describe(draw_scene(2, 500, height=128, width=128).image)
     assert np.sqrt(((first - again) ** 2).mean()) < 3
     assert np.sqrt(((first - other) ** 2).mean()) > 10
 
@@ -61,5 +61,5 @@ def test_noise_is_told_from_scenes() -> None:
         noise = random.integers(0, 256, (*size, 3), dtype=np.uint8)
         assert looks_like_noise(noise)
     for seed, frame in DEMO_SPLITS["train"].frames(20):
-        assert not looks_like_noise(scene(seed, frame, height=120, width=160).image)
+        assert not looks_like_noise(draw_scene(seed, frame, height=120, width=160).image)
     assert not looks_like_noise(np.full((50, 50, 3), 7, np.uint8))

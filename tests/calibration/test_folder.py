@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from edgeseg.calibration import sets
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def frames(tmp_path: Path) -> Path:
     folder = tmp_path / "frames"
     folder.mkdir()
     for index in range(8):
-        cv2.imwrite(str(folder / f"{index}.png"), scene(index, 0, height=48, width=64).image)
+        cv2.imwrite(str(folder / f"{index}.png"), draw_scene(index, 0, height=48, width=64).image)
     return folder
 
 

@@ -16,7 +16,7 @@ from edgeseg.calibration.sets import (
     shared_images,
 )
 from edgeseg.datasets import open_dataset
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import CalibrationError, SourceError
 from edgeseg.images import read_image, write_mask
 from edgeseg.progress import Progress
@@ -25,7 +25,7 @@ from edgeseg.progress import Progress
 def write_scenes(folder: Path, seeds: range, *, masks: Path | None = None) -> None:
     folder.mkdir(parents=True)
     for seed in seeds:
-        drawn = scene(seed, 0, height=48, width=64)
+        drawn = draw_scene(seed, 0, height=48, width=64)
         Image.fromarray(drawn.image[:, :, ::-1].copy()).save(folder / f"{seed:03d}.png")
         if masks is not None:
             masks.mkdir(exist_ok=True)
@@ -139,7 +139,7 @@ def test_frames_of_a_video_are_kept_where_they_differ(tmp_path: Path) -> None:
     clip = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
     for index in range(30):  # ten places, three frames each
-        writer.write(scene(index // 3, 0, height=48, width=64).image)
+        writer.write(draw_scene(index // 3, 0, height=48, width=64).image)
     writer.release()
     chosen = gather(
         str(clip), tmp_path / "kept", count=8, seconds=None, progress=Progress(say=print)

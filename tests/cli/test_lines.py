@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo.assets import demo_bundle
-from edgeseg.text import because, counted
+from edgeseg.demo.assets import find_demo_bundle
+from edgeseg.text import explain, pluralize
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from edgeseg.text import because, counted
     ],
 )
 def test_counts(count: int, what: str, says: str) -> None:
-    assert counted(count, what) == says
+    assert pluralize(count, what) == says
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_counts(count: int, what: str, says: str) -> None:
     ],
 )
 def test_the_reason_of_an_error(error: Exception, says: str) -> None:
-    assert because(error) == says
+    assert explain(error) == says
 
 
 def test_a_file_that_cannot_be_read_is_told_without_a_number(edgeseg, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_read_is_told_without_a_number(edgeseg, tmp_path: 
     for part in ("images", "masks"):
         (tmp_path / "data" / part / "a.png").touch()
     (tmp_path / "data" / "dataset.json").mkdir()
-    outcome = edgeseg("verify", demo_bundle(), "--data", "data")
+    outcome = edgeseg("verify", find_demo_bundle(), "--data", "data")
     assert outcome.err == ("edgeseg: data/dataset.json cannot be read: Is a directory\n")
 
 
@@ -99,7 +99,7 @@ def test_nothing_is_proposed_after_an_output_failed(edgeseg, seeded_bundle: Bund
 def test_bench_proposes_the_fastest_and_measures_each_alone(
     edgeseg, spaced: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = edgeseg("bench", demo_bundle(), spaced, "--frames", 3, "--json")
+    outcome = edgeseg("bench", find_demo_bundle(), spaced, "--frames", 3, "--json")
     demo, seeded = outcome.json["results"]
     assert outcome.err.splitlines()[-1].startswith("next: edgeseg run '")
     assert seeded["peak_rss_mb"] + 10 < demo["peak_rss_mb"]  # 96x128 against 512x512

@@ -27,7 +27,7 @@ from videos import frames_in
 
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.cli.main import _with_address
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 
 COMMANDS = ("export", "run", "verify", "bench", "build", "calibrate", "inspect", "doctor")
 
@@ -37,7 +37,7 @@ def clip(tmp_path: Path) -> Path:
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 120))
     for index in range(6):
-        writer.write(scene(1, index, height=120, width=160).image)
+        writer.write(draw_scene(1, index, height=120, width=160).image)
     writer.release()
     return path
 
@@ -201,7 +201,7 @@ def test_outputs_never_replace_what_is_not_theirs(
     edgeseg, seeded_bundle: Bundle, clip: Path, args: list[str], says: str
 ) -> None:
     Path("f").mkdir()
-    cv2.imwrite("f/a.png", scene(1, 0, height=64, width=64).image)
+    cv2.imwrite("f/a.png", draw_scene(1, 0, height=64, width=64).image)
     before = {path: path.read_bytes() for path in (clip, Path("f/a.png"))}
     outcome = edgeseg("run", seeded_bundle.folder, *args)
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
@@ -257,7 +257,7 @@ def test_a_missing_camera(edgeseg, seeded_bundle: Bundle) -> None:
 
 def test_a_file_that_breaks_off_leaves_nothing(edgeseg, seeded_bundle: Bundle) -> None:
     Path("frames").mkdir()
-    cv2.imwrite("frames/a.png", scene(1, 0, height=64, width=64).image)
+    cv2.imwrite("frames/a.png", draw_scene(1, 0, height=64, width=64).image)
     Path("frames/b.png").write_bytes(b"broken")
     outcome = edgeseg(
         "run", seeded_bundle.folder, "--source", "frames", "--masks", "m", "--save", "o.mp4"
@@ -348,9 +348,9 @@ def test_inspect_a_bundle_and_a_checkpoint(
 
 
 def test_inspect_tells_of_each_variant(edgeseg) -> None:
-    from edgeseg.demo.assets import demo_bundle
+    from edgeseg.demo.assets import find_demo_bundle
 
-    lines = edgeseg("inspect", demo_bundle()).err.splitlines()
+    lines = edgeseg("inspect", find_demo_bundle()).err.splitlines()
     variants = [line.split(maxsplit=1)[1] for line in lines if line.startswith("variant ")]
     assert len(variants) == 2
     assert any(re.match(r"int8-linear \(int8.onnx\), int8, 7\d % INT8, drop ", v) for v in variants)

@@ -18,8 +18,8 @@ from small import write_street
 from trees import hashes
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo import scene
-from edgeseg.demo.assets import demo_bundle
+from edgeseg.demo import draw_scene
+from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import ExportError
 
 RUN = ("run", "b", "--frames", "1", "--source")
@@ -116,7 +116,7 @@ def foreign_folder(target: Path) -> None:
 
 def bundle(target: Path) -> None:
     """Of another model."""
-    shutil.copytree(demo_bundle(), target)
+    shutil.copytree(find_demo_bundle(), target)
 
 
 SITUATIONS = [absent, file, empty_folder, foreign_folder, bundle]
@@ -135,13 +135,13 @@ def place(tmp_path: Path, seeded_bundle: Bundle, checkpoint_folder: Path, street
     shutil.copytree(street, tmp_path / "street")
     (tmp_path / "frames").mkdir()
     for index in range(2):
-        drawn = scene(1, 9 * index, height=64, width=64).image
+        drawn = draw_scene(1, 9 * index, height=64, width=64).image
         cv2.imwrite(str(tmp_path / "frames" / f"{index:06d}.png"), drawn)
     writer = cv2.VideoWriter(
         str(tmp_path / "clip.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 48)
     )
     for index in range(3):
-        writer.write(scene(1, index, height=48, width=64).image)
+        writer.write(draw_scene(1, index, height=48, width=64).image)
     writer.release()
     (tmp_path / "thesis.tex").write_text("years of work\n")
     return tmp_path

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.demo.assets import demo_bundle, demo_checkpoint
+from edgeseg.demo.assets import find_demo_bundle, find_demo_checkpoint
 
 
 @pytest.fixture
 def here(edgeseg, tmp_path: Path) -> Path:
     """The working folder with one of each kind."""
-    (tmp_path / "street").symlink_to(demo_bundle())
-    (tmp_path / "weights").symlink_to(demo_checkpoint())
+    (tmp_path / "street").symlink_to(find_demo_bundle())
+    (tmp_path / "weights").symlink_to(find_demo_checkpoint())
     (tmp_path / "clip.mp4").touch()
     (tmp_path / "weights.pth").touch()
     (tmp_path / "frames").mkdir()
@@ -82,7 +82,7 @@ def test_a_name_that_means_something_is_taken_at_its_word(
     """Though folders of the same name are there."""
     (here / "0").mkdir()
     (here / "0" / "1.png").touch()
-    (here / "demo").symlink_to(demo_bundle())
+    (here / "demo").symlink_to(find_demo_bundle())
     assert edgeseg(*words).status != 2
 
 

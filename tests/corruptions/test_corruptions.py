@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.corruptions import FAMILIES, SEVERITIES, chosen, corrupt, family_of
-from edgeseg.corruptions.plasma import plasma
-from edgeseg.demo import scene
+from edgeseg.corruptions import FAMILIES, SEVERITIES, corrupt, find_family, parse_corruptions
+from edgeseg.corruptions.plasma import draw_plasma
+from edgeseg.demo import draw_scene
 from edgeseg.errors import MissingPackageError, SpecError
 from edgeseg.pixels import Bgr
 
 ALL = tuple(member for members in FAMILIES.values() for member in members)
 SEEDED = (*FAMILIES["noise"], "frosted_glass_blur", "motion_blur", *FAMILIES["weather"])
-SCENE = scene(3, 40, height=180, width=240).image
+SCENE = draw_scene(3, 40, height=180, width=240).image
 
 each_corruption = pytest.mark.parametrize("corruption", ALL)
 each_severity = pytest.mark.parametrize("severity", SEVERITIES)
@@ -217,7 +217,7 @@ def test_fog_is_smooth() -> None:
 
 @pytest.mark.parametrize("side", [2, 64, 128])
 def test_clouds_fill_their_range_and_meet_at_the_edges(side: int) -> None:
-    cloud = plasma(side, decay=2.0, random=np.random.default_rng(0))
+    cloud = draw_plasma(side, decay=2.0, random=np.random.default_rng(0))
     assert (cloud.shape, cloud.dtype) == ((side, side), np.float32)
     assert (cloud.min(), cloud.max()) == (0, 1)
     steps = np.abs(np.diff(cloud, axis=0)).max()
@@ -226,7 +226,7 @@ def test_clouds_fill_their_range_and_meet_at_the_edges(side: int) -> None:
 
 def test_every_corruption_has_one_family() -> None:
     assert len(ALL) == len(set(ALL)) == 15
-    assert [family_of(member) for member in FAMILIES["weather"]] == ["weather"] * 3
+    assert [find_family(member) for member in FAMILIES["weather"]] == ["weather"] * 3
 
 
 @pytest.mark.parametrize(
@@ -241,15 +241,18 @@ def test_every_corruption_has_one_family() -> None:
     ],
 )
 def test_chosen_names_become_corruptions_in_one_order(text: str, expected: tuple[str, ...]) -> None:
-    assert chosen(text) == expected
+    assert parse_corruptions(text) == expected
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: chosen("noise,frost"), "no corruption 'frost'; take all, a family (noise, blur, "),
-        (lambda: chosen(""), "no corruption ''; take all"),
-        (lambda: family_of("noise"), "no corruption 'noise'; take noise: gaussian_noise, "),
+        (
+            lambda: parse_corruptions("noise,frost"),
+            "no corruption 'frost'; take all, a family (noise, blur, ",
+        ),
+        (lambda: parse_corruptions(""), "no corruption ''; take all"),
+        (lambda: find_family("noise"), "no corruption 'noise'; take noise: gaussian_noise, "),
         (lambda: corrupt(SCENE, "frost", 1, seed=0), "no corruption 'frost'"),
         (lambda: corrupt(SCENE, "fog", 0, seed=0), "severities are 1 to 5, got 0"),
         (lambda: corrupt(SCENE, "fog", 6, seed=0), "severities are 1 to 5, got 6"),

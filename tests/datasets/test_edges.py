@@ -8,7 +8,7 @@ from guide import is_in_the_guide
 from PIL import Image
 
 from edgeseg.datasets import FilePair, Sample, Survey
-from edgeseg.datasets.edges import ids_on_edges, looks_smoothed
+from edgeseg.datasets.edges import find_edge_ids, looks_smoothed
 from edgeseg.datasets.reading import Reading
 from edgeseg.errors import DatasetError
 
@@ -22,7 +22,7 @@ def smoothed() -> np.ndarray:
 
 def test_a_smoothed_mask_is_known_by_its_edges() -> None:
     mask = smoothed()
-    assert ids_on_edges(mask) == set(np.unique(mask).tolist()) - {0, 255}
+    assert find_edge_ids(mask) == set(np.unique(mask).tolist()) - {0, 255}
     assert looks_smoothed(mask)
     assert not looks_smoothed(np.kron(np.arange(30).reshape(5, 6), np.ones((3, 3), np.int64)))
 
@@ -41,7 +41,7 @@ def test_smoothed_masks_whose_ids_are_all_classes_are_noted() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     survey.add(Sample(name="sharp", image=image, mask=np.uint8(149) * (smoothed() > 127)))
     survey.add(Sample(name="a", image=image, mask=smoothed() // 2))
-    (note,) = Survey.joined([survey]).notes(None)
+    (note,) = Survey.join([survey]).notes(None)
     assert (
         "masks that look smoothed, with many ids that lie along edges only: 1, the first a" in note
     )

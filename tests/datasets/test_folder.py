@@ -109,14 +109,14 @@ def test_what_is_left_over_is_told_with_its_path(tmp_path: Path) -> None:
 
 def test_a_whole_data_set_is_complete(tmp_path: Path) -> None:
     complete = open_dataset(make(tmp_path, ["a", "b", "c"]))
-    assert complete.whole() is complete
+    assert complete.require_complete() is complete
     for name in ("b", "c"):
         (tmp_path / "masks" / f"{name}.png").unlink()
     with pytest.raises(
         DatasetError,
         match=r"not complete; .* without the other: 2, the first: .*b\.png has no mask",
     ):
-        open_dataset(tmp_path).whole()
+        open_dataset(tmp_path).require_complete()
 
 
 def test_the_hash_of_a_data_set_is_that_of_its_pairs(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_endings_may_be_in_upper_case(tmp_path: Path) -> None:
     make(tmp_path, ["a", "b"])
     (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "a.PNG")
     (tmp_path / "masks" / "b.png").rename(tmp_path / "masks" / "b.PNG")
-    assert [sample.name for sample in open_dataset(tmp_path).whole()] == ["a", "b"]
+    assert [sample.name for sample in open_dataset(tmp_path).require_complete()] == ["a", "b"]
 
 
 def test_hidden_files_are_no_images_and_no_masks(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_hidden_files_are_no_images_and_no_masks(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         (tmp_path / folder / "._a.png").write_bytes(b"\0\5\x16\7")
         (tmp_path / folder / ".DS_Store").touch()
-    assert [item.name for item in open_dataset(tmp_path).whole().items] == ["a"]
+    assert [item.name for item in open_dataset(tmp_path).require_complete().items] == ["a"]
     assert [picture.name for picture in pictures_of(str(tmp_path))] == ["a"]
 
 
@@ -260,7 +260,7 @@ def test_what_is_left_over_stays_so_in_a_part_and_in_a_models_classes(tmp_path: 
     (tmp_path / "masks" / "c.png").unlink()
     dataset = open_dataset(tmp_path)
     matched, _ = match_classes(dataset, two_classes("x", "y"))
-    assert dataset.spread(1).unpaired == matched.unpaired == dataset.unpaired
+    assert dataset.take_evenly(1).unpaired == matched.unpaired == dataset.unpaired
 
 
 def test_an_id_outside_a_models_classes_is_named(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_the_demo_is_a_data_set() -> None:
 @given(st.integers(1, 30), st.integers(1, 30))
 def test_a_spread_is_a_part_at_equal_distances(there: int, wanted: int) -> None:
     whole = open_dataset("demo", split="train")
-    part = replace(whole, items=whole.items[:there]).spread(wanted)
+    part = replace(whole, items=whole.items[:there]).take_evenly(wanted)
     assert 1 <= len(part) <= there
     assert len(part) >= min(there, wanted)
     places = [whole.items.index(item) for item in part.items]

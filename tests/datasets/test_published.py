@@ -11,7 +11,7 @@ from PIL import Image
 from edgeseg.datasets import FilePair, open_dataset
 from edgeseg.errors import DatasetError
 from edgeseg.images import read_mask, write_mask
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 
 
 def put(path: Path, mode: str, value: object, size: tuple[int, int] = (8, 6)) -> None:
@@ -85,7 +85,7 @@ def test_a_published_layout(case: Published, tmp_path: Path) -> None:
     put_mask(tmp_path / case.mask, case.ids)
     dataset = open_dataset(f"{case.name}:{tmp_path}", split=case.split)
     (sample,) = dataset
-    assert dataset.labels == known_labels(case.name)
+    assert dataset.labels == get_known_labels(case.name)
     names = [None if i == dataset.labels.ignore_index else dataset.labels.classes[i]
              for i in sample.mask[0]]  # fmt: skip
     assert names == case.classes
@@ -147,7 +147,7 @@ def test_published_images_of_one_name_are_no_pair(tmp_path: Path) -> None:
 def test_coco_stuff_masks_may_lie_where_its_authors_unpack_them(tmp_path: Path) -> None:
     put(tmp_path / "images" / "val2017" / "1.jpg", "RGB", (1, 2, 3), size=(2, 6))
     put_mask(tmp_path / "annotations" / "val2017" / "1.png", [0, 255])
-    assert len(open_dataset(f"cocostuff:{tmp_path}").whole()) == 1
+    assert len(open_dataset(f"cocostuff:{tmp_path}").require_complete()) == 1
     put_mask(tmp_path / "stuffthingmaps" / "val2017" / "1.png", [0, 255])
     (item,) = open_dataset(f"cocostuff:{tmp_path}").items
     assert item.mask_path.parent == tmp_path / "stuffthingmaps" / "val2017"

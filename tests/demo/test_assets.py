@@ -11,8 +11,8 @@ import torch
 
 from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import Dataset, open_dataset
-from edgeseg.demo import scene
-from edgeseg.demo.assets import demo_bundle, demo_checkpoint
+from edgeseg.demo import draw_scene
+from edgeseg.demo.assets import find_demo_bundle, find_demo_checkpoint
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import normalize
 from edgeseg.pixels import to_input
@@ -33,9 +33,9 @@ def size_mb(folder) -> float:
 
 
 def test_the_checkpoint_is_small_ours_and_says_how_it_was_made() -> None:
-    weights = demo_checkpoint() / "model.safetensors"
+    weights = find_demo_checkpoint() / "model.safetensors"
     assert weights.stat().st_size < 8e6
-    card = (demo_checkpoint() / "README.md").read_text("utf-8")
+    card = (find_demo_checkpoint() / "README.md").read_text("utf-8")
     assert "license: apache-2.0" in card
     assert "python tools/train.py --data demo" in card
     assert re.search(r"Test mIoU (\d+\.\d+) on 100 images, input 512x512, seed \d+", card)
@@ -48,10 +48,10 @@ def test_transformers_gives_our_logits() -> None:
     from transformers import SegformerForSemanticSegmentation
 
     oracle = SegformerForSemanticSegmentation.from_pretrained(
-        demo_checkpoint(), dtype=torch.float32
+        find_demo_checkpoint(), dtype=torch.float32
     ).eval()
     checkpoint = read_checkpoint("demo")
-    frame = to_input(scene(7, 0, height=480, width=640).image, checkpoint.input)
+    frame = to_input(draw_scene(7, 0, height=480, width=640).image, checkpoint.input)
     pixels = normalize(frame, checkpoint.input)
     with torch.no_grad():
         expected = oracle(pixel_values=pixels).logits
@@ -60,23 +60,23 @@ def test_transformers_gives_our_logits() -> None:
 
 
 def test_the_bundle_knows_the_streets() -> None:
-    bundle = open_bundle(demo_bundle())
+    bundle = open_bundle(find_demo_bundle())
     assert bundle.manifest.checkpoint.license == "apache-2.0"
     assert bundle.manifest.labels.classes == read_checkpoint("demo").labels.classes
     model = BundleModel(bundle)
     assert replay_golden(model.bundle, model.variant, model.segment).passed
-    assert measured(model, open_dataset("demo").spread(20))["miou"] > 80
+    assert measured(model, open_dataset("demo").take_evenly(20))["miou"] > 80
 
 
 @pytest.mark.long
 def test_the_model_reaches_its_figures_on_all_test_scenes() -> None:
-    bundle = open_bundle(demo_bundle())
+    bundle = open_bundle(find_demo_bundle())
     fp32 = next(v for v in bundle.manifest.variants if v.name == "fp32")
     found = measured(BundleModel(bundle, variant=fp32), open_dataset("demo"))
     assert found["images"] == 100
     assert found["miou"] >= 85
     assert min(result.iou for result in found["classes"] if result.iou is not None) >= 60
-    card = (demo_checkpoint() / "README.md").read_text("utf-8")
+    card = (find_demo_checkpoint() / "README.md").read_text("utf-8")
     told = re.search(r"Test mIoU (\d+\.\d+)", card)
     assert told is not None
     assert np.isclose(float(told[1]), found["miou"], atol=0.1)

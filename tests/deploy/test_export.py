@@ -13,7 +13,7 @@ from torch.nn import functional
 from edgeseg.accuracy.metrics import pixel_agreement
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BundleError, CheckpointError, ExportError, SpecError
@@ -79,7 +79,7 @@ def test_other_layouts_are_exported_with_their_own_resizing(tmp_path: Path, stat
     weights = state()
     torch.save(weights, tmp_path / "w.pth")
     bundle = export_bundle(request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192))).bundle
-    frame = scene(3, 0, height=256, width=384).image  # the same aspect: nothing is padded
+    frame = draw_scene(3, 0, height=256, width=384).image  # the same aspect: nothing is padded
     resized = cv2.resize(frame, (192, 128), interpolation=cv2.INTER_LINEAR)
     logits = literal(
         {key: value.double() for key, value in weights.items()},
@@ -99,7 +99,7 @@ def test_the_reference_keeps_the_aspect_without_padding(tmp_path: Path, state, l
     weights = state()
     torch.save(weights, tmp_path / "w.pth")
     checkpoint = read_checkpoint(str(tmp_path / "w.pth"), size=(128, 192))
-    frame = scene(3, 0, height=300, width=384).image
+    frame = draw_scene(3, 0, height=300, width=384).image
     resized = cv2.resize(frame, (164, 128), interpolation=cv2.INTER_LINEAR)  # 163.84 across
     logits = literal(
         {key: value.double() for key, value in weights.items()},
@@ -113,7 +113,7 @@ def test_the_reference_keeps_the_aspect_without_padding(tmp_path: Path, state, l
 def test_a_kept_aspect_cuts_the_mask_out_of_the_padded_logits(tmp_path: Path) -> None:
     torch.save(nvlabs_state(), tmp_path / "w.pth")
     bundle = export_bundle(request(tmp_path / "w.pth", tmp_path / "b", size=(128, 192))).bundle
-    frame = scene(3, 0, height=256, width=256).image  # two thirds of the width
+    frame = draw_scene(3, 0, height=256, width=256).image  # two thirds of the width
     with Segmenter(bundle) as segmenter:
         logits = segmenter.backend.infer(to_input(frame, bundle.manifest.input))
         expected = to_mask(logits, height=256, width=256, share=(1.0, 2 / 3))

@@ -15,12 +15,12 @@ from PIL import Image
 
 import edgeseg
 from edgeseg.datasets import open_dataset
-from edgeseg.demo import scene
-from edgeseg.demo.assets import demo_checkpoint
+from edgeseg.demo import draw_scene
+from edgeseg.demo.assets import find_demo_checkpoint
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.images import read_image, write_mask
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.quantize.recipes import RECIPES
 
 HEIGHT, WIDTH = 96, 128
@@ -31,7 +31,7 @@ CHECKOUT = ("benchmarks", "constraints.txt", "edgeseg", "tools")
 
 def write_checkpoint(folder: Path) -> Path:
     """The demo's weights, which know a street, at a small input size."""
-    shutil.copytree(demo_checkpoint(), folder)
+    shutil.copytree(find_demo_checkpoint(), folder)
     path = folder / "preprocessor_config.json"
     content = json.loads(path.read_text()) | {"size": {"height": HEIGHT, "width": WIDTH}}
     path.unlink()
@@ -45,11 +45,11 @@ def write_data(root: Path) -> Path:
         for part in ("images", "masks"):
             (root / split / part).mkdir(parents=True)
         for seed in seeds:
-            drawn = scene(seed, 0, height=HEIGHT, width=WIDTH)
+            drawn = draw_scene(seed, 0, height=HEIGHT, width=WIDTH)
             image = Image.fromarray(np.ascontiguousarray(drawn.image[:, :, ::-1]))
             image.save(root / split / "images" / f"{seed}.png")
             write_mask(drawn.mask, root / split / "masks" / f"{seed}.png")
-    (root / "dataset.json").write_text(json.dumps({"classes": known_labels("camvid").classes}))
+    (root / "dataset.json").write_text(json.dumps({"classes": get_known_labels("camvid").classes}))
     return root
 
 

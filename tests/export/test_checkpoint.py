@@ -15,7 +15,7 @@ from seeded import normalized, random_image, transformers_model
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.labels import known_labels, read_labels
+from edgeseg.labels import get_known_labels, read_labels
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec
 from edgeseg.spec import Aspect, InputSpec, Resize
 
@@ -219,7 +219,7 @@ def test_the_published_key_lists_are_read(
     torch.save(state, tmp_path / "w.pth")
     checkpoint = read_checkpoint(str(tmp_path / "w.pth"))
     assert (checkpoint.layout, checkpoint.spec.classes) == (layout, 150)
-    assert checkpoint.labels == known_labels("ade20k")
+    assert checkpoint.labels == get_known_labels("ade20k")
     assert checkpoint.model.head.fuse.weight.dtype == torch.float32
 
 
@@ -257,12 +257,12 @@ def test_published_configurations_are_read(
     assert source == "the checkpoint"
     if side is not None:
         assert (facts.size, spec.classes) == ((side, side), classes)
-        known = known_labels("ade20k" if classes == 150 else "cityscapes")
+        known = get_known_labels("ade20k" if classes == 150 else "cityscapes")
         assert labels.palette == known.palette
 
 
 def test_preprocessing_and_labels_are_inferred(oracle: torch.nn.Module, tmp_path: Path) -> None:
-    names = list(known_labels("cityscapes").classes)
+    names = list(get_known_labels("cityscapes").classes)
     oracle.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     # Sorted as strings, with a trailing blank: both occur in published files.
@@ -272,7 +272,7 @@ def test_preprocessing_and_labels_are_inferred(oracle: torch.nn.Module, tmp_path
         json.dumps({"size": {"height": 256, "width": 512}, "image_mean": [0.1, 0.2, 0.3]})
     )
     checkpoint = read_checkpoint(str(tmp_path))
-    assert checkpoint.labels == known_labels("cityscapes")
+    assert checkpoint.labels == get_known_labels("cityscapes")
     assert checkpoint.input == InputSpec(height=256, width=512, mean=(0.1, 0.2, 0.3))
     assert checkpoint.license == "unknown"
 
@@ -303,9 +303,9 @@ def test_old_and_unusual_preprocessing(
 
 
 def test_mmengines_labels(tmp_path: Path) -> None:
-    meta = {"dataset_meta": {"classes": tuple(known_labels("cityscapes").classes)}}
+    meta = {"dataset_meta": {"classes": tuple(get_known_labels("cityscapes").classes)}}
     torch.save({"meta": meta, "state_dict": mmseg_state()}, tmp_path / "w.pth")
-    assert read_checkpoint(str(tmp_path / "w.pth")).labels == known_labels("cityscapes")
+    assert read_checkpoint(str(tmp_path / "w.pth")).labels == get_known_labels("cityscapes")
 
 
 def test_labels_can_be_given(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_labels_can_be_given(tmp_path: Path) -> None:
     labels = read_labels(str(tmp_path / "names.txt"))
     assert read_checkpoint(str(tmp_path / "w.pth"), labels=labels).labels.classes[2] == "robot"
     with pytest.raises(CheckpointError, match="3 classes, but --labels names 19"):
-        read_checkpoint(str(tmp_path / "w.pth"), labels=known_labels("cityscapes"))
+        read_checkpoint(str(tmp_path / "w.pth"), labels=get_known_labels("cityscapes"))
 
 
 def test_the_license_is_read_from_the_model_card(checkpoint_folder: Path, tmp_path: Path) -> None:

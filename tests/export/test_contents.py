@@ -27,9 +27,9 @@ def _refused(path: Path) -> str:
 def demo() -> torch.nn.Module:
     from transformers import SegformerForSemanticSegmentation
 
-    from edgeseg.demo.assets import demo_checkpoint
+    from edgeseg.demo.assets import find_demo_checkpoint
 
-    return SegformerForSemanticSegmentation.from_pretrained(demo_checkpoint()).float().eval()
+    return SegformerForSemanticSegmentation.from_pretrained(find_demo_checkpoint()).float().eval()
 
 
 @pytest.mark.parametrize("key", ["model_state_dict", "net", "params"])

@@ -11,7 +11,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.calibration import observe as observe_module
 from edgeseg.calibration.observe import count_observed, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
-from edgeseg.demo import scene
+from edgeseg.demo.scenes import draw_scene
 from edgeseg.progress import Progress
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import FLOAT, RECIPES
@@ -27,7 +27,7 @@ def model(seeded_bundle: Bundle) -> onnx.ModelProto:
 
 def frames(count: int) -> list:
     def frame(seed: int) -> np.ndarray:
-        return scene(seed, 0, height=96, width=128).image[None]
+        return draw_scene(seed, 0, height=96, width=128).image[None]
 
     return [lambda seed=seed: frame(seed) for seed in range(count)]
 

@@ -15,12 +15,12 @@ from onnx import helper, numpy_helper
 from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, sample_positions
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import CalibrationError
 from edgeseg.quantize.taps import expected_bytes, find_floats, find_taps, tap_graph
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
-IMAGES = [scene(seed, 0, height=96, width=128).image[None] for seed in range(3)]
+IMAGES = [draw_scene(seed, 0, height=96, width=128).image[None] for seed in range(3)]
 
 
 @pytest.fixture(scope="module")

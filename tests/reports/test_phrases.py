@@ -17,9 +17,9 @@ from edgeseg.reports.phrases import (
     headline,
     in_words,
     number,
-    plain,
     signed,
     summary,
+    to_plain,
     verdict,
     why_not_counted,
 )
@@ -90,8 +90,8 @@ def test_a_gate_says_its_unit_and_side(case: Case) -> None:
     ],
 )
 def test_text_is_one_line_that_prints(text: str, shown: str) -> None:
-    assert plain(text) == shown
-    plain(text).encode()
+    assert to_plain(text) == shown
+    to_plain(text).encode()
 
 
 def test_numbers() -> None:

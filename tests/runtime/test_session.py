@@ -10,7 +10,7 @@ import pytest
 
 import edgeseg as library
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import BundleError, SinkError, SourceError
 from edgeseg.images import read_mask
 
@@ -20,7 +20,7 @@ def frames(tmp_path: Path) -> Path:
     folder = tmp_path / "frames"
     folder.mkdir()
     for index in range(3):
-        cv2.imwrite(str(folder / f"{index}.png"), scene(index, 0, height=48, width=64).image)
+        cv2.imwrite(str(folder / f"{index}.png"), draw_scene(index, 0, height=48, width=64).image)
     return folder
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from edgeseg.demo import scene
-from edgeseg.demo.assets import demo_checkpoint
+from edgeseg.demo import draw_scene
+from edgeseg.demo.assets import find_demo_checkpoint
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
@@ -24,7 +24,7 @@ FEW = 0.0003
 
 def small_demo(folder: Path) -> Path:
     """The demo checkpoint, whose weights are trained, for an input of 96x128."""
-    shutil.copytree(demo_checkpoint(), folder)
+    shutil.copytree(find_demo_checkpoint(), folder)
     change(folder / "preprocessor_config.json", size={"height": 96, "width": 128})
     return folder
 
@@ -36,7 +36,7 @@ def change(path: Path, *without: str, **fields: object) -> None:
 
 
 def street(height: int = 120, width: int = 160) -> Bgr:
-    return scene(11, 0, height=height, width=width).image
+    return draw_scene(11, 0, height=height, width=width).image
 
 
 def deployed_mask(source: Path, frame: Bgr, **options: Any) -> ClassMap:

@@ -21,8 +21,8 @@ from edgeseg.accuracy.metrics import iou
 from edgeseg.bundle.manifest import Machine
 from edgeseg.corruptions import FAMILIES, SEVERITIES
 from edgeseg.datasets.matching import Differences
-from edgeseg.demo import scene
-from edgeseg.labels import Labels, known_labels
+from edgeseg.demo import draw_scene
+from edgeseg.labels import Labels, get_known_labels
 from edgeseg.reports.draw.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.measured import (
     ClassDrop,
@@ -35,7 +35,7 @@ from edgeseg.reports.measured import (
 )
 from edgeseg.reports.report import Change, Comparison, CostChange, Data, Noted, Report, Subject
 
-CAMVID = known_labels("camvid")
+CAMVID = get_known_labels("camvid")
 HOSTILE = (
     "a|b", "`tick`", "``", "two\nlines", "<script>alert(1)</script>", "@octocat", "see #1",
     "**bold** [x](http://e.vil)", "\u202edesrever", "lone\udcff", "nul\x00bel\x07", "end\\",
@@ -277,7 +277,7 @@ def pictures(
     """Drawn scenes; the models' masks are the truth, worn away and shifted."""
     made = []
     for place in range(count):
-        drawn = scene(3 + place, 40 * place, height=height, width=width)
+        drawn = draw_scene(3 + place, 40 * place, height=height, width=width)
         truth = drawn.mask.copy()
         reference, candidate = _worn(drawn.mask, 3, place), _worn(drawn.mask, 7, place + 99)
         truth[: height // 12] = CAMVID.ignore_index
@@ -294,7 +294,7 @@ def pictures(
 def labels_of(report: Report) -> Labels:
     """As many colors as the report has classes."""
     names = tuple(result.name for result in report.classes) or CAMVID.classes
-    known = known_labels("cocostuff").palette + CAMVID.palette
+    known = get_known_labels("cocostuff").palette + CAMVID.palette
     palette = CAMVID.palette if names == CAMVID.classes else known[: len(names)]
     return Labels(classes=names, palette=palette, ignore_index=255)
 

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.images import write_mask
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.runtime.segmenter import Segmenter
 
 
@@ -34,13 +34,13 @@ def write_street(
             for part in ("images", "masks"):
                 (root / split / part).mkdir(parents=True)
             for seed in seeds:
-                frame = scene(seed, 0, height=height, width=width).image
+                frame = draw_scene(seed, 0, height=height, width=width).image
                 truth = segmenter.segment(frame).mask.copy()
                 truth[random.random(truth.shape) < ignored] = 255
                 Image.fromarray(frame[:, :, ::-1].copy()).save(
                     root / split / "images" / f"{seed}.png"
                 )
                 write_mask(np.asarray(truth), root / split / "masks" / f"{seed}.png")
-    names = ", ".join(f'"{name}"' for name in known_labels("camvid").classes)
+    names = ", ".join(f'"{name}"' for name in get_known_labels("camvid").classes)
     (root / "dataset.json").write_text(f'{{"classes": [{names}]}}')
     return root

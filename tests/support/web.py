@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 
 
 class Server(ThreadingHTTPServer):
@@ -60,7 +60,7 @@ def wait_for_the_end(request: BaseHTTPRequestHandler, seconds: float = 60) -> bo
 
 def jpegs(count: int, *, pause_s: float = 0.0) -> Callable[[BaseHTTPRequestHandler], None]:
     """A network camera: multipart JPEG over HTTP, so many frames."""
-    _, jpeg = cv2.imencode(".jpg", scene(1, 0, height=48, width=64).image)
+    _, jpeg = cv2.imencode(".jpg", draw_scene(1, 0, height=48, width=64).image)
     part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
 
     def answer(request: BaseHTTPRequestHandler) -> None:

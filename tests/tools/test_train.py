@@ -12,9 +12,9 @@ from conftest import ROOT
 from PIL import Image
 from safetensors.torch import load_file
 
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.images import write_mask
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +25,13 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for part in ("images", "masks"):
             (root / split / part).mkdir(parents=True)
         for seed in range(first, first + 4):
-            drawn = scene(seed, 0, height=96, width=128)
+            drawn = draw_scene(seed, 0, height=96, width=128)
             image = Image.fromarray(drawn.image[:, :, ::-1].copy())
             image.save(root / split / "images" / f"{seed}.png")
             mask = drawn.mask.copy()
             mask[:4] = 255
             write_mask(mask, root / split / "masks" / f"{seed}.png")
-    names = known_labels("camvid").classes
+    names = get_known_labels("camvid").classes
     listed = ", ".join(f'"{name}"' for name in names)
     (root / "dataset.json").write_text(f'{{"classes": [{listed}]}}')
     return root

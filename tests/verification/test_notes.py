@@ -14,7 +14,7 @@ from outcome import Outcome
 from PIL import Image
 from seeded import model_spec, normalized, seeded_model
 
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.export.segformer.network import SegFormer
 from edgeseg.labels import Labels, parse_labels
 from edgeseg.verification.opening import open_model
@@ -65,7 +65,7 @@ def predicted(checkpoints: Path) -> dict[int, list[np.ndarray]]:
 
 
 def image(number: int) -> np.ndarray:
-    return scene(number, 0, height=SIZE[0], width=SIZE[1]).image
+    return draw_scene(number, 0, height=SIZE[0], width=SIZE[1]).image
 
 
 def save(folder: Path, masks: list[np.ndarray], **said: object) -> Path:

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score
 from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.datasets import open_dataset
 from edgeseg.images import read_mask
-from edgeseg.labels import Labels, known_labels
+from edgeseg.labels import Labels, get_known_labels
 from edgeseg.verification.findings import accuracy_fields
 
 
@@ -62,7 +62,7 @@ def neighbors(masks: Sequence[np.ndarray], ignored: int) -> Iterator[Masks]:
 
 
 def test_camvid_masks(camvid: Path) -> None:
-    dataset = open_dataset(camvid, split="test").spread(25)
+    dataset = open_dataset(camvid, split="test").take_evenly(25)
     masks = [sample.mask for sample in dataset]
     assert dataset.labels is not None
     assert_equal_to_oracle(list(neighbors(masks, dataset.labels.ignore_index)), dataset.labels)
@@ -79,6 +79,6 @@ def test_the_published_predictions_of_ade20k(shared: Path, tmp_path: Path) -> No
         published = read_mask(sample / "predictions" / f"{item.name}.png").astype(int)
         predicted = np.maximum(published - 1, 0)  # 0 is "none" there, which a model never says
         images.append(Masks(item.read().mask, predicted, np.roll(predicted, 3, axis=0)))
-    assert_equal_to_oracle(images, known_labels("ade20k"))
-    found = counted(images, known_labels("ade20k"))
+    assert_equal_to_oracle(images, get_known_labels("ade20k"))
+    found = counted(images, get_known_labels("ade20k"))
     assert found["miou"] < found["reference_miou"]

@@ -58,7 +58,7 @@ def test_verify_measures_the_checkpoint_as_it_was_said(
 
 
 def test_a_sweeps_cells_are_of_what_was_said(tmp_path: Path) -> None:
-    dataset = open_dataset("demo", split="test").whole()
+    dataset = open_dataset("demo", split="test").require_complete()
     data = data_of(dataset)
 
     def request(overrides: object) -> object:

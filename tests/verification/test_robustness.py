@@ -13,7 +13,7 @@ from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import Differences, Item, Survey, match_classes, open_dataset
 from edgeseg.errors import DatasetError, SpecError
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.progress import SILENT
 from edgeseg.reports.phrases import brittleness
 from edgeseg.reports.report import Data
@@ -29,7 +29,7 @@ from edgeseg.verification.opening import open_model
 from edgeseg.verification.reader import Measured
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 
-LABELS = known_labels("camvid")
+LABELS = get_known_labels("camvid")
 NAMES = ("gaussian_noise", "motion_blur", "fog")
 
 

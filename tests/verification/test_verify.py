@@ -15,9 +15,10 @@ import edgeseg
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import Differences, open_dataset
-from edgeseg.demo.assets import demo_bundle
+from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import CheckpointError, DatasetError, NotJudgedError, SourceError, SpecError
 from edgeseg.images import read_mask, write_mask
+from edgeseg.labels import get_known_labels
 from edgeseg.progress import Progress
 from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.terminal import report_lines
@@ -116,18 +117,19 @@ def test_without_a_reference_only_the_model_is_measured(
 def test_a_bundle_is_compared_with_its_own_float_variant(tmp_path: Path) -> None:
     from PIL import Image
 
-    from edgeseg.demo import scene
-    from edgeseg.labels import known_labels
+    from edgeseg.demo import draw_scene
 
     for part in ("images", "masks"):
         (tmp_path / part).mkdir()
     for seed in range(2):
-        drawn = scene(seed, 0, height=256, width=256)
+        drawn = draw_scene(seed, 0, height=256, width=256)
         Image.fromarray(drawn.image[:, :, ::-1].copy()).save(tmp_path / f"images/{seed}.png")
         write_mask(drawn.mask, tmp_path / f"masks/{seed}.png")
-    (tmp_path / "dataset.json").write_text(json.dumps({"classes": known_labels("camvid").classes}))
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"classes": get_known_labels("camvid").classes})
+    )
     report = edgeseg.verify(
-        demo_bundle(), data=tmp_path, limits=Limits(max_drop=50, max_class_drop=100)
+        find_demo_bundle(), data=tmp_path, limits=Limits(max_drop=50, max_class_drop=100)
     )
     assert report.passed
     assert report.reference is not None
@@ -141,7 +143,7 @@ def test_what_the_export_chose_is_judged_whatever_is_fastest_here(
 ) -> None:
     """Or a gate in CI would judge what its machine's processor happens to prefer."""
     monkeypatch.setattr("edgeseg.verification.opening.variant_here", pytest.fail)
-    report = verify(VerifyRequest(source=str(demo_bundle())))
+    report = verify(VerifyRequest(source=str(find_demo_bundle())))
     assert report.candidate.variant == "int8-linear"
 
 

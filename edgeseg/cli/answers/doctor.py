@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeseg.machine.extras import install_command
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = ["doctor_lines"]
 
@@ -17,7 +17,7 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     lines = [
         (
             f"edgeseg {findings['edgeseg']}, Python {findings['python']} on "
-            f"{findings['machine']}, {counted(findings['cores'], 'core')}"
+            f"{findings['machine']}, {pluralize(findings['cores'], 'core')}"
         ),
         f"{findings['cpu']}: {' '.join(findings['features']) or 'no features that matter here'}",
     ]

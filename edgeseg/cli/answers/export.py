@@ -10,7 +10,7 @@ from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, as_json
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers import Json
 from edgeseg.runtime.timing import SAME_SPEED
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from edgeseg.deploy.export import Exported
@@ -27,7 +27,7 @@ def export_lines(exported: Exported) -> list[str]:
         about = manifest.evaluation
         lines.append(
             f"measured on {' '.join(filter(None, (about.data, about.split)))}: "
-            f"{counted(about.searched, 'image')} to search by, {about.gated} to decide"
+            f"{pluralize(about.searched, 'image')} to search by, {about.gated} to decide"
         )
         ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
         lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])

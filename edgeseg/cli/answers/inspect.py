@@ -15,7 +15,7 @@ from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, costs
 from edgeseg.spec import Triple
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = ["inspect_anything"]
 
@@ -106,9 +106,9 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         ),
         (
             f"parity       logits within {manifest.parity.max_abs_diff:.1e} of PyTorch on "
-            f"{counted(manifest.parity.images, 'image')} ({manifest.parity.image_source})"
+            f"{pluralize(manifest.parity.images, 'image')} ({manifest.parity.image_source})"
         ),
-        f"golden       {counted(len(manifest.golden), 'frame')}",
+        f"golden       {pluralize(len(manifest.golden), 'frame')}",
         *(f"sensitivity  {line}" for line in sensitivity_lines(manifest)),
         f"classes      {', '.join(manifest.labels.classes)}",
     ]

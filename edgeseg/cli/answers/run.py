@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edgeseg.cli.answers import Json
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from edgeseg.runtime.live.pipeline import Summary
@@ -25,7 +25,8 @@ def run_lines(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
     stages = ", ".join(f"{name} {value:.1f}" for name, value in summary.stages_ms.items())
     accuracy = [] if miou is None else [f"mIoU {miou:.2f} against the source's ground truth"]
     return [
-        f"{counted(summary.frames, 'frame')}, {summary.fps:.1f} a second, {summary.dropped} dropped"
+        f"{pluralize(summary.frames, 'frame')}, {summary.fps:.1f} a second, {summary.dropped} "
+        f"dropped"
         + (
             f", {summary.failed} failed, the last: {summary.last_failure}" if summary.failed else ""
         ),

@@ -10,7 +10,7 @@ import typer
 from edgeseg.cli.options import JsonFlag, print_json, say, say_next
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.signals import ended_by_signals
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 __all__ = ["calibrate"]
 
@@ -51,7 +51,7 @@ def calibrate(
         )
     for line in chosen.warnings:
         say(f"warning: {line}")
-    say(f"written: {output}, {counted(len(chosen.pictures), 'image')}")
+    say(f"written: {output}, {pluralize(len(chosen.pictures), 'image')}")
     say_next("export", "--calibration", output, "--weights", "CHECKPOINT", "--int8")
     if json:
         print_json({"folder": str(output), "images": len(chosen.pictures), "sha256": chosen.sha256})

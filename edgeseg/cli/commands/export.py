@@ -30,7 +30,7 @@ from edgeseg.cli.reading import (
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
 from edgeseg.targets import TARGETS, find_target, refuse_precision
-from edgeseg.text import listed
+from edgeseg.text import join_words
 
 __all__ = ["CalibrationImagesOption", "Precision", "export"]
 
@@ -199,6 +199,6 @@ def _check_precision(target: str, precision: str) -> None:
     if refused is not None:
         able = [other.name for other in TARGETS.values() if precision in other.precisions]
         raise typer.BadParameter(
-            f"{refused}; ask for {listed(('auto', *row.precisions), 'or')}, "
-            f"or for --target {listed(able, 'or')}"
+            f"{refused}; ask for {join_words(('auto', *row.precisions), 'or')}, "
+            f"or for --target {join_words(able, 'or')}"
         )

@@ -121,7 +121,7 @@ def verify(
 
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
-    from edgeseg.corruptions import chosen
+    from edgeseg.corruptions import parse_corruptions
     from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
     from edgeseg.reports.report import encode_report
@@ -142,7 +142,7 @@ def verify(
             protocol=protocol.value,
             limits=limits,
             short_sides=() if short_sides is None else _parse_sides(short_sides),
-            corruptions=() if corruptions is None else chosen(corruptions),
+            corruptions=() if corruptions is None else parse_corruptions(corruptions),
             dask=dask,
             threads=threads,
             overrides=_overrides(

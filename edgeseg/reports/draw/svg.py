@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from edgeseg.reports.phrases import plain
+from edgeseg.reports.phrases import to_plain
 
 __all__ = ["Drawing"]
 
@@ -17,7 +17,7 @@ class Drawing:
         self.height = height
         size = {"width": f"{width:g}", "height": f"{height:g}"}
         box = f"0 0 {width:g} {height:g}"
-        about = {"class": "drawing", "role": "img", "aria-label": plain(label)}
+        about = {"class": "drawing", "role": "img", "aria-label": to_plain(label)}
         self._root = ET.Element("svg", {"viewBox": box, **size, **about})
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Drawing:
         more = {"class": kind} | ({"fill": fill} if fill else {})
         element = self._add("rect", more, x=x, y=y, width=width, height=height)
         if tip:
-            ET.SubElement(element, "title").text = plain(tip)
+            ET.SubElement(element, "title").text = to_plain(tip)
 
     def text(
         self, x: float, y: float, text: str, *, anchor: str, kind: str = "", turned: float = 0
@@ -55,7 +55,7 @@ class Drawing:
         more = {"text-anchor": anchor} | ({"class": kind} if kind else {})
         if turned:
             more["transform"] = f"rotate({turned:g} {x:g} {y:g})"
-        self._add("text", more, x=x, y=y).text = plain(text)
+        self._add("text", more, x=x, y=y).text = to_plain(text)
 
     def _add(self, tag: str, more: dict[str, str], **numbers: float) -> ET.Element:
         places = {name: f"{round(value, 2):g}" for name, value in numbers.items()}

@@ -27,7 +27,7 @@ from edgeseg.quantize.targets.tensorrt.rules import check_rules
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.segformer.arch import Role
 from edgeseg.segformer.groups import Group
-from edgeseg.text import counted
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -127,7 +127,7 @@ class TypedQuantizer:
             self._workspace.keep("peaks", found)
         hot = hot_tensors(found)
         worst = max(found, key=lambda name: found[name])
-        kept = f"{counted(len(hot), 'value')} may be too large for FP16, and stay in FP32"
+        kept = f"{pluralize(len(hot), 'value')} may be too large for FP16, and stay in FP32"
         self._progress.say(
             f"{kept if hot else 'FP16 holds every value'}: the largest is {found[worst]:.0f} (in "
             f"{worst}), the limit is {HALF_LIMIT:.0f}"
@@ -138,7 +138,7 @@ class TypedQuantizer:
         if self._calibrated is not None:
             return dict(self._calibrated.peaks)
         task = "looking for values beyond FP16"
-        self._progress.say(f"{task} on {counted(len(self._frames), 'image')}")
+        self._progress.say(f"{task} on {pluralize(len(self._frames), 'image')}")
         return peaks(self._model, track(self._progress, task, self._frames))
 
     def _typed(self, recipe: Recipe, scales: Scales) -> ModelProto:

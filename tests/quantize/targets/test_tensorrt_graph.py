@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from seeded import model_spec, seeded_model
 
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import ExportError
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
@@ -31,7 +31,7 @@ INT8 = RECIPES["int8-linear"].only(TYPED_ROLES - {"dwconv"})
 
 
 def frame(seed: int) -> np.ndarray:
-    return scene(seed, 0, height=HEIGHT, width=WIDTH).image[None]
+    return draw_scene(seed, 0, height=HEIGHT, width=WIDTH).image[None]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from onnx import ModelProto, numpy_helper
 from rtx import Plan, build_all
 from seeded import model_spec, seeded_model
 
-from edgeseg.demo import scene
+from edgeseg.demo.scenes import draw_scene
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.quantize.recipes import FLOAT, RECIPES
@@ -32,7 +32,7 @@ def forms(variant: str, height: int, width: int) -> Iterator[tuple[str, ModelPro
     graph = to_onnx(
         rewrite(network, mean=IMAGENET_MEAN, std=IMAGENET_STD), height=height, width=width
     )
-    frame = scene(0, 0, height=height, width=width).image[None]
+    frame = draw_scene(0, 0, height=height, width=width).image[None]
     largest = peaks(graph, [lambda: frame])
     typed = {
         "fp16": to_typed(graph, FLOAT, largest={}),

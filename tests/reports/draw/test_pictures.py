@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeseg.labels import Labels, known_labels
+from edgeseg.labels import Labels, get_known_labels
 from edgeseg.reports.draw.pictures import (
     CHANGED,
     GAINED,
@@ -127,5 +127,5 @@ def test_any_number_of_classes(classes: int) -> None:
 
 def test_an_ignore_index_below_zero_or_of_no_class() -> None:
     truth = np.array([[0, 11, 200]], np.uint8)
-    made = drawn(truth, None, row(0, 0, 0), labels=known_labels("camvid"))
+    made = drawn(truth, None, row(0, 0, 0), labels=get_known_labels("camvid"))
     assert colors(made.truth)[1:] == [UNJUDGED, UNJUDGED]

@@ -18,7 +18,7 @@ import web
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.gather import gather
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.progress import Progress
 from edgeseg.runtime.live.pipeline import stream
@@ -35,7 +35,7 @@ def stalling(tmp_path: Path) -> Iterator[str]:
     path = tmp_path / "drive.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, (64, 48))
     for index in range(40):
-        writer.write(scene(1, index, height=48, width=64).image)
+        writer.write(draw_scene(1, index, height=48, width=64).image)
     writer.release()
     with web.served(web.half_of(path.read_bytes())) as port:
         yield f"http://127.0.0.1:{port}/drive.avi"

@@ -21,7 +21,7 @@ import pytest
 from rtsp import RtspServer
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo.assets import demo_bundle
+from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.runtime.live.pipeline import run
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
@@ -96,7 +96,7 @@ def test_a_run_stays_as_it_is(
     clip = unpacked(shared / "video" / "car-detection.mp4", tmp_path / "frames")
     seconds = 60 * MINUTES
     with RtspServer(clip) as server, (tmp_path / "stderr").open("w") as log:
-        command = [sys.executable, "-m", "edgeseg", "run", str(demo_bundle()), "--json"]
+        command = [sys.executable, "-m", "edgeseg", "run", str(find_demo_bundle()), "--json"]
         outputs = ["--preview", "0", "--jsonl", str(tmp_path / "lines")]
         with subprocess.Popen(
             [*command, "--source", server.url, "--seconds", str(seconds), *outputs],

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import edgeseg
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import LIVE_SEED
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output
@@ -91,7 +91,7 @@ def test_nothing_at_all_is_summed_up_too(segmenter: Segmenter) -> None:
 def test_a_streams_masks_are_the_segmenters(segmenter: Segmenter) -> None:
     with open_source("demo") as source, stream(segmenter, source) as results:
         result = next(iter(results))
-    expected = segmenter.segment(scene(LIVE_SEED, 0).image).mask
+    expected = segmenter.segment(draw_scene(LIVE_SEED, 0).image).mask
     np.testing.assert_array_equal(result.mask, expected)
     assert len(np.unique(expected)) > 1  # the seeded model sees more than one class
 
@@ -99,7 +99,7 @@ def test_a_streams_masks_are_the_segmenters(segmenter: Segmenter) -> None:
 def frames(count: int, *, pause_s: float = 0.0) -> Iterator[Captured]:
     for index in range(count):
         time.sleep(pause_s)
-        image = scene(index, 0, height=48, width=64).image
+        image = draw_scene(index, 0, height=48, width=64).image
         now = time.perf_counter()
         yield Captured(index=index, name=str(index), time_s=now, at=now, image=image)
 
@@ -330,7 +330,7 @@ def test_the_examples_can_be_pasted(capsys: pytest.CaptureFixture) -> None:
         assert told in code
         code = code.replace(told, here)
     folder = Path(edgeseg.__file__).parent / "data" / "demo_bundle"
-    names = {"folder": folder, "frame": scene(2, 0, height=48, width=64).image}
+    names = {"folder": folder, "frame": draw_scene(2, 0, height=48, width=64).image}
     exec(code, names)  # our own example
     assert capsys.readouterr().out == "0 (480, 640)\n"
     assert names["report"].gates
@@ -346,7 +346,7 @@ def test_nothing_is_told_to_the_engines_maker(seeded_bundle: Bundle, tmp_path: P
 
 
 def test_the_python_interface(seeded_bundle: Bundle) -> None:
-    frame = scene(2, 0, height=48, width=64).image
+    frame = draw_scene(2, 0, height=48, width=64).image
     with edgeseg.open(str(seeded_bundle.folder)) as segmenter:
         assert segmenter.segment(frame).mask.shape == (48, 64)
         results = segmenter.stream("demo")
@@ -356,5 +356,5 @@ def test_the_python_interface(seeded_bundle: Bundle) -> None:
 
 def test_a_frame_of_any_size_is_segmented_at_its_own(segmenter: Segmenter) -> None:
     for size in ((33, 47), (96, 128), (700, 500)):
-        frame = scene(2, 0, height=size[0], width=size[1]).image
+        frame = draw_scene(2, 0, height=size[0], width=size[1]).image
         assert segmenter.segment(frame).mask.shape == size

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import SinkError
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.preview.address import Address, is_address, parse_address
 from edgeseg.runtime.preview.motion import MAX_VIEWERS
@@ -28,7 +28,7 @@ from edgeseg.runtime.preview.sink import PreviewSink
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import Captured
 
-LABELS = known_labels("camvid")
+LABELS = get_known_labels("camvid")
 ABOUT = About(
     bundle="street", engine="engine 1.0", precision="int8", source="demo",
     labels=LABELS, fps=10, live=True,
@@ -37,7 +37,7 @@ TOKEN = "correct horse"
 
 
 def result(index: int, *, height: int = 120, width: int = 160) -> Result:
-    drawn = scene(1, index, height=height, width=width)
+    drawn = draw_scene(1, index, height=height, width=width)
     part = Segmentation(mask=drawn.mask, prepare_ms=1, infer_ms=20, mask_ms=3)
     captured = Captured(
         index=index, name=f"{index:06d}", time_s=index / 10, at=time.perf_counter(),

@@ -21,7 +21,7 @@ from trees import hashes
 from videos import frames_in
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.files.signature import is_replaceable
 
 
@@ -38,12 +38,12 @@ def frames(tmp_path: Path) -> Path:
     for name in ("frames/a.png", "frames/b.png", "cam1/0001.png", "cam2/0001.png"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), scene(1, 0, height=64, width=64).image)
+        cv2.imwrite(str(path), draw_scene(1, 0, height=64, width=64).image)
     writer = cv2.VideoWriter(
         str(tmp_path / "clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48)
     )
     for index in range(3):
-        writer.write(scene(1, index, height=48, width=64).image)
+        writer.write(draw_scene(1, index, height=48, width=64).image)
     writer.release()
     (tmp_path / "to_frames").symlink_to("frames")
     (tmp_path / "to_clip.avi").symlink_to("clip.avi")

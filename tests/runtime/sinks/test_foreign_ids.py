@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.accuracy.metrics import class_shares, confusion
 from edgeseg.errors import BackendError
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.backends.checked import Checked
 from edgeseg.runtime.result import Result, Segmentation
@@ -19,7 +19,7 @@ from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
 from edgeseg.runtime.sinks.truth import TruthMeter
 from edgeseg.runtime.sources import Captured
 
-LABELS = known_labels("camvid")
+LABELS = get_known_labels("camvid")
 SIZE = (48, 64)
 BEYOND = np.array([[0, 0, 1, 12]], np.uint8)
 ABOUT = About(

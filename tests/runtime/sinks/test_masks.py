@@ -12,18 +12,18 @@ from PIL import Image
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.images import read_mask, write_mask
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 
-CAMVID = known_labels("camvid")
+CAMVID = get_known_labels("camvid")
 
 
 @pytest.fixture
 def masks(edgeseg, seeded_bundle: Bundle, tmp_path: Path) -> Path:
     """Of one image, which lies beside them."""
     (tmp_path / "images").mkdir()
-    cv2.imwrite(str(tmp_path / "images" / "a.png"), scene(1, 0, height=96, width=128).image)
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), draw_scene(1, 0, height=96, width=128).image)
     outcome = edgeseg("run", seeded_bundle.folder, "--source", "images", "--masks", "masks")
     assert outcome.status == 0, outcome.err
     return tmp_path / "masks"

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from videos import frames_in
 
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import SinkError
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result, Segmentation
@@ -25,7 +25,7 @@ from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
 from edgeseg.runtime.sinks.window import why_no_window
 from edgeseg.runtime.sources import Captured
 
-LABELS = known_labels("camvid")
+LABELS = get_known_labels("camvid")
 SIZE = (48, 64)
 
 
@@ -35,7 +35,7 @@ def captured(index: int, size: tuple[int, int] = SIZE) -> Captured:
         name=f"{index:06d}",
         time_s=index / 10,
         at=time.perf_counter(),
-        image=scene(1, index, height=size[0], width=size[1]).image,
+        image=draw_scene(1, index, height=size[0], width=size[1]).image,
     )
 
 

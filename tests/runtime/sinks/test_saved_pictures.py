@@ -13,9 +13,9 @@ import pytest
 from clips import write_clip
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.images import read_image, read_mask
-from edgeseg.labels import known_labels
+from edgeseg.labels import get_known_labels
 from edgeseg.runtime.overlay import Overlay
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(edgeseg, seeded_bundle: Bundle, tmp_path: Path) -> Callable[..., Outcome
     """Beside a folder of images of two sizes, and a clip."""
     (tmp_path / "frames").mkdir()
     for seed, (name, (height, width)) in enumerate(SIZES.items()):
-        image = scene(1, seed, height=height, width=width).image
+        image = draw_scene(1, seed, height=height, width=width).image
         cv2.imwrite(str(tmp_path / "frames" / f"{name}.png"), image)
     write_clip(tmp_path / "clip.mp4", [0, 0.1, 0.2])
     return lambda *args: edgeseg("run", seeded_bundle.folder, *args)
@@ -50,7 +50,7 @@ def test_a_folder_of_overlays(run: Callable[..., Outcome], exists: bool) -> None
         image = read_image(Path(f"frames/{name}.png"))
         mask = read_mask(Path(f"masks/{name}.png"))
         assert mask.shape == size
-        drawn = Overlay(known_labels("camvid")).draw(image, mask)
+        drawn = Overlay(get_known_labels("camvid")).draw(image, mask)
         np.testing.assert_array_equal(read_image(Path(f"overlays/{name}.png")), drawn)
 
 

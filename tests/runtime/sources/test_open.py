@@ -12,7 +12,7 @@ import web
 from captures import FakeCapture
 from rtsp import RtspServer
 
-from edgeseg.demo import scene
+from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import live, open_source
 from edgeseg.runtime.sources.options import CameraOptions, Retry
@@ -24,7 +24,7 @@ def images(tmp_path: Path) -> Path:
     folder = tmp_path / "frames"
     folder.mkdir()
     for index, name in enumerate(("b", "a", "c")):
-        cv2.imwrite(str(folder / f"{name}.png"), scene(1, index, height=48, width=64).image)
+        cv2.imwrite(str(folder / f"{name}.png"), draw_scene(1, index, height=48, width=64).image)
     (folder / "notes.txt").write_text("not an image")
     return folder
 
@@ -34,7 +34,7 @@ def video(tmp_path: Path) -> Path:
     path = tmp_path / "drive.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, (64, 48))
     for index in range(7):
-        writer.write(scene(1, index, height=48, width=64).image)
+        writer.write(draw_scene(1, index, height=48, width=64).image)
     writer.release()
     return path
 
@@ -53,7 +53,7 @@ def test_a_folder_in_the_order_of_names(images: Path) -> None:
         captured = list(source.frames)
     assert [c.name for c in captured] == ["a", "b", "c"]
     assert [c.index for c in captured] == [0, 1, 2]
-    np.testing.assert_array_equal(captured[0].image, scene(1, 1, height=48, width=64).image)
+    np.testing.assert_array_equal(captured[0].image, draw_scene(1, 1, height=48, width=64).image)
 
 
 def test_a_pattern(images: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_pattern(images: Path) -> None:
 def test_one_image(images: Path) -> None:
     with open_source(str(images / "b.png")) as source:
         (captured,) = source.frames
-    np.testing.assert_array_equal(captured.image, scene(1, 0, height=48, width=64).image)
+    np.testing.assert_array_equal(captured.image, draw_scene(1, 0, height=48, width=64).image)
 
 
 def test_a_video_loses_no_frame(video: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_video_loses_no_frame(video: Path) -> None:
     assert [c.index for c in captured] == list(range(7))
     assert captured[5].time_s == 5 / 12.5
     for index, c in enumerate(captured):
-        error = np.abs(c.image.astype(int) - scene(1, index, height=48, width=64).image)
+        error = np.abs(c.image.astype(int) - draw_scene(1, index, height=48, width=64).image)
         assert error.mean() < 6  # JPEG
 
 
