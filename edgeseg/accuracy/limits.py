@@ -205,11 +205,11 @@ class Limits:
 
     @property
     def table(self) -> dict[str, float]:
-        """The limits that were given, by name."""
+        """The limits that were given, by name, each in its own unit."""
         return {name: getattr(self, name) for name in LIMITS if name in self.given}
 
     def replace(self, **changes: float | None) -> Limits:
-        """These limits with some given anew; what was a default stays one."""
+        """These limits with some given anew, in the same units; what was a default stays one."""
         off = {name: None for name in LIMITS if getattr(self, name) is None}
         return Limits(**{**off, **self.table, **changes})
 

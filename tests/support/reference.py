@@ -21,7 +21,7 @@ _UNIT_IN_NAME: Final = re.compile(r"_(ms|s|mb|px|bytes)$")
 _UNIT: Final = re.compile(
     r"\b(points|percent|pixels|share|seconds|milliseconds|MB|bytes|ids?|0\.\.1|0 to 1|0 to 255"
     r"|times|counts?|number|how many|frames|images|threads|schema|classes|ratio"
-    r"|parameters|multiply-adds|cores|attempts|index|dimensions)\b|%"
+    r"|parameters|multiply-adds|cores|attempts|index|units?|dimensions)\b|%"
 )
 
 
