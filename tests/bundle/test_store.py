@@ -4,16 +4,13 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plain_bundles import write_plain
 
 from edgeseg.bundle.manifest import (
     SCHEMA,
@@ -26,13 +23,14 @@ from edgeseg.bundle.manifest import (
     Tensor,
     VariantInfo,
 )
-from edgeseg.bundle.staging import new_bundle, seal_bundle
 from edgeseg.bundle.store import MANIFEST, MANIFEST_HASH, Bundle, open_bundle
-from edgeseg.errors import BundleError, BusyError
+from edgeseg.errors import BundleError
 from edgeseg.labels import Labels
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 TEXT = st.text(max_size=20)
+
+
 POINTS = st.floats(0, 100)
 
 
@@ -85,7 +83,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
 @given(manifest=manifests())
 def test_what_is_written_is_what_is_read(manifest: Manifest, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
-    _write(folder, manifest)
+    write_plain(folder, manifest)
     read = open_bundle(folder).manifest
     assert msgspec.structs.replace(read, files={}) == manifest
     assert sorted(read.files) == ["golden/frame_0.png", "golden/mask_0.png", "model.onnx"]
@@ -241,23 +239,6 @@ def test_json_that_is_too_deep_is_refused(seeded_bundle: Bundle, tmp_path: Path)
         open_bundle(folder)
 
 
-def test_two_writers_of_one_bundle_do_not_mix(tmp_path: Path) -> None:
-    folder = tmp_path / "bundle"
-    with new_bundle(folder) as staging:
-        (staging / "model.onnx").write_bytes(b"first")
-        with (
-            pytest.raises(BusyError, match=f"being written by process {os.getpid()}"),
-            new_bundle(folder),
-        ):
-            pass
-        (staging / "golden").mkdir()
-        (staging / "golden" / "f.png").write_bytes(b"frame")
-        (staging / "golden" / "m.png").write_bytes(b"mask")
-        seal_bundle(staging, _plain_manifest("first"))
-    assert open_bundle(folder).manifest.name == "first"
-    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
-
-
 def test_an_unknown_field_or_a_wrong_type_is_refused(seeded_bundle: Bundle, tmp_path: Path) -> None:
     folder = _altered(seeded_bundle, tmp_path, lambda m: m | {"surprise": 1})
     with pytest.raises(BundleError, match="surprise"):
@@ -266,127 +247,6 @@ def test_an_unknown_field_or_a_wrong_type_is_refused(seeded_bundle: Bundle, tmp_
     folder = _altered(seeded_bundle, tmp_path, lambda m: m | {"name": 5})
     with pytest.raises(BundleError, match="name"):
         open_bundle(folder)
-
-
-def test_an_older_bundle_is_replaced_and_other_folders_are_not(tmp_path: Path) -> None:
-    manifest = _plain_manifest("first")
-    folder = tmp_path / "bundle"
-    _write(folder, manifest)
-    _write(folder, _plain_manifest("second"))
-    assert open_bundle(folder).manifest.name == "second"
-    other = tmp_path / "thesis"
-    other.mkdir()
-    (other / "chapter1.tex").write_text("years of work")
-    with pytest.raises(BundleError, match="exists and is not a bundle"):
-        _write(other, manifest)
-    assert (other / "chapter1.tex").read_text() == "years of work"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "thesis"]
-
-
-@pytest.mark.parametrize("old", [True, False], ids=["over an old bundle", "new"])
-def test_an_error_while_writing_leaves_the_old_bundle_or_none(tmp_path: Path, old: bool) -> None:
-    folder = tmp_path / "bundle"
-    if old:
-        _write(folder, _plain_manifest("old"))
-    with pytest.raises(ZeroDivisionError), new_bundle(folder) as staging:
-        (staging / "model.onnx").write_bytes(b"half")
-        raise ZeroDivisionError
-    assert [p.name for p in tmp_path.iterdir()] == (["bundle"] if old else [])
-    if old:
-        assert open_bundle(folder).manifest.name == "old"
-
-
-def test_a_rename_that_fails_brings_the_old_bundle_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "bundle"
-    _write(folder, _plain_manifest("old"))
-    original = Path.rename
-
-    def rename(path: Path, target: Path) -> Path:
-        if path.name.endswith("-partial"):
-            raise OSError(28, "No space left on device")
-        return original(path, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises(BundleError, match="No space left"):
-        _write(folder, _plain_manifest("new"))
-    assert open_bundle(folder).manifest.name == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
-
-
-# The calls that change the disk, at which the process is killed.
-STEPS = ["mkdir", "write_bytes", "write_text", "fsync", "rename"]
-
-
-@pytest.mark.parametrize("old", [True, False], ids=["over an old bundle", "new"])
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("nth", [1, 2, 4])
-def test_a_crash_while_writing_leaves_a_whole_bundle_or_none(
-    tmp_path: Path, step: str, nth: int, old: bool
-) -> None:
-    folder = tmp_path / "bundle"
-    if old:
-        _write(folder, _plain_manifest("old"))
-    script = textwrap.dedent(f"""
-        import os, pathlib, signal, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        import test_store
-        manifest = test_store._plain_manifest("new")
-        owner = os if {step!r} == "fsync" else pathlib.Path
-        original, calls = getattr(owner, {step!r}), []
-        def deadly(*args, **kwargs):
-            calls.append(1)
-            if len(calls) == {nth}:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
-        setattr(owner, {step!r}, deadly)
-        test_store._write(pathlib.Path({str(folder)!r}), manifest)
-    """)
-    result = subprocess.run([sys.executable, "-c", script], check=False)
-    assert result.returncode in {0, -signal.SIGKILL}
-    if folder.exists():
-        name = open_bundle(folder).manifest.name
-        assert name == "new" if result.returncode == 0 else name in {"old", "new"}
-    _write(folder, _plain_manifest("after"))  # what the crash left behind is no obstacle
-    assert open_bundle(folder).manifest.name == "after"
-    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
-
-
-def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match="cannot be written"):
-        _write(tmp_path / "file" / "bundle", _plain_manifest("x"))
-    with pytest.raises(BundleError, match="cannot be written: .*File name too long"):
-        _write(tmp_path / ("x" * 300), _plain_manifest("x"))
-
-
-def _plain_manifest(name: str) -> Manifest:
-    return Manifest(
-        name=name,
-        target="onnxruntime",
-        model=ModelInfo(variant="b0", head="linear", decoder_width=256, params=1, macs=2),
-        labels=Labels(classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1))),
-        input=InputSpec(height=64, width=64),
-        input_tensor=Tensor(name="image", dtype="uint8", shape=(1, 64, 64, 3), layout="NHWC"),
-        output_tensor=Tensor(name="logits", dtype="float32", shape=(1, 2, 16, 16), layout="NCHW"),
-        variants=(VariantInfo(name="fp32", precision="fp32", file="model.onnx", recipe="float"),),
-        chosen=Chosen(variant="fp32", reason="the only variant"),
-        checkpoint=CheckpointInfo(source="w.pth", layout="nvlabs", sha256="0", license="unknown"),
-        parity=Parity(max_abs_diff=0.0, images=4, image_source="demo scenes"),
-        golden=(Golden(frame="golden/f.png", mask="golden/m.png", agreement={"fp32": 100.0}),),
-        tools={},
-    )
-
-
-def _write(folder: Path, manifest: Manifest) -> None:
-    with new_bundle(folder) as staging:
-        (staging / "model.onnx").write_bytes(b"onnx")
-        (staging / "golden").mkdir()
-        for golden in manifest.golden:
-            (staging / golden.frame).write_bytes(b"frame")
-            (staging / golden.mask).write_bytes(b"mask")
-        seal_bundle(staging, manifest)
 
 
 def _altered(bundle: Bundle, tmp_path: Path, change) -> Path:

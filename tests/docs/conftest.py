@@ -4,16 +4,23 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ci_kit import KIT, _blocks
 from clips import write_clip
 from conftest import ROOT
 from PIL import Image
+from small import write_street
 
 import edgeseg
+from edgeseg.accuracy.bootstrap import MIN_IMAGES
+from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import draw_scene
 from edgeseg.demo.assets import find_demo_checkpoint
@@ -111,3 +118,65 @@ def reader(at_hand: Path, tmp_path: Path) -> Callable[[str], Path]:
         return folder
 
     return gather
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as a runner fetches it: a commit, and nothing that is built beside it."""
+    folder = tmp_path_factory.mktemp("source") / "edgeseg"
+    ignored = shutil.ignore_patterns(".*", "out", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", str(folder)]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *command], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of an environment that has everything but edgeseg, so that pip installs it alone.
+
+    The other packages are this environment's, through links that lie outside the new one: pip
+    uninstalls nothing there.
+    """
+    folder = tmp_path_factory.mktemp("fresh")
+    command = [sys.executable, "-m", "venv", "--without-pip", str(folder / "env")]
+    subprocess.run(command, check=True)
+    packages = folder / "packages"
+    packages.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "edgeseg" not in entry.name:
+            (packages / entry.name).symlink_to(entry)
+    (site,) = folder.glob("env/lib/python*/site-packages")
+    (site / "others.pth").write_text(f"{packages}\n")
+    return folder / "env" / "bin"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the demo's bundle, a data set, limits, and a baseline as the guide has it.
+
+    The demo's is in INT8 and brings its own reference.
+    """
+    folder = tmp_path_factory.mktemp("workspace")
+    shutil.copytree(ROOT / "edgeseg" / "data" / "demo_bundle", folder / "models" / "street")
+    bundle = open_bundle(folder / "models" / "street")
+    write_street(folder / "data" / "street", bundle, train=0, test=MIN_IMAGES)
+    (told,) = re.findall(r"(?m)^edgeseg verify .*\ncp .*$", _blocks("sh"))
+    shell = subprocess.run(
+        ["bash", "-ec", told],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shell.returncode == 0, shell.stderr
+    shutil.rmtree(folder / "edgeseg-report")
+    shutil.copy(KIT / "edgeseg.toml", folder)
+    return folder
+
+
+@pytest.fixture
+def workspace(prepared: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prepared, tmp_path / "workspace"))

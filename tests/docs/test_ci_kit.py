@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ci_runner import Outcome, Runner, evaluate, load
+from ci_kit import FORMS, KIT
+from ci_runner import Outcome, Runner, evaluate
 from conftest import ROOT
-from small import write_street
 
-from edgeseg.accuracy.bootstrap import MIN_IMAGES
-from edgeseg.bundle.store import open_bundle
 from edgeseg.images import write_mask
 from edgeseg.reports.report import read_report
 
-KIT = ROOT / "docs" / "ci"
 SCHEMAS = {
     ROOT / "action.yml": "vendor.github-actions",
     KIT / "github-workflow.yml": "vendor.github-workflows",
     KIT / "gitlab-ci.yml": "vendor.gitlab-ci",
 }
+
+
 HOSTILE = [
     "$(touch pwned)",
     "`touch pwned`",
@@ -38,75 +34,14 @@ HOSTILE = [
     "-x",
     "one\ntouch pwned",
 ]
+
+
 INPUTS = {
     "bundle": "models/street",
     "data": "data/street",
     "split": "test",
     "baseline": "models/street-baseline.json",
 }
-FORMS = {"report.json", "report.md", "report.xml", "report.html"}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository as a runner fetches it: a commit, and nothing that is built beside it."""
-    folder = tmp_path_factory.mktemp("source") / "edgeseg"
-    ignored = shutil.ignore_patterns(".*", "out", "build", "*.egg-info", "__pycache__")
-    shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", str(folder)]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
-        subprocess.run([*git, *command], check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of an environment that has everything but edgeseg, so that pip installs it alone.
-
-    The other packages are this environment's, through links that lie outside the new one: pip
-    uninstalls nothing there.
-    """
-    folder = tmp_path_factory.mktemp("fresh")
-    command = [sys.executable, "-m", "venv", "--without-pip", str(folder / "env")]
-    subprocess.run(command, check=True)
-    packages = folder / "packages"
-    packages.mkdir()
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if "edgeseg" not in entry.name:
-            (packages / entry.name).symlink_to(entry)
-    (site,) = folder.glob("env/lib/python*/site-packages")
-    (site / "others.pth").write_text(f"{packages}\n")
-    return folder / "env" / "bin"
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the demo's bundle, a data set, limits, and a baseline as the guide has it.
-
-    The demo's is in INT8 and brings its own reference.
-    """
-    folder = tmp_path_factory.mktemp("workspace")
-    shutil.copytree(ROOT / "edgeseg" / "data" / "demo_bundle", folder / "models" / "street")
-    bundle = open_bundle(folder / "models" / "street")
-    write_street(folder / "data" / "street", bundle, train=0, test=MIN_IMAGES)
-    (told,) = re.findall(r"(?m)^edgeseg verify .*\ncp .*$", _blocks("sh"))
-    shell = subprocess.run(
-        ["bash", "-ec", told],
-        cwd=folder,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shell.returncode == 0, shell.stderr
-    shutil.rmtree(folder / "edgeseg-report")
-    shutil.copy(KIT / "edgeseg.toml", folder)
-    return folder
-
-
-@pytest.fixture
-def workspace(prepared: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(prepared, tmp_path / "workspace"))
 
 
 @pytest.fixture(scope="module")
@@ -286,70 +221,6 @@ def test_an_expression_that_is_not_known_is_not_guessed() -> None:
         evaluate("${{ github.event.issue.title }}", {"inputs.data": "street"})
 
 
-def test_the_gitlab_job_installs_measures_and_reports(
-    source: Path, fresh: Path, workspace: Path
-) -> None:
-    (job,) = load(KIT / "gitlab-ci.yml").values()
-    runner = Runner(workspace=workspace, action=source, bin=fresh)
-    variables = {"EDGESEG_URL": str(source), "EDGESEG_COMMIT": "HEAD"}
-    outcome = runner.run_gitlab(job, variables)
-    assert outcome.status == 0, outcome.log
-    artifacts = job["artifacts"]
-    assert {path.name for path in (workspace / artifacts["paths"][0]).iterdir()} >= FORMS
-    assert ET.parse(workspace / artifacts["reports"]["junit"]).find(".//testcase") is not None
-    shutil.rmtree(workspace / "data")
-    failed = runner.run_gitlab({**job, "before_script": []}, variables)
-    assert failed.status == 1, failed.log
-
-
-def test_the_pytest_example_passes(workspace: Path) -> None:
-    result = _pytest(workspace, (KIT / "test_accuracy.py").read_text())
-    assert result.returncode == 0, result.stdout
-    assert read_report(workspace / "edgeseg-report" / "report.json").passed
-
-
-def test_the_pytest_example_fails_where_a_limit_is_missed(workspace: Path) -> None:
-    text = (KIT / "test_accuracy.py").read_text()
-    strict = text.replace("max_drop=0.5", "limits=edgeseg.Limits(min_agreement=100)")
-    result = _pytest(workspace, strict.replace('report="edgeseg-report",', ""))  # which takes time
-    assert result.returncode == 1, result.stdout
-    assert "assert not ['pixel agreement: " in result.stdout
-
-
-def test_the_pytest_example_fails_where_something_is_not_judged(workspace: Path) -> None:
-    for path in sorted((workspace / "data/street/test/masks").iterdir())[:3]:
-        path.unlink()
-    text = (KIT / "test_accuracy.py").read_text()
-    for line in ('baseline="models/street-baseline.json",', 'report="edgeseg-report",'):
-        text = text.replace(line, "")
-    result = _pytest(workspace, text)
-    assert result.returncode == 1, result.stdout
-    assert "data set was not judged: 3 of 10 images were skipped" in result.stdout
-
-
-def test_the_guide_shows_the_files_as_they_are() -> None:
-    languages = {".yml": "yaml", ".py": "python", ".toml": "toml"}
-    files = [path for path in KIT.iterdir() if path.is_file()]
-    assert {path.suffix for path in files} == set(languages)
-    for path in files:
-        assert f"```{languages[path.suffix]}\n{path.read_text()}```" in _guide()
-
-
-def _guide() -> str:
-    return (ROOT / "docs" / "ci.md").read_text("utf-8")
-
-
-def _blocks(language: str) -> str:
-    """All code of a language in the guide, one block after another."""
-    return "\n".join(re.findall(rf"(?ms)^```{language}\n(.*?)^```$", _guide()))
-
-
 def _check_schema(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def _pytest(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
-    (folder / "test_accuracy.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

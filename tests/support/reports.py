@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from drawn_counts import draw_accuracy, wear_mask
 
 from edgeseg.accuracy.gates import (
     BASELINE_CLASSES,
@@ -17,7 +18,6 @@ from edgeseg.accuracy.gates import (
     no_class,
     worst_of,
 )
-from edgeseg.accuracy.metrics import iou
 from edgeseg.bundle.manifest import Machine
 from edgeseg.corruptions import FAMILIES, SEVERITIES
 from edgeseg.datasets.matching import Differences
@@ -25,8 +25,6 @@ from edgeseg.demo import draw_scene
 from edgeseg.labels import Labels, get_known_labels
 from edgeseg.reports.draw.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.measured import (
-    ClassDrop,
-    ClassResult,
     CorruptionResult,
     Cost,
     Costs,
@@ -71,7 +69,6 @@ DATA = Data(
     split="test",
     sha256="c0ffee4d1f2a6b889900aabbccddeeff00112233445566778899aabbccddeeff",
 )
-_RARE = 0.6  # % of the pixels
 COSTS = Costs(
     frame=(720, 960),
     rounds=30,
@@ -92,7 +89,7 @@ def golden_only(*values: float, **more: Any) -> Report:
 
 def without_reference(**more: Any) -> Report:
     """A data set, and nothing to compare with."""
-    found = _accuracy(CAMVID.classes, compared=False, harm=0.2)
+    found = draw_accuracy(CAMVID.classes, compared=False, harm=0.2)
     return _report(data=DATA, images=233, **{**found, **more})
 
 
@@ -104,7 +101,7 @@ def measured(
     **more: Any,
 ) -> Report:
     """Against a reference on a data set; with more `harm` the candidate is worse."""
-    found = _accuracy(names, compared=True, harm=harm)
+    found = draw_accuracy(names, compared=True, harm=harm)
     drops = {c.name: c.drop for c in found["classes"] if c.counted and c.drop is not None}
     gates = [
         at_least("golden/0.png pixel agreement", 98.71, 98.21, key=GOLDEN, unit="%"),
@@ -279,7 +276,7 @@ def pictures(
     for place in range(count):
         drawn = draw_scene(3 + place, 40 * place, height=height, width=width)
         truth = drawn.mask.copy()
-        reference, candidate = _worn(drawn.mask, 3, place), _worn(drawn.mask, 7, place + 99)
+        reference, candidate = wear_mask(drawn.mask, 3, place), wear_mask(drawn.mask, 7, place + 99)
         truth[: height // 12] = CAMVID.ignore_index
         made.append(
             draw_pictures(
@@ -326,86 +323,8 @@ def _report(*, gates: Any = (), unjudged: Any = (), **fields: Any) -> Report:
     )
 
 
-def _accuracy(names: tuple[str, ...], *, compared: bool, harm: float) -> dict[str, Any]:
-    """Confusions of two models, and what follows from them."""
-    theirs = _confusion(len(names), mistakes=0.22)
-    own = _moved(theirs, harm=harm)
-    values, reference = 100 * iou(own), 100 * iou(theirs)
-    pixels = own.sum(axis=1)
-    shares = 100 * pixels / pixels.sum()
-    drops = reference - values
-    classes = [
-        ClassResult(
-            name=name, share=float(shares[n]), images=233 if shares[n] > _RARE else 3,
-            counted=bool(shares[n] > _RARE), iou=float(values[n]),
-            **({
-                "reference_iou": float(reference[n]), "drop": float(drops[n]),
-                "drop_low": float(drops[n] - 0.3 - 0.4 * abs(drops[n])),
-                "drop_high": float(drops[n] + 0.3 + 0.5 * abs(drops[n])),
-            } if compared else {}),
-        )
-        for n, name in enumerate(names)
-    ]  # fmt: skip
-    miou = float(np.nanmean(values))
-    alone = {
-        "classes": tuple(classes), "confusion": _rows(own), "miou": miou,
-        "miou_low": miou - 1.9, "miou_high": miou + 2.1,
-    }  # fmt: skip
-    if not compared:
-        return alone
-    drop = float(np.nanmean(drops))
-    worst = max((c for c in classes if c.counted), key=lambda c: c.drop or 0.0)
-    return alone | {
-        "reference_confusion": _rows(theirs), "agreement_confusion": _rows(own),
-        "reference_miou": miou + drop, "drop": drop, "drop_low": 0.7 * drop - 0.05,
-        "drop_high": 1.4 * drop + 0.05, "pixel_agreement": 98.37, "agreement_iou": 91.06,
-        "worst_class": ClassDrop(name=worst.name, drop=worst.drop or 0.0),
-    }  # fmt: skip
-
-
-def _confusion(classes: int, *, mistakes: float) -> np.ndarray:
-    random = np.random.default_rng(1)
-    pixels = np.sort(random.lognormal(13, 1.6, classes))[::-1]
-    wrong = random.dirichlet(np.full(classes, 0.3), classes)
-    rates = mistakes * random.uniform(0.2, 1.6, classes)
-    shares = np.eye(classes) * (1 - rates)[:, None] + wrong * rates[:, None]
-    return (shares * pixels[:, None]).astype(np.int64)
-
-
-def _moved(counts: np.ndarray, *, harm: float) -> np.ndarray:
-    """Some of each class's right pixels go to others, and some wrong ones come back."""
-    random = np.random.default_rng(2)
-    moved = counts.copy()
-    classes = len(counts)
-    for row in range(classes):
-        share = harm * random.normal(0.03, 0.05)
-        others = random.dirichlet(np.full(classes, 0.2)) * counts[row, row] * share
-        step = np.maximum(others.astype(np.int64), -moved[row])
-        step[row] = 0
-        moved[row] += step
-        moved[row, row] -= step.sum()
-    return moved
-
-
-def _rows(counts: np.ndarray) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(row) for row in counts.tolist())
-
-
 def _change(name: str, before: float, step: float, verdict: str) -> Change:
     return Change(
         name=name, before=before, now=before + step, change=step, low=step - 0.4 * abs(step) - 0.2,
         high=step + 0.5 * abs(step), verdict=verdict,
     )  # fmt: skip
-
-
-def _worn(mask: np.ndarray, reach: int, seed: int) -> np.ndarray:
-    """Each block of pixels is taken from a place nearby, as a coarse network's mask would be."""
-    random = np.random.default_rng(seed)
-    rows, columns = np.indices(mask.shape)
-    size = max(4, mask.shape[0] // 30)
-    blocks = (mask.shape[0] // size + 1, mask.shape[1] // size + 1)
-    shifts = random.integers(-reach, reach + 1, (2, *blocks))
-    down, across = (shift[rows // size, columns // size] for shift in shifts)
-    return mask[
-        np.clip(rows + down, 0, mask.shape[0] - 1), np.clip(columns + across, 0, mask.shape[1] - 1)
-    ]

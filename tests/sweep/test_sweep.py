@@ -10,48 +10,27 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 from dask_cluster import dask_cluster
-from small import write_street
+from sweep_files import FILES
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.staging import seal_bundle
-from edgeseg.bundle.store import Bundle, open_bundle
+from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.errors import BusyError, CalibrationError, ClusterError, DatasetError, SpecError
+from edgeseg.errors import BusyError, SpecError
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import read_report
 from edgeseg.reports.writing import REPORTS
 from edgeseg.sweep import cell as making
 from edgeseg.sweep import run as run_module
-from edgeseg.sweep import timing as latency
 from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.plan import Plan, cells_of
 from edgeseg.sweep.results import Sweep
 from edgeseg.sweep.run import sweep
 
-FILES = ["pareto.svg", "sweep.html", "sweep.json", "sweep.md"]
-
-
-@pytest.fixture(scope="module")
-def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def plan(checkpoint_folder: Path, street: Path, tmp_path: Path) -> Plan:
-    return Plan(
-        weights=(str(checkpoint_folder),),
-        targets=("onnxruntime",),
-        precisions=("fp32",),
-        sizes=((96, 128), (64, 96)),
-        data=str(street),
-        split="test",
-        folder=tmp_path / "sweep",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -220,77 +199,11 @@ def test_other_inputs_under_the_same_names_are_another_request(
     assert request() != before
 
 
-def test_an_engine_that_does_not_open_again_loses_its_latency_alone(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = latency._opened
-
-    def failing(plan_, row):
-        if row.height == 96:
-            raise MemoryError
-        return opened(plan_, row)
-
-    monkeypatch.setattr(latency, "_opened", failing)
-    found = sweep(plan, progress=SILENT)
-    lost, kept = found.rows
-    assert lost.status == "failed"
-    assert lost.reason == "not timed: MemoryError: "
-    assert lost.miou is not None
-    assert lost.latency_ms is None
-    assert kept.speedup == 1
-    assert sorted(path.name for path in plan.folder.glob("*.*")) == FILES
-
-
-def test_a_full_disk_is_of_its_cell_alone(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    export = making.export_bundle
-
-    def full(request, **more):
-        if "64x96" in request.folder.name:
-            raise OSError(28, "No space left on device")
-        return export(request, **more)
-
-    def unwritable(*_args: object, **_more: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(making, "export_bundle", full)
-    monkeypatch.setattr(run_module.traceback, "format_exc", unwritable)
-    found = sweep(plan, progress=SILENT)
-    assert [row.status for row in found.rows] == ["passed", "failed"]
-    assert "No space left on device" in str(found.rows[1].reason)
-
-
-def test_a_cell_that_needs_more_memory_than_there_is_does_not_end_the_sweep(plan: Plan) -> None:
-    """The system would kill the process, and the others with it."""
-    found = sweep(replace(plan, sizes=((1_000_000, 1_000_000), (64, 96))), progress=SILENT)
-    huge, small = found.rows
-    assert "needs at least " in str(huge.reason)
-    assert "choose a smaller --size" in str(huge.reason)
-    assert (huge.status, small.status) == ("failed", "passed")
-
-
-def test_a_wrong_calibration_is_found_out_before_the_first_export(plan: Plan) -> None:
-    for source in ("nowhere", "a" * 300):
-        with pytest.raises(CalibrationError):
-            sweep(replace(plan, calibration=source), progress=SILENT)
-    assert not plan.folder.exists()
-
-
 def test_no_picture_of_an_earlier_run_is_left(plan: Plan) -> None:
     sweep(plan, progress=SILENT)
     assert (plan.folder / "pareto.svg").exists()
     sweep(replace(plan, targets=("jetson",)), progress=SILENT)
     assert not (plan.folder / "pareto.svg").exists()
-
-
-def test_a_cluster_that_is_not_there_is_found_out_before_the_first_export(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgeseg.verification.cluster.CONNECT_S", 1)
-    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
-        sweep(replace(plan, dask="tcp://127.0.0.1:1"), progress=SILENT)
-    assert not plan.folder.exists()
-    with pytest.raises(SpecError, match="--threads is 1 to 256"):
-        replace(plan, threads=0)
 
 
 def test_a_folder_is_one_sweeps_at_a_time(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,24 +241,6 @@ def test_a_miss_is_settled_and_not_searched_for_again(
 
     monkeypatch.setattr(making, "export_bundle", never)
     assert sweep(strict, progress=SILENT).rows == (row,)
-
-
-def test_whatever_an_engine_raises_is_of_its_cell_alone(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    verify = making.verify
-
-    def breaking(asked, **more):
-        if "64x96" in asked.source:
-            raise RuntimeError("the engine\nbroke")
-        return verify(asked, **more)
-
-    monkeypatch.setattr(making, "verify", breaking)
-    found = sweep(plan, progress=SILENT)
-    assert [row.status for row in found.rows] == ["passed", "failed"]
-    assert str(found.rows[1].reason).startswith("RuntimeError: the engine")
-    told = plan.folder / "reports" / found.rows[1].name / "error.txt"
-    assert "breaking" in told.read_text("utf-8")
 
 
 def test_all_is_timed_at_the_end_in_turns(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,12 +286,6 @@ def test_weights_of_one_name_are_told_apart(plan: Plan) -> None:
         replace(plan, sizes=((64, 64), (64, 64)))
     with pytest.raises(SpecError, match="at least one --target"):
         replace(plan, targets=())
-
-
-def test_without_data_nothing_is_begun(plan: Plan) -> None:
-    with pytest.raises(DatasetError):
-        sweep(replace(plan, data="nowhere"), progress=SILENT)
-    assert not plan.folder.exists()
 
 
 def test_the_command(edgeseg, checkpoint_folder: Path, street: Path) -> None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from baselines import CLASSES
 from damaged_bundle import damage
 from made_once import made_once
 from small import write_street
 
+import edgeseg
 from edgeseg.bundle.store import Bundle, open_bundle
+from edgeseg.reports.report import Report
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +32,27 @@ def damaged(seeded_bundle: Bundle, common: Path) -> Bundle:
         damage(seeded_bundle, folder / "damaged")
 
     return open_bundle(made_once(common / "damaged", make) / "damaged")
+
+
+@pytest.fixture(scope="module")
+def report(seeded_bundle: Bundle, street: Path) -> Report:
+
+    return edgeseg.verify(seeded_bundle.folder, data=street, split="test")
+
+
+@pytest.fixture
+def data(tmp_path: Path, street: Path, report: Report) -> Path:
+    """Three images of the street, without splits, and a report on them."""
+    for part in ("images", "masks"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        for path in sorted((street / "test" / part).iterdir())[:3]:
+            shutil.copy(path, tmp_path / "data" / part)
+    shutil.copy(street / "dataset.json", tmp_path / "data")
+    return tmp_path
+
+
+@pytest.fixture
+def hits() -> np.ndarray:
+    """Images that differ much more among each other than two models do."""
+    random = np.random.default_rng(0)
+    return random.integers(300, 950, (60, len(CLASSES)))

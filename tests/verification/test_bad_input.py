@@ -2,99 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from PIL import Image
+from bad_files import DATA, Bad, classes, image, mask, told
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.images import read_mask, write_mask
-from edgeseg.reports.report import Report, encode_report, read_report
-
-DATA = ("--data", "data")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bad:
-    """`spoil` works in a folder with a whole data set `data`, and a report on it, `old.json`."""
-
-    name: str
-    spoil: Callable[[], object]
-    says: str
-    args: tuple[str, ...] = DATA
-    status: int = 1
-
-
-def image(number: int = 100) -> Path:
-    return Path(f"data/images/{number}.png")
-
-
-def mask(number: int = 100) -> Path:
-    return Path(f"data/masks/{number}.png")
-
-
-def save_as(mode: str) -> Callable[[], object]:
-    def spoil() -> None:
-        with Image.open(image()) as whole:
-            whole.convert(mode).save(image(), format="TIFF" if mode == "CMYK" else None)
-
-    return spoil
-
-
-def deep() -> None:
-    with Image.open(image()) as whole:
-        gray = np.asarray(whole.convert("L")).astype(np.uint16) * 257
-    Image.fromarray(gray).save(image())
-
-
-def floating() -> None:
-    with Image.open(image()) as whole:
-        whole.convert("F").save(image(), format="TIFF")
-
-
-def turned() -> None:
-    """Stored upright, as the mask is, with a tag that says it lies on its side."""
-    with Image.open(image()) as whole:
-        exif = whole.getexif()
-        exif[0x0112] = 6
-        whole.save(image(), exif=exif)
-
-
-def turned_square() -> None:
-    """A tag that leaves the size as it is: it cannot be told whether the mask was drawn before."""
-    with Image.open(image()) as whole:
-        exif = whole.getexif()
-        exif[0x0112] = 3
-        whole.save(image(), exif=exif)
-
-
-def broken(path: Path) -> Callable[[], object]:
-    return lambda: path.write_bytes(path.read_bytes()[:300])
-
-
-def other_mask(ids: np.ndarray) -> Callable[[], object]:
-    return lambda: write_mask(ids.astype(np.uint8), mask())
-
-
-def colored_mask() -> None:
-    with Image.open(image()) as whole:
-        whole.save(mask())
+from edgeseg.reports.report import encode_report, read_report
 
 
 def all_ignored() -> None:
     for path in Path("data/masks").iterdir():
         write_mask(np.full_like(read_mask(path), 255), path)
-
-
-def classes(*names: str) -> Callable[[], object]:
-    text = json.dumps({"classes": names})
-    return lambda: Path("data/dataset.json").write_text(text)
 
 
 def baseline(**fields: object) -> Callable[[], object]:
@@ -119,114 +43,12 @@ def settings(text: str) -> Callable[[], object]:
     return lambda: Path("edgeseg.toml").write_text(text)
 
 
-CAMVID = ("Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car",
-          "Pedestrian", "Bicyclist")  # fmt: skip
 TOO_LONG = "x" * 300
+
+
 AGAINST_OLD = (*DATA, "--baseline", "old.json")
 
-BAD = [
-    Bad(
-        name="image of zero bytes",
-        spoil=lambda: image().write_bytes(b""),
-        says="data/images/100.png is empty (0 bytes); restore or remove it",
-    ),
-    Bad(
-        name="image cut off",
-        spoil=broken(image()),
-        says="data/images/100.png cannot be read as an image: ",
-    ),
-    Bad(
-        name="text for an image",
-        spoil=lambda: image().write_text("hello"),
-        says="data/images/100.png cannot be read as an image: its format is not known",
-    ),
-    Bad(
-        name="mask cut off",
-        spoil=broken(mask()),
-        says="data/masks/100.png cannot be read as an image: ",
-    ),
-    Bad(
-        name="image without mask",
-        spoil=lambda: mask().unlink(),
-        says="data/images/100.png has no mask; there is no data/masks/100.png",
-    ),
-    Bad(
-        name="mask without image",
-        spoil=lambda: image().unlink(),
-        says="data/masks/100.png has no image of its own in data/images",
-    ),
-    Bad(
-        name="two images of one name",
-        spoil=lambda: shutil.copy(image(), "data/images/100.bmp"),
-        says="data/images/100.bmp has the same name as 100.png; keep the one that the mask is of",
-    ),
-    Bad(
-        name="mask of another size",
-        spoil=other_mask(np.zeros((3, 5))),
-        says="data/masks/100.png is 3x5, but its image 100.png is 120x160 (height x width); give "
-        "the image its own mask",
-    ),
-    Bad(
-        name="mask drawn before a rotation",
-        spoil=turned,
-        says="data/masks/100.png is 120x160, but its image 100.png is 160x120 (height x width): "
-        "the mask fits the image before its EXIF rotation; turn the mask, or remove the "
-        "image's tag",
-    ),
-    Bad(
-        name="mask in color",
-        spoil=colored_mask,
-        says="data/masks/100.png is a RGB image; a mask holds one class id a pixel "
-        "(mode L, P, I;16 or 1)",
-    ),
-    Bad(
-        name="mask id out of range",
-        spoil=other_mask(np.full((120, 160), 77)),
-        says="the mask of 100 holds the id 77, but data has 11 classes and the ignore index 255",
-    ),
-    Bad(
-        name="image of floats",
-        spoil=floating,
-        says="data/images/100.png holds floating-point pixels, which have no one way to 8 bits; "
-        "save it as 8-bit RGB",
-    ),
-    Bad(
-        name="gray",
-        spoil=save_as("L"),
-        says="--strict: image 100 had to be converted: gray",
-    ),
-    Bad(
-        name="alpha",
-        spoil=save_as("RGBA"),
-        says="--strict: image 100 had to be converted: alpha",
-    ),
-    Bad(
-        name="16-bit",
-        spoil=deep,
-        says="--strict: image 100 had to be converted: gray, 16-bit",
-    ),
-    Bad(
-        name="CMYK",
-        spoil=save_as("CMYK"),
-        says="--strict: image 100 had to be converted: CMYK",
-    ),
-    Bad(
-        name="palette",
-        spoil=save_as("P"),
-        says="--strict: image 100 had to be converted: palette",
-    ),
-    Bad(
-        name="rotated",
-        spoil=turned_square,
-        says="--strict: image 100 had to be converted: rotated by its EXIF tag",
-    ),
-    Bad(
-        name="a class that the model does not have",
-        spoil=classes(*CAMVID[:10], "Unicorn"),
-        says="--strict: classes of the data set that the model does not have, not counted: "
-        "Unicorn; classes of the model that the data set does not have: Bicyclist",
-    ),
-]
+
 FATAL = [
     Bad(
         name="no class in common",
@@ -397,52 +219,6 @@ FATAL = [
         says="the report cannot be written to r: ",
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def report(seeded_bundle: Bundle, street: Path) -> Report:
-    import edgeseg
-
-    return edgeseg.verify(seeded_bundle.folder, data=street, split="test")
-
-
-@pytest.fixture
-def data(tmp_path: Path, street: Path, report: Report) -> Path:
-    """Three images of the street, without splits, and a report on them."""
-    for part in ("images", "masks"):
-        (tmp_path / "data" / part).mkdir(parents=True)
-        for path in sorted((street / "test" / part).iterdir())[:3]:
-            shutil.copy(path, tmp_path / "data" / part)
-    shutil.copy(street / "dataset.json", tmp_path / "data")
-    return tmp_path
-
-
-def told(err: str) -> str:
-    """What `edgeseg:` says: one line, and no traceback."""
-    lines = [line for line in err.splitlines() if not line.startswith("limits from ")]
-    assert len(lines) == 1, err
-    return lines[0].removeprefix("edgeseg: ")
-
-
-@pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)
-def test_an_image_is_named_and_passed_over_and_strictly_refused(
-    edgeseg, case: Bad, data: Path, seeded_bundle: Bundle
-) -> None:
-    case.spoil()
-    strict = edgeseg("verify", seeded_bundle.folder, *case.args, "--strict")
-    assert strict.status == 1
-    assert case.says in told(strict.err)
-    outcome = edgeseg("verify", seeded_bundle.folder, *case.args, "--max-skipped", "50", "--json")
-    assert outcome.status == 0
-    found = outcome.json
-    noted = [f"{note['name']}: {note['reason']}" for note in found["skipped"] + found["converted"]]
-    reason = case.says.removeprefix("--strict: image 100 had to be converted: ")
-    if case.name == "a class that the model does not have":
-        assert found["differences"]["data_only"] == ["Unicorn"]
-    else:
-        (note,) = noted
-        assert reason in note
-    assert found["images"] == 3 - len(found["skipped"])
 
 
 @pytest.mark.parametrize("case", FATAL, ids=lambda case: case.name)

@@ -1,0 +1,202 @@
+"""`edgeseg run` on files: its outputs, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+
+import cv2
+import pytest
+import web
+
+from edgeseg.bundle.store import Bundle
+from edgeseg.cli.main import _with_address
+from edgeseg.demo import draw_scene
+
+
+def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    args = ["--save", "o.mp4", "--masks", "m", "--jsonl", "o.jsonl", "--json"]
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", clip, *args)
+    assert outcome.status == 0
+    assert outcome.json["frames"] == 6
+    expected = {
+        "frames",
+        "fps",
+        "latency_ms",
+        "frame_age_ms",
+        "dropped",
+        "failed",
+        "last_failure",
+        "lost",
+        "stages_ms",
+        "backend",
+    }
+    assert set(outcome.json) == expected | {"precision", "miou"}
+    assert outcome.json["miou"] is None
+    assert len(list(Path("m").glob("*.png"))) == 6
+    assert len(Path("o.jsonl").read_text().splitlines()) == 6
+    assert "written: o.mp4" in outcome.err
+    assert sorted(p.name for p in Path().iterdir()) == ["clip.avi", "m", "o.jsonl", "o.mp4"]
+
+
+def test_run_twice_with_the_same_outputs(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    for _ in range(2):
+        args = ["--save", "o.mp4", "--masks", "m", "--frames", 2]
+        assert edgeseg("run", seeded_bundle.folder, "--source", clip, *args).status == 0
+    assert sorted(p.name for p in Path().iterdir()) == ["clip.avi", "m", "o.mp4"]
+
+
+def test_json_lines_on_stdout(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", clip, "--jsonl", "-", "--frames", 3)
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [line["index"] for line in lines] == [0, 1, 2]
+
+
+def test_the_only_bundle_in_the_working_folder_is_found(edgeseg, seeded_bundle: Bundle) -> None:
+    shutil.copytree(seeded_bundle.folder, "one")
+    assert edgeseg("run", "--source", "demo", "--frames", 1).status == 0
+    shutil.copytree(seeded_bundle.folder, "two")
+    outcome = edgeseg("run", "--source", "demo", "--frames", 1)
+    assert outcome.status == 1
+    assert "several: one, two; name one" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--source", "clip.avi", "--jsonl", "clip.avi"], "lies where clip.avi is read from"),
+        (["--source", "f/a.png", "--masks", "f"], "lies where f/a.png is read from"),
+        (["--source", "f", "--save", "f/a.png"], "lies where f is read from"),
+        (["--source", "f", "--masks", "f"], "lies where f is read from"),
+        (["--source", "f", "--save", "o.png", "--jsonl", "o.png"], "is named for two outputs"),
+        (["--source", "f", "--jsonl", "/dev/null"], "is a device"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_outputs_never_replace_what_is_not_theirs(
+    edgeseg, seeded_bundle: Bundle, clip: Path, args: list[str], says: str
+) -> None:
+    Path("f").mkdir()
+    cv2.imwrite("f/a.png", draw_scene(1, 0, height=64, width=64).image)
+    before = {path: path.read_bytes() for path in (clip, Path("f/a.png"))}
+    outcome = edgeseg("run", seeded_bundle.folder, *args)
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert says in outcome.err
+    assert {path: path.read_bytes() for path in before} == before
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_video_that_ends_early_is_mentioned(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    whole = clip.read_bytes()
+    clip.write_bytes(whole[: len(whole) // 2])
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", clip)
+    assert "it says that it lasts 0.6 s: is it whole?" in outcome.err
+
+
+def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "rtsp://me:secret@127.0.0.1:9/x")
+    assert outcome.status == 1
+    assert "rtsp://***@127.0.0.1:9/x" in outcome.err
+    assert "secret" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--camera", "0", "--source", "demo"], "give one of"),
+        (["--source", "demo", "--gstreamer", "videotestsrc ! appsink"], "give one of"),
+        (["--source", "demo", "--camera-size", "720x1280"], "are of --camera"),
+        (["--camera", "0", "--camera-size", "big"], "HEIGHTxWIDTH"),
+    ],
+)
+def test_sources_that_do_not_go_together(edgeseg, args: list[str], says: str) -> None:
+    outcome = edgeseg("run", *args)
+    assert outcome.status == 2
+    assert says in " ".join(outcome.err.split())
+
+
+def test_a_missing_camera(edgeseg, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--camera", 9, "--save", "o.mp4")
+    assert outcome.status == 1
+    assert "camera 9 cannot be opened" in outcome.err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_file_that_breaks_off_leaves_nothing(edgeseg, seeded_bundle: Bundle) -> None:
+    Path("frames").mkdir()
+    cv2.imwrite("frames/a.png", draw_scene(1, 0, height=64, width=64).image)
+    Path("frames/b.png").write_bytes(b"broken")
+    outcome = edgeseg(
+        "run", seeded_bundle.folder, "--source", "frames", "--masks", "m", "--save", "o.mp4"
+    )
+    assert outcome.status == 1
+    assert "frames/b.png cannot be read as an image" in outcome.err
+    assert [p.name for p in Path().iterdir()] == ["frames"]
+
+
+def test_a_video_on_a_web_server_is_a_file(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
+    """It has an end, loses no frame, and is not sought again."""
+    clip.rename(clip.with_name("served.avi"))
+    serve = partial(SimpleHTTPRequestHandler, directory=str(clip.parent))
+    with web.serving(serve) as port:
+        url = f"http://127.0.0.1:{port}/served.avi?from=here"
+        outcome = edgeseg("run", seeded_bundle.folder, "--source", url, "--json")
+    assert outcome.status == 0
+    assert (outcome.json["frames"], outcome.json["dropped"]) == (6, 0)
+
+
+def test_a_run_with_a_preview(edgeseg, seeded_bundle: Bundle) -> None:
+    outcome = edgeseg(
+        "run", seeded_bundle.folder, "--source", "demo", "--frames", 3, "--preview", "0"
+    )
+    assert outcome.status == 0
+    assert re.search(r"preview: http://127\.0\.0\.1:\d+/\n", outcome.err)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        (["--preview"], ["--preview=127.0.0.1:8008"]),
+        (["--preview", "--json"], ["--preview=127.0.0.1:8008", "--json"]),
+        (["--preview", "street"], ["--preview=127.0.0.1:8008", "street"]),
+        (["--preview", "0.0.0.0:80"], ["--preview", "0.0.0.0:80"]),
+        (["--preview", "0.0.0.0"], ["--preview", "0.0.0.0"]),  # refused: it has no port
+        (["--preview", "8000", "--json"], ["--preview", "8000", "--json"]),
+    ],
+)
+def test_preview_alone_means_the_usual_address(given: list[str], taken: list[str]) -> None:
+    assert _with_address([]) == []
+    assert _with_address(["run", *given]) == ["run", *taken]
+
+
+def test_a_preview_for_others_needs_a_token(edgeseg, seeded_bundle: Bundle) -> None:
+    where = ("run", seeded_bundle.folder, "--source", "demo", "--preview", "0.0.0.0:0")
+    outcome = edgeseg(*where)
+    assert outcome.status == 2
+    assert "--preview-token" in outcome.err
+    assert edgeseg(*where, "--preview-token", "t", "--frames", 1).status == 2
+    assert edgeseg(*where, "--preview-token", "long enough", "--frames", 1).status == 0
+
+
+def test_without_a_bundle_the_demos_runs_and_tells_its_miou(edgeseg) -> None:
+    outcome = edgeseg("run", "--source", "demo", "--frames", "3", "--json")
+    assert outcome.status == 0
+    assert "the packaged demo bundle" in outcome.err
+    assert re.search(r"mIoU \d+\.\d+ against the source's ground truth", outcome.err)
+    assert outcome.json["miou"] > 50
+
+
+def test_other_classes_than_the_sources_have_no_miou(
+    edgeseg, tmp_path: Path, checkpoint_folder: Path
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"thing {index}" for index in range(11)))
+    args = ["--weights", checkpoint_folder, "--labels", names, "--precision", "fp32", "-o", "b"]
+    assert edgeseg("export", *args).status == 0
+    outcome = edgeseg("run", "b", "--source", "demo", "--frames", "2", "--json")
+    assert outcome.json["miou"] is None
+    assert "mIoU" not in outcome.err

@@ -1,0 +1,38 @@
+"""Fixtures of these tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from search_limits import LENIENT, LINEAR
+from small import write_street
+
+from edgeseg.bundle.store import Bundle
+from edgeseg.datasets import open_dataset
+from edgeseg.deploy.request import ExportRequest
+
+
+@pytest.fixture(scope="module")
+def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "edgeseg"
+
+
+@pytest.fixture
+def request_(checkpoint_folder: Path, street: Path, tmp_path: Path) -> ExportRequest:
+    return ExportRequest(
+        weights=str(checkpoint_folder),
+        target="onnxruntime",
+        folder=tmp_path / "bundle",
+        dataset=open_dataset(street, split="test"),
+        calibration=str(street),
+        precision="int8",
+        recipes=LINEAR,
+        limits=LENIENT,
+    )

@@ -1,0 +1,20 @@
+"""Limits and recipes of small searches."""
+
+from __future__ import annotations
+
+from edgeseg.accuracy.limits import Limits
+from edgeseg.bundle.store import Bundle
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.progress import Progress
+from edgeseg.quantize.recipes import RECIPES
+
+LENIENT = Limits(max_drop=60, max_class_drop=None)
+
+
+LINEAR = (RECIPES["int8-linear"],)
+
+
+def export(request: ExportRequest) -> tuple[Bundle, list[str]]:
+    lines: list[str] = []
+    return export_bundle(request, progress=Progress(say=lines.append)).bundle, lines

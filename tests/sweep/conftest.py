@@ -1,0 +1,29 @@
+"""Fixtures of these tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small import write_street
+
+from edgeseg.bundle.store import Bundle
+from edgeseg.sweep.plan import Plan
+
+
+@pytest.fixture(scope="module")
+def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
+
+
+@pytest.fixture
+def plan(checkpoint_folder: Path, street: Path, tmp_path: Path) -> Plan:
+    return Plan(
+        weights=(str(checkpoint_folder),),
+        targets=("onnxruntime",),
+        precisions=("fp32",),
+        sizes=((96, 128), (64, 96)),
+        data=str(street),
+        split="test",
+        folder=tmp_path / "sweep",
+    )
