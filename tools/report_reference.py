@@ -27,12 +27,11 @@ def report_reference() -> str:
 
 def _section(name: str, definition: dict[str, Any]) -> str:
     about = cleandoc(definition.get("description", ""))
-    required = set(definition.get("required", ()))
     rows = [
-        f"| `{field}` | {_type(content)} | {'yes' if field in required else ''} |"
+        f"| `{field}` | {_type(content)} |"
         for field, content in definition.get("properties", {}).items()
     ]
-    table = ["| field | type | always there |", "|---|---|---|", *rows] if rows else []
+    table = ["| field | type |", "|---|---|", *rows] if rows else []
     return "\n".join([f"## {name}", "", about, "", *table, ""])
 
 
