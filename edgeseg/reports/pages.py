@@ -44,9 +44,16 @@ def rendered(template: str, *, css: str, **view: object) -> str:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    says = (brittleness, cost, doubt, interval, number, to_plain, signed, subject_title, whole)
     environment.filters |= {
-        **{function.__name__: function for function in says},
+        "brittleness": brittleness,
+        "cost": cost,
+        "doubt": doubt,
+        "interval": interval,
+        "number": number,
+        "plain": to_plain,
+        "signed": signed,
+        "subject_title": subject_title,
+        "whole": whole,
         "drawing": Markup,
         "data_uri": _data_uri,
     }
