@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from alternating import report as print_line
 
-from edgeseg.accuracy.bootstrap import Tally, losses
+from edgeseg.accuracy.bootstrap import Tally, estimate_losses
 from edgeseg.cli.scripts import run_script
 from edgeseg.reports.report import Report, read_report
 
@@ -40,11 +40,11 @@ def main() -> None:
             side.of(seen.tolist(), range(len(whole.classes)))
             for side in swapped(whole, random.random(whole.images) < 0.5)
         ]
-        found = losses(*sides, family=family)
+        found = estimate_losses(*sides, family=family)
         worse["miou"] += found.miou_interval.low > 0
         worse["any_class"] += bool((found.class_intervals[family, 0] > 0).any())
         worse["any_class_alone"] += any(
-            losses(
+            estimate_losses(
                 *(side.of(range(images), [place]) for side in sides), family=np.ones(1, bool)
             ).class_intervals[0, 0]
             > 0

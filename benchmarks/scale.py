@@ -19,7 +19,7 @@ from itertools import cycle, islice
 import numpy as np
 from alternating import report
 
-from edgeseg.accuracy.bootstrap import Tally, losses
+from edgeseg.accuracy.bootstrap import Tally, estimate_losses
 from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import match_classes, open_dataset
 from edgeseg.progress import SILENT
@@ -69,7 +69,7 @@ def intervals(images: int, classes: int) -> float:
         Tally((labelled * share).astype(np.int64), labelled, labelled) for share in (0.8, 0.79)
     ]
     begun = time.perf_counter()
-    losses(*sides, family=np.ones(classes, bool))
+    estimate_losses(*sides, family=np.ones(classes, bool))
     return time.perf_counter() - begun
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SourceError
-from edgeseg.files.locks import lock_beside, locked
+from edgeseg.files.locks import hold_lock, lock_beside
 from edgeseg.progress import Say
 from edgeseg.runtime.sinks.partial import partial_of, set_aside
 
@@ -30,7 +30,7 @@ def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
         try:
             _check(folder, uri)
             folder = folder.resolve()  # `.` has no name to put a folder beside
-            held = stack.enter_context(locked(lock_beside(folder), folder))
+            held = stack.enter_context(hold_lock(lock_beside(folder), folder))
             left = set_aside(folder, left_behind=held.left_behind)
             if left is not None:
                 say(f"what a killed run left is kept: {left.name}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.calibration.ranges import SAMPLING, Statistics, add_sample, empty_statistics
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import name_failures
 
@@ -128,7 +128,7 @@ def _key(model: bytes) -> str:
 
 def _save(path: Path, key: str, images: int, statistics: Mapping[str, Statistics]) -> None:
     values = list(statistics.values())
-    with written_whole(path) as partial, partial.open("wb") as file:
+    with write_whole(path) as partial, partial.open("wb") as file:
         np.savez(
             file,
             key=np.array(key),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import SourceError
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.labels import Rgb
 from edgeseg.pixels import Bgr, ClassMap
 
@@ -134,7 +134,7 @@ def write_image(image: Bgr, path: Path) -> None:
     """
     from PIL import Image
 
-    with written_whole(path) as partial:
+    with write_whole(path) as partial:
         rgb = np.ascontiguousarray(image[:, :, ::-1])
         Image.fromarray(rgb).save(partial, format="PNG", compress_level=1)
 
@@ -167,7 +167,7 @@ def write_mask(
     about = PngInfo()
     if software is not None:
         about.add_text("Software", software)
-    with written_whole(path) as partial:
+    with write_whole(path) as partial:
         # Level 1: a third of the time of the default, for files a tenth larger.
         image.save(partial, format="PNG", compress_level=1, pnginfo=about)
 

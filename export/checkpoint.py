@@ -31,7 +31,7 @@ from edgeseg.export.segformer.layouts import (
     infer_spec,
     map_weights,
 )
-from edgeseg.files.whole import sha256_of
+from edgeseg.files.whole import compute_sha256
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.overrides import NO_OVERRIDES, Overrides
@@ -123,7 +123,7 @@ def read_checkpoint(
         labels_source=labels_source,
         source=_name(source, weights),
         layout=layout.name,
-        sha256=sha256_of(weights),
+        sha256=compute_sha256(weights),
         license=_license(folder),
         reduce_labels=files.reduces_labels(),
         channel_order=settled.channel_order,

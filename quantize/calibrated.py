@@ -13,7 +13,7 @@ import msgspec
 from edgeseg.calibration.observe import Tap, count_observed, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range, Statistics
 from edgeseg.errors import BackendError
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.progress import Progress, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
@@ -21,7 +21,7 @@ from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.taps import expected_bytes, tap_graph
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime.backends.backend import Backend, open_artifact
-from edgeseg.segformer.groups import Group, group_of
+from edgeseg.segformer.groups import Group, find_group
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Calibrated:
 
         def one_group(recipe: Recipe, path: Path) -> None:
             made = to_qdq(self.model, recipe, self.ranges)
-            with written_whole(path) as partial:
+            with write_whole(path) as partial:
                 partial.write_bytes(made.SerializeToString())
 
         engine = partial(open_artifact, "onnxruntime")
@@ -104,7 +104,7 @@ class Calibrated:
         roles: frozenset[str],
     ) -> Mapping[Group, float]:
         """The same for graphs that `make` writes and `engine` opens, of groups of these roles."""
-        groups = {group_of(node.name) for node in self.model.graph.node}
+        groups = {find_group(node.name) for node in self.model.graph.node}
         present = sorted(group for group in groups if group is not None and group.role in roles)
         known = recalled_figures(self._workspace, "sensitivity")
         path = self._workspace.path("one_group.onnx")

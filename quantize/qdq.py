@@ -16,7 +16,7 @@ import numpy as np
 from edgeseg.calibration.ranges import Range
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.segformer.arch import Role
-from edgeseg.segformer.groups import group_of
+from edgeseg.segformer.groups import find_group
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -36,7 +36,7 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
 
     copy = ModelProto()
     copy.CopyFrom(model)
-    nodes = [n.name for n in quantizable_nodes(model) if group_of(n.name) in recipe.int8]
+    nodes = [n.name for n in quantizable_nodes(model) if find_group(n.name) in recipe.int8]
     if not nodes:
         return copy
     data = {
@@ -63,4 +63,4 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
 
 def quantizable_nodes(model: ModelProto) -> list[NodeProto]:
     """The nodes that some recipe quantizes."""
-    return [n for n in model.graph.node if n.op_type in OP_TYPES and group_of(n.name) is not None]
+    return [n for n in model.graph.node if n.op_type in OP_TYPES and find_group(n.name) is not None]

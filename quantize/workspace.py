@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import BundleError, BusyError
-from edgeseg.files.locks import lock_in, locked
-from edgeseg.files.whole import written_whole
-from edgeseg.machine.cache import cache_folder
+from edgeseg.files.locks import hold_lock, lock_in
+from edgeseg.files.whole import write_whole
+from edgeseg.machine.cache import find_cache_folder
 from edgeseg.progress import Say
 
 __all__ = ["Workspace", "open_workspace"]
@@ -47,7 +47,7 @@ class Workspace:
 
     def keep(self, name: str, value: object) -> None:
         """Keep a JSON value."""
-        with written_whole(self.path(f"{name}.json")) as partial:
+        with write_whole(self.path(f"{name}.json")) as partial:
             partial.write_text(json.dumps(value), "utf-8")
 
 
@@ -62,14 +62,14 @@ def open_workspace(question: Mapping[str, object], *, say: Say) -> Iterator[Work
     """
     text = json.dumps(question, sort_keys=True, default=str)
     name = hashlib.sha256(text.encode()).hexdigest()[:24]
-    root = cache_folder() / "searches"
+    root = find_cache_folder() / "searches"
 
     def wait(holder: str) -> None:
         say(f"{holder} is searching the same; waiting for what it finds")
 
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(lock_in(root / name), "the search", wait=wait))
+            stack.enter_context(hold_lock(lock_in(root / name), "the search", wait=wait))
             os.utime(root / name)
             _remove_old(root, keep=name)
         except OSError as error:
@@ -89,7 +89,7 @@ def _remove_old(root: Path, *, keep: str) -> None:
     for old in sorted(ages, key=lambda path: ages[path])[:-KEPT]:
         with suppress(BusyError, OSError):
             if old.name != keep:
-                with locked(lock_in(old), old) as held:
+                with hold_lock(lock_in(old), old) as held:
                     if not held.alone:
                         continue
                     # Under another name first: whoever asks the same begins anew meanwhile.

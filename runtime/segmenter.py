@@ -11,7 +11,7 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
-from edgeseg.pixels import Bgr, mask_of, to_input
+from edgeseg.pixels import Bgr, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
 from edgeseg.runtime.live.pipeline import stream
@@ -34,7 +34,7 @@ def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation
     prepared = time.perf_counter()
     output = backend.infer(network_input)
     inferred = time.perf_counter()
-    mask = mask_of(output, spec, frame)
+    mask = to_frame_mask(output, spec, frame)
     masked = time.perf_counter()
     return Segmentation(
         mask=mask,

@@ -21,12 +21,12 @@ from edgeseg.accuracy.metrics import pixel_agreement
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError, GateMissedError
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.images import read_image, read_mask
-from edgeseg.machine.cache import cache_folder
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.jetson import jetson, state
-from edgeseg.machine.packages import installed
+from edgeseg.machine.cache import find_cache_folder
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.jetson import read_jetson, read_state
+from edgeseg.machine.packages import find_version
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
 from edgeseg.runtime.golden import GOLDEN_SLACK
@@ -75,7 +75,7 @@ def _elsewhere(bundle: Bundle) -> str | None:
 
     Where nobody knows the processor's features, they are not the same.
     """
-    manifest, here = bundle.manifest, this_machine()
+    manifest, here = bundle.manifest, describe_machine()
     target = find_target(manifest.target)
     if target.on_device:
         return "a new device"
@@ -84,7 +84,7 @@ def _elsewhere(bundle: Bundle) -> str | None:
         return "nobody knows whether this is the CPU that it was made on"
     if (there.architecture, there.features) != (here.architecture, here.features):
         return "another CPU than it was made on"
-    before, now = manifest.tools.get(target.engine), installed(target.engine)
+    before, now = manifest.tools.get(target.engine), find_version(target.engine)
     if before != now:
         return f"{target.engine} {now} is here, and it was made with {before or 'none'}"
     return None
@@ -229,9 +229,9 @@ def _memory(bundle: Bundle) -> Path:
     """Where the answer lies: another bundle, machine or engine is another question."""
     manifest = (bundle.folder / "manifest.sha256").read_bytes()
     engine = load_runner(bundle.manifest.target).identity()
-    text = repr((this_machine(), engine)).encode()
+    text = repr((describe_machine(), engine)).encode()
     key = hashlib.sha256(manifest + text).hexdigest()[:24]
-    return cache_folder() / "builds" / f"{key}.json"
+    return find_cache_folder() / "builds" / f"{key}.json"
 
 
 def remembered(bundle: Bundle) -> str | None:
@@ -252,11 +252,11 @@ def _remember(path: Path, results: Sequence[Built], progress: Progress) -> None:
     content = {
         "variant": results[0].variant,
         "results": [asdict(result) for result in results],
-        "device": asdict(jetson()) | asdict(state()),
+        "device": asdict(read_jetson()) | asdict(read_state()),
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial_path:
+        with write_whole(path) as partial_path:
             partial_path.write_text(json.dumps(content), "utf-8")
     except OSError as error:
         progress.say(

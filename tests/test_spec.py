@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.errors import SpecError
-from edgeseg.segformer.arch import feature_sizes
+from edgeseg.segformer.arch import compute_feature_sizes
 from edgeseg.spec import InputSpec
 
 
@@ -17,7 +17,7 @@ def test_feature_sizes_are_what_the_convolutions_make(height: int, width: int) -
     for kernel, stride in ((7, 4), (3, 2), (3, 2), (3, 2)):
         h, w = ((n + 2 * (kernel // 2) - kernel) // stride + 1 for n in (h, w))
         expected.append((h, w))
-    assert feature_sizes(height, width) == tuple(expected)
+    assert compute_feature_sizes(height, width) == tuple(expected)
 
 
 @pytest.mark.parametrize("size", [(63, 64), (64, 63), (0, 512), (-1, 64)])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from inspect import cleandoc
 from typing import Any, Final
 
-from edgeseg.reports.report import json_schema
+from edgeseg.reports.report import make_json_schema
 
 __all__ = ["report_reference"]
 
@@ -19,7 +19,7 @@ For programs: the same as a JSON Schema, [report.schema.json](../report.schema.j
 
 def report_reference() -> str:
     """A table for the report and for each type in it."""
-    definitions = json_schema()["$defs"]
+    definitions = make_json_schema()["$defs"]
     first = [name for name in definitions if name == "Report"]
     rest = sorted(name for name in definitions if name != "Report")
     return "\n".join([_HEAD, *(_section(name, definitions[name]) for name in (*first, *rest))])

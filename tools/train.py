@@ -34,7 +34,7 @@ from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import reference_mask
 from edgeseg.export.segformer.huggingface import write_huggingface
 from edgeseg.export.segformer.network import AllMlpHead, SegFormer, upsample
-from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.cpu import describe_machine
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
 from edgeseg.spec import InputSpec
 
@@ -178,7 +178,7 @@ def loss_of(
 
 def computes_in_bfloat16(device: torch.device) -> bool:
     """On a processor that has to emulate it, it is several times slower than float32."""
-    return device.type != "cpu" or not BFLOAT16.isdisjoint(this_machine().features)
+    return device.type != "cpu" or not BFLOAT16.isdisjoint(describe_machine().features)
 
 
 def jaccard(logits: Tensor, masks: Tensor) -> Tensor:

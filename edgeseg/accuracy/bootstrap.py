@@ -23,12 +23,12 @@ __all__ = [
     "Interval",
     "Losses",
     "Tally",
-    "drop_draws",
-    "image_tally",
-    "losses",
-    "miou_interval",
+    "draw_drops",
+    "tally_image",
+    "estimate_losses",
+    "estimate_miou_interval",
     "tally",
-    "together",
+    "find_joint_intervals",
 ]
 
 _SAMPLES: Final = 1000
@@ -93,7 +93,7 @@ class Losses:
         return self.reference_iou - self.candidate_iou
 
 
-def image_tally(counts: Confusion) -> ImageTally:
+def tally_image(counts: Confusion) -> ImageTally:
     """What IoU needs of one image: a row where the confusion is a square."""
     return np.stack([np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)])
 
@@ -104,27 +104,33 @@ def tally(images: Sequence[ImageTally]) -> Tally:
     return Tally(hits, labelled, predicted)
 
 
-def miou_interval(counted: Tally) -> Interval:
+def estimate_miou_interval(counted: Tally) -> Interval:
     """95 % interval of one model's mIoU.
 
     Raises:
         DatasetError: no pixel was counted.
     """
-    means = [_mean(iou) for iou in (_iou(counted, w) for w in _draws(len(counted.hits)))]
-    return _percentiles(np.concatenate(means))
+    means = [
+        _average(iou)
+        for iou in (_compute_iou(counted, w) for w in _draw_weights(len(counted.hits)))
+    ]
+    return _find_percentiles(np.concatenate(means))
 
 
-def drop_draws(reference: Tally, candidate: Tally) -> Points:
+def draw_drops(reference: Tally, candidate: Tally) -> Points:
     """What the candidate's mIoU loses in each draw, (draws,); NaN where no pixel is labelled.
 
     Over the same images the draws are the same: differences of several results are paired.
     """
     return np.concatenate(
-        [_mean(_iou(reference, w)) - _mean(_iou(candidate, w)) for w in _draws(len(reference.hits))]
+        [
+            _average(_compute_iou(reference, w)) - _average(_compute_iou(candidate, w))
+            for w in _draw_weights(len(reference.hits))
+        ]
     )
 
 
-def losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_]) -> Losses:
+def estimate_losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_]) -> Losses:
     """What the candidate loses; `family`, (classes,), are those whose intervals hold together.
 
     Classes outside of it, too rare to tell, get an interval of the same make without that promise.
@@ -132,22 +138,25 @@ def losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_])
     Raises:
         DatasetError: no pixel was counted.
     """
-    drawn = [(_iou(reference, w), _iou(candidate, w)) for w in _draws(len(reference.hits))]
+    drawn = [
+        (_compute_iou(reference, w), _compute_iou(candidate, w))
+        for w in _draw_weights(len(reference.hits))
+    ]
     before, after = (np.concatenate(side) for side in zip(*drawn, strict=True))
     once = np.ones((1, len(reference.hits)))
-    points = [_iou(side, once) for side in (reference, candidate)]
+    points = [_compute_iou(side, once) for side in (reference, candidate)]
     own = points[0][0] - points[1][0]
     return Losses(
-        reference_miou=float(_mean(points[0])[0]),
-        candidate_miou=float(_mean(points[1])[0]),
-        miou_interval=_percentiles(_mean(before) - _mean(after)),
+        reference_miou=float(_average(points[0])[0]),
+        candidate_miou=float(_average(points[1])[0]),
+        miou_interval=_find_percentiles(_average(before) - _average(after)),
         reference_iou=points[0][0],
         candidate_iou=points[1][0],
-        class_intervals=together(own, before - after, family),
+        class_intervals=find_joint_intervals(own, before - after, family),
     )
 
 
-def _draws(images: int) -> Iterator[Points]:
+def _draw_weights(images: int) -> Iterator[Points]:
     """How often each image is drawn, (draws, images), some draws at a time."""
     random = np.random.default_rng(_SEED)
     chances = np.full(images, 1 / images)
@@ -158,7 +167,7 @@ def _draws(images: int) -> Iterator[Points]:
         yield drawn.astype(np.float64)
 
 
-def _iou(counted: Tally, weights: Points) -> Points:
+def _compute_iou(counted: Tally, weights: Points) -> Points:
     """IoU in points, (draws, classes), NaN where a draw's truth does not have a class.
 
     That depends on the images alone: two models are averaged over the same classes.
@@ -172,7 +181,7 @@ def _iou(counted: Tally, weights: Points) -> Points:
     return found
 
 
-def _mean(iou: Points) -> Points:
+def _average(iou: Points) -> Points:
     """The mIoU of each row: over the classes that occur; NaN where none does."""
     occurring = np.isfinite(iou).sum(axis=1)
     means: Points = np.where(
@@ -181,7 +190,7 @@ def _mean(iou: Points) -> Points:
     return means
 
 
-def _percentiles(values: Points) -> Interval:
+def _find_percentiles(values: Points) -> Interval:
     """Of the draws that have a labelled pixel."""
     known = values[np.isfinite(values)]
     if not known.size:
@@ -190,7 +199,7 @@ def _percentiles(values: Points) -> Interval:
     return Interval(float(low), float(high))
 
 
-def together(point: Points, drawn: Points, family: npt.NDArray[np.bool_]) -> Points:
+def find_joint_intervals(point: Points, drawn: Points, family: npt.NDArray[np.bool_]) -> Points:
     """Intervals (classes, 2) of which all hold at once, by the largest deviation of each draw.
 
     The bootstrap's max-t (Westfall and Young 1993, chapter 2): 95 % of the draws have no class

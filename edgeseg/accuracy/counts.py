@@ -10,7 +10,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.accuracy.bootstrap import ImageTally, Losses, Tally, image_tally, losses, tally
+from edgeseg.accuracy.bootstrap import (
+    ImageTally,
+    Losses,
+    Tally,
+    estimate_losses,
+    tally,
+    tally_image,
+)
 from edgeseg.accuracy.metrics import (
     NOTHING_IGNORED,
     Confusion,
@@ -54,7 +61,7 @@ class Side:
     def add(self, counts: Confusion) -> None:
         """Count an image."""
         np.add(self.total, counts, out=self.total)
-        self.images.append(image_tally(counts))
+        self.images.append(tally_image(counts))
 
     def join(self, other: Side) -> None:
         """Count another's images after one's own."""
@@ -127,7 +134,7 @@ class Counts:
 
     def losses(self) -> Losses:
         """What the candidate loses against the reference on the truth, with intervals."""
-        return losses(self.reference.tally, self.candidate.tally, family=self.frequent)
+        return estimate_losses(self.reference.tally, self.candidate.tally, family=self.frequent)
 
     def accuracy(self) -> Accuracy:
         """Candidate against reference; without ground truth, their agreement alone.

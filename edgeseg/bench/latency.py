@@ -73,12 +73,12 @@ def bench(
             for b, s, image in zip(bundles, segmenters, images, strict=True)
         ]
         return [
-            _result(segmenter, np.array(row), peak)
+            _summarize(segmenter, np.array(row), peak)
             for segmenter, row, peak in zip(segmenters, times, peaks, strict=True)
         ]
 
 
-def _result(
+def _summarize(
     segmenter: Segmenter,
     stages: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     peak_rss_mb: float,

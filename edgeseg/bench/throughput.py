@@ -25,14 +25,14 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
 from edgeseg.images import read_image
 from edgeseg.machine.opencv import import_opencv
-from edgeseg.pixels import Frame, mask_of, to_input
+from edgeseg.pixels import Frame, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.live.pipeline import run
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import variant_here
 from edgeseg.runtime.sources import open_source
 
-__all__ = ["FRAME_WH", "EndToEnd", "end_to_end"]
+__all__ = ["FRAME_WH", "EndToEnd", "measure_end_to_end"]
 
 # The size of a frame: what most cameras give.
 FRAME_WH: Final = (1280, 720)
@@ -70,7 +70,7 @@ class EndToEnd:
     page_faults: float
 
 
-def end_to_end(
+def measure_end_to_end(
     bundles: Sequence[Bundle], *, frames: int, progress: Progress = SILENT
 ) -> list[EndToEnd]:
     """Measure each bundle's variant for this machine with one engine thread, then with all.
@@ -81,14 +81,14 @@ def end_to_end(
     found = []
     for bundle in bundles:
         variant = variant_here(bundle, progress=progress)
-        with _video(bundle, frames) as video:
+        with _make_video(bundle, frames) as video:
             for threads in dict.fromkeys((1, os.cpu_count() or 1)):
                 with Segmenter(bundle, variant=variant, threads=threads) as segmenter:
-                    found.append(_measured(segmenter, video, threads=threads))
+                    found.append(_measure(segmenter, video, threads=threads))
     return found
 
 
-def _measured(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
+def _measure(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
     with open_source(video) as source:
         frames = [captured.image for captured in islice(source.frames, _HELD)]
     spec = segmenter.bundle.manifest.input
@@ -96,10 +96,10 @@ def _measured(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
     outputs = [segmenter.backend.infer(one).copy() for one in inputs[:WARM_UP]]
     for frame, output in zip(frames, outputs, strict=False):  # no figure counts a first time
         to_input(frame, spec)
-        mask_of(output, spec, frame)
+        to_frame_mask(output, spec, frame)
     rounds = []
     for _ in range(ROUNDS):
-        engine_s = _seconds_of_engine(segmenter, inputs)
+        engine_s = _time_engine(segmenter, inputs)
         with open_source(video) as source:
             faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             whole = run(segmenter, source, [])
@@ -109,7 +109,7 @@ def _measured(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
             to_input(frame, spec)
         prepared = time.thread_time()
         for index, frame in enumerate(frames):
-            mask_of(outputs[index % WARM_UP], spec, frame)
+            to_frame_mask(outputs[index % WARM_UP], spec, frame)
         masked = time.thread_time()
         host = ((prepared - begun) / len(frames), (masked - prepared) / len(frames))
         rounds.append((len(frames) / engine_s, whole.fps, *host, faults / whole.frames))
@@ -134,7 +134,7 @@ def _measured(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
     )
 
 
-def _seconds_of_engine(segmenter: Segmenter, inputs: Sequence[Frame]) -> float:
+def _time_engine(segmenter: Segmenter, inputs: Sequence[Frame]) -> float:
     for one in inputs[:WARM_UP]:
         segmenter.backend.infer(one)
     begun = time.perf_counter()
@@ -144,7 +144,7 @@ def _seconds_of_engine(segmenter: Segmenter, inputs: Sequence[Frame]) -> float:
 
 
 @contextmanager
-def _video(bundle: Bundle, frames: int) -> Iterator[str]:
+def _make_video(bundle: Bundle, frames: int) -> Iterator[str]:
     """A video of the bundle's first golden frame, as a camera that turns sees it."""
     cv2 = import_opencv("bench --end-to-end")
     still = cv2.resize(read_image(bundle.path(bundle.manifest.golden[0].frame)), FRAME_WH)

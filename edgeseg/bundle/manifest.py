@@ -27,7 +27,7 @@ __all__ = [
     "Parity",
     "Tensor",
     "VariantInfo",
-    "as_json",
+    "to_json",
     "decode_manifest",
     "encode_manifest",
 ]
@@ -253,7 +253,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
-def as_json(value: object) -> Mapping[str, object]:
+def to_json(value: object) -> Mapping[str, object]:
     """A manifest, or part of one, as plain JSON values."""
     plain: Mapping[str, object] = msgspec.to_builtins(value)
     return plain

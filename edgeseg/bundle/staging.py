@@ -20,8 +20,8 @@ import msgspec
 from edgeseg.bundle.manifest import SCHEMA, File, Manifest, decode_manifest, encode_manifest
 from edgeseg.bundle.store import MANIFEST, MANIFEST_HASH, is_bundle
 from edgeseg.errors import BundleError
-from edgeseg.files.locks import lock_beside, locked
-from edgeseg.files.whole import sha256_of
+from edgeseg.files.locks import hold_lock, lock_beside
+from edgeseg.files.whole import compute_sha256
 
 __all__ = ["check_replaceable", "new_bundle", "remove_bundle", "seal_bundle"]
 
@@ -46,12 +46,12 @@ def check_replaceable(folder: Path) -> Manifest | None:
             raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
         if not any(folder.iterdir()):
             return None
-        return _own_manifest(folder)
+        return _read_own_manifest(folder)
     except OSError as error:
         raise BundleError(f"bundle {folder} cannot be written: {error.strerror}") from None
 
 
-def _own_manifest(folder: Path) -> Manifest:
+def _read_own_manifest(folder: Path) -> Manifest:
     if not is_bundle(folder):
         raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
     try:
@@ -61,7 +61,7 @@ def _own_manifest(folder: Path) -> Manifest:
             f"{folder} exists and its {MANIFEST} is not one of schema {SCHEMA}; remove the folder, "
             f"or choose another name with -o"
         ) from None
-    foreign = _foreign(folder, manifest)
+    foreign = _find_foreign(folder, manifest)
     if foreign:
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
         raise BundleError(
@@ -71,7 +71,7 @@ def _own_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _foreign(folder: Path, manifest: Manifest) -> list[str]:
+def _find_foreign(folder: Path, manifest: Manifest) -> list[str]:
     """What lies in a bundle's folder that its manifest does not list, folders with it."""
     own = {MANIFEST, MANIFEST_HASH, *manifest.files}
     own |= {str(parent) for name in own for parent in Path(name).parents}
@@ -106,7 +106,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
     staging = folder.with_name(f".{folder.name}.edgeseg-partial")
     retired = folder.with_name(f".{folder.name}.edgeseg-old")
     try:
-        with locked(lock_beside(folder), f"bundle {folder}") as held:
+        with hold_lock(lock_beside(folder), f"bundle {folder}") as held:
             if held.alone:
                 _clear(staging, retired, folder)
             elif staging.exists():
@@ -122,13 +122,13 @@ def new_bundle(folder: Path) -> Iterator[Path]:
             finally:
                 _remove(staging)
     except OSError as error:
-        told = _told(error, folder, staging)
+        told = _explain(error, folder, staging)
         if told is None:
             raise
         raise BundleError(told) from error
 
 
-def _told(error: OSError, folder: Path, staging: Path) -> str | None:
+def _explain(error: OSError, folder: Path, staging: Path) -> str | None:
     """What is said of an error of a file's; None where it is of something else, as a pipe."""
     if error.filename is None:
         return (
@@ -145,7 +145,7 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
     """Hash every file in a staging folder and write the manifest over them."""
     files = {
         path.relative_to(staging).as_posix(): File(
-            sha256=sha256_of(path), bytes=path.stat().st_size
+            sha256=compute_sha256(path), bytes=path.stat().st_size
         )
         for path in sorted(staging.rglob("*"))
         if path.is_file()

@@ -18,7 +18,7 @@ from typing import Final
 
 from edgeseg.bundle.manifest import File, Manifest, VariantInfo, decode_manifest
 from edgeseg.errors import BundleError
-from edgeseg.files.whole import sha256_of
+from edgeseg.files.whole import compute_sha256
 
 __all__ = ["MANIFEST", "MANIFEST_HASH", "Bundle", "is_bundle", "open_bundle", "resembles_bundle"]
 
@@ -61,7 +61,7 @@ def is_bundle(folder: Path) -> bool:
     Raises:
         BundleError: that cannot be seen: a name that is too long, or a folder that is closed.
     """
-    return all(_parts(folder))
+    return all(_find_parts(folder))
 
 
 def resembles_bundle(folder: Path) -> bool:
@@ -70,10 +70,10 @@ def resembles_bundle(folder: Path) -> bool:
     Raises:
         BundleError: see `is_bundle`.
     """
-    return any(_parts(folder))
+    return any(_find_parts(folder))
 
 
-def _parts(folder: Path) -> list[bool]:
+def _find_parts(folder: Path) -> list[bool]:
     try:
         return [(folder / name).is_file() for name in (MANIFEST, MANIFEST_HASH)]
     except OSError as error:
@@ -127,7 +127,7 @@ def _check_file(folder: Path, name: str, file: File) -> None:
     try:
         if not path.is_file():  # nor a pipe or a device, which could be read for ever
             raise BundleError(f"{path} is missing; export the bundle again")
-        same = path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
+        same = path.stat().st_size == file.bytes and compute_sha256(path) == file.sha256
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from None
     if not same:

@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 
 from edgeseg.errors import BackendError, MissingPackageError
-from edgeseg.machine.cache import cache_folder
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.extras import EXTRAS, install_command
-from edgeseg.machine.jetson import jetson, state
-from edgeseg.machine.memory import free_memory
-from edgeseg.machine.packages import installed
+from edgeseg.machine.cache import find_cache_folder
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.extras import EXTRAS, make_install_command
+from edgeseg.machine.jetson import read_jetson, read_state
+from edgeseg.machine.memory import find_free_memory
+from edgeseg.machine.packages import find_version
 from edgeseg.targets import DEFAULT_TARGET, TARGETS
 
 __all__ = ["Problem", "examine"]
@@ -38,34 +38,34 @@ class Problem:
 
 def examine(root: Path = Path("/")) -> dict[str, object]:
     """Look around, below `root` for what the system says of itself."""
-    machine, board = this_machine(), jetson(root)
+    machine, board = describe_machine(), read_jetson(root)
     opencv = _opencv()
     cuda = _cuda()
     findings: dict[str, object] = {
-        "edgeseg": installed("edgeseg"),
+        "edgeseg": find_version("edgeseg"),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": machine.architecture,
         "cpu": machine.cpu,
         "features": list(machine.features),
         "cores": machine.cores,
-        "engines": {row.engine: installed(row.engine) for row in TARGETS.values()},
+        "engines": {row.engine: find_version(row.engine) for row in TARGETS.values()},
         "extras": {
             name: {
                 "what": extra.what,
                 "missing": list(extra.missing),
-                "versions": {package: installed(package) for package in extra.packages.values()},
+                "versions": {package: find_version(package) for package in extra.packages.values()},
             }
             for name, extra in EXTRAS.items()
         },
         "opencv": opencv,
         "jetson": None
         if not board.l4t
-        else {**asdict(board), "jetpack": board.jetpack, **asdict(state(root))},
+        else {**asdict(board), "jetpack": board.jetpack, **asdict(read_state(root))},
         "cuda": cuda,
         "cameras": sorted(path.name for path in (root / "dev").glob("video*")),
-        "memory_free": free_memory(root),
-        "disk_free": shutil.disk_usage(_existing(cache_folder())).free,
+        "memory_free": find_free_memory(root),
+        "disk_free": shutil.disk_usage(_existing(find_cache_folder())).free,
     }
     findings["problems"] = [asdict(problem) for problem in _problems(findings)]
     return findings
@@ -85,7 +85,9 @@ def _problems(found: Mapping[str, Any]) -> Iterator[Problem]:
 def _video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Problem]:
     opencv = found["opencv"]
     if opencv is None:
-        remedy = "sudo apt install python3-opencv" if on_jetson else install_command(["opencv"])
+        remedy = (
+            "sudo apt install python3-opencv" if on_jetson else make_install_command(["opencv"])
+        )
         yield Problem(what="no OpenCV: no video and no cameras", remedy=remedy)
     elif "error" in opencv:
         old = "NumPy 2 does not fit this OpenCV" if found["numpy"] >= "2" else "OpenCV fails"
@@ -115,7 +117,7 @@ def _room_problems(memory: int | None, disk: int) -> Iterator[Problem]:
     if disk < _LITTLE_DISK:
         yield Problem(
             what=f"only {disk / 1e9:.1f} GB are free for the cache",
-            remedy=f"set XDG_CACHE_HOME to a larger disk, or clear {cache_folder()}",
+            remedy=f"set XDG_CACHE_HOME to a larger disk, or clear {find_cache_folder()}",
         )
 
 

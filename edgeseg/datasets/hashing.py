@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.datasets.location import is_remote
-from edgeseg.files.whole import sha256_of
+from edgeseg.files.whole import compute_sha256
 
 __all__ = ["hash_file"]
 
@@ -29,14 +29,14 @@ def hash_file(path: Path) -> str:
         OSError: it cannot be read.
     """
     if is_remote(path):
-        return sha256_of(path)
+        return compute_sha256(path)
     status = path.stat()
     place = status.st_dev, status.st_ino
     stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
     known = _known.get(place)
     if known is not None and known[0] == stamp:
         return known[1]
-    found = sha256_of(path)
+    found = compute_sha256(path)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
         _known[place] = stamp, found
     return found

@@ -15,10 +15,10 @@ from edgeseg.deploy.data import Evidence
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.deploy.select import Variants, choose
 from edgeseg.errors import MissingPackageError
-from edgeseg.files.whole import sha256_of
+from edgeseg.files.whole import compute_sha256
 from edgeseg.labels import Labels
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import installed
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import find_version
 from edgeseg.pixels import to_input
 from edgeseg.progress import Progress
 from edgeseg.quantize.budget import Budget
@@ -29,7 +29,7 @@ from edgeseg.quantize.recipes import Recipe, named_recipes
 from edgeseg.quantize.search import Candidate, Quantizer, Search, explore
 from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
 from edgeseg.quantize.workspace import Workspace, open_workspace
-from edgeseg.segformer.arch import logits_shape
+from edgeseg.segformer.arch import compute_logits_shape
 from edgeseg.spec import InputSpec
 from edgeseg.text import pluralize
 
@@ -67,12 +67,12 @@ class Float:
     @property
     def sha256(self) -> str:
         """Of the artifact: the reference of all that is measured."""
-        return sha256_of(self.candidates[0].path)
+        return compute_sha256(self.candidates[0].path)
 
     @property
     def logits_shape(self) -> tuple[int, ...]:
         """What the graph ends in, (1, classes, h, w)."""
-        return logits_shape(len(self.labels.classes), self.spec)
+        return compute_logits_shape(len(self.labels.classes), self.spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +118,8 @@ def open_halves(
         "sampling": SAMPLING,
         "calibration": None if chosen is None else chosen.sha256,
         "images": evidence.sha256,
-        "machine": this_machine().features,
-        "versions": {name: installed(name) for name in packages},
+        "machine": describe_machine().features,
+        "versions": {name: find_version(name) for name in packages},
     }
 
     def meter(workspace: Workspace, places: Sequence[int]) -> Meter:
@@ -299,7 +299,7 @@ def _tools(
     if request.target == "onnxruntime":
         return _Tools(floats=source.candidates, quantizer=OrtQuantizer(calibrated))
     for package in ("openvino", "nncf"):
-        if installed(package) is None:
+        if find_version(package) is None:
             raise MissingPackageError(
                 package,
                 purpose="INT8 for OpenVINO",

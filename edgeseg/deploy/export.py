@@ -32,15 +32,15 @@ from edgeseg.deploy.request import ExportRequest
 from edgeseg.deploy.select import only_fp32
 from edgeseg.deploy.ship import Proof, ship_what_works
 from edgeseg.errors import CheckpointError, ExportError, MissingPackageError
-from edgeseg.machine.memory import total_memory
+from edgeseg.machine.memory import find_total_memory
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
-from edgeseg.reports.draw.sensitivity import sensitivity_svg
-from edgeseg.segformer.macs import least_memory
+from edgeseg.reports.draw.sensitivity import draw_sensitivity
+from edgeseg.segformer.macs import estimate_least_memory
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def _staged(
 def _check_memory(checkpoint: Checkpoint) -> None:
     """Refuse what the system would kill this process for, and a whole sweep with it."""
     size = checkpoint.input
-    needed = least_memory(height=size.height, width=size.width)
-    there = total_memory()
+    needed = estimate_least_memory(height=size.height, width=size.width)
+    there = find_total_memory()
     if needed > there:
         raise ExportError(
             f"an input of {size.height}x{size.width} needs at least {needed / 1e9:,.0f} GB of "
@@ -207,7 +207,7 @@ def _fill(
         progress.say(budget.line)
     found, variants = shipped.found, shipped.variants
     if found.sensitivity:
-        (staging / "sensitivity.svg").write_text(sensitivity_svg(found.sensitivity), "utf-8")
+        (staging / "sensitivity.svg").write_text(draw_sensitivity(found.sensitivity), "utf-8")
     if request.target == JETSON:
         _check_typed(staging, variants)
         if found.peaks:

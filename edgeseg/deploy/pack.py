@@ -20,12 +20,12 @@ from edgeseg.bundle.manifest import (
 )
 from edgeseg.deploy.select import Variants
 from edgeseg.images import write_mask
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import installed
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import find_version
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.quantize.search import Trial
-from edgeseg.segformer.arch import logits_shape
-from edgeseg.segformer.macs import costs
+from edgeseg.segformer.arch import compute_logits_shape
+from edgeseg.segformer.macs import count_costs
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -93,7 +93,7 @@ def make_manifest(
 ) -> Manifest:
     """Everything that is known, as the bundle says it."""
     spec, size = checkpoint.spec, checkpoint.input
-    count = costs(spec, height=size.height, width=size.width)
+    count = count_costs(spec, height=size.height, width=size.width)
     (graph_input,), (graph_output,) = graph.graph.input, graph.graph.output
     return Manifest(
         name=name,
@@ -117,7 +117,7 @@ def make_manifest(
         output_tensor=Tensor(
             name=graph_output.name,
             dtype="float32",
-            shape=logits_shape(spec.classes, size),
+            shape=compute_logits_shape(spec.classes, size),
             layout="NCHW",
         ),
         checkpoint=CheckpointInfo(
@@ -134,7 +134,7 @@ def make_manifest(
         chosen=Chosen(variant=found.chosen.candidate.name, reason=found.reason),
         calibration=found.calibration,
         evaluation=found.evaluation,
-        machine=this_machine(),
+        machine=describe_machine(),
         sensitivity=found.sensitivity,
         golden=golden,
         tools=_tools(),
@@ -143,5 +143,5 @@ def make_manifest(
 
 def _tools() -> dict[str, str]:
     names = ("edgeseg", "numpy", "onnx", "onnxruntime", "pillow", "torch", "openvino", "nncf")
-    found = {name: version for name in names if (version := installed(name)) is not None}
+    found = {name: version for name in names if (version := find_version(name)) is not None}
     return {"python": platform.python_version(), **found}

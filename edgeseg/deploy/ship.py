@@ -26,7 +26,7 @@ from edgeseg.progress import Progress, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
 from edgeseg.runtime.segmenter import segment_frame
-from edgeseg.segformer.arch import logits_shape
+from edgeseg.segformer.arch import compute_logits_shape
 from edgeseg.spec import InputSpec
 
 __all__ = ["Proof", "Shipped", "ship_what_works"]
@@ -107,7 +107,7 @@ def _proved(proof: Proof, variant: VariantInfo) -> _Proved | None:
         BackendError: the engine fails.
         GateMissedError: the file of a variant that passed misses.
     """
-    shape = logits_shape(proof.classes, proof.spec)
+    shape = compute_logits_shape(proof.classes, proof.spec)
     path = proof.staging / variant.file
     engine = open_to_prove(proof.target, path, variant.compute, logits_shape=shape)
     with closing(engine) as backend:

@@ -22,7 +22,7 @@ from typing import Final
 
 from edgeseg.errors import BusyError
 
-__all__ = ["LOCK", "Held", "lock_beside", "lock_in", "locked"]
+__all__ = ["LOCK", "Held", "lock_beside", "lock_in", "hold_lock"]
 
 LOCK: Final = ".edgeseg-lock"
 _TRIES: Final = 100
@@ -53,7 +53,7 @@ class Held:
 
 
 @contextmanager
-def locked(
+def hold_lock(
     lock: Path, what: object, *, wait: Callable[[str], None] | None = None
 ) -> Iterator[Held]:
     """Hold a lock while the block runs.
@@ -68,7 +68,7 @@ def locked(
     """
     made = [place for place in (lock.parent, *lock.parent.parents) if not place.exists()]
     try:
-        descriptor, alone = _acquired(lock, what, wait)
+        descriptor, alone = _acquire(lock, what, wait)
         try:
             left_behind = alone and bool(os.pread(descriptor, 1, 0))
             if alone:
@@ -84,10 +84,10 @@ def locked(
                 place.rmdir()
 
 
-def _acquired(lock: Path, what: object, wait: Callable[[str], None] | None) -> tuple[int, bool]:
+def _acquire(lock: Path, what: object, wait: Callable[[str], None] | None) -> tuple[int, bool]:
     """An open descriptor of the lock file, and whether it is locked."""
     while True:
-        descriptor = _opened(lock)
+        descriptor = _open(lock)
         try:
             alone = _take(descriptor, what, wait)
             if not alone:
@@ -101,15 +101,15 @@ def _acquired(lock: Path, what: object, wait: Callable[[str], None] | None) -> t
         os.close(descriptor)  # its last holder removed it between the two calls
 
 
-def _opened(lock: Path) -> int:
+def _open(lock: Path) -> int:
     """The lock file, made where there is none; its folder may be removed by another at any time."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError):
-            return _made(lock)
-    return _made(lock)
+            return _make(lock)
+    return _make(lock)
 
 
-def _made(lock: Path) -> int:
+def _make(lock: Path) -> int:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -124,7 +124,7 @@ def _take(descriptor: int, what: object, wait: Callable[[str], None] | None) -> 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = _holder(descriptor)
+        holder = _read_holder(descriptor)
         if wait is None:
             raise BusyError(
                 f"{what} is being written by {holder}; wait for it, or choose another name"
@@ -148,18 +148,18 @@ def _say_unlocked(folder: Path) -> None:
 def _sign(descriptor: int) -> None:
     """Say who holds it. A full disk takes no signature, and the lock holds all the same."""
     with suppress(OSError):
-        os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()} {_host()}".encode(), 0))
+        os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()} {_find_host()}".encode(), 0))
 
 
-def _holder(descriptor: int) -> str:
+def _read_holder(descriptor: int) -> str:
     """Whoever signed, in words."""
     pid, _, host = os.pread(descriptor, 300, 0).decode("utf-8", "replace").partition(" ")
     if not pid.isdecimal():
         return "another process"
-    return f"process {pid}" if host == _host() else f"process {pid} on {host}"
+    return f"process {pid}" if host == _find_host() else f"process {pid} on {host}"
 
 
-def _host() -> str:
+def _find_host() -> str:
     return platform.node()
 
 

@@ -39,13 +39,13 @@ def is_replaceable(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         first = file.read(_EDGE_BYTES)
-        line = _line(first, file) if first.startswith(b"{") else b""
+        line = _read_line(first, file) if first.startswith(b"{") else b""
         file.seek(max(0, size - _EDGE_BYTES))
         last = file.read()
-    return not size or SIGNATURE.encode() in first + last or _has(line, *_LINE_FIELDS)
+    return not size or SIGNATURE.encode() in first + last or _holds(line, *_LINE_FIELDS)
 
 
-def _line(first: bytes, file: BinaryIO) -> bytes:
+def _read_line(first: bytes, file: BinaryIO) -> bytes:
     """The first line, of which `first` is read already: with many classes it is long."""
     return first.partition(b"\n")[0] if b"\n" in first else first + file.readline(_LINE_BYTES)
 
@@ -53,12 +53,12 @@ def _line(first: bytes, file: BinaryIO) -> bytes:
 def holds_fields(path: Path, *fields: str) -> bool:
     """Whether a file is there that holds one JSON object with these fields."""
     try:
-        return _has(path.read_bytes(), *fields)
+        return _holds(path.read_bytes(), *fields)
     except OSError:
         return False
 
 
-def _has(text: bytes, *fields: str) -> bool:
+def _holds(text: bytes, *fields: str) -> bool:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):

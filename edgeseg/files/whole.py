@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["sha256_of", "written_whole"]
+__all__ = ["compute_sha256", "write_whole"]
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def write_whole(path: Path) -> Iterator[Path]:
     """A place beside `path` to write to: it takes the name at the end, or goes if the block fails.
 
     Each call has a place of its own, so that two writers do not mix. The ending stays last, for
@@ -34,7 +34,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def sha256_of(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """Hash a file, a megabyte at a time."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -10,7 +10,7 @@ from typing import Final
 
 from edgeseg.bundle.manifest import Machine
 
-__all__ = ["this_machine"]
+__all__ = ["describe_machine"]
 
 # Linux's names of the instructions that integer and 16-bit kernels are chosen by.
 _FEATURES: Final = frozenset(
@@ -23,19 +23,19 @@ _FEATURES: Final = frozenset(
 
 
 @cache
-def this_machine() -> Machine:
+def describe_machine() -> Machine:
     """The processor's name, architecture and features, and the cores that this process may use."""
-    fields = _cpuinfo()
+    fields = _read_cpuinfo()
     flags = set(fields.get("flags", fields.get("Features", "")).split())
     return Machine(
         cpu=fields.get("model name", platform.processor() or platform.machine()),
         architecture=platform.machine(),
         features=tuple(sorted(flags & _FEATURES)),
-        cores=_cores(),
+        cores=_count_cores(),
     )
 
 
-def _cpuinfo() -> dict[str, str]:
+def _read_cpuinfo() -> dict[str, str]:
     """The first processor's lines of /proc/cpuinfo; nothing where there is no such file."""
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8")
@@ -45,6 +45,6 @@ def _cpuinfo() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in lines}
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # Linux's own
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

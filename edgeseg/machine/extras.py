@@ -11,7 +11,7 @@ from typing import Final
 from edgeseg.errors import MissingPackageError
 from edgeseg.text import join_words
 
-__all__ = ["EXTRAS", "Extra", "install_command", "require"]
+__all__ = ["EXTRAS", "Extra", "make_install_command", "require"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,27 +27,27 @@ class Extra:
         return tuple(p for m, p in self.packages.items() if importlib.util.find_spec(m) is None)
 
 
-def _extra(what: str, **packages: str) -> Extra:
+def _make_extra(what: str, **packages: str) -> Extra:
     return Extra(what=what, packages=MappingProxyType(packages))
 
 
 # By the names in pyproject.toml.
 EXTRAS: Final = MappingProxyType(
     {
-        "opencv": _extra("cameras, streams and videos", cv2="OpenCV"),
-        "video": _extra("saving videos (run --save)", av="av"),
-        "preview": _extra(
+        "opencv": _make_extra("cameras, streams and videos", cv2="OpenCV"),
+        "video": _make_extra("saving videos (run --save)", av="av"),
+        "preview": _make_extra(
             "watching in a browser (run --preview)",
             uvicorn="uvicorn",
             starlette="starlette",
             prometheus_client="prometheus-client",
         ),
-        "openvino": _extra("bundles for OpenVINO", openvino="openvino"),
-        "report": _extra("HTML reports (verify --report, sweep)", jinja2="jinja2"),
-        "dask": _extra(
+        "openvino": _make_extra("bundles for OpenVINO", openvino="openvino"),
+        "report": _make_extra("HTML reports (verify --report, sweep)", jinja2="jinja2"),
+        "dask": _make_extra(
             "Dask clusters and data at URLs", distributed="distributed", upath="universal-pathlib"
         ),
-        "export": _extra(
+        "export": _make_extra(
             "checkpoints (export, sweep, inspect)",
             torch="torch",
             onnx="onnx",
@@ -59,7 +59,7 @@ EXTRAS: Final = MappingProxyType(
 )
 
 
-def install_command(extras: Iterable[str]) -> str:
+def make_install_command(extras: Iterable[str]) -> str:
     """What installs them, in the versions that were tested together."""
     return f"pip install 'edgeseg[{','.join(extras)}]' -c constraints.txt"
 
@@ -73,5 +73,5 @@ def require(purpose: str, extras: Iterable[str]) -> None:
     lacking = {name: EXTRAS[name].missing for name in extras}
     packages = [package for missing in lacking.values() for package in missing]
     if packages:
-        command = install_command(name for name, missing in lacking.items() if missing)
+        command = make_install_command(name for name, missing in lacking.items() if missing)
         raise MissingPackageError(join_words(packages), purpose=purpose, command=command)

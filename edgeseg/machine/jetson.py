@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Jetson", "State", "device_id", "jetson", "state"]
+__all__ = ["Jetson", "State", "identify_device", "read_jetson", "read_state"]
 
 # L4T's major release and the JetPack that brings it (NVIDIA's JetPack archive).
 _JETPACKS: Final = {"35": "5", "36": "6", "38": "7"}
@@ -37,7 +37,7 @@ class State:
     temperature_c: float | None
 
 
-def jetson(root: Path = Path("/")) -> Jetson:
+def read_jetson(root: Path = Path("/")) -> Jetson:
     """The board's model and its release of Linux for Tegra, as `36.4.3`."""
     release = _read(root / "etc/nv_tegra_release")
     # The file begins: # R36 (release), REVISION: 4.3, GCID: ...
@@ -48,7 +48,7 @@ def jetson(root: Path = Path("/")) -> Jetson:
     )
 
 
-def device_id(root: Path = Path("/")) -> str:
+def identify_device(root: Path = Path("/")) -> str:
     """What tells this device from others, as a hash, which gives nothing of it away.
 
     A board's serial number, where there is one: copied images share the host's name and even the
@@ -59,11 +59,11 @@ def device_id(root: Path = Path("/")) -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
-def state(root: Path = Path("/")) -> State:
+def read_state(root: Path = Path("/")) -> State:
     """Power mode, GPU clock and the hottest zone."""
     mode = re.search(r"pmode:(\d+)", _read(root / "var/lib/nvpmodel/status"))
-    clocks = [_number(path) for path in root.glob("sys/class/devfreq/*g*u*/cur_freq")]
-    zones = [_number(path) for path in root.glob("sys/class/thermal/thermal_zone*/temp")]
+    clocks = [_read_number(path) for path in root.glob("sys/class/devfreq/*g*u*/cur_freq")]
+    zones = [_read_number(path) for path in root.glob("sys/class/thermal/thermal_zone*/temp")]
     clock = max((hertz for hertz in clocks if hertz is not None), default=None)
     hottest = max((value for value in zones if value is not None), default=None)
     return State(
@@ -80,7 +80,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _number(path: Path) -> float | None:
+def _read_number(path: Path) -> float | None:
     try:
         return float(_read(path))
     except ValueError:

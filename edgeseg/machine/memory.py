@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-__all__ = ["free_memory", "total_memory"]
+__all__ = ["find_free_memory", "find_total_memory"]
 
 
-def total_memory(root: Path = Path("/")) -> int:
+def find_total_memory(root: Path = Path("/")) -> int:
     """Bytes that this process may ever take; `root` is where the system is looked at."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(physical, *(group.limit for group in _groups(root)))
+    return min(physical, *(group.limit for group in _read_groups(root)))
 
 
-def free_memory(root: Path = Path("/")) -> int | None:
+def find_free_memory(root: Path = Path("/")) -> int | None:
     """Bytes that this process may still take, by estimate; None where the system does not say."""
     try:
         lines = (root / "proc/meminfo").read_text("utf-8").splitlines()
@@ -29,7 +29,7 @@ def free_memory(root: Path = Path("/")) -> int | None:
     found = [line.split() for line in lines if line.startswith("MemAvailable:")]
     if not found:
         return None
-    return min(int(found[0][1]) << 10, *(group.free for group in _groups(root)))
+    return min(int(found[0][1]) << 10, *(group.free for group in _read_groups(root)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ _V2 = _Names(
 _NO_LIMIT = _Group(limit=1 << 63, used=0)
 
 
-def _groups(root: Path) -> Iterator[_Group]:
+def _read_groups(root: Path) -> Iterator[_Group]:
     """This process's group and all above it; at least one, which limits nothing."""
     yield _NO_LIMIT
     try:

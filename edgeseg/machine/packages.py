@@ -12,12 +12,12 @@ from typing import Final
 
 from edgeseg.targets import TARGETS
 
-__all__ = ["code_sha256", "installed", "tools"]
+__all__ = ["hash_code", "find_version", "list_tools"]
 
 _TOOLS: Final = ("edgeseg", "numpy", "pillow", "torch")
 
 
-def installed(package: str) -> str | None:
+def find_version(package: str) -> str | None:
     """Its version, or None."""
     try:
         return metadata.version(package)
@@ -26,7 +26,7 @@ def installed(package: str) -> str | None:
 
 
 @cache
-def code_sha256() -> str:
+def hash_code() -> str:
     """Of edgeseg's own modules: its version does not change between commits."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
@@ -41,9 +41,9 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
-def tools() -> dict[str, str]:
+def list_tools() -> dict[str, str]:
     """The versions of what results depend on, Python's first."""
     engines = (row.package for row in TARGETS.values() if row.package is not None)
-    versions = {name: installed(name) for name in (*_TOOLS, *engines)}
+    versions = {name: find_version(name) for name in (*_TOOLS, *engines)}
     found = {name: version for name, version in versions.items() if version is not None}
     return {"python": platform.python_version(), **found}

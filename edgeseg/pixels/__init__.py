@@ -7,8 +7,8 @@ disagree about resizing. Normalization is part of the graph.
 from __future__ import annotations
 
 from edgeseg.pixels.arrays import Bgr, ClassMap, Frame, Logits, Output, Planes
-from edgeseg.pixels.input import covered_share, fitted_size, opencv_resize, to_input
-from edgeseg.pixels.mask import mask_of, resize_ids, resize_logits, resize_rows, to_mask
+from edgeseg.pixels.input import fit_size, measure_coverage, resize_by_opencv, to_input
+from edgeseg.pixels.mask import resize_ids, resize_logits, resize_rows, to_frame_mask, to_mask
 
 __all__ = [
     "Bgr",
@@ -17,10 +17,10 @@ __all__ = [
     "Logits",
     "Output",
     "Planes",
-    "covered_share",
-    "fitted_size",
-    "mask_of",
-    "opencv_resize",
+    "measure_coverage",
+    "fit_size",
+    "to_frame_mask",
+    "resize_by_opencv",
     "resize_ids",
     "resize_logits",
     "resize_rows",

@@ -8,7 +8,7 @@ from edgeseg.errors import MissingPackageError
 from edgeseg.pixels.arrays import Bgr, Frame
 from edgeseg.spec import Aspect, InputSpec, Resize
 
-__all__ = ["covered_share", "fitted_size", "opencv_resize", "to_input"]
+__all__ = ["measure_coverage", "fit_size", "resize_by_opencv", "to_input"]
 
 
 def to_input(frame: Bgr, spec: InputSpec) -> Frame:
@@ -20,7 +20,7 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     Raises:
         MissingPackageError: the rule is OpenCV's and there is none.
     """
-    height, width = fitted_size(frame.shape[0], frame.shape[1], spec)
+    height, width = fit_size(frame.shape[0], frame.shape[1], spec)
     resized = _resize(frame, height, width, spec.resize)
     if (height, width) == (spec.height, spec.width):
         return resized[None]
@@ -31,7 +31,7 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     return canvas
 
 
-def opencv_resize(frame: Bgr, *, height: int, width: int) -> Bgr:
+def resize_by_opencv(frame: Bgr, *, height: int, width: int) -> Bgr:
     """The frame at that size, by OpenCV's bilinear rule, which is mmsegmentation's.
 
     From uint8 (H, W, 3) to uint8 (height, width, 3), in pixels.
@@ -51,7 +51,7 @@ def opencv_resize(frame: Bgr, *, height: int, width: int) -> Bgr:
     return np.asarray(resized, np.uint8)
 
 
-def fitted_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
+def fit_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
     """Height and width, in pixels of the network's input, that a frame takes there."""
     if spec.aspect is Aspect.SQUASH:
         return spec.height, spec.width
@@ -63,15 +63,15 @@ def fitted_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
     )
 
 
-def covered_share(height: int, width: int, spec: InputSpec) -> tuple[float, float]:
+def measure_coverage(height: int, width: int, spec: InputSpec) -> tuple[float, float]:
     """The part of the network's input that a frame covers, down and across, in 0..1."""
-    fitted_height, fitted_width = fitted_size(height, width, spec)
+    fitted_height, fitted_width = fit_size(height, width, spec)
     return fitted_height / spec.height, fitted_width / spec.width
 
 
 def _resize(frame: Bgr, height: int, width: int, rule: Resize) -> Bgr:
     if rule is Resize.OPENCV_BILINEAR:
-        return opencv_resize(frame, height=height, width=width)
+        return resize_by_opencv(frame, height=height, width=width)
     from PIL import Image
 
     # Pillow works channel by channel, so blue-first data may pass as RGB.

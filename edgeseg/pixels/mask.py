@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from edgeseg.errors import BackendError
 from edgeseg.pixels.arrays import Bgr, ClassMap, Logits, Output, Planes
-from edgeseg.pixels.input import covered_share
+from edgeseg.pixels.input import measure_coverage
 from edgeseg.spec import InputSpec
 
-__all__ = ["mask_of", "resize_ids", "resize_logits", "resize_rows", "to_mask"]
+__all__ = ["to_frame_mask", "resize_ids", "resize_logits", "resize_rows", "to_mask"]
 
 # Values worked on at a time, 1 MB in float32: large enough to hide NumPy's call overhead, small
 # enough for a cache (of 2^15 to 2^20 the fastest with 150 classes).
@@ -21,7 +21,7 @@ _CHUNK_VALUES: Final = 1 << 18
 _LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 
 
-def mask_of(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
+def to_frame_mask(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
     """What an engine gave for a frame, as class ids at the frame's own size.
 
     The output is float32 (1, classes, h, w) logits, or (1, h, w) class ids. The frame is uint8
@@ -31,7 +31,7 @@ def mask_of(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
         BackendError: a logit is NaN or plus infinity.
     """
     height, width = frame.shape[:2]
-    share = covered_share(height, width, spec)
+    share = measure_coverage(height, width, spec)
     if output.ndim == _LOGITS_DIMENSIONS:
         return to_mask(cast("Logits", output), height=height, width=width, share=share)
     return resize_ids(cast("ClassMap", output[0]), height=height, width=width, share=share)
@@ -62,7 +62,7 @@ def to_mask(
         return nearest
     rows = _blend_axis(height, planes.shape[1], share[0])
     columns = _blend_axis(width, planes.shape[2], share[1])
-    corners = _corner_views(nearest, rows, columns)
+    corners = _take_corners(nearest, rows, columns)
     mixed = (corners[0] != corners[1]) | (corners[0] != corners[2]) | (corners[0] != corners[3])
     mask: ClassMap = np.repeat(np.repeat(corners[0], columns.length, axis=1), rows.length, axis=0)
     cell_row, cell_column = np.nonzero(mixed)
@@ -72,7 +72,7 @@ def to_mask(
         part = slice(start, start + step)
         cells = _Cells(cell_row[part], cell_column[part], rows, columns)
         winners = [corner[cells.row, cells.column] for corner in corners]
-        _blend_cells(mask, cells, _contenders(planes, cells, winners))
+        _blend_cells(mask, cells, _find_contenders(planes, cells, winners))
     return mask
 
 
@@ -129,7 +129,7 @@ def resize_rows(
         planes = read(rows)
     else:
         part = slice(rows.start, rows.stop)
-        above, below, weight = _neighbors(height, of)
+        above, below, weight = _find_neighbors(height, of)
         first, last = above[part][0], below[part][-1]
         planes = read(range(int(first), int(last) + 1))
         planes = _blend(
@@ -137,15 +137,15 @@ def resize_rows(
         )
     if width == planes.shape[2]:
         return planes
-    left, right, weight = _neighbors(width, planes.shape[2])
+    left, right, weight = _find_neighbors(width, planes.shape[2])
     return _blend(planes, left, right, weight, axis=2)
 
 
-def _neighbors(
+def _find_neighbors(
     outputs: int, inputs: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """Of each output along one axis: the inputs below and above, and the share of the latter."""
-    floor, weight = _positions(outputs, inputs, 1.0)
+    floor, weight = _find_positions(outputs, inputs, 1.0)
     low = np.clip(floor.astype(np.intp), 0, inputs - 1)
     return low, np.minimum(low + 1, inputs - 1), weight
 
@@ -181,7 +181,7 @@ class _Axis(NamedTuple):
 
 
 def _blend_axis(outputs: int, inputs: int, share: float) -> _Axis:
-    floor, weight = _positions(outputs, inputs, share)
+    floor, weight = _find_positions(outputs, inputs, share)
     cell_floor, first, length = np.unique(floor, return_index=True, return_counts=True)
     low = np.clip(cell_floor.astype(np.intp), 0, inputs - 1)
     high = np.clip(cell_floor.astype(np.intp) + 1, 0, inputs - 1)
@@ -189,7 +189,7 @@ def _blend_axis(outputs: int, inputs: int, share: float) -> _Axis:
     return _Axis(low, high, length, output, weight[output])
 
 
-def _positions(
+def _find_positions(
     outputs: int, inputs: int, share: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Of each output: the position of the input below, and the share of the one above.
@@ -220,7 +220,7 @@ def _argmax(planes: npt.NDArray[np.float32]) -> ClassMap:
     return winner
 
 
-def _corner_views(nearest: ClassMap, rows: _Axis, columns: _Axis) -> list[ClassMap]:
+def _take_corners(nearest: ClassMap, rows: _Axis, columns: _Axis) -> list[ClassMap]:
     above, below = nearest.take(rows.low, axis=0), nearest.take(rows.high, axis=0)
     return [
         corner.take(inputs, axis=1)
@@ -261,7 +261,9 @@ class _Pairs(NamedTuple):
         return _Pairs(self.cell[which], self.candidate[which], values)
 
 
-def _contenders(planes: npt.NDArray[np.float32], cells: _Cells, winners: list[ClassMap]) -> _Pairs:
+def _find_contenders(
+    planes: npt.NDArray[np.float32], cells: _Cells, winners: list[ClassMap]
+) -> _Pairs:
     """The classes that no other one beats in the whole cell; `winners` are those at its corners.
 
     Only the winners are asked whether they beat a class: those that they leave, two or three a

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgeseg.pixels import fitted_size
+from edgeseg.pixels import fit_size
 from edgeseg.progress import Say
 from edgeseg.spec import InputSpec
 
-__all__ = ["ShrinkTeller", "shrink_note"]
+__all__ = ["ShrinkTeller", "describe_shrinking"]
 
 # Times in one direction. A camera of 1920x1080 is shrunk 3.8 times to 512 pixels, and no news; at 6
 # times a network that tells classes apart for every 4 of its pixels does so for every 24 of the
@@ -16,9 +16,9 @@ __all__ = ["ShrinkTeller", "shrink_note"]
 _FAR: Final = 6.0
 
 
-def shrink_note(height: int, width: int, spec: InputSpec) -> str | None:
+def describe_shrinking(height: int, width: int, spec: InputSpec) -> str | None:
     """What to say of an image of that size in pixels; None where it is not far too large."""
-    fitted = fitted_size(height, width, spec)
+    fitted = fit_size(height, width, spec)
     times = max(height / fitted[0], width / fitted[1])
     if times < _FAR:
         return None
@@ -39,7 +39,7 @@ class ShrinkTeller:
 
     def see(self, height: int, width: int) -> None:
         """Look at an image of that size in pixels."""
-        note = None if self._told else shrink_note(height, width, self._spec)
+        note = None if self._told else describe_shrinking(height, width, self._spec)
         if note is not None:
             self._told = True
             self._say(note)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgeseg.reports.report import Report
 
-__all__ = ["Move", "Moves", "confusion_moves"]
+__all__ = ["Move", "Moves", "find_moves"]
 
 Shares = npt.NDArray[np.float64]  # (classes, classes), % of a row's pixels
 
@@ -44,25 +44,25 @@ class Moves:
     largest: tuple[Move, ...]
 
 
-def confusion_moves(report: Report, *, most: int = 10) -> Moves | None:
+def find_moves(report: Report, *, most: int = 10) -> Moves | None:
     """What the report's confusions say; None where it holds none. The largest moves come first."""
     names = [result.name for result in report.classes]
-    own, theirs = _counts(report.confusion), _counts(report.reference_confusion)
+    own, theirs = _to_counts(report.confusion), _to_counts(report.reference_confusion)
     if not own.size:
-        between = _counts(report.agreement_confusion)
+        between = _to_counts(report.agreement_confusion)
         if not between.size:
             return None
-        return _moves("reference", between, np.diag(between.sum(axis=1)), names, most)
+        return _compute_moves("reference", between, np.diag(between.sum(axis=1)), names, most)
     perfect = np.diag(own.sum(axis=1))
-    found = _moves("truth", own, theirs if theirs.size else perfect, names, most)
+    found = _compute_moves("truth", own, theirs if theirs.size else perfect, names, most)
     return replace(found, compared=bool(theirs.size))
 
 
-def _counts(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+def _to_counts(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
     return np.array(rows, np.int64)
 
 
-def _moves(
+def _compute_moves(
     source: str,
     own: npt.NDArray[np.int64],
     expected: npt.NDArray[np.int64],

@@ -10,16 +10,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from edgeseg.reports.phrases import NOTHING, shortened
+from edgeseg.reports.phrases import NOTHING, shorten
 
-__all__ = ["LONGEST_NAME", "Row", "and_more", "cell", "code", "folded", "table"]
+__all__ = ["LONGEST_NAME", "Row", "mention_more", "to_cell", "to_code", "fold", "to_table"]
 
 LONGEST_NAME: Final = 60  # characters
 
 Row = Sequence[str]
 
 
-def table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
+def to_table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
     """`alignment` is l or r, a letter for each column; columns that hold nothing are left out."""
     rules = ["---:" if letter == "r" else ":---" for letter in alignment]
     columns = zip(headings, rules, *rows, strict=True)
@@ -27,19 +27,19 @@ def table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in zip(*kept, strict=True))
 
 
-def folded(title: str, body: str) -> str:
+def fold(title: str, body: str) -> str:
     """Opens at a click. The empty lines make GitHub read Markdown inside."""
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
-def cell(text: str, longest: int = LONGEST_NAME) -> str:
+def to_cell(text: str, longest: int = LONGEST_NAME) -> str:
     """A code span in a table, where a bar would end the cell."""
-    return code(text, longest).replace("|", "\\|")
+    return to_code(text, longest).replace("|", "\\|")
 
 
-def code(text: str, longest: int = LONGEST_NAME) -> str:
+def to_code(text: str, longest: int = LONGEST_NAME) -> str:
     """A code span; its fence is longer than any run of backticks inside (CommonMark 6.1)."""
-    shown = shortened(text, longest)
+    shown = shorten(text, longest)
     if not shown:
         return "(no name)"
     runs = [len(run) for run in re.findall("`+", shown)]
@@ -48,6 +48,6 @@ def code(text: str, longest: int = LONGEST_NAME) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def and_more(count: int, what: str) -> str:
+def mention_more(count: int, what: str) -> str:
     """What a list was cut by; empty where it was not."""
     return f"\n\nAnd {count} more {what}, in `report.json`." if count > 0 else ""

@@ -6,23 +6,29 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from edgeseg.labels import Labels
-from edgeseg.reports.confusions import confusion_moves
+from edgeseg.reports.confusions import find_moves
 from edgeseg.reports.draw import pictures as drawn
-from edgeseg.reports.draw.charts import Spread, dots_scale, drop_bar, spread_scale
-from edgeseg.reports.draw.heat_map import MOST_CLASSES, heat_map
+from edgeseg.reports.draw.charts import Spread, draw_dots_scale, draw_drop_bar, draw_spread_scale
+from edgeseg.reports.draw.heat_map import MOST_CLASSES, draw_heat_map
 from edgeseg.reports.draw.pictures import ImagePictures
-from edgeseg.reports.draw.side_chart import accuracy_latency_svg
-from edgeseg.reports.pages import packaged, rendered
-from edgeseg.reports.phrases import headline, in_words, limit_of, summary, verdict
+from edgeseg.reports.draw.side_chart import draw_accuracy_latency
+from edgeseg.reports.pages import read_packaged, render
+from edgeseg.reports.phrases import (
+    describe_gate,
+    find_limit,
+    name_verdict,
+    write_headline,
+    write_summary,
+)
 from edgeseg.reports.report import Report
 from edgeseg.reports.tables import (
-    change_rows,
-    change_span,
-    class_rows,
-    class_span,
-    corruption_rows,
-    group_rows,
-    hex_color,
+    find_change_span,
+    find_class_span,
+    make_change_rows,
+    make_class_rows,
+    make_corruption_rows,
+    make_group_rows,
+    to_hex_color,
 )
 
 __all__ = ["to_html"]
@@ -38,57 +44,59 @@ def to_html(report: Report, pictures: Sequence[ImagePictures], *, labels: Labels
     Raises:
         MissingPackageError: jinja2 is not installed.
     """
-    return rendered(
+    return render(
         "report.html.jinja",
-        css=packaged("report.css"),
+        css=read_packaged("report.css"),
         report=report,
         pictures=pictures,
-        **_view(report, labels),
+        **_collect_view(report, labels),
     )
 
 
-def _view(report: Report, labels: Labels) -> dict[str, Any]:
+def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
     """What the template does not work out itself."""
-    moves = confusion_moves(report)
+    moves = find_moves(report)
     names = [result.name for result in report.classes]
     baseline = report.baseline
     changes = () if baseline is None else (baseline.miou, *baseline.classes)
-    span = change_span(changes)
+    span = find_change_span(changes)
     small = moves is not None and len(names) <= MOST_CLASSES
     drop = Spread(value=report.drop, low=report.drop_low, high=report.drop_high)
     return {
-        "verdict": verdict(report),
-        "headline": headline(report),
-        "summary": summary(report),
-        "misses": list(map(in_words, report.misses)),
-        "gates": [in_words(g) for g in (*report.misses, *(g for g in report.gates if g.passed))],
-        "drop_bar": drop_bar(drop, limit_of(report, "max_drop")),
-        "classes": class_rows(report, labels),
-        "dots_scale": dots_scale(),
-        "drop_scale": spread_scale(class_span(report)),
+        "verdict": name_verdict(report),
+        "headline": write_headline(report),
+        "summary": write_summary(report),
+        "misses": list(map(describe_gate, report.misses)),
+        "gates": [
+            describe_gate(g) for g in (*report.misses, *(g for g in report.gates if g.passed))
+        ],
+        "drop_bar": draw_drop_bar(drop, find_limit(report, "max_drop")),
+        "classes": make_class_rows(report, labels),
+        "dots_scale": draw_dots_scale(),
+        "drop_scale": draw_spread_scale(find_class_span(report)),
         "moves": moves,
-        "heat_map": heat_map(moves, names) if moves is not None and small else None,
-        "changes": change_rows(changes[1:], span),
-        "mean_change": change_rows(changes[:1], span),
-        "change_scale": spread_scale(span),
-        "groups": group_rows(report),
+        "heat_map": draw_heat_map(moves, names) if moves is not None and small else None,
+        "changes": make_change_rows(changes[1:], span),
+        "mean_change": make_change_rows(changes[:1], span),
+        "change_scale": draw_spread_scale(span),
+        "groups": make_group_rows(report),
         "side_chart": (
-            accuracy_latency_svg(report.short_sides, title="Accuracy and latency by short side")
+            draw_accuracy_latency(report.short_sides, title="Accuracy and latency by short side")
             if report.short_sides
             else None
         ),
-        "corruptions": corruption_rows(report),
+        "corruptions": make_corruption_rows(report),
         "open_classes": _OPEN_CLASSES,
         "open_lines": _OPEN_LINES,
         "tints": {
-            name: hex_color(getattr(drawn, name))
+            name: to_hex_color(getattr(drawn, name))
             for name in ("LOST", "GAINED", "CHANGED", "UNJUDGED")
         },
-        "absent": _absent(report),
+        "absent": _list_absent(report),
     }
 
 
-def _absent(report: Report) -> list[str]:
+def _list_absent(report: Report) -> list[str]:
     """What a report can hold and this one does not."""
     known = {
         "accuracy on a data set (--data)": report.data,

@@ -9,13 +9,13 @@ from edgeseg.accuracy.gates import Gate, Unjudged
 from edgeseg.reports.phrases import (
     NOT_JUDGED,
     NOTHING,
-    headline,
-    in_words,
-    number,
-    subject_title,
-    summary,
+    describe_gate,
+    format_number,
+    name_subject,
+    name_verdict,
     to_plain,
-    verdict,
+    write_headline,
+    write_summary,
 )
 from edgeseg.reports.report import Report
 
@@ -35,10 +35,10 @@ def to_junit(report: Report) -> str:
         "time": _NO_TIME,
     }
     root = ET.Element("testsuites", {"name": "edgeseg verify", **counts})
-    about = {"name": subject_title(report.candidate), **counts, **_timestamp(report.created)}
+    about = {"name": name_subject(report.candidate), **counts, **_to_timestamp(report.created)}
     suite = ET.SubElement(root, "testsuite", about)
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(report).items():
+    for name, value in _list_properties(report).items():
         ET.SubElement(properties, "property", {"name": name, "value": to_plain(value)})
     # The dot parts package from class.
     classname = f"edgeseg.{to_plain(report.candidate.name).replace('.', '_')}"
@@ -46,14 +46,14 @@ def to_junit(report: Report) -> str:
         _add_case(suite, gate, classname)
     for one in report.unjudged:
         _add_unjudged(suite, one, classname)
-    ET.SubElement(suite, "system-out").text = "\n".join(_lines(report))
+    ET.SubElement(suite, "system-out").text = "\n".join(_write_lines(report))
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
 def _add_case(suite: ET.Element, gate: Gate, classname: str) -> None:
-    words = in_words(gate)
+    words = describe_gate(gate)
     about = {"classname": classname, "name": words.name, "time": _NO_TIME}
     case = ET.SubElement(suite, "testcase", about)
     said = f"{words.name}: {words.value_in_units}, the limit is {words.limit_in_units}"
@@ -70,7 +70,7 @@ def _add_unjudged(suite: ET.Element, one: Unjudged, classname: str) -> None:
     ET.SubElement(case, "failure", {"message": said, "type": "not judged"}).text = said
 
 
-def _timestamp(created: str) -> dict[str, str]:
+def _to_timestamp(created: str) -> dict[str, str]:
     """As JUnit's schema has it: without a zone, here UTC. None where it is no time."""
     try:
         # Python 3.10 does not read the Z.
@@ -82,12 +82,12 @@ def _timestamp(created: str) -> dict[str, str]:
     return {"timestamp": moment.isoformat(timespec="seconds")}
 
 
-def _properties(report: Report) -> dict[str, str]:
+def _list_properties(report: Report) -> dict[str, str]:
     known: dict[str, str | None] = {
-        "candidate": subject_title(report.candidate),
+        "candidate": name_subject(report.candidate),
         "candidate sha256": report.candidate.sha256,
         "engine": report.candidate.engine,
-        "reference": None if report.reference is None else subject_title(report.reference),
+        "reference": None if report.reference is None else name_subject(report.reference),
         "reference sha256": None if report.reference is None else report.reference.sha256,
         "data": None if report.data is None else report.data.name,
         "data split": None if report.data is None else report.data.split,
@@ -95,18 +95,18 @@ def _properties(report: Report) -> dict[str, str]:
         "protocol": None if report.data is None else report.protocol,
         "images measured": str(report.images),
         "images skipped": str(len(report.skipped)),
-        "mIoU in points": number(report.miou),
-        "reference mIoU in points": number(report.reference_miou),
-        "drop in points": number(report.drop),
-        "pixel agreement in %": number(report.pixel_agreement),
+        "mIoU in points": format_number(report.miou),
+        "reference mIoU in points": format_number(report.reference_miou),
+        "drop in points": format_number(report.drop),
+        "pixel agreement in %": format_number(report.pixel_agreement),
         "baseline": None if report.baseline is None else report.baseline.baseline,
         "cpu": report.machine.cpu,
     }
     return {name: value for name, value in known.items() if value and value != NOTHING}
 
 
-def _lines(report: Report) -> list[str]:
-    lines = [f"{verdict(report)}: {headline(report)}", summary(report)]
+def _write_lines(report: Report) -> list[str]:
+    lines = [f"{name_verdict(report)}: {write_headline(report)}", write_summary(report)]
     lines += [f"note: {to_plain(note)}" for note in report.notes]
     for title, images in (("skipped", report.skipped), ("converted", report.converted)):
         lines += [f"{title}: {to_plain(one.name)}: {to_plain(one.reason)}" for one in images]

@@ -12,26 +12,26 @@ from typing import Final
 
 from edgeseg.accuracy.gates import Gate
 from edgeseg.corruptions import SEVERITIES
-from edgeseg.reports.class_tables import class_tables
-from edgeseg.reports.confusions import confusion_moves
-from edgeseg.reports.gfm import Row, and_more, cell, code, folded, table
+from edgeseg.reports.class_tables import write_class_tables
+from edgeseg.reports.confusions import find_moves
+from edgeseg.reports.gfm import Row, fold, mention_more, to_cell, to_code, to_table
 from edgeseg.reports.phrases import (
     NOT_JUDGED,
     NOTHING,
-    brittleness,
-    cost,
-    doubt,
-    headline,
-    in_words,
-    interval,
-    number,
-    signed,
-    summary,
-    verdict,
-    whole,
+    describe_gate,
+    explain_doubt,
+    format_cost,
+    format_count,
+    format_interval,
+    format_number,
+    format_signed,
+    judge_brittleness,
+    name_verdict,
+    write_headline,
+    write_summary,
 )
 from edgeseg.reports.report import Change, Comparison, Noted, Report, Subject
-from edgeseg.reports.tables import corruption_rows
+from edgeseg.reports.tables import make_corruption_rows
 from edgeseg.text import pluralize
 
 __all__ = ["to_markdown"]
@@ -47,86 +47,90 @@ _LONGEST_NOTE: Final = 400  # characters
 
 def to_markdown(report: Report) -> str:
     """The verdict first, what was missed next; details are folded."""
-    word = verdict(report)
+    word = name_verdict(report)
     parts = [
-        f"## {_SIGNS[word]} {word}: {headline(report)}",
-        _subjects(report),
-        summary(report),
-        _notes(report.notes),
-        _gates(report),
-        _figures(report),
-        class_tables(report.classes),
-        _moves(report),
-        _input_sizes(report),
-        _robustness(report),
-        "" if report.baseline is None else _comparison(report.baseline),
-        _noted("skipped, not measured", report.skipped),
-        _noted("converted before measuring", report.converted),
-        _differences(report),
-        folded("Provenance", table(("", ""), _provenance(report), "ll")),
+        f"## {_SIGNS[word]} {word}: {write_headline(report)}",
+        _write_subjects(report),
+        write_summary(report),
+        _write_notes(report.notes),
+        _write_gates(report),
+        _write_figures(report),
+        write_class_tables(report.classes),
+        _write_moves(report),
+        _write_input_sizes(report),
+        _write_robustness(report),
+        "" if report.baseline is None else _write_comparison(report.baseline),
+        _write_noted("skipped, not measured", report.skipped),
+        _write_noted("converted before measuring", report.converted),
+        _write_differences(report),
+        fold("Provenance", to_table(("", ""), _write_provenance(report), "ll")),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _subjects(report: Report) -> str:
-    lines = [f"Candidate {_subject(report.candidate)}"]
+def _write_subjects(report: Report) -> str:
+    lines = [f"Candidate {_write_subject(report.candidate)}"]
     if report.reference is not None:
-        lines.append(f"reference {_subject(report.reference)}")
+        lines.append(f"reference {_write_subject(report.reference)}")
     if report.data is not None:
-        lines.append(f"data {code(_join(report.data.name, report.data.split))}")
+        lines.append(f"data {to_code(_join(report.data.name, report.data.split))}")
     return "; ".join(lines) + "."
 
 
-def _subject(subject: Subject) -> str:
+def _write_subject(subject: Subject) -> str:
     inside = dict.fromkeys(filter(None, (subject.variant, subject.precision)))
-    return f"{code(subject.name)} ({', '.join(map(code, inside))}) on {code(subject.engine)}"
+    return (
+        f"{to_code(subject.name)} ({', '.join(map(to_code, inside))}) on {to_code(subject.engine)}"
+    )
 
 
-def _notes(notes: Sequence[str]) -> str:
+def _write_notes(notes: Sequence[str]) -> str:
     if not notes:
         return ""
-    lines = [f"- {code(note, _LONGEST_NOTE)}" for note in notes[:_MOST_NOTES]]
-    more = and_more(len(notes) - len(lines), "notes")
+    lines = [f"- {to_code(note, _LONGEST_NOTE)}" for note in notes[:_MOST_NOTES]]
+    more = mention_more(len(notes) - len(lines), "notes")
     return "\n".join(("**Notes**", "", *lines)) + more
 
 
-def _gates(report: Report) -> str:
+def _write_gates(report: Report) -> str:
     """What was missed first, what was not judged next, with the reasons below."""
     passed = [gate for gate in report.gates if gate.passed]
     rows = [
-        *map(_gate, report.misses),
-        *((cell(one.name), NOTHING, NOTHING, f"**{NOT_JUDGED}**") for one in report.unjudged),
-        *map(_gate, passed),
+        *map(_write_gate, report.misses),
+        *((to_cell(one.name), NOTHING, NOTHING, f"**{NOT_JUDGED}**") for one in report.unjudged),
+        *map(_write_gate, passed),
     ]
     if not rows:
         return ""
     shown = rows[:_MOST_GATES]
-    told = table(("Gate", "Measured", "Limit", "Verdict"), shown, "lrrl")
+    told = to_table(("Gate", "Measured", "Limit", "Verdict"), shown, "lrrl")
     reasons = [
-        f"- {NOT_JUDGED}: {code(one.name)}: {code(one.told, _LONGEST_NOTE)}"
+        f"- {NOT_JUDGED}: {to_code(one.name)}: {to_code(one.told, _LONGEST_NOTE)}"
         for one in report.unjudged
     ]
-    more = and_more(len(rows) - len(shown), "gates")
+    more = mention_more(len(rows) - len(shown), "gates")
     return told + more + "\n\n" * bool(reasons) + "\n".join(reasons)
 
 
-def _gate(gate: Gate) -> Row:
-    words = in_words(gate)
+def _write_gate(gate: Gate) -> Row:
+    words = describe_gate(gate)
     word = words.verdict if words.passed else f"**{words.verdict}**"
-    return cell(words.name), words.value_in_units, words.limit_in_units, word
+    return to_cell(words.name), words.value_in_units, words.limit_in_units, word
 
 
-def _figures(report: Report) -> str:
+def _write_figures(report: Report) -> str:
     rows: list[Row] = []
     if report.miou is not None:
-        spread = interval(report.drop_low, report.drop_high)
+        spread = format_interval(report.drop_low, report.drop_high)
         within = "" if spread == NOTHING else f" ({spread})"
-        drop = NOTHING if report.drop is None else f"drop {number(report.drop)}{within}"
-        rows.append(("mIoU, points", number(report.miou), number(report.reference_miou), drop))
+        drop = NOTHING if report.drop is None else f"drop {format_number(report.drop)}{within}"
+        rows.append(
+            ("mIoU, points", format_number(report.miou), format_number(report.reference_miou), drop)
+        )
     if report.pixel_agreement is not None:
-        agreement = number(report.pixel_agreement)
+        agreement = format_number(report.pixel_agreement)
         rows.append(("Pixels with the reference's class, %", agreement, "", ""))
-        masks = number(report.agreement_iou)
+        masks = format_number(report.agreement_iou)
         rows.append(("mIoU with the reference's masks, points", masks, "", ""))
     if report.costs is not None:
         own, other = report.costs.candidate, report.costs.reference
@@ -135,29 +139,29 @@ def _figures(report: Report) -> str:
         rows += [
             (
                 f"Latency of a {height}x{width} frame, median, ms",
-                number(own.latency_ms, 1),
-                number(None if other is None else other.latency_ms, 1),
-                NOTHING if speedup is None else f"{number(speedup)} times as fast",
+                format_number(own.latency_ms, 1),
+                format_number(None if other is None else other.latency_ms, 1),
+                NOTHING if speedup is None else f"{format_number(speedup)} times as fast",
             ),
-            ("Size, MB", *(_mb(None if one is None else one.bytes) for one in (own, other)), ""),
+            ("Size, MB", *(_to_mb(None if one is None else one.bytes) for one in (own, other)), ""),
             (
                 "Peak memory, MB",
-                *(number(None if one is None else one.memory_mb, 0) for one in (own, other)),
+                *(format_number(None if one is None else one.memory_mb, 0) for one in (own, other)),
                 "",
             ),
         ]
     if not rows:
         return ""
     note = "" if report.drop is None else "\n\nA drop is reference less candidate; 95 % intervals."
-    return table(("", "Candidate", "Reference", "Comparison"), rows, "lrrr") + note
+    return to_table(("", "Candidate", "Reference", "Comparison"), rows, "lrrr") + note
 
 
-def _mb(size: int | None) -> str:
-    return number(None if size is None else size / 1e6, 1)
+def _to_mb(size: int | None) -> str:
+    return format_number(None if size is None else size / 1e6, 1)
 
 
-def _moves(report: Report) -> str:
-    moves = confusion_moves(report)
+def _write_moves(report: Report) -> str:
+    moves = find_moves(report)
     if moves is None or not moves.largest:
         return ""
     title = "Confusions: pixels, more (+) or fewer than with the reference"
@@ -165,39 +169,44 @@ def _moves(report: Report) -> str:
         title = f"Confusions: pixels with another class than in the {moves.source}"
     rows = [
         (
-            f"{cell(move.source)} → {cell(move.target)}",
-            signed(move.pixels, 0) if moves.compared else whole(move.pixels),
-            signed(move.share, 3) if moves.compared else number(move.share, 3),
+            f"{to_cell(move.source)} → {to_cell(move.target)}",
+            format_signed(move.pixels, 0) if moves.compared else format_count(move.pixels),
+            format_signed(move.share, 3) if moves.compared else format_number(move.share, 3),
         )
         for move in moves.largest
     ]
     heading = (f"{moves.source.capitalize()} → predicted", "Pixels", "% of the class")
-    return folded(title, table(heading, rows, "lrr"))
+    return fold(title, to_table(heading, rows, "lrr"))
 
 
-def _input_sizes(report: Report) -> str:
+def _write_input_sizes(report: Report) -> str:
     if not report.short_sides:
         return ""
     rows = [
-        (str(p.short_px), f"{p.height}x{p.width}", number(p.miou), number(p.latency_ms, 1))
+        (
+            str(p.short_px),
+            f"{p.height}x{p.width}",
+            format_number(p.miou),
+            format_number(p.latency_ms, 1),
+        )
         for p in report.short_sides
     ]
     headings = ("Short side, pixels", "Height x width", "mIoU, points", "Latency, ms")
-    return f"### Input sizes\n\n{table(headings, rows, 'rrrr')}"
+    return f"### Input sizes\n\n{to_table(headings, rows, 'rrrr')}"
 
 
-def _robustness(report: Report) -> str:
+def _write_robustness(report: Report) -> str:
     if not report.families:
         return ""
     rows = [
         (
             family.name,
-            number(family.miou),
-            number(family.reference_miou),
-            number(family.drop),
-            signed(family.extra_drop, 3),
-            interval(family.extra_low, family.extra_high, 3),
-            brittleness(family),
+            format_number(family.miou),
+            format_number(family.reference_miou),
+            format_number(family.drop),
+            format_signed(family.extra_drop, 3),
+            format_interval(family.extra_low, family.extra_high, 3),
+            judge_brittleness(family),
         )
         for family in report.families
     ]
@@ -211,59 +220,67 @@ def _robustness(report: Report) -> str:
         "",
     )
     kinds = [
-        (row.name, row.family, *map(number, row.mious), number(_mean(row.drops)))
-        for row in corruption_rows(report)
+        (
+            row.name,
+            row.family,
+            *map(format_number, row.mious),
+            format_number(_write_mean(row.drops)),
+        )
+        for row in make_corruption_rows(report)
     ]
     severities = [str(severity) for severity in SEVERITIES]
-    details = table(("Corruption", "Family", *severities, "Drop"), kinds, "llrrrrrr")
+    details = to_table(("Corruption", "Family", *severities, "Drop"), kinds, "llrrrrrr")
     title = "Each corruption: the candidate's mIoU at severities 1 to 5, and the mean drop"
-    return f"{table(headings, rows, 'lrrrrrl')}\n\n{folded(title, details)}"
+    return f"{to_table(headings, rows, 'lrrrrrl')}\n\n{fold(title, details)}"
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _write_mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
 
-def _comparison(comparison: Comparison) -> str:
-    before = f"Baseline {_subject(comparison.subject)} from {code(comparison.created)}."
+def _write_comparison(comparison: Comparison) -> str:
+    before = f"Baseline {_write_subject(comparison.subject)} from {to_code(comparison.created)}."
     changed = [change for change in comparison.classes if change.verdict != "unchanged"]
     shown = [comparison.miou, *changed[:_MOST_CHANGES]]
-    rows = [_change(change) for change in shown]
+    rows = [_write_change(change) for change in shown]
     headings = ("", "Before", "Now", "Change", "95 % interval", "Verdict")
     parts = [
-        f"### Against the baseline {code(comparison.baseline)}",
+        f"### Against the baseline {to_code(comparison.baseline)}",
         before,
-        doubt(comparison),
-        table(headings, rows, "lrrrrl")
-        + and_more(len(changed) + 1 - len(shown), "classes that changed"),
+        explain_doubt(comparison),
+        to_table(headings, rows, "lrrrrl")
+        + mention_more(len(changed) + 1 - len(shown), "classes that changed"),
         f"{len(comparison.classes) - len(changed)} classes are unchanged.",
     ]
     for title, names in (("New", comparison.new), ("Missing", comparison.missing)):
         if names:
-            parts.append(f"{title} classes: {_names(names)}.")
+            parts.append(f"{title} classes: {_write_names(names)}.")
     if comparison.costs:
-        costs = [(cell(c.name), cost(c.before), cost(c.now)) for c in comparison.costs]
-        parts.append(table(("", "Before", "Now"), costs, "lrr"))
+        costs = [
+            (to_cell(c.name), format_cost(c.before), format_cost(c.now)) for c in comparison.costs
+        ]
+        parts.append(to_table(("", "Before", "Now"), costs, "lrr"))
     return "\n\n".join(filter(None, parts))
 
 
-def _change(change: Change) -> Row:
+def _write_change(change: Change) -> Row:
     return (
-        cell(change.name),
-        number(change.before),
-        number(change.now),
-        signed(change.change),
-        f"{signed(change.low)} to {signed(change.high)}",
+        to_cell(change.name),
+        format_number(change.before),
+        format_number(change.now),
+        format_signed(change.change),
+        f"{format_signed(change.low)} to {format_signed(change.high)}",
         f"**{change.verdict}**" if change.verdict == "regressed" else change.verdict,
     )
 
 
-def _noted(what: str, images: Sequence[Noted]) -> str:
+def _write_noted(what: str, images: Sequence[Noted]) -> str:
     if not images:
         return ""
     lines = [
-        f"- {code(one.name)}: {code(one.reason, _LONGEST_REASON)}" for one in images[:_MOST_NAMES]
+        f"- {to_code(one.name)}: {to_code(one.reason, _LONGEST_REASON)}"
+        for one in images[:_MOST_NAMES]
     ]
     more = len(images) - len(lines)
     if more:
@@ -272,17 +289,19 @@ def _noted(what: str, images: Sequence[Noted]) -> str:
     return "\n".join((f"**{count}**", "", *lines))
 
 
-def _differences(report: Report) -> str:
+def _write_differences(report: Report) -> str:
     found = report.differences
     lines = []
     if found.data_only:
-        lines.append(f"Not counted, for the model does not have them: {_names(found.data_only)}.")
+        lines.append(
+            f"Not counted, for the model does not have them: {_write_names(found.data_only)}."
+        )
     if found.model_only:
-        lines.append(f"Classes that the data set does not have: {_names(found.model_only)}.")
+        lines.append(f"Classes that the data set does not have: {_write_names(found.model_only)}.")
     return "\n\n".join(lines)
 
 
-def _provenance(report: Report) -> list[Row]:
+def _write_provenance(report: Report) -> list[Row]:
     data, machine = report.data, report.machine
     known: dict[str, str | None] = {
         "created": report.created,
@@ -299,14 +318,14 @@ def _provenance(report: Report) -> list[Row]:
         "versions": ", ".join(f"{name} {version}" for name, version in report.tools.items()),
         "license": report.candidate.license,
     }
-    return [(name, cell(value, _LONGEST_REASON)) for name, value in known.items() if value]
+    return [(name, to_cell(value, _LONGEST_REASON)) for name, value in known.items() if value]
 
 
 def _join(*words: str | None) -> str:
     return " ".join(filter(None, words))
 
 
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(map(code, names[:_MOST_NAMES]))
+def _write_names(names: Sequence[str]) -> str:
+    shown = ", ".join(map(to_code, names[:_MOST_NAMES]))
     more = len(names) - _MOST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown

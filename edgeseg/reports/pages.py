@@ -7,21 +7,21 @@ from importlib import resources
 
 from edgeseg.errors import MissingPackageError
 from edgeseg.reports.phrases import (
-    brittleness,
-    cost,
-    doubt,
-    interval,
-    number,
-    signed,
-    subject_title,
+    explain_doubt,
+    format_cost,
+    format_count,
+    format_interval,
+    format_number,
+    format_signed,
+    judge_brittleness,
+    name_subject,
     to_plain,
-    whole,
 )
 
-__all__ = ["packaged", "rendered"]
+__all__ = ["read_packaged", "render"]
 
 
-def rendered(template: str, *, css: str, **view: object) -> str:
+def render(template: str, *, css: str, **view: object) -> str:
     """A page; the template lies beside this module.
 
     Raises:
@@ -45,26 +45,26 @@ def rendered(template: str, *, css: str, **view: object) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "brittleness": brittleness,
-        "cost": cost,
-        "doubt": doubt,
-        "interval": interval,
-        "number": number,
+        "brittleness": judge_brittleness,
+        "cost": format_cost,
+        "doubt": explain_doubt,
+        "interval": format_interval,
+        "number": format_number,
         "plain": to_plain,
-        "signed": signed,
-        "subject_title": subject_title,
-        "whole": whole,
+        "signed": format_signed,
+        "subject_title": name_subject,
+        "whole": format_count,
         "drawing": Markup,
-        "data_uri": _data_uri,
+        "data_uri": _to_data_uri,
     }
-    return environment.from_string(packaged(template)).render(css=Markup(css), **view)
+    return environment.from_string(read_packaged(template)).render(css=Markup(css), **view)
 
 
-def packaged(name: str) -> str:
+def read_packaged(name: str) -> str:
     """A text that lies beside this module."""
     return resources.files("edgeseg.reports").joinpath(name).read_text("utf-8")
 
 
-def _data_uri(picture: bytes) -> str:
+def _to_data_uri(picture: bytes) -> str:
     kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"

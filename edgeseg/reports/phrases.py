@@ -19,24 +19,24 @@ __all__ = [
     "NOTHING",
     "NOT_JUDGED",
     "GateWords",
-    "brittleness",
-    "cost",
-    "doubt",
-    "headline",
-    "in_words",
-    "interval",
-    "limit_of",
-    "number",
+    "judge_brittleness",
+    "format_cost",
+    "explain_doubt",
+    "write_headline",
+    "describe_gate",
+    "format_interval",
+    "find_limit",
+    "format_number",
     "to_plain",
-    "rarity",
-    "shortened",
-    "signed",
-    "some",
-    "subject_title",
-    "summary",
-    "verdict",
-    "whole",
-    "why_not_counted",
+    "describe_rarity",
+    "shorten",
+    "format_signed",
+    "list_some",
+    "name_subject",
+    "write_summary",
+    "name_verdict",
+    "format_count",
+    "explain_not_counted",
 ]
 
 NOTHING: Final = "\N{EN DASH}"  # where nothing was measured
@@ -73,13 +73,13 @@ class GateWords:
         return "passed" if self.passed else "missed"
 
 
-def shortened(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """`plain`, and cut where it has more characters."""
     shown = to_plain(text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
-def number(value: float | None, digits: int = 2) -> str:
+def format_number(value: float | None, digits: int = 2) -> str:
     """A number with thousands marked; a dash where there is none."""
     if value is None:
         return NOTHING
@@ -91,51 +91,51 @@ def number(value: float | None, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
-def signed(value: float | None, digits: int = 2) -> str:
+def format_signed(value: float | None, digits: int = 2) -> str:
     """A change: what is more has a plus."""
-    text = number(value, digits)
+    text = format_number(value, digits)
     return text if value is None or not value > 0 else f"+{text}"
 
 
-def whole(value: int | None) -> str:
+def format_count(value: int | None) -> str:
     """A count."""
-    return number(value, 0)
+    return format_number(value, 0)
 
 
-def cost(value: float) -> str:
+def format_cost(value: float) -> str:
     """Time, bytes or memory: bytes are whole, and need no fraction."""
-    return number(value, 0 if value == int(value) else 1)
+    return format_number(value, 0 if value == int(value) else 1)
 
 
-def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+def format_interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """From where to where; a dash where there is none."""
     if low is None or high is None:
         return NOTHING
-    return f"{number(low, digits)} to {number(high, digits)}"
+    return f"{format_number(low, digits)} to {format_number(high, digits)}"
 
 
-def in_words(gate: Gate) -> GateWords:
+def describe_gate(gate: Gate) -> GateWords:
     """A gate for people. Value and limit have as many digits as it takes to tell them apart."""
     digits = 2
-    while digits < _MOST_DIGITS and gate.value != gate.limit and _alike(gate, digits):
+    while digits < _MOST_DIGITS and gate.value != gate.limit and _look_alike(gate, digits):
         digits += 1
     if gate.key == BASELINE_CLASSES:  # a count
         digits = 0
     return GateWords(
-        name=shortened(gate.name, _LONGEST_GATE),
-        value=number(gate.value, digits),
-        limit=f"{gate.bound} {number(gate.limit, digits)}",
+        name=shorten(gate.name, _LONGEST_GATE),
+        value=format_number(gate.value, digits),
+        limit=f"{gate.bound} {format_number(gate.limit, digits)}",
         unit=gate.unit,
         passed=gate.passed,
     )
 
 
-def limit_of(report: Report, key: str) -> float | None:
+def find_limit(report: Report, key: str) -> float | None:
     """The value of the limit `key`, in its unit; None where it judged nothing."""
     return next((gate.limit for gate in report.gates if gate.key == key), None)
 
 
-def verdict(report: Report) -> str:
+def name_verdict(report: Report) -> str:
     """In words. Where nothing was judged, nothing has passed."""
     if report.misses:
         return "FAILED"
@@ -144,7 +144,7 @@ def verdict(report: Report) -> str:
     return "PASSED" if report.gates else "MEASURED"
 
 
-def headline(report: Report) -> str:
+def write_headline(report: Report) -> str:
     """What became of the gates."""
     count, missed = len(report.gates), len(report.misses)
     gates = "gate" if count == 1 else "gates"
@@ -157,7 +157,7 @@ def headline(report: Report) -> str:
     return f"{told}, {left}" if count else left
 
 
-def summary(report: Report) -> str:
+def write_summary(report: Report) -> str:
     """What was found, in one sentence that holds nothing but our own words and numbers."""
     images = pluralize(report.images, "image")
     if report.data is None:
@@ -166,29 +166,29 @@ def summary(report: Report) -> str:
         verb = "gains" if report.drop < 0 else "loses"
         side = "over" if report.drop < 0 else "against"
         low, high = report.drop_low, report.drop_high
-        spread = "" if low is None else f" (95 % interval of the drop {interval(low, high)})"
+        spread = "" if low is None else f" (95 % interval of the drop {format_interval(low, high)})"
         return (
-            f"The candidate {verb} {number(abs(report.drop))} mIoU points {side} the "
+            f"The candidate {verb} {format_number(abs(report.drop))} mIoU points {side} the "
             f"reference{spread} on {images}."
         )
     if report.miou is not None:
         return (
-            f"The candidate reaches {number(report.miou)} mIoU points on {images}; there is no "
-            f"reference to compare it with."
+            f"The candidate reaches {format_number(report.miou)} mIoU points on {images}; there is "
+            f"no reference to compare it with."
         )
     return (
-        f"The candidate gives {number(report.pixel_agreement)} % of the pixels the reference's "
-        f"class on {images}; there is no ground truth."
+        f"The candidate gives {format_number(report.pixel_agreement)} % of the pixels the "
+        f"reference's class on {images}; there is no ground truth."
     )
 
 
-def subject_title(subject: Subject) -> str:
+def name_subject(subject: Subject) -> str:
     """Its name, and which of its variants at which precision."""
     inside = ", ".join(dict.fromkeys(filter(None, (subject.variant, subject.precision))))
     return to_plain(f"{subject.name} ({inside})")
 
 
-def doubt(found: Comparison) -> str:
+def explain_doubt(found: Comparison) -> str:
     """Why no change is called certain, where none is; else empty."""
     if found.images >= MIN_IMAGES:
         return ""
@@ -198,7 +198,7 @@ def doubt(found: Comparison) -> str:
     )
 
 
-def brittleness(family: FamilyResult) -> str:
+def judge_brittleness(family: FamilyResult) -> str:
     """Whether a family of corruptions costs the candidate more than it costs the reference."""
     low, high = family.extra_low, family.extra_high
     if family.extra_drop is None:
@@ -210,7 +210,7 @@ def brittleness(family: FamilyResult) -> str:
     return "less brittle" if high < 0 else "no difference beyond chance"
 
 
-def why_not_counted(result: ClassResult) -> str | None:
+def explain_not_counted(result: ClassResult) -> str | None:
     """Why no gate looks at a class; None where one does."""
     if result.counted:
         return None
@@ -223,18 +223,18 @@ def why_not_counted(result: ClassResult) -> str | None:
     return f"below {100 * MIN_CLASS_SHARE:g} % of the pixels"
 
 
-def rarity(result: ClassResult) -> str:
+def describe_rarity(result: ClassResult) -> str:
     """A class that no gate looks at, and how rarely it occurs."""
     if result.images < MIN_CLASS_IMAGES:
         return f"{result.name} in {result.images} image{'' if result.images == 1 else 's'}"
-    return f"{result.name} on {number(result.share, 3)} % of the pixels"
+    return f"{result.name} on {format_number(result.share, 3)} % of the pixels"
 
 
-def some(names: Sequence[str]) -> str:
+def list_some(names: Sequence[str]) -> str:
     """The first few of a list, and how many more there are."""
     more = len(names) - _MOST_NAMES
     return f"{', '.join(names[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
 
 
-def _alike(gate: Gate, digits: int) -> bool:
-    return number(gate.value, digits) == number(gate.limit, digits)
+def _look_alike(gate: Gate, digits: int) -> bool:
+    return format_number(gate.value, digits) == format_number(gate.limit, digits)

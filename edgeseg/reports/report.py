@@ -34,10 +34,10 @@ __all__ = [
     "Noted",
     "Report",
     "Subject",
-    "encodable",
+    "to_encodable",
     "encode_report",
-    "json_schema",
-    "noted",
+    "make_json_schema",
+    "note_image",
     "read_report",
 ]
 
@@ -203,12 +203,12 @@ class Report(Value, frozen=True, kw_only=True):
         return self.judged.misses
 
 
-def noted(name: str, reason: str) -> Noted:
+def note_image(name: str, reason: str) -> Noted:
     """A note; file names may hold bytes that are no text, which JSON cannot hold."""
-    return Noted(name=encodable(name), reason=encodable(reason))
+    return Noted(name=to_encodable(name), reason=to_encodable(reason))
 
 
-def encodable(text: str) -> str:
+def to_encodable(text: str) -> str:
     """The text, with a question mark for what UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode()
 
@@ -216,7 +216,8 @@ def encodable(text: str) -> str:
 def encode_report(report: Report) -> bytes:
     """Write a report as JSON, a line for each field and for each row of a list."""
     fields = (
-        f"{_encoded(name)}: {_lines(getattr(report, name))}" for name in report.__struct_fields__
+        f"{_encode(name)}: {_encode_lines(getattr(report, name))}"
+        for name in report.__struct_fields__
     )
     return ("{\n  " + ",\n  ".join(fields) + "\n}\n").encode()
 
@@ -246,13 +247,13 @@ def read_report(path: Path) -> Report:
         ) from None
 
 
-def _lines(value: object) -> str:
+def _encode_lines(value: object) -> str:
     if not isinstance(value, tuple) or not value:
-        return _encoded(value)
-    return "[\n    " + ",\n    ".join(map(_encoded, value)) + "\n  ]"
+        return _encode(value)
+    return "[\n    " + ",\n    ".join(map(_encode, value)) + "\n  ]"
 
 
-def _encoded(value: object) -> str:
+def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
@@ -262,7 +263,7 @@ class _Schema(msgspec.Struct):
     schema: int
 
 
-def json_schema() -> dict[str, Any]:
+def make_json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a report's JSON."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeseg.labels import Labels
-from edgeseg.reports.draw.charts import Span, Spread, bar, dots, spread
+from edgeseg.reports.draw.charts import Span, Spread, draw_bar, draw_dots, draw_spread
 from edgeseg.reports.measured import ClassResult, CorruptionResult
-from edgeseg.reports.phrases import limit_of, why_not_counted
+from edgeseg.reports.phrases import explain_not_counted, find_limit
 from edgeseg.reports.report import Change, Report
 
 __all__ = [
@@ -17,14 +17,14 @@ __all__ = [
     "ClassRow",
     "CorruptionRow",
     "GroupRow",
-    "change_rows",
-    "change_span",
-    "class_rows",
-    "class_span",
-    "corruption_rows",
-    "group_rows",
-    "hex_color",
-    "loss_first",
+    "make_change_rows",
+    "find_change_span",
+    "make_class_rows",
+    "find_class_span",
+    "make_corruption_rows",
+    "make_group_rows",
+    "to_hex_color",
+    "order_by_loss",
 ]
 
 _ORDER: Final = ("regressed", "unclear", "improved", "unchanged")
@@ -68,52 +68,52 @@ class GroupRow:
     bar: str
 
 
-def loss_first(result: ClassResult) -> tuple[bool, float, float]:
+def order_by_loss(result: ClassResult) -> tuple[bool, float, float]:
     """A key to sort by: what lost most, else what is least accurate; what does not count last."""
     drop = 0.0 if result.drop is None else -result.drop
     return not result.counted, drop, 0.0 if result.iou is None else result.iou
 
 
-def class_span(report: Report) -> Span:
+def find_class_span(report: Report) -> Span:
     """The scale for the drops of classes that count, and the limit on them."""
     counted = [result for result in report.classes if result.counted]
     ends = [end for c in counted for end in (c.drop, c.drop_low, c.drop_high)]
-    return Span.around([*ends, _class_limit(report)])
+    return Span.around([*ends, _find_class_limit(report)])
 
 
-def class_rows(report: Report, labels: Labels) -> list[ClassRow]:
+def make_class_rows(report: Report, labels: Labels) -> list[ClassRow]:
     """Those that count in the order of `loss_first`, then the others by the reason."""
-    colors = dict(zip(labels.classes, map(hex_color, labels.palette), strict=True))
-    span, limit = class_span(report), _class_limit(report)
+    colors = dict(zip(labels.classes, map(to_hex_color, labels.palette), strict=True))
+    span, limit = find_class_span(report), _find_class_limit(report)
     return [
         ClassRow(
             result=result,
             color=colors.get(result.name),
-            why_not_counted=why_not_counted(result),
-            dots=dots(result.reference_iou, result.iou),
-            drop=spread(
+            why_not_counted=explain_not_counted(result),
+            dots=draw_dots(result.reference_iou, result.iou),
+            drop=draw_spread(
                 Spread(value=result.drop, low=result.drop_low, high=result.drop_high),
                 span,
                 limit=limit if result.counted else None,
             ),
         )
         for result in sorted(
-            report.classes, key=lambda c: (why_not_counted(c) or "", loss_first(c))
+            report.classes, key=lambda c: (explain_not_counted(c) or "", order_by_loss(c))
         )
     ]
 
 
-def change_span(changes: Iterable[Change]) -> Span:
+def find_change_span(changes: Iterable[Change]) -> Span:
     """The scale for them all."""
     return Span.around(end for c in changes for end in (c.low, c.change, c.high))
 
 
-def change_rows(changes: Sequence[Change], span: Span) -> list[ChangeRow]:
+def make_change_rows(changes: Sequence[Change], span: Span) -> list[ChangeRow]:
     """What regressed first, what has not changed last."""
     return [
         ChangeRow(
             change=change,
-            drawing=spread(
+            drawing=draw_spread(
                 Spread(value=change.change, low=change.low, high=change.high, rise_is_good=True),
                 span,
             ),
@@ -122,14 +122,14 @@ def change_rows(changes: Sequence[Change], span: Span) -> list[ChangeRow]:
     ]
 
 
-def group_rows(report: Report) -> list[GroupRow]:
+def make_group_rows(report: Report) -> list[GroupRow]:
     """The most harmful first."""
     most = max(report.sensitivity.values(), default=0.0)
     ranked = sorted(report.sensitivity.items(), key=lambda item: (-item[1], item[0]))
-    return [GroupRow(name=name, cost=cost, bar=bar(cost, most)) for name, cost in ranked]
+    return [GroupRow(name=name, cost=cost, bar=draw_bar(cost, most)) for name, cost in ranked]
 
 
-def corruption_rows(report: Report) -> list[CorruptionRow]:
+def make_corruption_rows(report: Report) -> list[CorruptionRow]:
     """A row a corruption, in the order in which they were measured, its severities across."""
     rows: dict[str, list[CorruptionResult]] = {}
     for result in report.corruptions:
@@ -145,10 +145,10 @@ def corruption_rows(report: Report) -> list[CorruptionRow]:
     ]
 
 
-def hex_color(color: tuple[int, int, int]) -> str:
+def to_hex_color(color: tuple[int, int, int]) -> str:
     """As CSS has it."""
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def _class_limit(report: Report) -> float | None:
-    return limit_of(report, "max_class_drop")
+def _find_class_limit(report: Report) -> float | None:
+    return find_limit(report, "max_class_drop")

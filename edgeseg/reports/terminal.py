@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeseg.reports.measured import Costs
-from edgeseg.reports.phrases import NOT_JUDGED, brittleness, cost, doubt, headline
+from edgeseg.reports.phrases import (
+    NOT_JUDGED,
+    explain_doubt,
+    format_cost,
+    judge_brittleness,
+    write_headline,
+)
 from edgeseg.reports.report import Comparison, Noted, Report
 from edgeseg.text import pluralize, to_plain
 
-__all__ = ["report_lines"]
+__all__ = ["describe_report"]
 
 
-def report_lines(report: Report) -> list[str]:
+def describe_report(report: Report) -> list[str]:
     """What the verdict rests on, the verdict last. Each prints, whatever the names hold."""
     lines = (
         *report.differences.lines,
-        *_noted("skipped", report.skipped),
-        *_noted("converted", report.converted),
-        *_accuracy(report),
+        *_describe_noted("skipped", report.skipped),
+        *_describe_noted("converted", report.converted),
+        *_describe_accuracy(report),
         *(f"note: {note}" for note in report.notes),
-        *_costs(report.costs),
-        *_short_sides(report),
-        *_families(report),
-        *_comparison(report.baseline),
-        *_gates(report),
+        *_describe_costs(report.costs),
+        *_describe_short_sides(report),
+        *_describe_families(report),
+        *_describe_comparison(report.baseline),
+        *_describe_gates(report),
     )
     return [to_plain(line) for line in lines]
 
 
-def _noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
+def _describe_noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
     """How many, why the first, and where the others are named."""
     if not images:
         return
@@ -38,7 +44,7 @@ def _noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
     yield f"{what}: {len(images)}{all_of_them}, the first: {first.name}: {first.reason}"
 
 
-def _accuracy(report: Report) -> Iterator[str]:
+def _describe_accuracy(report: Report) -> Iterator[str]:
     if report.miou is None:
         return
     how = "" if report.protocol == "ss" else f", protocol {report.protocol}"
@@ -62,7 +68,7 @@ def _accuracy(report: Report) -> Iterator[str]:
         yield f"worst class: {report.worst_class.name}, {report.worst_class.drop:+.3f} points"
 
 
-def _costs(costs: Costs | None) -> Iterator[str]:
+def _describe_costs(costs: Costs | None) -> Iterator[str]:
     if costs is None:
         return
     own, speedup = costs.candidate, costs.speedup
@@ -78,7 +84,7 @@ def _costs(costs: Costs | None) -> Iterator[str]:
     yield f"costs: {', '.join(parts)}"
 
 
-def _short_sides(report: Report) -> Iterator[str]:
+def _describe_short_sides(report: Report) -> Iterator[str]:
     for point in report.short_sides:
         yield (
             f"short side {point.short_px}: mIoU {point.miou:.2f}, {point.latency_ms:.1f} ms a "
@@ -86,7 +92,7 @@ def _short_sides(report: Report) -> Iterator[str]:
         )
 
 
-def _families(report: Report) -> Iterator[str]:
+def _describe_families(report: Report) -> Iterator[str]:
     for family in report.families:
         kinds = ", ".join(family.corruptions)
         line = f"{family.name} ({kinds}): mIoU {family.miou:.2f}"
@@ -97,11 +103,11 @@ def _families(report: Report) -> Iterator[str]:
             )
             if family.extra_low is not None:
                 line += f" (95 % interval {family.extra_low:+.3f} to {family.extra_high:+.3f})"
-            line += f": {brittleness(family)}"
+            line += f": {judge_brittleness(family)}"
         yield line
 
 
-def _comparison(found: Comparison | None) -> Iterator[str]:
+def _describe_comparison(found: Comparison | None) -> Iterator[str]:
     if found is None:
         return
     miou = found.miou
@@ -110,8 +116,8 @@ def _comparison(found: Comparison | None) -> Iterator[str]:
         f"{miou.now:.2f} now, {miou.change:+.3f} "
         f"(95 % interval {miou.low:+.3f} to {miou.high:+.3f}): {miou.verdict}"
     )
-    if doubt(found):
-        yield doubt(found)
+    if explain_doubt(found):
+        yield explain_doubt(found)
     for verdict in ("regressed", "improved", "unclear"):
         changes = [c for c in found.classes if c.verdict == verdict]
         if changes:
@@ -121,12 +127,12 @@ def _comparison(found: Comparison | None) -> Iterator[str]:
         if names:
             yield f"classes {what}: {', '.join(names)}"
     for change in found.costs:
-        yield f"{change.name}: {cost(change.before)} then, {cost(change.now)} now"
+        yield f"{change.name}: {format_cost(change.before)} then, {format_cost(change.now)} now"
 
 
-def _gates(report: Report) -> Iterator[str]:
+def _describe_gates(report: Report) -> Iterator[str]:
     if report.passed is None:
-        yield headline(report)
+        yield write_headline(report)
     for gate in report.gates:
         verdict = "passed" if gate.passed else "MISSED"
         value = f"{gate.value:.3f} {gate.unit}".rstrip()

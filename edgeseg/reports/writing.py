@@ -11,7 +11,7 @@ from typing import Final
 
 from edgeseg.errors import MissingPackageError, ReportError
 from edgeseg.files.signature import holds_fields
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.labels import Labels
 from edgeseg.reports.draw.pictures import ImagePictures
 from edgeseg.reports.html import to_html
@@ -47,9 +47,9 @@ def write_reports(
         with ExitStack() as stack:
             # The first takes its name first, as the stack unwinds: it tells whose the others are.
             for path, content in reversed([*zip(paths, contents, strict=True)]):
-                stack.enter_context(written_whole(path)).write_bytes(content)
+                stack.enter_context(write_whole(path)).write_bytes(content)
     except OSError as error:
-        raise _refusal(folder, error) from None
+        raise _explain_refusal(folder, error) from None
     return paths
 
 
@@ -73,7 +73,7 @@ def check_can_write(folder: Path) -> None:
         taken = [name for name in REPORTS if (folder / name).is_dir()]
         foreign = [name for name in REPORTS if (folder / name).exists() and not _has_report(folder)]
     except OSError as error:
-        raise _refusal(folder, error) from None
+        raise _explain_refusal(folder, error) from None
     if taken:
         raise ReportError(
             f"the report cannot be written to {folder}: {taken[0]} is a folder; choose another one"
@@ -90,6 +90,6 @@ def _has_report(folder: Path) -> bool:
     return holds_fields(folder / REPORTS[0], "candidate", "gates", "passed")
 
 
-def _refusal(folder: Path, error: OSError) -> ReportError:
+def _explain_refusal(folder: Path, error: OSError) -> ReportError:
     reason = error.strerror or str(error)
     return ReportError(f"the report cannot be written to {folder}: {reason}; choose another folder")

@@ -27,8 +27,8 @@ __all__ = [
     "NormEps",
     "Role",
     "Variant",
-    "feature_sizes",
-    "logits_shape",
+    "compute_feature_sizes",
+    "compute_logits_shape",
 ]
 
 # The same for B0 to B5, one value a stage. Heads leave no trace in the weights' shapes, so a
@@ -113,7 +113,7 @@ class ModelSpec:
             raise SpecError(f"a segmentation model has at least 2 classes, got {self.classes}")
 
 
-def feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
+def compute_feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
     """Height and width of the four stages' feature maps, in positions.
 
     Patch embedding pads by half its kernel, so each stage rounds up: 1/4, 1/8, 1/16, 1/32.
@@ -125,9 +125,9 @@ def feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
     return tuple(sizes)
 
 
-def logits_shape(classes: int, spec: InputSpec) -> tuple[int, int, int, int]:
+def compute_logits_shape(classes: int, spec: InputSpec) -> tuple[int, int, int, int]:
     """What a graph of this input ends in: (1, classes, height/4, width/4), rounded up."""
-    return (1, classes, *feature_sizes(spec.height, spec.width)[0])
+    return (1, classes, *compute_feature_sizes(spec.height, spec.width)[0])
 
 
 class Role(enum.Enum):

@@ -8,7 +8,7 @@ from typing import Final
 
 from edgeseg.segformer.arch import Role
 
-__all__ = ["GROUPS", "Group", "group_of"]
+__all__ = ["GROUPS", "Group", "find_group"]
 
 STAGES: Final = tuple(f"stage{index}" for index in range(1, 5))
 HEAD: Final = "head"
@@ -38,7 +38,7 @@ GROUPS: Final = (
 _PATTERN: Final = re.compile(rf"(?P<part>stage[1-4]|{HEAD})(\.\w+)*?\.(?P<role>\w+)")
 
 
-def group_of(node: str) -> Group | None:
+def find_group(node: str) -> Group | None:
     """The group of a node by its name, as `edgeseg.export` gives it; None for all others.
 
     OpenVINO's converter appends `/WithoutBiases` where it splits a bias off.

@@ -18,10 +18,10 @@ from edgeseg.segformer.arch import (
     SR_RATIOS,
     HeadKind,
     ModelSpec,
-    feature_sizes,
+    compute_feature_sizes,
 )
 
-__all__ = ["PAPER_GMACS", "Costs", "costs", "least_memory"]
+__all__ = ["PAPER_GMACS", "Costs", "count_costs", "estimate_least_memory"]
 
 # "Flops" of the paper's table 1 (ADE20K), which are multiply-adds: G, and the size they hold for.
 PAPER_GMACS: Final[Mapping[str, tuple[float, int]]] = MappingProxyType(
@@ -50,29 +50,29 @@ class Costs:
     """Multiply-adds of the network as published."""
 
 
-def costs(spec: ModelSpec, *, height: int, width: int) -> Costs:
+def count_costs(spec: ModelSpec, *, height: int, width: int) -> Costs:
     """Count a model at one input size, in pixels."""
-    sizes = feature_sizes(height, width)
-    encoder_params = sum(_stage_params(spec, stage) for stage in range(4))
-    encoder_macs = sum(_stage_macs(spec, stage, sizes[stage]) for stage in range(4))
+    sizes = compute_feature_sizes(height, width)
+    encoder_params = sum(_count_stage_params(spec, stage) for stage in range(4))
+    encoder_macs = sum(_count_stage_macs(spec, stage, sizes[stage]) for stage in range(4))
     return Costs(
-        params=encoder_params + _head_params(spec),
-        macs=encoder_macs + _deployed_head_macs(spec, sizes),
-        macs_original=encoder_macs + _original_head_macs(spec, sizes),
+        params=encoder_params + _count_head_params(spec),
+        macs=encoder_macs + _count_deployed_head_macs(spec, sizes),
+        macs_original=encoder_macs + _count_original_head_macs(spec, sizes),
     )
 
 
-def least_memory(*, height: int, width: int) -> int:
+def estimate_least_memory(*, height: int, width: int) -> int:
     """Bytes that PyTorch holds at once, at least.
 
     Those of one head's scores in float32, before and after their softmax, in the first stage.
     """
-    rows, columns = feature_sizes(height, width)[0]
+    rows, columns = compute_feature_sizes(height, width)[0]
     reduced = (rows // SR_RATIOS[0]) * (columns // SR_RATIOS[0])
     return 2 * 4 * rows * columns * reduced
 
 
-def _stage_params(spec: ModelSpec, stage: int) -> int:
+def _count_stage_params(spec: ModelSpec, stage: int) -> int:
     width, reduction = spec.variant.widths[stage], SR_RATIOS[stage]
     inputs = 3 if stage == 0 else spec.variant.widths[stage - 1]
     hidden = MLP_RATIO * width
@@ -85,7 +85,7 @@ def _stage_params(spec: ModelSpec, stage: int) -> int:
     return patch_embed + spec.variant.depths[stage] * (2 * norm + attention + ffn) + norm
 
 
-def _stage_macs(spec: ModelSpec, stage: int, size: tuple[int, int]) -> int:
+def _count_stage_macs(spec: ModelSpec, stage: int, size: tuple[int, int]) -> int:
     width, reduction = spec.variant.widths[stage], SR_RATIOS[stage]
     inputs = 3 if stage == 0 else spec.variant.widths[stage - 1]
     hidden = MLP_RATIO * width
@@ -99,7 +99,7 @@ def _stage_macs(spec: ModelSpec, stage: int, size: tuple[int, int]) -> int:
     return patch_embed + spec.variant.depths[stage] * (linears + sr_conv + products + ffn)
 
 
-def _head_params(spec: ModelSpec) -> int:
+def _count_head_params(spec: ModelSpec) -> int:
     embed, batch_norm = spec.decoder_width, 2 * spec.decoder_width
     extra = batch_norm if spec.head is HeadKind.CONV else embed  # BatchNorm, or a bias
     projections = sum(width * embed + extra for width in spec.variant.widths)
@@ -107,21 +107,21 @@ def _head_params(spec: ModelSpec) -> int:
     return projections + fuse + embed * spec.classes + spec.classes
 
 
-def _original_head_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
+def _count_original_head_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
     embed, finest = spec.decoder_width, sizes[0][0] * sizes[0][1]
     fuse = finest * 4 * embed * embed
-    return _projection_macs(spec, sizes) + fuse + finest * embed * spec.classes
+    return _count_projection_macs(spec, sizes) + fuse + finest * embed * spec.classes
 
 
-def _deployed_head_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
+def _count_deployed_head_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
     embed, finest = spec.decoder_width, sizes[0][0] * sizes[0][1]
     fuse = 0
     if spec.head is HeadKind.CONV:  # its ReLU keeps projection and fusion apart
         fuse = sum(h * w * embed * embed for h, w in sizes)
-    return _projection_macs(spec, sizes) + fuse + finest * embed * spec.classes
+    return _count_projection_macs(spec, sizes) + fuse + finest * embed * spec.classes
 
 
-def _projection_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
+def _count_projection_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
     return sum(
         h * w * width * spec.decoder_width
         for (h, w), width in zip(sizes, spec.variant.widths, strict=True)

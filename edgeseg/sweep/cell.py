@@ -17,7 +17,7 @@ from edgeseg.bundle.store import open_bundle
 from edgeseg.deploy.defaults import export_request
 from edgeseg.deploy.export import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.progress import Progress
 from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.writing import REPORTS
@@ -94,7 +94,7 @@ def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
         for one in made:
             one.unlink(missing_ok=True)
         remove_bundle(bundle)
-        with written_whole(path) as partial:
+        with write_whole(path) as partial:
             partial.write_text(content, "utf-8")
     except OSError as error:
         raise ReportError(
@@ -151,8 +151,8 @@ def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
     try:
         bundle = export_bundle(request, progress=progress).bundle
     except GateMissedError as error:
-        with written_whole(missed) as partial:
+        with write_whole(missed) as partial:
             partial.write_text(str(error), "utf-8")
         raise
-    with written_whole(exported) as partial:
+    with write_whole(exported) as partial:
         partial.write_text(bundle.sha256, "ascii")

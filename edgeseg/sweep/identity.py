@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from edgeseg.datasets import Dataset
-from edgeseg.files.whole import sha256_of
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import code_sha256, tools
+from edgeseg.files.whole import compute_sha256
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import hash_code, list_tools
 from edgeseg.reports.report import Data
 from edgeseg.sweep.plan import Cell, Plan
 from edgeseg.verification.reader import hash_of
@@ -47,9 +47,9 @@ def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[
         "limits": msgspec.to_builtins(plan.limits),
         "budget_s": plan.budget_s,
         "threads": plan.threads,
-        "tools": tools(),
-        "code_sha256": code_sha256(),
-        "cpu": this_machine().cpu,
+        "tools": list_tools(),
+        "code_sha256": hash_code(),
+        "cpu": describe_machine().cpu,
     }
 
 
@@ -74,8 +74,10 @@ def _weights_hash(source: str) -> str | None:
     """Of a file, or of those of a folder; None of a name, as a hub's id, which is no file here."""
     path = Path(source)
     if path.is_file():
-        return sha256_of(path)
+        return compute_sha256(path)
     if not path.is_dir():
         return None
-    hashes = (f"{one.name} {sha256_of(one)}" for one in sorted(path.iterdir()) if one.is_file())
+    hashes = (
+        f"{one.name} {compute_sha256(one)}" for one in sorted(path.iterdir()) if one.is_file()
+    )
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

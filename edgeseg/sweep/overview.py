@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import ReportError
-from edgeseg.files.whole import written_whole
-from edgeseg.reports.gfm import cell, table
-from edgeseg.reports.pages import packaged, rendered
-from edgeseg.reports.phrases import NOTHING, interval, number, to_plain
+from edgeseg.files.whole import write_whole
+from edgeseg.reports.gfm import to_cell, to_table
+from edgeseg.reports.pages import read_packaged, render
+from edgeseg.reports.phrases import NOTHING, format_interval, format_number, to_plain
 from edgeseg.sweep.picture import pareto_svg
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
 from edgeseg.text import pluralize
@@ -52,7 +52,7 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
     try:
         with ExitStack() as stack:
             for name, content in contents.items():
-                stack.enter_context(written_whole(folder / name)).write_bytes(content)
+                stack.enter_context(write_whole(folder / name)).write_bytes(content)
         if picture is None:
             (folder / "pareto.svg").unlink(missing_ok=True)
     except OSError as error:
@@ -64,15 +64,15 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
 def to_markdown(sweep: Sweep) -> str:
     """A table, and the reasons below it."""
     rows = [
-        (str(place), cell(row.name), cell(row.variant or NOTHING), *_numbers(row), row.status)
+        (str(place), to_cell(row.name), to_cell(row.variant or NOTHING), *_numbers(row), row.status)
         for place, row in enumerate(sweep.rows, 1)
     ]
     reasons = [
-        f"- {cell(row.name)}: {cell(row.reason, _LONGEST_REASON)}"
+        f"- {to_cell(row.name)}: {to_cell(row.reason, _LONGEST_REASON)}"
         for row in sweep.rows
         if row.reason is not None
     ]
-    parts = [f"# Sweep of {headline(sweep)}", table(_HEADINGS, rows, _ALIGNMENT)]
+    parts = [f"# Sweep of {headline(sweep)}", to_table(_HEADINGS, rows, _ALIGNMENT)]
     if reasons:
         parts.append("\n".join(reasons))
     parts.append(_timed_how(sweep))
@@ -104,9 +104,9 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
     Raises:
         MissingPackageError: jinja2 is not installed.
     """
-    return rendered(
+    return render(
         "sweep.html.jinja",
-        css=packaged("report.css"),
+        css=read_packaged("report.css"),
         sweep=sweep,
         picture=picture,
         numbers=[_numbers(row) for row in sweep.rows],
@@ -118,12 +118,12 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
 def _numbers(row: Row) -> tuple[str, ...]:
     """mIoU, drop, its interval, milliseconds, speed against the first, megabytes."""
     return (
-        number(row.miou),
-        number(row.drop),
-        interval(row.drop_low, row.drop_high),
-        number(row.latency_ms, 1),
-        number(row.speedup),
-        number(None if row.bytes is None else row.bytes / 1e6, 1),
+        format_number(row.miou),
+        format_number(row.drop),
+        format_interval(row.drop_low, row.drop_high),
+        format_number(row.latency_ms, 1),
+        format_number(row.speedup),
+        format_number(None if row.bytes is None else row.bytes / 1e6, 1),
     )
 
 

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from edgeseg.reports.draw.plot import DOT, INK, Frame, axes, labels, scale, text
+from edgeseg.reports.draw.plot import DOT, INK, Frame, draw_axes, draw_labels, draw_text, make_scale
 from edgeseg.reports.phrases import to_plain
 from edgeseg.sweep.results import Row, front
 from edgeseg.targets import TARGETS
@@ -79,19 +79,19 @@ def _panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
     if not points:
         return []
     frame = panel.frame
-    across = scale([cost for *_, cost, _ in points], frame.left, frame.right, most=math.inf)
-    up = scale([miou for *_, miou in points], frame.bottom, frame.top, most=100)
+    across = make_scale([cost for *_, cost, _ in points], frame.left, frame.right, most=math.inf)
+    up = make_scale([miou for *_, miou in points], frame.bottom, frame.top, most=100)
     places = [(across.place(cost), up.place(miou)) for *_, cost, miou in points]
     passed = [place for place, (_, row, *_) in enumerate(points) if row.status == "passed"]
     best = [passed[i] for i in front([(points[p][2], points[p][3]) for p in passed])]
     return [
-        *axes(frame, across, up, x_title=panel.title, y_title="mIoU (points)"),
+        *draw_axes(frame, across, up, x_title=panel.title, y_title="mIoU (points)"),
         _front([places[place] for place in best]),
         *(
             _mark(x, y, row, tip=f"{row.name}: {miou:.2f} mIoU, {cost:.2f}")
             for (x, y), (_, row, cost, miou) in zip(places, points, strict=True)
         ),
-        *labels(places, [str(number) for number, *_ in points], frame),
+        *draw_labels(places, [str(number) for number, *_ in points], frame),
     ]
 
 
@@ -140,7 +140,9 @@ def _legend(rows: Sequence[Row]) -> list[str]:
         mark = msgspec.structs.replace(shown, variant="fp32") if target else shown
         color = mark if target else msgspec.structs.replace(mark, target="")
         parts.append(_mark(left, _LEGEND - 4, color, tip=name))
-        parts.append(text(left + 12, _LEGEND, name, anchor="start"))
+        parts.append(draw_text(left + 12, _LEGEND, name, anchor="start"))
         left += 40 + _LETTER * len(name)
-    parts.append(text(left, _LEGEND, "hollow: did not pass; dashed: Pareto front", anchor="start"))
+    parts.append(
+        draw_text(left, _LEGEND, "hollow: did not pass; dashed: Pareto front", anchor="start")
+    )
     return parts

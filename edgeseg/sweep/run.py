@@ -17,8 +17,8 @@ import msgspec
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.deploy.defaults import check_calibration
 from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, NotJudgedError, SourceError
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import tools
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import list_tools
 from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Data, Report
@@ -80,8 +80,8 @@ def _swept(
         data=data,
         frame=frame.shape[:2],
         rounds=timing.ROUNDS,
-        machine=this_machine(),
-        tools=tools(),
+        machine=describe_machine(),
+        tools=list_tools(),
         rows=tuple(rows),
     )
     write_overview(plan.folder, found)

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.accuracy.bootstrap import MIN_IMAGES, Losses, Tally, losses
+from edgeseg.accuracy.bootstrap import MIN_IMAGES, Losses, Tally, estimate_losses
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
 from edgeseg.accuracy.gates import (
     BASELINE_CLASSES,
@@ -101,7 +101,7 @@ def compare_reports(
     counted = {result.name.strip().casefold() for result in report.classes if result.counted}
     shown = (sides[1].labelled > 0).sum(axis=0)
     family = np.array([name in counted for name in common]) & (shown >= MIN_CLASS_IMAGES)
-    lost = losses(*sides, family=family)
+    lost = estimate_losses(*sides, family=family)
     return Comparison(
         baseline=origin.name,
         created=baseline.created,

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.accuracy.bootstrap import ImageTally, Losses, miou_interval
+from edgeseg.accuracy.bootstrap import ImageTally, Losses, estimate_miou_interval
 from edgeseg.accuracy.counts import MIN_CLASS_SHARE, Counts
 from edgeseg.accuracy.metrics import Confusion, iou, mean_iou
 from edgeseg.reports.measured import ClassDrop, ClassResult, ImageResult
-from edgeseg.reports.report import encodable
+from edgeseg.reports.report import to_encodable
 from edgeseg.verification.reader import Measured
 
 __all__ = ["accuracy_fields", "hardest_first", "image_results"]
@@ -24,7 +24,7 @@ def accuracy_fields(counts: Counts) -> dict[str, Any]:
         DatasetError: no pixel was labelled.
     """
     miou = mean_iou(counts.candidate.total)
-    spread = miou_interval(counts.candidate.tally)
+    spread = estimate_miou_interval(counts.candidate.tally)
     fields = {
         "images": counts.images,
         "miou": miou,
@@ -120,7 +120,7 @@ def _image(
     hits, labelled, predicted = (_column(row[classes]) for row in own)
     lost = None if theirs is None else _frequent_mean(theirs) - _frequent_mean(own)
     return ImageResult(
-        name=encodable(measured.item.name),
+        name=to_encodable(measured.item.name),
         sha256=measured.sha256,
         classes=_column(classes),
         labelled=labelled,

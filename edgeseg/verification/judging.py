@@ -9,7 +9,7 @@ from edgeseg.accuracy.gates import Judged, judge, not_judged
 from edgeseg.accuracy.limits import LIMITS, Limits, decides, option
 from edgeseg.errors import NotJudgedError
 from edgeseg.reports.measured import ClassResult
-from edgeseg.reports.phrases import rarity, some
+from edgeseg.reports.phrases import describe_rarity, list_some
 from edgeseg.reports.report import Comparison, Noted, Report
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.subjects import BundleModel, Model
@@ -74,7 +74,9 @@ def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> J
 
 def too_rare(classes: Sequence[ClassResult]) -> str:
     """The classes that the truth shows, but too rarely for a limit; empty where there is none."""
-    return some([rarity(result) for result in classes if result.images and not result.counted])
+    return list_some(
+        [describe_rarity(result) for result in classes if result.images and not result.counted]
+    )
 
 
 def notes_on(report: Report, limits: Limits) -> tuple[str, ...]:

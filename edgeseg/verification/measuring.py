@@ -14,10 +14,10 @@ from edgeseg.datasets import Dataset, Differences, Item, Survey, explain_uncount
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.pixels.shrinking import shrink_note
+from edgeseg.pixels.shrinking import describe_shrinking
 from edgeseg.progress import SILENT, Progress, track
 from edgeseg.redact import scrub
-from edgeseg.reports.report import Data, Noted, encodable, noted
+from edgeseg.reports.report import Data, Noted, note_image, to_encodable
 from edgeseg.text import pluralize
 from edgeseg.verification.doubts import doubts
 from edgeseg.verification.protocols import segment_by
@@ -67,7 +67,7 @@ class Pair:
         if self.protocol != "ss":
             return None
         height, width = image.shape[:2]
-        return shrink_note(height, width, self.candidate.input)
+        return describe_shrinking(height, width, self.candidate.input)
 
     def _segment(self, model: Model, frame: Bgr) -> ClassMap:
         if self.protocol == "ss":
@@ -183,7 +183,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
     matched, differences = match_classes(dataset, labels, reduce_labels=pair.reduce_labels)
     if strict and differences:
         raise DatasetError(f"--strict: {'; '.join(differences.lines)}")
-    unpaired = tuple(noted(gap.name, gap.reason) for gap in dataset.unpaired)
+    unpaired = tuple(note_image(gap.name, gap.reason) for gap in dataset.unpaired)
     if strict and unpaired:
         raise DatasetError(
             f"--strict: images or masks without the other: {len(unpaired)}, the first: "
@@ -200,7 +200,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
         hashes=found.hashes,
         measured=found.measured,
         skipped=tuple(
-            noted(note.name, scrub(note.reason, dataset.origin))
+            note_image(note.name, scrub(note.reason, dataset.origin))
             for note in (*unpaired, *found.skipped)
         ),
         converted=found.converted,
@@ -217,7 +217,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
         *doubts(share.counts, absent=differences.model_only),
     )
     return Measurement(
-        share=share, data=data, differences=differences, notes=tuple(map(encodable, notes))
+        share=share, data=data, differences=differences, notes=tuple(map(to_encodable, notes))
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import ReportError
-from edgeseg.files.locks import lock_in, locked
+from edgeseg.files.locks import hold_lock, lock_in
 from edgeseg.reports.writing import REPORTS, check_can_write
 from edgeseg.verification.request import VerifyRequest
 
@@ -28,7 +28,9 @@ def report_folder(asked: VerifyRequest) -> Iterator[None]:
             _check_unread(asked, asked.report)
             check_can_write(asked.report)  # not after an hour of measuring
             try:
-                stack.enter_context(locked(lock_in(asked.report), f"the report in {asked.report}"))
+                stack.enter_context(
+                    hold_lock(lock_in(asked.report), f"the report in {asked.report}")
+                )
             except OSError as error:
                 raise ReportError(
                     f"the report cannot be written to {asked.report}: {error.strerror}; choose "

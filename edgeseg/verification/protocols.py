@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edgeseg.errors import SpecError
-from edgeseg.pixels import Bgr, ClassMap, Planes, opencv_resize, resize_rows, to_mask
+from edgeseg.pixels import Bgr, ClassMap, Planes, resize_by_opencv, resize_rows, to_mask
 from edgeseg.spec import MIN_SIDE_PX
 from edgeseg.verification.windows import Network, View, look, row_blocks
 
@@ -98,7 +98,7 @@ def segment_by(
         size = rescaled_size(
             height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px
         )
-        image = opencv_resize(frame, height=size[0], width=size[1])
+        image = resize_by_opencv(frame, height=size[0], width=size[1])
         if mirrored:
             image = image[:, ::-1]
         view = look(network, image, window_px=plan.window_px, stride_px=settings.stride_px)

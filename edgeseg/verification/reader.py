@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgeseg.datasets import FilePair, Item, Matched, Sample, Survey
 from edgeseg.errors import DatasetError, SourceError, TruthError
-from edgeseg.reports.report import Noted, noted
+from edgeseg.reports.report import Noted, note_image
 
 __all__ = ["Measured", "Readable", "hash_of"]
 
@@ -57,7 +57,7 @@ class Readable:
             if self._strict or isinstance(error, TruthError):
                 raise
             _check_given(item)
-            self.skipped.append(noted(item.name, str(error)))
+            self.skipped.append(note_image(item.name, str(error)))
             return None
         return sample
 
@@ -65,7 +65,7 @@ class Readable:
         how = ", ".join(sample.conversions)
         if self._strict:
             raise DatasetError(f"--strict: image {sample.name} had to be converted: {how}")
-        self.converted.append(noted(sample.name, how))
+        self.converted.append(note_image(sample.name, how))
 
 
 def _lying(item: Item) -> Item:

@@ -14,7 +14,7 @@ from itertools import product
 import msgspec
 import numpy as np
 
-from edgeseg.accuracy.bootstrap import MIN_IMAGES, Points, drop_draws, together
+from edgeseg.accuracy.bootstrap import MIN_IMAGES, Points, draw_drops, find_joint_intervals
 from edgeseg.accuracy.gates import Judged, worst_of
 from edgeseg.accuracy.limits import Limits
 from edgeseg.accuracy.metrics import mean_iou
@@ -93,7 +93,7 @@ def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Poi
     compared = msgspec.structs.replace(
         result, reference_miou=reference_miou, drop=reference_miou - miou
     )
-    return compared, drop_draws(counts.reference.tally, counts.candidate.tally)
+    return compared, draw_drops(counts.reference.tally, counts.candidate.tally)
 
 
 def _families(
@@ -138,7 +138,7 @@ def _extra_drops(
         return None
     own, theirs = clean.counts.candidate, clean.counts.reference
     clean_drop = mean_iou(theirs.total) - mean_iou(own.total)
-    clean_draws = drop_draws(theirs.tally, own.tally)
+    clean_draws = draw_drops(theirs.tally, own.tally)
     points = np.array(
         [_mean([results[index].drop for index in family]) - clean_drop for family in members]
     )
@@ -146,7 +146,7 @@ def _extra_drops(
         [np.mean([draws[index] for index in family], axis=0) - clean_draws for family in members],
         axis=1,
     )
-    intervals = together(points, spread, np.ones(len(points), np.bool_))
+    intervals = find_joint_intervals(points, spread, np.ones(len(points), np.bool_))
     return np.concatenate([points[:, None], intervals], axis=1)
 
 

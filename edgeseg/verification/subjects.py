@@ -10,8 +10,8 @@ from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.labels import Labels
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import installed
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import find_version
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
@@ -147,7 +147,7 @@ class BundleModel:
     @property
     def threads(self) -> int:
         """What was asked for, else a thread a core."""
-        return self.address.threads or this_machine().cores
+        return self.address.threads or describe_machine().cores
 
     @property
     def about(self) -> Subject:
@@ -236,7 +236,7 @@ class CheckpointModel:
             sha256=self.checkpoint.sha256,
             model=self.checkpoint.spec.variant.name,
             precision="fp32",
-            engine=f"torch {installed('torch')}",
+            engine=f"torch {find_version('torch')}",
             height=self.input.height,
             width=self.input.width,
             license=self.checkpoint.license,

@@ -15,8 +15,8 @@ from edgeseg.accuracy.gates import Judged
 from edgeseg.datasets import Dataset, Item, open_dataset
 from edgeseg.errors import SpecError
 from edgeseg.images import read_image
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import tools
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import list_tools
 from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress
 from edgeseg.redact import hide_secrets
@@ -210,8 +210,8 @@ def _report(
         protocol=asked.protocol,
         gates=(),
         sensitivity=_sensitivity(candidate),
-        machine=this_machine(),
-        tools=tools(),
+        machine=describe_machine(),
+        tools=list_tools(),
         **fields,
     )
     return _with(measured, _judged(asked, pair, measured))

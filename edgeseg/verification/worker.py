@@ -15,8 +15,8 @@ from typing import Final
 
 from edgeseg.datasets import Item
 from edgeseg.errors import ClusterError, EdgesegError
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import code_sha256, installed
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import find_version, hash_code
 from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
 from edgeseg.verification.opening import reopen
 from edgeseg.verification.reader import hash_of
@@ -46,8 +46,8 @@ class Work:
 
 def facts(pair: Pair, first: Item) -> dict[str, str]:
     """All that masks depend on, besides the processor, in words."""
-    found = {name: installed(name) or "none" for name in _PACKAGES}
-    found["edgeseg's code"] = code_sha256()
+    found = {name: find_version(name) or "none" for name in _PACKAGES}
+    found["edgeseg's code"] = hash_code()
     found["OpenCV"] = _opencv()
     models: dict[str, Model | None] = {"candidate": pair.candidate, "reference": pair.reference}
     for role, model in models.items():
@@ -62,7 +62,7 @@ def facts(pair: Pair, first: Item) -> dict[str, str]:
 
 def processor() -> str:
     """Whose rounding the masks have, for people: single pixels may differ between two kinds."""
-    return this_machine().cpu
+    return describe_machine().cpu
 
 
 def opened(work: Work) -> str:

@@ -36,7 +36,7 @@ from edgeseg.export.layers import (
 )
 from edgeseg.export.segformer.network import Block, MixFfn, OverlapPatchEmbed, Stage
 from edgeseg.export.segformer.rewrites import DeployedSegFormer, MergedAttention, SummedHead
-from edgeseg.segformer.arch import Role, feature_sizes
+from edgeseg.segformer.arch import Role, compute_feature_sizes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -54,7 +54,7 @@ def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = O
     in the model's own dtype.
     """
     graph = GraphWriter(opset)
-    sizes = feature_sizes(height, width)
+    sizes = compute_feature_sizes(height, width)
     dtype = to_array(model.mean_bgr).dtype
     x = _center(graph, model.mean_bgr)
     features = []

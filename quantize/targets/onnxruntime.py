@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import Recipe
@@ -27,7 +27,7 @@ class OrtQuantizer:
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write a Q/DQ graph."""
         made = to_qdq(self._calibrated.model, recipe, self._calibrated.ranges)
-        with written_whole(path) as partial:
+        with write_whole(path) as partial:
             partial.write_bytes(made.SerializeToString())
 
     def sensitivity(self) -> Mapping[Group, float]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import MissingPackageError
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.segformer.arch import Role
-from edgeseg.segformer.groups import Group, group_of
+from edgeseg.segformer.groups import Group, find_group
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -55,7 +55,7 @@ def quantize_openvino(
     left_float = [
         op.get_friendly_name()
         for op in model.get_ordered_ops()
-        if op.get_type_name() in _COMPUTES and group_of(op.get_friendly_name()) not in recipe.int8
+        if op.get_type_name() in _COMPUTES and find_group(op.get_friendly_name()) not in recipe.int8
     ]
     with quiet_nncf():
         made = nncf.quantize(
@@ -105,7 +105,7 @@ class OpenVinoQuantizer:
 
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write an .xml and its .bin; the .xml last, so that it is there only when both are."""
-        with written_whole(path) as partial:
+        with write_whole(path) as partial:
             weights = partial.with_suffix(".bin")
             try:
                 quantize_openvino(self._source, partial, recipe, self._calibrated.frames)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from edgeseg.bundle.manifest import Machine
 from edgeseg.errors import BackendError, MissingPackageError
-from edgeseg.machine.cpu import this_machine
-from edgeseg.machine.packages import installed
+from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.packages import find_version
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.checked import check_ends, last_line
 
@@ -28,7 +28,7 @@ def open_engine(path: Path, *, compute: str, threads: int | None, progress: Prog
 
 def identity() -> str:
     """See `Runner`."""
-    return f"onnxruntime {installed('onnxruntime')}"
+    return f"onnxruntime {find_version('onnxruntime')}"
 
 
 def products_saturate(machine: Machine) -> bool:
@@ -61,7 +61,7 @@ class OrtBackend:
             ) from None
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are about graphs, not for users
-        if products_saturate(this_machine()):
+        if products_saturate(describe_machine()):
             # The engine's own switch: exact products of uint8 and uint8, a little slower.
             options.add_session_config_entry("session.x64quantprecision", "1")
         if not optimized:

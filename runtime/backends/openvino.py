@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeseg.errors import BackendError, MissingPackageError
-from edgeseg.machine.packages import installed
+from edgeseg.machine.packages import find_version
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.checked import check_ends, last_line
 
@@ -29,7 +29,7 @@ def open_engine(
 
 def identity() -> str:
     """See `Runner`."""
-    return f"openvino {installed('openvino')}"
+    return f"openvino {find_version('openvino')}"
 
 
 def float_types() -> tuple[str, ...]:

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import BackendError
-from edgeseg.files.locks import lock_beside, locked
-from edgeseg.files.whole import sha256_of, written_whole
-from edgeseg.machine.cache import cache_folder
-from edgeseg.machine.jetson import device_id, jetson
+from edgeseg.files.locks import hold_lock, lock_beside
+from edgeseg.files.whole import compute_sha256, write_whole
+from edgeseg.machine.cache import find_cache_folder
+from edgeseg.machine.jetson import identify_device, read_jetson
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.cuda import Cuda
 from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
@@ -62,7 +62,7 @@ def built_for() -> BuiltFor:
     Raises:
         BackendError: TensorRT or CUDA is missing.
     """
-    version, cuda, board = require_tensorrt(), Cuda(), jetson()
+    version, cuda, board = require_tensorrt(), Cuda(), read_jetson()
     return BuiltFor(
         form=FORM,
         tensorrt=version,
@@ -83,13 +83,13 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
     """
     here = built_for()
     folder = _own_folder()
-    name = sha256_of(graph)[:16]
+    name = compute_sha256(graph)[:16]
 
     def wait(holder: str) -> None:
         progress.say(f"{holder} is building this engine; waiting for it")
 
     try:
-        with locked(lock_beside(folder / name), "the engine", wait=wait):
+        with hold_lock(lock_beside(folder / name), "the engine", wait=wait):
             plan = folder / f"{name}-{here.key}.plan"
             found = _fault(plan) or _loaded(plan)
             if isinstance(found, TensorRtBackend):
@@ -112,7 +112,7 @@ def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes
     record = {
         "sha256": hashlib.sha256(made).hexdigest(),
         "built_for": asdict(here),
-        "device": device_id(),
+        "device": identify_device(),
     }
     try:
         _remove_stale(plan)
@@ -130,7 +130,7 @@ def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes
 
 def _write(path: Path, content: bytes) -> None:
     """A file that nobody but its owner may read or write."""
-    with written_whole(path) as partial:
+    with write_whole(path) as partial:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -147,7 +147,7 @@ def _fault(plan: Path) -> str | None:
         expected = json.loads(record.read_text("utf-8"))["sha256"]
     except (ValueError, KeyError, TypeError):
         return "the old one's record is damaged"
-    return None if expected == sha256_of(plan) else "the old one is damaged"
+    return None if expected == compute_sha256(plan) else "the old one is damaged"
 
 
 def _loaded(plan: Path) -> TensorRtBackend | str:
@@ -184,12 +184,12 @@ def _others_of_this_device(plan: Path) -> Iterator[tuple[Path, dict[str, object]
     for record in sorted(plan.parent.glob(f"{plan.name.partition('-')[0]}-*.json")):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             content = json.loads(record.read_text("utf-8"))
-            if record.stem != plan.stem and content["device"] == device_id():
+            if record.stem != plan.stem and content["device"] == identify_device():
                 yield record, dict(content["built_for"])
 
 
 def _own_folder() -> Path:
-    folder = cache_folder() / "engines"
+    folder = find_cache_folder() / "engines"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

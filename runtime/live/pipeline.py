@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from edgeseg.errors import BackendError, SourceError
-from edgeseg.pixels import Frame, Output, mask_of, to_input
+from edgeseg.pixels import Frame, Output, to_frame_mask, to_input
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.live.channel import Channel
 from edgeseg.runtime.live.durations import Durations, Percentiles
@@ -132,7 +132,7 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
     def mask(work: _Work) -> Result:
         assert work.output is not None, "it was just inferred"
         begun = time.perf_counter()
-        found = mask_of(work.output, spec, work.captured.image)
+        found = to_frame_mask(work.output, spec, work.captured.image)
         part = Segmentation(
             mask=found, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=_since(begun)
         )

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.accuracy import bootstrap
-from edgeseg.accuracy.bootstrap import Tally, image_tally, losses, miou_interval, tally
+from edgeseg.accuracy.bootstrap import (
+    Tally,
+    estimate_losses,
+    estimate_miou_interval,
+    tally,
+    tally_image,
+)
 from edgeseg.accuracy.metrics import mean_iou
 
 CLASSES = 11
@@ -42,11 +48,11 @@ def moved(counts: np.ndarray, share: float, seed: int, *, spread: float) -> np.n
 
 
 def all_of(counts: np.ndarray) -> Tally:
-    return tally([image_tally(image) for image in counts])
+    return tally([tally_image(image) for image in counts])
 
 
 def lost_between(before: np.ndarray, after: np.ndarray) -> bootstrap.Losses:
-    return losses(all_of(before), all_of(after), family=np.ones(len(before[0]), bool))
+    return estimate_losses(all_of(before), all_of(after), family=np.ones(len(before[0]), bool))
 
 
 def test_noise_is_told_from_loss_and_a_loss_from_noise() -> None:
@@ -67,7 +73,7 @@ def test_pairing_sees_what_each_mean_alone_would_hide() -> None:
     before = street(100, 2)
     after = moved(before, 0.05, 2, spread=0.02)
     found = lost_between(before, after)
-    alone = miou_interval(all_of(before))
+    alone = estimate_miou_interval(all_of(before))
     assert 0 < found.miou_interval.low < found.miou < found.miou_interval.high
     assert alone.high - alone.low > 5 * (found.miou_interval.high - found.miou_interval.low)
 
@@ -77,8 +83,8 @@ def test_intervals_that_hold_together_are_wider_than_one_alone() -> None:
     after = moved(before, 0, 3, spread=0.05)
     sides = all_of(before), all_of(after)
     one = np.arange(CLASSES) == 4
-    alone = losses(*sides, family=one).class_intervals[4]
-    together = losses(*sides, family=np.ones(CLASSES, bool)).class_intervals[4]
+    alone = estimate_losses(*sides, family=one).class_intervals[4]
+    together = estimate_losses(*sides, family=np.ones(CLASSES, bool)).class_intervals[4]
     assert together[0] < alone[0] < alone[1] < together[1]
 
 
@@ -105,11 +111,11 @@ def test_a_class_that_a_draw_misses_is_no_class_there() -> None:
     one = np.array([[100, 0, 0], [0, 100, 0], [0, 0, 0]])
     two = np.array([[100, 0, 0], [0, 0, 0], [0, 0, 0]])
     sides = all_of(np.stack([one, two, two]))
-    found = losses(sides, sides, family=np.array([True, False, False]))
+    found = estimate_losses(sides, sides, family=np.array([True, False, False]))
     assert (found.miou_interval.low, found.miou_interval.high) == (0, 0)
     assert np.isnan(found.classes[2])
     np.testing.assert_array_equal(found.class_intervals[:2], 0)
-    assert miou_interval(sides) == bootstrap.Interval(100, 100)
+    assert estimate_miou_interval(sides) == bootstrap.Interval(100, 100)
 
 
 def test_drawing_in_parts_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +135,7 @@ def test_images_without_truth_change_nothing() -> None:
     found = lost_between(np.concatenate([before, blank]), np.concatenate([after, blank]))
     assert found.miou > 0
     assert found.miou_interval.low == found.miou_interval.high == pytest.approx(found.miou)
-    alone = miou_interval(all_of(np.concatenate([before, blank])))
+    alone = estimate_miou_interval(all_of(np.concatenate([before, blank])))
     assert alone.low == alone.high == pytest.approx(found.reference_miou)
 
 

@@ -23,14 +23,14 @@ from edgeseg.quantize.search import Candidate, Trial
 from edgeseg.reports.html import to_html
 from edgeseg.reports.junit import to_junit
 from edgeseg.reports.markdown import to_markdown
-from edgeseg.reports.report import Report, encode_report, json_schema, read_report
-from edgeseg.reports.terminal import report_lines
+from edgeseg.reports.report import Report, encode_report, make_json_schema, read_report
+from edgeseg.reports.terminal import describe_report
 
 FORMS: dict[str, Callable[[Report], str]] = {
     "html": lambda report: to_html(report, [], labels=reports.labels_of(report)),
     "junit": to_junit,
     "markdown": to_markdown,
-    "terminal": lambda report: "\n".join(report_lines(report)),
+    "terminal": lambda report: "\n".join(describe_report(report)),
     "json": lambda report: encode_report(report).decode(),
 }
 KINDS = ("compared", "corrupted", "failed", "golden_only", "measured", "not_judged")
@@ -127,5 +127,5 @@ def test_a_report_from_before_there_were_keys_is_read(tmp_path: Path) -> None:
     assert (read.passed, {one.key for one in (*read.gates, *read.unjudged)}) == (False, {""})
     assert to_html(read, [], labels=reports.labels_of(read))
     for name in ("Gate", "Unjudged"):
-        assert "key" not in json_schema()["$defs"][name]["required"]
+        assert "key" not in make_json_schema()["$defs"][name]["required"]
     assert isinstance(read.unjudged[0], Unjudged)

@@ -16,8 +16,8 @@ from conftest import ROOT
 from edgeseg.bundle.staging import new_bundle, seal_bundle
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BundleError, BusyError
-from edgeseg.files.locks import lock_beside, lock_in, locked
-from edgeseg.files.whole import written_whole
+from edgeseg.files.locks import hold_lock, lock_beside, lock_in
+from edgeseg.files.whole import write_whole
 
 
 def in_another_process(lock: Path, ending: str) -> subprocess.Popen[str]:
@@ -44,10 +44,10 @@ def test_the_holder_is_named_and_its_end_frees_the_lock(tmp_path: Path) -> None:
     lock = lock_beside(tmp_path / "o.mp4")
     with in_another_process(lock, "sys.stdin.read()") as process:
         told = rf"^o is being written by process {process.pid}; "
-        with pytest.raises(BusyError, match=told), locked(lock, "o"):
+        with pytest.raises(BusyError, match=told), hold_lock(lock, "o"):
             pass
         process.communicate("")
-    with locked(lock, "o") as held:
+    with hold_lock(lock, "o") as held:
         assert held.alone
         assert not held.left_behind
     assert list(tmp_path.iterdir()) == []
@@ -57,16 +57,16 @@ def test_what_a_killed_process_left_is_told_apart(tmp_path: Path) -> None:
     lock = lock_beside(tmp_path / "o.mp4")
     in_another_process(lock, "os.kill(os.getpid(), signal.SIGKILL)").communicate()
     assert lock.exists()
-    with locked(lock, "o") as held:
+    with hold_lock(lock, "o") as held:
         assert held.left_behind
     assert not lock.exists()
 
 
 def test_folders_made_for_a_lock_go_with_it_unless_they_hold_something(tmp_path: Path) -> None:
-    with locked(lock_beside(tmp_path / "a" / "b" / "o"), "o"):
+    with hold_lock(lock_beside(tmp_path / "a" / "b" / "o"), "o"):
         assert (tmp_path / "a" / "b").is_dir()
     assert list(tmp_path.iterdir()) == []
-    with locked(lock_beside(tmp_path / "a" / "b" / "o"), "o"):
+    with hold_lock(lock_beside(tmp_path / "a" / "b" / "o"), "o"):
         (tmp_path / "a" / "kept").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "kept"]
 
@@ -98,7 +98,7 @@ def test_many_who_wait_hold_it_one_at_a_time(tmp_path: Path) -> None:
 
     def take() -> None:
         for _ in range(25):
-            with locked(lock, "o", wait=lambda _holder: None):
+            with hold_lock(lock, "o", wait=lambda _holder: None):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -114,13 +114,13 @@ def test_many_who_wait_hold_it_one_at_a_time(tmp_path: Path) -> None:
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    with written_whole(path) as first:
+    with write_whole(path) as first:
         first.write_text("first")
-        with written_whole(path) as second:
+        with write_whole(path) as second:
             second.write_text("second")
         assert path.read_text() == "second"
     assert path.read_text() == "first"
-    with pytest.raises(ZeroDivisionError), written_whole(path) as third:
+    with pytest.raises(ZeroDivisionError), write_whole(path) as third:
         third.write_text("half")
         raise ZeroDivisionError
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
@@ -129,7 +129,7 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_file_with_the_longest_name_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 251 + ".png")
-    with written_whole(path) as partial:
+    with write_whole(path) as partial:
         partial.write_text("whole")
     assert path.exists()
     assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208  # as the system lists it

@@ -10,7 +10,7 @@ import pytest
 from edgeseg.cli.answers.doctor import doctor_lines
 from edgeseg.cli.examination import examine
 from edgeseg.machine.extras import EXTRAS
-from edgeseg.machine.packages import installed
+from edgeseg.machine.packages import find_version
 
 try:
     import tomllib
@@ -71,7 +71,7 @@ def test_all_that_is_missing_is_told_at_once(
 @pytest.mark.usefixtures("bare")
 def test_doctor_lists_what_can_be_done_and_what_not() -> None:
     first, *lines = doctor_lines(examine())
-    assert first.startswith(f"edgeseg {installed('edgeseg')}, Python 3.")
+    assert first.startswith(f"edgeseg {find_version('edgeseg')}, Python 3.")
     for name, extra in EXTRAS.items():
         (line,) = (line for line in lines if line.startswith(f"no  {extra.what}: lacks "))
         assert line.endswith(f"; pip install 'edgeseg[{name}]' -c constraints.txt")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli.examination import examine
-from edgeseg.machine.memory import free_memory, total_memory
+from edgeseg.machine.memory import find_free_memory, find_total_memory
 
 MB = 1 << 20
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -64,22 +64,22 @@ CASES = {
 def test_the_limit_of_every_group_above_holds(
     tmp_path: Path, groups: str, files: dict[str, object], limit: int | None
 ) -> None:
-    found = total_memory(system(tmp_path, groups=groups, files=files))
+    found = find_total_memory(system(tmp_path, groups=groups, files=files))
     assert found == (PHYSICAL if limit is None else limit)
 
 
 def test_what_is_free_is_what_the_group_has_left(tmp_path: Path) -> None:
     files = v2("a", 500 * MB, used=300 * MB, cached=100 * MB)
-    assert free_memory(system(tmp_path, groups="0::/a", files=files)) == 300 * MB
+    assert find_free_memory(system(tmp_path, groups="0::/a", files=files)) == 300 * MB
 
 
 def test_a_group_beyond_its_limit_has_nothing_left(tmp_path: Path) -> None:
     files = v1("a", 500 * MB, used=501 * MB)
-    assert free_memory(system(tmp_path, groups="4:memory:/a", files=files)) == 0
+    assert find_free_memory(system(tmp_path, groups="4:memory:/a", files=files)) == 0
 
 
 def test_a_machine_that_limits_nothing_has_what_the_kernel_says(tmp_path: Path) -> None:
-    assert free_memory(system(tmp_path, groups="", files={})) == 4000 * MB
+    assert find_free_memory(system(tmp_path, groups="", files={})) == 4000 * MB
 
 
 def test_doctor_warns_of_a_small_container(tmp_path: Path) -> None:

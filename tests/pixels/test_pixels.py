@@ -15,9 +15,9 @@ from edgeseg.datasets import open_dataset
 from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.pixels import (
     Planes,
-    covered_share,
-    fitted_size,
-    opencv_resize,
+    fit_size,
+    measure_coverage,
+    resize_by_opencv,
     resize_logits,
     resize_rows,
     to_input,
@@ -261,7 +261,7 @@ def test_a_missing_opencv_is_told_with_the_command_that_brings_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingPackageError, match=r"needs OpenCV.*pip install 'edgeseg\[opencv\]'"):
-        opencv_resize(_random_frame(8, 8), height=4, width=4)
+        resize_by_opencv(_random_frame(8, 8), height=4, width=4)
 
 
 @pytest.mark.parametrize(
@@ -279,8 +279,8 @@ def test_a_kept_aspect_is_padded_with_the_mean(
     frame_size: tuple[int, int], fitted: tuple[int, int]
 ) -> None:
     spec = InputSpec(height=96, width=128, aspect=Aspect.KEEP, mean=(0.2, 0.4, 0.6))
-    assert fitted_size(*frame_size, spec) == fitted
-    assert covered_share(*frame_size, spec) == (fitted[0] / 96, fitted[1] / 128)
+    assert fit_size(*frame_size, spec) == fitted
+    assert measure_coverage(*frame_size, spec) == (fitted[0] / 96, fitted[1] / 128)
     prepared = to_input(_random_frame(*frame_size), spec)
     assert prepared.shape == (1, 96, 128, 3)
     assert prepared.dtype == np.uint8

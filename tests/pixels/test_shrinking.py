@@ -13,7 +13,7 @@ from edgeseg.datasets import open_dataset
 from edgeseg.deploy.data import gathered
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.images import read_image
-from edgeseg.pixels.shrinking import ShrinkTeller, shrink_note
+from edgeseg.pixels.shrinking import ShrinkTeller, describe_shrinking
 from edgeseg.spec import Aspect, InputSpec
 
 SQUARE = InputSpec(height=512, width=512)
@@ -34,7 +34,7 @@ FITTED = InputSpec(height=512, width=512, aspect=Aspect.KEEP)
     ],
 )
 def test_from_six_times_on(height: int, width: int, spec: InputSpec, times: str | None) -> None:
-    note = shrink_note(height, width, spec)
+    note = describe_shrinking(height, width, spec)
     assert (note is None) == (times is None)
     if note is not None:
         assert f"{height}x{width} pixels (height x width) are shrunk {times} times" in note

@@ -17,7 +17,7 @@ from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import FLOAT, RECIPES
 from edgeseg.quantize.share import onnx_share
 from edgeseg.quantize.taps import find_taps, tap_graph
-from edgeseg.segformer.groups import group_of
+from edgeseg.segformer.groups import find_group
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_recipe_quantizes_what_it_names_and_nothing_else(
             continue
         inputs = [makers[i].op_type for i in node.input[:2] if i in makers]
         quantized = inputs.count("DequantizeLinear") == 2
-        assert quantized == (group_of(node.name) in recipe.int8), node.name
+        assert quantized == (find_group(node.name) in recipe.int8), node.name
     assert (onnx_share(made) > 0) == (name != "float")
     weights = {w.name: w for w in made.graph.initializer}
     for node in made.graph.node:

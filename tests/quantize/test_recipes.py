@@ -9,14 +9,14 @@ import pytest
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.quantize.recipes import FLOAT, RECIPES, read_recipe
-from edgeseg.reports.draw.sensitivity import sensitivity_svg
-from edgeseg.segformer.groups import GROUPS, Group, group_of
+from edgeseg.reports.draw.sensitivity import draw_sensitivity
+from edgeseg.segformer.groups import GROUPS, Group, find_group
 
 
 def test_every_node_with_multiply_adds_has_a_group(seeded_bundle: Bundle) -> None:
     graph = onnx.load(seeded_bundle.path("model.onnx")).graph
     groups = {
-        group_of(node.name) for node in graph.node if node.op_type in {"Conv", "Gemm", "MatMul"}
+        find_group(node.name) for node in graph.node if node.op_type in {"Conv", "Gemm", "MatMul"}
     }
     assert None not in groups
     # The last stage has no sequence reduction.
@@ -36,7 +36,7 @@ def test_every_node_with_multiply_adds_has_a_group(seeded_bundle: Bundle) -> Non
     ],
 )
 def test_groups_by_name(name: str, group: str | None) -> None:
-    found = group_of(name)
+    found = find_group(name)
     assert (found.name if found else None) == group
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_is_no_recipe_is_refused(text: str, says: str, tmp_path: Pat
 
 
 def test_the_picture_shows_every_cost() -> None:
-    svg = sensitivity_svg({"stage1.q": 0.25, "head.classifier": 1.5})
+    svg = draw_sensitivity({"stage1.q": 0.25, "head.classifier": 1.5})
     assert svg.count("<rect") == 3
     assert ">0.25<" in svg
     assert ">1.50<" in svg

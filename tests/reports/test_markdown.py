@@ -20,7 +20,7 @@ from reports import (
 )
 
 from edgeseg.accuracy.gates import apply_limit
-from edgeseg.reports.gfm import cell, code
+from edgeseg.reports.gfm import to_cell, to_code
 from edgeseg.reports.markdown import to_markdown
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_no_name_breaks_a_table() -> None:
 def test_a_name_reads_as_it_is(name: str) -> None:
     shown = "x" * 59 + "\N{HORIZONTAL ELLIPSIS}" if name == "x" * 400 else name
     shown = re.sub("[\u202e\udcff\x00\x07]", "\ufffd", shown).replace("\n", " ")
-    for text in (code(name), f"| a |\n|---|\n| {cell(name)} |"):
+    for text in (to_code(name), f"| a |\n|---|\n| {to_cell(name)} |"):
         spans = [token.content for token in inline(parsed(text)) if token.type == "code_inline"]
         assert spans == [shown]
 

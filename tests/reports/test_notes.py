@@ -14,13 +14,13 @@ from edgeseg.errors import SpecError
 from edgeseg.reports.html import to_html
 from edgeseg.reports.junit import to_junit
 from edgeseg.reports.markdown import to_markdown
-from edgeseg.reports.phrases import headline, verdict
+from edgeseg.reports.phrases import name_verdict, write_headline
 from edgeseg.reports.report import Report, encode_report
-from edgeseg.reports.terminal import report_lines
+from edgeseg.reports.terminal import describe_report
 
 NOTES = ("ids 0 and 255 were read as 0 and 1", "class road occurs in no mask")
 FORMS: dict[str, Callable[[Report], str]] = {
-    "terminal": lambda report: "\n".join(report_lines(report)),
+    "terminal": lambda report: "\n".join(describe_report(report)),
     "json": lambda report: encode_report(report).decode(),
     "markdown": to_markdown,
     "junit": to_junit,
@@ -51,8 +51,11 @@ def test_what_was_not_judged_is_told_apart_from_what_was_missed(form: str) -> No
 
 def test_what_was_missed_comes_before_what_was_not_judged() -> None:
     report = not_judged(harm=0.42, max_latency_ratio=0.2)
-    assert (verdict(report), headline(report)) == ("FAILED", "2 of 4 gates missed, 2 not judged")
-    assert headline(not_judged()) == "4 of 4 gates passed, 2 not judged"
+    assert (name_verdict(report), write_headline(report)) == (
+        "FAILED",
+        "2 of 4 gates missed, 2 not judged",
+    )
+    assert write_headline(not_judged()) == "4 of 4 gates passed, 2 not judged"
 
 
 def test_what_was_not_judged_is_a_failure_of_its_own_to_ci() -> None:

@@ -14,16 +14,16 @@ from edgeseg.reports.measured import ClassResult
 from edgeseg.reports.phrases import (
     MINUS,
     NOTHING,
-    headline,
-    in_words,
-    number,
-    signed,
-    summary,
+    describe_gate,
+    explain_not_counted,
+    format_number,
+    format_signed,
+    name_verdict,
     to_plain,
-    verdict,
-    why_not_counted,
+    write_headline,
+    write_summary,
 )
-from edgeseg.reports.terminal import report_lines
+from edgeseg.reports.terminal import describe_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ GATES = [
 
 @pytest.mark.parametrize("case", GATES, ids=lambda case: case.name)
 def test_a_gate_says_its_unit_and_side(case: Case) -> None:
-    words = in_words(case.gate)
+    words = describe_gate(case.gate)
     assert (words.value_in_units, words.limit_in_units) == (case.value, case.limit)
     assert words.verdict == ("passed" if case.gate.passed else "missed")
 
@@ -95,41 +95,45 @@ def test_text_is_one_line_that_prints(text: str, shown: str) -> None:
 
 
 def test_numbers() -> None:
-    assert number(-1234.567) == f"{MINUS}1,234.57"
-    assert number(-0.001) == "0.00"
-    assert number(None) == NOTHING
-    assert (signed(0.5), signed(-0.5), signed(0)) == ("+0.50", f"{MINUS}0.50", "0.00")
+    assert format_number(-1234.567) == f"{MINUS}1,234.57"
+    assert format_number(-0.001) == "0.00"
+    assert format_number(None) == NOTHING
+    assert (format_signed(0.5), format_signed(-0.5), format_signed(0)) == (
+        "+0.50",
+        f"{MINUS}0.50",
+        "0.00",
+    )
 
 
 def test_the_summary_says_what_was_found() -> None:
-    assert summary(golden_only()).startswith("No data set was measured")
-    assert "there is no reference" in summary(without_reference())
-    worse, better = summary(measured(drop=0.5)), summary(measured(drop=-0.25))
+    assert write_summary(golden_only()).startswith("No data set was measured")
+    assert "there is no reference" in write_summary(without_reference())
+    worse, better = write_summary(measured(drop=0.5)), write_summary(measured(drop=-0.25))
     assert "loses 0.50 mIoU points against the reference" in worse
     assert "gains 0.25 mIoU points over the reference" in better
     assert "on 233 images" in worse
 
 
 def test_the_headline_counts_gates() -> None:
-    assert headline(failed()) == "2 of 4 gates missed"
-    assert headline(golden_only(99.0)) == "1 of 1 gate passed"
-    assert headline(without_reference()) == "nothing was judged, for no limit applies"
+    assert write_headline(failed()) == "2 of 4 gates missed"
+    assert write_headline(golden_only(99.0)) == "1 of 1 gate passed"
+    assert write_headline(without_reference()) == "nothing was judged, for no limit applies"
 
 
 def test_without_a_gate_nothing_has_passed() -> None:
     """In each form for people; the JSON says it by its empty list of gates."""
     report = without_reference()
-    assert (verdict(report), verdict(measured()), verdict(failed())) == (
+    assert (name_verdict(report), name_verdict(measured()), name_verdict(failed())) == (
         "MEASURED",
         "PASSED",
         "FAILED",
     )
-    said = f"MEASURED: {headline(report)}"
+    said = f"MEASURED: {write_headline(report)}"
     assert said in to_markdown(report).splitlines()[0]
     assert said in to_junit(report)
-    assert report_lines(report)[-1] == headline(report)
+    assert describe_report(report)[-1] == write_headline(report)
     page = to_html(report, [], labels=CAMVID)
-    assert re.search(rf"<h2>(?s:.*?)MEASURED <small>{headline(report)}</small>", page)
+    assert re.search(rf"<h2>(?s:.*?)MEASURED <small>{write_headline(report)}</small>", page)
     for text in (to_markdown(report), to_junit(report), page):
         assert "PASSED" not in text
         assert "✅" not in text
@@ -139,11 +143,13 @@ def test_why_a_class_is_not_counted() -> None:
     def result(*, images: int, share: float, iou: float | None = 50.0) -> ClassResult:
         return ClassResult(name="Car", share=share, images=images, counted=False, iou=iou)
 
-    assert why_not_counted(result(images=0, share=0, iou=None)) == "in no truth and no prediction"
-    assert why_not_counted(result(images=0, share=0)) == "in no truth"
-    assert why_not_counted(result(images=4, share=2)) == "in fewer than 5 images"
-    assert why_not_counted(result(images=9, share=0.05)) == "below 0.1 % of the pixels"
-    assert why_not_counted(ClassResult(name="Car", share=2, images=9, counted=True)) is None
+    assert (
+        explain_not_counted(result(images=0, share=0, iou=None)) == "in no truth and no prediction"
+    )
+    assert explain_not_counted(result(images=0, share=0)) == "in no truth"
+    assert explain_not_counted(result(images=4, share=2)) == "in fewer than 5 images"
+    assert explain_not_counted(result(images=9, share=0.05)) == "below 0.1 % of the pixels"
+    assert explain_not_counted(ClassResult(name="Car", share=2, images=9, counted=True)) is None
 
 
 def test_a_class_that_is_not_in_the_truth_has_no_iou_on_the_terminal() -> None:
@@ -153,7 +159,7 @@ def test_a_class_that_is_not_in_the_truth_has_no_iou_on_the_terminal() -> None:
     ]
     (line,) = (
         line
-        for line in report_lines(without_reference(classes=tuple(shown), confusion=()))
+        for line in describe_report(without_reference(classes=tuple(shown), confusion=()))
         if line.startswith("IoU by class")
     )
     assert line == "IoU by class: Car 50.00, Fence - (-: not in the truth)"

@@ -16,7 +16,7 @@ from edgeseg.bundle.manifest import Machine, Manifest
 from edgeseg.bundle.staging import seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError, GateMissedError
-from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.cpu import describe_machine
 from edgeseg.progress import Progress
 from edgeseg.runtime import select as build_module
 from edgeseg.runtime.select import build, variant_here
@@ -75,7 +75,7 @@ def test_a_bundle_of_one_variant_that_fails_there_does_not_run(single) -> None:
 
 
 def test_another_architecture_is_another_machine(single) -> None:
-    other = msgspec.structs.replace(this_machine(), architecture="riscv64")
+    other = msgspec.structs.replace(describe_machine(), architecture="riscv64")
     assert heard(single(with_machine(other))) == [
         "another CPU than it was made on: proving the bundle"
     ]
@@ -92,14 +92,14 @@ def test_another_version_of_the_engine_is_proved_once(single) -> None:
 
 
 def test_features_that_nobody_knows_are_not_the_same(single, monkeypatch) -> None:
-    unknown = msgspec.structs.replace(this_machine(), features=())
-    monkeypatch.setattr(build_module, "this_machine", lambda: unknown)
+    unknown = msgspec.structs.replace(describe_machine(), features=())
+    monkeypatch.setattr(build_module, "describe_machine", lambda: unknown)
     (line,) = heard(single(with_machine(unknown)))
     assert line.startswith("nobody knows whether this is the CPU")
 
 
 def test_on_the_same_machine_nothing_is_proved(single) -> None:
-    assert heard(single(with_machine(this_machine()))) == []
+    assert heard(single(with_machine(describe_machine()))) == []
 
 
 @pytest.mark.parametrize("content", ['{"variant": ["fp32"]}', '{"variant": {}}', "[1]", "[" * 9999])
@@ -123,7 +123,7 @@ def pair(seeded_bundle: Bundle, tmp_path: Path) -> Bundle:
         eight, single = manifest.variants
         return msgspec.structs.replace(
             manifest,
-            machine=this_machine(),
+            machine=describe_machine(),
             variants=(
                 msgspec.structs.replace(eight, precision="int8", latency_ms=9.9),
                 msgspec.structs.replace(single, latency_ms=10.0),

@@ -14,7 +14,7 @@ from edgeseg.bundle.manifest import Machine, Manifest, VariantInfo
 from edgeseg.bundle.staging import new_bundle, seal_bundle
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import GateMissedError
-from edgeseg.machine.cpu import this_machine
+from edgeseg.machine.cpu import describe_machine
 from edgeseg.progress import Progress
 from edgeseg.runtime import select as build_module
 from edgeseg.runtime.select import build, variant_here
@@ -63,7 +63,7 @@ def made(
 
 
 def test_where_it_was_made_the_chosen_variant_runs(seeded_bundle: Bundle, tmp_path: Path) -> None:
-    bundle = made(seeded_bundle, tmp_path / "b", machine=this_machine())
+    bundle = made(seeded_bundle, tmp_path / "b", machine=describe_machine())
     said: list[str] = []
     assert variant_here(bundle, progress=Progress(say=said.append)).name == "other"
     assert not said
@@ -91,7 +91,7 @@ def test_the_answer_is_for_this_bundle_and_machine(
     here = build_module._memory(bundle)
     other = made(seeded_bundle, tmp_path / "c", machine=None)
     assert build_module._memory(other) != here
-    monkeypatch.setattr(build_module, "this_machine", lambda: ELSEWHERE)
+    monkeypatch.setattr(build_module, "describe_machine", lambda: ELSEWHERE)
     assert build_module._memory(bundle) != here
 
 
@@ -150,7 +150,7 @@ def test_a_remembered_answer_that_is_no_variant_is_asked_again(
 
 
 def test_this_machine_has_a_name() -> None:
-    machine = this_machine()
+    machine = describe_machine()
     assert machine.cpu
     assert machine.cores >= 1
     assert list(machine.features) == sorted(machine.features)

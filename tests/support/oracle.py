@@ -16,7 +16,7 @@ from edgeseg.demo.assets import find_demo_checkpoint
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
-from edgeseg.pixels import Bgr, ClassMap, covered_share, to_input, to_mask
+from edgeseg.pixels import Bgr, ClassMap, measure_coverage, to_input, to_mask
 
 # Of a mask's pixels: two logits may tie but for rounding.
 FEW = 0.0003
@@ -50,7 +50,7 @@ def deployed_mask(source: Path, frame: Bgr, **options: Any) -> ClassMap:
     )
     (logits,) = session.run(None, {"image": to_input(frame, spec)})
     height, width = frame.shape[:2]
-    return to_mask(logits, height=height, width=width, share=covered_share(height, width, spec))
+    return to_mask(logits, height=height, width=width, share=measure_coverage(height, width, spec))
 
 
 @torch.inference_mode()

@@ -152,7 +152,7 @@ def test_on_few_images_nothing_is_certain(images: int, certain: bool) -> None:
     assert bool(missed) is certain
     found = compare_reports(report(right), report(right), origin=ORIGIN, limits=Limits())
     for text in (
-        "\n".join(report_lines(report(right, baseline=found))),
+        "\n".join(describe_report(report(right, baseline=found))),
         to_markdown(report(right, baseline=found)),
     ):
         assert ("no change is called certain" in text) is not certain

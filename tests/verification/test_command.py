@@ -179,9 +179,9 @@ def test_every_field_is_as_the_published_schema_says(
     """The schema is that of the code, and a report with all of its parts is valid by it."""
     import jsonschema
 
-    from edgeseg.reports.report import json_schema
+    from edgeseg.reports.report import make_json_schema
 
-    text = json.dumps(json_schema(), indent=2) + "\n"
+    text = json.dumps(make_json_schema(), indent=2) + "\n"
     published = Path(__file__).parents[2] / "docs" / "report.schema.json"
     golden("../../docs/report.schema.json", text)
     args = ["--data", street, "--split", "test", "--reference", seeded_bundle.folder, "--json"]

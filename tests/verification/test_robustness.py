@@ -15,7 +15,7 @@ from edgeseg.datasets import Differences, Item, Survey, match_classes, open_data
 from edgeseg.errors import DatasetError, SpecError
 from edgeseg.labels import get_known_labels
 from edgeseg.progress import SILENT
-from edgeseg.reports.phrases import brittleness
+from edgeseg.reports.phrases import judge_brittleness
 from edgeseg.reports.report import Data
 from edgeseg.verification.measuring import (
     Corruption,
@@ -103,7 +103,7 @@ def test_on_few_images_no_family_is_called_brittle(images: int, told: bool) -> N
     noise = found.families[0]
     assert noise.extra_drop > 1
     assert (noise.extra_low is not None) is told
-    assert brittleness(noise) == ("more brittle" if told else "too few images to tell")
+    assert judge_brittleness(noise) == ("more brittle" if told else "too few images to tell")
 
 
 def test_families_are_means_over_kinds_and_severities() -> None:

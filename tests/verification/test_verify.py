@@ -79,7 +79,7 @@ def test_a_damaged_model_fails_against_its_reference_and_all_misses_are_told(
     assert {f"class IoU drop ({name})" for name in hurt} <= missed(report)
     assert report.worst_class is not None
     assert report.worst_class.drop == max(c.drop for c in report.classes if c.counted)
-    lines = report_lines(report)
+    lines = describe_report(report)
     assert all(any(line.startswith(f"MISSED: {name}") for line in lines) for name in missed(report))
     assert lines[-1] == f"{len(report.misses)} of {len(report.gates)} gates missed"
 

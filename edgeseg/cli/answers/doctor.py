@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgeseg.machine.extras import install_command
+from edgeseg.machine.extras import make_install_command
 from edgeseg.text import pluralize
 
 __all__ = ["doctor_lines"]
@@ -49,9 +49,8 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
 def _extra_line(name: str, extra: Mapping[str, Any]) -> str:
     """What can be done here, or what it lacks."""
     if extra["missing"]:
-        return (
-            f"no  {extra['what']}: lacks {', '.join(extra['missing'])}; {install_command([name])}"
-        )
+        lacks = ", ".join(extra["missing"])
+        return f"no  {extra['what']}: lacks {lacks}; {make_install_command([name])}"
     versions = (f"{package} {v}" for package, v in extra["versions"].items() if v is not None)
     told = ", ".join(versions)
     return f"yes {extra['what']}" + (f" ({told})" if told else "")

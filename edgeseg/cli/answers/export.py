@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeseg.accuracy.metrics import AT_CHANCE, above_chance
-from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, as_json
+from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, to_json
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers import Json
 from edgeseg.runtime.timing import SAME_SPEED
@@ -108,7 +108,7 @@ def export_json(exported: Exported) -> Json:
         "reason": manifest.chosen.reason,
         "variants": [_variant_json(bundle, variant) for variant in manifest.variants],
         "parity": {"max_abs_diff": manifest.parity.max_abs_diff},
-        "calibration": None if manifest.calibration is None else as_json(manifest.calibration),
+        "calibration": None if manifest.calibration is None else to_json(manifest.calibration),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from edgeseg.bundle.manifest import VariantInfo, as_json
+from edgeseg.bundle.manifest import VariantInfo, to_json
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
 from edgeseg.cli.answers import Json
 from edgeseg.cli.answers.export import drop_text, sensitivity_lines
@@ -13,7 +13,7 @@ from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
-from edgeseg.segformer.macs import PAPER_GMACS, Costs, costs
+from edgeseg.segformer.macs import PAPER_GMACS, Costs, count_costs
 from edgeseg.spec import Triple
 from edgeseg.text import pluralize
 
@@ -56,7 +56,7 @@ def _inspect_variant(name: str) -> tuple[list[str], Json]:
         head=HeadKind.LINEAR,
         eps=NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5),
     )
-    count = costs(spec, height=side, width=side)
+    count = count_costs(spec, height=side, width=side)
     lines = [
         f"SegFormer-{name.upper()}, {_PAPER_CLASSES} classes, {side}x{side}",
         f"parameters   {count.params:,}",
@@ -112,7 +112,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         *(f"sensitivity  {line}" for line in sensitivity_lines(manifest)),
         f"classes      {', '.join(manifest.labels.classes)}",
     ]
-    return lines, as_json(manifest)
+    return lines, to_json(manifest)
 
 
 def _variant_line(variant: VariantInfo) -> str:
@@ -135,7 +135,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
 
     checkpoint = read_checkpoint(source, overrides=overrides, say=say)
     height, width = checkpoint.input.height, checkpoint.input.width
-    count = costs(checkpoint.spec, height=height, width=width)
+    count = count_costs(checkpoint.spec, height=height, width=width)
     name = checkpoint.spec.variant.name
     lines = [
         (

@@ -34,7 +34,7 @@ def bench(
     Example: edgeseg bench street street-int8 --frames 100
     """
     from edgeseg.bench.latency import bench as bench_bundles
-    from edgeseg.bench.throughput import end_to_end as run_bundles
+    from edgeseg.bench.throughput import measure_end_to_end as run_bundles
     from edgeseg.bundle.store import open_bundle
     from edgeseg.cli.answers.bench import bench_json, bench_lines, end_to_end_lines
     from edgeseg.verification.footprint import peak_memory_mb

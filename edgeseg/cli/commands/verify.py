@@ -125,7 +125,7 @@ def verify(
     from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
     from edgeseg.reports.report import encode_report
-    from edgeseg.reports.terminal import report_lines
+    from edgeseg.reports.terminal import describe_report
     from edgeseg.verification.request import VerifyRequest
     from edgeseg.verification.settings import SETTINGS
     from edgeseg.verification.verify import verify as verify_source
@@ -157,7 +157,7 @@ def verify(
         request = _with_limits_of(config or SETTINGS, request)
     with show_progress() as progress:
         found = verify_source(request, progress=progress)
-    for line in report_lines(found):
+    for line in describe_report(found):
         say(line)
     if report is not None:
         say(f"report written: {report / 'report.html'}")

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeseg.reports.draw.svg import Drawing
-from edgeseg.reports.phrases import MINUS, interval, number, signed
+from edgeseg.reports.phrases import MINUS, format_interval, format_number, format_signed
 
-__all__ = ["Span", "Spread", "bar", "dots", "dots_scale", "drop_bar", "spread", "spread_scale"]
+__all__ = [
+    "Span",
+    "Spread",
+    "draw_bar",
+    "draw_dots",
+    "draw_dots_scale",
+    "draw_drop_bar",
+    "draw_spread",
+    "draw_spread_scale",
+]
 
 # px
 _WIDTH: Final = 180
@@ -67,17 +76,17 @@ class Spread:
         return "better" if (self.low > 0) == self.rise_is_good else "worse"
 
     def __str__(self) -> str:
-        return f"{signed(self.value)}, 95 % interval {interval(self.low, self.high)}"
+        return f"{format_signed(self.value)}, 95 % interval {format_interval(self.low, self.high)}"
 
 
 _IOU: Final = Span(0, 100)
 
 
-def dots(reference: float | None, candidate: float | None) -> str:
+def draw_dots(reference: float | None, candidate: float | None) -> str:
     """Two IoUs on a scale of 0 to 100, joined where there are both."""
     known = {"reference": reference, "candidate": candidate}
     places = {n: _IOU.place(v, _WIDTH) for n, v in known.items() if v is not None}
-    said = ", ".join(f"{name} {number(known[name])}" for name in places)
+    said = ", ".join(f"{name} {format_number(known[name])}" for name in places)
     drawing = Drawing(_WIDTH, _HEIGHT, label=f"IoU {said}")
     middle = _HEIGHT / 2
     for tick in (0, 25, 50, 75, 100):
@@ -92,12 +101,12 @@ def dots(reference: float | None, candidate: float | None) -> str:
     return str(drawing)
 
 
-def dots_scale() -> str:
+def draw_dots_scale() -> str:
     """The scale of `dots`."""
-    return _scale(_IOU, (0, 50, 100))
+    return _draw_scale(_IOU, (0, 50, 100))
 
 
-def spread(change: Spread, span: Span, *, limit: float | None = None) -> str:
+def draw_spread(change: Spread, span: Span, *, limit: float | None = None) -> str:
     """A change and its interval about zero."""
     drawing = Drawing(_WIDTH, _HEIGHT, label=str(change))
     middle, zero = _HEIGHT / 2, span.place(0, _WIDTH)
@@ -115,32 +124,32 @@ def spread(change: Spread, span: Span, *, limit: float | None = None) -> str:
     return str(drawing)
 
 
-def spread_scale(span: Span) -> str:
+def draw_spread_scale(span: Span) -> str:
     """The scale of `spread`."""
-    return _scale(span, span.ticks)
+    return _draw_scale(span, span.ticks)
 
 
-def bar(value: float, most: float) -> str:
+def draw_bar(value: float, most: float) -> str:
     """A bar of `value`; `most` fills the width."""
     width, height = 200, 12
-    drawing = Drawing(width, height, label=number(value))
+    drawing = Drawing(width, height, label=format_number(value))
     length = width * value / most if most > 0 else 0.0
     drawing.box("bar", 0, 1, width=max(length, 1.0), height=height - 2)
     return str(drawing)
 
 
-def drop_bar(change: Spread, limit: float | None) -> str:
+def draw_drop_bar(change: Spread, limit: float | None) -> str:
     """The drop of mIoU and its interval, against zero and the limit."""
     width, height, middle, base = 300, 56, 20, 36
     span = Span.around((change.low, change.value, change.high, limit))
-    known = "" if limit is None else f", limit {number(limit)}"
+    known = "" if limit is None else f", limit {format_number(limit)}"
     drawing = Drawing(width, height, label=f"drop in points: {change}{known}")
     drawing.line("axis", _EDGE, base, width - _EDGE, base)
-    for name, value in (("0", 0.0), (f"limit {number(limit)}", limit)):
+    for name, value in (("0", 0.0), (f"limit {format_number(limit)}", limit)):
         if value is not None:
             place = span.place(value, width)
             drawing.line("zero" if name == "0" else "limit", place, 4, place, base)
-            drawing.text(place, height - 6, name, anchor=_anchor(place, width))
+            drawing.text(place, height - 6, name, anchor=_choose_anchor(place, width))
     if change.low is not None and change.high is not None:
         left, right = (span.place(end, width) for end in (change.low, change.high))
         box_width = max(right - left, 1.0)
@@ -150,17 +159,17 @@ def drop_bar(change: Spread, limit: float | None) -> str:
     return str(drawing)
 
 
-def _scale(span: Span, ticks: Sequence[float]) -> str:
+def _draw_scale(span: Span, ticks: Sequence[float]) -> str:
     height = 14
     drawing = Drawing(_WIDTH, height, label="scale")
     for tick in ticks:
         place = span.place(tick, _WIDTH)
         text = f"{tick:g}".replace("-", MINUS)
-        drawing.text(place, height - 3, text, anchor=_anchor(place, _WIDTH))
+        drawing.text(place, height - 3, text, anchor=_choose_anchor(place, _WIDTH))
     return str(drawing)
 
 
-def _anchor(place: float, width: float) -> str:
+def _choose_anchor(place: float, width: float) -> str:
     """Text at an edge stays inside."""
     if place < width / 6:
         return "start"

@@ -8,9 +8,9 @@ from typing import Final
 
 from edgeseg.reports.confusions import Moves
 from edgeseg.reports.draw.svg import Drawing
-from edgeseg.reports.phrases import shortened, signed
+from edgeseg.reports.phrases import format_signed, shorten
 
-__all__ = ["MOST_CLASSES", "heat_map"]
+__all__ = ["MOST_CLASSES", "draw_heat_map"]
 
 MOST_CLASSES: Final = 40
 
@@ -33,12 +33,12 @@ _ROOM_FOR_NUMBERS: Final = 34
 _LONGEST: Final = 20  # characters of a name
 
 
-def heat_map(moves: Moves, names: Sequence[str]) -> str:
+def draw_heat_map(moves: Moves, names: Sequence[str]) -> str:
     """Rows are true classes, columns predicted ones; numbers where there is room for them."""
     count = len(names)
     cell = max(15, min(46, 760 // max(count, 1)))
     most = max(float(abs(moves.shares).max(initial=0.0)), _LEAST)
-    short = [shortened(name, _LONGEST) for name in names]
+    short = [shorten(name, _LONGEST) for name in names]
     left = 14 + _CHAR * max(map(len, short))
     top = 18 + _SLANTED * max(map(len, short))
     # What the slanted names reach beyond the last column.
@@ -55,34 +55,34 @@ def heat_map(moves: Moves, names: Sequence[str]) -> str:
     digits = 1 if most >= _COARSE else 2
     for row, column in product(range(count), repeat=2):
         value = float(moves.shares[row, column])
-        tip = f"{names[row]} → {names[column]}: {signed(value)} %"
+        tip = f"{names[row]} → {names[column]}: {format_signed(value)} %"
         corner = left + cell * column, top + cell * row
-        fill = _color(value / most)
+        fill = _mix_color(value / most)
         drawing.box("cell", *corner, width=cell, height=cell, fill=fill, tip=tip)
         if round(value, digits) and cell >= _ROOM_FOR_NUMBERS:
             tone = "on-dark" if abs(value) > _DARK * most else "on-light"
             x, y = corner[0] + cell / 2, corner[1] + cell / 2 + 4
-            drawing.text(x, y, signed(value, digits), anchor="middle", kind=tone)
+            drawing.text(x, y, format_signed(value, digits), anchor="middle", kind=tone)
     for place in range(count):  # what stayed
         corner = left + cell * place, top + cell * place
         drawing.box("frame", *corner, width=cell, height=cell)
     drawing.box("frame", left, top, width=cell * count, height=cell * count)
-    _legend(drawing, left, top + cell * count + 16, most)
+    _draw_legend(drawing, left, top + cell * count + 16, most)
     return str(drawing)
 
 
-def _legend(drawing: Drawing, x: float, y: float, most: float) -> None:
+def _draw_legend(drawing: Drawing, x: float, y: float, most: float) -> None:
     steps = 24
     for step in range(steps):
         level = 2 * step / (steps - 1) - 1
         width = _LEGEND / steps
-        drawing.box("cell", x + step * width, y, width=width, height=10, fill=_color(level))
-    drawing.text(x, y + 25, f"{signed(-most, 1)} % fewer", anchor="start")
+        drawing.box("cell", x + step * width, y, width=width, height=10, fill=_mix_color(level))
+    drawing.text(x, y + 25, f"{format_signed(-most, 1)} % fewer", anchor="start")
     drawing.text(x + _LEGEND / 2, y + 25, "0", anchor="middle")
-    drawing.text(x + _LEGEND, y + 25, f"{signed(most, 1)} % more", anchor="end")
+    drawing.text(x + _LEGEND, y + 25, f"{format_signed(most, 1)} % more", anchor="end")
 
 
-def _color(level: float) -> str:
+def _mix_color(level: float) -> str:
     """Of -1 (fewest) to 1 (most)."""
     end = _MORE if level > 0 else _FEWER
     mixed = (round(a + abs(level) * (b - a)) for a, b in zip(_NONE, end, strict=True))

@@ -71,24 +71,24 @@ def draw_pictures(
     """
     from PIL import Image
 
-    photo = _smaller(Image.fromarray(np.ascontiguousarray(image[:, :, ::-1])))
+    photo = _shrink(Image.fromarray(np.ascontiguousarray(image[:, :, ::-1])))
     size = photo.size
-    true, found = _nearest(truth, size), _nearest(candidate, size)
-    expected = None if reference is None else _nearest(reference, size)
+    true, found = _pick_nearest(truth, size), _pick_nearest(candidate, size)
+    expected = None if reference is None else _pick_nearest(reference, size)
     judged = (true < len(labels.classes)) & (true != labels.ignore_index)
     return ImagePictures(
         name=name,
         lost=lost,
         agreement=agreement,
-        image=_jpeg(photo),
-        truth=_mask_png(np.where(judged, true, len(labels.classes)), labels),
-        reference=None if expected is None else _mask_png(expected, labels),
-        candidate=_mask_png(found, labels),
-        difference=_difference_png(photo, judged, true, expected, found),
+        image=_to_jpeg(photo),
+        truth=_encode_mask(np.where(judged, true, len(labels.classes)), labels),
+        reference=None if expected is None else _encode_mask(expected, labels),
+        candidate=_encode_mask(found, labels),
+        difference=_encode_difference(photo, judged, true, expected, found),
     )
 
 
-def _smaller(photo: Image.Image) -> Image.Image:
+def _shrink(photo: Image.Image) -> Image.Image:
     from PIL import Image
 
     if photo.width <= MAX_WIDTH:
@@ -97,7 +97,7 @@ def _smaller(photo: Image.Image) -> Image.Image:
     return photo.resize((MAX_WIDTH, height), Image.Resampling.BILINEAR)
 
 
-def _nearest(mask: ClassMap, size: tuple[int, int]) -> Ids:
+def _pick_nearest(mask: ClassMap, size: tuple[int, int]) -> Ids:
     """The ids at the middle of each pixel of a picture of that width and height."""
     rows, columns = (
         ((np.arange(target) + 0.5) * source / target).astype(np.intp)
@@ -107,14 +107,14 @@ def _nearest(mask: ClassMap, size: tuple[int, int]) -> Ids:
     return picked
 
 
-def _mask_png(ids: Ids, labels: Labels) -> bytes:
+def _encode_mask(ids: Ids, labels: Labels) -> bytes:
     """Each id in its color; an id that is no class is `UNJUDGED`."""
     colors = np.array([*labels.palette, UNJUDGED], np.uint8)
     present, places = np.unique(np.minimum(ids, len(labels.classes)), return_inverse=True)
-    return _png(places.reshape(ids.shape), colors[present])
+    return _to_png(places.reshape(ids.shape), colors[present])
 
 
-def _difference_png(
+def _encode_difference(
     photo: Image.Image,
     judged: npt.NDArray[np.bool_],
     true: Ids,
@@ -132,10 +132,10 @@ def _difference_png(
         places = np.where(where, _GRAYS + place, places)
     grays = np.linspace(_DARKEST_GRAY, 255, _GRAYS).astype(np.uint8)
     colors = np.array([color for _, color in changes], np.uint8)
-    return _png(places, np.concatenate([np.repeat(grays[:, None], 3, axis=1), colors]))
+    return _to_png(places, np.concatenate([np.repeat(grays[:, None], 3, axis=1), colors]))
 
 
-def _png(places: Ids, colors: Colors) -> bytes:
+def _to_png(places: Ids, colors: Colors) -> bytes:
     """A picture of palette places; in full colors where a palette cannot hold so many."""
     from PIL import Image
 
@@ -144,14 +144,14 @@ def _png(places: Ids, colors: Colors) -> bytes:
         picture.putpalette(colors.tobytes())
     else:
         picture = Image.fromarray(colors[places])
-    return _encoded(picture, "PNG", optimize=True)
+    return _encode(picture, "PNG", optimize=True)
 
 
-def _jpeg(photo: Image.Image) -> bytes:
-    return _encoded(photo, "JPEG", quality=_QUALITY, optimize=True)
+def _to_jpeg(photo: Image.Image) -> bytes:
+    return _encode(photo, "JPEG", quality=_QUALITY, optimize=True)
 
 
-def _encoded(picture: Image.Image, form: str, **settings: int) -> bytes:
+def _encode(picture: Image.Image, form: str, **settings: int) -> bytes:
     file = io.BytesIO()
     picture.save(file, form, **settings)
     return file.getvalue()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
-__all__ = ["DOT", "INK", "Frame", "Scale", "axes", "labels", "scale", "text"]
+__all__ = ["DOT", "INK", "Frame", "Scale", "draw_axes", "draw_labels", "make_scale", "draw_text"]
 
 DOT: Final = 5  # radius
 INK: Final = "#222222"
@@ -43,7 +43,7 @@ class Scale(NamedTuple):
         return self.start + share * (self.stop - self.start)
 
 
-def scale(values: Sequence[float], start: float, stop: float, *, most: float) -> Scale:
+def make_scale(values: Sequence[float], start: float, stop: float, *, most: float) -> Scale:
     """Round ticks around the values, with room for the dots, within 0 and `most`."""
     low, high = min(values), max(values)
     # At least a twentieth of the value: in a smaller range noise looks like a slope.
@@ -62,25 +62,25 @@ def _round_step(step: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= 0.999 * step)
 
 
-def axes(frame: Frame, across: Scale, up: Scale, *, x_title: str, y_title: str) -> list[str]:
+def draw_axes(frame: Frame, across: Scale, up: Scale, *, x_title: str, y_title: str) -> list[str]:
     """Grid, ticks and titles."""
     left, top, right, bottom, _ = frame
     parts = []
     for tick in across.ticks:
         x = across.place(tick)
-        parts.append(_line(x, top, x, bottom, _GRID))
-        parts.append(text(x, bottom + 22, f"{tick:.{across.decimals}f}"))
+        parts.append(_draw_line(x, top, x, bottom, _GRID))
+        parts.append(draw_text(x, bottom + 22, f"{tick:.{across.decimals}f}"))
     for tick in up.ticks:
         y = up.place(tick)
-        parts.append(_line(left, y, right, y, _GRID))
-        parts.append(text(left - 10, y + 4.5, f"{tick:.{up.decimals}f}", anchor="end"))
+        parts.append(_draw_line(left, y, right, y, _GRID))
+        parts.append(draw_text(left - 10, y + 4.5, f"{tick:.{up.decimals}f}", anchor="end"))
     middle, beside = (top + bottom) / 2, left - 58
     return [
         *parts,
-        _line(left, bottom, right, bottom, INK),
-        _line(left, top, left, bottom, INK),
-        text((left + right) / 2, bottom + 52, x_title),
-        text(beside, middle, y_title, f'transform="rotate(-90 {beside:g} {middle:g})"'),
+        _draw_line(left, bottom, right, bottom, INK),
+        _draw_line(left, top, left, bottom, INK),
+        draw_text((left + right) / 2, bottom + 52, x_title),
+        draw_text(beside, middle, y_title, f'transform="rotate(-90 {beside:g} {middle:g})"'),
     ]
 
 
@@ -104,21 +104,23 @@ class _Box(NamedTuple):
         )
 
 
-def labels(dots: Sequence[tuple[float, float]], texts: Sequence[str], frame: Frame) -> list[str]:
+def draw_labels(
+    dots: Sequence[tuple[float, float]], texts: Sequence[str], frame: Frame
+) -> list[str]:
     """A label beside each dot, where it hides no other dot or label."""
     taken = [_Box(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in dots]
     parts = []
     for (x, y), words in zip(dots, texts, strict=True):
-        boxes = _places(x, y, _LETTER * len(words))
+        boxes = _list_places(x, y, _LETTER * len(words))
         free = (box for box in boxes if box.lies_in(frame) and not any(map(box.meets, taken)))
         box = next(free, boxes[0])
         taken.append(box)
         halo = 'stroke="white" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
-        parts.append(text((box.left + box.right) / 2, box.bottom - 4, words, halo))
+        parts.append(draw_text((box.left + box.right) / 2, box.bottom - 4, words, halo))
     return parts
 
 
-def _places(x: float, y: float, width: float) -> list[_Box]:
+def _list_places(x: float, y: float, width: float) -> list[_Box]:
     """Where a label may stand: upper left of a rising curve, right below it, then further off."""
     places = []
     for lines in range(12):
@@ -134,10 +136,10 @@ def _places(x: float, y: float, width: float) -> list[_Box]:
     return places
 
 
-def text(x: float, y: float, words: str, extra: str = "", *, anchor: str = "middle") -> str:
+def draw_text(x: float, y: float, words: str, extra: str = "", *, anchor: str = "middle") -> str:
     """A line of text; `extra` are attributes."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{escape(words)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, color: str) -> str:
+def _draw_line(x1: float, y1: float, x2: float, y2: float, color: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{color}"/>'

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from edgeseg.segformer.groups import GROUPS, HEAD
 
-__all__ = ["sensitivity_svg"]
+__all__ = ["draw_sensitivity"]
 
 _CELL_W: Final = 84
 _CELL_H: Final = 30
@@ -16,7 +16,7 @@ _LEFT: Final = 70
 _TOP: Final = 64
 
 
-def sensitivity_svg(costs: Mapping[str, float]) -> str:
+def draw_sensitivity(costs: Mapping[str, float]) -> str:
     """An SVG document; `costs` are % of the pixels by group name, absent groups stay white."""
     parts = [*dict.fromkeys(group.part for group in GROUPS if group.part != HEAD), HEAD]
     roles = list(dict.fromkeys(group.role for group in GROUPS))
@@ -24,7 +24,7 @@ def sensitivity_svg(costs: Mapping[str, float]) -> str:
     cells = []
     for column, role in enumerate(roles):
         x = _LEFT + column * _CELL_W
-        cells.append(_text(x + _CELL_W / 2, _TOP - 10, role))
+        cells.append(_draw_text(x + _CELL_W / 2, _TOP - 10, role))
         for row, part in enumerate(parts):
             y = _TOP + row * _CELL_H
             cost = costs.get(f"{part}.{role}")
@@ -36,21 +36,21 @@ def sensitivity_svg(costs: Mapping[str, float]) -> str:
                 f'<rect x="{x}" y="{y}" width="{_CELL_W - 2}" height="{_CELL_H - 2}" '
                 f'fill="{fill}"/>'
             )
-            cells.append(_text(x + _CELL_W / 2, y + 19, f"{cost:.2f}"))
+            cells.append(_draw_text(x + _CELL_W / 2, y + 19, f"{cost:.2f}"))
     for row, part in enumerate(parts):
-        cells.append(_text(_LEFT / 2, _TOP + row * _CELL_H + 19, part))
+        cells.append(_draw_text(_LEFT / 2, _TOP + row * _CELL_H + 19, part))
     title = "Pixels that change class when one group alone is INT8, in %"
     width, height = _LEFT + len(roles) * _CELL_W + 10, _TOP + len(parts) * _CELL_H + 10
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">\n'
         f'<rect width="100%" height="100%" fill="white"/>\n'
-        + _text(width / 2, 22, title)
+        + _draw_text(width / 2, 22, title)
         + "\n"
         + "\n".join(cells)
         + "\n</svg>\n"
     )
 
 
-def _text(x: float, y: float, text: str) -> str:
+def _draw_text(x: float, y: float, text: str) -> str:
     return f'<text x="{x:g}" y="{y:g}" text-anchor="middle">{escape(text)}</text>'

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from edgeseg.reports.draw.plot import DOT, INK, Frame, axes, labels, scale, text
+from edgeseg.reports.draw.plot import DOT, INK, Frame, draw_axes, draw_labels, draw_text, make_scale
 from edgeseg.reports.measured import SidePoint
 
-__all__ = ["accuracy_latency_svg"]
+__all__ = ["draw_accuracy_latency"]
 
 _WIDTH: Final = 760
 _HEIGHT: Final = 470
@@ -22,24 +22,26 @@ _FRAME: Final = Frame(left=84, top=64, right=730, bottom=400, edge=_WIDTH)
 _CURVE: Final = "#1d5a96"  # dark enough for a printer without color
 
 
-def accuracy_latency_svg(points: Sequence[SidePoint], *, title: str) -> str:
+def draw_accuracy_latency(points: Sequence[SidePoint], *, title: str) -> str:
     """An SVG document: mIoU against latency, a dot for each of at least one point.
 
     The dots are joined in the order of their short sides.
     """
     ordered = sorted(points, key=lambda point: point.short_px)
     left, top, right, bottom, _ = _FRAME
-    across = scale([point.latency_ms for point in ordered], left, right, most=math.inf)
-    up = scale([point.miou for point in ordered], bottom, top, most=100)
+    across = make_scale([point.latency_ms for point in ordered], left, right, most=math.inf)
+    up = make_scale([point.miou for point in ordered], bottom, top, most=100)
     dots = [(across.place(point.latency_ms), up.place(point.miou)) for point in ordered]
     title_size = min(17, 1.7 * _WIDTH / max(len(title), 1))  # a long one is set smaller
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        text((left + right) / 2, 32, title, f'font-size="{title_size:.1f}" font-weight="bold"'),
-        *axes(_FRAME, across, up, x_title="latency of a frame (ms)", y_title="mIoU (points)"),
-        _curve(dots),
-        *(_dot(x, y, point) for (x, y), point in zip(dots, ordered, strict=True)),
-        *labels(dots, [f"{point.short_px} px: {point.miou:.1f}" for point in ordered], _FRAME),
+        draw_text(
+            (left + right) / 2, 32, title, f'font-size="{title_size:.1f}" font-weight="bold"'
+        ),
+        *draw_axes(_FRAME, across, up, x_title="latency of a frame (ms)", y_title="mIoU (points)"),
+        _draw_curve(dots),
+        *(_draw_dot(x, y, point) for (x, y), point in zip(dots, ordered, strict=True)),
+        *draw_labels(dots, [f"{point.short_px} px: {point.miou:.1f}" for point in ordered], _FRAME),
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
@@ -50,12 +52,12 @@ def accuracy_latency_svg(points: Sequence[SidePoint], *, title: str) -> str:
     )
 
 
-def _curve(dots: Sequence[tuple[float, float]]) -> str:
+def _draw_curve(dots: Sequence[tuple[float, float]]) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     return f'<polyline points="{path}" fill="none" stroke="{_CURVE}" stroke-width="2"/>'
 
 
-def _dot(x: float, y: float, point: SidePoint) -> str:
+def _draw_dot(x: float, y: float, point: SidePoint) -> str:
     told = f"{point.height}x{point.width}: {point.miou:.2f} mIoU, {point.latency_ms:.2f} ms"
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{DOT}" fill="{_CURVE}" stroke="white" '

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.quantize.recipes import Recipe
-from edgeseg.segformer.groups import group_of
+from edgeseg.segformer.groups import find_group
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -168,7 +168,7 @@ class _Typer:
         copy = NodeProto()
         copy.CopyFrom(node)
         kind = self._computes_in(node)
-        group = group_of(node.name)
+        group = find_group(node.name)
         quantized = group is not None and group in self.recipe.int8 and node.op_type in _WEIGHTED
         for index, name in enumerate(node.input):
             if quantized and index == 0:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.files.whole import written_whole
+from edgeseg.files.whole import write_whole
 from edgeseg.progress import Progress, track
 from edgeseg.quantize.calibrated import Calibrated, recalled_figures
 from edgeseg.quantize.recipes import FLOAT, Recipe
@@ -113,7 +113,7 @@ class TypedQuantizer:
         assert self._calibrated is not None, "a recipe was tried, so there were ranges"
 
         def one_group(recipe: Recipe, path: Path) -> None:
-            with written_whole(path) as partial:
+            with write_whole(path) as partial:
                 partial.write_bytes(self._typed(recipe, Scales.TYPED).SerializeToString())
 
         return self._calibrated.sensitivity_of(one_group, open_emulation, roles=self.roles)
@@ -151,5 +151,5 @@ class TypedQuantizer:
 
 def _write(model: ModelProto, path: Path) -> None:
     check_rules(model, origin=path.name)
-    with written_whole(path) as partial:
+    with write_whole(path) as partial:
         partial.write_bytes(model.SerializeToString())

@@ -12,7 +12,7 @@ from edgeseg.export.segformer import network as segformer
 from edgeseg.export.segformer.network import SegFormer
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.segformer.arch import HeadKind
-from edgeseg.segformer.macs import PAPER_GMACS, costs
+from edgeseg.segformer.macs import PAPER_GMACS, count_costs
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 # 150 classes; reference: the published checkpoints' own counts.
@@ -51,7 +51,7 @@ def test_parameters_equal_the_published_counts(variant: str) -> None:
     with torch.device("meta"):
         model = SegFormer(spec)
     assert sum(p.numel() for p in model.parameters()) == PUBLISHED_PARAMS[variant]
-    assert costs(spec, height=512, width=512).params == PUBLISHED_PARAMS[variant]
+    assert count_costs(spec, height=512, width=512).params == PUBLISHED_PARAMS[variant]
 
 
 @pytest.mark.parametrize("variant", PUBLISHED_PARAMS)
@@ -59,7 +59,7 @@ def test_macs_match_the_papers_table(variant: str) -> None:
     paper, side = PAPER_GMACS[variant]
     spec = model_spec(variant, classes=150)
     # The table has one decimal and leaves open what it counts: within half a percent.
-    assert costs(spec, height=side, width=side).macs_original == pytest.approx(
+    assert count_costs(spec, height=side, width=side).macs_original == pytest.approx(
         paper * 1e9, rel=5e-3
     )
 
@@ -68,7 +68,7 @@ def test_macs_match_the_papers_table(variant: str) -> None:
 @pytest.mark.parametrize("size", [(512, 512), (97, 131)], ids=str)
 def test_macs_equal_what_the_modules_execute(head: HeadKind, size: tuple[int, int]) -> None:
     spec = model_spec("b0", head=head)
-    counted = costs(spec, height=size[0], width=size[1])
+    counted = count_costs(spec, height=size[0], width=size[1])
     with torch.device("meta"):
         original = SegFormer(spec)
         image = torch.zeros(1, 3, *size)

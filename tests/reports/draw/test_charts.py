@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from reports import golden_only, hostile, many_classes, measured
 
-from edgeseg.reports.confusions import confusion_moves
-from edgeseg.reports.draw.charts import Span, Spread, dots, drop_bar, spread
-from edgeseg.reports.draw.heat_map import heat_map
+from edgeseg.reports.confusions import find_moves
+from edgeseg.reports.draw.charts import Span, Spread, draw_dots, draw_drop_bar, draw_spread
+from edgeseg.reports.draw.heat_map import draw_heat_map
 from edgeseg.reports.measured import ClassResult
 from edgeseg.reports.report import Report
 
@@ -47,14 +47,14 @@ def test_a_mark_says_whether_a_change_is_beyond_chance() -> None:
 
 
 def test_a_line_shows_what_is_known() -> None:
-    assert {"reference", "candidate", "link", "iou"} <= set(kinds(dots(50, 49)))
-    assert "reference" not in kinds(dots(None, 49))
-    assert "candidate" not in kinds(dots(50, None))
+    assert {"reference", "candidate", "link", "iou"} <= set(kinds(draw_dots(50, 49)))
+    assert "reference" not in kinds(draw_dots(None, 49))
+    assert "candidate" not in kinds(draw_dots(50, None))
     unknown = Spread(value=None, low=None, high=None)
-    assert not any(kind.startswith("mark") for kind in kinds(spread(unknown, Span(-1, 1))))
+    assert not any(kind.startswith("mark") for kind in kinds(draw_spread(unknown, Span(-1, 1))))
     known = Spread(value=0.4, low=0.1, high=0.7)
-    assert {"limit", "band worse", "mark worse"} <= set(kinds(drop_bar(known, 1.0)))
-    assert "limit" not in kinds(drop_bar(known, None))
+    assert {"limit", "band worse", "mark worse"} <= set(kinds(draw_drop_bar(known, 1.0)))
+    assert "limit" not in kinds(draw_drop_bar(known, None))
 
 
 def classes(count: int) -> tuple[ClassResult, ...]:
@@ -68,7 +68,7 @@ def report(**confusions: object) -> Report:
 
 def test_moves_are_candidate_less_reference() -> None:
     own, theirs = ((80, 20), (5, 95)), ((90, 10), (25, 75))
-    moves = confusion_moves(report(confusion=own, reference_confusion=theirs))
+    moves = find_moves(report(confusion=own, reference_confusion=theirs))
     assert moves is not None
     assert (moves.source, moves.compared) == ("truth", True)
     np.testing.assert_array_equal(moves.shares, [[-10, 10], [-20, 20]])
@@ -78,8 +78,8 @@ def test_moves_are_candidate_less_reference() -> None:
 
 def test_moves_without_a_reference_or_without_truth() -> None:
     counts = ((80, 20), (5, 95))
-    alone = confusion_moves(report(confusion=counts))
-    between = confusion_moves(report(agreement_confusion=counts))
+    alone = find_moves(report(confusion=counts))
+    between = find_moves(report(agreement_confusion=counts))
     assert alone is not None
     assert between is not None
     assert (alone.source, alone.compared) == ("truth", False)
@@ -87,11 +87,11 @@ def test_moves_without_a_reference_or_without_truth() -> None:
     for moves in (alone, between):
         np.testing.assert_array_equal(moves.shares, [[-20, 20], [5, -5]])
         assert [move.pixels for move in moves.largest] == [20, 5]
-    assert confusion_moves(golden_only()) is None
+    assert find_moves(golden_only()) is None
 
 
 def test_a_class_that_is_not_there_moves_nothing() -> None:
-    moves = confusion_moves(report(confusion=((0, 0), (0, 9))))
+    moves = find_moves(report(confusion=((0, 0), (0, 9))))
     assert moves is not None
     assert moves.largest == ()
     assert not moves.shares.any()
@@ -99,18 +99,18 @@ def test_a_class_that_is_not_there_moves_nothing() -> None:
 
 def test_the_heat_map_numbers_its_cells_where_there_is_room() -> None:
     for made, numbered in ((measured(), True), (many_classes(40), False)):
-        moves = confusion_moves(made)
+        moves = find_moves(made)
         assert moves is not None
-        drawn = heat_map(moves, [result.name for result in made.classes])
+        drawn = draw_heat_map(moves, [result.name for result in made.classes])
         assert ("on-light" in kinds(drawn)) == numbered
         assert kinds(drawn).count("frame") == len(made.classes) + 1
 
 
 def test_names_in_drawings_stay_text() -> None:
     made = hostile()
-    moves = confusion_moves(made)
+    moves = find_moves(made)
     assert moves is not None
-    root = ET.fromstring(heat_map(moves, [result.name for result in made.classes]))
+    root = ET.fromstring(draw_heat_map(moves, [result.name for result in made.classes]))
     texts = [element.text or "" for element in root.iter("text")]
     assert any(text.startswith("<script>alert(1)") for text in texts)
     assert {element.tag for element in root.iter()} == {"svg", "rect", "title", "text"}

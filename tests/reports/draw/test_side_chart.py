@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.errors import SpecError
-from edgeseg.reports.draw.side_chart import accuracy_latency_svg
+from edgeseg.reports.draw.side_chart import draw_accuracy_latency
 from edgeseg.reports.measured import SidePoint
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,7 +49,7 @@ SETS = {
 
 @pytest.mark.parametrize("points", SETS.values(), ids=SETS)
 def test_each_point_is_a_dot_inside_the_axes_with_its_label(points: list[SidePoint]) -> None:
-    picture = _parse(accuracy_latency_svg(points, title=TITLE))
+    picture = _parse(draw_accuracy_latency(points, title=TITLE))
     assert len(_dots(picture)) == len(points)
     left, right = _span(picture, "x")
     top, bottom = _span(picture, "y")
@@ -70,7 +70,7 @@ def test_each_point_is_a_dot_inside_the_axes_with_its_label(points: list[SidePoi
     )
 )
 def test_any_points_make_a_picture_with_few_ticks(drawn: list[tuple[int, float, float]]) -> None:
-    picture = _parse(accuracy_latency_svg([_point(*values) for values in drawn], title=TITLE))
+    picture = _parse(draw_accuracy_latency([_point(*values) for values in drawn], title=TITLE))
     grid = [line for line in picture.iter(f"{SVG}line") if line.get("stroke") == "#dddddd"]
     upright = sum(line.get("x1") == line.get("x2") for line in grid)
     assert 2 <= upright <= 9
@@ -82,7 +82,7 @@ def test_any_points_make_a_picture_with_few_ticks(drawn: list[tuple[int, float, 
 
 def test_dots_lie_where_the_ticks_say() -> None:
     points = [_point(512, 70.0, 20.0), _point(1024, 76.0, 60.0)]
-    picture = _parse(accuracy_latency_svg(points, title=TITLE))
+    picture = _parse(draw_accuracy_latency(points, title=TITLE))
     ticks = {text.text: text for text in picture.iter(f"{SVG}text")}
     low, high = _dots(picture)
     assert low.x == pytest.approx(float(ticks["20"].get("x", "")), abs=0.2)
@@ -93,20 +93,20 @@ def test_dots_lie_where_the_ticks_say() -> None:
 
 
 def test_higher_is_more_accurate_and_further_right_is_slower() -> None:
-    picture = _parse(accuracy_latency_svg(PAPER, title=TITLE))
+    picture = _parse(draw_accuracy_latency(PAPER, title=TITLE))
     for before, after in pairwise(_dots(picture)):
         assert after.x > before.x
         assert after.y < before.y
 
 
 def test_the_order_of_the_points_changes_nothing() -> None:
-    ordered = accuracy_latency_svg(PAPER, title=TITLE)
-    assert accuracy_latency_svg(PAPER[::-1], title=TITLE) == ordered
+    ordered = draw_accuracy_latency(PAPER, title=TITLE)
+    assert draw_accuracy_latency(PAPER[::-1], title=TITLE) == ordered
 
 
 @pytest.mark.parametrize("points", SETS.values(), ids=SETS)
 def test_no_label_hides_another(points: list[SidePoint]) -> None:
-    picture = _parse(accuracy_latency_svg(points, title=TITLE))
+    picture = _parse(draw_accuracy_latency(points, title=TITLE))
     labels = [
         Place(float(text.get("x", "")), float(text.get("y", "")))
         for text in picture.iter(f"{SVG}text")
@@ -118,7 +118,7 @@ def test_no_label_hides_another(points: list[SidePoint]) -> None:
 
 
 def test_axes_have_their_units_and_the_title_is_escaped() -> None:
-    text = accuracy_latency_svg(PAPER, title=TITLE)
+    text = draw_accuracy_latency(PAPER, title=TITLE)
     picture = _parse(text)
     assert {"latency of a frame (ms)", "mIoU (points)", TITLE} <= set(_texts(picture))
     assert picture.get("aria-label") == TITLE
@@ -126,13 +126,13 @@ def test_axes_have_their_units_and_the_title_is_escaped() -> None:
 
 
 def test_it_loads_nothing() -> None:
-    text = accuracy_latency_svg(PAPER, title="B0")
+    text = draw_accuracy_latency(PAPER, title="B0")
     for word in ("href", "url(", "<script", "<style", "<image", "@import"):
         assert word not in text
 
 
 def test_a_dot_tells_its_size_and_values() -> None:
-    picture = _parse(accuracy_latency_svg(PAPER[:1], title=TITLE))
+    picture = _parse(draw_accuracy_latency(PAPER[:1], title=TITLE))
     (told,) = picture.iter(f"{SVG}title")
     assert told.text == "512x1024: 71.90 mIoU, 21.01 ms"
 
