@@ -13,7 +13,7 @@ from edgeseg.errors import ReportError
 from edgeseg.reports.markdown import to_markdown
 from edgeseg.reports.measured import Cost, Costs
 from edgeseg.reports.report import Data, Report, encode_report, read_report
-from edgeseg.reports.terminal import report_lines
+from edgeseg.reports.terminal import describe_report
 from edgeseg.verification.baseline import compare_reports, judge_changes
 
 

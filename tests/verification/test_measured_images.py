@@ -15,7 +15,7 @@ from edgeseg.datasets import open_dataset
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.reports.report import read_report
-from edgeseg.reports.terminal import report_lines
+from edgeseg.reports.terminal import describe_report
 
 
 def test_images_that_cannot_be_measured_are_skipped_by_name(
@@ -39,7 +39,7 @@ def test_images_that_cannot_be_measured_are_skipped_by_name(
         strict=True,
     ):
         assert says in told[name], told[name]
-    assert "skipped: 4 (--report FOLDER names all), the first: " in report_lines(report)[0]
+    assert "skipped: 4 (--report FOLDER names all), the first: " in describe_report(report)[0]
     with pytest.raises(DatasetError, match="has no mask"):
         verified(seeded_bundle, tmp_path / "data", strict=True)
     write_mask(np.zeros(size, np.uint8), masks / f"{fourth}.png")

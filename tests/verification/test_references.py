@@ -22,7 +22,7 @@ from edgeseg.errors import CheckpointError, DatasetError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.labels import get_known_labels
 from edgeseg.progress import Progress
-from edgeseg.reports.terminal import report_lines
+from edgeseg.reports.terminal import describe_report
 from edgeseg.verification.opening import own_reference, same_classes
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.subjects import BundleModel
@@ -146,7 +146,7 @@ def test_classes_of_one_side_alone_are_shown_and_not_counted(
     report = verified(seeded_bundle, other)
     assert report.differences == Differences(data_only=("Castle",), model_only=("Building",))
     assert report.miou == pytest.approx(100)  # what is castle there is building here: not counted
-    assert any("Castle" in line for line in report_lines(report))
+    assert any("Castle" in line for line in describe_report(report))
     with pytest.raises(DatasetError, match=r"--strict: .*Castle.*Building"):
         verified(seeded_bundle, other, strict=True)
 

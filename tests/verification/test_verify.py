@@ -10,7 +10,7 @@ from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import NotJudgedError, SpecError
 from edgeseg.reports.report import Report
-from edgeseg.reports.terminal import report_lines
+from edgeseg.reports.terminal import describe_report
 from edgeseg.verification.opening import open_model
 
 

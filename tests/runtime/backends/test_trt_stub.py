@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from rtx import docstrings
 
-from edgeseg.machine.jetson import jetson, state
+from edgeseg.machine.jetson import read_jetson, read_state
 
 
 def test_a_board_is_recognized(tmp_path: Path) -> None:
-    assert (jetson(tmp_path).model, jetson(tmp_path).jetpack) == ("", "")
-    assert state(tmp_path).power_mode is None
+    assert (read_jetson(tmp_path).model, read_jetson(tmp_path).jetpack) == ("", "")
+    assert read_state(tmp_path).power_mode is None
     files = {
         "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic",
         "proc/device-tree/model": "NVIDIA Jetson Orin Nano Developer Kit\0",
@@ -27,7 +27,7 @@ def test_a_board_is_recognized(tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    board, now = jetson(tmp_path), state(tmp_path)
+    board, now = read_jetson(tmp_path), read_state(tmp_path)
     assert board.model == "NVIDIA Jetson Orin Nano Developer Kit"
     assert (board.l4t, board.jetpack) == ("36.4.3", "6")
     assert (now.power_mode, now.gpu_mhz, now.temperature_c) == ("2", 624.75, 51.5)
