@@ -204,13 +204,24 @@ class Limits:
         return cls(**numbers)
 
     @property
+    def values(self) -> dict[str, float | None]:
+        """Every limit by name, in the order of the list."""
+        return {name: getattr(self, name) for name in LIMITS}
+
+    @property
     def table(self) -> dict[str, float]:
         """The limits that were given, by name, each in its own unit."""
         return {name: getattr(self, name) for name in LIMITS if name in self.given}
 
+    def where_judgeable(self) -> Limits:
+        """The same limits, of which a verdict may leave out what it cannot decide."""
+        same = Limits(**self.values)
+        object.__setattr__(same, "given", frozenset())
+        return same
+
     def replace(self, **changes: float | None) -> Limits:
         """These limits with some given anew, in the same units; what was a default stays one."""
-        off = {name: None for name in LIMITS if getattr(self, name) is None}
+        off = {name: None for name, value in self.values.items() if value is None}
         return Limits(**{**off, **self.table, **changes})
 
 

@@ -12,38 +12,18 @@ from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import DEMO_VARIANT
-from edgeseg.deploy.request import ExportRequest
+from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import CalibrationError, CheckpointError, NotJudgedError
 from edgeseg.labels import read_labels
-from edgeseg.overrides import Overrides
 from edgeseg.quantize.recipes import read_recipe
 
-__all__ = ["check_calibration", "export_request"]
+__all__ = ["check_calibration", "fill_defaults"]
 
 _ASKED: Final = "fp32 was asked for"
 _UNMEASURED: Final = "fp32 is the only one made: there were no images to measure another one on"
 
 
-def export_request(
-    *,
-    weights: str | None,
-    model: str | None,
-    target: str,
-    precision: str,
-    size: tuple[int, int] | None,
-    labels: str | None,
-    overrides: Overrides,
-    calibration: str | None,
-    calibration_images: int,
-    data: str | None,
-    split: str | None,
-    limits: Limits,
-    budget_s: float,
-    recipe: str | None,
-    sensitivity: bool,
-    folder: Path | None,
-    force: bool = False,
-) -> ExportRequest:
+def fill_defaults(options: ExportOptions) -> ExportRequest:
     """Fill in the demo's weights, scenes and calibration images, and the data set's train split.
 
     What was filled in, or left out, stands in the request's notes.
@@ -56,38 +36,39 @@ def export_request(
         NotJudgedError: the images are too few for the limit on classes.
     """
     notes: list[str] = []
-    chosen = _weights(weights, model, notes)
-    if chosen == DEMO:
-        calibration, data = calibration or DEMO, data or DEMO
-    dataset = None if data is None else open_dataset(data, split=split).require_complete()
-    calibration = calibration or _train_split(dataset)
+    weights = _weights(options.weights, options.model, notes)
+    demo = DEMO if weights == DEMO else None
+    data = options.data or demo
+    dataset = None if data is None else open_dataset(data, split=options.split).require_complete()
+    calibration = options.calibration or demo or _train_split(dataset)
     if calibration is not None:
         check_calibration(calibration)  # before minutes are spent on the graph
-    if size is not None and dataset is not None:
-        notes += _swapped(size, dataset)
-    asked = precision
+    if options.size is not None and dataset is not None:
+        notes += _swapped(options.size, dataset)
+    precision = options.precision
     if calibration is None:
         precision = _without_calibration(precision, dataset, notes)
     if dataset is not None and precision != "fp32":
-        _check_decides(dataset, limits, precision, notes)
+        _check_decides(dataset, options.limits, precision, notes)
+    labels, recipe = options.labels, options.recipe
     return ExportRequest(
-        weights=chosen,
-        target=target,
-        folder=folder,
-        force=force,
-        variant=model,
-        size=size,
+        weights=weights,
+        target=options.target,
+        folder=options.folder,
+        force=options.force,
+        variant=options.model,
+        size=options.size,
         labels=None if labels is None else read_labels(labels),
-        overrides=overrides,
+        overrides=options.overrides,
         dataset=dataset,
         precision=precision,
-        fp32_reason=_ASKED if asked == precision else _UNMEASURED,
+        fp32_reason=_ASKED if options.precision == precision else _UNMEASURED,
         calibration=calibration,
-        calibration_images=calibration_images,
-        recipes=None if recipe is None else (read_recipe(recipe, target=target),),
-        limits=limits,
-        budget_s=budget_s,
-        sensitivity=sensitivity,
+        calibration_images=options.calibration_images,
+        recipes=None if recipe is None else (read_recipe(recipe, target=options.target),),
+        limits=options.limits,
+        budget_s=options.budget_s,
+        sensitivity=options.sensitivity,
         notes=tuple(notes),
     )
 

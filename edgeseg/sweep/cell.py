@@ -14,7 +14,7 @@ from typing import Final
 
 from edgeseg.bundle.staging import remove_bundle
 from edgeseg.bundle.store import open_bundle
-from edgeseg.deploy.defaults import export_request
+from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.export import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
 from edgeseg.files.whole import write_whole
@@ -23,10 +23,9 @@ from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.writing import REPORTS
 from edgeseg.sweep.folder import REQUEST
 from edgeseg.sweep.plan import Cell, Plan
-from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.verify import verify
 
-__all__ = ["ERROR", "bundle_of", "made", "reports_of"]
+__all__ = ["ERROR", "made"]
 
 ERROR: Final = "error.txt"
 _EXPORTED: Final = "exported.txt"  # the bundle's hash: one that was sealed again is another's
@@ -46,33 +45,14 @@ def made(
         GateMissedError: no variant passed the gates of the export, now or in an earlier run.
         EdgesegError: it cannot be exported or measured.
     """
-    reports, bundle = reports_of(plan, cell.name), bundle_of(plan, cell.name)
+    reports, bundle = plan.reports_of(cell.name), plan.bundle_of(cell.name)
     _claim(reports, bundle, request)
     kept = _kept_report(reports, bundle)
     if kept is not None:
         progress.say("kept from an earlier run")
         return kept
     _export(plan, cell, progress=progress)
-    asked = VerifyRequest(
-        source=str(bundle),
-        data=plan.data,
-        split=plan.split,
-        limits=plan.limits,
-        dask=plan.dask,
-        threads=plan.threads,
-        report=reports,
-    )
-    return verify(asked, progress=progress)
-
-
-def bundle_of(plan: Plan, name: str) -> Path:
-    """Where a cell's bundle is."""
-    return plan.folder / "bundles" / name
-
-
-def reports_of(plan: Plan, name: str) -> Path:
-    """Where its report is."""
-    return plan.folder / "reports" / name
+    return verify(plan.verify_of(cell), progress=progress)
 
 
 def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
@@ -120,34 +100,17 @@ def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
         GateMissedError: no variant passed, now or then.
         EdgesegError: it cannot be exported.
     """
-    folder = bundle_of(plan, cell.name)
-    exported = reports_of(plan, cell.name) / _EXPORTED
+    folder = plan.bundle_of(cell.name)
+    exported = plan.reports_of(cell.name) / _EXPORTED
     try:
         if exported.exists() and exported.read_text("ascii") == open_bundle(folder).sha256:
             return
     except BundleError:
         pass  # damaged, and replaced by the export
-    missed = reports_of(plan, cell.name) / _MISSED
+    missed = plan.reports_of(cell.name) / _MISSED
     if missed.exists():
         raise GateMissedError(missed.read_text("utf-8"))
-    request = export_request(
-        weights=cell.weights,
-        model=None,
-        target=cell.target,
-        precision=cell.precision,
-        size=cell.size,
-        labels=plan.labels,
-        overrides=plan.overrides,
-        calibration=plan.calibration,
-        calibration_images=plan.calibration_images,
-        data=plan.data,
-        split=plan.split,
-        limits=plan.limits,
-        budget_s=plan.budget_s,
-        recipe=None,
-        sensitivity=False,
-        folder=folder,
-    )
+    request = fill_defaults(plan.export_of(cell))
     try:
         bundle = export_bundle(request, progress=progress).bundle
     except GateMissedError as error:

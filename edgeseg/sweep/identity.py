@@ -30,23 +30,24 @@ def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[
 
     `data` is the data set's. What a hub's id stands for is not looked up.
     """
+    export = plan.export
     return {
         "weights": cell.weights,
         "weights_sha256": _weights_hash(cell.weights),
         "target": cell.target,
         "precision": cell.precision,
         "size": cell.size,
-        "labels": plan.labels,
-        "labels_sha256": None if plan.labels is None else _weights_hash(plan.labels),
-        "overrides": msgspec.to_builtins(plan.overrides),
+        "labels": export.labels,
+        "labels_sha256": None if export.labels is None else _weights_hash(export.labels),
+        "overrides": msgspec.to_builtins(export.overrides),
         "data": msgspec.to_builtins(data),
         "classes": _truth(dataset),
-        "calibration": plan.calibration,
-        "calibration_files": None if plan.calibration is None else _stamp(plan.calibration),
-        "calibration_images": plan.calibration_images,
-        "limits": msgspec.to_builtins(plan.limits),
-        "budget_s": plan.budget_s,
-        "threads": plan.threads,
+        "calibration": export.calibration,
+        "calibration_files": None if export.calibration is None else _stamp(export.calibration),
+        "calibration_images": export.calibration_images,
+        "limits": export.limits.values,
+        "budget_s": export.budget_s,
+        "threads": plan.verify.threads,
         "tools": list_tools(),
         "code_sha256": hash_code(),
         "cpu": describe_machine().cpu,

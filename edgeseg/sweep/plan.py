@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Final
 
-from edgeseg.accuracy.limits import Limits
-from edgeseg.calibration.sets import DEFAULT_COUNT
-from edgeseg.deploy.request import DEFAULT_BUDGET_S
+from edgeseg.deploy.request import ExportOptions
 from edgeseg.errors import SpecError
-from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.targets import find_target, refuse_precision
-from edgeseg.verification.request import check_threads
+from edgeseg.verification.request import VerifyRequest
 
 __all__ = ["Cell", "Plan", "cells_of", "hindrance"]
 
@@ -27,25 +24,18 @@ _NO_FILE_NAME: Final = re.compile(r"[^\w.-]+")
 class Plan:
     """Every combination of `weights`, `targets`, `precisions` and `sizes` is a cell.
 
-    Sizes are height and width, None for the checkpoint's own. The rest is as `edgeseg export` and
-    `edgeseg verify` take it; `folder` holds a folder for each cell, and the overview.
+    Sizes are height and width, None for the checkpoint's own. `export` and `verify` are the same
+    for all cells, but for these four, the bundle and the report: `export_of` and `verify_of` put
+    in a cell's. `folder` holds a folder for each cell, and the overview.
     """
 
     weights: tuple[str, ...]
     targets: tuple[str, ...]
     precisions: tuple[str, ...]
     sizes: tuple[tuple[int, int] | None, ...]
-    data: str
+    export: ExportOptions
+    verify: VerifyRequest
     folder: Path
-    split: str | None = None
-    labels: str | None = None
-    overrides: Overrides = NO_OVERRIDES
-    calibration: str | None = None
-    calibration_images: int = DEFAULT_COUNT
-    limits: Limits = field(default_factory=Limits)
-    budget_s: float = DEFAULT_BUDGET_S
-    dask: str | None = None
-    threads: int | None = None
 
     def __post_init__(self) -> None:
         axes = {
@@ -54,12 +44,47 @@ class Plan:
             "--precision": self.precisions,
             "--size": self.sizes,
         }
-        check_threads(self.threads)
+        if self.export.data is None or self.export.data != self.verify.data:
+            raise SpecError("a sweep exports and measures on one data set; add --data DATASET")
         for option, values in axes.items():
             if not values:
                 raise SpecError(f"a sweep needs at least one {option}")
             if len(set(values)) < len(values):
                 raise SpecError(f"a {option} of the sweep is given twice")
+
+    @property
+    def data(self) -> str:
+        """What all cells are measured on."""
+        assert self.export.data is not None, "a plan has a data set"
+        return self.export.data
+
+    def bundle_of(self, name: str) -> Path:
+        """The folder of a cell's bundle."""
+        return self.folder / "bundles" / name
+
+    def reports_of(self, name: str) -> Path:
+        """The folder of a cell's report."""
+        return self.folder / "reports" / name
+
+    def export_of(self, cell: Cell) -> ExportOptions:
+        """What to export for a cell."""
+        return replace(
+            self.export,
+            weights=cell.weights,
+            target=cell.target,
+            precision=cell.precision,
+            size=cell.size,
+            folder=self.bundle_of(cell.name),
+        )
+
+    def verify_of(self, cell: Cell) -> VerifyRequest:
+        """How to measure a cell's bundle. One in FP32 has no reference, and no drop to judge."""
+        return replace(
+            self.verify,
+            source=str(self.bundle_of(cell.name)),
+            report=self.reports_of(cell.name),
+            limits=self.verify.limits.where_judgeable(),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

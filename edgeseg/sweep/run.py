@@ -24,7 +24,7 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
-from edgeseg.sweep.cell import ERROR, made, reports_of
+from edgeseg.sweep.cell import ERROR, made
 from edgeseg.sweep.folder import sweep_folder
 from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.overview import write_overview
@@ -50,9 +50,9 @@ def sweep(
     """
     check_can_write(plan.folder)
     _check_cluster(plan)
-    if plan.calibration is not None:
-        check_calibration(plan.calibration)
-    dataset = open_dataset(plan.data, split=plan.split)
+    if plan.export.calibration is not None:
+        check_calibration(plan.export.calibration)
+    dataset = open_dataset(plan.data, split=plan.export.split)
     frame = _first_frame(dataset)
     data = data_of(dataset)
     with sweep_folder(plan.folder):
@@ -92,8 +92,8 @@ def _swept(
 
 def _check_cluster(plan: Plan) -> None:
     """Before the first export, which may take long."""
-    if plan.dask is not None:
-        with connected(plan.dask, SILENT):
+    if plan.verify.dask is not None:
+        with connected(plan.verify.dask, SILENT):
             pass
 
 
@@ -130,7 +130,7 @@ def _row(
         return msgspec.structs.replace(blank, reason="it needs more memory than there is")
     except Exception as error:
         # An engine may raise anything, and hours of other cells must not go with it.
-        told = reports_of(plan, cell.name) / ERROR
+        told = plan.reports_of(cell.name) / ERROR
         reason = f"{type(error).__name__}: {error}"
         with suppress(OSError):  # a full disk may be what failed
             told.parent.mkdir(parents=True, exist_ok=True)

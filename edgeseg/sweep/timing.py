@@ -13,7 +13,6 @@ import numpy.typing as npt
 from edgeseg.bundle.store import open_bundle
 from edgeseg.pixels import Bgr
 from edgeseg.runtime import timing
-from edgeseg.sweep.cell import bundle_of
 from edgeseg.sweep.plan import Plan
 from edgeseg.sweep.results import Row
 from edgeseg.verification.subjects import BundleModel
@@ -46,9 +45,9 @@ def timed(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
 
 def _opened(plan: Plan, row: Row) -> BundleModel:
     """With the variant that was measured."""
-    bundle = open_bundle(bundle_of(plan, row.name))
+    bundle = open_bundle(plan.bundle_of(row.name))
     variant = next((v for v in bundle.manifest.variants if v.name == row.variant), None)
-    return BundleModel(bundle, variant=variant, threads=plan.threads)
+    return BundleModel(bundle, variant=variant, threads=plan.verify.threads)
 
 
 def _with_latency(

@@ -13,14 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.accuracy.limits import Limits
 from edgeseg.calibration.sets import pictures_of
 from edgeseg.datasets import FilePair, Unpaired, match_classes, open_dataset
-from edgeseg.deploy.defaults import export_request
+from edgeseg.deploy.defaults import fill_defaults
+from edgeseg.deploy.request import ExportOptions
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.images import ROTATED, write_mask
 from edgeseg.labels import Labels, parse_labels
-from edgeseg.overrides import NO_OVERRIDES
 
 
 def make(folder: Path, names: list[str], *, size: tuple[int, int] = (8, 6)) -> Path:
@@ -169,12 +168,7 @@ def test_an_export_asks_for_a_whole_data_set(tmp_path: Path) -> None:
     make(tmp_path, ["a", "b"])
     (tmp_path / "masks" / "b.png").unlink()
     with pytest.raises(DatasetError, match="is not complete"):
-        export_request(
-            weights="w.pth", model=None, target="onnxruntime", precision="fp32", size=None,
-            overrides=NO_OVERRIDES, labels=None, calibration=None, calibration_images=1,
-            data=str(tmp_path), split=None,
-            limits=Limits(), budget_s=1, recipe=None, sensitivity=False, folder=None,
-        )  # fmt: skip
+        fill_defaults(ExportOptions(weights="w.pth", precision="fp32", data=str(tmp_path)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from edgeseg.accuracy.limits import Limits
-from edgeseg.deploy.defaults import export_request
-from edgeseg.deploy.request import ExportRequest
+from edgeseg.deploy.defaults import fill_defaults
+from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import NotJudgedError
-from edgeseg.overrides import NO_OVERRIDES
 
 
 @pytest.fixture
@@ -28,12 +27,11 @@ def few(tmp_path: Path) -> Path:
 
 
 def asked(few: Path, precision: str, limits: Limits) -> ExportRequest:
-    return export_request(
-        weights="w.pth", model=None, target="onnxruntime", precision=precision, size=None,
-        labels=None, overrides=NO_OVERRIDES, calibration=str(few / "images"), calibration_images=4,
-        data=str(few), split=None, limits=limits, budget_s=1, recipe=None, sensitivity=False,
-        folder=None,
+    options = ExportOptions(
+        weights="w.pth", precision=precision, calibration=str(few / "images"), calibration_images=4,
+        data=str(few), limits=limits, budget_s=1,
     )  # fmt: skip
+    return fill_defaults(options)
 
 
 def test_images_too_few_for_the_limit_on_classes_are_told_before_the_search(few: Path) -> None:

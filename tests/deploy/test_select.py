@@ -9,11 +9,10 @@ import pytest
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy, Evaluation
-from edgeseg.deploy.defaults import export_request
-from edgeseg.deploy.request import DEFAULT_BUDGET_S
+from edgeseg.deploy.defaults import fill_defaults
+from edgeseg.deploy.request import ExportOptions
 from edgeseg.deploy.select import Variants, choose
 from edgeseg.errors import SpecError
-from edgeseg.overrides import NO_OVERRIDES
 from edgeseg.quantize.recipes import Recipe, read_recipe
 from edgeseg.quantize.search import Candidate, Trial
 
@@ -82,24 +81,7 @@ def test_int8_that_was_asked_for_is_said_not_to_pay(speedup: float, ends: str) -
 
 def test_what_nobody_asked_for_is_not_said_to_be_asked_for(checkpoint_folder: Path) -> None:
     def request(precision: str):
-        return export_request(
-            weights=str(checkpoint_folder),
-            model=None,
-            target="onnxruntime",
-            precision=precision,
-            size=None,
-            overrides=NO_OVERRIDES,
-            labels=None,
-            calibration=None,
-            calibration_images=1,
-            data=None,
-            split=None,
-            limits=Limits(),
-            budget_s=DEFAULT_BUDGET_S,
-            recipe=None,
-            sensitivity=False,
-            folder=None,
-        )
+        return fill_defaults(ExportOptions(weights=str(checkpoint_folder), precision=precision))
 
     assert "asked" not in request("auto").fp32_reason
     assert request("fp32").fp32_reason == "fp32 was asked for"

@@ -8,7 +8,9 @@ import pytest
 from small import write_street
 
 from edgeseg.bundle.store import Bundle
+from edgeseg.deploy.request import ExportOptions
 from edgeseg.sweep.plan import Plan
+from edgeseg.verification.request import VerifyRequest
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def plan(checkpoint_folder: Path, street: Path, tmp_path: Path) -> Plan:
         targets=("onnxruntime",),
         precisions=("fp32",),
         sizes=((96, 128), (64, 96)),
-        data=str(street),
-        split="test",
+        export=ExportOptions(data=str(street), split="test"),
+        verify=VerifyRequest(source="sweep", data=str(street), split="test"),
         folder=tmp_path / "sweep",
     )

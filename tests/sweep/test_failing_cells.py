@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sweep_files import FILES
+from sweep_files import FILES, with_options
 
 from edgeseg.errors import CalibrationError, ClusterError, DatasetError, SpecError
 from edgeseg.progress import SILENT
@@ -67,7 +67,7 @@ def test_a_cell_that_needs_more_memory_than_there_is_does_not_end_the_sweep(plan
 def test_a_wrong_calibration_is_found_out_before_the_first_export(plan: Plan) -> None:
     for source in ("nowhere", "a" * 300):
         with pytest.raises(CalibrationError):
-            sweep(replace(plan, calibration=source), progress=SILENT)
+            sweep(with_options(plan, calibration=source), progress=SILENT)
     assert not plan.folder.exists()
 
 
@@ -76,10 +76,10 @@ def test_a_cluster_that_is_not_there_is_found_out_before_the_first_export(
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster.CONNECT_S", 1)
     with pytest.raises(ClusterError, match="no Dask scheduler answers"):
-        sweep(replace(plan, dask="tcp://127.0.0.1:1"), progress=SILENT)
+        sweep(with_options(plan, dask="tcp://127.0.0.1:1"), progress=SILENT)
     assert not plan.folder.exists()
     with pytest.raises(SpecError, match="--threads is 1 to 256"):
-        replace(plan, threads=0)
+        with_options(plan, threads=0)
 
 
 def test_whatever_an_engine_raises_is_of_its_cell_alone(
@@ -102,5 +102,5 @@ def test_whatever_an_engine_raises_is_of_its_cell_alone(
 
 def test_without_data_nothing_is_begun(plan: Plan) -> None:
     with pytest.raises(DatasetError):
-        sweep(replace(plan, data="nowhere"), progress=SILENT)
+        sweep(with_options(plan, data="nowhere"), progress=SILENT)
     assert not plan.folder.exists()

@@ -10,12 +10,13 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 from dask_cluster import dask_cluster
-from sweep_files import FILES
+from sweep_files import FILES, with_options
 
-from edgeseg.accuracy.limits import Limits
+from edgeseg.accuracy.limits import LIMITS, Limits
 from edgeseg.bundle.staging import seal_bundle
 from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import open_dataset
+from edgeseg.deploy.request import ExportOptions
 from edgeseg.errors import BusyError, SpecError
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import read_report
@@ -26,6 +27,7 @@ from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.plan import Plan, cells_of
 from edgeseg.sweep.results import Sweep
 from edgeseg.sweep.run import sweep
+from edgeseg.verification.request import VerifyRequest
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +48,8 @@ def whole(
         targets=("onnxruntime", "openvino", "jetson"),
         precisions=("fp32",),
         sizes=((96, 128), (32, 32)),
-        data=str(street),
-        split="test",
+        export=ExportOptions(data=str(street), split="test"),
+        verify=VerifyRequest(source="sweep", data=str(street), split="test"),
         folder=folder / "sweep",
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -134,7 +136,7 @@ def test_what_is_there_is_kept_and_what_changed_is_made_again(
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     sweep(plan, progress=SILENT)
     assert exported == [again.rows[1].name]
-    sweep(replace(plan, limits=Limits(max_drop=2.0)), progress=SILENT)
+    sweep(with_options(plan, limits=Limits(max_drop=2.0)), progress=SILENT)
     assert exported[1:] == [row.name for row in again.rows]
 
 
@@ -177,11 +179,13 @@ def test_other_inputs_under_the_same_names_are_another_request(
     shutil.copytree(street, data)
     names = data / "names.json"
     names.write_text(json.dumps({"classes": [f"c{i}" for i in range(11)]}))
-    one = replace(plan, labels=str(names), calibration=str(data / "train"), data=str(data))
+    one = with_options(plan, labels=str(names), calibration=str(data / "train"), data=str(data))
     (cell, _) = cells_of(one)
+    with pytest.raises(SpecError, match="measures on one data set"):
+        replace(one, verify=plan.verify)
 
     def request() -> object:
-        dataset = open_dataset(one.data, split=one.split)
+        dataset = open_dataset(one.data, split="test")
         return request_of(one, cell, data_of(dataset), dataset)
 
     before = request()
@@ -222,10 +226,8 @@ def test_a_folder_is_one_sweeps_at_a_time(plan: Plan, monkeypatch: pytest.Monkey
 def test_a_miss_is_settled_and_not_searched_for_again(
     plan: Plan, street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = replace(
-        plan,
-        precisions=("int8",),
-        sizes=((64, 96),),
+    strict = with_options(
+        replace(plan, precisions=("int8",), sizes=((64, 96),)),
         calibration=str(street / "train" / "images"),
         calibration_images=4,
         budget_s=20.0,
@@ -266,15 +268,30 @@ def test_all_is_timed_at_the_end_in_turns(plan: Plan, monkeypatch: pytest.Monkey
 
 
 def test_workers_of_a_cluster_count_the_same(plan: Plan, tmp_path: Path) -> None:
-    alone = replace(plan, threads=1)
+    alone = with_options(plan, threads=1)
     with dask_cluster(tmp_path, workers=2) as cluster:
-        shared = replace(alone, dask=cluster.address, folder=tmp_path / "shared")
+        shared = with_options(replace(alone, folder=tmp_path / "shared"), dask=cluster.address)
         found = sweep(shared, progress=SILENT)
     for one, other in zip(found.rows, sweep(alone, progress=SILENT).rows, strict=True):
         assert one.status == "passed"
         pages = (shared.folder / str(one.report), alone.folder / str(other.report))
         ours, theirs = (read_report(page.with_suffix(".json")) for page in pages)
         assert ours.confusion == theirs.confusion
+
+
+def test_a_limit_that_a_cell_cannot_judge_is_for_the_others(plan: Plan) -> None:
+    """One in FP32 is the reference: there is no drop, and the sweep goes on."""
+    (row,) = sweep(
+        with_options(replace(plan, sizes=((64, 96),)), limits=Limits(max_drop=2.0)), progress=SILENT
+    ).rows
+    assert row.status == "passed", row.reason
+
+
+def test_a_cells_request_says_each_limit_once(plan: Plan) -> None:
+    """The same in each process: it decides whether a cell is made again."""
+    dataset = open_dataset(plan.data, split="test")
+    request = request_of(plan, cells_of(plan)[0], data_of(dataset), dataset)
+    assert list(request["limits"]) == list(LIMITS)
 
 
 def test_weights_of_one_name_are_told_apart(plan: Plan) -> None:

@@ -12,10 +12,12 @@ from oracle import change, small_demo, street, transformers_mask
 from PIL import Image
 
 from edgeseg.datasets import open_dataset
+from edgeseg.deploy.request import ExportOptions
 from edgeseg.overrides import NO_OVERRIDES, parse_overrides
 from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.plan import Plan, cells_of
 from edgeseg.verification.opening import open_model, reopen
+from edgeseg.verification.request import VerifyRequest
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -67,9 +69,9 @@ def test_a_sweeps_cells_are_of_what_was_said(tmp_path: Path) -> None:
             targets=("onnxruntime",),
             precisions=("fp32",),
             sizes=(None,),
-            data="demo",
+            export=ExportOptions(data="demo", overrides=overrides),
+            verify=VerifyRequest(source="sweep", data="demo"),
             folder=tmp_path,
-            overrides=overrides,
         )
         return json.dumps(request_of(plan, cells_of(plan)[0], data, dataset), sort_keys=True)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.accuracy.limits import Limits, option
+from edgeseg.accuracy.limits import Limits
 from edgeseg.cli.limits import EXPORT_LIMITS, limit_options
 from edgeseg.cli.options import (
     DataOption,
@@ -29,8 +29,7 @@ from edgeseg.cli.reading import (
 )
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
-from edgeseg.targets import TARGETS, find_target, refuse_precision
-from edgeseg.text import join_words
+from edgeseg.targets import find_target
 
 __all__ = ["CalibrationImagesOption", "Precision", "export"]
 
@@ -130,39 +129,34 @@ def export(
     Example: edgeseg export --weights segformer_b0/ --target openvino --data camvid --split test
     """
     from edgeseg.cli.answers.export import export_json, export_lines
-    from edgeseg.deploy.defaults import export_request
+    from edgeseg.deploy.defaults import fill_defaults
     from edgeseg.deploy.export import export_bundle
+    from edgeseg.deploy.request import ExportOptions
+    from edgeseg.errors import SpecError
 
-    asked = _precision(precision, int8=int8, fp16=fp16)
-    _check_precision(target.value, asked)
-    if split is not None and data is None:
-        raise typer.BadParameter("--split is of --data; add --data DATASET")
-    if recipe is not None and asked not in {Precision.AUTO.value, Precision.INT8.value}:
-        raise typer.BadParameter(f"--recipe is for INT8, and {asked} was asked for")
-    request = export_request(
-        weights=weights,
-        model=model.value if model else None,
-        target=target.value,
-        precision=asked,
-        size=None if size is None else parse_size(size),
-        labels=labels,
-        overrides=overrides_from(mean, std, channel_order, resize),
-        calibration=calibration,
-        calibration_images=calibration_images,
-        data=data,
-        split=split,
-        limits=limits,
-        budget_s=60 * budget,
-        recipe=recipe,
-        sensitivity=sensitivity,
-        folder=output,
-        force=force,
-    )
-    lost = [name for name in ("max_drop", "max_class_drop") if name in limits.given]
-    if lost and request.dataset is None:
-        raise typer.BadParameter(
-            f"{option(lost[0])} needs images with ground truth; add --data DATASET"
+    try:
+        options = ExportOptions(
+            weights=weights,
+            model=model.value if model else None,
+            target=target.value,
+            precision=_precision(precision, int8=int8, fp16=fp16),
+            size=None if size is None else parse_size(size),
+            labels=labels,
+            overrides=overrides_from(mean, std, channel_order, resize),
+            calibration=calibration,
+            calibration_images=calibration_images,
+            data=data,
+            split=split,
+            limits=limits,
+            budget_s=60 * budget,
+            recipe=recipe,
+            sensitivity=sensitivity,
+            folder=output,
+            force=force,
         )
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
+    request = fill_defaults(options)
     with show_progress() as progress:
         exported = export_bundle(request, progress=progress)
     bundle = exported.bundle
@@ -186,19 +180,3 @@ def _precision(precision: Precision, *, int8: bool, fp16: bool) -> str:
     if len(asked) > 1:
         raise typer.BadParameter(f"{' and '.join(sorted(asked))} were both asked for; give one")
     return asked.pop() if asked else Precision.AUTO.value
-
-
-def _check_precision(target: str, precision: str) -> None:
-    """Refuse what the target is never exported in, and name what is.
-
-    Raises:
-        typer.BadParameter: the target does not have the precision.
-    """
-    row = find_target(target)
-    refused = refuse_precision(row, precision)
-    if refused is not None:
-        able = [other.name for other in TARGETS.values() if precision in other.precisions]
-        raise typer.BadParameter(
-            f"{refused}; ask for {join_words(('auto', *row.precisions), 'or')}, "
-            f"or for --target {join_words(able, 'or')}"
-        )

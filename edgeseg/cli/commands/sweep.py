@@ -106,10 +106,12 @@ def sweep(
     Example: edgeseg sweep --weights segformer_b0/ --size 512x512 --size 256x256
     --precision fp32 --precision int8 --data camvid --split test --calibration camvid
     """
+    from edgeseg.deploy.request import ExportOptions
     from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
     from edgeseg.sweep.plan import Plan
     from edgeseg.sweep.run import sweep as sweep_plan
+    from edgeseg.verification.request import VerifyRequest
 
     require("a sweep", ["export", "report", *(["dask"] if dask is not None else [])])
     try:
@@ -118,16 +120,24 @@ def sweep(
             targets=tuple(t.value for t in target or [DEFAULT]),
             precisions=tuple(p.value for p in precision or [Precision.AUTO]),
             sizes=(None,) if not size else tuple(map(parse_size, size)),
-            data=data,
-            split=split,
-            labels=labels,
-            overrides=overrides_from(mean, std, channel_order, resize),
-            calibration=calibration,
-            calibration_images=calibration_images,
-            limits=limits,
-            budget_s=60 * budget,
-            dask=dask,
-            threads=threads,
+            export=ExportOptions(
+                labels=labels,
+                overrides=overrides_from(mean, std, channel_order, resize),
+                calibration=calibration,
+                calibration_images=calibration_images,
+                data=data,
+                split=split,
+                limits=limits,
+                budget_s=60 * budget,
+            ),
+            verify=VerifyRequest(
+                source=str(output),
+                data=data,
+                split=split,
+                limits=limits,
+                dask=dask,
+                threads=threads,
+            ),
             folder=output,
         )
     except SpecError as error:
