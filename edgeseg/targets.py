@@ -13,7 +13,14 @@ from typing import Final
 from edgeseg.errors import BackendError
 from edgeseg.text import join_words
 
-__all__ = ["DEFAULT_TARGET", "TARGETS", "Target", "find_target", "refuse_precision"]
+__all__ = [
+    "DEFAULT_TARGET",
+    "TARGETS",
+    "Target",
+    "find_target",
+    "list_packages",
+    "refuse_precision",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,3 +129,9 @@ def refuse_precision(target: Target, precision: str) -> str | None:
     if precision in {"auto", *target.precisions}:
         return None
     return target.limitation or f"{target.title} has no {precision}"
+
+
+def list_packages() -> tuple[str, ...]:
+    """All packages that the artifacts of any target depend on, as pip names them."""
+    named = (name for row in TARGETS.values() for name in (row.package, *row.tools))
+    return tuple(dict.fromkeys(name for name in named if name is not None))

@@ -15,7 +15,7 @@ from edgeseg.errors import SpecError
 from edgeseg.segformer.arch import Role
 from edgeseg.segformer.groups import GROUPS, Group
 
-__all__ = ["FLOAT", "RECIPES", "Recipe", "named_recipes", "read_recipe"]
+__all__ = ["FLOAT", "RECIPES", "Recipe", "read_recipe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,24 +79,12 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
 )
 
 
-# TensorRT-RTX pads depth-wise convolutions in INT8 to four times their channels; a recipe from a
-# file may still ask for them.
-_DENSE: Final = frozenset(role.value for role in Role if role is not Role.DWCONV)
-
-
 # Variants' names that are not a recipe's.
 _FLOATS: Final = frozenset({"float", "fp32", "fp16", "bf16", "fp16-map"})
 
 
-def named_recipes(target: str) -> Mapping[str, Recipe]:
-    """The recipes that are tried for a target, by name, from careful to bold."""
-    if target != "jetson":
-        return RECIPES
-    return {name: recipe.only(_DENSE) for name, recipe in RECIPES.items()}
-
-
-def read_recipe(name_or_path: str, *, target: str) -> Recipe:
-    """A target's named recipe, or one from a JSON file.
+def read_recipe(name_or_path: str, *, named: Mapping[str, Recipe] = RECIPES) -> Recipe:
+    """One of a target's named recipes, or one from a JSON file.
 
         {"name": ..., "int8": ["*.ffn_in", "stage3.q"]}
 
@@ -104,15 +92,15 @@ def read_recipe(name_or_path: str, *, target: str) -> Recipe:
         SpecError: no such name or file, a pattern that fits no group, or a name that a float
             variant has.
     """
-    if name_or_path in RECIPES:
-        return named_recipes(target)[name_or_path]
+    if name_or_path in named:
+        return named[name_or_path]
     path = Path(name_or_path)
     try:
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SpecError(
             f"recipe {name_or_path} is neither a file ({error.strerror}) nor one of "
-            f"{', '.join(RECIPES)}"
+            f"{', '.join(named)}"
         ) from None
     except (ValueError, RecursionError) as error:
         raise SpecError(f"recipe {path} is not JSON: {error}") from None

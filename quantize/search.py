@@ -23,7 +23,6 @@ from edgeseg.progress import Progress, begin
 from edgeseg.quantize.budget import Budget, UsedUp
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
-from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime import timing
 from edgeseg.runtime.backends.backend import Backend
@@ -65,6 +64,9 @@ class Quantizer(Protocol):
 
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write an artifact."""
+
+    def int8_share(self, path: Path) -> float:
+        """Share of an artifact's multiply-adds that run on INT8 operands, 0..1."""
 
     def sensitivity(self) -> Mapping[Group, float]:
         """What each group costs when it alone is INT8: % of the pixels that change class."""
@@ -215,7 +217,7 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
         begin(job.progress, f"making {recipe.name}")
         with job.budget.spending("making INT8"):
             job.quantizer.make(recipe, path)
-    share = int8_share(path)
+    share = job.quantizer.int8_share(path)
     trials = []
     for compute in job.quantizer.computes or [candidate.compute for candidate in job.floats]:
         plain = compute == "f32" or job.quantizer.computes

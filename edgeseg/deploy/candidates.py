@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edgeseg.calibration.choose import FEW
 from edgeseg.calibration.ranges import SAMPLING
 from edgeseg.deploy.data import Evidence
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.deploy.select import Variants, choose
-from edgeseg.errors import MissingPackageError
 from edgeseg.files.whole import compute_sha256
 from edgeseg.labels import Labels
 from edgeseg.machine.cpu import describe_machine
@@ -22,25 +21,26 @@ from edgeseg.machine.packages import find_version
 from edgeseg.pixels import to_input
 from edgeseg.progress import Progress
 from edgeseg.quantize.budget import Budget
-from edgeseg.quantize.calibrated import recalled_figures
+from edgeseg.quantize.calibrated import Calibrated, recalled_figures
 from edgeseg.quantize.judging import in_order, judge
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.recipes import Recipe, named_recipes
-from edgeseg.quantize.search import Candidate, Quantizer, Search, explore
-from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
+from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.search import Candidate, Search, explore
+from edgeseg.quantize.targets.maker import Job, Tools, load_maker, open_to_prove
 from edgeseg.quantize.workspace import Workspace, open_workspace
 from edgeseg.segformer.arch import compute_logits_shape
 from edgeseg.spec import InputSpec
+from edgeseg.targets import find_target, list_packages
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from edgeseg.calibration.observe import Tap
     from edgeseg.pixels import Bgr, Frame
     from edgeseg.quantize.meter import Read
 
 __all__ = [
-    "JETSON",
     "Decide",
     "Float",
     "Halves",
@@ -48,8 +48,6 @@ __all__ = [
     "float_candidates",
     "open_halves",
 ]
-
-JETSON: Final = "jetson"
 
 # From the trials that are out, by name with the reason, to what is left to ship.
 Decide = Callable[[Mapping[str, str]], Variants]
@@ -86,15 +84,10 @@ class Halves:
 
 def float_candidates(target: str, path: Path, *, recipe: Recipe) -> list[Candidate]:
     """The float artifact under each type that this machine computes in by itself, FP32 first."""
-    computes: tuple[str, ...] = ("f32",)
-    if target == "openvino":
-        from edgeseg.runtime.backends.openvino import float_types
-
-        computes = float_types()
     names = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
     return [
         Candidate(name=names[c], precision=names[c], compute=c, recipe=recipe, path=path)
-        for c in computes
+        for c in load_maker(target).float_types()
     ]
 
 
@@ -106,7 +99,7 @@ def open_halves(
 
     The limits are not part of that: they only judge.
     """
-    packages = ("edgeseg", "numpy", "onnxruntime", "openvino", "nncf")
+    packages = ("edgeseg", "numpy", *list_packages())
     chosen = evidence.calibration
     question = {
         "reference": source.sha256,
@@ -195,9 +188,7 @@ def find_variants(
             judge(job, ordered, out),
             precision=request.precision,
             limits=request.limits,
-            calibration=evidence.calibration_info(
-                request.estimator if request.target == "onnxruntime" else "nncf"
-            ),
+            calibration=evidence.calibration_info(tools.estimator or request.estimator),
             evaluation=evidence.evaluation,
             sensitivity=known,
             peaks=grown,
@@ -214,11 +205,11 @@ def _search(
     evidence: Evidence,
     halves: Halves,
     budget: Budget,
-    tools: _Tools,
+    tools: Tools,
     progress: Progress,
 ) -> Search:
     first_image, _ = evidence.images[0]()
-    named = tuple(named_recipes(request.target).values())
+    named = tuple(load_maker(request.target).RECIPES.values())
     return Search(
         floats=tools.floats,
         quantizer=tools.quantizer,
@@ -229,19 +220,10 @@ def _search(
         frame=to_input(first_image, source.spec),
         workspace=halves.workspace,
         open_engine=partial(open_to_prove, request.target, logits_shape=source.logits_shape),
-        timed=request.target != JETSON,
+        timed=not find_target(request.target).on_device,
         budget=budget,
         progress=progress,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tools:
-    """What a target's search works with; `forms` are the further files of one that passed."""
-
-    floats: Sequence[Candidate]
-    quantizer: Quantizer | None
-    forms: Callable[[Candidate], Iterable[Candidate]] = lambda _candidate: ()
 
 
 def _tools(
@@ -251,12 +233,8 @@ def _tools(
     halves: Halves,
     budget: Budget,
     progress: Progress,
-) -> _Tools:
-    from edgeseg.quantize.calibrated import Calibrated
-    from edgeseg.quantize.taps import find_floats, find_taps
-    from edgeseg.quantize.targets.onnxruntime import OrtQuantizer
-    from edgeseg.quantize.targets.openvino import OpenVinoQuantizer
-    from edgeseg.quantize.targets.tensorrt.quantizer import TypedQuantizer
+) -> Tools:
+    """What the target's own module makes of the graph and the images that calibrate."""
 
     def frame_of(read: Callable[[], Bgr]) -> Frame:
         budget.check()  # what calibrates reads one image after the other
@@ -265,48 +243,29 @@ def _tools(
     chosen = evidence.calibration
     pictures = () if chosen is None else chosen.pictures
     frames = [partial(frame_of, picture.image) for picture in pictures]
-    calibrated: Calibrated | None = None
-    if chosen is not None and request.precision in {"auto", "int8"}:
-        calibrated = Calibrated(
+    searched = [partial(frame_of, partial(_pixels, read)) for _, read in halves.search.images]
+
+    def calibrate(taps: Sequence[Tap]) -> Calibrated:
+        return Calibrated(
             source.model,
             frames,
-            # FP16 has to hold what other values grow to, too.
-            taps=(find_floats if request.target == JETSON else find_taps)(source.model),
+            taps=taps,
             estimator=request.estimator,
             meter=halves.search,
             workspace=halves.workspace,
             progress=progress,
         )
-    if request.target == JETSON:
-        guiding = [partial(frame_of, partial(_pixels, read)) for _, read in halves.search.images]
-        typed = TypedQuantizer(
-            source.model,
-            calibrated,
-            frames or guiding,
-            workspace=halves.workspace,
-            progress=progress,
-        )
-        progress.say(
-            "accuracy of FP16 is measured here in an emulation, which rounds as FP16 does but adds "
-            "up in FP32; the device measures again"
-        )
-        floats = [*source.candidates, typed.half()]
-        return _Tools(
-            floats=floats, quantizer=None if calibrated is None else typed, forms=typed.forms
-        )
-    if calibrated is None:
-        return _Tools(floats=source.candidates, quantizer=None)
-    if request.target == "onnxruntime":
-        return _Tools(floats=source.candidates, quantizer=OrtQuantizer(calibrated))
-    for package in ("openvino", "nncf"):
-        if find_version(package) is None:
-            raise MissingPackageError(
-                package,
-                purpose="INT8 for OpenVINO",
-                command="pip install 'edgeseg[export]' -c constraints.txt",
-            )
-    quantizer = OpenVinoQuantizer(calibrated, source.candidates[0].path)
-    return _Tools(floats=source.candidates, quantizer=quantizer)
+
+    asked = chosen is not None and request.precision in {"auto", "int8"}
+    job = Job(
+        graph=source.model,
+        floats=source.candidates,
+        frames=frames or searched,
+        calibrate=calibrate if asked else None,
+        workspace=halves.workspace,
+        progress=progress,
+    )
+    return load_maker(request.target).prepare(job)
 
 
 def _pixels(read: Read) -> Bgr:

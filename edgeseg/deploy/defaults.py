@@ -15,7 +15,8 @@ from edgeseg.demo.assets import DEMO_VARIANT
 from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import CalibrationError, CheckpointError, NotJudgedError
 from edgeseg.labels import read_labels
-from edgeseg.quantize.recipes import read_recipe
+from edgeseg.quantize.recipes import Recipe, read_recipe
+from edgeseg.quantize.targets.maker import load_maker
 
 __all__ = ["check_calibration", "fill_defaults"]
 
@@ -65,12 +66,16 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         fp32_reason=_ASKED if options.precision == precision else _UNMEASURED,
         calibration=calibration,
         calibration_images=options.calibration_images,
-        recipes=None if recipe is None else (read_recipe(recipe, target=options.target),),
+        recipes=None if recipe is None else (_recipe(recipe, options.target),),
         limits=options.limits,
         budget_s=options.budget_s,
         sensitivity=options.sensitivity,
         notes=tuple(notes),
     )
+
+
+def _recipe(name_or_path: str, target: str) -> Recipe:
+    return read_recipe(name_or_path, named=load_maker(target).RECIPES)
 
 
 def check_calibration(source: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,6 @@ from edgeseg.datasets import Dataset, match_classes
 from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.deploy.candidates import (
-    JETSON,
     Decide,
     Float,
     Halves,
@@ -31,7 +30,7 @@ from edgeseg.deploy.replacement import check_same_images, check_same_model, repl
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.deploy.select import only_fp32
 from edgeseg.deploy.ship import Proof, ship_what_works
-from edgeseg.errors import CheckpointError, ExportError, MissingPackageError
+from edgeseg.errors import CheckpointError, ExportError
 from edgeseg.machine.memory import find_total_memory
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.pixels.shrinking import ShrinkTeller
@@ -39,14 +38,16 @@ from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Trial
+from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.reports.draw.sensitivity import draw_sensitivity
 from edgeseg.segformer.macs import estimate_least_memory
+from edgeseg.targets import find_target
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from edgeseg.bundle.manifest import Parity, VariantInfo
+    from edgeseg.bundle.manifest import Parity
     from edgeseg.export.checkpoint import Checkpoint
 
 __all__ = ["Exported", "export_bundle"]
@@ -160,12 +161,11 @@ def _check_memory(checkpoint: Checkpoint) -> None:
 
 
 def _write_graph(checkpoint: Checkpoint, target: str) -> ModelProto:
-    from edgeseg.export.graph import GELU_OPSET, OPSET
     from edgeseg.export.segformer.rewrites import rewrite
     from edgeseg.export.segformer.to_onnx import to_onnx
 
     spec = checkpoint.input
-    opset = OPSET if target == JETSON else GELU_OPSET
+    opset = find_target(target).opset
     deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
     return to_onnx(deployed, height=spec.height, width=spec.width, opset=opset)
 
@@ -208,10 +208,10 @@ def _fill(
     found, variants = shipped.found, shipped.variants
     if found.sensitivity:
         (staging / "sensitivity.svg").write_text(draw_sensitivity(found.sensitivity), "utf-8")
-    if request.target == JETSON:
-        _check_typed(staging, variants)
-        if found.peaks:
-            (staging / "peaks.json").write_text(json.dumps(found.peaks, indent=1), "utf-8")
+    for variant in variants:
+        load_maker(request.target).check(staging / variant.file)
+    if found.peaks:
+        (staging / "peaks.json").write_text(json.dumps(found.peaks, indent=1), "utf-8")
     golden = shipped.golden
     seal_bundle(
         staging,
@@ -254,7 +254,7 @@ def _write_artifact(
     )
     if request.half_weights:  # after parity, which is of the graph; what storing costs, masks show
         artifact.write_bytes(with_half_weights(graph).SerializeToString())
-    return _to_openvino(artifact) if request.target == "openvino" else artifact, parity
+    return load_maker(request.target).convert(artifact), parity
 
 
 def _searched(
@@ -286,32 +286,6 @@ def _told(items: Iterable[T], advance: Callable[[], None]) -> Iterator[T]:
     for item in items:
         yield item
         advance()
-
-
-def _check_typed(staging: Path, variants: Sequence[VariantInfo]) -> None:
-    """Every file, as it ships, keeps the rules of TensorRT's."""
-    import onnx
-
-    from edgeseg.quantize.targets.tensorrt.rules import check_rules
-
-    for variant in variants:
-        check_rules(onnx.load(staging / variant.file), origin=variant.file)
-
-
-def _to_openvino(artifact: Path) -> Path:
-    """OpenVINO's own form, an .xml with its .bin, in the place of the ONNX file."""
-    try:
-        import openvino
-    except ImportError:
-        raise MissingPackageError(
-            "openvino",
-            purpose="exporting for OpenVINO",
-            command="pip install 'edgeseg[export]' -c constraints.txt",
-        ) from None
-    converted = artifact.with_suffix(".xml")
-    openvino.save_model(openvino.Core().read_model(artifact), converted, compress_to_fp16=False)
-    artifact.unlink()
-    return converted
 
 
 def _frames(dataset: Dataset | None) -> Iterator[Bgr]:

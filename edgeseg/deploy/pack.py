@@ -26,6 +26,7 @@ from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.quantize.search import Trial
 from edgeseg.segformer.arch import compute_logits_shape
 from edgeseg.segformer.macs import count_costs
+from edgeseg.targets import list_packages
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -35,17 +36,21 @@ if TYPE_CHECKING:
 __all__ = ["make_manifest", "ship", "write_expected"]
 
 
-def ship(staging: Path, artifact: Path, trial: Trial) -> VariantInfo:
-    """Put a variant's files into the staging folder, under a name that says what it is."""
+def ship(staging: Path, artifact: Path, trial: Trial, *, suffixes: Sequence[str]) -> VariantInfo:
+    """Put a variant's files into the staging folder, under a name that says what it is.
+
+    `suffixes` are the endings of the target's files.
+    """
     candidate = trial.candidate
     casts = "_casts" if candidate.instead_of is not None else ""
     file_name = f"{candidate.precision}{casts}{'' if candidate.output == 'logits' else '_map'}"
     path = artifact
     if candidate.path != artifact:
         path = staging / f"{file_name}{candidate.path.suffix}"
-        for part in (candidate.path, candidate.path.with_suffix(".bin")):
+        for suffix in suffixes:
+            part = candidate.path.with_suffix(suffix)
             if part.exists():
-                shutil.copyfile(part, path.with_suffix(part.suffix))
+                shutil.copyfile(part, path.with_suffix(suffix))
     return VariantInfo(
         name=candidate.name,
         precision=candidate.precision,
@@ -142,6 +147,6 @@ def make_manifest(
 
 
 def _tools() -> dict[str, str]:
-    names = ("edgeseg", "numpy", "onnx", "onnxruntime", "pillow", "torch", "openvino", "nncf")
+    names = ("edgeseg", "numpy", "onnx", "pillow", "torch", *list_packages())
     found = {name: version for name in names if (version := find_version(name)) is not None}
     return {"python": platform.python_version(), **found}

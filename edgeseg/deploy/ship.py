@@ -24,10 +24,11 @@ from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.progress import Progress, begin
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.targets.tensorrt.emulation import open_to_prove
+from edgeseg.quantize.targets.maker import open_to_prove
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.segformer.arch import compute_logits_shape
 from edgeseg.spec import InputSpec
+from edgeseg.targets import find_target
 
 __all__ = ["Proof", "Shipped", "ship_what_works"]
 
@@ -82,7 +83,7 @@ def ship_what_works(proof: Proof, decide: Decide) -> Shipped:
         found = decide(out)
         proved = []
         lost = False
-        for variant in [ship(proof.staging, proof.artifact, trial) for trial in found.shipped]:
+        for variant in _put(proof, found):
             if variant.name in out:
                 continue
             try:
@@ -98,6 +99,12 @@ def ship_what_works(proof: Proof, decide: Decide) -> Shipped:
         if not lost:
             _remove_unlisted(proof, [one.variant for one in proved])
             return _shipped(found, proved, frames=len(proof.frames))
+
+
+def _put(proof: Proof, found: Variants) -> list[VariantInfo]:
+    """Write the files of all that ships into the staging folder."""
+    suffixes = find_target(proof.target).suffixes
+    return [ship(proof.staging, proof.artifact, t, suffixes=suffixes) for t in found.shipped]
 
 
 def _proved(proof: Proof, variant: VariantInfo) -> _Proved | None:
@@ -153,6 +160,7 @@ def _shipped(found: Variants, proved: Sequence[_Proved], *, frames: int) -> Ship
 def _remove_unlisted(proof: Proof, variants: Sequence[VariantInfo]) -> None:
     """Remove models that no variant is of: what is out, and what was the reference only."""
     listed = {Path(variant.file).stem for variant in variants}
+    suffixes = find_target(proof.target).suffixes
     for path in proof.staging.iterdir():
-        if path.suffix in {".onnx", ".xml", ".bin"} and path.stem not in listed:
+        if path.suffix in suffixes and path.stem not in listed:
             path.unlink()

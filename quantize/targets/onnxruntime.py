@@ -1,4 +1,4 @@
-"""INT8 for ONNX Runtime: Q/DQ, with our ranges."""
+"""ONNX files for ONNX Runtime; INT8 as Q/DQ, with our ranges."""
 
 from __future__ import annotations
 
@@ -8,10 +8,48 @@ from pathlib import Path
 from edgeseg.files.whole import write_whole
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
-from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.recipes import RECIPES, Recipe
+from edgeseg.quantize.share import int8_share
+from edgeseg.quantize.taps import find_taps
+from edgeseg.quantize.targets.maker import Job, Tools
+from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.groups import Group
 
-__all__ = ["OrtQuantizer"]
+__all__ = [
+    "RECIPES",
+    "OrtQuantizer",
+    "check",
+    "convert",
+    "float_types",
+    "open_to_prove",
+    "prepare",
+]
+
+
+def convert(graph: Path) -> Path:
+    """See `Maker`. The ONNX file is the artifact."""
+    return graph
+
+
+def float_types() -> tuple[str, ...]:
+    """See `Maker`."""
+    return ("f32",)
+
+
+def prepare(job: Job) -> Tools:
+    """See `Maker`."""
+    if job.calibrate is None:
+        return Tools(floats=job.floats, quantizer=None)
+    return Tools(floats=job.floats, quantizer=OrtQuantizer(job.calibrate(find_taps(job.graph))))
+
+
+def open_to_prove(path: Path, compute: str, *, logits_shape: tuple[int, ...] | None) -> Backend:
+    """See `Maker`. What runs it proves it."""
+    return open_artifact("onnxruntime", path, logits_shape=logits_shape, compute=compute)
+
+
+def check(path: Path) -> None:
+    """See `Maker`. ONNX Runtime has read the file, and knows no further rule."""
 
 
 class OrtQuantizer:
@@ -29,6 +67,10 @@ class OrtQuantizer:
         made = to_qdq(self._calibrated.model, recipe, self._calibrated.ranges)
         with write_whole(path) as partial:
             partial.write_bytes(made.SerializeToString())
+
+    def int8_share(self, path: Path) -> float:
+        """See `Quantizer`."""
+        return int8_share(path)
 
     def sensitivity(self) -> Mapping[Group, float]:
         """See `Calibrated.sensitivity`."""

@@ -1,4 +1,4 @@
-"""INT8 for OpenVINO, by NNCF: its own post-training quantization in its mode for transformers.
+"""OpenVINO's own files, and INT8 in them by NNCF's post-training quantization for transformers.
 
 SmoothQuant before matrix products, uint8 activations and int8 weights, fast bias correction.
 Statistics are reduced inside the graph, image by image, so memory does not grow with their number.
@@ -15,20 +15,73 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import MissingPackageError
 from edgeseg.files.whole import write_whole
+from edgeseg.machine.extras import make_install_command
+from edgeseg.machine.packages import find_version
 from edgeseg.quantize.calibrated import Calibrated
-from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.recipes import RECIPES, Recipe
+from edgeseg.quantize.share import int8_share
+from edgeseg.quantize.taps import find_taps
+from edgeseg.quantize.targets.maker import Job, Tools
+from edgeseg.runtime.backends import openvino as backend
+from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.arch import Role
 from edgeseg.segformer.groups import Group, find_group
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
 
-__all__ = ["NNCF_ROLES", "OpenVinoQuantizer", "quantize_openvino", "quiet_nncf"]
+__all__ = [
+    "NNCF_ROLES",
+    "RECIPES",
+    "OpenVinoQuantizer",
+    "check",
+    "convert",
+    "float_types",
+    "open_to_prove",
+    "prepare",
+    "quantize_openvino",
+    "quiet_nncf",
+]
 
 # In its transformer mode NNCF never quantizes the product after the softmax.
 NNCF_ROLES: Final = frozenset(role.value for role in Role if role is not Role.VALUES)
 
 _COMPUTES: Final = frozenset({"Convolution", "GroupConvolution", "MatMul"})
+
+
+def convert(graph: Path) -> Path:
+    """See `Maker`: an .xml with its .bin."""
+    _require("openvino", "exporting for OpenVINO")
+    import openvino
+
+    converted = graph.with_suffix(".xml")
+    openvino.save_model(openvino.Core().read_model(graph), converted, compress_to_fp16=False)
+    graph.unlink()
+    return converted
+
+
+def float_types() -> tuple[str, ...]:
+    """See `Maker`. The engine is told what to compute in: one file serves all types."""
+    return backend.float_types()
+
+
+def prepare(job: Job) -> Tools:
+    """See `Maker`. NNCF finds ranges of its own; our taps serve the sensitivity alone."""
+    if job.calibrate is None:
+        return Tools(floats=job.floats, quantizer=None, estimator="nncf")
+    for package in ("openvino", "nncf"):
+        _require(package, "INT8 for OpenVINO")
+    quantizer = OpenVinoQuantizer(job.calibrate(find_taps(job.graph)), job.floats[0].path)
+    return Tools(floats=job.floats, quantizer=quantizer, estimator="nncf")
+
+
+def open_to_prove(path: Path, compute: str, *, logits_shape: tuple[int, ...] | None) -> Backend:
+    """See `Maker`. What runs it proves it."""
+    return open_artifact("openvino", path, logits_shape=logits_shape, compute=compute)
+
+
+def check(path: Path) -> None:
+    """See `Maker`. OpenVINO has read the file, and knows no further rule."""
 
 
 def quantize_openvino(
@@ -41,14 +94,8 @@ def quantize_openvino(
     Raises:
         MissingPackageError: nncf is not installed.
     """
-    try:
-        import nncf
-    except ImportError:
-        raise MissingPackageError(
-            "nncf",
-            purpose="INT8 for OpenVINO",
-            command="pip install 'edgeseg[export]' -c constraints.txt",
-        ) from None
+    _require("nncf", "INT8 for OpenVINO")
+    import nncf
     import openvino
 
     model = openvino.Core().read_model(source)
@@ -66,6 +113,12 @@ def quantize_openvino(
             ignored_scope=nncf.IgnoredScope(names=left_float, validate=False),
         )
     openvino.save_model(made, target, compress_to_fp16=False)
+
+
+def _require(package: str, purpose: str) -> None:
+    if find_version(package) is None:
+        command = make_install_command(["export"])
+        raise MissingPackageError(package, purpose=purpose, command=command)
 
 
 class _Lazy:
@@ -112,6 +165,10 @@ class OpenVinoQuantizer:
                 weights.replace(path.with_suffix(".bin"))
             finally:
                 weights.unlink(missing_ok=True)
+
+    def int8_share(self, path: Path) -> float:
+        """See `Quantizer`."""
+        return int8_share(path)
 
     def sensitivity(self) -> Mapping[Group, float]:
         """Measured with Q/DQ: forty runs of NNCF would take longer than the whole search."""

@@ -92,7 +92,7 @@ def test_a_recipe_may_not_have_a_float_variants_name(tmp_path: Path, name: objec
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({"name": name, "int8": ["*.ffn_in"]}))
     with pytest.raises(SpecError, match=r"recipe\.json: .*name"):
-        read_recipe(str(path), target="onnxruntime")
+        read_recipe(str(path))
 
 
 def test_a_verdict_does_not_contradict_its_table() -> None:

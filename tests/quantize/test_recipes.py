@@ -9,6 +9,7 @@ import pytest
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.quantize.recipes import FLOAT, RECIPES, read_recipe
+from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.reports.draw.sensitivity import draw_sensitivity
 from edgeseg.segformer.groups import GROUPS, Group, find_group
 
@@ -55,10 +56,10 @@ def test_for_jetson_depth_wise_convolutions_stay_float(tmp_path: Path) -> None:
     """Unless a file asks for them."""
     for name in RECIPES:
         for target, has in (("jetson", False), ("openvino", name != "float")):
-            groups = read_recipe(name, target=target).int8
+            groups = read_recipe(name, named=load_maker(target).RECIPES).int8
             assert any(group.role == "dwconv" for group in groups) == has, (name, target)
     (tmp_path / "mine.json").write_text(json.dumps({"int8": ["*.dwconv"]}))
-    mine = read_recipe(str(tmp_path / "mine.json"), target="jetson")
+    mine = read_recipe(str(tmp_path / "mine.json"), named=load_maker("jetson").RECIPES)
     assert len(mine.int8) == 4
 
 
@@ -79,7 +80,7 @@ def test_a_recipe_is_cut_down_and_named() -> None:
 def test_a_recipe_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"int8": ["*.ffn_in", "stage3.q"]}))
-    recipe = read_recipe(str(path), target="onnxruntime")
+    recipe = read_recipe(str(path))
     assert recipe.name == "mine"
     assert {group.name for group in recipe.int8} == {
         *(f"stage{i}.ffn_in" for i in range(1, 5)),
@@ -100,11 +101,11 @@ def test_a_file_that_is_no_recipe_is_refused(text: str, says: str, tmp_path: Pat
     path = tmp_path / "mine.json"
     path.write_text(text)
     with pytest.raises(SpecError, match=says):
-        read_recipe(str(path), target="onnxruntime")
+        read_recipe(str(path))
     with pytest.raises(
         SpecError, match=r"neither a file \(No such file or directory\) nor one of float"
     ):
-        read_recipe("int9", target="jetson")
+        read_recipe("int9")
 
 
 def test_the_picture_shows_every_cost() -> None:

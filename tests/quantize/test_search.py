@@ -18,8 +18,9 @@ from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import CalibrationError, DatasetError, GateMissedError
 from edgeseg.progress import Progress
-from edgeseg.quantize.recipes import Recipe, named_recipes
+from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.share import int8_share
+from edgeseg.quantize.targets import jetson
 from edgeseg.quantize.targets.tensorrt.rules import violations
 from edgeseg.segformer.groups import GROUPS, Group
 
@@ -178,7 +179,7 @@ def test_openvino_computes_in_what_is_asked_for(request_: ExportRequest) -> None
 def test_a_jetson_bundle_holds_every_form_for_the_device(
     request_: ExportRequest, precision: str
 ) -> None:
-    recipes = (named_recipes("jetson")["int8-linear"],)
+    recipes = (jetson.RECIPES["int8-linear"],)
     bundle, lines = export(replace(request_, target="jetson", precision=precision, recipes=recipes))
     found = {v.name: v for v in bundle.manifest.variants}
     eight = {"int8-linear", "int8-linear-map", "int8-linear-casts", "int8-linear-casts-map"}

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeseg.runtime.backends.backend import Backend, open_artifact
+from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.backends.checked import Checked
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["emulated", "open_emulation", "open_to_prove"]
+__all__ = ["emulated", "open_emulation"]
 
 
 def emulated(model: ModelProto) -> ModelProto:
@@ -57,16 +57,6 @@ def emulated(model: ModelProto) -> ModelProto:
             graph.node.append(helper.make_node("Cast", [made.output[0]], [rounded], to=half))
         graph.node.append(helper.make_node("Cast", [rounded], [output], to=single))
     return copy
-
-
-def open_to_prove(
-    target: str, path: Path, compute: str, *, logits_shape: tuple[int, ...] | None = None
-) -> Backend:
-    """The engine that accuracy is decided with: the target's own, but for `jetson` an emulation."""
-    if target == "jetson" and compute == "f16":
-        return open_emulation(path, logits_shape=logits_shape)
-    engine = "onnxruntime" if target == "jetson" else target
-    return open_artifact(engine, path, logits_shape=logits_shape, compute=compute)
 
 
 def open_emulation(

@@ -13,6 +13,7 @@ from edgeseg.progress import Progress, track
 from edgeseg.quantize.calibrated import Calibrated, recalled_figures
 from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
+from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.targets.tensorrt.emulation import open_emulation
 from edgeseg.quantize.targets.tensorrt.graph import (
     CLASS_MAP,
@@ -107,6 +108,10 @@ class TypedQuantizer:
                         else None
                     ),
                 )
+
+    def int8_share(self, path: Path) -> float:
+        """See `Quantizer`."""
+        return int8_share(path)
 
     def sensitivity(self) -> Mapping[Group, float]:
         """What each group costs alone: % of the pixels that change class, emulated."""

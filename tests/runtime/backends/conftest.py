@@ -15,7 +15,7 @@ from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.progress import Progress
-from edgeseg.quantize.recipes import named_recipes
+from edgeseg.quantize.targets import jetson
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def bundle(
         dataset=open_dataset(street, split="test"),
         calibration=str(street),
         precision="auto",
-        recipes=(named_recipes("jetson")["int8-linear"],),
+        recipes=(jetson.RECIPES["int8-linear"],),
         limits=Limits(max_drop=60, max_class_drop=None),
     )
     return export_bundle(request).bundle

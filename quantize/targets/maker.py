@@ -1,0 +1,115 @@
+"""The seam between an export and a target: what the module that makes its artifacts has to have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from edgeseg.progress import Progress
+from edgeseg.quantize.calibrated import Calibrated
+from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.search import Candidate, Quantizer
+from edgeseg.quantize.workspace import Workspace
+from edgeseg.runtime.backends.backend import Backend
+from edgeseg.targets import find_target
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from edgeseg.calibration.observe import Tap
+    from edgeseg.pixels import Frame
+
+__all__ = ["Job", "Maker", "Tools", "load_maker", "open_to_prove"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a maker is given to work with.
+
+    `graph` is the float ONNX graph, `floats` its artifact under each of the maker's float types.
+    `frames` give the network's input, uint8 (1, H, W, 3), of the images that may be looked at.
+    `calibrate` observes the values of these taps on them; it is None where no INT8 is asked for.
+    """
+
+    graph: ModelProto
+    floats: Sequence[Candidate]
+    frames: Sequence[Callable[[], Frame]]
+    calibrate: Callable[[Sequence[Tap]], Calibrated] | None
+    workspace: Workspace
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a search for variants works with.
+
+    `floats` are tried first, FP32 at their head. There is no INT8 without a `quantizer`. `forms`
+    gives the further files of a candidate that passed, from which a device chooses. `estimator`
+    says who finds ranges, where that is not edgeseg's own calibration.
+    """
+
+    floats: Sequence[Candidate]
+    quantizer: Quantizer | None
+    forms: Callable[[Candidate], Iterable[Candidate]] = lambda _candidate: ()
+    estimator: str | None = None
+
+
+class Maker(Protocol):
+    """The module that makes a target's artifacts, `edgeseg/quantize/targets/NAME.py`.
+
+    `RECIPES` are tried by name, from careful to bold.
+    """
+
+    RECIPES: Mapping[str, Recipe]
+
+    def convert(self, graph: Path) -> Path:
+        """Put the target's own artifact in the place of a float ONNX file, and give its path.
+
+        Raises:
+            MissingPackageError: what converts is not installed.
+        """
+
+    def float_types(self) -> tuple[str, ...]:
+        """What a float artifact is tried in here: `f32` first, perhaps `bf16` or `f16`."""
+
+    def prepare(self, job: Job) -> Tools:
+        """The candidates, and the quantizer, of one export.
+
+        Raises:
+            MissingPackageError: what quantizes is not installed.
+        """
+
+    def open_to_prove(
+        self, path: Path, compute: str, *, logits_shape: tuple[int, ...] | None
+    ) -> Backend:
+        """Open an artifact on what decides about its accuracy on this machine.
+
+        Raises:
+            BackendError: the engine refuses the artifact.
+        """
+
+    def check(self, path: Path) -> None:
+        """Check a file as it ships.
+
+        Raises:
+            ExportError: it breaks a rule of the engine's.
+        """
+
+
+def load_maker(target: str) -> Maker:
+    """Import the module that makes a target's artifacts.
+
+    Raises:
+        BackendError: this edgeseg has no such target.
+    """
+    return cast("Maker", import_module(find_target(target).maker))
+
+
+def open_to_prove(
+    target: str, path: Path, compute: str, *, logits_shape: tuple[int, ...] | None = None
+) -> Backend:
+    """Open a target's artifact on what decides about its accuracy here; see `Maker`."""
+    return load_maker(target).open_to_prove(path, compute, logits_shape=logits_shape)
