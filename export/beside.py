@@ -12,7 +12,7 @@ from edgeseg.export.architecture import config_notes, configured, is_segformer
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import facts_from_config, passed_over, reduces_labels
-from edgeseg.export.segformer.layouts import MMSEG, NVLABS, Layout
+from edgeseg.export.segformer.layouts import Layout
 from edgeseg.export.training import Training, read_training, unread_training
 from edgeseg.labels import Labels, find_labels, order_names
 from edgeseg.segformer.arch import ModelSpec
@@ -22,7 +22,6 @@ __all__ = ["Beside", "read_beside"]
 _CONFIG: Final = "config.json"
 _PREPROCESSOR: Final = "preprocessor_config.json"
 _RGB: Final = 3
-_OWNERS: Final = {NVLABS.name: "NVlabs'", MMSEG.name: "mmsegmentation's"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,7 @@ class Beside:
         ]
 
     def _is_pickled_framework(self) -> bool:
-        return self.layout in (NVLABS, MMSEG)
+        return self.layout.framework is not None
 
     def _config_counts(self) -> bool:
         """Beside weights of NVlabs or mmsegmentation it may be somebody else's file."""
@@ -168,7 +167,7 @@ def read_beside(folder: Path, layout: Layout, meta: Mapping[str, object], *, ori
 def _read_as(layout: Layout) -> str:
     eps = layout.eps
     return (
-        f"read as {_OWNERS[layout.name]} layout: LayerNorm eps "
+        f"read as the layout of {layout.framework}: LayerNorm eps "
         f"{eps.block:g} ({eps.patch_embed:g} after patches, {eps.reduction:g} after reduction), "
         f"BatchNorm eps {eps.batch:g}, align_corners false; other programs use the same names with "
         f"other values, which the weights do not tell: check a mask against your own program's"

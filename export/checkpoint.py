@@ -24,8 +24,6 @@ from edgeseg.export.contents import Contents, read_contents
 from edgeseg.export.facts import assumptions, settle
 from edgeseg.export.locating import find_weights
 from edgeseg.export.segformer.layouts import (
-    MMSEG,
-    NVLABS,
     Layout,
     find_layout,
     infer_spec,
@@ -106,7 +104,7 @@ def read_checkpoint(
         overrides,
         size,
         files.facts(),
-        assumptions(spec.classes, opencv=layout in (NVLABS, MMSEG)),
+        assumptions(spec.classes, opencv=layout.framework is not None),
         origin=str(weights),
     )
     chosen, labels_source = (labels, "--labels") if labels else files.labels(spec)

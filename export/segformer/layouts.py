@@ -44,6 +44,8 @@ class Layout:
     signature: str
     # Stored, but not part of the network.
     ballast: tuple[str, ...] = field(default=())
+    # Who pickles weights and prepares images with OpenCV; None for Hugging Face, who does neither.
+    framework: str | None = None
 
 
 _HF_EPS: Final = NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5)
@@ -115,6 +117,7 @@ HUGGING_FACE_5: Final = Layout(
 
 NVLABS: Final = Layout(
     name="nvlabs",
+    framework="NVlabs",
     head=HeadKind.LINEAR,
     eps=NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6),
     signature="decode_head.linear_pred.weight",
@@ -143,6 +146,7 @@ NVLABS: Final = Layout(
 
 MMSEG: Final = Layout(
     name="mmsegmentation",
+    framework="mmsegmentation",
     head=HeadKind.CONV,
     eps=NormEps(patch_embed=1e-6, block=1e-6, reduction=1e-6, stage=1e-6),
     signature="decode_head.convs.0.conv.weight",

@@ -171,7 +171,7 @@ def test_nvlabs_names_say_what_is_assumed(tmp_path: Path) -> None:
     torch.save(nvlabs_state(), tmp_path / "w.pth")
     told: list[str] = []
     read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
-    (line,) = [line for line in told if "read as NVlabs' layout" in line]
+    (line,) = [line for line in told if "read as the layout of NVlabs" in line]
     assert "1e-06" in line
     assert "BatchNorm eps 1e-05" in line
     assert "align_corners false" in line
