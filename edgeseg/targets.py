@@ -128,7 +128,7 @@ def refuse_precision(target: Target, precision: str) -> str | None:
     """Why a target is never exported in a precision; None where it is. `auto` is for every one."""
     if precision in {"auto", *target.precisions}:
         return None
-    return target.limitation or f"{target.title} has no {precision}"
+    return target.limitation
 
 
 def list_packages() -> tuple[str, ...]:
