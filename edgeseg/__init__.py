@@ -7,6 +7,9 @@ with edgeseg.open("street") as segmenter:
     for result in segmenter.stream("drive.mp4"):  # a camera's number, a URL, a file, `demo`
         print(result.captured.index, result.mask.shape)
 
+exported = edgeseg.export_model("segformer_b0/", target="openvino", data="camvid", split="test")
+print(exported.bundle.folder)
+
 edgeseg.run("street", source="drive.mp4", save="overlay.mp4")  # as `edgeseg run` does
 
 limits = edgeseg.Limits(max_drop=0.5, max_size_mb=20)
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeseg.accuracy.limits import Limits
+    from edgeseg.deploy.export import Exported
     from edgeseg.reports.report import Report
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.session import RunResult
@@ -34,11 +38,73 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Limits", "open", "run", "verify"]
+__all__ = ["Limits", "export_model", "open", "run", "verify"]
 
 # ONNX Runtime (1.31, Linux) writes an identity and usage events into the user's cache, for its
 # maker. A robot does not do so unasked; whoever wants it sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def export_model(
+    weights: str | Path | None = None,
+    *,
+    model: str | None = None,
+    target: str = "onnxruntime",
+    precision: str = "auto",
+    size: tuple[int, int] | None = None,
+    calibration: str | Path | None = None,
+    data: str | Path | None = None,
+    split: str | None = None,
+    limits: Limits | None = None,
+    max_drop: float | None = None,
+    budget_minutes: float = 20.0,
+    output: str | Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Exported:
+    """Turn a checkpoint into a bundle: `edgeseg export`, with the same defaults and notes.
+
+    Without `weights`, `model="b0"` is the packaged demo checkpoint. `size` is height and width in
+    pixels. `calibration` and `data` name images as the options of the command line do. A limit that
+    is not given has its default; `max_drop=0.5` (points) is short for
+    `limits=edgeseg.Limits(max_drop=0.5)`. The bundle is written to `output`, or to a folder
+    {model}-{target}-{precision}. `say` hears each note that the command line gives on its way;
+    without it they go to stderr. The result's `bundle` is what ships, `tried` all that was measured
+    for it.
+
+    What the command line has beyond this is in `edgeseg.deploy.request.ExportOptions`; export it
+    with `export_bundle(fill_defaults(options))` of `edgeseg.deploy`.
+
+    Raises:
+        SpecError: options that do not fit together.
+        CheckpointError: the weights cannot be used.
+        CalibrationError: INT8 is asked for, and there is nothing to calibrate on.
+        GateMissedError: no variant of the precision asked for is within the limits.
+        EdgesegError: something cannot be read, exported, measured or written.
+    """
+    from pathlib import Path
+
+    from edgeseg.accuracy.limits import Limits
+    from edgeseg.deploy.defaults import fill_defaults
+    from edgeseg.deploy.export import export_bundle
+    from edgeseg.deploy.request import ExportOptions
+    from edgeseg.files.homes import expand_home
+    from edgeseg.progress import Progress, print_line
+
+    limits = Limits() if limits is None else limits
+    options = ExportOptions(
+        weights=None if weights is None else expand_home(str(weights)),
+        model=model,
+        target=target,
+        precision=precision,
+        size=size,
+        calibration=None if calibration is None else expand_home(str(calibration)),
+        data=None if data is None else expand_home(str(data)),
+        split=split,
+        limits=limits if max_drop is None else limits.replace(max_drop=max_drop),
+        budget_s=60 * budget_minutes,
+        folder=None if output is None else Path(output).expanduser(),
+    )
+    return export_bundle(fill_defaults(options), progress=Progress(say=say or print_line))
 
 
 def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads as io.open does
