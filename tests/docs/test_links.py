@@ -41,5 +41,7 @@ def test_nothing_was_left_to_be_filled_in(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_script_that_is_named_exists(page: Path) -> None:
     folders = "benchmarks|calibration|edgeseg|export|quantize|runtime|tests|tools"
-    named = re.findall(rf"\b(?:{folders})/[\w/]+\.(?:py|sh)\b", page.read_text("utf-8"))
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    text = page.read_text("utf-8")
+    named = re.findall(rf"\b(?:{folders})/[\w/]+\.(?:py|sh)\b", text)
+    given = re.findall(r'^```python title="([^"]+)"$', text, re.MULTILINE)  # by the page itself
+    assert [path for path in named if not (ROOT / path).exists() and path not in given] == []

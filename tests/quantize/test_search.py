@@ -168,6 +168,8 @@ def test_a_used_up_budget_tries_nothing_more(request_: ExportRequest) -> None:
 
 def test_openvino_computes_in_what_is_asked_for(request_: ExportRequest) -> None:
     bundle, _ = export(replace(request_, target="openvino", precision="auto"))
+    assert bundle.manifest.calibration is not None
+    assert bundle.manifest.calibration.estimator == "nncf"
     able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     names = {variant.name for variant in bundle.manifest.variants}
     assert "fp32" in names
@@ -189,6 +191,8 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
     )
     assert bundle.chosen.name == ("fp16" if precision == "fp16" else "int8-linear")
     assert "; the device " in bundle.manifest.chosen.reason
+    assert bundle.manifest.calibration is not None
+    assert bundle.manifest.calibration.estimator == "percentile"  # our own ranges
     on_disk = {path.name for path in bundle.folder.glob("*.onnx")}
     assert on_disk == {variant.file for variant in found.values()}
     for variant in found.values():
