@@ -1,7 +1,8 @@
-"""From a checkpoint to a proved bundle; the modules stand here in the order of the work.
+"""From a checkpoint to a proved bundle; the modules are listed here in the order of the work.
 
-`request` and `defaults` say what is asked for, `data` gathers the images, `candidates` makes and
-measures variants, `select` decides which ship, `ship` measures those again and drops what fails,
-`pack` writes the manifest, and `export` puts the steps together. `replacement` says what the new
-bundle replaces.
+`request` says what is asked for, and `defaults` fills in what was left out. `job` reads the
+checkpoint and holds the folder. `replacement` checks what the bundle would replace, `data` gathers
+the images, `graph` writes the float network, and `golden` its golden frames. `candidates` makes and
+measures variants, `select` decides which ship, `ship` proves their files, and `pack` writes the
+manifest. `export` puts the steps together.
 """

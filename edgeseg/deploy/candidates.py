@@ -1,272 +1,231 @@
-"""From a float graph to the variants that a bundle ships: calibrate, search, choose."""
+"""Searches for variants: makes INT8, measures and times it. What decides comes with the result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
 from edgeseg.calibration.choose import FEW
 from edgeseg.calibration.ranges import SAMPLING
-from edgeseg.deploy.data import Evidence
-from edgeseg.deploy.request import ExportRequest
-from edgeseg.deploy.select import Variants, choose
+from edgeseg.deploy.data import ExportData
+from edgeseg.deploy.graph import FloatGraph
+from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.select import Selection, select, select_fp32
 from edgeseg.files.whole import compute_sha256
-from edgeseg.labels import Labels
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
 from edgeseg.pixels import to_input
-from edgeseg.progress import Progress
 from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.calibrated import Calibrated, recalled_figures
 from edgeseg.quantize.judging import in_order, judge
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.recipes import Recipe
-from edgeseg.quantize.search import Candidate, Search, explore
-from edgeseg.quantize.targets.maker import Job, Tools, load_maker, open_to_prove
+from edgeseg.quantize.search import Search, Trial, explore
+from edgeseg.quantize.targets.maker import Job, Tools, load_maker
 from edgeseg.quantize.workspace import Workspace, open_workspace
-from edgeseg.segformer.arch import compute_logits_shape
-from edgeseg.spec import InputSpec
 from edgeseg.targets import find_target, list_packages
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
-
     from edgeseg.calibration.observe import Tap
     from edgeseg.pixels import Bgr, Frame
     from edgeseg.quantize.meter import Read
 
-__all__ = [
-    "Decide",
-    "Float",
-    "Halves",
-    "find_variants",
-    "float_candidates",
-    "open_halves",
-]
+__all__ = ["Decide", "Found", "find_variants"]
 
-# From the trials that are out, by name with the reason, to what is left to ship.
-Decide = Callable[[Mapping[str, str]], Variants]
+# From the variants that are out, by name with the reason, to what is left to ship.
+Decide = Callable[[Mapping[str, str]], Selection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Float:
-    """The float graph, and its artifact under each float type."""
+class Found:
+    """What a search found, and what the manifest says of it.
 
-    model: ModelProto
-    candidates: Sequence[Candidate]
-    spec: InputSpec
-    labels: Labels
+    `decide` raises GateMissedError where no variant of the precision asked for passes, and
+    ExportError where none was tried. `gate_half` measures on the images that decide. Both it and
+    `evaluation` are None where FP32 alone was asked for, so that nothing was measured.
+    `sensitivity` is in % of the pixels, by group; `peaks` is the largest magnitude of every value
+    of the graph, where FP16 has to hold them.
+    """
 
-    @property
-    def sha256(self) -> str:
-        """Of the artifact: the reference of all that is measured."""
-        return compute_sha256(self.candidates[0].path)
-
-    @property
-    def logits_shape(self) -> tuple[int, ...]:
-        """What the graph ends in, (1, classes, h, w)."""
-        return compute_logits_shape(len(self.labels.classes), self.spec)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halves:
-    """The images that guide a search and those that decide; `workspace` keeps what they gave."""
-
-    search: Meter
-    gate: Meter
-    workspace: Workspace
-
-
-def float_candidates(target: str, path: Path, *, recipe: Recipe) -> list[Candidate]:
-    """The float artifact under each type that this machine computes in by itself, FP32 first."""
-    names = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
-    return [
-        Candidate(name=names[c], precision=names[c], compute=c, recipe=recipe, path=path)
-        for c in load_maker(target).float_types()
-    ]
+    decide: Decide
+    gate_half: Meter | None
+    budget: Budget
+    calibration: CalibrationInfo | None = None
+    evaluation: Evaluation | None = None
+    sensitivity: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, float] = field(default_factory=dict)
 
 
 @contextmanager
-def open_halves(
-    request: ExportRequest, source: Float, evidence: Evidence, *, progress: Progress
-) -> Iterator[Halves]:
-    """What to measure with, and a workspace for all that a measured value depends on.
+def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) -> Iterator[Found]:
+    """Search for the fastest variants that pass the gates; FP32 alone where there is no data.
 
-    The limits are not part of that: they only judge.
+    The files of the variants are there while the block lasts.
+
+    Raises:
+        BackendError: FP32 fails, the reference of all that is measured.
+        BundleError: the cache cannot be written.
     """
+    budget = Budget(job.request.budget_s)
+    if data is None:
+        decide = partial(select_fp32, graph.candidates[0], job.request.fp32_reason)
+        yield Found(decide=decide, gate_half=None, budget=budget)
+        return
+    with open_workspace(_describe_search(job, graph, data), say=job.progress.say) as workspace:
+        _warn(job, data, workspace)
+        search = _plan_search(job, graph, data, workspace, budget)
+        with budget.spending("preparing"):
+            tools = _prepare(job, graph, data, search)
+        search = replace(search, floats=tools.floats, quantizer=tools.quantizer)
+        ordered = in_order(search, explore(search))
+        if job.request.sensitivity and tools.quantizer is not None:
+            with budget.spending("measuring sensitivity"):
+                tools.quantizer.sensitivity()
+        yield Found(
+            decide=partial(_decide, job, data, search, tools, ordered),
+            gate_half=search.gate_half,
+            budget=budget,
+            calibration=data.describe_calibration(tools.estimator or job.request.estimator),
+            evaluation=data.evaluation,
+            sensitivity=recalled_figures(workspace, "sensitivity"),
+            peaks=recalled_figures(workspace, "peaks"),
+        )
+
+
+def _describe_search(job: ExportJob, graph: FloatGraph, data: ExportData) -> dict[str, object]:
+    """All that a measured value depends on. The limits are not part of it: they only judge."""
     packages = ("edgeseg", "numpy", *list_packages())
-    chosen = evidence.calibration
-    question = {
-        "reference": source.sha256,
-        "input": repr(source.spec),
-        "labels": source.labels.classes,
-        "ignored": evidence.ignore_index,
-        "target": request.target,
-        "estimator": request.estimator,
+    return {
+        "reference": compute_sha256(graph.artifact),
+        "input": repr(job.checkpoint.input),
+        "labels": job.checkpoint.labels.classes,
+        "ignored": data.ignore_index,
+        "target": job.request.target,
+        "estimator": job.request.estimator,
         "sampling": SAMPLING,
-        "calibration": None if chosen is None else chosen.sha256,
-        "images": evidence.sha256,
+        "calibration": None if data.calibration is None else data.calibration.sha256,
+        "images": data.sha256,
         "machine": describe_machine().features,
         "versions": {name: find_version(name) for name in packages},
     }
 
-    def meter(workspace: Workspace, places: Sequence[int]) -> Meter:
-        return Meter(
-            images=[(place, evidence.images[place]) for place in places],
-            labels=source.labels,
-            ignore_index=(
-                source.labels.ignore_index
-                if evidence.ignore_index is None
-                else evidence.ignore_index
-            ),
-            spec=source.spec,
-            masks=workspace.path("masks"),
-            open_reference=partial(
-                open_to_prove,
-                request.target,
-                source.candidates[0].path,
-                "f32",
-                logits_shape=source.logits_shape,
-            ),
-        )
 
-    guiding, deciding = evidence.halves
-    with open_workspace(question, say=progress.say) as workspace:
-        search_half, gate_half = meter(workspace, guiding), meter(workspace, deciding)
-        yield Halves(search=search_half, gate=gate_half, workspace=workspace)
-
-
-def find_variants(
-    request: ExportRequest,
-    source: Float,
-    evidence: Evidence,
-    halves: Halves,
-    budget: Budget,
-    *,
-    progress: Progress,
-) -> Decide:
-    """Search for the fastest variants that pass the gates; gives what decides between them.
-
-    That raises GateMissedError where none of the precision asked for passes, and ExportError where
-    none was tried.
-
-    Raises:
-        BackendError: FP32 fails, the reference of all that is measured.
-    """
-    if any(halves.workspace.folder.glob("search_*.json")):
-        progress.say(
+def _warn(job: ExportJob, data: ExportData, workspace: Workspace) -> None:
+    """Say what an earlier export left, and where there are few images."""
+    if any(workspace.folder.glob("search_*.json")):
+        job.progress.say(
             "going on with what an earlier export of the same measured; the budget starts anew"
         )
-    for line in evidence.calibration.warnings if evidence.calibration is not None else ():
-        progress.say(f"warning: {line}")
-    deciding = len(halves.gate.images)
-    if deciding < FEW:
-        progress.say(
-            f"warning: the choice rests on {pluralize(deciding, 'image')}; give {2 * FEW} or more "
+    for line in data.calibration.warnings if data.calibration is not None else ():
+        job.progress.say(f"warning: {line}")
+    count = len(data.gate_places)
+    if count < FEW:
+        job.progress.say(
+            f"warning: the choice rests on {pluralize(count, 'image')}; give {2 * FEW} or more "
             f"to measure on"
         )
 
-    limited = budget.watch(progress)
-    with budget.spending("preparing"):
-        tools = _tools(request, source, evidence, halves, budget, limited)
-    job = _search(request, source, evidence, halves, budget, tools, limited)
-    ordered = in_order(job, explore(job))
-    if request.sensitivity and tools.quantizer is not None:
-        with budget.spending("measuring sensitivity"):
-            tools.quantizer.sensitivity()
 
-    def decide(out: Mapping[str, str]) -> Variants:
-        known, grown = (
-            recalled_figures(halves.workspace, name) for name in ("sensitivity", "peaks")
-        )
-        return choose(
-            judge(job, ordered, out),
-            precision=request.precision,
-            limits=request.limits,
-            calibration=evidence.calibration_info(tools.estimator or request.estimator),
-            evaluation=evidence.evaluation,
-            sensitivity=known,
-            peaks=grown,
-            forms=tools.forms,
-            shortage=budget.shortage,
-        )
-
-    return decide
-
-
-def _search(
-    request: ExportRequest,
-    source: Float,
-    evidence: Evidence,
-    halves: Halves,
-    budget: Budget,
-    tools: Tools,
-    progress: Progress,
+def _plan_search(
+    job: ExportJob, graph: FloatGraph, data: ExportData, workspace: Workspace, budget: Budget
 ) -> Search:
-    first_image, _ = evidence.images[0]()
+    """The search, with the float candidates only."""
+    request = job.request
+    first_image, _ = data.images[0]()
     named = tuple(load_maker(request.target).RECIPES.values())
+    masks = workspace.path("masks")
     return Search(
-        floats=tools.floats,
-        quantizer=tools.quantizer,
+        floats=graph.candidates,
+        quantizer=None,
         recipes=named if request.recipes is None else request.recipes,
-        search_half=halves.search,
-        gate_half=halves.gate,
+        search_half=_make_meter(job, graph, data, data.search_places, masks),
+        gate_half=_make_meter(job, graph, data, data.gate_places, masks),
         limits=request.limits,
-        frame=to_input(first_image, source.spec),
-        workspace=halves.workspace,
-        open_engine=partial(open_to_prove, request.target, logits_shape=source.logits_shape),
+        frame=to_input(first_image, job.checkpoint.input),
+        workspace=workspace,
+        open_engine=job.open_to_prove,
         timed=not find_target(request.target).on_device,
         budget=budget,
-        progress=progress,
+        progress=budget.watch(job.progress),
     )
 
 
-def _tools(
-    request: ExportRequest,
-    source: Float,
-    evidence: Evidence,
-    halves: Halves,
-    budget: Budget,
-    progress: Progress,
-) -> Tools:
+def _make_meter(
+    job: ExportJob, graph: FloatGraph, data: ExportData, places: Sequence[int], masks: Path
+) -> Meter:
+    """What measures on the images at these places; `masks` is where FP32's masks are kept."""
+    labels = job.checkpoint.labels
+    return Meter(
+        images=[(place, data.images[place]) for place in places],
+        labels=labels,
+        ignore_index=labels.ignore_index if data.ignore_index is None else data.ignore_index,
+        spec=job.checkpoint.input,
+        masks=masks,
+        open_reference=partial(job.open_to_prove, graph.artifact, "f32"),
+    )
+
+
+def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search) -> Tools:
     """What the target's own module makes of the graph and the images that calibrate."""
 
-    def frame_of(read: Callable[[], Bgr]) -> Frame:
-        budget.check()  # what calibrates reads one image after the other
-        return to_input(read(), source.spec)
+    def read_input(read: Callable[[], Bgr]) -> Frame:
+        search.budget.check()  # calibration reads one image after the other
+        return to_input(read(), job.checkpoint.input)
 
-    chosen = evidence.calibration
+    chosen = data.calibration
     pictures = () if chosen is None else chosen.pictures
-    frames = [partial(frame_of, picture.image) for picture in pictures]
-    searched = [partial(frame_of, partial(_pixels, read)) for _, read in halves.search.images]
+    frames = [partial(read_input, picture.image) for picture in pictures]
+    searched = [partial(read_input, partial(_read_image, r)) for _, r in search.search_half.images]
 
     def calibrate(taps: Sequence[Tap]) -> Calibrated:
         return Calibrated(
-            source.model,
+            graph.model,
             frames,
             taps=taps,
-            estimator=request.estimator,
-            meter=halves.search,
-            workspace=halves.workspace,
-            progress=progress,
+            estimator=job.request.estimator,
+            meter=search.search_half,
+            workspace=search.workspace,
+            progress=search.progress,
         )
 
-    asked = chosen is not None and request.precision in {"auto", "int8"}
-    job = Job(
-        graph=source.model,
-        floats=source.candidates,
-        frames=frames or searched,
-        calibrate=calibrate if asked else None,
-        workspace=halves.workspace,
-        progress=progress,
+    may_be_int8 = chosen is not None and job.request.precision in {"auto", "int8"}
+    return load_maker(job.request.target).prepare(
+        Job(
+            graph=graph.model,
+            floats=graph.candidates,
+            frames=frames or searched,
+            calibrate=calibrate if may_be_int8 else None,
+            workspace=search.workspace,
+            progress=search.progress,
+        )
     )
-    return load_maker(request.target).prepare(job)
 
 
-def _pixels(read: Read) -> Bgr:
-    return read()[0]
+def _decide(
+    job: ExportJob,
+    data: ExportData,
+    search: Search,
+    tools: Tools,
+    trials: Sequence[Trial],
+    out: Mapping[str, str],
+) -> Selection:
+    """What ships of the trials that the gate half approves and that are not out."""
+    return select(
+        judge(search, trials, out),
+        precision=job.request.precision,
+        limits=job.request.limits,
+        gate_images=len(data.gate_places),
+        calibrated=data.calibration is not None,
+        forms=tools.forms,
+        shortage=search.budget.shortage,
+    )
+
+
+def _read_image(read: Read) -> Bgr:
+    image, _ = read()
+    return image

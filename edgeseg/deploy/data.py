@@ -1,10 +1,10 @@
-"""The images that an export rests on: some calibrate, half of the others guide, the rest decide."""
+"""Gathers the images of an export: some calibrate, half of the others guide, the rest decide."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,15 @@ from edgeseg.calibration.sets import (
     shared_images,
 )
 from edgeseg.datasets import Dataset
-from edgeseg.deploy.request import ExportRequest
+from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.progress import Say
+from edgeseg.pixels.shrinking import ShrinkTeller
+from edgeseg.progress import Say, begin
 from edgeseg.quantize.meter import Read, with_truth
 from edgeseg.text import pluralize
 
-__all__ = ["Evidence", "gathered"]
+__all__ = ["ExportData", "gather_images"]
 
 # Images held back from calibration to measure agreement on, where there is no ground truth.
 HELD_BACK: Final = 100
@@ -36,10 +37,12 @@ _SEED: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """`images` are to measure on: each gives its pixels and, where known, the ground truth.
+class ExportData:
+    """The images to calibrate on, and those to measure on.
 
-    `sha256` is of all that they read, ground truth included; `ignore_index` marks pixels without.
+    Each of `images` is read as its pixels, uint8 BGR (H, W, 3), and its ground truth, (H, W), or
+    None. `sha256` is of all that they read; `ignore_index` marks pixels without ground truth, and
+    is None where no image has any.
     """
 
     calibration: CalibrationSet | None
@@ -55,31 +58,40 @@ class Evidence:
         return self.ignore_index is not None
 
     @property
-    def halves(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Places of the images that guide the search, and of those that decide; a seeded draw."""
-        order = np.random.default_rng(_SEED).permutation(len(self.images)).tolist()
-        middle = len(order) // 2
-        return tuple(sorted(order[:middle])), tuple(sorted(order[middle:]))
+    def search_places(self) -> tuple[int, ...]:
+        """Places of the images that guide the search: a seeded draw of one half."""
+        order = self._shuffled_places
+        return tuple(sorted(order[: len(order) // 2]))
+
+    @property
+    def gate_places(self) -> tuple[int, ...]:
+        """Places of the images that decide: the other half."""
+        order = self._shuffled_places
+        return tuple(sorted(order[len(order) // 2 :]))
+
+    @property
+    def _shuffled_places(self) -> list[int]:
+        order: list[int] = np.random.default_rng(_SEED).permutation(len(self.images)).tolist()
+        return order
 
     @property
     def evaluation(self) -> Evaluation:
-        """As the manifest tells it."""
-        search, gate = self.halves
+        """What the manifest says of the images to measure on."""
         return Evaluation(
             data=self.data,
             split=self.split,
             labelled=self.labelled,
-            searched=len(search),
-            gated=len(gate),
+            searched=len(self.search_places),
+            gated=len(self.gate_places),
             sha256=self.sha256,
         )
 
-    def calibration_info(self, estimator: str) -> CalibrationInfo | None:
-        """As the manifest tells it."""
+    def describe_calibration(self, estimator: str) -> CalibrationInfo | None:
+        """What the manifest says of the images to calibrate on; `estimator` found the ranges."""
         if self.calibration is None:
             return None
         return CalibrationInfo(
-            source=_title(self.calibration.source),
+            source=_get_title(self.calibration.source),
             images=len(self.calibration.pictures),
             sha256=self.calibration.sha256,
             estimator=estimator,
@@ -87,74 +99,69 @@ class Evidence:
 
 
 @contextlib.contextmanager
-def gathered(
-    request: ExportRequest,
-    *,
-    ignore_index: int,
-    seen: Callable[[int, int], None],
-    say: Say,
-) -> Iterator[Evidence | None]:
-    """What a request rests on; None where FP32 alone is asked for, which nothing has to prove.
+def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
+    """Gather the images; None where FP32 alone is asked for, which nothing has to prove.
 
     Without a data set some of the calibration images are held back to measure on. Frames of a video
-    lie in a temporary folder while the block runs. `ignore_index` serves where the data set names
-    none. `seen` hears the height and width of each image that is measured on, `say` what is
-    doubtful about a video.
+    lie in a temporary folder while the block runs.
 
     Raises:
         CalibrationError: no images, too few, or images that also decide.
         DatasetError: fewer than two images to measure on.
         SourceError: images that cannot be read.
     """
-    if request.precision == "fp32":
+    begin(job.progress, "choosing images")
+    if job.request.precision == "fp32":
         yield None
         return
-    with contextlib.ExitStack() as stack:
-        if request.dataset is not None:
-            found = _labelled(request, request.dataset, ignore_index, stack, say)
+    with tempfile.TemporaryDirectory(prefix="edgeseg-frames-") as scratch:
+        dataset = job.request.dataset
+        if dataset is None:
+            data = _hold_back(job, Path(scratch))
         else:
-            found = _held_back(request, stack, say)
-        yield replace(found, images=tuple(partial(_shown, read, seen) for read in found.images))
+            data = _gather_labelled(job, dataset, Path(scratch))
+        teller = ShrinkTeller(job.checkpoint.input, job.progress.say)
+        yield replace(data, images=tuple(partial(_read, read, teller) for read in data.images))
 
 
-def _labelled(
-    request: ExportRequest,
-    dataset: Dataset,
-    ignore_index: int,
-    stack: contextlib.ExitStack,
-    say: Say,
-) -> Evidence:
+def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportData:
+    """Gather a data set's images, and those to calibrate on, where there are any."""
     if len(dataset) < 2:
         raise DatasetError(
             f"{dataset.origin} has too few images ({len(dataset)}): one half guides the search, "
             f"the other decides"
         )
+    source = job.request.calibration
     chosen: CalibrationSet | None = None
-    if request.calibration is not None:
-        chosen = _collect(request.calibration, request.calibration_images, stack, say)
+    if source is not None:
+        count = job.request.calibration_images
+        chosen = _collect(source, count, scratch, job.progress.say)
         shared = shared_images(chosen, dataset)
         if shared:
             raise CalibrationError(
                 f"{' '.join(filter(None, (dataset.origin, dataset.split)))} shares "
                 f"{pluralize(len(shared), 'image')} with the calibration set "
-                f"{request.calibration}, the first: {shared[0]}; calibrate "
+                f"{source}, the first: {shared[0]}; calibrate "
                 f"on others: what is calibrated on may not decide"
             )
-    return Evidence(
+    labels = job.checkpoint.labels if dataset.labels is None else dataset.labels
+    return ExportData(
         calibration=chosen,
         images=tuple(partial(with_truth, item) for item in dataset.items),
         data=dataset.title,
         split=dataset.split,
         sha256=dataset.sha256,
-        ignore_index=ignore_index if dataset.labels is None else dataset.labels.ignore_index,
+        ignore_index=labels.ignore_index,
     )
 
 
-def _held_back(request: ExportRequest, stack: contextlib.ExitStack, say: Say) -> Evidence:
-    """A quarter of the calibration images, at most `HELD_BACK`, to measure agreement on."""
-    if request.calibration is None:
+def _hold_back(job: ExportJob, scratch: Path) -> ExportData:
+    """Hold back a quarter of the calibration images, at most `HELD_BACK`, to measure on."""
+    source = job.request.calibration
+    if source is None:
         raise CalibrationError("accuracy needs images; add --data DATASET, or --calibration SOURCE")
-    found = _collect(request.calibration, request.calibration_images + HELD_BACK, stack, say)
+    count = job.request.calibration_images + HELD_BACK
+    found = _collect(source, count, scratch, job.progress.say)
     order = np.random.default_rng(_SEED).permutation(len(found.pictures)).tolist()
     back = min(HELD_BACK, len(order) // 4)
     if back < 2:
@@ -163,39 +170,38 @@ def _held_back(request: ExportRequest, stack: contextlib.ExitStack, say: Say) ->
             f"agreement with; give 8 or more, or --data with ground truth"
         )
     measured = found.part(sorted(order[:back]))
-    return Evidence(
+    return ExportData(
         calibration=found.part(sorted(order[back:])),
-        images=tuple(partial(_without_truth, picture) for picture in measured.pictures),
-        data=_title(found.source),
+        images=tuple(partial(_read_picture, picture) for picture in measured.pictures),
+        data=_get_title(found.source),
         split=None,
         sha256=measured.sha256,
         ignore_index=None,
     )
 
 
-def _collect(source: str, count: int, stack: contextlib.ExitStack, say: Say) -> CalibrationSet:
-    """From images where they lie; a video's frames are written to a temporary folder first."""
+def _collect(source: str, count: int, scratch: Path, say: Say) -> CalibrationSet:
+    """Choose images to calibrate on; a video's frames are written to `scratch` first."""
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.sources.options import Retry
 
     if not Path(source).is_file():
         return calibration_set(source, count=count, seed=_SEED)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-frames-")))
     with open_source(source, retry=Retry(say=say)) as feed:
-        chosen = keep_frames((c.image for c in feed.frames), folder, count=count, seed=_SEED)
+        chosen = keep_frames((c.image for c in feed.frames), scratch, count=count, seed=_SEED)
     return replace(chosen, source=source)
 
 
-def _shown(read: Read, seen: Callable[[int, int], None]) -> tuple[Bgr, ClassMap | None]:
+def _read(read: Read, teller: ShrinkTeller) -> tuple[Bgr, ClassMap | None]:
     image, truth = read()
-    seen(*image.shape[:2])
+    teller.see(*image.shape[:2])
     return image, truth
 
 
-def _without_truth(picture: Picture) -> tuple[Bgr, ClassMap | None]:
+def _read_picture(picture: Picture) -> tuple[Bgr, ClassMap | None]:
     return picture.image(), None
 
 
-def _title(source: str) -> str:
+def _get_title(source: str) -> str:
     """A folder's or file's own name: paths of one machine say nothing on another."""
     return Path(source).resolve().name

@@ -1,152 +1,113 @@
-"""What goes into a bundle beside the graph: variants under their names, golden frames, manifest."""
+"""Packs what was shipped into a bundle: charts beside the variants, and the manifest."""
 
 from __future__ import annotations
 
+import json
 import platform
-import shutil
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgeseg.bundle.manifest import (
     CheckpointInfo,
     Chosen,
-    Golden,
     Manifest,
     ModelInfo,
-    Parity,
     Tensor,
-    VariantInfo,
 )
-from edgeseg.deploy.select import Variants
-from edgeseg.images import write_mask
+from edgeseg.bundle.staging import seal_bundle
+from edgeseg.deploy.candidates import Found
+from edgeseg.deploy.graph import FloatGraph
+from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.ship import Shipped
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
-from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.quantize.search import Trial
-from edgeseg.segformer.arch import compute_logits_shape
+from edgeseg.reports.draw.sensitivity import draw_sensitivity
 from edgeseg.segformer.macs import count_costs
 from edgeseg.targets import list_packages
 
-if TYPE_CHECKING:
-    from onnx import ModelProto
-
-    from edgeseg.export.checkpoint import Checkpoint
-
-__all__ = ["make_manifest", "ship", "write_expected"]
+__all__ = ["seal"]
 
 
-def ship(staging: Path, artifact: Path, trial: Trial, *, suffixes: Sequence[str]) -> VariantInfo:
-    """Put a variant's files into the staging folder, under a name that says what it is.
+def seal(job: ExportJob, graph: FloatGraph, found: Found, shipped: Shipped) -> None:
+    """Write what the search learned and the manifest into the staging folder.
 
-    `suffixes` are the endings of the target's files.
+    Raises:
+        BundleError: the folder cannot be written.
     """
-    candidate = trial.candidate
-    casts = "_casts" if candidate.instead_of is not None else ""
-    file_name = f"{candidate.precision}{casts}{'' if candidate.output == 'logits' else '_map'}"
-    path = artifact
-    if candidate.path != artifact:
-        path = staging / f"{file_name}{candidate.path.suffix}"
-        for suffix in suffixes:
-            part = candidate.path.with_suffix(suffix)
-            if part.exists():
-                shutil.copyfile(part, path.with_suffix(suffix))
-    return VariantInfo(
-        name=candidate.name,
-        precision=candidate.precision,
-        file=path.name,
-        recipe=candidate.recipe.name,
-        compute=candidate.compute,
-        output=candidate.output,
-        instead_of=candidate.instead_of,
-        int8_share=trial.int8_share,
-        search=trial.search,
-        gate=trial.gate,
-        latency_ms=trial.latency_ms,
+    if found.sensitivity:
+        picture = draw_sensitivity(found.sensitivity)
+        (job.staging / "sensitivity.svg").write_text(picture, "utf-8")
+    if found.peaks:
+        peaks = json.dumps(found.peaks, indent=1)
+        (job.staging / "peaks.json").write_text(peaks, "utf-8")
+    seal_bundle(job.staging, _make_manifest(job, graph, found, shipped))
+
+
+def _make_manifest(job: ExportJob, graph: FloatGraph, found: Found, shipped: Shipped) -> Manifest:
+    chosen = shipped.selection.chosen.candidate.name
+    input_tensor, output_tensor = _describe_tensors(job, graph)
+    return Manifest(
+        name=job.folder.resolve().name,
+        target=job.request.target,
+        model=_describe_model(job),
+        labels=job.checkpoint.labels,
+        input=job.checkpoint.input,
+        input_tensor=input_tensor,
+        output_tensor=output_tensor,
+        checkpoint=_describe_checkpoint(job),
+        parity=graph.parity,
+        variants=shipped.variants,
+        chosen=Chosen(variant=chosen, reason=shipped.selection.reason),
+        calibration=found.calibration,
+        evaluation=found.evaluation,
+        machine=describe_machine(),
+        sensitivity=found.sensitivity,
+        golden=shipped.golden,
+        tools=_list_tools(),
     )
 
 
-def write_expected(
-    staging: Path, frames: Sequence[Bgr], checkpoint: Checkpoint
-) -> tuple[ClassMap, ...]:
-    """Write the golden frames and the framework's own masks of them, and give the masks."""
-    return tuple(_write_expected(staging, i, frame, checkpoint) for i, frame in enumerate(frames))
-
-
-def _write_expected(staging: Path, index: int, frame: Bgr, checkpoint: Checkpoint) -> ClassMap:
-    from PIL import Image
-
-    from edgeseg.export.reference import reference_mask
-
-    folder = staging / "golden"
-    folder.mkdir(exist_ok=True)
-    Image.fromarray(frame[:, :, ::-1].copy()).save(folder / f"frame_{index}.png")
-    expected = reference_mask(checkpoint.model, checkpoint.input, frame)
-    write_mask(expected, folder / f"mask_{index}.png")
-    return expected
-
-
-def make_manifest(
-    name: str,
-    target: str,
-    checkpoint: Checkpoint,
-    graph: ModelProto,
-    parity: Parity,
-    found: Variants,
-    variants: tuple[VariantInfo, ...],
-    golden: tuple[Golden, ...],
-) -> Manifest:
-    """Everything that is known, as the bundle says it."""
-    spec, size = checkpoint.spec, checkpoint.input
+def _describe_model(job: ExportJob) -> ModelInfo:
+    spec, size = job.checkpoint.spec, job.checkpoint.input
     count = count_costs(spec, height=size.height, width=size.width)
-    (graph_input,), (graph_output,) = graph.graph.input, graph.graph.output
-    return Manifest(
-        name=name,
-        target=target,
-        model=ModelInfo(
-            variant=spec.variant.name,
-            head=spec.head.value,
-            decoder_width=spec.decoder_width,
-            params=count.params,
-            macs=count.macs,
-            heads=spec.heads,
-        ),
-        labels=checkpoint.labels,
-        input=size,
-        input_tensor=Tensor(
+    return ModelInfo(
+        variant=spec.variant.name,
+        head=spec.head.value,
+        decoder_width=spec.decoder_width,
+        params=count.params,
+        macs=count.macs,
+        heads=spec.heads,
+    )
+
+
+def _describe_tensors(job: ExportJob, graph: FloatGraph) -> tuple[Tensor, Tensor]:
+    """Describe the network's input and output."""
+    size = job.checkpoint.input
+    (graph_input,), (graph_output,) = graph.model.graph.input, graph.model.graph.output
+    return (
+        Tensor(
             name=graph_input.name,
             dtype="uint8",
             shape=(1, size.height, size.width, 3),
             layout="NHWC, channels blue, green, red",
         ),
-        output_tensor=Tensor(
-            name=graph_output.name,
-            dtype="float32",
-            shape=compute_logits_shape(spec.classes, size),
-            layout="NCHW",
-        ),
-        checkpoint=CheckpointInfo(
-            source=checkpoint.source,
-            layout=checkpoint.layout,
-            sha256=checkpoint.sha256,
-            license=checkpoint.license,
-            reduce_labels=checkpoint.reduce_labels,
-            channel_order=checkpoint.channel_order,
-            input_sources=dict(checkpoint.input_sources),
-        ),
-        parity=parity,
-        variants=variants,
-        chosen=Chosen(variant=found.chosen.candidate.name, reason=found.reason),
-        calibration=found.calibration,
-        evaluation=found.evaluation,
-        machine=describe_machine(),
-        sensitivity=found.sensitivity,
-        golden=golden,
-        tools=_tools(),
+        Tensor(name=graph_output.name, dtype="float32", shape=job.logits_shape, layout="NCHW"),
     )
 
 
-def _tools() -> dict[str, str]:
+def _describe_checkpoint(job: ExportJob) -> CheckpointInfo:
+    checkpoint = job.checkpoint
+    return CheckpointInfo(
+        source=checkpoint.source,
+        layout=checkpoint.layout,
+        sha256=checkpoint.sha256,
+        license=checkpoint.license,
+        reduce_labels=checkpoint.reduce_labels,
+        channel_order=checkpoint.channel_order,
+        input_sources=dict(checkpoint.input_sources),
+    )
+
+
+def _list_tools() -> dict[str, str]:
+    """List the versions of what made the bundle."""
     names = ("edgeseg", "numpy", "onnx", "pillow", "torch", *list_packages())
     found = {name: version for name in names if (version := find_version(name)) is not None}
     return {"python": platform.python_version(), **found}

@@ -1,69 +1,74 @@
-"""Whether an export takes the place of the bundle that stands under its name, and what is said.
+"""Checks whether an export may replace the bundle in its folder, and says what is replaced.
 
-A name that the user gave with -o is a word in itself. Under the name that edgeseg makes up, only
-the same export replaces a bundle, unless --force says otherwise.
+A bundle in a folder that the user named with -o is replaced. In the folder that edgeseg names, only
+the same export replaces a bundle, unless --force is given.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgeseg.bundle.manifest import Manifest
-from edgeseg.deploy.data import Evidence
+from edgeseg.bundle.staging import check_replaceable
+from edgeseg.deploy.data import ExportData
+from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import BundleError
 
-if TYPE_CHECKING:
-    from edgeseg.export.checkpoint import Checkpoint
-
-__all__ = ["check_same_images", "check_same_model", "replaced"]
+__all__ = ["check_same_images", "find_replaced"]
 
 
-def replaced(folder: Path, old: Manifest) -> str:
-    """What is told of a bundle that is replaced."""
-    return f"the bundle in {folder} is replaced: {_about(old)}"
-
-
-def check_same_model(folder: Path, old: Manifest, checkpoint: Checkpoint) -> None:
-    """Before anything long is done.
+def find_replaced(job: ExportJob) -> Manifest | None:
+    """Find what the export would replace, before anything long is done.
 
     Raises:
-        BundleError: the bundle that stands there is of other weights, input or classes.
+        BundleError: the folder holds what is no bundle, or one of other weights, input or classes.
     """
-    own = checkpoint.input
+    old = check_replaceable(job.folder)
+    if old is None or _may_replace_any(job):
+        return old
+    own = job.checkpoint.input
     found = {
-        "other weights": old.checkpoint.sha256 != checkpoint.sha256,
+        "other weights": old.checkpoint.sha256 != job.checkpoint.sha256,
         f"another input ({own.height}x{own.width})": old.input != own,
-        "other classes": old.labels != checkpoint.labels,
+        "other classes": old.labels != job.checkpoint.labels,
     }
-    _refuse(folder, old, [what for what, differs in found.items() if differs])
+    _refuse(job.folder, old, [what for what, differs in found.items() if differs])
+    return old
 
 
-def check_same_images(folder: Path, old: Manifest, evidence: Evidence | None) -> None:
-    """Once they are known.
+def check_same_images(job: ExportJob, old: Manifest | None, data: ExportData | None) -> None:
+    """Say what the export replaces, once its images are known.
 
     Raises:
-        BundleError: the bundle that stands there was calibrated or measured on other images.
+        BundleError: the old bundle was calibrated or measured on other images.
     """
-    calibration = None if evidence is None else evidence.calibration
-    evaluation = None if evidence is None else evidence.evaluation
-    before = None if old.calibration is None else old.calibration.sha256
-    found = {
-        "other calibration images": before != (calibration and calibration.sha256),
-        "other images to measure on": old.evaluation != evaluation,
-    }
-    _refuse(folder, old, [what for what, differs in found.items() if differs])
+    if old is None:
+        return
+    if not _may_replace_any(job):
+        calibration = None if data is None else data.calibration
+        evaluation = None if data is None else data.evaluation
+        before = None if old.calibration is None else old.calibration.sha256
+        found = {
+            "other calibration images": before != (calibration and calibration.sha256),
+            "other images to measure on": old.evaluation != evaluation,
+        }
+        _refuse(job.folder, old, [what for what, differs in found.items() if differs])
+    job.progress.say(f"the bundle in {job.folder} is replaced: {_describe(old)}")
+
+
+def _may_replace_any(job: ExportJob) -> bool:
+    return job.request.folder is not None or job.request.force
 
 
 def _refuse(folder: Path, old: Manifest, differences: list[str]) -> None:
     if differences:
         raise BundleError(
-            f"{folder} holds another bundle ({_about(old)}), and this export is of "
+            f"{folder} holds another bundle ({_describe(old)}), and this export is of "
             f"{' and '.join(differences)}; choose a name with -o, or replace it with --force"
         )
 
 
-def _about(old: Manifest) -> str:
+def _describe(old: Manifest) -> str:
     size = f"{old.input.height}x{old.input.width}"
     chosen = old.chosen.variant
     return f"{old.checkpoint.source}, {old.target}, {size}, {chosen}"

@@ -1,4 +1,4 @@
-"""Which of the trials ship, which one runs, and why, in words."""
+"""Selects which of the trials ship and which one runs, and says why."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Final
 
 from edgeseg.accuracy.gates import Judged, judge_accuracy
 from edgeseg.accuracy.limits import LIMITS, Limits, option
-from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
 from edgeseg.errors import BackendError, ExportError, GateMissedError
 from edgeseg.quantize.judging import ranked
 from edgeseg.quantize.search import Candidate, Trial
 from edgeseg.runtime.timing import SAME_SPEED
 from edgeseg.text import pluralize
 
-__all__ = ["Variants", "choose", "only_fp32"]
+__all__ = ["Selection", "select", "select_fp32"]
 
 
 # What an artifact may compute in, by what was asked for.
@@ -31,24 +30,17 @@ _KINDS: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variants:
-    """What ships, the one that runs, why, and everything that was tried.
-
-    `peaks` is the largest magnitude of every value of the graph, where FP16 had to hold them.
-    """
+class Selection:
+    """What ships, the one that runs, why, and everything that was tried."""
 
     shipped: tuple[Trial, ...]
     chosen: Trial
     reason: str
     tried: tuple[Trial, ...]
-    calibration: CalibrationInfo | None
-    evaluation: Evaluation | None
-    sensitivity: dict[str, float]
-    peaks: dict[str, float]
 
 
-def only_fp32(fp32: Candidate, reason: str, out: Mapping[str, str]) -> Variants:
-    """Nothing to choose from: the reference itself, and why.
+def select_fp32(fp32: Candidate, reason: str, out: Mapping[str, str]) -> Selection:
+    """Select FP32 where nothing else was tried, for the given reason.
 
     Raises:
         BackendError: it is out.
@@ -56,33 +48,24 @@ def only_fp32(fp32: Candidate, reason: str, out: Mapping[str, str]) -> Variants:
     if fp32.name in out:
         raise BackendError(f"{fp32.name}, the only variant to export, {out[fp32.name]}")
     trial = Trial(candidate=fp32, int8_share=0.0, approved=True, verdict="the reference")
-    return Variants(
-        shipped=(trial,),
-        chosen=trial,
-        reason=reason,
-        tried=(trial,),
-        calibration=None,
-        evaluation=None,
-        sensitivity={},
-        peaks={},
-    )
+    return Selection(shipped=(trial,), chosen=trial, reason=reason, tried=(trial,))
 
 
-def choose(
+def select(
     trials: Sequence[Trial],
     *,
     precision: str,
     limits: Limits,
-    calibration: CalibrationInfo | None,
-    evaluation: Evaluation,
-    sensitivity: dict[str, float],
-    peaks: dict[str, float],
+    gate_images: int,
+    calibrated: bool,
     forms: Callable[[Candidate], Iterable[Candidate]],
     shortage: str = "",
-) -> Variants:
-    """The fastest of what was asked for; all that was approved ships.
+) -> Selection:
+    """Select the fastest trial of what was asked for; all that was approved ships.
 
-    `shortage` says why the budget left something untried.
+    `gate_images` is how many images decided. `calibrated` says whether INT8 could be tried, and
+    `shortage` why the budget left something untried. `forms` gives the further files of a
+    candidate, from which a device chooses.
 
     Raises:
         ExportError: nothing of the precision asked for was tried; says why.
@@ -92,37 +75,33 @@ def choose(
     kinds = _KINDS[precision]
     fitting = [t for t in approved if t.candidate.precision in kinds]
     if not any(trial.candidate.precision in kinds for trial in trials):
-        why = _why_untried(precision, calibrated=calibration is not None, shortage=shortage)
+        why = _explain_untried(precision, calibrated=calibrated, shortage=shortage)
         raise ExportError(f"nothing in {precision} was tried: {why}")
     if not fitting:
-        raise GateMissedError(_nearest_misses(precision, kinds, trials, limits, shortage))
+        raise GateMissedError(_explain_misses(precision, kinds, trials, limits, shortage))
     chosen = fitting[0]
-    return Variants(
-        shipped=tuple(_shipped(approved, forms)),
+    return Selection(
+        shipped=tuple(_list_shipped(approved, forms)),
         chosen=chosen,
-        reason=_reason(precision, chosen, approved, evaluation),
+        reason=_explain_choice(precision, chosen, approved, gate_images),
         tried=tuple(trials),
-        calibration=calibration,
-        evaluation=evaluation,
-        sensitivity=sensitivity,
-        peaks=peaks,
     )
 
 
 def _from_fast_to_slow(trials: Sequence[Trial]) -> list[Trial]:
-    """Of equal speeds the more exact first; where none is known, the bolder: devices time them."""
+    """Sort by speed, of equal speeds the more exact first; untimed ones by how bold they are."""
     if any(trial.speedup is not None for trial in trials):
         return ranked(trials)
     bold = {"int8": 0, "fp16": 1, "bf16": 1, "fp32": 2}
     return sorted(trials, key=lambda trial: bold[trial.candidate.precision])
 
 
-def _shipped(
+def _list_shipped(
     approved: Sequence[Trial], forms: Callable[[Candidate], Iterable[Candidate]]
 ) -> Iterator[Trial]:
-    """At most one float file and one INT8 file, each under every float type and in every form.
+    """List at most one float and one INT8 file, each under every float type and in every form.
 
-    Where speed is unknown and a 16-bit float passed, FP32 has nothing to win.
+    FP32 does not ship where a device times the variants and one in 16 bits passed.
     """
     ordered = sorted(approved, key=lambda t: (t.candidate.precision == "int8", t.candidate.compute))
     timed = any(trial.speedup is not None for trial in ordered)
@@ -134,10 +113,10 @@ def _shipped(
             yield replace(trial, candidate=form, search=None, gate=None)
 
 
-def _reason(
-    precision: str, chosen: Trial, approved: Sequence[Trial], evaluation: Evaluation
+def _explain_choice(
+    precision: str, chosen: Trial, approved: Sequence[Trial], gate_images: int
 ) -> str:
-    """One sentence."""
+    """Say in one sentence why the chosen trial runs."""
     accuracy = chosen.gate
     assert accuracy is not None, "what is approved was measured on the gate half"
     what = (
@@ -147,7 +126,7 @@ def _reason(
         f"({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})"
     )
     name, speedup = chosen.candidate.name, chosen.speedup
-    measured = f"{what} on {pluralize(evaluation.gated, 'image')}"
+    measured = f"{what} on {pluralize(gate_images, 'image')}"
     if speedup is None:
         names = " and ".join(
             trial.candidate.name for trial in approved if trial.candidate.compute == "f16"
@@ -157,13 +136,13 @@ def _reason(
         )
         return f"{name} passed: {measured}; the device {decides}"
     if precision == "auto":
-        return f"{name} {_rank(chosen, approved)}: {speedup:.2f}x FP32 here, {measured}"
-    note = _slowness(chosen, approved)
+        return f"{name} {_compare_speed(chosen, approved)}: {speedup:.2f}x FP32 here, {measured}"
+    note = _warn_of_slowness(chosen, approved)
     return f"{precision} was asked for: {name}, {speedup:.2f}x FP32 here, {measured}{note}"
 
 
-def _rank(chosen: Trial, approved: Sequence[Trial]) -> str:
-    """How the one that runs compares with all that passed, in speed."""
+def _compare_speed(chosen: Trial, approved: Sequence[Trial]) -> str:
+    """Say how fast the one that runs is among all that passed."""
     if len(approved) == 1:
         return "is the only one that passed"
     fastest = max(approved, key=lambda trial: trial.speedup or 0.0)
@@ -175,8 +154,8 @@ def _rank(chosen: Trial, approved: Sequence[Trial]) -> str:
     )
 
 
-def _slowness(chosen: Trial, approved: Sequence[Trial]) -> str:
-    """What was asked for is made, and said not to pay where it does not."""
+def _warn_of_slowness(chosen: Trial, approved: Sequence[Trial]) -> str:
+    """Say where what was asked for is not worth its while; empty where it is."""
     speedup = chosen.speedup or 0.0
     fastest = max(approved, key=lambda trial: trial.speedup or 0.0)
     if (fastest.speedup or 0.0) * (1 - SAME_SPEED) > speedup:
@@ -186,8 +165,8 @@ def _slowness(chosen: Trial, approved: Sequence[Trial]) -> str:
     return ""
 
 
-def _why_untried(precision: str, *, calibrated: bool, shortage: str) -> str:
-    """The one cause, and the remedy."""
+def _explain_untried(precision: str, *, calibrated: bool, shortage: str) -> str:
+    """Say why nothing of a precision was tried, and what to do."""
     if precision != "int8":
         return "this CPU has no 16-bit float of its own; ask for auto, int8 or fp32"
     if shortage:
@@ -197,14 +176,14 @@ def _why_untried(precision: str, *, calibrated: bool, shortage: str) -> str:
     return "the recipe names no operation that this target computes in INT8; give another --recipe"
 
 
-def _nearest_misses(
+def _explain_misses(
     precision: str,
     kinds: frozenset[str],
     trials: Sequence[Trial],
     limits: Limits,
     shortage: str,
 ) -> str:
-    """Which three came nearest to passing, and what would let them."""
+    """Say which three came nearest to passing, and what would let them pass."""
 
     def judged(trial: Trial) -> Judged:
         accuracy = trial.gate or trial.search

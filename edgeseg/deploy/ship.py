@@ -1,12 +1,13 @@
-"""The variants that a bundle ends up with: each is proved as the file that ships.
+"""Ships the variants that were selected: each is proved as the file that ships.
 
 It is measured once more on the images that decide, and on the golden frames. One whose engine fails
-there is out by name, and what is left is decided between anew.
+there is out, and the search decides anew between the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,50 +15,30 @@ from pathlib import Path
 import msgspec
 
 from edgeseg.accuracy.gates import judge_accuracy
-from edgeseg.accuracy.limits import Limits
 from edgeseg.accuracy.metrics import pixel_agreement
-from edgeseg.bundle.manifest import Golden, VariantInfo
-from edgeseg.deploy.candidates import Decide
-from edgeseg.deploy.pack import ship
-from edgeseg.deploy.select import Variants
+from edgeseg.bundle.manifest import Accuracy, Golden, VariantInfo
+from edgeseg.deploy.candidates import Found
+from edgeseg.deploy.golden import GoldenFrames
+from edgeseg.deploy.graph import FloatGraph
+from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.select import Selection
 from edgeseg.errors import BackendError, GateMissedError
-from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.progress import Progress, begin
+from edgeseg.progress import begin
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.targets.maker import open_to_prove
+from edgeseg.quantize.search import Trial
+from edgeseg.quantize.targets.maker import load_maker
+from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.segmenter import segment_frame
-from edgeseg.segformer.arch import compute_logits_shape
-from edgeseg.spec import InputSpec
 from edgeseg.targets import find_target
 
-__all__ = ["Proof", "Shipped", "ship_what_works"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """What a file has to prove in the staging folder.
-
-    `expected` are the framework's own masks of the golden `frames`; `gate_half` is None where
-    nothing was measured.
-    """
-
-    staging: Path
-    artifact: Path
-    target: str
-    spec: InputSpec
-    classes: int
-    frames: Sequence[Bgr]
-    expected: Sequence[ClassMap]
-    gate_half: Meter | None
-    limits: Limits
-    progress: Progress
+__all__ = ["Shipped", "ship_variants"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """What was decided at last, the variants as they lie in the folder, and the golden frames."""
+    """What was selected at last, the variants as they are in the folder, and the golden frames."""
 
-    found: Variants
+    selection: Selection
     variants: tuple[VariantInfo, ...]
     golden: tuple[Golden, ...]
 
@@ -70,97 +51,127 @@ class _Proved:
     agreement: tuple[float, ...]
 
 
-def ship_what_works(proof: Proof, decide: Decide) -> Shipped:
-    """Put the files of what is decided into the staging folder, and prove each.
+def ship_variants(job: ExportJob, graph: FloatGraph, golden: GoldenFrames, found: Found) -> Shipped:
+    """Put the files of what is selected into the staging folder, and prove each.
 
     Raises:
         GateMissedError: nothing that works passes, or a file does not hold what the search found.
+        ExportError: nothing of the precision asked for was tried, or a file breaks a rule of the
+            target's engine.
         BackendError: FP32 alone was to ship, and fails.
     """
     out: dict[str, str] = {}
-    known: dict[str, _Proved] = {}
-    while True:
-        found = decide(out)
-        proved = []
-        lost = False
-        for variant in _put(proof, found):
-            if variant.name in out:
-                continue
-            try:
-                one = known.get(variant.name) or _proved(proof, variant)
-            except BackendError as error:
-                proof.progress.say(f"{variant.name} is out: {error}")
-                out[variant.name] = f"failed as it ships: {error}"
-                lost = lost or variant.search is not None or proof.gate_half is None
-                continue
-            if one is not None:
-                known[variant.name] = one
-                proved.append(one)
-        if not lost:
-            _remove_unlisted(proof, [one.variant for one in proved])
-            return _shipped(found, proved, frames=len(proof.frames))
+    known: dict[str, _Proved | None] = {}
+    with found.budget.spending("confirming"):
+        while True:
+            selection = found.decide(out)
+            variants = [_place_files(job, graph, trial) for trial in selection.shipped]
+            is_incomplete = False
+            for variant in variants:
+                if variant.name in out or variant.name in known:
+                    continue
+                try:
+                    known[variant.name] = _prove(job, golden, found.gate_half, variant)
+                except BackendError as error:
+                    job.progress.say(f"{variant.name} is out: {error}")
+                    out[variant.name] = f"failed as it ships: {error}"
+                    # A further form of a variant may fail; another one is not needed for it.
+                    is_form = variant.search is None and found.gate_half is not None
+                    is_incomplete = is_incomplete or not is_form
+            if not is_incomplete:
+                break
+    if found.gate_half is not None:
+        job.progress.say(found.budget.line)
+    proved = [one for one in (known.get(variant.name) for variant in variants) if one is not None]
+    return _finish(job, golden, selection, proved)
 
 
-def _put(proof: Proof, found: Variants) -> list[VariantInfo]:
-    """Write the files of all that ships into the staging folder."""
-    suffixes = find_target(proof.target).suffixes
-    return [ship(proof.staging, proof.artifact, t, suffixes=suffixes) for t in found.shipped]
+def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo:
+    """Copy a variant's files into the staging folder, under a name that says what it is."""
+    candidate = trial.candidate
+    path = graph.artifact
+    if candidate.path != path:
+        casts = "_casts" if candidate.instead_of is not None else ""
+        output = "" if candidate.output == "logits" else "_map"
+        path = job.staging / f"{candidate.precision}{casts}{output}{candidate.path.suffix}"
+        for suffix in find_target(job.request.target).suffixes:
+            part = candidate.path.with_suffix(suffix)
+            if part.exists():
+                shutil.copyfile(part, path.with_suffix(suffix))
+    return VariantInfo(
+        name=candidate.name,
+        precision=candidate.precision,
+        file=path.name,
+        recipe=candidate.recipe.name,
+        compute=candidate.compute,
+        output=candidate.output,
+        instead_of=candidate.instead_of,
+        int8_share=trial.int8_share,
+        search=trial.search,
+        gate=trial.gate,
+        latency_ms=trial.latency_ms,
+    )
 
 
-def _proved(proof: Proof, variant: VariantInfo) -> _Proved | None:
-    """None for a further form of a variant that misses where the variant itself did not.
+def _prove(
+    job: ExportJob, golden: GoldenFrames, gate_half: Meter | None, variant: VariantInfo
+) -> _Proved | None:
+    """Measure a variant's file; None for a further form that misses where the variant did not.
 
     Raises:
         BackendError: the engine fails.
         GateMissedError: the file of a variant that passed misses.
     """
-    shape = compute_logits_shape(proof.classes, proof.spec)
-    path = proof.staging / variant.file
-    engine = open_to_prove(proof.target, path, variant.compute, logits_shape=shape)
-    with closing(engine) as backend:
-        if proof.gate_half is not None:
-            images = len(proof.gate_half.images)
-            step = begin(proof.progress, f"confirming {variant.name} as it ships", images)
-            measured = proof.gate_half.measure(backend, step=step)
-            missed = judge_accuracy(measured, proof.limits).misses
-            if missed and variant.search is None:
+    with closing(job.open_to_prove(job.staging / variant.file, variant.compute)) as backend:
+        if gate_half is not None:
+            measured = _measure_again(job, gate_half, variant, backend)
+            if measured is None:
                 return None
-            if missed:
-                raise GateMissedError(
-                    f"{variant.name} passed in the search, but the file to ship does not: "
-                    f"{', '.join(f'{g.name} {g.value:.3f} (limit {g.limit:.3f})' for g in missed)};"
-                    f" export again, and if it stays so, report a bug"
-                )
             variant = msgspec.structs.replace(variant, gate=measured)
+        spec = job.checkpoint.input
         agreement = tuple(
-            pixel_agreement(mask, segment_frame(backend, proof.spec, frame).mask)
-            for frame, mask in zip(proof.frames, proof.expected, strict=True)
+            pixel_agreement(mask, segment_frame(backend, spec, frame).mask)
+            for frame, mask in zip(golden.frames, golden.masks, strict=True)
         )
     return _Proved(variant=variant, agreement=agreement)
 
 
-def _shipped(found: Variants, proved: Sequence[_Proved], *, frames: int) -> Shipped:
-    def agreement(index: int) -> Mapping[str, float]:
-        return {one.variant.name: one.agreement[index] for one in proved}
+def _measure_again(
+    job: ExportJob, gate_half: Meter, variant: VariantInfo, backend: Backend
+) -> Accuracy | None:
+    """Measure on the images that decide; see `_prove`."""
+    task = f"confirming {variant.name} as it ships"
+    step = begin(job.progress, task, len(gate_half.images))
+    measured = gate_half.measure(backend, step=step)
+    missed = judge_accuracy(measured, job.request.limits).misses
+    if missed and variant.search is None:
+        return None
+    if missed:
+        raise GateMissedError(
+            f"{variant.name} passed in the search, but the file to ship does not: "
+            f"{', '.join(f'{g.name} {g.value:.3f} (limit {g.limit:.3f})' for g in missed)};"
+            f" export again, and if it stays so, report a bug"
+        )
+    return measured
 
-    return Shipped(
-        found=found,
-        variants=tuple(one.variant for one in proved),
-        golden=tuple(
-            Golden(
-                frame=f"golden/frame_{index}.png",
-                mask=f"golden/mask_{index}.png",
-                agreement=dict(agreement(index)),
-            )
-            for index in range(frames)
-        ),
-    )
+
+def _finish(
+    job: ExportJob, golden: GoldenFrames, selection: Selection, proved: Sequence[_Proved]
+) -> Shipped:
+    """Remove the files that do not ship, and check the others by the target's rules."""
+    variants = tuple(one.variant for one in proved)
+    _remove_unlisted(job, variants)
+    maker = load_maker(job.request.target)
+    for variant in variants:
+        maker.check(job.staging / variant.file)
+    agreements = {one.variant.name: one.agreement for one in proved}
+    return Shipped(selection=selection, variants=variants, golden=golden.describe(agreements))
 
 
-def _remove_unlisted(proof: Proof, variants: Sequence[VariantInfo]) -> None:
-    """Remove models that no variant is of: what is out, and what was the reference only."""
+def _remove_unlisted(job: ExportJob, variants: Sequence[VariantInfo]) -> None:
+    """Remove models of no variant: what is out, and what was the reference only."""
     listed = {Path(variant.file).stem for variant in variants}
-    suffixes = find_target(proof.target).suffixes
-    for path in proof.staging.iterdir():
+    suffixes = find_target(job.request.target).suffixes
+    for path in job.staging.iterdir():
         if path.suffix in suffixes and path.stem not in listed:
             path.unlink()

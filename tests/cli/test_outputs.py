@@ -154,7 +154,7 @@ def stopped_after_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_args: object, **_options: object) -> None:
         raise ExportError("stopped by the test")
 
-    monkeypatch.setattr("edgeseg.deploy.export._write_graph", stop)
+    monkeypatch.setattr("edgeseg.deploy.export.write_graph", stop)
     monkeypatch.setattr("edgeseg.verification.verify.open_model", stop)
     monkeypatch.setattr("edgeseg.sweep.run._swept", stop)
 

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 from edgeseg.accuracy.limits import Limits
-from edgeseg.bundle.manifest import Accuracy, Evaluation
+from edgeseg.bundle.manifest import Accuracy
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.request import ExportOptions
-from edgeseg.deploy.select import Variants, choose
+from edgeseg.deploy.select import Selection, select
 from edgeseg.errors import SpecError
 from edgeseg.quantize.recipes import Recipe, read_recipe
 from edgeseg.quantize.search import Candidate, Trial
-
-EVALUATION = Evaluation(data="d", split=None, labelled=False, searched=9, gated=9, sha256="0")
 
 
 def trial(name: str, speedup: float, agreement: float) -> Trial:
@@ -37,15 +35,13 @@ def trial(name: str, speedup: float, agreement: float) -> Trial:
     )
 
 
-def chosen(int8_speedup: float, precision: str = "auto") -> Variants:
-    return choose(
+def chosen(int8_speedup: float, precision: str = "auto") -> Selection:
+    return select(
         [trial("fp32", 1.0, 100), trial("int8-linear", int8_speedup, 98)],
         precision=precision,
         limits=Limits(),
-        calibration=None,
-        evaluation=EVALUATION,
-        sensitivity={},
-        peaks={},
+        gate_images=9,
+        calibrated=False,
         forms=lambda _candidate: (),
     )
 

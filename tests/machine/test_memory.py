@@ -91,7 +91,7 @@ def test_doctor_warns_of_a_small_container(tmp_path: Path) -> None:
 def test_an_export_that_the_container_would_be_killed_for_is_refused(
     edgeseg, checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.deploy.export.total_memory", lambda: 512 * MB)
+    monkeypatch.setattr("edgeseg.deploy.job.find_total_memory", lambda: 512 * MB)
     outcome = edgeseg("export", "--weights", checkpoint_folder, "--size", "2048x2048")
     assert outcome.status == 1
     assert "and 0.5 GB may be taken here; choose a smaller --size" in outcome.err

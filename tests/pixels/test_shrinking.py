@@ -10,10 +10,12 @@ from PIL import Image
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.deploy.data import gathered
+from edgeseg.deploy.data import gather_images
+from edgeseg.deploy.job import open_job
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.images import read_image
-from edgeseg.pixels.shrinking import ShrinkTeller, describe_shrinking
+from edgeseg.pixels.shrinking import describe_shrinking
+from edgeseg.progress import Progress
 from edgeseg.spec import Aspect, InputSpec
 
 SQUARE = InputSpec(height=512, width=512)
@@ -76,19 +78,21 @@ def test_an_image_beyond_half_of_pillows_limit_is_read(
     assert read_image(tmp_path / "a.png").shape == (50, 60, 3)
 
 
-def test_what_an_export_measures_on_is_seen(tmp_path: Path, data: Path) -> None:
+def test_what_an_export_measures_on_is_seen(
+    tmp_path: Path, data: Path, checkpoint_folder: Path
+) -> None:
     said: list[str] = []
-    teller = ShrinkTeller(InputSpec(height=96, width=128), said.append)
     request = ExportRequest(
-        weights="",
+        weights=str(checkpoint_folder),
         target="onnxruntime",
-        folder=tmp_path,
+        folder=tmp_path / "bundle",
         precision="fp16",
         dataset=open_dataset(data),
     )
-    with gathered(request, ignore_index=255, seen=teller.see, say=said.append) as evidence:
-        assert evidence is not None
-        for read in evidence.images:
+    with open_job(request, Progress(say=said.append)) as job, gather_images(job) as found:
+        assert found is not None
+        said.clear()
+        for read in found.images:
             read()
     (line,) = said
     assert "700x700 pixels (height x width) are shrunk 7.3 times" in line

@@ -19,9 +19,9 @@ from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import GateMissedError
 from edgeseg.progress import Progress
+from edgeseg.quantize import calibrated as calibrated_module
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.recipes import RECIPES, Recipe
-from edgeseg.quantize.targets import onnxruntime as ort_target
 from edgeseg.quantize.targets.onnxruntime import OrtQuantizer
 from edgeseg.segformer.groups import Group
 
@@ -138,7 +138,7 @@ def test_a_group_that_makes_the_engine_fail_is_the_most_harmful(
 ) -> None:
     """Its cost is not measured, and not kept; that of the others is."""
     broken = Group("stage1", "q")
-    to_qdq = ort_target.to_qdq
+    to_qdq = calibrated_module.to_qdq
 
     class Failing:
         def __init__(self, content: bytes) -> None:
@@ -152,7 +152,7 @@ def test_a_group_that_makes_the_engine_fail_is_the_most_harmful(
         path.write_bytes(made.SerializeToString())
         return Failing(failing_model(path, "nan", below=ALWAYS))
 
-    monkeypatch.setattr(ort_target, "to_qdq", failing)
+    monkeypatch.setattr(calibrated_module, "to_qdq", failing)
     measured: list[Callable[[], object]] = []
     original = Calibrated.sensitivity
 

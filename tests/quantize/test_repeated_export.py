@@ -23,8 +23,8 @@ from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import open_dataset
-from edgeseg.deploy import candidates as variants_module
-from edgeseg.deploy import pack as assembly
+from edgeseg.deploy import job as job_module
+from edgeseg.deploy import ship as ship_module
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.images import read_mask, write_mask
@@ -55,7 +55,7 @@ def test_the_file_that_ships_is_measured_again(
     request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy that went wrong does not pass with the figures of what it is a copy of."""
-    copy = assembly.shutil.copyfile
+    copy = ship_module.shutil.copyfile
 
     def damaged(source: Path, target: Path) -> None:
         copy(source, target)
@@ -66,7 +66,7 @@ def test_the_file_that_ships_is_measured_again(
                 weight.CopyFrom(numpy_helper.from_array(values, weight.name))
         onnx.save(graph, target)
 
-    monkeypatch.setattr(assembly.shutil, "copyfile", damaged)
+    monkeypatch.setattr(ship_module.shutil, "copyfile", damaged)
     with pytest.raises(GateMissedError, match="passed in the search, but the file to ship does"):
         export(replace(request_, limits=Limits(max_drop=40, max_class_drop=None)))
     assert request_.folder is not None
@@ -94,7 +94,7 @@ def test_a_float_type_that_the_engine_refuses_is_out(
     request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenVINO may name a type that its kernels then do not have."""
-    opened = variants_module.open_to_prove
+    opened = job_module.open_to_prove
 
     def refusing(target: str, path: Path, compute: str, **options: Any) -> Backend:
         if compute == "bf16":
@@ -102,7 +102,7 @@ def test_a_float_type_that_the_engine_refuses_is_out(
         return opened(target, path, compute, **options)
 
     monkeypatch.setattr(openvino_backend, "float_types", lambda: ("f32", "bf16"))
-    monkeypatch.setattr(variants_module, "open_to_prove", refusing)
+    monkeypatch.setattr(job_module, "open_to_prove", refusing)
     bundle, lines = export(replace(request_, target="openvino", precision="auto"))
     assert {v.compute for v in bundle.manifest.variants} == {"f32"}
     assert any("bf16 is out: no kernel for bf16" in line for line in lines)

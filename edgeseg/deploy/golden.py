@@ -1,0 +1,56 @@
+"""Golden frames: a few images of a camera's size, and PyTorch's own masks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.bundle.manifest import Golden
+from edgeseg.deploy.graph import read_examples
+from edgeseg.deploy.job import ExportJob
+from edgeseg.images import write_mask
+from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.progress import begin
+
+__all__ = ["GoldenFrames", "write_golden"]
+
+GOLDEN_FRAMES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenFrames:
+    """The frames, uint8 BGR (H, W, 3), and the reference's mask of each, (H, W)."""
+
+    frames: Sequence[Bgr]
+    masks: Sequence[ClassMap]
+
+    def describe(self, agreements: Mapping[str, Sequence[float]]) -> tuple[Golden, ...]:
+        """What the manifest says: each variant's agreement in %, one figure a frame, by name."""
+        return tuple(
+            Golden(
+                frame=f"golden/frame_{index}.png",
+                mask=f"golden/mask_{index}.png",
+                agreement={name: figures[index] for name, figures in agreements.items()},
+            )
+            for index in range(len(self.frames))
+        )
+
+
+def write_golden(job: ExportJob) -> GoldenFrames:
+    """Write golden frames and their masks into the staging folder."""
+    from PIL import Image
+
+    from edgeseg.export.reference import reference_mask
+
+    begin(job.progress, "segmenting golden frames with PyTorch")
+    folder = job.staging / "golden"
+    folder.mkdir()
+    frames = tuple(read_examples(job.request.dataset, GOLDEN_FRAMES))
+    masks = []
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame[:, :, ::-1].copy()).save(folder / f"frame_{index}.png")
+        mask = reference_mask(job.checkpoint.model, job.checkpoint.input, frame)
+        write_mask(mask, folder / f"mask_{index}.png")
+        masks.append(mask)
+    return GoldenFrames(frames=frames, masks=tuple(masks))

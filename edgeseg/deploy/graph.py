@@ -1,0 +1,139 @@
+"""The float network: as an ONNX graph, and as the target's artifact, compared with PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from edgeseg.bundle.manifest import Parity
+from edgeseg.datasets import Dataset
+from edgeseg.demo import draw_scene
+from edgeseg.demo.splits import DEMO_SPLITS
+from edgeseg.deploy.job import ExportJob
+from edgeseg.pixels import Bgr, to_input
+from edgeseg.progress import begin
+from edgeseg.quantize.recipes import FLOAT
+from edgeseg.quantize.search import Candidate
+from edgeseg.quantize.targets.maker import load_maker
+from edgeseg.targets import find_target
+from edgeseg.text import pluralize
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["FloatGraph", "read_examples", "write_graph"]
+
+T = TypeVar("T")
+
+PARITY_FRAMES: Final = 4
+_PRECISIONS: Final = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+
+# Camera sizes (height, width), so that golden frames exercise resizing both ways.
+_DEMO_SIZES: Final = ((480, 640), (720, 1280))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatGraph:
+    """The float network as an ONNX graph, and as the target's artifact in the staging folder.
+
+    `candidates` are the artifact under each type that this machine computes in, FP32 first.
+    `parity` says how close the graph comes to PyTorch.
+    """
+
+    model: ModelProto
+    artifact: Path
+    candidates: tuple[Candidate, ...]
+    parity: Parity
+
+
+def write_graph(job: ExportJob) -> FloatGraph:
+    """Write the checkpoint's network as the target takes it.
+
+    Raises:
+        ExportError: the graph does not compute what the checkpoint computes.
+        MissingPackageError: what converts it for the target is not find_version.
+    """
+    from edgeseg.export.storage import with_half_weights
+
+    model = _to_onnx(job)
+    path = job.staging / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    parity = _compare(job, path)
+    stored = FLOAT.name
+    # After parity, which is of the graph: golden masks show what storing costs.
+    if job.request.half_weights:
+        path.write_bytes(with_half_weights(model).SerializeToString())
+        stored = "float, weights stored as FP16"
+    maker = load_maker(job.request.target)
+    artifact = maker.convert(path)
+    recipe = replace(FLOAT, name=stored)
+    candidates = tuple(
+        Candidate(
+            name=_PRECISIONS[compute],
+            precision=_PRECISIONS[compute],
+            compute=compute,
+            recipe=recipe,
+            path=artifact,
+        )
+        for compute in maker.float_types()
+    )
+    return FloatGraph(model=model, artifact=artifact, candidates=candidates, parity=parity)
+
+
+def read_examples(dataset: Dataset | None, count: int) -> Iterator[Bgr]:
+    """At most `PARITY_FRAMES` images, spread over the data set; without one, drawn scenes."""
+    return islice(_examples(dataset), count)
+
+
+def _to_onnx(job: ExportJob) -> ModelProto:
+    from edgeseg.export.segformer.rewrites import rewrite
+    from edgeseg.export.segformer.to_onnx import to_onnx
+
+    begin(job.progress, "writing the graph")
+    spec = job.checkpoint.input
+    deployed = rewrite(job.checkpoint.model, mean=spec.mean, std=spec.std)
+    opset = find_target(job.request.target).opset
+    model = to_onnx(deployed, height=spec.height, width=spec.width, opset=opset)
+    nodes = len(model.graph.node)
+    job.progress.say(f"graph written: {nodes} nodes, input {spec.height}x{spec.width}")
+    return model
+
+
+def _compare(job: ExportJob, path: Path) -> Parity:
+    """How close the graph comes to PyTorch, on a few images."""
+    from edgeseg.export.reference import check_parity
+
+    # The folder's name only: a bundle travels, and paths of one machine say nothing on another.
+    dataset = job.request.dataset
+    title = "demo scenes" if dataset is None else dataset.title
+    spec = job.checkpoint.input
+    step = begin(job.progress, "comparing with PyTorch", PARITY_FRAMES)
+    inputs = (to_input(frame, spec) for frame in read_examples(dataset, PARITY_FRAMES))
+    parity = check_parity(
+        path, job.checkpoint.model, spec, _count(inputs, step), image_source=title
+    )
+    job.progress.say(
+        f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
+        f"on {pluralize(parity.images, 'image')} ({title})"
+    )
+    return parity
+
+
+def _count(items: Iterable[T], step: Callable[[], None]) -> Iterator[T]:
+    """Yield the items; each counts as done when the next one is asked for."""
+    for item in items:
+        yield item
+        step()
+
+
+def _examples(dataset: Dataset | None) -> Iterator[Bgr]:
+    if dataset is not None:
+        for item in dataset.take_evenly(PARITY_FRAMES).items:
+            yield item.image()
+        return
+    for index, (seed, frame) in enumerate(DEMO_SPLITS["val"].frames(PARITY_FRAMES)):
+        height, width = _DEMO_SIZES[index % len(_DEMO_SIZES)]
+        yield draw_scene(seed, frame, height=height, width=width).image

@@ -1,0 +1,137 @@
+"""One export at work: what is asked of it, the checkpoint, and the folder that it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.bundle.staging import new_bundle
+from edgeseg.datasets import match_classes
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.errors import CheckpointError, ExportError
+from edgeseg.machine.memory import find_total_memory
+from edgeseg.progress import Progress, begin
+from edgeseg.quantize.targets.maker import open_to_prove
+from edgeseg.runtime.backends.backend import Backend
+from edgeseg.segformer.arch import compute_logits_shape
+from edgeseg.segformer.macs import estimate_least_memory
+
+if TYPE_CHECKING:
+    from edgeseg.export.checkpoint import Checkpoint
+
+__all__ = ["ExportJob", "open_job"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportJob:
+    """What every step of an export works with.
+
+    `staging` becomes `folder`, the bundle, when all of it is written. The request's data set has
+    the classes of the checkpoint.
+    """
+
+    request: ExportRequest
+    checkpoint: Checkpoint
+    folder: Path
+    staging: Path
+    progress: Progress
+
+    @property
+    def logits_shape(self) -> tuple[int, int, int, int]:
+        """The shape of the network's output, (1, classes, h, w)."""
+        return compute_logits_shape(self.checkpoint.spec.classes, self.checkpoint.input)
+
+    def open_to_prove(self, path: Path, compute: str) -> Backend:
+        """Open an artifact of the target on what decides about its accuracy on this machine.
+
+        Raises:
+            BackendError: the engine refuses the artifact.
+        """
+        return open_to_prove(self.request.target, path, compute, logits_shape=self.logits_shape)
+
+
+@contextmanager
+def open_job(request: ExportRequest, progress: Progress) -> Iterator[ExportJob]:
+    """Read the checkpoint, and hold the folder; it becomes a bundle when the block succeeds.
+
+    Raises:
+        CheckpointError: the weights cannot be used, or are of another variant than asked for.
+        ExportError: the input needs more memory than there is.
+        DatasetError: the data set does not fit the checkpoint's classes.
+        BundleError: the folder cannot be written, or holds what is not to be replaced.
+        BusyError: another process is writing it.
+    """
+    checkpoint = _read_checkpoint(request, progress)
+    request = _match_dataset(request, checkpoint, progress)
+    name = f"{checkpoint.spec.variant.name}-{request.target}-{request.precision}"
+    folder = request.folder or Path(name)
+    with new_bundle(folder) as staging:
+        yield ExportJob(
+            request=request,
+            checkpoint=checkpoint,
+            folder=folder,
+            staging=staging,
+            progress=progress,
+        )
+
+
+def _read_checkpoint(request: ExportRequest, progress: Progress) -> Checkpoint:
+    begin(progress, "reading the checkpoint")
+    from edgeseg.export.checkpoint import read_checkpoint
+
+    checkpoint = read_checkpoint(
+        request.weights,
+        size=request.size,
+        labels=request.labels,
+        overrides=request.overrides,
+        say=progress.say,
+    )
+    variant = checkpoint.spec.variant.name
+    if request.variant not in {None, variant}:
+        raise CheckpointError(
+            f"{request.weights} is a SegFormer-{variant.upper()}, not {request.variant}; "
+            f"leave --model out, or give other weights"
+        )
+    _check_memory(checkpoint)
+    for note in request.notes:
+        progress.say(note)
+    progress.say(_describe(checkpoint))
+    return checkpoint
+
+
+def _match_dataset(
+    request: ExportRequest, checkpoint: Checkpoint, progress: Progress
+) -> ExportRequest:
+    """The request, with the data set's ids those of the checkpoint's classes."""
+    if request.dataset is None:
+        return request
+    dataset, differences = match_classes(
+        request.dataset, checkpoint.labels, reduce_labels=checkpoint.reduce_labels
+    )
+    for line in (*differences.lines, *dataset.notes):
+        progress.say(line)
+    return replace(request, dataset=dataset)
+
+
+def _check_memory(checkpoint: Checkpoint) -> None:
+    """Refuse what the system would kill this process for, and a whole sweep with it."""
+    size = checkpoint.input
+    needed = estimate_least_memory(height=size.height, width=size.width)
+    there = find_total_memory()
+    if needed > there:
+        raise ExportError(
+            f"an input of {size.height}x{size.width} needs at least {needed / 1e9:,.0f} GB of "
+            f"memory for its attention, and {there / 1e9:,.1f} GB may be taken here; choose a "
+            f"smaller --size"
+        )
+
+
+def _describe(checkpoint: Checkpoint) -> str:
+    return (
+        f"SegFormer-{checkpoint.spec.variant.name.upper()}, {checkpoint.spec.classes} classes "
+        f"(names from {checkpoint.labels_source}), {checkpoint.layout} layout, "
+        f"license of the weights: {checkpoint.license}"
+    )
