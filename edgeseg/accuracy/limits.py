@@ -205,7 +205,7 @@ class Limits:
 
     @property
     def values(self) -> dict[str, float | None]:
-        """Every limit by name, in the order of the list."""
+        """Every limit by name, in the order of the list, each in its own unit."""
         return {name: getattr(self, name) for name in LIMITS}
 
     @property

@@ -67,7 +67,7 @@ def test_the_python_reference_shows_what_one_imports(site: Path) -> None:
         "edgeseg.open",
         "edgeseg.verify",
         "edgeseg.runtime.segmenter.Segmenter.stream",
-        "edgeseg.pixels.to_mask",
+        "edgeseg.pixels.mask.to_mask",
         "edgeseg.errors.GateMissedError",
         "edgeseg.export.checkpoint.read_checkpoint",
     } <= ids
