@@ -30,7 +30,7 @@ from edgeseg.cli.scripts import check_inputs, run_script
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.images import read_image
-from edgeseg.runtime.backends.openvino import float_types
+from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.runtime.segmenter import Segmenter
 
 SIZE_WH = (1280, 720)
@@ -112,7 +112,7 @@ def _segmenters(checkpoint: Path, folder: Path) -> dict[str, Segmenter]:
             weights=str(checkpoint), target=target, folder=folder / target, precision="fp32"
         )
         bundle = export_bundle(request).bundle
-        for compute in ("f32",) if target == "onnxruntime" else float_types():
+        for compute in load_maker(target).float_types():
             variant = replace(bundle.chosen, compute=compute)
             found[f"{target} {compute}"] = Segmenter(bundle, variant=variant)
     return found
