@@ -55,15 +55,11 @@ class Quantizer(Protocol):
         """The roles that it can quantize; recipes are cut down to them."""
 
     @property
-    def suffix(self) -> str:
-        """The ending of the files that it writes."""
-
-    @property
     def computes(self) -> tuple[str, ...]:
         """What float parts compute in, where the file itself says it; else empty."""
 
     def make(self, recipe: Recipe, path: Path) -> None:
-        """Write an artifact."""
+        """Write an artifact, in the form of the float one."""
 
     def int8_share(self, path: Path) -> float:
         """Share of an artifact's multiply-adds that run on INT8 operands, 0..1."""
@@ -212,7 +208,7 @@ def _possible(job: Search) -> list[Recipe]:
 def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
     """One file, measured with each float type that its quantizer leaves open."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
-    path = job.workspace.path(f"int8_{recipe.digest}{job.quantizer.suffix}")
+    path = job.workspace.path(f"int8_{recipe.digest}{job.floats[0].path.suffix}")
     if not path.exists():
         begin(job.progress, f"making {recipe.name}")
         with job.budget.spending("making INT8"):

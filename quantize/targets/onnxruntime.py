@@ -56,7 +56,6 @@ class OrtQuantizer:
     """Q/DQ for ONNX Runtime, with our ranges."""
 
     roles = QDQ_ROLES
-    suffix = ".onnx"
     computes = ()
 
     def __init__(self, calibrated: Calibrated) -> None:

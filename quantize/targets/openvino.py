@@ -149,7 +149,6 @@ class OpenVinoQuantizer:
     """NNCF on the float artifact; it finds its own ranges, in the graph that it smooths."""
 
     roles = NNCF_ROLES
-    suffix = ".xml"
     computes = ()
 
     def __init__(self, calibrated: Calibrated, source: Path) -> None:

@@ -51,7 +51,6 @@ class TypedQuantizer:
     """
 
     roles = TYPED_ROLES
-    suffix = ".onnx"
     computes = ("f16",)
 
     def __init__(
