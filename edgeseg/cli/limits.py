@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from edgeseg.accuracy.limits import LIMITS, Limit, Limits
-from edgeseg.errors import SpecError
+from edgeseg.cli.options import wrong_usage
 
 __all__ = ["EXPORT_LIMITS", "limit_options"]
 
@@ -64,7 +64,5 @@ def _limits(given: dict[str, float | None]) -> Limits:
     Raises:
         typer.BadParameter: a limit is out of range.
     """
-    try:
+    with wrong_usage():
         return Limits.of({name: value for name, value in given.items() if value is not None})
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None

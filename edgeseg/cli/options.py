@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from edgeseg.errors import SpecError
 from edgeseg.redact import scrub
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "print_json",
     "say",
     "say_next",
+    "wrong_usage",
 ]
 
 
@@ -60,6 +64,19 @@ ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", help="Threads of the engine. One a core."),
 ]
+
+
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """Call it wrong usage where the options of a command make no sense, alone or together.
+
+    Raises:
+        typer.BadParameter: what is made of them says so.
+    """
+    try:
+        yield
+    except SpecError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def say(line: str) -> None:

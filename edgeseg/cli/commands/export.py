@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from edgeseg.cli.options import (
     print_json,
     say,
     say_next,
+    wrong_usage,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
@@ -30,6 +31,9 @@ from edgeseg.cli.reading import (
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
 from edgeseg.targets import find_target
+
+if TYPE_CHECKING:
+    from edgeseg.deploy.export import Exported
 
 __all__ = ["CalibrationImagesOption", "Precision", "export"]
 
@@ -56,85 +60,96 @@ class Model(str, Enum):
 
 CalibrationImagesOption = Annotated[int, typer.Option(min=1, help="How many of them to choose.")]
 
+_WeightsOption = Annotated[
+    str | None,
+    typer.Option(help="A folder, a .safetensors, .pth or .bin file, a hub id, or `demo`."),
+]
+_ModelOption = Annotated[
+    Model | None,
+    typer.Option(help="Which SegFormer --weights must be; b0 without them is the demo's."),
+]
+_TargetOption = Annotated[Target, typer.Option(help="What to export for.")]
+_PrecisionOption = Annotated[
+    Precision, typer.Option(help="What to compute in; auto is the fastest within the limits.")
+]
+_Int8Option = Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")]
+_Fp16Option = Annotated[bool, typer.Option("--fp16", help="The same as --precision fp16.")]
+_SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW",
+        help="Input size, height x width in pixels, 64x64 up. The checkpoint's own.",
+    ),
+]
+_LabelsOption = Annotated[
+    str | None,
+    typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
+]
+_CalibrationOption = Annotated[
+    str | None,
+    typer.Option(help="Images for INT8: a folder, a data set (train split), a video or `demo`."),
+]
+_BudgetOption = Annotated[
+    float, typer.Option(min=0.0, help="Minutes that the search may take, deciding included.")
+]
+_RecipeOption = Annotated[
+    str | None,
+    typer.Option(help="Only this INT8 recipe: a name, or a JSON file. For experts."),
+]
+_SensitivityOption = Annotated[
+    bool, typer.Option("--sensitivity", help="Measure what INT8 costs in each group of nodes.")
+]
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="The bundle's folder, {model}-{target}-{precision} by default. A bundle there is "
+        "replaced, anything else is not.",
+    ),
+]
+_ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Without -o, also replace a bundle of something else."),
+]
+
 
 @limit_options(*EXPORT_LIMITS)
 def export(
     *,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="A folder, a .safetensors, .pth or .bin file, a hub id, or `demo`."),
-    ] = None,
-    model: Annotated[
-        Model | None,
-        typer.Option(help="Which SegFormer --weights must be; b0 without them is the demo's."),
-    ] = None,
-    target: Annotated[Target, typer.Option(help="What to export for.")] = DEFAULT,
-    precision: Annotated[
-        Precision, typer.Option(help="What to compute in; auto is the fastest within the limits.")
-    ] = Precision.AUTO,
-    int8: Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")] = False,
-    fp16: Annotated[bool, typer.Option("--fp16", help="The same as --precision fp16.")] = False,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW",
-            help="Input size, height x width in pixels, 64x64 up. The checkpoint's own.",
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(help="Class names: ade20k, camvid, cityscapes, cocostuff, or a file."),
-    ] = None,
+    weights: _WeightsOption = None,
+    model: _ModelOption = None,
+    target: _TargetOption = DEFAULT,
+    precision: _PrecisionOption = Precision.AUTO,
+    int8: _Int8Option = False,
+    fp16: _Fp16Option = False,
+    size: _SizeOption = None,
+    labels: _LabelsOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
     channel_order: ChannelOrderOption = None,
     resize: ResizeOption = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(
-            help="Images for INT8: a folder, a data set (train split), a video or `demo`."
-        ),
-    ] = None,
+    calibration: _CalibrationOption = None,
     calibration_images: CalibrationImagesOption = 300,
     data: DataOption = None,
     split: SplitOption = None,
     limits: Limits,
-    budget: Annotated[
-        float, typer.Option(min=0.0, help="Minutes that the search may take, deciding included.")
-    ] = 20.0,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="Only this INT8 recipe: a name, or a JSON file. For experts."),
-    ] = None,
-    sensitivity: Annotated[
-        bool, typer.Option("--sensitivity", help="Measure what INT8 costs in each group of nodes.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="The bundle's folder, {model}-{target}-{precision} by default. A bundle there is "
-            "replaced, anything else is not.",
-        ),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Without -o, also replace a bundle of something else."),
-    ] = False,
+    budget: _BudgetOption = 20.0,
+    recipe: _RecipeOption = None,
+    sensitivity: _SensitivityOption = False,
+    output: _OutputOption = None,
+    force: _ForceOption = False,
     json: JsonFlag = False,
 ) -> None:
     """Turn a checkpoint into a bundle: the fastest variant that is accurate enough.
 
     Example: edgeseg export --weights segformer_b0/ --target openvino --data camvid --split test
     """
-    from edgeseg.cli.answers.export import export_json, export_lines
     from edgeseg.deploy.defaults import fill_defaults
     from edgeseg.deploy.export import export_bundle
     from edgeseg.deploy.request import ExportOptions
-    from edgeseg.errors import SpecError
 
-    try:
+    with wrong_usage():
         options = ExportOptions(
             weights=weights,
             model=model.value if model else None,
@@ -154,16 +169,21 @@ def export(
             folder=output,
             force=force,
         )
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None
     request = fill_defaults(options)
     with show_progress() as progress:
         exported = export_bundle(request, progress=progress)
+    _tell(exported, json=json)
+
+
+def _tell(exported: Exported, *, json: bool) -> None:
+    """The end of an export, for people and for machines."""
+    from edgeseg.cli.answers.export import export_json, export_lines
+
     bundle = exported.bundle
     for line in export_lines(exported):
         say(line)
     say(f"bundle written: {bundle.folder}")
-    row = find_target(target.value)
+    row = find_target(bundle.manifest.target)
     if row.on_device:
         say(f"next: scp -r {quote(str(bundle.folder))} {row.title.upper()}:")
         say(f"and there: edgeseg build {quote(bundle.folder.name)}")

@@ -19,6 +19,7 @@ from edgeseg.cli.options import (
     ThreadsOption,
     say,
     say_next,
+    wrong_usage,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
@@ -107,14 +108,13 @@ def sweep(
     --precision fp32 --precision int8 --data camvid --split test --calibration camvid
     """
     from edgeseg.deploy.request import ExportOptions
-    from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
     from edgeseg.sweep.plan import Plan
     from edgeseg.sweep.run import sweep as sweep_plan
     from edgeseg.verification.request import VerifyRequest
 
     require("a sweep", ["export", "report", *(["dask"] if dask is not None else [])])
-    try:
+    with wrong_usage():
         plan = Plan(
             weights=tuple(weights),
             targets=tuple(t.value for t in target or [DEFAULT]),
@@ -131,17 +131,10 @@ def sweep(
                 budget_s=60 * budget,
             ),
             verify=VerifyRequest(
-                source=str(output),
-                data=data,
-                split=split,
-                limits=limits,
-                dask=dask,
-                threads=threads,
+                source="cells", data=data, split=split, limits=limits, dask=dask, threads=threads
             ),
             folder=output,
         )
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None
     with show_progress() as progress:
         found = sweep_plan(plan, progress=progress)
     _tell(found, output, json=json)

@@ -21,6 +21,7 @@ from edgeseg.cli.options import (
     a_source,
     say,
     say_next,
+    wrong_usage,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
@@ -33,6 +34,7 @@ from edgeseg.cli.reading import (
 
 if TYPE_CHECKING:
     from edgeseg.overrides import Overrides
+    from edgeseg.reports.report import Report
     from edgeseg.verification.request import VerifyRequest
 
 __all__ = ["verify"]
@@ -48,71 +50,82 @@ class ProtocolName(str, Enum):
     SLIDE_MS_FLIP = "slide-ms-flip"
 
 
+_SourceArgument = Annotated[
+    str,
+    typer.Argument(metavar="BUNDLE|CHECKPOINT", help="A bundle; or a checkpoint, with --data."),
+]
+_ReferenceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A bundle, or a checkpoint at this bundle's size, to compare with. The bundle's "
+        "own FP32 variant, where it has one."
+    ),
+]
+_BaselineOption = Annotated[
+    Path | None,
+    typer.Option(metavar="REPORT.json", help="An earlier report to compare with."),
+]
+_ProtocolOption = Annotated[
+    ProtocolName,
+    typer.Option(help="ss is the runtime's own way; the others are mmsegmentation's."),
+]
+_ShortSidesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PX,PX",
+        help="Also measure a checkpoint at these short sides, as 1024,768,640,512.",
+    ),
+]
+_ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Where limits are kept. edgeseg.toml, if the folder has one."
+    ),
+]
+_ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Write report.json, report.md, report.xml, report.html there."
+    ),
+]
+_CorruptionsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|NAME,NAME",
+        help="Also measure on corrupted images: families (noise, blur, weather, digital) or "
+        "single corruptions, each at five severities.",
+    ),
+]
+_StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Images that are skipped or converted, and classes that differ, are errors.",
+    ),
+]
+
+
 @limit_options(*LIMITS)
 def verify(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="BUNDLE|CHECKPOINT", help="A bundle; or a checkpoint, with --data."),
-    ],
+    source: _SourceArgument,
     *,
     data: DataOption = None,
     split: SplitOption = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            help="A bundle, or a checkpoint at this bundle's size, to compare with. The bundle's "
-            "own FP32 variant, where it has one."
-        ),
-    ] = None,
+    reference: _ReferenceOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
     channel_order: ChannelOrderOption = None,
     resize: ResizeOption = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(metavar="REPORT.json", help="An earlier report to compare with."),
-    ] = None,
-    protocol: Annotated[
-        ProtocolName,
-        typer.Option(help="ss is the runtime's own way; the others are mmsegmentation's."),
-    ] = ProtocolName.SS,
-    short_sides: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PX,PX",
-            help="Also measure a checkpoint at these short sides, as 1024,768,640,512.",
-        ),
-    ] = None,
+    baseline: _BaselineOption = None,
+    protocol: _ProtocolOption = ProtocolName.SS,
+    short_sides: _ShortSidesOption = None,
     limits: Limits,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Where limits are kept. edgeseg.toml, if the folder has one."
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Write report.json, report.md, report.xml, report.html there."
-        ),
-    ] = None,
-    corruptions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="all|NAME,NAME",
-            help="Also measure on corrupted images: families (noise, blur, weather, digital) or "
-            "single corruptions, each at five severities.",
-        ),
-    ] = None,
+    config: _ConfigOption = None,
+    report: _ReportOption = None,
+    corruptions: _CorruptionsOption = None,
     dask: DaskOption = None,
     threads: ThreadsOption = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Images that are skipped or converted, and classes that differ, are errors.",
-        ),
-    ] = False,
+    strict: _StrictOption = False,
     json: JsonFlag = False,
 ) -> None:
     """Replay a bundle's golden frames and measure it on a data set.
@@ -122,17 +135,14 @@ def verify(
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
     from edgeseg.corruptions import parse_corruptions
-    from edgeseg.errors import SpecError
     from edgeseg.machine.extras import require
-    from edgeseg.reports.report import encode_report
-    from edgeseg.reports.terminal import describe_report
     from edgeseg.verification.request import VerifyRequest
     from edgeseg.verification.settings import SETTINGS
     from edgeseg.verification.verify import verify as verify_source
 
     needed = {"report": report is not None, "dask": dask is not None}
     require("this verify", [extra for extra, is_needed in needed.items() if is_needed])
-    try:
+    with wrong_usage():
         request = VerifyRequest(
             source=source,
             data=data,
@@ -151,16 +161,22 @@ def verify(
             strict=strict,
             report=report,
         )
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None
     if config is not None or SETTINGS.exists():
         request = _with_limits_of(config or SETTINGS, request)
     with show_progress() as progress:
         found = verify_source(request, progress=progress)
+    _tell(found, source, report, json=json)
+
+
+def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> None:
+    """The end of a verify, for people and for machines, and its exit status."""
+    from edgeseg.reports.report import encode_report
+    from edgeseg.reports.terminal import describe_report
+
     for line in describe_report(found):
         say(line)
-    if report is not None:
-        say(f"report written: {report / 'report.html'}")
+    if folder is not None:
+        say(f"report written: {folder / 'report.html'}")
     if json:
         print(encode_report(found).decode(), end="")
     if found.passed is False:
