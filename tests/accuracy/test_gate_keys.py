@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edgeseg.accuracy.gates import GOLDEN, Judged, Unjudged, judge
 from edgeseg.accuracy.limits import LIMITS, Limits
-from edgeseg.bundle.manifest import Accuracy, Evaluation
-from edgeseg.deploy.select import choose
+from edgeseg.bundle.manifest import Accuracy
+from edgeseg.deploy.select import select
 from edgeseg.errors import GateMissedError
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.search import Candidate, Trial
@@ -100,11 +100,10 @@ def test_remedies_do_not_hang_on_words(missed: dict[str, object], options: str) 
         recipe=Recipe(name="int8", int8=frozenset()),
     )  # fmt: skip
     trial = Trial(candidate=int8, int8_share=1.0, search=accuracy, gate=accuracy, verdict="missed")
-    evaluation = Evaluation(data="d", split=None, labelled=True, searched=9, gated=9, sha256="0")
     with other_words(), pytest.raises(GateMissedError, match=f"allow more loss with {options}, or"):
-        choose(
-            [trial], precision="int8", limits=Limits(min_agreement=98), calibration=None,
-            evaluation=evaluation, sensitivity={}, peaks={}, forms=lambda _candidate: (),
+        select(
+            [trial], precision="int8", limits=Limits(min_agreement=98), gate_images=9,
+            calibrated=True, forms=lambda _candidate: (),
         )  # fmt: skip
 
 
