@@ -24,6 +24,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_sizes.py
 	$(SITE) --strict
 
 # Opens at http://localhost:8000 with: python3 -m http.server -d site
