@@ -27,7 +27,7 @@ from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.pixels import to_input
-from edgeseg.quantize.meter import Meter, with_truth
+from edgeseg.quantize.meter import Meter, read_with_truth
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.taps import find_taps, tap_graph
@@ -63,7 +63,7 @@ def main() -> None:
         )
         ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
         meter = Meter(
-            images=list(enumerate(partial(with_truth, item) for item in dataset.items)),
+            images=list(enumerate(partial(read_with_truth, item) for item in dataset.items)),
             labels=checkpoint.labels,
             ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
             spec=size,

@@ -55,7 +55,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     from edgeseg.export.segformer.rewrites import rewrite
     from edgeseg.export.segformer.to_onnx import to_onnx
     from edgeseg.quantize.recipes import RECIPES
-    from edgeseg.quantize.taps import expected_bytes, find_taps, tap_graph
+    from edgeseg.quantize.taps import estimate_bytes, find_taps, tap_graph
     from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
     from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
@@ -80,7 +80,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         model=model,
         side=side,
         images=images,
-        expected_mb=round(expected_bytes(graph, taps) / 1e6),
+        expected_mb=round(estimate_bytes(graph, taps) / 1e6),
         grown_mb=round(peak_mb() - before),
         peak_mb=round(peak_mb()),
     )

@@ -30,7 +30,7 @@ from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.pixels import to_input
-from edgeseg.quantize.meter import Meter, speed_ratio, with_truth
+from edgeseg.quantize.meter import Meter, measure_speed, read_with_truth
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
@@ -163,7 +163,7 @@ def measure(
     """Accuracy of each on the whole split, and its speed against FP32."""
     fp32 = folder / "fp32.onnx"
     meter = Meter(
-        images=list(enumerate(partial(with_truth, item) for item in dataset.items)),
+        images=list(enumerate(partial(read_with_truth, item) for item in dataset.items)),
         labels=checkpoint.labels,
         ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
         spec=checkpoint.input,
@@ -175,7 +175,7 @@ def measure(
         with closing(open_artifact(target, path, compute=compute)) as engine:
             found = meter.measure(engine)
             with closing(open_artifact(target, fp32)) as base:
-                ratio, milliseconds = speed_ratio(engine, base, frame)
+                ratio, milliseconds = measure_speed(engine, base, frame)
         report(
             "recipes",
             target=target,

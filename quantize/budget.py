@@ -1,4 +1,4 @@
-"""The time that a search may take, deciding and confirming included, and what it went to."""
+"""Counts the time that a search may take, and what it was spent on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Budget", "UsedUp"]
 
 
 class UsedUp(Exception):  # noqa: N818  # no error: a search that has no time left goes on to decide
-    """Raised while recipes are tried, by what would take longer than there is time."""
+    """Raised where trying a recipe would take longer than the budget allows."""
 
 
 class Budget:
-    """Seconds from now on. What trying may not use is reserved for what comes after it."""
+    """Seconds from now on. `reserved` of them are kept for deciding and confirming."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -32,16 +32,17 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds that may still be used for trying; perhaps negative."""
+        """Seconds that may still be used to try recipes; negative where there are none."""
         return self.seconds - self.reserved - (time.monotonic() - self._begun)
 
-    def lacked(self, names: Sequence[str]) -> str:
-        """Keep, as `shortage`, why there was no time for what is named; give it in a line."""
+    def explain_shortage(self, names: Sequence[str]) -> str:
+        """Say in a line what there was no time for, and why; keep the reason as `shortage`."""
         passed = time.monotonic() - self._begun
+        total, kept = map(_format_clock, (self.seconds, self.reserved))
+        needed = _format_clock(passed + self.reserved)
         self.shortage = (
-            f"{_clock(passed)} of the {_clock(self.seconds)} minutes of --budget passed, and "
-            f"{_clock(self.reserved)} are kept to decide and confirm; trying more takes over "
-            f"{_clock(passed + self.reserved)} minutes"
+            f"{_format_clock(passed)} of the {total} minutes of --budget passed, and {kept} are "
+            f"kept to decide and confirm; trying more takes over {needed} minutes"
         )
         were = "was" if len(names) == 1 else "were"
         return f"budget used up: {join_words(names)} {were} not tried: {self.shortage}"
@@ -57,7 +58,7 @@ class Budget:
             self._limited = False
 
     def check(self) -> None:
-        """Raise where what is limited has no time left.
+        """Raise where the time is used up.
 
         Raises:
             UsedUp: within `limited`, there is none.
@@ -66,7 +67,7 @@ class Budget:
             raise UsedUp
 
     def watch(self, progress: Progress) -> Progress:
-        """The same progress, which calls `check` at every unit of a phase."""
+        """Return the same progress, but call `check` at every unit of a phase."""
 
         def phase(name: str, done: int, total: int = 0, unit: str = "image", /) -> None:
             progress.phase(name, done, total, unit)
@@ -89,10 +90,12 @@ class Budget:
 
     @property
     def line(self) -> str:
-        """What it went to, in words."""
-        parts = [f"{name} {_clock(spent)}" for name, spent in self._spent.items() if spent >= 0.5]
-        whole = _clock(time.monotonic() - self._begun)
-        given = _clock(self.seconds)
+        """A line that says what the time was spent on."""
+        parts = [
+            f"{name} {_format_clock(spent)}" for name, spent in self._spent.items() if spent >= 0.5
+        ]
+        whole = _format_clock(time.monotonic() - self._begun)
+        given = _format_clock(self.seconds)
         line = (
             f"the search took {whole} of the {given} minutes of --budget"
             if time.monotonic() - self._begun <= self.seconds
@@ -109,7 +112,7 @@ class Budget:
             self._on[-1] = (name, now)
 
 
-def _clock(seconds: float) -> str:
-    """Minutes and seconds, as 3:07."""
+def _format_clock(seconds: float) -> str:
+    """Write minutes and seconds, as 3:07."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"

@@ -1,4 +1,4 @@
-"""A float graph with its calibration frames: ranges and sensitivity, found when first needed."""
+"""Measures ranges and sensitivity of a float graph, when they are first needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgeseg.progress import Progress, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import Recipe
-from edgeseg.quantize.taps import expected_bytes, tap_graph
+from edgeseg.quantize.taps import estimate_bytes, tap_graph
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.groups import Group, find_group
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from edgeseg.pixels import Frame
 
-__all__ = ["Calibrated", "recalled_figures"]
+__all__ = ["Calibrated", "recall_figures"]
 
 # Images on which the sensitivity of each group is measured.
 SENSITIVITY_IMAGES: Final = 16
@@ -67,7 +67,7 @@ class Calibrated:
 
     @cached_property
     def ranges(self) -> Mapping[str, Range]:
-        """Of every activation that a recipe may quantize."""
+        """The range of every activation that a recipe may quantize, by the activation's name."""
         estimate = ESTIMATORS[self._estimator]
         sampled = [tap.name for tap in self._taps if tap.sampled]
         return {name: estimate(self._statistics[name]) for name in sampled}
@@ -81,20 +81,20 @@ class Calibrated:
             before = f" ({done} of them in an interrupted export)" if done else ""
             self._progress.say(
                 f"calibrating on {pluralize(len(self.frames), 'image')}{before}; "
-                f"about {expected_bytes(self.model, self._taps) / 1e6:.0f} MB of memory"
+                f"about {estimate_bytes(self.model, self._taps) / 1e6:.0f} MB of memory"
             )
         return observe(tapped, self._taps, self.frames, saved=saved, progress=self._progress)
 
     def sensitivity(self) -> Mapping[Group, float]:
-        """% of the pixels that change class when one group alone is INT8, as Q/DQ."""
+        """Measure what each group costs when it alone is INT8, as Q/DQ; see `Quantizer`."""
 
-        def one_group(recipe: Recipe, path: Path) -> None:
+        def write_one_group(recipe: Recipe, path: Path) -> None:
             made = to_qdq(self.model, recipe, self.ranges)
             with write_whole(path) as partial:
                 partial.write_bytes(made.SerializeToString())
 
         engine = partial(open_artifact, "onnxruntime")
-        return self.sensitivity_of(one_group, engine, roles=QDQ_ROLES)
+        return self.sensitivity_of(write_one_group, engine, roles=QDQ_ROLES)
 
     def sensitivity_of(
         self,
@@ -103,10 +103,10 @@ class Calibrated:
         *,
         roles: frozenset[str],
     ) -> Mapping[Group, float]:
-        """The same for graphs that `make` writes and `engine` opens, of groups of these roles."""
+        """Measure it on graphs that `make` writes and `engine` opens, for groups of `roles`."""
         groups = {find_group(node.name) for node in self.model.graph.node}
         present = sorted(group for group in groups if group is not None and group.role in roles)
-        known = recalled_figures(self._workspace, "sensitivity")
+        known = recall_figures(self._workspace, "sensitivity")
         path = self._workspace.path("one_group.onnx")
         missing = [group for group in present if group.name not in known]
         if missing:
@@ -129,8 +129,8 @@ class Calibrated:
         return {group: known.get(group.name, 100.0) for group in present}
 
 
-def recalled_figures(workspace: Workspace, name: str) -> dict[str, float]:
-    """Figures that were kept under names; none where anything else lies there."""
+def recall_figures(workspace: Workspace, name: str) -> dict[str, float]:
+    """Read figures that were kept under a name; none where the file is missing or damaged."""
     try:
         return msgspec.convert(workspace.recall(name), dict[str, float])
     except msgspec.ValidationError:

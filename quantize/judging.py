@@ -1,4 +1,4 @@
-"""Which of those that passed the search is the fastest that the other half of the data lets pass.
+"""Times the variants that passed the search, and lets the other half of the data decide.
 
 What passed is timed against the float baseline on the engine itself; then, the fastest first, the
 gate half decides. A candidate whose engine fails meanwhile is out by name; the others go on.
@@ -16,37 +16,37 @@ import numpy as np
 from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.errors import BackendError
 from edgeseg.progress import track
-from edgeseg.quantize.meter import speed_ratio
-from edgeseg.quantize.search import Search, Trial, failed, measured_on, words
+from edgeseg.quantize.meter import measure_speed
+from edgeseg.quantize.search import Search, Trial, describe_verdict, drop_failed, measure_once
 from edgeseg.runtime.timing import SAME_SPEED, from_fast_to_slow
 
-__all__ = ["in_order", "judge", "ranked"]
+__all__ = ["sort_by_speed", "judge", "rank_timed"]
 
 # INT8 shares that differ by less are as bold: the first convolution and the classifier of B0.
 SAME_BOLDNESS: Final = 0.1
 
 
-def in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
-    """The best first by speed, or, where it is found out elsewhere, by boldness.
+def sort_by_speed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """Sort trials by speed, or, where a device will time them, by boldness.
 
-    Trials that have failed before, or fail while they are timed, are the last.
+    Trials that did not pass, or fail while they are timed, come last.
     """
     passed = [trial for trial in trials if trial.approved]
     out = [trial for trial in trials if not trial.approved]
     if not job.timed:
-        return [*_by_boldness(passed), *out]
+        return [*_sort_by_boldness(passed), *out]
     job.progress.say(f"timing {len(passed)} variants in turns with FP32")
     with job.budget.spending("timing"):
-        timed = _timed(job, passed)
+        timed = _time_in_turns(job, passed)
     return [
-        *ranked([trial for trial in timed if trial.approved]),
+        *rank_timed([trial for trial in timed if trial.approved]),
         *(trial for trial in timed if not trial.approved),
         *out,
     ]
 
 
-def ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """Timed trials, the fastest first; the most exact of those that timing cannot tell apart."""
+def rank_timed(trials: Sequence[Trial]) -> list[Trial]:
+    """Sort timed trials, the fastest first; of those equally fast, the most exact."""
 
     def agreement(trial: Trial) -> float:
         accuracy = trial.gate or trial.search
@@ -56,7 +56,7 @@ def ranked(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[Trial]:
-    """Every trial with its last verdict: floats first, then INT8, then those that were out before.
+    """Give every trial its last verdict: floats first, then INT8, then those that were out before.
 
     `out` names trials that are out for another reason, and tells it.
 
@@ -73,12 +73,12 @@ def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[
     floats = [trial for trial in passed if trial.candidate.precision != "int8"]
     eights = [trial for trial in passed if trial.candidate.precision == "int8"]
     with job.budget.spending("deciding"):
-        judged = [*_judged(job, floats), *_judged(job, eights)]
+        judged = [*_judge_in_order(job, floats), *_judge_in_order(job, eights)]
     return [*judged, *(trial for trial in trials if not trial.approved)]
 
 
-def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
-    """Each against the FP32 baseline in turns."""
+def _time_in_turns(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """Time each trial against the FP32 baseline, in turns."""
     baseline = job.floats[0]
     timed = []
     baseline_ms: list[float] = []
@@ -87,9 +87,9 @@ def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
             own = trial.candidate
             try:
                 with closing(job.open_engine(own.path, own.compute)) as backend:
-                    speedup, milliseconds = speed_ratio(backend, base, job.frame)
+                    speedup, milliseconds = measure_speed(backend, base, job.frame)
             except BackendError as error:
-                verdict = failed(job, own, error, while_="while it was timed")
+                verdict = drop_failed(job, own, error, while_="while it was timed")
                 timed.append(replace(trial, approved=False, verdict=verdict))
                 continue
             baseline_ms.append(milliseconds)
@@ -99,8 +99,8 @@ def _timed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     return [t if t.speedup is None else replace(t, latency_ms=base_ms / t.speedup) for t in timed]
 
 
-def _by_boldness(trials: Sequence[Trial]) -> list[Trial]:
-    """Where speed is found out elsewhere: the most exact of those that are about as bold.
+def _sort_by_boldness(trials: Sequence[Trial]) -> list[Trial]:
+    """Sort trials that a device will time: of those about as bold, the most exact first.
 
     FP32 comes last: it is the reference, and what is shorter is faster.
     """
@@ -114,8 +114,8 @@ def _by_boldness(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(trials, key=rank, reverse=True)
 
 
-def _judged(job: Search, trials: Sequence[Trial]) -> list[Trial]:
-    """On the gate half, from fast to slow, until one passes; the others keep their search result.
+def _judge_in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """Judge on the gate half, from fast to slow, until one passes; the others stay as they are.
 
     FP32 is always measured: it is the reference of every figure. So is the file that passed under
     other float types: on another machine it may have to run so.
@@ -127,31 +127,35 @@ def _judged(job: Search, trials: Sequence[Trial]) -> list[Trial]:
         if not trial.approved:
             judged.append(trial)
         elif winner is None or winner.candidate.path == own.path or own is job.floats[0]:
-            judged.append(_decided(job, trial))
+            judged.append(_decide(job, trial))
             winner = judged[-1] if winner is None and judged[-1].approved else winner
         else:
-            judged.append(replace(trial, approved=False, verdict=_not_needed(trial, winner)))
+            judged.append(
+                replace(trial, approved=False, verdict=_explain_not_needed(trial, winner))
+            )
     return judged
 
 
-def _decided(job: Search, trial: Trial) -> Trial:
-    """With the verdict of the gate half."""
+def _decide(job: Search, trial: Trial) -> Trial:
+    """Measure a trial on the gate half, and give it the verdict."""
     images = len(job.gate_half.images)
     job.progress.say(f"deciding on {images} other images: {trial.candidate.name}")
     try:
-        accuracy = measured_on(job, trial.candidate, job.gate_half, "gate")
+        accuracy = measure_once(job, trial.candidate, job.gate_half, "gate")
     except BackendError as error:
-        verdict = failed(job, trial.candidate, error, while_="on the gate half")
+        verdict = drop_failed(job, trial.candidate, error, while_="on the gate half")
         return replace(trial, approved=False, verdict=verdict)
     judged = judge_accuracy(accuracy, job.limits)
     if trial.candidate is job.floats[0]:  # the reference loses nothing, whatever can be judged
         judged = replace(judged, unjudged=())
     approved = not judged.misses and not judged.unjudged
-    return replace(trial, gate=accuracy, approved=approved, verdict=words(judged, "gate half"))
+    return replace(
+        trial, gate=accuracy, approved=approved, verdict=describe_verdict(judged, "gate half")
+    )
 
 
-def _not_needed(trial: Trial, winner: Trial) -> str:
-    """Why a trial was not decided on. One that was timed as faster must not look passed over."""
+def _explain_not_needed(trial: Trial, winner: Trial) -> str:
+    """Say why a trial was not decided on, also where timing called it faster."""
     name = winner.candidate.name
     if (trial.speedup or 0.0) > (winner.speedup or 0.0):
         return f"not needed: {name} passed, agrees better, and is as fast within {SAME_SPEED:.0%}"

@@ -1,4 +1,4 @@
-"""Accuracy and speed of a candidate, measured on the engine that will run it."""
+"""Measures accuracy and speed of a candidate on the engine that will run it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from edgeseg.datasets import Item
     from edgeseg.pixels import Frame
 
-__all__ = ["Meter", "Read", "speed_ratio", "with_truth"]
+__all__ = ["Meter", "Read", "measure_speed", "read_with_truth"]
 
 Read = Callable[[], tuple[Bgr, ClassMap | None]]
 
 
-def with_truth(item: Item) -> tuple[Bgr, ClassMap | None]:
-    """An image of a data set and its ground truth."""
+def read_with_truth(item: Item) -> tuple[Bgr, ClassMap | None]:
+    """Read an image of a data set, uint8 BGR (H, W, 3), and its ground truth, (H, W)."""
     sample = item.read()
     return sample.image, sample.mask
 
@@ -56,7 +56,7 @@ class Meter:
     def measure(
         self, candidate: Backend, *, step: Step = ignore, most: int | None = None
     ) -> Accuracy:
-        """Against the reference, on the first `most` images; `step` is called after each.
+        """Compare with the reference on the first `most` images; call `step` after each.
 
         Raises:
             BackendError: the candidate's engine fails on an image.
@@ -64,10 +64,12 @@ class Meter:
         """
         images = self.images[:most]
         return compare(
-            self._masks(images, candidate, step), self.labels, ignore_index=self.ignore_index
+            self._segment_images(images, candidate, step),
+            self.labels,
+            ignore_index=self.ignore_index,
         )
 
-    def _masks(
+    def _segment_images(
         self,
         images: Sequence[tuple[int, Read]],
         candidate: Backend,
@@ -95,8 +97,8 @@ class Meter:
                 step()
 
 
-def speed_ratio(candidate: Backend, baseline: Backend, frame: Frame) -> tuple[float, float]:
-    """How many times faster than the baseline, and the baseline's milliseconds, in one sitting.
+def measure_speed(candidate: Backend, baseline: Backend, frame: Frame) -> tuple[float, float]:
+    """Measure how many times faster a candidate is, and the baseline's milliseconds, in turns.
 
     The ratio is the median of the rounds' ratios.
     """

@@ -21,14 +21,14 @@ from edgeseg.segformer.groups import find_group
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["QDQ_ROLES", "quantizable_nodes", "to_qdq"]
+__all__ = ["QDQ_ROLES", "list_quantizable", "to_qdq"]
 
 OP_TYPES: Final = ("Conv", "Gemm", "MatMul")
 QDQ_ROLES: Final = frozenset(role.value for role in Role)
 
 
 def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> ModelProto:
-    """A quantized copy of a float graph. `ranges` are of every tap."""
+    """Write a quantized copy of a float graph; `ranges` has the range of every tap, by name."""
     from onnx import ModelProto
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
@@ -36,7 +36,7 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
 
     copy = ModelProto()
     copy.CopyFrom(model)
-    nodes = [n.name for n in quantizable_nodes(model) if find_group(n.name) in recipe.int8]
+    nodes = [n.name for n in list_quantizable(model) if find_group(n.name) in recipe.int8]
     if not nodes:
         return copy
     data = {
@@ -61,6 +61,6 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
     return made
 
 
-def quantizable_nodes(model: ModelProto) -> list[NodeProto]:
-    """The nodes that some recipe quantizes."""
+def list_quantizable(model: ModelProto) -> list[NodeProto]:
+    """List the nodes that some recipe quantizes."""
     return [n for n in model.graph.node if n.op_type in OP_TYPES and find_group(n.name) is not None]

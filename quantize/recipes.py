@@ -1,4 +1,4 @@
-"""Which groups are INT8. A recipe is data: it can be named, written to a file, and cut down."""
+"""Recipes say which groups are INT8. They have names, and can be written to a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Recipe:
     int8: frozenset[Group]
 
     def without(self, *groups: Group) -> Recipe:
-        """A recipe in which these groups are float; its name tells the first three of them."""
+        """Return a recipe in which these groups are float; its name lists the first three."""
         dropped = [group.name for group in groups]
         more = f" and {len(dropped) - 3} more" if len(dropped) > 3 else ""
         return Recipe(
@@ -35,32 +35,32 @@ class Recipe:
         )
 
     def only(self, roles: frozenset[str]) -> Recipe:
-        """The part of it that a quantizer which knows only these roles can do."""
+        """Return the part of it that a quantizer of these roles alone can do."""
         kept = frozenset(group for group in self.int8 if group.role in roles)
         return Recipe(name=self.name, int8=kept)
 
     @property
     def digest(self) -> str:
-        """The same for the same groups, whatever the name."""
+        """A hash of the groups, whatever the name."""
         text = ",".join(sorted(group.name for group in self.int8))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _groups(*patterns: str) -> frozenset[Group]:
+def _match_groups(*patterns: str) -> frozenset[Group]:
     return frozenset(
         group for group in GROUPS if any(fnmatchcase(group.name, pattern) for pattern in patterns)
     )
 
 
-_CONV: Final = _groups(
+_CONV: Final = _match_groups(
     *(f"*.{role.value}" for role in (Role.PATCH_EMBED, Role.SR_CONV, Role.DWCONV)),
     *(f"*.{role.value}" for role in (Role.FFN_IN, Role.FFN_OUT)),
     *(f"head.{role.value}" for role in (Role.HEAD_PROJ, Role.CLASSIFIER)),
 )
-_LINEAR: Final = _CONV | _groups(*(f"*.{r.value}" for r in (Role.Q, Role.KV, Role.ATTN_OUT)))
+_LINEAR: Final = _CONV | _match_groups(*(f"*.{r.value}" for r in (Role.Q, Role.KV, Role.ATTN_OUT)))
 # The first convolution sees pixels and the classifier makes logits: quantizers that leave something
 # float leave these first (NNCF, ModelOpt).
-_INNER: Final = _LINEAR - _groups("stage1.patch_embed", "head.classifier")
+_INNER: Final = _LINEAR - _match_groups("stage1.patch_embed", "head.classifier")
 
 FLOAT: Final = Recipe(name="float", int8=frozenset())
 
@@ -72,7 +72,7 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
             Recipe(name="int8-conv", int8=_CONV),
             Recipe(name="int8-inner", int8=_INNER),
             Recipe(name="int8-linear", int8=_LINEAR),
-            Recipe(name="int8-no-softmax", int8=_LINEAR | _groups(f"*.{Role.SCORES.value}")),
+            Recipe(name="int8-no-softmax", int8=_LINEAR | _match_groups(f"*.{Role.SCORES.value}")),
             Recipe(name="int8-full", int8=frozenset(GROUPS)),
         )
     }
@@ -108,14 +108,16 @@ def read_recipe(name_or_path: str, *, named: Mapping[str, Recipe] = RECIPES) -> 
     if not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
         raise SpecError(f"{path} has no `int8`, a list of groups such as stage3.ffn_in or *.q")
     for pattern in patterns:
-        if not _groups(pattern):
+        if not _match_groups(pattern):
             known = ", ".join(group.name for group in GROUPS[:4])
             raise SpecError(f"{path}: {pattern!r} fits no group; groups are {known}, ...")
-    return Recipe(name=_name(content.get("name", path.stem), path), int8=_groups(*patterns))
+    return Recipe(
+        name=_check_name(content.get("name", path.stem), path), int8=_match_groups(*patterns)
+    )
 
 
-def _name(given: object, path: Path) -> str:
-    """A recipe's name, which a variant will have."""
+def _check_name(given: object, path: Path) -> str:
+    """Check a recipe's name, which a variant will have."""
     if not isinstance(given, str) or not given.strip() or not given.isprintable():
         raise SpecError(f"{path}: the recipe's name is {given!r}; give it one that prints")
     if given.strip().casefold() in _FLOATS:

@@ -1,4 +1,4 @@
-"""Which INT8 graphs are accurate enough, as one half of the data shows: the search half.
+"""Finds INT8 graphs that are accurate enough on one half of the data, the search half.
 
 A recipe that misses its gate gives up the groups that hurt most, one by one, until it passes. What
 passes is timed, and the other half decides: see `edgeseg.quantize.judging`.
@@ -38,9 +38,9 @@ __all__ = [
     "Search",
     "Trial",
     "explore",
-    "failed",
-    "measured_on",
-    "words",
+    "drop_failed",
+    "measure_once",
+    "describe_verdict",
 ]
 
 # Below this share of the multiply-adds a graph may not be called INT8.
@@ -87,7 +87,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What is known of a candidate. `verdict` says in a few words why it is in or out."""
+    """What was measured of a candidate. `verdict` says in a few words why it passed or did not."""
 
     candidate: Candidate
     int8_share: float
@@ -101,7 +101,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Everything that a search works with.
+    """What a search works with.
 
     `floats` are the float artifact under each type that this machine computes in, FP32 first.
     `open_engine` opens a file and its float type on what proves it here; `timed` says whether that
@@ -123,37 +123,40 @@ class Search:
 
 
 def explore(job: Search) -> list[Trial]:
-    """Try everything on the search half; floats first. Nothing is timed or decided yet.
+    """Try everything on the search half, floats first. Nothing is timed or decided yet.
 
     Raises:
         BackendError: the FP32 baseline fails, the reference of all that is measured.
     """
     with job.budget.spending("measuring"):
-        trials = [_measured(job, _float_trial(candidate)) for candidate in job.floats]
+        trials = [
+            _measure_trial(job, Trial(candidate=candidate, int8_share=0.0))
+            for candidate in job.floats
+        ]
         _reserve(job, trials)
         failures: list[Recipe] = []
         untried: list[str] = []
         seen: set[str] = set()
-        for recipe in _possible(job):
+        for recipe in _list_possible(job):
             if recipe.digest not in seen:
                 seen.add(recipe.digest)
-                made = _within_budget(job, recipe, untried)
+                made = _try_within_budget(job, recipe, untried)
                 if made:
                     trials += made
                     _reserve(job, trials)
                 if _may_recover(made):
                     failures.append(recipe)
         for recipe in failures:
-            for made in _recovered(job, recipe, untried):
+            for made in _recover(job, recipe, untried):
                 trials += made
                 _reserve(job, trials)
     if untried:
-        job.progress.say(job.budget.lacked(untried))
+        job.progress.say(job.budget.explain_shortage(untried))
     return trials
 
 
-def failed(job: Search, candidate: Candidate, error: BackendError, *, while_: str) -> str:
-    """Say that a candidate is out because its engine fails, and the verdict on it.
+def drop_failed(job: Search, candidate: Candidate, error: BackendError, *, while_: str) -> str:
+    """Say that a candidate is out because its engine fails, and return the verdict on it.
 
     Raises:
         BackendError: it is the baseline, without which nothing can be measured.
@@ -170,12 +173,8 @@ def _may_recover(made: Sequence[Trial]) -> bool:
     return tried and not any(trial.approved for trial in made)
 
 
-def _float_trial(candidate: Candidate) -> Trial:
-    return Trial(candidate=candidate, int8_share=0.0)
-
-
 def _reserve(job: Search, trials: Sequence[Trial]) -> None:
-    """Keep from trying the time that timing, deciding and confirming will take; tell what is left.
+    """Reserve the time that timing, deciding and confirming will take; say what is left.
 
     As slow as the slowest image so far: every float type and those of one INT8 file are measured
     on the deciding half, and once more as they ship; what passed is timed beside the baseline.
@@ -188,25 +187,25 @@ def _reserve(job: Search, trials: Sequence[Trial]) -> None:
         job.progress.say(f"  {budget.left / 60:.1f} min of the budget left to try more")
 
 
-def _within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
-    """A recipe's trials; none where its time ran out, and then it is named in `untried`."""
+def _try_within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
+    """Try a recipe. Where its time runs out, name it in `untried` and return no trial."""
     try:
         with job.budget.limited():
-            return _trials_of(job, recipe)
+            return _try_recipe(job, recipe)
     except UsedUp:
         untried.append(recipe.name)
         return []
 
 
-def _possible(job: Search) -> list[Recipe]:
+def _list_possible(job: Search) -> list[Recipe]:
     if job.quantizer is None:
         return []
     recipes = [recipe.only(job.quantizer.roles) for recipe in job.recipes]
     return [recipe for recipe in recipes if recipe.int8]
 
 
-def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
-    """One file, measured with each float type that its quantizer leaves open."""
+def _try_recipe(job: Search, recipe: Recipe) -> list[Trial]:
+    """Write a recipe's file, and measure it under each float type that its quantizer allows."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     path = job.workspace.path(f"int8_{recipe.digest}{job.floats[0].path.suffix}")
     if not path.exists():
@@ -225,24 +224,28 @@ def _trials_of(job: Search, recipe: Recipe) -> list[Trial]:
         if share < MIN_INT8_SHARE:
             verdict = f"only {100 * share:.0f} % of the multiply-adds are INT8"
             return [replace(trial, verdict=verdict)]
-        trials.append(_measured(job, trial))
+        trials.append(_measure_trial(job, trial))
     return trials
 
 
-def _measured(job: Search, trial: Trial) -> Trial:
-    """On the search half, and judged by it; what fails there is out, the baseline apart."""
+def _measure_trial(job: Search, trial: Trial) -> Trial:
+    """Measure and judge a trial on the search half. Where its engine fails, it is out."""
     try:
-        accuracy = measured_on(job, trial.candidate, job.search_half, "search")
+        accuracy = measure_once(job, trial.candidate, job.search_half, "search")
     except BackendError as error:
-        return replace(trial, verdict=failed(job, trial.candidate, error, while_="in the search"))
+        return replace(
+            trial, verdict=drop_failed(job, trial.candidate, error, while_="in the search")
+        )
     # What this half leaves unjudged, the other one decides.
     judged = replace(judge_accuracy(accuracy, job.limits), unjudged=())
-    trial = replace(trial, search=accuracy, approved=not judged.misses, verdict=words(judged))
-    job.progress.say(_line(trial))
+    trial = replace(
+        trial, search=accuracy, approved=not judged.misses, verdict=describe_verdict(judged)
+    )
+    job.progress.say(_describe_trial(trial))
     return trial
 
 
-def _recovered(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list[Trial]]:
+def _recover(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list[Trial]]:
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     try:
@@ -253,15 +256,15 @@ def _recovered(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list
         return
     worst = sorted(recipe.int8, key=lambda g: costs.get(g, 0.0), reverse=True)
     for count in range(1, len(worst)):
-        trials = _within_budget(job, recipe.without(*worst[:count]), untried)
+        trials = _try_within_budget(job, recipe.without(*worst[:count]), untried)
         if trials:
             yield trials
         if not trials or any(t.approved for t in trials) or trials[0].int8_share < MIN_INT8_SHARE:
             return
 
 
-def measured_on(job: Search, candidate: Candidate, meter: Meter, half: str) -> Accuracy:
-    """A candidate's accuracy, measured once; the result is kept with the file that it is of.
+def measure_once(job: Search, candidate: Candidate, meter: Meter, half: str) -> Accuracy:
+    """Measure a candidate's accuracy, or recall it: the workspace keeps it with the file.
 
     Raises:
         BackendError: its engine fails on an image.
@@ -280,8 +283,8 @@ def measured_on(job: Search, candidate: Candidate, meter: Meter, half: str) -> A
     return accuracy
 
 
-def words(judged: Judged, where: str = "search half") -> str:
-    """The verdict: which gates were missed, else what was not judged, else that it passed."""
+def describe_verdict(judged: Judged, where: str = "search half") -> str:
+    """Say which gates were missed, else what was not judged, else that it passed."""
     if judged.misses:
         gates = (f"{g.name} {g.value:.3f} (limit {g.limit:.3f})" for g in judged.misses)
         return f"missed on the {where}: {', '.join(gates)}"
@@ -291,7 +294,7 @@ def words(judged: Judged, where: str = "search half") -> str:
     return "passed"
 
 
-def _line(trial: Trial) -> str:
+def _describe_trial(trial: Trial) -> str:
     accuracy = trial.search
     assert accuracy is not None, "it was just measured"
     found = (

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from openvino import Model, Node, Output
 
-__all__ = ["int8_share", "onnx_share", "openvino_share"]
+__all__ = ["int8_share", "compute_onnx_share", "compute_openvino_share"]
 
 # Nodes that hand on the values that they get.
 _HANDS_ON: Final = frozenset(
@@ -27,14 +27,14 @@ def int8_share(path: Path) -> float:
     if path.suffix == ".onnx":
         import onnx
 
-        return onnx_share(onnx.load(path))
+        return compute_onnx_share(onnx.load(path))
     import openvino
 
-    return openvino_share(openvino.Core().read_model(path))
+    return compute_openvino_share(openvino.Core().read_model(path))
 
 
-def onnx_share(model: ModelProto) -> float:
-    """Of a Q/DQ graph with static shapes: operands that come from DequantizeLinear."""
+def compute_onnx_share(model: ModelProto) -> float:
+    """Compute the share of a Q/DQ graph: operands from DequantizeLinear. Its shapes are static."""
     from onnx import shape_inference
 
     graph = shape_inference.infer_shapes(model).graph
@@ -53,7 +53,7 @@ def onnx_share(model: ModelProto) -> float:
             return is_int8(node.input[0])
         return bool(node.op_type == "DequantizeLinear")
 
-    def counted() -> Iterator[tuple[int, bool]]:
+    def count_products() -> Iterator[tuple[int, bool]]:
         for node in graph.node:
             if node.op_type not in {"Conv", "Gemm", "MatMul"}:
                 continue
@@ -64,13 +64,13 @@ def onnx_share(model: ModelProto) -> float:
                 macs = output * shapes[node.input[0]][-1]
             yield macs, is_int8(node.input[0]) and is_int8(node.input[1])
 
-    return _share(list(counted()))
+    return _divide(list(count_products()))
 
 
-def openvino_share(model: Model) -> float:
-    """Of NNCF's form: activations from FakeQuantize, weights from it or from an 8-bit constant."""
+def compute_openvino_share(model: Model) -> float:
+    """Compute the share of NNCF's form: FakeQuantize and 8-bit constants make INT8 operands."""
 
-    def counted() -> Iterator[tuple[int, bool]]:
+    def count_products() -> Iterator[tuple[int, bool]]:
         for op in model.get_ordered_ops():
             kind = op.get_type_name()
             if kind not in {"Convolution", "GroupConvolution", "MatMul"}:
@@ -84,7 +84,7 @@ def openvino_share(model: Model) -> float:
                 macs = output * math.prod(weights[2 if kind == "GroupConvolution" else 1 :])
             yield macs, all(_is_int8(op.input_value(i)) for i in (0, 1))
 
-    return _share(list(counted()))
+    return _divide(list(count_products()))
 
 
 def _is_int8(value: Output) -> bool:
@@ -105,6 +105,6 @@ def _is_int8_constant(value: Output) -> bool:
     return kind in {"i8", "u8"}
 
 
-def _share(counted: Sequence[tuple[int, bool]]) -> float:
+def _divide(counted: Sequence[tuple[int, bool]]) -> float:
     total = sum(macs for macs, _ in counted)
     return sum(macs for macs, is_int8 in counted if is_int8) / total if total else 0.0

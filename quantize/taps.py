@@ -13,21 +13,21 @@ import numpy.typing as npt
 
 from edgeseg.calibration.observe import Tap
 from edgeseg.calibration.ranges import BINS, SAMPLE, sample_positions
-from edgeseg.quantize.qdq import quantizable_nodes
+from edgeseg.quantize.qdq import list_quantizable
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["expected_bytes", "find_floats", "find_taps", "tap_graph"]
+__all__ = ["estimate_bytes", "find_floats", "find_taps", "tap_graph"]
 
 _ONE_AXIS: Final = "taps.one_axis"
 _REARRANGES: Final = frozenset({"Reshape", "Transpose"})
 
 
 def find_taps(model: ModelProto) -> tuple[Tap, ...]:
-    """Every activation that some recipe quantizes."""
+    """List a tap for every activation that some recipe quantizes."""
     weights = {weight.name for weight in model.graph.initializer}
-    names = (n for node in quantizable_nodes(model) for n in (*node.input[:2], *node.output))
+    names = (n for node in list_quantizable(model) for n in (*node.input[:2], *node.output))
     origins = _find_origins(model)
     return tuple(
         Tap(name=name, origin=origins[name], sampled=True)
@@ -37,7 +37,7 @@ def find_taps(model: ModelProto) -> tuple[Tap, ...]:
 
 
 def find_floats(model: ModelProto) -> tuple[Tap, ...]:
-    """Every float32 value between nodes; sampled is what some recipe quantizes."""
+    """List a tap for every float32 value; those that some recipe quantizes are sampled."""
     from onnx import TensorProto
 
     origins = _find_origins(model)
@@ -50,22 +50,22 @@ def find_floats(model: ModelProto) -> tuple[Tap, ...]:
 
 
 def tap_graph(model: ModelProto, taps: Sequence[Tap]) -> bytes:
-    """The same graph, serialized, with the outputs that the taps name, and no others.
+    """Serialize the graph with the outputs that the taps name, and no others.
 
     The graph has static, inferred shapes.
     """
     sizes = _count_values(model)
     sampled = [tap for tap in taps if tap.sampled]
     drawn = {sizes[tap.name] for tap in sampled if sizes[tap.name] > SAMPLE}
-    positions = {_positions(s): np.asarray(sample_positions(s), np.int32) for s in drawn}
+    positions = {_name_positions(s): np.asarray(sample_positions(s), np.int32) for s in drawn}
     nodes = _reduce_origins(taps)
     for tap in sampled:
         nodes.setdefault(tap.name, [_flatten(tap.name)]).append(_draw_sample(tap, sizes[tap.name]))
-    return _with_outputs(model, nodes, positions)
+    return _replace_outputs(model, nodes, positions)
 
 
-def expected_bytes(model: ModelProto, taps: Sequence[Tap]) -> int:
-    """About how much memory calibrating takes at most, beside the interpreter.
+def estimate_bytes(model: ModelProto, taps: Sequence[Tap]) -> int:
+    """Estimate how much memory calibration takes at most, beside the interpreter.
 
     The weights (held by the graph and by the engine), the samples, the histograms (once more while
     they are saved), and three times the values that are alive at once: the engine's allocator keeps
@@ -85,7 +85,7 @@ def expected_bytes(model: ModelProto, taps: Sequence[Tap]) -> int:
 
 
 def _count_values(model: ModelProto) -> dict[str, int]:
-    """How many values each tensor between nodes has."""
+    """Count the values of each tensor between nodes, by its name."""
     return {
         value.name: int(np.prod([d.dim_value for d in value.type.tensor_type.shape.dim]))
         for value in (*model.graph.value_info, *model.graph.output)
@@ -93,7 +93,7 @@ def _count_values(model: ModelProto) -> dict[str, int]:
 
 
 def _find_origins(model: ModelProto) -> dict[str, str]:
-    """For each value, the one that it holds in another shape or order; mostly itself."""
+    """Find, for each value, the one that it holds in another shape or order; mostly itself."""
     origins: dict[str, str] = {}
     for node in model.graph.node:
         for output in node.output:
@@ -104,7 +104,7 @@ def _find_origins(model: ModelProto) -> dict[str, str]:
 
 
 def _reduce_origins(taps: Iterable[Tap]) -> dict[str, list[NodeProto]]:
-    """By the value's name, nodes that lay it flat and then find its extremes."""
+    """Make the nodes that flatten a value and find its extremes, by the value's name."""
     from onnx import helper
 
     reduced: dict[str, list[NodeProto]] = {}
@@ -114,7 +114,7 @@ def _reduce_origins(taps: Iterable[Tap]) -> dict[str, list[NodeProto]]:
             reduced[tap.origin] = [
                 _flatten(tap.origin),
                 *(
-                    helper.make_node(op, [_flat(tap.origin)], [out], name=out, keepdims=0)
+                    helper.make_node(op, [_name_flat(tap.origin)], [out], name=out, keepdims=0)
                     for op, out in found
                 ),
             ]
@@ -128,29 +128,29 @@ def _flatten(name: str) -> NodeProto:
     """
     from onnx import helper
 
-    return helper.make_node("Reshape", [name, _ONE_AXIS], [_flat(name)], name=_flat(name))
+    return helper.make_node("Reshape", [name, _ONE_AXIS], [_name_flat(name)], name=_name_flat(name))
 
 
 def _draw_sample(tap: Tap, size: int) -> NodeProto:
     from onnx import helper
 
-    flat = _flat(tap.name)
+    flat = _name_flat(tap.name)
     if size <= SAMPLE:
         return helper.make_node("Identity", [flat], [tap.sample], name=tap.sample)
     # Gather would do, too, but takes five times as long for single values.
-    inputs = [flat, _positions(size)]
+    inputs = [flat, _name_positions(size)]
     return helper.make_node("GatherElements", inputs, [tap.sample], name=tap.sample, axis=0)
 
 
-def _flat(name: str) -> str:
+def _name_flat(name: str) -> str:
     return f"{name}.flat"
 
 
-def _positions(size: int) -> str:
+def _name_positions(size: int) -> str:
     return f"taps.positions.{size}"
 
 
-def _with_outputs(
+def _replace_outputs(
     model: ModelProto,
     nodes: Mapping[str, Sequence[NodeProto]],
     constants: Mapping[str, npt.NDArray[np.int32]],

@@ -1,4 +1,4 @@
-"""Where a search keeps what it made and measured: a killed one goes on, nothing is done twice.
+"""Keeps what a search made and measured, so that a killed one goes on, and nothing is done twice.
 
 A folder of the user's cache for one question: same weights, same images, same versions. It is one
 process's at a time: another with the same question waits, and finds the answers.
@@ -34,11 +34,11 @@ class Workspace:
         self.folder = folder
 
     def path(self, name: str) -> Path:
-        """A place for a file."""
+        """The path of a file in the folder."""
         return self.folder / name
 
     def recall(self, name: str) -> object:
-        """The value kept under a name, or None."""
+        """Read the value that was kept under a name; None where there is none."""
         try:
             content: object = json.loads(self.path(f"{name}.json").read_text("utf-8"))
         except (OSError, ValueError):
@@ -53,7 +53,7 @@ class Workspace:
 
 @contextmanager
 def open_workspace(question: Mapping[str, object], *, say: Say) -> Iterator[Workspace]:
-    """The workspace for all that a result depends on; the same for the same content.
+    """Open the workspace of a question: all that a result depends on. Equal questions share one.
 
     `say` hears of another process that is at the same question, while it is waited for.
 
@@ -81,7 +81,7 @@ def open_workspace(question: Mapping[str, object], *, say: Say) -> Iterator[Work
 
 
 def _remove_old(root: Path, *, keep: str) -> None:
-    """All but the newest, those that a living process works in apart."""
+    """Remove all but the newest; those in which a living process works stay."""
     ages: dict[Path, float] = {}
     for path in root.iterdir():
         with suppress(FileNotFoundError):  # another process has just removed it

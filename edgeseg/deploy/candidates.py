@@ -21,8 +21,8 @@ from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
 from edgeseg.pixels import to_input
 from edgeseg.quantize.budget import Budget
-from edgeseg.quantize.calibrated import Calibrated, recalled_figures
-from edgeseg.quantize.judging import in_order, judge
+from edgeseg.quantize.calibrated import Calibrated, recall_figures
+from edgeseg.quantize.judging import judge, sort_by_speed
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.search import Search, Trial, explore
 from edgeseg.quantize.targets.maker import Job, Tools, load_maker
@@ -82,7 +82,7 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
         with budget.spending("preparing"):
             tools = _prepare(job, graph, data, search)
         search = replace(search, floats=tools.floats, quantizer=tools.quantizer)
-        ordered = in_order(search, explore(search))
+        ordered = sort_by_speed(search, explore(search))
         if job.request.sensitivity and tools.quantizer is not None:
             with budget.spending("measuring sensitivity"):
                 tools.quantizer.sensitivity()
@@ -92,8 +92,8 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
             budget=budget,
             calibration=data.describe_calibration(tools.estimator or job.request.estimator),
             evaluation=data.evaluation,
-            sensitivity=recalled_figures(workspace, "sensitivity"),
-            peaks=recalled_figures(workspace, "peaks"),
+            sensitivity=recall_figures(workspace, "sensitivity"),
+            peaks=recall_figures(workspace, "peaks"),
         )
 
 

@@ -26,7 +26,7 @@ from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import Say, begin
-from edgeseg.quantize.meter import Read, with_truth
+from edgeseg.quantize.meter import Read, read_with_truth
 from edgeseg.text import pluralize
 
 __all__ = ["ExportData", "gather_images"]
@@ -147,7 +147,7 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
     labels = job.checkpoint.labels if dataset.labels is None else dataset.labels
     return ExportData(
         calibration=chosen,
-        images=tuple(partial(with_truth, item) for item in dataset.items),
+        images=tuple(partial(read_with_truth, item) for item in dataset.items),
         data=dataset.title,
         split=dataset.split,
         sha256=dataset.sha256,

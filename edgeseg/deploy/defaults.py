@@ -1,4 +1,4 @@
-"""What a user of `edgeseg export` left out, filled in and said; what does not fit, refused."""
+"""Fills in what a user of an export left out, and says so; refuses what does not fit."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         NotJudgedError: the images are too few for the limit on classes.
     """
     notes: list[str] = []
-    weights = _weights(options.weights, options.model, notes)
+    weights = _choose_weights(options.weights, options.model, notes)
     demo = DEMO if weights == DEMO else None
     data = options.data or demo
     dataset = None if data is None else open_dataset(data, split=options.split).require_complete()
-    calibration = options.calibration or demo or _train_split(dataset)
+    calibration = options.calibration or demo or _find_train_split(dataset)
     if calibration is not None:
         check_calibration(calibration)  # before minutes are spent on the graph
     if options.size is not None and dataset is not None:
-        notes += _swapped(options.size, dataset)
+        notes += _ask_about_size(options.size, dataset)
     precision = options.precision
     if calibration is None:
-        precision = _without_calibration(precision, dataset, notes)
+        precision = _lower_precision(precision, dataset, notes)
     if dataset is not None and precision != "fp32":
         _check_decides(dataset, options.limits, precision, notes)
     labels, recipe = options.labels, options.recipe
@@ -66,7 +66,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         fp32_reason=_ASKED if options.precision == precision else _UNMEASURED,
         calibration=calibration,
         calibration_images=options.calibration_images,
-        recipes=None if recipe is None else (_recipe(recipe, options.target),),
+        recipes=None if recipe is None else (_read_recipe(recipe, options.target),),
         limits=options.limits,
         budget_s=options.budget_s,
         sensitivity=options.sensitivity,
@@ -74,7 +74,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
     )
 
 
-def _recipe(name_or_path: str, target: str) -> Recipe:
+def _read_recipe(name_or_path: str, target: str) -> Recipe:
     return read_recipe(name_or_path, named=load_maker(target).RECIPES)
 
 
@@ -94,8 +94,8 @@ def check_calibration(source: str) -> None:
         pictures_of(source)
 
 
-def _swapped(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
-    """A question, where height and width seem to have changed places."""
+def _ask_about_size(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
+    """Ask whether height and width have changed places, where it looks so."""
     (height, width), there = size, dataset.items[0].image().shape[:2]
     if (height - width) * (there[0] - there[1]) < 0:
         yield (
@@ -105,8 +105,8 @@ def _swapped(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
         )
 
 
-def _without_calibration(precision: str, dataset: Dataset | None, notes: list[str]) -> str:
-    """The precision that is left to be asked for."""
+def _lower_precision(precision: str, dataset: Dataset | None, notes: list[str]) -> str:
+    """Return the precision that can be made without images to calibrate on."""
     if precision == "int8":
         raise CalibrationError(
             "INT8 needs images to calibrate on; add --calibration with a folder, a data set with a "
@@ -123,7 +123,7 @@ def _without_calibration(precision: str, dataset: Dataset | None, notes: list[st
 
 
 def _check_decides(dataset: Dataset, limits: Limits, precision: str, notes: list[str]) -> None:
-    """Whether the half of the images that decides can decide on classes, before it is searched."""
+    """Check that half of the images is enough to decide on classes, before anything is tried."""
     deciding = len(dataset) - len(dataset) // 2
     if deciding >= MIN_CLASS_IMAGES or not decides(limits.max_class_drop):
         return
@@ -137,8 +137,8 @@ def _check_decides(dataset: Dataset, limits: Limits, precision: str, notes: list
     notes.append(f"nothing but FP32 can pass: {told}")
 
 
-def _weights(weights: str | None, model: str | None, notes: list[str]) -> str:
-    """What was named, else the demo's for the variant that has one."""
+def _choose_weights(weights: str | None, model: str | None, notes: list[str]) -> str:
+    """Choose the weights that were named, else the demo's for the variant that has one."""
     if weights is not None:
         return weights
     if model is None:
@@ -155,8 +155,8 @@ def _weights(weights: str | None, model: str | None, notes: list[str]) -> str:
     return DEMO
 
 
-def _train_split(dataset: Dataset | None) -> str | None:
-    """A data set that is measured on by another split can be calibrated on by its train split."""
+def _find_train_split(dataset: Dataset | None) -> str | None:
+    """Find the train split of a data set whose other split is measured on, to calibrate on."""
     if dataset is None or dataset.split in {None, "train"}:
         return None
     if dataset.origin == DEMO:

@@ -10,7 +10,7 @@ from typing import Final
 from edgeseg.accuracy.gates import Judged, judge_accuracy
 from edgeseg.accuracy.limits import LIMITS, Limits, option
 from edgeseg.errors import BackendError, ExportError, GateMissedError
-from edgeseg.quantize.judging import ranked
+from edgeseg.quantize.judging import rank_timed
 from edgeseg.quantize.search import Candidate, Trial
 from edgeseg.runtime.timing import SAME_SPEED
 from edgeseg.text import pluralize
@@ -91,7 +91,7 @@ def select(
 def _from_fast_to_slow(trials: Sequence[Trial]) -> list[Trial]:
     """Sort by speed, of equal speeds the more exact first; untimed ones by how bold they are."""
     if any(trial.speedup is not None for trial in trials):
-        return ranked(trials)
+        return rank_timed(trials)
     bold = {"int8": 0, "fp16": 1, "bf16": 1, "fp32": 2}
     return sorted(trials, key=lambda trial: bold[trial.candidate.precision])
 

@@ -122,7 +122,7 @@ def _require(package: str, purpose: str) -> None:
 
 
 class _Lazy:
-    """An iterable that reads a frame when its turn comes, as often as it is walked."""
+    """Reads frames one by one, each time it is iterated."""
 
     def __init__(self, frames: Sequence[Callable[[], Frame]]) -> None:
         self._frames = frames
@@ -137,7 +137,7 @@ class _Lazy:
 
 @contextlib.contextmanager
 def quiet_nncf() -> Iterator[None]:
-    """NNCF talks on stdout, which belongs to our own JSON."""
+    """Silence NNCF, which prints on stdout; that belongs to edgeseg's JSON."""
     import nncf
 
     nncf.set_log_level(logging.ERROR)
@@ -170,5 +170,5 @@ class OpenVinoQuantizer:
         return int8_share(path)
 
     def sensitivity(self) -> Mapping[Group, float]:
-        """Measured with Q/DQ: forty runs of NNCF would take longer than the whole search."""
+        """See `Quantizer`. Measured with Q/DQ: forty runs of NNCF would take too long."""
         return self._calibrated.sensitivity()

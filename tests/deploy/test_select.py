@@ -93,10 +93,10 @@ def test_a_recipe_may_not_have_a_float_variants_name(tmp_path: Path, name: objec
 
 def test_a_verdict_does_not_contradict_its_table() -> None:
     """What was timed as faster is told why it is passed over; what was not, needs no more."""
-    from edgeseg.quantize.judging import _not_needed
+    from edgeseg.quantize.judging import _explain_not_needed
 
     winner, faster, slower = (trial(f"int8-{s}", s, 98) for s in (1.08, 1.11, 1.02))
-    assert _not_needed(faster, winner) == (
+    assert _explain_not_needed(faster, winner) == (
         "not needed: int8-1.08 passed, agrees better, and is as fast within 3%"
     )
-    assert _not_needed(slower, winner) == "not needed: int8-1.08 passed"
+    assert _explain_not_needed(slower, winner) == "not needed: int8-1.08 passed"

@@ -57,8 +57,8 @@ def test_why_something_was_not_tried_adds_up(clock: list[float]) -> None:
     budget = Budget(30)
     budget.reserved = 50
     clock[0] += 14
-    assert budget.lacked(["int8-a", "int8-b"]) == (
+    assert budget.explain_shortage(["int8-a", "int8-b"]) == (
         "budget used up: int8-a and int8-b were not tried: 0:14 of the 0:30 minutes of --budget "
         "passed, and 0:50 are kept to decide and confirm; trying more takes over 1:04 minutes"
     )
-    assert budget.lacked(["int8-a"]).startswith("budget used up: int8-a was not tried: ")
+    assert budget.explain_shortage(["int8-a"]).startswith("budget used up: int8-a was not tried: ")

@@ -130,7 +130,7 @@ def fast_first(monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:
         speeds = {t.candidate.name: 2.0 - names.index(t.candidate.name) / 4 for t in trials}
         return [replace(t, speedup=speeds[t.candidate.name], latency_ms=1.0) for t in trials]
 
-    monkeypatch.setattr(judging, "_timed", timed)
+    monkeypatch.setattr(judging, "_time_in_turns", timed)
 
 
 def test_a_group_that_makes_the_engine_fail_is_the_most_harmful(

@@ -15,7 +15,7 @@ from edgeseg.demo.scenes import draw_scene
 from edgeseg.progress import Progress
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import FLOAT, RECIPES
-from edgeseg.quantize.share import onnx_share
+from edgeseg.quantize.share import compute_onnx_share
 from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.segformer.groups import find_group
 
@@ -67,7 +67,7 @@ def test_a_recipe_quantizes_what_it_names_and_nothing_else(
         inputs = [makers[i].op_type for i in node.input[:2] if i in makers]
         quantized = inputs.count("DequantizeLinear") == 2
         assert quantized == (find_group(node.name) in recipe.int8), node.name
-    assert (onnx_share(made) > 0) == (name != "float")
+    assert (compute_onnx_share(made) > 0) == (name != "float")
     weights = {w.name: w for w in made.graph.initializer}
     for node in made.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in weights:
@@ -104,13 +104,13 @@ def test_the_share_is_that_of_the_costs(
     seeded_bundle: Bundle, model: onnx.ModelProto, ranges: dict[str, Range]
 ) -> None:
     """INT8 in all is all; without the attention products, what they are of `inspect`'s count."""
-    assert onnx_share(to_qdq(model, RECIPES["int8-full"], ranges)) == 1
+    assert compute_onnx_share(to_qdq(model, RECIPES["int8-full"], ranges)) == 1
     products = 0
     for stage, width in enumerate((32, 64, 160, 256)):
         tokens = (96 * 128) // (16 * 4**stage)
         reduced = tokens // (64, 16, 4, 1)[stage]
         products += 2 * 2 * tokens * reduced * width  # two blocks, two products
-    share = onnx_share(to_qdq(model, RECIPES["int8-linear"], ranges))
+    share = compute_onnx_share(to_qdq(model, RECIPES["int8-linear"], ranges))
     assert share == pytest.approx(1 - products / seeded_bundle.manifest.model.macs, abs=1e-6)
 
 

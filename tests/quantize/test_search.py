@@ -21,7 +21,7 @@ from edgeseg.progress import Progress
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.targets import jetson
-from edgeseg.quantize.targets.tensorrt.rules import violations
+from edgeseg.quantize.targets.tensorrt.rules import find_violations
 from edgeseg.segformer.groups import GROUPS, Group
 
 
@@ -199,7 +199,7 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
         assert variant.compute == "f16"
         assert variant.latency_ms is None
         assert variant.gate is not None
-        assert violations(onnx.load(bundle.path(variant.file))) == {}
+        assert find_violations(onnx.load(bundle.path(variant.file))) == {}
         assert (variant.int8_share >= 0.5) == (variant.precision == "int8")
         assert variant.output == ("class_map" if variant.name.endswith("-map") else "logits")
         assert all(golden.agreement[variant.name] > 50 for golden in bundle.manifest.golden)
@@ -217,7 +217,7 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
 
 
 def test_ranks_by_speed_and_ties_by_agreement() -> None:
-    from edgeseg.quantize.judging import ranked
+    from edgeseg.quantize.judging import rank_timed
     from edgeseg.quantize.search import Candidate, Trial
     from edgeseg.runtime.timing import SAME_SPEED
 
@@ -230,5 +230,5 @@ def test_ranks_by_speed_and_ties_by_agreement() -> None:
         return Trial(candidate=candidate, int8_share=1, search=accuracy, speedup=speedup)
 
     trials = [trial("a", 1.0, 99.9), trial("b", 1.50, 98), trial("c", 1.47, 99), trial("d", 1.2, 9)]
-    assert [t.candidate.name for t in ranked(trials)] == ["c", "b", "d", "a"]
+    assert [t.candidate.name for t in rank_timed(trials)] == ["c", "b", "d", "a"]
     assert SAME_SPEED == 0.03

@@ -17,7 +17,7 @@ from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, sample_positions
 from edgeseg.demo import draw_scene
 from edgeseg.errors import CalibrationError
-from edgeseg.quantize.taps import expected_bytes, find_floats, find_taps, tap_graph
+from edgeseg.quantize.taps import estimate_bytes, find_floats, find_taps, tap_graph
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
 IMAGES = [draw_scene(seed, 0, height=96, width=128).image[None] for seed in range(3)]
@@ -170,4 +170,4 @@ def test_memory_is_what_is_alive_at_once() -> None:
     chain = helper.make_model(
         helper.make_graph(nodes, "chain", [], [values[-1]], value_info=values[:-1])
     )
-    assert expected_bytes(chain, ()) - 2 * chain.ByteSize() == 3 * 2 * 4 * 1000
+    assert estimate_bytes(chain, ()) - 2 * chain.ByteSize() == 3 * 2 * 4 * 1000

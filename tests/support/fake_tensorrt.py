@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from edgeseg.quantize.targets.tensorrt.emulation import emulated
+from edgeseg.quantize.targets.tensorrt.emulation import to_fp32_emulation
 from edgeseg.runtime.backends import trt as trt_backend
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
@@ -161,7 +161,7 @@ class Runtime:
 class Engine:
     def __init__(self, model: onnx.ModelProto, logger: Any) -> None:
         self.logger = logger
-        self.engine = OrtBackend(emulated(model).SerializeToString(), optimized=False)
+        self.engine = OrtBackend(to_fp32_emulation(model).SerializeToString(), optimized=False)
         self.ends = [*model.graph.input, *model.graph.output]
         self.num_io_tensors = len(self.ends)
 

@@ -22,11 +22,11 @@ from edgeseg.runtime.backends.onnxruntime import OrtBackend
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["emulated", "open_emulation"]
+__all__ = ["to_fp32_emulation", "open_emulation"]
 
 
-def emulated(model: ModelProto) -> ModelProto:
-    """A float32 graph that computes what a typed one does; same input, same output."""
+def to_fp32_emulation(model: ModelProto) -> ModelProto:
+    """Write a float32 graph that computes what a typed one does, with the same input and output."""
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
     half, single = TensorProto.FLOAT16, TensorProto.FLOAT
@@ -68,5 +68,5 @@ def open_emulation(
     """
     import onnx
 
-    model = emulated(onnx.load(path)).SerializeToString()
+    model = to_fp32_emulation(onnx.load(path)).SerializeToString()
     return Checked(OrtBackend(model, optimized=optimized), logits_shape=logits_shape)

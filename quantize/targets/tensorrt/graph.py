@@ -33,7 +33,7 @@ __all__ = [
     "HALF_LIMIT",
     "LOGITS",
     "Scales",
-    "hot_tensors",
+    "find_hot_tensors",
     "to_typed",
     "with_class_map",
 ]
@@ -63,8 +63,8 @@ class Scales(Enum):
     CASTS = "casts"
 
 
-def hot_tensors(peaks: Mapping[str, float]) -> frozenset[str]:
-    """The values that may not be FP16, by the largest magnitude that each was seen with."""
+def find_hot_tensors(peaks: Mapping[str, float]) -> frozenset[str]:
+    """Find the values that may not be FP16; `peaks` is the largest magnitude of each."""
     return frozenset(name for name, peak in peaks.items() if not peak <= HALF_LIMIT)
 
 
@@ -76,7 +76,7 @@ def to_typed(
     hot: frozenset[str] = frozenset(),
     scales: Scales = Scales.TYPED,
 ) -> ModelProto:
-    """A typed copy of a float32 graph as `edgeseg.export` writes it.
+    """Write a typed copy of a float32 graph as `edgeseg.export` writes it.
 
     `largest` is the magnitude that int8 is to cover, for each activation that the recipe quantizes;
     `hot` names the values to hold in FP32. Input uint8 BGR (1, H, W, 3), output float32 logits.
@@ -91,7 +91,7 @@ def to_typed(
 
 
 def with_class_map(model: ModelProto) -> ModelProto:
-    """A typed copy that ends in class ids at the input's size, not in logits.
+    """Write a typed copy that ends in class ids at the input's size, not in logits.
 
     Bilinear upsampling and argmax in the graph; (1, H, W) uint8, or int32 above 256 classes.
     """
@@ -133,7 +133,7 @@ def with_class_map(model: ModelProto) -> ModelProto:
         graph.node.append(_cast("map.argmax", CLASS_MAP, ids))
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(CLASS_MAP, ids, [1, height, width]))
-    return _checked(copy)
+    return _check(copy)
 
 
 @dataclass
@@ -163,21 +163,21 @@ class _Typer:
 
         (output,) = node.output
         if node.op_type == "Identity" and output == LOGITS:
-            self.nodes.append(_cast(self._as(node.input[0], self.half), LOGITS, self.single))
+            self.nodes.append(_cast(self._cast_to(node.input[0], self.half), LOGITS, self.single))
             return
         copy = NodeProto()
         copy.CopyFrom(node)
-        kind = self._computes_in(node)
+        kind = self._find_computed_type(node)
         group = find_group(node.name)
         quantized = group is not None and group in self.recipe.int8 and node.op_type in _WEIGHTED
         for index, name in enumerate(node.input):
             if quantized and index == 0:
-                copy.input[index] = self._quantized_activation(name, kind)
+                copy.input[index] = self._quantize_activation(name, kind)
             elif quantized and index == 1:
-                copy.input[index] = self._quantized_weight(name, node, kind)
+                copy.input[index] = self._quantize_weight(name, node, kind)
             elif name:
-                copy.input[index] = self._as(name, kind)
-        hold = self._holds(output, node)
+                copy.input[index] = self._cast_to(name, kind)
+        hold = self._find_held_type(output, node)
         if kind == hold:
             self.nodes.append(copy)
         else:
@@ -186,7 +186,7 @@ class _Typer:
         self.held[output] = hold
 
     def model(self) -> ModelProto:
-        """All that was written, with shapes inferred and onnx's full check passed."""
+        """Return the typed graph, with shapes inferred, once it passes onnx's full check."""
         from onnx import ModelProto, numpy_helper
 
         model = ModelProto()
@@ -201,23 +201,23 @@ class _Typer:
             for name, values in self.weights.items()
             if name in used
         )
-        return _checked(model)
+        return _check(model)
 
-    def _computes_in(self, node: NodeProto) -> int:
+    def _find_computed_type(self, node: NodeProto) -> int:
         """FP32 for preprocessing, LayerNorm, and what touches a hot value; else FP16."""
         if node.op_type == "LayerNormalization" or node.name.startswith(_PREPROCESS):
             return self.single
         touched = {*node.input, *node.output}
         return self.single if touched & self.hot else self.half
 
-    def _holds(self, output: str, node: NodeProto) -> int:
+    def _find_held_type(self, output: str, node: NodeProto) -> int:
         inside = node.name.startswith(_PREPROCESS) and node.op_type != "Sub"
         return self.single if inside or output in self.hot else self.half
 
-    def _as(self, name: str, kind: int) -> str:
-        """A value or weight in a type, cast where it is held in another."""
+    def _cast_to(self, name: str, kind: int) -> str:
+        """Name a value or weight in a type, and cast it where it is held in another."""
         if name in self.constants:
-            return self._weight_as(name, kind)
+            return self._cast_weight(name, kind)
         hold = self.held.get(name)
         if hold is None or hold == kind:  # the uint8 image goes to its Cast as it is
             return name
@@ -227,7 +227,7 @@ class _Typer:
             self.nodes.append(_cast(name, cast, kind))
         return cast
 
-    def _weight_as(self, name: str, kind: int) -> str:
+    def _cast_weight(self, name: str, kind: int) -> str:
         values = self.constants[name]
         if values.dtype != np.float32:
             self.weights[name] = values
@@ -236,31 +236,31 @@ class _Typer:
         self.weights[typed] = values.astype(np.float16 if kind == self.half else np.float32)
         return typed
 
-    def _quantized_activation(self, name: str, kind: int) -> str:
-        """A value through QuantizeLinear and DequantizeLinear; one pair for all that read it."""
+    def _quantize_activation(self, name: str, kind: int) -> str:
+        """Lead a value through QuantizeLinear and DequantizeLinear, one pair for all readers."""
         cast = self.scales is Scales.CASTS
         inside = self.single if cast else kind
         out = f"{name}.dequantized_{'half' if kind == self.half else 'float'}"
         if out in self.made:
             return out
         self.made.add(out)
-        scale = self._scale(f"{out}.scale", np.array(self.largest[name] / LEVELS), inside)
+        scale = self._add_scale(f"{out}.scale", np.array(self.largest[name] / LEVELS), inside)
         zero = f"{out}.zero"
         self.weights[zero] = np.array(0, np.int8)
         levels = f"{out}.levels"
         last = f"{out}.uncast" if inside != kind else out
-        self._append("QuantizeLinear", [self._as(name, inside), scale, zero], levels)
+        self._append("QuantizeLinear", [self._cast_to(name, inside), scale, zero], levels)
         self._append("DequantizeLinear", [levels, scale, zero], last)
         if inside != kind:
             self.nodes.append(_cast(last, out, kind))
         return out
 
-    def _quantized_weight(self, name: str, node: NodeProto, kind: int) -> str:
+    def _quantize_weight(self, name: str, node: NodeProto, kind: int) -> str:
         axis = _WEIGHTED[node.op_type]
         values = self.constants[name].astype(np.float64)
         others = tuple(i for i in range(values.ndim) if i != axis)
         inside = self.single if self.scales is Scales.CASTS else kind
-        scale = self._scale(f"{name}.scale", np.abs(values).max(axis=others) / LEVELS, inside)
+        scale = self._add_scale(f"{name}.scale", np.abs(values).max(axis=others) / LEVELS, inside)
         shape = [-1 if i == axis else 1 for i in range(values.ndim)]
         steps = self.weights[scale].astype(np.float64).reshape(shape)
         levels = np.clip(np.round(values / steps), -LEVELS, LEVELS).astype(np.int8)
@@ -274,8 +274,8 @@ class _Typer:
             self.nodes.append(_cast(last, out, kind))
         return out
 
-    def _scale(self, name: str, values: npt.NDArray[np.float64], kind: int) -> str:
-        """A scale as it is stored; levels are counted with it, so its rounding loses nothing."""
+    def _add_scale(self, name: str, values: npt.NDArray[np.float64], kind: int) -> str:
+        """Store a scale, and name it. Weights are rounded with the stored scale."""
         typed = np.float16 if kind == self.half else np.float32
         self.weights[name] = np.maximum(values, SMALLEST_SCALE).astype(typed)
         return name
@@ -295,7 +295,7 @@ def _cast(name: str, output: str, kind: int) -> NodeProto:
     return helper.make_node("Cast", [name], [output], name=f"{output}.cast", to=kind)
 
 
-def _checked(model: ModelProto) -> ModelProto:
+def _check(model: ModelProto) -> ModelProto:
     from onnx import checker, shape_inference
 
     del model.graph.value_info[:]

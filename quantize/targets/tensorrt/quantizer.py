@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.files.whole import write_whole
 from edgeseg.progress import Progress, track
-from edgeseg.quantize.calibrated import Calibrated, recalled_figures
+from edgeseg.quantize.calibrated import Calibrated, recall_figures
 from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
 from edgeseg.quantize.share import int8_share
@@ -19,7 +19,7 @@ from edgeseg.quantize.targets.tensorrt.graph import (
     CLASS_MAP,
     HALF_LIMIT,
     Scales,
-    hot_tensors,
+    find_hot_tensors,
     to_typed,
     with_class_map,
 )
@@ -69,7 +69,7 @@ class TypedQuantizer:
         self._progress = progress
 
     def half(self) -> Candidate:
-        """The FP16 candidate, with no INT8 in it."""
+        """Make the FP16 candidate, with no INT8 in it."""
         path = self._workspace.path("fp16.onnx")
         if not path.exists():
             self.make(FLOAT, path)
@@ -81,14 +81,14 @@ class TypedQuantizer:
         Raises:
             ExportError: the graph breaks a rule of TensorRT's.
         """
-        _write(self._typed(recipe, Scales.TYPED), path)
+        _write(self._make_typed(recipe, Scales.TYPED), path)
 
     def forms(self, candidate: Candidate) -> Iterator[Candidate]:
-        """The further forms of a typed candidate: another end, and another way to write scales."""
+        """Make the further forms of a candidate: another output, and other types of scales."""
         for scales in Scales:
             if scales is Scales.CASTS and not candidate.recipe.int8:
                 continue
-            typed = self._typed(candidate.recipe, scales)
+            typed = self._make_typed(candidate.recipe, scales)
             for map_too in (False, True):
                 if scales is Scales.TYPED and not map_too:
                     continue  # the candidate itself
@@ -113,23 +113,23 @@ class TypedQuantizer:
         return int8_share(path)
 
     def sensitivity(self) -> Mapping[Group, float]:
-        """What each group costs alone: % of the pixels that change class, emulated."""
+        """See `Quantizer`; measured in the emulation of FP16."""
         assert self._calibrated is not None, "a recipe was tried, so there were ranges"
 
-        def one_group(recipe: Recipe, path: Path) -> None:
+        def write_one_group(recipe: Recipe, path: Path) -> None:
             with write_whole(path) as partial:
-                partial.write_bytes(self._typed(recipe, Scales.TYPED).SerializeToString())
+                partial.write_bytes(self._make_typed(recipe, Scales.TYPED).SerializeToString())
 
-        return self._calibrated.sensitivity_of(one_group, open_emulation, roles=self.roles)
+        return self._calibrated.sensitivity_of(write_one_group, open_emulation, roles=self.roles)
 
     @cached_property
     def hot(self) -> frozenset[str]:
         """Values that FP16 might not hold."""
-        found = recalled_figures(self._workspace, "peaks")
+        found = recall_figures(self._workspace, "peaks")
         if not found:
             found = self._find_peaks()
             self._workspace.keep("peaks", found)
-        hot = hot_tensors(found)
+        hot = find_hot_tensors(found)
         worst = max(found, key=lambda name: found[name])
         kept = f"{pluralize(len(hot), 'value')} may be too large for FP16, and stay in FP32"
         self._progress.say(
@@ -145,7 +145,7 @@ class TypedQuantizer:
         self._progress.say(f"{task} on {pluralize(len(self._frames), 'image')}")
         return peaks(self._model, track(self._progress, task, self._frames))
 
-    def _typed(self, recipe: Recipe, scales: Scales) -> ModelProto:
+    def _make_typed(self, recipe: Recipe, scales: Scales) -> ModelProto:
         largest: Mapping[str, float] = {}
         if recipe.int8:
             assert self._calibrated is not None, "recipes are tried only where there are ranges"

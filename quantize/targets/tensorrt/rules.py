@@ -21,7 +21,7 @@ from edgeseg.errors import ExportError
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["RULES", "check_rules", "violations"]
+__all__ = ["RULES", "check_rules", "find_violations"]
 
 OPSETS: Final = (19, 20)
 NEWEST_IR: Final = 10
@@ -105,7 +105,7 @@ class _Graph:
         return name
 
 
-def _versions(graph: _Graph) -> Iterator[str]:
+def _check_versions(graph: _Graph) -> Iterator[str]:
     opsets = {o.domain: o.version for o in graph.model.opset_import}
     if set(opsets) != {""} or opsets[""] not in OPSETS:
         yield f"opset {opsets}, not 19 or 20 of ONNX's own domain alone"
@@ -113,7 +113,7 @@ def _versions(graph: _Graph) -> Iterator[str]:
         yield f"IR version {graph.model.ir_version}, above {NEWEST_IR}"
 
 
-def _valid(graph: _Graph) -> Iterator[str]:
+def _check_valid(graph: _Graph) -> Iterator[str]:
     from onnx import checker, shape_inference
 
     try:
@@ -123,7 +123,7 @@ def _valid(graph: _Graph) -> Iterator[str]:
         yield str(error).strip().splitlines()[0]
 
 
-def _static(graph: _Graph) -> Iterator[str]:
+def _check_static(graph: _Graph) -> Iterator[str]:
     ends = (*graph.model.graph.input, *graph.model.graph.output)
     for value in (*graph.model.graph.value_info, *ends):
         sizes = [d.dim_value for d in value.type.tensor_type.shape.dim]
@@ -135,7 +135,7 @@ def _static(graph: _Graph) -> Iterator[str]:
             yield f"{value.name} has batch {batch}"
 
 
-def _operators(graph: _Graph) -> Iterator[str]:
+def _check_operators(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type not in OPERATORS:
             yield f"{node.name} is a {node.op_type}, which the table does not have"
@@ -143,7 +143,7 @@ def _operators(graph: _Graph) -> Iterator[str]:
             yield f"{node.name}: {node.op_type} of {graph.kinds.get(node.input[0], '?')}"
 
 
-def _uint8(graph: _Graph) -> Iterator[str]:
+def _check_uint8(graph: _Graph) -> Iterator[str]:
     for value in graph.model.graph.input:
         readers = graph.readers(value.name)
         if [node.op_type for node in readers] != ["Cast"]:
@@ -154,7 +154,7 @@ def _uint8(graph: _Graph) -> Iterator[str]:
             yield f"{name} is uint8 inside the graph"
 
 
-def _scales(graph: _Graph) -> Iterator[str]:
+def _check_scales(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type not in {"QuantizeLinear", "DequantizeLinear"}:
             continue
@@ -173,7 +173,7 @@ def _scales(graph: _Graph) -> Iterator[str]:
             yield f"{node.name} sets output_dtype"
 
 
-def _zero_points(graph: _Graph) -> Iterator[str]:
+def _check_zero_points(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type not in {"QuantizeLinear", "DequantizeLinear"}:
             continue
@@ -182,7 +182,7 @@ def _zero_points(graph: _Graph) -> Iterator[str]:
             yield f"{node.name}: the zero point is not int8, present and 0"
 
 
-def _weights(graph: _Graph) -> Iterator[str]:
+def _check_weights(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         made = graph.makers.get(node.input[0]) if node.op_type in _WEIGHTED else None
         weight = graph.behind_casts(node.input[1]) if node.op_type in _WEIGHTED else ""
@@ -205,7 +205,7 @@ def _weights(graph: _Graph) -> Iterator[str]:
             yield f"{node.name}: weight scales are not one an output channel (axis {axis})"
 
 
-def _activations(graph: _Graph) -> Iterator[str]:
+def _check_activations(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type == "QuantizeLinear":
             scale = graph.constants.get(node.input[1])
@@ -213,7 +213,7 @@ def _activations(graph: _Graph) -> Iterator[str]:
                 yield f"{node.name}: an activation has {scale.size} scales, not one"
 
 
-def _stays_float(graph: _Graph) -> Iterator[str]:
+def _check_stays_float(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         product = node.op_type == "MatMul"
         if node.op_type not in _NEVER_QUANTIZED and not product:
@@ -224,7 +224,7 @@ def _stays_float(graph: _Graph) -> Iterator[str]:
                 yield f"{node.name}: Q/DQ at the input of a {what}"
 
 
-def _biases(graph: _Graph) -> Iterator[str]:
+def _check_biases(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type in _WEIGHTED and len(node.input) > 2:
             bias = graph.constants.get(node.input[2])
@@ -232,7 +232,7 @@ def _biases(graph: _Graph) -> Iterator[str]:
                 yield f"{node.name}: the bias is no float constant"
 
 
-def _layer_norms(graph: _Graph) -> Iterator[str]:
+def _check_layer_norms(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type == "LayerNormalization":
             kinds = {graph.kinds.get(name) for name in (*node.input, *node.output)}
@@ -242,7 +242,7 @@ def _layer_norms(graph: _Graph) -> Iterator[str]:
             yield f"{node.name} is a {node.op_type}: a LayerNorm is one node"
 
 
-def _attention(graph: _Graph) -> Iterator[str]:
+def _check_attention(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type == "Softmax" and graph.maker(graph.behind_casts(node.input[0])) != "MatMul":
             yield f"{node.name}: its input is no product; the attention scale belongs into q"
@@ -250,25 +250,25 @@ def _attention(graph: _Graph) -> Iterator[str]:
 
 RULES: Final[Mapping[str, Callable[[_Graph], Iterator[str]]]] = MappingProxyType(
     {
-        "opset 19 or 20, IR at most 10": _versions,
-        "onnx's full check": _valid,
-        "static shapes, batch 1": _static,
-        "operators and types of TensorRT 10.3's parser": _operators,
-        "uint8 at the ends only, into one Cast": _uint8,
-        "scales above 0, of the type around them": _scales,
-        "int8 zero points, present and 0": _zero_points,
-        "int8 weights, one scale an output channel": _weights,
-        "activations have one scale": _activations,
-        "softmax, LayerNorm, GELU and attention products stay float": _stays_float,
-        "biases stay float": _biases,
-        "LayerNormalization is one node in FP32": _layer_norms,
-        "the attention scale is in q": _attention,
+        "opset 19 or 20, IR at most 10": _check_versions,
+        "onnx's full check": _check_valid,
+        "static shapes, batch 1": _check_static,
+        "operators and types of TensorRT 10.3's parser": _check_operators,
+        "uint8 at the ends only, into one Cast": _check_uint8,
+        "scales above 0, of the type around them": _check_scales,
+        "int8 zero points, present and 0": _check_zero_points,
+        "int8 weights, one scale an output channel": _check_weights,
+        "activations have one scale": _check_activations,
+        "softmax, LayerNorm, GELU and attention products stay float": _check_stays_float,
+        "biases stay float": _check_biases,
+        "LayerNormalization is one node in FP32": _check_layer_norms,
+        "the attention scale is in q": _check_attention,
     }
 )
 
 
-def violations(model: ModelProto) -> dict[str, list[str]]:
-    """What breaks each rule, by the rule; empty where all hold."""
+def find_violations(model: ModelProto) -> dict[str, list[str]]:
+    """Find what breaks each rule, by the rule; empty where all hold."""
     graph = _Graph(model)
     found = {name: list(rule(graph)) for name, rule in RULES.items()}
     return {name: broken for name, broken in found.items() if broken}
@@ -280,7 +280,7 @@ def check_rules(model: ModelProto, *, origin: str) -> None:
     Raises:
         ExportError: it does; names the graph, the rules, and the first node of each.
     """
-    broken = violations(model)
+    broken = find_violations(model)
     if broken:
         told = "; ".join(
             f"{name}: {lines[0]} ({len(lines)} in all)" for name, lines in broken.items()

@@ -15,11 +15,16 @@ from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.pixels import resize_ids, to_mask
 from edgeseg.quantize.recipes import FLOAT, Recipe
-from edgeseg.quantize.share import onnx_share
-from edgeseg.quantize.targets.tensorrt.emulation import emulated, open_emulation
-from edgeseg.quantize.targets.tensorrt.graph import Scales, hot_tensors, to_typed, with_class_map
+from edgeseg.quantize.share import compute_onnx_share
+from edgeseg.quantize.targets.tensorrt.emulation import open_emulation, to_fp32_emulation
+from edgeseg.quantize.targets.tensorrt.graph import (
+    Scales,
+    find_hot_tensors,
+    to_typed,
+    with_class_map,
+)
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
-from edgeseg.quantize.targets.tensorrt.rules import check_rules, violations
+from edgeseg.quantize.targets.tensorrt.rules import check_rules, find_violations
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
@@ -55,7 +60,7 @@ def test_every_form_keeps_the_rules(
 ) -> None:
     made = to_typed(model, recipe, largest=largest, scales=scales)
     made = with_class_map(made) if class_map else made
-    assert violations(made) == {}
+    assert find_violations(made) == {}
     check_rules(made, origin="it")
 
 
@@ -85,12 +90,12 @@ def test_the_size_is_halved_and_quartered(
     whole, two, one = (len(m.SerializeToString()) for m in (model, half, typed))
     assert 0.49 < two / whole < 0.55
     assert 0.25 < one / whole < 0.33
-    assert onnx_share(typed) > 0.6
-    assert onnx_share(half) == 0
+    assert compute_onnx_share(typed) > 0.6
+    assert compute_onnx_share(half) == 0
 
 
 def test_emulation_rounds_as_numpy_does(model: ModelProto, half: ModelProto) -> None:
-    exact, rounded = run(model, optimized=True), run(emulated(half))
+    exact, rounded = run(model, optimized=True), run(to_fp32_emulation(half))
     assert 1e-5 < far(rounded, exact) < 5e-3
     np.testing.assert_array_equal(rounded, rounded.astype(np.float16).astype(np.float32))
 
@@ -99,21 +104,21 @@ def test_int8_computes_nearly_the_same(
     model: ModelProto, typed: ModelProto, largest: dict[str, float]
 ) -> None:
     exact = run(model, optimized=True)
-    assert far(run(emulated(typed)), exact) < 0.06
+    assert far(run(to_fp32_emulation(typed)), exact) < 0.06
     casts = to_typed(model, INT8, largest=largest, scales=Scales.CASTS)
-    assert far(run(emulated(casts)), exact) < 0.06
+    assert far(run(to_fp32_emulation(casts)), exact) < 0.06
     clipped = to_typed(model, INT8, largest={n: v / 8 for n, v in largest.items()})
-    assert far(run(emulated(clipped)), exact) > 0.2
+    assert far(run(to_fp32_emulation(clipped)), exact) > 0.2
 
 
 def test_the_optimizer_agrees(typed: ModelProto) -> None:
     """ONNX Runtime was seen to give garbage for other Q/DQ graphs when it optimizes them."""
-    plain, optimized = (run(emulated(typed), optimized=on) for on in (False, True))
+    plain, optimized = (run(to_fp32_emulation(typed), optimized=on) for on in (False, True))
     assert far(optimized, plain) < 0.02
 
 
 def test_class_ids_are_those_of_the_logits(half: ModelProto, tmp_path: Path) -> None:
-    logits = run(emulated(half))
+    logits = run(to_fp32_emulation(half))
     path = tmp_path / "map.onnx"
     onnx.save(with_class_map(half), path)
     ids = open_emulation(path).infer(frame(50))
@@ -130,7 +135,7 @@ def test_many_classes_need_wider_ids() -> None:
     graph = to_onnx(rewrite(network, mean=IMAGENET_MEAN, std=IMAGENET_STD), height=64, width=64)
     made = with_class_map(to_typed(graph, FLOAT, largest={}))
     assert made.graph.output[0].type.tensor_type.elem_type == TensorProto.INT32
-    assert violations(made) == {}
+    assert find_violations(made) == {}
 
 
 def overflowing(model: ModelProto, gain: float) -> ModelProto:
@@ -155,21 +160,21 @@ def test_an_overflow_is_caught_and_mended(model: ModelProto) -> None:
     found = peaks(loud, [lambda: frame(50)])
     assert found["stage2.block1.attn_out"] > 1e5
     exact = run(loud, optimized=True)
-    blind = run(emulated(to_typed(loud, FLOAT, largest={})))
+    blind = run(to_fp32_emulation(to_typed(loud, FLOAT, largest={})))
     assert not np.isfinite(blind).all()
-    hot = hot_tensors(found)
+    hot = find_hot_tensors(found)
     assert "stage2.block1.attn_out" in hot
     assert len(hot) < 40
     mended = to_typed(loud, FLOAT, largest={}, hot=hot)
-    assert violations(mended) == {}
-    assert far(run(emulated(mended)), exact) < 5e-3
+    assert find_violations(mended) == {}
+    assert far(run(to_fp32_emulation(mended)), exact) < 5e-3
     quantized = to_typed(loud, INT8, largest=found, hot=hot)
-    assert violations(quantized) == {}
-    assert np.isfinite(run(emulated(quantized))).all()
+    assert find_violations(quantized) == {}
+    assert np.isfinite(run(to_fp32_emulation(quantized))).all()
 
 
 def test_a_value_that_is_no_number_is_hot() -> None:
-    assert hot_tensors({"a": float("nan"), "b": 1.0, "c": 16377.0, "d": 16376.0}) == {"a", "c"}
+    assert find_hot_tensors({"a": float("nan"), "b": 1.0, "c": 16377.0, "d": 16376.0}) == {"a", "c"}
 
 
 def test_small_scales_stay_above_zero(model: ModelProto, largest: dict[str, float]) -> None:
@@ -182,4 +187,4 @@ def test_small_scales_stay_above_zero(model: ModelProto, largest: dict[str, floa
             values[:, 3] = 0
             weight.CopyFrom(numpy_helper.from_array(values, weight.name))
     made = to_typed(copy, INT8, largest={**largest, "stage1.block0.norm1": 1e-9})
-    assert violations(made) == {}
+    assert find_violations(made) == {}

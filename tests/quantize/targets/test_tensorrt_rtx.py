@@ -18,7 +18,7 @@ from edgeseg.quantize.recipes import FLOAT, RECIPES
 from edgeseg.quantize.targets.tensorrt.graph import Scales, to_typed, with_class_map
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 from edgeseg.quantize.targets.tensorrt.quantizer import TYPED_ROLES
-from edgeseg.quantize.targets.tensorrt.rules import violations
+from edgeseg.quantize.targets.tensorrt.rules import find_violations
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 if find_spec("tensorrt_rtx_bindings") is None:
@@ -47,7 +47,7 @@ def forms(variant: str, height: int, width: int) -> Iterator[tuple[str, ModelPro
 def rows(variant: str, height: int, width: int) -> str:
     """A line for each form: its name, and what RTX makes of it."""
     models = dict(forms(variant, height, width))
-    assert [violations(model) for model in models.values()] == [{}] * len(models)
+    assert [find_violations(model) for model in models.values()] == [{}] * len(models)
     built = build_all([model.SerializeToString() for model in models.values()])
     lines = []
     for name, plan in zip(models, built, strict=True):
@@ -69,7 +69,7 @@ def test_rtx_refuses_what_the_rules_refuse() -> None:
         if weight.name == "stage1.patch_embed.weight.scale":
             values = np.zeros_like(numpy_helper.to_array(weight))
             weight.CopyFrom(numpy_helper.from_array(values, weight.name))
-    assert "scales above 0, of the type around them" in violations(broken)
+    assert "scales above 0, of the type around them" in find_violations(broken)
     (said,) = build_all([broken.SerializeToString()])
     assert isinstance(said, list)
 

@@ -11,7 +11,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from typed_graphs import node, weight
 
 from edgeseg.errors import ExportError
-from edgeseg.quantize.targets.tensorrt.rules import RULES, check_rules, violations
+from edgeseg.quantize.targets.tensorrt.rules import RULES, check_rules, find_violations
 
 
 def _replace(model: ModelProto, name: str, values: np.ndarray) -> None:
@@ -177,7 +177,7 @@ def test_a_broken_rule_is_named(
     broken = ModelProto()
     broken.CopyFrom(typed)
     damage(broken)
-    assert rule in violations(broken)
+    assert rule in find_violations(broken)
     with pytest.raises(ExportError, match=r"it is not for TensorRT: .*please report this"):
         check_rules(broken, origin="it")
 
