@@ -17,7 +17,7 @@ from edgeseg.verification.subjects import BundleModel, Model
 __all__ = ["check_can_judge", "judge_coverage", "judge_drops", "notes_on", "too_rare"]
 
 
-def check_can_judge(asked: VerifyRequest, candidate: Model, *, compared: bool) -> None:
+def check_can_judge(request: VerifyRequest, candidate: Model, *, compared: bool) -> None:
     """Refuse, before hours are spent, a limit that was set on purpose and decides nothing.
 
     `compared` says whether there is a reference.
@@ -25,13 +25,13 @@ def check_can_judge(asked: VerifyRequest, candidate: Model, *, compared: bool) -
     Raises:
         NotJudgedError: it is of a bundle, or against a reference, and there is none.
     """
-    of_bundle = sorted(name for name in asked.limits.given if "bundle" in LIMITS[name].needs)
+    of_bundle = sorted(name for name in request.limits.given if "bundle" in LIMITS[name].needs)
     if of_bundle and not isinstance(candidate, BundleModel):
         raise NotJudgedError(
             f"not judged: {option(of_bundle[0])} is of a bundle, and {candidate.name} is none; "
             f"export it, and verify the bundle"
         )
-    against = sorted(name for name in asked.limits.given if "reference" in LIMITS[name].needs)
+    against = sorted(name for name in request.limits.given if "reference" in LIMITS[name].needs)
     if against and not compared:
         raise NotJudgedError(
             f"not judged: {option(against[0])} is against a reference, which {candidate.name} does "

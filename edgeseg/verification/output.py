@@ -15,7 +15,7 @@ __all__ = ["report_folder"]
 
 
 @contextmanager
-def report_folder(asked: VerifyRequest) -> Iterator[None]:
+def report_folder(request: VerifyRequest) -> Iterator[None]:
     """Hold the folder of the report, if one is asked for, while the block runs.
 
     Raises:
@@ -24,32 +24,32 @@ def report_folder(asked: VerifyRequest) -> Iterator[None]:
         MissingPackageError: jinja2 is not installed.
     """
     with ExitStack() as stack:
-        if asked.report is not None:
-            _check_unread(asked, asked.report)
-            check_can_write(asked.report)  # not after an hour of measuring
+        if request.report is not None:
+            _check_unread(request, request.report)
+            check_can_write(request.report)  # not after an hour of measuring
             try:
                 stack.enter_context(
-                    hold_lock(lock_in(asked.report), f"the report in {asked.report}")
+                    hold_lock(lock_in(request.report), f"the report in {request.report}")
                 )
             except OSError as error:
                 raise ReportError(
-                    f"the report cannot be written to {asked.report}: {error.strerror}; choose "
+                    f"the report cannot be written to {request.report}: {error.strerror}; choose "
                     f"another folder"
                 ) from None
         yield
 
 
-def _check_unread(asked: VerifyRequest, folder: Path) -> None:
+def _check_unread(request: VerifyRequest, folder: Path) -> None:
     path = folder.resolve()
-    for name in filter(None, (asked.source, asked.reference)):
+    for name in filter(None, (request.source, request.reference)):
         if Path(name).is_dir() and path.is_relative_to(Path(name).resolve()):
             raise _refusal(folder, name)
-    if asked.baseline is not None:
-        baseline = asked.baseline.resolve()
+    if request.baseline is not None:
+        baseline = request.baseline.resolve()
         if baseline.parent == path and baseline.name in REPORTS:
-            raise _refusal(folder, asked.baseline)
-    if asked.data is not None and _holds_data(path, asked.data):
-        raise _refusal(folder, asked.data)
+            raise _refusal(folder, request.baseline)
+    if request.data is not None and _holds_data(path, request.data):
+        raise _refusal(folder, request.data)
 
 
 def _holds_data(path: Path, data: str) -> bool:

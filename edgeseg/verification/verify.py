@@ -55,7 +55,7 @@ from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
 __all__ = ["verify"]
 
 
-def verify(asked: VerifyRequest, *, progress: Progress = SILENT) -> Report:
+def verify(request: VerifyRequest, *, progress: Progress = SILENT) -> Report:
     """Measure, judge, compare and, where asked, write the report.
 
     Raises:
@@ -65,63 +65,63 @@ def verify(asked: VerifyRequest, *, progress: Progress = SILENT) -> Report:
         SpecError: the protocol does not fit the bundle.
         EdgesegError: something cannot be read, or cannot be measured.
     """
-    with report_folder(asked):
-        return _verified(asked, progress)
+    with report_folder(request):
+        return _verify(request, progress)
 
 
-def _verified(asked: VerifyRequest, progress: Progress) -> Report:
-    baseline = None if asked.baseline is None else read_report(asked.baseline)
-    dataset = None if asked.data is None else open_dataset(asked.data, split=asked.split)
-    with hide_secrets(asked.data, asked.dask), ExitStack() as stack:
+def _verify(request: VerifyRequest, progress: Progress) -> Report:
+    baseline = None if request.baseline is None else read_report(request.baseline)
+    dataset = None if request.data is None else open_dataset(request.data, split=request.split)
+    with hide_secrets(request.data, request.dask), ExitStack() as stack:
         candidate = open_model(
-            asked.source, threads=asked.threads, overrides=asked.overrides, progress=progress
+            request.source, threads=request.threads, overrides=request.overrides, progress=progress
         )
         stack.callback(candidate.close)
-        _check_kind(asked, candidate)
+        _check_kind(request, candidate)
         if baseline is not None:
-            _check_baseline(asked, baseline, candidate)
-        reference = _reference(asked, candidate, progress, stack)
-        pair = Pair(candidate=candidate, reference=reference, protocol=asked.protocol)
+            _check_baseline(request, baseline, candidate)
+        reference = _reference(request, candidate, progress, stack)
+        pair = Pair(candidate=candidate, reference=reference, protocol=request.protocol)
         found, robustness, workers = None, None, dict[str, int]()
         if dataset is not None:
-            if baseline is not None and asked.baseline is not None:
-                check_images(baseline, dataset, origin=asked.baseline)
-            found, robustness, workers = _measured(asked, pair, dataset, progress)
+            if baseline is not None and request.baseline is not None:
+                check_images(baseline, dataset, origin=request.baseline)
+            found, robustness, workers = _measured(request, pair, dataset, progress)
         report = msgspec.structs.replace(
-            _compared(_report(asked, pair, found, robustness), baseline, asked), workers=workers
+            _compared(_report(request, pair, found, robustness), baseline, request), workers=workers
         )
-        if found is not None and isinstance(candidate, CheckpointModel) and asked.short_sides:
+        if found is not None and isinstance(candidate, CheckpointModel) and request.short_sides:
             from edgeseg.verification.input_sizes import measure_sides
 
             points = measure_sides(
-                candidate, found.share.measured, asked.short_sides, progress=progress
+                candidate, found.share.measured, request.short_sides, progress=progress
             )
             report = msgspec.structs.replace(report, short_sides=points)
-        if asked.report is not None:
-            _write(asked.report, report, pair, found)
+        if request.report is not None:
+            _write(request.report, report, pair, found)
     return report
 
 
 def _measured(
-    asked: VerifyRequest, pair: Pair, dataset: Dataset, progress: Progress
+    request: VerifyRequest, pair: Pair, dataset: Dataset, progress: Progress
 ) -> tuple[Measurement, Robustness | None, dict[str, int]]:
     """The data set, what is left of it under corruptions, and a cluster's workers that counted."""
     with ExitStack() as stack:
         workers: dict[str, int] = {}
-        if asked.dask is None:
-            shares: Shares = partial(_own_share, pair, strict=asked.strict, progress=progress)
+        if request.dask is None:
+            shares: Shares = partial(_own_share, pair, strict=request.strict, progress=progress)
         else:
             from edgeseg.verification.cluster import connected, lasting
 
-            cluster = stack.enter_context(connected(asked.dask, progress))
+            cluster = stack.enter_context(connected(request.dask, progress))
             dataset = lasting(dataset)
-            work = cluster.work(pair, dataset.items[0], strict=asked.strict)
+            work = cluster.work(pair, dataset.items[0], strict=request.strict)
             workers = cluster.processors
             shares = partial(cluster.shares, work)
-        found = measure(dataset, pair, shares, strict=asked.strict)
-        if not asked.corruptions:
+        found = measure(dataset, pair, shares, strict=request.strict)
+        if not request.corruptions:
             return found, None, workers
-        robustness = measure_robustness(found, asked.corruptions, shares, progress)
+        robustness = measure_robustness(found, request.corruptions, shares, progress)
         return found, robustness, workers
 
 
@@ -137,45 +137,45 @@ def _own_share(
     return [measure_share(pair, items, strict=strict, progress=progress, corruption=corruption)]
 
 
-def _check_kind(asked: VerifyRequest, candidate: Model) -> None:
+def _check_kind(request: VerifyRequest, candidate: Model) -> None:
     """Refuse what only the other kind of model can do."""
     if isinstance(candidate, BundleModel):
-        if asked.short_sides:
+        if request.short_sides:
             raise SpecError(
                 f"{candidate.name} takes one size; for --short-sides give the checkpoint: "
                 f"edgeseg verify CHECKPOINT --short-sides ..."
             )
         return
-    if asked.data is None:
+    if request.data is None:
         raise SpecError(f"{candidate.name} has no golden frames to replay; add --data DATASET")
 
 
-def _check_baseline(asked: VerifyRequest, baseline: Report, candidate: Model) -> None:
-    assert asked.baseline is not None, "it was read from there"
+def _check_baseline(request: VerifyRequest, baseline: Report, candidate: Model) -> None:
+    assert request.baseline is not None, "it was read from there"
     check_protocol(
         baseline,
-        origin=asked.baseline,
-        protocol=asked.protocol,
+        origin=request.baseline,
+        protocol=request.protocol,
         size=(candidate.input.height, candidate.input.width),
     )
 
 
 def _reference(
-    asked: VerifyRequest, candidate: Model, progress: Progress, stack: ExitStack
+    request: VerifyRequest, candidate: Model, progress: Progress, stack: ExitStack
 ) -> Model | None:
     """What was named, else the bundle's own float variant, where there is one; `stack` closes it.
 
     Raises:
         NotJudgedError: there is none, and a limit needs one.
     """
-    if asked.reference is not None:
-        check_can_judge(asked, candidate, compared=True)
+    if request.reference is not None:
+        check_can_judge(request, candidate, compared=True)
         size = (candidate.input.height, candidate.input.width)
         named = open_model(
-            asked.reference,
+            request.reference,
             size=size,
-            threads=asked.threads,
-            overrides=asked.overrides,
+            threads=request.threads,
+            overrides=request.overrides,
             progress=progress,
         )
         stack.callback(named.close)
@@ -183,8 +183,8 @@ def _reference(
         if isinstance(named, CheckpointModel):
             progress.say(f"the reference, {named.name}, runs in PyTorch: it takes most of the time")
         return named
-    own = None if asked.data is None else own_reference(candidate)
-    check_can_judge(asked, candidate, compared=own is not None)
+    own = None if request.data is None else own_reference(candidate)
+    check_can_judge(request, candidate, compared=own is not None)
     if own is not None:
         stack.callback(own.close)
         progress.say(f"no --reference: compared with {own.name}")
@@ -192,32 +192,32 @@ def _reference(
 
 
 def _report(
-    asked: VerifyRequest, pair: Pair, found: Measurement | None, robustness: Robustness | None
+    request: VerifyRequest, pair: Pair, found: Measurement | None, robustness: Robustness | None
 ) -> Report:
     """What was measured, and the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
     fields: dict[str, Any] = {} if found is None else _fields(found)
     if robustness is not None:
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
-    if asked.report is not None or asked.limits.given & COST_LIMITS:
-        timed = reference if _is_timed(asked, reference) else None
+    if request.report is not None or request.limits.given & COST_LIMITS:
+        timed = reference if _is_timed(request, reference) else None
         fields["costs"] = measure_costs(candidate, timed, _timed_frame(candidate, found))
     measured = Report(
         passed=None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         candidate=candidate.about,
         reference=None if reference is None else reference.about,
-        protocol=asked.protocol,
+        protocol=request.protocol,
         gates=(),
         sensitivity=_sensitivity(candidate),
         machine=describe_machine(),
         tools=list_tools(),
         **fields,
     )
-    return _with(measured, _judged(asked, pair, measured))
+    return _with(measured, _judged(request, pair, measured))
 
 
-def _judged(asked: VerifyRequest, pair: Pair, measured: Report) -> Judged:
+def _judged(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
     """All but what was lost against a baseline."""
     models = [model for model in (pair.candidate, pair.reference) if model is not None]
     judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
@@ -225,21 +225,21 @@ def _judged(asked: VerifyRequest, pair: Pair, measured: Report) -> Judged:
         judged += replay_golden(
             pair.candidate.bundle, pair.candidate.variant, pair.candidate.segment
         )
-    judged += judge_coverage(measured.images, measured.skipped, asked.limits)
-    judged += judge_drops(measured, asked.limits)
-    judged += judge_robustness(measured.families, asked.limits)
+    judged += judge_coverage(measured.images, measured.skipped, request.limits)
+    judged += judge_drops(measured, request.limits)
+    judged += judge_robustness(measured.families, request.limits)
     if measured.costs is not None:
-        judged += judge_costs(measured.costs, asked.limits)
+        judged += judge_costs(measured.costs, request.limits)
     return judged
 
 
-def _compared(report: Report, baseline: Report | None, asked: VerifyRequest) -> Report:
+def _compared(report: Report, baseline: Report | None, request: VerifyRequest) -> Report:
     """The report with what has changed since the baseline, the gates on that, and all notes."""
-    if baseline is not None and asked.baseline is not None:
-        changes = compare_reports(report, baseline, origin=asked.baseline, limits=asked.limits)
-        regressions = judge_changes(changes, asked.limits, rare=too_rare(report.classes))
+    if baseline is not None and request.baseline is not None:
+        changes = compare_reports(report, baseline, origin=request.baseline, limits=request.limits)
+        regressions = judge_changes(changes, request.limits, rare=too_rare(report.classes))
         report = _with(msgspec.structs.replace(report, baseline=changes), regressions)
-    notes = (*report.notes, *notes_on(report, asked.limits), *asked.notes)
+    notes = (*report.notes, *notes_on(report, request.limits), *request.notes)
     return msgspec.structs.replace(report, notes=notes)
 
 
@@ -273,9 +273,9 @@ def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) 
     write_reports(folder, report, labels=pair.candidate.labels, pictures=pictures)
 
 
-def _is_timed(asked: VerifyRequest, reference: Model | None) -> bool:
+def _is_timed(request: VerifyRequest, reference: Model | None) -> bool:
     """A checkpoint in PyTorch is timed only where a limit needs it: it takes a second a frame."""
-    return isinstance(reference, BundleModel) or "max_latency_ratio" in asked.limits.given
+    return isinstance(reference, BundleModel) or "max_latency_ratio" in request.limits.given
 
 
 def _timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
