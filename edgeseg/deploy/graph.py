@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.deploy.job import ExportJob
 from edgeseg.pixels import Bgr, to_input
-from edgeseg.progress import begin
+from edgeseg.progress import Step, begin
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Candidate
 from edgeseg.quantize.targets.maker import load_maker
@@ -122,7 +122,7 @@ def _compare(job: ExportJob, path: Path) -> Parity:
     return parity
 
 
-def _count(items: Iterable[T], step: Callable[[], None]) -> Iterator[T]:
+def _count(items: Iterable[T], step: Step) -> Iterator[T]:
     """Yield the items; each counts as done when the next one is asked for."""
     for item in items:
         yield item
