@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-# Of fsspec, distributed and their executors: one for all that a process does, to its end.
-LIBRARIES_THREADS = ("fsspecIO", "IO loop", "Dask-", "ThreadPoolExecutor-", "asyncio_")
+# Of fsspec, distributed, tqdm and their executors: one for all that a process does, to its end.
+LIBRARIES_THREADS = ("fsspecIO", "IO loop", "Dask-", "ThreadPoolExecutor-", "asyncio_", "tqdm_")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
