@@ -31,9 +31,10 @@ from edgeseg.errors import BackendError
 from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
-from edgeseg.quantize.qdq import tapped, taps_of, to_qdq
+from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
+from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.runtime.backends.openvino import float_types
@@ -66,7 +67,8 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph.SerializeToString())
     frames = [partial(drawn, seed, side) for seed in range(4)]
-    found = observe(tapped(graph), taps_of(graph), frames, saved=folder / "ranges.npz")
+    taps = find_taps(graph)
+    found = observe(tap_graph(graph, taps), taps, frames, saved=folder / "ranges.npz")
     ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
     qdq = folder / "int8.onnx"
     qdq.write_bytes(to_qdq(graph, RECIPES["int8-linear"], ranges).SerializeToString())
