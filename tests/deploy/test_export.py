@@ -21,7 +21,7 @@ from edgeseg.export import reference
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import reference_mask
 from edgeseg.export.segformer import to_onnx as to_onnx_module
-from edgeseg.images import read_image, read_mask
+from edgeseg.images import read_image, read_mask, write_image, write_mask
 from edgeseg.pixels import to_input, to_mask
 from edgeseg.runtime.segmenter import Segmenter
 
@@ -137,9 +137,14 @@ def test_size_and_labels_can_be_given(checkpoint_folder: Path, tmp_path: Path) -
 
 
 def test_frames_of_a_data_set_become_golden(checkpoint_folder: Path, tmp_path: Path) -> None:
-    from test_datasets import make
-
-    dataset = open_dataset(make(tmp_path / "data", list("abcdefgh"), size=(64, 48)))
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for name in "abcdefgh":
+        image = rng.integers(0, 256, (64, 48, 3), dtype=np.uint8)
+        write_image(image, tmp_path / "data" / "images" / f"{name}.png")
+        write_mask(image[:, :, 0] % 11, tmp_path / "data" / "masks" / f"{name}.png")
+    dataset = open_dataset(tmp_path / "data")
     bundle = export_bundle(request(checkpoint_folder, tmp_path / "b", dataset=dataset)).bundle
     assert bundle.manifest.parity.image_source == "data"
     frame = read_image(bundle.path(bundle.manifest.golden[1].frame))
