@@ -195,3 +195,15 @@ def seeded_bundle(checkpoint_folder: Path, common: Path) -> Bundle:
         export_bundle(request)
 
     return open_bundle(made_once(common / "bundles", make) / "seeded")
+
+
+@pytest.fixture(scope="session")
+def street(seeded_bundle: Bundle, common: Path) -> Path:
+    """Twelve scenes to calibrate on and ten to measure, as large as the network's input."""
+
+    def make(folder: Path) -> None:
+        from small import write_street
+
+        write_street(folder / "street", seeded_bundle)
+
+    return made_once(common / "street", make) / "street"

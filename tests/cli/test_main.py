@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small import write_street
 
 from edgeseg.bundle.store import Bundle, open_bundle
 
@@ -208,10 +207,9 @@ def test_doctor_tells_what_is_there(edgeseg) -> None:
 
 
 def test_a_missed_gate_is_status_3_and_leaves_nothing(
-    edgeseg, tmp_path: Path, seeded_bundle: Bundle, checkpoint_folder: Path, monkeypatch
+    edgeseg, tmp_path: Path, street: Path, checkpoint_folder: Path, monkeypatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    street = write_street(tmp_path / "street", seeded_bundle)
     args = ["--data", street, "--split", "test", "--recipe", "int8-linear", "--max-drop", "0"]
     outcome = edgeseg("export", "--weights", checkpoint_folder, "--int8", *args, "-o", "b")
     assert (outcome.status, outcome.out) == (3, "")

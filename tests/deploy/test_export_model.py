@@ -6,17 +6,10 @@ import inspect
 from pathlib import Path
 
 import pytest
-from small import write_street
 
 import edgeseg as package
-from edgeseg.bundle.store import Bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import CheckpointError, SpecError
-
-
-@pytest.fixture
-def street(seeded_bundle: Bundle, tmp_path: Path) -> Path:
-    return write_street(tmp_path / "street", seeded_bundle)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -6,16 +6,9 @@ from pathlib import Path
 
 import pytest
 from search_limits import LENIENT, LINEAR
-from small import write_street
 
-from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportRequest
-
-
-@pytest.fixture(scope="module")
-def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
 
 
 @pytest.fixture(autouse=True)

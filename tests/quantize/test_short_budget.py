@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small import write_street
 
-from edgeseg import progress as progress_module
-from edgeseg.bundle.store import Bundle
+from edgeseg.cli import progress as progress_module
 
 
 @pytest.fixture
 def arguments(
-    tmp_path: Path, checkpoint_folder: Path, seeded_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, checkpoint_folder: Path, street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[object]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    street = write_street(tmp_path / "street", seeded_bundle)
     images = ["--data", street, "--split", "test", "--calibration", street / "train" / "images"]
     return ["--weights", checkpoint_folder, *images, "--max-drop", 60, "-o", "b"]
 

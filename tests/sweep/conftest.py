@@ -5,17 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small import write_street
 
-from edgeseg.bundle.store import Bundle
 from edgeseg.deploy.request import ExportOptions
 from edgeseg.sweep.plan import Plan
 from edgeseg.verification.request import VerifyRequest
-
-
-@pytest.fixture(scope="module")
-def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
 
 
 @pytest.fixture

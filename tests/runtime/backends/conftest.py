@@ -7,10 +7,10 @@ from pathlib import Path
 import fake_tensorrt
 import pytest
 from fake_tensorrt import State
-from small import write_street
+from made_once import made_once
 
 from edgeseg.accuracy.limits import Limits
-from edgeseg.bundle.store import Bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
@@ -18,22 +18,24 @@ from edgeseg.progress import Progress
 from edgeseg.quantize.targets import jetson
 
 
-@pytest.fixture(scope="module")
-def bundle(
-    checkpoint_folder: Path, seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
-) -> Bundle:
-    street = write_street(tmp_path_factory.mktemp("data") / "street", seeded_bundle)
-    request = ExportRequest(
-        weights=str(checkpoint_folder),
-        target="jetson",
-        folder=tmp_path_factory.mktemp("bundles") / "jetson",
-        dataset=open_dataset(street, split="test"),
-        calibration=str(street),
-        precision="auto",
-        recipes=(jetson.RECIPES["int8-linear"],),
-        limits=Limits(max_drop=60, max_class_drop=None),
-    )
-    return export_bundle(request).bundle
+@pytest.fixture(scope="session")
+def bundle(checkpoint_folder: Path, street: Path, common: Path) -> Bundle:
+    """A Jetson bundle with every form of one recipe."""
+
+    def make(folder: Path) -> None:
+        request = ExportRequest(
+            weights=str(checkpoint_folder),
+            target="jetson",
+            folder=folder / "jetson",
+            dataset=open_dataset(street, split="test"),
+            calibration=str(street),
+            precision="auto",
+            recipes=(jetson.RECIPES["int8-linear"],),
+            limits=Limits(max_drop=60, max_class_drop=None),
+        )
+        export_bundle(request)
+
+    return open_bundle(made_once(common / "jetson", make) / "jetson")
 
 
 @pytest.fixture
