@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from edgeseg.cli.scripts import check_inputs, run_script
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDERS: Final = (
@@ -22,11 +25,17 @@ FACE_PARAMETERS: Final = 13
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def main(paths: Sequence[Path] | None = None) -> int:
-    """Print a line for each place that is too large; the exit status is 1 where there is one."""
+def main() -> None:
+    """Print a line for each place that is too large; end with 1 where there is one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "paths", nargs="*", type=Path, help="files; all of the project's by default"
+    )
+    paths = parser.parse_args().paths
+    check_inputs(parser, *paths)
     found = [line for path in paths or list_files() for line in check_file(path)]
     sys.stdout.writelines(f"{line}\n" for line in found)
-    return 1 if found else 0
+    sys.exit(1 if found else 0)
 
 
 def list_files() -> list[Path]:
@@ -57,13 +66,13 @@ def _check_function(node: Function, name: str) -> Iterator[str]:
     lines = (node.end_lineno or node.lineno) - node.lineno + 1
     if lines > FUNCTION_LINES:
         yield f"{place} has {lines} lines; a function has at most {FUNCTION_LINES}"
-    parameters = _count_parameters(node)
+    parameters = count_parameters(node)
     most = _most_parameters(name)
     if most is not None and parameters > most:
         yield f"{place} takes {parameters} parameters; a function takes at most {most}"
 
 
-def _count_parameters(node: Function) -> int:
+def count_parameters(node: Function) -> int:
     """Without `self` and `cls`, which their callers do not write."""
     given = node.args
     named = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
@@ -78,4 +87,4 @@ def _most_parameters(name: str) -> int | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

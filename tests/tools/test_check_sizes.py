@@ -25,11 +25,18 @@ WIDEST_METHOD = (
     ids=["function", "coroutine", "parameters", "file"],
 )
 def test_what_is_too_large_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    says: str,
 ) -> None:
     path = tmp_path / "large.py"
     path.write_text(text)
-    assert main([path]) == 1
+    monkeypatch.setattr("sys.argv", ["check_sizes.py", str(path)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
     assert says in capsys.readouterr().out
 
 
