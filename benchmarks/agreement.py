@@ -19,7 +19,7 @@ from alternating import report
 
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range
-from edgeseg.calibration.sets import calibration_set
+from edgeseg.calibration.sets import choose_calibration_set
 from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import open_dataset
 from edgeseg.export.checkpoint import read_checkpoint
@@ -49,7 +49,7 @@ def main() -> None:
     dataset = open_dataset(options.dataset, split=options.split).require_complete()
     deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
     graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
-    chosen = calibration_set(options.dataset, count=options.images)
+    chosen = choose_calibration_set(options.dataset, count=options.images)
     frames = [partial(lambda p: to_input(p.image(), size), picture) for picture in chosen.pictures]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

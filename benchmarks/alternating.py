@@ -53,6 +53,6 @@ def report(name: str, **values: object) -> None:
     print(json.dumps({"benchmark": name, "machine": platform.machine(), **values}), flush=True)
 
 
-def medians(times: Times) -> dict[str, float]:
+def compute_medians(times: Times) -> dict[str, float]:
     """Median milliseconds of each candidate."""
     return {name: round(float(np.median(values)), 2) for name, values in times.items()}

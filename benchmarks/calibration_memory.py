@@ -64,8 +64,8 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     )
     graph = to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
     taps, serialized = find_taps(graph), tap_graph(graph, find_taps(graph))
-    frames = [partial(drawn, index % 20, side) for index in range(images)]
-    before = peak_mb()
+    frames = [partial(draw_frame, index % 20, side) for index in range(images)]
+    before = read_peak_mb()
     with tempfile.TemporaryDirectory() as folder:
         if target == "onnxruntime":
             observe(serialized, taps, frames, saved=Path(folder) / "r.npz")
@@ -81,19 +81,19 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         side=side,
         images=images,
         expected_mb=round(estimate_bytes(graph, taps) / 1e6),
-        grown_mb=round(peak_mb() - before),
-        peak_mb=round(peak_mb()),
+        grown_mb=round(read_peak_mb() - before),
+        peak_mb=round(read_peak_mb()),
     )
 
 
-def drawn(seed: int, side: int) -> Frame:
+def draw_frame(seed: int, side: int) -> Frame:
     """A scene as the network's input."""
     from edgeseg.demo import draw_scene
 
     return draw_scene(seed, 0, height=side, width=side).image[None]
 
 
-def peak_mb() -> float:
+def read_peak_mb() -> float:
     """The most memory that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

@@ -49,8 +49,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     options = parser.parse_args()
-    graph = float_graph(options.model, options.side)
-    drawn = scenes(min(20, options.images), options.side)
+    graph = make_float_graph(options.model, options.side)
+    drawn = draw_scenes(min(20, options.images), options.side)
     frames = [lambda i=index: drawn[i % len(drawn)] for index in range(options.images)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -66,7 +66,7 @@ def main() -> None:
                 images=options.images,
                 **found,
             )
-        report("calibration_choice", side=options.side, **choosing(drawn, folder / "images"))
+        report("calibration_choice", side=options.side, **time_choosing(drawn, folder / "images"))
 
 
 def compare(
@@ -81,9 +81,9 @@ def compare(
         backend.infer(frames[0]())
         calibrate(target, graph, source, frames[:FEW])  # imports what it needs
         for _ in range(rounds):
-            infer_s.append(used(lambda: [backend.infer(frame()) for frame in frames]))
-            whole_s.append(used(lambda: calibrate(target, graph, source, frames)))
-            few_s.append(used(lambda: calibrate(target, graph, source, frames[:FEW])))
+            infer_s.append(measure_cpu_s(lambda: [backend.infer(frame()) for frame in frames]))
+            whole_s.append(measure_cpu_s(lambda: calibrate(target, graph, source, frames)))
+            few_s.append(measure_cpu_s(lambda: calibrate(target, graph, source, frames[:FEW])))
     infer, whole, few = (np.array(times) for times in (infer_s, whole_s, few_s))
     per_image = (whole - few) / (len(frames) - FEW) * len(frames) / infer
     return {
@@ -120,11 +120,11 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
             percentile(statistics)
 
 
-def choosing(images: Sequence[Frame], folder: Path) -> dict[str, object]:
+def time_choosing(images: Sequence[Frame], folder: Path) -> dict[str, object]:
     """Milliseconds an image for reading a JPEG, and for reading, describing and hashing it."""
     from PIL import Image
 
-    from edgeseg.calibration.sets import calibration_set
+    from edgeseg.calibration.sets import choose_calibration_set
     from edgeseg.images import read_image
 
     folder.mkdir()
@@ -133,12 +133,16 @@ def choosing(images: Sequence[Frame], folder: Path) -> dict[str, object]:
     paths = sorted(folder.iterdir())
     return {
         "images": len(paths),
-        "read_ms": round(1e3 * used(lambda: [read_image(p) for p in paths]) / len(paths), 2),
-        "choose_ms": round(1e3 * used(lambda: calibration_set(str(folder))) / len(paths), 2),
+        "read_ms": round(
+            1e3 * measure_cpu_s(lambda: [read_image(p) for p in paths]) / len(paths), 2
+        ),
+        "choose_ms": round(
+            1e3 * measure_cpu_s(lambda: choose_calibration_set(str(folder))) / len(paths), 2
+        ),
     }
 
 
-def float_graph(model: str, side: int) -> ModelProto:
+def make_float_graph(model: str, side: int) -> ModelProto:
     """A seeded network as it is deployed."""
     from seeded import model_spec, seeded_model
 
@@ -153,14 +157,14 @@ def float_graph(model: str, side: int) -> ModelProto:
     return to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
 
 
-def scenes(count: int, side: int) -> list[Frame]:
+def draw_scenes(count: int, side: int) -> list[Frame]:
     """Drawn streets as the network's input."""
     from edgeseg.demo import draw_scene
 
     return [draw_scene(seed, 0, height=side, width=side).image[None] for seed in range(count)]
 
 
-def used(call: Callable[[], object]) -> float:
+def measure_cpu_s(call: Callable[[], object]) -> float:
     """Seconds of processor time in this process."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     call()

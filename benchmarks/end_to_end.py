@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from alternating import alternate, compare, medians, report
+from alternating import alternate, compare, compute_medians, report
 from msgspec.structs import replace
 from PIL import Image
 from widened import widen
@@ -51,9 +51,9 @@ def main() -> None:
         report("widened", **widen(options.checkpoint, options.images, wide))
         ours = {
             name: stack.enter_context(segmenter)
-            for name, segmenter in _segmenters(wide, Path(folder)).items()
+            for name, segmenter in _open_segmenters(wide, Path(folder)).items()
         }
-        measure(_transformers(wide), ours, _frames(options.images), rounds=options.rounds)
+        measure(_open_transformers(wide), ours, _read_frames(options.images), rounds=options.rounds)
 
 
 def measure(
@@ -76,14 +76,14 @@ def measure(
         BASELINE: theirs,
         **{name: segmenter.segment for name, segmenter in ours.items()},
     }
-    times = alternate({name: _in_turn(c, frames) for name, c in calls.items()}, rounds=rounds)
+    times = alternate({name: _time_in_turn(c, frames) for name, c in calls.items()}, rounds=rounds)
     for name, segmenter in ours.items():
         report(
             "end to end",
             engine=segmenter.backend.name,
             cores=os.cpu_count(),
             torch_threads=torch.get_num_threads(),
-            median_ms=medians({key: times[key] for key in (BASELINE, name)}),
+            median_ms=compute_medians({key: times[key] for key in (BASELINE, name)}),
             equal_pixels=round(float(np.mean(equal[name])), 6),
             equal_pixels_worst_frame=round(min(equal[name]), 6),
             frames=len(frames),
@@ -91,12 +91,14 @@ def measure(
         )
 
 
-def _in_turn(call: Callable[[np.ndarray], object], frames: list[np.ndarray]) -> Callable[[], None]:
+def _time_in_turn(
+    call: Callable[[np.ndarray], object], frames: list[np.ndarray]
+) -> Callable[[], None]:
     queue = itertools.cycle(frames)
     return lambda: (call(next(queue)), None)[1]
 
 
-def _frames(folder: Path) -> list[np.ndarray]:
+def _read_frames(folder: Path) -> list[np.ndarray]:
     """uint8 BGR (720, 1280, 3), spread over a folder."""
     paths = sorted(folder.iterdir())
     chosen = paths[:: max(1, len(paths) // FRAMES)][:FRAMES]
@@ -104,7 +106,7 @@ def _frames(folder: Path) -> list[np.ndarray]:
     return [np.asarray(i.resize(SIZE_WH, Image.Resampling.BICUBIC)) for i in images]
 
 
-def _segmenters(checkpoint: Path, folder: Path) -> dict[str, Segmenter]:
+def _open_segmenters(checkpoint: Path, folder: Path) -> dict[str, Segmenter]:
     """One an engine and float type."""
     found = {}
     for target in ("onnxruntime", "openvino"):
@@ -118,7 +120,7 @@ def _segmenters(checkpoint: Path, folder: Path) -> dict[str, Segmenter]:
     return found
 
 
-def _transformers(checkpoint: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _open_transformers(checkpoint: Path) -> Callable[[np.ndarray], np.ndarray]:
     """The pipeline as its documentation has it, for one frame."""
     from transformers import SegformerForSemanticSegmentation, SegformerImageProcessorPil
 

@@ -38,7 +38,7 @@ def main() -> None:
         seen = random.choice(whole.images, images, replace=False)
         sides = [
             side.of(seen.tolist(), range(len(whole.classes)))
-            for side in swapped(whole, random.random(whole.images) < 0.5)
+            for side in swap_sides(whole, random.random(whole.images) < 0.5)
         ]
         found = estimate_losses(*sides, family=family)
         worse["miou"] += found.miou_interval.low > 0
@@ -59,7 +59,7 @@ def main() -> None:
     )
 
 
-def swapped(report: Report, swap: npt.NDArray[np.bool_]) -> tuple[Tally, Tally]:
+def swap_sides(report: Report, swap: npt.NDArray[np.bool_]) -> tuple[Tally, Tally]:
     """Both sides' counts, with candidate and reference in each other's place where `swap` says."""
     shape = (2, 3, report.images, len(report.classes))
     counts = np.zeros(shape, np.int64)

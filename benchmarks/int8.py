@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alternating import alternate, compare, medians, report
+from alternating import alternate, compare, compute_medians, report
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from seeded import model_spec, seeded_model
@@ -37,7 +37,7 @@ from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
 from edgeseg.runtime.backends.backend import Backend, open_artifact
-from edgeseg.runtime.backends.openvino import float_types
+from edgeseg.runtime.backends.openvino import list_float_types
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
     graph = to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph.SerializeToString())
-    frames = [partial(drawn, seed, side) for seed in range(4)]
+    frames = [partial(draw_frame, seed, side) for seed in range(4)]
     taps = find_taps(graph)
     found = observe(tap_graph(graph, taps), taps, frames, saved=folder / "ranges.npz")
     ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
@@ -74,7 +74,7 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
     qdq.write_bytes(to_qdq(graph, RECIPES["int8-linear"], ranges).SerializeToString())
     nncf = folder / "int8.xml"
     quantize_openvino(fp32, nncf, RECIPES["int8-no-softmax"].only(NNCF_ROLES), frames)
-    compute = [c for c in float_types() if c != "f32"]
+    compute = [c for c in list_float_types() if c != "f32"]
     contests = {
         "onnxruntime": {"fp32": (fp32, "f32"), "int8": (qdq, "f32")},
         "openvino": {
@@ -85,9 +85,9 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
         },
     }
     for target, entries in contests.items():
-        engines = opened(target, entries)
+        engines = open_all(target, entries)
         frame = frames[0]()
-        times = alternate({n: runner(e, frame) for n, e in engines.items()}, rounds=rounds)
+        times = alternate({n: make_runner(e, frame) for n, e in engines.items()}, rounds=rounds)
         for name, (path, _) in entries.items():
             if name == "fp32" or name not in engines:
                 continue
@@ -100,12 +100,12 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
                 onednn_limited_to=os.environ.get("ONEDNN_MAX_CPU_ISA"),
                 variant=name,
                 int8_share=round(int8_share(path), 3),
-                median_ms=medians(times),
+                median_ms=compute_medians(times),
                 **compare(times, baseline="fp32", ours=name),
             )
 
 
-def opened(target: str, entries: Mapping[str, tuple[Path, str]]) -> dict[str, Backend]:
+def open_all(target: str, entries: Mapping[str, tuple[Path, str]]) -> dict[str, Backend]:
     """Those that the engine takes: limited, oneDNN refuses types that OpenVINO believes it has."""
     tried = {name: open_or_none(target, *entry) for name, entry in entries.items()}
     return {name: engine for name, engine in tried.items() if engine is not None}
@@ -121,12 +121,12 @@ def open_or_none(target: str, path: Path, compute: str) -> Backend | None:
         return None
 
 
-def drawn(seed: int, side: int) -> Frame:
+def draw_frame(seed: int, side: int) -> Frame:
     """A scene as the network's input."""
     return draw_scene(seed, 0, height=side, width=side).image[None]
 
 
-def runner(engine: Backend, frame: Frame) -> Callable[[], object]:
+def make_runner(engine: Backend, frame: Frame) -> Callable[[], object]:
     """One inference."""
     return lambda: engine.infer(frame)
 

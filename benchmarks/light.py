@@ -40,13 +40,13 @@ def main() -> None:
     open_bundle(options.bundle)  # before all is installed
     source = options.source or str(options.bundle / "golden" / "frame_0.png")
     with tempfile.TemporaryDirectory() as folder:
-        python = installed(Path(folder), options.extras)
+        python = install(Path(folder), options.extras)
         bare, imports, helps, firsts, peaks = [], [], [], [], []
         for _ in range(options.rounds):
-            bare.append(seconds([python, "-c", "pass"]))
-            imports.append(seconds([python, "-c", "import edgeseg"]))
-            helps.append(seconds([python, "-m", "edgeseg", "--help"]))
-            first, peak = first_mask(python, options.bundle, source)
+            bare.append(time_command([python, "-c", "pass"]))
+            imports.append(time_command([python, "-c", "import edgeseg"]))
+            helps.append(time_command([python, "-m", "edgeseg", "--help"]))
+            first, peak = time_first_mask(python, options.bundle, source)
             firsts.append(first)
             peaks.append(peak)
         report(
@@ -54,7 +54,7 @@ def main() -> None:
             extras=options.extras,
             python=sys.version.split()[0],
             rounds=options.rounds,
-            installed_mb=sizes(Path(folder)),
+            installed_mb=measure_sizes(Path(folder)),
             import_s=round(float(np.median(imports) - np.median(bare)), 3),
             help_s=round(float(np.median(helps)), 3),
             first_mask_s=round(float(np.median(firsts)), 3),
@@ -62,7 +62,7 @@ def main() -> None:
         )
 
 
-def installed(folder: Path, extras: str) -> str:
+def install(folder: Path, extras: str) -> str:
     """An environment's interpreter, with the checkout installed as from its wheel."""
     # From a copy: setuptools leaves build/ and *.egg-info beside what it builds.
     ignored = shutil.ignore_patterns(".*", "out", "build", "*.egg-info", "__pycache__")
@@ -75,7 +75,7 @@ def installed(folder: Path, extras: str) -> str:
     return python
 
 
-def sizes(folder: Path) -> dict[str, float]:
+def measure_sizes(folder: Path) -> dict[str, float]:
     """Megabytes in all, and of the largest packages."""
     (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
     found = {
@@ -87,14 +87,14 @@ def sizes(folder: Path) -> dict[str, float]:
     return {"all": round(sum(found.values()), 1), **{n: round(found[n], 1) for n in largest}}
 
 
-def seconds(command: list[str]) -> float:
+def time_command(command: list[str]) -> float:
     """How long a command takes."""
     begun = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
-def first_mask(python: str, bundle: Path, source: str) -> tuple[float, float]:
+def time_first_mask(python: str, bundle: Path, source: str) -> tuple[float, float]:
     """Seconds to the first line, and the peak resident set in MB."""
     command = [python, "-m", "edgeseg", "run", str(bundle), "--source", source, "--jsonl", "-"]
     begun = time.perf_counter()

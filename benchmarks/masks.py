@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from alternating import alternate, compare, medians, report
+from alternating import alternate, compare, compute_medians, report
 from torch.nn import functional
 
 from edgeseg.cli.scripts import run_script
@@ -38,7 +38,7 @@ def main() -> None:
     if options.checkpoint:
         measure_real(options.checkpoint, options.images)
     for case in CASES:
-        logits = logits_with_mixed_cells(case["classes"], case["logits"], share=case["mixed"])
+        logits = make_mixed_logits(case["classes"], case["logits"], share=case["mixed"])
         measure(logits, *case["output"], rounds=options.rounds)
 
 
@@ -62,10 +62,10 @@ def measure(logits: torch.Tensor, height: int, width: int, *, rounds: int) -> No
         classes=values.shape[1],
         logits=list(values.shape[2:]),
         output=[height, width],
-        **statistics(values),
+        **summarize(values),
         different_pixels=different,
         torch_threads=torch.get_num_threads(),
-        median_ms=medians(times),
+        median_ms=compute_medians(times),
         comparisons=[compare(times, baseline="PyTorch", ours="edgeseg")],
     )
 
@@ -83,7 +83,7 @@ def measure_real(source: str, folder: Path) -> None:
         frame = to_input(read_image(path), checkpoint.input)
         with torch.inference_mode():
             logits = checkpoint.model(normalize(frame, checkpoint.input)).numpy()
-        found.append(statistics(logits))
+        found.append(summarize(logits))
     report(
         "real logits",
         classes=checkpoint.spec.classes,
@@ -92,7 +92,7 @@ def measure_real(source: str, folder: Path) -> None:
     )
 
 
-def statistics(logits: np.ndarray) -> dict[str, float]:
+def summarize(logits: np.ndarray) -> dict[str, float]:
     """Share of cells whose four corners disagree, and classes that can win inside such a cell."""
     corners = [
         logits[0, :, y : y + logits.shape[2] - 1, x : x + logits.shape[3] - 1]
@@ -109,7 +109,7 @@ def statistics(logits: np.ndarray) -> dict[str, float]:
     }
 
 
-def logits_with_mixed_cells(classes: int, size: tuple[int, int], *, share: float) -> torch.Tensor:
+def make_mixed_logits(classes: int, size: tuple[int, int], *, share: float) -> torch.Tensor:
     """Smooth random logits: the coarsest random field, upsampled, that has `share` mixed cells."""
     logits = torch.empty(0)
     for columns in range(2, size[1]):
@@ -117,7 +117,7 @@ def logits_with_mixed_cells(classes: int, size: tuple[int, int], *, share: float
         rows = max(2, columns * size[0] // size[1])
         coarse = 4 * torch.randn(1, classes, rows, columns, generator=generator)
         logits = functional.interpolate(coarse, size, mode="bicubic", align_corners=False)
-        if statistics(logits.numpy())["mixed_cells"] >= share:
+        if summarize(logits.numpy())["mixed_cells"] >= share:
             break
     return logits.contiguous()
 

@@ -52,7 +52,7 @@ def main() -> None:
         measured: dict[str, list[float]] = {name: [] for name in cases}
         for _ in range(options.rounds):
             for name, viewers in cases.items():
-                measured[name].append(fps(segmenter, options.video, viewers))
+                measured[name].append(measure_fps(segmenter, options.video, viewers))
         alone = np.array(measured["no preview"])
         for name, values in measured.items():
             ratios = np.array(values) / alone
@@ -67,7 +67,7 @@ def main() -> None:
             )
 
 
-def fps(segmenter: Segmenter, video: str, viewers: list[tuple[str, bool]] | None) -> float:
+def measure_fps(segmenter: Segmenter, video: str, viewers: list[tuple[str, bool]] | None) -> float:
     """Frames a second of one run."""
     with ExitStack() as stack:
         sinks: list[Sink] = []

@@ -22,7 +22,7 @@ from alternating import report
 
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
-from edgeseg.calibration.sets import Picture, calibration_set
+from edgeseg.calibration.sets import Picture, choose_calibration_set
 from edgeseg.cli.scripts import hw, run_script
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
@@ -37,7 +37,7 @@ from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino, quiet_nncf
 from edgeseg.runtime.backends.backend import open_artifact
-from edgeseg.runtime.backends.openvino import float_types
+from edgeseg.runtime.backends.openvino import list_float_types
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame
@@ -64,15 +64,15 @@ def main() -> None:
     options = parser.parse_args()
     checkpoint = read_checkpoint(options.checkpoint, size=options.size)
     dataset = open_dataset(options.dataset, split=options.split).require_complete()
-    chosen = calibration_set(options.dataset, count=options.images)
-    frames = [partial(input_of, picture, checkpoint) for picture in chosen.pictures]
+    chosen = choose_calibration_set(options.dataset, count=options.images)
+    frames = [partial(read_input, picture, checkpoint) for picture in chosen.pictures]
     for target in options.target:
         with tempfile.TemporaryDirectory() as folder:
             entries = make(target, Path(folder), checkpoint, frames, options)
             measure(target, Path(folder), checkpoint, dataset, entries, len(frames))
 
 
-def input_of(picture: Picture, checkpoint: Checkpoint) -> Frame:
+def read_input(picture: Picture, checkpoint: Checkpoint) -> Frame:
     """The network's input."""
     return to_input(picture.image(), checkpoint.input)
 
@@ -92,7 +92,7 @@ def make(
     fp32.write_bytes(graph.SerializeToString())
     yield "fp32", fp32, "f32"
     if target == "openvino":
-        computes = float_types()
+        computes = list_float_types()
         yield from ((compute, fp32, compute) for compute in computes if compute != "f32")
         for name in options.recipes:
             if name == "int8-full":  # the same to NNCF as int8-no-softmax
@@ -102,7 +102,7 @@ def make(
             quantize_openvino(fp32, path, recipe, frames)
             yield from ((f"{recipe.name}+{c}", path, c) for c in computes)
         if options.naive:
-            yield from naive_nncf(folder, fp32, frames)
+            yield from quantize_naively_nncf(folder, fp32, frames)
         return
     found = observe(
         tap_graph(graph, find_taps(graph)),
@@ -117,10 +117,12 @@ def make(
             path.write_bytes(to_qdq(graph, recipe, ranges).SerializeToString())
             yield f"{recipe.name}, {estimator}", path, "f32"
     if options.naive:
-        yield naive_onnxruntime(folder, fp32, frames)
+        yield quantize_naively_onnxruntime(folder, fp32, frames)
 
 
-def naive_onnxruntime(folder: Path, fp32: Path, frames: Sequence[Callable[[], Frame]]) -> Entry:
+def quantize_naively_onnxruntime(
+    folder: Path, fp32: Path, frames: Sequence[Callable[[], Frame]]
+) -> Entry:
     """quantize_static as it is called in its documentation."""
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
@@ -137,7 +139,9 @@ def naive_onnxruntime(folder: Path, fp32: Path, frames: Sequence[Callable[[], Fr
     return "onnxruntime quantize_static, defaults", path, "f32"
 
 
-def naive_nncf(folder: Path, fp32: Path, frames: Sequence[Callable[[], Frame]]) -> Iterator[Entry]:
+def quantize_naively_nncf(
+    folder: Path, fp32: Path, frames: Sequence[Callable[[], Frame]]
+) -> Iterator[Entry]:
     """nncf.quantize without and with its mode for transformers."""
     import nncf
     import openvino

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from alternating import alternate, compare, medians, report
+from alternating import alternate, compare, compute_medians, report
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from seeded import normalized, random_image, transformers_model, twin_of
@@ -74,8 +74,8 @@ def measure(variant: str, folder: Path, *, rounds: int) -> None:
     for name, dynamo in (("dynamo", True), ("torchscript", False)):
         path = folder / f"{name}.onnx"
         export(LogitsOnly(oracle).eval(), pixels, path, dynamo=dynamo)
-        candidates[f"transformers' ONNX ({name})"] = runner(path, pixels.numpy())
-    candidates["edgeseg"] = runner(folder / "ours.onnx", image.numpy())
+        candidates[f"transformers' ONNX ({name})"] = make_runner(path, pixels.numpy())
+    candidates["edgeseg"] = make_runner(folder / "ours.onnx", image.numpy())
 
     expected = in_pytorch()
     for name, call in candidates.items():
@@ -91,7 +91,7 @@ def measure(variant: str, folder: Path, *, rounds: int) -> None:
         classes=CLASSES,
         onnxruntime=onnxruntime.__version__,
         threads=torch.get_num_threads(),
-        median_ms=medians(times),
+        median_ms=compute_medians(times),
         comparisons=[
             compare(times, baseline=name, ours="edgeseg")
             for name in ("transformers in PyTorch", faster_export)
@@ -115,7 +115,7 @@ def export(model: torch.nn.Module, pixels: torch.Tensor, path: Path, *, dynamo: 
         )
 
 
-def runner(path: Path, data: np.ndarray) -> Callable[[], np.ndarray]:
+def make_runner(path: Path, data: np.ndarray) -> Callable[[], np.ndarray]:
     """A session with ONNX Runtime's defaults: all optimizations, all cores."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

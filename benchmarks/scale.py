@@ -55,13 +55,15 @@ def main() -> None:
         images=len(items),
         core_seconds_an_image=round(seconds / len(items), 4),
         result_bytes_an_image=round(len(pickle.dumps(share)) / len(items)),
-        ms_to_hand_out_a_share=round(handing_out(pair, options.shares), 2),
+        ms_to_hand_out_a_share=round(time_handing_out(pair, options.shares), 2),
         part=options.part,
-        seconds_for_its_intervals=round(intervals(options.part, len(candidate.labels.classes)), 1),
+        seconds_for_its_intervals=round(
+            time_intervals(options.part, len(candidate.labels.classes)), 1
+        ),
     )
 
 
-def intervals(images: int, classes: int) -> float:
+def time_intervals(images: int, classes: int) -> float:
     """Seconds of resampling two models' counts."""
     random = np.random.default_rng(0)
     labelled = random.integers(1000, 20_000, (images, classes))
@@ -73,7 +75,7 @@ def intervals(images: int, classes: int) -> float:
     return time.perf_counter() - begun
 
 
-def handing_out(pair: Pair, shares: int) -> float:
+def time_handing_out(pair: Pair, shares: int) -> float:
     """Milliseconds a share, all submitted at once."""
     from distributed import Client, LocalCluster, wait
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from alternating import report
-from masks import statistics
+from masks import summarize
 
 from edgeseg.cli.scripts import check_inputs, run_script
 from edgeseg.images import read_image
@@ -52,7 +52,7 @@ def widen(checkpoint: str, images: Path, folder: Path) -> dict[str, object]:
     _add_copies(model, own)
     paths = sorted(images.iterdir())[::10]
     frames = [read_image(path)[:, :, ::-1] for path in paths]  # blue first; they want red first
-    logits = _logits(model, processor, frames)
+    logits = _compute_logits(model, processor, frames)
     ahead = logits[:, own:].max(axis=1) - logits[:, :own].max(axis=1)
     lowered = np.quantile(ahead, 1 - WON)
     logits[:, own:] -= lowered
@@ -60,7 +60,7 @@ def widen(checkpoint: str, images: Path, folder: Path) -> dict[str, object]:
         model.decode_head.classifier.bias[own:] -= float(lowered)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    rows = [statistics(one[None]) for one in logits]
+    rows = [summarize(one[None]) for one in logits]
     return {
         "checkpoint": str(checkpoint),
         "classes": CLASSES,
@@ -88,7 +88,9 @@ def _add_copies(model: torch.nn.Module, own: int) -> None:
     model.config.label2id = {name: index for index, name in enumerate(names)}
 
 
-def _logits(model: torch.nn.Module, processor: object, frames: list[np.ndarray]) -> np.ndarray:
+def _compute_logits(
+    model: torch.nn.Module, processor: object, frames: list[np.ndarray]
+) -> np.ndarray:
     found = []
     with torch.inference_mode():
         for frame in frames:

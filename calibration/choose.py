@@ -37,7 +37,7 @@ class Choice:
 
 def describe(frame: Bgr) -> Descriptor:
     """A thumbnail: mean color of each of 12x12 blocks of a (H, W, 3) frame."""
-    return _blocks(frame, _SIDE).reshape(-1)
+    return _average_blocks(frame, _SIDE).reshape(-1)
 
 
 def choose(descriptors: Sequence[Descriptor], *, count: int, seed: int = 0) -> Choice:
@@ -49,13 +49,13 @@ def choose(descriptors: Sequence[Descriptor], *, count: int, seed: int = 0) -> C
     table = np.stack(descriptors)
     first = int(np.random.default_rng(seed).integers(len(table)))
     chosen = [first]
-    distance = _levels_between(table, table[first])
+    distance = _measure_distance(table, table[first])
     while len(chosen) < min(count, len(table)):
         farthest = int(np.argmax(distance))
         if distance[farthest] < SAME_LEVELS:
             break
         chosen.append(farthest)
-        distance = np.minimum(distance, _levels_between(table, table[farthest]))
+        distance = np.minimum(distance, _measure_distance(table, table[farthest]))
     left_out = np.setdiff1d(np.arange(len(table)), chosen)
     duplicates = int((distance[left_out] < SAME_LEVELS).sum())
     return Choice(indices=tuple(sorted(chosen)), duplicates=duplicates)
@@ -66,19 +66,19 @@ def looks_like_noise(frame: Bgr) -> bool:
 
     A frame of one color is not noise; it is a near-duplicate of every other such frame.
     """
-    gray = _blocks(frame, 48).mean(axis=2)
+    gray = _average_blocks(frame, 48).mean(axis=2)
     left, right = gray[:, :-1].ravel(), gray[:, 1:].ravel()
     if gray.std() < SAME_LEVELS:
         return False
     return bool(np.corrcoef(left, right)[0, 1] < _NOISE_CORRELATION)
 
 
-def _levels_between(table: npt.NDArray[np.float32], one: Descriptor) -> npt.NDArray[np.float32]:
+def _measure_distance(table: npt.NDArray[np.float32], one: Descriptor) -> npt.NDArray[np.float32]:
     distance: npt.NDArray[np.float32] = np.sqrt(((table - one) ** 2).mean(axis=1))
     return distance
 
 
-def _blocks(frame: Bgr, side: int) -> npt.NDArray[np.float32]:
+def _average_blocks(frame: Bgr, side: int) -> npt.NDArray[np.float32]:
     """Means of side x side blocks, (side, side, 3); Pillow's box filter, fast for any size."""
     from PIL import Image
 

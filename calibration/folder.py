@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeseg.errors import SourceError
 from edgeseg.files.locks import hold_lock, lock_beside
 from edgeseg.progress import Say
-from edgeseg.runtime.sinks.partial import partial_of, set_aside
+from edgeseg.runtime.sinks.partial import name_partial, set_aside
 
 __all__ = ["new_folder"]
 
@@ -34,7 +34,7 @@ def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
             left = set_aside(folder, left_behind=held.left_behind)
             if left is not None:
                 say(f"what a killed run left is kept: {left.name}")
-            partial = partial_of(folder)
+            partial = name_partial(folder)
             partial.mkdir()
         except OSError as error:
             raise SourceError(f"{folder} cannot be written: {error.strerror}") from None

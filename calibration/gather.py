@@ -17,7 +17,7 @@ from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.runtime.sources import Source, open_source
-from edgeseg.runtime.sources.limit import stopped_after
+from edgeseg.runtime.sources.limit import stop_after
 from edgeseg.runtime.sources.options import Retry
 
 __all__ = ["gather"]
@@ -65,14 +65,14 @@ def gather(
             progress.say(
                 f"{source.name} has no end: watched for {seconds:g} s; --seconds watches longer"
             )
-        with ending(end), stopped_after(seconds, source):
-            frames = _watched(source, seconds, progress, ended)
+        with ending(end), stop_after(seconds, source):
+            frames = _watch(source, seconds, progress, ended)
             chosen = keep_frames(frames, partial, count=count)
     pictures = tuple(ImageFile(folder / f"{picture.name}.png") for picture in chosen.pictures)
     return replace(chosen, source=str(folder), pictures=pictures)
 
 
-def _watched(
+def _watch(
     source: Source,
     seconds: float | None,
     progress: Progress,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeseg.calibration.ranges import SAMPLING, Statistics, add_sample, empty_statistics
+from edgeseg.calibration.ranges import SAMPLING, Statistics, add_sample, make_statistics
 from edgeseg.files.whole import write_whole
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import name_failures
@@ -141,7 +141,7 @@ def _save(path: Path, key: str, images: int, statistics: Mapping[str, Statistics
 
 def _load(path: Path, key: str, taps: Sequence[Tap]) -> tuple[int, dict[str, Statistics]]:
     """What was saved of the same model; nothing where there is nothing, or of another."""
-    fresh = {tap.name: empty_statistics() for tap in taps}
+    fresh = {tap.name: make_statistics() for tap in taps}
     if not path.exists():
         return 0, fresh
     with np.load(path, allow_pickle=False) as content:

@@ -24,8 +24,8 @@ __all__ = [
     "Range",
     "Statistics",
     "add_sample",
-    "empty_statistics",
-    "sample_positions",
+    "make_statistics",
+    "choose_sample_positions",
 ]
 
 BINS: Final = 8192
@@ -62,7 +62,7 @@ class Statistics:
     counts: npt.NDArray[np.int64]
 
 
-def empty_statistics() -> Statistics:
+def make_statistics() -> Statistics:
     """Before the first image."""
     return Statistics(low=0.0, high=0.0, limit=0.0, counts=np.zeros(BINS, np.int64))
 
@@ -80,7 +80,7 @@ def add_sample(
             "an activation is infinite or not a number; is the checkpoint whole?"
         )
     # A limit above every value, so that the last bin is open to none.
-    grown = _widened(statistics, max(abs(low), abs(high)))
+    grown = _widen(statistics, max(abs(low), abs(high)))
     counts = grown.counts
     if grown.limit > 0:
         scaled = sample + np.float32(grown.limit)
@@ -94,7 +94,7 @@ def add_sample(
 
 
 @lru_cache(maxsize=32)  # a network has about a dozen sizes of tensors
-def sample_positions(size: int) -> npt.NDArray[np.int64] | slice:
+def choose_sample_positions(size: int) -> npt.NDArray[np.int64] | slice:
     """Where to look in a flat tensor of `size` values: all of it, or `SAMPLE` places, ascending.
 
     Equal strata, and one random place in each (stratified sampling: W. G. Cochran, "Sampling
@@ -111,7 +111,7 @@ def sample_positions(size: int) -> npt.NDArray[np.int64] | slice:
     return places
 
 
-def _widened(statistics: Statistics, largest: float) -> Statistics:
+def _widen(statistics: Statistics, largest: float) -> Statistics:
     """The same counts over a range that holds `largest`: pairs of bins become one."""
     if largest <= 0 or largest < statistics.limit:
         return statistics
@@ -147,7 +147,7 @@ def percentile(statistics: Statistics) -> Range:
 
 def mse(statistics: Statistics) -> Range:
     """The clipping at some magnitude whose quantization has the least mean squared error."""
-    return _best(statistics, _squared_error)
+    return _find_best(statistics, _squared_error)
 
 
 def entropy(statistics: Statistics) -> Range:
@@ -156,7 +156,7 @@ def entropy(statistics: Statistics) -> Range:
     Nearest by Kullback-Leibler divergence, as in S. Migacz, "8-bit inference with TensorRT",
     GTC 2017; here over ranges that need not be symmetric.
     """
-    return _best(statistics, _divergence)
+    return _find_best(statistics, _divergence)
 
 
 ESTIMATORS: Final[Mapping[str, Callable[[Statistics], Range]]] = MappingProxyType(
@@ -164,7 +164,7 @@ ESTIMATORS: Final[Mapping[str, Callable[[Statistics], Range]]] = MappingProxyTyp
 )
 
 
-def _best(statistics: Statistics, loss: Callable[[Statistics, Range], float]) -> Range:
+def _find_best(statistics: Statistics, loss: Callable[[Statistics, Range], float]) -> Range:
     whole = min_max(statistics)
     if statistics.counts.sum() == 0 or whole.high == whole.low:
         return whole
@@ -174,13 +174,13 @@ def _best(statistics: Statistics, loss: Callable[[Statistics, Range], float]) ->
     return min(candidates, key=lambda candidate: loss(statistics, candidate))
 
 
-def _centers(statistics: Statistics) -> npt.NDArray[np.float64]:
+def _compute_centers(statistics: Statistics) -> npt.NDArray[np.float64]:
     width = 2 * statistics.limit / BINS
     return (np.arange(BINS, dtype=np.float64) + 0.5) * width - statistics.limit
 
 
 def _squared_error(statistics: Statistics, candidate: Range) -> float:
-    centers = _centers(statistics)
+    centers = _compute_centers(statistics)
     step = (candidate.high - candidate.low) / (LEVELS - 1)
     level = np.clip(np.round((centers - candidate.low) / step), 0, LEVELS - 1)
     error = candidate.low + level * step - centers
@@ -189,7 +189,7 @@ def _squared_error(statistics: Statistics, candidate: Range) -> float:
 
 def _divergence(statistics: Statistics, candidate: Range) -> float:
     """Of the clipped distribution from the one that 256 levels can express, in nats."""
-    centers = _centers(statistics)
+    centers = _compute_centers(statistics)
     inside = (centers >= candidate.low) & (centers <= candidate.high)
     if inside.sum() < 2:
         return float("inf")

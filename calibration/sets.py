@@ -30,11 +30,11 @@ __all__ = [
     "CalibrationSet",
     "ImageFile",
     "Picture",
-    "calibration_set",
-    "content_hash",
+    "choose_calibration_set",
+    "hash_content",
     "keep_frames",
-    "pictures_of",
-    "shared_images",
+    "list_pictures",
+    "find_shared_images",
 ]
 
 DEFAULT_COUNT: Final = 300
@@ -103,10 +103,12 @@ class CalibrationSet:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with calibrating on it, and what that costs."""
-        return tuple(_warnings(len(self.pictures), self.duplicates, sum(self.noisy)))
+        return tuple(_list_warnings(len(self.pictures), self.duplicates, sum(self.noisy)))
 
 
-def calibration_set(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> CalibrationSet:
+def choose_calibration_set(
+    source: str, *, count: int = DEFAULT_COUNT, seed: int = 0
+) -> CalibrationSet:
     """Choose `count` images from a source: a folder of images, a data set, or `demo`.
 
     Of a data set with splits only the train split is looked at. For a video or a camera see
@@ -116,7 +118,7 @@ def calibration_set(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -
         CalibrationError: there are none, or the data set has no train split.
         SourceError: an image cannot be read.
     """
-    pictures = pictures_of(source, count=count, seed=seed)
+    pictures = list_pictures(source, count=count, seed=seed)
     descriptors: list[Descriptor] = []
     noisy: list[bool] = []
     hashes: list[str] = []
@@ -129,7 +131,7 @@ def calibration_set(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -
             continue
         descriptors.append(describe(frame))
         noisy.append(looks_like_noise(frame))
-        hashes.append(content_hash(frame))
+        hashes.append(hash_content(frame))
     if unreadable:
         raise SourceError(
             f"{len(unreadable)} of {len(pictures)} calibration images cannot be read: "
@@ -145,14 +147,14 @@ def calibration_set(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -
     ).part(choice.indices)
 
 
-def pictures_of(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tuple[Picture, ...]:
+def list_pictures(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tuple[Picture, ...]:
     """What a source has to choose from; of more than 3000 images a seeded draw.
 
     Raises:
         CalibrationError: nothing, or the data set has no train split.
     """
     try:
-        pictures = _all_pictures(source)
+        pictures = _list_all_pictures(source)
     except OSError as error:  # a name that is too long, or a folder that is closed
         raise CalibrationError(
             f"calibration source {source} cannot be read: {error.strerror}"
@@ -169,12 +171,12 @@ def pictures_of(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tu
     return tuple(pictures[index] for index in drawn)
 
 
-def _all_pictures(source: str) -> tuple[Picture, ...]:
+def _list_all_pictures(source: str) -> tuple[Picture, ...]:
     root = Path(source)
     if source == DEMO:
         return open_dataset(DEMO, split="calibration").items
     if (root / "train" / "images").is_dir():
-        return _files(root / "train" / "images")
+        return _list_files(root / "train" / "images")
     other = [split for split in ("val", "test") if (root / split / "images").is_dir()]
     if other:
         raise CalibrationError(
@@ -182,16 +184,16 @@ def _all_pictures(source: str) -> tuple[Picture, ...]:
             f"accuracy is measured on would hide the loss. Give another source"
         )
     if (root / "images").is_dir():
-        return _files(root / "images")
+        return _list_files(root / "images")
     if root.is_dir():
-        return _files(root)
+        return _list_files(root)
     raise CalibrationError(
         f"no calibration source at {source}; give a folder of images, a data set with a train "
         f"split, a video, or `demo`"
     )
 
 
-def _files(folder: Path) -> tuple[Picture, ...]:
+def _list_files(folder: Path) -> tuple[Picture, ...]:
     return tuple(ImageFile(path) for path in list_files(folder))
 
 
@@ -212,7 +214,7 @@ def keep_frames(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         kept: list[Path] = []
-        for index, frame in _worth_keeping(frames):
+        for index, frame in _drop_repeats(frames):
             path = folder / f"frame_{index:06d}.png"
             # Fast compression: these files live as long as the export.
             Image.fromarray(frame[:, :, ::-1].copy()).save(path, compress_level=1)
@@ -223,7 +225,7 @@ def keep_frames(
                 kept = kept[::2]
     except OSError as error:
         raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
-    chosen = calibration_set(str(folder), count=count, seed=seed)
+    chosen = choose_calibration_set(str(folder), count=count, seed=seed)
     names = {picture.name for picture in chosen.pictures}
     for path in kept:
         if path.stem not in names:
@@ -231,7 +233,7 @@ def keep_frames(
     return chosen
 
 
-def _worth_keeping(frames: Iterable[Bgr]) -> Iterator[tuple[int, Bgr]]:
+def _drop_repeats(frames: Iterable[Bgr]) -> Iterator[tuple[int, Bgr]]:
     last: Descriptor | None = None
     for index, frame in enumerate(frames):
         current = describe(frame)
@@ -240,20 +242,20 @@ def _worth_keeping(frames: Iterable[Bgr]) -> Iterator[tuple[int, Bgr]]:
             yield index, frame
 
 
-def content_hash(image: Bgr) -> str:
+def hash_content(image: Bgr) -> str:
     """SHA-256 of the pixels and their shape: the same picture in another file is the same."""
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
-def shared_images(chosen: CalibrationSet, dataset: Dataset) -> tuple[str, ...]:
+def find_shared_images(chosen: CalibrationSet, dataset: Dataset) -> tuple[str, ...]:
     """Names of the images of a data set that are also in the calibration set, by their pixels."""
     ours = set(chosen.hashes)
-    return tuple(item.name for item in dataset.items if content_hash(item.image()) in ours)
+    return tuple(item.name for item in dataset.items if hash_content(item.image()) in ours)
 
 
-def _warnings(images: int, duplicates: int, noise: int) -> Iterator[str]:
+def _list_warnings(images: int, duplicates: int, noise: int) -> Iterator[str]:
     if images < FEW:
         # Noise averages out to the same thumbnail, which says nothing about its likeness.
         told = duplicates and not noise

@@ -119,10 +119,10 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
 
     from edgeseg.bundle.store import open_bundle
     from edgeseg.runtime.segmenter import Segmenter
-    from edgeseg.runtime.select import variant_here
+    from edgeseg.runtime.select import choose_variant
 
     opened = open_bundle(Path(bundle).expanduser())
-    return Segmenter(opened, variant=variant_here(opened))
+    return Segmenter(opened, variant=choose_variant(opened))
 
 
 def run(
@@ -162,10 +162,10 @@ def run(
     from edgeseg.progress import Progress, print_line
     from edgeseg.runtime.preview.address import parse_address
     from edgeseg.runtime.session import RunRequest, run_bundle
-    from edgeseg.runtime.sinks.outputs import Outputs, file_or_folder
+    from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
     from edgeseg.runtime.sources.options import CameraOptions
 
-    file, folder = file_or_folder(None if save is None else expand_home(save))
+    file, folder = to_file_or_folder(None if save is None else expand_home(save))
     request = RunRequest(
         source=source if isinstance(source, int) else expand_home(source),
         camera=camera or CameraOptions(),

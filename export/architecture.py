@@ -20,7 +20,7 @@ from edgeseg.segformer.arch import (
     ModelSpec,
 )
 
-__all__ = ["config_notes", "configured", "heads_notes", "is_segformer", "with_heads"]
+__all__ = ["describe_config", "apply_config", "describe_heads", "is_segformer", "replace_heads"]
 
 _MODEL_TYPE: Final = "segformer"
 _CLASS: Final = "SegformerForSemanticSegmentation"
@@ -59,7 +59,7 @@ _WITHOUT_EFFECT: Final = frozenset(
 )
 
 
-def configured(config: Mapping[str, object], spec: ModelSpec, *, origin: str) -> ModelSpec:
+def apply_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) -> ModelSpec:
     """The model that weights and config.json together are of.
 
     Raises:
@@ -94,7 +94,7 @@ def configured(config: Mapping[str, object], spec: ModelSpec, *, origin: str) ->
     heads = config.get("num_attention_heads")
     if heads is None:
         return spec
-    return with_heads(spec, heads, field="num_attention_heads", origin=origin)
+    return replace_heads(spec, heads, field="num_attention_heads", origin=origin)
 
 
 def is_segformer(config: Mapping[str, object]) -> bool:
@@ -102,7 +102,7 @@ def is_segformer(config: Mapping[str, object]) -> bool:
     return config.get("model_type", _MODEL_TYPE) == _MODEL_TYPE
 
 
-def with_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) -> ModelSpec:
+def replace_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) -> ModelSpec:
     """The model with other attention heads, one number a stage.
 
     Raises:
@@ -118,7 +118,7 @@ def with_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) -> Mo
         raise CheckpointError(f"{origin} says {field} {list(heads)}: {error}") from None
 
 
-def heads_notes(spec: ModelSpec) -> tuple[str, ...]:
+def describe_heads(spec: ModelSpec) -> tuple[str, ...]:
     """A line where attention has other heads than SegFormer's; no weight has their number."""
     if spec.heads == ATTENTION_HEADS:
         return ()
@@ -126,7 +126,7 @@ def heads_notes(spec: ModelSpec) -> tuple[str, ...]:
     return (f"attention heads {heads}, as its configuration says (usual: {usual})",)
 
 
-def config_notes(config: Mapping[str, object]) -> list[str]:
+def describe_config(config: Mapping[str, object]) -> list[str]:
     """What a reader should know of it: a class of somebody's own, fields that nothing reads."""
     notes = []
     classes = config.get("architectures")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
-from edgeseg.export.architecture import config_notes, configured, is_segformer
+from edgeseg.export.architecture import apply_config, describe_config, is_segformer
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.locating import read_json
-from edgeseg.export.preprocessing import facts_from_config, passed_over, reduces_labels
+from edgeseg.export.preprocessing import find_unknown_fields, read_config, reduces_labels
 from edgeseg.export.segformer.layouts import Layout
-from edgeseg.export.training import Training, read_training, unread_training
+from edgeseg.export.training import Training, find_unread_training, read_training
 from edgeseg.labels import Labels, find_labels, order_names
 from edgeseg.segformer.arch import ModelSpec
 
@@ -42,7 +42,7 @@ class Beside:
             CheckpointError: one that edgeseg does not compute; the message names the field.
         """
         if self._config_counts():
-            spec = configured(self.config, spec, origin=str(self.folder / _CONFIG))
+            spec = apply_config(self.config, spec, origin=str(self.folder / _CONFIG))
         return spec if self.training is None else self.training.configured(spec)
 
     def facts(self) -> tuple[InputFacts, ...]:
@@ -54,7 +54,7 @@ class Beside:
         path = self.folder / _PREPROCESSOR
         said = None
         if self.preprocessor:
-            said = facts_from_config(
+            said = read_config(
                 self.preprocessor, origin=str(path), complete=not self._is_pickled_framework()
             )
         trained = None if self.training is None else self.training.facts()
@@ -85,7 +85,7 @@ class Beside:
         notes = self._training_notes()
         if self._is_pickled_framework():
             if self.training is None:
-                notes.append(_read_as(self.layout))
+                notes.append(_describe_layout(self.layout))
             if self.config and not self._config_counts():
                 notes.append("config.json beside the weights is of another model; it is not read")
         elif not self.config:
@@ -94,8 +94,8 @@ class Beside:
                 "GELU are assumed, which the weights do not tell"
             )
         if self._config_counts():
-            notes += config_notes(self.config)
-        unknown = passed_over(self.preprocessor)
+            notes += describe_config(self.config)
+        unknown = find_unknown_fields(self.preprocessor)
         if unknown:
             notes.append(
                 f"{_PREPROCESSOR} has {', '.join(unknown[:5])}{', ...' * (len(unknown) > 5)}, "
@@ -106,7 +106,7 @@ class Beside:
     def _training_notes(self) -> list[str]:
         if self.training is not None:
             return list(self.training.notes())
-        unread = unread_training(self.meta)
+        unread = find_unread_training(self.meta)
         if unread is None:
             return []
         return [
@@ -164,7 +164,7 @@ def read_beside(folder: Path, layout: Layout, meta: Mapping[str, object], *, ori
     )
 
 
-def _read_as(layout: Layout) -> str:
+def _describe_layout(layout: Layout) -> str:
     eps = layout.eps
     return (
         f"read as the layout of {layout.framework}: LayerNorm eps "

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.demo import DEMO
 from edgeseg.errors import CheckpointError
-from edgeseg.export.architecture import heads_notes
+from edgeseg.export.architecture import describe_heads
 from edgeseg.export.beside import read_beside
 from edgeseg.export.contents import Contents, read_contents
-from edgeseg.export.facts import assumptions, settle
+from edgeseg.export.facts import assume_facts, settle
 from edgeseg.export.locating import find_weights
 from edgeseg.export.segformer.layouts import (
     Layout,
@@ -104,7 +104,7 @@ def read_checkpoint(
         overrides,
         size,
         files.facts(),
-        assumptions(spec.classes, opencv=layout.framework is not None),
+        assume_facts(spec.classes, opencv=layout.framework is not None),
         origin=str(weights),
     )
     chosen, labels_source = (labels, "--labels") if labels else files.labels(spec)
@@ -112,17 +112,17 @@ def read_checkpoint(
         raise CheckpointError(
             f"{weights} has {spec.classes} classes, but {labels_source} names {len(chosen.classes)}"
         )
-    for line in (*contents.notes, *files.notes(), *heads_notes(spec), *settled.lines):
+    for line in (*contents.notes, *files.notes(), *describe_heads(spec), *settled.lines):
         say(line)
     return Checkpoint(
-        model=_model(spec, layout, contents, settled.channel_order, origin=str(weights)),
+        model=_build_model(spec, layout, contents, settled.channel_order, origin=str(weights)),
         input=settled.input,
         labels=chosen,
         labels_source=labels_source,
-        source=_name(source, weights),
+        source=_name_checkpoint(source, weights),
         layout=layout.name,
         sha256=compute_sha256(weights),
-        license=_license(folder),
+        license=_read_license(folder),
         reduce_labels=files.reduces_labels(),
         channel_order=settled.channel_order,
         input_sources=settled.sources,
@@ -137,14 +137,14 @@ def _require_packages() -> None:
         require("reading checkpoints", ["export"])
 
 
-def _name(source: str, weights: Path) -> str:
+def _name_checkpoint(source: str, weights: Path) -> str:
     """The hub id, or file and folder; the rest of a path says nothing on another machine."""
     if source == DEMO or not Path(source).exists():
         return source
     return f"{weights.resolve().parent.name}/{weights.name}"
 
 
-def _model(
+def _build_model(
     spec: ModelSpec, layout: Layout, contents: Contents, order: ChannelOrder, *, origin: str
 ) -> SegFormer:
     """The network, taking RGB: of one that was trained on BGR the first kernels are turned."""
@@ -158,7 +158,7 @@ def _model(
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def _license(folder: Path) -> str:
+def _read_license(folder: Path) -> str:
     """What the model card's front matter says, as the hub reads it."""
     try:
         card = (folder / "README.md").read_text("utf-8")

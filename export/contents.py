@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.locating import PICKLES, adapter_refusal, foreign_refusal
+from edgeseg.export.locating import PICKLES, explain_adapter, explain_foreign
 from edgeseg.export.unpickle import Inert, read_pickle
 from edgeseg.text import explain
 
@@ -47,8 +47,8 @@ def read_contents(path: Path) -> Contents:
     elif path.suffix in PICKLES:
         content = read_pickle(path)
     else:
-        raise CheckpointError(foreign_refusal(path))
-    return _unwrapped(content, path)
+        raise CheckpointError(explain_foreign(path))
+    return _unwrap(content, path)
 
 
 def _read_safetensors(path: Path) -> object:
@@ -61,16 +61,18 @@ def _read_safetensors(path: Path) -> object:
         raise CheckpointError(f"{path} cannot be read; is it whole? ({explain(error)})") from None
 
 
-def _unwrapped(content: object, path: Path) -> Contents:
+def _unwrap(content: object, path: Path) -> Contents:
     """The weights in a file, without the dictionaries around them."""
-    key, weights = _container(content)
+    key, weights = _find_container(content)
     if isinstance(weights, Inert):
-        raise CheckpointError(f"{path} {_whole_model(weights, key)}")
+        raise CheckpointError(f"{path} {_explain_whole_model(weights, key)}")
     if not isinstance(weights, Mapping):
         raise CheckpointError(f"{path} holds {type(weights).__name__}, not a dictionary of weights")
     # DistributedDataParallel puts `module.` before every name.
-    state = {str(name).removeprefix("module."): value for name, value in _tensors(weights).items()}
-    refusal = _what_instead(weights, state, path)
+    state = {
+        str(name).removeprefix("module."): value for name, value in _select_tensors(weights).items()
+    }
+    refusal = _explain_contents(weights, state, path)
     if refusal is not None:
         raise CheckpointError(f"{path} {refusal}")
     outer = content if isinstance(content, Mapping) else {}
@@ -78,11 +80,11 @@ def _unwrapped(content: object, path: Path) -> Contents:
     return Contents(
         state=state,
         meta=meta if isinstance(meta, Mapping) else {},
-        notes=_other_sets(outer, key, len(state)),
+        notes=_describe_other_sets(outer, key, len(state)),
     )
 
 
-def _container(content: object) -> tuple[str | None, object]:
+def _find_container(content: object) -> tuple[str | None, object]:
     """The weights' dictionary, and the key it lies under."""
     if isinstance(content, Mapping):
         for key in _CONTAINERS:
@@ -91,13 +93,13 @@ def _container(content: object) -> tuple[str | None, object]:
     return None, content
 
 
-def _tensors(content: Mapping[object, object]) -> dict[object, Tensor]:
+def _select_tensors(content: Mapping[object, object]) -> dict[object, Tensor]:
     from torch import Tensor
 
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _whole_model(model: Inert, key: str | None) -> str:
+def _explain_whole_model(model: Inert, key: str | None) -> str:
     under = f" under `{key}`" if key else ""
     called = f" ({model.origin})" if model.origin else ""
     return (
@@ -107,13 +109,13 @@ def _whole_model(model: Inert, key: str | None) -> str:
     )
 
 
-def _what_instead(
+def _explain_contents(
     content: Mapping[object, object], state: Mapping[str, Tensor], path: Path
 ) -> str | None:
     """Why these are not plain weights; None where they may be."""
     keys = [str(name) for name in content]
     if any(mark in key for key in keys for mark in (".lora_A", ".lora_B", "lora_embedding")):
-        return adapter_refusal(path.parent)
+        return explain_adapter(path.parent)
     whole = [
         name
         for name, value in state.items()
@@ -129,12 +131,13 @@ def _what_instead(
     objects = [key for key, value in content.items() if _is_object(str(key), value)]
     if objects:
         return (
-            f"keeps {_listed([str(key) for key in objects])} as objects and not as plain tensors, "
-            f"as libraries that quantize do; give the float checkpoint that it was made from"
+            f"keeps {_list_names([str(key) for key in objects])} as objects and not as plain "
+            f"tensors, as libraries that quantize do; give the float checkpoint that it was made "
+            f"from"
         )
     if state:
         return None
-    nested = _nested(content)
+    nested = _find_nested(content)
     if nested is not None:
         return (
             f"has its weights under `{nested}`; edgeseg reads them at the top, or under "
@@ -143,18 +146,18 @@ def _what_instead(
         )
     model = next(((k, v) for k, v in content.items() if isinstance(v, Inert)), None)
     if model is not None and "model" in str(model[0]):
-        return _whole_model(model[1], str(model[0]))
-    return f"holds no weights{f', but {_listed(keys)}' if keys else ''}"
+        return _explain_whole_model(model[1], str(model[0]))
+    return f"holds no weights{f', but {_list_names(keys)}' if keys else ''}"
 
 
 def _is_object(name: str, value: object) -> bool:
     return isinstance(value, Inert) and name.endswith((".weight", ".bias"))
 
 
-def _nested(content: Mapping[object, object]) -> str | None:
+def _find_nested(content: Mapping[object, object]) -> str | None:
     """The key of the dictionary inside that holds the most tensors."""
     counts = {
-        str(key): len(_tensors(value))
+        str(key): len(_select_tensors(value))
         for key, value in content.items()
         if isinstance(value, Mapping)
     }
@@ -162,22 +165,24 @@ def _nested(content: Mapping[object, object]) -> str | None:
     return best if best is not None and counts[best] else None
 
 
-def _other_sets(content: Mapping[object, object], used: str | None, count: int) -> tuple[str, ...]:
+def _describe_other_sets(
+    content: Mapping[object, object], used: str | None, count: int
+) -> tuple[str, ...]:
     """A line for every further set of weights beside the one that is used."""
     others = [
         str(key)
         for key, value in content.items()
         if key != used
         and (
-            (isinstance(value, Mapping) and len(_tensors(value)) >= max(_FEWEST, count // 2))
+            (isinstance(value, Mapping) and len(_select_tensors(value)) >= max(_FEWEST, count // 2))
             or (isinstance(value, Inert) and "ema" in str(key))
         )
     ]
     if not others:
         return ()
-    unused = _listed([f"`{key}`" for key in others])
+    unused = _list_names([f"`{key}`" for key in others])
     return (f"the file has more than one set of weights: `{used}` is used, {unused} is not",)
 
 
-def _listed(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"

@@ -25,7 +25,7 @@ from edgeseg.spec import (
     Triple,
 )
 
-__all__ = ["ASSUMED", "InputFacts", "Settled", "assumptions", "from_overrides", "settle"]
+__all__ = ["ASSUMED", "InputFacts", "Settled", "assume_facts", "to_facts", "settle"]
 
 ASSUMED: Final = "assumed"
 
@@ -78,7 +78,7 @@ class Settled:
     lines: tuple[str, ...]
 
 
-def assumptions(classes: int, *, opencv: bool) -> InputFacts:
+def assume_facts(classes: int, *, opencv: bool) -> InputFacts:
     """The size that the published models were trained at, with ImageNet's statistics.
 
     Cityscapes is trained on crops of 1024x1024, everything else on 512x512. NVlabs and
@@ -96,7 +96,7 @@ def assumptions(classes: int, *, opencv: bool) -> InputFacts:
     )
 
 
-def from_overrides(overrides: Overrides, size: tuple[int, int] | None) -> InputFacts:
+def to_facts(overrides: Overrides, size: tuple[int, int] | None) -> InputFacts:
     """The command line's."""
     return InputFacts(
         origin=_COMMAND_LINE,
@@ -126,7 +126,7 @@ def settle(
             says a size or a std that no SegFormer can have.
         SpecError: the command line does.
     """
-    said = [from_overrides(overrides, size), *files]
+    said = [to_facts(overrides, size), *files]
     ruled = next((facts for facts in said if facts.size or facts.no_size), None)
     if ruled is not None and ruled.no_size is not None:
         raise CheckpointError(
@@ -142,22 +142,20 @@ def settle(
         origin="all together",
         **{fact: facts.value_of(fact) for fact, facts in deciders.items()},  # type: ignore[arg-type]  # each from its own field
     )
-    spec = _checked_input(merged, deciders, origin)
+    spec = _check_input(merged, deciders, origin)
     return Settled(
         input=spec,
         channel_order=merged.channel_order or ChannelOrder.RGB,
         sources={fact: facts.origin for fact, facts in deciders.items()},
         lines=(
-            *_origin_lines(merged, deciders, files),
-            *_overruled(said, deciders),
-            *(_own_size(facts, spec) for facts in files if facts.no_size is not None),
+            *_describe_origins(merged, deciders, files),
+            *_describe_overruled(said, deciders),
+            *(_describe_own_size(facts, spec) for facts in files if facts.no_size is not None),
         ),
     )
 
 
-def _checked_input(
-    merged: InputFacts, deciders: Mapping[str, InputFacts], origin: str
-) -> InputSpec:
+def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin: str) -> InputSpec:
     """The input; what cannot be is refused in the name of the file that says it."""
     if merged.std is not None and min(merged.std) <= 0:
         raise CheckpointError(
@@ -165,7 +163,7 @@ def _checked_input(
             f"must be above 0; correct it, or give --std"
         )
     try:
-        return _input(merged)
+        return _to_input(merged)
     except SpecError as error:
         if deciders["size"].origin == _COMMAND_LINE:
             raise
@@ -174,7 +172,7 @@ def _checked_input(
         ) from None
 
 
-def _input(facts: InputFacts) -> InputSpec:
+def _to_input(facts: InputFacts) -> InputSpec:
     """The input of a network that takes RGB: of one that was trained on BGR all is turned round."""
     assert facts.size is not None, "custom knows every fact"
     assert facts.resize is not None, "custom knows every fact"
@@ -187,16 +185,16 @@ def _input(facts: InputFacts) -> InputSpec:
         width=facts.size[1],
         resize=facts.resize,
         aspect=facts.aspect,
-        mean=_turned(facts.mean) if turn else facts.mean,
-        std=_turned(facts.std) if turn else facts.std,
+        mean=_reverse(facts.mean) if turn else facts.mean,
+        std=_reverse(facts.std) if turn else facts.std,
     )
 
 
-def _turned(values: Triple) -> Triple:
+def _reverse(values: Triple) -> Triple:
     return values[2], values[1], values[0]
 
 
-def _origin_lines(
+def _describe_origins(
     merged: InputFacts, deciders: Mapping[str, InputFacts], files: Sequence[InputFacts]
 ) -> list[str]:
     """Who decided what, but for a preprocessing file that decided everything, as is usual."""
@@ -219,7 +217,9 @@ def _origin_lines(
     return lines
 
 
-def _overruled(said: Sequence[InputFacts], deciders: Mapping[str, InputFacts]) -> list[str]:
+def _describe_overruled(
+    said: Sequence[InputFacts], deciders: Mapping[str, InputFacts]
+) -> list[str]:
     """What a source says in vain, since one before it says something else."""
     lines = []
     for facts in said:
@@ -237,7 +237,7 @@ def _overruled(said: Sequence[InputFacts], deciders: Mapping[str, InputFacts]) -
     return lines
 
 
-def _own_size(facts: InputFacts, spec: InputSpec) -> str:
+def _describe_own_size(facts: InputFacts, spec: InputSpec) -> str:
     return (
         f"{facts.origin} says {facts.no_size}; here every frame is resized to "
         f"{spec.height}x{spec.width} (height x width), by {spec.resize.value}"

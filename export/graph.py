@@ -66,8 +66,8 @@ class GraphWriter:
         graph = helper.make_graph(
             self._nodes,
             name,
-            [_value_info(*inputs)],
-            [_value_info(*outputs)],
+            [_make_value_info(*inputs)],
+            [_make_value_info(*outputs)],
             self._initializers,
         )
         model = helper.make_model(
@@ -81,5 +81,5 @@ class GraphWriter:
         return model
 
 
-def _value_info(name: str, dtype: np.dtype[np.generic], shape: Sequence[int]) -> TensorProto:
+def _make_value_info(name: str, dtype: np.dtype[np.generic], shape: Sequence[int]) -> TensorProto:
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape)

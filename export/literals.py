@@ -42,31 +42,31 @@ def read_assignments(text: str) -> Mapping[str, object]:
             if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
                 target = statement.targets[0]
                 if isinstance(target, ast.Name):
-                    found[target.id] = _value(statement.value, found)
+                    found[target.id] = _read_value(statement.value, found)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     return found
 
 
-def _value(node: ast.expr, names: Mapping[str, object]) -> object:
+def _read_value(node: ast.expr, names: Mapping[str, object]) -> object:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
         return names.get(node.id, UNREAD)
     if isinstance(node, ast.List):
-        return [_value(one, names) for one in node.elts]
+        return [_read_value(one, names) for one in node.elts]
     if isinstance(node, ast.Tuple):
-        return tuple(_value(one, names) for one in node.elts)
+        return tuple(_read_value(one, names) for one in node.elts)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        number = _value(node.operand, names)
+        number = _read_value(node.operand, names)
         return -number if isinstance(number, (int, float)) else UNREAD
     if isinstance(node, ast.Dict):
         pairs = zip(node.keys, node.values, strict=True)
         return {
-            key.value: _value(one, names)
+            key.value: _read_value(one, names)
             for key, one in pairs
             if isinstance(key, ast.Constant) and isinstance(key.value, str)
         }
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
-        return {word.arg: _value(word.value, names) for word in node.keywords if word.arg}
+        return {word.arg: _read_value(word.value, names) for word in node.keywords if word.arg}
     return UNREAD

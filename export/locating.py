@@ -15,7 +15,7 @@ from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.progress import Say
 from edgeseg.text import explain
 
-__all__ = ["PICKLES", "adapter_refusal", "find_weights", "foreign_refusal", "read_json"]
+__all__ = ["PICKLES", "explain_adapter", "find_weights", "explain_foreign", "read_json"]
 
 PICKLES: Final = (".pth", ".pt", ".bin")
 
@@ -61,7 +61,7 @@ def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     for name in _WEIGHT_NAMES:
         if (path / name).is_file():
             return path / name, path
-    refusal = _folder_refusal(path)
+    refusal = _explain_folder(path)
     if refusal is not None:
         raise CheckpointError(f"folder {source} {refusal}")
     pickles = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
@@ -73,7 +73,7 @@ def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     )
 
 
-def foreign_refusal(path: Path) -> str:
+def explain_foreign(path: Path) -> str:
     """Why a file of this ending is not read, and what to do."""
     foreign = _FOREIGN.get(path.suffix.lower())
     if foreign is not None:
@@ -81,7 +81,7 @@ def foreign_refusal(path: Path) -> str:
     return f"{path} is of no known kind; edgeseg reads {', '.join(_SUFFIXES)}"
 
 
-def adapter_refusal(folder: Path) -> str:
+def explain_adapter(folder: Path) -> str:
     """What to do with an adapter, whose adapter_config.json may name what it is of."""
     config = read_json(folder / "adapter_config.json")
     base = config.get("base_model_name_or_path")
@@ -110,10 +110,10 @@ def read_json(path: Path) -> Mapping[str, object]:
     return content
 
 
-def _folder_refusal(folder: Path) -> str | None:
+def _explain_folder(folder: Path) -> str | None:
     """Why a folder without the usual files is not a checkpoint, where that can be told."""
     if (folder / "adapter_config.json").is_file():
-        return adapter_refusal(folder)
+        return explain_adapter(folder)
     for name in _INDEX_NAMES:
         if (folder / name).is_file():
             return (

@@ -15,7 +15,7 @@ from edgeseg.errors import CheckpointError
 from edgeseg.export.facts import InputFacts
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, Resize, Triple
 
-__all__ = ["FILTERS", "facts_from_config", "passed_over", "reduces_labels"]
+__all__ = ["FILTERS", "read_config", "find_unknown_fields", "reduces_labels"]
 
 # As Pillow, and so `resample`, numbers them.
 FILTERS: Final[Mapping[int, Resize]] = {
@@ -50,9 +50,7 @@ _WITHOUT_EFFECT: Final = frozenset(
 )
 
 
-def facts_from_config(
-    config: Mapping[str, object], *, origin: str, complete: bool
-) -> InputFacts | None:
+def read_config(config: Mapping[str, object], *, origin: str, complete: bool) -> InputFacts | None:
     """Read preprocessor_config.json, old and new; None where it says nothing of the input.
 
     In a `complete` file what is not said is as transformers has it by default; elsewhere (beside
@@ -67,13 +65,13 @@ def facts_from_config(
     normalizes = complete or any(name in config for name in _NORMALIZATION)
     if not resizes and not normalizes and "size" not in config:
         return None
-    size, no_size = _size(config, origin) if resizes or "size" in config else (None, None)
-    mean, std = _statistics(config, origin) if normalizes else (None, None)
+    size, no_size = _read_size(config, origin) if resizes or "size" in config else (None, None)
+    mean, std = _read_statistics(config, origin) if normalizes else (None, None)
     return InputFacts(
         origin=Path(origin).name,  # a path says nothing on another machine
         size=size,
         no_size=no_size,
-        resize=_filter(config, origin) if resizes else None,
+        resize=_read_filter(config, origin) if resizes else None,
         aspect=Aspect.SQUASH if resizes else None,
         mean=mean,
         std=std,
@@ -81,7 +79,7 @@ def facts_from_config(
     )
 
 
-def passed_over(config: Mapping[str, object]) -> list[str]:
+def find_unknown_fields(config: Mapping[str, object]) -> list[str]:
     """Fields that no SegFormer processor of transformers knows."""
     known = {*_NORMALIZATION, *_RESIZING, *_WITHOUT_EFFECT, "size", "data_format"}
     return sorted(config.keys() - known)
@@ -109,7 +107,9 @@ def _check_kind(config: Mapping[str, object], origin: str) -> None:
         )
 
 
-def _size(config: Mapping[str, object], origin: str) -> tuple[tuple[int, int] | None, str | None]:
+def _read_size(
+    config: Mapping[str, object], origin: str
+) -> tuple[tuple[int, int] | None, str | None]:
     """Height and width; or the rule by which each frame makes its own."""
     if not config.get("do_resize", True):
         return None, "do_resize false"
@@ -129,7 +129,7 @@ def _size(config: Mapping[str, object], origin: str) -> tuple[tuple[int, int] | 
     return (int(str(height)), int(str(width))), None
 
 
-def _filter(config: Mapping[str, object], origin: str) -> Resize:
+def _read_filter(config: Mapping[str, object], origin: str) -> Resize:
     code = config.get("resample", _BILINEAR)
     if isinstance(code, bool) or not isinstance(code, int) or code not in FILTERS:
         known = ", ".join(f"{one} ({rule.value})" for one, rule in FILTERS.items())
@@ -139,19 +139,19 @@ def _filter(config: Mapping[str, object], origin: str) -> Resize:
     return FILTERS[code]
 
 
-def _statistics(config: Mapping[str, object], origin: str) -> tuple[Triple, Triple]:
+def _read_statistics(config: Mapping[str, object], origin: str) -> tuple[Triple, Triple]:
     """Mean and std of values in 0..1, whatever the file's are of."""
     scale = 1.0
     if config.get("do_rescale", True):
-        scale = _number(config.get("rescale_factor", 1 / 255), "rescale_factor", origin)
+        scale = _read_number(config.get("rescale_factor", 1 / 255), "rescale_factor", origin)
         if scale <= 0:
             raise CheckpointError(
                 f"{origin} has rescale_factor {config['rescale_factor']}; it is a number above 0"
             )
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if config.get("do_normalize", True):
-        mean = _triple(config.get("image_mean", IMAGENET_MEAN), "image_mean", origin)
-        std = _triple(config.get("image_std", IMAGENET_STD), "image_std", origin)
+        mean = _read_triple(config.get("image_mean", IMAGENET_MEAN), "image_mean", origin)
+        std = _read_triple(config.get("image_std", IMAGENET_STD), "image_std", origin)
     if min(std) <= 0:
         raise CheckpointError(f"{origin} has image_std {config['image_std']}; it is above 0")
     # Ours are of values in 0..1; with another factor they are scaled to mean the same.
@@ -162,18 +162,18 @@ def _statistics(config: Mapping[str, object], origin: str) -> tuple[Triple, Trip
     )
 
 
-def _triple(value: object, name: str, origin: str) -> Triple:
+def _read_triple(value: object, name: str, origin: str) -> Triple:
     if not isinstance(value, Sequence) or isinstance(value, str):
         value = [value] * _RGB  # transformers takes one number for all channels
     if len(value) != _RGB:
         raise CheckpointError(
             f"{origin} has {len(value)} values of {name}; edgeseg takes red, green and blue"
         )
-    first, second, third = (_number(one, name, origin) for one in value)
+    first, second, third = (_read_number(one, name, origin) for one in value)
     return first, second, third
 
 
-def _number(value: object, name: str, origin: str) -> float:
+def _read_number(value: object, name: str, origin: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise CheckpointError(f"{origin} has {name} {value!r}, which is no number")
     return float(value)

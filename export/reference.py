@@ -28,10 +28,10 @@ __all__ = [
     "MAX_ABS_DIFF",
     "check_parity",
     "limit_threads",
-    "network_logits",
+    "compute_logits",
     "normalize",
-    "reference_mask",
-    "threads",
+    "compute_reference_mask",
+    "count_threads",
 ]
 
 # Logits of trained models span tens; FP32 rounding through 50 layers stays below 1e-4 of that.
@@ -39,7 +39,7 @@ MAX_ABS_DIFF: Final = 1e-3
 
 
 @torch.inference_mode()
-def reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
+def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
     """Class ids at the frame's own size, (H, W), by the published network in float32."""
     height, width = frame.shape[:2]
     pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
@@ -50,13 +50,13 @@ def reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
 
 
 @torch.inference_mode()
-def network_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
+def compute_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
     """(1, classes, h, w) that the published network gives for a BGR (H, W, 3) image as it is."""
     logits: Logits = model(normalize(image[None], spec)).numpy()
     return logits
 
 
-def threads() -> int:
+def count_threads() -> int:
     """How many threads PyTorch computes with."""
     return torch.get_num_threads()
 

@@ -11,13 +11,13 @@ from edgeseg.errors import ExportError
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["with_half_weights"]
+__all__ = ["halve_weights"]
 
 # Below this many values a weight is not worth a node.
 _SMALLEST: Final = 1024
 
 
-def with_half_weights(model: ModelProto) -> ModelProto:
+def halve_weights(model: ModelProto) -> ModelProto:
     """A copy whose large FP32 weights are stored as FP16 and cast on load: half the bytes.
 
     Engines fold the casts when they open the file, so it computes in FP32, at the same speed.

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.architecture import with_heads
+from edgeseg.export.architecture import replace_heads
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.literals import read_assignments
 from edgeseg.export.unpickle import Inert
 from edgeseg.segformer.arch import HeadKind, ModelSpec
 from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
 
-__all__ = ["Training", "read_training", "unread_training"]
+__all__ = ["Training", "read_training", "find_unread_training"]
 
 Config = Mapping[str, object]
 
@@ -70,16 +70,18 @@ class Training:
         Raises:
             CheckpointError: it tells of a network that edgeseg does not compute; by name.
         """
-        model = _part(self.config, "model")
-        backbone, head = _part(model, "backbone"), _part(model, "decode_head")
+        model = _take_part(self.config, "model")
+        backbone, head = _take_part(model, "backbone"), _take_part(model, "decode_head")
         conv = spec.head is HeadKind.CONV
         self._check_head(head, spec)
         self._check_backbone(backbone)
         if "num_heads" in backbone:
             heads = backbone["num_heads"]
-            spec = with_heads(spec, heads, field="backbone.num_heads", origin=self._where)
-        batch = _part(head, "norm_cfg").get("eps")
-        layer = _part(backbone, "norm_cfg").get("eps") if conv else None  # NVlabs' code fixes it
+            spec = replace_heads(spec, heads, field="backbone.num_heads", origin=self._where)
+        batch = _take_part(head, "norm_cfg").get("eps")
+        layer = (
+            _take_part(backbone, "norm_cfg").get("eps") if conv else None
+        )  # NVlabs' code fixes it
         eps = spec.eps
         if batch is not None:
             eps = replace(eps, batch=self._eps("decode_head", batch))
@@ -90,14 +92,14 @@ class Training:
 
     def notes(self) -> tuple[str, ...]:
         """What its program does that edgeseg does not, and that no field of the network tells."""
-        model = _part(self.config, "model")
+        model = _take_part(self.config, "model")
         notes = []
-        if _part(model, "test_cfg").get("mode") == "slide":
+        if _take_part(model, "test_cfg").get("mode") == "slide":
             notes.append(
                 f"{_ORIGIN} tests through sliding windows; edgeseg sees a frame whole "
                 f"(verify --protocol slide measures through windows)"
             )
-        head = _part(model, "decode_head").get("type")
+        head = _take_part(model, "decode_head").get("type")
         if head is not None and head not in _HEADS:
             notes.append(f"{_ORIGIN} names the decoder {head}; read as {_HEADS[0]}")
         return tuple(notes)
@@ -113,8 +115,8 @@ class Training:
     @property
     def _preprocessor(self) -> Config:
         """What 1.x has in the place of Normalize: of its own, or the model's; empty in 0.x."""
-        own = _part(self.config, "data_preprocessor")
-        return own or _part(_part(self.config, "model"), "data_preprocessor")
+        own = _take_part(self.config, "data_preprocessor")
+        return own or _take_part(_take_part(self.config, "model"), "data_preprocessor")
 
     def _check_head(self, head: Config, spec: ModelSpec) -> None:
         corners = head.get("align_corners")
@@ -147,14 +149,14 @@ class Training:
             plain = list(value) if isinstance(value, tuple) else value
             if plain is not None and plain != ours:
                 self._refuse(f"backbone.{field}", value=plain, ours=ours)
-        activation = _part(backbone, "act_cfg").get("type", "GELU")
+        activation = _take_part(backbone, "act_cfg").get("type", "GELU")
         if activation != "GELU":
             self._refuse("backbone.act_cfg.type", value=activation, ours="GELU")
 
     def _pipeline(self) -> object:
         """The steps from a file to the network's input when a model is tested."""
-        data = _part(_part(self.config, "data"), "test")
-        loader = _part(_part(self.config, "test_dataloader"), "dataset")
+        data = _take_part(_take_part(self.config, "data"), "test")
+        loader = _take_part(_take_part(self.config, "test_dataloader"), "dataset")
         return (
             self.config.get("test_pipeline") or data.get("pipeline") or loader.get("pipeline") or ()
         )
@@ -171,7 +173,7 @@ class Training:
             )
             given: Config = new
         else:
-            given = old or _part(self.config, "img_norm_cfg")
+            given = old or _take_part(self.config, "img_norm_cfg")
             if not given:
                 return None, None, None
             turned = self._flag(given, "to_rgb", default=True)
@@ -180,7 +182,7 @@ class Training:
         if given.get("mean") is not None:
             mean = self._triple("mean", given["mean"])
             std = self._triple("std", given.get("std"))
-        return _per_unit(mean), _per_unit(std), order
+        return _divide_by_255(mean), _divide_by_255(std), order
 
     def _eps(self, part: str, value: object) -> float:
         if not isinstance(value, (int, float)) or not 0 < value < 1:
@@ -216,7 +218,7 @@ class Training:
             if loader.get("type") == "LoadImageFromFile" and color != "color":
                 self._refuse("LoadImageFromFile.color_type", value=color, ours="color")
         crop = self.config.get("crop_size") or self._preprocessor.get("size")
-        size = _pair(crop)
+        size = _to_pair(crop)
         step = next((one for one in pipeline if one.get("type") in {"Resize", "AlignResize"}), None)
         if step is None:
             return None, None, size
@@ -228,7 +230,7 @@ class Training:
             self._refuse("Resize.backend", value=step["backend"], ours="cv2")
         if self._flag(step, "keep_ratio", default=not self._preprocessor):  # 1.x keeps none
             return rule, Aspect.KEEP, size
-        scale = next((pair for one in pipeline if (pair := _scale(one)) is not None), None)
+        scale = next((pair for one in pipeline if (pair := _read_scale(one)) is not None), None)
         return rule, Aspect.SQUASH, (scale[1], scale[0]) if scale else size  # width comes first
 
     def _refuse(self, field: str, *, value: object, ours: object) -> NoReturn:
@@ -238,25 +240,27 @@ class Training:
 def read_training(meta: Mapping[str, object], *, origin: str) -> Training | None:
     """The configuration inside a checkpoint's `meta`, where there is one that can be read."""
     for key in _KEYS:
-        config = _config(meta.get(key))
+        config = _find_config(meta.get(key))
         if config:
             return Training(config=config, origin=origin)
     return None
 
 
-def unread_training(meta: Mapping[str, object]) -> str | None:
+def find_unread_training(meta: Mapping[str, object]) -> str | None:
     """The key of `meta` under which a configuration lies that cannot be read; None without one."""
     there = {key: meta[key] for key in _KEYS if isinstance(meta.get(key), (str, Inert))}
-    return next((key for key, content in there.items() if content and not _config(content)), None)
+    return next(
+        (key for key, content in there.items() if content and not _find_config(content)), None
+    )
 
 
-def _config(content: object) -> Config:
+def _find_config(content: object) -> Config:
     """What a configuration says; empty where it is absent, or no plain values."""
     config = read_assignments(content) if isinstance(content, str) else content
     return config if isinstance(config, Mapping) else {}
 
 
-def _part(config: Config, name: str) -> Config:
+def _take_part(config: Config, name: str) -> Config:
     part = config.get(name)
     return part if isinstance(part, Mapping) else {}
 
@@ -273,15 +277,15 @@ def _walk(value: object, depth: int = 0) -> Iterator[Config]:
             yield from _walk(one, depth + 1)
 
 
-def _per_unit(values: Triple) -> Triple:
+def _divide_by_255(values: Triple) -> Triple:
     return values[0] / 255, values[1] / 255, values[2] / 255
 
 
-def _scale(step: Config) -> tuple[int, int] | None:
-    return _pair(step.get("scale") or step.get("img_scale"))
+def _read_scale(step: Config) -> tuple[int, int] | None:
+    return _to_pair(step.get("scale") or step.get("img_scale"))
 
 
-def _pair(value: object) -> tuple[int, int] | None:
+def _to_pair(value: object) -> tuple[int, int] | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value, value
     if isinstance(value, (list, tuple)) and len(value) == 2:

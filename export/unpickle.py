@@ -65,19 +65,19 @@ def read_pickle(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", pickle_module=module, weights_only=False)
     except Exception as error:  # torch raises many kinds for damaged files
-        raise _damaged(path, error) from None
+        raise _refuse_damaged(path, error) from None
 
 
 class _InertUnpickler(pickle.Unpickler):
     """Resolves torch's tensor builders, and nothing else, to the real thing."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401  # pickle's own signature
-        known = _safe_globals().get((module, name))
-        return _stand_in(f"{module}.{name}") if known is None else known
+        known = _list_safe_globals().get((module, name))
+        return _make_stand_in(f"{module}.{name}") if known is None else known
 
 
 @cache
-def _stand_in(origin: str) -> type[Inert]:
+def _make_stand_in(origin: str) -> type[Inert]:
     return type("Inert", (Inert,), {"origin": origin})
 
 
@@ -85,7 +85,7 @@ def _load(file: IO[bytes], **options: Any) -> object:  # noqa: ANN401  # pickle'
     return _InertUnpickler(file, **options).load()
 
 
-def _safe_globals() -> dict[tuple[str, str], object]:
+def _list_safe_globals() -> dict[tuple[str, str], object]:
     import torch
     from torch import _utils
 
@@ -106,7 +106,7 @@ def _is_torchscript(path: Path) -> bool:
         return False
 
 
-def _damaged(path: Path, error: Exception) -> CheckpointError:
+def _refuse_damaged(path: Path, error: Exception) -> CheckpointError:
     reason = str(error).strip().splitlines()
     return CheckpointError(
         f"{path} cannot be read as a torch checkpoint; is it whole? "

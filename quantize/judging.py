@@ -18,7 +18,7 @@ from edgeseg.errors import BackendError
 from edgeseg.progress import track
 from edgeseg.quantize.meter import measure_speed
 from edgeseg.quantize.search import Search, Trial, describe_verdict, drop_failed, measure_once
-from edgeseg.runtime.timing import SAME_SPEED, from_fast_to_slow
+from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
 
 __all__ = ["sort_by_speed", "judge", "rank_timed"]
 
@@ -52,7 +52,7 @@ def rank_timed(trials: Sequence[Trial]) -> list[Trial]:
         accuracy = trial.gate or trial.search
         return 0.0 if accuracy is None else accuracy.pixel_agreement
 
-    return from_fast_to_slow(trials, speed=lambda t: t.speedup or 0.0, agreement=agreement)
+    return order_by_speed(trials, speed=lambda t: t.speedup or 0.0, agreement=agreement)
 
 
 def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[Trial]:

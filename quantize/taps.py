@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.calibration.observe import Tap
-from edgeseg.calibration.ranges import BINS, SAMPLE, sample_positions
+from edgeseg.calibration.ranges import BINS, SAMPLE, choose_sample_positions
 from edgeseg.quantize.qdq import list_quantizable
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def tap_graph(model: ModelProto, taps: Sequence[Tap]) -> bytes:
     sizes = _count_values(model)
     sampled = [tap for tap in taps if tap.sampled]
     drawn = {sizes[tap.name] for tap in sampled if sizes[tap.name] > SAMPLE}
-    positions = {_name_positions(s): np.asarray(sample_positions(s), np.int32) for s in drawn}
+    positions = {
+        _name_positions(s): np.asarray(choose_sample_positions(s), np.int32) for s in drawn
+    }
     nodes = _reduce_origins(taps)
     for tap in sampled:
         nodes.setdefault(tap.name, [_flatten(tap.name)]).append(_draw_sample(tap, sizes[tap.name]))

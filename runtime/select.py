@@ -31,10 +31,10 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
 from edgeseg.runtime.golden import GOLDEN_SLACK
 from edgeseg.runtime.segmenter import segment_frame
-from edgeseg.runtime.timing import SAME_SPEED, alternate, from_fast_to_slow
+from edgeseg.runtime.timing import SAME_SPEED, alternate, order_by_speed
 from edgeseg.targets import find_target
 
-__all__ = ["Built", "build", "remembered", "variant_here"]
+__all__ = ["Built", "build", "recall_variant", "choose_variant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +48,20 @@ class Built:
     fault: str | None = None
 
 
-def variant_here(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInfo:
+def choose_variant(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInfo:
     """The variant to run on this machine: the chosen one where the bundle was made, else built.
 
     Raises:
         GateMissedError: no variant works here.
         BackendError: the target's engine is not installed.
     """
-    why = _elsewhere(bundle)
+    why = _explain_elsewhere(bundle)
     if why is None:
-        slow = _slow_where_made(bundle)
+        slow = _explain_slow(bundle)
         if slow is not None:
             progress.say(slow)
         return bundle.chosen
-    name = remembered(bundle)
+    name = recall_variant(bundle)
     if name is None:
         several = len(bundle.manifest.variants) > 1
         task = "proving and timing the bundle's variants" if several else "proving the bundle"
@@ -70,7 +70,7 @@ def variant_here(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInfo:
     return next(variant for variant in bundle.manifest.variants if variant.name == name)
 
 
-def _elsewhere(bundle: Bundle) -> str | None:
+def _explain_elsewhere(bundle: Bundle) -> str | None:
     """Why what held where the bundle was made need not hold here; None where it does.
 
     Where nobody knows the processor's features, they are not the same.
@@ -90,7 +90,7 @@ def _elsewhere(bundle: Bundle) -> str | None:
     return None
 
 
-def _slow_where_made(bundle: Bundle) -> str | None:
+def _explain_slow(bundle: Bundle) -> str | None:
     """A line where INT8 was asked for, and a float variant was as fast on such a machine."""
     chosen = bundle.chosen
     floats = [v for v in bundle.manifest.variants if v.precision != "int8" and v.latency_ms]
@@ -118,17 +118,17 @@ def build(bundle: Bundle, *, progress: Progress = SILENT, timed: bool = True) ->
         GateMissedError: none works here; the message says why of each.
         BackendError: the target's engine is not installed.
     """
-    memory = _memory(bundle)
+    memory = _find_memory(bundle)
     with ExitStack() as stack:
         results, working = _prove_all(bundle, progress, stack)
         if timed:
-            results |= _with_times(bundle, results, working, progress)
+            results |= _add_times(bundle, results, working, progress)
     passed = [result for result in results.values() if result.fault is None]
     failed = [result for result in results.values() if result.fault is not None]
     if not passed:
         reasons = "; ".join(f"{result.variant}: {result.fault}" for result in failed)
         raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
-    ordered = [*_ranked(passed), *failed]
+    ordered = [*_rank(passed), *failed]
     _remember(memory, ordered, progress)
     return ordered
 
@@ -143,13 +143,13 @@ def _prove_all(
     for variant in bundle.manifest.variants:
         if variant.instead_of is not None and variant.instead_of not in unbuilt:
             continue
-        backend, fault = _opened(bundle, variant, progress)
+        backend, fault = _open(bundle, variant, progress)
         if backend is None:
             unbuilt.add(variant.name)
             result = Built(variant=variant.name, precision=variant.precision, fault=fault)
         else:
             stack.callback(backend.close)
-            result = _proved(bundle, variant, backend)
+            result = _prove(bundle, variant, backend)
             if result.fault is None:
                 working[variant.name] = backend
         results[variant.name] = result
@@ -158,7 +158,7 @@ def _prove_all(
     return results, working
 
 
-def _with_times(
+def _add_times(
     bundle: Bundle, results: Mapping[str, Built], working: Mapping[str, Backend], progress: Progress
 ) -> dict[str, Built]:
     """Those that work, timed; one that fails meanwhile is out."""
@@ -172,15 +172,15 @@ def _with_times(
     return timed
 
 
-def _ranked(passed: Sequence[Built]) -> list[Built]:
-    return from_fast_to_slow(
+def _rank(passed: Sequence[Built]) -> list[Built]:
+    return order_by_speed(
         passed,
         speed=lambda result: 1 / (result.latency_ms or 1.0),
         agreement=lambda result: result.agreement or 0.0,
     )
 
 
-def _opened(
+def _open(
     bundle: Bundle, variant: VariantInfo, progress: Progress
 ) -> tuple[Backend | None, str | None]:
     try:
@@ -189,7 +189,7 @@ def _opened(
         return None, str(error)
 
 
-def _proved(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
+def _prove(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
     """Whether its masks of the golden frames agree as they did where it was made."""
     result = Built(variant=variant.name, precision=variant.precision)
     worst = 100.0
@@ -225,7 +225,7 @@ def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | 
     return {name: float(np.median(row)) for name, row in times.items()} | faults
 
 
-def _memory(bundle: Bundle) -> Path:
+def _find_memory(bundle: Bundle) -> Path:
     """Where the answer lies: another bundle, machine or engine is another question."""
     manifest = (bundle.folder / "manifest.sha256").read_bytes()
     engine = load_runner(bundle.manifest.target).identity()
@@ -234,10 +234,10 @@ def _memory(bundle: Bundle) -> Path:
     return find_cache_folder() / "builds" / f"{key}.json"
 
 
-def remembered(bundle: Bundle) -> str | None:
+def recall_variant(bundle: Bundle) -> str | None:
     """The variant that was fastest here, or None."""
     try:
-        content = json.loads(_memory(bundle).read_text("utf-8"))
+        content = json.loads(_find_memory(bundle).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     variant = content.get("variant") if isinstance(content, dict) else None

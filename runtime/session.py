@@ -25,11 +25,11 @@ from edgeseg.runtime.live.pipeline import Summary, run
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import variant_here
-from edgeseg.runtime.sinks.claims import claimed
+from edgeseg.runtime.select import choose_variant
+from edgeseg.runtime.sinks.claims import claim_outputs
 from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
 from edgeseg.runtime.sinks.truth import TruthMeter
-from edgeseg.runtime.sinks.window import has_display, why_no_window
+from edgeseg.runtime.sinks.window import explain_no_window, has_display
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.options import CameraOptions, Retry
 
@@ -123,12 +123,12 @@ def run_bundle(
         service.alive()
 
     retry = Retry(attempts=request.max_retries, say=say)
-    claim = claimed(
+    claim = claim_outputs(
         request.outputs, request.source, bundle.folder, frames=request.frames, say=progress.say
     )
     with ExitStack() as stack:
         stack.enter_context(claim)
-        variant = variant_here(bundle, progress=progress)
+        variant = choose_variant(bundle, progress=progress)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
         source = stack.enter_context(
             open_source(request.source, camera=request.camera, retry=retry)
@@ -250,7 +250,7 @@ def _wants_window(*, show: bool | None, live: bool, say: Say) -> bool:
     """Whether to open a window; says why not, where one was to be expected."""
     if show is False or (show is None and not (live and has_display())):
         return False
-    reason = why_no_window()
+    reason = explain_no_window()
     if reason is not None:
         say(f"no window: {reason}")
     return reason is None

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SAME_SPEED", "alternate", "from_fast_to_slow"]
+__all__ = ["SAME_SPEED", "alternate", "order_by_speed"]
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def alternate(calls: Mapping[str, Callable[[], object]]) -> dict[str, npt.NDArra
     return {name: np.array(row) for name, row in times.items()}
 
 
-def from_fast_to_slow(
+def order_by_speed(
     items: Sequence[T], *, speed: Callable[[T], float], agreement: Callable[[T], float]
 ) -> list[T]:
     """The fastest first; of those that timing cannot tell apart, the one that agrees best."""

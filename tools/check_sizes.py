@@ -41,10 +41,10 @@ def main() -> None:
 def list_files() -> list[Path]:
     """The Python files of the project, each once: the links in edgeseg/ are not followed."""
     tops = (ROOT / name for name in FOLDERS)
-    return [path for top in tops for path in sorted(top.rglob("*.py")) if not _linked(path)]
+    return [path for top in tops for path in sorted(top.rglob("*.py")) if not _find_links(path)]
 
 
-def _linked(path: Path) -> bool:
+def _find_links(path: Path) -> bool:
     parents = path.relative_to(ROOT).parents
     return any((ROOT / parent).is_symlink() for parent in parents)
 
@@ -67,7 +67,7 @@ def _check_function(node: Function, name: str) -> Iterator[str]:
     if lines > FUNCTION_LINES:
         yield f"{place} has {lines} lines; a function has at most {FUNCTION_LINES}"
     parameters = count_parameters(node)
-    most = _most_parameters(name)
+    most = _find_limit(name)
     if most is not None and parameters > most:
         yield f"{place} takes {parameters} parameters; a function takes at most {most}"
 
@@ -79,7 +79,7 @@ def count_parameters(node: Function) -> int:
     return len([each for each in named if each not in {"self", "cls"}])
 
 
-def _most_parameters(name: str) -> int | None:
+def _find_limit(name: str) -> int | None:
     """None for the command line: each option of a command is a parameter."""
     if name.startswith("edgeseg/cli/"):
         return None

@@ -12,7 +12,7 @@ import typer
 from edgeseg.cli.main import app, commands
 from edgeseg.cli.parameters import Command, Parameter
 
-__all__ = ["JSON_KEYS", "command_reference"]
+__all__ = ["JSON_KEYS", "write_command_reference"]
 
 # The keys of what `--json` prints, where they are the same for every use of the command.
 JSON_KEYS: Final = {
@@ -51,25 +51,27 @@ Messages for people go to stderr. With `--json` a command prints one JSON object
 """
 
 
-def command_reference() -> str:
+def write_command_reference() -> str:
     """A section for each command: what it does, an example, its arguments and its options."""
     shown = typer.main.get_command(app).commands
-    return "\n".join([_HEAD, *(_section(shown[name], read) for name, read in commands().items())])
+    return "\n".join(
+        [_HEAD, *(_write_section(shown[name], read) for name, read in commands().items())]
+    )
 
 
-def _section(shown: Any, read: Command) -> str:  # noqa: ANN401  # typer has no public type for it
+def _write_section(shown: Any, read: Command) -> str:  # noqa: ANN401  # typer has no public type for it
     about, _, example = shown.help.partition("Example: ")
     lines = [f"## edgeseg {read.name}", "", about.strip(), ""]
     if example:
         lines += ["```sh", " ".join(example.split()), "```", ""]
-    for title, rows in _groups(shown.params, read):
+    for title, rows in _write_groups(shown.params, read):
         lines += [f"**{title}**", "", "| | value | default | |", "|---|---|---|---|", *rows, ""]
     keys = ", ".join(f"`{key}`" for key in JSON_KEYS.get(read.name, ()))
     lines += [f"`--json` prints {keys or _JSON_ELSEWHERE[read.name]}.", ""]
     return "\n".join(lines)
 
 
-def _groups(params: list[Any], read: Command) -> Iterator[tuple[str, list[str]]]:
+def _write_groups(params: list[Any], read: Command) -> Iterator[tuple[str, list[str]]]:
     """The tables that `--help` shows, arguments first."""
     arguments = {parameter.name.lower(): parameter for parameter in read.arguments}
     tables: dict[str, list[str]] = {}
@@ -78,22 +80,27 @@ def _groups(params: list[Any], read: Command) -> Iterator[tuple[str, list[str]]]
         title = param.rich_help_panel or ("Options" if known else "Arguments")
         parameter = known or arguments.get((param.metavar or param.name).lower())
         if parameter is not None:  # --help itself has none
-            tables.setdefault(title, []).append(_row(param, parameter))
+            tables.setdefault(title, []).append(_write_row(param, parameter))
     yield from tables.items()
 
 
-def _row(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer has no public type for it
+def _write_row(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer has no public type for it
     spellings = (*parameter.spellings, *parameter.off)
     names = ", ".join(f"`{name}`" for name in spellings) or f"`{parameter.name}`"
     help_text = param.help or ""
     if param.envvar:
         help_text += f" Or `{param.envvar}` in the environment."
     again = " (may be given again)" if parameter.repeated else ""
-    cells = (names, _value(param, parameter) + again, _default(param, parameter), help_text)
+    cells = (
+        names,
+        _write_value(param, parameter) + again,
+        _write_default(param, parameter),
+        help_text,
+    )
     return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
 
 
-def _value(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer has no public type for it
+def _write_value(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer has no public type for it
     if parameter.is_flag:
         return ""
     if parameter.choices:
@@ -104,7 +111,7 @@ def _value(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer ha
     ) + least
 
 
-def _default(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer has no public type for it
+def _write_default(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer has no public type for it
     if parameter.required:
         return "needed"
     value = param.default.value if isinstance(param.default, Enum) else param.default

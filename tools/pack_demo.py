@@ -43,7 +43,7 @@ def main() -> None:
     for line in export_lines(export_bundle(request, progress=Progress(say=print))):
         print(line)
     for folder in (find_demo_checkpoint(), find_demo_bundle()):
-        print(f"{folder.name}: {megabytes(folder):.2f} MB")
+        print(f"{folder.name}: {measure_megabytes(folder):.2f} MB")
 
 
 def take(checkpoint: Path) -> None:
@@ -58,7 +58,7 @@ def take(checkpoint: Path) -> None:
     copied.rename(target)
 
 
-def megabytes(folder: Path) -> float:
+def measure_megabytes(folder: Path) -> float:
     """The size of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 

@@ -56,7 +56,7 @@ def write_two_classes(
     road = checkpoint.labels.classes.index(ROAD)
     own = checkpoint.model.state_dict()
     merged = {
-        name: _merged(value, road) if name.startswith("head.classifier.") else value
+        name: _merge(value, road) if name.startswith("head.classifier.") else value
         for name, value in own.items()
     }
     model = SegFormer(replace(checkpoint.spec, classes=len(LABELS.classes)))
@@ -69,7 +69,7 @@ def write_two_classes(
     write_huggingface(folder, model.eval(), labels=LABELS, spec=spec)
 
 
-def _merged(rows: torch.Tensor, road: int) -> torch.Tensor:
+def _merge(rows: torch.Tensor, road: int) -> torch.Tensor:
     """The mean of the other classes' rows, then the road's."""
     others = torch.cat([rows[:road], rows[road + 1 :]])
     return torch.stack([others.mean(dim=0), rows[road]])

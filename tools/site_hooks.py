@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from command_reference import command_reference  # its folder was just made known
-from report_reference import report_reference
+from command_reference import write_command_reference  # its folder was just made known
+from report_reference import write_report_reference
 
 _PAGES: Final = {
-    "reference/command-line.md": command_reference,
-    "reference/report.md": report_reference,
+    "reference/command-line.md": write_command_reference,
+    "reference/report.md": write_report_reference,
 }
 
 

@@ -31,7 +31,7 @@ from edgeseg.accuracy.metrics import confusion, iou, mean_iou
 from edgeseg.cli.scripts import hw, run_script
 from edgeseg.demo import DEMO
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.reference import reference_mask
+from edgeseg.export.reference import compute_reference_mask
 from edgeseg.export.segformer.huggingface import write_huggingface
 from edgeseg.export.segformer.network import AllMlpHead, SegFormer, upsample
 from edgeseg.machine.cpu import describe_machine
@@ -73,8 +73,8 @@ def main() -> None:
         average = average.half().float()
     scores = measure(average, spec, data)
     write_huggingface(options.output, average, labels=data.labels, spec=spec, half=options.half)
-    (options.output / "README.md").write_text(card(options, scores), "utf-8")
-    resume_file(options).unlink(missing_ok=True)
+    (options.output / "README.md").write_text(write_card(options, scores), "utf-8")
+    find_resume_file(options).unlink(missing_ok=True)
     print(json.dumps({"images": scores.images, "miou": scores.miou, "class_iou": scores.class_iou}))
     print(f"written: {options.output}")
     print(f"next: edgeseg export --weights {options.output}")
@@ -140,14 +140,14 @@ def train(
 ) -> SegFormer:
     """Minimize cross-entropy; return the exponential moving average of the weights."""
     average = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-    optimizer = torch.optim.AdamW(parameter_groups(model), lr=options.rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(make_parameter_groups(model), lr=options.rate, weight_decay=0.01)
     start = restore(model, average, optimizer, options, device) if options.resume else 0
     begun, shown = time.monotonic(), 0.0
     model.train()
     for step in range(start, options.steps):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options)
-        loss = loss_of(model, data, step, options, device)
+            group["lr"] = compute_learning_rate(step, options)
+        loss = compute_loss(model, data, step, options, device)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own is not annotated
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -165,7 +165,7 @@ def train(
     return average
 
 
-def loss_of(
+def compute_loss(
     model: SegFormer, data: Data, step: int, options: argparse.Namespace, device: torch.device
 ) -> Tensor:
     """Cross-entropy plus soft Jaccard, at full resolution, on the batch of this step."""
@@ -173,7 +173,7 @@ def loss_of(
     with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
         logits = forward(model, images)
     full = upsample(logits.float(), (options.crop, options.crop))
-    return functional.cross_entropy(full, masks, ignore_index=IGNORE) + jaccard(full, masks)
+    return functional.cross_entropy(full, masks, ignore_index=IGNORE) + compute_jaccard(full, masks)
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:
@@ -181,7 +181,7 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     return device.type != "cpu" or not BFLOAT16.isdisjoint(describe_machine().features)
 
 
-def jaccard(logits: Tensor, masks: Tensor) -> Tensor:
+def compute_jaccard(logits: Tensor, masks: Tensor) -> Tensor:
     """One less the mean soft IoU over the classes of the batch (Rahman and Wang 2016, ISVC).
 
     Cross-entropy hardly sees a class of few pixels; this counts every class alike, as mIoU does.
@@ -196,14 +196,14 @@ def jaccard(logits: Tensor, masks: Tensor) -> Tensor:
     return 1 - (hits / union.clamp_min(1))[present].mean()
 
 
-def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+def make_parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     """Weight decay on matrices and kernels only."""
     decayed = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() == 1]
     return [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
 
 
-def learning_rate(step: int, options: argparse.Namespace) -> float:
+def compute_learning_rate(step: int, options: argparse.Namespace) -> float:
     """Linear warm-up over a twentieth of the steps, then half a cosine down to 0."""
     warm_up = options.steps // 20
     if step < warm_up:
@@ -249,7 +249,7 @@ def move(average: nn.Module, model: nn.Module, *, decay: float) -> None:
             ours.copy_(theirs[name])
 
 
-def resume_file(options: argparse.Namespace) -> Path:
+def find_resume_file(options: argparse.Namespace) -> Path:
     """Where an unfinished run is kept, beside its output."""
     output: Path = options.output
     return output.with_name(output.name + ".resume.pth")
@@ -263,7 +263,7 @@ def save(
     options: argparse.Namespace,
 ) -> None:
     """Write what resuming needs; the whole file or none."""
-    path = resume_file(options)
+    path = find_resume_file(options)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     content = {"model": model.state_dict(), "average": average.state_dict(), "step": step}
@@ -279,7 +279,7 @@ def restore(
     device: torch.device,
 ) -> int:
     """Load the last saved state; return its step, or 0 where nothing was saved."""
-    path = resume_file(options)
+    path = find_resume_file(options)
     if not path.exists():
         return 0
     state = torch.load(path, map_location=device, weights_only=True)
@@ -295,7 +295,7 @@ def measure(model: SegFormer, spec: InputSpec, data: Data) -> Scores:
     classes = len(data.labels.classes)
     counts = np.zeros((classes, classes), np.int64)
     for sample in data.test:
-        predicted = reference_mask(model, spec, sample.image)
+        predicted = compute_reference_mask(model, spec, sample.image)
         counts += confusion(
             sample.mask, predicted, classes=classes, ignore_index=data.labels.ignore_index
         )
@@ -307,7 +307,7 @@ def measure(model: SegFormer, spec: InputSpec, data: Data) -> Scores:
     )
 
 
-def card(options: argparse.Namespace, scores: Scores) -> str:
+def write_card(options: argparse.Namespace, scores: Scores) -> str:
     """The model card. A license stands in it where the data are ours to license."""
     terms = "license: apache-2.0\n" if options.data == DEMO else ""
     data = "edgeseg's drawn streets" if options.data == DEMO else Path(options.data).resolve().name

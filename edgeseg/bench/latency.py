@@ -14,7 +14,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.images import read_image
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import variant_here
+from edgeseg.runtime.select import choose_variant
 
 __all__ = ["BenchResult", "bench"]
 
@@ -58,7 +58,7 @@ def bench(
     """
     with ExitStack() as stack:
         segmenters = [
-            stack.enter_context(Segmenter(b, variant=variant_here(b, progress=progress)))
+            stack.enter_context(Segmenter(b, variant=choose_variant(b, progress=progress)))
             for b in bundles
         ]
         images = [read_image(b.path(b.manifest.golden[0].frame)) for b in bundles]

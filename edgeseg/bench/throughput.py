@@ -29,7 +29,7 @@ from edgeseg.pixels import Frame, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.live.pipeline import run
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import variant_here
+from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sources import open_source
 
 __all__ = ["FRAME_WH", "EndToEnd", "measure_end_to_end"]
@@ -80,7 +80,7 @@ def measure_end_to_end(
     """
     found = []
     for bundle in bundles:
-        variant = variant_here(bundle, progress=progress)
+        variant = choose_variant(bundle, progress=progress)
         with _make_video(bundle, frames) as video:
             for threads in dict.fromkeys((1, os.cpu_count() or 1)):
                 with Segmenter(bundle, variant=variant, threads=threads) as segmenter:

@@ -16,9 +16,9 @@ from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
 from edgeseg.calibration.sets import (
     CalibrationSet,
     Picture,
-    calibration_set,
+    choose_calibration_set,
+    find_shared_images,
     keep_frames,
-    shared_images,
 )
 from edgeseg.datasets import Dataset
 from edgeseg.deploy.job import ExportJob
@@ -136,7 +136,7 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
     if source is not None:
         count = job.request.calibration_images
         chosen = _collect(source, count, scratch, job.progress.say)
-        shared = shared_images(chosen, dataset)
+        shared = find_shared_images(chosen, dataset)
         if shared:
             raise CalibrationError(
                 f"{' '.join(filter(None, (dataset.origin, dataset.split)))} shares "
@@ -186,7 +186,7 @@ def _collect(source: str, count: int, scratch: Path, say: Say) -> CalibrationSet
     from edgeseg.runtime.sources.options import Retry
 
     if not Path(source).is_file():
-        return calibration_set(source, count=count, seed=_SEED)
+        return choose_calibration_set(source, count=count, seed=_SEED)
     with open_source(source, retry=Retry(say=say)) as feed:
         chosen = keep_frames((c.image for c in feed.frames), scratch, count=count, seed=_SEED)
     return replace(chosen, source=source)

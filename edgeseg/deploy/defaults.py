@@ -8,7 +8,7 @@ from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
 from edgeseg.accuracy.limits import Limits, decides
-from edgeseg.calibration.sets import pictures_of
+from edgeseg.calibration.sets import list_pictures
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import DEMO_VARIANT
@@ -91,7 +91,7 @@ def check_calibration(source: str) -> None:
             f"calibration source {source} cannot be read: {error.strerror}"
         ) from None
     if not video:
-        pictures_of(source)
+        list_pictures(source)
 
 
 def _ask_about_size(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:

@@ -41,7 +41,7 @@ def write_golden(job: ExportJob) -> GoldenFrames:
     """Write golden frames and their masks into the staging folder."""
     from PIL import Image
 
-    from edgeseg.export.reference import reference_mask
+    from edgeseg.export.reference import compute_reference_mask
 
     begin(job.progress, "segmenting golden frames with PyTorch")
     folder = job.staging / "golden"
@@ -50,7 +50,7 @@ def write_golden(job: ExportJob) -> GoldenFrames:
     masks = []
     for index, frame in enumerate(frames):
         Image.fromarray(frame[:, :, ::-1].copy()).save(folder / f"frame_{index}.png")
-        mask = reference_mask(job.checkpoint.model, job.checkpoint.input, frame)
+        mask = compute_reference_mask(job.checkpoint.model, job.checkpoint.input, frame)
         write_mask(mask, folder / f"mask_{index}.png")
         masks.append(mask)
     return GoldenFrames(frames=frames, masks=tuple(masks))

@@ -56,7 +56,7 @@ def write_graph(job: ExportJob) -> FloatGraph:
         ExportError: the graph does not compute what the checkpoint computes.
         MissingPackageError: what converts it for the target is not find_version.
     """
-    from edgeseg.export.storage import with_half_weights
+    from edgeseg.export.storage import halve_weights
 
     model = _to_onnx(job)
     path = job.staging / "model.onnx"
@@ -65,7 +65,7 @@ def write_graph(job: ExportJob) -> FloatGraph:
     stored = FLOAT.name
     # After parity, which is of the graph: golden masks show what storing costs.
     if job.request.half_weights:
-        path.write_bytes(with_half_weights(model).SerializeToString())
+        path.write_bytes(halve_weights(model).SerializeToString())
         stored = "float, weights stored as FP16"
     maker = load_maker(job.request.target)
     artifact = maker.convert(path)

@@ -12,7 +12,7 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import SILENT, Progress
-from edgeseg.runtime.select import variant_here
+from edgeseg.runtime.select import choose_variant
 from edgeseg.targets import find_target
 from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
 
@@ -59,7 +59,7 @@ def _open_chosen(bundle: Bundle, *, threads: int | None, progress: Progress) -> 
     try:
         return BundleModel(bundle, variant=bundle.chosen, threads=threads, progress=progress)
     except BackendError as error:
-        here = variant_here(bundle, progress=progress)
+        here = choose_variant(bundle, progress=progress)
         if here == bundle.chosen:
             raise
         instead = Unjudged(

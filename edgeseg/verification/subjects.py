@@ -16,7 +16,7 @@ from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import variant_here
+from edgeseg.runtime.select import choose_variant
 from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class BundleModel:
     ) -> None:
         self.bundle = bundle
         self.unjudged = unjudged
-        self.variant = variant or variant_here(bundle, progress=progress)
+        self.variant = variant or choose_variant(bundle, progress=progress)
         self.segmenter = Segmenter(bundle, variant=self.variant, threads=threads, progress=progress)
         self.address = Address(
             source=str(bundle.folder.absolute()), variant=self.variant, size=None, threads=threads
@@ -223,9 +223,9 @@ class CheckpointModel:
     @property
     def threads(self) -> int:
         """PyTorch's own choice unless it was asked for."""
-        from edgeseg.export.reference import threads
+        from edgeseg.export.reference import count_threads
 
-        return threads()
+        return count_threads()
 
     @property
     def about(self) -> Subject:
@@ -244,15 +244,15 @@ class CheckpointModel:
 
     def segment(self, frame: Bgr, /) -> ClassMap:
         """As its framework does it."""
-        from edgeseg.export.reference import reference_mask
+        from edgeseg.export.reference import compute_reference_mask
 
-        return reference_mask(self.checkpoint.model, self.input, frame)
+        return compute_reference_mask(self.checkpoint.model, self.input, frame)
 
     def logits(self, image: Bgr, /) -> Logits:
         """The network's, for an image of any size."""
-        from edgeseg.export.reference import network_logits
+        from edgeseg.export.reference import compute_logits
 
-        return network_logits(self.checkpoint.model, self.input, image)
+        return compute_logits(self.checkpoint.model, self.input, image)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.export.preprocessing import FILTERS
-from edgeseg.export.segformer.layouts import HUGGING_FACE, theirs_of
+from edgeseg.export.segformer.layouts import HUGGING_FACE, find_their_name
 from edgeseg.labels import Labels
 from edgeseg.segformer.arch import MLP_RATIO, PATCH_SIZES, PATCH_STRIDES, SR_RATIOS, HeadKind
 from edgeseg.spec import Aspect, InputSpec
@@ -37,15 +37,17 @@ def write_huggingface(
         raise ValueError(f"transformers has no {spec.resize.value}, aspect {spec.aspect.value}")
     folder.mkdir(parents=True)
     state = {
-        theirs_of(HUGGING_FACE, ours): value.half() if half and value.is_floating_point() else value
+        find_their_name(HUGGING_FACE, ours): value.half()
+        if half and value.is_floating_point()
+        else value
         for ours, value in model.state_dict().items()
     }
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    _write_json(folder / "config.json", _config(model, labels))
-    _write_json(folder / "preprocessor_config.json", _preprocessor(spec))
+    _write_json(folder / "config.json", _make_config(model, labels))
+    _write_json(folder / "preprocessor_config.json", _make_preprocessor(spec))
 
 
-def _config(model: SegFormer, labels: Labels) -> dict[str, object]:
+def _make_config(model: SegFormer, labels: Labels) -> dict[str, object]:
     variant = model.spec.variant
     return {
         "architectures": ["SegformerForSemanticSegmentation"],
@@ -64,7 +66,7 @@ def _config(model: SegFormer, labels: Labels) -> dict[str, object]:
     }
 
 
-def _preprocessor(spec: InputSpec) -> dict[str, object]:
+def _make_preprocessor(spec: InputSpec) -> dict[str, object]:
     return {
         "image_processor_type": "SegformerImageProcessor",
         "do_resize": True,

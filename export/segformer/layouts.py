@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edgeseg.export.segformer.network import SegFormer
 
-__all__ = ["LAYOUTS", "Layout", "find_layout", "infer_spec", "map_weights", "theirs_of"]
+__all__ = ["LAYOUTS", "Layout", "find_layout", "infer_spec", "map_weights", "find_their_name"]
 
 State = Mapping[str, "Tensor"]
 
@@ -191,7 +191,7 @@ def find_layout(state: State, *, origin: str) -> Layout:
     for layout in LAYOUTS:
         if layout.signature in state:
             return layout
-    raise CheckpointError(f"{origin} {_what_else(state)}")
+    raise CheckpointError(f"{origin} {_explain_else(state)}")
 
 
 def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
@@ -201,15 +201,15 @@ def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
         CheckpointError: no published variant has these widths and depths.
     """
     widths = tuple(
-        _rows(state, theirs_of(layout, f"stages.{i}.patch_embed.proj.weight"), origin)
+        _count_rows(state, find_their_name(layout, f"stages.{i}.patch_embed.proj.weight"), origin)
         for i in range(4)
     )
-    depths = tuple(_depth(state, layout, stage) for stage in range(4))
+    depths = tuple(_count_blocks(state, layout, stage) for stage in range(4))
     _check_ends(state, layout, origin)
     return ModelSpec(
-        variant=_variant(widths, depths, origin),
-        classes=_rows(state, theirs_of(layout, "head.classifier.weight"), origin),
-        decoder_width=_rows(state, theirs_of(layout, "head.fuse.weight"), origin),
+        variant=_find_variant(widths, depths, origin),
+        classes=_count_rows(state, find_their_name(layout, "head.classifier.weight"), origin),
+        decoder_width=_count_rows(state, find_their_name(layout, "head.fuse.weight"), origin),
         head=layout.head,
         eps=layout.eps,
     )
@@ -224,7 +224,7 @@ def map_weights(
         CheckpointError: keys are missing, left over, of the wrong shape, or hold NaN or infinity.
     """
     expected = model.state_dict()
-    sources = {ours: _source(layout, ours) for ours in expected}
+    sources = {ours: _find_source(layout, ours) for ours in expected}
     # Absent from checkpoints older than torch 0.4.1, and not used in evaluation.
     needed = {ours: s for ours, s in sources.items() if not ours.endswith("num_batches_tracked")}
     _refuse(origin, "lacks", sorted({s.key for s in needed.values()} - state.keys()))
@@ -250,12 +250,12 @@ def map_weights(
 
 def _check_ends(state: State, layout: Layout, origin: str) -> None:
     """Refuse a network with other channels in front, or with one logit for two classes."""
-    first = state[theirs_of(layout, "stages.0.patch_embed.proj.weight")]
+    first = state[find_their_name(layout, "stages.0.patch_embed.proj.weight")]
     if first.ndim > 1 and first.shape[1] != _RGB:
         raise CheckpointError(
             f"{origin} takes {first.shape[1]} channels an image; edgeseg takes red, green and blue"
         )
-    if _rows(state, theirs_of(layout, "head.classifier.weight"), origin) == 1:
+    if _count_rows(state, find_their_name(layout, "head.classifier.weight"), origin) == 1:
         raise CheckpointError(
             f"{origin} has one logit a pixel, for a threshold between two classes; edgeseg takes "
             f"one a class, of which the highest wins"
@@ -275,7 +275,7 @@ class _Source:
         return tensor[self.part * rows : (self.part + 1) * rows] if self.parts > 1 else tensor
 
 
-def _source(layout: Layout, ours: str) -> _Source:
+def _find_source(layout: Layout, ours: str) -> _Source:
     module, leaf = ours.rsplit(".", 1)
     numbers = re.findall(r"(?<=\.)\d+", module)
     template = module
@@ -296,25 +296,25 @@ def _source(layout: Layout, ours: str) -> _Source:
     return _Source(key=key, part=int(part), parts=int(parts))
 
 
-def theirs_of(layout: Layout, ours: str) -> str:
+def find_their_name(layout: Layout, ours: str) -> str:
     """Their name of the tensor that holds one of our parameters."""
-    return _source(layout, ours).key
+    return _find_source(layout, ours).key
 
 
-def _rows(state: State, key: str, origin: str) -> int:
+def _count_rows(state: State, key: str, origin: str) -> int:
     if key not in state:
         _refuse(origin, "lacks", [key])
     return int(state[key].shape[0])
 
 
-def _depth(state: State, layout: Layout, stage: int) -> int:
+def _count_blocks(state: State, layout: Layout, stage: int) -> int:
     depth = 0
-    while theirs_of(layout, f"stages.{stage}.blocks.{depth}.norm1.weight") in state:
+    while find_their_name(layout, f"stages.{stage}.blocks.{depth}.norm1.weight") in state:
         depth += 1
     return depth
 
 
-def _variant(widths: tuple[int, ...], depths: tuple[int, ...], origin: str) -> Variant:
+def _find_variant(widths: tuple[int, ...], depths: tuple[int, ...], origin: str) -> Variant:
     for variant in VARIANTS.values():
         if (variant.widths, variant.depths) == (widths, depths):
             return variant
@@ -332,7 +332,7 @@ def _refuse(origin: str, complaint: str, keys: list[str]) -> None:
         )
 
 
-def _what_else(state: State) -> str:
+def _explain_else(state: State) -> str:
     keys = tuple(state)
     detection = ("bbox", "rpn_head", "roi_head", "class_embed", "class_labels_classifier", ".dfl.")
     if any(word in key for key in keys for word in detection):

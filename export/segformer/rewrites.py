@@ -164,46 +164,46 @@ def sum_before_upsampling(head: AllMlpHead | ConvHead) -> SummedHead:
     the rest of `bias` are BatchNorm's. mmsegmentation's ReLU stands between P_i and F_i; there
     only F_i moves.
     """
-    gain, shift = _batch_norm_affine(head.norm)
+    gain, shift = _to_affine(head.norm)
     fuse = gain[:, None] * head.fuse.weight.double().flatten(1)
     shares = list(fuse.chunk(4, dim=1))
     if isinstance(head, AllMlpHead):
         shares.reverse()  # concatenated coarsest first
         weights = [
             share @ projection.weight.double()
-            for share, projection in zip(shares, _linears(head), strict=True)
+            for share, projection in zip(shares, _list_linears(head), strict=True)
         ]
         shift = shift + sum(
             share @ projection.bias.double()
-            for share, projection in zip(shares, _linears(head), strict=True)
+            for share, projection in zip(shares, _list_linears(head), strict=True)
         )
         branches: list[nn.Module] = [
-            _conv1x1(weight, shift if stage == 0 else None, like=head.fuse)
+            _make_conv1x1(weight, shift if stage == 0 else None, like=head.fuse)
             for stage, weight in enumerate(weights)
         ]
     else:
         branches = [
             nn.Sequential(
-                _folded(projection, like=head.fuse),
+                _fold(projection, like=head.fuse),
                 nn.ReLU(),
-                _conv1x1(share, shift if stage == 0 else None, like=head.fuse),
+                _make_conv1x1(share, shift if stage == 0 else None, like=head.fuse),
             )
             for stage, (share, projection) in enumerate(zip(shares, head.projections, strict=True))
         ]
     return SummedHead(branches, copy.deepcopy(head.classifier))
 
 
-def _linears(head: AllMlpHead) -> list[nn.Linear]:
+def _list_linears(head: AllMlpHead) -> list[nn.Linear]:
     return cast("list[nn.Linear]", list(head.projections))
 
 
-def _folded(projection: nn.Module, *, like: nn.Conv2d) -> nn.Conv2d:
+def _fold(projection: nn.Module, *, like: nn.Conv2d) -> nn.Conv2d:
     conv, norm = cast("tuple[nn.Conv2d, nn.BatchNorm2d]", tuple(projection.children()))
-    gain, shift = _batch_norm_affine(norm)
-    return _conv1x1(gain[:, None] * conv.weight.double().flatten(1), shift, like=like)
+    gain, shift = _to_affine(norm)
+    return _make_conv1x1(gain[:, None] * conv.weight.double().flatten(1), shift, like=like)
 
 
-def _batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _to_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """BatchNorm in evaluation as gain and shift, in float64."""
     assert norm.running_mean is not None, "checkpoints carry BatchNorm's running statistics"
     assert norm.running_var is not None, "checkpoints carry BatchNorm's running statistics"
@@ -211,7 +211,7 @@ def _batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return gain, norm.bias.double() - gain * norm.running_mean.double()
 
 
-def _conv1x1(weight: Tensor, bias: Tensor | None, *, like: nn.Conv2d) -> nn.Conv2d:
+def _make_conv1x1(weight: Tensor, bias: Tensor | None, *, like: nn.Conv2d) -> nn.Conv2d:
     outputs, inputs = weight.shape
     conv = nn.Conv2d(inputs, outputs, 1, bias=bias is not None, dtype=like.weight.dtype)
     conv.weight.copy_(weight[:, :, None, None])

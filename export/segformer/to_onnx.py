@@ -58,7 +58,7 @@ def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = O
     dtype = to_array(model.mean_bgr).dtype
     x = _center(graph, model.mean_bgr)
     features = []
-    for index, (stage, size) in enumerate(zip(_stages(model), sizes, strict=True)):
+    for index, (stage, size) in enumerate(zip(_list_stages(model), sizes, strict=True)):
         x = _stage(graph, stage, x, size, name=f"stage{index + 1}")
         features.append(x)
     _head(graph, model.head, features, sizes[0])
@@ -73,7 +73,7 @@ def _center(graph: GraphWriter, mean_bgr: Tensor) -> str:
     """uint8 (1, H, W, 3) to mean-free (1, 3, H, W). Only a Cast may touch uint8 (TensorRT)."""
     mean = to_array(mean_bgr)
     name = "preprocess"
-    dtype = _onnx_dtype(mean)
+    dtype = _to_onnx_dtype(mean)
     x = graph.node("Cast", [INPUT_NAME], name=f"{name}.cast", to=dtype)
     x = graph.node("Transpose", [x], name=f"{name}.to_image", perm=[0, 3, 1, 2])
     offset = graph.weight(f"{name}.mean", mean.reshape(1, 3, 1, 1))
@@ -192,11 +192,11 @@ def _branch(graph: GraphWriter, branch: nn.Module, x: str, *, name: str) -> str:
     return conv(graph, second, x, name=f"{name}.{Role.HEAD_PROJ.value}")
 
 
-def _stages(model: DeployedSegFormer) -> list[Stage]:
+def _list_stages(model: DeployedSegFormer) -> list[Stage]:
     return cast("list[Stage]", list(model.stages))
 
 
-def _onnx_dtype(array: npt.NDArray[np.generic]) -> int:
+def _to_onnx_dtype(array: npt.NDArray[np.generic]) -> int:
     from onnx import helper
 
     return int(helper.np_dtype_to_tensor_dtype(array.dtype))

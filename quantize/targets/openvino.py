@@ -62,7 +62,7 @@ def convert(graph: Path) -> Path:
 
 def float_types() -> tuple[str, ...]:
     """See `Maker`. The engine is told what to compute in: one file serves all types."""
-    return backend.float_types()
+    return backend.list_float_types()
 
 
 def prepare(job: Job) -> Tools:

@@ -17,7 +17,7 @@ from edgeseg.text import to_plain
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Output
 
-__all__ = ["Checked", "Engine", "check_ends", "last_line", "name_failures"]
+__all__ = ["Checked", "Engine", "check_ends", "take_last_line", "name_failures"]
 
 _LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 _REMEDY: Final = "export the bundle again, and if it stays so, in another precision"
@@ -72,7 +72,7 @@ class Checked:
             raise BackendError(f"the model takes uint8 {expected}, got {frame.dtype} {frame.shape}")
         with name_failures(self._short):
             output = self._engine.infer(frame)
-        fault = _fault(output, self._logits_shape, ids_shape=expected[:-1])
+        fault = _find_fault(output, self._logits_shape, ids_shape=expected[:-1])
         if fault is not None:
             raise BackendError(f"{self._short} gave {fault}; {_REMEDY}")
         return output
@@ -88,7 +88,7 @@ class Checked:
         return self.name.partition(" (")[0]
 
 
-def _fault(
+def _find_fault(
     output: Output, logits_shape: tuple[int, ...] | None, *, ids_shape: tuple[int, ...]
 ) -> str | None:
     """What is wrong with an answer; None where it is logits, or class ids, that can be used."""
@@ -133,10 +133,10 @@ def name_failures(engine: str) -> Iterator[None]:
     except BackendError:
         raise
     except Exception as error:  # engines have no common base for theirs
-        raise BackendError(f"{engine} failed: {last_line(error)}") from error
+        raise BackendError(f"{engine} failed: {take_last_line(error)}") from error
 
 
-def last_line(error: Exception) -> str:
+def take_last_line(error: Exception) -> str:
     """An engine's own reason in one line: the last, for those above say where in its source."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return to_plain(lines[-1]) if lines else type(error).__name__

@@ -25,4 +25,4 @@ def identity() -> str:
     Raises:
         BackendError: TensorRT or CUDA is missing.
     """
-    return repr(trt_cache.built_for())
+    return repr(trt_cache.identify_software())

@@ -10,7 +10,7 @@ from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
 from edgeseg.progress import Progress
-from edgeseg.runtime.backends.checked import check_ends, last_line
+from edgeseg.runtime.backends.checked import check_ends, take_last_line
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -40,7 +40,7 @@ def products_saturate(machine: Machine) -> bool:
     return on_x86 and not {"avx512_vnni", "avx_vnni"} & set(machine.features)
 
 
-def _name_of(model: Path | bytes) -> str:
+def _describe_model(model: Path | bytes) -> str:
     return "the model" if isinstance(model, bytes) else str(model)
 
 
@@ -80,10 +80,10 @@ class OrtBackend:
                 providers=["CPUExecutionProvider"],
             )
         except Exception as error:
-            reason = last_line(error)
-            raise BackendError(f"{engine} refuses {_name_of(model)}: {reason}") from error
+            reason = take_last_line(error)
+            raise BackendError(f"{engine} refuses {_describe_model(model)}: {reason}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        check_ends(_name_of(model), inputs=len(inputs), outputs=len(outputs))
+        check_ends(_describe_model(model), inputs=len(inputs), outputs=len(outputs))
         self._input_name: str = inputs[0].name
         self.input_shape = tuple(cast("list[int]", inputs[0].shape))
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.machine.packages import find_version
 from edgeseg.progress import Progress
-from edgeseg.runtime.backends.checked import check_ends, last_line
+from edgeseg.runtime.backends.checked import check_ends, take_last_line
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Logits
 
-__all__ = ["OpenVinoBackend", "float_types", "identity", "open_engine"]
+__all__ = ["OpenVinoBackend", "list_float_types", "identity", "open_engine"]
 
 # What a manifest calls the type of a graph's float parts, as OpenVINO's capabilities name it.
 _CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
@@ -32,16 +32,16 @@ def identity() -> str:
     return f"openvino {find_version('openvino')}"
 
 
-def float_types() -> tuple[str, ...]:
+def list_float_types() -> tuple[str, ...]:
     """The float types that this CPU computes in by itself: f32, perhaps bf16 or f16.
 
     Raises:
         MissingPackageError: openvino is not installed.
     """
-    return _float_types(_core())
+    return _read_float_types(_open_core())
 
 
-def _float_types(core: Any) -> tuple[str, ...]:  # noqa: ANN401  # openvino has no types
+def _read_float_types(core: Any) -> tuple[str, ...]:  # noqa: ANN401  # openvino has no types
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in able)
 
@@ -54,10 +54,10 @@ class OpenVinoBackend:
     """
 
     def __init__(self, path: Path, *, compute: str = "f32", threads: int | None = None) -> None:
-        core = _core()
+        core = _open_core()
         import openvino
 
-        if compute not in _float_types(core):
+        if compute not in _read_float_types(core):
             raise BackendError(f"this CPU does not compute in {compute}; run: edgeseg build BUNDLE")
         engine = f"openvino {openvino.__version__.partition('-')[0]} {compute}"
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": compute}
@@ -66,7 +66,7 @@ class OpenVinoBackend:
         try:
             model = core.compile_model(str(path), "CPU", options)
         except RuntimeError as error:
-            raise BackendError(f"{engine} refuses {path}: {last_line(error)}") from error
+            raise BackendError(f"{engine} refuses {path}: {take_last_line(error)}") from error
         check_ends(str(path), inputs=len(model.inputs), outputs=len(model.outputs))
         used = model.get_property("INFERENCE_NUM_THREADS")
         self._name = f"{engine} (latency hint, threads: {used})"
@@ -92,7 +92,7 @@ class OpenVinoBackend:
         self._request = None
 
 
-def _core() -> Any:  # noqa: ANN401  # openvino has no types
+def _open_core() -> Any:  # noqa: ANN401  # openvino has no types
     try:
         import openvino
     except ImportError:

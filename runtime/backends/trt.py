@@ -39,12 +39,12 @@ class TensorRtBackend:
         import tensorrt as trt
 
         self._errors: list[str] = []
-        log = _logger(self._errors)
+        log = _make_logger(self._errors)
         runtime = trt.Runtime(log)
         engine = runtime.deserialize_cuda_engine(plan)
         context = None if engine is None else engine.create_execution_context()
         if engine is None or context is None:
-            raise BackendError(f"{self._name} does not take the plan: {_last(self._errors)}")
+            raise BackendError(f"{self._name} does not take the plan: {_take_last(self._errors)}")
         self._context = context
         self._engine, self._owners = engine, (runtime, log)  # each must outlive what it made
         self._cuda = Cuda()
@@ -72,7 +72,7 @@ class TensorRtBackend:
         np.copyto(given.host.array, frame)
         self._cuda.to_device(given.device, given.host.address, given.size, self._stream)
         if not self._context.execute_async_v3(self._stream):
-            raise BackendError(f"{self._name} failed: {_last(self._errors)}")
+            raise BackendError(f"{self._name} failed: {_take_last(self._errors)}")
         self._cuda.to_host(made.host.address, made.device, made.size, self._stream)
         self._cuda.synchronize(self._stream)
         output: Output = made.host.array
@@ -98,7 +98,9 @@ class TensorRtBackend:
             device = self._cuda.malloc(host.array.nbytes)
             stack.callback(self._cuda.free, device)
             if not self._context.set_tensor_address(name, device):
-                raise BackendError(f"{self._name} refuses memory for {name}: {_last(self._errors)}")
+                raise BackendError(
+                    f"{self._name} refuses memory for {name}: {_take_last(self._errors)}"
+                )
             is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
             ends.append(_End(host, device, is_input=is_input))
         return ends
@@ -127,7 +129,7 @@ def build_plan(
     import tensorrt as trt
 
     errors: list[str] = []
-    log = _logger(errors)
+    log = _make_logger(errors)
     builder = trt.Builder(log)
     # From TensorRT 11 on every network is strongly typed, and the flag may go.
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
@@ -135,7 +137,9 @@ def build_plan(
     parser = trt.OnnxParser(network, log)
     if not parser.parse(graph):
         errors += [parser.get_error(index).desc() for index in range(parser.num_errors)]
-        raise BackendError(f"tensorrt {trt.__version__} does not parse the graph: {_last(errors)}")
+        raise BackendError(
+            f"tensorrt {trt.__version__} does not parse the graph: {_take_last(errors)}"
+        )
     config = builder.create_builder_config()
     limit = int(WORKSPACE_SHARE * Cuda().free_memory())
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
@@ -146,7 +150,9 @@ def build_plan(
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise BackendError(f"tensorrt {trt.__version__} does not build the graph: {_last(errors)}")
+        raise BackendError(
+            f"tensorrt {trt.__version__} does not build the graph: {_take_last(errors)}"
+        )
     cache = config.get_timing_cache()
     return bytes(plan), b"" if cache is None else bytes(cache.serialize())
 
@@ -168,7 +174,7 @@ def require_tensorrt() -> str:
     return tensorrt.__version__
 
 
-def _logger(errors: list[str]) -> tensorrt.ILogger:
+def _make_logger(errors: list[str]) -> tensorrt.ILogger:
     """Keeps the errors: TensorRT returns None and tells the reason here."""
     import tensorrt as trt
 
@@ -181,7 +187,7 @@ def _logger(errors: list[str]) -> tensorrt.ILogger:
     return Log()
 
 
-def _last(errors: list[str]) -> str:
+def _take_last(errors: list[str]) -> str:
     """The last error, in one line."""
     return " ".join(errors[-1].split()) if errors else "it gives no reason"
 

@@ -32,7 +32,7 @@ from edgeseg.progress import Progress
 from edgeseg.runtime.backends.cuda import Cuda
 from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
 
-__all__ = ["BuiltFor", "built_for", "open_engine"]
+__all__ = ["BuiltFor", "identify_software", "open_engine"]
 
 # Raised when engines must be built in another way: old ones are then stale.
 FORM: Final = 1
@@ -56,7 +56,7 @@ class BuiltFor:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-def built_for() -> BuiltFor:
+def identify_software() -> BuiltFor:
     """This device and its software.
 
     Raises:
@@ -81,8 +81,8 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
     Raises:
         BackendError: it cannot be built, or the cache belongs to somebody else.
     """
-    here = built_for()
-    folder = _own_folder()
+    here = identify_software()
+    folder = _make_own_folder()
     name = compute_sha256(graph)[:16]
 
     def wait(holder: str) -> None:
@@ -91,11 +91,11 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
     try:
         with hold_lock(lock_beside(folder / name), "the engine", wait=wait):
             plan = folder / f"{name}-{here.key}.plan"
-            found = _fault(plan) or _loaded(plan)
+            found = _find_fault(plan) or _load(plan)
             if isinstance(found, TensorRtBackend):
                 return found
             progress.say(
-                f"building the engine of {graph.name}, some minutes: {_reason(plan, found, here)}"
+                f"building the engine of {graph.name}, some minutes: {_explain(plan, found, here)}"
             )
             return TensorRtBackend(_build(graph, plan, here, progress))
     except OSError as error:
@@ -136,7 +136,7 @@ def _write(path: Path, content: bytes) -> None:
             file.write(content)
 
 
-def _fault(plan: Path) -> str | None:
+def _find_fault(plan: Path) -> str | None:
     """Why a plan may not be read; None where it may."""
     record = plan.with_suffix(".json")
     if not plan.exists() or not record.exists():
@@ -150,7 +150,7 @@ def _fault(plan: Path) -> str | None:
     return None if expected == compute_sha256(plan) else "the old one is damaged"
 
 
-def _loaded(plan: Path) -> TensorRtBackend | str:
+def _load(plan: Path) -> TensorRtBackend | str:
     """The engine, or why it does not load."""
     try:
         return TensorRtBackend(plan.read_bytes())
@@ -158,11 +158,11 @@ def _loaded(plan: Path) -> TensorRtBackend | str:
         return f"the old one does not load ({error})"
 
 
-def _reason(plan: Path, why: str, here: BuiltFor) -> str:
+def _explain(plan: Path, why: str, here: BuiltFor) -> str:
     """The fault; for a plan that is not there, what changed since this device built another."""
     if plan.exists():
         return why
-    for _, before in _others_of_this_device(plan):
+    for _, before in _find_others(plan):
         changed = [
             f"{name} was {before.get(name)} and is {value}"
             for name, value in asdict(here).items()
@@ -174,12 +174,12 @@ def _reason(plan: Path, why: str, here: BuiltFor) -> str:
 
 def _remove_stale(plan: Path) -> None:
     """Remove what this device built of the same graph before something changed."""
-    for record, _ in _others_of_this_device(plan):
+    for record, _ in _find_others(plan):
         record.unlink(missing_ok=True)
         record.with_suffix(".plan").unlink(missing_ok=True)
 
 
-def _others_of_this_device(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
+def _find_others(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
     """Records of the same graph's other plans that were built here, and what those were for."""
     for record in sorted(plan.parent.glob(f"{plan.name.partition('-')[0]}-*.json")):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -188,7 +188,7 @@ def _others_of_this_device(plan: Path) -> Iterator[tuple[Path, dict[str, object]
                 yield record, dict(content["built_for"])
 
 
-def _own_folder() -> Path:
+def _make_own_folder() -> Path:
     folder = find_cache_folder() / "engines"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

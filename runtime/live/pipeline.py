@@ -24,7 +24,7 @@ from edgeseg.runtime.live.durations import Durations, Percentiles
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Captured, Source
-from edgeseg.runtime.sources.limit import stopped_after
+from edgeseg.runtime.sources.limit import stop_after
 from edgeseg.spec import InputSpec
 
 __all__ = ["STAGES", "Stream", "Summary", "run", "stream"]
@@ -119,7 +119,7 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
     def prepare(work: _Work) -> _Work:
         begun = time.perf_counter()
         network_input = to_input(work.captured.image, spec)
-        return replace(work, network_input=network_input, prepare_ms=_since(begun))
+        return replace(work, network_input=network_input, prepare_ms=_measure_since(begun))
 
     def infer(work: _Work) -> _Work:
         assert work.network_input is not None, "it was just prepared"
@@ -127,14 +127,17 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
         output = network.backend.infer(work.network_input)
         if network.backend.reuses_output:
             output = output.copy()  # the next frame is inferred while this one's mask is made
-        return replace(work, network_input=None, output=output, infer_ms=_since(begun))
+        return replace(work, network_input=None, output=output, infer_ms=_measure_since(begun))
 
     def mask(work: _Work) -> Result:
         assert work.output is not None, "it was just inferred"
         begun = time.perf_counter()
         found = to_frame_mask(work.output, spec, work.captured.image)
         part = Segmentation(
-            mask=found, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=_since(begun)
+            mask=found,
+            prepare_ms=work.prepare_ms,
+            infer_ms=work.infer_ms,
+            mask_ms=_measure_since(begun),
         )
         return Result(
             captured=work.captured,
@@ -146,10 +149,10 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
 
     tolerant = _Tolerance(opened)
     threads = [
-        _worker("capture", _grabbed(source), lambda work: work, captured),
-        _worker("prepare", captured, prepare, prepared),
-        _worker("infer", prepared, tolerant.guard(infer), inferred),
-        _worker("mask", inferred, tolerant.guard(mask), masked),
+        _make_worker("capture", _grab(source), lambda work: work, captured),
+        _make_worker("prepare", captured, prepare, prepared),
+        _make_worker("infer", prepared, tolerant.guard(infer), inferred),
+        _make_worker("mask", inferred, tolerant.guard(mask), masked),
     ]
 
     def end() -> None:
@@ -157,12 +160,12 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
         for channel in (masked, inferred, prepared, captured):
             channel.close()
 
-    with _running(threads, end):
+    with _run_threads(threads, end):
         yield opened
 
 
 @contextmanager
-def _running(threads: Sequence[threading.Thread], end: Callable[[], None]) -> Iterator[None]:
+def _run_threads(threads: Sequence[threading.Thread], end: Callable[[], None]) -> Iterator[None]:
     """Each thread that could be started is waited for, once `end` told all to end."""
     started: list[threading.Thread] = []
     try:
@@ -214,14 +217,14 @@ class _Tolerance:
         return guarded
 
 
-def _grabbed(source: Source) -> Iterator[_Work]:
+def _grab(source: Source) -> Iterator[_Work]:
     begun = time.perf_counter()
     for captured in source.frames:
-        yield _Work(captured=captured, grab_ms=_since(begun))
+        yield _Work(captured=captured, grab_ms=_measure_since(begun))
         begun = time.perf_counter()
 
 
-def _worker(
+def _make_worker(
     name: str, items: Iterable[A], call: Callable[[A], B | None], target: Channel[B]
 ) -> threading.Thread:
     """A thread that puts what `call` makes of each item into a channel, and ends it."""
@@ -259,10 +262,10 @@ def run(
     """
     tally = _Tally()
     lost: str | None = None
-    with stopped_after(max_seconds, source), stream(network, source) as results:
+    with stop_after(max_seconds, source), stream(network, source) as results:
         try:
             for result in results:
-                tally.add(result, output_ms=_written(result, sinks))
+                tally.add(result, output_ms=_write(result, sinks))
                 if on_frame is not None:
                     on_frame(result)
                 over = max_seconds is not None and tally.seconds >= max_seconds
@@ -282,12 +285,12 @@ def run(
         return tally.summary(results, lost=lost)
 
 
-def _written(result: Result, sinks: Sequence[Sink]) -> float:
+def _write(result: Result, sinks: Sequence[Sink]) -> float:
     """The milliseconds that it took to write it."""
     arrived = time.perf_counter()
     for sink in sinks:
         sink.write(result)
-    return _since(arrived)
+    return _measure_since(arrived)
 
 
 class _Tally:
@@ -310,7 +313,7 @@ class _Tally:
         for stage, took in zip(self._stages.values(), times, strict=True):
             stage.add(took)
         self._latency.add(sum(inner))
-        self._age.add(_since(result.captured.at))
+        self._age.add(_measure_since(result.captured.at))
         self.frames += 1
 
     def summary(self, stream: Stream, *, lost: str | None) -> Summary:
@@ -327,5 +330,5 @@ class _Tally:
         )
 
 
-def _since(begun: float) -> float:
+def _measure_since(begun: float) -> float:
     return 1e3 * (time.perf_counter() - begun)

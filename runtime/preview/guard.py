@@ -64,7 +64,7 @@ class Guard:
         from starlette.responses import PlainTextResponse
 
         if self._token is None:
-            if is_loopback(_host_of(request)):
+            if is_loopback(_read_host(request)):
                 return None
             return PlainTextResponse("this preview is for this machine only\n", 403, _HEADERS)
         return self._token_refusal(request, self._token)
@@ -73,11 +73,11 @@ class Guard:
         from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
         asked = parse_qs(request.url.query).get("token", [""])[-1]
-        if request.url.path == "/" and _equal(asked, token):
+        if request.url.path == "/" and _are_equal(asked, token):
             response = RedirectResponse("/", 303, _HEADERS)
-            response.set_cookie(_cookie(request), token, httponly=True, samesite="strict")
+            response.set_cookie(_name_cookie(request), token, httponly=True, samesite="strict")
             return response
-        if any(_equal(given, token) for given in (asked, *_carried(request))):
+        if any(_are_equal(given, token) for given in (asked, *_find_tokens(request))):
             return None
         reason = "that is not the preview's token" if asked else "this preview asks for a token"
         if request.url.path == "/":
@@ -86,19 +86,19 @@ class Guard:
         return PlainTextResponse(f"{reason}\n", 401, challenge)
 
 
-def _carried(request: Request) -> tuple[str, str]:
+def _find_tokens(request: Request) -> tuple[str, str]:
     """What the request's headers carry: the cookie's token and the bearer's."""
-    cookie = request.cookies.get(_cookie(request), "")
+    cookie = request.cookies.get(_name_cookie(request), "")
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
     return cookie, bearer.strip() if kind.lower() == "bearer" else ""
 
 
-def _cookie(request: Request) -> str:
+def _name_cookie(request: Request) -> str:
     """Its name: browsers send a host's cookies to all its ports, and two previews may run there."""
     return f"edgeseg_preview_{request.scope['server'][1]}"
 
 
-def _host_of(request: Request) -> str:
+def _read_host(request: Request) -> str:
     """The name that the request was sent to, without its port; empty where it is none."""
     try:
         return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
@@ -106,6 +106,6 @@ def _host_of(request: Request) -> str:
         return ""
 
 
-def _equal(given: str, token: str) -> bool:
+def _are_equal(given: str, token: str) -> bool:
     """In a time that tells nothing of how much of it was right."""
     return hmac.compare_digest(given.encode(), token.encode())

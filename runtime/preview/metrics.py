@@ -21,7 +21,7 @@ def to_prometheus(
 
     class Once:
         def collect(self) -> Iterable[Metric]:
-            return _metrics(stats, shares, viewers, about)
+            return _list_metrics(stats, shares, viewers, about)
 
     registry = CollectorRegistry()
     registry.register(Once())
@@ -29,7 +29,7 @@ def to_prometheus(
     return generate_latest(registry)
 
 
-def _metrics(
+def _list_metrics(
     stats: Stats, shares: Mapping[str, float], viewers: int, about: Mapping[str, str]
 ) -> Iterable[Metric]:
     from prometheus_client.core import (

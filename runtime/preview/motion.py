@@ -49,7 +49,7 @@ class Motion:
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the viewer leaves, is stuck, or nothing more comes."""
         self._viewers.count += 1
-        leaving = asyncio.ensure_future(_until_gone(receive))
+        leaving = asyncio.ensure_future(_wait_until_gone(receive))
         try:
             await send(
                 {
@@ -81,7 +81,7 @@ class Motion:
             await asyncio.sleep(max(0.0, 1 / _MAX_RATE - (time.monotonic() - begun)))
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _wait_until_gone(receive: Receive) -> None:
     """The request's own (empty) body comes first."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -63,7 +63,7 @@ class Pages:
             "/snapshot": self._snapshot,
             "/healthz": self._healthz,
             "/metrics": self._metrics,
-            **dict.fromkeys(_FILES, _file),
+            **dict.fromkeys(_FILES, _read_file),
         }
         return Starlette(routes=[Route(path, answer) for path, answer in answers.items()])
 
@@ -117,9 +117,9 @@ class Pages:
         look = self._look(request)
         newest = self._board.newest
         if newest is None:
-            return _refused("there is no frame yet", 503)
+            return _refuse("there is no frame yet", 503)
         if look is None:
-            return _refused(_LOOK_FORM, 400)
+            return _refuse(_LOOK_FORM, 400)
         jpeg = await self._encoder.run(lambda: to_jpeg(newest, self._labels, look, whole=True))
         return Response(jpeg, media_type="image/jpeg")
 
@@ -128,10 +128,10 @@ class Pages:
 
         look = self._look(request)
         if look is None:
-            return _refused(_LOOK_FORM, 400)
+            return _refuse(_LOOK_FORM, 400)
         if self._viewers.full:
             busy = f"{MAX_VIEWERS} viewers are watching already; try again when one has left"
-            return _refused(busy, 503)
+            return _refuse(busy, 503)
         if request.method == "HEAD":
             return Response(headers={"Content-Type": KIND})
         return Motion(self._newest, self._encoder, self._viewers, look)
@@ -143,14 +143,14 @@ class Pages:
 _LOOK_FORM: Final = "as in hide=3,4&opacity=60: class ids with commas, and 0 to 100 percent"
 
 
-def _refused(reason: str, status: int) -> Response:
+def _refuse(reason: str, status: int) -> Response:
     from starlette.responses import PlainTextResponse
 
     headers = {"Retry-After": "10"} if status == 503 else None
     return PlainTextResponse(f"{reason}\n", status, headers)
 
 
-async def _file(request: Request) -> Response:
+async def _read_file(request: Request) -> Response:
     from starlette.responses import Response
 
     name, kind = _FILES[request.url.path]

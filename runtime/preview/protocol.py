@@ -10,7 +10,7 @@ from edgeseg.runtime.preview.motion import MAX_VIEWERS
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["bounded_protocol"]
+__all__ = ["make_bounded_protocol"]
 
 # A browser opens six connections to a host at most.
 _MAX_CONNECTIONS: Final = 8 * MAX_VIEWERS
@@ -18,7 +18,7 @@ _MAX_CONNECTIONS: Final = 8 * MAX_VIEWERS
 _SILENCE_S: Final = 10.0
 
 
-def bounded_protocol() -> type[H11Protocol]:
+def make_bounded_protocol() -> type[H11Protocol]:
     """The class; made here, so that uvicorn is imported where it is used."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 

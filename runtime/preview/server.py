@@ -33,7 +33,7 @@ class PreviewServer:
 
     def __init__(self, address: Address, board: Board, about: About) -> None:
         _require_packages()
-        self._socket = _bound(address)
+        self._socket = _bind(address)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         self._loop = asyncio.new_event_loop()
@@ -77,11 +77,11 @@ class PreviewServer:
     async def _until_ended(self, app: Guard) -> None:
         import uvicorn
 
-        from edgeseg.runtime.preview.protocol import bounded_protocol
+        from edgeseg.runtime.preview.protocol import make_bounded_protocol
 
         config = uvicorn.Config(
             app,
-            http=bounded_protocol(),
+            http=make_bounded_protocol(),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -101,10 +101,10 @@ class PreviewServer:
         finally:
             for connection in server.server_state.connections:
                 connection.transport.abort()  # those who take nothing would hold it for ever
-            await _all_canceled()
+            await _cancel_all()
 
 
-async def _all_canceled() -> None:
+async def _cancel_all() -> None:
     """Viewers who are stuck hold tasks that nobody waits for."""
     await asyncio.sleep(0)  # connections that were just aborted end their own
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -113,7 +113,7 @@ async def _all_canceled() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-def _bound(address: Address) -> socket.socket:
+def _bind(address: Address) -> socket.socket:
     try:
         (family, kind, protocol, _, where), *_ = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM

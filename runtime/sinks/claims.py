@@ -14,15 +14,15 @@ from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.progress import Say
 from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs, check_ending
-from edgeseg.runtime.sinks.partial import partial_of, set_aside
-from edgeseg.runtime.sources import files_of
+from edgeseg.runtime.sinks.partial import name_partial, set_aside
+from edgeseg.runtime.sources import list_files_read
 from edgeseg.text import explain
 
-__all__ = ["claimed"]
+__all__ = ["claim_outputs"]
 
 
 @contextmanager
-def claimed(
+def claim_outputs(
     outputs: Outputs,
     uri: str | int,
     bundle: Path,
@@ -61,7 +61,7 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
         check_ending(outputs.save)
     names = [Path(name) for name in outputs.files]
     real = [name.resolve() for name in names]
-    read = files_of(uri)
+    read = list_files_read(uri)
     for name, path in zip(names, real, strict=True):
         if real.count(path) > 1:
             raise SinkError(f"{name} is named for two outputs; give each its own")
@@ -70,10 +70,10 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
         if path.is_relative_to(bundle.resolve()):
             raise SinkError(f"{name} lies in the bundle {bundle}; write somewhere else")
         _check_unread(name, str(uri), read)
-        if any(_same(partial_of(path), file) for file in read):
+        if any(_is_same(name_partial(path), file) for file in read):
             raise SinkError(
-                f"{uri} holds {partial_of(path).name}, as {name} is called until it is whole; give "
-                f"another name"
+                f"{uri} holds {name_partial(path).name}, as {name} is called until it is whole; "
+                f"give another name"
             )
     for folder in outputs.folders:
         _check_folder(folder, read)
@@ -82,7 +82,7 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
 
 def _check_one_frame(outputs: Outputs, uri: str | int) -> None:
     assert outputs.save is not None, "it is a picture"
-    read = files_of(uri)
+    read = list_files_read(uri)
     if len(read) != 1 or read[0].suffix.lower() not in IMAGE_SUFFIXES:
         raise SinkError(
             f"{outputs.save} takes one frame, and the source may have more; save a video (.mp4), "
@@ -103,11 +103,11 @@ def _check_unread(name: Path, uri: str, read: Sequence[Path]) -> None:
     path, source = name.resolve(), Path(uri)
     within = bool(read) and source.is_dir() and path.parent == source.resolve()
     folders = {file.resolve().parent for file in read}
-    if within or path in folders or any(_same(path, file) for file in read):
+    if within or path in folders or any(_is_same(path, file) for file in read):
         raise SinkError(f"{name} lies where {uri} is read from; write somewhere else")
 
 
-def _same(path: Path, file: Path) -> bool:
+def _is_same(path: Path, file: Path) -> bool:
     """By whatever names: links, too."""
     return path == file.resolve() or (path.exists() and path.samefile(file))
 

@@ -11,7 +11,7 @@ from edgeseg.errors import SinkError
 from edgeseg.files.signature import is_replaceable
 from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import TakenError, give_name, partial_of
+from edgeseg.runtime.sinks.partial import TakenError, give_name, name_partial
 from edgeseg.text import explain, pluralize
 
 __all__ = ["FolderSink"]
@@ -42,7 +42,7 @@ class FolderSink:
         self._beside = beside
         self._say = say
         self._folder = folder
-        self._partial = partial_of(folder)
+        self._partial = name_partial(folder)
         self._any = False
         if folder.exists() and not folder.is_dir():
             raise SinkError(f"{what}s cannot go to {folder}: it is a file, give a folder")

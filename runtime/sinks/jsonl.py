@@ -15,14 +15,14 @@ from edgeseg.errors import SinkError
 from edgeseg.labels import Labels
 from edgeseg.pixels import ClassMap
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import give_name, partial_of
+from edgeseg.runtime.sinks.partial import give_name, name_partial
 from edgeseg.runtime.sources import Captured
 from edgeseg.text import explain
 
-__all__ = ["JsonlSink", "line_of"]
+__all__ = ["JsonlSink", "to_line"]
 
 
-def line_of(captured: Captured, mask: ClassMap, labels: Labels) -> str:
+def to_line(captured: Captured, mask: ClassMap, labels: Labels) -> str:
     """One JSON object on one line. Shares are of the frame's pixels, 0..1, of classes in it."""
     shares = {name: round(share, 6) for name, share in class_shares(mask, labels.classes).items()}
     return json.dumps(
@@ -46,7 +46,7 @@ class JsonlSink:
         if self._path is not None:
             if self._path.is_dir():
                 raise SinkError(f"{target} cannot be written: it is a folder")
-            self._partial = partial_of(self._path)
+            self._partial = name_partial(self._path)
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._partial.open("wb", buffering=0)
@@ -55,7 +55,7 @@ class JsonlSink:
 
     def write(self, result: Result, /) -> None:
         """Write one line and hand it to the system at once, for whoever follows along."""
-        line = (line_of(result.captured, result.mask, self._labels) + "\n").encode()
+        line = (to_line(result.captured, result.mask, self._labels) + "\n").encode()
         try:
             written = self._file.write(line)
             self._file.flush()

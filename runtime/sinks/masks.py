@@ -13,21 +13,21 @@ from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
 
-__all__ = ["LEGEND", "mask_sink"]
+__all__ = ["LEGEND", "open_mask_sink"]
 
 LEGEND: Final = "legend.json"
 
 
-def mask_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
+def open_mask_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
     """Writes a mask a frame into a folder; `say` hears of those of an earlier run."""
 
     def write(result: Result, path: Path) -> None:
         write_mask(result.mask, path, palette=labels.palette, software=SIGNATURE)
 
-    return FolderSink(folder, "mask", write, beside={LEGEND: _legend(labels)}, say=say)
+    return FolderSink(folder, "mask", write, beside={LEGEND: _write_legend(labels)}, say=say)
 
 
-def _legend(labels: Labels) -> str:
+def _write_legend(labels: Labels) -> str:
     """What each id means and how it is shown, as JSON with a class on a line."""
     known = zip(labels.classes, labels.palette, strict=True)
     lines = [

@@ -16,13 +16,13 @@ from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
-from edgeseg.runtime.sinks.masks import mask_sink
+from edgeseg.runtime.sinks.masks import open_mask_sink
 from edgeseg.runtime.sinks.partial import TakenError
-from edgeseg.runtime.sinks.picture import PictureSink, overlay_sink
+from edgeseg.runtime.sinks.picture import PictureSink, open_overlay_sink
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
 
-__all__ = ["FanOut", "Outputs", "check_ending", "file_or_folder", "open_outputs"]
+__all__ = ["FanOut", "Outputs", "check_ending", "to_file_or_folder", "open_outputs"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
 # A .bmp cannot say that edgeseg wrote it: the next run could not replace it.
@@ -30,7 +30,7 @@ _PICTURES: Final = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".bmp"
 _BESIDE: Final = "what there is lies beside it"
 
 
-def file_or_folder(save: str | None) -> tuple[Path | None, Path | None]:
+def to_file_or_folder(save: str | None) -> tuple[Path | None, Path | None]:
     """The file that `save` names, or the folder: it is there, or its name ends in a slash."""
     if save is None:
         return None, None
@@ -192,7 +192,7 @@ def open_outputs(
     """
     sinks: list[Sink] = []
     try:
-        for sink in _opened(outputs, about, say=say, stop=stop):
+        for sink in _open(outputs, about, say=say, stop=stop):
             sinks.append(sink)  # noqa: PERF402  # those opened before one that fails are known
     except BaseException:
         for sink in sinks:
@@ -207,7 +207,7 @@ def open_outputs(
     fan.finish()
 
 
-def _opened(
+def _open(
     outputs: Outputs,
     about: About,
     *,
@@ -217,9 +217,9 @@ def _opened(
     if outputs.save is not None:
         yield _open_save_sink(outputs.save, about)
     if outputs.overlays is not None:
-        yield overlay_sink(outputs.overlays, about.labels, say)
+        yield open_overlay_sink(outputs.overlays, about.labels, say)
     if outputs.masks is not None:
-        yield mask_sink(outputs.masks, about.labels, say)
+        yield open_mask_sink(outputs.masks, about.labels, say)
     if outputs.jsonl is not None:
         yield JsonlSink(outputs.jsonl, about.labels)
     if outputs.window:

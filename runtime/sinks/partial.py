@@ -9,14 +9,14 @@ from pathlib import Path
 from edgeseg.errors import SinkError
 from edgeseg.files.signature import UNKNOWN, is_replaceable
 
-__all__ = ["TakenError", "give_name", "partial_of", "set_aside"]
+__all__ = ["TakenError", "give_name", "name_partial", "set_aside"]
 
 
 class TakenError(SinkError):
     """An output is whole, and something else has its name: it stays beside."""
 
 
-def partial_of(path: Path) -> Path:
+def name_partial(path: Path) -> Path:
     """`x.partial.mp4` for `x.mp4`: the ending stays last, encoders go by it."""
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
@@ -30,7 +30,7 @@ def set_aside(path: Path, *, left_behind: bool) -> Path | None:
         SinkError: neither the lock nor the file itself tells that it is of an earlier run.
         OSError: it cannot be read or moved.
     """
-    partial = partial_of(path)
+    partial = name_partial(path)
     if not os.path.lexists(partial):
         return None
     if not left_behind and not _is_own(partial):

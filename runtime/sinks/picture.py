@@ -14,15 +14,15 @@ from edgeseg.progress import Say
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
-from edgeseg.runtime.sinks.partial import give_name, partial_of
+from edgeseg.runtime.sinks.partial import give_name, name_partial
 from edgeseg.text import explain
 
-__all__ = ["PictureSink", "overlay_sink"]
+__all__ = ["PictureSink", "open_overlay_sink"]
 
 _SOFTWARE: Final = 305  # EXIF's tag
 
 
-def overlay_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
+def open_overlay_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
     """Writes the overlay of every frame into a folder; `say` hears of those of an earlier run."""
     overlay = Overlay(labels)
 
@@ -37,7 +37,7 @@ class PictureSink:
 
     def __init__(self, path: Path, labels: Labels) -> None:
         self._path = path
-        self._partial = partial_of(path)
+        self._partial = name_partial(path)
         self._overlay = Overlay(labels)
         self._written = False
 

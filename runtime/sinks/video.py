@@ -17,7 +17,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
-from edgeseg.runtime.sinks.partial import give_name, partial_of
+from edgeseg.runtime.sinks.partial import give_name, name_partial
 from edgeseg.text import explain
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class VideoSink:
             )
         av.logging.set_level(None)  # what it would print, our errors say in one line
         self._path = path
-        self._partial = partial_of(path)
+        self._partial = name_partial(path)
         self._overlay = Overlay(labels)
         self._rate = Fraction(fps).limit_denominator(1001)  # 29.97 is 30000/1001
         self._last_frame_s = last_frame_s

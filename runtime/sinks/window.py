@@ -16,7 +16,7 @@ from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 
-__all__ = ["WindowSink", "has_display", "why_no_window"]
+__all__ = ["WindowSink", "has_display", "explain_no_window"]
 
 _PROBE: Final = "import cv2; cv2.namedWindow('edgeseg'); cv2.waitKey(1)"
 _PROBE_S: Final = 20
@@ -28,7 +28,7 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def why_no_window() -> str | None:
+def explain_no_window() -> str | None:
     """The reason why no window can be opened here, with what to do; None where one can.
 
     Tried in a process of its own: a window system that cannot be reached ends the whole process.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.sources.open import open_source
-from edgeseg.runtime.sources.reads import files_of
+from edgeseg.runtime.sources.reads import list_files_read
 from edgeseg.runtime.sources.source import Captured, Source
 
-__all__ = ["GSTREAMER", "Captured", "Source", "files_of", "open_source"]
+__all__ = ["GSTREAMER", "Captured", "Source", "list_files_read", "open_source"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from edgeseg.machine.opencv import import_opencv
-from edgeseg.runtime.sources.naming import called
+from edgeseg.runtime.sources.naming import name_source
 from edgeseg.runtime.sources.options import CameraOptions
 from edgeseg.runtime.sources.patient import PatientCapture
-from edgeseg.runtime.sources.rate import frames_per_second
+from edgeseg.runtime.sources.rate import read_rate
 
-__all__ = ["as_opened", "open_camera"]
+__all__ = ["describe_opened", "open_camera"]
 
 
 def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # cv2.VideoCapture
@@ -31,9 +31,9 @@ def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # c
     return device
 
 
-def as_opened(capture: PatientCapture, uri: str | int) -> str:
+def describe_opened(capture: PatientCapture, uri: str | int) -> str:
     """A camera's name with what it gives, read back: it may differ from what was asked for."""
-    name = called(uri)
+    name = name_source(uri)
     if not isinstance(uri, int):
         return name
     cv2 = import_opencv(f"reading {name}")
@@ -42,5 +42,5 @@ def as_opened(capture: PatientCapture, uri: str | int) -> str:
     width, height = (
         int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
     )
-    rate = frames_per_second(capture)
+    rate = read_rate(capture)
     return f"{name} ({height}x{width}, {rate:g} a second, {kind or 'format unknown'})"

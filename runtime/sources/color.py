@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgeseg.machine.opencv import import_opencv
-from edgeseg.runtime.sources.container import color_of
+from edgeseg.runtime.sources.container import read_color
 
-__all__ = ["color_note"]
+__all__ = ["describe_color"]
 
 # ITU-T H.273: transfer characteristics, and color primaries.
 _HDR: Final = {16: "PQ", 18: "HLG"}
 _BT2020: Final = 9
 
 
-def color_note(device: Any, name: str, path: Path | None) -> str | None:  # noqa: ANN401  # cv2.VideoCapture
+def describe_color(device: Any, name: str, path: Path | None) -> str | None:  # noqa: ANN401  # cv2.VideoCapture
     """What to say of an opened clip's colors; None where they are the usual ones.
 
     OpenCV up to 4 shows HDR as if it were not, pale; what OpenCV 5 makes of it depends on the
     FFmpeg within. PyAV tells HDR apart; without it only a clip of more than 8 bits is noticed.
     """
-    color = None if path is None else color_of(path)
+    color = None if path is None else read_color(path)
     if color is None:
         if not _is_deep(device):
             return None

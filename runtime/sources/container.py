@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["Color", "color_of", "last_frame_s", "times_in"]
+__all__ = ["Color", "read_color", "read_last_frame_s", "read_times"]
 
 T = TypeVar("T")
 
 
-def times_in(path: Path) -> list[float]:
+def read_times(path: Path) -> list[float]:
     """When each frame of a clip is shown, in seconds from the first, in order.
 
     Every packet is read and none is decoded. Empty where PyAV is absent or a frame has no time.
     """
     nothing: list[float] = []
-    times = _ask(path, _times, nothing)
+    times = _ask(path, _read_times, nothing)
     return [time - times[0] for time in times]
 
 
-def last_frame_s(path: Path) -> float | None:
+def read_last_frame_s(path: Path) -> float | None:
     """How long a clip's last frame is shown, in seconds; None where nobody says."""
-    return _ask(path, _last_frame_s, None)
+    return _ask(path, _find_last_frame_s, None)
 
 
 class Color(NamedTuple):
@@ -37,9 +37,9 @@ class Color(NamedTuple):
     primaries: int
 
 
-def color_of(path: Path) -> Color | None:
+def read_color(path: Path) -> Color | None:
     """What a clip says of its colors; None where PyAV is absent or cannot read it."""
-    return _ask(path, _color_of, None)
+    return _ask(path, _find_color, None)
 
 
 class _Shown(NamedTuple):
@@ -62,7 +62,7 @@ def _ask(path: Path, question: Callable[[InputContainer], T], unknown: T) -> T:
         return unknown
 
 
-def _times(container: InputContainer) -> list[float]:
+def _read_times(container: InputContainer) -> list[float]:
     times = []
     for packet in container.demux(video=0):
         if packet.pts is not None and packet.time_base is not None:
@@ -72,7 +72,7 @@ def _times(container: InputContainer) -> list[float]:
     return sorted(times)
 
 
-def _shown(container: InputContainer) -> Iterator[_Shown]:
+def _list_shown(container: InputContainer) -> Iterator[_Shown]:
     for packet in container.demux(video=0):
         if packet.pts is not None and packet.time_base is not None:
             yield _Shown(
@@ -81,15 +81,15 @@ def _shown(container: InputContainer) -> Iterator[_Shown]:
             )
 
 
-def _last_frame_s(container: InputContainer) -> float | None:
+def _find_last_frame_s(container: InputContainer) -> float | None:
     import av
 
     # What has no index cannot be sought in, and is read from its start.
     with suppress(OSError, av.FFmpegError):
         container.seek((container.start_time or 0) + (container.duration or 0))
-    return max(_shown(container), default=_Shown(0.0, 0.0)).lasts or None
+    return max(_list_shown(container), default=_Shown(0.0, 0.0)).lasts or None
 
 
-def _color_of(container: InputContainer) -> Color:
+def _find_color(container: InputContainer) -> Color:
     codec = container.streams.video[0].codec_context
     return Color(transfer=int(codec.color_trc), primaries=int(codec.color_primaries))

@@ -14,13 +14,13 @@ from edgeseg.images import IMAGE_SUFFIXES, list_files, read_image
 from edgeseg.redact import redact
 from edgeseg.runtime.sources.source import Captured
 
-__all__ = ["IMAGES_FPS", "image_paths", "read_images"]
+__all__ = ["IMAGES_FPS", "list_images", "read_images"]
 
 # The rate at which a folder of images plays when it is saved as a video.
 IMAGES_FPS: Final = 10.0
 
 
-def image_paths(uri: str) -> list[Path]:
+def list_images(uri: str) -> list[Path]:
     """The images that a path or pattern names; none for a video."""
     path = Path(uri)
     try:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from edgeseg.runtime.sources.source import Source
 
-__all__ = ["stopped_after"]
+__all__ = ["stop_after"]
 
 
 @contextmanager
-def stopped_after(seconds: float | None, source: Source) -> Iterator[None]:
+def stop_after(seconds: float | None, source: Source) -> Iterator[None]:
     """Stop the source after so many seconds, whether or not it gives frames."""
     if seconds is None:
         yield

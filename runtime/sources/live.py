@@ -11,14 +11,19 @@ import numpy as np
 
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.sources.camera import as_opened
-from edgeseg.runtime.sources.naming import called, cannot_open, no_frame, not_bgr
+from edgeseg.runtime.sources.camera import describe_opened
+from edgeseg.runtime.sources.naming import (
+    explain_cannot_open,
+    explain_no_frame,
+    explain_not_bgr,
+    name_source,
+)
 from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.sources.patient import PatientCapture
-from edgeseg.runtime.sources.rate import frames_per_second
+from edgeseg.runtime.sources.rate import read_rate
 from edgeseg.runtime.sources.source import Captured, Source
 
-__all__ = ["LiveDevice", "live"]
+__all__ = ["LiveDevice", "open_live"]
 
 # Seconds before each further attempt; the last one again and again. A camera's driver or a
 # restarted server takes some seconds, a cable somebody's walk.
@@ -29,7 +34,7 @@ _BETWEEN_TRIES_S: Final = 0.1
 
 
 @contextmanager
-def live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterator[Source]:
+def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterator[Source]:
     """What `open_` opens, and opens again when it is lost; released at the end.
 
     Raises:
@@ -40,9 +45,9 @@ def live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterator[Sou
         device = LiveDevice(uri, capture, retry)
         device.start()
         yield Source(
-            name=as_opened(capture, uri),
+            name=describe_opened(capture, uri),
             frames=_read_live(device),
-            fps=frames_per_second(capture),
+            fps=read_rate(capture),
             length=None,
             live=True,
             stop=capture.stop,
@@ -79,13 +84,13 @@ class LiveDevice:
     def _fault_at_the_start(self) -> str | None:
         """Why there is no first frame, with the likely reason; None where there is one."""
         if not self._capture.open():
-            return cannot_open(self._uri, hangs=self._capture.hangs)
+            return explain_cannot_open(self._uri, hangs=self._capture.hangs)
         until = time.monotonic() + FIRST_FRAME_S
         while (image := self._capture.read()) is None:
             if self._capture.hangs or time.monotonic() > until:
-                return no_frame(self._uri)
+                return explain_no_frame(self._uri)
             self._capture.stopped.wait(_BETWEEN_TRIES_S)
-        self._first = _checked(image, self._uri)
+        self._first = _check(image, self._uri)
         return None
 
     def images(self) -> Iterator[Bgr]:
@@ -102,7 +107,7 @@ class LiveDevice:
                 if attempt:
                     self._say(f"back after attempt {attempt}; lost {self._lost} times so far")
                 attempt, count = 0, count + 1
-                yield _checked(image, self._uri)
+                yield _check(image, self._uri)
             elif not self._capture.stopped.is_set():
                 attempt += 1
                 self._open_again(count, attempt)
@@ -112,7 +117,7 @@ class LiveDevice:
         if self._retry.attempts is not None and attempt > self._retry.attempts:
             tried = f" and was not back after {attempt - 1} attempts" if attempt > 1 else ""
             raise SourceError(
-                f"{called(self._uri)} gave no more frames after {count}{tried}; is it still "
+                f"{name_source(self._uri)} gave no more frames after {count}{tried}; is it still "
                 f"connected?"
             )
         self._lost += attempt == 1
@@ -132,13 +137,13 @@ class LiveDevice:
         self._capture.stopped.wait(wait)
 
     def _say(self, line: str) -> None:
-        self._retry.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {called(self._uri)}: {line}")
+        self._retry.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {name_source(self._uri)}: {line}")
 
 
-def _checked(image: Bgr, uri: str | int) -> Bgr:
+def _check(image: Bgr, uri: str | int) -> Bgr:
     """The same, once it is known to be a picture in colors: a pipeline may give other formats."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise SourceError(not_bgr(image, uri))
+        raise SourceError(explain_not_bgr(image, uri))
     return image
 
 

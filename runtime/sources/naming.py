@@ -9,7 +9,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.sources.stream import STREAM_SCHEMES
 
-__all__ = ["called", "cannot_open", "no_frame", "not_bgr"]
+__all__ = ["name_source", "explain_cannot_open", "explain_no_frame", "explain_not_bgr"]
 
 _LIBCAMERA: Final = (
     "--gstreamer 'libcamerasrc ! video/x-raw,width=1280,height=720 ! videoconvert ! "
@@ -17,20 +17,20 @@ _LIBCAMERA: Final = (
 )
 
 
-def called(uri: str | int) -> str:
+def name_source(uri: str | int) -> str:
     """A source's name."""
     return f"camera {uri}" if isinstance(uri, int) else redact(uri)
 
 
-def cannot_open(uri: str | int, *, hangs: bool = False) -> str:
+def explain_cannot_open(uri: str | int, *, hangs: bool = False) -> str:
     """Of a source that does not open; `hangs` where opening it does not even come to an end."""
-    name = called(uri)
+    name = name_source(uri)
     if hangs:
         return f"{name} cannot be opened: it does not answer; is another program at work with it?"
     if isinstance(uri, int):
         return (
             f"{name} cannot be opened; is it connected, and not in use by another program? "
-            f"{_cameras_here()}"
+            f"{_list_cameras()}"
         )
     if uri.startswith(GSTREAMER):
         return (
@@ -42,29 +42,30 @@ def cannot_open(uri: str | int, *, hangs: bool = False) -> str:
     return f"{name} cannot be opened as a video; is it whole, and its codec known to this OpenCV?"
 
 
-def no_frame(uri: str | int) -> str:
+def explain_no_frame(uri: str | int) -> str:
     """Of a source that opens, and then gives nothing."""
-    name = called(uri)
+    name = name_source(uri)
     if isinstance(uri, int):
         return (
             f"{name} opens, but gives no frame; does another program hold it, or is it another "
-            f"number ({_cameras_here()})? A Raspberry Pi's CSI camera needs libcamera: {_LIBCAMERA}"
+            f"number ({_list_cameras()})? A Raspberry Pi's CSI camera needs libcamera: {_LIBCAMERA}"
         )
     if uri.startswith(GSTREAMER):
         return f"the pipeline of {name} starts, but gives no frame; try it with gst-launch-1.0"
     return f"stream {name} opens, but gives no frame; does anybody send pictures to it?"
 
 
-def not_bgr(image: Bgr, uri: str | int) -> str:
+def explain_not_bgr(image: Bgr, uri: str | int) -> str:
     """Of frames in a format that no color picture has, as a pipeline without caps gives them."""
     form = "x".join(map(str, image.shape))
     return (
-        f"{called(uri)} gives frames of {form} {image.dtype}, where height x width x 3 uint8 (BGR) "
-        f"is read; end a pipeline with: ! videoconvert ! video/x-raw,format=BGR ! appsink drop=1"
+        f"{name_source(uri)} gives frames of {form} {image.dtype}, where height x width x 3 uint8 "
+        f"(BGR) is read; end a pipeline with: ! videoconvert ! video/x-raw,format=BGR ! appsink "
+        f"drop=1"
     )
 
 
-def _cameras_here() -> str:
+def _list_cameras() -> str:
     numbers = sorted(
         int(path.name[5:]) for path in Path("/dev").glob("video*") if path.name[5:].isdecimal()
     )

@@ -22,8 +22,8 @@ from edgeseg.labels import get_known_labels
 from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.sources.camera import open_camera
 from edgeseg.runtime.sources.drawn import draw_scenes
-from edgeseg.runtime.sources.images import IMAGES_FPS, image_paths, read_images
-from edgeseg.runtime.sources.live import live
+from edgeseg.runtime.sources.images import IMAGES_FPS, list_images, read_images
+from edgeseg.runtime.sources.live import open_live
 from edgeseg.runtime.sources.options import CameraOptions, Retry
 from edgeseg.runtime.sources.source import Source
 from edgeseg.runtime.sources.stream import (
@@ -33,8 +33,8 @@ from edgeseg.runtime.sources.stream import (
     open_gstreamer,
     open_stream,
 )
-from edgeseg.runtime.sources.video import capture, video
-from edgeseg.runtime.sources.web import web_video
+from edgeseg.runtime.sources.video import open_capture, open_video
+from edgeseg.runtime.sources.web import open_web_video
 
 __all__ = ["open_source"]
 
@@ -59,23 +59,25 @@ def open_source(
         MissingPackageError: a camera, stream or video, and no OpenCV.
     """
     if isinstance(uri, int):
-        with live(uri, lambda: open_camera(uri, camera), retry) as source:
+        with open_live(uri, lambda: open_camera(uri, camera), retry) as source:
             yield source
     elif uri == DEMO:
         labels = get_known_labels("camvid")
         yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
     elif uri.startswith(WEB_SCHEMES) and is_file(uri):
         name = redact(uri)
-        with web_video(uri, lambda device: video(device, name, path=None, say=retry.say)) as source:
+        with open_web_video(
+            uri, lambda device: open_video(device, name, path=None, say=retry.say)
+        ) as source:
             yield source
     elif uri.startswith(STREAM_SCHEMES):
-        with live(uri, lambda: open_stream(uri), retry) as source:
+        with open_live(uri, lambda: open_stream(uri), retry) as source:
             yield source
     elif uri.startswith(GSTREAMER):
-        with live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry) as source:
+        with open_live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry) as source:
             yield source
-    elif images := image_paths(uri):
+    elif images := list_images(uri):
         yield Source(name=uri, frames=read_images(images), fps=IMAGES_FPS, length=len(images))
     else:
-        with capture(uri, uri) as device:
-            yield video(device, uri, path=Path(uri), say=retry.say)
+        with open_capture(uri, uri) as device:
+            yield open_video(device, uri, path=Path(uri), say=retry.say)

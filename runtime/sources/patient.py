@@ -18,9 +18,9 @@ from typing import Any, Final
 from edgeseg.errors import EdgesegError, SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER, scrub
-from edgeseg.runtime.sources.naming import called
+from edgeseg.runtime.sources.naming import name_source
 
-__all__ = ["HANG_S", "PatientCapture", "left_behind"]
+__all__ = ["HANG_S", "PatientCapture", "has_left_behind"]
 
 # Longer than the time limits that are set within FFmpeg and V4L.
 HANG_S: Final = 10.0
@@ -130,7 +130,7 @@ class PatientCapture:
             raise task.error
         if task.error is not None:
             reason = scrub(str(task.error).strip(), str(self._uri))
-            raise SourceError(f"{called(self._uri)} cannot be read: {reason}") from None
+            raise SourceError(f"{name_source(self._uri)} cannot be read: {reason}") from None
         return task.value
 
     def _work(self) -> None:
@@ -159,6 +159,6 @@ class PatientCapture:
             device.release()
 
 
-def left_behind() -> bool:
+def has_left_behind() -> bool:
     """Whether a call still has not returned, though nobody waits for it any more."""
     return any(thread.name == _THREAD for thread in threading.enumerate())

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from edgeseg.machine.opencv import import_opencv
 
-__all__ = ["frames_per_second"]
+__all__ = ["read_rate"]
 
 # What a camera that does not tell its rate is taken for.
 _UNKNOWN_FPS: Final = 30.0
 
 
-def frames_per_second(device: Any) -> float:  # noqa: ANN401  # cv2.VideoCapture
+def read_rate(device: Any) -> float:  # noqa: ANN401  # cv2.VideoCapture
     """A capture's frames a second; 30 where what it tells cannot be."""
     cv2 = import_opencv("reading frames")
     fps = float(device.get(cv2.CAP_PROP_FPS))

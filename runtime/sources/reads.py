@@ -6,13 +6,13 @@ from pathlib import Path
 
 from edgeseg.demo import DEMO
 from edgeseg.redact import GSTREAMER
-from edgeseg.runtime.sources.images import image_paths
+from edgeseg.runtime.sources.images import list_images
 from edgeseg.runtime.sources.stream import STREAM_SCHEMES
 
-__all__ = ["files_of"]
+__all__ = ["list_files_read"]
 
 
-def files_of(uri: str | int) -> list[Path]:
+def list_files_read(uri: str | int) -> list[Path]:
     """The files of a folder, a pattern or a path; none of a camera, a stream or `demo`.
 
     Raises:
@@ -20,4 +20,4 @@ def files_of(uri: str | int) -> list[Path]:
     """
     if isinstance(uri, int) or uri == DEMO or uri.startswith((*STREAM_SCHEMES, GSTREAMER)):
         return []
-    return image_paths(uri) or [Path(uri)]
+    return list_images(uri) or [Path(uri)]

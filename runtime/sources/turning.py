@@ -8,13 +8,13 @@ from typing import Any, Final
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr
 
-__all__ = ["turner"]
+__all__ = ["make_turner"]
 
 # OpenCV 4.6.0 gives the angle with the wrong sign, and would itself turn such clips upside down.
 _WRONG_WAY: Final = "4.6.0"
 
 
-def turner(device: Any) -> Callable[[Bgr], Bgr]:  # noqa: ANN401  # cv2.VideoCapture
+def make_turner(device: Any) -> Callable[[Bgr], Bgr]:  # noqa: ANN401  # cv2.VideoCapture
     """What makes a frame of this capture upright. From now on OpenCV turns none by itself.
 
     Versions differ in whether they do, and in which way; what they tell of the angle is right but

@@ -11,45 +11,45 @@ from typing import Any
 from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.progress import Say
-from edgeseg.runtime.sources.color import color_note
-from edgeseg.runtime.sources.container import last_frame_s, times_in
-from edgeseg.runtime.sources.naming import cannot_open
-from edgeseg.runtime.sources.rate import frames_per_second
+from edgeseg.runtime.sources.color import describe_color
+from edgeseg.runtime.sources.container import read_last_frame_s, read_times
+from edgeseg.runtime.sources.naming import explain_cannot_open
+from edgeseg.runtime.sources.rate import read_rate
 from edgeseg.runtime.sources.source import Captured, Source
 from edgeseg.runtime.sources.stamps import Stamps
-from edgeseg.runtime.sources.turning import turner
+from edgeseg.runtime.sources.turning import make_turner
 
-__all__ = ["capture", "video"]
+__all__ = ["open_capture", "open_video"]
 
 
 @contextmanager
-def capture(uri: str | int, name: str) -> Iterator[Any]:
+def open_capture(uri: str | int, name: str) -> Iterator[Any]:
     """An OpenCV capture that gives frames, released at the end."""
     cv2 = import_opencv(f"reading {name}")
     device = cv2.VideoCapture(uri)
     try:
         if not device.isOpened():
-            raise SourceError(cannot_open(uri))
+            raise SourceError(explain_cannot_open(uri))
         yield device
     finally:
         device.release()
 
 
-def video(device: Any, name: str, *, path: Path | None, say: Say) -> Source:  # noqa: ANN401  # cv2.VideoCapture
+def open_video(device: Any, name: str, *, path: Path | None, say: Say) -> Source:  # noqa: ANN401  # cv2.VideoCapture
     """Every frame of an opened video, in order; `path` where it is a file of this machine.
 
     `say` hears what is doubtful: times that cannot be read, colors of another kind, and an end
     before the file's own.
     """
     cv2 = import_opencv(f"reading {name}")
-    fps = frames_per_second(device)
+    fps = read_rate(device)
     length = int(device.get(cv2.CAP_PROP_FRAME_COUNT))
     if device.getBackendName() != "FFMPEG":
         say(
             f"{name} is read without FFmpeg, which this OpenCV lacks: its frames are taken for "
             f"{fps:g} a second, evenly spaced and upright; pip install opencv-python-headless"
         )
-    color = color_note(device, name, path)
+    color = describe_color(device, name, path)
     if color is not None:
         say(color)
     return Source(
@@ -57,7 +57,7 @@ def video(device: Any, name: str, *, path: Path | None, say: Say) -> Source:  # 
         frames=_read_video(device, name, path=path, say=say),
         fps=fps,
         length=length if length > 0 else None,
-        last_frame_s=lambda: None if path is None else last_frame_s(path),
+        last_frame_s=lambda: None if path is None else read_last_frame_s(path),
     )
 
 
@@ -68,13 +68,13 @@ def _read_video(
     path: Path | None,
     say: Say,
 ) -> Iterator[Captured]:
-    stamp_of = _stamp_reader(device)
-    upright = turner(device)
-    fps = frames_per_second(device)
+    stamp_of = _make_stamp_reader(device)
+    upright = make_turner(device)
+    fps = read_rate(device)
     frame_s = 1 / fps
     stamps = Stamps(
         frame_s=frame_s,
-        rest=lambda: [] if path is None else times_in(path),
+        rest=lambda: [] if path is None else read_times(path),
         untimed=lambda: say(
             f"{name} tells no times: its frames are taken for {fps:g} a second, evenly spaced"
         ),
@@ -95,7 +95,7 @@ def _read_video(
     if index == 0:
         raise SourceError(f"{name} holds no frame that this OpenCV can decode")
     shown_s = stamps.last + stamps.longest_gap
-    promised_s = _promised_s(device)
+    promised_s = _read_promised_s(device)
     if not stamps.guessed and shown_s + frame_s < promised_s:
         say(
             f"{name} ends {shown_s:.1f} s after its first frame, after {index} frames; it says "
@@ -103,7 +103,7 @@ def _read_video(
         )
 
 
-def _stamp_reader(device: Any) -> Callable[[int], float]:  # noqa: ANN401  # as above
+def _make_stamp_reader(device: Any) -> Callable[[int], float]:  # noqa: ANN401  # as above
     """What tells the stamp, in seconds, of the frame just read; only FFmpeg's are exact.
 
     GStreamer's position is that of another frame, and OpenCV's own reader of AVI has none.
@@ -111,11 +111,11 @@ def _stamp_reader(device: Any) -> Callable[[int], float]:  # noqa: ANN401  # as 
     cv2 = import_opencv("reading frames")
     if device.getBackendName() == "FFMPEG":
         return lambda _index: device.get(cv2.CAP_PROP_POS_MSEC) / 1000
-    fps = frames_per_second(device)
+    fps = read_rate(device)
     return lambda index: index / fps
 
 
-def _promised_s(device: Any) -> float:  # noqa: ANN401  # as above
+def _read_promised_s(device: Any) -> float:  # noqa: ANN401  # as above
     """How long the container says that the clip lasts; 0 where it does not.
 
     The count of frames is often made from the duration: it is no count.

@@ -10,15 +10,15 @@ from typing import Any
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import stream
-from edgeseg.runtime.sources.naming import called, cannot_open
+from edgeseg.runtime.sources.naming import explain_cannot_open, name_source
 from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.source import Captured, Source
 
-__all__ = ["web_video"]
+__all__ = ["open_web_video"]
 
 
 @contextmanager
-def web_video(uri: str, read: Callable[[Any], Source]) -> Iterator[Source]:
+def open_web_video(uri: str, read: Callable[[Any], Source]) -> Iterator[Source]:
     """What `read` makes of the opened video, and a `stop` that ends it at once.
 
     Raises:
@@ -27,9 +27,9 @@ def web_video(uri: str, read: Callable[[Any], Source]) -> Iterator[Source]:
     capture = PatientCapture(uri, lambda: stream.open_url(uri))
     try:
         if not capture.open():
-            raise SourceError(cannot_open(uri, hangs=capture.hangs))
+            raise SourceError(explain_cannot_open(uri, hangs=capture.hangs))
         source = read(_Device(uri, capture))
-        yield replace(source, frames=_until_stopped(source.frames), stop=capture.stop)
+        yield replace(source, frames=_yield_until_stopped(source.frames), stop=capture.stop)
     finally:
         capture.close()
 
@@ -57,7 +57,7 @@ class _Device:
         before, self._slow = self._slow, time.monotonic() - begun >= 0.9 * stream.PATIENCE_S
         if image is None and (before or self._slow):
             raise SourceError(
-                f"{called(self._uri)} stalls: after {self._count} frames nothing came for "
+                f"{name_source(self._uri)} stalls: after {self._count} frames nothing came for "
                 f"{stream.PATIENCE_S:g} seconds"
             )
         self._count += image is not None
@@ -76,7 +76,7 @@ class _Device:
             raise _StoppedError
 
 
-def _until_stopped(frames: Iterator[Captured]) -> Iterator[Captured]:
+def _yield_until_stopped(frames: Iterator[Captured]) -> Iterator[Captured]:
     try:
         yield from frames
     except _StoppedError:

@@ -12,7 +12,7 @@ from edgeseg.calibration.ranges import (
     ESTIMATORS,
     Range,
     Statistics,
-    empty_statistics,
+    make_statistics,
 )
 from edgeseg.errors import CalibrationError
 
@@ -22,7 +22,7 @@ VALUES = hnp.arrays(
 
 
 def seen(*arrays: np.ndarray) -> Statistics:
-    statistics = empty_statistics()
+    statistics = make_statistics()
     for values in arrays:
         statistics = add_tensor(statistics, values)
     return statistics

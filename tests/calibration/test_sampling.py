@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensors import add_tensor
 
-from edgeseg.calibration.ranges import ESTIMATORS, Range, empty_statistics
+from edgeseg.calibration.ranges import ESTIMATORS, Range, make_statistics
 
 # Tokens (positions, channels) and images (channels, height, width) of SegFormer's at 512x512,
 # 1024x1024 (all powers of two), 512x1024 and 360x480.
@@ -39,7 +39,7 @@ def positions_seen(shape: tuple[int, ...], axis: int) -> np.ndarray:
     values = np.broadcast_to(
         along.reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape
     )
-    found = add_tensor(empty_statistics(), np.ascontiguousarray(values))
+    found = add_tensor(make_statistics(), np.ascontiguousarray(values))
     bins = len(found.counts)
     places = ((along + found.limit) * bins / (2 * found.limit)).astype(int)
     return found.counts[places]
@@ -75,7 +75,7 @@ def test_one_quiet_channel_does_not_clip_the_others(name: str, channel: int) -> 
     """The case that was wrong: at 1024x1024 one of 32 channels was all that a range knew."""
     values = np.random.default_rng(0).uniform(-10, 10, (65536, 32)).astype(np.float32)
     values[:, channel] /= 10
-    covered = ESTIMATORS[name](add_tensor(empty_statistics(), values))
+    covered = ESTIMATORS[name](add_tensor(make_statistics(), values))
     assert covered.low < -9.9
     assert covered.high > 9.9
 
@@ -83,7 +83,7 @@ def test_one_quiet_channel_does_not_clip_the_others(name: str, channel: int) -> 
 def test_a_range_is_that_of_the_same_values_in_another_order() -> None:
     """Scales differ from channel to channel, as they do behind a LayerNorm."""
     random = np.random.default_rng(1)
-    straight = turned = mixed = empty_statistics()
+    straight = turned = mixed = make_statistics()
     for _ in range(8):
         values = random.standard_normal((16384, 32)) * np.geomspace(0.3, 3, 32)
         values = values.astype(np.float32)

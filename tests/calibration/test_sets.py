@@ -9,11 +9,11 @@ from PIL import Image
 
 from edgeseg.calibration.gather import gather
 from edgeseg.calibration.sets import (
-    calibration_set,
-    content_hash,
+    choose_calibration_set,
+    find_shared_images,
+    hash_content,
     keep_frames,
-    pictures_of,
-    shared_images,
+    list_pictures,
 )
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import draw_scene
@@ -42,17 +42,17 @@ def street(tmp_path: Path) -> Path:
 
 
 def test_only_the_train_split_of_a_data_set_is_used(street: Path) -> None:
-    chosen = calibration_set(str(street), count=55)
+    chosen = choose_calibration_set(str(street), count=55)
     assert len(chosen.pictures) == 55
     assert {int(picture.name) for picture in chosen.pictures} < set(range(60))
     assert chosen.warnings == ()
-    assert not shared_images(chosen, open_dataset(street, split="test"))
+    assert not find_shared_images(chosen, open_dataset(street, split="test"))
 
 
 def test_a_data_set_without_a_train_split_is_refused(street: Path) -> None:
     (street / "train").rename(street / "other")
     with pytest.raises(CalibrationError, match="no train split, only test"):
-        calibration_set(str(street))
+        choose_calibration_set(str(street))
 
 
 def test_images_that_decide_the_gate_are_found_by_content(street: Path) -> None:
@@ -60,24 +60,24 @@ def test_images_that_decide_the_gate_are_found_by_content(street: Path) -> None:
     for name in ("100", "105"):
         image = Image.open(street / "test" / "images" / f"{name}.png")
         image.save(street / "train" / "images" / f"new{name}.bmp")
-    chosen = calibration_set(str(street), count=100)
-    assert shared_images(chosen, open_dataset(street, split="test")) == ("100", "105")
+    chosen = choose_calibration_set(str(street), count=100)
+    assert find_shared_images(chosen, open_dataset(street, split="test")) == ("100", "105")
 
 
 def test_the_set_has_a_hash_that_its_content_decides(street: Path, tmp_path: Path) -> None:
-    first = calibration_set(str(street), count=10)
-    assert first.sha256 == calibration_set(str(street), count=10).sha256
-    assert first.sha256 != calibration_set(str(street), count=11).sha256
+    first = choose_calibration_set(str(street), count=10)
+    assert first.sha256 == choose_calibration_set(str(street), count=10).sha256
+    assert first.sha256 != choose_calibration_set(str(street), count=11).sha256
     copy = tmp_path / "copy"
     copy.mkdir()
     for picture in first.pictures:
         Image.fromarray(picture.image()[:, :, ::-1].copy()).save(copy / f"{picture.name}.png")
-    assert calibration_set(str(copy), count=10).sha256 == first.sha256
+    assert choose_calibration_set(str(copy), count=10).sha256 == first.sha256
 
 
 def test_few_alike_and_noise_are_warned_about(tmp_path: Path) -> None:
     write_scenes(tmp_path / "few", range(4))
-    (warning,) = calibration_set(str(tmp_path / "few")).warnings
+    (warning,) = choose_calibration_set(str(tmp_path / "few")).warnings
     assert warning.startswith("only 4 calibration images: what they do not show may be clipped")
     alike = tmp_path / "alike"
     alike.mkdir()
@@ -85,14 +85,14 @@ def test_few_alike_and_noise_are_warned_about(tmp_path: Path) -> None:
     for index in range(60):
         gray = np.full((48, 64, 3), 100, np.uint8) + random.integers(0, 3, (48, 64, 3), np.uint8)
         Image.fromarray(gray).save(alike / f"{index}.png")
-    (warning,) = calibration_set(str(alike)).warnings
+    (warning,) = choose_calibration_set(str(alike)).warnings
     assert "only 1 calibration image (59 more were near-duplicates" in warning
     noise = tmp_path / "noise"
     noise.mkdir()
     for index in range(60):
         pixels = random.integers(0, 256, (96, 96, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(noise / f"{index}.png")
-    warnings = calibration_set(str(noise)).warnings
+    warnings = choose_calibration_set(str(noise)).warnings
     assert any("look like noise" in warning for warning in warnings)
     assert not any("near-duplicates" in warning for warning in warnings)
 
@@ -107,7 +107,7 @@ def test_few_alike_and_noise_are_warned_about(tmp_path: Path) -> None:
 def test_no_images_are_refused(make, says: str, tmp_path: Path) -> None:
     make(tmp_path / "x")
     with pytest.raises(CalibrationError, match=says):
-        calibration_set(str(tmp_path / "x"))
+        choose_calibration_set(str(tmp_path / "x"))
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
@@ -115,11 +115,11 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     for name in ("broken", "torn"):
         (tmp_path / "x" / f"{name}.png").write_bytes(b"not an image")
     with pytest.raises(SourceError, match=r"2 of 5 calibration images .*broken\.png.*torn\.png"):
-        calibration_set(str(tmp_path / "x"))
+        choose_calibration_set(str(tmp_path / "x"))
 
 
 def test_the_demo_has_three_hundred_drives_of_its_own() -> None:
-    pictures = pictures_of("demo")
+    pictures = list_pictures("demo")
     assert len(pictures) == 300
     assert {p.name for p in pictures}.isdisjoint(i.name for i in open_dataset("demo").items)
 
@@ -129,9 +129,9 @@ def test_of_a_large_source_a_seeded_draw_is_looked_at(tmp_path: Path) -> None:
     folder.mkdir()
     for index in range(3200):
         (folder / f"{index:04d}.png").touch()
-    drawn = pictures_of(str(folder), count=10)
+    drawn = list_pictures(str(folder), count=10)
     assert len(drawn) == 3000
-    assert drawn == pictures_of(str(folder), count=10)
+    assert drawn == list_pictures(str(folder), count=10)
     assert [p.name for p in drawn] == sorted(p.name for p in drawn)
 
 
@@ -146,7 +146,7 @@ def test_frames_of_a_video_are_kept_where_they_differ(tmp_path: Path) -> None:
     )
     files = sorted((tmp_path / "kept").iterdir())
     assert len(chosen.pictures) == len(files) == 8
-    assert content_hash(read_image(files[0])) == chosen.hashes[0]
+    assert hash_content(read_image(files[0])) == chosen.hashes[0]
     with pytest.raises(SourceError, match="not an empty folder"):
         gather(str(clip), tmp_path / "kept", count=8, seconds=None, progress=Progress(say=print))
 

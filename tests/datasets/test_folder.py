@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.calibration.sets import pictures_of
+from edgeseg.calibration.sets import list_pictures
 from edgeseg.datasets import FilePair, Unpaired, match_classes, open_dataset
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.request import ExportOptions
@@ -161,7 +161,7 @@ def test_hidden_files_are_no_images_and_no_masks(tmp_path: Path) -> None:
         (tmp_path / folder / "._a.png").write_bytes(b"\0\5\x16\7")
         (tmp_path / folder / ".DS_Store").touch()
     assert [item.name for item in open_dataset(tmp_path).require_complete().items] == ["a"]
-    assert [picture.name for picture in pictures_of(str(tmp_path))] == ["a"]
+    assert [picture.name for picture in list_pictures(str(tmp_path))] == ["a"]
 
 
 def test_an_export_asks_for_a_whole_data_set(tmp_path: Path) -> None:

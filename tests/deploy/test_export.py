@@ -19,7 +19,7 @@ from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BundleError, CheckpointError, ExportError, SpecError
 from edgeseg.export import reference
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.reference import reference_mask
+from edgeseg.export.reference import compute_reference_mask
 from edgeseg.export.segformer import to_onnx as to_onnx_module
 from edgeseg.images import read_image, read_mask, write_image, write_mask
 from edgeseg.pixels import to_input, to_mask
@@ -106,7 +106,7 @@ def test_the_reference_keeps_the_aspect_without_padding(tmp_path: Path, state, l
         normalized(torch.from_numpy(resized)[None]),
     )
     expected = functional.interpolate(logits, (300, 384), mode="bilinear").argmax(1)[0].numpy()
-    found = reference_mask(checkpoint.model, checkpoint.input, frame)
+    found = compute_reference_mask(checkpoint.model, checkpoint.input, frame)
     assert pixel_agreement(expected, found) > 99.9
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from command_reference import JSON_KEYS, command_reference
-from report_reference import report_reference
+from command_reference import JSON_KEYS, write_command_reference
+from report_reference import write_report_reference
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.main import commands
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def sections() -> Mapping[str, str]:
-    _, *parts = re.split(r"^## edgeseg (\w+)$", command_reference(), flags=re.MULTILINE)
+    _, *parts = re.split(r"^## edgeseg (\w+)$", write_command_reference(), flags=re.MULTILINE)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
@@ -94,5 +94,5 @@ def test_the_keys_of_an_export(
 
 
 def test_every_field_of_a_report_is_described() -> None:
-    text = report_reference().partition("## Report")[2].partition("\n## ")[0]
+    text = write_report_reference().partition("## Report")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)`", text, re.MULTILINE) == list(Report.__struct_fields__)

@@ -9,7 +9,7 @@ from seeded import model_spec, seeded_model
 from edgeseg.errors import ExportError
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
-from edgeseg.export.storage import with_half_weights
+from edgeseg.export.storage import halve_weights
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -30,7 +30,7 @@ def run(model: onnx.ModelProto) -> np.ndarray:
 
 
 def test_half_the_bytes_and_nearly_the_same_logits(model: onnx.ModelProto) -> None:
-    stored = with_half_weights(model)
+    stored = halve_weights(model)
     onnx.checker.check_model(stored, full_check=True)
     assert len(stored.SerializeToString()) < 0.55 * len(model.SerializeToString())
     expected = run(model)
@@ -43,7 +43,7 @@ def test_half_the_bytes_and_nearly_the_same_logits(model: onnx.ModelProto) -> No
 
 def test_it_is_a_copy(model: onnx.ModelProto) -> None:
     before = model.SerializeToString()
-    with_half_weights(model)
+    halve_weights(model)
     assert model.SerializeToString() == before
 
 
@@ -55,4 +55,4 @@ def test_a_weight_beyond_fp16_is_refused(model: onnx.ModelProto) -> None:
     values.flat[0] = 1e5
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     with pytest.raises(ExportError, match=r"stage1\.block0\.ffn_in\.weight is beyond FP16"):
-        with_half_weights(large)
+        halve_weights(large)

@@ -101,7 +101,7 @@ def test_a_float_type_that_the_engine_refuses_is_out(
             raise BackendError("no kernel for bf16")
         return opened(target, path, compute, **options)
 
-    monkeypatch.setattr(openvino_backend, "float_types", lambda: ("f32", "bf16"))
+    monkeypatch.setattr(openvino_backend, "list_float_types", lambda: ("f32", "bf16"))
     monkeypatch.setattr(job_module, "open_to_prove", refusing)
     bundle, lines = export(replace(request_, target="openvino", precision="auto"))
     assert {v.compute for v in bundle.manifest.variants} == {"f32"}

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.observe import observe
-from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, sample_positions
+from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, choose_sample_positions
 from edgeseg.demo import draw_scene
 from edgeseg.errors import CalibrationError
 from edgeseg.quantize.taps import estimate_bytes, find_floats, find_taps, tap_graph
@@ -50,7 +50,7 @@ def spelled_out(tensors: list[np.ndarray]) -> Statistics:
         limit = limit or 2.0 ** math.floor(math.log2(max(-low, high)))
         while limit <= max(-low, high):
             bins, limit = bins // 2 + BINS // 4, 2 * limit
-        sample = values.reshape(-1)[sample_positions(values.size)]
+        sample = values.reshape(-1)[choose_sample_positions(values.size)]
         places = (sample + np.float32(limit)) * np.float32(BINS / (2 * limit))
         bins = np.append(bins, np.minimum(places.astype(np.int64), BINS - 1))
     counts = np.histogram(bins, np.arange(BINS + 1))[0]

@@ -19,7 +19,7 @@ from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.progress import Progress
 from edgeseg.runtime import select as build_module
-from edgeseg.runtime.select import build, variant_here
+from edgeseg.runtime.select import build, choose_variant
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -60,7 +60,7 @@ def with_machine(machine: Machine | None) -> Change:
 
 def heard(bundle: Bundle) -> list[str]:
     lines: list[str] = []
-    variant_here(bundle, progress=Progress(say=lines.append))
+    choose_variant(bundle, progress=Progress(say=lines.append))
     return lines
 
 
@@ -137,13 +137,13 @@ def test_of_equal_speeds_the_more_exact_is_kept(pair: Bundle, monkeypatch) -> No
     """Two timings of one file differ by as much."""
     times = {"int8-linear": 9.9, "fp32": 10.0}
     monkeypatch.setattr(build_module, "_time", lambda _bundle, _backends: times)
-    proved = build_module._proved
+    proved = build_module._prove
 
     def less(bundle, variant, backend):
         found = proved(bundle, variant, backend)
         return found if variant.name == "fp32" else replace(found, agreement=98.0)
 
-    monkeypatch.setattr(build_module, "_proved", less)
+    monkeypatch.setattr(build_module, "_prove", less)
     assert [result.variant for result in build(pair)] == ["fp32", "int8-linear"]
     times["int8-linear"] = 9.0
     assert [result.variant for result in build(pair)] == ["int8-linear", "fp32"]

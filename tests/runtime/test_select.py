@@ -17,7 +17,7 @@ from edgeseg.errors import GateMissedError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.progress import Progress
 from edgeseg.runtime import select as build_module
-from edgeseg.runtime.select import build, variant_here
+from edgeseg.runtime.select import build, choose_variant
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def made(
 def test_where_it_was_made_the_chosen_variant_runs(seeded_bundle: Bundle, tmp_path: Path) -> None:
     bundle = made(seeded_bundle, tmp_path / "b", machine=describe_machine())
     said: list[str] = []
-    assert variant_here(bundle, progress=Progress(say=said.append)).name == "other"
+    assert choose_variant(bundle, progress=Progress(say=said.append)).name == "other"
     assert not said
 
 
@@ -76,10 +76,10 @@ def test_another_cpu_proves_and_times_once(
     times = {"fp32": 1.0, "other": 2.0}
     monkeypatch.setattr(build_module, "_time", lambda _bundle, _backends: times)
     said: list[str] = []
-    assert variant_here(bundle, progress=Progress(say=said.append)).name == "fp32"
+    assert choose_variant(bundle, progress=Progress(say=said.append)).name == "fp32"
     assert len(said) == 1
     assert said[0].startswith("another CPU than it was made on")
-    assert variant_here(bundle, progress=Progress(say=said.append)).name == "fp32"
+    assert choose_variant(bundle, progress=Progress(say=said.append)).name == "fp32"
     assert len(said) == 1
     assert len(list(cache.iterdir())) == 1
 
@@ -88,11 +88,11 @@ def test_the_answer_is_for_this_bundle_and_machine(
     seeded_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE)
-    here = build_module._memory(bundle)
+    here = build_module._find_memory(bundle)
     other = made(seeded_bundle, tmp_path / "c", machine=None)
-    assert build_module._memory(other) != here
+    assert build_module._find_memory(other) != here
     monkeypatch.setattr(build_module, "describe_machine", lambda: ELSEWHERE)
-    assert build_module._memory(bundle) != here
+    assert build_module._find_memory(bundle) != here
 
 
 def test_a_variant_that_computes_wrongly_is_out(seeded_bundle: Bundle, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_variant_that_computes_wrongly_is_out(seeded_bundle: Bundle, tmp_path:
     assert last.latency_ms is None
     assert last.fault is not None
     assert "golden/frame_0.png agrees in" in last.fault
-    assert variant_here(bundle).name == "fp32"
+    assert choose_variant(bundle).name == "fp32"
 
 
 def test_with_none_left_it_says_why(seeded_bundle: Bundle, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_cache_that_cannot_be_written_is_no_failure(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE, damaged=("other.onnx",))
-    assert variant_here(bundle).name == "fp32"
+    assert choose_variant(bundle).name == "fp32"
     assert {result.variant for result in build(bundle)} == {"fp32", "other"}
 
 
@@ -143,10 +143,10 @@ def test_a_remembered_answer_that_is_no_variant_is_asked_again(
     seeded_bundle: Bundle, tmp_path: Path, cache: Path
 ) -> None:
     bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE, damaged=("other.onnx",))
-    variant_here(bundle)
+    choose_variant(bundle)
     (kept,) = cache.iterdir()
     kept.write_text('{"variant": "gone"}', "utf-8")
-    assert variant_here(bundle).name == "fp32"
+    assert choose_variant(bundle).name == "fp32"
 
 
 def test_this_machine_has_a_name() -> None:

@@ -91,7 +91,9 @@ def test_where_what_was_chosen_does_not_run_something_else_is_told(
     monkeypatch.setattr(
         "edgeseg.verification.opening.open_bundle", lambda _: replace(bundle, manifest=manifest)
     )
-    monkeypatch.setattr("edgeseg.runtime.backends.openvino._float_types", lambda _core: ("f32",))
+    monkeypatch.setattr(
+        "edgeseg.runtime.backends.openvino._read_float_types", lambda _core: ("f32",)
+    )
     told: list[str] = []
     report = verify(VerifyRequest(source=str(bundle.folder)), progress=Progress(say=told.append))
     assert report.candidate.variant == "int8"

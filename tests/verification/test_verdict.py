@@ -217,7 +217,9 @@ def place(
         (tmp_path / name).symlink_to(seeded_bundle.folder)
     (tmp_path / "checkpoint").symlink_to(checkpoint_folder)
     (tmp_path / "of_bf16").symlink_to(of_bf16)
-    monkeypatch.setattr("edgeseg.runtime.backends.openvino._float_types", lambda _core: ("f32",))
+    monkeypatch.setattr(
+        "edgeseg.runtime.backends.openvino._read_float_types", lambda _core: ("f32",)
+    )
     return tmp_path
 
 

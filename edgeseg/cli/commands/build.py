@@ -23,12 +23,12 @@ def build(
     from edgeseg.bundle.store import open_bundle
     from edgeseg.cli.answers.build import build_json, build_lines
     from edgeseg.runtime.select import build as build_bundle
-    from edgeseg.runtime.select import remembered
+    from edgeseg.runtime.select import recall_variant
 
     with show_progress() as progress:
         opened = open_bundle(bundle)
         results = build_bundle(opened, progress=progress)
-    kept = remembered(opened) is not None
+    kept = recall_variant(opened) is not None
     for line in build_lines(results, kept=kept):
         say(line)
     say_next("run", bundle, *a_source())

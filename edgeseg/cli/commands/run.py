@@ -122,9 +122,9 @@ def run(
     """
     from edgeseg.errors import SourceError
     from edgeseg.runtime.session import RunRequest, run_bundle
-    from edgeseg.runtime.sinks.outputs import Outputs, file_or_folder
+    from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
 
-    file, folder = file_or_folder(save)
+    file, folder = to_file_or_folder(save)
     uri, asked = _source(camera, source, gstreamer, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")

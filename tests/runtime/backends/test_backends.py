@@ -18,7 +18,7 @@ from edgeseg.errors import BackendError
 from edgeseg.runtime.backends import onnxruntime as ort
 from edgeseg.runtime.backends.backend import Backend, open_artifact, open_backend
 from edgeseg.runtime.backends.onnxruntime import products_saturate
-from edgeseg.runtime.backends.openvino import float_types
+from edgeseg.runtime.backends.openvino import list_float_types
 
 
 @pytest.fixture(params=["onnxruntime", "openvino"])
@@ -106,7 +106,7 @@ def test_both_engines_compute_the_same(seeded_bundle: Bundle) -> None:
 def test_a_16_bit_type_is_not_fp32(seeded_bundle: Bundle) -> None:
     path = seeded_bundle.path("model.onnx")
     exact = open_artifact("openvino", path).infer(frame()).copy()
-    others = [compute for compute in float_types() if compute != "f32"]
+    others = [compute for compute in list_float_types() if compute != "f32"]
     if not others:
         pytest.skip("this CPU has no 16-bit float in OpenVINO")
     for compute in others:

@@ -21,7 +21,7 @@ from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.cuda import Cuda
 from edgeseg.runtime.golden import replay_golden
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import build, variant_here
+from edgeseg.runtime.select import build, choose_variant
 from edgeseg.verification.subjects import BundleModel
 
 EIGHT = {"int8-linear", "int8-linear-map"}
@@ -54,11 +54,11 @@ def test_every_variant_is_built_proved_and_timed(
 def test_the_choice_and_the_engines_are_kept(
     bundle: Bundle, device: State, progress: Progress, said: list[str], tmp_path: Path
 ) -> None:
-    first = variant_here(bundle, progress=progress)
+    first = choose_variant(bundle, progress=progress)
     assert said[0] == "a new device: proving and timing the bundle's variants"
     assert sum("building the engine" in line for line in said) == 4
     del said[:]
-    assert variant_here(bundle, progress=progress) == first
+    assert choose_variant(bundle, progress=progress) == first
     with Segmenter(bundle, variant=first, progress=progress) as segmenter:
         assert segmenter.backend.name == "tensorrt 10.3.0"
     assert said == []
@@ -122,7 +122,7 @@ def test_a_planted_wrong_engine_is_dropped_by_the_golden_frames(
     assert "golden/frame_0.png agrees in" in str(results["fp16"].fault)
     assert any(line.startswith("fp16 is out: golden/frame_0.png agrees") for line in said)
     assert results["fp16-map"].fault is None
-    assert variant_here(bundle).name != "fp16"
+    assert choose_variant(bundle).name != "fp16"
 
 
 def test_logits_that_are_no_numbers_are_a_fault(bundle: Bundle, device: State) -> None:
@@ -181,7 +181,7 @@ def test_without_tensorrt_the_remedy_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(BackendError, match="comes with JetPack and not from pip"):
-        variant_here(bundle)
+        choose_variant(bundle)
 
 
 def test_without_cuda_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,7 @@ def test_two_that_start_together_build_once(
 
 def test_a_killed_builder_leaves_no_lock(bundle: Bundle, device: State, tmp_path: Path) -> None:
     name = engines.sha256_of(graph(bundle, "fp16"))[:16]
-    engines._own_folder()
+    engines._make_own_folder()
     code = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path

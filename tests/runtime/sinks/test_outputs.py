@@ -13,7 +13,7 @@ from videos import frames_in
 
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.sinks.outputs import Outputs
-from edgeseg.runtime.sinks.window import why_no_window
+from edgeseg.runtime.sinks.window import explain_no_window
 
 
 def test_a_run_that_succeeds_leaves_whole_outputs_and_nothing_else(tmp_path: Path) -> None:
@@ -117,5 +117,5 @@ def test_trying_for_a_window_executes_nothing_in_the_working_folder(
     (tmp_path / "cv2.py").write_text("open('executed', 'w')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DISPLAY", ":99")
-    why_no_window()
+    explain_no_window()
     assert not (tmp_path / "executed").exists()

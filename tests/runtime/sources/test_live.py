@@ -109,9 +109,9 @@ def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch, before: int) -> No
     # One line a hang: each would tell the service manager that all is well.
     assert sum("does not answer, attempt 1" in line for line in said) == len(said) == 1
     assert not hanging.released
-    assert patient.left_behind()
+    assert patient.has_left_behind()
     comes_back.set()
-    until(lambda: hanging.released and not patient.left_behind())
+    until(lambda: hanging.released and not patient.has_left_behind())
 
 
 @pytest.mark.parametrize(("uri", "opens"), [("gstreamer:videotestsrc", True), ("rtsp://x", False)])
@@ -123,7 +123,7 @@ def test_a_pipeline_may_take_longer_to_start(uri: str, *, opens: bool) -> None:
     capture = patient.PatientCapture(uri, slowly)
     assert capture.open() is opens
     capture.close()
-    until(lambda: not patient.left_behind())
+    until(lambda: not patient.has_left_behind())
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -144,7 +144,7 @@ def test_a_stop_ends_every_waiting(monkeypatch: pytest.MonkeyPatch, *, hangs: bo
         assert not reader.is_alive()
         assert len(taken) == 1
     comes_back.set()
-    until(lambda: not patient.left_behind())
+    until(lambda: not patient.has_left_behind())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import live, open_source
 from edgeseg.runtime.sources.options import CameraOptions, Retry
-from edgeseg.runtime.sources.rate import frames_per_second
+from edgeseg.runtime.sources.rate import read_rate
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_a_rate_that_cannot_be_is_not_believed(told: float, taken: float) -> Non
         def get(self, _property: int) -> float:
             return told
 
-    assert frames_per_second(Driver()) == taken
+    assert read_rate(Driver()) == taken
 
 
 def test_drawn_scenes_have_no_end() -> None:
