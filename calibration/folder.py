@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeGuard
 
 from edgeseg.errors import SourceError
 from edgeseg.files.locks import hold_lock, lock_beside
@@ -51,6 +52,13 @@ def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
 def _check(folder: Path, uri: str | int) -> None:
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise SourceError(f"{folder} exists and is not an empty folder; choose another with -o")
-    source = Path(str(uri))
-    if not isinstance(uri, int) and source.is_dir() and folder.resolve().parent == source.resolve():
+    if _is_folder(uri) and folder.resolve().parent == Path(uri).resolve():
         raise SourceError(f"{folder} lies where {uri} is read from; write somewhere else")
+
+
+def _is_folder(uri: str | int) -> TypeGuard[str]:
+    """Whether a source is a folder. What cannot be asked is told when the source is opened."""
+    try:
+        return isinstance(uri, str) and Path(uri).is_dir()
+    except OSError:
+        return False

@@ -33,7 +33,7 @@ class Data:
 def load(options: argparse.Namespace) -> Data:
     """Read both splits, a process a core."""
     names = (options.split, options.test_split)
-    splits = [open_dataset(options.data, split=name).whole() for name in names]
+    splits = [open_dataset(options.data, split=name).require_complete() for name in names]
     labels = splits[0].labels
     if labels is None:
         sys.exit(f"train: {options.data} needs a dataset.json with its `classes`")

@@ -54,7 +54,7 @@ def bench(
 ) -> list[BenchResult]:
     """Time each bundle's variant for this machine on its first golden frame.
 
-    `frames` times after a warm-up; see `variant_here` for what it raises and tells.
+    `frames` times after a warm-up; see `choose_variant` for what it raises and tells.
     """
     with ExitStack() as stack:
         segmenters = [

@@ -106,7 +106,7 @@ def _not_held_up() -> Iterator[None]:
         yield
     except SystemExit as end:
         patient = sys.modules.get("edgeseg.runtime.sources.patient")
-        if patient is not None and patient.left_behind():
+        if patient is not None and patient.has_left_behind():
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError, ValueError):  # it is closed
                     stream.flush()

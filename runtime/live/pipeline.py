@@ -108,9 +108,8 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
         SourceError: the source broke off.
         BackendError: the engine failed on ten frames in a row, or the system gives no thread.
     """
-    newest = source.live
-    captured: Channel[_Work] = Channel(newest=newest)
-    prepared: Channel[_Work] = Channel(newest=newest)
+    captured: Channel[_Work] = Channel(newest=source.live)
+    prepared: Channel[_Work] = Channel(newest=source.live)
     inferred: Channel[_Work] = Channel()
     masked: Channel[Result] = Channel()
     opened = Stream(results=iter(masked), _channels=(captured, prepared))

@@ -54,7 +54,7 @@ def test_a_signal_amid_a_destructor_is_not_forgotten(number: signal.Signals, say
     """Python tells of what is raised there and goes on. Dask's Future has one, for each share."""
     program = f"""
 import os, signal, sys, time
-from edgeseg import cli
+from edgeseg.cli import main as cli
 
 class Held:
     def __del__(self):

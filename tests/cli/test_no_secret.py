@@ -19,10 +19,11 @@ from urllib.request import urlopen
 import pytest
 import web
 
-import edgeseg as package
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import EdgesegError
 from edgeseg.verification import cluster
+from edgeseg.verification.request import VerifyRequest
+from edgeseg.verification.verify import verify
 
 SECRET = "zq7#xj/vk@w"
 PARTS = ("zq7", "xj/vk", "xj%2Fvk", "vk@w", "vk%40w")
@@ -148,5 +149,5 @@ def test_data_sets_and_schedulers(
         shows_nothing(outcome.out + outcome.err)
     for asked in ({"data": data}, {"data": "demo", "dask": dask}):
         with pytest.raises(EdgesegError) as found:
-            package.verify(seeded_bundle.folder, **asked)
+            verify(VerifyRequest(source=str(seeded_bundle.folder), **asked))
         shows_nothing(str(found.value))

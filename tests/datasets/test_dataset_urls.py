@@ -20,6 +20,8 @@ import edgeseg as package
 from edgeseg.bundle.store import Bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import DatasetError, EdgesegError
+from edgeseg.verification.request import VerifyRequest
+from edgeseg.verification.verify import verify
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -66,13 +68,14 @@ def test_workers_of_a_cluster_read_it_too(
     seeded_bundle: Bundle, root: Path, served: str, tmp_path: Path
 ) -> None:
     with dask_cluster(tmp_path, workers=2) as cluster:
-        there = package.verify(
-            seeded_bundle.folder,
+        request = VerifyRequest(
+            source=str(seeded_bundle.folder),
             data=f"{served}/street",
             split="test",
             dask=cluster.address,
             threads=1,
         )
+        there = verify(request)
     here = package.verify(seeded_bundle.folder, data=root / "street", split="test", threads=1)
     assert there.confusion == here.confusion
     assert there.per_image == here.per_image

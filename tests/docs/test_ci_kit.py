@@ -103,7 +103,7 @@ def test_the_workflow_installs_measures_and_uploads(workflow: tuple[Runner, Outc
     assert report.passed
     assert report.baseline is not None
     assert "size" in {gate.name for gate in report.gates}
-    assert list(runner.bin.parent.glob("lib/python*/site-packages/edgeseg/cli.py"))
+    assert list(runner.bin.parent.glob("lib/python*/site-packages/edgeseg/cli/main.py"))
 
 
 def test_only_actions_are_used_whose_commit_is_given() -> None:

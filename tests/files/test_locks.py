@@ -24,8 +24,8 @@ def in_another_process(lock: Path, ending: str) -> subprocess.Popen[str]:
     code = f"""
         import os, signal, sys
         from pathlib import Path
-        from edgeseg.files.locks import locked
-        with locked(Path({str(lock)!r}), "x"):
+        from edgeseg.files.locks import hold_lock
+        with hold_lock(Path({str(lock)!r}), "x"):
             print("held", flush=True)
             {ending}
     """

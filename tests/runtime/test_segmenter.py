@@ -33,13 +33,17 @@ def test_what_is_no_frame_is_refused(segmenter: Segmenter, frame: object, got: s
         segmenter.segment(frame)
 
 
-def test_the_examples_can_be_pasted(capsys: pytest.CaptureFixture) -> None:
+def test_the_examples_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     """Those of the package and of the guide are one, and it runs."""
     shown = str(edgeseg.__doc__).partition("import edgeseg")[2].rstrip()
-    guide = (Path(__file__).parents[3] / "docs" / "runtime.md").read_text("utf-8")
+    guide = (Path(__file__).parents[2] / "docs" / "runtime.md").read_text("utf-8")
     assert shown in guide
     code = "import edgeseg" + shown
     for told, here in {
+        '"segformer_b0/", target="openvino", data="camvid", split="test"': "**exporting",
+        '"street", source="drive.mp4", save="overlay.mp4"': "folder, **running",
         '"street"': "folder",
         '"drive.mp4"': '"demo"',
         'data="camvid", split="test"': 'data="demo"',
@@ -48,9 +52,16 @@ def test_the_examples_can_be_pasted(capsys: pytest.CaptureFixture) -> None:
         assert told in code
         code = code.replace(told, here)
     folder = Path(edgeseg.__file__).parent / "data" / "demo_bundle"
-    names = {"folder": folder, "frame": draw_scene(2, 0, height=48, width=64).image}
+    names = {
+        "folder": folder,
+        "frame": draw_scene(2, 0, height=48, width=64).image,
+        "exporting": {"model": "b0", "precision": "fp32", "size": (64, 96), "output": "made"},
+        "running": {"source": "demo", "frames": 1, "save": "o.png"},
+    }
+    monkeypatch.chdir(tmp_path)
     exec(code, names)  # our own example
-    assert capsys.readouterr().out == "0 (480, 640)\n"
+    assert capsys.readouterr().out == "0 (480, 640)\nmade\n"
+    assert sorted(path.name for path in Path().iterdir()) == ["made", "o.png"]
     assert names["report"].gates
 
 

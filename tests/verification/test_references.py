@@ -57,7 +57,7 @@ def test_what_the_export_chose_is_judged_whatever_is_fastest_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Or a gate in CI would judge what its machine's processor happens to prefer."""
-    monkeypatch.setattr("edgeseg.verification.opening.variant_here", pytest.fail)
+    monkeypatch.setattr("edgeseg.verification.opening.choose_variant", pytest.fail)
     report = verify(VerifyRequest(source=str(find_demo_bundle())))
     assert report.candidate.variant == "int8-linear"
 

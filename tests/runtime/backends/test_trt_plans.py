@@ -17,6 +17,7 @@ from trt_names import graph
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError
+from edgeseg.files.whole import compute_sha256
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.trt import TensorRtBackend
@@ -56,7 +57,7 @@ def test_an_engine_that_does_not_load_is_rebuilt(
     (plan,) = folder(tmp_path).glob("*.plan")
     plan.write_bytes(b"of another kind")
     record = json.loads(plan.with_suffix(".json").read_text())
-    record["sha256"] = engines.sha256_of(plan)
+    record["sha256"] = compute_sha256(plan)
     plan.with_suffix(".json").write_text(json.dumps(record))
     del said[:]
     engines.open_engine(onnx_file, progress=progress).close()
@@ -89,7 +90,7 @@ def test_a_stale_engine_is_rebuilt(
     if name == "compute":
         monkeypatch.setattr(FakeCuda, name, value)
     elif name == "jetson":
-        monkeypatch.setattr(engines, name, lambda: engines_board(value))
+        monkeypatch.setattr(engines, "read_jetson", lambda: engines_board(value))
     else:
         monkeypatch.setattr(fake_tensorrt, name, value)
     engines.open_engine(onnx_file, progress=progress).close()
@@ -177,13 +178,13 @@ def test_two_that_start_together_build_once(
 
 
 def test_a_killed_builder_leaves_no_lock(bundle: Bundle, device: State, tmp_path: Path) -> None:
-    name = engines.sha256_of(graph(bundle, "fp16"))[:16]
+    name = compute_sha256(graph(bundle, "fp16"))[:16]
     engines._make_own_folder()
     code = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
-        from edgeseg.files.locks import lock_beside, locked
-        with locked(lock_beside(Path({str(folder(tmp_path))!r}) / "{name}"), "the engine"):
+        from edgeseg.files.locks import hold_lock, lock_beside
+        with hold_lock(lock_beside(Path({str(folder(tmp_path))!r}) / "{name}"), "the engine"):
             os.kill(os.getpid(), signal.SIGKILL)
     """)
     killed = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False)
