@@ -1,1 +1,1 @@
-"""Checkpoint to deploy-shaped ONNX. The only room that may import torch."""
+"""Checkpoint to deploy-shaped ONNX. The only package that may import torch."""

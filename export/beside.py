@@ -35,7 +35,7 @@ class Beside:
     meta: Mapping[str, object]
     training: Training | None
 
-    def configured(self, spec: ModelSpec) -> ModelSpec:
+    def apply_config(self, spec: ModelSpec) -> ModelSpec:
         """The model that weights and files together are of.
 
         Raises:
@@ -43,7 +43,7 @@ class Beside:
         """
         if self._config_counts():
             spec = apply_config(self.config, spec, origin=str(self.folder / _CONFIG))
-        return spec if self.training is None else self.training.configured(spec)
+        return spec if self.training is None else self.training.apply_config(spec)
 
     def facts(self) -> tuple[InputFacts, ...]:
         """What is said of the input, the file that goes first before the other.

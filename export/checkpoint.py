@@ -99,7 +99,7 @@ def read_checkpoint(
     contents = read_contents(weights)
     layout = find_layout(contents.state, origin=str(weights))
     files = read_beside(folder, layout, contents.meta, origin=str(weights))
-    spec = files.configured(infer_spec(contents.state, layout, origin=str(weights)))
+    spec = files.apply_config(infer_spec(contents.state, layout, origin=str(weights)))
     settled = settle(
         overrides,
         size,

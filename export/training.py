@@ -64,7 +64,7 @@ class Training:
             channel_order=order,
         )
 
-    def configured(self, spec: ModelSpec) -> ModelSpec:
+    def apply_config(self, spec: ModelSpec) -> ModelSpec:
         """The model that weights and configuration together are of.
 
         Raises:

@@ -23,7 +23,7 @@ from edgeseg.targets import DEFAULT_TARGET, TARGETS
 
 __all__ = ["Problem", "examine"]
 
-# An engine's build takes some GB; masks and videos need room.
+# An engine's build takes some GB; masks and videos need space.
 _LITTLE_MEMORY: Final = 2e9
 _LITTLE_DISK: Final = 1e9
 

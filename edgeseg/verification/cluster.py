@@ -172,7 +172,7 @@ class Cluster:
         title = phase_of(corruption)
         done, found = 0, dict[int, Share]()
         self._progress.phase(title, 0, len(items))
-        for index, share in self._counted(work, parts, corruption):
+        for index, share in self._count(work, parts, corruption):
             found[index] = share
             done += len(parts[index])
             self._progress.phase(title, done, len(items))
@@ -227,7 +227,7 @@ class Cluster:
                 f"single pixels"
             )
 
-    def _counted(
+    def _count(
         self, work: Work, parts: Sequence[Sequence[Item]], corruption: Corruption | None
     ) -> Iterator[tuple[int, Share]]:
         left = iter(enumerate(parts))

@@ -37,7 +37,7 @@ class Clock:
         self._last_tick = max(self._last_tick + 1, round((seconds - self._cut_s) * TICKS))
         return self._last_tick, seconds >= self._next_key_s
 
-    def took(self, *, begins_fragment: bool) -> None:
+    def take(self, *, begins_fragment: bool) -> None:
         """The frame was taken, and, where a fragment begins, the one before it was written."""
         if begins_fragment:
             self._fragments += 1

@@ -49,7 +49,7 @@ class FolderSink:
         try:
             self._partial.mkdir(parents=True)
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._refuse(error) from None
 
     def write(self, result: Result, /) -> None:
         """Write `NAME.png`: the image's own name, or the frame's number."""
@@ -75,17 +75,17 @@ class FolderSink:
                     (self._partial / name).write_text(text, "utf-8")
             self._folder.mkdir(exist_ok=True)
             made = sorted(self._partial.iterdir())
-            taken = [error for error in map(self._moved, made) if error]
+            taken = [error for error in map(self._move, made) if error]
             self._say_kept({path.name for path in made})
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._refuse(error) from None
         if taken:
             more = f" (and {len(taken) - 1} more)" if taken[1:] else ""
             raise TakenError(f"{taken[0]}{more}")
         self.discard()
         return self._folder if self._any else None
 
-    def _moved(self, path: Path) -> TakenError | None:
+    def _move(self, path: Path) -> TakenError | None:
         """Move a file, or say why it stays."""
         try:
             give_name(path, self._folder / path.name)
@@ -105,7 +105,7 @@ class FolderSink:
         """Remove the folder beside."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def _refused(self, error: OSError) -> SinkError:
+    def _refuse(self, error: OSError) -> SinkError:
         return SinkError(f"{self._what}s cannot go to {self._folder}: {explain(error)}")
 
 

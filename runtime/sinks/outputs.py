@@ -135,13 +135,13 @@ class FanOut:
         except SinkError as error:
             self._sinks.remove(sink)
             self.failed += 1
-            kept = self._kept(sink)
+            kept = self._explain_kept(sink)
             goes_on = ["the other outputs go on"] if self._sinks else []
             self._say("; ".join((f"edgeseg: {error}", *kept, *goes_on)))
             if not self._sinks:
                 self._stop()
 
-    def _kept(self, sink: Sink) -> list[str]:
+    def _explain_kept(self, sink: Sink) -> list[str]:
         """What a sink that failed leaves, in words."""
         if not self._keep:
             sink.discard()

@@ -95,7 +95,7 @@ class VideoSink:
         if self._container is None:
             self._open(size_wh)
         self._check(result)
-        with self._told():
+        with self._name_failures():
             self._encode(self._overlay.draw(result.captured.image, result.mask), result)
 
     def _check(self, result: Result) -> None:
@@ -125,7 +125,7 @@ class VideoSink:
                 self.discard()
                 return None
         else:
-            with self._told():
+            with self._name_failures():
                 self._close()
         try:
             return give_name(self._partial, self._path)
@@ -139,7 +139,7 @@ class VideoSink:
             self._partial.unlink(missing_ok=True)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _name_failures(self) -> Iterator[None]:
         """FFmpeg's errors, and the disk's, as one line."""
         import av
 
@@ -153,7 +153,7 @@ class VideoSink:
     def _open(self, size_wh: tuple[int, int]) -> None:
         import av
 
-        with self._told():
+        with self._name_failures():
             self._file = _File(self._partial)
             self._container = av.open(self._file, "w", format="mp4", options=_CONTAINER)
             self._container.metadata["comment"] = SIGNATURE
@@ -182,7 +182,7 @@ class VideoSink:
         for packet in self._stream.encode(frame):
             packet.duration = self._frame_ticks  # the next frame shortens it; the last one's stays
             self._container.mux(packet)
-        self._clock.took(begins_fragment=begins_fragment)
+        self._clock.take(begins_fragment=begins_fragment)
 
     def _close(self) -> None:
         """Closing flushes, and FFmpeg does not say whether that succeeded: the file does."""

@@ -73,7 +73,7 @@ class PatientCapture:
             return bool(self._device.isOpened())
 
         pipeline = isinstance(self._uri, str) and self._uri.startswith(GSTREAMER)
-        return bool(self._waited_for(opened, PIPELINE_S if pipeline else HANG_S))
+        return bool(self._wait_for(opened, PIPELINE_S if pipeline else HANG_S))
 
     def read(self) -> Bgr | None:
         """The next frame; None where there is none."""
@@ -84,7 +84,7 @@ class PatientCapture:
             arrived, image = self._device.read()
             return image if arrived else None
 
-        found: Bgr | None = self._waited_for(frame)
+        found: Bgr | None = self._wait_for(frame)
         return found
 
     def get(self, prop: int) -> float:
@@ -93,11 +93,11 @@ class PatientCapture:
 
     def ask(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  # what OpenCV's gives
         """What a method of OpenCV's capture gives; None where nobody waits for it any more."""
-        return self._waited_for(lambda: getattr(self._device, method)(*arguments))
+        return self._wait_for(lambda: getattr(self._device, method)(*arguments))
 
     def release(self) -> None:
         """Let go of the device; it may be opened again."""
-        self._waited_for(self._let_go)
+        self._wait_for(self._let_go)
 
     def stop(self) -> None:
         """Wait for nothing more."""
@@ -115,7 +115,7 @@ class PatientCapture:
         if self._thread.is_alive():  # OpenCV's return into a Python that ends would abort it
             atexit.register(self._thread.join, HANG_S)
 
-    def _waited_for(self, call: Callable[[], Any], seconds: float | None = None) -> Any:  # noqa: ANN401  # what the call gives
+    def _wait_for(self, call: Callable[[], Any], seconds: float | None = None) -> Any:  # noqa: ANN401  # what the call gives
         task = _Task(call)
         until = time.monotonic() + (HANG_S if seconds is None else seconds)
         with self._changed:

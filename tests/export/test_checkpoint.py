@@ -250,7 +250,7 @@ def test_published_configurations_are_read(
         eps=HUGGING_FACE.eps,
     )
     beside = read_beside(folder, HUGGING_FACE, {}, origin=name)
-    assert beside.configured(spec) == spec
+    assert beside.apply_config(spec) == spec
     assert beside.notes() == ()
     (facts,) = beside.facts()
     labels, source = beside.labels(spec)

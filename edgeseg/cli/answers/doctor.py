@@ -40,8 +40,8 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
         lines.append(f"CUDA: driver {cuda['driver']}, compute capability {cuda['capability']}")
     lines.append(f"cameras: {', '.join(findings['cameras']) or 'none'}")
     memory = findings["memory_free"]
-    room = "" if memory is None else f"{memory / 1e9:.1f} GB of memory and "
-    lines.append(f"free: {room}{findings['disk_free'] / 1e9:.1f} GB of disk for the cache")
+    memory_gb = "" if memory is None else f"{memory / 1e9:.1f} GB of memory and "
+    lines.append(f"free: {memory_gb}{findings['disk_free'] / 1e9:.1f} GB of disk for the cache")
     lines += [f"missing: {p['what']}; mend it with: {p['remedy']}" for p in findings["problems"]]
     return lines
 

@@ -40,10 +40,10 @@ class Span:
 
     @staticmethod
     def around(values: Iterable[float | None]) -> Span:
-        """Of all values and zero, with a little room."""
+        """Of all values and zero, with a small margin."""
         known = [0.0, *(value for value in values if value is not None)]
-        room = 0.05 * (max(known) - min(known)) or 1.0
-        return Span(min(known) - room, max(known) + room)
+        margin = 0.05 * (max(known) - min(known)) or 1.0
+        return Span(min(known) - margin, max(known) + margin)
 
     def place(self, value: float, width: float) -> float:
         """Where a value stands, in px from the left; what is beyond stands at the end."""

@@ -34,7 +34,7 @@ _LONGEST: Final = 20  # characters of a name
 
 
 def draw_heat_map(moves: Moves, names: Sequence[str]) -> str:
-    """Rows are true classes, columns predicted ones; numbers where there is room for them."""
+    """Rows are true classes, columns predicted ones; numbers where there is space for them."""
     count = len(names)
     cell = max(15, min(46, 760 // max(count, 1)))
     most = max(float(abs(moves.shares).max(initial=0.0)), _LEAST)

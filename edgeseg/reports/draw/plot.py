@@ -44,7 +44,7 @@ class Scale(NamedTuple):
 
 
 def make_scale(values: Sequence[float], start: float, stop: float, *, most: float) -> Scale:
-    """Round ticks around the values, with room for the dots, within 0 and `most`."""
+    """Round ticks around the values, with space for the dots, within 0 and `most`."""
     low, high = min(values), max(values)
     # At least a twentieth of the value: in a smaller range noise looks like a slope.
     spread = max(high - low, 0.05 * high, 0.1)
