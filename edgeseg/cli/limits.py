@@ -33,7 +33,7 @@ def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
             command(**values, limits=_limits(given))
 
         signature = inspect.signature(command, eval_str=True)
-        parameters = tuple(_expanded(signature, names))
+        parameters = tuple(_expand(signature, names))
         called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {one.name: one.annotation for one in parameters}
         return called
@@ -41,7 +41,7 @@ def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
     return with_options
 
 
-def _expanded(signature: inspect.Signature, names: tuple[str, ...]) -> Iterator[inspect.Parameter]:
+def _expand(signature: inspect.Signature, names: tuple[str, ...]) -> Iterator[inspect.Parameter]:
     """The parameters, with one for each limit in the place of `limits`."""
     for parameter in signature.parameters.values():
         if parameter.name != "limits":

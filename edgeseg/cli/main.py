@@ -57,7 +57,7 @@ for command in (export, run, verify, sweep, bench, build, calibrate, inspect, do
 
 def main() -> None:
     """Run one command and end this process with its exit status."""
-    with _not_held_up():
+    with _never_hold_up():
         run_command()
 
 
@@ -67,9 +67,9 @@ def run_command() -> None:
     Raises:
         SystemExit: always, with its exit status.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        with _signals_kept():
+        with _keep_signals():
             sys.exit(_run(sys.argv[1:]))
     except _Refused as error:
         say(f"edgeseg: {to_plain(getattr(error, 'message', ''))}")
@@ -83,7 +83,7 @@ def run_command() -> None:
         say(f"edgeseg: {to_plain(str(error))}")
         sys.exit(EXIT_FAILED)
     except typer.Abort:  # Ctrl-C, as older versions of typer tell it
-        sys.exit(_interrupted())
+        sys.exit(_interrupt())
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
@@ -95,12 +95,12 @@ def _run(given: Sequence[str]) -> int:
     check_usage(arguments, commands())
     status = app(arguments or ["--help"], standalone_mode=False)
     if status == _SIGNALLED + signal.SIGINT:
-        return _interrupted()
+        return _interrupt()
     return int(status or 0) if given else EXIT_USAGE
 
 
 @contextmanager
-def _not_held_up() -> Iterator[None]:
+def _never_hold_up() -> Iterator[None]:
     """Leave at once where a driver still holds a thread: Python's end would abort amid its call."""
     try:
         yield
@@ -120,7 +120,7 @@ def commands() -> dict[str, Command]:
     return {function.__name__: read_command(function) for function in made if function is not None}
 
 
-def _interrupted() -> int:
+def _interrupt() -> int:
     say("edgeseg: interrupted")
     return _SIGNALLED + signal.SIGINT
 
@@ -136,7 +136,7 @@ def _with_address(arguments: Sequence[str]) -> list[str]:
     ]
 
 
-def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     """Unwind, so that nothing half-written is left behind."""
     if not _signals:
         # Not print: the signal may have come amid one, and a buffer is not to be entered twice.
@@ -146,7 +146,7 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def _keep_signals() -> Iterator[None]:
     """A signal that comes amid a destructor, of which Python tells and goes on, comes again."""
     others = sys.unraisablehook
     signals = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}

@@ -84,10 +84,10 @@ def say(line: str) -> None:
 
     Whoever wrote it, it shows no secret of an address that this command was given.
     """
-    print(scrub(line, *_given()), file=sys.stderr)
+    print(scrub(line, *_list_words()), file=sys.stderr)
 
 
-def _given() -> list[str]:
+def _list_words() -> list[str]:
     """What stands on the command line, options and their values apart."""
     return [
         argument.partition("=")[2] if argument.startswith("--") else argument

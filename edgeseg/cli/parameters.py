@@ -85,7 +85,7 @@ def read_command(function: Callable[..., Any]) -> Command:
 def _parameters(function: Callable[..., Any]) -> Iterator[Parameter]:
     hints = get_type_hints(function, include_extras=True)
     for name, declared in inspect.signature(function).parameters.items():
-        hint, info = get_args(_annotated(hints[name]))
+        hint, info = get_args(_read_annotation(hints[name]))
         kind, repeated = _kind(hint)
         spellings, off = _spellings(name, info, kind) if isinstance(info, OptionInfo) else ((), ())
         yield Parameter(
@@ -99,7 +99,7 @@ def _parameters(function: Callable[..., Any]) -> Iterator[Parameter]:
         )
 
 
-def _annotated(hint: Any) -> Any:  # noqa: ANN401  # typing has no type for hints
+def _read_annotation(hint: Any) -> Any:  # noqa: ANN401  # typing has no type for hints
     """The hint without the Optional that Python 3.10 puts around one whose default is None."""
     inside = (hint, *get_args(hint))
     return next(part for part in inside if get_origin(part) is Annotated)

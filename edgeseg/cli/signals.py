@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["ended_by_signals"]
+__all__ = ["end_on_signals"]
 
 
 @contextmanager
-def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
+def end_on_signals(end: Callable[[], None]) -> Iterator[None]:
     """SIGINT and SIGTERM call `end`; the second Ctrl-C is the usual one."""
     before = signal.getsignal(signal.SIGINT)
     terminated = signal.getsignal(signal.SIGTERM)

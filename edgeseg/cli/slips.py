@@ -15,7 +15,7 @@ import typer
 from edgeseg.cli.parameters import Command, Parameter
 from edgeseg.text import join_words
 
-__all__ = ["check_path", "place_of", "shown"]
+__all__ = ["check_path", "place_of", "quote_value"]
 
 
 class Kind(Enum):
@@ -83,7 +83,7 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
     if not kinds or takes.intersection(kinds):
         return
     kind = kinds[0]
-    what = f"{shown(text)} is {kind.value}, not {_in_words(takes)}"
+    what = f"{quote_value(text)} is {kind.value}, not {_in_words(takes)}"
     raise typer.BadParameter(f"{what}; {_remedy(text, kind, command)}")
 
 
@@ -93,33 +93,33 @@ def place_of(text: str, command: Command) -> str | None:
     parameters = {parameter.name: parameter for parameter in command.parameters}
     for name, kinds in _TAKES.items():
         if kind in kinds and name in parameters:
-            value = _device(text) if kind is Kind.CAMERA else shown(text)
+            value = _device(text) if kind is Kind.CAMERA else quote_value(text)
             return f"{name} {value}" if parameters[name].spellings else value
     return None
 
 
-def shown(text: str) -> str:
+def quote_value(text: str) -> str:
     """A path as a shell takes it. An address may have a password in it, and is not repeated."""
     return "URL" if "://" in text or "!" in text else shlex.quote(text)
 
 
 def _remedy(text: str, kind: Kind, command: Command) -> str:
     place, path = place_of(text, command), Path(text)
-    if place == shown(text):
+    if place == quote_value(text):
         return f"give it without an option: edgeseg {command.name} {place}"
     if place is not None:
         return f"give it as {place}"
     if kind in {Kind.STREAM, Kind.CAMERA} and "--calibration" in command.options:
         return "gather images of it first: edgeseg calibrate SOURCE -o FOLDER"
     if kind is Kind.CHECKPOINT:
-        return f"export it first: edgeseg export --weights {shown(text)}"
+        return f"export it first: edgeseg export --weights {quote_value(text)}"
     if kind is Kind.BUNDLE:
-        return f"it is exported already; edgeseg inspect {shown(text)} shows what it holds"
+        return f"it is exported already; edgeseg inspect {quote_value(text)} shows what it holds"
     if kind is Kind.DATASET:
         images = next(path / split / "images" for split in _SPLITS if _has_images(path / split))
-        return f"give its images: {shown(str(images))}"
+        return f"give its images: {quote_value(str(images))}"
     if kind is Kind.ARTIFACT and Kind.BUNDLE in _kinds_of(str(path.parent)):
-        return f"give its bundle: {shown(str(path.parent))}"
+        return f"give its bundle: {quote_value(str(path.parent))}"
     return f"edgeseg {command.name} --help says what it takes"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from edgeseg.cli.parameters import Command
 from edgeseg.targets import TARGETS
 
-__all__ = ["meant_command", "meant_parameter", "meant_value"]
+__all__ = ["find_command", "find_parameter", "find_value"]
 
 # How alike two words are that one is taken for a slip of the other; difflib's scale.
 _ALIKE: Final = 0.7
@@ -89,29 +89,29 @@ _VALUES: Final = _by_synonym(
 )
 
 
-def meant_command(word: str, known: Collection[str]) -> str | None:
+def find_command(word: str, known: Collection[str]) -> str | None:
     """The command that was most likely meant."""
-    return _meant(word.lower().lstrip("-"), _COMMANDS, known)
+    return _find_meant(word.lower().lstrip("-"), _COMMANDS, known)
 
 
-def meant_parameter(spelling: str, command: Command, *, guess: bool = True) -> str | None:
+def find_parameter(spelling: str, command: Command, *, guess: bool = True) -> str | None:
     """An option of the command by its spelling, or an argument by its name.
 
     Without `guess`, words that merely look alike count for nothing.
     """
     known = (*command.options, *(argument.name for argument in command.arguments))
     word = spelling if len(spelling) == 2 else f"--{spelling.strip('-').replace('_', '-').lower()}"
-    return _meant(word, _PARAMETERS, known, alike=_ALIKE if guess else 1.0)
+    return _find_meant(word, _PARAMETERS, known, alike=_ALIKE if guess else 1.0)
 
 
-def meant_value(word: str, choices: Collection[str]) -> str | None:
+def find_value(word: str, choices: Collection[str]) -> str | None:
     """One of the choices; of `mit_b0` or `B0` it is `b0`."""
     word = word.lower()
     ends = (choice for choice in choices if word.endswith(choice))
-    return next(ends, None) or _meant(word, _VALUES, choices)
+    return next(ends, None) or _find_meant(word, _VALUES, choices)
 
 
-def _meant(
+def _find_meant(
     word: str,
     synonyms: Mapping[str, tuple[str, ...]],
     known: Collection[str],

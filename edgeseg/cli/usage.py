@@ -17,8 +17,8 @@ from typing import Final
 import typer
 
 from edgeseg.cli.parameters import Command, Parameter
-from edgeseg.cli.slips import check_path, place_of, shown
-from edgeseg.cli.suggest import meant_command, meant_parameter, meant_value
+from edgeseg.cli.slips import check_path, place_of, quote_value
+from edgeseg.cli.suggest import find_command, find_parameter, find_value
 from edgeseg.text import join_words
 
 __all__ = ["check_usage"]
@@ -78,18 +78,20 @@ def _command(word: str, commands: Mapping[str, Command]) -> Command:
     if word.startswith("-"):
         spelling = word.partition("=")[0]
         options = commands["run"].options | dict.fromkeys(_OF_ALL, commands["run"].options[_HELP])
-        meant = meant_parameter(spelling, Command(name="", options=options, arguments=()))
+        meant = find_parameter(spelling, Command(name="", options=options, arguments=()))
         raise typer.BadParameter(
             f"no {spelling}; did you mean {meant}?"
             if meant in _OF_ALL
             else f"the command comes before {spelling}, as: edgeseg run {meant or spelling}"
         )
-    name, place = meant_command(word, commands), place_of(word, commands["run"])
+    name, place = find_command(word, commands), place_of(word, commands["run"])
     if place is not None:
-        raise typer.BadParameter(f"no command {shown(word)}; did you mean: edgeseg run {place}?")
+        raise typer.BadParameter(
+            f"no command {quote_value(word)}; did you mean: edgeseg run {place}?"
+        )
     if name is not None:
         raise typer.BadParameter(f"no command {word}; did you mean {name}?")
-    raise typer.BadParameter(f"no command {shown(word)}; it is one of {', '.join(commands)}")
+    raise typer.BadParameter(f"no command {quote_value(word)}; it is one of {', '.join(commands)}")
 
 
 def _read(
@@ -135,7 +137,7 @@ def _read_option(
 
 def _unknown(spelling: str, command: Command, commands: Mapping[str, Command]) -> str:
     others = [name for name, other in commands.items() if spelling in other.options]
-    meant = meant_parameter(spelling, command, guess=not others)
+    meant = find_parameter(spelling, command, guess=not others)
     of = f"; {spelling} is of {join_words(others)}" if others else ""
     if meant is None:
         return f"no {spelling} at {command.name}{of}; {_see(command)}"
@@ -148,7 +150,7 @@ def _check_value(parameter: Parameter, value: str, command: Command) -> None:
     if not value:
         raise typer.BadParameter(f"{parameter.name} is empty; is a variable not set?")
     if parameter.choices and value not in parameter.choices:
-        meant = meant_value(value, parameter.choices)
+        meant = find_value(value, parameter.choices)
         hint = f"did you mean {meant}? It is" if meant else "it is"
         raise typer.BadParameter(f"no {parameter.name} {value}; {hint} {parameter.takes}")
     check_path(parameter, value, command)
@@ -162,7 +164,9 @@ def _check_number(parameter: Parameter, value: str) -> None:
     except ValueError:
         number = math.nan
     if math.isnan(number):
-        raise typer.BadParameter(f"{parameter.name} takes {parameter.takes}; got {shown(value)}")
+        raise typer.BadParameter(
+            f"{parameter.name} takes {parameter.takes}; got {quote_value(value)}"
+        )
     if parameter.low is not None and number < parameter.low:
         raise typer.BadParameter(f"{parameter.name} is {parameter.low:g} or more; got {value}")
 
@@ -199,11 +203,11 @@ def _check_extras(given: Sequence[_Given], command: Command) -> None:
         return
     takes = " and ".join(argument.name for argument in command.arguments)
     place, bare = place_of(extra, command), _BARE.get(command.name)
-    if place in {None, shown(extra)}:
-        place = bare and f"{bare} {shown(extra)}"
+    if place in {None, quote_value(extra)}:
+        place = bare and f"{bare} {quote_value(extra)}"
     raise typer.BadParameter(
-        f"{command.name} takes {f'one {takes}' if takes else 'options only'}, and {shown(extra)} "
-        f"is one more; {f'give it as {place}' if place else _see(command)}"
+        f"{command.name} takes {f'one {takes}' if takes else 'options only'}, and "
+        f"{quote_value(extra)} is one more; {f'give it as {place}' if place else _see(command)}"
     )
 
 

@@ -25,14 +25,14 @@ from edgeseg.sweep.folder import REQUEST
 from edgeseg.sweep.plan import Cell, Plan
 from edgeseg.verification.verify import verify
 
-__all__ = ["ERROR", "made"]
+__all__ = ["ERROR", "make_cell"]
 
 ERROR: Final = "error.txt"
 _EXPORTED: Final = "exported.txt"  # the bundle's hash: one that was sealed again is another's
 _MISSED: Final = "missed.txt"
 
 
-def made(
+def make_cell(
     plan: Plan,
     cell: Cell,
     request: Mapping[str, object],
@@ -47,7 +47,7 @@ def made(
     """
     reports, bundle = plan.reports_of(cell.name), plan.bundle_of(cell.name)
     _claim(reports, bundle, request)
-    kept = _kept_report(reports, bundle)
+    kept = _find_report(reports, bundle)
     if kept is not None:
         progress.say("kept from an earlier run")
         return kept
@@ -82,7 +82,7 @@ def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
         ) from None
 
 
-def _kept_report(reports: Path, bundle: Path) -> Report | None:
+def _find_report(reports: Path, bundle: Path) -> Report | None:
     """The report of an earlier run, where it is of the bundle that is there."""
     try:
         report = read_report(reports / "report.json")

@@ -14,14 +14,14 @@ from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import hash_code, list_tools
 from edgeseg.reports.report import Data
 from edgeseg.sweep.plan import Cell, Plan
-from edgeseg.verification.reader import hash_of
+from edgeseg.verification.reader import hash_readable
 
 __all__ = ["data_of", "request_of"]
 
 
 def data_of(dataset: Dataset) -> Data:
     """The data set by its name and the hash of all its files, as reports have it."""
-    digest = hashlib.sha256("".join(map(hash_of, dataset.items)).encode())
+    digest = hashlib.sha256("".join(map(hash_readable, dataset.items)).encode())
     return Data(name=dataset.title, split=dataset.split, sha256=digest.hexdigest())
 
 

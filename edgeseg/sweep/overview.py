@@ -12,11 +12,11 @@ from edgeseg.files.whole import write_whole
 from edgeseg.reports.gfm import to_cell, to_table
 from edgeseg.reports.pages import read_packaged, render
 from edgeseg.reports.phrases import NOTHING, format_interval, format_number, to_plain
-from edgeseg.sweep.picture import pareto_svg
+from edgeseg.sweep.picture import draw_pareto
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
 from edgeseg.text import pluralize
 
-__all__ = ["headline", "sweep_lines", "to_html", "to_markdown", "write_overview"]
+__all__ = ["write_headline", "describe_sweep", "to_html", "to_markdown", "write_overview"]
 
 _HEADINGS: Final = (
     "",
@@ -41,7 +41,7 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
         ReportError: the folder does not take them.
         MissingPackageError: jinja2 is not installed.
     """
-    picture = pareto_svg(sweep.rows)
+    picture = draw_pareto(sweep.rows)
     contents = {
         "sweep.json": encode_sweep(sweep),
         "sweep.md": to_markdown(sweep).encode(),
@@ -64,7 +64,13 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
 def to_markdown(sweep: Sweep) -> str:
     """A table, and the reasons below it."""
     rows = [
-        (str(place), to_cell(row.name), to_cell(row.variant or NOTHING), *_numbers(row), row.status)
+        (
+            str(place),
+            to_cell(row.name),
+            to_cell(row.variant or NOTHING),
+            *_format_numbers(row),
+            row.status,
+        )
         for place, row in enumerate(sweep.rows, 1)
     ]
     reasons = [
@@ -72,29 +78,29 @@ def to_markdown(sweep: Sweep) -> str:
         for row in sweep.rows
         if row.reason is not None
     ]
-    parts = [f"# Sweep of {headline(sweep)}", to_table(_HEADINGS, rows, _ALIGNMENT)]
+    parts = [f"# Sweep of {write_headline(sweep)}", to_table(_HEADINGS, rows, _ALIGNMENT)]
     if reasons:
         parts.append("\n".join(reasons))
-    parts.append(_timed_how(sweep))
+    parts.append(_explain_timing(sweep))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def sweep_lines(sweep: Sweep) -> list[str]:
+def describe_sweep(sweep: Sweep) -> list[str]:
     """The table for a terminal, then why cells are not in it."""
     rows = [
         (
             str(place),
             to_plain(row.name),
             to_plain(row.variant or NOTHING),
-            *_numbers(row),
+            *_format_numbers(row),
             row.status,
         )
         for place, row in enumerate(sweep.rows, 1)
     ]
     return [
-        *_aligned([_HEADINGS, *rows]),
+        *_align([_HEADINGS, *rows]),
         *(f"{row.status}: {row.name}: {to_plain(row.reason)}" for row in sweep.rows if row.reason),
-        *filter(None, (_timed_how(sweep),)),
+        *filter(None, (_explain_timing(sweep),)),
     ]
 
 
@@ -109,13 +115,13 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
         css=read_packaged("report.css"),
         sweep=sweep,
         picture=picture,
-        numbers=[_numbers(row) for row in sweep.rows],
-        headline=headline(sweep),
-        timed_how=_timed_how(sweep),
+        numbers=[_format_numbers(row) for row in sweep.rows],
+        headline=write_headline(sweep),
+        timed_how=_explain_timing(sweep),
     )
 
 
-def _numbers(row: Row) -> tuple[str, ...]:
+def _format_numbers(row: Row) -> tuple[str, ...]:
     """mIoU, drop, its interval, milliseconds, speed against the first, megabytes."""
     return (
         format_number(row.miou),
@@ -127,7 +133,7 @@ def _numbers(row: Row) -> tuple[str, ...]:
     )
 
 
-def headline(sweep: Sweep) -> str:
+def write_headline(sweep: Sweep) -> str:
     """How many cells came to what."""
     counts = {
         "passed": sum(row.status == "passed" for row in sweep.rows),
@@ -139,7 +145,7 @@ def headline(sweep: Sweep) -> str:
     return f"{pluralize(len(sweep.rows), 'cell')}: {', '.join(words)}"
 
 
-def _timed_how(sweep: Sweep) -> str:
+def _explain_timing(sweep: Sweep) -> str:
     """Empty where nothing was timed."""
     if not any(row.latency_ms is not None for row in sweep.rows):
         return ""
@@ -151,7 +157,7 @@ def _timed_how(sweep: Sweep) -> str:
     )
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

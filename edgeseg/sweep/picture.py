@@ -15,10 +15,10 @@ import msgspec
 
 from edgeseg.reports.draw.plot import DOT, INK, Frame, draw_axes, draw_labels, draw_text, make_scale
 from edgeseg.reports.phrases import to_plain
-from edgeseg.sweep.results import Row, front
+from edgeseg.sweep.results import Row, find_front
 from edgeseg.targets import TARGETS
 
-__all__ = ["pareto_svg"]
+__all__ = ["draw_pareto"]
 
 _WIDTH: Final = 1240
 _HEIGHT: Final = 500
@@ -50,13 +50,13 @@ _PANELS: Final = (
 )
 
 
-def pareto_svg(rows: Sequence[Row]) -> str | None:
+def draw_pareto(rows: Sequence[Row]) -> str | None:
     """An SVG document of the rows that were measured, by their places; None where none was."""
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        *_legend(rows),
+        *_draw_legend(rows),
     ]
-    drawn = [_panel(panel, rows) for panel in _PANELS]
+    drawn = [_draw_panel(panel, rows) for panel in _PANELS]
     if not any(drawn):
         return None
     for panel in drawn:
@@ -70,7 +70,7 @@ def pareto_svg(rows: Sequence[Row]) -> str | None:
     )
 
 
-def _panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
+def _draw_panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
     points = [
         (number, row, cost, row.miou)
         for number, row in enumerate(rows, 1)
@@ -83,19 +83,19 @@ def _panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
     up = make_scale([miou for *_, miou in points], frame.bottom, frame.top, most=100)
     places = [(across.place(cost), up.place(miou)) for *_, cost, miou in points]
     passed = [place for place, (_, row, *_) in enumerate(points) if row.status == "passed"]
-    best = [passed[i] for i in front([(points[p][2], points[p][3]) for p in passed])]
+    best = [passed[i] for i in find_front([(points[p][2], points[p][3]) for p in passed])]
     return [
         *draw_axes(frame, across, up, x_title=panel.title, y_title="mIoU (points)"),
-        _front([places[place] for place in best]),
+        _draw_front([places[place] for place in best]),
         *(
-            _mark(x, y, row, tip=f"{row.name}: {miou:.2f} mIoU, {cost:.2f}")
+            _draw_mark(x, y, row, tip=f"{row.name}: {miou:.2f} mIoU, {cost:.2f}")
             for (x, y), (_, row, cost, miou) in zip(places, points, strict=True)
         ),
         *draw_labels(places, [str(number) for number, *_ in points], frame),
     ]
 
 
-def _front(places: Sequence[tuple[float, float]]) -> str:
+def _draw_front(places: Sequence[tuple[float, float]]) -> str:
     """Steps, for between two cells there is nothing to choose; `places` from cheap to dear."""
     heights = [y for _, y in places]
     corners = zip(places, [*heights[:1], *heights], strict=False)
@@ -103,7 +103,7 @@ def _front(places: Sequence[tuple[float, float]]) -> str:
     return f'<polyline points="{path}" fill="none" stroke="{_OTHER}" stroke-dasharray="5 4"/>'
 
 
-def _mark(x: float, y: float, row: Row, *, tip: str) -> str:
+def _draw_mark(x: float, y: float, row: Row, *, tip: str) -> str:
     color = TARGETS[row.target].color if row.target in TARGETS else _OTHER
     fill = color if row.status == "passed" else "white"
     style = f'fill="{fill}" stroke="{color}" stroke-width="2"'
@@ -129,7 +129,7 @@ def _kind(row: Row) -> str:
     return next((kind for kind in _SHAPES if name.startswith(kind)), row.precision)
 
 
-def _legend(rows: Sequence[Row]) -> list[str]:
+def _draw_legend(rows: Sequence[Row]) -> list[str]:
     """Targets and precisions that occur, then what hollow marks and the line mean."""
     measured = [row for row in rows if row.miou is not None]
     entries = {row.target: row for row in measured} | {_kind(row): row for row in measured}
@@ -139,7 +139,7 @@ def _legend(rows: Sequence[Row]) -> list[str]:
         target = name in {row.target for row in measured}
         mark = msgspec.structs.replace(shown, variant="fp32") if target else shown
         color = mark if target else msgspec.structs.replace(mark, target="")
-        parts.append(_mark(left, _LEGEND - 4, color, tip=name))
+        parts.append(_draw_mark(left, _LEGEND - 4, color, tip=name))
         parts.append(draw_text(left + 12, _LEGEND, name, anchor="start"))
         left += 40 + _LETTER * len(name)
     parts.append(

@@ -15,7 +15,7 @@ from edgeseg.errors import SpecError
 from edgeseg.targets import find_target, refuse_precision
 from edgeseg.verification.request import VerifyRequest
 
-__all__ = ["Cell", "Plan", "cells_of", "hindrance"]
+__all__ = ["Cell", "Plan", "list_cells", "explain_hindrance"]
 
 _NO_FILE_NAME: Final = re.compile(r"[^\w.-]+")
 
@@ -98,7 +98,7 @@ class Cell:
     size: tuple[int, int] | None
 
 
-def cells_of(plan: Plan) -> tuple[Cell, ...]:
+def list_cells(plan: Plan) -> tuple[Cell, ...]:
     """All combinations, the last axis (sizes) changing fastest."""
     stems = _stems(plan.weights)
     return tuple(
@@ -115,7 +115,7 @@ def cells_of(plan: Plan) -> tuple[Cell, ...]:
     )
 
 
-def hindrance(cell: Cell) -> str | None:
+def explain_hindrance(cell: Cell) -> str | None:
     """Why a cell can never be measured here, known before anything is exported."""
     target = find_target(cell.target)
     if target.on_device:

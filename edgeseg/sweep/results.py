@@ -11,7 +11,7 @@ from edgeseg.accuracy.gates import Gate
 from edgeseg.bundle.manifest import Machine
 from edgeseg.reports.report import Data
 
-__all__ = ["SCHEMA", "Row", "Status", "Sweep", "encode_sweep", "front"]
+__all__ = ["SCHEMA", "Row", "Status", "Sweep", "encode_sweep", "find_front"]
 
 SCHEMA: Final = 1
 
@@ -90,7 +90,7 @@ def encode_sweep(sweep: Sweep) -> bytes:
     return msgspec.json.format(msgspec.json.encode(sweep), indent=1) + b"\n"
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
+def find_front(points: Sequence[tuple[float, float]]) -> list[int]:
     """Places of the (cost, accuracy) that nothing is better than in both: the Pareto front.
 
     From cheap to dear. Of equal points all are on it.

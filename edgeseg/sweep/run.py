@@ -24,14 +24,14 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
-from edgeseg.sweep.cell import ERROR, made
+from edgeseg.sweep.cell import ERROR, make_cell
 from edgeseg.sweep.folder import sweep_folder
 from edgeseg.sweep.identity import data_of, request_of
 from edgeseg.sweep.overview import write_overview
-from edgeseg.sweep.plan import Cell, Plan, cells_of, hindrance
+from edgeseg.sweep.plan import Cell, Plan, explain_hindrance, list_cells
 from edgeseg.sweep.results import Row, Status, Sweep
-from edgeseg.sweep.timing import timed
-from edgeseg.verification.cluster import connected
+from edgeseg.sweep.timing import time_cells
+from edgeseg.verification.cluster import connect_cluster
 
 __all__ = ["sweep"]
 
@@ -53,13 +53,13 @@ def sweep(
     if plan.export.calibration is not None:
         check_calibration(plan.export.calibration)
     dataset = open_dataset(plan.data, split=plan.export.split)
-    frame = _first_frame(dataset)
+    frame = _find_first_frame(dataset)
     data = data_of(dataset)
     with sweep_folder(plan.folder):
-        return _swept(plan, dataset, data, frame, progress=progress)
+        return _sweep_cells(plan, dataset, data, frame, progress=progress)
 
 
-def _swept(
+def _sweep_cells(
     plan: Plan,
     dataset: Dataset,
     data: Data,
@@ -67,11 +67,11 @@ def _swept(
     *,
     progress: Progress,
 ) -> Sweep:
-    cells = cells_of(plan)
+    cells = list_cells(plan)
     rows = []
     for number, cell in enumerate(cells, 1):
         progress.say(f"cell {number} of {len(cells)}: {cell.name}")
-        row = _row(plan, cell, (data, dataset), progress=progress)
+        row = _make_row(plan, cell, (data, dataset), progress=progress)
         if row.reason is not None:
             progress.say(f"{row.status}: {row.reason}")
         rows.append(row)
@@ -85,7 +85,7 @@ def _swept(
         rows=tuple(rows),
     )
     write_overview(plan.folder, found)
-    whole = msgspec.structs.replace(found, rows=tuple(timed(plan, rows, frame)))
+    whole = msgspec.structs.replace(found, rows=tuple(time_cells(plan, rows, frame)))
     write_overview(plan.folder, whole)
     return whole
 
@@ -93,11 +93,11 @@ def _swept(
 def _check_cluster(plan: Plan) -> None:
     """Before the first export, which may take long."""
     if plan.verify.dask is not None:
-        with connected(plan.verify.dask, SILENT):
+        with connect_cluster(plan.verify.dask, SILENT):
             pass
 
 
-def _row(
+def _make_row(
     plan: Plan,
     cell: Cell,
     measured_on: tuple[Data, Dataset],
@@ -114,12 +114,12 @@ def _row(
         height=None if cell.size is None else cell.size[0],
         width=None if cell.size is None else cell.size[1],
     )
-    hindered = hindrance(cell)
+    hindered = explain_hindrance(cell)
     if hindered is not None:
         return msgspec.structs.replace(blank, reason=hindered)
     try:
         request = request_of(plan, cell, *measured_on)
-        report = made(plan, cell, request, progress=progress)
+        report = make_cell(plan, cell, request, progress=progress)
     except NotJudgedError as error:
         return msgspec.structs.replace(blank, status="not judged", reason=str(error))
     except GateMissedError as error:
@@ -137,10 +137,10 @@ def _row(
             told.write_text(traceback.format_exc(), "utf-8")
             reason += f"; the traceback is in {told}"
         return msgspec.structs.replace(blank, reason=reason)
-    return _measured(blank, report)
+    return _measure(blank, report)
 
 
-def _measured(blank: Row, report: Report) -> Row:
+def _measure(blank: Row, report: Report) -> Row:
     subject = report.candidate
     status: Status = "passed"
     if not report.passed:
@@ -167,7 +167,7 @@ def _measured(blank: Row, report: Report) -> Row:
     )
 
 
-def _first_frame(dataset: Dataset) -> Bgr:
+def _find_first_frame(dataset: Dataset) -> Bgr:
     """To be timed: the same for all cells."""
     for item in dataset.items:
         with suppress(SourceError):

@@ -17,12 +17,12 @@ from edgeseg.sweep.plan import Plan
 from edgeseg.sweep.results import Row
 from edgeseg.verification.subjects import BundleModel
 
-__all__ = ["timed"]
+__all__ = ["time_cells"]
 
 Milliseconds = npt.NDArray[np.float64]
 
 
-def timed(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
+def time_cells(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
     """The rows with the latencies of those that have a bundle, whose engine can be opened."""
     failed: dict[str, str] = {}
     with ExitStack() as stack:
@@ -31,7 +31,7 @@ def timed(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
             if row.report is None:
                 continue
             try:
-                model = _opened(plan, row)
+                model = _open(plan, row)
                 stack.callback(model.close)
                 model.segment(frame)
             except Exception as error:  # of one engine, and not of the sweep
@@ -43,7 +43,7 @@ def timed(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
     return [_with_latency(row, times.get(row.name), first, failed.get(row.name)) for row in rows]
 
 
-def _opened(plan: Plan, row: Row) -> BundleModel:
+def _open(plan: Plan, row: Row) -> BundleModel:
     """With the variant that was measured."""
     bundle = open_bundle(plan.bundle_of(row.name))
     variant = next((v for v in bundle.manifest.variants if v.name == row.variant), None)

@@ -32,7 +32,7 @@ from edgeseg.errors import ReportError
 from edgeseg.reports.measured import ImageResult
 from edgeseg.reports.report import Change, Comparison, CostChange, Report
 from edgeseg.text import pluralize
-from edgeseg.verification.reader import hash_of
+from edgeseg.verification.reader import hash_readable
 
 __all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
 
@@ -64,10 +64,10 @@ def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
     Raises:
         ReportError: an image of the baseline, or its truth, is not there or not the same.
     """
-    here = set(map(hash_of, dataset.items))
+    here = set(map(hash_readable, dataset.items))
     alone = [image.name for image in baseline.per_image if image.sha256 not in here]
     if alone:
-        ours = _described(dataset.title, dataset.split, len(dataset))
+        ours = _describe(dataset.title, dataset.split, len(dataset))
         _refuse(origin, [_others(_title(baseline), ours, len(alone), alone)])
 
 
@@ -82,7 +82,7 @@ def compare_reports(
     Raises:
         ReportError: other images were measured, or with another truth.
     """
-    _refuse(origin, _other_images(report, baseline))
+    _refuse(origin, _explain_other_images(report, baseline))
     now, before = _places(report), _places(baseline)
     common = [name for name in now if name in before]
     if not common:
@@ -97,7 +97,7 @@ def compare_reports(
     sides = [t.of(alike.tolist(), own) for t, own in zip(whole, columns, strict=True)]
     if not any(side.labelled.any() for side in sides):
         _refuse(origin, ["no image shows a class that both models have"])
-    _refuse(origin, _other_truth(report, sides, alike, common))
+    _refuse(origin, _explain_other_truth(report, sides, alike, common))
     counted = {result.name.strip().casefold() for result in report.classes if result.counted}
     shown = (sides[1].labelled > 0).sum(axis=0)
     family = np.array([name in counted for name in common]) & (shown >= MIN_CLASS_IMAGES)
@@ -134,7 +134,7 @@ def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> 
     are too rare, and how.
     """
     if comparison.images < MIN_IMAGES:
-        return _too_few(comparison.images, limits) + _missing(comparison)
+        return _explain_too_few(comparison.images, limits) + _explain_missing(comparison)
     gates = []
     unjudged = []
     if limits.max_regression is not None:
@@ -145,10 +145,10 @@ def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> 
         gates += worst_of("max_class_regression", certainly, limits.max_class_regression)
         if not certainly and decides(limits.max_class_regression):
             unjudged.append(no_class("max_class_regression", rare=rare))
-    return Judged(gates=tuple(gates), unjudged=tuple(unjudged)) + _missing(comparison)
+    return Judged(gates=tuple(gates), unjudged=tuple(unjudged)) + _explain_missing(comparison)
 
 
-def _too_few(images: int, limits: Limits) -> Judged:
+def _explain_too_few(images: int, limits: Limits) -> Judged:
     """No limit on a regression is judged, of those that could be missed."""
     return Judged(
         unjudged=tuple(
@@ -164,7 +164,7 @@ def _too_few(images: int, limits: Limits) -> Judged:
     )
 
 
-def _missing(comparison: Comparison) -> Judged:
+def _explain_missing(comparison: Comparison) -> Judged:
     if not comparison.missing:
         return Judged()
     names = ", ".join(comparison.missing)
@@ -179,7 +179,7 @@ def _refuse(origin: Path, reasons: Sequence[str]) -> None:
         )
 
 
-def _other_images(report: Report, baseline: Report) -> list[str]:
+def _explain_other_images(report: Report, baseline: Report) -> list[str]:
     """Why the images are not the same ones; empty where they are, in whatever order."""
     now, before = (Counter(image.sha256 for image in r.per_image) for r in (report, baseline))
     if now == before:
@@ -196,7 +196,7 @@ def _others(theirs: str, ours: str, count: int, names: Sequence[str]) -> str:
     )
 
 
-def _other_truth(
+def _explain_other_truth(
     report: Report, sides: Sequence[Tally], alike: npt.NDArray[np.int64], common: Sequence[str]
 ) -> list[str]:
     """Why the same files do not mean the same: their ids are read as other classes."""
@@ -220,10 +220,10 @@ def _only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
 
 def _title(report: Report) -> str:
     assert report.data is not None
-    return _described(report.data.name, report.data.split, report.images)
+    return _describe(report.data.name, report.data.split, report.images)
 
 
-def _described(name: str, split: str | None, images: int) -> str:
+def _describe(name: str, split: str | None, images: int) -> str:
     return f"{' '.join(filter(None, (name, split)))} ({pluralize(images, 'image')})"
 
 

@@ -25,14 +25,20 @@ from edgeseg.errors import ClusterError, MissingPackageError
 from edgeseg.progress import Progress
 from edgeseg.redact import redact, scrub
 from edgeseg.text import pluralize
-from edgeseg.verification.cluster_errors import as_expected, in_a_line, unknown_release
+from edgeseg.verification.cluster_errors import to_edgeseg_error, to_line, unknown_release
 from edgeseg.verification.measuring import Corruption, Pair, Share, phase_of
-from edgeseg.verification.worker import Work, count_share, facts, opened, processor
+from edgeseg.verification.worker import (
+    Work,
+    collect_facts,
+    count_share,
+    name_processor,
+    open_models,
+)
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["Cluster", "connected", "lasting"]
+__all__ = ["Cluster", "connect_cluster", "make_paths_absolute"]
 
 CONNECT_S: Final = 10
 PATIENCE_S: Final = 60  # without any worker
@@ -49,14 +55,14 @@ _TIMEOUTS: Final = (TimeoutError, asyncio.TimeoutError)
 
 
 @contextmanager
-def connected(address: str, progress: Progress) -> Iterator[Cluster]:
+def connect_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
     """The cluster of the scheduler at an address, as `tcp://host:8786`.
 
     Raises:
         ClusterError: nobody answers there, or no worker has come yet.
         MissingPackageError: distributed is not installed.
     """
-    client = _client(address)
+    client = _open_client(address)
     from distributed.utils import silence_logging_cmgr
 
     # What goes wrong is told in a line, and not by Dask's log.
@@ -72,7 +78,7 @@ def connected(address: str, progress: Progress) -> Iterator[Cluster]:
         yield cluster
 
 
-def _client(address: str) -> Client:
+def _open_client(address: str) -> Client:
     """In a thread of its own: Dask's timeout does not cover a server that says nothing."""
     try:
         from distributed import Client
@@ -112,12 +118,12 @@ def _client(address: str) -> Client:
             if isinstance(answer, OSError)
             else "give its address, as tcp://host:8786; for tls:// set Dask's certificates"
         )
-        reason = scrub(in_a_line(answer), address)
+        reason = scrub(to_line(answer), address)
         raise ClusterError(f"no Dask scheduler answers at {redact(address)}: {reason}; {remedy}")
     return answer
 
 
-def lasting(dataset: Dataset) -> Dataset:
+def make_paths_absolute(dataset: Dataset) -> Dataset:
     """The same with absolute paths: workers have working folders of their own."""
     items = tuple(
         replace(
@@ -154,7 +160,7 @@ class Cluster:
             protocol=pair.protocol,
             strict=strict,
             first=first,
-            expected=facts(pair, first),
+            expected=collect_facts(pair, first),
         )
         self._check(work)
         return work
@@ -187,14 +193,14 @@ class Cluster:
         try:
             return set(self._client.nthreads(callback_timeout=_ANSWER_S))
         except (*_TIMEOUTS, CancelledError, OSError) as error:
-            raise ClusterError(f"the Dask scheduler was lost: {in_a_line(error)}") from None
+            raise ClusterError(f"the Dask scheduler was lost: {to_line(error)}") from None
         except (AttributeError, TypeError) as error:
             raise unknown_release(error) from error
 
     def _check(self, work: Work) -> None:
         """Every worker opens the models, and counts nothing."""
         asked = {
-            name: self._client.submit(opened, work, workers=[name], pure=False)
+            name: self._client.submit(open_models, work, workers=[name], pure=False)
             for name in self.workers()
         }
         limit = time.monotonic() + _OPEN_S
@@ -206,21 +212,21 @@ class Cluster:
                 )
             for name in waiting - self.workers():  # it is gone, and can take no part
                 del asked[name]
-        refusals = {name: _failure(future) for name, future in asked.items()}
+        refusals = {name: _to_failure(future) for name, future in asked.items()}
         told = [(name, reason) for name, reason in refusals.items() if reason is not None]
         if told:
             name, reason = told[0]
             others = f" (and {len(told) - 1} more workers)" if len(told) > 1 else ""
-            raise ClusterError(f"worker {name} cannot take part{others}: {in_a_line(reason)}")
+            raise ClusterError(f"worker {name} cannot take part{others}: {to_line(reason)}")
         found = Counter[str]()
         for future in asked.values():
-            answer = _fetched(future)
+            answer = _fetch(future)
             if isinstance(answer, str):
                 found[answer] += 1
             else:
                 self.workers()  # so it was the worker that was lost, and not the scheduler
         self.processors = dict(found)
-        foreign = sorted(self.processors.keys() - {processor()})
+        foreign = sorted(self.processors.keys() - {name_processor()})
         if foreign:
             self._progress.say(
                 f"workers have other processors ({', '.join(foreign)}): their rounding may change "
@@ -248,10 +254,10 @@ class Cluster:
                 done = [future for future in running if future.done()]
                 patience.check(len(done), len(workers))
                 for future in done:
-                    failure = _failure(future)
+                    failure = _to_failure(future)
                     if failure is not None:
-                        raise as_expected(failure) from None
-                    share = _fetched(future)
+                        raise to_edgeseg_error(failure) from None
+                    share = _fetch(future)
                     if isinstance(share, Share):
                         submit(1)
                         yield running.pop(future), share
@@ -301,7 +307,7 @@ def _wait(futures: Sequence[Future]) -> None:
         wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
 
 
-def _fetched(future: Future) -> object:
+def _fetch(future: Future) -> object:
     """None where it went with its worker, and will be counted again, or with the scheduler."""
     with suppress(*_TIMEOUTS, CancelledError, OSError):
         result: object = future.result(timeout=_ANSWER_S)
@@ -309,7 +315,7 @@ def _fetched(future: Future) -> object:
     return None
 
 
-def _failure(future: Future) -> BaseException | None:
+def _to_failure(future: Future) -> BaseException | None:
     """Why a share that is done did not come."""
     if future.status == "finished":
         return None

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 
 from edgeseg.errors import ClusterError, EdgesegError
 
-__all__ = ["as_expected", "in_a_line", "unknown_release"]
+__all__ = ["to_edgeseg_error", "to_line", "unknown_release"]
 
 
 def unknown_release(error: Exception) -> ClusterError:
@@ -14,12 +14,12 @@ def unknown_release(error: Exception) -> ClusterError:
     import distributed
 
     return ClusterError(
-        f"this edgeseg does not know distributed {distributed.__version__} ({in_a_line(error)}); "
+        f"this edgeseg does not know distributed {distributed.__version__} ({to_line(error)}); "
         f"install one that it knows: pip install 'edgeseg[dask]' -c constraints.txt"
     )
 
 
-def as_expected(failure: BaseException) -> EdgesegError:
+def to_edgeseg_error(failure: BaseException) -> EdgesegError:
     """As an error that is expected."""
     from distributed.scheduler import KilledWorker
 
@@ -32,10 +32,10 @@ def as_expected(failure: BaseException) -> EdgesegError:
         )
     if isinstance(failure, CancelledError):
         return ClusterError("the Dask scheduler was lost, or gave up what it was asked for")
-    return ClusterError(f"a worker failed: {in_a_line(failure)}")
+    return ClusterError(f"a worker failed: {to_line(failure)}")
 
 
-def in_a_line(error: BaseException) -> str:
+def to_line(error: BaseException) -> str:
     """In a line."""
     if isinstance(error, ModuleNotFoundError) and error.name == "edgeseg":
         return "edgeseg is not installed there"

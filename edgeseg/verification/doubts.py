@@ -10,7 +10,7 @@ import numpy as np
 from edgeseg.accuracy.counts import Counts
 from edgeseg.accuracy.metrics import AT_CHANCE, Confusion, above_chance, chance_miou, mean_iou
 
-__all__ = ["doubts"]
+__all__ = ["find_doubts"]
 
 _MOST_NAMES: Final = 5
 # Of the way from guessing to perfect: from where and by how much another reading of the ids is far
@@ -19,15 +19,15 @@ _FAR: Final = 0.25
 _BETTER: Final = 0.2
 
 
-def doubts(counts: Counts, *, absent: Sequence[str]) -> Iterator[str]:
+def find_doubts(counts: Counts, *, absent: Sequence[str]) -> Iterator[str]:
     """Each in a sentence; `absent` are classes of which it is known that the data has them not."""
     if not counts.candidate.total.any():  # nothing was labelled, which is an error elsewhere
         return
-    yield from _never_true(counts, absent)
-    yield from _at_chance(counts)
+    yield from _find_never_true(counts, absent)
+    yield from _find_at_chance(counts)
 
 
-def _never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
+def _find_never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
     occurs = (counts.candidate.total.sum(axis=1) > 0).tolist()
     known = {name.casefold() for name in absent}
     names = [
@@ -44,7 +44,7 @@ def _never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _at_chance(counts: Counts) -> Iterator[str]:
+def _find_at_chance(counts: Counts) -> Iterator[str]:
     sides = [side.total for side in (counts.reference, counts.candidate) if side.images]
     best = sides[0]
     remedy = _remedy(best, counts.labels.classes)
@@ -65,7 +65,7 @@ def _way(counts: Confusion) -> float:
 def _remedy(counts: Confusion, names: Sequence[str]) -> str:
     """Another reading of the masks' ids under which the masks would fit; empty where none would."""
     for step, how in ((-1, "lower"), (1, "higher")):
-        moved = _shifted(counts, step)
+        moved = _find_shifts(counts, step)
         if _is_far_better(moved, counts):
             first = "a name for id 0 before" if step < 0 else "the names without the first of"
             return (
@@ -90,7 +90,7 @@ def _is_far_better(moved: Confusion, counts: Confusion) -> bool:
     return bool(moved.any()) and _way(moved) >= max(_FAR, _way(counts) + _BETTER)
 
 
-def _shifted(counts: Confusion, step: int) -> Confusion:
+def _find_shifts(counts: Confusion, step: int) -> Confusion:
     """With every true id higher by `step`; those that leave the classes are ignored."""
     moved = np.zeros_like(counts)
     if step < 0:

@@ -22,7 +22,7 @@ from edgeseg.reports.measured import SidePoint
 from edgeseg.runtime import timing
 from edgeseg.runtime.backends.checked import Checked
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
-from edgeseg.verification.protocols import rescaled_size, segment_by
+from edgeseg.verification.protocols import rescale_size, segment_by
 from edgeseg.verification.reader import Measured
 from edgeseg.verification.subjects import CheckpointModel
 
@@ -45,7 +45,7 @@ def measure_sides(
         MissingPackageError: there is no OpenCV, which the protocol resizes with.
     """
     frame = measured[0].item.image()
-    sizes = {side: rescaled_size(*frame.shape[:2], short_px=side) for side in sides}
+    sizes = {side: rescale_size(*frame.shape[:2], short_px=side) for side in sides}
     latencies = _latencies(model, frame, sizes)
     return tuple(
         SidePoint(

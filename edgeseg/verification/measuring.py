@@ -19,7 +19,7 @@ from edgeseg.progress import SILENT, Progress, track
 from edgeseg.redact import scrub
 from edgeseg.reports.report import Data, Noted, note_image, to_encodable
 from edgeseg.text import pluralize
-from edgeseg.verification.doubts import doubts
+from edgeseg.verification.doubts import find_doubts
 from edgeseg.verification.protocols import segment_by
 from edgeseg.verification.reader import Measured, Readable
 from edgeseg.verification.subjects import Model
@@ -30,7 +30,7 @@ __all__ = [
     "Pair",
     "Share",
     "Shares",
-    "joined",
+    "join_shares",
     "measure",
     "measure_share",
 ]
@@ -157,7 +157,7 @@ def measure_share(
     )
 
 
-def joined(shares: Sequence[Share], labels: Labels) -> Share:
+def join_shares(shares: Sequence[Share], labels: Labels) -> Share:
     """Shares in order, as if they had been one."""
     return Share(
         counts=Counts.join(
@@ -189,7 +189,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
             f"--strict: images or masks without the other: {len(unpaired)}, the first: "
             f"{unpaired[0].reason}"
         )
-    found = joined(list(shares(matched.items, None)), labels)
+    found = join_shares(list(shares(matched.items, None)), labels)
     if not found.measured:
         raise DatasetError(
             f"none of {len(dataset)} images can be measured, the first for: "
@@ -207,26 +207,26 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
         shrunk=found.shrunk,
         survey=found.survey,
     )
-    data = Data(name=dataset.title, split=dataset.split, sha256=_combined(found.hashes))
+    data = Data(name=dataset.title, split=dataset.split, sha256=_combine(found.hashes))
     named = dataset.labels if "palette" in dataset.said else None
     notes = (
         *matched.notes,
         *share.survey.notes(named),
         *explain_uncounted(share.survey.tally, matched),
-        *_shrink_notes(share),
-        *doubts(share.counts, absent=differences.model_only),
+        *_describe_shrinking(share),
+        *find_doubts(share.counts, absent=differences.model_only),
     )
     return Measurement(
         share=share, data=data, differences=differences, notes=tuple(map(to_encodable, notes))
     )
 
 
-def _shrink_notes(share: Share) -> Iterator[str]:
+def _describe_shrinking(share: Share) -> Iterator[str]:
     if share.shrunk:
         some = f"{len(share.shrunk)} of {pluralize(len(share.measured), 'image')}"
         yield f"{some} are far larger than the network's input, the first: {share.shrunk[0]}"
 
 
-def _combined(hashes: Sequence[str]) -> str:
+def _combine(hashes: Sequence[str]) -> str:
     """As `Dataset.sha256` does it."""
     return hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -30,7 +30,7 @@ import numpy as np
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr, ClassMap, Planes, resize_by_opencv, resize_rows, to_mask
 from edgeseg.spec import MIN_SIDE_PX
-from edgeseg.verification.windows import Network, View, look, row_blocks
+from edgeseg.verification.windows import Network, View, look_through, split_rows
 
 __all__ = [
     "PROTOCOLS",
@@ -38,8 +38,8 @@ __all__ = [
     "Network",
     "Settings",
     "check_fits",
-    "input_sizes",
-    "rescaled_size",
+    "list_input_sizes",
+    "rescale_size",
     "segment_by",
 ]
 
@@ -95,13 +95,11 @@ def segment_by(
     plan = _plan(protocol, settings)
     total: Planes | None = None
     for ratio, mirrored in plan.views:
-        size = rescaled_size(
-            height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px
-        )
+        size = rescale_size(height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px)
         image = resize_by_opencv(frame, height=size[0], width=size[1])
         if mirrored:
             image = image[:, ::-1]
-        view = look(network, image, window_px=plan.window_px, stride_px=settings.stride_px)
+        view = look_through(network, image, window_px=plan.window_px, stride_px=settings.stride_px)
         if len(plan.views) == 1:
             return to_mask(view.all_rows()[None], height=height, width=width)
         if total is None:
@@ -128,7 +126,9 @@ def check_fits(
     Raises:
         SpecError: it does not take it, and the message says what does; or no such protocol.
     """
-    sizes = input_sizes(protocol, height=height, width=width, short_px=short_px, settings=settings)
+    sizes = list_input_sizes(
+        protocol, height=height, width=width, short_px=short_px, settings=settings
+    )
     if network.size is None or sizes == (network.size,):
         return
     smallest, largest = (f"{size[0]}x{size[1]}" for size in (sizes[0], sizes[-1]))
@@ -143,7 +143,7 @@ def check_fits(
     )
 
 
-def input_sizes(
+def list_input_sizes(
     protocol: str, *, height: int, width: int, short_px: int, settings: Settings = PUBLISHED
 ) -> tuple[tuple[int, int], ...]:
     """The heights and widths, in pixels, that a network gets for a frame of that size, ascending.
@@ -154,7 +154,7 @@ def input_sizes(
     plan = _plan(protocol, settings)
     sizes = set()
     for ratio, _ in plan.views:
-        image_height, image_width = rescaled_size(
+        image_height, image_width = rescale_size(
             height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px
         )
         # All windows of an image have the same size: those at its end are moved, not cut.
@@ -162,7 +162,7 @@ def input_sizes(
     return tuple(sorted(sizes))
 
 
-def rescaled_size(
+def rescale_size(
     height: int, width: int, *, short_px: int, ratio: float = 1.0, long_px: int = PUBLISHED.long_px
 ) -> tuple[int, int]:
     """Height and width of an image as large as its two limits, multiplied by `ratio`, allow.
@@ -200,7 +200,7 @@ def _plan(protocol: str, settings: Settings) -> _Plan:
 def _add_probabilities(total: Planes, view: View, *, mirrored: bool) -> None:
     """Add a view's probabilities to (classes, H, W), in place: it is the one array of that size."""
     _, height, width = total.shape
-    for block in row_blocks(total):
+    for block in split_rows(total):
         planes = resize_rows(view.rows, of=view.height, height=height, width=width, rows=block)
         planes -= planes.max(axis=0)
         np.exp(planes, out=planes)

@@ -11,7 +11,7 @@ from edgeseg.datasets import FilePair, Item, Matched, Sample, Survey
 from edgeseg.errors import DatasetError, SourceError, TruthError
 from edgeseg.reports.report import Noted, note_image
 
-__all__ = ["Measured", "Readable", "hash_of"]
+__all__ = ["Measured", "Readable", "hash_readable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Readable:
 
     def __iter__(self) -> Iterator[tuple[Measured, Sample]]:
         for item in self._items:
-            measured = Measured(item, hash_of(item))
+            measured = Measured(item, hash_readable(item))
             self.hashes.append(measured.sha256)
             sample = self._read(item)
             if sample is not None:
@@ -68,7 +68,7 @@ class Readable:
         self.converted.append(note_image(sample.name, how))
 
 
-def _lying(item: Item) -> Item:
+def _find_lying(item: Item) -> Item:
     """As it lies, whatever its classes are read as."""
     return item.item if isinstance(item, Matched) else item
 
@@ -79,16 +79,16 @@ def _check_given(item: Item) -> None:
     Raises:
         DatasetError: it fails to.
     """
-    lying = _lying(item)
+    lying = _find_lying(item)
     withheld = lying.withheld if isinstance(lying, FilePair) else None
     if withheld is not None:
         raise DatasetError(f"{withheld}; run this again when it answers")
 
 
-def hash_of(item: Item) -> str:
+def hash_readable(item: Item) -> str:
     """Of its files; of its name where they cannot be read, and reading will tell why."""
     try:
-        return _lying(item).sha256
+        return _find_lying(item).sha256
     except SourceError:
         _check_given(item)
         return hashlib.sha256(os.fsencode(item.name)).hexdigest()

@@ -22,7 +22,7 @@ from edgeseg.corruptions import FAMILIES, SEVERITIES, find_family
 from edgeseg.errors import DatasetError
 from edgeseg.progress import Progress
 from edgeseg.reports.measured import CorruptionResult, FamilyResult
-from edgeseg.verification.measuring import Corruption, Measurement, Share, Shares, joined
+from edgeseg.verification.measuring import Corruption, Measurement, Share, Shares, join_shares
 
 __all__ = ["Robustness", "judge_robustness", "measure_robustness"]
 
@@ -52,7 +52,7 @@ def measure_robustness(
     results, drawn = [], []
     for done, corruption in enumerate(steps):
         progress.part("corruptions", done, len(steps))
-        found = joined(list(shares(items, corruption)), labels)
+        found = join_shares(list(shares(items, corruption)), labels)
         _check_same(clean.share, found)
         result, draws = _result(corruption, found)
         results.append(result)

@@ -86,9 +86,9 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
         if dataset is not None:
             if baseline is not None and request.baseline is not None:
                 check_images(baseline, dataset, origin=request.baseline)
-            found, robustness, workers = _measured(request, pair, dataset, progress)
+            found, robustness, workers = _measure(request, pair, dataset, progress)
         report = msgspec.structs.replace(
-            _compared(_report(request, pair, found, robustness), baseline, request), workers=workers
+            _compare(_report(request, pair, found, robustness), baseline, request), workers=workers
         )
         if found is not None and isinstance(candidate, CheckpointModel) and request.short_sides:
             from edgeseg.verification.input_sizes import measure_sides
@@ -102,7 +102,7 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
     return report
 
 
-def _measured(
+def _measure(
     request: VerifyRequest, pair: Pair, dataset: Dataset, progress: Progress
 ) -> tuple[Measurement, Robustness | None, dict[str, int]]:
     """The data set, what is left of it under corruptions, and a cluster's workers that counted."""
@@ -111,10 +111,10 @@ def _measured(
         if request.dask is None:
             shares: Shares = partial(_own_share, pair, strict=request.strict, progress=progress)
         else:
-            from edgeseg.verification.cluster import connected, lasting
+            from edgeseg.verification.cluster import connect_cluster, make_paths_absolute
 
-            cluster = stack.enter_context(connected(request.dask, progress))
-            dataset = lasting(dataset)
+            cluster = stack.enter_context(connect_cluster(request.dask, progress))
+            dataset = make_paths_absolute(dataset)
             work = cluster.work(pair, dataset.items[0], strict=request.strict)
             workers = cluster.processors
             shares = partial(cluster.shares, work)
@@ -201,7 +201,7 @@ def _report(
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
     if request.report is not None or request.limits.given & COST_LIMITS:
         timed = reference if _is_timed(request, reference) else None
-        fields["costs"] = measure_costs(candidate, timed, _timed_frame(candidate, found))
+        fields["costs"] = measure_costs(candidate, timed, _choose_timed_frame(candidate, found))
     measured = Report(
         passed=None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -214,10 +214,10 @@ def _report(
         tools=list_tools(),
         **fields,
     )
-    return _with(measured, _judged(request, pair, measured))
+    return _with(measured, _judge(request, pair, measured))
 
 
-def _judged(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
+def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
     """All but what was lost against a baseline."""
     models = [model for model in (pair.candidate, pair.reference) if model is not None]
     judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
@@ -233,7 +233,7 @@ def _judged(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
     return judged
 
 
-def _compared(report: Report, baseline: Report | None, request: VerifyRequest) -> Report:
+def _compare(report: Report, baseline: Report | None, request: VerifyRequest) -> Report:
     """The report with what has changed since the baseline, the gates on that, and all notes."""
     if baseline is not None and request.baseline is not None:
         changes = compare_reports(report, baseline, origin=request.baseline, limits=request.limits)
@@ -278,7 +278,7 @@ def _is_timed(request: VerifyRequest, reference: Model | None) -> bool:
     return isinstance(reference, BundleModel) or "max_latency_ratio" in request.limits.given
 
 
-def _timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
+def _choose_timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
     """A bundle's first golden frame, whatever it is measured on; a checkpoint has none."""
     if isinstance(candidate, BundleModel):
         bundle = candidate.bundle

@@ -16,7 +16,7 @@ import numpy as np
 from edgeseg.errors import BackendError
 from edgeseg.pixels import Bgr, Logits, Planes, resize_logits
 
-__all__ = ["Network", "View", "Window", "look", "row_blocks", "windows"]
+__all__ = ["Network", "View", "Window", "look_through", "split_rows", "list_windows"]
 
 # Values worked on at a time, 2 MB in float32. With fewer the blocks resize more of the same rows,
 # with more they leave the cache (of 2^18 to 2^22 the fastest with 19 and with 150 classes).
@@ -95,12 +95,12 @@ class View:
     def all_rows(self) -> Planes:
         """The logits at the image's size, (classes, height, width)."""
         planes = np.empty((self.classes, self.height, self.width), np.float32)
-        for block in row_blocks(planes):
+        for block in split_rows(planes):
             planes[:, block.start : block.stop] = self.rows(block)
         return planes
 
 
-def look(network: Network, image: Bgr, *, window_px: int, stride_px: int) -> View:
+def look_through(network: Network, image: Bgr, *, window_px: int, stride_px: int) -> View:
     """Show an image to a network, through windows of `window_px`, `stride_px` apart.
 
     Raises:
@@ -109,8 +109,8 @@ def look(network: Network, image: Bgr, *, window_px: int, stride_px: int) -> Vie
     height, width = image.shape[:2]
     seen = []
     for rows, columns in product(
-        windows(height, window_px=window_px, stride_px=stride_px),
-        windows(width, window_px=window_px, stride_px=stride_px),
+        list_windows(height, window_px=window_px, stride_px=stride_px),
+        list_windows(width, window_px=window_px, stride_px=stride_px),
     ):
         part = image[rows.start : rows.stop, columns.start : columns.stop]
         planes = np.maximum(network.logits(np.ascontiguousarray(part))[0], _SWITCHED_OFF)
@@ -120,7 +120,7 @@ def look(network: Network, image: Bgr, *, window_px: int, stride_px: int) -> Vie
     return View(height=height, width=width, windows=tuple(seen))
 
 
-def windows(length: int, *, window_px: int, stride_px: int) -> list[range]:
+def list_windows(length: int, *, window_px: int, stride_px: int) -> list[range]:
     """Where windows lie along one side of an image of `length` pixels.
 
     None is longer than the side, and the last one is moved back into it.
@@ -131,7 +131,7 @@ def windows(length: int, *, window_px: int, stride_px: int) -> list[range]:
     return [range(start, start + window) for start in starts]
 
 
-def row_blocks(planes: Planes) -> Iterator[range]:
+def split_rows(planes: Planes) -> Iterator[range]:
     """The rows of (classes, H, W), as many at a time as are worked on best."""
     classes, height, width = planes.shape
     step = max(1, _BLOCK_VALUES // (classes * width))

@@ -19,10 +19,10 @@ from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version, hash_code
 from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
 from edgeseg.verification.opening import reopen
-from edgeseg.verification.reader import hash_of
+from edgeseg.verification.reader import hash_readable
 from edgeseg.verification.subjects import Address, Model
 
-__all__ = ["Work", "count_share", "facts", "opened", "processor"]
+__all__ = ["Work", "count_share", "collect_facts", "open_models", "name_processor"]
 
 # Engines besides, of which each model tells its own.
 _PACKAGES: Final = ("edgeseg", "numpy", "pillow")
@@ -44,7 +44,7 @@ class Work:
     expected: Mapping[str, str]
 
 
-def facts(pair: Pair, first: Item) -> dict[str, str]:
+def collect_facts(pair: Pair, first: Item) -> dict[str, str]:
     """All that masks depend on, besides the processor, in words."""
     found = {name: find_version(name) or "none" for name in _PACKAGES}
     found["edgeseg's code"] = hash_code()
@@ -56,25 +56,25 @@ def facts(pair: Pair, first: Item) -> dict[str, str]:
             found[f"{role} sha256"] = about.sha256
             found[f"{role} engine"] = about.engine
             found[f"{role} engine threads"] = str(model.threads)
-    found[f"sha256 of image {first.name}"] = hash_of(first)
+    found[f"sha256 of image {first.name}"] = hash_readable(first)
     return found
 
 
-def processor() -> str:
+def name_processor() -> str:
     """Whose rounding the masks have, for people: single pixels may differ between two kinds."""
     return describe_machine().cpu
 
 
-def opened(work: Work) -> str:
+def open_models(work: Work) -> str:
     """The processor here, once the models are open and would count the same.
 
     Raises:
         ClusterError: this worker would give other results.
         EdgesegError: models that are not here.
     """
-    with _told(), _ENGINES.lock:
+    with _name_failures(), _ENGINES.lock:
         _ENGINES.pair(work)
-        return processor()
+        return name_processor()
 
 
 def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None) -> Share:
@@ -84,13 +84,13 @@ def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None
         ClusterError: this worker would give other results.
         EdgesegError: what `measure_share` raises, or models that are not here.
     """
-    with _told(), _ENGINES.lock:
+    with _name_failures(), _ENGINES.lock:
         pair = _ENGINES.pair(work)
         return measure_share(pair, items, strict=work.strict, corruption=corruption)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _name_failures() -> Iterator[None]:
     """Whatever goes wrong here as an error that is expected there."""
     try:
         yield
@@ -120,7 +120,7 @@ class _Engines:
                 candidate = reopen(work.candidate)
                 stack.callback(candidate.close)
                 pair = Pair(candidate=candidate, reference=reference, protocol=work.protocol)
-                _check_same(work, facts(pair, work.first))
+                _check_same(work, collect_facts(pair, work.first))
                 self._key, self._pair, self._open = work.key, pair, stack.pop_all()
         return self._pair
 

@@ -156,7 +156,7 @@ def stopped_after_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("edgeseg.deploy.export.write_graph", stop)
     monkeypatch.setattr("edgeseg.verification.verify.open_model", stop)
-    monkeypatch.setattr("edgeseg.sweep.run._swept", stop)
+    monkeypatch.setattr("edgeseg.sweep.run._sweep_cells", stop)
 
 
 def called(edgeseg, output: Output, target: str):

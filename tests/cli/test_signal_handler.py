@@ -25,6 +25,6 @@ def test_a_handler_prints_past_the_buffer(
     monkeypatch.setattr(cli, "_signals", [])
     monkeypatch.setattr(sys, "stderr", _Busy())
     with pytest.raises(SystemExit) as end:
-        cli._terminated(signal.SIGTERM, None)
+        cli._terminate(signal.SIGTERM, None)
     assert end.value.code == 128 + signal.SIGTERM
     assert capfd.readouterr().err == "edgeseg: terminated\n"

@@ -32,7 +32,7 @@ from edgeseg.reports.draw.pictures import ImagePictures
 from edgeseg.reports.html import to_html
 from edgeseg.reports.report import Report
 from edgeseg.sweep.overview import to_html as sweep_html
-from edgeseg.sweep.picture import pareto_svg
+from edgeseg.sweep.picture import draw_pareto
 from edgeseg.sweep.results import Row, Sweep
 
 A4_WIDTH = 703  # CSS px: 210 mm less the margins
@@ -142,7 +142,7 @@ def test_the_page_of_a_sweep_fits_and_links_to_its_reports(show: Callable[[str],
         tools={"python": "3.11"},
         rows=tuple(rows),
     )
-    opened = show(sweep_html(found, pareto_svg(rows)))
+    opened = show(sweep_html(found, draw_pareto(rows)))
     page = opened.page
     for media, width in (("screen", 1280), ("screen", 390), ("print", A4_WIDTH)):
         page.emulate_media(media=media)

@@ -19,14 +19,14 @@ from edgeseg.sweep.run import sweep
 def test_an_engine_that_does_not_open_again_loses_its_latency_alone(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = latency._opened
+    opened = latency._open
 
     def failing(plan_, row):
         if row.height == 96:
             raise MemoryError
         return opened(plan_, row)
 
-    monkeypatch.setattr(latency, "_opened", failing)
+    monkeypatch.setattr(latency, "_open", failing)
     found = sweep(plan, progress=SILENT)
     lost, kept = found.rows
     assert lost.status == "failed"

@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.sweep.picture import pareto_svg
-from edgeseg.sweep.results import Row, front
+from edgeseg.sweep.picture import draw_pareto
+from edgeseg.sweep.results import Row, find_front
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=30)
@@ -30,7 +30,7 @@ def row(number: int, **fields: object) -> Row:
 
 @given(POINTS)
 def test_the_front_is_what_nothing_is_better_than(points: list[tuple[int, int]]) -> None:
-    found = front([(float(cost), float(value)) for cost, value in points])
+    found = find_front([(float(cost), float(value)) for cost, value in points])
     for place, (cost, value) in enumerate(points):
         beaten = any(c <= cost and v >= value and (c, v) != (cost, value) for c, v in points)
         assert (place in found) is not beaten
@@ -45,7 +45,7 @@ def test_every_row_that_was_measured_is_in_both_panels_by_its_number() -> None:
     rows = [row(number) for number in range(7)]
     rows[2] = msgspec.structs.replace(rows[2], status="missed")
     rows[4] = row(4, status="failed", miou=None, bytes=None, latency_ms=None)
-    picture = ET.fromstring(str(pareto_svg(rows)))
+    picture = ET.fromstring(str(draw_pareto(rows)))
     tips = [str(mark.findtext(f"{SVG}title")) for mark in _marks(picture)]
     for number, one in enumerate(rows):
         assert sum(tip.startswith(one.name) for tip in tips) == (0 if number == 4 else 2)
@@ -58,8 +58,8 @@ def test_every_row_that_was_measured_is_in_both_panels_by_its_number() -> None:
 
 
 def test_where_nothing_was_measured_there_is_no_picture() -> None:
-    assert pareto_svg([row(0, status="failed", miou=None, bytes=None, latency_ms=None)]) is None
+    assert draw_pareto([row(0, status="failed", miou=None, bytes=None, latency_ms=None)]) is None
 
 
 def test_one_point_is_enough() -> None:
-    assert "<circle" in str(pareto_svg([row(2)]))
+    assert "<circle" in str(draw_pareto([row(2)]))

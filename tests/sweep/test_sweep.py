@@ -24,7 +24,7 @@ from edgeseg.reports.writing import REPORTS
 from edgeseg.sweep import cell as making
 from edgeseg.sweep import run as run_module
 from edgeseg.sweep.identity import data_of, request_of
-from edgeseg.sweep.plan import Plan, cells_of
+from edgeseg.sweep.plan import Plan, list_cells
 from edgeseg.sweep.results import Sweep
 from edgeseg.sweep.run import sweep
 from edgeseg.verification.request import VerifyRequest
@@ -59,7 +59,7 @@ def whole(
 
 def test_a_failed_cell_is_named_and_the_others_go_on(whole: tuple[Plan, Sweep]) -> None:
     plan, found = whole
-    assert [row.name for row in found.rows] == [cell.name for cell in cells_of(plan)]
+    assert [row.name for row in found.rows] == [cell.name for cell in list_cells(plan)]
     passed = [row.name for row in found.rows if row.status == "passed"]
     assert passed == ["seeded_b0-onnxruntime-fp32-96x128", "seeded_b0-openvino-fp32-96x128"]
     reasons = {row.name: row.reason for row in found.failed}
@@ -180,7 +180,7 @@ def test_other_inputs_under_the_same_names_are_another_request(
     names = data / "names.json"
     names.write_text(json.dumps({"classes": [f"c{i}" for i in range(11)]}))
     one = with_options(plan, labels=str(names), calibration=str(data / "train"), data=str(data))
-    (cell, _) = cells_of(one)
+    (cell, _) = list_cells(one)
     with pytest.raises(SpecError, match="measures on one data set"):
         replace(one, verify=plan.verify)
 
@@ -290,13 +290,13 @@ def test_a_limit_that_a_cell_cannot_judge_is_for_the_others(plan: Plan) -> None:
 def test_a_cells_request_says_each_limit_once(plan: Plan) -> None:
     """The same in each process: it decides whether a cell is made again."""
     dataset = open_dataset(plan.data, split="test")
-    request = request_of(plan, cells_of(plan)[0], data_of(dataset), dataset)
+    request = request_of(plan, list_cells(plan)[0], data_of(dataset), dataset)
     assert list(request["limits"]) == list(LIMITS)
 
 
 def test_weights_of_one_name_are_told_apart(plan: Plan) -> None:
     both = replace(plan, weights=("a/b0", "b/B0"), sizes=(None,))
-    names = [cell.name for cell in cells_of(both)]
+    names = [cell.name for cell in list_cells(both)]
     assert len({name.casefold() for name in names}) == 2
     assert all(name.endswith("-onnxruntime-fp32-own") for name in names)
     with pytest.raises(SpecError, match="a --size of the sweep is given twice"):

@@ -22,7 +22,7 @@ from edgeseg.verification.measuring import Pair
 from edgeseg.verification.opening import open_model
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.verify import verify
-from edgeseg.verification.worker import Work, count_share, facts
+from edgeseg.verification.worker import Work, collect_facts, count_share
 
 COUNTS = ("confusion", "reference_confusion", "agreement_confusion", "per_image", "classes")
 
@@ -167,7 +167,7 @@ def test_each_fact_that_differs_is_named(
         protocol="ss",
     )
     first = open_dataset(street, split="test").items[0]
-    expected = facts(pair, first)
+    expected = collect_facts(pair, first)
     name = next(key for key in expected if fact in key)
     work = Work(
         key="a",

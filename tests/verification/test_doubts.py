@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgeseg.accuracy.counts import Counts
 from edgeseg.accuracy.metrics import chance_miou
 from edgeseg.labels import parse_labels
-from edgeseg.verification.doubts import doubts
+from edgeseg.verification.doubts import find_doubts
 
 
 def counted(matrix: np.ndarray) -> Counts:
@@ -20,7 +20,7 @@ def counted(matrix: np.ndarray) -> Counts:
 
 
 def said(matrix: np.ndarray) -> str:
-    return "; ".join(doubts(counted(matrix), absent=()))
+    return "; ".join(find_doubts(counted(matrix), absent=()))
 
 
 @given(st.lists(st.integers(1, 1000), min_size=2, max_size=6), st.integers(1, 1000))

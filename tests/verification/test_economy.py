@@ -25,7 +25,7 @@ from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.findings import accuracy_fields
 from edgeseg.verification.measuring import Pair
 from edgeseg.verification.opening import open_model
-from edgeseg.verification.worker import Work, facts, opened
+from edgeseg.verification.worker import Work, collect_facts, open_models
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_worker_whose_candidate_does_not_open_leaves_nothing_open(
 ) -> None:
     model = open_model(str(seeded_bundle.folder))
     first = open_dataset(street, split="test").items[0]
-    expected = facts(Pair(candidate=model, reference=model, protocol="ss"), first)
+    expected = collect_facts(Pair(candidate=model, reference=model, protocol="ss"), first)
     model.close()
     work = Work(
         key="no candidate", candidate=model.address, reference=model.address, protocol="ss",
@@ -134,7 +134,7 @@ def test_a_worker_whose_candidate_does_not_open_leaves_nothing_open(
     asked: list[object] = []
     monkeypatch.setattr("edgeseg.verification.worker.reopen", reopened)
     with pytest.raises(BundleError, match="it is gone"):
-        opened(work)
+        open_models(work)
     assert closed == ["reference"]
 
 

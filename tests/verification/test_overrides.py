@@ -15,7 +15,7 @@ from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportOptions
 from edgeseg.overrides import NO_OVERRIDES, parse_overrides
 from edgeseg.sweep.identity import data_of, request_of
-from edgeseg.sweep.plan import Plan, cells_of
+from edgeseg.sweep.plan import Plan, list_cells
 from edgeseg.verification.opening import open_model, reopen
 from edgeseg.verification.request import VerifyRequest
 
@@ -73,6 +73,6 @@ def test_a_sweeps_cells_are_of_what_was_said(tmp_path: Path) -> None:
             verify=VerifyRequest(source="sweep", data="demo"),
             folder=tmp_path,
         )
-        return json.dumps(request_of(plan, cells_of(plan)[0], data, dataset), sort_keys=True)
+        return json.dumps(request_of(plan, list_cells(plan)[0], data, dataset), sort_keys=True)
 
     assert request(OTHER) != request(NO_OVERRIDES)

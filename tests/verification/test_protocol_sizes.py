@@ -19,7 +19,7 @@ from edgeseg.errors import SpecError
 from edgeseg.verification.protocols import (
     Settings,
     check_fits,
-    input_sizes,
+    list_input_sizes,
     segment_by,
 )
 
@@ -91,5 +91,7 @@ def test_the_sizes_that_are_told_are_those_that_a_network_gets(case: Case, proto
     network = Convolution()
     segment_by(protocol, network, _photo(*case.frame), short_px=case.short_px, settings=SMALL)
     height, width = case.frame
-    told = input_sizes(protocol, height=height, width=width, short_px=case.short_px, settings=SMALL)
+    told = list_input_sizes(
+        protocol, height=height, width=width, short_px=case.short_px, settings=SMALL
+    )
     assert told == tuple(sorted(set(network.inputs)))

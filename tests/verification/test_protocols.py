@@ -26,7 +26,7 @@ from edgeseg.errors import BackendError, MissingPackageError, SpecError
 from edgeseg.pixels import Bgr, Logits, to_mask
 from edgeseg.verification.protocols import (
     Settings,
-    rescaled_size,
+    rescale_size,
     segment_by,
 )
 
@@ -89,7 +89,7 @@ def test_one_step_to_the_frames_size_is_another_mask(protocol: str) -> None:
     """The tests above would tell a shortcut from the published two steps."""
     frame = _photo(140, 83)
     mask = segment_by(protocol, Convolution(), frame, short_px=64, settings=SMALL)
-    height, width = rescaled_size(140, 83, short_px=64, long_px=128)
+    height, width = rescale_size(140, 83, short_px=64, long_px=128)
     logits = Convolution().logits(cv2.resize(frame, (width, height)))
     assert (to_mask(logits, height=140, width=83) != mask).mean() > 0.01
 

@@ -22,7 +22,7 @@ from edgeseg.verification.measuring import (
     Measurement,
     Pair,
     Share,
-    joined,
+    join_shares,
     measure_share,
 )
 from edgeseg.verification.opening import open_model
@@ -133,7 +133,7 @@ def test_every_model_sees_the_same_corrupted_image_whatever_the_order(
         ]
         back = measure_share(pair, items[::-1], strict=False, corruption=corruption)
         assert np.array_equal(once.counts.candidate.total, once.counts.reference.total)
-        for other in (joined(parts, model.labels), back):
+        for other in (join_shares(parts, model.labels), back):
             assert np.array_equal(other.counts.candidate.total, once.counts.candidate.total)
         clean = measure_share(pair, items, strict=False)
         assert not np.array_equal(clean.counts.candidate.total, once.counts.candidate.total)

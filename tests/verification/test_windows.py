@@ -16,9 +16,9 @@ from edgeseg.pixels import Bgr, Logits
 from edgeseg.verification.protocols import (
     PUBLISHED,
     Settings,
-    rescaled_size,
+    rescale_size,
 )
-from edgeseg.verification.windows import look, windows
+from edgeseg.verification.windows import list_windows, look_through
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ from edgeseg.verification.windows import look, windows
 def test_images_are_rescaled_within_two_limits(
     frame: tuple[int, int], short_px: int, rescaled: tuple[int, int]
 ) -> None:
-    assert rescaled_size(*frame, short_px=short_px) == rescaled
+    assert rescale_size(*frame, short_px=short_px) == rescaled
 
 
 def test_the_limits_are_rounded_down_after_the_ratio() -> None:
     """Of 101 pixels, 75 % are 75."""
-    assert rescaled_size(200, 200, short_px=101, ratio=0.75) == (75, 75)
+    assert rescale_size(200, 200, short_px=101, ratio=0.75) == (75, 75)
 
 
 @examples(max_examples=200)
 @given(length=st.integers(1, 5000), window_px=st.integers(1, 1500), stride=st.integers(1, 1500))
 def test_windows_cover_each_side_and_lie_inside(length: int, window_px: int, stride: int) -> None:
     stride_px = min(stride, window_px)
-    found = windows(length, window_px=window_px, stride_px=stride_px)
+    found = list_windows(length, window_px=window_px, stride_px=stride_px)
     assert {len(window) for window in found} == {min(window_px, length)}
     assert found[0].start == 0
     assert found[-1].stop == length
@@ -63,8 +63,8 @@ def test_windows_cover_each_side_and_lie_inside(length: int, window_px: int, str
 
 def test_windows_of_the_published_size_on_cityscapes() -> None:
     published = {"window_px": PUBLISHED.window_px, "stride_px": PUBLISHED.stride_px}
-    assert windows(1024, **published) == [range(1024)]
-    assert windows(2048, **published) == [range(1024), range(768, 1792), range(1024, 2048)]
+    assert list_windows(1024, **published) == [range(1024)]
+    assert list_windows(2048, **published) == [range(1024), range(768, 1792), range(1024, 2048)]
 
 
 def test_a_pixel_is_the_mean_of_the_windows_that_see_it() -> None:
@@ -75,10 +75,10 @@ def test_a_pixel_is_the_mean_of_the_windows_that_see_it() -> None:
             self.inputs.append(image.shape[:2])
             return np.full((1, 1, 2, 2), len(self.inputs), np.float32)
 
-    view = look(Turn(), _photo(4, 10), window_px=4, stride_px=3)
+    view = look_through(Turn(), _photo(4, 10), window_px=4, stride_px=3)
     row = [1, 1, 1, 1.5, 2, 2, 2.5, 3, 3, 3]
     np.testing.assert_allclose(view.all_rows()[0], [row] * 4)
-    view = look(Turn(), _photo(6, 4), window_px=4, stride_px=3)
+    view = look_through(Turn(), _photo(6, 4), window_px=4, stride_px=3)
     column = [1, 1, 1.5, 1.5, 2, 2]
     np.testing.assert_allclose(view.all_rows()[0], np.transpose([column] * 4))
     np.testing.assert_allclose(view.rows(range(2, 4)), view.all_rows()[:, 2:4])

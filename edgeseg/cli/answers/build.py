@@ -16,7 +16,7 @@ __all__ = ["build_json", "build_lines"]
 
 def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
     """A line a variant, the fastest first, and what runs; `kept` is whether later runs know it."""
-    lines = [_built_line(result) for result in results]
+    lines = [_describe_built(result) for result in results]
     first = results[0]
     slow = [r for r in results[1:] if r.precision == "int8" and r.latency_ms is not None]
     if first.precision != "int8" and first.latency_ms is not None:
@@ -32,7 +32,7 @@ def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
     return [*lines, f"{first.variant} {end}"]
 
 
-def _built_line(result: Built) -> str:
+def _describe_built(result: Built) -> str:
     if result.latency_ms is None:
         return f"{result.variant}: {result.fault}"
     return (

@@ -9,7 +9,7 @@ import typer
 
 from edgeseg.cli.options import JsonFlag, print_json, say, say_next
 from edgeseg.cli.progress import show_progress
-from edgeseg.cli.signals import ended_by_signals
+from edgeseg.cli.signals import end_on_signals
 from edgeseg.text import pluralize
 
 __all__ = ["calibrate"]
@@ -47,7 +47,7 @@ def calibrate(
             count=images,
             seconds=seconds,
             progress=progress,
-            ending=ended_by_signals,
+            ending=end_on_signals,
         )
     for line in chosen.warnings:
         say(f"warning: {line}")

@@ -9,7 +9,7 @@ import typer
 
 from edgeseg.cli.options import EXIT_FAILED, JsonFlag, print_json, say, say_next
 from edgeseg.cli.progress import show_progress
-from edgeseg.cli.signals import ended_by_signals
+from edgeseg.cli.signals import end_on_signals
 from edgeseg.cli.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def run(
         seconds=seconds,
     )
     with show_progress(lines=False) as progress:
-        result = run_bundle(bundle, request, progress=progress, ended_by=ended_by_signals)
+        result = run_bundle(bundle, request, progress=progress, ended_by=end_on_signals)
     _tell(result, json=json)
     if result.summary.lost is not None:
         raise SourceError(result.summary.lost)
@@ -154,14 +154,14 @@ def _tell(result: RunResult, *, json: bool) -> None:
     for line in run_lines(result.summary, miou=result.miou, live=result.live):
         say(line)
     for path in result.written:
-        say(f"written: {_shown(path)}")
+        say(f"written: {_shorten(path)}")
     if not result.failed_outputs and result.summary.frames:
         say_next("bench", result.bundle)
     if json:
         print_json(run_json(result))
 
 
-def _shown(path: Path) -> str:
+def _shorten(path: Path) -> str:
     """As its user would call it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -142,15 +142,15 @@ def sweep(
 
 def _tell(found: Sweep, output: Path, *, json: bool) -> None:
     """The end of a sweep, for people and for machines, and its exit status."""
-    from edgeseg.sweep.overview import headline, sweep_lines
+    from edgeseg.sweep.overview import describe_sweep, write_headline
     from edgeseg.sweep.results import encode_sweep
 
-    for line in sweep_lines(found):
+    for line in describe_sweep(found):
         say(line)
     say(f"overview written: {output / 'sweep.html'}")
     if json:
         print(encode_sweep(found).decode(), end="")
-    say(headline(found))
+    say(write_headline(found))
     if found.failed:
         raise typer.Exit(EXIT_FAILED)
     if found.missed or found.unjudged:
