@@ -13,7 +13,7 @@ LIBRARY = ("edgeseg", "export", "quantize", "runtime", "calibration", "benchmark
 
 # Past participles that functions were named by: a reader could not tell an act from its result.
 PARTICIPLES = frozenset(
-    [
+    {
         "aligned",
         "annotated",
         "built",
@@ -83,14 +83,11 @@ PARTICIPLES = frozenset(
         "watched",
         "widened",
         "written",
-    ]
+    }
 )
 
 # British spellings, and metaphors for packages and modules.
-WORDS = re.compile(
-    r"\b(colou?rs?|licen[cs]es?|gr[ae]y|neighbou?rs?|rooms?|houses?)\b", re.IGNORECASE
-)
-AMERICAN = re.compile(r"(?i)colors?|licenses?|gray|neighbors?")
+WORDS = re.compile(r"(?i)\b(colours?|licences?|grey|neighbours?|rooms?|houses?)\b")
 
 # Lines that may hold such a word, by what stands in them.
 ALLOWED = (

@@ -28,15 +28,15 @@ def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
 
     def with_options(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def called(**values: Any) -> None:  # noqa: ANN401  # whatever the command takes
+        def call(**values: Any) -> None:  # noqa: ANN401  # whatever the command takes
             given = {name: values.pop(name) for name in names}
             command(**values, limits=_limits(given))
 
         signature = inspect.signature(command, eval_str=True)
         parameters = tuple(_expand(signature, names))
-        called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        called.__annotations__ = {one.name: one.annotation for one in parameters}
-        return called
+        call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {one.name: one.annotation for one in parameters}
+        return call
 
     return with_options
 

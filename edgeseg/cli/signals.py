@@ -19,13 +19,13 @@ def end_on_signals(end: Callable[[], None]) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     terminated = signal.getsignal(signal.SIGTERM)
 
-    def told(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, before)
         end()
 
-    signal.signal(signal.SIGTERM, told)
-    signal.signal(signal.SIGINT, told)
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
     try:
         yield
     finally:

@@ -185,20 +185,20 @@ def _explain_misses(
 ) -> str:
     """Say which three came nearest to passing, and what would let them pass."""
 
-    def judged(trial: Trial) -> Judged:
+    def judge_trial(trial: Trial) -> Judged:
         accuracy = trial.gate or trial.search
         return Judged() if accuracy is None else judge_accuracy(accuracy, limits)
 
     def distance(trial: Trial) -> float:
         if trial.gate is None and trial.search is None:
             return float("inf")
-        return max((abs(gate.value - gate.limit) for gate in judged(trial).misses), default=0)
+        return max((abs(gate.value - gate.limit) for gate in judge_trial(trial).misses), default=0)
 
     failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
     named = sorted(failed, key=distance)[:3]
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
-    missed = {gate.key for trial in named for gate in judged(trial).misses}
-    open_ones = [j.unjudged for j in map(judged, named) if not j.misses]
+    missed = {gate.key for trial in named for gate in judge_trial(trial).misses}
+    open_ones = [j.unjudged for j in map(judge_trial, named) if not j.misses]
     left = dict.fromkeys(one.remedy for unjudged in open_ones for one in unjudged)
     flags = [option(key) for key in LIMITS if key in missed]
     remedies = [f"allow more loss with {' and '.join(flags)}"] if flags else []

@@ -67,13 +67,13 @@ class PatientCapture:
             MissingPackageError: there is no OpenCV.
         """
 
-        def opened() -> bool:
+        def open_device() -> bool:
             self._let_go()
             self._device = self._open()
             return bool(self._device.isOpened())
 
         pipeline = isinstance(self._uri, str) and self._uri.startswith(GSTREAMER)
-        return bool(self._wait_for(opened, PIPELINE_S if pipeline else HANG_S))
+        return bool(self._wait_for(open_device, PIPELINE_S if pipeline else HANG_S))
 
     def read(self) -> Bgr | None:
         """The next frame; None where there is none."""
