@@ -97,7 +97,7 @@ def assume_facts(classes: int, *, opencv: bool) -> InputFacts:
 
 
 def to_facts(overrides: Overrides, size: tuple[int, int] | None) -> InputFacts:
-    """The command line's."""
+    """Turn the options of the command line into facts."""
     return InputFacts(
         origin=_COMMAND_LINE,
         size=size,

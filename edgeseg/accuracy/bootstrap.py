@@ -99,7 +99,7 @@ def tally_image(counts: Confusion) -> ImageTally:
 
 
 def tally(images: Sequence[ImageTally]) -> Tally:
-    """All images' together."""
+    """Collect the counts of all images, to resample them."""
     hits, labelled, predicted = np.stack(images, axis=1)
     return Tally(hits, labelled, predicted)
 
@@ -191,7 +191,7 @@ def _average(iou: Points) -> Points:
 
 
 def _find_percentiles(values: Points) -> Interval:
-    """Of the draws that have a labelled pixel."""
+    """Find the 95 % interval of the draws that have a labelled pixel."""
     known = values[np.isfinite(values)]
     if not known.size:
         raise DatasetError("no labelled pixel was counted; are all masks empty or ignored?")

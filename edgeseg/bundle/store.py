@@ -41,7 +41,7 @@ class Bundle:
 
     @property
     def sha256(self) -> str:
-        """Of its manifest, which has the hash of every file."""
+        """The hash of the manifest, which holds the hash of every file."""
         return (self.folder / MANIFEST_HASH).read_text("ascii").strip()
 
     def path(self, name: str) -> Path:

@@ -147,7 +147,7 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def _keep_signals() -> Iterator[None]:
-    """A signal that comes amid a destructor, of which Python tells and goes on, comes again."""
+    """Send a signal again if it came in a destructor, where Python only reports the exception."""
     others = sys.unraisablehook
     signals = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}
 

@@ -46,7 +46,7 @@ def to_mask(
 
     Equals torch's `interpolate(mode="bilinear", align_corners=False)` and `argmax`, but where the
     two best logits differ by rounding only. `share` is the part of the logits' area that the frame
-    covers (see `covered_share`).
+    covers (see `measure_coverage`).
 
     Every output pixel blends the four logits around it. Where the four have the same argmax, so has
     every blend of them, and the pixel is filled without interpolating. In the remaining cells a

@@ -69,12 +69,12 @@ class GateWords:
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """The verdict in one word."""
         return "passed" if self.passed else "missed"
 
 
 def shorten(text: str, longest: int) -> str:
-    """`plain`, and cut where it has more characters."""
+    """Make one line, cut where it is longer than `longest` characters."""
     shown = to_plain(text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 

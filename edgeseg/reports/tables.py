@@ -82,7 +82,7 @@ def find_class_span(report: Report) -> Span:
 
 
 def make_class_rows(report: Report, labels: Labels) -> list[ClassRow]:
-    """Those that count in the order of `loss_first`, then the others by the reason."""
+    """List classes that count in the order of `order_by_loss`, then the others by reason."""
     colors = dict(zip(labels.classes, map(to_hex_color, labels.palette), strict=True))
     span, limit = find_class_span(report), _find_class_limit(report)
     return [

@@ -308,7 +308,7 @@ def _wait(futures: Sequence[Future]) -> None:
 
 
 def _fetch(future: Future) -> object:
-    """None where it went with its worker, and will be counted again, or with the scheduler."""
+    """Fetch a result; None if its worker or the scheduler is gone."""
     with suppress(*_TIMEOUTS, CancelledError, OSError):
         result: object = future.result(timeout=_ANSWER_S)
         return result

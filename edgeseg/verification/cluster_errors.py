@@ -36,7 +36,7 @@ def to_edgeseg_error(failure: BaseException) -> EdgesegError:
 
 
 def to_line(error: BaseException) -> str:
-    """In a line."""
+    """Write an error in one line."""
     if isinstance(error, ModuleNotFoundError) and error.name == "edgeseg":
         return "edgeseg is not installed there"
     lines = str(error).splitlines() or [type(error).__name__]

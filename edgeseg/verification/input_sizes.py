@@ -100,7 +100,7 @@ class _Graph:
         self._engine = Checked(OrtBackend(graph.SerializeToString()))
 
     def logits(self, image: Bgr, /) -> Logits:
-        """The engine's."""
+        """Run the engine."""
         return cast("Logits", self._engine.infer(image[None]))
 
     def close(self) -> None:

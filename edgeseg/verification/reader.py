@@ -86,7 +86,7 @@ def _check_given(item: Item) -> None:
 
 
 def hash_readable(item: Item) -> str:
-    """Of its files; of its name where they cannot be read, and reading will tell why."""
+    """Hash an item's files, or its name if they cannot be read; reading then reports why."""
     try:
         return _find_lying(item).sha256
     except SourceError:

@@ -30,7 +30,7 @@ _LOGITS_DIMENSIONS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """By which another process opens the same model again, in the same way.
+    """What another process needs to open the same model again, in the same way.
 
     `source` is a path that both see, or a hub's id; `variant` a bundle's, `size` what a
     checkpoint's own way leads to; `threads` the engine's, all cores where it is None. `overrides`
@@ -172,7 +172,7 @@ class BundleModel:
         return self.segmenter.segment(frame).mask
 
     def logits(self, image: Bgr, /) -> Logits:
-        """The engine's."""
+        """Run the engine."""
         output = self.segmenter.backend.infer(image[None])
         if output.ndim != _LOGITS_DIMENSIONS:
             raise SpecError(

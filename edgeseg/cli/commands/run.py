@@ -162,7 +162,7 @@ def _tell(result: RunResult, *, json: bool) -> None:
 
 
 def _shorten(path: Path) -> str:
-    """As its user would call it."""
+    """Write a path relative to the working folder, if it lies there."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 

@@ -102,7 +102,7 @@ def draw_dots(reference: float | None, candidate: float | None) -> str:
 
 
 def draw_dots_scale() -> str:
-    """The scale of `dots`."""
+    """Draw the scale of `draw_dots`."""
     return _draw_scale(_IOU, (0, 50, 100))
 
 
@@ -125,7 +125,7 @@ def draw_spread(change: Spread, span: Span, *, limit: float | None = None) -> st
 
 
 def draw_spread_scale(span: Span) -> str:
-    """The scale of `spread`."""
+    """Draw the scale of `draw_spread`."""
     return _draw_scale(span, span.ticks)
 
 
