@@ -44,11 +44,11 @@ print(json.dumps(told))
 """
 COLOR = """
 import sys
-from edgeseg.sweep.picture import pareto_svg
+from edgeseg.sweep.picture import draw_pareto
 from edgeseg.sweep.results import Row
 row = Row(name="a", weights="w", target="pretend", precision="int8", status="passed", miou=40.0,
           latency_ms=1.0)
-print(pareto_svg([row]))
+print(draw_pareto([row]))
 """
 
 
