@@ -1,4 +1,4 @@
-"""Which of many frames to calibrate on: no near-duplicates, spread over what the source shows."""
+"""Chooses the frames to calibrate on: varied ones, without near-duplicates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FEW", "Choice", "Descriptor", "choose", "describe", "looks_like_nois
 # Fewer images than this leave rare activations unseen.
 FEW: Final = 50
 
-# Two thumbnails nearer than this, in gray levels (root mean square), show the same.
+# Two thumbnails that differ by less than this (root mean square, in gray levels) show the same.
 SAME_LEVELS: Final = 3.0
 
 # A photograph's neighboring blocks are alike: their correlation is above 0.8 even at night.
@@ -29,22 +29,25 @@ Descriptor = npt.NDArray[np.float32]  # (3 * _SIDE**2,) gray levels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Indices of the frames chosen, in the source's order; how many others are near-duplicates."""
+    """The chosen frames.
+
+    `indices` are in the source's order. `duplicates` counts the near-duplicates left out.
+    """
 
     indices: tuple[int, ...]
     duplicates: int
 
 
 def describe(frame: Bgr) -> Descriptor:
-    """A thumbnail: mean color of each of 12x12 blocks of a (H, W, 3) frame."""
+    """Make a thumbnail of a (H, W, 3) frame: the mean color of each of its 12x12 blocks."""
     return _average_blocks(frame, _SIDE).reshape(-1)
 
 
 def choose(descriptors: Sequence[Descriptor], *, count: int, seed: int = 0) -> Choice:
-    """Farthest-point sampling (Gonzalez 1985) from a seeded start.
+    """Choose frames by farthest-point sampling (Gonzalez 1985) from a seeded start.
 
-    Each next frame is the one least like all chosen so far. It ends with `count` frames, or when
-    what is left are near-duplicates.
+    Each next frame is the one least like all frames chosen so far. The choice ends with `count`
+    frames, or when only near-duplicates are left.
     """
     table = np.stack(descriptors)
     first = int(np.random.default_rng(seed).integers(len(table)))
@@ -62,7 +65,7 @@ def choose(descriptors: Sequence[Descriptor], *, count: int, seed: int = 0) -> C
 
 
 def looks_like_noise(frame: Bgr) -> bool:
-    """Whether neighboring parts of a (H, W, 3) frame have nothing to do with each other.
+    """Tell whether the neighboring parts of a (H, W, 3) frame are unrelated.
 
     A frame of one color is not noise; it is a near-duplicate of every other such frame.
     """
@@ -79,7 +82,10 @@ def _measure_distance(table: npt.NDArray[np.float32], one: Descriptor) -> npt.ND
 
 
 def _average_blocks(frame: Bgr, side: int) -> npt.NDArray[np.float32]:
-    """Means of side x side blocks, (side, side, 3); Pillow's box filter, fast for any size."""
+    """Average `frame` over `side` x `side` blocks, as (side, side, 3).
+
+    Pillow's box filter is fast for any size.
+    """
     from PIL import Image
 
     small = Image.fromarray(frame).resize((side, side), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""The folder of a calibration set: there when all of its images are, or not at all."""
+"""Writes the folder of a calibration set with all of its images, or does not write it at all."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ __all__ = ["new_folder"]
 
 @contextmanager
 def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
-    """A folder beside the final one to write into; its files move over when the block succeeds.
+    """Give a temporary folder beside `folder`; move its files there when the block succeeds.
 
-    When the block fails, nothing of it is left. `say` hears of what a killed process left.
+    When the block fails, the temporary folder is removed. `say` receives a line about files that a
+    killed process left behind.
 
     Raises:
-        SinkError: what is there under the name of the folder beside may be somebody's own.
-        SourceError: the folder is not empty, lies where `uri` is read from, or cannot be written.
-        BusyError: another process writes it.
+        SinkError: the temporary folder's name is taken, perhaps by somebody's own files.
+        SourceError: `folder` is not empty, lies where `uri` is read from, or cannot be written.
+        BusyError: another process writes `folder`.
     """
     with ExitStack() as stack:
         try:
             _check(folder, uri)
-            folder = folder.resolve()  # `.` has no name to put a folder beside
+            folder = folder.resolve()  # `.` has no name for the temporary folder's
             held = stack.enter_context(hold_lock(lock_beside(folder), folder))
             left = set_aside(folder, left_behind=held.left_behind)
             if left is not None:
@@ -57,7 +58,7 @@ def _check(folder: Path, uri: str | int) -> None:
 
 
 def _is_folder(uri: str | int) -> TypeGuard[str]:
-    """Whether a source is a folder. What cannot be asked is told when the source is opened."""
+    """Tell whether a source is a folder; an error here is reported when the source is opened."""
     try:
         return isinstance(uri, str) and Path(uri).is_dir()
     except OSError:

@@ -1,4 +1,4 @@
-"""A calibration set from a camera, a stream, a video or a folder, as a folder of images."""
+"""Gathers a calibration set from a camera, a stream, a video or a folder into a folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edgeseg.runtime.sources.options import Retry
 
 __all__ = ["gather"]
 
-# How long to watch what has no end, where nobody says.
+# How long to watch a source without an end when the user gives no time.
 ENDLESS_S: Final = 60.0
 
 Ending = Callable[[Callable[[], None]], AbstractContextManager[object]]
@@ -37,18 +37,18 @@ def gather(
     progress: Progress = SILENT,
     ending: Ending = lambda _end: nullcontext(),
 ) -> CalibrationSet:
-    """Watch a source to its end, or `seconds`, and keep the frames that are worth it.
+    """Watch a source to its end, or for `seconds`, and keep `count` varied frames.
 
-    Without `seconds`, one that has no end is watched for a minute, and `progress` hears so.
+    Without `seconds`, a source that has no end is watched for a minute, and `progress` says so.
 
-    While the context of `ending` lasts, whoever wants the watching to end calls what it was given.
-    A camera or stream that is lost ends it, too; `progress` hears of it. What breaks off in another
-    way leaves nothing in the folder.
+    `ending` receives a function; calling that function within the context ends the watching. A
+    camera or stream that is lost ends the watching too, and `progress` says so. Any other failure
+    leaves nothing in the folder.
 
     Raises:
         SourceError: the source cannot be read, or the folder is not empty.
         BusyError: another process writes the folder.
-        CalibrationError: there was no frame.
+        CalibrationError: the source gave no frame.
     """
     ended = threading.Event()
     with (

@@ -1,4 +1,7 @@
-"""Runs a graph on images and keeps statistics of chosen tensors, in bounded memory, resumably."""
+"""Runs a graph on images and keeps statistics of chosen tensors.
+
+Memory is bounded, and an interrupted run can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,9 @@ SAVE_EVERY: Final = 10
 class Tap:
     """A tensor of the graph to be observed, by its name.
 
-    The graph computes what is wanted of it, so that whole tensors never leave the engine. `origin`
-    is the tensor that holds the same values, perhaps in another order. One that is not `sampled`
-    has extremes alone, and its histogram stays empty.
+    The graph itself computes the extremes and the sample, so whole tensors never leave the engine.
+    `origin` is the tensor that holds the same values, perhaps in another order. A tap that is not
+    `sampled` has extremes only, and its histogram stays empty.
     """
 
     name: str
@@ -42,20 +45,20 @@ class Tap:
 
     @property
     def extremes(self) -> tuple[str, str, str]:
-        """Outputs of the graph, float32 scalars: the least value, the largest, and the sum.
+        """Names of three float32 scalar outputs: the least value, the largest, and the sum.
 
-        The engine's minima and maxima pass over a value that is not a number; its sum does not.
+        The engine's minimum and maximum ignore NaN; its sum does not.
         """
         return f"{self.origin}.low", f"{self.origin}.high", f"{self.origin}.sum"
 
     @property
     def sample(self) -> str:
-        """Output of the graph: the values at `sample_positions`, float32, of one axis."""
+        """Name of the output that holds the sampled values: float32, one axis."""
         return f"{self.name}.sample"
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """All that the graph has to give."""
+        """Names of all outputs that the graph must have for this tap."""
         return (*self.extremes, self.sample) if self.sampled else self.extremes
 
 
@@ -67,11 +70,11 @@ def observe(
     saved: Path,
     progress: Progress = SILENT,
 ) -> Mapping[str, Statistics]:
-    """Statistics of each tap over all frames, by the tap's name.
+    """Gather statistics of each tap over all frames, by the tap's name.
 
     `model` has the outputs that the taps name. `frames` are functions that give the network's
-    input, uint8 (1, H, W, 3), each called once and in order. `saved` is a file in which an
-    interrupted run goes on; it is for this very model.
+    input, uint8 (1, H, W, 3); each is called once, in order. `saved` is the file that keeps the
+    state, so that an interrupted run can resume; it belongs to this very model.
 
     Raises:
         CalibrationError: a value is not finite.
@@ -102,16 +105,17 @@ def observe(
 
 
 def count_observed(model: bytes, taps: Sequence[Tap], saved: Path) -> int:
-    """How many images an earlier run of `observe` for this very model has left in `saved`."""
+    """Count the images that an earlier `observe` of this very model has kept in `saved`."""
     done, _ = _load(saved, _key(model), taps)
     return done
 
 
 def open_tapped(model: bytes) -> onnxruntime.InferenceSession:
-    """A session for a graph with many small outputs, each computed as soon as it can be.
+    """Open a session that computes each of the graph's many small outputs as soon as it can.
 
-    In the engine's own order they would come last, and every tensor would be kept until then: 860
-    MB in place of 285 for B0 at 512x512. Its plan of memory for the whole graph costs 190 MB more.
+    In the engine's own order the outputs would come last, and every tensor would be kept until
+    then: 860 MB in place of 285 for B0 at 512x512. The engine's memory plan for the whole graph
+    would cost 190 MB more.
     """
     import onnxruntime
 
@@ -140,7 +144,7 @@ def _save(path: Path, key: str, images: int, statistics: Mapping[str, Statistics
 
 
 def _load(path: Path, key: str, taps: Sequence[Tap]) -> tuple[int, dict[str, Statistics]]:
-    """What was saved of the same model; nothing where there is nothing, or of another."""
+    """Load the state saved for the same model; an empty state where there is none."""
     fresh = {tap.name: make_statistics() for tap in taps}
     if not path.exists():
         return 0, fresh

@@ -1,7 +1,7 @@
-"""Value ranges of activations, from statistics that grow with the tensors and not with the images.
+"""Value ranges of activations, from statistics whose size does not depend on the image count.
 
-Exact extremes, and a histogram of a random sample of each tensor. The estimators turn them into the
-range that eight bits are to cover; what lies outside is clipped.
+The statistics of a tensor are its exact extremes and a histogram of a random sample. An estimator
+turns them into the range that eight bits cover; values outside that range are clipped.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ BINS: Final = 8192
 LEVELS: Final = 256
 # Values of one tensor of one image that enter its histogram.
 SAMPLE: Final = 1 << 16
-# The name of the way they are drawn: statistics that were kept under another name are of no use.
+# Names the way samples are drawn. Statistics that were saved under another name cannot be used.
 SAMPLING: Final = "one of each stratum"
 
-# Outliers: one value in ten thousand on either side.
+# The share of outliers: one value in ten thousand on either side.
 _PERCENTILE: Final = 1e-4
-# Shares of the largest magnitude at which MSE and entropy try to clip; from a sixteenth on, as
-# TensorRT's calibrator did.
+# Shares of the largest magnitude at which MSE and entropy try to clip. The smallest is a
+# sixteenth, as in TensorRT's calibrator.
 _SHARES: Final = tuple(np.geomspace(1 / 16, 1.0, 49).tolist())
-# Nothing below this limit is told from zero.
+# Values below 2 to this power count as zero.
 _SMALLEST_EXPONENT: Final = -60
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What eight bits cover, `low <= 0 <= high`: zero is always exact, as padding needs."""
+    """The range that eight bits cover; `low <= 0 <= high`, so that zero (padding) is exact."""
 
     low: float
     high: float
@@ -54,7 +54,10 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """Of one tensor. `counts` are over [-limit, limit) in `BINS` equal bins; limit is 2**k or 0."""
+    """Statistics of one tensor.
+
+    `counts` is a histogram over [-limit, limit) in `BINS` equal bins; limit is 2**k or 0.
+    """
 
     low: float
     high: float
@@ -63,14 +66,14 @@ class Statistics:
 
 
 def make_statistics() -> Statistics:
-    """Before the first image."""
+    """Make the empty statistics, as they are before the first image."""
     return Statistics(low=0.0, high=0.0, limit=0.0, counts=np.zeros(BINS, np.int64))
 
 
 def add_sample(
     statistics: Statistics, sample: npt.NDArray[np.float32], *, low: float, high: float
 ) -> Statistics:
-    """Statistics that also know one more image's tensor: a flat sample of it, and its extremes.
+    """Add one image's tensor to the statistics: a flat sample of its values, and its extremes.
 
     Raises:
         CalibrationError: an extreme is infinite or not a number.
@@ -79,7 +82,7 @@ def add_sample(
         raise CalibrationError(
             "an activation is infinite or not a number; is the checkpoint whole?"
         )
-    # A limit above every value, so that the last bin is open to none.
+    # The limit lies above every value, so no value falls beyond the last bin.
     grown = _widen(statistics, max(abs(low), abs(high)))
     counts = grown.counts
     if grown.limit > 0:
@@ -95,24 +98,24 @@ def add_sample(
 
 @lru_cache(maxsize=32)  # a network has about a dozen sizes of tensors
 def choose_sample_positions(size: int) -> npt.NDArray[np.int64] | slice:
-    """Where to look in a flat tensor of `size` values: all of it, or `SAMPLE` places, ascending.
+    """Choose where to sample a flat tensor of `size` values: everywhere, or at `SAMPLE` places.
 
-    Equal strata, and one random place in each (stratified sampling: W. G. Cochran, "Sampling
-    Techniques", 3rd ed., 1977, chapter 5), the same ones every time. Every n-th value would be
-    cheaper, but where n and the length of an axis share a factor, and both are often powers of two,
-    it sees some channels alone or some columns alone.
+    The places are ascending: one random place in each of `SAMPLE` equal strata (stratified
+    sampling: W. G. Cochran, "Sampling Techniques", 3rd ed., 1977, chapter 5). They are the same
+    every time. Taking every n-th value would be cheaper. But n and the length of an axis are
+    often powers of two, and where they share a factor only some channels or columns are seen.
     """
     if size <= SAMPLE:
         return slice(None)
     within = np.random.default_rng(size).random(SAMPLE)
-    # Strata of equal length, not of whole positions: those would be of two lengths, in a pattern.
+    # Strata have equal fractional lengths: whole ones would have two lengths, in a pattern.
     places = ((np.arange(SAMPLE) + within) * (size / SAMPLE)).astype(np.int64)
-    places.setflags(write=False)  # every caller is given the same array
+    places.setflags(write=False)  # all callers share this array
     return places
 
 
 def _widen(statistics: Statistics, largest: float) -> Statistics:
-    """The same counts over a range that holds `largest`: pairs of bins become one."""
+    """Widen the histogram's range until it holds `largest`, by merging bins in pairs."""
     if largest <= 0 or largest < statistics.limit:
         return statistics
     if statistics.limit == 0:
@@ -128,12 +131,12 @@ def _widen(statistics: Statistics, largest: float) -> Statistics:
 
 
 def min_max(statistics: Statistics) -> Range:
-    """Everything that was seen."""
+    """Cover every value that was seen."""
     return Range(min(statistics.low, 0.0), max(statistics.high, 0.0))
 
 
 def percentile(statistics: Statistics) -> Range:
-    """All but one value in ten thousand on either side."""
+    """Cover all but one value in ten thousand on either side."""
     total = statistics.counts.sum()
     if total == 0:
         return min_max(statistics)
@@ -146,15 +149,15 @@ def percentile(statistics: Statistics) -> Range:
 
 
 def mse(statistics: Statistics) -> Range:
-    """The clipping at some magnitude whose quantization has the least mean squared error."""
+    """Clip at the magnitude whose quantization has the least mean squared error."""
     return _find_best(statistics, _squared_error)
 
 
 def entropy(statistics: Statistics) -> Range:
-    """The clipping at some magnitude whose quantized distribution is nearest to the true one.
+    """Clip at the magnitude whose quantized distribution is nearest to the true one.
 
-    Nearest by Kullback-Leibler divergence, as in S. Migacz, "8-bit inference with TensorRT",
-    GTC 2017; here over ranges that need not be symmetric.
+    The distance is the Kullback-Leibler divergence, as in S. Migacz, "8-bit inference with
+    TensorRT", GTC 2017; here ranges need not be symmetric.
     """
     return _find_best(statistics, _divergence)
 
@@ -188,7 +191,7 @@ def _squared_error(statistics: Statistics, candidate: Range) -> float:
 
 
 def _divergence(statistics: Statistics, candidate: Range) -> float:
-    """Of the clipped distribution from the one that 256 levels can express, in nats."""
+    """Compute the divergence, in nats, of the clipped distribution from its 256-level form."""
     centers = _compute_centers(statistics)
     inside = (centers >= candidate.low) & (centers <= candidate.high)
     if inside.sum() < 2:

@@ -39,10 +39,10 @@ __all__ = [
 
 DEFAULT_COUNT: Final = 300
 
-# Of larger sources a seeded draw is looked at: ten times what is usually chosen.
+# A larger source is cut to a seeded draw of this many images: ten times the usual choice.
 MAX_CANDIDATES: Final = 3000
 
-# From this share of the set on, noise is no accident.
+# A set with at least this share of noisy images gets a warning.
 _NOISE_SHARE: Final = 0.1
 
 
@@ -51,10 +51,10 @@ class Picture(Protocol):
 
     @property
     def name(self) -> str:
-        """Which one it is."""
+        """The image's name."""
 
     def image(self) -> Bgr:
-        """Read it: uint8 BGR (H, W, 3)."""
+        """Read the image: uint8 BGR (H, W, 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationSet:
-    """What was chosen. `hashes` are of the pixels, one a picture; `noisy` says which look so.
+    """The chosen images.
 
-    `duplicates` of the source were left out, being like one that was chosen.
+    `hashes` are of the pixels, one for each picture. `noisy` tells which pictures look like noise.
+    `duplicates` counts the images left out because a chosen one is much like them.
     """
 
     source: str
@@ -88,11 +89,11 @@ class CalibrationSet:
 
     @property
     def sha256(self) -> str:
-        """One hash for the set, in its order."""
+        """One hash for the whole set, which depends on the order of its pictures."""
         return hashlib.sha256("".join(self.hashes).encode()).hexdigest()
 
     def part(self, places: Sequence[int]) -> CalibrationSet:
-        """The pictures at some places, as a set of their own."""
+        """Make a set of the pictures at the given places."""
         return replace(
             self,
             pictures=tuple(self.pictures[i] for i in places),
@@ -102,7 +103,7 @@ class CalibrationSet:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is wrong with calibrating on it, and what that costs."""
+        """Reasons not to calibrate on this set, and what each costs."""
         return tuple(_list_warnings(len(self.pictures), self.duplicates, sum(self.noisy)))
 
 
@@ -111,11 +112,11 @@ def choose_calibration_set(
 ) -> CalibrationSet:
     """Choose `count` images from a source: a folder of images, a data set, or `demo`.
 
-    Of a data set with splits only the train split is looked at. For a video or a camera see
+    Only the train split is used where a data set has splits. For a video or a camera see
     `keep_frames`.
 
     Raises:
-        CalibrationError: there are none, or the data set has no train split.
+        CalibrationError: the source has no images, or the data set has no train split.
         SourceError: an image cannot be read.
     """
     pictures = list_pictures(source, count=count, seed=seed)
@@ -148,10 +149,10 @@ def choose_calibration_set(
 
 
 def list_pictures(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tuple[Picture, ...]:
-    """What a source has to choose from; of more than 3000 images a seeded draw.
+    """List the images of a source; a seeded draw where there are more than 3000.
 
     Raises:
-        CalibrationError: nothing, or the data set has no train split.
+        CalibrationError: the source has no images, or the data set has no train split.
     """
     try:
         pictures = _list_all_pictures(source)
@@ -200,13 +201,14 @@ def _list_files(folder: Path) -> tuple[Picture, ...]:
 def keep_frames(
     frames: Iterable[Bgr], folder: Path, *, count: int = DEFAULT_COUNT, seed: int = 0
 ) -> CalibrationSet:
-    """Write the frames of a video or camera that are worth it as PNG into a folder, then choose.
+    """Write varied frames of a video or camera as PNG into `folder`, then choose `count` of them.
 
-    A frame is kept when it differs from the one kept last, and when ten times `count` are kept,
-    every second of them goes: memory holds one frame, the disk at most that many.
+    A frame is kept when it differs from the last one kept. When ten times `count` frames are
+    kept, every second one is removed. So memory holds one frame, and the disk at most ten times
+    `count`.
 
     Raises:
-        CalibrationError: there was no frame.
+        CalibrationError: `frames` is empty.
         SourceError: the folder cannot be written.
     """
     from PIL import Image
@@ -243,21 +245,21 @@ def _drop_repeats(frames: Iterable[Bgr]) -> Iterator[tuple[int, Bgr]]:
 
 
 def hash_content(image: Bgr) -> str:
-    """SHA-256 of the pixels and their shape: the same picture in another file is the same."""
+    """Hash the pixels and their shape by SHA-256; the same picture in two files hashes alike."""
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
 def find_shared_images(chosen: CalibrationSet, dataset: Dataset) -> tuple[str, ...]:
-    """Names of the images of a data set that are also in the calibration set, by their pixels."""
+    """Name the images of `dataset` that are also in the calibration set, by their pixels."""
     ours = set(chosen.hashes)
     return tuple(item.name for item in dataset.items if hash_content(item.image()) in ours)
 
 
 def _list_warnings(images: int, duplicates: int, noise: int) -> Iterator[str]:
     if images < FEW:
-        # Noise averages out to the same thumbnail, which says nothing about its likeness.
+        # The thumbnails of noise are all alike, so they do not show duplicates.
         told = duplicates and not noise
         alike = f" ({duplicates} more were near-duplicates of these)" if told else ""
         yield (
