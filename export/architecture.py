@@ -1,7 +1,8 @@
-"""What Hugging Face's config.json says of the network, against what edgeseg computes.
+"""Compares Hugging Face's config.json with what edgeseg computes.
 
-Weights tell widths, depths and classes. The rest leaves no trace in them: heads, activation,
-strides. Each such field is honored or refused by name; what acts in training only may be anything.
+The weights show widths, depths and classes. They do not show heads, activation and strides; only
+config.json gives those. Each such field is honored, or refused by name. Fields that act in training
+only may have any value.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = ["describe_config", "apply_config", "describe_heads", "is_segformer", 
 _MODEL_TYPE: Final = "segformer"
 _CLASS: Final = "SegformerForSemanticSegmentation"
 
-# Both are GELU through erf.
+# Both names mean GELU through erf.
 _ACTIVATIONS: Final = ("gelu", "gelu_python")
 
 # What edgeseg computes, where transformers would compute what the field says.
@@ -40,8 +41,8 @@ _FIXED: Final[Mapping[str, object]] = {
     "reshape_last_stage": True,
 }
 
-# Read by training only, by nothing, or by programs around the network. transformers' SegFormer
-# leaves LayerNorm's eps at PyTorch's 1e-5, whatever layer_norm_eps says.
+# Fields that only training reads, or programs around the network, or nothing at all.
+# transformers' SegFormer leaves LayerNorm's eps at PyTorch's 1e-5, whatever layer_norm_eps says.
 _WITHOUT_EFFECT: Final = frozenset(
     {
         *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob"),
@@ -60,11 +61,11 @@ _WITHOUT_EFFECT: Final = frozenset(
 
 
 def apply_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) -> ModelSpec:
-    """The model that weights and config.json together are of.
+    """Complete the model's shapes, read from the weights, by what config.json says.
 
     Raises:
-        CheckpointError: the file tells of a network that edgeseg does not compute, or of another
-            than the weights are of; the message names the field.
+        CheckpointError: the file describes a network that edgeseg does not compute, or one that
+            does not fit the weights; the message names the field.
     """
     _check_code(config, origin)
     for field, ours in _FIXED.items():
@@ -98,15 +99,15 @@ def apply_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) 
 
 
 def is_segformer(config: Mapping[str, object]) -> bool:
-    """Whether a config.json is of a SegFormer, or at least of nothing else."""
+    """Tell whether a config.json describes a SegFormer, or at least names no other model."""
     return config.get("model_type", _MODEL_TYPE) == _MODEL_TYPE
 
 
 def replace_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) -> ModelSpec:
-    """The model with other attention heads, one number a stage.
+    """Replace the model's numbers of attention heads, one for each stage.
 
     Raises:
-        CheckpointError: they cannot be; the message names the field.
+        CheckpointError: the numbers are not possible; the message names the field.
     """
     whole = isinstance(heads, (list, tuple)) and all(type(one) is int for one in heads)
     if not isinstance(heads, (list, tuple)) or not whole or len(heads) != len(ATTENTION_HEADS):
@@ -119,7 +120,7 @@ def replace_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) ->
 
 
 def describe_heads(spec: ModelSpec) -> tuple[str, ...]:
-    """A line where attention has other heads than SegFormer's; no weight has their number."""
+    """Describe attention heads that differ from SegFormer's; no weight shows their number."""
     if spec.heads == ATTENTION_HEADS:
         return ()
     heads, usual = (", ".join(map(str, one)) for one in (spec.heads, ATTENTION_HEADS))
@@ -127,7 +128,7 @@ def describe_heads(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def describe_config(config: Mapping[str, object]) -> list[str]:
-    """What a reader should know of it: a class of somebody's own, fields that nothing reads."""
+    """List what a reader should know: a custom model class, and fields that nothing reads."""
     notes = []
     classes = config.get("architectures")
     if isinstance(classes, list) and classes and _CLASS not in classes:
@@ -148,7 +149,7 @@ def describe_config(config: Mapping[str, object]) -> list[str]:
 
 
 def _check_code(config: Mapping[str, object], origin: str) -> None:
-    """Refuse what is no plain SegFormer."""
+    """Refuse a config.json that does not describe a plain SegFormer."""
     if not is_segformer(config):
         raise CheckpointError(
             f"{origin} says model_type {config['model_type']!r}; edgeseg reads {_MODEL_TYPE!r}. "

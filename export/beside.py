@@ -1,4 +1,4 @@
-"""What is said beside the weights: by two JSON files, and by the pickle that they lie in."""
+"""Reads what comes with the weights: two JSON files, and the pickle's own configuration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ _RGB: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """`config` and `preprocessor` are the JSON files', `meta` the pickle's; empty where absent."""
+    """What comes with the weights.
+
+    `config` and `preprocessor` come from the JSON files, `meta` from the pickle. Each is empty
+    where its file is absent.
+    """
 
     folder: Path
     layout: Layout
@@ -36,20 +40,20 @@ class Beside:
     training: Training | None
 
     def apply_config(self, spec: ModelSpec) -> ModelSpec:
-        """The model that weights and files together are of.
+        """Complete the model's shapes, read from the weights, by what the files say.
 
         Raises:
-            CheckpointError: one that edgeseg does not compute; the message names the field.
+            CheckpointError: edgeseg does not compute this model; the message names the field.
         """
         if self._config_counts():
             spec = apply_config(self.config, spec, origin=str(self.folder / _CONFIG))
         return spec if self.training is None else self.training.apply_config(spec)
 
     def facts(self) -> tuple[InputFacts, ...]:
-        """What is said of the input, the file that goes first before the other.
+        """List what each file says about the input, in order of precedence.
 
         Raises:
-            CheckpointError: a rule that edgeseg does not have; the message names the field.
+            CheckpointError: edgeseg does not have a file's rule; the message names the field.
         """
         path = self.folder / _PREPROCESSOR
         said = None
@@ -61,7 +65,7 @@ class Beside:
         return tuple(facts for facts in (said, trained) if facts is not None)
 
     def labels(self, spec: ModelSpec) -> tuple[Labels, str]:
-        """Names and colors, and where they come from.
+        """Find the classes' names and colors, and say where they come from.
 
         Raises:
             CheckpointError: id2label does not give one name to each id from 0 up.
@@ -76,12 +80,12 @@ class Beside:
             return labels, source
 
     def reduces_labels(self) -> bool:
-        """Whether ground truth loses its background."""
+        """Tell whether training removed the background from the ground truth."""
         trained = self.training is not None and self.training.reduces_labels()
         return trained or reduces_labels(self.preprocessor)
 
     def notes(self) -> tuple[str, ...]:
-        """Lines on what is assumed of the network, and on what is passed over."""
+        """List what is assumed about the network and what is ignored, one line each."""
         notes = self._training_notes()
         if self._is_pickled_framework():
             if self.training is None:
@@ -120,11 +124,11 @@ class Beside:
         return self.layout.framework is not None
 
     def _config_counts(self) -> bool:
-        """Beside weights of NVlabs or mmsegmentation it may be somebody else's file."""
+        """Whether config.json counts; beside NVlabs' or mmsegmentation's weights it may not fit."""
         return bool(self.config) and (not self._is_pickled_framework() or is_segformer(self.config))
 
     def _class_names(self) -> Sequence[str] | None:
-        """From Hugging Face's id2label, or from mmengine's or mmcv's meta."""
+        """Find class names in Hugging Face's id2label, or in mmengine's or mmcv's meta."""
         id2label = self.config.get("id2label") if self._config_counts() else None
         if isinstance(id2label, Mapping):
             try:
@@ -152,7 +156,7 @@ def read_beside(folder: Path, layout: Layout, meta: Mapping[str, object], *, ori
     """Read the JSON files of a folder, and the training configuration in `meta`.
 
     Raises:
-        CheckpointError: a file that is there cannot be read.
+        CheckpointError: a file exists but cannot be read.
     """
     return Beside(
         folder=folder,

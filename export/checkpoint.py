@@ -1,4 +1,4 @@
-"""A trained checkpoint, from whatever form it is kept in, as a model and what belongs to it.
+"""Reads a trained checkpoint of any known form as a model with its labels and its input.
 
 a folder                   Hugging Face's: weights, config.json, preprocessor_config.json
 a .safetensors file        with those two JSON files beside it, or none
@@ -49,12 +49,12 @@ _FIRST_KERNELS: Final = "stages.0.patch_embed.proj.weight"  # (width, 3, 7, 7)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A model with its trained weights, in evaluation mode, and how it wants to be used.
+    """A model with its trained weights, in evaluation mode, and the input that it expects.
 
-    The model takes RGB, whatever `channel_order` it was trained with. `input_sources` names who
-    decided each of the input's facts. `reduce_labels` says that it was trained on masks whose 0
-    means "no class" and whose other ids are one too high. It is about ground truth only: no pixel
-    of a frame changes by it.
+    The model takes RGB, whatever `channel_order` it was trained with. `input_sources` names the
+    source of each of the input's facts. `reduce_labels` says that training used masks whose 0 means
+    "no class" and whose other ids are one too high. It concerns ground truth only: frames do not
+    change.
     """
 
     model: SegFormer
@@ -83,15 +83,16 @@ def read_checkpoint(
     overrides: Overrides = NO_OVERRIDES,
     say: Say = ignore,
 ) -> Checkpoint:
-    """Read a checkpoint; `size` (height, width), `labels` and `overrides` go before what it says.
+    """Read a checkpoint; `size` (height, width), `labels` and `overrides` replace what it says.
 
-    `source` is a file, a folder, a hub id, or `demo` for the one that comes with edgeseg. `say`
-    receives a line for what is assumed, overridden or passed over, and before a network is used.
+    `source` is a file, a folder, a hub id, or `demo` for the checkpoint that comes with edgeseg.
+    `say` receives a line for each thing that is assumed, overridden or ignored, and a line before
+    the network is used.
 
     Raises:
-        CheckpointError: not there, damaged, not a SegFormer, of a network or preprocessing that
-            edgeseg does not have, or `labels` are of another length.
-        SpecError: `size` is none that a SegFormer can have.
+        CheckpointError: the checkpoint is missing, damaged or not a SegFormer; or edgeseg lacks its
+            network or preprocessing; or `labels` has another number of classes.
+        SpecError: a SegFormer cannot have this `size`.
         MissingPackageError: this is a base install, which runs bundles only.
     """
     _require_packages()
@@ -130,7 +131,7 @@ def read_checkpoint(
 
 
 def _require_packages() -> None:
-    """What every checkpoint needs; who lacks one of them is told of the whole extra."""
+    """Require the packages that every checkpoint needs; the error names the whole extra."""
     if any(
         importlib.util.find_spec(package) is None for package in ("torch", "onnx", "safetensors")
     ):
@@ -138,7 +139,7 @@ def _require_packages() -> None:
 
 
 def _name_checkpoint(source: str, weights: Path) -> str:
-    """The hub id, or file and folder; the rest of a path says nothing on another machine."""
+    """Name the checkpoint by its hub id, or by file and folder without this machine's path."""
     if source == DEMO or not Path(source).exists():
         return source
     return f"{weights.resolve().parent.name}/{weights.name}"
@@ -147,7 +148,7 @@ def _name_checkpoint(source: str, weights: Path) -> str:
 def _build_model(
     spec: ModelSpec, layout: Layout, contents: Contents, order: ChannelOrder, *, origin: str
 ) -> SegFormer:
-    """The network, taking RGB: of one that was trained on BGR the first kernels are turned."""
+    """Build the network for RGB; after training on BGR, reverse the first kernels' channels."""
     from edgeseg.export.segformer.network import SegFormer
 
     model = SegFormer(spec)
@@ -159,7 +160,7 @@ def _build_model(
 
 
 def _read_license(folder: Path) -> str:
-    """What the model card's front matter says, as the hub reads it."""
+    """Read the license from the model card's front matter, as the hub does."""
     try:
         card = (folder / "README.md").read_text("utf-8")
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What a weights file holds: the weights, what lies beside them, or why it cannot be used."""
+"""Reads the weights and the metadata of a weights file, or explains why it cannot be used."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Contents", "read_contents"]
 
 _CONTAINERS: Final = ("state_dict", "model")
-_FEWEST: Final = 20  # tensors that make a second set of weights, and no optimizer's or meter's
+_FEWEST: Final = 20  # a set of weights has more tensors; an optimizer's or meter's state has fewer
 
-# In keys of weights that some library has quantized: PyTorch, quanto, torchao, bitsandbytes, GPTQ.
+# Parts of the keys of quantized weights: of PyTorch, quanto, torchao, bitsandbytes and GPTQ.
 _QUANTIZED: Final = (
     *("_packed_params", ".qweight", ".qzeros", "weight_quantizer", ".weight._data"),
     *(".weight._scale", ".absmax", ".quant_map", "quant_state", ".weight_qdata", ".int_data"),
@@ -29,7 +29,7 @@ _QUANTIZED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Weights by their names; `meta` is what some frameworks put beside; `notes` are for a user."""
+    """Weights by their names; `meta` is the framework's metadata; `notes` are for the user."""
 
     state: dict[str, Tensor]
     meta: Mapping[str, object]
@@ -37,10 +37,11 @@ class Contents:
 
 
 def read_contents(path: Path) -> Contents:
-    """Read a file of weights, without running what is in it.
+    """Read a file of weights, without running code that the file contains.
 
     Raises:
-        CheckpointError: damaged, of another kind, or no plain weights; the message says what it is.
+        CheckpointError: the file is damaged, of another kind, or holds no plain weights; the
+            message says what it is.
     """
     if path.suffix == ".safetensors":
         content: object = _read_safetensors(path)
@@ -62,7 +63,7 @@ def _read_safetensors(path: Path) -> object:
 
 
 def _unwrap(content: object, path: Path) -> Contents:
-    """The weights in a file, without the dictionaries around them."""
+    """Take the weights out of the dictionaries around them."""
     key, weights = _find_container(content)
     if isinstance(weights, Inert):
         raise CheckpointError(f"{path} {_explain_whole_model(weights, key)}")
@@ -85,7 +86,7 @@ def _unwrap(content: object, path: Path) -> Contents:
 
 
 def _find_container(content: object) -> tuple[str | None, object]:
-    """The weights' dictionary, and the key it lies under."""
+    """Find the dictionary of the weights, and the key that holds it."""
     if isinstance(content, Mapping):
         for key in _CONTAINERS:
             if isinstance(content.get(key), (Mapping, Inert)):
@@ -112,7 +113,7 @@ def _explain_whole_model(model: Inert, key: str | None) -> str:
 def _explain_contents(
     content: Mapping[object, object], state: Mapping[str, Tensor], path: Path
 ) -> str | None:
-    """Why these are not plain weights; None where they may be."""
+    """Explain why these are not plain weights; None where they may be plain weights."""
     keys = [str(name) for name in content]
     if any(mark in key for key in keys for mark in (".lora_A", ".lora_B", "lora_embedding")):
         return explain_adapter(path.parent)
@@ -155,7 +156,7 @@ def _is_object(name: str, value: object) -> bool:
 
 
 def _find_nested(content: Mapping[object, object]) -> str | None:
-    """The key of the dictionary inside that holds the most tensors."""
+    """Find the key of the inner dictionary that holds the most tensors."""
     counts = {
         str(key): len(_select_tensors(value))
         for key, value in content.items()
@@ -168,7 +169,7 @@ def _find_nested(content: Mapping[object, object]) -> str | None:
 def _describe_other_sets(
     content: Mapping[object, object], used: str | None, count: int
 ) -> tuple[str, ...]:
-    """A line for every further set of weights beside the one that is used."""
+    """Describe every set of weights that is not used, one line each."""
     others = [
         str(key)
         for key, value in content.items()

@@ -1,8 +1,8 @@
-"""What is known of the network's input, from whom, and what had to be assumed.
+"""Settles the facts about the network's input: their values and who decided each.
 
-Several sources may speak: the command line, a preprocessor_config.json, the training configuration
-inside a pickle. Each says what it knows; the first that knows a thing decides it. What none of them
-knows is assumed by custom of the framework, and said.
+Facts come from several sources: the command line, a preprocessor_config.json, the training
+configuration inside a pickle. The first source that gives a fact decides it. A fact that no source
+gives takes the framework's usual value, and a line says so.
 """
 
 from __future__ import annotations
@@ -43,11 +43,10 @@ _OPTIONS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFacts:
-    """What one source, called `origin`, says; None where it says nothing.
+    """Facts about the input from one source, called `origin`; None where it gives none.
 
-    `size` is height and width in pixels; `mean` and `std` are of values in 0..1, in the order in
-    which the network takes its channels. `no_size` is a rule by which every frame makes a size of
-    its own.
+    `size` is height and width in pixels; `mean` and `std` are of values in 0..1, in the network's
+    channel order. `no_size` is a rule that gives every frame a size of its own.
     """
 
     origin: str
@@ -60,16 +59,16 @@ class InputFacts:
     channel_order: ChannelOrder | None = None
 
     def value_of(self, fact: str) -> object:
-        """What it says of one of the facts."""
+        """Look up the fact by name; None where the source does not give it."""
         value: object = getattr(self, fact)
         return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The input as it will be, who decided what, and lines that say so.
+    """The final input, the source of each of its facts, and lines that tell the user of both.
 
-    `sources` has `size`, `resize`, `aspect`, `mean`, `std` and `channel_order`.
+    `sources` has the keys `size`, `resize`, `aspect`, `mean`, `std` and `channel_order`.
     """
 
     input: InputSpec
@@ -79,7 +78,7 @@ class Settled:
 
 
 def assume_facts(classes: int, *, opencv: bool) -> InputFacts:
-    """The size that the published models were trained at, with ImageNet's statistics.
+    """Assume the size that the published models were trained at, and ImageNet's statistics.
 
     Cityscapes is trained on crops of 1024x1024, everything else on 512x512. NVlabs and
     mmsegmentation resize with OpenCV and keep the aspect; Hugging Face uses Pillow and does not.
@@ -117,14 +116,14 @@ def settle(
     *,
     origin: str,
 ) -> Settled:
-    """Let the first that knows a thing decide it: command line, `files` in order, then `custom`.
+    """Take each fact from the first source that gives it: command line, `files`, then `custom`.
 
-    `origin` is the checkpoint, for messages.
+    `files` are asked in order. `origin` names the checkpoint in messages.
 
     Raises:
-        CheckpointError: each frame would have a size of its own, and none was given; or a file
-            says a size or a std that no SegFormer can have.
-        SpecError: the command line does.
+        CheckpointError: each frame would have a size of its own, and no size was given; or a file
+            gives a size or a std that no SegFormer can have.
+        SpecError: the command line gives such a size or std.
     """
     said = [to_facts(overrides, size), *files]
     ruled = next((facts for facts in said if facts.size or facts.no_size), None)
@@ -156,7 +155,7 @@ def settle(
 
 
 def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin: str) -> InputSpec:
-    """The input; what cannot be is refused in the name of the file that says it."""
+    """Make the input; an error about an impossible value names the file that gives it."""
     if merged.std is not None and min(merged.std) <= 0:
         raise CheckpointError(
             f"{origin}: {deciders['std'].origin} says {_tell('std', merged.std)}, and each number "
@@ -173,7 +172,7 @@ def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin:
 
 
 def _to_input(facts: InputFacts) -> InputSpec:
-    """The input of a network that takes RGB: of one that was trained on BGR all is turned round."""
+    """Make the input of a network that takes RGB; facts of a BGR network are reversed."""
     assert facts.size is not None, "custom knows every fact"
     assert facts.resize is not None, "custom knows every fact"
     assert facts.aspect is not None, "custom knows every fact"
@@ -197,7 +196,7 @@ def _reverse(values: Triple) -> Triple:
 def _describe_origins(
     merged: InputFacts, deciders: Mapping[str, InputFacts], files: Sequence[InputFacts]
 ) -> list[str]:
-    """Who decided what, but for a preprocessing file that decided everything, as is usual."""
+    """Say who decided which fact; nothing where one preprocessing file decided all, as usual."""
     origins = dict.fromkeys(facts.origin for facts in deciders.values())
     silent = {facts.origin for facts in files if len(origins) == 1}
     lines = []
@@ -220,7 +219,7 @@ def _describe_origins(
 def _describe_overruled(
     said: Sequence[InputFacts], deciders: Mapping[str, InputFacts]
 ) -> list[str]:
-    """What a source says in vain, since one before it says something else."""
+    """List the facts of a source that another source before it overrules."""
     lines = []
     for facts in said:
         lost = [

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GELU_OPSET", "IR_VERSION", "OPSET", "GraphWriter"]
 
-# The oldest readers: TensorRT 10.3 (opset 20) and ONNX Runtime 1.23 on Python 3.10 (IR 12).
-# 17 is the first with LayerNormalization, 19 the first whose Q/DQ scales may be FP16, 20 the first
-# with Gelu: one node between integer convolutions, where its five would be torn apart.
+# The oldest readers are TensorRT 10.3 (opset 20) and ONNX Runtime 1.23 on Python 3.10 (IR 12).
+# Opset 17 is the first with LayerNormalization, and 19 the first whose Q/DQ scales may be FP16.
+# Opset 20 is the first with Gelu as one node; between integer convolutions, engines would split
+# the five nodes that replace it.
 OPSET = 19
 GELU_OPSET = 20
 IR_VERSION = 10
@@ -59,9 +60,10 @@ class GraphWriter:
         inputs: tuple[str, np.dtype[np.generic], Sequence[int]],
         outputs: tuple[str, np.dtype[np.generic], Sequence[int]],
     ) -> ModelProto:
-        """One input and one output, as (name, dtype, shape), around everything written so far.
+        """Make the model of everything written so far, with one input and one output.
 
-        Shapes are inferred and recorded for every value, and onnx's full check has passed.
+        Both are given as (name, dtype, shape). The shape of every value is inferred and recorded,
+        and the model has passed onnx's full check.
         """
         graph = helper.make_graph(
             self._nodes,

@@ -1,4 +1,4 @@
-"""Single layers and changes of layout as ONNX nodes. `name` is that of the node that ends each."""
+"""Writes single layers and changes of layout as ONNX nodes; `name` is their last node's name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Size = tuple[int, int]  # height, width
 
 
 def conv(graph: GraphWriter, conv: nn.Conv2d, x: str, *, name: str) -> str:
-    """A convolution of an image, with its bias where it has one."""
+    """Write a convolution of an image, with its bias where it has one."""
     inputs = [x, graph.weight(f"{name}.weight", to_array(conv.weight))]
     if conv.bias is not None:
         inputs.append(graph.weight(f"{name}.bias", to_array(conv.bias)))
@@ -48,28 +48,28 @@ def conv(graph: GraphWriter, conv: nn.Conv2d, x: str, *, name: str) -> str:
 
 
 def linear_as_conv(graph: GraphWriter, linear: nn.Linear, x: str, *, name: str) -> str:
-    """A linear layer on the channels of an image."""
+    """Write a linear layer on the channels of an image, as a 1x1 convolution."""
     weight = graph.weight(f"{name}.weight", to_array(linear.weight)[:, :, None, None])
     bias = graph.weight(f"{name}.bias", to_array(linear.bias))
     return graph.node("Conv", [x, weight, bias], name=name, kernel_shape=[1, 1])
 
 
 def linear(graph: GraphWriter, linear: nn.Linear, tokens: str, *, name: str) -> str:
-    """A linear layer on tokens: one Gemm."""
+    """Write a linear layer on tokens: one Gemm."""
     weight = graph.weight(f"{name}.weight", to_array(linear.weight).T)
     bias = graph.weight(f"{name}.bias", to_array(linear.bias))
     return graph.node("Gemm", [tokens, weight, bias], name=name)
 
 
 def layer_norm(graph: GraphWriter, norm: nn.LayerNorm, x: str, *, name: str) -> str:
-    """LayerNorm over the last axis: one node."""
+    """Write LayerNorm over the last axis: one node."""
     gain = graph.weight(f"{name}.weight", to_array(norm.weight))
     shift = graph.weight(f"{name}.bias", to_array(norm.bias))
     return graph.node("LayerNormalization", [x, gain, shift], name=name, axis=-1, epsilon=norm.eps)
 
 
 def gelu(graph: GraphWriter, x: str, dtype: np.dtype[np.generic], *, name: str) -> str:
-    """X * (1 + erf(x / sqrt(2))) / 2: one node where the opset has it, five where it has not."""
+    """Write x * (1 + erf(x / sqrt(2))) / 2: one node where the opset has Gelu, else five."""
     if graph.opset >= GELU_OPSET:
         return graph.node("Gelu", [x], name=name)
     root, one, half = (
@@ -84,13 +84,13 @@ def gelu(graph: GraphWriter, x: str, dtype: np.dtype[np.generic], *, name: str) 
 
 
 def to_tokens(graph: GraphWriter, image: str, size: Size, width: int, *, name: str) -> str:
-    """(1, C, H, W) to (H*W, C)."""
+    """Turn (1, C, H, W) into (H*W, C)."""
     x = graph.node("Transpose", [image], name=f"{name}.channels_last", perm=[0, 2, 3, 1])
     return reshape(graph, x, (size[0] * size[1], width), name=name)
 
 
 def to_image(graph: GraphWriter, tokens: str, size: Size, width: int, *, name: str) -> str:
-    """(H*W, C) to (1, C, H, W)."""
+    """Turn (H*W, C) into (1, C, H, W)."""
     x = reshape(graph, tokens, (1, *size, width), name=f"{name}.grid")
     return graph.node("Transpose", [x], name=name, perm=[0, 3, 1, 2])
 
@@ -98,13 +98,13 @@ def to_image(graph: GraphWriter, tokens: str, size: Size, width: int, *, name: s
 def split_heads(
     graph: GraphWriter, tokens: str, heads: int, width: int, *, perm: list[int], name: str
 ) -> str:
-    """(L, heads*d) seen as (L, heads, d), then permuted."""
+    """Reshape (L, heads*d) to (L, heads, d), then permute it by `perm`."""
     x = reshape(graph, tokens, (-1, heads, width), name=f"{name}.split")
     return graph.node("Transpose", [x], name=name, perm=perm)
 
 
 def slice_columns(graph: GraphWriter, x: str, start: int, end: int, *, name: str) -> str:
-    """Columns `start` to `end` of a matrix."""
+    """Take the columns from `start` up to `end`, which is not included, of a matrix."""
     bounds = [
         graph.weight(f"{name}.{key}", np.array([value], np.int64))
         for key, value in (("start", start), ("end", end), ("axis", 1))
@@ -113,12 +113,12 @@ def slice_columns(graph: GraphWriter, x: str, start: int, end: int, *, name: str
 
 
 def reshape(graph: GraphWriter, x: str, shape: tuple[int, ...], *, name: str) -> str:
-    """The same values in another shape."""
+    """Give the same values another shape."""
     return graph.node(
         "Reshape", [x, graph.weight(f"{name}.shape", np.array(shape, np.int64))], name=name
     )
 
 
 def to_array(tensor: Tensor) -> npt.NDArray[np.generic]:
-    """A tensor's values, without a copy."""
+    """Give a tensor's values as an array, without a copy."""
     return cast("npt.NDArray[np.generic]", tensor.detach().numpy())

@@ -1,9 +1,9 @@
-"""Plain values out of a configuration that is Python text, without running it.
+"""Reads plain values from a configuration that is Python text, without running it.
 
 mmsegmentation keeps the configuration that a model was trained with inside its checkpoints, as
 text: `crop_size = (512, 512)`, `model = dict(type='EncoderDecoder', backbone=dict(...))`.
-Constants, tuples, lists and dictionaries are understood; everything else is `UNREAD`, so that what
-was said and not understood is not taken for what was not said.
+Constants, tuples, lists and dictionaries are understood. Every other value becomes `UNREAD`, so
+that a value that is not understood is not mistaken for an absent one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["UNREAD", "read_assignments"]
 
 
 class _Unread:
-    """Stands for what is no plain value."""
+    """Stands for a value that is not plain."""
 
     def __repr__(self) -> str:
         return "what edgeseg cannot read without running it"
@@ -29,9 +29,9 @@ _LONGEST: Final = 1 << 20
 
 
 def read_assignments(text: str) -> Mapping[str, object]:
-    """What is assigned to each name at the top level; nothing where it is no Python.
+    """Read the value assigned to each name at the top level; nothing where `text` is not Python.
 
-    Lists come as lists, tuples as tuples, `dict(a=1)` and `{"a": 1}` as dictionaries.
+    Lists stay lists and tuples stay tuples; `dict(a=1)` and `{"a": 1}` become dictionaries.
     """
     if len(text) > _LONGEST:
         return {}

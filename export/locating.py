@@ -1,4 +1,4 @@
-"""Where a checkpoint's weights lie, and what lies there where it is something else."""
+"""Finds a checkpoint's weights, or explains what was found in their place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INDEX_NAMES: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _SUFFIXES: Final = (".safetensors", *PICKLES)
 
-# What else people have, by the ending of the file.
+# Other kinds of model files that users have, by ending.
 _TENSORFLOW: Final = (
     "holds TensorFlow weights; with transformers 4 and TensorFlow convert them: "
     "SegformerForSemanticSegmentation.from_pretrained(FOLDER, from_tf=True).save_pretrained(NEW)"
@@ -44,12 +44,12 @@ _FOREIGN: Final[Mapping[str, str]] = {
 
 
 def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
-    """The weights file, and the folder in which its JSON files may lie.
+    """Find the weights file, and the folder that may hold its JSON files.
 
-    `say` hears of it before a network is used.
+    `say` receives a line before the network is used.
 
     Raises:
-        CheckpointError: there is none, or it is not one that edgeseg reads.
+        CheckpointError: there is no weights file, or edgeseg does not read its kind.
     """
     path = find_demo_checkpoint() if source == DEMO else Path(source)
     if path.is_file():
@@ -74,7 +74,7 @@ def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
 
 
 def explain_foreign(path: Path) -> str:
-    """Why a file of this ending is not read, and what to do."""
+    """Explain why a file with this ending is not read, and what to do."""
     foreign = _FOREIGN.get(path.suffix.lower())
     if foreign is not None:
         return f"{path} {foreign}"
@@ -82,7 +82,7 @@ def explain_foreign(path: Path) -> str:
 
 
 def explain_adapter(folder: Path) -> str:
-    """What to do with an adapter, whose adapter_config.json may name what it is of."""
+    """Explain what to do with an adapter; its adapter_config.json may name the base model."""
     config = read_json(folder / "adapter_config.json")
     base = config.get("base_model_name_or_path")
     named = isinstance(base, str) and base
@@ -94,10 +94,10 @@ def explain_adapter(folder: Path) -> str:
 
 
 def read_json(path: Path) -> Mapping[str, object]:
-    """A JSON object; empty where there is no such file.
+    """Read a JSON object; an empty one where there is no such file.
 
     Raises:
-        CheckpointError: it cannot be read, or is something else.
+        CheckpointError: the file cannot be read, or holds something other than a JSON object.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -111,7 +111,7 @@ def read_json(path: Path) -> Mapping[str, object]:
 
 
 def _explain_folder(folder: Path) -> str | None:
-    """Why a folder without the usual files is not a checkpoint, where that can be told."""
+    """Explain why a folder without the usual files is not a checkpoint; None where unknown."""
     if (folder / "adapter_config.json").is_file():
         return explain_adapter(folder)
     for name in _INDEX_NAMES:
@@ -128,10 +128,10 @@ def _explain_folder(folder: Path) -> str | None:
 
 
 def _check_hub_id(source: str) -> None:
-    """Refuse what is not there and is rather a path than a hub's id.
+    """Refuse a source that does not exist and looks like a path rather than a hub id.
 
     Raises:
-        CheckpointError: it is.
+        CheckpointError: the source is not a hub id.
     """
     missing = f"no checkpoint at {source}"
     if not _HUB_ID.fullmatch(source):
@@ -163,7 +163,7 @@ def _fetch(hub_id: str) -> Path:
         folder = snapshot_download(
             hub_id, allow_patterns=[*_WEIGHT_NAMES, *_INDEX_NAMES, "*config.json", "README.md"]
         )
-    except Exception as error:  # the hub's client raises its own kinds and its HTTP library's
+    except Exception as error:  # the hub's client raises its own errors and its HTTP library's
         reason = str(error).strip().splitlines()
         raise CheckpointError(
             f"no file or folder {hub_id}, and it could not be fetched from the Hugging Face hub "

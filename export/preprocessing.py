@@ -1,7 +1,7 @@
-"""How a checkpoint wants its images, from Hugging Face's preprocessor_config.json.
+"""Reads how a checkpoint expects its images from Hugging Face's preprocessor_config.json.
 
-Each field that changes a pixel is honored or refused by name. The rest is what transformers'
-SegFormer processor itself does not read.
+Each field that changes a pixel is honored, or refused by name. transformers' SegFormer processor
+does not read the other fields either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, Resi
 
 __all__ = ["FILTERS", "read_config", "find_unknown_fields", "reduces_labels"]
 
-# As Pillow, and so `resample`, numbers them.
+# The numbers are Pillow's, which `resample` uses.
 FILTERS: Final[Mapping[int, Resize]] = {
     0: Resize.PILLOW_NEAREST,
     1: Resize.PILLOW_LANCZOS,
@@ -37,7 +37,7 @@ _RESIZING: Final = ("do_resize", "resample", *_PROCESSORS)
 _DEFAULT_SIDE: Final = 512
 _RGB: Final = 3
 
-# Fields that transformers knows, and that leave a color image's pixels as they are. SegFormer's
+# Fields that transformers knows, and that do not change a color image's pixels. SegFormer's
 # processor neither crops nor pads, whatever the file says.
 _WITHOUT_EFFECT: Final = frozenset(
     {
@@ -51,13 +51,14 @@ _WITHOUT_EFFECT: Final = frozenset(
 
 
 def read_config(config: Mapping[str, object], *, origin: str, complete: bool) -> InputFacts | None:
-    """Read preprocessor_config.json, old and new; None where it says nothing of the input.
+    """Read an old or new preprocessor_config.json; None where it says nothing about the input.
 
-    In a `complete` file what is not said is as transformers has it by default; elsewhere (beside
-    weights of another framework) only what is said counts.
+    In a `complete` file, absent fields have transformers' default values. In another file (beside
+    weights of another framework) absent fields say nothing.
 
     Raises:
-        CheckpointError: a rule that edgeseg does not have, or values of the wrong kind; by name.
+        CheckpointError: edgeseg does not have a field's rule, or a value has the wrong kind; the
+            message names the field.
     """
     _check_kind(config, origin)
     complete = complete or any(name in config for name in _PROCESSORS)
@@ -80,15 +81,16 @@ def read_config(config: Mapping[str, object], *, origin: str, complete: bool) ->
 
 
 def find_unknown_fields(config: Mapping[str, object]) -> list[str]:
-    """Fields that no SegFormer processor of transformers knows."""
+    """List the fields that no SegFormer processor of transformers knows."""
     known = {*_NORMALIZATION, *_RESIZING, *_WITHOUT_EFFECT, "size", "data_format"}
     return sorted(config.keys() - known)
 
 
 def reduces_labels(config: Mapping[str, object]) -> bool:
-    """Whether ground truth loses its background: 0 becomes "no class", every other id one less.
+    """Tell whether training removed the background from the ground truth.
 
-    `reduce_labels` is the name of the key in old files.
+    Id 0 then becomes "no class", and every other id one less. Old files call the key
+    `reduce_labels`.
     """
     return bool(config.get("do_reduce_labels", config.get("reduce_labels", False)))
 
@@ -110,7 +112,7 @@ def _check_kind(config: Mapping[str, object], origin: str) -> None:
 def _read_size(
     config: Mapping[str, object], origin: str
 ) -> tuple[tuple[int, int] | None, str | None]:
-    """Height and width; or the rule by which each frame makes its own."""
+    """Read height and width, or the rule that gives each frame a size of its own."""
     if not config.get("do_resize", True):
         return None, "do_resize false"
     size = config.get("size", _DEFAULT_SIDE)
@@ -140,7 +142,7 @@ def _read_filter(config: Mapping[str, object], origin: str) -> Resize:
 
 
 def _read_statistics(config: Mapping[str, object], origin: str) -> tuple[Triple, Triple]:
-    """Mean and std of values in 0..1, whatever the file's are of."""
+    """Read mean and std, scaled to values in 0..1."""
     scale = 1.0
     if config.get("do_rescale", True):
         scale = _read_number(config.get("rescale_factor", 1 / 255), "rescale_factor", origin)
@@ -154,7 +156,7 @@ def _read_statistics(config: Mapping[str, object], origin: str) -> tuple[Triple,
         std = _read_triple(config.get("image_std", IMAGENET_STD), "image_std", origin)
     if min(std) <= 0:
         raise CheckpointError(f"{origin} has image_std {config['image_std']}; it is above 0")
-    # Ours are of values in 0..1; with another factor they are scaled to mean the same.
+    # edgeseg's mean and std are of values in 0..1; the file's may have another scale.
     factor = 1.0 if abs(scale * 255 - 1) < 1e-9 else 1 / (255 * scale)
     return (
         (mean[0] * factor, mean[1] * factor, mean[2] * factor),

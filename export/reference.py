@@ -1,7 +1,7 @@
-"""What the checkpoint's own framework computes: the yardstick for everything that is exported.
+"""Computes what the checkpoint's own framework computes, to check every export against it.
 
-Written on torch, Pillow and OpenCV alone, without `edgeseg.pixels`, so that it cannot share a
-mistake with the runtime.
+This module uses torch, Pillow and OpenCV only. It does not use `edgeseg.pixels`, so it cannot
+share a mistake with the runtime.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MAX_ABS_DIFF: Final = 1e-3
 
 @torch.inference_mode()
 def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
-    """Class ids at the frame's own size, (H, W), by the published network in float32."""
+    """Compute class ids (H, W) at the frame's own size, by the published network in float32."""
     height, width = frame.shape[:2]
     pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
     logits = model(_standardize(pixels, spec))
@@ -51,23 +51,26 @@ def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> Cla
 
 @torch.inference_mode()
 def compute_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
-    """(1, classes, h, w) that the published network gives for a BGR (H, W, 3) image as it is."""
+    """Compute the published network's logits (1, classes, h, w) for a BGR (H, W, 3) image.
+
+    The image is not resized.
+    """
     logits: Logits = model(normalize(image[None], spec)).numpy()
     return logits
 
 
 def count_threads() -> int:
-    """How many threads PyTorch computes with."""
+    """Count the threads that PyTorch computes with."""
     return torch.get_num_threads()
 
 
 def limit_threads(count: int) -> None:
-    """Have PyTorch compute with so many threads: in the whole process, it has no other way."""
+    """Limit PyTorch to `count` threads, in the whole process: it offers no smaller scope."""
     torch.set_num_threads(count)
 
 
 def normalize(frame: Frame, spec: InputSpec) -> Tensor:
-    """The network's uint8 BGR (1, H, W, 3) input as normalized RGB, float32 (1, 3, H, W)."""
+    """Turn the uint8 BGR (1, H, W, 3) input into normalized RGB, float32 (1, 3, H, W)."""
     return _standardize(frame[0, :, :, ::-1], spec)
 
 
@@ -78,7 +81,7 @@ def check_parity(
     """Compare a float graph in ONNX Runtime with the published network, on the same inputs.
 
     Raises:
-        ExportError: some logit differs by more than `MAX_ABS_DIFF`, or is not a number.
+        ExportError: a logit differs by more than `MAX_ABS_DIFF`, or is NaN.
         BackendError: the engine fails.
     """
     import onnxruntime
@@ -94,7 +97,7 @@ def check_parity(
             (logits,) = session.run(None, {graph_input.name: frame})
         expected = model(normalize(frame, spec)).numpy()
         difference = float(np.abs(cast("Any", logits) - expected).max())
-        if not difference <= MAX_ABS_DIFF:  # NaN is not
+        if not difference <= MAX_ABS_DIFF:  # also true for NaN
             raise ExportError(
                 f"the exported graph's logits differ from the checkpoint's by {difference:.2e}, "
                 f"the limit is {MAX_ABS_DIFF:.0e}; nothing was written; please report this"
@@ -107,7 +110,7 @@ def check_parity(
 
 
 def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:
-    """By the checkpoint's own rule. Kept aspect is not padded: torch takes any size."""
+    """Resize by the checkpoint's own rule, without padding: torch takes any size."""
     height, width = spec.height, spec.width
     if spec.aspect is Aspect.KEEP:
         factor = min(height / rgb.shape[0], width / rgb.shape[1])

@@ -1,4 +1,4 @@
-"""How weights lie in the file, apart from what the graph computes with."""
+"""Chooses how weights are stored in the file, apart from the type that the graph computes in."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["halve_weights"]
 
-# Below this many values a weight is not worth a node.
+# A weight with fewer values is not worth a node.
 _SMALLEST: Final = 1024
 
 
 def halve_weights(model: ModelProto) -> ModelProto:
-    """A copy whose large FP32 weights are stored as FP16 and cast on load: half the bytes.
+    """Copy the model with its large FP32 weights stored as FP16: half the bytes.
 
-    Engines fold the casts when they open the file, so it computes in FP32, at the same speed.
+    Casts restore FP32. Engines fold the casts when they open the file, so the model computes in
+    FP32, at the same speed.
 
     Raises:
         ExportError: a weight is beyond FP16's range (65504).

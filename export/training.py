@@ -1,7 +1,8 @@
-"""What the training configuration inside a pickle says: mmsegmentation's, old and new, and NVlabs'.
+"""Reads the training configuration inside a pickle: mmsegmentation's, old or new, or NVlabs'.
 
-Old files (0.x, and NVlabs' on top of it) have `meta["config"]`, with the normalization in the test
-pipeline; new ones (1.x) have `meta["cfg"]`, with a `data_preprocessor`. Nothing of it is run.
+Old files (0.x, and NVlabs', which builds on it) have `meta["config"]`, with the normalization in
+the test pipeline. New files (1.x) have `meta["cfg"]`, with a `data_preprocessor`. No configuration
+is run as code.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Config = Mapping[str, object]
 
 _ORIGIN: Final = "the training configuration in the file"
 
-_KEYS: Final = ("cfg", "config")  # of mmengine's meta, and of mmcv's
+_KEYS: Final = ("cfg", "config")  # mmengine's key in `meta`, and mmcv's
 
 _DEEPEST: Final = 30  # a pickle may hold a dictionary that holds itself
 
@@ -40,16 +41,16 @@ _RULES: Final[Mapping[object, Resize]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A training configuration; `origin` is the file that it lies in."""
+    """A training configuration; `origin` is the file that holds it."""
 
     config: Config
     origin: str
 
     def facts(self) -> InputFacts:
-        """What it says of the network's input.
+        """Read the facts about the network's input.
 
         Raises:
-            CheckpointError: a rule that edgeseg does not have; by name.
+            CheckpointError: edgeseg does not have a rule; the message names the rule.
         """
         pipeline = tuple(_walk(self._pipeline()))
         mean, std, order = self._statistics(pipeline)
@@ -65,10 +66,10 @@ class Training:
         )
 
     def apply_config(self, spec: ModelSpec) -> ModelSpec:
-        """The model that weights and configuration together are of.
+        """Complete the model's shapes, read from the weights, by the configuration.
 
         Raises:
-            CheckpointError: it tells of a network that edgeseg does not compute; by name.
+            CheckpointError: edgeseg does not compute this network; the message names the field.
         """
         model = _take_part(self.config, "model")
         backbone, head = _take_part(model, "backbone"), _take_part(model, "decode_head")
@@ -91,7 +92,7 @@ class Training:
         return replace(spec, eps=eps)
 
     def notes(self) -> tuple[str, ...]:
-        """What its program does that edgeseg does not, and that no field of the network tells."""
+        """List what the training program does and edgeseg does not, apart from network fields."""
         model = _take_part(self.config, "model")
         notes = []
         if _take_part(model, "test_cfg").get("mode") == "slide":
@@ -105,7 +106,7 @@ class Training:
         return tuple(notes)
 
     def reduces_labels(self) -> bool:
-        """Whether ground truth loses its background, `reduce_zero_label`."""
+        """Tell whether training removed the background (`reduce_zero_label`)."""
         return any(part.get("reduce_zero_label") is True for part in _walk(self.config))
 
     @property
@@ -114,7 +115,7 @@ class Training:
 
     @property
     def _preprocessor(self) -> Config:
-        """What 1.x has in the place of Normalize: of its own, or the model's; empty in 0.x."""
+        """Version 1.x's `data_preprocessor`, its own or the model's; empty in 0.x."""
         own = _take_part(self.config, "data_preprocessor")
         return own or _take_part(_take_part(self.config, "model"), "data_preprocessor")
 
@@ -164,7 +165,7 @@ class Training:
     def _statistics(
         self, pipeline: tuple[Config, ...]
     ) -> tuple[Triple | None, Triple | None, ChannelOrder | None]:
-        """Mean and std of values in 0..1, and the channel order that they are in."""
+        """Read mean and std of values in 0..1, and their channel order."""
         new = self._preprocessor
         old = next((step for step in pipeline if step.get("type") == "Normalize"), None)
         if new:
@@ -212,7 +213,7 @@ class Training:
     def _resizing(
         self, pipeline: tuple[Config, ...]
     ) -> tuple[Resize | None, Aspect | None, tuple[int, int] | None]:
-        """Rule, aspect, and the input's size: what images are resized to, else the crop's size."""
+        """Read rule, aspect and input size: the size after resizing, else the crop's size."""
         for loader in pipeline:
             color = loader.get("color_type", "color")
             if loader.get("type") == "LoadImageFromFile" and color != "color":
@@ -238,7 +239,7 @@ class Training:
 
 
 def read_training(meta: Mapping[str, object], *, origin: str) -> Training | None:
-    """The configuration inside a checkpoint's `meta`, where there is one that can be read."""
+    """Read the configuration in a checkpoint's `meta`; None where none can be read."""
     for key in _KEYS:
         config = _find_config(meta.get(key))
         if config:
@@ -247,7 +248,7 @@ def read_training(meta: Mapping[str, object], *, origin: str) -> Training | None
 
 
 def find_unread_training(meta: Mapping[str, object]) -> str | None:
-    """The key of `meta` under which a configuration lies that cannot be read; None without one."""
+    """Find the key of `meta` whose configuration cannot be read; None where there is none."""
     there = {key: meta[key] for key in _KEYS if isinstance(meta.get(key), (str, Inert))}
     return next(
         (key for key, content in there.items() if content and not _find_config(content)), None
@@ -255,7 +256,7 @@ def find_unread_training(meta: Mapping[str, object]) -> str | None:
 
 
 def _find_config(content: object) -> Config:
-    """What a configuration says; empty where it is absent, or no plain values."""
+    """Read a configuration; empty where it is absent or holds no plain values."""
     config = read_assignments(content) if isinstance(content, str) else content
     return config if isinstance(config, Mapping) else {}
 
@@ -266,7 +267,7 @@ def _take_part(config: Config, name: str) -> Config:
 
 
 def _walk(value: object, depth: int = 0) -> Iterator[Config]:
-    """Every dictionary in it, outer ones first; no deeper than configurations are."""
+    """Walk over every dictionary in `value`, outer ones first, to a limited depth."""
     if depth > _DEEPEST:
         return
     if isinstance(value, Mapping):

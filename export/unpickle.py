@@ -21,32 +21,32 @@ __all__ = ["Inert", "read_pickle"]
 
 
 class Inert:
-    """Stands for an object of an unknown class. Takes any state and does nothing with it.
+    """Stands for an object of an unknown class; takes any state and ignores it.
 
-    `origin` is that class's name, for messages. It is a list and a dictionary as far as a pickle
-    can tell: `append`, `extend` and item assignment are what the unpickling machine calls.
+    `origin` is that class's name, for messages. The object can replace a list or a dictionary: it
+    has `append`, `extend` and item assignment, which unpickling calls.
     """
 
     origin = ""
 
     def __init__(self, *_args: object, **_kwargs: object) -> None:
-        """Forget all arguments."""
+        """Ignore all arguments."""
 
     def __call__(self, *_args: object, **_kwargs: object) -> Inert:
         """Stand for a function's result as well."""
         return Inert()
 
     def _forget(self, *_args: object) -> None:
-        """Take whatever the unpickling machine hands over."""
+        """Ignore all that the unpickler hands over."""
 
     __setstate__ = __setitem__ = append = extend = add = _forget
 
 
 def read_pickle(path: Path) -> object:
-    """What a .pth, .pt or .bin file holds, with unknown objects inert.
+    """Read a .pth, .pt or .bin file; objects of unknown classes become inert.
 
     Raises:
-        CheckpointError: damaged, or a TorchScript archive, which is code.
+        CheckpointError: the file is damaged, or is a TorchScript archive, which is code.
     """
     import torch
 
@@ -69,7 +69,7 @@ def read_pickle(path: Path) -> object:
 
 
 class _InertUnpickler(pickle.Unpickler):
-    """Resolves torch's tensor builders, and nothing else, to the real thing."""
+    """Resolves torch's tensor builders to the real functions, and all else to inert objects."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401  # pickle's own signature
         known = _list_safe_globals().get((module, name))
@@ -89,7 +89,7 @@ def _list_safe_globals() -> dict[tuple[str, str], object]:
     import torch
     from torch import _utils
 
-    # torch itself resolves storages before it asks here.
+    # torch resolves storages itself before it calls this method.
     return {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch", "Size"): torch.Size,

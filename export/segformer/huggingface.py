@@ -26,8 +26,8 @@ def write_huggingface(
     `half` stores the weights as FP16, except counters.
 
     Raises:
-        ValueError: the model has mmsegmentation's head, or the input a resizing rule, which
-            transformers does not have.
+        ValueError: transformers does not have the model's head (mmsegmentation's) or the input's
+            resizing rule.
     """
     from safetensors.torch import save_file
 

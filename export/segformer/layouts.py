@@ -1,8 +1,8 @@
 """The four ways in which frameworks name a SegFormer's weights, as data.
 
-A layout says where each of our parameters lies: for NVlabs, `stages.{i}.blocks.{j}.attention.k` is
-the first half of the rows of `backbone.block{n}.{j}.attn.kv`. Everything else (which variant it is,
-which keys are missing, which are left over) follows from that table.
+A layout maps each of our parameters to a place in the file: for NVlabs, our parameter
+`stages.{i}.blocks.{j}.attention.k` is the first half of the rows of
+`backbone.block{n}.{j}.attn.kv`. Variant, missing keys and unknown keys follow from that map.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _RGB: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where one framework keeps what.
+    """The names that one framework gives to the weights.
 
     `modules` maps our module names to theirs; {i} is the stage from 0, {n} from 1, {j} the block.
-    `[1/3]` takes the second third of the rows. `{leaf}` is `weight` or `bias`, and ends the name
-    behind a dot where it is not written.
+    `[1/3]` takes the second third of the rows. `{leaf}` is `weight` or `bias`; a name without
+    `{leaf}` gets `.{leaf}` at its end.
     """
 
     name: str
     head: HeadKind
     eps: NormEps
     modules: Mapping[str, str]
-    # A key that this layout has and no other.
+    # A key that no other layout has.
     signature: str
-    # Stored, but not part of the network.
+    # Keys that are stored but are not part of the network.
     ballast: tuple[str, ...] = field(default=())
-    # Who pickles weights and prepares images with OpenCV; None for Hugging Face, who does neither.
+    # The framework that pickles weights and uses OpenCV; None for Hugging Face, which does neither.
     framework: str | None = None
 
 
@@ -183,10 +183,10 @@ LAYOUTS: Final = (HUGGING_FACE, HUGGING_FACE_5, NVLABS, MMSEG)
 
 
 def find_layout(state: State, *, origin: str) -> Layout:
-    """The layout of a checkpoint.
+    """Find the layout of a checkpoint.
 
     Raises:
-        CheckpointError: another kind of model; the message says which, where that can be told.
+        CheckpointError: this is another kind of model; the message says which, where known.
     """
     for layout in LAYOUTS:
         if layout.signature in state:
@@ -195,7 +195,7 @@ def find_layout(state: State, *, origin: str) -> Layout:
 
 
 def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
-    """Variant, classes and decoder width, from shapes and from how many blocks there are.
+    """Infer variant, classes and decoder width from the shapes and the number of blocks.
 
     Raises:
         CheckpointError: no published variant has these widths and depths.
@@ -218,14 +218,14 @@ def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
 def map_weights(
     state: State, layout: Layout, model: SegFormer, *, origin: str
 ) -> dict[str, Tensor]:
-    """A state dict for `model`, in float32.
+    """Make a state dict for `model`, in float32.
 
     Raises:
-        CheckpointError: keys are missing, left over, of the wrong shape, or hold NaN or infinity.
+        CheckpointError: a key is missing or unknown, or its tensor has a wrong shape, NaN or inf.
     """
     expected = model.state_dict()
     sources = {ours: _find_source(layout, ours) for ours in expected}
-    # Absent from checkpoints older than torch 0.4.1, and not used in evaluation.
+    # Checkpoints older than torch 0.4.1 lack it, and evaluation does not use it.
     needed = {ours: s for ours, s in sources.items() if not ours.endswith("num_batches_tracked")}
     _refuse(origin, "lacks", sorted({s.key for s in needed.values()} - state.keys()))
     used = {s.key for s in sources.values()} | set(layout.ballast)
@@ -249,7 +249,7 @@ def map_weights(
 
 
 def _check_ends(state: State, layout: Layout, origin: str) -> None:
-    """Refuse a network with other channels in front, or with one logit for two classes."""
+    """Refuse a network with other input channels, or with one logit for two classes."""
     first = state[find_their_name(layout, "stages.0.patch_embed.proj.weight")]
     if first.ndim > 1 and first.shape[1] != _RGB:
         raise CheckpointError(
@@ -264,7 +264,7 @@ def _check_ends(state: State, layout: Layout, origin: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """A tensor of theirs, or one of `parts` equal runs of its rows."""
+    """A tensor of the checkpoint, or one of `parts` equal runs of its rows."""
 
     key: str
     part: int = 0
@@ -297,7 +297,7 @@ def _find_source(layout: Layout, ours: str) -> _Source:
 
 
 def find_their_name(layout: Layout, ours: str) -> str:
-    """Their name of the tensor that holds one of our parameters."""
+    """Find the checkpoint's name of the tensor that holds the parameter that we call `ours`."""
     return _find_source(layout, ours).key
 
 

@@ -44,17 +44,17 @@ __all__ = [
 
 
 def to_tokens(image: Tensor) -> Tensor:
-    """(N, C, H, W) to (N, H*W, C)."""
+    """Turn (N, C, H, W) into (N, H*W, C)."""
     return image.flatten(2).transpose(1, 2)
 
 
 def to_image(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, H*W, C) to (N, C, H, W), with `size` = (H, W)."""
+    """Turn (N, H*W, C) into (N, C, H, W), with `size` = (H, W)."""
     return tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], *size)
 
 
 def upsample(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear resizing to `size` = (H, W), as every SegFormer decoder does it."""
+    """Resize bilinearly to `size` = (H, W), as every SegFormer decoder does."""
     return functional.interpolate(image, size=size, mode="bilinear", align_corners=False)
 
 
@@ -67,15 +67,16 @@ class OverlapPatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(outputs, eps=eps)
 
     def forward(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """(N, C, H, W) to tokens and the size (h, w) they form."""
+        """Turn (N, C, H, W) into tokens, and give the size (h, w) that they form."""
         patches = self.proj(image)
         return self.norm(to_tokens(patches)), (patches.shape[2], patches.shape[3])
 
 
 class EfficientSelfAttention(nn.Module):
-    """Self-attention whose keys and values see the image reduced R times a side (equation 2).
+    """Self-attention whose keys and values come from a reduced image (equation 2).
 
-    R is the stage's sequence reduction ratio; at R = 1 there is nothing to reduce.
+    Each side of the image is divided by R, the stage's sequence reduction ratio. At R = 1 nothing
+    is reduced.
     """
 
     def __init__(self, width: int, *, heads: int, reduction: int, eps: float) -> None:
@@ -91,32 +92,32 @@ class EfficientSelfAttention(nn.Module):
             self.norm = nn.LayerNorm(width, eps=eps)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens to tokens."""
+        """Map tokens to tokens of the same shape."""
         reduced = self.reduce(tokens, size)
         q, k, v = (self.split(x) for x in (self.q(tokens), self.k(reduced), self.v(reduced)))
         scores = q @ k.transpose(2, 3) / q.shape[3] ** 0.5
         return cast("Tensor", self.out(self.merge(scores.softmax(dim=3) @ v)))
 
     def reduce(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """(N, H*W, C) to (N, H/R*W/R, C)."""
+        """Reduce (N, H*W, C) to (N, H/R*W/R, C)."""
         if self.reduction == 1:
             return tokens
         return cast("Tensor", self.norm(to_tokens(self.sr(to_image(tokens, size)))))
 
     def split(self, tokens: Tensor) -> Tensor:
-        """(N, L, C) to (N, heads, L, C/heads)."""
+        """Split (N, L, C) into (N, heads, L, C/heads)."""
         batch, length, _ = tokens.shape
         return tokens.reshape(batch, length, self.heads, -1).transpose(1, 2)
 
     def merge(self, heads: Tensor) -> Tensor:
-        """(N, heads, L, C/heads) to (N, L, C)."""
+        """Merge (N, heads, L, C/heads) into (N, L, C)."""
         return heads.transpose(1, 2).flatten(2)
 
 
 class MixFfn(nn.Module):
-    """Feed-forward with a 3x3 depth-wise convolution inside, which tells tokens where they are.
+    """Feed-forward with a 3x3 depth-wise convolution, which gives tokens their position.
 
-    Equation 3. GELU is the exact one, through erf: the tanh form moves the logits by 1e-3.
+    This is equation 3. GELU is exact, through erf: the tanh form changes the logits by 1e-3.
     """
 
     def __init__(self, width: int) -> None:
@@ -127,7 +128,7 @@ class MixFfn(nn.Module):
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens to tokens."""
+        """Map tokens to tokens of the same shape."""
         hidden = to_tokens(self.dwconv(to_image(self.fc1(tokens), size)))
         return cast("Tensor", self.fc2(functional.gelu(hidden)))
 
@@ -149,13 +150,13 @@ class Block(nn.Module):
         self.ffn = MixFfn(width)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens to tokens."""
+        """Map tokens to tokens of the same shape."""
         tokens = tokens + self.attention(self.norm1(tokens), size)
         return tokens + cast("Tensor", self.ffn(self.norm2(tokens), size))
 
 
 class Stage(nn.Module):
-    """One of the encoder's four: merge patches, attend, normalize."""
+    """One of the encoder's four stages: merge patches, attend, normalize."""
 
     def __init__(self, spec: ModelSpec, stage: int) -> None:
         super().__init__()
@@ -171,7 +172,7 @@ class Stage(nn.Module):
         self.norm = nn.LayerNorm(widths[stage], eps=spec.eps.stage)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) to the next feature map, half or a quarter the size."""
+        """Map (N, C, H, W) to the next feature map, at half or a quarter of the size."""
         tokens, size = self.patch_embed(image)
         for block in self.blocks:
             tokens = block(tokens, size)
@@ -181,8 +182,8 @@ class Stage(nn.Module):
 class AllMlpHead(nn.Module):
     """The paper's decoder (equation 4), as Hugging Face and NVlabs train it.
 
-    The coarsest feature comes first in the concatenation: an accident of NVlabs' code that the
-    published weights have made part of the definition.
+    The coarsest feature comes first in the concatenation. NVlabs' code does so, and the published
+    weights need this order.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -194,7 +195,7 @@ class AllMlpHead(nn.Module):
         self.classifier = nn.Conv2d(embed, spec.classes, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Four feature maps to logits at the finest one's size."""
+        """Map four feature maps to logits at the size of the finest map."""
         finest = (features[0].shape[2], features[0].shape[3])
         projected = [
             upsample(to_image(projection(to_tokens(x)), (x.shape[2], x.shape[3])), finest)
@@ -221,7 +222,7 @@ class ConvHead(nn.Module):
         self.classifier = nn.Conv2d(embed, spec.classes, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Four feature maps to logits at the finest one's size."""
+        """Map four feature maps to logits at the size of the finest map."""
         finest = (features[0].shape[2], features[0].shape[3])
         projected = [
             upsample(functional.relu(projection(x)), finest)
@@ -241,7 +242,7 @@ class SegFormer(nn.Module):
         self.head = AllMlpHead(spec) if spec.head is HeadKind.LINEAR else ConvHead(spec)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Normalized RGB (N, 3, H, W) to logits (N, classes, H/4, W/4)."""
+        """Map normalized RGB (N, 3, H, W) to logits (N, classes, H/4, W/4)."""
         features = []
         for stage in self.stages:
             image = stage(image)

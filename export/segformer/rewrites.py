@@ -1,6 +1,6 @@
-"""The exact rewrites: the published network in, the deployed one out, the same function.
+"""Rewrites the published network into the deployed one, which computes the same function.
 
-Each is equal to the original up to rounding. Weights are combined in float64 and rounded once.
+Each rewrite equals the original up to rounding. Weights are combined in float64 and rounded once.
 
     fold_normalization       uint8 BGR in; 1/std goes into the first convolution
     merge_attention          1/sqrt(d) goes into the query; keys and values become one matrix
@@ -58,7 +58,7 @@ class MergedAttention(nn.Module):
             self.norm = original.norm
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens to tokens, as in the original."""
+        """Map tokens to tokens of the same shape, as the original does."""
         reduced = tokens
         if self.reduction > 1:
             reduced = self.norm(to_tokens(self.sr(to_image(tokens, size))))
@@ -69,10 +69,10 @@ class MergedAttention(nn.Module):
 
 
 class SummedHead(nn.Module):
-    """The decoder without concatenation: each stage's share is formed small, then upsampled.
+    """The decoder without concatenation: each stage's share is computed small, then upsampled.
 
     `branches[i]` is a 1x1 convolution to the decoder's width; with mmsegmentation's head it is two
-    of them around a ReLU. The finest branch carries the bias of all.
+    such convolutions around a ReLU. The finest branch holds the bias of all branches.
     """
 
     def __init__(self, branches: Sequence[nn.Module], classifier: nn.Conv2d) -> None:
@@ -81,7 +81,7 @@ class SummedHead(nn.Module):
         self.classifier = classifier
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Four feature maps to logits at the finest one's size."""
+        """Map four feature maps to logits at the size of the finest map."""
         finest = (features[0].shape[2], features[0].shape[3])
         total = self.branches[0](features[0])
         for branch, x in zip(self.branches[1:], features[1:], strict=True):
@@ -90,7 +90,7 @@ class SummedHead(nn.Module):
 
 
 class DeployedSegFormer(nn.Module):
-    """What every artifact computes: a camera's image in, logits out."""
+    """The network that every artifact computes: from a camera's image to logits."""
 
     def __init__(
         self, spec: ModelSpec, *, mean_bgr: Tensor, stages: Sequence[Stage], head: SummedHead
@@ -102,7 +102,7 @@ class DeployedSegFormer(nn.Module):
         self.head = head
 
     def forward(self, image: Tensor) -> Tensor:
-        """uint8 BGR (1, H, W, 3) to logits (1, classes, H/4, W/4)."""
+        """Map uint8 BGR (1, H, W, 3) to logits (1, classes, H/4, W/4)."""
         x = (image.to(self.mean_bgr.dtype) - self.mean_bgr).permute(0, 3, 1, 2)
         features = []
         for stage in self.stages:
@@ -133,8 +133,8 @@ def rewrite(model: SegFormer, *, mean: Sequence[float], std: Sequence[float]) ->
 def fold_normalization(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatchEmbed:
     """Let the first convolution take mean-free BGR in 0..255 in place of normalized RGB.
 
-    Dividing by std commutes with zero padding, so it may move into the weights. Subtracting the
-    mean does not (padding would stop being zero), so it stays a node.
+    Dividing by std commutes with zero padding, so the division may move into the weights.
+    Subtracting the mean does not (padding would no longer be zero), so it stays a node.
     """
     folded = copy.deepcopy(embed)
     scale = 255 * torch.tensor(list(std), dtype=torch.float64).reshape(1, 3, 1, 1)
@@ -160,9 +160,9 @@ def sum_before_upsampling(head: AllMlpHead | ConvHead) -> SummedHead:
         norm(fuse(concat_i up(P_i x_i + b_i)))  ==  sum_i up(g F_i P_i x_i) + bias
 
     Bilinear interpolation is linear in each channel and its weights sum to 1, so it commutes with
-    1x1 convolutions and leaves constants alone. F_i is the fuse kernel's share of stage i, g and
-    the rest of `bias` are BatchNorm's. mmsegmentation's ReLU stands between P_i and F_i; there
-    only F_i moves.
+    1x1 convolutions and does not change constants. F_i is the fuse kernel's share of stage i.
+    BatchNorm gives g and the rest of `bias`. With mmsegmentation's head a ReLU stands between P_i
+    and F_i, so only F_i moves.
     """
     gain, shift = _to_affine(head.norm)
     fuse = gain[:, None] * head.fuse.weight.double().flatten(1)
@@ -204,7 +204,7 @@ def _fold(projection: nn.Module, *, like: nn.Conv2d) -> nn.Conv2d:
 
 
 def _to_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """BatchNorm in evaluation as gain and shift, in float64."""
+    """Turn BatchNorm in evaluation mode into gain and shift, in float64."""
     assert norm.running_mean is not None, "checkpoints carry BatchNorm's running statistics"
     assert norm.running_var is not None, "checkpoints carry BatchNorm's running statistics"
     gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()

@@ -1,7 +1,7 @@
-"""The deployed network as an ONNX graph: static shapes, batch 1, a name for every node.
+"""Writes the deployed network as an ONNX graph: static shapes, batch 1, a name for every node.
 
-One function a module, in the order of the forward pass. The graph is written rather than traced:
-tracing would leave names, node count and layout to an exporter, and recipes address nodes by name.
+Each network module has one function here, in the order of the forward pass. The graph is written
+and not traced: an exporter would choose names, nodes and layouts, and recipes need known names.
 
 Two layouts alternate, both of batch 1:
 
@@ -70,7 +70,7 @@ def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = O
 
 
 def _center(graph: GraphWriter, mean_bgr: Tensor) -> str:
-    """uint8 (1, H, W, 3) to mean-free (1, 3, H, W). Only a Cast may touch uint8 (TensorRT)."""
+    """Turn uint8 (1, H, W, 3) into mean-free (1, 3, H, W); TensorRT allows only Cast on uint8."""
     mean = to_array(mean_bgr)
     name = "preprocess"
     dtype = _to_onnx_dtype(mean)
@@ -81,7 +81,7 @@ def _center(graph: GraphWriter, mean_bgr: Tensor) -> str:
 
 
 def _stage(graph: GraphWriter, stage: Stage, x: str, size: Size, *, name: str) -> str:
-    """Image to image at `size`."""
+    """Write a stage: from an image to an image of `size`."""
     tokens = _patch_embed(graph, stage.patch_embed, x, size, name=name)
     for index, block in enumerate(cast("list[Block]", list(stage.blocks))):
         tokens = _block(graph, block, tokens, size, name=f"{name}.block{index}")
@@ -92,14 +92,14 @@ def _stage(graph: GraphWriter, stage: Stage, x: str, size: Size, *, name: str) -
 def _patch_embed(
     graph: GraphWriter, embed: OverlapPatchEmbed, x: str, size: Size, *, name: str
 ) -> str:
-    """Image to tokens."""
+    """Write the patch embedding: from an image to tokens."""
     x = conv(graph, embed.proj, x, name=f"{name}.{Role.PATCH_EMBED.value}")
     tokens = to_tokens(graph, x, size, embed.proj.out_channels, name=f"{name}.tokens")
     return layer_norm(graph, embed.norm, tokens, name=f"{name}.embed_norm")
 
 
 def _block(graph: GraphWriter, block: Block, tokens: str, size: Size, *, name: str) -> str:
-    """Tokens to tokens."""
+    """Write a block: from tokens to tokens."""
     x = layer_norm(graph, block.norm1, tokens, name=f"{name}.norm1")
     attention = cast("MergedAttention", block.attention)
     x = _attention(graph, attention, x, size, name=name)
@@ -112,7 +112,7 @@ def _block(graph: GraphWriter, block: Block, tokens: str, size: Size, *, name: s
 def _attention(
     graph: GraphWriter, attention: MergedAttention, tokens: str, size: Size, *, name: str
 ) -> str:
-    """Tokens to tokens. Heads are the batch of the two products: (heads, L, d)."""
+    """Write attention; the heads are the batch of its two products, (heads, L, d)."""
     width, heads = attention.q.in_features, attention.heads
     reduced = _reduce(graph, attention, tokens, size, name=name)
     q = linear(graph, attention.q, tokens, name=f"{name}.{Role.Q.value}")
@@ -144,7 +144,7 @@ def _reduce(
 
 
 def _mix_ffn(graph: GraphWriter, ffn: MixFfn, tokens: str, size: Size, *, name: str) -> str:
-    """Tokens to tokens, through an image of 4C channels."""
+    """Write the Mix-FFN: from tokens to tokens, through an image of 4C channels."""
     width = ffn.fc1.in_features
     x = to_image(graph, tokens, size, width, name=f"{name}.ffn_image")
     x = linear_as_conv(graph, ffn.fc1, x, name=f"{name}.{Role.FFN_IN.value}")
@@ -155,10 +155,10 @@ def _mix_ffn(graph: GraphWriter, ffn: MixFfn, tokens: str, size: Size, *, name: 
 
 
 def _head(graph: GraphWriter, head: SummedHead, features: list[str], finest: Size) -> str:
-    """Four images to logits.
+    """Write the head: from four images to logits.
 
-    The finest share is added last: its convolution then absorbs the sum and the ReLU where the
-    engine can fuse them (ONNX Runtime's blocked convolution does).
+    The finest share is added last. An engine can then fuse the sum and the ReLU into its
+    convolution, as ONNX Runtime's blocked convolution does.
     """
     shares = [
         _branch(graph, branch, x, name=f"head.stage{index + 1}")
