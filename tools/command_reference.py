@@ -114,6 +114,8 @@ def _write_value(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # ty
 def _write_default(param: Any, parameter: Parameter) -> str:  # noqa: ANN401  # typer has no public type for it
     if parameter.required:
         return "needed"
+    if isinstance(param.show_default, str):
+        return param.show_default
     value = param.default.value if isinstance(param.default, Enum) else param.default
     return "" if value is None or value is False or value == [] else f"`{value}`"
 

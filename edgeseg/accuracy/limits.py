@@ -103,22 +103,22 @@ class Limits:
         default=1.0,
         unit=POINTS,
         needs=_DROP,
-        help="Most mIoU points that may be lost against the reference.",
+        help="Largest mIoU loss against the reference, in points.",
     )
     max_class_drop: float | None = _limit(
         gate="class IoU drop",
         default=5.0,
         unit=POINTS,
         needs=_DROP,
-        help="Most IoU points that any class may lose against the reference.",
+        help="Largest IoU loss of any class against the reference, in points.",
     )
     min_agreement: float | None = _limit(
         gate="pixel agreement",
         unit="%",
         bound="at least",
         needs=_DROP,
-        help="Least share of pixels, in %, that must agree with the reference. "
-        f"{MIN_AGREEMENT_ALONE:g} where there is no ground truth, else off.",
+        help="Smallest share of pixels, in %, that must agree with the reference. "
+        f"Without ground truth the default is {MIN_AGREEMENT_ALONE:g}.",
     )
     # Another CPU's rounding moves mIoU by some thousandths of a point.
     max_regression: float | None = _limit(
@@ -127,7 +127,7 @@ class Limits:
         unit=POINTS,
         needs=_REGRESSION,
         optional=True,
-        help="Most mIoU points lost beyond chance against --baseline.",
+        help="Largest mIoU loss beyond chance against --baseline, in points.",
     )
     max_class_regression: float | None = _limit(
         gate="class IoU lost beyond chance",
@@ -135,7 +135,7 @@ class Limits:
         unit=POINTS,
         needs=_REGRESSION,
         optional=True,
-        help="Most IoU points of any class lost beyond chance against --baseline.",
+        help="Largest IoU loss of any class beyond chance against --baseline, in points.",
     )
     max_extra_drop: float | None = _limit(
         gate="extra mIoU drop",
@@ -143,7 +143,8 @@ class Limits:
         unit=POINTS,
         needs=_DROP | {"corruptions"},
         optional=True,
-        help="Most mIoU points that a family of corruptions may cost beyond the clean drop.",
+        help="Largest mIoU loss that a family of corruptions may add to the loss on clean "
+        "images, in points.",
     )
     # What is skipped loses an unknown amount: one image in twenty would have to lose 20 points more
     # than the others to hide one point of mIoU, which is the limit on the drop.
@@ -153,22 +154,25 @@ class Limits:
         unit="%",
         needs=frozenset({"data"}),
         optional=True,
-        help="Most images, in %, that may be skipped for a verdict.",
+        help="Largest share of images, in %, that may be skipped.",
     )
     max_latency_ratio: float | None = _limit(
         gate="latency ratio",
         unit="times the reference's",
         needs=_DROP,
-        help="Most time for a frame, as a multiple of the reference's.",
+        help="Longest time per frame, as a multiple of the reference's.",
     )
     max_size_mb: float | None = _limit(
-        gate="size", unit="MB", needs=_BUNDLE, help="Most MB of the files that the engine opens."
+        gate="size",
+        unit="MB",
+        needs=_BUNDLE,
+        help="Largest total size of the files that the engine opens, in MB.",
     )
     max_memory_mb: float | None = _limit(
         gate="peak memory",
         unit="MB",
         needs=_BUNDLE,
-        help="Most MB that a process segmenting frames takes.",
+        help="Largest peak memory of a process that segments frames, in MB.",
     )
     given: frozenset[str] = field(init=False, repr=False, compare=False)
 

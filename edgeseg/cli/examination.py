@@ -1,4 +1,4 @@
-"""What this machine can run, what is missing, and what mends it. Looks, and changes nothing."""
+"""Finds what this machine can run, what is missing and how to fix it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _LITTLE_DISK: Final = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that is missing or does not fit, and the command that mends it."""
+    """Something that is missing or does not fit, and the command that fixes it."""
 
     what: str
     remedy: str
 
 
 def examine(root: Path = Path("/")) -> dict[str, object]:
-    """Look around, below `root` for what the system says of itself."""
+    """Examine this machine; files of the system are read below `root`."""
     machine, board = describe_machine(), read_jetson(root)
     opencv = _opencv()
     cuda = _cuda()
@@ -79,7 +79,7 @@ def _problems(found: Mapping[str, Any]) -> Iterator[Problem]:
     default = TARGETS[DEFAULT_TARGET]
     if found["engines"][default.engine] is None:
         yield Problem(what=f"no {default.title}", remedy=f"pip install {default.package}")
-    yield from _room_problems(found["memory_free"], found["disk_free"])
+    yield from _space_problems(found["memory_free"], found["disk_free"])
 
 
 def _video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Problem]:
@@ -109,7 +109,7 @@ def _jetson_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(what=found["cuda"]["error"], remedy="sudo apt install nvidia-jetpack")
 
 
-def _room_problems(memory: int | None, disk: int) -> Iterator[Problem]:
+def _space_problems(memory: int | None, disk: int) -> Iterator[Problem]:
     if memory is not None and memory < _LITTLE_MEMORY:
         yield Problem(
             what=f"only {memory / 1e9:.1f} GB of memory are free", remedy="close other programs"
@@ -122,7 +122,7 @@ def _room_problems(memory: int | None, disk: int) -> Iterator[Problem]:
 
 
 def _opencv() -> dict[str, object] | None:
-    """Whichever OpenCV is there; a Jetson's own is no pip package, so it is asked itself."""
+    """Import OpenCV and ask it: the one of a Jetson is no pip package."""
     if importlib.util.find_spec("cv2") is None:
         return None
     from edgeseg.machine.opencv import import_opencv
@@ -158,7 +158,7 @@ def _cuda() -> dict[str, object]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there and open to this user."""
+    """The folder, or the nearest parent that exists and this user may read."""
     return next(path for path in (folder, *folder.parents) if _is_there(path))
 
 

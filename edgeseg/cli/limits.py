@@ -21,9 +21,9 @@ _METAVARS: Final = {"points": "POINTS", "%": "PERCENT", "MB": "MB"}
 
 
 def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command an option for each limit named; it gets them as one value, `limits`.
+    """Give a command an option for each named limit, and pass them to it as one value, `limits`.
 
-    The options stand where the command's parameter `limits` stands.
+    The options take the place of the command's parameter `limits`.
     """
 
     def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -42,7 +42,7 @@ def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
 
 
 def _expand(signature: inspect.Signature, names: tuple[str, ...]) -> Iterator[inspect.Parameter]:
-    """The parameters, with one for each limit in the place of `limits`."""
+    """Yield the parameters, with one for each limit in place of `limits`."""
     for parameter in signature.parameters.values():
         if parameter.name != "limits":
             yield parameter
@@ -54,12 +54,15 @@ def _expand(signature: inspect.Signature, names: tuple[str, ...]) -> Iterator[in
 
 
 def _option(limit: Limit) -> Any:  # noqa: ANN401  # as typer.Option
-    default = "" if limit.default is None else f" {limit.default:g} by default."
-    return typer.Option(metavar=_METAVARS.get(limit.unit, "RATIO"), help=limit.help + default)
+    return typer.Option(
+        metavar=_METAVARS.get(limit.unit, "RATIO"),
+        help=limit.help,
+        show_default="off" if limit.default is None else f"{limit.default:g}",
+    )
 
 
 def _limits(given: dict[str, float | None]) -> Limits:
-    """The limits that were given.
+    """Collect the limits that were given.
 
     Raises:
         typer.BadParameter: a limit is out of range.

@@ -1,4 +1,4 @@
-"""The command line: parses, calls one function, prints. Work is imported inside the commands."""
+"""The command line: parses, calls one function, prints. Commands import what they work with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _STDERR: Final = 2  # the descriptor
 _SIGNALLED: Final = 128
 # Those that ended this process.
 _signals: Final[list[int]] = []
-# Until a signal is sent again: by then the destructor that it came amid has most likely ended.
+# Seconds until a signal is sent again; the destructor that it interrupted has ended by then.
 _AGAIN_S: Final = 0.1
 
 # typer's class of all that it refuses; it has no public name.
@@ -49,7 +49,7 @@ app = typer.Typer(
     name="edgeseg",
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Trained SegFormer checkpoints, live on a device, with the accuracy proved.",
+    help="Run trained SegFormer checkpoints live on a device, with their accuracy proved.",
 )
 for command in (export, run, verify, sweep, bench, build, calibrate, inspect, doctor):
     app.command()(command)
@@ -90,7 +90,7 @@ def run_command() -> None:
 
 
 def _run(given: Sequence[str]) -> int:
-    """The exit status of the command; without one, its help is shown."""
+    """Run the command and return its exit status; show the help if none is given."""
     arguments = _with_address(expand_homes(given))
     check_usage(arguments, commands())
     status = app(arguments or ["--help"], standalone_mode=False)
@@ -101,7 +101,7 @@ def _run(given: Sequence[str]) -> int:
 
 @contextmanager
 def _never_hold_up() -> Iterator[None]:
-    """Leave at once where a driver still holds a thread: Python's end would abort amid its call."""
+    """Exit at once if a driver still holds a thread: Python's own exit would abort in its call."""
     try:
         yield
     except SystemExit as end:
@@ -139,7 +139,7 @@ def _with_address(arguments: Sequence[str]) -> list[str]:
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     """Unwind, so that nothing half-written is left behind."""
     if not _signals:
-        # Not print: the signal may have come amid one, and a buffer is not to be entered twice.
+        # Not print: the signal may have interrupted one, and buffers are not reentrant.
         os.write(_STDERR, b"edgeseg: terminated\n")
     _signals.append(number)
     sys.exit(_SIGNALLED + number)

@@ -1,4 +1,4 @@
-"""What several commands take and how all of them speak."""
+"""Options that several commands share, and how commands print."""
 
 from __future__ import annotations
 
@@ -39,15 +39,17 @@ DataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="A folder with images/ and masks/, perhaps under train/ val/ test/, and dataset.json, "
-        "which says what the masks' ids mean; `demo`; or "
-        "ade20k:PATH, cityscapes:PATH, cocostuff:PATH, camvid:PATH as published. Or a URL of one.",
+        help="Data set to measure on: a folder with images/, masks/ and dataset.json, which names "
+        "the class of each mask id (splits are folders train/, val/, test/); `demo`; a published "
+        "set as ade20k:PATH, cityscapes:PATH, cocostuff:PATH or camvid:PATH; or a URL of a set.",
     ),
 ]
 SplitOption = Annotated[
     str | None,
     typer.Option(
-        "--split", help="Which part of --data: train, val (published sets' default), test (demo's)."
+        "--split",
+        help="Split of --data: train, val or test.",
+        show_default="val for published sets, test for demo",
     ),
 ]
 
@@ -57,21 +59,23 @@ DaskOption = Annotated[
     typer.Option(
         "--dask",
         metavar="ADDRESS",
-        help="Share the images among the workers of this Dask scheduler, as tcp://host:8786.",
+        help="Dask scheduler whose workers share the images, for example tcp://host:8786.",
     ),
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", help="Threads of the engine. One a core."),
+    typer.Option(
+        "--threads", metavar="N", help="Number of engine threads.", show_default="one per core"
+    ),
 ]
 
 
 @contextmanager
 def wrong_usage() -> Iterator[None]:
-    """Call it wrong usage where the options of a command make no sense, alone or together.
+    """Report a SpecError in the block as wrong usage of the command.
 
     Raises:
-        typer.BadParameter: what is made of them says so.
+        typer.BadParameter: the block raised SpecError.
     """
     try:
         yield
@@ -80,15 +84,15 @@ def wrong_usage() -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """A line for people, on stderr: stdout is for machines.
+    """Print a line for people on stderr; stdout is for machines.
 
-    Whoever wrote it, it shows no secret of an address that this command was given.
+    Passwords in addresses on the command line are removed from it.
     """
     print(scrub(line, *_list_words()), file=sys.stderr)
 
 
 def _list_words() -> list[str]:
-    """What stands on the command line, options and their values apart."""
+    """List the words of the command line, with `--option=value` reduced to its value."""
     return [
         argument.partition("=")[2] if argument.startswith("--") else argument
         for argument in sys.argv[1:]
@@ -96,26 +100,26 @@ def _list_words() -> list[str]:
 
 
 def say_next(*words: object) -> None:
-    """The command to try next, as a shell takes it; capitals stand for what only its user knows."""
+    """Print the command to try next, quoted for a shell; the user replaces words in capitals."""
     import shlex
 
     say(f"next: edgeseg {shlex.join(map(str, words))}")
 
 
 def a_source() -> tuple[str, str]:
-    """What `edgeseg run` is to look at: a camera, where one is connected."""
+    """The source to suggest for `edgeseg run`: a connected camera, otherwise a video."""
     cameras = _cameras()
     return ("--camera", cameras[0]) if cameras else ("--source", "VIDEO")
 
 
 def _cameras() -> list[str]:
-    """Their numbers, the lowest first."""
+    """The numbers of the connected cameras, lowest first."""
     found = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
     return sorted(filter(str.isdecimal, found), key=int)
 
 
 def print_json(content: object) -> None:
-    """The one thing on stdout."""
+    """Print a command's JSON object on stdout."""
     import json
 
     print(json.dumps(content, indent=2))

@@ -23,8 +23,8 @@ _HELP: Final = "--help"
 class Parameter:
     """An option, or an argument without one.
 
-    `spellings` are all names of an option, the first as messages have it, and empty for an
-    argument. `off` are the spellings that switch a flag off. `low` is the least number it takes.
+    `spellings` are all names of an option, the one that messages use first; empty for an
+    argument. `off` are the spellings that switch a flag off. `low` is the smallest number it takes.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Parameter:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it stands alone, without a value."""
+        """Whether it takes no value."""
         return self.kind is bool
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The only values that it takes; none where it takes any."""
+        """The only values that it takes; empty if it takes any."""
         return tuple(c.value for c in self.kind) if issubclass(self.kind, Enum) else ()
 
     @property
@@ -63,12 +63,12 @@ class Command:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Each once."""
+        """All arguments and options, each once."""
         return (*self.arguments, *dict.fromkeys(self.options.values()))
 
 
 def read_command(function: Callable[..., Any]) -> Command:
-    """The command that typer makes of a function whose parameters are all `Annotated`."""
+    """Read a command from its function, whose parameters are all `Annotated`, as typer does."""
     parameters = list(_parameters(function))
     return Command(
         name=function.__name__,
@@ -100,7 +100,7 @@ def _parameters(function: Callable[..., Any]) -> Iterator[Parameter]:
 
 
 def _read_annotation(hint: Any) -> Any:  # noqa: ANN401  # typing has no type for hints
-    """The hint without the Optional that Python 3.10 puts around one whose default is None."""
+    """Remove the Optional that Python 3.10 puts around a hint whose default is None."""
     inside = (hint, *get_args(hint))
     return next(part for part in inside if get_origin(part) is Annotated)
 
@@ -116,9 +116,9 @@ def _kind(hint: Any) -> tuple[type, bool]:  # noqa: ANN401  # typing has no type
 
 
 def _spellings(name: str, info: OptionInfo, kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those that typer gives an option, the long one first; and those that switch a flag off."""
+    """The spellings that typer gives an option, long ones first, and those that switch it off."""
     long = f"--{name.replace('_', '-')}"
-    # Under `Annotated`, typer takes a default for the first of them.
+    # Under `Annotated`, typer keeps the first declared spelling in `default`.
     first = (info.default,) if isinstance(info.default, str) else ()
     declared = (*first, *(info.param_decls or ()))
     if declared:

@@ -15,18 +15,18 @@ from edgeseg.text import pluralize, to_plain
 
 __all__ = ["show_progress"]
 
-# A log gets the first line of a phase that lasts so long,
+# Seconds until a log gets the first line of a phase,
 _FIRST_LINE_S: Final = 5.0
-# and then one so often: seldom enough for one who reads it, often enough for one who waits.
+# and seconds between the lines after it.
 _BETWEEN_LINES_S: Final = 30.0
 _TICK_S: Final = 0.5
 
 
 @contextmanager
 def show_progress(*, lines: bool = True) -> Iterator[Progress]:
-    """Yield what shows lines, the phase and its parts while the block lasts.
+    """Yield a Progress that shows lines, the phase and its parts while the block runs.
 
-    Without `lines` a log gets nothing of the phase: for what may go on for months.
+    Without `lines` a log gets no lines about the phase: a run may last for months.
     """
     if sys.stderr.isatty():
         with _bars() as progress:
@@ -44,7 +44,7 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
-    """A bar for the phase, and one for each part while it lasts."""
+    """Show a bar for the phase, and one for each part while it runs."""
     from rich import progress as rich_progress
     from rich.console import Console
 
@@ -71,7 +71,7 @@ def _bars() -> Iterator[Progress]:
 
 @contextmanager
 def _phase_lines() -> Iterator[Phase]:
-    """Say how far a phase is once it takes long, even while nothing in it is counted."""
+    """Print how far a long phase is, even while nothing in it is counted."""
     now = ("", 0, 0, "image")
     begun = due = time.monotonic()
     ended = threading.Event()
@@ -102,13 +102,13 @@ def _phase_lines() -> Iterator[Phase]:
 
 
 def _counter(done: int, total: int, unit: str) -> str:
-    """` 12 of 40 images in`, ` 12 images in` where nobody knows of how many, or nothing."""
+    """` 12 of 40 images in`; ` 12 images in` if the total is unknown; or nothing."""
     if total:
         return f" {done} of {pluralize(total, unit)} in"
     return f" {pluralize(done, unit)} in" if done else ""
 
 
 def _clock(seconds: float) -> str:
-    """As 2:05 minutes."""
+    """Format a time, for example as 2:05 minutes."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02} minutes"

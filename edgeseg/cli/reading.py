@@ -1,8 +1,8 @@
-"""Options of the commands that read a checkpoint: what goes before what its files say."""
+"""Options of commands that read a checkpoint; they override what its files say."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,23 +13,33 @@ if TYPE_CHECKING:
 
 __all__ = ["ChannelOrderOption", "MeanOption", "ResizeOption", "StdOption", "overrides_from"]
 
+_FROM_FILES: Final = "read from the checkpoint's files"
+
 MeanOption = Annotated[
     str | None,
     typer.Option(
         "--mean",
         metavar="A,B,C[/255]",
-        help="The checkpoint's normalization, in place of what its files say: of values in 0..1, "
-        "or in 0..255 with /255 behind it, as 123.675,116.28,103.53/255; in --channel-order.",
+        help="Mean that normalizes the input, one value per channel in --channel-order. Values are "
+        "for pixels in 0..1; add /255 if they are for 0..255: 123.675,116.28,103.53/255.",
+        show_default=_FROM_FILES,
     ),
 ]
 StdOption = Annotated[
     str | None,
-    typer.Option("--std", metavar="A,B,C[/255]", help="As --mean, the standard deviation."),
+    typer.Option(
+        "--std",
+        metavar="A,B,C[/255]",
+        help="Standard deviation that normalizes the input, written as --mean.",
+        show_default=_FROM_FILES,
+    ),
 ]
 ChannelOrderOption = Annotated[
     ChannelOrder | None,
     typer.Option(
-        "--channel-order", help="In which order the checkpoint was trained to take its channels."
+        "--channel-order",
+        help="Channel order that the checkpoint was trained with.",
+        show_default=_FROM_FILES,
     ),
 ]
 ResizeOption = Annotated[
@@ -37,8 +47,10 @@ ResizeOption = Annotated[
     typer.Option(
         "--resize",
         metavar="RULE[,ASPECT]",
-        help="How a frame becomes the checkpoint's input: pillow-bilinear, pillow-nearest, "
-        "pillow-bicubic, pillow-lanczos or opencv-bilinear; aspect squash or keep.",
+        help="How a frame is resized to the checkpoint's input. RULE is pillow-bilinear, "
+        "pillow-nearest, pillow-bicubic, pillow-lanczos or opencv-bilinear; ASPECT is squash or "
+        "keep.",
+        show_default=_FROM_FILES,
     ),
 ]
 
@@ -46,7 +58,7 @@ ResizeOption = Annotated[
 def overrides_from(
     mean: str | None, std: str | None, channel_order: ChannelOrder | None, resize: str | None
 ) -> Overrides:
-    """What the options say.
+    """Parse the options into overrides.
 
     Raises:
         typer.BadParameter: one of them is not in its form.

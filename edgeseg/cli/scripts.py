@@ -1,4 +1,4 @@
-"""What the scripts of benchmarks/ and tools/ share: a failure is one line, as `edgeseg`'s own."""
+"""What scripts of benchmarks/ and tools/ share: a failure is one line, as in `edgeseg`."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def _fail(message: str) -> None:
 
 
 def hw(text: str) -> tuple[int, int]:
-    """An argument's type: height and width, as 512x1024.
+    """Parse a height and a width, for example 512x1024, as a `type` for argparse.
 
     Raises:
-        ValueError: something else; argparse tells it.
+        ValueError: the text is not a size; argparse reports it.
     """
     height, width = text.lower().split("x")
     return int(height), int(width)
 
 
 def check_inputs(parser: ArgumentParser, *paths: str | Path) -> None:
-    """End with the parser's usage where one of the paths to be read is not there."""
+    """Exit with the parser's usage if one of the paths does not exist."""
     for path in paths:
         if not Path(path).exists():
             parser.error(f"nothing at {path}")

@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do to a command that has something to finish."""
+"""Lets a command finish its work on Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["end_on_signals"]
 
 @contextmanager
 def end_on_signals(end: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `end`; the second Ctrl-C is the usual one."""
+    """Call `end` on SIGINT and SIGTERM; a second Ctrl-C interrupts as usual."""
     before = signal.getsignal(signal.SIGINT)
     terminated = signal.getsignal(signal.SIGTERM)
 

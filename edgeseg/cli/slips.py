@@ -1,4 +1,4 @@
-"""A path given in the place of another: a video for a bundle, a bundle for a checkpoint."""
+"""Refuses a path of the wrong kind: a video given as a bundle, a bundle as a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_path", "place_of", "quote_value"]
 
 
 class Kind(Enum):
-    """What lies at a path, told by its look: nothing is opened."""
+    """What a path seems to be, judged by its name: no file is opened."""
 
     BUNDLE = "a bundle"
     CHECKPOINT = "a checkpoint"
@@ -35,7 +35,7 @@ class Kind(Enum):
 
 _SOURCES: Final = frozenset({Kind.IMAGES, Kind.IMAGE, Kind.VIDEO, Kind.STREAM, Kind.WEB})
 _MODELS: Final = frozenset({Kind.BUNDLE, Kind.CHECKPOINT})
-# What each parameter takes; of those that are not here, any path may be right.
+# What each parameter takes. A parameter that is not here takes any path.
 _TAKES: Final = MappingProxyType(
     {
         "BUNDLE": frozenset({Kind.BUNDLE}),
@@ -67,10 +67,10 @@ _SPLITS: Final = ("", "train", "val", "test")
 
 
 def check_path(parameter: Parameter, text: str, command: Command) -> None:
-    """Refuse a path of one kind where another is asked for.
+    """Refuse a path of the wrong kind.
 
     Raises:
-        typer.BadParameter: with the place where it belongs.
+        typer.BadParameter: the path is of another kind; the message says where it belongs.
     """
     from edgeseg.demo import DEMO
 
@@ -88,7 +88,7 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
 
 
 def place_of(text: str, command: Command) -> str | None:
-    """Where a command takes a path, as it is to be typed; None where it does not."""
+    """How to type a path for a command that takes it; None if it takes no such path."""
     kind = next(iter(_kinds_of(text)), None)
     parameters = {parameter.name: parameter for parameter in command.parameters}
     for name, kinds in _TAKES.items():
@@ -99,7 +99,7 @@ def place_of(text: str, command: Command) -> str | None:
 
 
 def quote_value(text: str) -> str:
-    """A path as a shell takes it. An address may have a password in it, and is not repeated."""
+    """Quote a path for a shell. An address becomes URL: it may hold a password."""
     return "URL" if "://" in text or "!" in text else shlex.quote(text)
 
 
@@ -128,7 +128,7 @@ def _in_words(kinds: frozenset[Kind]) -> str:
 
 
 def _kinds_of(text: str) -> tuple[Kind, ...]:
-    """What a path can be, the likeliest first; nothing where its look does not tell."""
+    """What a path can be, likeliest first; empty if its name does not tell."""
     if _STREAM.match(text):
         return (Kind.STREAM,)
     if _WEB.match(text):
@@ -145,7 +145,7 @@ def _kinds_of(text: str) -> tuple[Kind, ...]:
 
 
 def _kinds_of_folder(folder: Path) -> tuple[Kind, ...]:
-    """People keep weights beside the images that they trained on: such a folder is both."""
+    """What a folder can be. One with both weights and images is both."""
     from edgeseg.bundle.store import is_bundle
 
     paths = list(folder.iterdir())
@@ -169,6 +169,6 @@ def _has_images(folder: Path) -> bool:
 
 
 def _device(text: str) -> str | None:
-    """The number of a camera; links such as those of /dev/v4l/by-id lead to one."""
+    """The number of a camera; links such as those of /dev/v4l/by-id are followed."""
     found = _DEVICE.fullmatch(text) or _DEVICE.fullmatch(os.path.realpath(text))
     return found[1] if found else None

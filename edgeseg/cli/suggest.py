@@ -1,4 +1,4 @@
-"""What was most likely meant by a word that `edgeseg` does not know."""
+"""Finds what was most likely meant by a word that `edgeseg` does not know."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeseg.targets import TARGETS
 
 __all__ = ["find_command", "find_parameter", "find_value"]
 
-# How alike two words are that one is taken for a slip of the other; difflib's scale.
+# Two words at least this similar are taken for a typing error, on difflib's scale.
 _ALIKE: Final = 0.7
 
 
@@ -34,7 +34,7 @@ _COMMANDS: Final = _by_synonym(
         ("grid matrix search", "sweep"),
     )
 )
-# In place of each, the first that the command at hand has: an option, or an argument by its name.
+# For each word on the left, the first on the right that the command has is suggested.
 _PARAMETERS: Final = _by_synonym(
     (
         ("--input --in -i --file --folder --path", "--source SOURCE --weights --data BUNDLE WHAT"),
@@ -97,7 +97,7 @@ def find_command(word: str, known: Collection[str]) -> str | None:
 def find_parameter(spelling: str, command: Command, *, guess: bool = True) -> str | None:
     """An option of the command by its spelling, or an argument by its name.
 
-    Without `guess`, words that merely look alike count for nothing.
+    Without `guess`, only synonyms count, not words that look alike.
     """
     known = (*command.options, *(argument.name for argument in command.arguments))
     word = spelling if len(spelling) == 2 else f"--{spelling.strip('-').replace('_', '-').lower()}"
@@ -105,7 +105,7 @@ def find_parameter(spelling: str, command: Command, *, guess: bool = True) -> st
 
 
 def find_value(word: str, choices: Collection[str]) -> str | None:
-    """One of the choices; of `mit_b0` or `B0` it is `b0`."""
+    """Find one of the choices; `mit_b0` and `B0` give `b0`."""
     word = word.lower()
     ends = (choice for choice in choices if word.endswith(choice))
     return next(ends, None) or _find_meant(word, _VALUES, choices)

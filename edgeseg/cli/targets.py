@@ -12,7 +12,7 @@ __all__ = ["DEFAULT", "Target"]
 if TYPE_CHECKING:
 
     class Target(str, Enum):
-        """What an artifact is for. A checker of types cannot follow members made from rows."""
+        """A target, for type checkers: they cannot follow members made from rows."""
 
 else:
     Target = Enum("Target", {name: name for name in TARGETS}, type=str)

@@ -1,4 +1,4 @@
-"""Wrong usage in one line, with what was most likely meant.
+"""Reports wrong usage in one line, with what was most likely meant.
 
 typer's own messages differ from version to version, fill a box, and know nothing of the other
 commands. So the arguments are read here first; what passes is parsed by typer.
@@ -25,7 +25,7 @@ __all__ = ["check_usage"]
 
 _HELP: Final = "--help"
 _OF_ALL: Final = (_HELP, "--version")
-# Where an argument too many most likely belongs, when its look says nothing.
+# The option that a surplus argument most likely belongs to, when its look says nothing.
 _BARE: Final = MappingProxyType(
     {
         "export": "--weights",
@@ -82,7 +82,7 @@ def _command(word: str, commands: Mapping[str, Command]) -> Command:
         raise typer.BadParameter(
             f"no {spelling}; did you mean {meant}?"
             if meant in _OF_ALL
-            else f"the command comes before {spelling}, as: edgeseg run {meant or spelling}"
+            else f"put the command before {spelling}, as: edgeseg run {meant or spelling}"
         )
     name, place = find_command(word, commands), place_of(word, commands["run"])
     if place is not None:
@@ -138,12 +138,12 @@ def _read_option(
 def _unknown(spelling: str, command: Command, commands: Mapping[str, Command]) -> str:
     others = [name for name, other in commands.items() if spelling in other.options]
     meant = find_parameter(spelling, command, guess=not others)
-    of = f"; {spelling} is of {join_words(others)}" if others else ""
+    of = f"; {spelling} belongs to {join_words(others)}" if others else ""
     if meant is None:
-        return f"no {spelling} at {command.name}{of}; {_see(command)}"
+        return f"{command.name} has no {spelling}{of}; {_see(command)}"
     if not meant.startswith("-"):
         meant = f"{meant} without an option, as: edgeseg {command.name} {meant}"
-    return f"no {spelling} at {command.name}{of}; did you mean {meant}?"
+    return f"{command.name} has no {spelling}{of}; did you mean {meant}?"
 
 
 def _check_value(parameter: Parameter, value: str, command: Command) -> None:
@@ -172,7 +172,7 @@ def _check_number(parameter: Parameter, value: str) -> None:
 
 
 def _check_repeats(given: Sequence[_Given]) -> None:
-    """Of an option given twice only the last would count."""
+    """Refuse an option given twice: only the last value would count."""
     seen: dict[str, _Given] = {}
     for one in given:
         if one.parameter is None or one.parameter.repeated:
@@ -187,7 +187,7 @@ def _check_repeats(given: Sequence[_Given]) -> None:
 
 
 def _check_patterns(given: Sequence[_Given]) -> None:
-    """A pattern without quotes arrives as all its files, and --source takes the first alone."""
+    """Refuse a pattern without quotes: the shell expands it, and --source takes one path."""
     for before, one in pairwise(given):
         if before.spelling == "--source" and one.is_bare and _alike(before.value, one.value):
             pattern = Path(one.value).with_name(f"*{Path(one.value).suffix}")
@@ -197,7 +197,7 @@ def _check_patterns(given: Sequence[_Given]) -> None:
 
 
 def _check_extras(given: Sequence[_Given], command: Command) -> None:
-    """Arguments that the command has no place for."""
+    """Refuse arguments that the command has no place for."""
     extra = next((one.value for one in given if one.parameter is None), None)
     if extra is None:
         return
@@ -206,13 +206,14 @@ def _check_extras(given: Sequence[_Given], command: Command) -> None:
     if place in {None, quote_value(extra)}:
         place = bare and f"{bare} {quote_value(extra)}"
     raise typer.BadParameter(
-        f"{command.name} takes {f'one {takes}' if takes else 'options only'}, and "
-        f"{quote_value(extra)} is one more; {f'give it as {place}' if place else _see(command)}"
+        f"unexpected {quote_value(extra)}: {command.name} takes "
+        f"{f'one {takes}' if takes else 'options only'}; "
+        f"{f'give it as {place}' if place else _see(command)}"
     )
 
 
 def _alike(path: str, other: str) -> bool:
-    """Whether a shell may have made both of one pattern."""
+    """Whether a shell may have expanded one pattern to both."""
     one, two = Path(path), Path(other)
     return one.parent == two.parent and one.suffix == two.suffix != ""
 

@@ -1,4 +1,4 @@
-"""Searches for variants: makes INT8, measures and times it. What decides comes with the result."""
+"""Searches for variants: makes INT8 variants, measures and times them."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ Decide = Callable[[Mapping[str, str]], Selection]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a search found, and what the manifest says of it.
+    """What a search found, and what the manifest records of it.
 
-    `decide` raises GateMissedError where no variant of the precision asked for passes, and
-    ExportError where none was tried. `gate_half` measures on the images that decide. Both it and
-    `evaluation` are None where FP32 alone was asked for, so that nothing was measured.
-    `sensitivity` is in % of the pixels, by group; `peaks` is the largest magnitude of every value
-    of the graph, where FP16 has to hold them.
+    `decide` raises GateMissedError if no variant of the requested precision passes, and ExportError
+    if none was tried. `gate_half` measures on the images that decide. `gate_half` and `evaluation`
+    are None if only FP32 was requested, because then nothing is measured. `sensitivity` is in % of
+    the pixels, by group. `peaks` holds the largest magnitude of every value of the graph if FP16
+    has to represent them.
     """
 
     decide: Decide
@@ -63,12 +63,12 @@ class Found:
 
 @contextmanager
 def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) -> Iterator[Found]:
-    """Search for the fastest variants that pass the gates; FP32 alone where there is no data.
+    """Search for the fastest variants that pass the gates; without data, take FP32 only.
 
-    The files of the variants are there while the block lasts.
+    The files of the variants exist while the block runs.
 
     Raises:
-        BackendError: FP32 fails, the reference of all that is measured.
+        BackendError: FP32, the reference of all measurements, fails.
         BundleError: the cache cannot be written.
     """
     budget = Budget(job.request.budget_s)
@@ -98,7 +98,7 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
 
 
 def _describe_search(job: ExportJob, graph: FloatGraph, data: ExportData) -> dict[str, object]:
-    """All that a measured value depends on. The limits are not part of it: they only judge."""
+    """Describe all that a measured value depends on. Limits are left out: they only judge."""
     packages = ("edgeseg", "numpy", *list_packages())
     return {
         "reference": compute_sha256(graph.artifact),
@@ -116,7 +116,7 @@ def _describe_search(job: ExportJob, graph: FloatGraph, data: ExportData) -> dic
 
 
 def _warn(job: ExportJob, data: ExportData, workspace: Workspace) -> None:
-    """Say what an earlier export left, and where there are few images."""
+    """Say if an earlier export is continued, and warn if there are few images."""
     if any(workspace.folder.glob("search_*.json")):
         job.progress.say(
             "going on with what an earlier export of the same measured; the budget starts anew"
@@ -134,7 +134,7 @@ def _warn(job: ExportJob, data: ExportData, workspace: Workspace) -> None:
 def _plan_search(
     job: ExportJob, graph: FloatGraph, data: ExportData, workspace: Workspace, budget: Budget
 ) -> Search:
-    """The search, with the float candidates only."""
+    """Make the search, with the float candidates only."""
     request = job.request
     first_image, _ = data.images[0]()
     named = tuple(load_maker(request.target).RECIPES.values())
@@ -158,7 +158,7 @@ def _plan_search(
 def _make_meter(
     job: ExportJob, graph: FloatGraph, data: ExportData, places: Sequence[int], masks: Path
 ) -> Meter:
-    """What measures on the images at these places; `masks` is where FP32's masks are kept."""
+    """Make a meter for the images at these places; FP32's masks are kept in `masks`."""
     labels = job.checkpoint.labels
     return Meter(
         images=[(place, data.images[place]) for place in places],
@@ -171,7 +171,7 @@ def _make_meter(
 
 
 def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search) -> Tools:
-    """What the target's own module makes of the graph and the images that calibrate."""
+    """Let the target's module make INT8 variants of the graph with the calibration images."""
 
     def read_input(read: Callable[[], Bgr]) -> Frame:
         search.budget.check()  # calibration reads one image after the other
@@ -214,7 +214,7 @@ def _decide(
     trials: Sequence[Trial],
     out: Mapping[str, str],
 ) -> Selection:
-    """What ships of the trials that the gate half approves and that are not out."""
+    """Select what ships among the trials that the gate half approves, except those in `out`."""
     return select(
         judge(search, trials, out),
         precision=job.request.precision,

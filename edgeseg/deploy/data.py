@@ -1,4 +1,4 @@
-"""Gathers the images of an export: some calibrate, half of the others guide, the rest decide."""
+"""Gathers the images of an export: to calibrate, to guide the search and to decide."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ExportData:
 
     @property
     def evaluation(self) -> Evaluation:
-        """What the manifest says of the images to measure on."""
+        """Describe the images to measure on, for the manifest."""
         return Evaluation(
             data=self.data,
             split=self.split,
@@ -87,7 +87,7 @@ class ExportData:
         )
 
     def describe_calibration(self, estimator: str) -> CalibrationInfo | None:
-        """What the manifest says of the images to calibrate on; `estimator` found the ranges."""
+        """Describe the calibration images, for the manifest; `estimator` found the ranges."""
         if self.calibration is None:
             return None
         return CalibrationInfo(
@@ -100,7 +100,7 @@ class ExportData:
 
 @contextlib.contextmanager
 def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
-    """Gather the images; None where FP32 alone is asked for, which nothing has to prove.
+    """Gather the images; yield None if only FP32 is requested, which needs no proof.
 
     Without a data set some of the calibration images are held back to measure on. Frames of a video
     lie in a temporary folder while the block runs.
@@ -125,7 +125,7 @@ def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
 
 
 def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportData:
-    """Gather a data set's images, and those to calibrate on, where there are any."""
+    """Gather a data set's images, and the calibration images if there are any."""
     if len(dataset) < 2:
         raise DatasetError(
             f"{dataset.origin} has too few images ({len(dataset)}): one half guides the search, "
@@ -203,5 +203,5 @@ def _read_picture(picture: Picture) -> tuple[Bgr, ClassMap | None]:
 
 
 def _get_title(source: str) -> str:
-    """A folder's or file's own name: paths of one machine say nothing on another."""
+    """The name of a folder or file without its path, which means nothing on other machines."""
     return Path(source).resolve().name

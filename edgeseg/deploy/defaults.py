@@ -1,4 +1,4 @@
-"""Fills in what a user of an export left out, and says so; refuses what does not fit."""
+"""Fills in the options that the user of an export left out, and refuses those that clash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNMEASURED: Final = "fp32 is the only one made: there were no images to measure
 def fill_defaults(options: ExportOptions) -> ExportRequest:
     """Fill in the demo's weights, scenes and calibration images, and the data set's train split.
 
-    What was filled in, or left out, stands in the request's notes.
+    The notes of the request say what was filled in or left out.
 
     Raises:
         CheckpointError: no weights, and the variant is not the demo's.
@@ -79,10 +79,10 @@ def _read_recipe(name_or_path: str, target: str) -> Recipe:
 
 
 def check_calibration(source: str) -> None:
-    """Find out whether a source can serve, as far as it shows without decoding a video.
+    """Check that a source can calibrate, as far as possible without decoding a video.
 
     Raises:
-        CalibrationError: it cannot.
+        CalibrationError: the source cannot be used.
     """
     try:
         video = Path(source).is_file()
@@ -95,7 +95,7 @@ def check_calibration(source: str) -> None:
 
 
 def _ask_about_size(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
-    """Ask whether height and width have changed places, where it looks so."""
+    """Ask whether height and width are swapped, if they look so."""
     (height, width), there = size, dataset.items[0].image().shape[:2]
     if (height - width) * (there[0] - there[1]) < 0:
         yield (
@@ -123,7 +123,7 @@ def _lower_precision(precision: str, dataset: Dataset | None, notes: list[str]) 
 
 
 def _check_decides(dataset: Dataset, limits: Limits, precision: str, notes: list[str]) -> None:
-    """Check that half of the images is enough to decide on classes, before anything is tried."""
+    """Check, before anything is tried, that half of the images can decide on classes."""
     deciding = len(dataset) - len(dataset) // 2
     if deciding >= MIN_CLASS_IMAGES or not decides(limits.max_class_drop):
         return
@@ -138,7 +138,7 @@ def _check_decides(dataset: Dataset, limits: Limits, precision: str, notes: list
 
 
 def _choose_weights(weights: str | None, model: str | None, notes: list[str]) -> str:
-    """Choose the weights that were named, else the demo's for the variant that has one."""
+    """Choose the given weights, else those of the demo if it has the variant."""
     if weights is not None:
         return weights
     if model is None:
@@ -156,7 +156,7 @@ def _choose_weights(weights: str | None, model: str | None, notes: list[str]) ->
 
 
 def _find_train_split(dataset: Dataset | None) -> str | None:
-    """Find the train split of a data set whose other split is measured on, to calibrate on."""
+    """Find the train split to calibrate on, if another split is measured on."""
     if dataset is None or dataset.split in {None, "train"}:
         return None
     if dataset.origin == DEMO:

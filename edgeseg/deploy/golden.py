@@ -1,4 +1,4 @@
-"""Golden frames: a few images of a camera's size, and PyTorch's own masks of them."""
+"""Golden frames: a few images of camera size, with the masks that PyTorch computes for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GoldenFrames:
     masks: Sequence[ClassMap]
 
     def describe(self, agreements: Mapping[str, Sequence[float]]) -> tuple[Golden, ...]:
-        """What the manifest says: each variant's agreement in %, one figure a frame, by name."""
+        """Describe the frames for the manifest; agreement is in %, per variant name and frame."""
         return tuple(
             Golden(
                 frame=f"golden/frame_{index}.png",

@@ -50,7 +50,7 @@ class FloatGraph:
 
 
 def write_graph(job: ExportJob) -> FloatGraph:
-    """Write the checkpoint's network as the target takes it.
+    """Write the checkpoint's network in the format of the target.
 
     Raises:
         ExportError: the graph does not compute what the checkpoint computes.
@@ -84,7 +84,7 @@ def write_graph(job: ExportJob) -> FloatGraph:
 
 
 def read_examples(dataset: Dataset | None, count: int) -> Iterator[Bgr]:
-    """At most `PARITY_FRAMES` images, spread over the data set; without one, drawn scenes."""
+    """Yield at most `count` images, spread over the data set; without one, drawn scenes."""
     return islice(_examples(dataset), count)
 
 
@@ -103,7 +103,7 @@ def _to_onnx(job: ExportJob) -> ModelProto:
 
 
 def _compare(job: ExportJob, path: Path) -> Parity:
-    """How close the graph comes to PyTorch, on a few images."""
+    """Measure how close the graph comes to PyTorch on a few images."""
     from edgeseg.export.reference import check_parity
 
     # The folder's name only: a bundle travels, and paths of one machine say nothing on another.

@@ -1,4 +1,4 @@
-"""One export at work: what is asked of it, the checkpoint, and the folder that it fills."""
+"""One export in progress: its request, its checkpoint and the folder that it fills."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = ["ExportJob", "open_job"]
 class ExportJob:
     """What every step of an export works with.
 
-    `staging` becomes `folder`, the bundle, when all of it is written. The request's data set has
-    the classes of the checkpoint.
+    `staging` is renamed to `folder`, the bundle, once it is complete. The request's data set uses
+    the class ids of the checkpoint.
     """
 
     request: ExportRequest
@@ -45,7 +45,7 @@ class ExportJob:
         return compute_logits_shape(self.checkpoint.spec.classes, self.checkpoint.input)
 
     def open_to_prove(self, path: Path, compute: str) -> Backend:
-        """Open an artifact of the target on what decides about its accuracy on this machine.
+        """Open an artifact of the target with the engine that judges its accuracy on this machine.
 
         Raises:
             BackendError: the engine refuses the artifact.
@@ -55,7 +55,7 @@ class ExportJob:
 
 @contextmanager
 def open_job(request: ExportRequest, progress: Progress) -> Iterator[ExportJob]:
-    """Read the checkpoint, and hold the folder; it becomes a bundle when the block succeeds.
+    """Read the checkpoint and lock the folder, which becomes a bundle if the block succeeds.
 
     Raises:
         CheckpointError: the weights cannot be used, or are of another variant than asked for.
@@ -105,7 +105,7 @@ def _read_checkpoint(request: ExportRequest, progress: Progress) -> Checkpoint:
 def _match_dataset(
     request: ExportRequest, checkpoint: Checkpoint, progress: Progress
 ) -> ExportRequest:
-    """The request, with the data set's ids those of the checkpoint's classes."""
+    """Return the request, with the ids of the data set mapped to the checkpoint's classes."""
     if request.dataset is None:
         return request
     dataset, differences = match_classes(
@@ -117,7 +117,7 @@ def _match_dataset(
 
 
 def _check_memory(checkpoint: Checkpoint) -> None:
-    """Refuse what the system would kill this process for, and a whole sweep with it."""
+    """Refuse an input that needs more memory than the machine has."""
     size = checkpoint.input
     needed = estimate_least_memory(height=size.height, width=size.width)
     there = find_total_memory()

@@ -107,7 +107,7 @@ def _describe_checkpoint(job: ExportJob) -> CheckpointInfo:
 
 
 def _list_tools() -> dict[str, str]:
-    """List the versions of what made the bundle."""
+    """List the versions of the packages that made the bundle."""
     names = ("edgeseg", "numpy", "onnx", "pillow", "torch", *list_packages())
     found = {name: version for name in names if (version := find_version(name)) is not None}
     return {"python": platform.python_version(), **found}

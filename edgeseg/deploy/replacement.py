@@ -21,7 +21,7 @@ def find_replaced(job: ExportJob) -> Manifest | None:
     """Find what the export would replace, before anything long is done.
 
     Raises:
-        BundleError: the folder holds what is no bundle, or one of other weights, input or classes.
+        BundleError: the folder holds no bundle, or one with other weights, input or classes.
     """
     old = check_replaceable(job.folder)
     if old is None or _may_replace_any(job):

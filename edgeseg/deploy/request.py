@@ -1,4 +1,4 @@
-"""What is asked of an export: as its user gives it, and with everything filled in."""
+"""The request for an export: as the user gives it, and with all defaults filled in."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ PRECISIONS: Final = ("auto", "fp32", "fp16", "int8")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """What `edgeseg export`, a sweep or `edgeseg.export_model` is given; see the command's options.
+    """The options of `edgeseg export`, of a sweep and of `edgeseg.export_model`.
 
-    `model` is the variant that `weights` must be of; the demo's, `b0`, needs none. `size` is height
-    and width in pixels. `calibration` and `data` are sources by name. `budget_s` is in seconds.
+    `model` is the variant that `weights` must have; `b0` without `weights` is the demo's. `size` is
+    height and width in pixels. `calibration` and `data` are sources by name. `budget_s` is in
+    seconds.
 
     Raises:
         SpecError: the options do not fit together, or one is unknown.
@@ -62,7 +63,7 @@ class ExportOptions:
                 raise SpecError(f"{name} {value!r} is not one of {', '.join(filter(None, values))}")
         _check_precision(self.target, self.precision)
         if self.split is not None and self.data is None:
-            raise SpecError("--split is of --data; add --data DATASET")
+            raise SpecError("--split needs --data; add --data DATASET")
         if self.recipe is not None and self.precision not in {"auto", "int8"}:
             raise SpecError(f"--recipe is for INT8, and {self.precision} was asked for")
         on_truth = [name for name in ("max_drop", "max_class_drop") if name in self.limits.given]
@@ -73,7 +74,7 @@ class ExportOptions:
 
 
 def _check_precision(target: str, precision: str) -> None:
-    """Refuse what the target is never exported in, and name what is."""
+    """Refuse a precision that the target does not support, and name those that it does."""
     row = find_target(target)
     refused = refuse_precision(row, precision)
     if refused is not None:
@@ -86,15 +87,16 @@ def _check_precision(target: str, precision: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What to export, and to where: {variant}-{target}-{precision} unless `folder` says.
+    """What to export, and into which folder.
 
-    Under that name a bundle of something else is replaced with `force` only.
+    Without `folder` the bundle goes into {variant}-{target}-{precision}; a bundle of another export
+    is replaced there only with `force`.
 
-    `half_weights` stores the FP32 weights as FP16, cast on load: half the bytes. Without a
-    `calibration` no INT8 is tried, without `recipes` all that have a name are; without images to
-    measure on, FP32 alone is made, and `fp32_reason` says why. The `sensitivity` of each group is
-    measured when it is needed, or asked for. `overrides` go before what the checkpoint says of its
-    input. `notes` are told once the checkpoint is known to be usable.
+    `half_weights` stores the FP32 weights as FP16 and casts them on load, which halves the file.
+    INT8 is tried only with a `calibration`; without `recipes`, all named recipes are tried. Without
+    images to measure on, only FP32 is exported, and `fp32_reason` says why. The sensitivity of each
+    group is measured if the search needs it or `sensitivity` is true. `overrides` replace what the
+    checkpoint says of its input. `notes` are printed once the checkpoint is known to be usable.
     """
 
     weights: str

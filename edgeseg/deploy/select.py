@@ -40,10 +40,10 @@ class Selection:
 
 
 def select_fp32(fp32: Candidate, reason: str, out: Mapping[str, str]) -> Selection:
-    """Select FP32 where nothing else was tried, for the given reason.
+    """Select FP32 if nothing else was tried, for the given reason.
 
     Raises:
-        BackendError: it is out.
+        BackendError: FP32 is in `out`.
     """
     if fp32.name in out:
         raise BackendError(f"{fp32.name}, the only variant to export, {out[fp32.name]}")
@@ -89,7 +89,7 @@ def select(
 
 
 def _from_fast_to_slow(trials: Sequence[Trial]) -> list[Trial]:
-    """Sort by speed, of equal speeds the more exact first; untimed ones by how bold they are."""
+    """Sort by speed, at equal speed by accuracy; sort untimed trials by precision, lowest first."""
     if any(trial.speedup is not None for trial in trials):
         return rank_timed(trials)
     bold = {"int8": 0, "fp16": 1, "bf16": 1, "fp32": 2}
@@ -101,7 +101,7 @@ def _list_shipped(
 ) -> Iterator[Trial]:
     """List at most one float and one INT8 file, each under every float type and in every form.
 
-    FP32 does not ship where a device times the variants and one in 16 bits passed.
+    FP32 does not ship if a device times the variants and a 16-bit one passed.
     """
     ordered = sorted(approved, key=lambda t: (t.candidate.precision == "int8", t.candidate.compute))
     timed = any(trial.speedup is not None for trial in ordered)
@@ -155,7 +155,7 @@ def _compare_speed(chosen: Trial, approved: Sequence[Trial]) -> str:
 
 
 def _warn_of_slowness(chosen: Trial, approved: Sequence[Trial]) -> str:
-    """Say where what was asked for is not worth its while; empty where it is."""
+    """Say that the requested precision is not worth using; empty if it is."""
     speedup = chosen.speedup or 0.0
     fastest = max(approved, key=lambda trial: trial.speedup or 0.0)
     if (fastest.speedup or 0.0) * (1 - SAME_SPEED) > speedup:

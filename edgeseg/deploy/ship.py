@@ -1,7 +1,7 @@
-"""Ships the variants that were selected: each is proved as the file that ships.
+"""Ships the selected variants, after each is proved as the file that ships.
 
-It is measured once more on the images that decide, and on the golden frames. One whose engine fails
-there is out, and the search decides anew between the others.
+Each file is measured again on the images that decide, and on the golden frames. A variant whose
+engine fails there is dropped, and the search decides again among the others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["Shipped", "ship_variants"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """What was selected at last, the variants as they are in the folder, and the golden frames."""
+    """The final selection, the variants as written in the folder, and the golden frames."""
 
     selection: Selection
     variants: tuple[VariantInfo, ...]

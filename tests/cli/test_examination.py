@@ -59,7 +59,7 @@ def test_a_jetson_says_what_it_lacks(board: Path, monkeypatch: pytest.MonkeyPatc
     assert any("no CUDA runtime library" in what for what in told)
     lines = doctor_lines(findings)
     assert any("L4T 36.4.3 (JetPack 6), power mode 2" in line for line in lines)
-    assert sum(line.startswith("missing: ") for line in lines) == len(told)
+    assert sum(line.startswith("problem: ") for line in lines) == len(told)
 
 
 def test_an_opencv_that_numpy_2_breaks(

@@ -30,7 +30,7 @@ def test_what_is_no_size(edgeseg, words: str, size: str) -> None:
     option = words.split()[-1]
     assert outcome.status == 2
     assert outcome.err == (
-        f"edgeseg: {option} is HEIGHTxWIDTH in pixels, as 720x1280; got {size!r}\n"
+        f"edgeseg: {option} is HEIGHTxWIDTH in pixels, for example 720x1280; got {size!r}\n"
     )
 
 

@@ -90,7 +90,7 @@ def test_notes_go_to_stderr_unless_somebody_hears_them(
         ({"precision": "int4"}, "precision 'int4' is not one of auto, fp32, fp16, int8"),
         ({"model": "b6"}, "model 'b6' is not one of b0, b1"),
         ({"precision": "fp16"}, "ONNX Runtime computes FP16 graphs in FP32 on a CPU; ask for auto"),
-        ({"split": "test"}, "--split is of --data; add --data DATASET"),
+        ({"split": "test"}, "--split needs --data; add --data DATASET"),
         ({"max_drop": 0.5}, "--max-drop needs images with ground truth"),
         ({"max_drop": -1}, "max_drop is 0 to 100 points; got -1"),
     ],

@@ -105,7 +105,7 @@ def test_limits_of_a_file_that_look_at_nothing_here_are_told(
     assert "limits from edgeseg.toml: max_regression, max_size_mb\n" in outcome.err
     assert "size" in {gate["name"] for gate in outcome.json["gates"]}
     (note,) = outcome.json["notes"]
-    assert note.startswith("of no use without --data, --baseline or --corruptions: max_regression")
+    assert note.startswith("not used without --data, --baseline or --corruptions: max_regression")
     assert f"note: {note}" in outcome.err
     Path("edgeseg.toml").write_text("[verify.gates]\nmax_size = 1\n")
     outcome = edgeseg("verify", seeded_bundle.folder)

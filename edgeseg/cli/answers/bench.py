@@ -1,4 +1,4 @@
-"""What `edgeseg bench` timed."""
+"""Words for what `edgeseg bench` timed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["bench_json", "bench_lines", "end_to_end_lines"]
 
 
 def bench_lines(results: Sequence[BenchResult]) -> list[str]:
-    """A line a bundle; speeds are against the first."""
+    """One line per bundle; speeds are relative to the first."""
     first = results[0]
     return [
         f"{result.bundle}: {result.p50_ms:.1f} ms a frame (p95 {result.p95_ms:.1f}), "
@@ -28,7 +28,7 @@ def bench_lines(results: Sequence[BenchResult]) -> list[str]:
 
 
 def end_to_end_lines(results: Sequence[EndToEnd]) -> list[str]:
-    """Two lines a bundle and number of threads."""
+    """Two lines for each bundle and number of threads."""
     return [
         line
         for result in results

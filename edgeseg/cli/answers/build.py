@@ -1,10 +1,10 @@
-"""What `edgeseg build` proved and timed."""
+"""Words for what `edgeseg build` proved and timed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgeseg.cli.answers import Json
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["build_json", "build_lines"]
 
 
+_NOT_STORED: Final = "; this could not be stored, so later runs do not know it"
+
+
 def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
-    """A line a variant, the fastest first, and what runs; `kept` is whether later runs know it."""
+    """One line per variant, fastest first, and what runs; `kept` is whether later runs know it."""
     lines = [_describe_built(result) for result in results]
     first = results[0]
     slow = [r for r in results[1:] if r.precision == "int8" and r.latency_ms is not None]
@@ -26,9 +29,9 @@ def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
             for r in slow
         ]
     if len(results) == 1:
-        end = "" if kept else "; no later run knows that"
+        end = "" if kept else _NOT_STORED
         return [*lines, f"{first.variant}, the only variant, runs here{end}"]
-    end = "runs here from now on" if kept else "is the one to run here; no later run knows that"
+    end = "runs here from now on" if kept else f"is the fastest here{_NOT_STORED}"
     return [*lines, f"{first.variant} {end}"]
 
 

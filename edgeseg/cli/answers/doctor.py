@@ -1,4 +1,4 @@
-"""What `edgeseg doctor` found."""
+"""Words for what `edgeseg doctor` found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["doctor_lines"]
 
 
 def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
-    """What is there and what is missing, with what each is for."""
+    """One line for each engine, feature and problem."""
     opencv = findings["opencv"]
     lines = [
         (
@@ -42,12 +42,12 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     memory = findings["memory_free"]
     memory_gb = "" if memory is None else f"{memory / 1e9:.1f} GB of memory and "
     lines.append(f"free: {memory_gb}{findings['disk_free'] / 1e9:.1f} GB of disk for the cache")
-    lines += [f"missing: {p['what']}; mend it with: {p['remedy']}" for p in findings["problems"]]
+    lines += [f"problem: {p['what']}; to fix it: {p['remedy']}" for p in findings["problems"]]
     return lines
 
 
 def _extra_line(name: str, extra: Mapping[str, Any]) -> str:
-    """What can be done here, or what it lacks."""
+    """Say whether a feature works here, or which packages it lacks."""
     if extra["missing"]:
         lacks = ", ".join(extra["missing"])
         return f"no  {extra['what']}: lacks {lacks}; {make_install_command([name])}"

@@ -1,4 +1,4 @@
-"""What `edgeseg export` tried, chose and wrote."""
+"""Words for what `edgeseg export` tried, chose and wrote."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ def export_lines(exported: Exported) -> list[str]:
         about = manifest.evaluation
         lines.append(
             f"measured on {' '.join(filter(None, (about.data, about.split)))}: "
-            f"{pluralize(about.searched, 'image')} to search by, {about.gated} to decide"
+            f"{pluralize(about.searched, 'image')} guided the search, {about.gated} decided"
         )
         ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
         lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])
         if any(trial.speedup is not None for trial in ranked):
             lines.append(
-                f"speeds are the engine's alone, in turns with FP32; within {SAME_SPEED:.0%} they "
-                f"count as equal, and the one that agrees best is taken"
+                f"speeds are of the engine alone, timed in turns with FP32; speeds within "
+                f"{SAME_SPEED:.0%} count as equal, and the variant that agrees best is taken"
             )
     lines += [f"sensitivity  {line}" for line in sensitivity_lines(manifest)]
     return [*lines, *_at_chance(exported.bundle.chosen.gate), manifest.chosen.reason]
 
 
 def _at_chance(found: Accuracy | None) -> list[str]:
-    """That a drop says nothing, where the reference itself is no better than guessing."""
+    """Warn that a drop says nothing if the reference itself is no better than guessing."""
     if found is None or found.reference_miou is None or found.chance_miou is None:
         return []
     if above_chance(found.reference_miou, found.chance_miou) > AT_CHANCE:
         return []
     line = (
         f"the mIoU of FP32 is at chance level ({found.reference_miou:.2f}; guessing would give "
-        f"{found.chance_miou:.2f}), so its drop says nothing: are the masks' ids those of the "
-        f"model? edgeseg verify --data tells whether others would fit"
+        f"{found.chance_miou:.2f}), so its drop says nothing; check that the masks have the class "
+        f"ids of the model: edgeseg verify --data tells whether other ids would fit"
     )
     return [line]
 
 
 def sensitivity_lines(manifest: Manifest) -> list[str]:
-    """What INT8 costs in each group of nodes alone, the most costly first."""
+    """What INT8 costs in each group of nodes, the most costly first."""
     ranked = sorted(manifest.sensitivity.items(), key=lambda item: -item[1])
     return [f"{name}: {cost:.3f} % of the pixels when it alone is INT8" for name, cost in ranked]
 
@@ -82,7 +82,7 @@ def _trial_row(trial: Trial) -> tuple[str, ...]:
 
 
 def drop_text(accuracy: Accuracy | None, *, interval: bool = False) -> str:
-    """The drop in points, perhaps with its interval; nothing where there is none."""
+    """The drop in points, with its interval if asked for; empty if there is none."""
     if accuracy is None or accuracy.drop is None:
         return ""
     spread = f" ({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})" if interval else ""

@@ -31,7 +31,7 @@ def inspect_anything(
 ) -> tuple[list[str], Json]:
     """Lines and JSON for a variant's name, a bundle, or a checkpoint.
 
-    `overrides` go before what a checkpoint says of its input; `say` receives what is assumed.
+    `overrides` replace what a checkpoint says of its input; `say` is called with assumptions.
 
     Raises:
         EdgesegError: it is none of these, or damaged; or overrides are for no checkpoint.
@@ -92,7 +92,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         (
             f"bundle {manifest.name}: SegFormer-{manifest.model.variant.upper()} "
             f"for {manifest.target}, "
-            f"{len(manifest.labels.classes)} classes, {size:.1f} MB, every hash is right"
+            f"{len(manifest.labels.classes)} classes, {size:.1f} MB, all hashes match"
         ),
         (
             f"input        {manifest.input.height}x{manifest.input.width} (height x width), "

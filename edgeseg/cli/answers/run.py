@@ -1,4 +1,4 @@
-"""How a run went."""
+"""Words for how a run went."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["run_json", "run_lines"]
 
 
 def run_lines(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
-    """The end of a run; `miou` where the source has ground truth.
+    """The last lines of a run; `miou` is given if the source has ground truth.
 
-    How old a frame is when its mask is shown matters of a live source alone: a file's frames are
-    read ahead and wait.
+    The age of a frame is printed for a live source only: the frames of a file are read ahead and
+    wait.
     """
     latency, age = summary.latency_ms, summary.frame_age_ms
     stages = ", ".join(f"{name} {value:.1f}" for name, value in summary.stages_ms.items())

@@ -1,4 +1,4 @@
-"""`edgeseg bench`: bundles are timed in turns."""
+"""`edgeseg bench`: times bundles in turns."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ __all__ = ["bench"]
 
 def bench(
     bundles: Annotated[
-        list[Path], typer.Argument(metavar="BUNDLE", help="One bundle or more; they take turns.")
+        list[Path], typer.Argument(metavar="BUNDLE", help="One or more bundles, timed in turns.")
     ],
     *,
-    frames: Annotated[int, typer.Option(min=1, help="Frames a bundle, warm-up not counted.")] = 50,
+    frames: Annotated[
+        int, typer.Option(min=1, help="Frames to time per bundle, warm-up not counted.")
+    ] = 50,
     end_to_end: Annotated[
         bool,
         typer.Option(
             "--end-to-end",
-            help="Also how much of the engine's speed a run keeps, with frames of 720x1280 "
-            "(height x width).",
+            help="Also measure how much of the engine's speed a whole run keeps, with frames of "
+            "720x1280 (height x width).",
         ),
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Time whole frames (prepare, infer, mask) through bundles, in turns.
+    """Time bundles in turns, on whole frames (prepare, infer, mask).
 
     Example: edgeseg bench street street-int8 --frames 100
     """

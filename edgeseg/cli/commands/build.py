@@ -1,4 +1,4 @@
-"""`edgeseg build`: the variant that is fastest on this machine is found."""
+"""`edgeseg build`: finds the variant that is fastest on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["build"]
 
 
 def build(
-    bundle: Annotated[Path, typer.Argument(help="A bundle.")], *, json: JsonFlag = False
+    bundle: Annotated[Path, typer.Argument(help="Bundle to build.")], *, json: JsonFlag = False
 ) -> None:
     """Prove and time a bundle's variants on this machine, and remember the fastest.
 

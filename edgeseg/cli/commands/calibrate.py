@@ -1,4 +1,4 @@
-"""`edgeseg calibrate`: a source becomes a calibration set."""
+"""`edgeseg calibrate`: gathers a calibration set from a source."""
 
 from __future__ import annotations
 
@@ -18,19 +18,27 @@ __all__ = ["calibrate"]
 def calibrate(
     source: Annotated[
         str | None,
-        typer.Argument(help="A video, a folder of images, or an rtsp:// or http:// URL."),
+        typer.Argument(help="Video, folder of images, or rtsp:// or http:// URL."),
     ] = None,
     *,
-    camera: Annotated[int | None, typer.Option(min=0, help="A camera by its number.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder, or an empty one.")],
-    images: Annotated[int, typer.Option(min=1, help="How many to keep.")] = 300,
+    camera: Annotated[
+        int | None, typer.Option(min=0, help="Number of the camera, for example 0.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="New or empty folder for the images.")
+    ],
+    images: Annotated[int, typer.Option(min=1, help="Number of images to keep.")] = 300,
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.0, help="How long to watch; a minute for a camera or a stream."),
+        typer.Option(
+            min=0.0,
+            help="Seconds to watch the source.",
+            show_default="60 for a camera, a stream or demo, otherwise no limit",
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Gather a calibration set: frames that differ, spread over what a source shows.
+    """Gather a calibration set: frames of a source that differ from each other.
 
     Example: edgeseg calibrate --camera 0 --seconds 120 -o calibration
     """

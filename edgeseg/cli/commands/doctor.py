@@ -8,7 +8,7 @@ __all__ = ["doctor"]
 
 
 def doctor(*, json: JsonFlag = False) -> None:
-    """Show what this machine can run. Installs nothing.
+    """Show what this machine can run and what is missing. Installs nothing.
 
     Example: edgeseg doctor
     """

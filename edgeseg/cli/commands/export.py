@@ -1,4 +1,4 @@
-"""`edgeseg export`: a checkpoint becomes a bundle."""
+"""`edgeseg export`: turns a checkpoint into a bundle."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = ["CalibrationImagesOption", "Precision", "export"]
 
 
 class Precision(str, Enum):
-    """What an artifact may compute in."""
+    """The precisions that an artifact can compute in."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -58,27 +58,35 @@ class Model(str, Enum):
     B5 = "b5"
 
 
-CalibrationImagesOption = Annotated[int, typer.Option(min=1, help="How many of them to choose.")]
+CalibrationImagesOption = Annotated[
+    int, typer.Option(min=1, help="Number of calibration images to choose.")
+]
 
 _WeightsOption = Annotated[
     str | None,
-    typer.Option(help="A folder, a .safetensors, .pth or .bin file, a hub id, or `demo`."),
+    typer.Option(
+        help="Checkpoint: a folder, a .safetensors, .pth or .bin file, a hub id, or `demo`."
+    ),
 ]
 _ModelOption = Annotated[
     Model | None,
-    typer.Option(help="Which SegFormer --weights must be; b0 without them is the demo's."),
+    typer.Option(
+        help="Model size that --weights must have. b0 without --weights takes the demo's."
+    ),
 ]
-_TargetOption = Annotated[Target, typer.Option(help="What to export for.")]
+_TargetOption = Annotated[Target, typer.Option(help="Engine or device to export for.")]
 _PrecisionOption = Annotated[
-    Precision, typer.Option(help="What to compute in; auto is the fastest within the limits.")
+    Precision,
+    typer.Option(help="Precision to compute in; auto takes the fastest within the limits."),
 ]
-_Int8Option = Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")]
-_Fp16Option = Annotated[bool, typer.Option("--fp16", help="The same as --precision fp16.")]
+_Int8Option = Annotated[bool, typer.Option("--int8", help="Same as --precision int8.")]
+_Fp16Option = Annotated[bool, typer.Option("--fp16", help="Same as --precision fp16.")]
 _SizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="HxW",
-        help="Input size, height x width in pixels, 64x64 up. The checkpoint's own.",
+        help="Input size, height x width in pixels, at least 64x64.",
+        show_default="the checkpoint's",
     ),
 ]
 _LabelsOption = Annotated[
@@ -87,30 +95,40 @@ _LabelsOption = Annotated[
 ]
 _CalibrationOption = Annotated[
     str | None,
-    typer.Option(help="Images for INT8: a folder, a data set (train split), a video or `demo`."),
+    typer.Option(
+        help="Images to calibrate INT8 on: a folder, a data set (its train split), a video or "
+        "`demo`.",
+        show_default="the train split of --data, if it has one",
+    ),
 ]
 _BudgetOption = Annotated[
-    float, typer.Option(min=0.0, help="Minutes that the search may take, deciding included.")
+    float,
+    typer.Option(min=0.0, help="Minutes that the search may take, including the final decision."),
 ]
 _RecipeOption = Annotated[
     str | None,
-    typer.Option(help="Only this INT8 recipe: a name, or a JSON file. For experts."),
+    typer.Option(help="Try only this INT8 recipe: a name or a JSON file. For experts."),
 ]
 _SensitivityOption = Annotated[
-    bool, typer.Option("--sensitivity", help="Measure what INT8 costs in each group of nodes.")
+    bool,
+    typer.Option(
+        "--sensitivity", help="Also measure the accuracy that INT8 costs in each group of nodes."
+    ),
 ]
 _OutputOption = Annotated[
     Path | None,
     typer.Option(
         "-o",
         "--output",
-        help="The bundle's folder, {model}-{target}-{precision} by default. A bundle there is "
-        "replaced, anything else is not.",
+        help="Folder of the bundle. An existing bundle is replaced, any other folder is refused.",
+        show_default="{model}-{target}-{precision}",
     ),
 ]
 _ForceOption = Annotated[
     bool,
-    typer.Option("--force", help="Without -o, also replace a bundle of something else."),
+    typer.Option(
+        "--force", help="Replace the bundle in the default folder even if another export made it."
+    ),
 ]
 
 
@@ -176,7 +194,7 @@ def export(
 
 
 def _tell(exported: Exported, *, json: bool) -> None:
-    """The end of an export, for people and for machines."""
+    """Print what was exported, for people and for machines."""
     from edgeseg.cli.answers.export import export_json, export_lines
 
     bundle = exported.bundle

@@ -1,4 +1,4 @@
-"""`edgeseg inspect`: what something costs, holds or is."""
+"""`edgeseg inspect`: shows what a model, a bundle or a checkpoint is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    what: Annotated[str, typer.Argument(help="b0 to b5, a bundle, or a checkpoint.")],
+    what: Annotated[str, typer.Argument(help="Model size (b0 to b5), bundle or checkpoint.")],
     *,
     mean: MeanOption = None,
     std: StdOption = None,

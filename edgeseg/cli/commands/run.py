@@ -1,4 +1,4 @@
-"""`edgeseg run`: a bundle segments a source."""
+"""`edgeseg run`: segments a source with a bundle."""
 
 from __future__ import annotations
 
@@ -22,61 +22,79 @@ __all__ = ["run"]
 
 _BundleArgument = Annotated[
     Path | None,
-    typer.Argument(help="A bundle; else the only one in the working folder, else the demo's."),
+    typer.Argument(
+        help="Bundle to run.",
+        show_default="the only bundle in the working folder, otherwise the demo's",
+    ),
 ]
 _CameraOption = Annotated[
     int | None,
-    typer.Option(min=0, help="A camera by its number."),
+    typer.Option(min=0, help="Number of the camera, for example 0."),
 ]
 _SourceOption = Annotated[
     str | None,
-    typer.Option(help="A video, image, folder, pattern, rtsp:// or http:// URL, or `demo`."),
+    typer.Option(
+        help="Video, image, folder, pattern in quotes, rtsp:// or http:// URL, or `demo`."
+    ),
 ]
 _GstreamerOption = Annotated[
     str | None,
-    typer.Option(help="A GStreamer pipeline that ends in an appsink; for CSI cameras."),
+    typer.Option(help="GStreamer pipeline that ends in an appsink, for CSI cameras."),
 ]
 _CameraSizeOption = Annotated[
     str | None,
-    typer.Option(metavar="HxW", help="What --camera is asked for: height x width, in pixels."),
+    typer.Option(
+        metavar="HxW",
+        help="Frame size to ask --camera for, height x width in pixels.",
+        show_default="the camera's",
+    ),
 ]
 _CameraFpsOption = Annotated[
-    float | None, typer.Option(min=1.0, help="Frames a second that --camera is asked for.")
+    float | None,
+    typer.Option(
+        min=1.0,
+        help="Frames per second to ask --camera for.",
+        show_default="the camera's",
+    ),
 ]
 _MaxRetriesOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="How often a camera or stream without a frame is opened again. Without it: no "
-        "limit, but at the start it must be there.",
+        help="How many times to reopen a camera or stream that gives no frame, at the start too.",
+        show_default="no limit, but the source must be present at the start",
     ),
 ]
 _SaveOption = Annotated[
     str | None,
     typer.Option(
-        help="Write the overlay: .mp4, .png or .jpg of one frame, or FOLDER/, a PNG a frame."
+        help="Write the overlay: to an .mp4, as one frame to a .png or .jpg, or to FOLDER/ as one "
+        "PNG per frame."
     ),
 ]
 _MasksOption = Annotated[
     Path | None,
     typer.Option(
-        help="Write a PNG of class ids for every frame, and a legend, into this folder. Files "
-        "that no run wrote are never replaced."
+        help="Folder for one PNG of class ids per frame, and a legend. Only files that an earlier "
+        "run wrote are replaced."
     ),
 ]
 _JsonlOption = Annotated[
     str | None,
-    typer.Option(help="Write a JSON line for every frame to this file, or - for stdout."),
+    typer.Option(help="File for one JSON line per frame, or - for stdout."),
 ]
 _ShowOption = Annotated[
     bool | None,
-    typer.Option(help="A window. By default of a camera or stream, where there is a screen."),
+    typer.Option(
+        help="Show the overlay in a window.",
+        show_default="on for a camera or stream if there is a screen",
+    ),
 ]
 _PreviewOption = Annotated[
     str | None,
     typer.Option(
         metavar="[HOST:PORT]",
-        help="Serve a page to watch the run on, at 127.0.0.1:8008 if not told otherwise.",
+        help="Serve a web page that shows the run, at 127.0.0.1:8008 without HOST:PORT.",
     ),
 ]
 _PreviewTokenOption = Annotated[
@@ -84,7 +102,7 @@ _PreviewTokenOption = Annotated[
     typer.Option(
         envvar="EDGESEG_PREVIEW_TOKEN",
         show_envvar=True,
-        help="What --preview asks of every request; needed where other machines reach it.",
+        help="Token that requests to --preview must carry; required if other machines reach it.",
     ),
 ]
 _FramesOption = Annotated[
@@ -93,7 +111,7 @@ _FramesOption = Annotated[
 ]
 _SecondsOption = Annotated[
     float | None,
-    typer.Option(min=0.0, help="Stop so many seconds after the source gave its first frame."),
+    typer.Option(min=0.0, help="Stop this many seconds after the first frame."),
 ]
 
 
@@ -148,7 +166,7 @@ def run(
 
 
 def _tell(result: RunResult, *, json: bool) -> None:
-    """The end of a run, for people and for machines."""
+    """Print how the run went, for people and for machines."""
     from edgeseg.cli.answers.run import run_json, run_lines
 
     for line in run_lines(result.summary, miou=result.miou, live=result.live):
@@ -184,7 +202,7 @@ def _source(
     camera_size: str | None,
     camera_fps: float | None,
 ) -> tuple[int | str, CameraOptions]:
-    """The one source that was named, and what a camera is asked for."""
+    """Return the one source that was named, and the options of a camera."""
     from edgeseg.runtime.sources import GSTREAMER
     from edgeseg.runtime.sources.options import CameraOptions
 
@@ -193,13 +211,13 @@ def _source(
     if len(named) != 1:
         raise typer.BadParameter("give one of --camera, --source and --gstreamer")
     if camera is None and (camera_size is not None or camera_fps is not None):
-        raise typer.BadParameter("--camera-size and --camera-fps are of --camera")
+        raise typer.BadParameter("--camera-size and --camera-fps need --camera")
     height, width = (None, None) if camera_size is None else _camera_size(camera_size)
     return named[0], CameraOptions(width=width, height=height, fps=camera_fps)
 
 
 def _camera_size(text: str) -> tuple[int, int]:
-    """Height and width; says so where they seem to be the other way round."""
+    """Parse height and width; warn if they seem to be swapped."""
     height, width = parse_size(text, "--camera-size")
     if height > width:
         say(

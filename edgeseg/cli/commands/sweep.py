@@ -1,4 +1,4 @@
-"""`edgeseg sweep`: every combination of models, targets, precisions and sizes."""
+"""`edgeseg sweep`: exports and measures every combination of models, targets and more."""
 
 from __future__ import annotations
 
@@ -38,24 +38,32 @@ if TYPE_CHECKING:
 
 __all__ = ["sweep"]
 
-# Others' bundles are measured on their devices.
+# Bundles for other targets are measured on their devices.
 _MEASURED: Final = ", ".join(row.name for row in TARGETS.values() if not row.on_device)
+_REPEAT: Final = "Repeat the option for more."
 
 
 _WeightsOption = Annotated[
     list[str],
-    typer.Option(help="A checkpoint, as `edgeseg export` takes it. Again for each further."),
+    typer.Option(help=f"Checkpoint, as `edgeseg export` takes it. {_REPEAT}"),
 ]
-_DataOption = Annotated[str, typer.Option(help="What to measure on, as `edgeseg verify` takes it.")]
+_DataOption = Annotated[
+    str, typer.Option(help="Data set to measure on, as `edgeseg verify` takes it.")
+]
 _TargetOption = Annotated[
-    list[Target] | None, typer.Option(help=f"{_MEASURED}; again for each further.")
+    list[Target] | None,
+    typer.Option(help=f"Engine: {_MEASURED}. {_REPEAT}", show_default=DEFAULT.value),
 ]
-_PrecisionOption = Annotated[list[Precision] | None, typer.Option(help="Again for each further.")]
+_PrecisionOption = Annotated[
+    list[Precision] | None,
+    typer.Option(help=f"Precision to compute in. {_REPEAT}", show_default=Precision.AUTO.value),
+]
 _SizeOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="HxW",
-        help="Input size, height x width in pixels. Again for each further. The checkpoint's.",
+        help=f"Input size, height x width in pixels. {_REPEAT}",
+        show_default="the checkpoint's",
     ),
 ]
 _LabelsOption = Annotated[
@@ -64,15 +72,17 @@ _LabelsOption = Annotated[
 ]
 _CalibrationOption = Annotated[
     str | None,
-    typer.Option(help="Images for INT8, as `edgeseg export` takes them."),
+    typer.Option(help="Images to calibrate INT8 on, as `edgeseg export` takes them."),
 ]
-_BudgetOption = Annotated[float, typer.Option(min=0.0, help="Minutes of search for each cell.")]
+_BudgetOption = Annotated[
+    float, typer.Option(min=0.0, help="Minutes that the search for each combination may take.")
+]
 _OutputOption = Annotated[
     Path,
     typer.Option(
         "-o",
         "--output",
-        help="A folder for the overview and all cells: a new one, or a sweep's.",
+        help="Folder for the overview and all bundles: a new one, or that of an earlier sweep.",
     ),
 ]
 
@@ -100,9 +110,9 @@ def sweep(
     output: _OutputOption = Path("sweep"),
     json: JsonFlag = False,
 ) -> None:
-    """Export and measure every combination; what is there from an earlier run is kept.
+    """Export and measure every combination. Results of an earlier sweep are kept.
 
-    Ends with 1 if a cell failed, else with 3 if one missed a gate or was not judged.
+    The exit status is 1 if a combination failed, else 3 if one missed a gate or was not judged.
 
     Example: edgeseg sweep --weights segformer_b0/ --size 512x512 --size 256x256
     --precision fp32 --precision int8 --data camvid --split test --calibration camvid
@@ -141,7 +151,7 @@ def sweep(
 
 
 def _tell(found: Sweep, output: Path, *, json: bool) -> None:
-    """The end of a sweep, for people and for machines, and its exit status."""
+    """Print the results, for people and for machines, and set the exit status."""
     from edgeseg.sweep.overview import describe_sweep, write_headline
     from edgeseg.sweep.results import encode_sweep
 

@@ -1,4 +1,4 @@
-"""`edgeseg verify`: a bundle is measured, compared and judged."""
+"""`edgeseg verify`: measures, compares and judges a bundle."""
 
 from __future__ import annotations
 
@@ -52,47 +52,54 @@ class ProtocolName(str, Enum):
 
 _SourceArgument = Annotated[
     str,
-    typer.Argument(metavar="BUNDLE|CHECKPOINT", help="A bundle; or a checkpoint, with --data."),
+    typer.Argument(
+        metavar="BUNDLE|CHECKPOINT", help="Bundle to verify; or a checkpoint, which needs --data."
+    ),
 ]
 _ReferenceOption = Annotated[
     str | None,
     typer.Option(
-        help="A bundle, or a checkpoint at this bundle's size, to compare with. The bundle's "
-        "own FP32 variant, where it has one."
+        help="Bundle or checkpoint to compare with. A checkpoint is run at this bundle's size.",
+        show_default="the bundle's FP32 variant, if it has one",
     ),
 ]
 _BaselineOption = Annotated[
     Path | None,
-    typer.Option(metavar="REPORT.json", help="An earlier report to compare with."),
+    typer.Option(metavar="REPORT.json", help="report.json of an earlier verify to compare with."),
 ]
 _ProtocolOption = Annotated[
     ProtocolName,
-    typer.Option(help="ss is the runtime's own way; the others are mmsegmentation's."),
+    typer.Option(
+        help="How an image becomes a mask: ss as in `edgeseg run`, the others as in mmsegmentation."
+    ),
 ]
 _ShortSidesOption = Annotated[
     str | None,
     typer.Option(
         metavar="PX,PX",
-        help="Also measure a checkpoint at these short sides, as 1024,768,640,512.",
+        help="Also measure a checkpoint with images resized to these short sides, in pixels, for "
+        "example 1024,768,640,512.",
     ),
 ]
 _ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Where limits are kept. edgeseg.toml, if the folder has one."
+        metavar="FILE",
+        help="TOML file of limits.",
+        show_default="edgeseg.toml in the working folder, if there",
     ),
 ]
 _ReportOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER", help="Write report.json, report.md, report.xml, report.html there."
+        metavar="FOLDER", help="Folder for report.json, report.md, report.xml and report.html."
     ),
 ]
 _CorruptionsOption = Annotated[
     str | None,
     typer.Option(
         metavar="all|NAME,NAME",
-        help="Also measure on corrupted images: families (noise, blur, weather, digital) or "
+        help="Also measure on corrupted images: all, families (noise, blur, weather, digital) or "
         "single corruptions, each at five severities.",
     ),
 ]
@@ -100,7 +107,7 @@ _StrictOption = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Images that are skipped or converted, and classes that differ, are errors.",
+        help="Fail if an image is skipped or converted, or if classes differ.",
     ),
 ]
 
@@ -130,7 +137,7 @@ def verify(
 ) -> None:
     """Replay a bundle's golden frames and measure it on a data set.
 
-    Ends with 3 if a gate is missed, or if anything that the verdict needs could not be judged.
+    The exit status is 3 if a gate is missed, or if the verdict needs what could not be judged.
 
     Example: edgeseg verify street --data camvid --split test --reference segformer_b0/
     """
@@ -169,7 +176,7 @@ def verify(
 
 
 def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> None:
-    """The end of a verify, for people and for machines, and its exit status."""
+    """Print the report, for people and for machines, and set the exit status."""
     from edgeseg.reports.report import encode_report
     from edgeseg.reports.terminal import describe_report
 
@@ -188,7 +195,7 @@ def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> Non
 
 
 def _with_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
-    """The request with the limits of a file, where the command line sets none.
+    """Add the limits of a file to the request; those of the command line win.
 
     Raises:
         SpecError: the file cannot be used.
@@ -203,11 +210,11 @@ def _with_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
     needy = [name for name in idle if not LIMITS[name].optional]
     if needy:
         raise NotJudgedError(
-            f"not judged: {', '.join(needy)} of {origin}, for want of images with ground truth; "
-            f"add --data DATASET, or name another file with --config"
+            f"not judged: {', '.join(needy)} of {origin}, because no images with "
+            f"ground truth were given; add --data DATASET, or name another file with --config"
         )
     used = {name: value for name, value in kept.table.items() if name not in idle}
-    told = f"of no use without --data, --baseline or --corruptions: {', '.join(idle)} of {origin}"
+    told = f"not used without --data, --baseline or --corruptions: {', '.join(idle)} of {origin}"
     return replace(
         request,
         limits=Limits.of(used | request.limits.table),
@@ -216,10 +223,10 @@ def _with_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
 
 
 def _overrides(source: str, reference: str | None, overrides: Overrides) -> Overrides:
-    """Check that there is a checkpoint which they are for.
+    """Check that a checkpoint is read, to which the overrides apply.
 
     Raises:
-        typer.BadParameter: there is none.
+        typer.BadParameter: only bundles are read.
     """
     from edgeseg.bundle.store import resembles_bundle
 
@@ -232,8 +239,10 @@ def _overrides(source: str, reference: str | None, overrides: Overrides) -> Over
 
 
 def _parse_sides(text: str) -> tuple[int, ...]:
-    """Each side once, the largest first."""
+    """Parse the sides, each once, the largest first."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise typer.BadParameter(f"--short-sides are pixels, as 1024,768,640,512; got {text!r}")
+        raise typer.BadParameter(
+            f"--short-sides takes pixels, for example 1024,768,640,512; got {text!r}"
+        )
     return tuple(sorted({int(part) for part in parts}, reverse=True))
