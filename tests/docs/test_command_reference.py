@@ -65,6 +65,7 @@ def test_values_defaults_and_help_are_shown(sections: Mapping[str, str]) -> None
         "`onnxruntime`, `openvino`, `jetson`",
         "`onnxruntime`",
     ]
+    assert row("verify", "--threads")[2:] == ["one per core", "Number of engine threads."]
     assert row("calibrate", "--output")[:3] == ["`--output`, `-o`", "a path", "needed"]
     assert "EDGESEG_PREVIEW_TOKEN" in row("run", "--preview-token")[3]
 
