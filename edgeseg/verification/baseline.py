@@ -1,8 +1,7 @@
-"""A report against an earlier one, image by image: what was lost or won beyond chance.
+"""Compares a report with an earlier one, image by image: what was lost or won beyond chance.
 
-The bootstrap is paired: both are resampled with the same images. A class that 95 of 100 repetitions
-would call worse is no alarm where 150 classes are looked at, so the intervals of all classes hold
-together.
+The bootstrap is paired: it draws the same images for both reports. Where 150 classes are compared,
+some look worse by chance alone. So the intervals of all classes hold together.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _REMEDY: Final = "measure both on the same images in the same way"
 
 
 def check_protocol(baseline: Report, *, origin: Path, protocol: str, size: tuple[int, int]) -> None:
-    """Refuse what can be refused before anything is measured.
+    """Refuse a baseline that cannot be compared, before anything is measured.
 
     Raises:
         ReportError: the baseline holds no data set, or another protocol or input size.
@@ -59,7 +58,7 @@ def check_protocol(baseline: Report, *, origin: Path, protocol: str, size: tuple
 
 
 def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
-    """Refuse other images before hours are spent on them: those of the baseline are all needed.
+    """Refuse a data set without every image of the baseline, before hours are spent on it.
 
     Raises:
         ReportError: an image of the baseline, or its truth, is not there or not the same.
@@ -74,13 +73,13 @@ def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
 def compare_reports(
     report: Report, baseline: Report, *, origin: Path, limits: Limits
 ) -> Comparison:
-    """Compare what both measured; classes are matched by name.
+    """Compare what both reports measured; classes are matched by name.
 
-    Pixels whose true class only one of the models has count for it alone, so images that hold any
-    are left out.
+    A pixel whose true class only one of the models has counts for that model alone. Images with
+    such pixels are left out.
 
     Raises:
-        ReportError: other images were measured, or with another truth.
+        ReportError: the reports are of other images, or of another ground truth.
     """
     _refuse(origin, _explain_other_images(report, baseline))
     now, before = _places(report), _places(baseline)
@@ -128,10 +127,10 @@ def compare_reports(
 
 
 def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> Judged:
-    """What is lost for certain: the least loss that the interval allows, or nothing.
+    """Judge what is lost for certain: the smallest loss that the interval allows.
 
-    On fewer than `MIN_IMAGES` nothing is certain, and nothing is judged; `rare` says which classes
-    are too rare, and how.
+    With fewer than `MIN_IMAGES` images nothing is certain, so nothing is judged. `rare` says which
+    classes are too rare to judge, and how rare they are.
     """
     if comparison.images < MIN_IMAGES:
         return _explain_too_few(comparison.images, limits) + _explain_missing(comparison)
@@ -149,7 +148,7 @@ def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> 
 
 
 def _explain_too_few(images: int, limits: Limits) -> Judged:
-    """No limit on a regression is judged, of those that could be missed."""
+    """Say that there are too few images to judge the limits on regressions that could be missed."""
     return Judged(
         unjudged=tuple(
             not_judged(
@@ -180,7 +179,7 @@ def _refuse(origin: Path, reasons: Sequence[str]) -> None:
 
 
 def _explain_other_images(report: Report, baseline: Report) -> list[str]:
-    """Why the images are not the same ones; empty where they are, in whatever order."""
+    """Say how the images differ; return nothing where they are the same, in any order."""
     now, before = (Counter(image.sha256 for image in r.per_image) for r in (report, baseline))
     if now == before:
         return []
@@ -199,7 +198,7 @@ def _others(theirs: str, ours: str, count: int, names: Sequence[str]) -> str:
 def _explain_other_truth(
     report: Report, sides: Sequence[Tally], alike: npt.NDArray[np.int64], common: Sequence[str]
 ) -> list[str]:
-    """Why the same files do not mean the same: their ids are read as other classes."""
+    """Say why the same files mean something else: their ids are read as other classes."""
     before, now = (side.labelled for side in sides)
     if np.array_equal(before, now):
         return []
@@ -211,7 +210,7 @@ def _explain_other_truth(
 
 
 def _only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Which images show no class but these, (images,)."""
+    """Find the images that show no class but `classes`: bool (images,)."""
     found: npt.NDArray[np.bool_] = whole.labelled.sum(axis=1) == whole.labelled[
         :, list(classes)
     ].sum(axis=1)
@@ -228,17 +227,17 @@ def _describe(name: str, split: str | None, images: int) -> str:
 
 
 def _places(report: Report) -> Mapping[str, int]:
-    """Where each class stands, by its name without case and surrounding blanks."""
+    """Map each class's name, without case and surrounding blanks, to its index."""
     return {c.name.strip().casefold(): place for place, c in enumerate(report.classes)}
 
 
 def _in_order(report: Report) -> list[ImageResult]:
-    """Images in the order of their hashes."""
+    """Sort the images of a report by their hashes."""
     return sorted(report.per_image, key=lambda image: image.sha256)
 
 
 def _tally(report: Report) -> Tally:
-    """The candidate's counts."""
+    """Collect the candidate's counts."""
     images = _in_order(report)
     counts = np.zeros((3, len(images), len(report.classes)), np.int64)
     for row, image in enumerate(images):
@@ -255,7 +254,7 @@ def _class_changes(
     *,
     enough: bool,
 ) -> tuple[Change, ...]:
-    """Of the classes that are frequent enough to tell; the largest loss first."""
+    """List the changes of classes that are frequent enough to tell, the largest loss first."""
     changes = [
         _change(
             name,
@@ -278,12 +277,13 @@ def _change(
     *,
     enough: bool,
 ) -> Change:
-    """`values` are before and now, `loss` is the interval of before less now.
+    """Describe one change: `values` are before and now, `loss` is the interval of their difference.
 
-    Without `enough` images nothing is said to be certain.
+    The loss is the value before less the value now. With too few images (`enough` is False) no
+    change is called certain.
     """
     before, now = values
-    low, high = 0.0 - loss[1], 0.0 - loss[0]  # and never -0.0
+    low, high = 0.0 - loss[1], 0.0 - loss[0]  # 0.0 - x never gives -0.0
     margin = tolerated or 0.0
     if enough and high < -margin:
         verdict = "regressed"
@@ -297,7 +297,7 @@ def _change(
 
 
 def _cost_changes(report: Report, baseline: Report) -> tuple[CostChange, ...]:
-    """Size and memory; latency where the machine, the engine and the frame are the same."""
+    """Compare size and memory, and latency where machine, engine and frame are the same."""
     if report.costs is None or baseline.costs is None:
         return ()
     now, before = report.costs.candidate, baseline.costs.candidate

@@ -1,6 +1,6 @@
-"""A data set counted by the workers of a Dask cluster, share by share.
+"""Counts a data set with the workers of a Dask cluster, share by share.
 
-Shares are counted anew where a worker is lost (Dask does that), and are joined in their order: the
+Where a worker is lost, Dask has its shares counted again. Shares are joined in their order, so the
 result does not depend on who counted what.
 """
 
@@ -41,22 +41,22 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "connect_cluster", "make_paths_absolute"]
 
 CONNECT_S: Final = 10
-PATIENCE_S: Final = 60  # without any worker
-_ANSWER_S: Final = 30  # of a scheduler that is there
-_OPEN_S: Final = 600  # for a worker to open the models
-_QUIET_S: Final = 300  # without a share, before that is said
+PATIENCE_S: Final = 60  # how long a cluster may have no worker
+_ANSWER_S: Final = 30  # how long a connected scheduler may take to answer
+_OPEN_S: Final = 600  # how long a worker may take to open the models
+_QUIET_S: Final = 300  # after so long without a share, a message says so
 _POLL_S: Final = 2
-_MOST_IMAGES: Final = 64  # of a share: seconds of work, which is what a lost worker costs
-_SHARES_A_WORKER: Final = 8  # where there are few images, so that all end at about the same time
-_WAITING_A_WORKER: Final = 2  # the next share is there when one ends, and none fills the scheduler
+_MOST_IMAGES: Final = 64  # in a share: a lost worker then costs seconds of work
+_SHARES_A_WORKER: Final = 8  # with few images: all workers end at about the same time
+_WAITING_A_WORKER: Final = 2  # a worker has its next share at hand
 
-# Before Python 3.11 the one of asyncio, which Dask raises, is none of the built-in ones.
+# Dask raises asyncio's TimeoutError. Before Python 3.11 it is not the built-in one.
 _TIMEOUTS: Final = (TimeoutError, asyncio.TimeoutError)
 
 
 @contextmanager
 def connect_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
-    """The cluster of the scheduler at an address, as `tcp://host:8786`.
+    """Connect to the cluster of the scheduler at `address`, such as `tcp://host:8786`.
 
     Raises:
         ClusterError: nobody answers there, or no worker has come yet.
@@ -65,7 +65,7 @@ def connect_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
     client = _open_client(address)
     from distributed.utils import silence_logging_cmgr
 
-    # What goes wrong is told in a line, and not by Dask's log.
+    # An error of ours tells in one line what Dask's log would tell at length.
     with silence_logging_cmgr(logging.CRITICAL), client, client.as_current():
         cluster = Cluster(client, progress)
         workers = cluster.workers()
@@ -79,7 +79,7 @@ def connect_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
 
 
 def _open_client(address: str) -> Client:
-    """In a thread of its own: Dask's timeout does not cover a server that says nothing."""
+    """Connect in a thread: Dask's timeout does not cover a server that says nothing."""
     try:
         from distributed import Client
         from distributed.versions import VersionMismatchWarning
@@ -92,18 +92,18 @@ def _open_client(address: str) -> Client:
 
     found: list[Client | Exception] = []
 
-    # Known before it is connected, to be put out of the way where it never is.
+    # The client exists before it connects, so that one that never connects can be closed.
     client = Client.__new__(Client)
 
     def connect() -> None:
         try:
             client.__init__(address, timeout=CONNECT_S, set_as_default=False)
             found.append(client)
-        except Exception as error:  # of an address that it cannot read, or a socket's, or TLS's
+        except Exception as error:  # a bad address, a socket or TLS
             found.append(error)
 
     with warnings.catch_warnings():
-        # It draws a table of versions that differ; those that matter are refused by name.
+        # Dask prints a table of differing versions; those that matter are refused by name.
         warnings.simplefilter("ignore", VersionMismatchWarning)
         thread = Thread(target=connect, daemon=True)
         thread.start()
@@ -112,7 +112,7 @@ def _open_client(address: str) -> Client:
     if isinstance(answer, AttributeError):
         raise unknown_release(answer) from answer
     if isinstance(answer, Exception):
-        client.status = "closed"  # or it would try to say goodbye, for 20 seconds
+        client.status = "closed"  # else it tries to say goodbye, for 20 seconds
         remedy = (
             "start one with: dask scheduler"
             if isinstance(answer, OSError)
@@ -124,7 +124,7 @@ def _open_client(address: str) -> Client:
 
 
 def make_paths_absolute(dataset: Dataset) -> Dataset:
-    """The same with absolute paths: workers have working folders of their own."""
+    """Make a data set's paths absolute: workers have working folders of their own."""
     items = tuple(
         replace(
             item,
@@ -139,18 +139,18 @@ def make_paths_absolute(dataset: Dataset) -> Dataset:
 
 
 class Cluster:
-    """Its workers, to count shares with."""
+    """The workers of a connected scheduler, which count shares."""
 
     def __init__(self, client: Client, progress: Progress) -> None:
         self._client = client
         self._progress = progress
-        self.processors: dict[str, int] = {}  # of the workers that were there at the start
+        self.processors: dict[str, int] = {}  # of the workers at the start, with their number
 
     def work(self, pair: Pair, first: Item, *, strict: bool) -> Work:
-        """The work on one pair of models, once every worker has shown that it would do the same.
+        """Describe the work on a pair of models, once every worker has shown that it agrees.
 
         Raises:
-            ClusterError: a worker differs, by name.
+            ClusterError: a worker would give other results; the message names it.
         """
         reference = pair.reference
         work = Work(
@@ -168,11 +168,11 @@ class Cluster:
     def shares(
         self, work: Work, items: Sequence[Item], corruption: Corruption | None
     ) -> list[Share]:
-        """All items' shares, in order.
+        """Count `items` on the workers and return all shares in order.
 
         Raises:
             ClusterError: the workers, or the scheduler, are lost.
-            EdgesegError: what a worker met.
+            EdgesegError: a worker failed with it.
         """
         parts = _parts(items, len(self.workers()))
         title = phase_of(corruption)
@@ -185,10 +185,10 @@ class Cluster:
         return [found[index] for index in range(len(parts))]
 
     def workers(self) -> set[str]:
-        """The addresses of those that are there.
+        """List the addresses of the workers that are connected.
 
         Raises:
-            ClusterError: the scheduler does not say.
+            ClusterError: the scheduler does not answer.
         """
         try:
             return set(self._client.nthreads(callback_timeout=_ANSWER_S))
@@ -198,7 +198,7 @@ class Cluster:
             raise unknown_release(error) from error
 
     def _check(self, work: Work) -> None:
-        """Every worker opens the models, and counts nothing."""
+        """Have every worker open the models, and count nothing."""
         asked = {
             name: self._client.submit(open_models, work, workers=[name], pure=False)
             for name in self.workers()
@@ -210,7 +210,7 @@ class Cluster:
                 raise ClusterError(
                     f"worker {min(waiting)} has not opened the models in {_OPEN_S} seconds"
                 )
-            for name in waiting - self.workers():  # it is gone, and can take no part
+            for name in waiting - self.workers():  # a worker that has left takes no part
                 del asked[name]
         refusals = {name: _to_failure(future) for name, future in asked.items()}
         told = [(name, reason) for name, reason in refusals.items() if reason is not None]
@@ -224,7 +224,7 @@ class Cluster:
             if isinstance(answer, str):
                 found[answer] += 1
             else:
-                self.workers()  # so it was the worker that was lost, and not the scheduler
+                self.workers()  # raises if the scheduler was lost, and not the worker
         self.processors = dict(found)
         foreign = sorted(self.processors.keys() - {name_processor()})
         if foreign:
@@ -273,14 +273,14 @@ class Cluster:
 
 
 class _Patience:
-    """With a cluster that has no worker, or that counts nothing."""
+    """How long to wait for a cluster that has no worker, or that counts nothing."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._staffed = self._heard = time.monotonic()
 
     def check(self, done: int, workers: int) -> None:
-        """Told how many shares are done and how many workers are there, every few seconds.
+        """Check, every few seconds, how many shares are done and how many workers there are.
 
         Raises:
             ClusterError: there has been no worker for too long.
@@ -299,10 +299,10 @@ class _Patience:
 
 
 def _wait(futures: Sequence[Future]) -> None:
-    """Until one of them is done, for a while."""
+    """Wait a while until one of `futures` is done."""
     from distributed import wait
 
-    # That the scheduler is lost is found out by asking it.
+    # A lost scheduler shows only when it is asked.
     with suppress(*_TIMEOUTS, CancelledError, OSError):
         wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
 
@@ -316,7 +316,7 @@ def _fetch(future: Future) -> object:
 
 
 def _to_failure(future: Future) -> BaseException | None:
-    """Why a share that is done did not come."""
+    """Find why a share that is done has no result."""
     if future.status == "finished":
         return None
     if future.status == "error":

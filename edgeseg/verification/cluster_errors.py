@@ -1,4 +1,4 @@
-"""What goes wrong in a cluster, as errors that are expected: in a line, and with what helps."""
+"""Turns what goes wrong in a cluster into expected errors: one line each, with a remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["to_edgeseg_error", "to_line", "unknown_release"]
 
 
 def unknown_release(error: Exception) -> ClusterError:
-    """Of a release of Dask that has not what is relied on here."""
+    """Make an error for a release of Dask that lacks what edgeseg needs."""
     import distributed
 
     return ClusterError(
@@ -20,7 +20,7 @@ def unknown_release(error: Exception) -> ClusterError:
 
 
 def to_edgeseg_error(failure: BaseException) -> EdgesegError:
-    """As an error that is expected."""
+    """Turn a failure into an expected error."""
     from distributed.scheduler import KilledWorker
 
     if isinstance(failure, EdgesegError):

@@ -1,4 +1,4 @@
-"""What a frame costs here: time, bytes, memory; candidate and reference timed in turns."""
+"""Measures what a frame costs here: time, bytes and memory."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ COST_LIMITS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_
 
 
 def measure_costs(candidate: Model, reference: Model | None, frame: Bgr) -> Costs:
-    """Time whole frames, from pixels to mask; memory is a bundle's only.
+    """Time whole frames, from pixels to mask; measure memory for bundles only.
 
-    The ratio is the median of the rounds' ratios, so that a busy moment hits both alike.
+    Candidate and reference are timed in turns, so that a busy moment slows both. The ratio is the
+    median of the rounds' ratios.
     """
     models = {"candidate": candidate, **({} if reference is None else {"reference": reference})}
     times = timing.alternate({name: partial(m.segment, frame) for name, m in models.items()})
@@ -51,7 +52,7 @@ def measure_costs(candidate: Model, reference: Model | None, frame: Bgr) -> Cost
 
 
 def judge_costs(costs: Costs, limits: Limits) -> Judged:
-    """A gate for each limit on a cost that was measured."""
+    """Make a gate for each limit on a cost that was measured."""
     candidate = costs.candidate
     size = None if candidate.bytes is None else candidate.bytes / 1e6
     known = (

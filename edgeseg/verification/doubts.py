@@ -1,4 +1,4 @@
-"""What in the counts speaks against the ground truth: classes that never occur, chance level."""
+"""Finds signs of a wrong ground truth: classes that never occur, accuracy at chance level."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from edgeseg.accuracy.metrics import AT_CHANCE, Confusion, above_chance, chance_
 __all__ = ["find_doubts"]
 
 _MOST_NAMES: Final = 5
-# Of the way from guessing to perfect: from where and by how much another reading of the ids is far
-# better.
+# Shares of the way from guessing to perfect. Another reading of the ids is far better if it reaches
+# the first share and gains at least the second.
 _FAR: Final = 0.25
 _BETTER: Final = 0.2
 
 
 def find_doubts(counts: Counts, *, absent: Sequence[str]) -> Iterator[str]:
-    """Each in a sentence; `absent` are classes of which it is known that the data has them not."""
-    if not counts.candidate.total.any():  # nothing was labelled, which is an error elsewhere
+    """Tell each doubt in a sentence; `absent` are classes that the data is known to lack."""
+    if not counts.candidate.total.any():  # no labelled pixel is an error elsewhere
         return
     yield from _find_never_true(counts, absent)
     yield from _find_at_chance(counts)
@@ -63,7 +63,7 @@ def _way(counts: Confusion) -> float:
 
 
 def _remedy(counts: Confusion, names: Sequence[str]) -> str:
-    """Another reading of the masks' ids under which the masks would fit; empty where none would."""
+    """Name another reading of the ids under which the masks fit; empty where none does."""
     for step, how in ((-1, "lower"), (1, "higher")):
         moved = _find_shifts(counts, step)
         if _is_far_better(moved, counts):
@@ -91,7 +91,7 @@ def _is_far_better(moved: Confusion, counts: Confusion) -> bool:
 
 
 def _find_shifts(counts: Confusion, step: int) -> Confusion:
-    """With every true id higher by `step`; those that leave the classes are ignored."""
+    """Add `step` to every true id; ids that are then no class are ignored."""
     moved = np.zeros_like(counts)
     if step < 0:
         moved[:step] = counts[-step:]
@@ -101,7 +101,7 @@ def _find_shifts(counts: Confusion, step: int) -> Confusion:
 
 
 def _partners(counts: Confusion) -> dict[int, int]:
-    """The class that predictions show where each true class is; empty where two share one."""
+    """Map each true class to the class predicted there; empty where two share one."""
     hits = counts.astype(np.float64)
     union = hits.sum(axis=1)[:, None] + hits.sum(axis=0) - hits
     best = (hits / np.maximum(union, 1)).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""From what was counted to what a report says of it."""
+"""Turns the counts of a measurement into the fields of a report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["accuracy_fields", "hardest_first", "image_results"]
 
 
 def accuracy_fields(counts: Counts) -> dict[str, Any]:
-    """The fields of a `Report` that say how accurate the candidate is.
+    """Make the fields of a `Report` that say how accurate the candidate is.
 
     Raises:
         DatasetError: no pixel was labelled.
@@ -53,7 +53,7 @@ def accuracy_fields(counts: Counts) -> dict[str, Any]:
 
 
 def image_results(counts: Counts, measured: Sequence[Measured]) -> tuple[ImageResult, ...]:
-    """A row an image, in the order they were measured."""
+    """Make one result for each image, in the order of `measured`."""
     if not counts.reference.images:
         pairs = zip(measured, counts.candidate.images, strict=True)
         return tuple(_image(item, own, None, None) for item, own in pairs)
@@ -64,7 +64,7 @@ def image_results(counts: Counts, measured: Sequence[Measured]) -> tuple[ImageRe
 
 
 def hardest_first(counts: Counts, images: Sequence[ImageResult]) -> list[int]:
-    """Places of the images, those that lost most first; without a reference, the least accurate."""
+    """Rank images by loss or, without a reference, by low accuracy; return their indices."""
     if counts.reference.images:
         hardness = [image.lost or 0.0 for image in images]
     else:
@@ -104,7 +104,7 @@ def _number(value: float) -> float | None:
 
 
 def _worst(classes: Sequence[ClassResult]) -> ClassDrop | None:
-    """The class that lost most, of those that occur often enough to tell."""
+    """Find the class that lost most among those frequent enough to tell."""
     drops = [(c.name, c.drop) for c in classes if c.counted and c.drop is not None]
     if not drops:
         return None
@@ -138,9 +138,10 @@ def _column(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> tuple[in
 
 
 def _frequent_mean(counts: ImageTally) -> float:
-    """Mean IoU in points over the classes with `MIN_CLASS_SHARE` of an image's labelled pixels.
+    """Compute the mean IoU over the frequent classes of one image, in points.
 
-    A class of some pixels, or one that is predicted only, would decide over the whole image.
+    A class is frequent if it has `MIN_CLASS_SHARE` of the labelled pixels. Otherwise a class of a
+    few pixels, or one that is only predicted, would decide over the whole image.
     """
     hits, labelled, predicted = counts
     frequent = (labelled > 0) & (labelled >= MIN_CLASS_SHARE * labelled.sum())

@@ -1,4 +1,4 @@
-"""How much memory a bundle's variant takes, in a process of its own that does nothing else."""
+"""Measures the memory of a bundle's variant, in a process that does nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["peak_memory_mb", "tell_peak"]
 
 _FRAMES: Final = 3
 _TIMEOUT_S: Final = 1800
-# The first argument is where this process has edgeseg from, perhaps without an installation.
+# The first argument is the folder of this process's edgeseg, which may not be installed.
 _CHILD: Final = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from edgeseg.verification.footprint import tell_peak; tell_peak(*sys.argv[2:])"
@@ -31,12 +31,12 @@ _CHILD: Final = (
 
 
 def peak_memory_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width: int) -> float:
-    """The peak of a fresh process that segments frames of a size, in MB (10^6 bytes).
+    """Measure a fresh process that segments frames: its peak memory in MB (10^6 bytes).
 
     Raises:
         BackendError: the process fails.
     """
-    # The float variant that a bundle is compared with may be another's file in FP32.
+    # The float variant of a comparison may be another variant's file, computed in FP32.
     name = next(v.name for v in bundle.manifest.variants if v.file == variant.file)
     root = str(Path(__file__).absolute().parents[2])
     arguments = [str(bundle.folder.resolve()), name, variant.compute, str(height), str(width)]
@@ -48,13 +48,13 @@ def peak_memory_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width: 
 
 
 def _output(command: list[str]) -> str:
-    """The figure that the process tells among whatever an engine prints.
+    """Run `command` and read the figure that it prints, whatever else an engine prints.
 
-    Python looks for modules in the working folder first, which may be anybody's: the process starts
-    in an empty one.
+    Python looks for modules in the working folder first, and that folder may hold anybody's files.
+    So the process starts in an empty folder.
 
     Raises:
-        BackendError: it fails, and why.
+        BackendError: the process fails; the message says why.
     """
     with tempfile.TemporaryDirectory() as empty:
         try:
@@ -89,16 +89,16 @@ def tell_peak(folder: str, name: str, compute: str, height: str, width: str) -> 
     with Segmenter(bundle, variant=msgspec.structs.replace(variant, compute=compute)) as segmenter:
         for _ in range(_FRAMES):
             segmenter.segment(frame)
-    # On a line of its own, whatever was printed before.
+    # The line break separates the figure from whatever was printed before.
     sys.stdout.write(f"\npeak of {_peak_bytes() / 1e6:.1f} MB\n")
 
 
 def _peak_bytes() -> int:
-    """Of this program alone: getrusage's figure begins with that of the process that forked it."""
+    """Read the peak of this program. getrusage would include the process that forked it."""
     try:
         status = Path("/proc/self/status").read_text("ascii")
         line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
-    except (OSError, StopIteration):  # no Linux
+    except (OSError, StopIteration):  # not Linux
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak

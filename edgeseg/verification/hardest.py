@@ -1,4 +1,4 @@
-"""Pictures of the images that lost most."""
+"""Draws pictures of the images that lost most."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COUNT: Final = 10
 
 
 def draw_hardest(pair: Pair, found: Measurement, report: Report) -> Iterator[ImagePictures]:
-    """The first `COUNT` of them, read and segmented once more: no image was kept."""
+    """Read and segment the `COUNT` hardest images once more (none was kept), and draw them."""
     for place in hardest_first(found.counts, report.per_image)[:COUNT]:
         result = report.per_image[place]
         try:
             sample = found.share.measured[place].item.read()
         except (DatasetError, SourceError):
-            continue  # it is gone since; its row still tells what it lost
+            continue  # the file has gone; its row still tells what it lost
         truth, expected, own = pair.masks(sample.image, sample.mask)
         assert truth is not None, "a sample has ground truth"
         yield draw_pictures(

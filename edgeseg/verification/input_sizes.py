@@ -1,8 +1,9 @@
-"""A checkpoint at several short sides: what a smaller image costs in accuracy and saves in time.
+"""Measures a checkpoint at several short sides: what a smaller image costs and what it saves.
 
-As in table 2 of the SegFormer paper (Xie et al. 2021, arXiv:2105.15203). Accuracy is the published
-network's, in PyTorch, by protocol `keep`; latency is that of the graph that edgeseg would export at
-the size which the first image becomes, FP32 in ONNX Runtime, from a frame to its mask.
+Table 2 of the SegFormer paper does the same (Xie et al. 2021, arXiv:2105.15203). Accuracy is that
+of the published network in PyTorch, by protocol `keep`. Latency is that of the graph that edgeseg
+would export, in FP32 in ONNX Runtime, from a frame to its mask. The graph has the size to which the
+first image is resized.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def measure_sides(
     *,
     progress: Progress = SILENT,
 ) -> tuple[SidePoint, ...]:
-    """A point for each short side, in pixels, on images that were read before.
+    """Measure a point for each short side, in pixels, on images that were read before.
 
     Raises:
         MissingPackageError: there is no OpenCV, which the protocol resizes with.
@@ -73,7 +74,7 @@ def _miou(
 def _latencies(
     model: CheckpointModel, frame: Bgr, sizes: Mapping[int, tuple[int, int]]
 ) -> dict[int, float]:
-    """Median milliseconds of a whole frame at each size, timed in turns."""
+    """Time a whole frame at each size, in turns; return the medians in milliseconds."""
     with ExitStack() as stack:
         calls = {}
         for side, (height, width) in sizes.items():
@@ -85,7 +86,7 @@ def _latencies(
 
 
 class _Graph:
-    """The checkpoint as it would be exported, at one size."""
+    """The graph that edgeseg would export of a checkpoint, at one size."""
 
     def __init__(self, model: CheckpointModel, height: int, width: int) -> None:
         from edgeseg.export.graph import GELU_OPSET

@@ -1,4 +1,4 @@
-"""Every limit against what was measured: kept, missed, or not judged, and why."""
+"""Judges what was measured: each limit is kept, missed, or not judged for a reason."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["check_can_judge", "judge_coverage", "judge_drops", "notes_on", "too_
 
 
 def check_can_judge(request: VerifyRequest, candidate: Model, *, compared: bool) -> None:
-    """Refuse, before hours are spent, a limit that was set on purpose and decides nothing.
+    """Refuse a limit that the user set and nothing can decide, before hours are spent.
 
     `compared` says whether there is a reference.
 
     Raises:
-        NotJudgedError: it is of a bundle, or against a reference, and there is none.
+        NotJudgedError: the limit needs a bundle or a reference, and there is none.
     """
     of_bundle = sorted(name for name in request.limits.given if "bundle" in LIMITS[name].needs)
     if of_bundle and not isinstance(candidate, BundleModel):
@@ -40,7 +40,7 @@ def check_can_judge(request: VerifyRequest, candidate: Model, *, compared: bool)
 
 
 def judge_drops(report: Report, limits: Limits) -> Judged:
-    """What is lost against the reference; nothing where there is none."""
+    """Judge what is lost against the reference; without a reference, judge nothing."""
     if report.reference is None or report.pixel_agreement is None:
         return Judged()
     return judge(
@@ -53,7 +53,7 @@ def judge_drops(report: Report, limits: Limits) -> Judged:
 
 
 def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> Judged:
-    """Whether enough of the images were measured for any verdict on the data set."""
+    """Judge whether enough images were measured for a verdict on the data set."""
     share = 100 * len(skipped) / (measured + len(skipped)) if skipped else 0.0
     limit = limits.max_skipped
     if limit is None or share <= limit:
@@ -73,14 +73,14 @@ def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> J
 
 
 def too_rare(classes: Sequence[ClassResult]) -> str:
-    """The classes that the truth shows, but too rarely for a limit; empty where there is none."""
+    """Name the classes that are in the truth, but too rarely for a limit; empty where none is."""
     return list_some(
         [describe_rarity(result) for result in classes if result.images and not result.counted]
     )
 
 
 def notes_on(report: Report, limits: Limits) -> tuple[str, ...]:
-    """What no limit looks at, though it was measured."""
+    """Note what was measured but has no limit."""
     notes = []
     compared = report.reference is not None or report.baseline is not None
     if report.data is not None and not compared:

@@ -1,4 +1,4 @@
-"""A candidate, and perhaps a reference, over a data set: share by share, and image by image."""
+"""Measures a candidate, and a reference if there is one, over a data set, share by share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Corruption(NamedTuple):
-    """What an image goes through before it is segmented; see `edgeseg.corruptions`."""
+    """What is done to an image before it is segmented; see `edgeseg.corruptions`."""
 
     name: str
     severity: int
@@ -45,7 +45,7 @@ class Corruption(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Who is measured, and how; `reference` is measured in the same way."""
+    """The candidate, the `reference` that is measured in the same way, and how to measure."""
 
     candidate: Model
     reference: Model | None
@@ -53,17 +53,17 @@ class Pair:
 
     @property
     def reduce_labels(self) -> bool:
-        """Whether one of them says so: a bundle that was made before it was kept says nothing."""
+        """Whether one of the two models has reduced labels; old bundles do not say."""
         models = (self.candidate, self.reference)
         return any(model is not None and model.reduce_labels for model in models)
 
     def masks(self, image: Bgr, truth: ClassMap) -> Masks:
-        """Everybody's mask of an image, the truth's first."""
+        """Segment an image with each model and return all masks, the truth's first."""
         expected = None if self.reference is None else self._segment(self.reference, image)
         return Masks(truth, expected, self._segment(self.candidate, image))
 
     def shrink_note(self, image: Bgr) -> str | None:
-        """What to say of an image that is far too large; None where the protocol shrinks none."""
+        """Describe an image that is far too large; None where the protocol shrinks none."""
         if self.protocol != "ss":
             return None
         height, width = image.shape[:2]
@@ -78,10 +78,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What was counted over some items, in their order; small, and travels between processes.
+    """What was counted over some items, in their order. It is small and moves between processes.
 
-    `hashes` are of all items, `measured` those that could be, `skipped` the others; `shrunk` says
-    of each image that is far too large how much it is shrunk; `survey` is of the masks.
+    `hashes` are those of all items. `measured` are the items that could be measured, `skipped` the
+    others. `shrunk` says how much each image that is far too large is shrunk. `survey` describes
+    the masks.
     """
 
     counts: Counts
@@ -93,13 +94,13 @@ class Share:
     survey: Survey
 
 
-# Items, and what all of them go through, to shares that together are all items in order.
+# Takes items and the corruption of all of them; returns shares that cover the items in order.
 Shares = Callable[[Sequence[Item], "Corruption | None"], Iterable[Share]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What came of a whole data set, how its classes differ from the model's, and what is noted."""
+    """The result of a whole data set, how its classes differ from the model's, and notes."""
 
     share: Share
     data: Data
@@ -108,12 +109,12 @@ class Measurement:
 
     @property
     def counts(self) -> Counts:
-        """Over all images that could be measured."""
+        """The counts over all images that could be measured."""
         return self.share.counts
 
 
 def phase_of(corruption: Corruption | None) -> str:
-    """What is being done, in words for who waits."""
+    """Name what is being done, for a progress line."""
     return "measuring" if corruption is None else f"{corruption.name} {corruption.severity}"
 
 
@@ -125,10 +126,10 @@ def measure_share(
     progress: Progress = SILENT,
     corruption: Corruption | None = None,
 ) -> Share:
-    """Count every image that can be measured; `strict` allows no other.
+    """Count every image that can be measured; with `strict`, refuse any other image.
 
-    What a corruption draws depends on the hash of image and truth alone: every model and process
-    sees the same.
+    Random values of a corruption depend only on the hash of image and truth. So every model and
+    every process sees the same image.
 
     Raises:
         DatasetError: with `strict`, an image that does not fit its ground truth.
@@ -158,7 +159,7 @@ def measure_share(
 
 
 def join_shares(shares: Sequence[Share], labels: Labels) -> Share:
-    """Shares in order, as if they had been one."""
+    """Join shares in order, as if they were one."""
     return Share(
         counts=Counts.join(
             [share.counts for share in shares], labels, ignore_index=labels.ignore_index
@@ -173,7 +174,7 @@ def join_shares(shares: Sequence[Share], labels: Labels) -> Share:
 
 
 def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Measurement:
-    """Measure all of a data set; `strict` allows nothing left over, nor classes that differ.
+    """Measure a whole data set; with `strict`, refuse skipped images and differing classes.
 
     Raises:
         DatasetError: the data set does not fit the model, or nothing in it can be measured.
@@ -228,5 +229,5 @@ def _describe_shrinking(share: Share) -> Iterator[str]:
 
 
 def _combine(hashes: Sequence[str]) -> str:
-    """As `Dataset.sha256` does it."""
+    """Combine hashes as `Dataset.sha256` does."""
     return hashlib.sha256("".join(hashes).encode()).hexdigest()

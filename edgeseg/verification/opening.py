@@ -1,4 +1,4 @@
-"""From what the user named to a model that is open, and to the reference that it brings with it."""
+"""Opens the model that the user named, and the reference that it brings with it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def open_model(
     overrides: Overrides = NO_OVERRIDES,
     progress: Progress = SILENT,
 ) -> Model:
-    """Open a bundle's folder, or a checkpoint; see `Address` for all but `progress`.
+    """Open a bundle's folder or a checkpoint; `Address` explains all parameters but `progress`.
 
     Raises:
-        EdgesegError: it cannot be read.
+        EdgesegError: the model cannot be read.
     """
     path = Path(source)
     if resembles_bundle(path):
         return _open_chosen(open_bundle(path), threads=threads, progress=progress)
-    if not path.exists() and source != DEMO and "/" not in source:  # nor a hub's id
+    if not path.exists() and source != DEMO and "/" not in source:  # a hub's id has a slash
         raise BundleError(
             f"no bundle or checkpoint at {source}; is the name right? A checkpoint becomes a "
             f"bundle with: edgeseg export --weights CHECKPOINT"
@@ -49,10 +49,10 @@ def open_model(
 
 
 def _open_chosen(bundle: Bundle, *, threads: int | None, progress: Progress) -> BundleModel:
-    """The variant that the export chose, or that a device does; where it does not run, what does.
+    """Open the variant that the export or the device chose, or one that runs instead of it.
 
-    So a verdict is on what a bundle ships, and not on what happens to be fastest on the CPU that
-    gives it: another CPU may run a float variant, of which no drop is to be told.
+    The verdict is then on what the bundle ships. The variant that is fastest on this CPU may be
+    another one: a float variant, for example, loses nothing.
     """
     if find_target(bundle.manifest.target).on_device:
         return BundleModel(bundle, threads=threads, progress=progress)
@@ -76,10 +76,10 @@ def _open_chosen(bundle: Bundle, *, threads: int | None, progress: Progress) -> 
 
 
 def reopen(address: Address) -> Model:
-    """Open what another process opened.
+    """Open a model that another process has opened.
 
     Raises:
-        EdgesegError: it is not there, or another machine's engine refuses it.
+        EdgesegError: the model is not on this machine, or this machine's engine refuses it.
     """
     if address.variant is None:
         return open_model(
@@ -93,10 +93,10 @@ def reopen(address: Address) -> Model:
 
 
 def own_reference(model: Model) -> Model | None:
-    """The same bundle in FP32, where it was exported with it and something else was measured.
+    """Open the bundle's own FP32 variant, if it has one and another was measured.
 
-    A float variant's file computes in FP32 when its engine is told to, but for a typed one: a
-    Jetson's float variant is FP16, and there is no other on the device.
+    A float variant's file computes in FP32 when its engine is told to. A typed file is the
+    exception: a Jetson's float variant is FP16, and the device has no other.
     """
     if not isinstance(model, BundleModel) or model.variant.precision == "fp32":
         return None
@@ -113,10 +113,10 @@ def own_reference(model: Model) -> Model | None:
 
 
 def same_classes(reference: Model, candidate: Model) -> None:
-    """Check that both give the same ids to the same classes.
+    """Check that both models give the same ids to the same classes.
 
     Raises:
-        CheckpointError: they do not.
+        CheckpointError: the classes differ.
     """
     theirs, ours = reference.labels.classes, candidate.labels.classes
     if len(theirs) != len(ours):
@@ -124,7 +124,7 @@ def same_classes(reference: Model, candidate: Model) -> None:
             f"reference {reference.name} has {len(theirs)} classes, {candidate.name} has "
             f"{len(ours)}; are they trained for the same data?"
         )
-    if _origin(reference) == _origin(candidate):  # exported with other names, perhaps
+    if _origin(reference) == _origin(candidate):  # perhaps exported with other names
         return
     for index, (own, other) in enumerate(zip(ours, theirs, strict=True)):
         if own.strip().casefold() != other.strip().casefold():
@@ -135,7 +135,7 @@ def same_classes(reference: Model, candidate: Model) -> None:
 
 
 def _origin(model: Model) -> str | None:
-    """The hash of the weights."""
+    """Find the hash of a model's weights."""
     if isinstance(model, BundleModel):
         return model.bundle.manifest.checkpoint.sha256
     return model.about.sha256

@@ -1,4 +1,4 @@
-"""The folder of a report: held while it is measured for, and never one of what is read."""
+"""Holds the folder of a report during the measurement, and refuses one that holds the input."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["report_folder"]
 
 @contextmanager
 def report_folder(request: VerifyRequest) -> Iterator[None]:
-    """Hold the folder of the report, if one is asked for, while the block runs.
+    """Hold the report's folder, if there is one, while the block runs.
 
     Raises:
-        ReportError: it does not take a report, or it holds what is read.
+        ReportError: the folder does not take a report, or it holds what is read.
         BusyError: another process writes a report there.
         MissingPackageError: jinja2 is not installed.
     """
     with ExitStack() as stack:
         if request.report is not None:
             _check_unread(request, request.report)
-            check_can_write(request.report)  # not after an hour of measuring
+            check_can_write(request.report)  # before an hour of measuring
             try:
                 stack.enter_context(
                     hold_lock(lock_in(request.report), f"the report in {request.report}")
@@ -53,7 +53,7 @@ def _check_unread(request: VerifyRequest, folder: Path) -> None:
 
 
 def _holds_data(path: Path, data: str) -> bool:
-    """The data set's folder, or one in it; a new one in it does no harm."""
+    """Check whether `path` is the data set's folder, or an existing folder inside it."""
     root = Path(data if Path(data).exists() else data.partition(":")[2] or data)
     if not root.is_dir() or not path.is_relative_to(root.resolve()):
         return False

@@ -5,17 +5,18 @@
     ms-flip          rescaled to six sizes, each also mirrored: twelve views' mean probabilities
     slide-ms-flip    the same, each view through windows
 
-They are those of mmsegmentation 0.x, which made its figures for SegFormer: `MultiScaleFlipAug` and
-`tools/test.py --aug-test` (sizes, mirroring), `EncoderDecoder` (windows, logits to classes), and
-mmcv's `imrescale`. For ADE20K it has `keep` and `ms-flip` with a short side of 512 pixels (640 for
-the B5 of that size), for Cityscapes `slide` and `slide-ms-flip` with 1024.
+The protocols are those of mmsegmentation 0.x, which made its figures for SegFormer:
+`MultiScaleFlipAug` and `tools/test.py --aug-test` (sizes, mirroring), `EncoderDecoder` (windows,
+logits to classes), and mmcv's `imrescale`. For ADE20K it has `keep` and `ms-flip` with a short side
+of 512 pixels (640 for the B5 of that size), for Cityscapes `slide` and `slide-ms-flip` with 1024.
 
 Others differ: mmsegmentation 1.x applies the ratios to the image's own size, not to the rescaled
 one. NVlabs' code, whose figures are the paper's, rounds rescaled sides up to multiples of 32 for
 ADE20K, with ratios 0.75, 0.875, 1, 1.125 and 1.25, and has a ratio of 2 as well for Cityscapes.
 
-A view's logits become the network's input size first and the frame's size then: not the same as one
-step. The protocol `ss` is the runtime's own way from a frame to its mask; nothing here runs it.
+A view's logits are resized to the network's input first and to the frame's size then. One step
+would give another result. The protocol `ss` is the runtime's own way from a frame to its mask; this
+module does not run it.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ _WHOLE: Final = sys.maxsize  # a window that no image exceeds
 class Settings:
     """The protocols' numbers; by default those of the published figures.
 
-    The long side of an image is rescaled to `long_px` at most, the short one to what the data set
-    asks for; each of the `ratios` multiplies both limits. Windows are `window_px` high and wide,
-    `stride_px` apart (`test_cfg` of SegFormer's Cityscapes configurations, mmsegmentation's and
-    NVlabs' alike).
+    The long side of an image is rescaled to `long_px` at most, the short side to what the data set
+    asks for. Each of the `ratios` multiplies both limits. Windows are `window_px` high and wide,
+    and `stride_px` apart (`test_cfg` of SegFormer's Cityscapes configurations, in mmsegmentation
+    and NVlabs alike).
     """
 
     long_px: int = 2048
@@ -79,11 +80,11 @@ PUBLISHED: Final = Settings()
 def segment_by(
     protocol: str, network: Network, frame: Bgr, *, short_px: int, settings: Settings = PUBLISHED
 ) -> ClassMap:
-    """Class ids at the frame's own size, (H, W), as the protocol finds them.
+    """Segment a frame by a protocol: class ids (H, W) at the frame's own size.
 
-    Beside the network's own logits, of a quarter of that size a side, it holds one float32 array of
-    (classes, H, W) and blocks of it of a few megabytes. H and W are the frame's where the mean of
-    several views is taken, else the rescaled image's.
+    Memory holds the network's own logits, at a quarter of that size a side, one float32 array of
+    (classes, H, W), and blocks of it of a few megabytes. H and W are the frame's where several
+    views are averaged, else the rescaled image's.
 
     Raises:
         SpecError: the network does not take what the protocol needs (see `check_fits`).
@@ -106,7 +107,7 @@ def segment_by(
             total = np.zeros((view.classes, height, width), np.float32)
         _add_probabilities(total, view, mirrored=mirrored)
     assert total is not None, "a plan has views"
-    # mmsegmentation divides by the number of views, which leaves the order of the classes.
+    # mmsegmentation divides by the number of views. That does not change which class is highest.
     return to_mask(total[None], height=height, width=width)
 
 
@@ -124,7 +125,8 @@ def check_fits(
     A network of a fixed size can follow a protocol that needs that size alone.
 
     Raises:
-        SpecError: it does not take it, and the message says what does; or no such protocol.
+        SpecError: the network does not take it (the message says what it takes), or the protocol
+            is unknown.
     """
     sizes = list_input_sizes(
         protocol, height=height, width=width, short_px=short_px, settings=settings
@@ -146,10 +148,10 @@ def check_fits(
 def list_input_sizes(
     protocol: str, *, height: int, width: int, short_px: int, settings: Settings = PUBLISHED
 ) -> tuple[tuple[int, int], ...]:
-    """The heights and widths, in pixels, that a network gets for a frame of that size, ascending.
+    """List the heights and widths, in pixels, that a network gets for a frame, ascending.
 
     Raises:
-        SpecError: no such protocol, or `ss`.
+        SpecError: the protocol is unknown, or it is `ss`.
     """
     plan = _plan(protocol, settings)
     sizes = set()
@@ -165,10 +167,10 @@ def list_input_sizes(
 def rescale_size(
     height: int, width: int, *, short_px: int, ratio: float = 1.0, long_px: int = PUBLISHED.long_px
 ) -> tuple[int, int]:
-    """Height and width of an image as large as its two limits, multiplied by `ratio`, allow.
+    """Compute height and width of an image as large as two limits times `ratio` allow.
 
     The limits are rounded down, as `MultiScaleFlipAug` does. The sides are rounded half up, as
-    `imrescale` does, which also takes whichever limit is larger for the long side's.
+    `imrescale` does. Like `imrescale`, the function takes the larger limit for the long side.
     """
     limits = int(short_px * ratio), int(long_px * ratio)
     factor = min(max(limits) / max(height, width), min(limits) / min(height, width))
@@ -198,7 +200,7 @@ def _plan(protocol: str, settings: Settings) -> _Plan:
 
 
 def _add_probabilities(total: Planes, view: View, *, mirrored: bool) -> None:
-    """Add a view's probabilities to (classes, H, W), in place: it is the one array of that size."""
+    """Add a view's probabilities to `total` (classes, H, W) in place, to save memory."""
     _, height, width = total.shape
     for block in split_rows(total):
         planes = resize_rows(view.rows, of=view.height, height=height, width=width, rows=block)

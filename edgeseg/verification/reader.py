@@ -1,4 +1,4 @@
-"""The samples of a data set that can be measured; of the others it is told why not."""
+"""Reads the samples of a data set that can be measured, and notes why others cannot."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["Measured", "Readable", "hash_readable"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """An item, and the hash of its files as they lie: whatever the classes are called."""
+    """An item and the hash of its files' bytes, which no renaming of classes changes."""
 
     item: Item
     sha256: str
 
 
 class Readable:
-    """Reads one item after another and holds none; what cannot be measured is noted.
+    """Reads one item after another and keeps none; notes what cannot be measured.
 
-    `hashes` are of all items that were come to, `survey` is of the masks that were read. `strict`
-    makes anything that would be noted an error.
+    `hashes` are those of all items reached so far; `survey` describes the masks that were read.
+    With `strict`, anything that would be noted is an error.
     """
 
     def __init__(self, items: Iterable[Item], *, strict: bool) -> None:
@@ -69,15 +69,15 @@ class Readable:
 
 
 def _find_lying(item: Item) -> Item:
-    """As it lies, whatever its classes are read as."""
+    """Return the item as its files are, before its classes are mapped."""
     return item.item if isinstance(item, Matched) else item
 
 
 def _check_given(item: Item) -> None:
-    """Skip what is spoiled, not what a server fails to give.
+    """Check that a server gave the files; only damaged files may be skipped.
 
     Raises:
-        DatasetError: it fails to.
+        DatasetError: the server did not give them.
     """
     lying = _find_lying(item)
     withheld = lying.withheld if isinstance(lying, FilePair) else None

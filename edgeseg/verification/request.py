@@ -1,4 +1,4 @@
-"""What is asked of `edgeseg verify`, and whether it makes sense before anything is opened."""
+"""What is asked of `edgeseg verify`, checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MOST_THREADS: Final = 256  # each takes memory, and an engine that starts them h
 class VerifyRequest:
     """A bundle or checkpoint (`source`), what to measure it on, and what to compare it with.
 
-    Each limit that `limits` was given has to be decided; the others have their defaults. Without a
-    `reference` a bundle's own float variant is one. A checkpoint is also
-    measured at `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask`
-    is a scheduler's address, `threads` are the engine's, all cores where it is None. `report` is a
-    folder; `notes` are for it. `overrides` go before what a checkpoint among the two says of its
-    input.
+    Each limit that was given in `limits` must be decided; the others have their defaults. Without a
+    `reference`, a bundle is compared with its own float variant. A checkpoint is also measured at
+    `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask` is a
+    scheduler's address. `threads` is the number of the engine's threads; None takes all cores.
+    `report` is a folder, and `notes` go into the report. `overrides` replace what a checkpoint says
+    of its input.
 
     Raises:
         SpecError: the parts do not fit together, or one is out of range.
@@ -72,7 +72,7 @@ class VerifyRequest:
             raise SpecError(f"{option(idle[0])} needs {what}")
 
     def undecided(self, limits: frozenset[str]) -> frozenset[str]:
-        """Those of the limits for which no data set, baseline or corruptions are given."""
+        """List those of `limits` for which no data set, baseline or corruptions are given."""
         absent: dict[Need, bool] = {
             "data": self.data is None,
             "baseline": self.baseline is None,
@@ -82,7 +82,7 @@ class VerifyRequest:
         return frozenset(name for name in limits if LIMITS[name].needs & lacking)
 
     def _options_on_data(self) -> Iterator[str]:
-        """The options given that mean nothing without a data set."""
+        """List the given options that need a data set."""
         needy = {
             "--reference": self.reference is not None,
             "--split": self.split is not None,
@@ -100,7 +100,7 @@ def check_threads(threads: int | None) -> None:
     """Refuse a number of threads that no engine should start.
 
     Raises:
-        SpecError: it is out of range.
+        SpecError: `threads` is out of range.
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise SpecError(f"--threads is 1 to {MOST_THREADS}; got {threads}")

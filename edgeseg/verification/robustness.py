@@ -1,8 +1,8 @@
-"""Whether a candidate is more brittle than its reference: what it loses more on corrupted images.
+"""Measures whether corrupted images cost a candidate more than they cost its reference.
 
-A model that quantization left as accurate as before on clean images need not be so in rain. Each
-corruption is seen by both at every severity; accuracy is averaged over a family's kinds and
-severities, as Kamann and Rother 2020 (arXiv:1908.05005) do over a kind's.
+A quantized model can be as accurate as before on clean images, and still be worse in rain. Both
+models see each corruption at every severity. Accuracy is averaged over a family's kinds and
+severities, as Kamann and Rother 2020 (arXiv:1908.05005) average over those of a kind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Robustness", "judge_robustness", "measure_robustness"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Robustness:
-    """Every kind and severity, and what each family comes to."""
+    """The results of every kind and severity, and of each family."""
 
     corruptions: tuple[CorruptionResult, ...]
     families: tuple[FamilyResult, ...]
@@ -40,11 +40,12 @@ def measure_robustness(
 ) -> Robustness:
     """Count the clean measurement's images again under each of the named corruptions.
 
-    Of each only the accuracy and the draws of its interval are kept, whatever the data set's size.
+    Each corruption leaves only its accuracy and the draws of its interval, so memory does not grow
+    with the data set.
 
     Raises:
         DatasetError: an image can no longer be read.
-        EdgesegError: what `shares` raises.
+        EdgesegError: whatever `shares` raises.
     """
     items = [measured.item for measured in clean.share.measured]
     labels = clean.counts.labels
@@ -64,7 +65,7 @@ def measure_robustness(
 
 
 def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> Judged:
-    """A gate for each family that loses more than the limit, or for the worst."""
+    """Make a gate for each family that loses more than the limit, or for the worst family."""
     if limits.max_extra_drop is None:
         return Judged()
     extra = {f.name: f.extra_drop for f in families if f.extra_drop is not None}
@@ -72,7 +73,7 @@ def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> Judged
 
 
 def _check_same(clean: Share, found: Share) -> None:
-    """Intervals are of the same images, and hashes of what was read."""
+    """Check that the images are the same: intervals are paired by image."""
     if [one.sha256 for one in found.measured] != [one.sha256 for one in clean.measured]:
         reason = found.skipped[0].reason if found.skipped else "a file was changed"
         raise DatasetError(f"the images are no longer those that were measured clean: {reason}")
@@ -99,7 +100,7 @@ def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Poi
 def _families(
     clean: Share, results: Sequence[CorruptionResult], drawn: Sequence[Points | None]
 ) -> Iterator[FamilyResult]:
-    """Those that were looked at, in their order."""
+    """Make the results of the families that were measured, in their order."""
     names = [name for name in FAMILIES if any(result.family == name for result in results)]
     members = {name: [i for i, r in enumerate(results) if r.family == name] for name in names}
     extra = _extra_drops(clean, results, drawn, list(members.values()))
@@ -132,7 +133,7 @@ def _extra_drops(
     drawn: Sequence[Points | None],
     members: Sequence[Sequence[int]],
 ) -> Points | None:
-    """Each family's extra drop with its interval, (families, 3); None without a reference."""
+    """Compute each family's extra drop and interval, (families, 3); None without a reference."""
     draws = [one for one in drawn if one is not None]
     if not draws:
         return None
@@ -151,5 +152,5 @@ def _extra_drops(
 
 
 def _mean(values: Sequence[float | None]) -> float:
-    """Of values that are all there."""
+    """Average values, none of which may be None."""
     return float(np.mean([value for value in values if value is not None]))

@@ -3,7 +3,7 @@
     [verify.gates]
     max_drop = 0.5
 
-Options of the command line come before it.
+Options of the command line win over the file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SETTINGS: Final = Path("edgeseg.toml")
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table whose keys are all known."""
+    """A table that refuses unknown keys."""
 
 
 class _Verify(_Table, frozen=True, kw_only=True):
@@ -34,16 +34,16 @@ class _Settings(_Table, frozen=True, kw_only=True):
 
 
 def read_limits(path: Path) -> Limits:
-    """The limits that a file sets; the others have their defaults.
+    """Read the limits that a file sets; the others have their defaults.
 
     Raises:
-        SpecError: it cannot be read, or holds what edgeseg does not know.
+        SpecError: the file cannot be read, or holds a key or value that edgeseg does not know.
     """
     try:
         settings = msgspec.toml.decode(path.read_bytes(), type=_Settings)
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # TOML's is a ValueError
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # TOML raises ValueError
         raise SpecError(
             f"{path} cannot be used: {error}; limits stand under [verify.gates]"
         ) from None

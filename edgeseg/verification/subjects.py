@@ -32,9 +32,9 @@ _LOGITS_DIMENSIONS: Final = 4
 class Address:
     """What another process needs to open the same model again, in the same way.
 
-    `source` is a path that both see, or a hub's id; `variant` a bundle's, `size` what a
-    checkpoint's own way leads to; `threads` the engine's, all cores where it is None. `overrides`
-    go before what a checkpoint says of its input.
+    `source` is a path that both processes see, or a hub's id. `variant` is a bundle's variant,
+    `size` the input size of a checkpoint. `threads` is the number of the engine's threads; None
+    takes all cores. `overrides` replace what a checkpoint says of its input.
     """
 
     source: str
@@ -49,15 +49,15 @@ class Model(Protocol):
 
     @property
     def address(self) -> Address:
-        """Where it is found again."""
+        """What another process needs to open the model."""
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The model's name in messages."""
 
     @property
     def labels(self) -> Labels:
-        """Its classes."""
+        """The model's classes."""
 
     @property
     def reduce_labels(self) -> bool:
@@ -65,7 +65,7 @@ class Model(Protocol):
 
     @property
     def input(self) -> InputSpec:
-        """Its own way from a frame to its input."""
+        """The model's own way from a frame to its input."""
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -73,23 +73,23 @@ class Model(Protocol):
 
     @property
     def threads(self) -> int:
-        """With how many its engine computes."""
+        """The number of threads that the engine computes with."""
 
     @property
     def about(self) -> Subject:
-        """For the report."""
+        """The facts about the model that a report states."""
 
     @property
     def unjudged(self) -> tuple[Unjudged, ...]:
-        """What no verdict on it, or against it, decides."""
+        """What no verdict on or against this model decides."""
 
     def segment(self, frame: Bgr, /) -> ClassMap:
-        """Class ids (H, W) of a uint8 BGR (H, W, 3) frame, by its own way."""
+        """Segment a uint8 BGR (H, W, 3) frame in the model's own way: class ids (H, W)."""
 
     def logits(self, image: Bgr, /) -> Logits:
-        """(1, classes, h, w) of an image that is of the network's size already.
+        """Compute the logits (1, classes, h, w) of an image that has the network's size already.
 
-        The next call may overwrite them.
+        The next call may overwrite the result.
         """
 
     def close(self) -> None:
@@ -97,9 +97,9 @@ class Model(Protocol):
 
 
 class BundleModel:
-    """A variant of a bundle, the one that runs here unless another is given.
+    """A variant of a bundle: the one given, or the one that runs here.
 
-    `unjudged` says for what it stands in.
+    `unjudged` says for which variant it stands in, if it does.
     """
 
     def __init__(
@@ -121,37 +121,37 @@ class BundleModel:
 
     @property
     def name(self) -> str:
-        """The bundle's folder, and the variant."""
+        """The bundle's folder and the variant's name."""
         return f"bundle {self.bundle.folder.resolve().name} ({self.variant.name})"
 
     @property
     def labels(self) -> Labels:
-        """The bundle's."""
+        """The bundle's classes."""
         return self.bundle.manifest.labels
 
     @property
     def reduce_labels(self) -> bool:
-        """What the checkpoint said."""
+        """Whether the checkpoint had reduced labels; None where it did not say."""
         return self.bundle.manifest.checkpoint.reduce_labels
 
     @property
     def input(self) -> InputSpec:
-        """The bundle's."""
+        """The bundle's way from a frame to its input."""
         return self.bundle.manifest.input
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """A bundle's graph has one size."""
+        """Height and width of the graph's only input size, in pixels."""
         return self.input.height, self.input.width
 
     @property
     def threads(self) -> int:
-        """What was asked for, else a thread a core."""
+        """The number of threads asked for, else one for each core."""
         return self.address.threads or describe_machine().cores
 
     @property
     def about(self) -> Subject:
-        """The manifest's facts."""
+        """The facts of the manifest that a report states."""
         manifest = self.bundle.manifest
         return Subject(
             kind="bundle",
@@ -168,7 +168,7 @@ class BundleModel:
         )
 
     def segment(self, frame: Bgr, /) -> ClassMap:
-        """As `edgeseg run` does it."""
+        """Segment a frame as `edgeseg run` does."""
         return self.segmenter.segment(frame).mask
 
     def logits(self, image: Bgr, /) -> Logits:
@@ -202,17 +202,17 @@ class CheckpointModel:
 
     @property
     def name(self) -> str:
-        """Where it comes from."""
+        """The checkpoint's source."""
         return f"checkpoint {self.checkpoint.source}"
 
     @property
     def labels(self) -> Labels:
-        """The checkpoint's, or a known data set's."""
+        """The checkpoint's classes, or those of a known data set."""
         return self.checkpoint.labels
 
     @property
     def reduce_labels(self) -> bool:
-        """What the checkpoint says."""
+        """Whether the checkpoint says that its labels are reduced."""
         return self.checkpoint.reduce_labels
 
     @property
@@ -222,14 +222,14 @@ class CheckpointModel:
 
     @property
     def threads(self) -> int:
-        """PyTorch's own choice unless it was asked for."""
+        """The number of threads asked for, else PyTorch's own choice."""
         from edgeseg.export.reference import count_threads
 
         return count_threads()
 
     @property
     def about(self) -> Subject:
-        """The checkpoint's facts."""
+        """The facts of the checkpoint that a report states."""
         return Subject(
             kind="checkpoint",
             name=self.checkpoint.source,
@@ -243,16 +243,16 @@ class CheckpointModel:
         )
 
     def segment(self, frame: Bgr, /) -> ClassMap:
-        """As its framework does it."""
+        """Segment a frame as the checkpoint's own framework does."""
         from edgeseg.export.reference import compute_reference_mask
 
         return compute_reference_mask(self.checkpoint.model, self.input, frame)
 
     def logits(self, image: Bgr, /) -> Logits:
-        """The network's, for an image of any size."""
+        """Run the network on an image of any size."""
         from edgeseg.export.reference import compute_logits
 
         return compute_logits(self.checkpoint.model, self.input, image)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no engine is held."""

@@ -1,4 +1,4 @@
-"""`edgeseg verify`, whole: golden frames, a data set, a reference, a baseline; then the verdict."""
+"""Runs all of `edgeseg verify`: golden frames, data set, reference, baseline, verdict."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ __all__ = ["verify"]
 
 
 def verify(request: VerifyRequest, *, progress: Progress = SILENT) -> Report:
-    """Measure, judge, compare and, where asked, write the report.
+    """Measure, judge and compare a model, and write the report if one is asked for.
 
     Raises:
         GateMissedError: no variant of the bundle works here.
-        NotJudgedError: a limit that was set on purpose needs what is not there.
-        ReportError: the baseline is of something else, or the report cannot be written.
+        NotJudgedError: a limit that the user set cannot be decided.
+        ReportError: the baseline cannot be compared, or the report cannot be written.
         SpecError: the protocol does not fit the bundle.
-        EdgesegError: something cannot be read, or cannot be measured.
+        EdgesegError: an input cannot be read or measured.
     """
     with report_folder(request):
         return _verify(request, progress)
@@ -105,7 +105,7 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
 def _measure(
     request: VerifyRequest, pair: Pair, dataset: Dataset, progress: Progress
 ) -> tuple[Measurement, Robustness | None, dict[str, int]]:
-    """The data set, what is left of it under corruptions, and a cluster's workers that counted."""
+    """Measure the data set and its corruptions; return also the workers that counted."""
     with ExitStack() as stack:
         workers: dict[str, int] = {}
         if request.dask is None:
@@ -133,12 +133,12 @@ def _own_share(
     strict: bool,
     progress: Progress,
 ) -> list[Share]:
-    """All items in this process."""
+    """Count all items in this process."""
     return [measure_share(pair, items, strict=strict, progress=progress, corruption=corruption)]
 
 
 def _check_kind(request: VerifyRequest, candidate: Model) -> None:
-    """Refuse what only the other kind of model can do."""
+    """Refuse an option that only the other kind of model has."""
     if isinstance(candidate, BundleModel):
         if request.short_sides:
             raise SpecError(
@@ -163,10 +163,10 @@ def _check_baseline(request: VerifyRequest, baseline: Report, candidate: Model) 
 def _reference(
     request: VerifyRequest, candidate: Model, progress: Progress, stack: ExitStack
 ) -> Model | None:
-    """What was named, else the bundle's own float variant, where there is one; `stack` closes it.
+    """Open the named reference, else the bundle's own float variant; `stack` closes it.
 
     Raises:
-        NotJudgedError: there is none, and a limit needs one.
+        NotJudgedError: there is no reference, and a limit needs one.
     """
     if request.reference is not None:
         check_can_judge(request, candidate, compared=True)
@@ -194,7 +194,7 @@ def _reference(
 def _report(
     request: VerifyRequest, pair: Pair, found: Measurement | None, robustness: Robustness | None
 ) -> Report:
-    """What was measured, and the gates that it decides."""
+    """Make a report of what was measured, with the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
     fields: dict[str, Any] = {} if found is None else _fields(found)
     if robustness is not None:
@@ -218,7 +218,7 @@ def _report(
 
 
 def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
-    """All but what was lost against a baseline."""
+    """Judge everything but the losses against a baseline."""
     models = [model for model in (pair.candidate, pair.reference) if model is not None]
     judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
     if isinstance(pair.candidate, BundleModel):
@@ -234,7 +234,7 @@ def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
 
 
 def _compare(report: Report, baseline: Report | None, request: VerifyRequest) -> Report:
-    """The report with what has changed since the baseline, the gates on that, and all notes."""
+    """Add the changes since the baseline, the gates on them, and all notes."""
     if baseline is not None and request.baseline is not None:
         changes = compare_reports(report, baseline, origin=request.baseline, limits=request.limits)
         regressions = judge_changes(changes, request.limits, rare=too_rare(report.classes))
@@ -244,7 +244,7 @@ def _compare(report: Report, baseline: Report | None, request: VerifyRequest) ->
 
 
 def _with(report: Report, further: Judged) -> Report:
-    """The report with a further judgment."""
+    """Add a judgment to the report."""
     judged = report.judged + further
     return msgspec.structs.replace(
         report, gates=judged.gates, unjudged=judged.unjudged, passed=judged.passed
@@ -252,7 +252,7 @@ def _with(report: Report, further: Judged) -> Report:
 
 
 def _fields(found: Measurement) -> dict[str, Any]:
-    """The fields of a `Report` about a data set."""
+    """Make the fields of a `Report` about a data set."""
     share = found.share
     return {
         **accuracy_fields(found.counts),
@@ -274,12 +274,12 @@ def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) 
 
 
 def _is_timed(request: VerifyRequest, reference: Model | None) -> bool:
-    """A checkpoint in PyTorch is timed only where a limit needs it: it takes a second a frame."""
+    """Say whether to time: PyTorch takes a second a frame, so only if a limit needs it."""
     return isinstance(reference, BundleModel) or "max_latency_ratio" in request.limits.given
 
 
 def _choose_timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
-    """A bundle's first golden frame, whatever it is measured on; a checkpoint has none."""
+    """Choose a bundle's first golden frame; a checkpoint, which has none, takes an image."""
     if isinstance(candidate, BundleModel):
         bundle = candidate.bundle
         return read_image(bundle.path(bundle.manifest.golden[0].frame))

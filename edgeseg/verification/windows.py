@@ -1,7 +1,8 @@
-"""What a network sees of one image: its logits, window by window, and from them those of any rows.
+"""Shows an image to a network window by window, and makes any rows of the image's logits.
 
-Kept as the network gives them, at about a quarter of the image's size, all windows of an image take
-a tenth of the memory of its full logits. Rows at its own size are made when they are asked for.
+Logits are kept as the network gives them, at about a quarter of the image's size. All windows of an
+image then take a tenth of the memory of its full logits. Rows at the image's own size are made when
+they are asked for.
 """
 
 from __future__ import annotations
@@ -18,36 +19,36 @@ from edgeseg.pixels import Bgr, Logits, Planes, resize_logits
 
 __all__ = ["Network", "View", "Window", "look_through", "split_rows", "list_windows"]
 
-# Values worked on at a time, 2 MB in float32. With fewer the blocks resize more of the same rows,
-# with more they leave the cache (of 2^18 to 2^22 the fastest with 19 and with 150 classes).
+# Values worked on at a time, 2 MB in float32. Smaller blocks resize more rows twice; larger ones do
+# not fit the cache. Of 2^18 to 2^22 this was the fastest, with 19 and with 150 classes.
 _BLOCK_VALUES: Final = 1 << 19
 
-# Stands for minus infinity, which a blend's weight of zero would make NaN. It is lower than any
-# trained logit, and a sum of some stays finite.
+# Replaces minus infinity, which a blend's weight of zero would make NaN. The value is lower than
+# any trained logit, and a sum of several stays finite.
 _SWITCHED_OFF: Final = np.float32(-1e30)
 
 
 class Network(Protocol):
-    """What is measured: a bundle's network, or a checkpoint's."""
+    """The network to measure: a bundle's or a checkpoint's."""
 
     @property
     def name(self) -> str:
-        """For messages: `bundle street`, `checkpoint segformer_b0`."""
+        """The network's name in messages: `bundle street`, `checkpoint segformer_b0`."""
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width, in pixels, of the only input that it takes; None where it takes any."""
+        """Height and width, in pixels, of the only input that fits; None where any fits."""
 
     def logits(self, image: Bgr, /) -> Logits:
-        """(1, classes, h, w), of any h and w, for an image that is of the network's size already.
+        """Compute the logits (1, classes, h, w) of an image that has the network's size already.
 
-        The next call may overwrite them.
+        `h` and `w` may be any. The next call may overwrite the result.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A part of an image, in pixels, and the network's logits of it, at any size."""
+    """A part of an image, in pixels, and the network's logits of that part, at any size."""
 
     rows: range
     columns: range
@@ -64,14 +65,14 @@ class View:
 
     @property
     def classes(self) -> int:
-        """How many logits a pixel has."""
+        """The number of logits of a pixel."""
         return len(self.windows[0].planes)
 
     def rows(self, rows: range) -> Planes:
-        """Some rows of the logits at the image's size, (classes, rows, width).
+        """Make some rows of the logits at the image's size, (classes, rows, width).
 
-        Each window's logits are resized to the window; where several see a pixel, theirs are
-        averaged.
+        Each window's logits are resized to the window. Where several windows see a pixel, their
+        logits are averaged.
         """
         total = np.zeros((self.classes, len(rows), self.width), np.float32)
         count = np.zeros((len(rows), self.width), np.float32)
@@ -93,7 +94,7 @@ class View:
         return total
 
     def all_rows(self) -> Planes:
-        """The logits at the image's size, (classes, height, width)."""
+        """Make the logits at the image's size, (classes, height, width)."""
         planes = np.empty((self.classes, self.height, self.width), np.float32)
         for block in split_rows(planes):
             planes[:, block.start : block.stop] = self.rows(block)
@@ -121,9 +122,9 @@ def look_through(network: Network, image: Bgr, *, window_px: int, stride_px: int
 
 
 def list_windows(length: int, *, window_px: int, stride_px: int) -> list[range]:
-    """Where windows lie along one side of an image of `length` pixels.
+    """List the windows along one side of an image of `length` pixels.
 
-    None is longer than the side, and the last one is moved back into it.
+    No window is longer than the side. The last window is moved back so that it ends with the side.
     """
     window = min(window_px, length)
     count = -(-(length - window) // stride_px) + 1
@@ -132,7 +133,7 @@ def list_windows(length: int, *, window_px: int, stride_px: int) -> list[range]:
 
 
 def split_rows(planes: Planes) -> Iterator[range]:
-    """The rows of (classes, H, W), as many at a time as are worked on best."""
+    """Split the rows of `planes` (classes, H, W) into blocks of the best size to work on."""
     classes, height, width = planes.shape
     step = max(1, _BLOCK_VALUES // (classes * width))
     for start in range(0, height, step):

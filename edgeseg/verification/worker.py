@@ -1,7 +1,7 @@
-"""What a worker of a cluster does: open the same models once, and count the shares it is given.
+"""What a worker of a cluster does: open the same models once, and count its shares.
 
-A worker that would give other results than the machine that asked counts nothing: before its first
-share, and whenever it starts anew, it compares what results depend on.
+Before its first share, and after each restart, a worker compares all that results depend on. If it
+would give other results than the machine that asked, it counts nothing.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from edgeseg.verification.subjects import Address, Model
 
 __all__ = ["Work", "count_share", "collect_facts", "open_models", "name_processor"]
 
-# Engines besides, of which each model tells its own.
+# Each model adds the version of its own engine.
 _PACKAGES: Final = ("edgeseg", "numpy", "pillow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What all shares have in common; `key` is another one for other work.
+    """What all shares of one measurement have in common; `key` tells it from other work.
 
-    `expected` is what `facts` says where the work comes from; `first` is the item that they are of.
+    `expected` are the facts of the machine that asks (see `collect_facts`), taken on the item
+    `first`.
     """
 
     key: str
@@ -45,7 +46,7 @@ class Work:
 
 
 def collect_facts(pair: Pair, first: Item) -> dict[str, str]:
-    """All that masks depend on, besides the processor, in words."""
+    """Collect all that masks depend on, besides the processor, in words."""
     found = {name: find_version(name) or "none" for name in _PACKAGES}
     found["edgeseg's code"] = hash_code()
     found["OpenCV"] = _opencv()
@@ -61,16 +62,16 @@ def collect_facts(pair: Pair, first: Item) -> dict[str, str]:
 
 
 def name_processor() -> str:
-    """Whose rounding the masks have, for people: single pixels may differ between two kinds."""
+    """Name this processor: two kinds may round differently and change single pixels."""
     return describe_machine().cpu
 
 
 def open_models(work: Work) -> str:
-    """The processor here, once the models are open and would count the same.
+    """Open the models, check that they would count the same, and name this processor.
 
     Raises:
         ClusterError: this worker would give other results.
-        EdgesegError: models that are not here.
+        EdgesegError: a model is not on this machine.
     """
     with _name_failures(), _ENGINES.lock:
         _ENGINES.pair(work)
@@ -78,11 +79,11 @@ def open_models(work: Work) -> str:
 
 
 def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None) -> Share:
-    """Count some items, one share at a time: an engine has one user.
+    """Count some items, one share at a time: an engine serves one caller.
 
     Raises:
         ClusterError: this worker would give other results.
-        EdgesegError: what `measure_share` raises, or models that are not here.
+        EdgesegError: whatever `measure_share` raises, or a model is not on this machine.
     """
     with _name_failures(), _ENGINES.lock:
         pair = _ENGINES.pair(work)
@@ -91,12 +92,12 @@ def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None
 
 @contextmanager
 def _name_failures() -> Iterator[None]:
-    """Whatever goes wrong here as an error that is expected there."""
+    """Turn whatever goes wrong here into an expected error that names this worker."""
     try:
         yield
     except EdgesegError:
         raise
-    except Exception as error:  # an engine's own, or a file system's: whose it was is told
+    except Exception as error:  # an engine's or a file system's error
         raise ClusterError(f"on {platform.node()}: {type(error).__name__}: {error}") from error
 
 
@@ -107,10 +108,10 @@ class _Engines:
         self.lock = Lock()
         self._key = ""
         self._pair: Pair | None = None
-        self._open = ExitStack()  # closes the pair
+        self._open = ExitStack()  # closes the models of the pair
 
     def pair(self, work: Work) -> Pair:
-        """Those of the work, proved to be the same."""
+        """Return the open models of the work, once they are proved to be the same."""
         if self._pair is None or self._key != work.key:
             self._close()
             with ExitStack() as stack:
