@@ -1,1 +1,1 @@
-"""Models, targets, precisions and sizes, each combination exported, measured and compared."""
+"""Exports, measures and compares every combination of models, targets, precisions and sizes."""

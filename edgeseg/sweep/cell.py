@@ -1,8 +1,8 @@
-"""One cell: exported, measured and reported, or what is there already where nothing has changed.
+"""Makes one cell: exports, measures and reports it, or keeps what an earlier run made.
 
-A cell has a bundle, `bundles/NAME`, and a folder `reports/NAME` with its report and `request.json`,
-which says what both were made from. What is there is whole; of another request, or changed by
-somebody, it is made anew.
+A cell has a bundle, `bundles/NAME`, and a folder, `reports/NAME`, with its report and
+`request.json`. That file says what bundle and report were made from. Both are written whole. If
+they belong to another request, or somebody changed them, the cell is made again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgeseg.verification.verify import verify
 __all__ = ["ERROR", "make_cell"]
 
 ERROR: Final = "error.txt"
-_EXPORTED: Final = "exported.txt"  # the bundle's hash: one that was sealed again is another's
+_EXPORTED: Final = "exported.txt"  # the bundle's hash: it differs if another run sealed the bundle
 _MISSED: Final = "missed.txt"
 
 
@@ -39,11 +39,11 @@ def make_cell(
     *,
     progress: Progress,
 ) -> Report:
-    """The cell's report, with its bundle beside it.
+    """Make the bundle and the report of a cell, and return the report.
 
     Raises:
         GateMissedError: no variant passed the gates of the export, now or in an earlier run.
-        EdgesegError: it cannot be exported or measured.
+        EdgesegError: the cell cannot be exported or measured.
     """
     reports, bundle = plan.reports_of(cell.name), plan.bundle_of(cell.name)
     _claim(reports, bundle, request)
@@ -56,7 +56,7 @@ def make_cell(
 
 
 def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
-    """Have both be of this request: what another one left goes, and nothing else does."""
+    """Remove what another request left of the cell, and nothing else."""
     path = reports / REQUEST
     content = json.dumps(request, indent=1, sort_keys=True) + "\n"
     made = [reports / name for name in (_EXPORTED, _MISSED, *REPORTS)]
@@ -83,7 +83,7 @@ def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
 
 
 def _find_report(reports: Path, bundle: Path) -> Report | None:
-    """The report of an earlier run, where it is of the bundle that is there."""
+    """Find the report of an earlier run, if it belongs to the bundle that is there."""
     try:
         report = read_report(reports / "report.json")
         opened = open_bundle(bundle)
@@ -94,11 +94,11 @@ def _find_report(reports: Path, bundle: Path) -> Report | None:
 
 
 def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
-    """Make the bundle, where an earlier run has not made it, or searched for it in vain.
+    """Export the bundle, unless an earlier run did so or found no variant that passes.
 
     Raises:
         GateMissedError: no variant passed, now or then.
-        EdgesegError: it cannot be exported.
+        EdgesegError: the cell cannot be exported.
     """
     folder = plan.bundle_of(cell.name)
     exported = plan.reports_of(cell.name) / _EXPORTED
@@ -106,7 +106,7 @@ def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
         if exported.exists() and exported.read_text("ascii") == open_bundle(folder).sha256:
             return
     except BundleError:
-        pass  # damaged, and replaced by the export
+        pass  # the export replaces a damaged bundle
     missed = plan.reports_of(cell.name) / _MISSED
     if missed.exists():
         raise GateMissedError(missed.read_text("utf-8"))

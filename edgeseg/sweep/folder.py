@@ -1,4 +1,4 @@
-"""The folder of a sweep is a new one, an empty one, or that of an earlier sweep."""
+"""Checks and holds a sweep's folder: new, empty, or that of an earlier sweep."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ REQUEST: Final = "request.json"
 
 @contextmanager
 def sweep_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder while the block runs; whatever else lies in one of a sweep's stays.
+    """Hold the folder while the block runs; files that are not the sweep's stay.
 
     Raises:
-        ReportError: it is of something else, or cannot be written.
+        ReportError: the folder holds something else, or cannot be written.
         BusyError: another process sweeps into it.
     """
     with ExitStack() as stack:
@@ -48,7 +48,7 @@ def _check(folder: Path) -> None:
 
 
 def _is_sweep(folder: Path) -> bool:
-    """Whether a sweep's overview is there, or what its first cell was made from."""
+    """Check whether a sweep's overview is there, or the request of its first cell."""
     requests = folder.glob(f"reports/*/{REQUEST}")
     return holds_fields(folder / "sweep.json", "rows", "rounds") or any(
         holds_fields(path, "data", "target") for path in requests

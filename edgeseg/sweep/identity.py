@@ -1,4 +1,4 @@
-"""What a cell depends on: where that is the same, what an earlier run made of it is kept."""
+"""Collects what a cell depends on: an earlier run's result is kept while that is the same."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["data_of", "request_of"]
 
 
 def data_of(dataset: Dataset) -> Data:
-    """The data set by its name and the hash of all its files, as reports have it."""
+    """Describe the data set as reports do: its name and the hash of all its files."""
     digest = hashlib.sha256("".join(map(hash_readable, dataset.items)).encode())
     return Data(name=dataset.title, split=dataset.split, sha256=digest.hexdigest())
 
 
 def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[str, object]:
-    """All that a cell's bundle and report depend on, as far as it can be told without making it.
+    """Collect all that a cell's bundle and report depend on, as far as it is known beforehand.
 
-    `data` is the data set's. What a hub's id stands for is not looked up.
+    `data` describes the data set. A hub's id is taken as it is, without a look at the hub.
     """
     export = plan.export
     return {
@@ -55,7 +55,7 @@ def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[
 
 
 def _truth(dataset: Dataset) -> list[object] | None:
-    """What its ids mean, and which of that it said itself: masks are read by both."""
+    """List what the mask ids mean and which meanings the data set states: both decide the masks."""
     labels = dataset.labels
     if labels is None:
         return None
@@ -63,7 +63,7 @@ def _truth(dataset: Dataset) -> list[object] | None:
 
 
 def _stamp(source: str) -> str:
-    """Of names, sizes and times of the files there: to read many images takes long."""
+    """Hash names, sizes and times of the files: reading many images would take long."""
     path = Path(source)
     files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
     stats = ((one, one.stat()) for one in files if one.is_file())
@@ -72,7 +72,7 @@ def _stamp(source: str) -> str:
 
 
 def _weights_hash(source: str) -> str | None:
-    """Of a file, or of those of a folder; None of a name, as a hub's id, which is no file here."""
+    """Hash a file or the files of a folder; None for a name that is no file, as a hub's id."""
     path = Path(source)
     if path.is_file():
         return compute_sha256(path)

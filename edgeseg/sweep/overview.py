@@ -1,4 +1,4 @@
-"""The overview of a sweep, into its folder: JSON, Markdown, the picture, and an HTML page."""
+"""Writes the overview of a sweep: JSON, Markdown, the picture, and an HTML page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
     """Write sweep.json, sweep.md, sweep.html and, where anything was measured, pareto.svg.
 
     Raises:
-        ReportError: the folder does not take them.
+        ReportError: the folder does not take the files.
         MissingPackageError: jinja2 is not installed.
     """
     picture = draw_pareto(sweep.rows)
@@ -62,7 +62,7 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
 
 
 def to_markdown(sweep: Sweep) -> str:
-    """A table, and the reasons below it."""
+    """Write a table of all cells, and below it why some are not judged or measured."""
     rows = [
         (
             str(place),
@@ -86,7 +86,7 @@ def to_markdown(sweep: Sweep) -> str:
 
 
 def describe_sweep(sweep: Sweep) -> list[str]:
-    """The table for a terminal, then why cells are not in it."""
+    """Write the table for a terminal, then why cells are not in it."""
     rows = [
         (
             str(place),
@@ -105,7 +105,7 @@ def describe_sweep(sweep: Sweep) -> list[str]:
 
 
 def to_html(sweep: Sweep, picture: str | None) -> str:
-    """A page that needs nothing beside it but the reports that it links to.
+    """Write a page that needs no other file except the reports that it links to.
 
     Raises:
         MissingPackageError: jinja2 is not installed.
@@ -122,7 +122,7 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
 
 
 def _format_numbers(row: Row) -> tuple[str, ...]:
-    """mIoU, drop, its interval, milliseconds, speed against the first, megabytes."""
+    """Format mIoU, drop, the drop's interval, milliseconds, speed against the first, MB."""
     return (
         format_number(row.miou),
         format_number(row.drop),
@@ -134,7 +134,7 @@ def _format_numbers(row: Row) -> tuple[str, ...]:
 
 
 def write_headline(sweep: Sweep) -> str:
-    """How many cells came to what."""
+    """Say how many cells passed, missed a gate, or failed."""
     counts = {
         "passed": sum(row.status == "passed" for row in sweep.rows),
         "missed a gate": len(sweep.missed),
@@ -146,7 +146,7 @@ def write_headline(sweep: Sweep) -> str:
 
 
 def _explain_timing(sweep: Sweep) -> str:
-    """Empty where nothing was timed."""
+    """Say how latencies were timed; empty where nothing was timed."""
     if not any(row.latency_ms is not None for row in sweep.rows):
         return ""
     height, width = sweep.frame

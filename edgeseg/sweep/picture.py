@@ -1,7 +1,7 @@
-"""Accuracy against what it costs: two panels, latency and size, each with its Pareto front.
+"""Draws accuracy against cost: two panels, latency and size, each with its Pareto front.
 
-Numbers in the picture are those of the table beside it. Colors tell targets, shapes precisions;
-what did not pass is hollow and on no front.
+Numbers in the picture are those of the table beside it. Colors tell targets apart, shapes tell
+precisions apart. Cells that did not pass are hollow and on no front.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _PANELS: Final = (
 
 
 def draw_pareto(rows: Sequence[Row]) -> str | None:
-    """An SVG document of the rows that were measured, by their places; None where none was."""
+    """Draw the measured rows, numbered by their places, as SVG; None where none was measured."""
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         *_draw_legend(rows),
@@ -96,7 +96,7 @@ def _draw_panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
 
 
 def _draw_front(places: Sequence[tuple[float, float]]) -> str:
-    """Steps, for between two cells there is nothing to choose; `places` from cheap to dear."""
+    """Draw the front as steps: nothing lies between two cells. `places` go from cheap to dear."""
     heights = [y for _, y in places]
     corners = zip(places, [*heights[:1], *heights], strict=False)
     path = " ".join(f"{x:.1f},{before:.1f} {x:.1f},{y:.1f}" for (x, y), before in corners)
@@ -124,13 +124,13 @@ def _draw_mark(x: float, y: float, row: Row, *, tip: str) -> str:
 
 
 def _kind(row: Row) -> str:
-    """What the variant computes in, by its name; what was asked for where there is none."""
+    """Name what the variant computes in or, without a variant, what was asked for."""
     name = row.variant or row.precision
     return next((kind for kind in _SHAPES if name.startswith(kind)), row.precision)
 
 
 def _draw_legend(rows: Sequence[Row]) -> list[str]:
-    """Targets and precisions that occur, then what hollow marks and the line mean."""
+    """Draw the targets and precisions that occur, then the hollow mark and the line."""
     measured = [row for row in rows if row.miou is not None]
     entries = {row.target: row for row in measured} | {_kind(row): row for row in measured}
     parts, left = [], float(_PANELS[0].frame.left)

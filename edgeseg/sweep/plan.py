@@ -1,4 +1,4 @@
-"""What a sweep is asked for, and the cells that it consists of."""
+"""What a sweep is asked for, and its cells."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _NO_FILE_NAME: Final = re.compile(r"[^\w.-]+")
 class Plan:
     """Every combination of `weights`, `targets`, `precisions` and `sizes` is a cell.
 
-    Sizes are height and width, None for the checkpoint's own. `export` and `verify` are the same
-    for all cells, but for these four, the bundle and the report: `export_of` and `verify_of` put
-    in a cell's. `folder` holds a folder for each cell, and the overview.
+    Sizes are height and width in pixels; None is the checkpoint's own size. `export` and `verify`
+    are the same for all cells, except for these four values, the bundle and the report. `export_of`
+    and `verify_of` fill in those of a cell. `folder` holds a folder for each cell, and the
+    overview.
     """
 
     weights: tuple[str, ...]
@@ -54,20 +55,20 @@ class Plan:
 
     @property
     def data(self) -> str:
-        """What all cells are measured on."""
+        """The data set that all cells are measured on."""
         assert self.export.data is not None, "a plan has a data set"
         return self.export.data
 
     def bundle_of(self, name: str) -> Path:
-        """The folder of a cell's bundle."""
+        """Return the folder of a cell's bundle."""
         return self.folder / "bundles" / name
 
     def reports_of(self, name: str) -> Path:
-        """The folder of a cell's report."""
+        """Return the folder of a cell's report."""
         return self.folder / "reports" / name
 
     def export_of(self, cell: Cell) -> ExportOptions:
-        """What to export for a cell."""
+        """Make the export options of a cell."""
         return replace(
             self.export,
             weights=cell.weights,
@@ -78,7 +79,10 @@ class Plan:
         )
 
     def verify_of(self, cell: Cell) -> VerifyRequest:
-        """How to measure a cell's bundle. One in FP32 has no reference, and no drop to judge."""
+        """Make the request to measure a cell's bundle.
+
+        A bundle in FP32 has no reference, and no drop to judge.
+        """
         return replace(
             self.verify,
             source=str(self.bundle_of(cell.name)),
@@ -89,7 +93,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One combination; `name` is its folder's."""
+    """One combination; `name` is the name of its folder."""
 
     name: str
     weights: str
@@ -99,7 +103,7 @@ class Cell:
 
 
 def list_cells(plan: Plan) -> tuple[Cell, ...]:
-    """All combinations, the last axis (sizes) changing fastest."""
+    """List all combinations; the last axis (sizes) changes fastest."""
     stems = _stems(plan.weights)
     return tuple(
         Cell(
@@ -116,7 +120,7 @@ def list_cells(plan: Plan) -> tuple[Cell, ...]:
 
 
 def explain_hindrance(cell: Cell) -> str | None:
-    """Why a cell can never be measured here, known before anything is exported."""
+    """Say why a cell can never be measured here, before anything is exported."""
     target = find_target(cell.target)
     if target.on_device:
         return (
@@ -127,7 +131,7 @@ def explain_hindrance(cell: Cell) -> str | None:
 
 
 def _stems(weights: tuple[str, ...]) -> dict[str, str]:
-    """A short name for each, told apart by a hash where two would be the same."""
+    """Give each model a short name; a hash tells equal names apart."""
     stems = {source: _NO_FILE_NAME.sub("_", Path(source).name) or "weights" for source in weights}
     shared = Counter(stem.casefold() for stem in stems.values())
     return {

@@ -1,4 +1,4 @@
-"""What a sweep found, as one value that is written to JSON and read."""
+"""What a sweep found: one value that is written to JSON and read back."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ def encode_sweep(sweep: Sweep) -> bytes:
 
 
 def find_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the (cost, accuracy) that nothing is better than in both: the Pareto front.
+    """Find the Pareto front: the indices of the (cost, accuracy) that no other point beats in both.
 
-    From cheap to dear. Of equal points all are on it.
+    The front goes from cheap to dear. Of equal points, all are on it.
     """
     found: list[int] = []
     for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):

@@ -1,9 +1,9 @@
-"""A whole sweep: cell after cell, then all latencies in turns, then the overview.
+"""Runs a whole sweep: cell after cell, then all latencies in turns, then the overview.
 
-Nothing else of the sweep runs while something is timed: an export times its variants, so cells are
-made one after another, and workers of a cluster only count images. The latencies that are compared
-are taken at the end, all engines open and a frame for each in turn, so that a busy moment hits all.
-The overview is written before that, too: what was measured by then is not lost.
+Nothing else of the sweep runs while something is timed. An export times its variants, so cells are
+made one after another, and the workers of a cluster only count images. The latencies to compare are
+taken at the end: all engines are open and time a frame in turn, so that a busy moment slows all of
+them. The overview is also written before that, so that no measurement is lost.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def sweep(
     """Make every cell, keep what an earlier run made, and write the overview into the folder.
 
     Raises:
-        ReportError: the folder cannot be written, or is of something else.
+        ReportError: the folder cannot be written, or holds something else.
         BusyError: another process sweeps into it.
-        EdgesegError: the data set cannot be read; what a single cell meets is told in its row.
+        EdgesegError: the data set cannot be read; the failure of a cell is told in its row.
     """
     check_can_write(plan.folder)
     _check_cluster(plan)
@@ -91,7 +91,7 @@ def _sweep_cells(
 
 
 def _check_cluster(plan: Plan) -> None:
-    """Before the first export, which may take long."""
+    """Check that the cluster answers before the first export, which may take long."""
     if plan.verify.dask is not None:
         with connect_cluster(plan.verify.dask, SILENT):
             pass
@@ -104,7 +104,7 @@ def _make_row(
     *,
     progress: Progress,
 ) -> Row:
-    """A cell that fails does so by name, whatever it fails of, and the others go on."""
+    """Make a cell; if it fails for any reason, its row tells why and the other cells go on."""
     blank = Row(
         name=cell.name,
         weights=cell.weights,
@@ -168,7 +168,7 @@ def _measure(blank: Row, report: Report) -> Row:
 
 
 def _find_first_frame(dataset: Dataset) -> Bgr:
-    """To be timed: the same for all cells."""
+    """Read the first image of the data set, on which all cells are timed."""
     for item in dataset.items:
         with suppress(SourceError):
             return item.image()

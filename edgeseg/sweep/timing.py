@@ -1,4 +1,4 @@
-"""The latencies that are compared: all cells' engines open, and a frame for each in turn."""
+"""Times the latencies to compare: all cells' engines are open and take a frame in turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Milliseconds = npt.NDArray[np.float64]
 
 
 def time_cells(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
-    """The rows with the latencies of those that have a bundle, whose engine can be opened."""
+    """Add latencies to the rows that have a bundle whose engine can be opened."""
     failed: dict[str, str] = {}
     with ExitStack() as stack:
         calls = {}
@@ -34,7 +34,7 @@ def time_cells(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
                 model = _open(plan, row)
                 stack.callback(model.close)
                 model.segment(frame)
-            except Exception as error:  # of one engine, and not of the sweep
+            except Exception as error:  # one engine's failure does not end the sweep
                 failed[row.name] = f"not timed: {type(error).__name__}: {error}"
                 continue
             calls[row.name] = partial(model.segment, frame)
@@ -44,7 +44,7 @@ def time_cells(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
 
 
 def _open(plan: Plan, row: Row) -> BundleModel:
-    """With the variant that was measured."""
+    """Open the variant that was measured."""
     bundle = open_bundle(plan.bundle_of(row.name))
     variant = next((v for v in bundle.manifest.variants if v.name == row.variant), None)
     return BundleModel(bundle, variant=variant, threads=plan.verify.threads)
