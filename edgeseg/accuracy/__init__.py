@@ -1,1 +1,1 @@
-"""Counts of pixels by class, the metrics made of them, their intervals, and the gates on them."""
+"""Counts pixels by class, computes metrics and intervals, and judges the gates."""

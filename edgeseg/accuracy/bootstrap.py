@@ -1,8 +1,8 @@
-"""How far accuracies could be off by chance: the same images, drawn again and again.
+"""Estimates how far accuracies could be off by chance: the images are drawn again and again.
 
-A percentile bootstrap over images (Efron and Tibshirani 1993, chapter 13). Two models are compared
-on the same draws, so that what makes an image hard cancels out: a loss of 0.1 points can be certain
-where each mIoU alone is known to 2.
+This is a percentile bootstrap over images (Efron and Tibshirani 1993, chapter 13). Two models are
+compared on the same draws, so that what makes an image hard cancels out. A loss of 0.1 points can
+be certain although each mIoU alone is known to 2 points only.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = [
 _SAMPLES: Final = 1000
 _SEED: Final = 0
 _TAILS: Final = (2.5, 97.5)
-# Draws at a time hold so many weights, 80 MB: the memory does not grow with images times draws.
+# Weights held at a time, 80 MB: memory does not grow with images times draws.
 _CHUNK_WEIGHTS: Final = 10_000_000
 
-# With fewer images, intervals from resampling are too narrow to call a change certain; what chance
-# alone does on few is in docs/decisions/0008-reports.md.
+# With fewer images, intervals from resampling are too narrow to call a change certain. What chance
+# does on few images is in docs/decisions/0008-reports.md.
 MIN_IMAGES: Final = 10
 
 Points = npt.NDArray[np.float64]  # 0..100
@@ -47,21 +47,21 @@ ImageTally = npt.NDArray[np.int64]  # (3, classes): hits, labelled, predicted
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What IoU needs of every image, (images, classes) each, in pixels: small, and resampled."""
+    """The counts of every image that IoU needs, (images, classes) each, in pixels."""
 
     hits: npt.NDArray[np.int64]
     labelled: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
 
     def of(self, images: Sequence[int], classes: Sequence[int]) -> Tally:
-        """Those of some images and some classes only, in their order."""
+        """Select some images and some classes, in the given order."""
         place = np.ix_(list(images), list(classes))
         return Tally(self.hits[place], self.labelled[place], self.predicted[place])
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """In points."""
+    """A 95 % interval, in points."""
 
     low: float
     high: float
@@ -71,8 +71,8 @@ class Interval:
 class Losses:
     """What a candidate loses against a reference, in points, with 95 % intervals.
 
-    Classes have a row each, NaN for one that never occurs. Their intervals hold together: the
-    chance that any of them misses is 5 %, however many there are.
+    Each class has a row; the row is NaN for a class that never occurs. The classes' intervals hold
+    together: the chance that any of them misses is 5 %, however many classes there are.
     """
 
     reference_miou: float
@@ -84,17 +84,17 @@ class Losses:
 
     @property
     def miou(self) -> float:
-        """The drop."""
+        """The drop of mIoU, in points."""
         return self.reference_miou - self.candidate_miou
 
     @property
     def classes(self) -> Points:
-        """The drop of each class, (classes,)."""
+        """The drop of each class, (classes,), in points."""
         return self.reference_iou - self.candidate_iou
 
 
 def tally_image(counts: Confusion) -> ImageTally:
-    """What IoU needs of one image: a row where the confusion is a square."""
+    """Count what IoU needs of one image: three rows instead of a square confusion."""
     return np.stack([np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)])
 
 
@@ -105,7 +105,7 @@ def tally(images: Sequence[ImageTally]) -> Tally:
 
 
 def estimate_miou_interval(counted: Tally) -> Interval:
-    """95 % interval of one model's mIoU.
+    """Estimate the 95 % interval of one model's mIoU, in points.
 
     Raises:
         DatasetError: no pixel was counted.
@@ -118,9 +118,10 @@ def estimate_miou_interval(counted: Tally) -> Interval:
 
 
 def draw_drops(reference: Tally, candidate: Tally) -> Points:
-    """What the candidate's mIoU loses in each draw, (draws,); NaN where no pixel is labelled.
+    """Compute what the candidate's mIoU loses in each draw, (draws,).
 
-    Over the same images the draws are the same: differences of several results are paired.
+    A draw without a labelled pixel is NaN. Over the same images the draws are the same, so results
+    can be compared draw by draw.
     """
     return np.concatenate(
         [
@@ -131,9 +132,10 @@ def draw_drops(reference: Tally, candidate: Tally) -> Points:
 
 
 def estimate_losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_]) -> Losses:
-    """What the candidate loses; `family`, (classes,), are those whose intervals hold together.
+    """Estimate what the candidate loses against the reference.
 
-    Classes outside of it, too rare to tell, get an interval of the same make without that promise.
+    `family`, bool (classes,), selects the classes whose intervals hold together. The other classes
+    are too rare to tell; their intervals are computed alike, but promise nothing.
 
     Raises:
         DatasetError: no pixel was counted.
@@ -157,20 +159,21 @@ def estimate_losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[n
 
 
 def _draw_weights(images: int) -> Iterator[Points]:
-    """How often each image is drawn, (draws, images), some draws at a time."""
+    """Yield how often each image is drawn, (draws, images), some draws at a time."""
     random = np.random.default_rng(_SEED)
     chances = np.full(images, 1 / images)
     step = max(1, _CHUNK_WEIGHTS // images)
     for start in range(0, _SAMPLES, step):
         drawn = random.multinomial(images, chances, min(step, _SAMPLES - start))
-        # As floats the products below are BLAS's; pixel counts stay exact up to 2^53.
+        # BLAS computes the products below on floats; pixel counts stay exact up to 2^53.
         yield drawn.astype(np.float64)
 
 
 def _compute_iou(counted: Tally, weights: Points) -> Points:
-    """IoU in points, (draws, classes), NaN where a draw's truth does not have a class.
+    """Compute IoU in points, (draws, classes); NaN where a draw's truth lacks a class.
 
-    That depends on the images alone: two models are averaged over the same classes.
+    Which classes are NaN depends on the images alone, so two models are averaged over the same
+    classes.
     """
     hits, labelled, predicted = (
         weights @ counts.astype(np.float64)
@@ -182,7 +185,7 @@ def _compute_iou(counted: Tally, weights: Points) -> Points:
 
 
 def _average(iou: Points) -> Points:
-    """The mIoU of each row: over the classes that occur; NaN where none does."""
+    """Average each row over the classes that occur: the mIoU; NaN where none occurs."""
     occurring = np.isfinite(iou).sum(axis=1)
     means: Points = np.where(
         occurring > 0, np.nansum(iou, axis=1) / np.maximum(occurring, 1), np.nan
@@ -200,20 +203,20 @@ def _find_percentiles(values: Points) -> Interval:
 
 
 def find_joint_intervals(point: Points, drawn: Points, family: npt.NDArray[np.bool_]) -> Points:
-    """Intervals (classes, 2) of which all hold at once, by the largest deviation of each draw.
+    """Find intervals (classes, 2) that all hold at once, by the largest deviation of each draw.
 
-    The bootstrap's max-t (Westfall and Young 1993, chapter 2): 95 % of the draws have no class
-    of the family further from its value, in its standard errors.
+    This is the bootstrap's max-t (Westfall and Young 1993, chapter 2). In 95 % of the draws, no
+    class of the family lies further from its value, measured in its standard errors.
     """
     occurs = np.isfinite(drawn)
     draws = np.maximum(occurs.sum(axis=0), 1)
     deviation = np.where(occurs, drawn - point, 0)
-    # Around the value itself, not the draws' mean: a bias of the draws then widens the interval.
+    # Intervals lie around the value, not the draws' mean: a bias of the draws then widens them.
     error = np.sqrt((deviation**2).sum(axis=0) / draws)
     moving = family & (error > 0) & np.isfinite(point)
     if moving.any():
         largest = np.abs(deviation[:, moving] / error[moving]).max(axis=1)
         reach = float(np.percentile(largest, 95))
     else:
-        reach = 1.96  # of a single normal value
+        reach = 1.96  # standard errors of a single normal value
     return np.stack([point - reach * error, point + reach * error], axis=1)

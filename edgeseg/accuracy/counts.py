@@ -1,4 +1,4 @@
-"""A candidate's masks against ground truth and against the reference's masks."""
+"""Counts a candidate's masks against the ground truth and the reference's masks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from edgeseg.pixels import ClassMap
 
 __all__ = ["MIN_CLASS_IMAGES", "MIN_CLASS_SHARE", "Counts", "Masks", "Side", "class_iou", "compare"]
 
-# A class counts in the class gate from this share of the pixels and this many images on; below,
-# its IoU is noise.
+# A class counts in the class gate if it has at least this share of the pixels and this many images.
+# Below that, its IoU is noise.
 MIN_CLASS_SHARE: Final = 0.001
 MIN_CLASS_IMAGES: Final = 5
 
 
 class Masks(NamedTuple):
-    """Of one image, all of the same size; `truth` and `reference` where there are any."""
+    """The masks of one image, all of the same size; `truth` and `reference` may be missing."""
 
     truth: ClassMap | None
     reference: ClassMap | None
@@ -48,14 +48,14 @@ class Masks(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One model against the truth: the sum of all images, and what resampling needs of each."""
+    """One model against the truth: the sum of all images, and counts of each to resample."""
 
     total: Confusion
     images: list[ImageTally]
 
     @staticmethod
     def empty(classes: int) -> Side:
-        """Of no image yet."""
+        """Start with no image."""
         return Side(np.zeros((classes, classes), np.int64), [])
 
     def add(self, counts: Confusion) -> None:
@@ -64,21 +64,21 @@ class Side:
         self.images.append(tally_image(counts))
 
     def join(self, other: Side) -> None:
-        """Count another's images after one's own."""
+        """Add the images of another side after its own."""
         np.add(self.total, other.total, out=self.total)
         self.images.extend(other.images)
 
     @property
     def tally(self) -> Tally:
-        """All images', to resample."""
+        """Collect the counts of all images, to resample them."""
         return tally(self.images)
 
 
 class Counts:
     """What is counted over a data set, image after image; no image is kept.
 
-    `between` counts the reference's class against the candidate's, over all pixels; `agreements` is
-    the share of each image's pixels in which they are the same, in %.
+    `between` counts the reference's class against the candidate's, over all pixels. `agreements` is
+    the share of each image's pixels, in %, in which both classes are the same.
     """
 
     def __init__(self, labels: Labels, *, ignore_index: int) -> None:
@@ -94,7 +94,7 @@ class Counts:
         """Count an image.
 
         Raises:
-            DatasetError: masks do not fit.
+            DatasetError: the masks do not fit each other.
         """
         truth, expected, found = masks
         classes = len(self.labels.classes)
@@ -110,7 +110,7 @@ class Counts:
 
     @staticmethod
     def join(parts: Sequence[Counts], labels: Labels, *, ignore_index: int) -> Counts:
-        """What counting all images in one would have given; the parts stay as they are."""
+        """Join counts as if all images had been counted in one; the parts stay unchanged."""
         whole = Counts(labels, ignore_index=ignore_index)
         for part in parts:
             whole.candidate.join(part.candidate)
@@ -133,11 +133,11 @@ class Counts:
         return counted
 
     def losses(self) -> Losses:
-        """What the candidate loses against the reference on the truth, with intervals."""
+        """Estimate what the candidate loses against the reference on the truth."""
         return estimate_losses(self.reference.tally, self.candidate.tally, family=self.frequent)
 
     def accuracy(self) -> Accuracy:
-        """Candidate against reference; without ground truth, their agreement alone.
+        """Compare candidate with reference; without ground truth, tell only their agreement.
 
         Raises:
             DatasetError: no pixel was labelled.
@@ -179,7 +179,7 @@ def compare(images: Iterable[Masks], labels: Labels, *, ignore_index: int) -> Ac
 
 
 def class_iou(labels: Labels, counts: Confusion) -> dict[str, float]:
-    """IoU in points of each class that occurs."""
+    """Compute the IoU in points of each class that occurs."""
     return {
         name: float(100 * value)
         for name, value in zip(labels.classes, iou(counts), strict=True)

@@ -1,4 +1,4 @@
-"""The verdict of each limit on what was measured, or why there is none."""
+"""Judges what was measured against each limit, or says why there is no verdict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
     "worst_of",
 ]
 
-# Keys of what no field of `Limits` decides.
+# Keys of gates that no field of `Limits` decides.
 GOLDEN: Final = "golden"
 BASELINE_CLASSES: Final = "baseline_classes"
 VARIANT: Final = "variant"
@@ -124,7 +124,7 @@ def apply_limit(key: str, value: float, limit: float, *, of: str = "") -> Gate:
 
 
 def not_judged(key: str, *, reason: str, remedy: str) -> Unjudged:
-    """The limit `key` decides nothing, and why."""
+    """Say that the limit `key` decides nothing, and why."""
     return Unjudged(name=LIMITS[key].gate, key=key, reason=reason, remedy=remedy)
 
 
@@ -136,11 +136,12 @@ def judge(
     agreement: float,
     rare: str = "",
 ) -> Judged:
-    """The limits on what is lost against a reference. All in points.
+    """Judge the limits on what is lost against a reference; all values are points.
 
-    Without a drop there is no ground truth, and agreement alone decides. Each of `class_drops`
-    above the limit is a gate of its own, or else the worst is the one; where there is none, the
-    limit on classes is not judged: all are too `rare`, which says which and how.
+    Without a `drop` there is no ground truth, and `agreement` alone decides. Each of `class_drops`
+    above the limit is a gate of its own; if none is above, the worst class is the gate. If there
+    are no class drops, all classes are too rare and the limit on classes is not judged. `rare`
+    names the classes that are too rare, and says how rare they are.
     """
     gates = []
     unjudged = []
@@ -159,7 +160,7 @@ def judge(
 
 
 def no_class(key: str, *, rare: str = "") -> Unjudged:
-    """A limit on classes where each is too `rare` to tell; that says which and how."""
+    """Say that a limit on classes is not judged: each class is too rare, as `rare` tells."""
     return not_judged(
         key,
         reason=f"no class is in {MIN_CLASS_IMAGES} images with {100 * MIN_CLASS_SHARE:g} % of the "
@@ -169,7 +170,7 @@ def no_class(key: str, *, rare: str = "") -> Unjudged:
 
 
 def judge_accuracy(accuracy: Accuracy, limits: Limits) -> Judged:
-    """Those of a variant, of whose classes only the worst is known."""
+    """Judge the accuracy of a variant, of whose classes only the worst is known."""
     name, worst = accuracy.worst_class, accuracy.worst_class_drop
     return judge(
         limits,
@@ -180,7 +181,7 @@ def judge_accuracy(accuracy: Accuracy, limits: Limits) -> Judged:
 
 
 def worst_of(key: str, values: Mapping[str, float], limit: float) -> list[Gate]:
-    """A gate for each value above the limit, the largest first; where none is, for the largest.
+    """Make a gate for each value above the limit, the largest first, or else for the largest value.
 
     Values and limit are in points.
     """

@@ -1,8 +1,8 @@
-"""The one list of limits: what a candidate may lose and cost.
+"""The only list of limits: what a candidate may lose and cost.
 
-Each limit is one field of `Limits`. Its line says the default, the unit, the gate's name and the
+Each limit is one field of `Limits`. Its line gives the default, the unit, the gate's name and the
 help text. The command line's options, the keys of `edgeseg.toml`, the parameters in Python and the
-gates of a report all come from here.
+gates of a report are all made from this list.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = [
 ]
 
 POINTS: Final = "points"
-# Without ground truth, in % of the pixels; what it stands for is in docs/accuracy.md.
+# In % of the pixels, where there is no ground truth; docs/accuracy.md explains the value.
 MIN_AGREEMENT_ALONE: Final = 97.0
-EVERYTHING: Final = 100.0  # points or %: nothing that is measured can be more
+EVERYTHING: Final = 100.0  # points or %: no measured value exceeds it
 
 Bound = Literal["at most", "at least"]
 Need = Literal["data", "reference", "baseline", "corruptions", "bundle"]
@@ -45,10 +45,10 @@ _HUNDREDTHS: Final = frozenset({POINTS, "%"})
 class Limit:
     """What a limit is, apart from its name and its value.
 
-    `gate` is what people read where it is judged, `unit` is that of both limit and value. Without
-    a `default` the limit is off until it is given. `needs` is what has to be there for a verdict.
-    An `optional` one may stand in a file that several calls share: one that does not measure it
-    passes, with a note.
+    `gate` is the name that people read in a verdict. `unit` is the unit of both limit and value.
+    Without a `default`, the limit is off until it is given. `needs` is what must be there for a
+    verdict. An `optional` limit may stand in a file that several calls share: a call that does not
+    measure it passes, with a note.
     """
 
     gate: str
@@ -60,7 +60,7 @@ class Limit:
     optional: bool = False
 
     def check(self, value: float, *, called: str) -> None:
-        """Refuse what no measurement could have; `called` is the limit as its user wrote it.
+        """Refuse a value that no measurement can have; `called` is the limit as the user wrote it.
 
         Raises:
             SpecError: the value is out of range.
@@ -86,11 +86,11 @@ class Limits:
     """What may be lost and spent. A limit that is not given has its default; None switches it off.
 
     Drops are points (0..100) lost against the reference, and need ground truth. `min_agreement`, in
-    %, serves alone where there is none (97 then), and beside the drops where it is given.
-    Regressions are points lost beyond chance against a baseline. The extra drop is what a family of
-    corruptions loses more than clean images do, in points. Above `max_skipped`, in % of the images,
-    nothing is judged. The latency ratio is candidate over reference; sizes and memory are in MB
-    (10^6 bytes).
+    %, decides alone where there is no ground truth (it is 97 then), and beside the drops where it
+    is given. Regressions are points lost beyond chance against a baseline. The extra drop is what a
+    family of corruptions loses more than clean images do, in points. If more than `max_skipped` %
+    of the images are skipped, nothing is judged. The latency ratio is candidate over reference;
+    sizes and memory are in MB (10^6 bytes).
 
     `given` names the limits that were given: a verdict has to decide each of them.
 
@@ -146,8 +146,8 @@ class Limits:
         help="Largest mIoU loss that a family of corruptions may add to the loss on clean "
         "images, in points.",
     )
-    # What is skipped loses an unknown amount: one image in twenty would have to lose 20 points more
-    # than the others to hide one point of mIoU, which is the limit on the drop.
+    # Skipped images lose an unknown amount. To hide one point of mIoU, which is the limit on the
+    # drop, one image in twenty would have to lose 20 points more than the others.
     max_skipped: float | None = _limit(
         gate="data set",
         default=5.0,
@@ -189,10 +189,10 @@ class Limits:
 
     @classmethod
     def of(cls, values: Mapping[str, object], *, origin: str = "") -> Limits:
-        """The limits that a table or a command line holds; `origin` says where a table is from.
+        """Read limits from a table or a command line; `origin` says where a table is from.
 
         Raises:
-            SpecError: a name is not a limit's, or a value is not a number in range.
+            SpecError: a name is no limit, or a value is not a number in range.
         """
         numbers = {}
         for name, value in values.items():
@@ -209,22 +209,22 @@ class Limits:
 
     @property
     def values(self) -> dict[str, float | None]:
-        """Every limit by name, in the order of the list, each in its own unit."""
+        """List every limit by name, in the order of the list, each in its own unit."""
         return {name: getattr(self, name) for name in LIMITS}
 
     @property
     def table(self) -> dict[str, float]:
-        """The limits that were given, by name, each in its own unit."""
+        """List the limits that were given, by name, each in its own unit."""
         return {name: getattr(self, name) for name in LIMITS if name in self.given}
 
     def where_judgeable(self) -> Limits:
-        """The same limits, of which a verdict may leave out what it cannot decide."""
+        """Return the same limits, but let a verdict leave out what it cannot decide."""
         same = Limits(**self.values)
         object.__setattr__(same, "given", frozenset())
         return same
 
     def replace(self, **changes: float | None) -> Limits:
-        """These limits with some given anew, in the same units; what was a default stays one."""
+        """Return these limits with some given anew, in the same units; defaults stay defaults."""
         off = {name: None for name, value in self.values.items() if value is None}
         return Limits(**{**off, **self.table, **changes})
 
@@ -239,15 +239,15 @@ def _number(value: object, called: str) -> float:
         raise SpecError(f"{called} must be a number; got {value!r}")
     try:
         return float(value)
-    except OverflowError:  # a whole number of hundreds of digits
+    except OverflowError:  # an integer of hundreds of digits
         return math.inf
 
 
 def option(limit: str) -> str:
-    """The option of the command line that sets a limit."""
+    """Name the command line's option that sets a limit."""
     return f"--{limit.replace('_', '-')}"
 
 
 def decides(limit: float | None) -> bool:
-    """Whether a limit on points or % can be missed: one that allows everything needs no judge."""
+    """Say whether a limit in points or % can be missed: a limit of 100 cannot."""
     return limit is not None and limit < EVERYTHING

@@ -1,9 +1,9 @@
-"""Confusion matrix, IoU and agreement. Pure counting: what is counted is added over a data set.
+"""Computes confusion matrix, IoU and agreement; counts add up over a data set.
 
 mIoU is that of PASCAL VOC and mmsegmentation: intersections and unions are summed over all images
 first. The mean is over the classes that occur in the truth. mmsegmentation also counts, at zero, a
-class that is predicted and never true, which no published data set has; on others a single stray
-pixel would then cost one model a whole class. The class that is true there loses it all the same.
+class that is predicted and never true. No published data set has such a class. On others, a single
+stray pixel would cost a model a whole class. Here the pixel only counts as lost for its true class.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 # No class id is negative.
 NOTHING_IGNORED: Final = -1
 
-# Of the way from guessing to perfect: up to here a model is no better than guessing.
+# Share of the way from guessing to perfect: up to here a model is no better than guessing.
 AT_CHANCE: Final = 0.05
 
 Confusion = npt.NDArray[np.int64]
@@ -41,11 +41,10 @@ Confusion = npt.NDArray[np.int64]
 
 
 def class_shares(mask: ClassMap, classes: Sequence[str]) -> dict[str, float]:
-    """The part of a mask's pixels, 0..1, that each class has, by name; absent classes are out.
+    """Compute the share, 0..1, of a mask's pixels that each class has, by name.
 
-    The mask is unsigned (H, W), uint8 or uint16.
-
-    An id beyond the classes, which only a faulty engine gives, goes by its number: `id 12`.
+    The mask is unsigned (H, W), uint8 or uint16. Absent classes are left out. An id that is no
+    class, which only a faulty engine gives, is named by its number: `id 12`.
     """
     counts = np.bincount(mask.ravel())
     names = (*classes, *(f"id {index}" for index in range(len(classes), len(counts))))
@@ -83,9 +82,9 @@ def confusion(
 
 
 def iou(counts: Confusion) -> npt.NDArray[np.float64]:
-    """Intersection over union of each class, 0..1; NaN where a class does not occur at all.
+    """Compute each class's intersection over union, 0..1; NaN where the class never occurs.
 
-    From int64 (classes, classes) to float64 (classes,).
+    The counts are int64 (classes, classes), the result is float64 (classes,).
     """
     hits = np.diag(counts)
     union = counts.sum(axis=0) + counts.sum(axis=1) - hits
@@ -93,7 +92,7 @@ def iou(counts: Confusion) -> npt.NDArray[np.float64]:
 
 
 def mean_iou(counts: Confusion) -> float:
-    """Mean IoU over the classes that occur in the truth, in points (0..100).
+    """Compute the mean IoU over the classes that occur in the truth, in points (0..100).
 
     The counts are int64 (classes, classes), as `confusion` gives them.
 
@@ -107,7 +106,7 @@ def mean_iou(counts: Confusion) -> float:
 
 
 def chance_miou(counts: Confusion) -> float:
-    """The mIoU in points of guesses that are as frequent as the predictions, and do not look.
+    """Compute the mIoU, in points, of blind guesses that are as frequent as the predictions.
 
     The counts are int64 (classes, classes), as `confusion` gives them.
 
@@ -124,15 +123,15 @@ def chance_miou(counts: Confusion) -> float:
 
 
 def above_chance(miou: float, chance: float) -> float:
-    """How far an mIoU is on the way from what guessing gives (0) to a perfect mask (1).
+    """Compute how far an mIoU is on the way from guessing (0) to a perfect mask (1).
 
-    Both are in points (0..100).
+    `miou` and `chance` are in points (0..100).
     """
     return (miou - chance) / max(100 - chance, 1e-9)
 
 
 def pixel_agreement(first: ClassMap, second: ClassMap) -> float:
-    """Share of the pixels with the same class, in points (0..100).
+    """Compute the share of the pixels with the same class, in points (0..100).
 
     Both masks are class ids (H, W), uint8 or uint16.
 
