@@ -1,1 +1,1 @@
-"""How fast a bundle is: its network alone, and from frame to mask."""
+"""Measures how fast a bundle is: its network alone, and from frame to mask."""

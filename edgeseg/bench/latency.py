@@ -1,4 +1,4 @@
-"""Whole frames through one or several bundles, in turns, so that a busy machine hits all alike."""
+"""Times whole frames through bundles in turns, so that a busy machine slows all alike."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ WARM_UP: Final = 5
 class BenchResult:
     """Milliseconds for a whole frame: prepare, infer, mask.
 
-    `peak_rss_mb` is the peak of a process that segments frames with this bundle alone, in MB
-    (10^6 bytes); not this one's, which holds all bundles.
+    `peak_rss_mb` is the peak memory of a process that segments frames with this bundle alone, in MB
+    (10^6 bytes). The process that times holds all bundles.
     """
 
     bundle: str
@@ -54,7 +54,8 @@ def bench(
 ) -> list[BenchResult]:
     """Time each bundle's variant for this machine on its first golden frame.
 
-    `frames` times after a warm-up; see `choose_variant` for what it raises and tells.
+    Each bundle segments the frame `frames` times after a warm-up. `choose_variant` says which
+    errors it raises and which notes it prints.
     """
     with ExitStack() as stack:
         segmenters = [

@@ -1,9 +1,9 @@
-"""How much of an engine's speed a whole run keeps: reading, preparing and masks are beside it.
+"""Measures how much of an engine's speed is left in a whole run, which also reads and prepares.
 
-The engine alone and a run on a video, without outputs, take turns. With the engine on one thread
-the other cores are the host's, and a run should be about as fast as the engine. With the engine on
-all cores host and engine share them: one after the other they would reach
-engine / (engine + host), which a run should not fall below.
+The engine alone and a run on a video, without outputs, take turns. With the engine on one thread,
+the host has the other cores, and a run should be about as fast as the engine. With the engine on
+all cores, host and engine share them. One after the other they would reach engine / (engine +
+host); a run should not be slower than that.
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ __all__ = ["FRAME_WH", "EndToEnd", "measure_end_to_end"]
 FRAME_WH: Final = (1280, 720)
 ROUNDS: Final = 5
 WARM_UP: Final = 3
-# The camera turns by so many pixels a frame, so that frames differ and have to be decoded.
+# The camera turns by this many pixels a frame, so that frames differ and have to be decoded.
 _PAN: Final = 8
-# Frames in memory for the engine alone and the host alone; a run reads all from the video.
+# Frames held in memory to time engine and host alone; a run reads all frames from the video.
 _HELD: Final = 50
 _FPS: Final = 25.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndToEnd:
-    """Medians of the rounds. Host time is what prepare and mask take of one core, a frame.
+    """Medians of the rounds; host time is the core time that prepare and mask take for a frame.
 
-    `kept` is the median of run / engine, each round's; `kept_lowest` the lowest. `sequential` is
-    what one after the other would keep. `host_share` is (prepare + mask) / engine. `page_faults`
-    are pages of memory that a run asks the system for, a frame; near 0 where memory is used again.
+    `kept` is the median of run / engine over the rounds, `kept_lowest` the lowest of them.
+    `sequential` is the share that engine and host would keep one after the other. `host_share` is
+    (prepare + mask) / engine. `page_faults` are the pages of memory that a run asks the system for,
+    for each frame; the number is near 0 where memory is used again.
     """
 
     bundle: str
@@ -94,7 +95,7 @@ def _measure(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
     spec = segmenter.bundle.manifest.input
     inputs = [to_input(frame, spec) for frame in frames]
     outputs = [segmenter.backend.infer(one).copy() for one in inputs[:WARM_UP]]
-    for frame, output in zip(frames, outputs, strict=False):  # no figure counts a first time
+    for frame, output in zip(frames, outputs, strict=False):  # warm-up, which no figure counts
         to_input(frame, spec)
         to_frame_mask(output, spec, frame)
     rounds = []
@@ -145,7 +146,7 @@ def _time_engine(segmenter: Segmenter, inputs: Sequence[Frame]) -> float:
 
 @contextmanager
 def _make_video(bundle: Bundle, frames: int) -> Iterator[str]:
-    """A video of the bundle's first golden frame, as a camera that turns sees it."""
+    """Make a video of the bundle's first golden frame, as a camera that turns sees it."""
     cv2 = import_opencv("bench --end-to-end")
     still = cv2.resize(read_image(bundle.path(bundle.manifest.golden[0].frame)), FRAME_WH)
     with tempfile.TemporaryDirectory() as folder:
