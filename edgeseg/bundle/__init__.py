@@ -1,1 +1,1 @@
-"""The folder that travels: its manifest, its files, and how it is written whole."""
+"""The bundle: its manifest, its files, and how it is written whole."""

@@ -1,4 +1,4 @@
-"""What a bundle says about itself: typed values, and their JSON."""
+"""What a bundle says about itself: typed values, and their JSON form."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class File(_Value, frozen=True, kw_only=True):
 
 
 class Tensor(_Value, frozen=True, kw_only=True):
-    """A graph's input or output: its dimensions, as (1, 512, 512, 3), and what each one is."""
+    """A graph's input or output: its dimensions, such as (1, 512, 512, 3), and their meanings."""
 
     name: str
     dtype: str
@@ -56,10 +56,10 @@ class Tensor(_Value, frozen=True, kw_only=True):
 
 
 class ModelInfo(_Value, frozen=True, kw_only=True):
-    """The network: SegFormer of which size and kind.
+    """The network: which size and kind of SegFormer it is.
 
-    `decoder_width` is the number of the decoder's channels, `params` that of all weights, `macs`
-    that of the deployed graph's multiply-adds for a frame. `heads` are of attention, one a stage.
+    `decoder_width` is the number of the decoder's channels. `params` counts all weights, `macs` the
+    deployed graph's multiply-adds for a frame. `heads` are the attention heads of each stage.
     """
 
     variant: str
@@ -71,11 +71,12 @@ class ModelInfo(_Value, frozen=True, kw_only=True):
 
 
 class CheckpointInfo(_Value, frozen=True, kw_only=True):
-    """Where the weights come from. `license` is `unknown` where nothing says it.
+    """Where the weights come from; `license` is `unknown` where nothing states it.
 
-    `reduce_labels`: trained on masks whose 0 is no class and whose other ids are one too high.
-    `channel_order`: in which it was trained; the graph takes blue, green, red in any case.
-    `input_sources`: who decided the input's size, resize, aspect, mean, std and channel_order.
+    `reduce_labels` says that the masks of the training had 0 for no class, and all other ids one
+    too high. `channel_order` is the order in training; the graph takes blue, green, red in any
+    case. `input_sources` says who decided the input's size, resize, aspect, mean, std and
+    channel_order.
     """
 
     source: str
@@ -88,7 +89,7 @@ class CheckpointInfo(_Value, frozen=True, kw_only=True):
 
 
 class Parity(_Value, frozen=True, kw_only=True):
-    """How far the FP32 graph's logits are from the checkpoint's own network, on so many images."""
+    """How far the FP32 graph's logits are from the checkpoint's own network, on some images."""
 
     max_abs_diff: float
     images: int
@@ -120,10 +121,10 @@ class Accuracy(_Value, frozen=True, kw_only=True):
 class VariantInfo(_Value, frozen=True, kw_only=True):
     """One artifact: `file` is what the engine opens, `compute` what its float parts compute in.
 
-    `output` is `logits`, or `class_map`: class ids at the input's size. `instead_of` names another
-    variant that this one replaces where the engine cannot build it.
-    `search` was measured on the half of the data that the search saw, `gate` on the other half.
-    `int8_share` is of the multiply-adds, 0..1, counted in the file.
+    `output` is `logits`, or `class_map` for class ids at the input's size. `instead_of` names the
+    variant that this one replaces where the engine cannot build it. `search` was measured on the
+    half of the data that the search saw, `gate` on the other half. `int8_share` is the share of the
+    multiply-adds, 0..1, that are INT8 in the file.
     """
 
     name: str
@@ -140,7 +141,7 @@ class VariantInfo(_Value, frozen=True, kw_only=True):
 
 
 class CalibrationInfo(_Value, frozen=True, kw_only=True):
-    """The images that ranges come from: how many, of what, and the hash of their pixels."""
+    """The images that ranges come from: their number, their origin, and their pixels' hash."""
 
     source: str
     images: int
@@ -149,9 +150,9 @@ class CalibrationInfo(_Value, frozen=True, kw_only=True):
 
 
 class Evaluation(_Value, frozen=True, kw_only=True):
-    """What accuracy was measured on: `searched` images guided the search, `gated` decided.
+    """What accuracy was measured on: `searched` images guided the search, `gated` images decided.
 
-    `sha256` is of all of them with their ground truth, in order.
+    `sha256` is the hash of all these images with their ground truth, in order.
     """
 
     data: str
@@ -175,7 +176,7 @@ class Machine(_Value, frozen=True, kw_only=True):
 
 
 class Chosen(_Value, frozen=True, kw_only=True):
-    """The variant that runs, and why it does."""
+    """The variant that runs, and the reason."""
 
     variant: str
     reason: str
@@ -193,7 +194,8 @@ class Manifest(_Value, frozen=True, kw_only=True):
     """All that is known about a bundle. `files` is filled in when the bundle is sealed.
 
     `schema` is the format's number. `sensitivity` is the share of the pixels, in %, that change
-    class when one group of nodes alone is INT8. Its parts fit together, or it cannot be made.
+    class when one group of nodes alone is INT8. A manifest whose parts do not fit together is
+    refused.
     """
 
     schema: int = SCHEMA
@@ -237,7 +239,7 @@ def decode_manifest(text: bytes, *, origin: str) -> Manifest:
     """Read a manifest from JSON; `origin` is named in errors.
 
     Raises:
-        BundleError: not JSON, an unknown schema, or parts that do not fit together.
+        BundleError: the text is not JSON, its schema is unknown, or its parts do not fit together.
     """
     try:
         _check_schema(text, origin)
@@ -254,13 +256,13 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def to_json(value: object) -> Mapping[str, object]:
-    """A manifest, or part of one, as plain JSON values."""
+    """Turn a manifest, or a part of one, into plain JSON values."""
     plain: Mapping[str, object] = msgspec.to_builtins(value)
     return plain
 
 
 class _Schema(msgspec.Struct):
-    """The one field that every schema has. Everything else may change with it."""
+    """The one field that every schema has; everything else may change with the schema."""
 
     schema: int
 

@@ -1,7 +1,6 @@
-"""Writing a bundle: staged beside its final name, sealed, and put in the place of an older one.
+"""Writes a bundle: stages it beside its final name, seals it, and swaps it for an older one.
 
-Nothing but a bundle of edgeseg's own is ever replaced, and that only as long as it holds no file
-of its user's.
+Only a bundle that edgeseg wrote is replaced, and only while it holds no file of its user's.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from edgeseg.files.whole import compute_sha256
 
 __all__ = ["check_replaceable", "new_bundle", "remove_bundle", "seal_bundle"]
 
-# What a disk says that takes no more: such an error names no file.
+# Errors of a full disk, which name no file.
 _DISK: Final = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
-# So many foreign files are named.
+# At most this many foreign files are named.
 _NAMED: Final = 3
 
 
 def check_replaceable(folder: Path) -> Manifest | None:
-    """The manifest of the bundle that a new one would replace; None where nothing is there.
+    """Read the manifest of the bundle to replace; return None where nothing is there.
 
     Raises:
         BundleError: what is there is not edgeseg's, or not edgeseg's alone.
@@ -72,7 +71,7 @@ def _read_own_manifest(folder: Path) -> Manifest:
 
 
 def _find_foreign(folder: Path, manifest: Manifest) -> list[str]:
-    """What lies in a bundle's folder that its manifest does not list, folders with it."""
+    """List the files and folders in a bundle's folder that its manifest does not list."""
     own = {MANIFEST, MANIFEST_HASH, *manifest.files}
     own |= {str(parent) for name in own for parent in Path(name).parents}
     found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")))
@@ -92,17 +91,17 @@ def remove_bundle(folder: Path) -> None:
 
 @contextmanager
 def new_bundle(folder: Path) -> Iterator[Path]:
-    """A staging folder to write into; it takes the place of `folder` when the block succeeds.
+    """Give a staging folder, which replaces `folder` when the block succeeds.
 
-    The block ends with `seal_bundle`. When it fails, `folder` is as it was before: the old bundle,
-    or nothing. An older bundle in its place is replaced; anything else there is not touched.
+    The block ends with `seal_bundle`. When the block fails, `folder` is as it was before: the old
+    bundle, or nothing. An older bundle is replaced; anything else under that name is not touched.
 
     Raises:
         BundleError: what is in the way is not edgeseg's, or the disk does not take the bundle.
         BusyError: another process is writing it.
     """
     check_replaceable(folder)
-    folder = folder.resolve()  # `.` has no name to put a staging folder beside
+    folder = folder.resolve()  # `.` has no name, and the staging folder needs one
     staging = folder.with_name(f".{folder.name}.edgeseg-partial")
     retired = folder.with_name(f".{folder.name}.edgeseg-old")
     try:
@@ -117,7 +116,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
             staging.mkdir()
             try:
                 yield staging
-                check_replaceable(folder)  # much may have come there since
+                check_replaceable(folder)  # files may have come there since the first check
                 _swap(staging, retired, folder)
             finally:
                 _remove(staging)
@@ -129,7 +128,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
 
 
 def _explain(error: OSError, folder: Path, staging: Path) -> str | None:
-    """What is said of an error of a file's; None where it is of something else, as a pipe."""
+    """Explain an error of a file in the bundle; None for errors of anything else, as a pipe."""
     if error.filename is None:
         return (
             f"bundle {folder} cannot be written: {error.strerror}" if error.errno in _DISK else None
@@ -161,10 +160,10 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
 
 
 def _clear(staging: Path, retired: Path, folder: Path) -> None:
-    """Remove what a killed process left. If it died between two renames, the old bundle is back.
+    """Remove what a killed process left; if it died between two renames, restore the old bundle.
 
-    Both names are edgeseg's own, and whoever holds the lock owns them: that it was left behind is
-    not always known, a full disk takes no signature.
+    Both names are edgeseg's own, and the holder of the lock owns them. That a killed process left
+    them is not always known: a full disk takes no signature.
     """
     _remove(staging)
     if retired.exists() and not folder.exists():
@@ -173,7 +172,7 @@ def _clear(staging: Path, retired: Path, folder: Path) -> None:
 
 
 def _swap(staging: Path, retired: Path, folder: Path) -> None:
-    """Put `staging` in the place of `folder`, which is `retired` meanwhile."""
+    """Put `staging` in the place of `folder`; `retired` holds the old one meanwhile."""
     if folder.exists():
         folder.rename(retired)
     try:
@@ -194,7 +193,7 @@ def _remove(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold a file or folder before anything that depends on it."""
+    """Make sure the disk holds a file or folder before anything that depends on it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
 """The bundle: a folder with manifest, artifacts and golden frames. The only thing that travels.
 
     manifest.json      everything about the model, and the SHA-256 of every other file
-    manifest.sha256    the manifest's own
+    manifest.sha256    the SHA-256 of the manifest
     model.onnx ...     the variants
     golden/            frames, and the masks that the checkpoint's own framework gives for them
 
@@ -28,7 +28,7 @@ MANIFEST_HASH: Final = "manifest.sha256"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """An opened bundle: its files were as the manifest says when it was opened."""
+    """An opened bundle, whose files matched the manifest when it was opened."""
 
     folder: Path
     manifest: Manifest
@@ -45,27 +45,27 @@ class Bundle:
         return (self.folder / MANIFEST_HASH).read_text("ascii").strip()
 
     def path(self, name: str) -> Path:
-        """A file of the bundle by its name in the manifest."""
+        """Return the path of a file by its name in the manifest."""
         return self.folder / name
 
     def bytes_of(self, variant: VariantInfo) -> int:
-        """The bytes of what an engine opens for a variant: its file and those beside it."""
+        """Count the bytes of what an engine opens for a variant: its file and those beside it."""
         stem = PurePosixPath(variant.file).with_suffix("")
         files = self.manifest.files.items()
         return sum(file.bytes for n, file in files if PurePosixPath(n).with_suffix("") == stem)
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder has a bundle's two manifest files: a manifest.json alone is anybody's.
+    """Check for a bundle's two manifest files: a manifest.json alone may be anybody's.
 
     Raises:
-        BundleError: that cannot be seen: a name that is too long, or a folder that is closed.
+        BundleError: the name is too long, or the folder cannot be looked into.
     """
     return all(_find_parts(folder))
 
 
 def resembles_bundle(folder: Path) -> bool:
-    """Whether a folder has one of them at least, and is a bundle or was one.
+    """Check for at least one of the manifest files: the folder is or was a bundle.
 
     Raises:
         BundleError: see `is_bundle`.
@@ -84,7 +84,7 @@ def open_bundle(folder: Path) -> Bundle:
     """Read a bundle and check every byte of it.
 
     Raises:
-        BundleError: not a bundle, a newer schema, or a file that is missing or was changed.
+        BundleError: the folder is no bundle, its schema is newer, or a file is missing or changed.
     """
     manifest = _read_manifest(folder)
     for name, file in manifest.files.items():
@@ -125,7 +125,7 @@ def _check_file(folder: Path, name: str, file: File) -> None:
     if not _is_inside(folder, name):
         raise BundleError(f"{folder / MANIFEST} names {name!r}, which is not a file inside it")
     try:
-        if not path.is_file():  # nor a pipe or a device, which could be read for ever
+        if not path.is_file():  # a pipe or a device could be read for ever
             raise BundleError(f"{path} is missing; export the bundle again")
         same = path.stat().st_size == file.bytes and compute_sha256(path) == file.sha256
     except OSError as error:
@@ -140,5 +140,5 @@ def _is_inside(folder: Path, name: str) -> bool:
         return False
     try:
         return (folder / name).resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # a loop of links, or a NUL in the name
+    except (OSError, RuntimeError, ValueError):  # links in a loop, or a NUL in the name
         return False
