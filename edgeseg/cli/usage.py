@@ -91,7 +91,9 @@ def _command(word: str, commands: Mapping[str, Command]) -> Command:
         )
     if name is not None:
         raise typer.BadParameter(f"no command {word}; did you mean {name}?")
-    raise typer.BadParameter(f"no command {quote_value(word)}; it is one of {', '.join(commands)}")
+    raise typer.BadParameter(
+        f"no command {quote_value(word)}; the commands are {', '.join(commands)}"
+    )
 
 
 def _read(
@@ -151,8 +153,8 @@ def _check_value(parameter: Parameter, value: str, command: Command) -> None:
         raise typer.BadParameter(f"{parameter.name} is empty; is a variable not set?")
     if parameter.choices and value not in parameter.choices:
         meant = find_value(value, parameter.choices)
-        hint = f"did you mean {meant}? It is" if meant else "it is"
-        raise typer.BadParameter(f"no {parameter.name} {value}; {hint} {parameter.takes}")
+        hint = f"did you mean {meant}? It takes" if meant else "it takes"
+        raise typer.BadParameter(f"{parameter.name} cannot be {value}; {hint} {parameter.takes}")
     check_path(parameter, value, command)
     if parameter.kind in {int, float}:
         _check_number(parameter, value)

@@ -58,7 +58,7 @@ def ship_variants(job: ExportJob, graph: FloatGraph, golden: GoldenFrames, found
         GateMissedError: nothing that works passes, or a file does not hold what the search found.
         ExportError: nothing of the precision asked for was tried, or a file breaks a rule of the
             target's engine.
-        BackendError: FP32 alone was to ship, and fails.
+        BackendError: only FP32 was to ship, and it fails.
     """
     out: dict[str, str] = {}
     known: dict[str, _Proved | None] = {}
@@ -116,7 +116,7 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
 def _prove(
     job: ExportJob, golden: GoldenFrames, gate_half: Meter | None, variant: VariantInfo
 ) -> _Proved | None:
-    """Measure a variant's file; None for a further form that misses where the variant did not.
+    """Measure a variant's file; None for a further form that misses although the variant passed.
 
     Raises:
         BackendError: the engine fails.

@@ -105,7 +105,7 @@ def test_too_small_a_number(edgeseg, command: Command, option: Parameter) -> Non
 @pytest.mark.parametrize(("command", "option"), [c for c in VALUED if c.values[1].choices])
 def test_no_such_choice(edgeseg, command: Command, option: Parameter) -> None:
     line = refused(edgeseg(command.name, option.name, "xyz"))
-    assert line == f"no {option.name} xyz; it is {option.takes}"
+    assert line == f"{option.name} cannot be xyz; it takes {option.takes}"
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)

@@ -1,4 +1,4 @@
-"""What each command says at its end: lines for people, one JSON object for machines."""
+"""The results of each command: lines for people, one JSON object for machines."""
 
 from __future__ import annotations
 
