@@ -155,7 +155,7 @@ class Training:
             self._refuse("backbone.act_cfg.type", value=activation, ours="GELU")
 
     def _pipeline(self) -> object:
-        """The steps from a file to the network's input when a model is tested."""
+        """Find the test pipeline's steps, from a file to the network's input."""
         data = _take_part(_take_part(self.config, "data"), "test")
         loader = _take_part(_take_part(self.config, "test_dataloader"), "dataset")
         return (

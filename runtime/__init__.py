@@ -1,1 +1,1 @@
-"""Bundle to masks, live: numpy, Pillow, msgspec, whichever OpenCV is there, and one engine."""
+"""Runs a bundle live: needs numpy, Pillow, msgspec, any installed OpenCV, and one engine."""

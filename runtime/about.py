@@ -1,4 +1,4 @@
-"""What a run segments, and by what."""
+"""What a run segments, and with which model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["About"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What is segmented by what. Outputs of a `live` source keep what they have when it is lost.
+    """What outputs need to know of a run: its source and its model.
 
-    `last_frame_s` tells how long the source shows its last frame, where somebody knows.
+    When a `live` source is lost, outputs keep what they have. `last_frame_s` tells how long the
+    source shows its last frame, in seconds; None where unknown.
     """
 
     bundle: str

@@ -1,4 +1,4 @@
-"""A bundle's golden frames through the engine that will run."""
+"""Replays a bundle's golden frames through the engine that will run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from edgeseg.pixels import Bgr, ClassMap
 
 __all__ = ["GOLDEN_SLACK", "replay_golden"]
 
-# Points that a golden frame's agreement may fall below what was recorded at export: another
-# machine's rounding moves single pixels at boundaries, a broken engine moves many.
+# Points by which a golden frame's agreement may fall below the value recorded at export. Another
+# machine's rounding changes single pixels at boundaries; a broken engine changes many.
 GOLDEN_SLACK: Final = 0.5
 
 
 def replay_golden(
     bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap]
 ) -> Judged:
-    """Whether `segment` gives here what it gave where the bundle was made: a gate a frame.
+    """Judge whether `segment` gives the masks it gave where the bundle was made: a gate each.
 
     Agreement is in % of a frame's pixels.
     """

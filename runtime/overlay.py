@@ -1,4 +1,4 @@
-"""A mask's colors over its frame."""
+"""Draws a mask's colors over its frame."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Overlay:
 
     def __init__(self, labels: Labels) -> None:
         colors = len(labels.palette)
-        # Black beyond the classes: an id that a faulty engine gives ends no run.
+        # Ids beyond the classes are black: a faulty engine's id must not end the run.
         palette_bgr = np.zeros((256 if colors <= 256 else 65536, 3), np.uint8)
         palette_bgr[:colors] = np.array(labels.palette, np.uint8)[:, ::-1]
-        # Halves are taken once, per class; a frame then costs a shift and an addition a value.
+        # Colors are halved once for each class; a frame then costs a shift and an addition a value.
         self._halves: npt.NDArray[np.uint8] = np.ascontiguousarray(palette_bgr >> 1)
 
     def draw(self, frame: Bgr, mask: ClassMap) -> Bgr:
-        """A new image of the frame's size, uint8 BGR."""
+        """Draw the mask over the frame, as a new image of the frame's size, uint8 BGR."""
         colors = self._halves.take(mask, axis=0)
         blended: Bgr = np.right_shift(frame, 1)
         return np.add(blended, colors, out=blended)

@@ -1,4 +1,4 @@
-"""What a segmenter gives for a frame, and a stream for each of its frames."""
+"""The results of a segmenter for one frame, and of a stream for each of its frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Result", "Segmentation"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segmentation:
-    """A frame's mask, and what it cost in milliseconds.
+    """A frame's mask, and the milliseconds that each step took.
 
     `mask` holds class ids (H, W) at the frame's own size; uint8 up to 256 classes, else uint16.
     """
@@ -25,10 +25,10 @@ class Segmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A frame, its mask, and how long it took to get it.
+    """A frame, its mask, and how long the mask took.
 
-    `dropped` and `failed` count the frames before it that a newer one took the place of, and that
-    the engine gave no mask for.
+    `dropped` counts the frames so far that newer ones replaced, and `failed` the frames so far for
+    which the engine gave no mask.
     """
 
     captured: Captured

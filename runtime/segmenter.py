@@ -1,4 +1,4 @@
-"""Frame in, mask out: one bundle, one engine, the shared definition of pixels."""
+"""Turns frames into masks, with one bundle and one engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Segmenter", "segment_frame"]
 
 
 def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
-    """One frame through pixels, engine and pixels again."""
+    """Segment one frame: make the input, run the engine, make the mask."""
     begun = time.perf_counter()
     network_input = to_input(frame, spec)
     prepared = time.perf_counter()
@@ -71,13 +71,13 @@ class Segmenter:
         threads: int | None = None,
         progress: Progress = SILENT,
     ) -> None:
-        """Open the variant named, or the bundle's chosen one.
+        """Open `variant`, or the bundle's chosen one.
 
-        `threads` is the number of the engine's threads, one a core by default.
+        `threads` is the number of the engine's threads; by default one for each core.
 
         Raises:
-            MissingPackageError: its engine is not installed.
-            BackendError: the engine refuses it.
+            MissingPackageError: the variant's engine is not installed.
+            BackendError: the engine refuses the variant.
         """
         self.bundle = bundle
         self.variant = variant or bundle.chosen
@@ -94,7 +94,7 @@ class Segmenter:
         """Segment a uint8 BGR (H, W, 3) image of any size.
 
         Raises:
-            SourceError: the frame is something else.
+            SourceError: the frame has another shape or dtype.
             BackendError: the engine fails.
         """
         _check(frame)
@@ -103,12 +103,12 @@ class Segmenter:
     def stream(self, source: str | int, *, retry: Retry | None = None) -> Iterator[Result]:
         """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
 
-        Of a live source the newest frame each time. The source is released at the end, and also
-        when whoever iterates stops early and closes or forgets the iterator. A camera or stream
-        that is lost is opened again as `retry` says; not at all by default.
+        With a live source, each result is of the newest frame. The source is released at the end,
+        and also when the iterator is closed or dropped early. `retry` says how often a lost camera
+        or stream is opened again; by default never.
 
         Raises:
-            SourceError: it is not there, or broke off.
+            SourceError: the source is not there, or broke off.
             BackendError: the engine failed on ten frames in a row.
         """
         from edgeseg.files.homes import expand_home

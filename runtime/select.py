@@ -1,8 +1,8 @@
-"""Which of a bundle's variants runs here: each is proved on the golden frames and timed.
+"""Selects the bundle's variant that runs here: proves each on the golden frames and times it.
 
 A bundle says which variant was fastest where it was made. On a machine with other instructions, or
-with another version of the engine, the answer may be another, or a variant may compute wrongly; so
-it is found out once and remembered in the user's cache, by the bundle's hash and the machine.
+with another version of the engine, another variant may be faster, or a variant may compute wrongly.
+So all are tried once here. The user's cache keeps the answer, by the bundle's hash and the machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ __all__ = ["Built", "build", "recall_variant", "choose_variant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One variant on this machine. `latency_ms` is a whole frame's; `fault` why it is out."""
+    """One variant on this machine.
+
+    `latency_ms` is for a whole frame. `fault` says why the variant cannot run here.
+    """
 
     variant: str
     precision: str
@@ -49,7 +52,7 @@ class Built:
 
 
 def choose_variant(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInfo:
-    """The variant to run on this machine: the chosen one where the bundle was made, else built.
+    """Choose the variant to run: the bundle's own choice where it was made, else by `build`.
 
     Raises:
         GateMissedError: no variant works here.
@@ -71,9 +74,9 @@ def choose_variant(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInf
 
 
 def _explain_elsewhere(bundle: Bundle) -> str | None:
-    """Why what held where the bundle was made need not hold here; None where it does.
+    """Explain why the bundle's own choice may be wrong here; None where it holds.
 
-    Where nobody knows the processor's features, they are not the same.
+    Unknown processor features count as different.
     """
     manifest, here = bundle.manifest, describe_machine()
     target = find_target(manifest.target)
@@ -91,7 +94,7 @@ def _explain_elsewhere(bundle: Bundle) -> str | None:
 
 
 def _explain_slow(bundle: Bundle) -> str | None:
-    """A line where INT8 was asked for, and a float variant was as fast on such a machine."""
+    """Say where INT8 was asked for but a float variant was as fast on such a machine."""
     chosen = bundle.chosen
     floats = [v for v in bundle.manifest.variants if v.precision != "int8" and v.latency_ms]
     if chosen.precision != "int8" or chosen.latency_ms is None or not floats:
@@ -107,15 +110,15 @@ def _explain_slow(bundle: Bundle) -> str | None:
 
 
 def build(bundle: Bundle, *, progress: Progress = SILENT, timed: bool = True) -> list[Built]:
-    """Prove and time every variant here, the fastest first, and remember it.
+    """Prove and time every variant here; list the fastest first, and remember the result.
 
-    Those that fail the golden frames are out by name; what passes is timed in turns, whole frames
-    of the camera's size, for what an engine leaves to be done counts too. Of equal speeds the one
-    that agrees best is the first. A variant that stands in for another is tried only where the
-    other's engine cannot be built.
+    A variant that fails the golden frames gets a `fault`. The others are timed in turns, on whole
+    frames of the camera's size, because work outside the engine counts too. Where speeds are equal,
+    the variant with the best agreement comes first. A variant that stands in for another is tried
+    only where the other's engine cannot be built.
 
     Raises:
-        GateMissedError: none works here; the message says why of each.
+        GateMissedError: no variant works here; the message gives the reason for each.
         BackendError: the target's engine is not installed.
     """
     memory = _find_memory(bundle)
@@ -136,7 +139,7 @@ def build(bundle: Bundle, *, progress: Progress = SILENT, timed: bool = True) ->
 def _prove_all(
     bundle: Bundle, progress: Progress, stack: ExitStack
 ) -> tuple[dict[str, Built], dict[str, Backend]]:
-    """Every variant's result, and the engines of those that work; `stack` closes them."""
+    """Prove every variant; return the results and the working engines, which `stack` closes."""
     results: dict[str, Built] = {}
     working: dict[str, Backend] = {}
     unbuilt: set[str] = set()
@@ -161,7 +164,7 @@ def _prove_all(
 def _add_times(
     bundle: Bundle, results: Mapping[str, Built], working: Mapping[str, Backend], progress: Progress
 ) -> dict[str, Built]:
-    """Those that work, timed; one that fails meanwhile is out."""
+    """Time the working variants; one that fails meanwhile gets a `fault`."""
     timed: dict[str, Built] = {}
     for name, found in _time(bundle, working).items():
         if isinstance(found, str):
@@ -190,14 +193,14 @@ def _open(
 
 
 def _prove(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
-    """Whether its masks of the golden frames agree as they did where it was made."""
+    """Prove that the golden frames' masks agree as they did where the bundle was made."""
     result = Built(variant=variant.name, precision=variant.precision)
     worst = 100.0
     for golden in bundle.manifest.golden:
         frame = read_image(bundle.path(golden.frame))
         try:
             mask = segment_frame(backend, bundle.manifest.input, frame).mask
-        except BackendError as error:  # it fails, or its logits are no numbers
+        except BackendError as error:  # the engine fails, or its logits are not finite
             return replace(result, fault=str(error))
         found = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
         worst = min(worst, found)
@@ -209,7 +212,7 @@ def _prove(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
 
 
 def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | str]:
-    """Median milliseconds of a whole frame through each, in turns; or why one failed meanwhile."""
+    """Time whole frames through each, in turns; give median ms, or why the engine failed."""
     spec = bundle.manifest.input
     frame = read_image(bundle.path(bundle.manifest.golden[0].frame))
     faults: dict[str, float | str] = {}
@@ -226,7 +229,7 @@ def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | 
 
 
 def _find_memory(bundle: Bundle) -> Path:
-    """Where the answer lies: another bundle, machine or engine is another question."""
+    """Find the file of the answer: each bundle, machine and engine has a file of its own."""
     manifest = (bundle.folder / "manifest.sha256").read_bytes()
     engine = load_runner(bundle.manifest.target).identity()
     text = repr((describe_machine(), engine)).encode()
@@ -235,7 +238,7 @@ def _find_memory(bundle: Bundle) -> Path:
 
 
 def recall_variant(bundle: Bundle) -> str | None:
-    """The variant that was fastest here, or None."""
+    """Recall the variant that was fastest here; None where none was tried."""
     try:
         content = json.loads(_find_memory(bundle).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -245,9 +248,9 @@ def recall_variant(bundle: Bundle) -> str | None:
 
 
 def _remember(path: Path, results: Sequence[Built], progress: Progress) -> None:
-    """The choice, with all that was measured and how the device was set.
+    """Save the choice, all measurements and the device's settings.
 
-    A cache that cannot be written costs a repetition, and is said.
+    Where the cache cannot be written, `progress` says so, and the next run measures again.
     """
     content = {
         "variant": results[0].variant,

@@ -1,4 +1,4 @@
-"""A live run: a bundle, a source and outputs together, until the source ends or somebody ends it.
+"""Runs a bundle on a source, with outputs, until the source ends or somebody ends the run.
 
 `edgeseg run` and `edgeseg.run` both go through `run_bundle`.
 """
@@ -35,7 +35,7 @@ from edgeseg.runtime.sources.options import CameraOptions, Retry
 
 __all__ = ["EndedBy", "RunRequest", "RunResult", "run_bundle"]
 
-# Takes the function that ends a run, and calls it on a signal while the block runs.
+# Takes the function that ends a run; while the block runs, a signal calls that function.
 EndedBy = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
 _AS_IT_COMES: Final = CameraOptions()
@@ -46,10 +46,10 @@ _NO_FILES: Final = Outputs()
 class RunRequest:
     """What to segment, where the results go, and when the run ends by itself.
 
-    `source` is a camera's number, or what `edgeseg run --source` takes. `max_retries` says how
-    often a camera or stream without a frame is opened again; None is without a limit. `show` opens
-    a window; None does so for a camera or stream where there is a screen. `seconds` count from the
-    first frame.
+    `source` is a camera's number, or any source that `edgeseg run --source` takes. `max_retries`
+    says how often a camera or stream without a frame is opened again; None means no limit. `show`
+    opens a window; None opens one for a camera or stream where there is a screen. `seconds` counts
+    from the first frame.
     """
 
     source: str | int
@@ -62,7 +62,7 @@ class RunRequest:
 
     @property
     def extras(self) -> list[str]:
-        """The extras of the installation that the run needs."""
+        """The package's extras that the run needs."""
         of_opencv = isinstance(self.source, int) or self.source.startswith(GSTREAMER)
         save = self.outputs.save
         needed = {
@@ -78,8 +78,8 @@ class RunResult:
     """How a run went.
 
     `miou` is in percent, None where the source has no ground truth. `summary.lost` says why a
-    camera or stream ended by itself. `failed_outputs` counts the outputs that did not come to their
-    end; `written` are the files and folders of the others.
+    camera or stream ended by itself. `failed_outputs` counts the outputs that were not finished;
+    `written` are the files and folders of the others.
     """
 
     summary: Summary
@@ -101,15 +101,15 @@ def run_bundle(
 ) -> RunResult:
     """Segment a source until it ends, a limit is reached, or somebody ends it.
 
-    Without a `folder` it is the only bundle of the working folder, or, where none is, the demo's.
-    `progress` hears of what takes long, and of all that a user should know.
+    Without `folder`, the run uses the only bundle in the working folder, or the demo's bundle where
+    there is none. `progress` receives long steps, and all that a user should know.
 
     Raises:
-        MissingPackageError: what the source or an output needs is not installed.
-        BundleError: the folder is no bundle, or none is named and there are several.
+        MissingPackageError: a package that the source or an output needs is not installed.
+        BundleError: `folder` is not a bundle; or it is not given, and there are several bundles.
         GateMissedError: no variant of the bundle works here.
         SourceError: the source is not there, or broke off before its first frame.
-        SinkError: an output cannot be written, or would replace what is not this run's.
+        SinkError: an output cannot be written, or would replace a file of somebody else.
         BusyError: another process writes one of the outputs.
         BackendError: the engine failed on ten frames in a row.
     """
@@ -118,7 +118,7 @@ def run_bundle(
     service = Service()
 
     def say(line: str) -> None:
-        """A run that waits for its source is alive: its service manager must not restart it."""
+        """Pass a line on, and report to the service manager that a waiting run is alive."""
         progress.say(line)
         service.alive()
 
@@ -139,7 +139,7 @@ def run_bundle(
 
 
 class _Session:
-    """What is open during a run."""
+    """The open source, engine and outputs of a run."""
 
     def __init__(
         self,
@@ -200,16 +200,16 @@ class _Session:
         )
 
     def _end(self) -> None:
-        """Finish the frame at hand; a source that waits to come back waits no more."""
+        """End the run after the current frame, and stop waiting for a lost source."""
         self._stop.set()
         self._source.stop()
 
 
 def _find_bundle(folder: Path | None, say: Say) -> Bundle:
-    """The bundle named, the only one in the working folder, or, where none is, the demo's."""
+    """Find the named bundle, or the only one in the working folder, or the demo's."""
     if folder is not None:
         return open_bundle(folder)
-    # Unlike iterdir, glob passes over folders that are closed.
+    # Unlike iterdir, glob skips folders that cannot be read.
     folders = sorted(path.parent for path in Path().glob("*/manifest.json"))
     # A hidden folder is being written, or was left by a killed export.
     found = [path for path in folders if not path.name.startswith(".") and is_bundle(path)]
@@ -224,7 +224,7 @@ def _find_bundle(folder: Path | None, say: Say) -> Bundle:
 
 
 def _count_frames(source: Source, limit: int | None) -> int | None:
-    """How many frames will come, where somebody knows."""
+    """Count the frames that will come; None where unknown."""
     return min((n for n in (source.length, limit) if n is not None), default=None)
 
 
@@ -247,7 +247,7 @@ def _have_same_classes(truth: Labels | None, labels: Labels) -> bool:
 
 
 def _wants_window(*, show: bool | None, live: bool, say: Say) -> bool:
-    """Whether to open a window; says why not, where one was to be expected."""
+    """Decide whether to open a window; where the user may expect one, say why none opens."""
     if show is False or (show is None and not (live and has_display())):
         return False
     reason = explain_no_window()

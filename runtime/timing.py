@@ -1,4 +1,4 @@
-"""Times calls in turns, so that whatever else the machine does slows all alike."""
+"""Times calls in turns, so that other work on the machine slows all of them alike."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 ROUNDS: Final = 20
 WARM_UP: Final = 3
-# Worker threads of one engine keep spinning for some ms after a run; the next would pay for it.
+# An engine's worker threads spin for some ms after a run, and would slow the next engine.
 PAUSE_S: Final = 0.03
-# Speeds that differ by less are the same: two sittings of one variant differ by as much.
+# Speeds that differ by less are equal: two measurements of one variant differ by as much.
 SAME_SPEED: Final = 0.03
 
 
 def alternate(calls: Mapping[str, Callable[[], object]]) -> dict[str, npt.NDArray[np.float64]]:
-    """Milliseconds of each call in each round."""
+    """Time all calls in turns; give the milliseconds of each call in each round."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(WARM_UP + ROUNDS):
         for name, call in calls.items():
@@ -37,7 +37,7 @@ def alternate(calls: Mapping[str, Callable[[], object]]) -> dict[str, npt.NDArra
 def order_by_speed(
     items: Sequence[T], *, speed: Callable[[T], float], agreement: Callable[[T], float]
 ) -> list[T]:
-    """The fastest first; of those that timing cannot tell apart, the one that agrees best."""
+    """Order by speed, the fastest first; among equal speeds, the best agreement comes first."""
     left = list(items)
     ranked: list[T] = []
     while left:

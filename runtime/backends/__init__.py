@@ -1,1 +1,1 @@
-"""One module for each target, which opens its artifacts, and what the modules share."""
+"""One module for each target, which opens the target's artifacts; and code that they share."""

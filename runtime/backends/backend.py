@@ -17,15 +17,15 @@ __all__ = ["Backend", "Runner", "load_runner", "open_artifact", "open_backend"]
 
 
 class Backend(Protocol):
-    """Runs one compiled model. Not thread-safe: open one a thread."""
+    """Runs one compiled model. Not thread-safe: open one backend for each thread."""
 
     @property
     def name(self) -> str:
-        """The engine, its version, and how it is set, for reports."""
+        """The engine, its version and its settings, for reports."""
 
     @property
     def reuses_output(self) -> bool:
-        """Whether the next call overwrites what a call gave."""
+        """Whether each call of `infer` overwrites the previous result."""
 
     def infer(self, frame: Frame, /) -> Output:
         """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits, or (1, H, W) class ids.
@@ -33,8 +33,8 @@ class Backend(Protocol):
         Where `reuses_output`, the next call overwrites the result; copy it to keep it.
 
         Raises:
-            BackendError: the image is of another shape or dtype than the model takes, the engine
-                fails, or what it gave has another shape or is not finite.
+            BackendError: the model does not take the image's shape or dtype, the engine fails, or
+                the result has a wrong shape or is not finite.
         """
 
     def close(self) -> None:
@@ -49,8 +49,8 @@ class Runner(Protocol):
     ) -> Engine:
         """Open an artifact by the file that the engine takes.
 
-        `compute` is what its float parts compute in: `f32`, `bf16` or `f16`. `threads` is all cores
-        where it is None. `progress` hears of an engine that has to be built first.
+        `compute` is the type that float parts compute in: `f32`, `bf16` or `f16`. `threads` None
+        means all cores. `progress` receives a line where an engine must be built first.
 
         Raises:
             BackendError: the engine refuses the artifact.
@@ -58,12 +58,12 @@ class Runner(Protocol):
         """
 
     def identity(self) -> str:
-        """The engine and all else here that decides which variant is the fastest.
+        """Describe the engine and all else here that decides which variant is the fastest.
 
-        What was found out under another identity is found out anew.
+        When the identity changes, variants are timed again.
 
         Raises:
-            BackendError: the engine cannot be asked.
+            BackendError: the engine does not answer.
         """
 
 
@@ -83,9 +83,9 @@ def open_backend(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Backend:
-    """Open a variant of a bundle, the chosen one unless named; `threads` is all cores by default.
+    """Open `variant`, or the bundle's chosen one; `threads` is all cores by default.
 
-    `progress` hears of an engine that has to be built here first.
+    `progress` receives a line where an engine must be built first.
 
     Raises:
         BackendError: this edgeseg has no such target, or the engine refuses the artifact.
@@ -112,7 +112,7 @@ def open_artifact(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Backend:
-    """Open a target's artifact by its file; see `open_backend`, and `Checked` for the shape."""
+    """Open a target's artifact by its file; see `open_backend`, and `Checked.logits_shape`."""
     runner = load_runner(target)
     engine = runner.open_engine(path, compute=compute, threads=threads, progress=progress)
     return Checked(engine, logits_shape=logits_shape)

@@ -1,6 +1,6 @@
-"""An engine that fails is a `BackendError` with one line, whatever the engine and however it fails.
+"""Turns every failure of an engine into a `BackendError` with one line.
 
-Every engine is opened behind this: it may raise what it likes, or give what is no answer.
+Every engine is opened behind this check. The engine may raise any exception or give a wrong result.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ _REMEDY: Final = "export the bundle again, and if it stays so, in another precis
 
 
 class Engine(Protocol):
-    """One compiled model, as its engine runs it."""
+    """One compiled model, run directly by its engine."""
 
     @property
     def name(self) -> str:
-        """The engine, its version, and how it is set, for reports."""
+        """The engine, its version and its settings, for reports."""
 
     @property
     def reuses_output(self) -> bool:
-        """Whether the next call overwrites what a call gave."""
+        """Whether each call of `infer` overwrites the previous result."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of the uint8 image that it takes: (1, H, W, 3)."""
+        """Shape of the uint8 image that the model takes: (1, H, W, 3)."""
 
     def infer(self, frame: Frame, /) -> Output:
-        """What the graph ends in, for an image of that shape. May raise anything."""
+        """Compute the graph's output for an image of that shape. May raise any exception."""
 
     def close(self) -> None:
-        """Release the engine. It is called once."""
+        """Release the engine. Called once."""
 
 
 class Checked:
-    """A `Backend`: an engine whose every answer is finite logits, or class ids, of the right shape.
+    """A `Backend` that checks each of its engine's results: finite logits or ids, the right shape.
 
-    `logits_shape` is (1, classes, h, w), where it is known. A frame costs one reading of its logits
-    for the lowest and the highest of them, and no memory.
+    `logits_shape` is (1, classes, h, w), where known. The check reads each frame's logits once, for
+    their minimum and maximum, and takes no memory.
     """
 
     def __init__(self, engine: Engine, *, logits_shape: tuple[int, ...] | None = None) -> None:
@@ -63,7 +63,7 @@ class Checked:
         """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits, or (1, H, W) class ids.
 
         Raises:
-            BackendError: the image does not fit, the engine fails, or its answer is none.
+            BackendError: the image does not fit, the engine fails, or its result is not usable.
         """
         if not self._open:
             raise BackendError("this backend was closed; open the bundle again")
@@ -91,7 +91,7 @@ class Checked:
 def _find_fault(
     output: Output, logits_shape: tuple[int, ...] | None, *, ids_shape: tuple[int, ...]
 ) -> str | None:
-    """What is wrong with an answer; None where it is logits, or class ids, that can be used."""
+    """Explain what is wrong with a result; None where it is usable logits or class ids."""
     kind, shape = output.dtype.kind, output.shape
     if kind in "iu" and shape == ids_shape:
         lowest, highest = int(output.min()), int(output.max())
@@ -103,16 +103,16 @@ def _find_fault(
     if kind != "f" or len(shape) != _LOGITS_DIMENSIONS or shape != (logits_shape or shape):
         wanted = logits_shape or "(1, classes, h, w)"
         return f"{output.dtype} {shape} in the place of float32 {wanted} logits"
-    # A NaN is the lowest and the highest. Neither needs memory, as a map of finite values would.
+    # min and max give NaN where there is one. Unlike a map of finite values, they need no memory.
     finite = output.size and np.isfinite(output.min()) and np.isfinite(output.max())
     return None if finite else "logits that are not finite"
 
 
 def check_ends(name: str, *, inputs: int, outputs: int) -> None:
-    """Check that a model takes one image and gives one answer.
+    """Check that a model has one input and one output.
 
     Raises:
-        BackendError: it does not.
+        BackendError: the model has another number of inputs or outputs.
     """
     if (inputs, outputs) != (1, 1):
         raise BackendError(
@@ -123,7 +123,7 @@ def check_ends(name: str, *, inputs: int, outputs: int) -> None:
 
 @contextmanager
 def name_failures(engine: str) -> Iterator[None]:
-    """Turn whatever an engine raises in the block into one line.
+    """Turn any exception of an engine in the block into an error of one line.
 
     Raises:
         BackendError: the block failed.
@@ -132,11 +132,11 @@ def name_failures(engine: str) -> Iterator[None]:
         yield
     except BackendError:
         raise
-    except Exception as error:  # engines have no common base for theirs
+    except Exception as error:  # engines' exceptions have no common base
         raise BackendError(f"{engine} failed: {take_last_line(error)}") from error
 
 
 def take_last_line(error: Exception) -> str:
-    """An engine's own reason in one line: the last, for those above say where in its source."""
+    """Take the last line of an engine's error; the lines above name places in its source."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return to_plain(lines[-1]) if lines else type(error).__name__

@@ -1,7 +1,8 @@
-"""The few calls of the CUDA runtime that inference needs, by ctypes: nothing is to be installed.
+"""Makes the few calls of the CUDA runtime that inference needs, by ctypes.
 
-A stock JetPack has `libcudart` (6: `.so.12`, 7: `.so.13`), but neither cuda-python nor PyCUDA.
-Signatures are those of the CUDA Runtime API reference; every call's status is checked.
+So nothing must be installed: a stock JetPack has `libcudart` (6: `.so.12`, 7: `.so.13`), but
+neither cuda-python nor PyCUDA. Signatures follow the CUDA Runtime API reference; the status of
+every call is checked.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _SIGNATURES: Final = {
 
 
 class Pinned:
-    """Page-locked host memory, seen as an array. Copies from and to it run without a detour."""
+    """Page-locked host memory as an array. The device copies from and to it directly."""
 
     def __init__(self, cuda: Cuda, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._cuda = cuda
@@ -52,7 +53,7 @@ class Pinned:
         self.array: npt.NDArray[Any] = np.frombuffer(memoryview(buffer), dtype).reshape(shape)
 
     def free(self) -> None:
-        """Release it; the array must not be used after that."""
+        """Release the memory; the array must not be used after that."""
         self._cuda.free_pinned(self.address)
 
 
@@ -60,7 +61,7 @@ class Cuda:
     """The runtime library, on the first device.
 
     Raises:
-        BackendError: no library, no device, or a call that fails; says which.
+        BackendError: there is no library or no device, or a call fails; the message says which.
     """
 
     def __init__(self) -> None:
@@ -71,7 +72,7 @@ class Cuda:
         self._library.cudaGetErrorString.restype = c_char_p
 
     def malloc(self, size: int) -> int:
-        """Device memory, in bytes; its address."""
+        """Allocate `size` bytes of device memory; return the address."""
         pointer = c_void_p()
         self._call("cudaMalloc", byref(pointer), size)
         return pointer.value or 0
@@ -81,7 +82,7 @@ class Cuda:
         self._call("cudaFree", address)
 
     def pinned(self, size: int) -> int:
-        """Page-locked host memory, in bytes; its address."""
+        """Allocate `size` bytes of page-locked host memory; return the address."""
         pointer = c_void_p()
         self._call("cudaMallocHost", byref(pointer), size)
         return pointer.value or 0
@@ -91,13 +92,13 @@ class Cuda:
         self._call("cudaFreeHost", address)
 
     def stream(self) -> int:
-        """A new stream; its handle."""
+        """Create a stream; return its handle."""
         pointer = c_void_p()
         self._call("cudaStreamCreate", byref(pointer))
         return pointer.value or 0
 
     def synchronize(self, stream: int) -> None:
-        """Wait for all that was put into a stream; also tells of errors in it."""
+        """Wait for all work in a stream; raise the errors of that work."""
         self._call("cudaStreamSynchronize", stream)
 
     def destroy(self, stream: int) -> None:
@@ -105,21 +106,21 @@ class Cuda:
         self._call("cudaStreamDestroy", stream)
 
     def to_device(self, device: int, host: int, size: int, stream: int) -> None:
-        """Put a copy into the stream."""
+        """Queue a copy of `size` bytes from host to device in the stream."""
         self._call("cudaMemcpyAsync", device, host, size, _HOST_TO_DEVICE, stream)
 
     def to_host(self, host: int, device: int, size: int, stream: int) -> None:
-        """Put a copy into the stream."""
+        """Queue a copy of `size` bytes from device to host in the stream."""
         self._call("cudaMemcpyAsync", host, device, size, _DEVICE_TO_HOST, stream)
 
     def free_memory(self) -> int:
-        """Bytes that are free on the device; a Jetson's are the system's."""
+        """Ask how many bytes are free on the device; on a Jetson, in the system's memory."""
         free, total = c_size_t(), c_size_t()
         self._call("cudaMemGetInfo", byref(free), byref(total))
         return free.value
 
     def capability(self) -> str:
-        """The device's compute capability, as `8.7` on Orin."""
+        """Ask for the device's compute capability, for example `8.7` on Orin."""
         parts = []
         for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
             value = c_int()
@@ -128,7 +129,7 @@ class Cuda:
         return ".".join(parts)
 
     def driver(self) -> int:
-        """The newest CUDA version that the driver supports, as 12060."""
+        """Ask for the newest CUDA version that the driver supports, for example 12060."""
         version = c_int()
         self._call("cudaDriverGetVersion", byref(version))
         return version.value
@@ -147,7 +148,7 @@ def _load() -> ctypes.CDLL:
         for folder in _FOLDERS:
             try:
                 return ctypes.CDLL(f"{folder}{name}")
-            except OSError:  # noqa: PERF203  # looking in the next place is the point
+            except OSError:  # noqa: PERF203  # the next name is tried
                 continue
     raise BackendError(
         "no CUDA runtime library was found (libcudart); on a Jetson install JetPack: "

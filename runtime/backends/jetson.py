@@ -1,4 +1,4 @@
-"""TensorRT on a Jetson: engines are built from typed graphs on the device, once."""
+"""TensorRT on a Jetson: the device builds each engine once, from a typed graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["identity", "open_engine"]
 def open_engine(
     path: Path, *, compute: str, threads: int | None, progress: Progress
 ) -> TensorRtBackend:
-    """See `Runner`. A typed graph says itself what it computes in, and the GPU has no threads."""
+    """See `Runner`. The typed graph decides what it computes in; `threads` has no effect."""
     del compute, threads
     return trt_cache.open_engine(path, progress=progress)
 

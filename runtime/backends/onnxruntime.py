@@ -21,7 +21,7 @@ __all__ = ["OrtBackend", "identity", "open_engine", "products_saturate"]
 
 
 def open_engine(path: Path, *, compute: str, threads: int | None, progress: Progress) -> OrtBackend:
-    """See `Runner`. An ONNX file says itself what it computes in."""
+    """See `Runner`. The ONNX file decides what it computes in; `compute` has no effect."""
     del compute, progress
     return OrtBackend(path, threads=threads)
 
@@ -32,9 +32,10 @@ def identity() -> str:
 
 
 def products_saturate(machine: Machine) -> bool:
-    """Whether the engine's products of uint8 and int8 overflow: on x86 without VNNI.
+    """Tell whether the engine's products of uint8 and int8 overflow, as on x86 without VNNI.
 
-    They add pairs in 16 bits there (VPMADDUBSW). Where the features are not known it is assumed.
+    Pairs of products are added in 16 bits there (VPMADDUBSW). Where the processor's features are
+    unknown, the answer is yes.
     """
     on_x86 = machine.architecture in {"x86_64", "AMD64"}
     return on_x86 and not {"avx512_vnni", "avx_vnni"} & set(machine.features)
@@ -45,9 +46,9 @@ def _describe_model(model: Path | bytes) -> str:
 
 
 class OrtBackend:
-    """One ONNX file in an ONNX Runtime session, or a serialized model.
+    """One ONNX file, or a serialized model, in an ONNX Runtime session.
 
-    Without optimizations (`optimized` false) nodes are computed one by one as they are written.
+    Where `optimized` is false, nodes are computed one by one, as the graph has them.
     """
 
     def __init__(
@@ -60,18 +61,18 @@ class OrtBackend:
                 "onnxruntime", purpose="running this bundle", command="pip install onnxruntime"
             ) from None
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only: its warnings are about graphs, not for users
+        options.log_severity_level = 3  # errors only: warnings about graphs do not help users
         if products_saturate(describe_machine()):
-            # The engine's own switch: exact products of uint8 and uint8, a little slower.
+            # ONNX Runtime's option for exact products of uint8 and uint8; a little slower.
             options.add_session_config_entry("session.x64quantprecision", "1")
         if not optimized:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if threads is not None:
             options.intra_op_num_threads = threads
         engine = f"onnxruntime {onnxruntime.__version__}"
-        # Its own default is a thread a physical core, each bound to its core.
+        # ONNX Runtime's default is one thread for each physical core, bound to that core.
         self._name = f"{engine} (threads: {threads or 'one a core'})"
-        # ONNX Runtime's exceptions have no common base but Exception.
+        # Exception is the only common base of ONNX Runtime's exceptions.
         self._session: onnxruntime.InferenceSession | None
         try:
             self._session = onnxruntime.InferenceSession(
@@ -91,11 +92,11 @@ class OrtBackend:
 
     @property
     def name(self) -> str:
-        """The engine, its version, and how it is set."""
+        """The engine, its version and its settings."""
         return self._name
 
     def infer(self, frame: Frame, /) -> Output:
-        """Map a uint8 BGR (1, H, W, 3) image to what the graph ends in."""
+        """Map a uint8 BGR (1, H, W, 3) image to the graph's output."""
         assert self._session is not None, "it is open"
         (output,) = self._session.run(None, {self._input_name: frame})
         return cast("Output", output)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenVinoBackend", "list_float_types", "identity", "open_engine"]
 
-# What a manifest calls the type of a graph's float parts, as OpenVINO's capabilities name it.
+# From the manifest's names of float types to those of OpenVINO's capabilities.
 _CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
@@ -33,7 +33,7 @@ def identity() -> str:
 
 
 def list_float_types() -> tuple[str, ...]:
-    """The float types that this CPU computes in by itself: f32, perhaps bf16 or f16.
+    """List the float types that this CPU computes in natively: f32, perhaps bf16 or f16.
 
     Raises:
         MissingPackageError: openvino is not installed.
@@ -49,8 +49,8 @@ def _read_float_types(core: Any) -> tuple[str, ...]:  # noqa: ANN401  # openvino
 class OpenVinoBackend:
     """One model, .xml or .onnx, compiled for the lowest latency of a single frame.
 
-    `compute` is what float parts compute in. It is always set: OpenVINO's own default is BF16
-    where the CPU has it, so that "FP32" would not be FP32.
+    `compute` is the type that float parts compute in. It is always set, because OpenVINO's default
+    is BF16 where the CPU has it, and "FP32" would then not be FP32.
     """
 
     def __init__(self, path: Path, *, compute: str = "f32", threads: int | None = None) -> None:
@@ -77,12 +77,12 @@ class OpenVinoBackend:
 
     @property
     def name(self) -> str:
-        """The engine, its version, what its float parts compute in, and how it is set."""
+        """The engine, its version, the type of its float parts, and its settings."""
         return self._name
 
     def infer(self, frame: Frame, /) -> Logits:
         """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits."""
-        # Shared memory: no copy of the input, none of the output until the next frame.
+        # Shared memory avoids copies of input and output; the next frame overwrites the output.
         self._request.infer({0: frame}, share_inputs=True, share_outputs=True)
         logits: Logits = self._request.get_output_tensor(0).data
         return logits

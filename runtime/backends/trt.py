@@ -1,7 +1,7 @@
-"""TensorRT, 10.3 to 11: builds a plan from a typed graph, and runs it.
+"""Builds a TensorRT plan (10.3 to 11) from a typed graph, and runs the plan.
 
-Not run on hardware yet: written against NVIDIA's documented API, and tested with a fake engine;
-docs/jetson.md lists what was and was not run.
+This module has not run on hardware yet. It follows NVIDIA's documented API and is tested with a
+fake engine; docs/jetson.md lists what was and was not run.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TensorRtBackend", "build_plan", "require_tensorrt"]
 
-# Of the free memory: a Jetson's is shared with everything else that runs on it.
+# A share of the free memory, which a Jetson shares with everything else that runs on it.
 WORKSPACE_SHARE: Final = 0.5
 
 
 class TensorRtBackend:
-    """One plan on the first device. Buffers are made once; a frame allocates nothing.
+    """One plan on the first device. Buffers are allocated once, and not for each frame.
 
     Raises:
-        BackendError: the plan is of another TensorRT or device, or damaged.
+        BackendError: the plan is for another TensorRT or device, or damaged.
     """
 
     def __init__(self, plan: bytes) -> None:
@@ -46,7 +46,7 @@ class TensorRtBackend:
         if engine is None or context is None:
             raise BackendError(f"{self._name} does not take the plan: {_take_last(self._errors)}")
         self._context = context
-        self._engine, self._owners = engine, (runtime, log)  # each must outlive what it made
+        self._engine, self._owners = engine, (runtime, log)  # each must outlive the engine
         self._cuda = Cuda()
         with ExitStack() as stack:
             self._stream = self._cuda.stream()
@@ -67,7 +67,7 @@ class TensorRtBackend:
         return self._name
 
     def infer(self, frame: Frame, /) -> Output:
-        """Map a uint8 BGR (1, H, W, 3) image to what the graph ends in."""
+        """Map a uint8 BGR (1, H, W, 3) image to the graph's output."""
         given, made = self._input, self._output
         np.copyto(given.host.array, frame)
         self._cuda.to_device(given.device, given.host.address, given.size, self._stream)
@@ -107,7 +107,7 @@ class TensorRtBackend:
 
 
 class _End:
-    """An input or output: its memory on both sides."""
+    """An input or output, with its memory on host and device."""
 
     def __init__(self, host: Pinned, device: int, *, is_input: bool) -> None:
         self.host, self.device, self.is_input = host, device, is_input
@@ -117,13 +117,13 @@ class _End:
 def build_plan(
     graph: bytes, *, timing_cache: bytes, progress: Progress = SILENT
 ) -> tuple[bytes, bytes]:
-    """Build a strongly typed ONNX graph for this device; the plan, and the timing cache after it.
+    """Build a strongly typed ONNX graph for this device; return the plan and the new timing cache.
 
-    The builder tells `progress` of its phases, as parts, from its own threads. It may use a share
-    of the free memory.
+    The builder reports its phases to `progress` as parts, from its own threads. It may use
+    `WORKSPACE_SHARE` of the free memory.
 
     Raises:
-        BackendError: TensorRT does not parse or build it; says why.
+        BackendError: TensorRT cannot parse or build the graph; the message says why.
     """
     require_tensorrt()
     import tensorrt as trt
@@ -131,7 +131,7 @@ def build_plan(
     errors: list[str] = []
     log = _make_logger(errors)
     builder = trt.Builder(log)
-    # From TensorRT 11 on every network is strongly typed, and the flag may go.
+    # From TensorRT 11 on every network is strongly typed, and the flag may be absent.
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if flag is None else 1 << int(flag))
     parser = trt.OnnxParser(network, log)
@@ -143,9 +143,9 @@ def build_plan(
     config = builder.create_builder_config()
     limit = int(WORKSPACE_SHARE * Cuda().free_memory())
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
-    monitor = _monitor(progress)  # it must outlive the build
+    monitor = _monitor(progress)  # the monitor must outlive the build
     config.progress_monitor = monitor
-    # A cache of another device or version is refused, not used; an empty one takes its place.
+    # A cache of another device or version is refused; an empty cache then takes its place.
     if not config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
@@ -158,10 +158,11 @@ def build_plan(
 
 
 def require_tensorrt() -> str:
-    """The version of the TensorRT that is there.
+    """Give the version of the installed TensorRT.
 
     Raises:
-        BackendError: there is none; says how to see JetPack's from a virtual environment.
+        BackendError: TensorRT is not installed; the message says how to use JetPack's in a virtual
+            environment.
     """
     try:
         import tensorrt
@@ -175,7 +176,7 @@ def require_tensorrt() -> str:
 
 
 def _make_logger(errors: list[str]) -> tensorrt.ILogger:
-    """Keeps the errors: TensorRT returns None and tells the reason here."""
+    """Make a logger that appends to `errors`: TensorRT returns None and logs the reason."""
     import tensorrt as trt
 
     class Log(trt.ILogger):
@@ -188,7 +189,7 @@ def _make_logger(errors: list[str]) -> tensorrt.ILogger:
 
 
 def _take_last(errors: list[str]) -> str:
-    """The last error, in one line."""
+    """Take the last error, in one line."""
     return " ".join(errors[-1].split()) if errors else "it gives no reason"
 
 
@@ -196,7 +197,7 @@ def _monitor(progress: Progress) -> tensorrt.IProgressMonitor:
     import tensorrt as trt
 
     class Monitor(trt.IProgressMonitor):
-        """Hands steps on; called from several threads, so each phase keeps its own count."""
+        """Passes steps on; several threads call it, so each phase keeps its own count."""
 
         def __init__(self) -> None:
             super().__init__()

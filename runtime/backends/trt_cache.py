@@ -1,14 +1,15 @@
-"""TensorRT engines in the user's cache: built once for this device, rebuilt when anything changes.
+"""Keeps TensorRT engines in the user's cache; rebuilds an engine when device or software changes.
 
-    engines/GRAPH-DEVICE.plan     the engine, of one graph (by hash) for one device and software
-    engines/GRAPH-DEVICE.json     its hash, what it was built for, and on which device
-    engines/timing-DEVICE.cache   what the builder measured, which speeds up the next build
-    engines/.GRAPH.edgeseg-lock   held while one process builds; a process that dies lets go of it
+    engines/GRAPH-DEVICE.plan     the engine of one graph (by hash) for one device and its software
+    engines/GRAPH-DEVICE.json     the plan's hash, what it was built for, and on which device
+    engines/timing-DEVICE.cache   the builder's measurements, which speed up the next build
+    engines/.GRAPH.edgeseg-lock   held while one process builds; freed when that process ends
 
-Several devices may share the folder, in a home of the network: each removes only what it made.
+Several devices may share the folder, in a home folder on the network: each device removes only its
+own files.
 
-A plan is code. So it is taken only from files that belong to this user and that nobody else may
-write, and only when its hash is the one that was recorded.
+A plan is code. So a plan is loaded only from a file that belongs to this user and that nobody else
+may write, and only when the plan has the recorded hash.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_te
 
 __all__ = ["BuiltFor", "identify_software", "open_engine"]
 
-# Raised when engines must be built in another way: old ones are then stale.
+# Increase this number when the way of building changes: it makes older engines stale.
 FORM: Final = 1
 _REMEDY: Final = "; make space, or set XDG_CACHE_HOME to a folder that can be written"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltFor:
-    """Everything that invalidates an engine when it changes."""
+    """All that an engine depends on; any change makes the engine stale."""
 
     form: int
     tensorrt: str
@@ -52,12 +53,12 @@ class BuiltFor:
 
     @property
     def key(self) -> str:
-        """A short name for it."""
+        """A short name for this device and software."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
 def identify_software() -> BuiltFor:
-    """This device and its software.
+    """Identify this device and its software.
 
     Raises:
         BackendError: TensorRT or CUDA is missing.
@@ -74,12 +75,12 @@ def identify_software() -> BuiltFor:
 
 
 def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
-    """The engine of a graph on this device, from the cache or built now.
+    """Open a graph's engine on this device, from the cache or built now.
 
-    `progress` hears why one is built, and how far it is.
+    `progress` receives the reason for a build, and its progress.
 
     Raises:
-        BackendError: it cannot be built, or the cache belongs to somebody else.
+        BackendError: the engine cannot be built, or the cache belongs to somebody else.
     """
     here = identify_software()
     folder = _make_own_folder()
@@ -105,7 +106,7 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
 
 
 def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes:
-    """Build a plan and keep it; where that fails, on a full disk say, it serves all the same."""
+    """Build a plan and save it; the plan is usable even where it cannot be saved."""
     timing = plan.with_name(f"timing-{here.key}.cache")
     known = timing.read_bytes() if _is_own(timing) else b""
     made, measured = build_plan(graph.read_bytes(), timing_cache=known, progress=progress)
@@ -117,7 +118,7 @@ def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes
     try:
         _remove_stale(plan)
         _write(plan, made)
-        # After it: a plan without its record is not taken.
+        # The record is written after its plan: a plan without a record is not loaded.
         _write(plan.with_suffix(".json"), json.dumps(record).encode())
         _write(timing, measured)
     except OSError as error:
@@ -129,7 +130,7 @@ def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A file that nobody but its owner may read or write."""
+    """Write a file that only its owner may read or write."""
     with write_whole(path) as partial:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -137,7 +138,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _find_fault(plan: Path) -> str | None:
-    """Why a plan may not be read; None where it may."""
+    """Explain why a plan may not be read; None where it may be read."""
     record = plan.with_suffix(".json")
     if not plan.exists() or not record.exists():
         return "there is none yet"
@@ -151,7 +152,7 @@ def _find_fault(plan: Path) -> str | None:
 
 
 def _load(plan: Path) -> TensorRtBackend | str:
-    """The engine, or why it does not load."""
+    """Load the engine, or explain why it does not load."""
     try:
         return TensorRtBackend(plan.read_bytes())
     except BackendError as error:
@@ -159,7 +160,7 @@ def _load(plan: Path) -> TensorRtBackend | str:
 
 
 def _explain(plan: Path, why: str, here: BuiltFor) -> str:
-    """The fault; for a plan that is not there, what changed since this device built another."""
+    """Explain the fault; for a missing plan, say what changed since the last build here."""
     if plan.exists():
         return why
     for _, before in _find_others(plan):
@@ -173,14 +174,14 @@ def _explain(plan: Path, why: str, here: BuiltFor) -> str:
 
 
 def _remove_stale(plan: Path) -> None:
-    """Remove what this device built of the same graph before something changed."""
+    """Remove this device's older plans of the same graph."""
     for record, _ in _find_others(plan):
         record.unlink(missing_ok=True)
         record.with_suffix(".plan").unlink(missing_ok=True)
 
 
 def _find_others(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
-    """Records of the same graph's other plans that were built here, and what those were for."""
+    """Find this device's other plans of the same graph: each one's record and its content."""
     for record in sorted(plan.parent.glob(f"{plan.name.partition('-')[0]}-*.json")):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             content = json.loads(record.read_text("utf-8"))
@@ -206,7 +207,7 @@ def _make_own_folder() -> Path:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether it is this user's and nobody else may write it; false where it is not there."""
+    """Tell whether a file exists, is this user's, and nobody else may write it."""
     try:
         status = path.lstat()
     except OSError:

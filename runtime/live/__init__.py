@@ -1,1 +1,1 @@
-"""The live pipeline: the newest frame wins, and its age is measured."""
+"""The live pipeline: it takes the newest frame and measures its age."""

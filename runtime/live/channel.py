@@ -1,4 +1,4 @@
-"""A bounded hand-over from one thread to the next."""
+"""A bounded queue from one thread to the next."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class Channel(Generic[T]):
-    """Holds at most `size` items. Its writer ends it, its reader may close it.
+    """Holds at most `size` items. The writer ends the channel; the reader may close it.
 
-    With `newest` a full channel drops its oldest item rather than make the writer wait.
+    With `newest`, a full channel drops its oldest item, so that the writer does not wait.
     """
 
     def __init__(self, size: int = 1, *, newest: bool = False) -> None:
@@ -29,7 +29,7 @@ class Channel(Generic[T]):
         self.dropped = 0
 
     def put(self, item: T) -> bool:
-        """Hand an item over; false where the reader wants no more."""
+        """Hand an item over; return false where the reader has closed the channel."""
         with self._changed:
             while len(self._items) == self._size and not self._closed:
                 if self._newest:
@@ -44,23 +44,23 @@ class Channel(Generic[T]):
             return True
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say that nothing more comes; the reader meets the error after the last item."""
+        """Say that no more items come; `error` is raised in the reader after the last item."""
         with self._changed:
             self._ended, self._error = True, error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Say that nothing more is wanted; a writer that waits goes on, and learns of it."""
+        """Say that no more items are wanted; a waiting writer goes on, and `put` returns false."""
         with self._changed:
             self._closed = True
             self._items.clear()
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[T]:
-        """Every item, in order, until the end.
+        """Give every item, in order, until the end.
 
         Raises:
-            BaseException: what the writer ended with.
+            BaseException: the error with which the writer ended the channel.
         """
         while True:
             with self._changed:

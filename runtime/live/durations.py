@@ -1,4 +1,4 @@
-"""Percentiles of durations in bounded memory, however long a run is."""
+"""Computes percentiles of durations, in memory that does not grow with the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["Durations", "Percentiles"]
 
-# From a hundredth of a millisecond to three hours, each bin 1 % wider than the one before.
+# Bins reach from 0.01 ms to three hours; each bin is 1 % wider than the one before.
 _LOWEST_MS: Final = 0.01
 _GROWTH: Final = math.log(1.01)
 _BINS: Final = 2100
@@ -18,7 +18,7 @@ _BINS: Final = 2100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percentiles:
-    """Of a duration, in milliseconds."""
+    """Percentiles of a duration, in milliseconds."""
 
     p50: float
     p95: float
@@ -26,18 +26,18 @@ class Percentiles:
 
 
 class Durations:
-    """A histogram in logarithmic bins: a percentile is right to half a percent."""
+    """A histogram in logarithmic bins: a percentile has an error of at most half a percent."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(_BINS, np.int64)
 
     def add(self, milliseconds: float) -> None:
-        """Count one."""
+        """Count one duration."""
         above = max(milliseconds, _LOWEST_MS) / _LOWEST_MS
         self._counts[min(int(math.log(above) / _GROWTH), _BINS - 1)] += 1
 
     def percentile(self, percent: float) -> float:
-        """Milliseconds that so many percent do not exceed; 0 where none was added."""
+        """Find the milliseconds that `percent` of the durations do not exceed; 0 without any."""
         reached = np.cumsum(self._counts)
         if not reached[-1]:
             return 0.0
@@ -46,6 +46,6 @@ class Durations:
 
     @property
     def percentiles(self) -> Percentiles:
-        """The three that are told everywhere."""
+        """The three percentiles that every report shows."""
         p50, p95, p99 = map(self.percentile, (50, 95, 99))
         return Percentiles(p50=p50, p95=p95, p99=p99)

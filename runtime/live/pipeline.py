@@ -1,10 +1,10 @@
-"""From a source through a segmenter to whoever consumes results: the stages overlap in threads.
+"""Moves frames from a source through a segmenter to a consumer; the stages overlap in threads.
 
     capture -> prepare -> infer -> mask -> the consumer
 
-Of a live source each stage takes the newest frame there is: what waits is dropped for what is
-newer, and counted. A file loses nothing and keeps its order. Between two stages lies one frame,
-so that no frame grows old in a queue.
+With a live source, each stage takes the newest frame: a newer frame replaces one that waits, and
+dropped frames are counted. A file loses no frame and keeps its order. At most one frame waits
+between two stages, so no frame grows old in a queue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from edgeseg.spec import InputSpec
 __all__ = ["STAGES", "Stream", "Summary", "run", "stream"]
 
 STAGES: Final = ("grab", "prepare", "infer", "mask", "output")
-# A frame that the engine fails on is skipped; so many in a row are no accident.
+# A frame is skipped where the engine fails on it; this many failures in a row end the run.
 FAILURES_IN_A_ROW: Final = 10
 
 A = TypeVar("A")
@@ -38,23 +38,23 @@ B = TypeVar("B")
 
 
 class Network(Protocol):
-    """What the pipeline runs frames through: an engine, and how a frame becomes its input."""
+    """What the pipeline needs of a segmenter: an engine, and how a frame becomes its input."""
 
     @property
     def backend(self) -> Backend:
-        """The engine. One thread at a time calls it."""
+        """The engine. Only one thread calls it at a time."""
 
     @property
     def input(self) -> InputSpec:
-        """The size of its input, and the rule to get there."""
+        """The size of the engine's input, and the rule by which frames are resized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run did. Durations are milliseconds a frame; `stages_ms` are medians.
+    """What a run did. Durations are milliseconds for each frame; `stages_ms` are medians.
 
-    `frame_age_ms` is from capture to the end of output; `failed` frames are those that the engine
-    gave no mask for, `last_failure` why it gave none for the last of them. `lost` says why a camera
+    `frame_age_ms` is the time from capture to the end of output. `failed` counts frames for which
+    the engine gave no mask; `last_failure` is the reason for the last one. `lost` says why a camera
     or stream ended by itself.
     """
 
@@ -71,7 +71,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """A frame on its way, with what the stages have made of it so far."""
+    """A frame in the pipeline, with the results of the stages so far."""
 
     captured: Captured
     grab_ms: float
@@ -83,7 +83,7 @@ class _Work:
 
 @dataclass
 class Stream:
-    """Results in order; iterate once. `dropped` and `failed` count while it runs."""
+    """Results in order; iterate once. `dropped` and `failed` are up to date at any time."""
 
     results: Iterator[Result]
     _channels: Sequence[Channel[_Work]] = ()
@@ -92,7 +92,7 @@ class Stream:
 
     @property
     def dropped(self) -> int:
-        """Frames of a live source that a newer one took the place of."""
+        """How many frames of a live source were replaced by newer ones."""
         return sum(channel.dropped for channel in self._channels)
 
     def __iter__(self) -> Iterator[Result]:
@@ -102,9 +102,9 @@ class Stream:
 
 @contextmanager
 def stream(network: Network, source: Source) -> Iterator[Stream]:
-    """Segment a source's frames, the stages in threads of their own while the block runs.
+    """Segment a source's frames; while the block runs, each stage has a thread of its own.
 
-    Raises, while walking:
+    Raises, while iterating:
         SourceError: the source broke off.
         BackendError: the engine failed on ten frames in a row, or the system gives no thread.
     """
@@ -165,7 +165,7 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
 
 @contextmanager
 def _run_threads(threads: Sequence[threading.Thread], end: Callable[[], None]) -> Iterator[None]:
-    """Each thread that could be started is waited for, once `end` told all to end."""
+    """Start the threads; after the block, call `end` and wait for every started thread."""
     started: list[threading.Thread] = []
     try:
         for thread in threads:
@@ -185,7 +185,7 @@ def _run_threads(threads: Sequence[threading.Thread], end: Callable[[], None]) -
 
 
 class _Tolerance:
-    """Skips what the engine fails on, and counts it; too many in a row end the stream."""
+    """Skips and counts frames on which the engine fails; too many in a row end the stream."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -193,7 +193,7 @@ class _Tolerance:
         self._lock = threading.Lock()
 
     def guard(self, call: Callable[[A], B]) -> Callable[[A], B | None]:
-        """The same call, with None for what failed."""
+        """Wrap `call` so that it returns None where it fails."""
 
         def guarded(item: A) -> B | None:
             try:
@@ -226,7 +226,7 @@ def _grab(source: Source) -> Iterator[_Work]:
 def _make_worker(
     name: str, items: Iterable[A], call: Callable[[A], B | None], target: Channel[B]
 ) -> threading.Thread:
-    """A thread that puts what `call` makes of each item into a channel, and ends it."""
+    """Make a thread that puts `call`'s result for each item into `target`, then ends `target`."""
 
     def work() -> None:
         error: BaseException | None = None
@@ -235,7 +235,7 @@ def _make_worker(
                 made = call(item)
                 if made is not None and not target.put(made):
                     break
-        except BaseException as caught:  # the consumer meets it
+        except BaseException as caught:  # raised again in the consumer
             error = caught
         if isinstance(items, Channel):
             items.close()
@@ -256,8 +256,8 @@ def run(
 ) -> Summary:
     """Feed every result to every sink until the source ends, a limit is reached, or Ctrl-C.
 
-    `stop` ends it after the frame that is being written. A camera or stream that is lost for good
-    ends it, too, if it gave frames.
+    `stop` ends the run after the frame that is being written. A camera or stream that is lost for
+    good ends the run too, if it gave frames before.
     """
     tally = _Tally()
     lost: str | None = None
@@ -271,7 +271,7 @@ def run(
                 if tally.frames == max_frames or over or (stop is not None and stop.is_set()):
                     break
         except KeyboardInterrupt:
-            pass  # the usual way to end a camera; what was done is kept and summed up
+            pass  # the usual way to end a camera; results are kept and summed up
         except SourceError as error:
             if not (source.live and tally.frames):
                 raise
@@ -285,7 +285,7 @@ def run(
 
 
 def _write(result: Result, sinks: Sequence[Sink]) -> float:
-    """The milliseconds that it took to write it."""
+    """Write the result to every sink; return the milliseconds that this took."""
     arrived = time.perf_counter()
     for sink in sinks:
         sink.write(result)
@@ -293,7 +293,7 @@ def _write(result: Result, sinks: Sequence[Sink]) -> float:
 
 
 class _Tally:
-    """Counts a run, in memory that does not grow."""
+    """Counts a run's frames and durations, in memory that does not grow."""
 
     def __init__(self) -> None:
         self._begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Tells systemd that a run is up and alive, where systemd started it (sd_notify(3))."""
+"""Tells systemd that a run is up and alive, where systemd started the run (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _EVERY_S: Final = 1.0
 
 
 class Service:
-    """Does nothing where no service manager listens. Without frames it falls silent."""
+    """Reports to the service manager; does nothing where there is none.
+
+    Without frames it reports nothing, so a manager with a watchdog may restart the run.
+    """
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -22,18 +25,18 @@ class Service:
         self._told = -_EVERY_S
 
     def ready(self, status: str) -> None:
-        """The source is open and frames are being segmented."""
+        """Report that the source is open and frames are being segmented."""
         self._tell(f"READY=1\nSTATUS={status}")
 
     def alive(self) -> None:
-        """Feed the watchdog; told once a second at most."""
+        """Report to the watchdog that the run is alive, once a second at most."""
         now = time.monotonic()
         if now - self._told >= _EVERY_S:
             self._told = now
             self._tell("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The run ends."""
+        """Report that the run is ending."""
         self._tell("STOPPING=1")
 
     def _tell(self, state: str) -> None:
@@ -42,5 +45,5 @@ class Service:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
             try:
                 channel.sendto(state.encode(), self._address)
-            except OSError:  # a manager that went away must not take the run with it
+            except OSError:  # the run goes on when the manager is gone
                 self._address = ""
