@@ -124,7 +124,7 @@ class Beside:
         return self.layout.framework is not None
 
     def _config_counts(self) -> bool:
-        """Tell whether config.json counts; beside NVlabs' or mmsegmentation's weights it may not."""
+        """Tell whether config.json belongs to the weights; beside a pickle it may not."""
         return bool(self.config) and (not self._is_pickled_framework() or is_segformer(self.config))
 
     def _class_names(self) -> Sequence[str] | None:

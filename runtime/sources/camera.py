@@ -1,4 +1,4 @@
-"""A camera, asked for what is wanted and read back for what it gives."""
+"""Opens a camera with the requested settings, and reads back what the camera gives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["describe_opened", "open_camera"]
 
 
 def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # cv2.VideoCapture
-    """MJPG is asked for first: uncompressed, USB 2 carries 30 small frames a second at most."""
+    """Open a camera; ask for MJPG first, since USB 2 carries few uncompressed frames a second."""
     cv2 = import_opencv(f"reading camera {index}")
     device = cv2.VideoCapture(index)
     if device.isOpened():
@@ -23,7 +23,7 @@ def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # c
             (cv2.CAP_PROP_FRAME_WIDTH, options.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, options.height),
             (cv2.CAP_PROP_FPS, options.fps),
-            (cv2.CAP_PROP_BUFFERSIZE, 1),  # a driver's queue holds old frames
+            (cv2.CAP_PROP_BUFFERSIZE, 1),  # a longer driver queue would hold old frames
         )
         for prop, value in wanted:
             if value is not None:
@@ -32,7 +32,7 @@ def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # c
 
 
 def describe_opened(capture: PatientCapture, uri: str | int) -> str:
-    """A camera's name with what it gives, read back: it may differ from what was asked for."""
+    """Describe a camera by name and actual settings, which may differ from the requested ones."""
     name = name_source(uri)
     if not isinstance(uri, int):
         return name

@@ -1,4 +1,4 @@
-"""Whether a clip's colors are of another kind than those that networks are trained on."""
+"""Tells whether a clip's colors differ in kind from those that networks are trained on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _BT2020: Final = 9
 
 
 def describe_color(device: Any, name: str, path: Path | None) -> str | None:  # noqa: ANN401  # cv2.VideoCapture
-    """What to say of an opened clip's colors; None where they are the usual ones.
+    """Describe unusual colors of an opened clip; None where the colors are usual.
 
-    OpenCV up to 4 shows HDR as if it were not, pale; what OpenCV 5 makes of it depends on the
-    FFmpeg within. PyAV tells HDR apart; without it only a clip of more than 8 bits is noticed.
+    OpenCV up to 4 decodes HDR like other video, so its colors are pale. With OpenCV 5 the result
+    depends on the FFmpeg inside. PyAV recognizes HDR; without PyAV only a clip of more than 8 bits
+    is noticed.
     """
     color = None if path is None else read_color(path)
     if color is None:
@@ -39,7 +40,7 @@ def describe_color(device: Any, name: str, path: Path | None) -> str | None:  # 
 
 
 def _is_deep(device: Any) -> bool:  # noqa: ANN401  # as above
-    """Whether frames are coded in more than 8 bits: FFmpeg's code for such YUV ends in them."""
+    """Tell whether frames have more than 8 bits; FFmpeg's code for such YUV ends in the number."""
     cv2 = import_opencv("reading frames")
     code = int(device.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) & 0xFFFFFFFF
     letters = code.to_bytes(4, "little")

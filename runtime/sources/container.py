@@ -1,4 +1,7 @@
-"""What a file's container says that OpenCV does not pass on. Needs PyAV; without it, nothing."""
+"""Reads with PyAV what a file's container says and OpenCV does not pass on.
+
+Without PyAV the functions find nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ T = TypeVar("T")
 
 
 def read_times(path: Path) -> list[float]:
-    """When each frame of a clip is shown, in seconds from the first, in order.
+    """Read when each frame of a clip is shown, in seconds from the first frame, in order.
 
-    Every packet is read and none is decoded. Empty where PyAV is absent or a frame has no time.
+    Every packet is read, and none is decoded. The list is empty where PyAV is absent or a frame has
+    no time.
     """
     nothing: list[float] = []
     times = _ask(path, _read_times, nothing)
@@ -26,24 +30,24 @@ def read_times(path: Path) -> list[float]:
 
 
 def read_last_frame_s(path: Path) -> float | None:
-    """How long a clip's last frame is shown, in seconds; None where nobody says."""
+    """Read how long a clip's last frame is shown, in seconds; None where unknown."""
     return _ask(path, _find_last_frame_s, None)
 
 
 class Color(NamedTuple):
-    """What a clip's colors mean, in the numbers of ITU-T H.273; 2 is "not said"."""
+    """What a clip's colors mean, in the numbers of ITU-T H.273; 2 means "unspecified"."""
 
     transfer: int
     primaries: int
 
 
 def read_color(path: Path) -> Color | None:
-    """What a clip says of its colors; None where PyAV is absent or cannot read it."""
+    """Read what a clip says about its colors; None where PyAV is absent or cannot read it."""
     return _ask(path, _find_color, None)
 
 
 class _Shown(NamedTuple):
-    """When a frame is shown and for how long, in seconds; 0 where nobody says how long."""
+    """When a frame is shown and for how long, in seconds; a length of 0 means unknown."""
 
     at: float
     lasts: float
@@ -58,7 +62,7 @@ def _ask(path: Path, question: Callable[[InputContainer], T], unknown: T) -> T:
     try:
         with av.open(str(path)) as container:
             return question(container)
-    except (OSError, av.FFmpegError, IndexError):  # without a video stream
+    except (OSError, av.FFmpegError, IndexError):  # unreadable, or without a video stream
         return unknown
 
 
@@ -67,8 +71,8 @@ def _read_times(container: InputContainer) -> list[float]:
     for packet in container.demux(video=0):
         if packet.pts is not None and packet.time_base is not None:
             times.append(float(packet.pts * packet.time_base))
-        elif packet.size:  # the last one is empty, and no frame
-            return []  # which frame has which time is not known then
+        elif packet.size:  # the last packet is empty, and holds no frame
+            return []  # the frames' times are unknown then
     return sorted(times)
 
 
@@ -84,7 +88,7 @@ def _list_shown(container: InputContainer) -> Iterator[_Shown]:
 def _find_last_frame_s(container: InputContainer) -> float | None:
     import av
 
-    # What has no index cannot be sought in, and is read from its start.
+    # A file without an index cannot be sought in; it is read from its start.
     with suppress(OSError, av.FFmpegError):
         container.seek((container.start_time or 0) + (container.duration or 0))
     return max(_list_shown(container), default=_Shown(0.0, 0.0)).lasts or None

@@ -1,4 +1,4 @@
-"""A drawn street as frames, with ground truth and without end."""
+"""Gives endless frames of a drawn street, with ground truth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["draw_scenes"]
 
 
 def draw_scenes() -> Iterator[Captured]:
-    """Every scene of the drive, in order."""
+    """Draw every scene of the drive, in order."""
     for index in itertools.count():
         drawn = draw_scene(LIVE_SEED, index)
         yield Captured(

@@ -1,4 +1,4 @@
-"""Images as frames: one, a folder's, or those that match a pattern."""
+"""Gives images as frames: one image, a folder of images, or those that match a pattern."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGES_FPS: Final = 10.0
 
 
 def list_images(uri: str) -> list[Path]:
-    """The images that a path or pattern names; none for a video."""
+    """List the images that a path or pattern names; none for a video."""
     path = Path(uri)
     try:
         path.exists()
@@ -46,7 +46,7 @@ def list_images(uri: str) -> list[Path]:
 
 
 def read_images(paths: list[Path]) -> Iterator[Captured]:
-    """Each image, named by its stem."""
+    """Read each image; the frame's name is the file's stem."""
     for index, path in enumerate(paths):
         image = read_image(path)
         yield Captured(

@@ -1,4 +1,4 @@
-"""A source that gives nothing more ends in time, too."""
+"""Ends a source after a time, even where it gives no more frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["stop_after"]
 
 @contextmanager
 def stop_after(seconds: float | None, source: Source) -> Iterator[None]:
-    """Stop the source after so many seconds, whether or not it gives frames."""
+    """Stop the source after `seconds`, whether or not it gives frames."""
     if seconds is None:
         yield
         return

@@ -1,4 +1,7 @@
-"""A camera or stream as frames: there at the start, and opened again when it is lost."""
+"""Gives a camera or stream as frames, and opens it again when it is lost.
+
+The camera or stream must be there at the start.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,20 @@ from edgeseg.runtime.sources.source import Captured, Source
 
 __all__ = ["LiveDevice", "open_live"]
 
-# Seconds before each further attempt; the last one again and again. A camera's driver or a
-# restarted server takes some seconds, a cable somebody's walk.
+# Seconds before each further attempt; the last value repeats. A camera's driver or a restarted
+# server needs some seconds; a cable needs somebody to walk there.
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-# After it was opened: cameras need a second or two for the first frame, and some a try or two.
+# Seconds from opening to the first frame: cameras need one or two, and some need another attempt.
 FIRST_FRAME_S: Final = 5.0
 _BETWEEN_TRIES_S: Final = 0.1
 
 
 @contextmanager
 def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterator[Source]:
-    """What `open_` opens, and opens again when it is lost; released at the end.
+    """Open a source by `open_`, again when it is lost, and release it at the end.
 
     Raises:
-        SourceError: it does not open, or gives no frame. Later, while walking: it is lost.
+        SourceError: it does not open, or gives no frame. Later, while iterating: it is lost.
     """
     capture = PatientCapture(uri, open_)
     try:
@@ -57,7 +60,7 @@ def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterato
 
 
 class LiveDevice:
-    """The frames of a capture that is lost and found again."""
+    """The frames of a capture, which is opened again when it is lost."""
 
     def __init__(self, uri: str | int, capture: PatientCapture, retry: Retry) -> None:
         self._uri = uri
@@ -67,12 +70,12 @@ class LiveDevice:
         self._lost = 0
 
     def start(self) -> None:
-        """Open it, and wait for its first frame; again as often as a limit of attempts says.
+        """Open the capture and wait for its first frame, as often as the attempts allow.
 
-        Without a limit once: whoever waits without end would not learn of a wrong address.
+        Without a limit there is one attempt only, so that a wrong address is noticed.
 
         Raises:
-            SourceError: it does not open, or gives none, with the likely reason.
+            SourceError: the capture does not open, or gives no frame; with the likely reason.
         """
         attempt = 0
         while (fault := self._fault_at_the_start()) is not None:
@@ -82,7 +85,7 @@ class LiveDevice:
             self._pause(attempt, "gives no frame yet")
 
     def _fault_at_the_start(self) -> str | None:
-        """Why there is no first frame, with the likely reason; None where there is one."""
+        """Explain why there is no first frame; None where there is one."""
         if not self._capture.open():
             return explain_cannot_open(self._uri, hangs=self._capture.hangs)
         until = time.monotonic() + FIRST_FRAME_S
@@ -94,10 +97,10 @@ class LiveDevice:
         return None
 
     def images(self) -> Iterator[Bgr]:
-        """Every frame as it comes, without end.
+        """Give every frame as it comes, without end.
 
         Raises:
-            SourceError: it is lost, and gave none after as many attempts as were asked for.
+            SourceError: the capture is lost, and all attempts to open it again gave no frame.
         """
         count = attempt = 0
         while not self._capture.stopped.is_set():
@@ -113,7 +116,7 @@ class LiveDevice:
                 self._open_again(count, attempt)
 
     def _open_again(self, count: int, attempt: int) -> None:
-        """After a pause that grows with the attempts since the last frame."""
+        """Open the capture again, after a pause that grows with the attempts without a frame."""
         if self._retry.attempts is not None and attempt > self._retry.attempts:
             tried = f" and was not back after {attempt - 1} attempts" if attempt > 1 else ""
             raise SourceError(
@@ -126,10 +129,10 @@ class LiveDevice:
             self._capture.open()
 
     def _pause(self, attempt: int, why: str) -> None:
-        """Say why, let go of it, and wait until it is to be opened again."""
+        """Say why, release the capture, and wait until the next attempt."""
         hung = self._capture.hangs
         wait = BACK_OFF_S[min(attempt, len(BACK_OFF_S)) - 1]
-        # What hangs is told once: a service manager, which hears of each line, is to start it anew.
+        # A hang is reported once only: each line keeps the service manager from restarting the run.
         if attempt == 1 or not hung:
             self._say(f"{'does not answer' if hung else why}, attempt {attempt} in {wait:g} s")
         if not hung:
@@ -141,7 +144,7 @@ class LiveDevice:
 
 
 def _check(image: Bgr, uri: str | int) -> Bgr:
-    """The same, once it is known to be a picture in colors: a pipeline may give other formats."""
+    """Check that a frame is a color picture, and return it: a pipeline may give other formats."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SourceError(explain_not_bgr(image, uri))
     return image

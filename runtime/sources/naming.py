@@ -1,4 +1,4 @@
-"""How a source is called, and what to say of one that gives nothing, with the likely reasons."""
+"""Names sources, and explains why a source gives no frames."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LIBCAMERA: Final = (
 
 
 def name_source(uri: str | int) -> str:
-    """A source's name."""
+    """Name a source for messages."""
     return f"camera {uri}" if isinstance(uri, int) else redact(uri)
 
 
 def explain_cannot_open(uri: str | int, *, hangs: bool = False) -> str:
-    """Of a source that does not open; `hangs` where opening it does not even come to an end."""
+    """Explain why a source does not open; `hangs` says that the call to open it never returned."""
     name = name_source(uri)
     if hangs:
         return f"{name} cannot be opened: it does not answer; is another program at work with it?"
@@ -43,7 +43,7 @@ def explain_cannot_open(uri: str | int, *, hangs: bool = False) -> str:
 
 
 def explain_no_frame(uri: str | int) -> str:
-    """Of a source that opens, and then gives nothing."""
+    """Explain why a source opens but gives no frame."""
     name = name_source(uri)
     if isinstance(uri, int):
         return (
@@ -56,7 +56,7 @@ def explain_no_frame(uri: str | int) -> str:
 
 
 def explain_not_bgr(image: Bgr, uri: str | int) -> str:
-    """Of frames in a format that no color picture has, as a pipeline without caps gives them."""
+    """Explain that frames are not color pictures, as from a pipeline without caps."""
     form = "x".join(map(str, image.shape))
     return (
         f"{name_source(uri)} gives frames of {form} {image.dtype}, where height x width x 3 uint8 "

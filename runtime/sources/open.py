@@ -1,4 +1,4 @@
-"""Opens a source by its name. Whatever happens, the device is released.
+"""Opens a source by its name. The device is released in every case.
 
 0                          a camera by its index
 rtsp://... http://...      a network stream; http://.../drive.mp4 is a video
@@ -51,12 +51,12 @@ def open_source(
 ) -> Iterator[Source]:
     """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
 
-    `camera` is asked of a camera only. A camera or stream that is lost is opened again as `retry`
-    says; its `say` also hears what is doubtful about a video.
+    `camera` applies to cameras only. `retry` says how often a lost camera or stream is opened
+    again; `retry.say` also receives doubts about a video.
 
     Raises:
-        SourceError: it is not there, or cannot be read. Later, while walking: it broke off.
-        MissingPackageError: a camera, stream or video, and no OpenCV.
+        SourceError: it is not there, or cannot be read. Later, while iterating: it broke off.
+        MissingPackageError: it is a camera, stream or video, and OpenCV is not installed.
     """
     if isinstance(uri, int):
         with open_live(uri, lambda: open_camera(uri, camera), retry) as source:

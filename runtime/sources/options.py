@@ -1,4 +1,4 @@
-"""What a camera is asked for, and how a lost one is sought."""
+"""The settings requested of a camera, and how often a lost source is opened again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["CameraOptions", "Retry"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraOptions:
-    """What a camera is asked for, in pixels and frames a second; it may give something else."""
+    """Settings requested of a camera, in pixels and frames a second; the camera may differ."""
 
     width: int | None = None
     height: int | None = None
@@ -20,10 +20,10 @@ class CameraOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How often in a row a lost source is opened again (None: until it is back), and who hears.
+    """How often a lost source is opened again, and who receives the messages.
 
-    In a row means: without a frame in between. A number holds for the start, too; None means then
-    that the source must be there.
+    `attempts` counts attempts without a frame in between; None means without a limit. A number also
+    holds at the start; with None the source must be there at the start.
     """
 
     attempts: int | None = 0

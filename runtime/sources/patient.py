@@ -1,8 +1,7 @@
-"""Calls to a driver or library that may not come back, made in a thread of their own.
+"""Calls a driver or library, whose calls may never return, in a thread of its own.
 
-Whoever waits for one leaves after `HANG_S`, or as soon as somebody calls `stop`. The thread is left
-behind then, and lets go of the device once the call returns: to let go of it amid a call would
-crash.
+A caller waits at most `HANG_S`, or until somebody calls `stop`. The thread is then left behind. It
+releases the device when the call returns, because a release during the call would crash.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from edgeseg.runtime.sources.naming import name_source
 
 __all__ = ["HANG_S", "PatientCapture", "has_left_behind"]
 
-# Longer than the time limits that are set within FFmpeg and V4L.
+# Longer than the time limits of FFmpeg and V4L.
 HANG_S: Final = 10.0
 # OpenCV gives a GStreamer pipeline half a minute to start (`CAP_PROP_OPEN_TIMEOUT_MSEC`).
 PIPELINE_S: Final = 35.0
-# What letting go of a device may take at the end of a run.
+# How long the release of a device may take at the end of a run.
 CLOSE_S: Final = 2.0
 
 _THREAD: Final = "edgeseg device"
@@ -42,10 +41,10 @@ class _Task:
 
 
 class PatientCapture:
-    """An OpenCV capture of `uri`, to be opened, read and opened again, with bounded waiting.
+    """An OpenCV capture of `uri` that can be opened again; waiting for it is bounded.
 
-    `hangs` tells whether a call has not returned. `stop` may be called from another thread: nobody
-    waits any longer, and nothing more is read.
+    `hangs` tells whether a call has not returned. Another thread may call `stop`, which ends all
+    waiting and reading.
     """
 
     def __init__(self, uri: str | int, open_: Callable[[], Any]) -> None:
@@ -60,7 +59,7 @@ class PatientCapture:
         self.hangs = False
 
     def open(self) -> bool:
-        """Open it, instead of what was open before; false where it cannot be.
+        """Open the device, and release it first where it is open; return false where this fails.
 
         Raises:
             SourceError: OpenCV failed.
@@ -76,7 +75,7 @@ class PatientCapture:
         return bool(self._wait_for(open_device, PIPELINE_S if pipeline else HANG_S))
 
     def read(self) -> Bgr | None:
-        """The next frame; None where there is none."""
+        """Read the next frame; None where there is none."""
 
         def frame() -> Bgr | None:
             if self._device is None:
@@ -88,31 +87,31 @@ class PatientCapture:
         return found
 
     def get(self, prop: int) -> float:
-        """A property, 0 where it is not known."""
+        """Get a property of the capture; 0 where it is unknown."""
         return float(self.ask("get", prop) or 0)
 
     def ask(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  # what OpenCV's gives
-        """What a method of OpenCV's capture gives; None where nobody waits for it any more."""
+        """Call a method of OpenCV's capture; None where the wait for it ended first."""
         return self._wait_for(lambda: getattr(self._device, method)(*arguments))
 
     def release(self) -> None:
-        """Let go of the device; it may be opened again."""
+        """Release the device; it may be opened again."""
         self._wait_for(self._let_go)
 
     def stop(self) -> None:
-        """Wait for nothing more."""
+        """End all waiting."""
         self.stopped.set()
         with self._changed:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let go of the device for good. Calling twice is harmless."""
+        """Release the device for good. Calling twice is harmless."""
         self.stop()
         with self._changed:
             self._tasks.append(None)
             self._changed.notify_all()
         self._thread.join(CLOSE_S)
-        if self._thread.is_alive():  # OpenCV's return into a Python that ends would abort it
+        if self._thread.is_alive():  # OpenCV's return into an ending Python would abort it
             atexit.register(self._thread.join, HANG_S)
 
     def _wait_for(self, call: Callable[[], Any], seconds: float | None = None) -> Any:  # noqa: ANN401  # what the call gives
@@ -137,7 +136,7 @@ class PatientCapture:
         while (task := self._next()) is not None:
             try:
                 task.value = task.call()
-            except BaseException as error:  # whoever waits meets it
+            except BaseException as error:  # raised again in the caller
                 task.error = error
             with self._changed:
                 task.done = True
@@ -145,7 +144,7 @@ class PatientCapture:
         self._let_go()
 
     def _next(self) -> _Task | None:
-        """The next call that somebody still waits for."""
+        """Take the next call that somebody still waits for."""
         with self._changed:
             while True:
                 self._changed.wait_for(lambda: self._tasks)
@@ -160,5 +159,5 @@ class PatientCapture:
 
 
 def has_left_behind() -> bool:
-    """Whether a call still has not returned, though nobody waits for it any more."""
+    """Tell whether a call that nobody waits for any more has still not returned."""
     return any(thread.name == _THREAD for thread in threading.enumerate())

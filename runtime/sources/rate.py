@@ -1,4 +1,4 @@
-"""The rate that a capture tells, where it can be true."""
+"""Reads a capture's frame rate, where it is plausible."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from edgeseg.machine.opencv import import_opencv
 
 __all__ = ["read_rate"]
 
-# What a camera that does not tell its rate is taken for.
+# The rate assumed for a camera that does not give its own.
 _UNKNOWN_FPS: Final = 30.0
 
 
 def read_rate(device: Any) -> float:  # noqa: ANN401  # cv2.VideoCapture
-    """A capture's frames a second; 30 where what it tells cannot be."""
+    """Read a capture's frames a second; 30 where its answer is not plausible."""
     cv2 = import_opencv("reading frames")
     fps = float(device.get(cv2.CAP_PROP_FPS))
     return fps if 0 < fps < 1000 else _UNKNOWN_FPS  # some drivers answer 0 or 90000

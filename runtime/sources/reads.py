@@ -1,4 +1,4 @@
-"""Which files of this machine a source reads."""
+"""Lists the files of this machine that a source reads."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["list_files_read"]
 
 
 def list_files_read(uri: str | int) -> list[Path]:
-    """The files of a folder, a pattern or a path; none of a camera, a stream or `demo`.
+    """List the files of a folder, pattern or path; none for a camera, a stream or `demo`.
 
     Raises:
-        SourceError: there are none.
+        SourceError: the folder, pattern or path has no files.
     """
     if isinstance(uri, int) or uri == DEMO or uri.startswith((*STREAM_SCHEMES, GSTREAMER)):
         return []

@@ -1,4 +1,4 @@
-"""What every kind of source gives: frames, and what is known of them."""
+"""Frames, and what is known of their source: the same for every kind of source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Captured", "Source"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """One frame: `image` is uint8 (H, W, 3), blue first.
+    """One frame: `image` is uint8 BGR (H, W, 3).
 
     `index` counts frames from 0. `time_s` is in seconds from the source's start, `at` in seconds of
     `time.perf_counter()`. `truth` has the class ids (H, W), where the source knows them.
@@ -29,12 +29,12 @@ class Captured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An opened source. `frames` can be walked once; `length` is None where nobody knows it.
+    """An opened source. `frames` can be iterated once; `length` is None where unknown.
 
-    A `live` one goes on whether or not its frames are taken, so the newest counts. `stop` may be
-    called from another thread: whoever waits for a frame waits no longer.
-    `labels` tell what the ids of the frames' `truth` mean; None where they have none.
-    `last_frame_s` looks up how long the last frame is shown, in seconds; None where nobody knows.
+    A `live` source goes on whether or not its frames are taken, so the newest frame counts. Another
+    thread may call `stop`, which ends the wait for a frame. `labels` give the meaning of the ids in
+    the frames' `truth`; None where there is no truth. `last_frame_s` looks up how long the last
+    frame is shown, in seconds; None where unknown.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""When the frames of a file are shown, by the file's own time stamps."""
+"""Finds when the frames of a file are shown, by the file's own time stamps."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import Final
 
 __all__ = ["Stamps"]
 
-# A clock that falls back by less is out of order; by more, it starts anew.
+# A stamp that falls back by less is out of order; one that falls back by more restarts the clock.
 _ANEW_S: Final = 1.0
-# Two stamps this close are one: a container counts in milliseconds at best.
+# Two stamps closer than this are equal: a container counts in milliseconds at best.
 _SAME_S: Final = 1e-4
 
 
 class Stamps:
-    """Turns what a decoder says of each frame into seconds from the first one, which never fall.
+    """Turns a decoder's stamps into seconds from the first frame, which never fall.
 
-    A stamp of 0 after the first frame is none, or the first one's repeated. OpenCV gives it for the
-    frames that the decoder still holds when the file ends: up to 4.6 in every clip with B-frames,
-    later in AVI and MPEG-PS. `rest` has the times of all frames, where somebody knows them; else
-    each comes after the one before it as that one did. Raw H.264 has no stamps at all: `untimed` is
-    called, once, and `guessed` holds. Where a clock starts anew, as in joined recordings, time goes
-    on.
+    A stamp of 0 after the first frame is not a time. OpenCV gives it for the frames that the
+    decoder still holds when the file ends: up to OpenCV 4.6 in every clip with B-frames, later in
+    AVI and MPEG-PS. `rest` then gives the times of all frames, where they are known; otherwise the last
+    distance between two frames repeats. Raw H.264 has no stamps at all: `untimed` is called once,
+    and `guessed` is true. Where the clock restarts, as in joined recordings, time goes on.
     """
 
     def __init__(
@@ -31,7 +30,7 @@ class Stamps:
         rest: Callable[[], Sequence[float]],
         untimed: Callable[[], None],
     ) -> None:
-        """`frame_s` is the usual distance of two frames."""
+        """Start before the first frame; `frame_s` is the usual seconds between two frames."""
         self._rest = rest
         self._untimed = untimed
         self._known: Sequence[float] | None = None
@@ -44,7 +43,7 @@ class Stamps:
         self.guessed = False
 
     def time_of(self, stamp: float) -> float:
-        """When the next frame is shown, of which the decoder says `stamp`, in seconds."""
+        """Find when the next frame is shown, in seconds, from the decoder's `stamp`."""
         if self._first is None:
             self._first = self._stamp = stamp
             return self.last
@@ -65,7 +64,7 @@ class Stamps:
     def _time_without_stamp(self) -> float:
         if self._known is None:
             self._known = self._rest()
-        if self._stamp == 0:  # no stamp so far: there is none, or the decoder holds the whole clip
+        if self._stamp == 0:  # no stamps at all, or the decoder holds the whole clip
             return self._time_without_any()
         later = (time for time in self._known if time > self.last + _SAME_S)
         return min(later, default=self.last + self._gap)

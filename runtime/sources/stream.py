@@ -1,4 +1,4 @@
-"""Network streams and GStreamer pipelines."""
+"""Opens network streams and GStreamer pipelines."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ __all__ = [
 WEB_SCHEMES: Final = ("http://", "https://")
 STREAM_SCHEMES: Final = ("rtsp://", "rtsps://", *WEB_SCHEMES)
 
-# What is waited for a server that does not answer, or sends nothing more.
+# Seconds to wait for a server that does not answer, or sends nothing more.
 PATIENCE_S: Final = 5.0
 
 _VIDEO_SUFFIXES: Final = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 
 def is_file(url: str) -> bool:
-    """Whether a web address is a video with an end, by its ending: asking it would use it up."""
+    """Tell by a URL's ending whether it is a video file; asking the server could use it up."""
     return Path(urlsplit(url).path).suffix.lower() in _VIDEO_SUFFIXES
 
 
 def open_stream(url: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture
-    """Decoded by one thread.
+    """Open a stream that one thread decodes.
 
-    FFmpeg's decoder holds back a frame for each further one: two made a 25 fps stream 40 ms older
-    (tests/runtime/test_endurance.py reads it from the picture), and it takes one for each core.
+    FFmpeg's decoder holds back a frame for each further thread, and by default takes a thread for
+    each core. Two threads made a 25 fps stream 40 ms older (tests/runtime/test_endurance.py reads
+    the age from the picture).
     """
     cv2 = import_opencv_for(url)
-    known = hasattr(cv2, "CAP_PROP_N_THREADS")  # an older OpenCV refuses what it does not know
+    known = hasattr(cv2, "CAP_PROP_N_THREADS")  # an older OpenCV refuses unknown properties
     return open_url(url, *((cv2.CAP_PROP_N_THREADS, 1) if known else ()))
 
 
 def open_url(url: str, *asked: int) -> Any:  # noqa: ANN401  # as above
-    """By FFmpeg, with time limits: it waits half a minute for a sender that is gone."""
+    """Open a URL by FFmpeg, with time limits: by default it waits 30 s for a lost sender."""
     cv2 = import_opencv_for(url)
     limit = round(1000 * PATIENCE_S)
     limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit)
@@ -54,7 +55,7 @@ def open_url(url: str, *asked: int) -> Any:  # noqa: ANN401  # as above
 
 
 def open_gstreamer(pipeline: str) -> Any:  # noqa: ANN401  # as above
-    """A pipeline that ends in an appsink."""
+    """Open a pipeline that ends in an appsink."""
     cv2 = import_opencv_for(f"{GSTREAMER}{pipeline}")
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise SourceError(

@@ -1,4 +1,4 @@
-"""Turns the frames of a clip upright, as its container asks. Phones film in one way only."""
+"""Turns the frames of a clip upright, as its container asks: phones store them unturned."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from edgeseg.pixels import Bgr
 
 __all__ = ["make_turner"]
 
-# OpenCV 4.6.0 gives the angle with the wrong sign, and would itself turn such clips upside down.
+# OpenCV 4.6.0 gives the angle with the wrong sign, and would turn such clips upside down.
 _WRONG_WAY: Final = "4.6.0"
 
 
 def make_turner(device: Any) -> Callable[[Bgr], Bgr]:  # noqa: ANN401  # cv2.VideoCapture
-    """What makes a frame of this capture upright. From now on OpenCV turns none by itself.
+    """Make a function that turns this capture's frames upright; stop OpenCV from turning them.
 
-    Versions differ in whether they do, and in which way; what they tell of the angle is right but
-    for one.
+    OpenCV's versions differ in whether and how they turn frames. The angle that they give is right
+    in every version except 4.6.0.
     """
     cv2 = import_opencv("reading frames")
     device.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)

@@ -1,4 +1,4 @@
-"""A video file as frames, upright and at their own times. Its reader is always released."""
+"""Gives a video file as frames, upright and at their own times; always releases the reader."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["open_capture", "open_video"]
 
 @contextmanager
 def open_capture(uri: str | int, name: str) -> Iterator[Any]:
-    """An OpenCV capture that gives frames, released at the end."""
+    """Open an OpenCV capture that gives frames, and release it at the end."""
     cv2 = import_opencv(f"reading {name}")
     device = cv2.VideoCapture(uri)
     try:
@@ -36,10 +36,10 @@ def open_capture(uri: str | int, name: str) -> Iterator[Any]:
 
 
 def open_video(device: Any, name: str, *, path: Path | None, say: Say) -> Source:  # noqa: ANN401  # cv2.VideoCapture
-    """Every frame of an opened video, in order; `path` where it is a file of this machine.
+    """Make a source of all frames of an opened video, in order.
 
-    `say` hears what is doubtful: times that cannot be read, colors of another kind, and an end
-    before the file's own.
+    `path` is given where the video is a file of this machine. `say` receives doubts: unreadable
+    times, unusual colors, and a video that ends before the container says.
     """
     cv2 = import_opencv(f"reading {name}")
     fps = read_rate(device)
@@ -104,9 +104,10 @@ def _read_video(
 
 
 def _make_stamp_reader(device: Any) -> Callable[[int], float]:  # noqa: ANN401  # as above
-    """What tells the stamp, in seconds, of the frame just read; only FFmpeg's are exact.
+    """Make a function that gives the stamp, in seconds, of the frame just read.
 
-    GStreamer's position is that of another frame, and OpenCV's own reader of AVI has none.
+    Only FFmpeg's stamps are exact. GStreamer's position belongs to another frame, and OpenCV's own
+    AVI reader has none.
     """
     cv2 = import_opencv("reading frames")
     if device.getBackendName() == "FFMPEG":
@@ -116,9 +117,9 @@ def _make_stamp_reader(device: Any) -> Callable[[int], float]:  # noqa: ANN401  
 
 
 def _read_promised_s(device: Any) -> float:  # noqa: ANN401  # as above
-    """How long the container says that the clip lasts; 0 where it does not.
+    """Read the clip's length in seconds, as the container gives it; 0 where it gives none.
 
-    The count of frames is often made from the duration: it is no count.
+    The container's frame count is often computed from the duration, so it counts no real frames.
     """
     cv2 = import_opencv("reading frames")
     count, fps = device.get(cv2.CAP_PROP_FRAME_COUNT), device.get(cv2.CAP_PROP_FPS)

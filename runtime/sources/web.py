@@ -1,4 +1,4 @@
-"""A video file on a web server, read while it arrives; a server that stalls is not waited for."""
+"""Reads a video file from a web server as it arrives; gives up on a server that stalls."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["open_web_video"]
 
 @contextmanager
 def open_web_video(uri: str, read: Callable[[Any], Source]) -> Iterator[Source]:
-    """What `read` makes of the opened video, and a `stop` that ends it at once.
+    """Open a video and make it a source by `read`; its `stop` ends reading at once.
 
     Raises:
-        SourceError: it does not open. Later, while walking: the server stalls.
+        SourceError: the video does not open. Later, while iterating: the server stalls.
     """
     capture = PatientCapture(uri, lambda: stream.open_url(uri))
     try:
@@ -39,7 +39,7 @@ class _StoppedError(Exception):
 
 
 class _Device:
-    """What a reader of videos takes for OpenCV's capture."""
+    """Stands in for OpenCV's capture in the video reader."""
 
     def __init__(self, uri: str, capture: PatientCapture) -> None:
         self._uri = uri
@@ -48,12 +48,12 @@ class _Device:
         self._slow = False
 
     def read(self) -> tuple[bool, Any]:
-        """The next frame, or False at the end."""
+        """Read the next frame, or False at the end."""
         begun = time.monotonic()
         image = self._capture.read()
         self._check()
-        # FFmpeg tells the end of its patience as it tells the end of a file; before, it may make a
-        # last picture of what it has.
+        # FFmpeg reports a timeout like the end of a file. Before that it may give a last picture
+        # of the data it has.
         before, self._slow = self._slow, time.monotonic() - begun >= 0.9 * stream.PATIENCE_S
         if image is None and (before or self._slow):
             raise SourceError(
