@@ -1,1 +1,1 @@
-"""A page on which to watch a run, served by the run itself."""
+"""A web page that shows a run; the run itself serves the page."""

@@ -1,4 +1,4 @@
-"""Where the preview is served, and to whom."""
+"""The preview's address, and the token that its viewers need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeseg.errors import SinkError
 __all__ = ["DEFAULT", "Address", "is_address", "is_loopback", "parse_address"]
 
 DEFAULT: Final = "127.0.0.1:8008"
-# Shorter ones can be tried out.
+# A shorter token could be guessed by trying.
 _SHORTEST_TOKEN: Final = 8
 _FORM: Final = re.compile(r"(?:(?P<host>[^\[\]:/\s]+|\[[0-9a-fA-F:.]+\]|):)?(?P<port>\d{1,5})")
 
@@ -22,7 +22,7 @@ class Address:
     """A host and a port (0: a free one), and the token that every request must carry, if any.
 
     Raises:
-        SinkError: other machines reach the host, and there is no token.
+        SinkError: other machines can reach the host, and there is no token.
     """
 
     host: str
@@ -44,12 +44,12 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether this machine alone can reach it."""
+        """Whether only this machine can reach the address."""
         return is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or number stands for this machine alone."""
+    """Tell whether a host's name or number stands for this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -59,7 +59,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """Whether it has the form of one, or is meant to be: a number of a host without a port."""
+    """Tell whether `text` looks like an address, or like a host's number without a port."""
     if _FORM.fullmatch(text) is not None:
         return True
     try:
@@ -69,10 +69,10 @@ def is_address(text: str) -> bool:
 
 
 def parse_address(text: str, token: str | None) -> Address:
-    """HOST:PORT, [IPV6]:PORT, or a port on loopback, as 8009 or :8009.
+    """Parse HOST:PORT, [IPV6]:PORT, or a port on loopback such as 8009 or :8009.
 
     Raises:
-        SinkError: it is neither, or needs a token.
+        SinkError: `text` has another form, or the address needs a token.
     """
     found = _FORM.fullmatch(text)
     if found is None or int(found["port"]) > 65535:

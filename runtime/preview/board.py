@@ -1,4 +1,4 @@
-"""The newest result and what is told about the last ones: written by the run, read by viewers."""
+"""Holds the newest result and figures of the last ones: the run writes, viewers read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from edgeseg.runtime.result import Result
 
 __all__ = ["Board", "Stats"]
 
-# Figures are about the last so many frames: some seconds, so that they follow what happens.
+# Figures cover this many frames: some seconds, so that they follow changes.
 _RECENT: Final = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """How the run goes. Durations are milliseconds, of the last frames; counts since the start."""
+    """Figures of the run.
+
+    Durations are milliseconds, over the last frames. Counts are since the start.
+    """
 
     frames: int
     dropped: int
@@ -44,7 +47,7 @@ _STAGES: Final = ("grab", "prepare", "infer", "mask")
 
 
 class Board:
-    """Thread-safe. Publishing costs no more than a few assignments, whoever watches."""
+    """The newest result and the figures. Thread-safe; publishing costs a few assignments."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,7 +56,7 @@ class Board:
         self._frames = 0
 
     def publish(self, result: Result) -> None:
-        """Take the place of the newest result."""
+        """Make `result` the newest result."""
         now = time.perf_counter()
         part = result.segmentation
         row = _Row(
@@ -72,7 +75,7 @@ class Board:
         return self._newest
 
     def stats(self) -> Stats:
-        """How the run goes now."""
+        """Compute the figures of the run at this moment."""
         with self._lock:
             newest, rows, frames = self._newest, tuple(self._recent), self._frames
         if newest is None:
@@ -83,7 +86,7 @@ class Board:
             )  # fmt: skip
         now = time.perf_counter()
         newest_s = now - rows[-1].at
-        # Frames that stop coming are no rate: it falls from a second's silence on.
+        # After a second without frames the rate begins to fall.
         span = (now if newest_s > 1 else rows[-1].at) - rows[0].at
         p50, p95, p99 = map(float, np.percentile([row.age_ms for row in rows], (50, 95, 99)))
         stages = np.median([row.stages_ms for row in rows], axis=0)

@@ -1,4 +1,4 @@
-"""Who may see the preview: asked before any path is looked at."""
+"""Decides who may see the preview, before any path is looked at."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _ASK: Final = """<!doctype html><meta charset="utf-8"><title>edgeseg</title>
 
 
 class Guard:
-    """ASGI middleware. The token comes as `Authorization: Bearer`, `?token=`, or in a cookie.
+    """ASGI middleware that checks the token: `Authorization: Bearer`, `?token=`, or a cookie.
 
-    A page that was opened with `?token=` gets the cookie and a URL without it, so that the token
-    stays out of the history. Without a token only names of this machine are answered: a page of
-    another site whose name was made to point here (DNS rebinding) is not.
+    A page that was opened with `?token=` gets the cookie and a URL without the token, so that the
+    token stays out of the history. Without a token only requests to this machine's own names are
+    answered. So another site cannot point its name here and read the preview (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
@@ -42,7 +42,7 @@ class Guard:
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request, or hand it on and add headers to its answer."""
+        """Refuse the request, or pass it on and add headers to its response."""
         from starlette.requests import Request
 
         if scope["type"] != "http":
@@ -87,19 +87,19 @@ class Guard:
 
 
 def _find_tokens(request: Request) -> tuple[str, str]:
-    """What the request's headers carry: the cookie's token and the bearer's."""
+    """Find the tokens in the request's headers: the cookie's, and the bearer's."""
     cookie = request.cookies.get(_name_cookie(request), "")
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
     return cookie, bearer.strip() if kind.lower() == "bearer" else ""
 
 
 def _name_cookie(request: Request) -> str:
-    """Its name: browsers send a host's cookies to all its ports, and two previews may run there."""
+    """Name the cookie by port: browsers send a host's cookies to every preview on that host."""
     return f"edgeseg_preview_{request.scope['server'][1]}"
 
 
 def _read_host(request: Request) -> str:
-    """The name that the request was sent to, without its port; empty where it is none."""
+    """Read the host name that the request was sent to, without its port; empty without one."""
     try:
         return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     except ValueError:
@@ -107,5 +107,5 @@ def _read_host(request: Request) -> str:
 
 
 def _are_equal(given: str, token: str) -> bool:
-    """In a time that tells nothing of how much of it was right."""
+    """Compare two tokens in a time that does not reveal how much of them is equal."""
     return hmac.compare_digest(given.encode(), token.encode())

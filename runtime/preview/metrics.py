@@ -1,4 +1,4 @@
-"""A run's figures in Prometheus' text format."""
+"""Writes a run's figures in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["to_prometheus"]
 def to_prometheus(
     stats: Stats, *, shares: Mapping[str, float], viewers: int, about: Mapping[str, str]
 ) -> bytes:
-    """Seconds and ratios, as Prometheus' naming rules ask for; with the process's own memory."""
+    """Write the figures in seconds and ratios, as Prometheus asks, and the process's memory."""
     from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
     class Once:

@@ -1,4 +1,4 @@
-"""Motion JPEG: one picture after another to one viewer, each in the place of the one before."""
+"""Sends Motion JPEG to a viewer: each picture replaces the one before."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "MAX_VIEWERS", "STUCK_S", "Motion", "Viewers"]
 
 MAX_VIEWERS: Final = 8
-# More than an eye needs to judge a mask; the cores are for the engine.
+# Pictures a second: enough to judge a mask by eye, and it leaves the cores to the engine.
 _MAX_RATE: Final = 15.0
-# Without a new frame the last one is sent again, so that a viewer without a network is noticed.
+# Without a new frame the last one is sent again after this time, to notice a lost viewer.
 _REPEAT_S: Final = 5.0
-# A viewer who takes nothing for so long is let go; the system closes the connection (server.py).
+# A viewer who takes no data for this long is dropped; the system closes the connection (server.py).
 STUCK_S: Final = 10.0
 KIND: Final = "multipart/x-mixed-replace; boundary=frame"
 _PART: Final = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n"
 
 
 class Viewers:
-    """How many watch; belongs to one event loop."""
+    """Counts the viewers; belongs to one event loop."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -38,7 +38,7 @@ class Viewers:
 
 
 class Motion:
-    """An ASGI response without end. A viewer gets the frames that it has time for."""
+    """An endless ASGI response. A slow viewer gets fewer frames."""
 
     def __init__(self, newest: Newest, encoder: Encoder, viewers: Viewers, look: Look) -> None:
         self._newest = newest
@@ -47,7 +47,7 @@ class Motion:
         self._look = look
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the viewer leaves, is stuck, or nothing more comes."""
+        """Send pictures until the viewer leaves or is stuck, or the run ends."""
         self._viewers.count += 1
         leaving = asyncio.ensure_future(_wait_until_gone(receive))
         try:
@@ -61,7 +61,7 @@ class Motion:
             await self._send_frames(leaving, send)
             await send({"type": "http.response.body", "body": b""})
         except (OSError, asyncio.TimeoutError):
-            pass  # gone, or stuck
+            pass  # the viewer is gone, or stuck
         finally:
             leaving.cancel()
             self._viewers.count -= 1
@@ -82,6 +82,6 @@ class Motion:
 
 
 async def _wait_until_gone(receive: Receive) -> None:
-    """The request's own (empty) body comes first."""
+    """Wait until the viewer disconnects; the request's own (empty) body comes first."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The newest result for those who wait in an event loop, and its pictures."""
+"""Gives the newest result, and pictures of it, to viewers that wait in an event loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NICENESS: Final = 10
 
 
 class Newest:
-    """Belongs to one event loop; `wake` and `end` are called in it."""
+    """The newest result. It belongs to one event loop; call `wake` and `end` in that loop."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -31,18 +31,18 @@ class Newest:
         self._end = asyncio.Event()
 
     def wake(self) -> None:
-        """There is a new result: every waiter goes on, those that come later wait for the next."""
+        """Announce a new result: all waiters go on, and later waiters wait for the next result."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     def end(self) -> None:
-        """Nobody waits any longer."""
+        """End all waiting."""
         self._end.set()
         self.wake()
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether no more results come."""
         return self._end.is_set()
 
     async def until_ended(self) -> None:
@@ -52,7 +52,7 @@ class Newest:
     async def after(
         self, seen: Result | None, *, unless: asyncio.Future[None], seconds: float
     ) -> Result | None:
-        """The newest result as soon as it is another one, `unless` is done, or time is over."""
+        """Wait for a result other than `seen`, for `unless`, or for `seconds`; give the newest."""
         if self._board.newest is seen and not self.ended:
             changed = asyncio.ensure_future(self._changed.wait())
             await asyncio.wait(
@@ -63,7 +63,7 @@ class Newest:
 
 
 class Encoder:
-    """One thread for all pictures; viewers who look alike share one."""
+    """Encodes all pictures in one thread; viewers with the same `Look` share a picture."""
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
@@ -72,25 +72,25 @@ class Encoder:
         self._made: dict[Look, asyncio.Future[bytes]] = {}
 
     async def jpeg(self, result: Result, look: Look) -> bytes:
-        """As `to_jpeg` makes it for a page."""
+        """Encode a result by `to_jpeg`, for a page."""
         if self._of is not result:
             self._of, self._made = result, {}
         made = self._made.get(look)
         if made is None:
             made = asyncio.ensure_future(self.run(lambda: to_jpeg(result, self._labels, look)))
             self._made[look] = made
-        return await asyncio.shield(made)  # one viewer who leaves does not take it from the others
+        return await asyncio.shield(made)  # a viewer who leaves must not cancel it for the others
 
     async def run(self, call: Callable[[], T]) -> T:
-        """What a call gives, made in the thread."""
+        """Run `call` in the thread and give its result."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def close(self) -> None:
-        """Let go of the thread."""
+        """Release the thread."""
         self._thread.shutdown(cancel_futures=True)
 
 
 def _step_back() -> None:
-    """Let the engine's threads go first: Linux keeps a niceness for each thread."""
+    """Lower this thread's priority below the engine's; Linux has a niceness for each thread."""
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

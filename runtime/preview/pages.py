@@ -1,4 +1,4 @@
-"""What the preview answers, path by path."""
+"""Answers the preview's requests, path by path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pages"]
 
-# Without a mask for so long a run is not well, whatever the reason.
+# Without a mask for this long a run counts as not healthy.
 _HEALTHY_S: Final = 10.0
 _FILES: Final = {
     "/": ("page.html", "text/html"),
@@ -35,7 +35,7 @@ _FILES: Final = {
 
 
 class Pages:
-    """Belongs to one event loop."""
+    """The preview's pages; they belong to one event loop."""
 
     def __init__(self, board: Board, about: About, newest: Newest, encoder: Encoder) -> None:
         self._board = board
@@ -52,7 +52,7 @@ class Pages:
         self._begun = time.monotonic()
 
     def app(self) -> Starlette:
-        """All paths."""
+        """Make the application with all paths."""
         from starlette.applications import Starlette
         from starlette.routing import Route
 

@@ -1,4 +1,4 @@
-"""The newest result as a JPEG, as one viewer wants to see it."""
+"""Makes a JPEG of a result, with the colors that a viewer chose."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Look", "parse_look", "to_jpeg"]
 
-# Wider frames are shown at a half, a third, ... of their size: a page shows no more, and encoding
-# takes cores from the engine.
+# Wider frames are shown at a half, a third, ... of their size: a page shows no more detail, and
+# encoding takes time from the engine.
 _WIDEST: Final = 1280
 _QUALITY: Final = 80
 _DIGITS: Final = 5
@@ -29,14 +29,14 @@ _DIGITS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Which classes are colored, and how much of a color hides the frame, 0 to 1."""
+    """Which classes are colored, and the opacity of their colors, 0 to 1."""
 
     hidden: frozenset[int] = frozenset()
     opacity: float = 0.5
 
 
 def parse_look(query: Mapping[str, str], classes: int) -> Look | None:
-    """From `hide=3,4&opacity=60`, opacity in percent; None where it is something else."""
+    """Parse `hide=3,4&opacity=60`, opacity in percent; None where the query is not valid."""
     ids = [part for part in query.get("hide", "").split(",") if part]
     percent = query.get("opacity", "50")
     if not all(_is_number(part) and int(part) < classes for part in ids):
@@ -51,7 +51,7 @@ def _is_number(text: str) -> bool:
 
 
 def to_jpeg(result: Result, labels: Labels, look: Look, *, whole: bool = False) -> bytes:
-    """The frame with its classes' colors over it; `whole` at its full size."""
+    """Draw the classes' colors over the frame and encode it; `whole` keeps the frame's size."""
     step = 1 if whole else -(-result.mask.shape[1] // _WIDEST)
     frame = np.ascontiguousarray(result.captured.image[::step, ::step])
     drawn = _blend(frame, result.mask[::step, ::step], labels, look)

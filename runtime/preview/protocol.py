@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits on connections: they cost a descriptor before any token."""
+"""Limits connections in uvicorn's HTTP protocol: each costs a descriptor before any token."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 __all__ = ["make_bounded_protocol"]
 
-# A browser opens six connections to a host at most.
+# A browser opens at most six connections to a host.
 _MAX_CONNECTIONS: Final = 8 * MAX_VIEWERS
-# A connection that asks for nothing is closed.
+# A connection without a request for this long is closed.
 _SILENCE_S: Final = 10.0
 
 
 def make_bounded_protocol() -> type[H11Protocol]:
-    """The class; made here, so that uvicorn is imported where it is used."""
+    """Make the protocol's class in a function, so that uvicorn is imported only where used."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Bounded(H11Protocol):
-        """Closes connections beyond the limit, and those on which no request comes."""
+        """Closes connections beyond the limit, and connections without a request."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so, too
             super().connection_made(transport)

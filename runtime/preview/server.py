@@ -1,4 +1,4 @@
-"""The preview's HTTP server, in a thread of its own beside the run."""
+"""Runs the preview's HTTP server in a thread of its own beside the run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PreviewServer"]
 
-# What the system holds for a slow viewer: a few frames rather than seconds of them.
+# Bytes that the system buffers for a slow viewer: a few frames rather than seconds of them.
 _SEND_BUFFER: Final = 1 << 17
 _GRACE_S: Final = 1
 
 
 class PreviewServer:
-    """Serves what a board shows, from construction until `stop`."""
+    """Serves a board's content, from construction until `stop`."""
 
     def __init__(self, address: Address, board: Board, about: About) -> None:
         _require_packages()
@@ -48,19 +48,19 @@ class PreviewServer:
         self._thread.start()
 
     def announce(self) -> None:
-        """There is a new result; never waits.
+        """Announce a new result; never waits.
 
         Raises:
             SinkError: the server broke down.
         """
         try:
             self._loop.call_soon_threadsafe(self._newest.wake)
-        except RuntimeError:  # its loop is closed
+        except RuntimeError:  # the server's loop is closed
             raise SinkError(f"the preview broke down: {self._error or 'it was stopped'}") from None
 
     def stop(self) -> None:
-        """Let every viewer go and end the thread. Calling twice is harmless."""
-        with suppress(RuntimeError):  # the loop is closed: stopped before
+        """Drop every viewer and end the thread. Calling twice is harmless."""
+        with suppress(RuntimeError):  # the loop is closed: `stop` was called before
             self._loop.call_soon_threadsafe(self._newest.end)
         self._thread.join()
         self._encoder.close()
@@ -69,7 +69,7 @@ class PreviewServer:
     def _serve(self, app: Guard) -> None:
         try:
             self._loop.run_until_complete(self._until_ended(app))
-        except (Exception, SystemExit) as error:  # told by the next `announce`
+        except (Exception, SystemExit) as error:  # the next `announce` raises it
             self._error = error
         finally:
             self._loop.close()
@@ -89,7 +89,7 @@ class PreviewServer:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        # It has nothing to tell that a run's user could act on.
+        # uvicorn logs nothing that a run's user could act on.
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[self._socket]))
@@ -100,13 +100,13 @@ class PreviewServer:
             await serving
         finally:
             for connection in server.server_state.connections:
-                connection.transport.abort()  # those who take nothing would hold it for ever
+                connection.transport.abort()  # a viewer who takes no data would hold it for ever
             await _cancel_all()
 
 
 async def _cancel_all() -> None:
-    """Viewers who are stuck hold tasks that nobody waits for."""
-    await asyncio.sleep(0)  # connections that were just aborted end their own
+    """Cancel all tasks: stuck viewers hold tasks that nobody waits for."""
+    await asyncio.sleep(0)  # connections that were just aborted end their own tasks
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -123,7 +123,7 @@ def _bind(address: Address) -> socket.socket:
         raise SinkError(f"no preview at {address.host}: {explain(error)}") from None
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: connections that take nothing are closed
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: closes connections that take no data
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1e3 * STUCK_S))
     try:
         listening.bind(where)
@@ -139,7 +139,7 @@ def _bind(address: Address) -> socket.socket:
 
 def _require_packages() -> None:
     try:
-        import prometheus_client  # noqa: F401  # asked for now, not when somebody looks
+        import prometheus_client  # noqa: F401  # fails now where absent, not at the first viewer
         import starlette  # noqa: F401  # as above
         import uvicorn  # noqa: F401  # as above
     except ImportError as error:

@@ -16,7 +16,7 @@ __all__ = ["PreviewSink"]
 
 
 class PreviewSink:
-    """Puts each result on a board; a server of its own shows it. Never waits for a viewer."""
+    """Puts each result on a board, which its own server shows. Never waits for a viewer."""
 
     def __init__(self, address: Address, about: About) -> None:
         self._board = Board()

@@ -1,1 +1,1 @@
-"""Where results go. Each output is whole under its final name, or not there."""
+"""Outputs for results. A file gets its final name only when the file is complete."""

@@ -1,4 +1,4 @@
-"""Before anything is opened: outputs that would destroy something are refused, the others held."""
+"""Refuses outputs that would destroy files, and locks the others, before anything is opened."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def claim_outputs(
     frames: int | None,
     say: Say,
 ) -> Iterator[None]:
-    """Hold the outputs of a run of `bundle` on the source `uri` while the block runs.
+    """Lock the outputs of a run of `bundle` on the source `uri` while the block runs.
 
-    `frames` is how many are taken at most. `say` hears of what a killed run left.
+    `frames` is the most frames that the run takes. `say` receives a line about files that a killed
+    run left.
 
     Raises:
-        SinkError: one would replace what is read, another one, or what no run wrote, or has no
-            place for all frames.
-        BusyError: another process writes one of them.
+        SinkError: an output would replace a file that is read, another output, or a file that no
+            run wrote; or the output cannot hold all frames.
+        BusyError: another process writes one of the outputs.
         SourceError: the source is not there.
     """
     with ExitStack() as stack:
@@ -99,7 +100,7 @@ def _check_free(names: Iterable[Path]) -> None:
 
 
 def _check_unread(name: Path, uri: str, read: Sequence[Path]) -> None:
-    """Neither a file that is read, nor in a folder that is read, nor a folder of files read."""
+    """Refuse an output that is a file read, lies in a folder read, or holds files read."""
     path, source = name.resolve(), Path(uri)
     within = bool(read) and source.is_dir() and path.parent == source.resolve()
     folders = {file.resolve().parent for file in read}
@@ -108,12 +109,12 @@ def _check_unread(name: Path, uri: str, read: Sequence[Path]) -> None:
 
 
 def _is_same(path: Path, file: Path) -> bool:
-    """By whatever names: links, too."""
+    """Tell whether two paths name the same file, by links too."""
     return path == file.resolve() or (path.exists() and path.samefile(file))
 
 
 def _check_folder(folder: Path, read: Sequence[Path]) -> None:
-    """Each picture has a name of its own, and takes the place of one of an earlier run at most."""
+    """Check that pictures have different names, and replace only pictures of an earlier run."""
     if folder.exists() and not folder.is_dir():
         raise SinkError(f"{folder} cannot be written: it is a file, and a folder is needed")
     for first, second in itertools.pairwise(sorted(read, key=lambda file: file.stem)):
@@ -124,7 +125,7 @@ def _check_folder(folder: Path, read: Sequence[Path]) -> None:
             )
     images = {file.stem for file in read}
     for path in sorted((*folder.glob("*.png"), *folder.glob(LEGEND))):
-        # Frames are numbered, if they are not images.
+        # Frames that are not images are named by number.
         taken = path.name == LEGEND or path.stem in images or path.stem.isdecimal()
         if taken and not is_replaceable(path):
             raise SinkError(f"{path} exists and {UNKNOWN}; move it away, or give another folder")

@@ -1,4 +1,4 @@
-"""Frames' times as a video counts them."""
+"""Turns frames' times into a video's ticks."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Final
 __all__ = ["LONGEST_PAUSE_S", "TICKS", "Clock"]
 
 TICKS: Final = 90_000  # a second: MPEG's clock, which all usual frame rates divide
-# FFmpeg keeps the distance of two frames in 31 bits, and writes nonsense beyond: 6.6 hours.
+# FFmpeg keeps the distance of two frames in 31 bits (6.6 hours), and is wrong beyond that.
 LONGEST_PAUSE_S: Final = 6 * 3600.0
-# A camera that was away for longer is shown as if for so long.
+# A longer absence of a camera is shortened to this in the video.
 _LONGEST_AWAY_S: Final = 10.0
 _FRAGMENT_S: Final = 1.0
 
 
 class Clock:
-    """Frames' times as ticks that always grow, and where fragments begin."""
+    """Turns times into ticks that always grow, and decides where fragments begin."""
 
     def __init__(self, *, live: bool) -> None:
         self._longest_s = _LONGEST_AWAY_S if live else LONGEST_PAUSE_S
@@ -26,24 +26,24 @@ class Clock:
         self._fragments = 0
 
     def pause_before(self, seconds: float) -> float:
-        """How long after the frame before it, in seconds, a frame would be shown."""
+        """Compute how many seconds after the last frame a frame at `seconds` would be shown."""
         return seconds - self._last_s
 
     def tick(self, seconds: float) -> tuple[int, bool]:
-        """The frame's tick, and whether a fragment begins with it."""
+        """Compute a frame's tick, and whether a fragment begins with that frame."""
         self._cut_s += max(0.0, self.pause_before(seconds) - self._longest_s)
         self._last_s = seconds
-        # Two frames may be shown at one time, or within a tick; a video's never stands still.
+        # Two frames may have one time, or times within a tick; a video's ticks must grow.
         self._last_tick = max(self._last_tick + 1, round((seconds - self._cut_s) * TICKS))
         return self._last_tick, seconds >= self._next_key_s
 
     def take(self, *, begins_fragment: bool) -> None:
-        """The frame was taken, and, where a fragment begins, the one before it was written."""
+        """Count a frame as taken; where a fragment begins, the one before it is written."""
         if begins_fragment:
             self._fragments += 1
             self._next_key_s = self._last_s + _FRAGMENT_S
 
     @property
     def whole_fragments(self) -> int:
-        """How many the file holds."""
+        """How many complete fragments the file holds."""
         return max(0, self._fragments - 1)

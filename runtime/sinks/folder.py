@@ -1,4 +1,4 @@
-"""A folder of pictures, one a frame."""
+"""Writes a folder of pictures, one for each frame."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["FolderSink"]
 
 
 class FolderSink:
-    """Fills a folder beside the final one; `finish` moves the files over.
+    """Fills a temporary folder; `finish` moves the files to the final one.
 
-    They take the places of those of an earlier run, and of no other file.
+    The files replace those of an earlier run, and no other file.
     """
 
     def __init__(
@@ -32,11 +32,12 @@ class FolderSink:
         beside: Mapping[str, str],
         say: Say,
     ) -> None:
-        """`write` makes one picture, a `what`; `beside` are texts by name that explain them.
+        """Open the folder; `write` makes one picture, and `what` names its kind in messages.
 
-        `say` hears of pictures of an earlier run that stay.
+        `beside` has texts, by file name, that explain the pictures. `say` receives a line about
+        pictures of an earlier run that stay.
         """
-        folder = folder.resolve()  # `.` has no name to put a folder beside
+        folder = folder.resolve()  # `.` has no name for the temporary folder's
         self._what = what
         self._write = write
         self._beside = beside
@@ -63,11 +64,11 @@ class FolderSink:
         self._any = True
 
     def finish(self) -> Path | None:
-        """Move all pictures into the folder, and what explains them where there are any.
+        """Move all pictures into the final folder, with the texts that explain them.
 
         Raises:
-            TakenError: another file has the name of one; that one stays beside, the others move.
-            SinkError: the folder does not take them.
+            TakenError: another file has a picture's name; only that picture is not moved.
+            SinkError: the files cannot be moved into the folder.
         """
         try:
             if self._any:
@@ -86,7 +87,7 @@ class FolderSink:
         return self._folder if self._any else None
 
     def _move(self, path: Path) -> TakenError | None:
-        """Move a file, or say why it stays."""
+        """Move a file, or return the reason why it stays."""
         try:
             give_name(path, self._folder / path.name)
         except TakenError as error:
@@ -94,7 +95,7 @@ class FolderSink:
         return None
 
     def _say_kept(self, made: Set[str]) -> None:
-        """Say how many pictures of an earlier run lie among those that were made."""
+        """Say how many pictures of an earlier run lie among the new ones."""
         others = (path for path in self._folder.glob("*.png") if path.name not in made)
         kept = sum(map(_is_earlier, others))
         if made and kept:
@@ -102,7 +103,7 @@ class FolderSink:
             self._say(f"{earlier} of an earlier run kept in {self._folder.name}, beside the new")
 
     def discard(self) -> None:
-        """Remove the folder beside."""
+        """Remove the temporary folder."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def _refuse(self, error: OSError) -> SinkError:
@@ -110,7 +111,7 @@ class FolderSink:
 
 
 def _is_earlier(path: Path) -> bool:
-    """Whether a run wrote it; what is closed to the user is somebody else's."""
+    """Tell whether an earlier run wrote a file; an unreadable file is somebody else's."""
     with suppress(OSError):
         return is_replaceable(path)
     return False

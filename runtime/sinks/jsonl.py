@@ -1,4 +1,4 @@
-"""JSON lines: for each frame its index, name, time, and the share of every class in it."""
+"""Writes JSON lines: each frame's index, name and time, and the share of every class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["JsonlSink", "to_line"]
 
 
 def to_line(captured: Captured, mask: ClassMap, labels: Labels) -> str:
-    """One JSON object on one line. Shares are of the frame's pixels, 0..1, of classes in it."""
+    """Write a frame as a JSON object on one line, with each class's share of its pixels, 0..1."""
     shares = {name: round(share, 6) for name, share in class_shares(mask, labels.classes).items()}
     return json.dumps(
         {
@@ -36,7 +36,7 @@ def to_line(captured: Captured, mask: ClassMap, labels: Labels) -> str:
 
 
 class JsonlSink:
-    """Writes a file beside the final one, or, for `-`, standard output line by line."""
+    """Writes a temporary file beside the final one; for `-`, writes to standard output."""
 
     def __init__(self, target: str, labels: Labels) -> None:
         self._labels = labels
@@ -54,13 +54,13 @@ class JsonlSink:
                 raise SinkError(f"{target} cannot be written: {explain(error)}") from None
 
     def write(self, result: Result, /) -> None:
-        """Write one line and hand it to the system at once, for whoever follows along."""
+        """Write one line and flush it at once, for readers that follow the file."""
         line = (to_line(result.captured, result.mask, self._labels) + "\n").encode()
         try:
             written = self._file.write(line)
             self._file.flush()
         except BrokenPipeError:
-            # What is still buffered would be written, and fail, once more at the process's end.
+            # Python would write buffered text again at the process's end, and fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SinkError("stdout cannot be written: whoever read it went away") from None
         except OSError as error:
@@ -76,16 +76,16 @@ class JsonlSink:
         if self._path is None:
             return None
         try:
-            self._file.truncate(self._whole)  # a line that a full disk cut short
+            self._file.truncate(self._whole)  # removes a line that a full disk cut short
             self._file.close()
             return give_name(self._partial, self._path)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
 
     def discard(self) -> None:
-        """Remove the file beside."""
+        """Remove the temporary file."""
         if self._path is not None:
-            with suppress(OSError):  # a full disk says so again on closing
+            with suppress(OSError):  # on a full disk closing fails, too
                 self._file.close()
             with suppress(OSError):
                 self._partial.unlink(missing_ok=True)

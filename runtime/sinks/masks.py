@@ -1,4 +1,4 @@
-"""Masks as PNG files of class ids in the colors of their classes, one a frame, and a legend."""
+"""Writes each mask as a PNG file of class ids, in the classes' colors, and a legend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEGEND: Final = "legend.json"
 
 
 def open_mask_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
-    """Writes a mask a frame into a folder; `say` hears of those of an earlier run."""
+    """Open a sink that writes each mask into a folder; `say` hears of an earlier run's masks."""
 
     def write(result: Result, path: Path) -> None:
         write_mask(result.mask, path, palette=labels.palette, software=SIGNATURE)
@@ -28,7 +28,7 @@ def open_mask_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
 
 
 def _write_legend(labels: Labels) -> str:
-    """What each id means and how it is shown, as JSON with a class on a line."""
+    """Write each id's meaning and color, as JSON with one class on a line."""
     known = zip(labels.classes, labels.palette, strict=True)
     lines = [
         json.dumps({"id": index, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)})

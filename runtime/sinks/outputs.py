@@ -1,4 +1,4 @@
-"""All outputs of a run, together. One that fails stops alone; the others go on."""
+"""Opens all outputs of a run. When an output fails, the others go on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from edgeseg.runtime.sinks.video import VideoSink
 __all__ = ["FanOut", "Outputs", "check_ending", "to_file_or_folder", "open_outputs"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
-# A .bmp cannot say that edgeseg wrote it: the next run could not replace it.
+# A .bmp cannot record that edgeseg wrote it, so the next run could not replace it.
 _PICTURES: Final = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".bmp")
 _BESIDE: Final = "what there is lies beside it"
 
 
 def to_file_or_folder(save: str | None) -> tuple[Path | None, Path | None]:
-    """The file that `save` names, or the folder: it is there, or its name ends in a slash."""
+    """Take `save` as a file or as a folder; a folder exists, or its name ends in a slash."""
     if save is None:
         return None, None
     path = Path(save)
@@ -42,10 +42,10 @@ def to_file_or_folder(save: str | None) -> tuple[Path | None, Path | None]:
 
 
 def check_ending(save: Path) -> None:
-    """Refuse a file that is neither a video nor a picture, by its name.
+    """Check by its name that a file is a video or a picture.
 
     Raises:
-        SinkError: it is not.
+        SinkError: the file is neither.
     """
     suffix = save.suffix.lower()
     if suffix not in (_VIDEO_SUFFIX, *_PICTURES):
@@ -57,7 +57,7 @@ def check_ending(save: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """Where results go; None for what is not wanted. `jsonl` may be `-`, standard output.
+    """The outputs of a run; None for those not wanted. `jsonl` may be `-`, standard output.
 
     `save` is a video or one picture, `overlays` a folder of pictures.
     """
@@ -71,27 +71,27 @@ class Outputs:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of what a successful run leaves behind."""
+        """The names of the files and folders that a successful run leaves."""
         lines = None if self.jsonl == "-" else self.jsonl
         named = (self.save, *self.folders, lines)
         return tuple(str(name) for name in named if name is not None)
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Those that get a picture for each frame."""
+        """The folders that get a picture for each frame."""
         return tuple(folder for folder in (self.overlays, self.masks) if folder is not None)
 
     @property
     def picture(self) -> bool:
-        """Whether `save` is a picture, of one frame."""
+        """Whether `save` is a picture of one frame."""
         return self.save is not None and self.save.suffix.lower() in _PICTURES
 
 
 class FanOut:
-    """A sink that hands on to several. When none is left it calls `stop`.
+    """A sink that passes results to several sinks. It calls `stop` when none is left.
 
-    `keep` says whether a sink that fails keeps what it has. `written` are the final names of what
-    was made, `failed` counts the sinks that did not come to their end.
+    `keep` says whether a sink that fails keeps its results so far. `written` are the final names of
+    the finished outputs; `failed` counts the sinks that did not finish.
     """
 
     def __init__(
@@ -110,18 +110,18 @@ class FanOut:
         self.written: list[Path] = []
 
     def write(self, result: Result, /) -> None:
-        """Hand one result on."""
+        """Pass one result to every sink."""
         for sink in tuple(self._sinks):
             self._write(sink, result)
 
     def finish(self) -> None:
-        """Make every output whole that can be."""
+        """Finish every output that can be finished."""
         for sink in self._sinks:
             self._finish(sink)
         self._sinks = []
 
     def discard(self) -> None:
-        """The run broke off: keep what there is, or remove it."""
+        """Keep the results so far, or remove them, after the run broke off."""
         for sink in self._sinks:
             if self._keep:
                 self._finish(sink)
@@ -142,13 +142,13 @@ class FanOut:
                 self._stop()
 
     def _explain_kept(self, sink: Sink) -> list[str]:
-        """What a sink that failed leaves, in words."""
+        """Explain what a failed sink leaves."""
         if not self._keep:
             sink.discard()
             return []
         try:
             path = sink.finish()
-        except SinkError:  # one line an output is enough
+        except SinkError:  # one line for each output is enough
             return [_BESIDE]
         if path is None:
             sink.discard()
@@ -164,7 +164,7 @@ class FanOut:
             self._say(f"edgeseg: {error}")
         except SinkError as error:
             self.failed += 1
-            if self._keep:  # a recording is not thrown away for its last step
+            if self._keep:  # a recording is kept even where its last step fails
                 self._say(f"edgeseg: {error}; {_BESIDE}")
             else:
                 self._say(f"edgeseg: {error}")
@@ -184,16 +184,17 @@ def open_outputs(
 ) -> Iterator[FanOut]:
     """Open every output that is wanted.
 
-    `say` hears of outputs that fail. `stop` ends the run: no output is left, or its user wants it.
+    `say` receives a line about each output that fails. `stop` ends the run; it is called when no
+    output is left, or when the user closes the window.
 
     Raises:
-        SinkError: one cannot be opened.
-        MissingPackageError: what it needs is not installed.
+        SinkError: an output cannot be opened.
+        MissingPackageError: a package that an output needs is not installed.
     """
     sinks: list[Sink] = []
     try:
         for sink in _open(outputs, about, say=say, stop=stop):
-            sinks.append(sink)  # noqa: PERF402  # those opened before one that fails are known
+            sinks.append(sink)  # noqa: PERF402  # `sinks` must hold those opened before a failure
     except BaseException:
         for sink in sinks:
             sink.discard()
@@ -233,7 +234,7 @@ def _open(
 
 
 def _open_save_sink(path: Path, about: About) -> Sink:
-    """By the file's ending a picture or a video."""
+    """Open a sink for a picture or a video, by the file's ending."""
     check_ending(path)
     if path.is_dir():
         raise SinkError(f"{path} cannot be written: it is a folder")

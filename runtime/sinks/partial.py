@@ -1,4 +1,4 @@
-"""Names beside the final ones, for outputs that are not whole yet."""
+"""Temporary names beside the final ones, for outputs that are not complete yet."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["TakenError", "give_name", "name_partial", "set_aside"]
 
 
 class TakenError(SinkError):
-    """An output is whole, and something else has its name: it stays beside."""
+    """An output is complete but its name is taken, so it keeps its temporary name."""
 
 
 def name_partial(path: Path) -> Path:
-    """`x.partial.mp4` for `x.mp4`: the ending stays last, encoders go by it."""
+    """Name `x.partial.mp4` for `x.mp4`: encoders need the ending last."""
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
 def set_aside(path: Path, *, left_behind: bool) -> Path | None:
-    """Move what an earlier run left to a free name, `x.partial-1.mp4`; None where it left nothing.
+    """Move an earlier run's partial file to a free name, `x.partial-1.mp4`; None without one.
 
     `left_behind` says that a killed process left the output's lock.
 
     Raises:
-        SinkError: neither the lock nor the file itself tells that it is of an earlier run.
-        OSError: it cannot be read or moved.
+        SinkError: neither the lock nor the file itself shows that an earlier run wrote it.
+        OSError: the file cannot be read or moved.
     """
     partial = name_partial(path)
     if not os.path.lexists(partial):
@@ -45,7 +45,7 @@ def set_aside(path: Path, *, left_behind: bool) -> Path | None:
 
 
 def _is_own(partial: Path) -> bool:
-    """Whether it is signed; a folder, whether all in it is."""
+    """Tell whether edgeseg signed a file, or every file of a folder."""
     if partial.is_symlink() or not partial.is_dir():
         return is_replaceable(partial)
     within = list(partial.iterdir())
@@ -53,11 +53,11 @@ def _is_own(partial: Path) -> bool:
 
 
 def give_name(partial: Path, path: Path) -> Path:
-    """Give a whole output its final name.
+    """Give a complete output its final name.
 
     Raises:
-        TakenError: something came there meanwhile that no run of edgeseg wrote.
-        OSError: the folder does not take it.
+        TakenError: a file that no run of edgeseg wrote has taken the name meanwhile.
+        OSError: the output cannot be moved there.
     """
     if not is_replaceable(path):
         raise TakenError(f"{path} is there now, and {UNKNOWN}; the new one is kept as {partial}")

@@ -1,4 +1,4 @@
-"""The overlay as pictures: of exactly one frame, or of each into a folder."""
+"""Writes overlays as pictures: of exactly one frame, or of every frame into a folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SOFTWARE: Final = 305  # EXIF's tag
 
 
 def open_overlay_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
-    """Writes the overlay of every frame into a folder; `say` hears of those of an earlier run."""
+    """Open a sink that writes every frame's overlay; `say` hears of an earlier run's files."""
     overlay = Overlay(labels)
 
     def write(result: Result, path: Path) -> None:
@@ -33,7 +33,7 @@ def open_overlay_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
 
 
 class PictureSink:
-    """Writes beside the final file."""
+    """Writes a temporary picture beside the final file."""
 
     def __init__(self, path: Path, labels: Labels) -> None:
         self._path = path
@@ -62,7 +62,7 @@ class PictureSink:
             raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
 
     def discard(self) -> None:
-        """Remove the file beside."""
+        """Remove the temporary file."""
         with suppress(OSError):
             self._partial.unlink(missing_ok=True)
 
@@ -73,5 +73,5 @@ def _write(drawn: Bgr, path: Path) -> None:
     picture = Image.fromarray(drawn[:, :, ::-1].copy())
     about = picture.getexif()
     about[_SOFTWARE] = SIGNATURE
-    # Level 1, of a PNG: as masks are written.
+    # PNG level 1, as for masks.
     picture.save(path, exif=about, compress_level=1)

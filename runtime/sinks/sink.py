@@ -1,4 +1,4 @@
-"""The seam between the pipeline and an output."""
+"""The interface between the pipeline and an output."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ __all__ = ["Sink"]
 
 
 class Sink(Protocol):
-    """Takes results in order. Used as: write ... write, then `finish` or `discard`, once."""
+    """Takes results in order: call `write` for each, then `finish` or `discard` once."""
 
     def write(self, result: Result, /) -> None:
         """Take one frame and its mask, of the same height and width.
 
         Raises:
-            SinkError: the disk is full, or this frame does not fit the output. What was written
-                before is still good: `finish` keeps it, `discard` removes it.
+            SinkError: the disk is full, or this frame does not fit the output. The frames written
+                before are still good: `finish` keeps them, `discard` removes them.
         """
 
     def finish(self) -> Path | None:
-        """Make the output whole and give it its final name, which is returned, if it has one.
+        """Complete the output, give it its final name, and return that name, if it has one.
 
         Raises:
-            SinkError: that cannot be done. What there is stays beside it until `discard`.
+            SinkError: this fails. The temporary file stays until `discard`.
         """
 
     def discard(self) -> None:
-        """Remove what was written. Never raises."""
+        """Remove all that was written. Never raises."""

@@ -16,7 +16,7 @@ __all__ = ["TruthMeter"]
 class TruthMeter:
     """A sink that keeps counts only; read `miou` when the run is over.
 
-    Truth that does not fit the model ends the counting, not the run: `say` hears of it once.
+    Truth that does not fit the model ends the counting but not the run; `say` is told once.
     """
 
     def __init__(self, labels: Labels, *, say: Say) -> None:
@@ -30,8 +30,8 @@ class TruthMeter:
     def miou(self) -> float | None:
         """The mIoU over all frames so far, in points (0..100).
 
-        None where no frame had ground truth, or one had some that does not fit: a figure on the
-        other frames alone would pass for one on all.
+        None where no frame had ground truth, or where one frame's truth did not fit: a figure of
+        the other frames would be taken for a figure of all.
         """
         return mean_iou(self._counts) if self._fits and self._counts.any() else None
 
@@ -51,7 +51,7 @@ class TruthMeter:
             self._say(f"no accuracy is told: frame {result.captured.name}: {error}")
 
     def finish(self) -> None:
-        """Nothing is to be closed."""
+        """Do nothing: no file is open."""
 
     def discard(self) -> None:
-        """Nothing is to be removed."""
+        """Do nothing: no file was written."""

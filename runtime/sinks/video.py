@@ -1,4 +1,4 @@
-"""The overlay as a video: H.264 in fragments, so that what was written survives the writer."""
+"""Writes overlays as a video: H.264 in fragments, which survive when the process is killed."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 
 __all__ = ["VideoSink"]
 
-# A fragment begins at each key frame and is handed to the system when the next one comes: after a
-# `kill -9` the file plays up to the last whole one. The frame list of an ordinary MP4 is written
-# at its end, and lost.
+# A fragment begins at each key frame and is written when the next one begins. After a `kill -9` the
+# file plays up to the last complete fragment. An ordinary MP4 gets its frame list at the end, and
+# would lose it.
 _CONTAINER: Final = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
     "flush_packets": "1",
 }
-# The cheapest preset: the engine needs the cores. 23 is x264's own default quality.
+# The cheapest preset leaves the cores to the engine. 23 is x264's default quality.
 _ENCODER: Final = {
     "preset": "ultrafast",
     "tune": "zerolatency",
     "crf": "23",
     "forced-idr": "1",
-    # What FFmpeg converts RGB with. Unsaid, players take large pictures for BT.709.
+    # The matrix that FFmpeg converts RGB with. Without it, players assume BT.709 for large videos.
     "x264-params": "colormatrix=smpte170m",
 }
 _CODEC: Final = "libx264"
 
 
 class VideoSink:
-    """Encodes beside the final file, each frame at its own time. The first decides the size.
+    """Encodes a temporary file, each frame at its own time. The first frame decides the size.
 
-    H.264 with halved color wants even sizes: an odd last row or column is repeated.
-    `last_frame_s` tells, where somebody knows, how long the source shows its last frame.
+    H.264 with halved color needs even sizes, so an odd last row or column is repeated.
+    `last_frame_s` tells how long the source shows its last frame; None where unknown.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class VideoSink:
                 f"{path} cannot be written: this PyAV was built without {_CODEC}; run: "
                 f"pip install --force-reinstall --only-binary=av av"
             )
-        av.logging.set_level(None)  # what it would print, our errors say in one line
+        av.logging.set_level(None)  # edgeseg's own errors say the same in one line
         self._path = path
         self._partial = name_partial(path)
         self._overlay = Overlay(labels)
@@ -99,7 +99,7 @@ class VideoSink:
             self._encode(self._overlay.draw(result.captured.image, result.mask), result)
 
     def _check(self, result: Result) -> None:
-        """Refuse a frame of another size, and one for which the format has no time."""
+        """Refuse a frame of another size, or with a time that the format cannot hold."""
         name, (height, width) = result.captured.name, result.mask.shape
         if (width, height) != self._size_wh:
             raise SinkError(
@@ -116,7 +116,7 @@ class VideoSink:
             )
 
     def finish(self) -> Path | None:
-        """Close the video and give it its final name; after an error, if a fragment is whole."""
+        """Close and rename the video; after an error, only where a fragment is complete."""
         if self._file is None:
             return None
         if self._failed:
@@ -133,14 +133,14 @@ class VideoSink:
             raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
 
     def discard(self) -> None:
-        """Remove the file beside."""
+        """Remove the temporary file."""
         self._let_go()
         with suppress(OSError):
             self._partial.unlink(missing_ok=True)
 
     @contextmanager
     def _name_failures(self) -> Iterator[None]:
-        """FFmpeg's errors, and the disk's, as one line."""
+        """Turn errors of FFmpeg and of the disk into one line."""
         import av
 
         try:
@@ -185,7 +185,7 @@ class VideoSink:
         self._clock.take(begins_fragment=begins_fragment)
 
     def _close(self) -> None:
-        """Closing flushes, and FFmpeg does not say whether that succeeded: the file does."""
+        """Close the video; FFmpeg hides errors of this last flush, but `_File` keeps them."""
         assert self._container is not None, "a frame was written"
         assert self._stream is not None, "it was opened with the container"
         assert self._file is not None, "as above"
@@ -198,7 +198,7 @@ class VideoSink:
             raise self._file.error
 
     def _let_go(self) -> None:
-        """Close without a word: after an error the whole fragments are in the file already."""
+        """Close without raising: after an error the complete fragments are in the file already."""
         import av
 
         with suppress(OSError, av.FFmpegError):
@@ -210,17 +210,17 @@ class VideoSink:
 
 
 class _File:
-    """What FFmpeg writes to. Its first error is kept: FFmpeg forgets those of its last flush."""
+    """The file that FFmpeg writes to. It keeps its first error: FFmpeg hides some errors."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """Write all of it.
+        """Write all of `data`.
 
         Raises:
-            OSError: the disk is full, or worse.
+            OSError: the data cannot be written, for example on a full disk.
         """
         left = memoryview(data)
         try:

@@ -1,4 +1,4 @@
-"""The overlay in a window on this machine's screen."""
+"""Shows the overlay in a window on this machine's screen."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _ENDING_KEYS: Final = (ord("q"), 27)  # 27 is Escape
 
 
 def has_display() -> bool:
-    """Whether this session names a screen; whether it can be reached is another question."""
+    """Tell whether this session names a screen; the screen may still be out of reach."""
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def explain_no_window() -> str | None:
-    """The reason why no window can be opened here, with what to do; None where one can.
+    """Explain why no window can be opened here, and what to do; None where one can be opened.
 
-    Tried in a process of its own: a window system that cannot be reached ends the whole process.
-    Python looks for modules in the working folder first, so that one is empty.
+    A process of its own tries it, because a window system that is out of reach ends the process.
+    That process works in an empty folder, because Python imports from its working folder first.
     """
     if not has_display():
         return "there is no display; use --preview to watch in a browser"
@@ -60,7 +60,7 @@ def explain_no_window() -> str | None:
 
 
 class WindowSink:
-    """Shows the newest frame. Closing the window, q or Escape calls `stop`."""
+    """Shows the newest frame. Closing the window, or pressing q or Escape, calls `stop`."""
 
     def __init__(self, title: str, labels: Labels, stop: Callable[[], None]) -> None:
         self._cv2 = import_opencv("a window")

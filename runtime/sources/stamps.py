@@ -18,9 +18,9 @@ class Stamps:
 
     A stamp of 0 after the first frame is not a time. OpenCV gives it for the frames that the
     decoder still holds when the file ends: up to OpenCV 4.6 in every clip with B-frames, later in
-    AVI and MPEG-PS. `rest` then gives the times of all frames, where they are known; otherwise the last
-    distance between two frames repeats. Raw H.264 has no stamps at all: `untimed` is called once,
-    and `guessed` is true. Where the clock restarts, as in joined recordings, time goes on.
+    AVI and MPEG-PS. `rest` then gives the times of all frames, where they are known; otherwise the
+    last distance between two frames repeats. Raw H.264 has no stamps at all: `untimed` is called
+    once, and `guessed` is true. Where the clock restarts, as in joined recordings, time goes on.
     """
 
     def __init__(
