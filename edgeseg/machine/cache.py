@@ -1,4 +1,4 @@
-"""The user's cache folder: what can be made again, for this user on this machine."""
+"""Finds the user's cache folder, for files that can be made again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ __all__ = ["find_cache_folder"]
 
 
 def find_cache_folder() -> Path:
-    """$XDG_CACHE_HOME/edgeseg, or ~/.cache/edgeseg. It need not exist."""
+    """Return $XDG_CACHE_HOME/edgeseg, or ~/.cache/edgeseg; the folder may not exist."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "edgeseg"

@@ -1,4 +1,4 @@
-"""What this machine's processor can do: latencies hold only where this is the same."""
+"""Describes this machine's processor: latencies hold only where it is the same."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FEATURES: Final = frozenset(
 
 @cache
 def describe_machine() -> Machine:
-    """The processor's name, architecture and features, and the cores that this process may use."""
+    """Read the processor's name, architecture and features, and count the usable cores."""
     fields = _read_cpuinfo()
     flags = set(fields.get("flags", fields.get("Features", "")).split())
     return Machine(
@@ -36,7 +36,7 @@ def describe_machine() -> Machine:
 
 
 def _read_cpuinfo() -> dict[str, str]:
-    """The first processor's lines of /proc/cpuinfo; nothing where there is no such file."""
+    """Read the first processor's lines of /proc/cpuinfo; nothing where there is no such file."""
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:
@@ -46,5 +46,5 @@ def _read_cpuinfo() -> dict[str, str]:
 
 
 def _count_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux's own
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

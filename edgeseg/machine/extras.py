@@ -1,4 +1,4 @@
-"""The optional parts of edgeseg, and all that is missing for one, told at once."""
+"""The optional parts of edgeseg, and one message for all packages that are missing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["EXTRAS", "Extra", "make_install_command", "require"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """What an extra of the installation is for, and its packages by the module they bring."""
+    """The purpose of an extra of the installation, and its packages by the module they bring."""
 
     what: str
     packages: MappingProxyType[str, str]
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The packages that are not installed. Nothing is imported."""
+        """The packages that are not installed; nothing is imported to find out."""
         return tuple(p for m, p in self.packages.items() if importlib.util.find_spec(m) is None)
 
 
@@ -31,7 +31,7 @@ def _make_extra(what: str, **packages: str) -> Extra:
     return Extra(what=what, packages=MappingProxyType(packages))
 
 
-# By the names in pyproject.toml.
+# The keys are the names in pyproject.toml.
 EXTRAS: Final = MappingProxyType(
     {
         "opencv": _make_extra("cameras, streams and videos", cv2="OpenCV"),
@@ -60,12 +60,12 @@ EXTRAS: Final = MappingProxyType(
 
 
 def make_install_command(extras: Iterable[str]) -> str:
-    """What installs them, in the versions that were tested together."""
+    """Make the command that installs the extras, in versions tested together."""
     return f"pip install 'edgeseg[{','.join(extras)}]' -c constraints.txt"
 
 
 def require(purpose: str, extras: Iterable[str]) -> None:
-    """Find out before any work is done whether all extras are there.
+    """Check that all extras are there, before any work is done.
 
     Raises:
         MissingPackageError: names every package that is missing, and one command for all.

@@ -1,4 +1,4 @@
-"""What a Jetson is and how it is set: latencies hold only where this is the same. Reads only."""
+"""Reads what a Jetson is and how it is set: latencies hold only where this is the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _JETPACKS: Final = {"35": "5", "36": "6", "38": "7"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jetson:
-    """The board. All are empty where this is no Jetson."""
+    """The board; all fields are empty where this is no Jetson."""
 
     model: str = ""
     l4t: str = ""
@@ -38,9 +38,9 @@ class State:
 
 
 def read_jetson(root: Path = Path("/")) -> Jetson:
-    """The board's model and its release of Linux for Tegra, as `36.4.3`."""
+    """Read the board's model and its release of Linux for Tegra, such as `36.4.3`."""
     release = _read(root / "etc/nv_tegra_release")
-    # The file begins: # R36 (release), REVISION: 4.3, GCID: ...
+    # The file begins so: # R36 (release), REVISION: 4.3, GCID: ...
     found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
     return Jetson(
         model=_read(root / "proc/device-tree/model").strip("\0\n "),
@@ -49,10 +49,11 @@ def read_jetson(root: Path = Path("/")) -> Jetson:
 
 
 def identify_device(root: Path = Path("/")) -> str:
-    """What tells this device from others, as a hash, which gives nothing of it away.
+    """Hash what tells this device from others; the hash reveals nothing of it.
 
-    A board's serial number, where there is one: copied images share the host's name and even the
-    machine's id, and a container may get another name each time. Elsewhere these two together.
+    A board's serial number is used where there is one: copied images share the host's name and even
+    the machine's id, and a container may get another name each time. Elsewhere the host's name and
+    the machine's id are used together.
     """
     serial = _read(root / "proc/device-tree/serial-number").strip("\0\n ")
     known = serial or f"{_read(root / 'etc/machine-id').strip()} {platform.node()}"
@@ -60,7 +61,7 @@ def identify_device(root: Path = Path("/")) -> str:
 
 
 def read_state(root: Path = Path("/")) -> State:
-    """Power mode, GPU clock and the hottest zone."""
+    """Read the power mode, the GPU clock and the temperature of the hottest zone."""
     mode = re.search(r"pmode:(\d+)", _read(root / "var/lib/nvpmodel/status"))
     clocks = [_read_number(path) for path in root.glob("sys/class/devfreq/*g*u*/cur_freq")]
     zones = [_read_number(path) for path in root.glob("sys/class/thermal/thermal_zone*/temp")]

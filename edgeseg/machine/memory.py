@@ -1,7 +1,7 @@
-"""How much memory this process may take: the machine's, or what its container or service allows.
+"""Finds how much memory this process may take: the machine's, or its container's or service's.
 
-Linux holds a group of processes (a cgroup) to a limit of its own, and kills what goes beyond. The
-limit of every group above holds as well. Both versions of the kernel's interface are read.
+Linux gives a group of processes (a cgroup) a limit of its own, and kills what exceeds it. The limit
+of every group above holds as well. Both versions of the kernel's interface are read.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ __all__ = ["find_free_memory", "find_total_memory"]
 
 
 def find_total_memory(root: Path = Path("/")) -> int:
-    """Bytes that this process may ever take; `root` is where the system is looked at."""
+    """Find the bytes that this process may ever take; `root` is where the system is read."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(physical, *(group.limit for group in _read_groups(root)))
 
 
 def find_free_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may still take, by estimate; None where the system does not say."""
+    """Estimate the bytes that this process may still take; None where they are unknown."""
     try:
         lines = (root / "proc/meminfo").read_text("utf-8").splitlines()
     except OSError:
@@ -34,7 +34,7 @@ def find_free_memory(root: Path = Path("/")) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
-    """What one group may take, and has taken, in bytes."""
+    """What one group may take and has taken, in bytes."""
 
     limit: int
     used: int
@@ -51,7 +51,7 @@ class _Names:
     folder: str
     limit: str
     used: str
-    cached: str  # of what is used, the files that the kernel drops when it needs the memory
+    cached: str  # cached files, which the kernel drops when it needs the memory
 
 
 _V1 = _Names(
@@ -66,12 +66,12 @@ _V2 = _Names(
     used="memory.current",
     cached="inactive_file",
 )
-# Larger than any machine's memory: no limit, in a form that min() takes.
+# Larger than any machine's memory: stands for no limit, in a form that min() takes.
 _NO_LIMIT = _Group(limit=1 << 63, used=0)
 
 
 def _read_groups(root: Path) -> Iterator[_Group]:
-    """This process's group and all above it; at least one, which limits nothing."""
+    """Yield this process's group and all above it; at least one group, without a limit."""
     yield _NO_LIMIT
     try:
         lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
@@ -91,7 +91,7 @@ def _read_group(folder: Path, names: _Names) -> _Group:
         limit = int((folder / names.limit).read_text("ascii"))
         used = int((folder / names.used).read_text("ascii"))
         stat = (folder / "memory.stat").read_text("ascii").splitlines()
-    except (OSError, ValueError):  # `max`, or the topmost group, which has no limit
+    except (OSError, ValueError):  # `max`, or the topmost group: no limit
         return _NO_LIMIT
     cached = dict(line.split(" ", 1) for line in stat).get(names.cached, "0")
     return _Group(limit=limit, used=used - int(cached))

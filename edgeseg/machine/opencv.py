@@ -1,4 +1,4 @@
-"""Brings OpenCV in, whichever is installed, or says what to install."""
+"""Imports whichever OpenCV is installed, or says what to install."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from edgeseg.redact import holds_secret, redact
 
 __all__ = ["import_opencv", "import_opencv_for"]
 
-# Read once, when a library loads. What they would print, our errors say in one line.
+# A library reads these once, when it loads. Our errors say in one line what it would print.
 _QUIET: Final = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
-# Seconds that a camera may take for a frame; OpenCV's own are ten.
+# Seconds that a camera may take for a frame; OpenCV's default is ten.
 _PATIENT: Final = {"OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "5"}
-# What else makes OpenCV, FFmpeg and GStreamer print addresses.
+# Other settings that make OpenCV, FFmpeg and GStreamer print addresses.
 _LOUD: Final = ("OPENCV_FFMPEG_DEBUG", "OPENCV_VIDEOIO_DEBUG", "GST_DEBUG", "GST_DEBUG_FILE")
 
 
 def import_opencv(purpose: str) -> Any:  # noqa: ANN401  # a module; OpenCV 4.5 ships no types
-    """The `cv2` module, quiet unless the environment asks for more.
+    """Import the `cv2` module, which stays quiet unless the environment asks for more.
 
     Raises:
-        MissingPackageError: there is none; the message says what it is for.
+        MissingPackageError: OpenCV is not installed; the message says what it is needed for.
     """
     for name, value in (_QUIET | _PATIENT).items():
         os.environ.setdefault(name, value)
@@ -36,10 +36,10 @@ def import_opencv(purpose: str) -> Any:  # noqa: ANN401  # a module; OpenCV 4.5 
 
 
 def import_opencv_for(address: str) -> Any:  # noqa: ANN401  # as above
-    """The same, to open an address; where that holds a password, nothing can make it print it.
+    """Import `cv2` to open an address; a password in the address is never printed.
 
     Raises:
-        MissingPackageError: there is none.
+        MissingPackageError: OpenCV is not installed.
     """
     secret = holds_secret(address)
     if secret:
@@ -47,7 +47,7 @@ def import_opencv_for(address: str) -> Any:  # noqa: ANN401  # as above
         for name in _LOUD:
             os.environ.pop(name, None)
     cv2 = import_opencv(f"reading {redact(address)}")
-    logging = getattr(cv2.utils, "logging", None)  # older versions have none
-    if secret and logging is not None:  # it may have been loaded before, by others
+    logging = getattr(cv2.utils, "logging", None)  # missing in older versions
+    if secret and logging is not None:  # other code may have loaded OpenCV before
         logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     return cv2

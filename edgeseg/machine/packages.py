@@ -1,4 +1,4 @@
-"""Which packages are installed, without importing them."""
+"""Finds which packages are installed, without importing them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOOLS: Final = ("edgeseg", "numpy", "pillow", "torch")
 
 
 def find_version(package: str) -> str | None:
-    """Its version, or None."""
+    """Find a package's version; None where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -27,10 +27,10 @@ def find_version(package: str) -> str | None:
 
 @cache
 def hash_code() -> str:
-    """Of edgeseg's own modules: its version does not change between commits."""
+    """Hash edgeseg's own modules: its version does not change between commits."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    # In a checkout some of its folders are links.
+    # In a checkout, some folders of the package are links.
     for folder, folders, files in os.walk(root, followlinks=True):
         folders.sort()
         for name in sorted(files):
@@ -42,7 +42,7 @@ def hash_code() -> str:
 
 
 def list_tools() -> dict[str, str]:
-    """The versions of what results depend on, Python's first."""
+    """List the versions of what results depend on, Python's first."""
     engines = (row.package for row in TARGETS.values() if row.package is not None)
     versions = {name: find_version(name) for name in (*_TOOLS, *engines)}
     found = {name: version for name, version in versions.items() if version is not None}
