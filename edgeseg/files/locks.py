@@ -1,8 +1,8 @@
-"""One holder at a time for what several processes may write: an output, a folder, a search.
+"""Locks what several processes may write, one holder at a time: an output, a folder, a search.
 
-A lock is a file beside, or in, what it is for. The system lets go of it whatever happens to its
-holder, who removes it at the end: a lock file that nobody holds was left by a killed process, and
-so was whatever lies there under a name of edgeseg's own.
+A lock is a file beside, or in, what it protects. The holder removes it at the end. The system
+releases it whatever happens to the holder. So a lock file that nobody holds was left by a killed
+process, and so was whatever lies there under a name of edgeseg's own.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ __all__ = ["LOCK", "Held", "lock_beside", "lock_in", "hold_lock"]
 
 LOCK: Final = ".edgeseg-lock"
 _TRIES: Final = 100
-# What a file system without locks says, as NFS without a lock daemon.
+# Errors of a file system without locks, such as NFS without a lock daemon.
 _NO_LOCKS: Final = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def lock_beside(path: Path) -> Path:
-    """The lock of a file, or of a folder that is replaced as a whole."""
+    """Return the lock's path for a file, or for a folder that is replaced as a whole."""
     return path.with_name(f".{path.name}{LOCK}")
 
 
 def lock_in(folder: Path) -> Path:
-    """The lock of a folder that is added to."""
+    """Return the lock's path for a folder that files are added to."""
     return folder / LOCK
 
 
@@ -45,7 +45,7 @@ class Held:
     """A lock while it is held.
 
     `alone` is False where the file system takes no locks: another process may be at work, too.
-    `left_behind` says whether a killed process left the lock.
+    `left_behind` says whether a killed process had left the lock.
     """
 
     alone: bool
@@ -58,9 +58,10 @@ def hold_lock(
 ) -> Iterator[Held]:
     """Hold a lock while the block runs.
 
-    The lock's folder is made where there is none, and removed again if it stays empty. `wait` is
-    told who holds the lock, and then it is waited for; without `wait` that is an error. Where the
-    file system takes no locks, the block runs without one, and a line on stderr says so.
+    The lock's folder is made where there is none, and removed again if it stays empty. With `wait`,
+    a lock that is held is waited for, and `wait` is told who holds it; without `wait`, a held lock
+    is an error. Where the file system takes no locks, the block runs without one, and a line on
+    stderr says so.
 
     Raises:
         BusyError: another process writes `what`.
@@ -75,17 +76,17 @@ def hold_lock(
                 _sign(descriptor)
             yield Held(alone, left_behind)
         finally:
-            if _is_at(lock, descriptor):  # not one that another process made since
+            if _is_at(lock, descriptor):  # keep a lock that another process made since
                 lock.unlink(missing_ok=True)
             os.close(descriptor)
     finally:
         for place in made:
-            with suppress(OSError):  # it holds something
+            with suppress(OSError):  # a folder with files stays
                 place.rmdir()
 
 
 def _acquire(lock: Path, what: object, wait: Callable[[str], None] | None) -> tuple[int, bool]:
-    """An open descriptor of the lock file, and whether it is locked."""
+    """Open the lock file; return its descriptor and whether it is locked."""
     while True:
         descriptor = _open(lock)
         try:
@@ -102,7 +103,7 @@ def _acquire(lock: Path, what: object, wait: Callable[[str], None] | None) -> tu
 
 
 def _open(lock: Path) -> int:
-    """The lock file, made where there is none; its folder may be removed by another at any time."""
+    """Open the lock file, or make it; another process may remove its folder at any time."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError):
             return _make(lock)
@@ -113,14 +114,14 @@ def _make(lock: Path) -> int:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        # A folder that was removed between two calls is said to exist, too.
+        # The system reports a folder that was removed between two calls as existing, too.
         if not stat.S_ISDIR(os.lstat(error.filename).st_mode):
             raise
     return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
 
 
 def _take(descriptor: int, what: object, wait: Callable[[str], None] | None) -> bool:
-    """Whether it is locked now: some network shares take no locks."""
+    """Try to lock; return whether it is locked now: some network shares take no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -146,13 +147,13 @@ def _say_unlocked(folder: Path) -> None:
 
 
 def _sign(descriptor: int) -> None:
-    """Say who holds it. A full disk takes no signature, and the lock holds all the same."""
+    """Write who holds the lock. A full disk takes no signature, but the lock holds."""
     with suppress(OSError):
         os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()} {_find_host()}".encode(), 0))
 
 
 def _read_holder(descriptor: int) -> str:
-    """Whoever signed, in words."""
+    """Read who holds the lock, in words."""
     pid, _, host = os.pread(descriptor, 300, 0).decode("utf-8", "replace").partition(" ")
     if not pid.isdecimal():
         return "another process"
@@ -164,7 +165,7 @@ def _find_host() -> str:
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether the file that is open is the one that has the name."""
+    """Check whether the open file is still the one at `path`."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""What tells a file that `edgeseg run` wrote from anybody else's: its name stands in the file.
+"""Tells files that `edgeseg run` wrote from others: edgeseg's name stands in the file.
 
-Masks and pictures have it where their formats keep the software's name, videos as their comment.
-JSON needs none: its fields tell it. Whoever changes a file with another program gets one
-that is not edgeseg's any more, and is kept.
+Masks and pictures have the name where their formats keep the software's name; videos have it in
+their comment. JSON needs none: its fields identify it. A file that another program has changed is
+no longer edgeseg's, and is kept.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import BinaryIO, Final
 __all__ = ["SIGNATURE", "UNKNOWN", "holds_fields", "is_replaceable"]
 
 SIGNATURE: Final = "written by edgeseg run"
-# What is said of a file without it.
+# What a message says of a file without the name.
 UNKNOWN: Final = "does not say that edgeseg run wrote it (older versions did not)"
 
-# Where it stands: formats keep such names at their beginning or at their end.
+# Formats keep such names at their beginning or at their end.
 _EDGE_BYTES: Final = 4096
 _LINE_BYTES: Final = 1 << 20
 _LINE_FIELDS: Final = ("index", "name", "time_s", "shares")
 
 
 def is_replaceable(path: Path) -> bool:
-    """Whether a new output may take the place of what is there: nothing, or an earlier run's.
+    """Check whether a new output may replace what is at `path`: nothing, or an earlier output.
 
     An empty file may be replaced, too: programs that reserve a name make one.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     if not os.path.lexists(path):
         return True
@@ -46,12 +46,12 @@ def is_replaceable(path: Path) -> bool:
 
 
 def _read_line(first: bytes, file: BinaryIO) -> bytes:
-    """The first line, of which `first` is read already: with many classes it is long."""
+    """Read the rest of the first line after `first`; with many classes the line is long."""
     return first.partition(b"\n")[0] if b"\n" in first else first + file.readline(_LINE_BYTES)
 
 
 def holds_fields(path: Path, *fields: str) -> bool:
-    """Whether a file is there that holds one JSON object with these fields."""
+    """Check whether `path` is a file that holds one JSON object with these fields."""
     try:
         return _holds(path.read_bytes(), *fields)
     except OSError:

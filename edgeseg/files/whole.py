@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and the hash of what is in them."""
+"""Writes files whole or not at all, and hashes them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["compute_sha256", "write_whole"]
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to: it takes the name at the end, or goes if the block fails.
+    """Give a path beside `path` to write to; it is renamed at the end, or removed on failure.
 
-    Each call has a place of its own, so that two writers do not mix. The ending stays last, for
-    writers that go by it.
+    Each call has a path of its own, so that two writers do not mix. The ending stays last, for
+    writers that look at it.
 
     Raises:
-        OSError: the folder does not take it. It names the file, also where the disk is full.
+        OSError: the folder does not take the file. The error names it, even if the disk is full.
     """
     partial = path.with_name(f".{secrets.token_hex(8)}.partial{path.suffix}")
     try:
         yield partial
         partial.replace(path)
     except OSError as error:
-        # Unlike opening, writing names no file.
+        # An error of writing, unlike one of opening, names no file.
         if error.filename is None and error.errno is not None:
             error.filename = str(path)
         raise
