@@ -1,7 +1,7 @@
-"""Frame to network input, and logits to mask: the one definition of both.
+"""Turns frames into network input, and logits into masks: the only definition of both.
 
-Calibration, accuracy checks and the device all go through these functions, so they cannot
-disagree about resizing. Normalization is part of the graph.
+Calibration, accuracy checks and the device all use these functions, so they cannot disagree about
+resizing. Normalization is part of the graph.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frame to network input. Normalization is part of the graph."""
+"""Turns frames into network input. Normalization is part of the graph."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["measure_coverage", "fit_size", "resize_by_opencv", "to_input"]
 def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     """Resize a camera's image to the network's input, uint8 (1, height, width, 3) BGR.
 
-    Pillow's rules equal Hugging Face's image processor to the bit (Pillow does it, on uint8).
+    Pillow's rules equal Hugging Face's image processor to the bit: it also uses Pillow, on uint8.
     `Resize.OPENCV_BILINEAR` needs OpenCV.
 
     Raises:
-        MissingPackageError: the rule is OpenCV's and there is none.
+        MissingPackageError: the rule is OpenCV's and OpenCV is not installed.
     """
     height, width = fit_size(frame.shape[0], frame.shape[1], spec)
     resized = _resize(frame, height, width, spec.resize)
     if (height, width) == (spec.height, spec.width):
         return resized[None]
-    # Zero after normalization, as mmsegmentation pads: the mean color.
+    # Pad with the mean color, which is zero after normalization, as mmsegmentation does.
     canvas = np.empty((1, spec.height, spec.width, 3), np.uint8)
     canvas[:] = np.rint(255 * np.array(spec.mean[::-1])).astype(np.uint8)
     canvas[0, :height, :width] = resized
@@ -32,12 +32,12 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
 
 
 def resize_by_opencv(frame: Bgr, *, height: int, width: int) -> Bgr:
-    """The frame at that size, by OpenCV's bilinear rule, which is mmsegmentation's.
+    """Resize a frame by OpenCV's bilinear rule, which is mmsegmentation's.
 
     From uint8 (H, W, 3) to uint8 (height, width, 3), in pixels.
 
     Raises:
-        MissingPackageError: there is no OpenCV.
+        MissingPackageError: OpenCV is not installed.
     """
     try:
         import cv2
@@ -52,11 +52,11 @@ def resize_by_opencv(frame: Bgr, *, height: int, width: int) -> Bgr:
 
 
 def fit_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
-    """Height and width, in pixels of the network's input, that a frame takes there."""
+    """Compute the height and width, in pixels, that a frame takes in the network's input."""
     if spec.aspect is Aspect.SQUASH:
         return spec.height, spec.width
     factor = min(spec.height / height, spec.width / width)
-    # Rounded as mmcv.imrescale does: half up.
+    # Round half up, as mmcv.imrescale does.
     return (
         min(max(int(height * factor + 0.5), 1), spec.height),
         min(max(int(width * factor + 0.5), 1), spec.width),
@@ -64,7 +64,7 @@ def fit_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
 
 
 def measure_coverage(height: int, width: int, spec: InputSpec) -> tuple[float, float]:
-    """The part of the network's input that a frame covers, down and across, in 0..1."""
+    """Compute the part of the network's input that a frame covers, down and across, 0..1."""
     fitted_height, fitted_width = fit_size(height, width, spec)
     return fitted_height / spec.height, fitted_width / spec.width
 

@@ -1,4 +1,4 @@
-"""Logits to mask: bilinear logits at the frame's size, then the highest class."""
+"""Turns logits into masks: bilinear logits at the frame's size, then the highest class."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from edgeseg.spec import InputSpec
 __all__ = ["to_frame_mask", "resize_ids", "resize_logits", "resize_rows", "to_mask"]
 
 # Values worked on at a time, 1 MB in float32: large enough to hide NumPy's call overhead, small
-# enough for a cache (of 2^15 to 2^20 the fastest with 150 classes).
+# enough for a cache. Of 2^15 to 2^20 this was the fastest, with 150 classes.
 _CHUNK_VALUES: Final = 1 << 18
 _LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 
 
 def to_frame_mask(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
-    """What an engine gave for a frame, as class ids at the frame's own size.
+    """Turn an engine's output for a frame into class ids at the frame's own size.
 
     The output is float32 (1, classes, h, w) logits, or (1, h, w) class ids. The frame is uint8
     (H, W, 3); the mask is (H, W), uint8 up to 256 classes, else uint16.
@@ -40,18 +40,19 @@ def to_frame_mask(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
 def to_mask(
     logits: Logits, *, height: int, width: int, share: tuple[float, float] = (1.0, 1.0)
 ) -> ClassMap:
-    """Bilinear logits at `height` x `width`, then the highest class; ties go to the lower id.
+    """Resize logits bilinearly to `height` x `width`, then take the highest class.
 
-    From float32 (1, classes, h, w) to (height, width), uint8 up to 256 classes, else uint16.
+    The logits are float32 (1, classes, h, w); the mask is (height, width), uint8 up to 256 classes,
+    else uint16. Ties go to the lower id.
 
-    Equals torch's `interpolate(mode="bilinear", align_corners=False)` and `argmax`, but where the
-    two best logits differ by rounding only. `share` is the part of the logits' area that the frame
-    covers (see `measure_coverage`).
+    The mask equals torch's `interpolate(mode="bilinear", align_corners=False)` and `argmax`, except
+    where the two best logits differ by rounding only. `share` is the part of the logits' area that
+    the frame covers (see `measure_coverage`).
 
-    Every output pixel blends the four logits around it. Where the four have the same argmax, so has
-    every blend of them, and the pixel is filled without interpolating. In the remaining cells a
-    class that is below another one at each corner, or at its largest corner below another class's
-    smallest, cannot win and is skipped.
+    Every output pixel blends the four logits around it. Where all four have the same argmax, so has
+    every blend of them, and the pixel is filled without interpolation. In the remaining cells a
+    class is skipped if it cannot win: another class is above it at each corner, or another class's
+    smallest corner is above its largest.
 
     Raises:
         BackendError: a logit is NaN or plus infinity, as FP16 overflow makes them.
@@ -79,12 +80,13 @@ def to_mask(
 def resize_ids(
     ids: ClassMap, *, height: int, width: int, share: tuple[float, float] = (1.0, 1.0)
 ) -> ClassMap:
-    """The class ids nearest to each of `height` x `width` pixels, from (H, W) ids.
+    """Pick the nearest class id for each of `height` x `width` pixels, from (H, W) ids.
 
     The ids are uint8 or uint16, and stay so.
 
-    For graphs that end in class ids: cheaper than `to_mask`, and coarser where the frame is larger
-    than the network's input. `share` is the part of the ids that the frame covers.
+    The function serves graphs that end in class ids. It is cheaper than `to_mask`, and coarser
+    where the frame is larger than the network's input. `share` is the part of the ids that the
+    frame covers.
     """
     rows = ((np.arange(height) + 0.5) * (ids.shape[0] * share[0] / height)).astype(np.intp)
     columns = ((np.arange(width) + 0.5) * (ids.shape[1] * share[1] / width)).astype(np.intp)
@@ -93,12 +95,12 @@ def resize_ids(
 
 
 def resize_logits(planes: Planes, *, height: int, width: int, rows: range | None = None) -> Planes:
-    """Bilinear logits at `height` x `width`, all of them or some rows: (classes, rows, width).
+    """Resize logits bilinearly to `height` x `width`; return all rows or some of them.
 
-    From float32 (classes, h, w), and in float32.
+    The logits are float32 (classes, h, w), the result is float32 (classes, rows, width).
 
-    Equals torch's `interpolate(mode="bilinear", align_corners=False)` up to rounding, for logits
-    that are finite. Where only the classes matter, `to_mask` has them sooner.
+    The result equals torch's `interpolate(mode="bilinear", align_corners=False)` up to rounding,
+    for logits that are finite. If only the classes matter, `to_mask` is faster.
     """
     rows = range(height) if rows is None else rows
     resized = np.empty((len(planes), len(rows), width), np.float32)
@@ -117,13 +119,13 @@ def resize_logits(planes: Planes, *, height: int, width: int, rows: range | None
 def resize_rows(
     read: Callable[[range], Planes], *, of: int, height: int, width: int, rows: range
 ) -> Planes:
-    """Some rows of `resize_logits`, from planes of `of` rows that need not be there as a whole.
+    """Resize planes of `of` rows, not all of which need be in memory, to some rows.
 
-    From float32 (classes, rows, columns) to float32 (classes, rows, width), of an image that is
-    `height` x `width` pixels.
+    The result is that of `resize_logits`: from float32 (classes, rows, columns) to float32
+    (classes, rows, width), of an image that is `height` x `width` pixels.
 
-    `read` is asked once, for the rows that are blended, and may be another resizing: two steps then
-    take no more memory than one. Where the size stays, its answer is the result.
+    `read` is called once, for the rows that are blended. It may resize, too: two steps then take no
+    more memory than one. Where the size stays, its answer is the result.
     """
     if height == of:
         planes = read(rows)
@@ -144,7 +146,7 @@ def resize_rows(
 def _find_neighbors(
     outputs: int, inputs: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Of each output along one axis: the inputs below and above, and the share of the latter."""
+    """Find for each output the inputs below and above, and the share of the input above."""
     floor, weight = _find_positions(outputs, inputs, 1.0)
     low = np.clip(floor.astype(np.intp), 0, inputs - 1)
     return low, np.minimum(low + 1, inputs - 1), weight
@@ -169,8 +171,8 @@ def _blend(
 class _Axis(NamedTuple):
     """How output positions along one axis blend input positions, grouped into cells.
 
-    A cell is a run of outputs between the same two inputs. Arrays have a row a cell; `output` and
-    `weight` are as wide as the longest run, shorter runs repeat their last output.
+    A cell is a run of outputs between the same two inputs. Arrays have one row for each cell.
+    `output` and `weight` are as wide as the longest run; shorter runs repeat their last output.
     """
 
     low: npt.NDArray[np.intp]  # (cells,) input below
@@ -192,7 +194,7 @@ def _blend_axis(outputs: int, inputs: int, share: float) -> _Axis:
 def _find_positions(
     outputs: int, inputs: int, share: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Of each output: the position of the input below, and the share of the one above.
+    """Find for each output the position of the input below, and the share of the one above.
 
     Half-pixel centers, as torch computes them: in float32, clamped at the first input.
     """
@@ -203,7 +205,7 @@ def _find_positions(
 
 
 def _argmax(planes: npt.NDArray[np.float32]) -> ClassMap:
-    """Argmax over axis 0 of (classes, h, w). By planes, which NumPy does faster than np.argmax."""
+    """Compute the argmax over axis 0 of (classes, h, w), plane by plane: faster than np.argmax."""
     dtype = np.uint8 if len(planes) <= 256 else np.uint16
     best = planes[0].copy()
     winner = np.zeros(best.shape, dtype)
@@ -241,7 +243,7 @@ class _Cells(NamedTuple):
         return self._replace(row=self.row[which], column=self.column[which])
 
     def corners(self, width: int) -> list[npt.NDArray[np.intp]]:
-        """Where the four corners' values lie in a plane of that width: y then x, low then high."""
+        """Index the four corners' values in a plane of that width: y then x, low then high."""
         return [
             y[self.row] * width + x[self.column]
             for y in (self.rows.low, self.rows.high)
@@ -264,10 +266,11 @@ class _Pairs(NamedTuple):
 def _find_contenders(
     planes: npt.NDArray[np.float32], cells: _Cells, winners: list[ClassMap]
 ) -> _Pairs:
-    """The classes that no other one beats in the whole cell; `winners` are those at its corners.
+    """Find the classes that no other class beats in the whole cell.
 
-    Only the winners are asked whether they beat a class: those that they leave, two or three a
-    cell with trained models, are compared pixel by pixel.
+    `winners` are the classes that win at the cell's corners. Only they are tested as beating a
+    class. The two or three classes that remain in a cell, with trained models, are compared pixel
+    by pixel.
     """
     flat = planes.reshape(len(planes), -1)
     corners = cells.corners(planes.shape[2])
@@ -289,9 +292,9 @@ def _find_contenders(
 def _blend_cells(mask: ClassMap, cells: _Cells, pairs: _Pairs) -> None:
     """Interpolate the pairs and write the winners into `mask`.
 
-    Candidates are compared by rank: all first ones, all second ones, and so on. With the cells of
-    most candidates first, those that still have one of a rank are a leading part of all arrays, in
-    which cells are the last axis, so that NumPy's inner loops are long.
+    Candidates are compared by rank: all first ones, all second ones, and so on. The cells with most
+    candidates come first, so that the cells that still have one of a rank are a leading part of all
+    arrays. Cells are the last axis, so that NumPy's inner loops are long.
     """
     count = np.bincount(pairs.cell, minlength=len(cells.row))
     most_first = np.argsort(-count, kind="stable")
@@ -302,7 +305,7 @@ def _blend_cells(mask: ClassMap, cells: _Cells, pairs: _Pairs) -> None:
     down = cells.rows.weight.T.take(cells.row, axis=1)[:, None]  # (rows, 1, cells)
     shape = (down.shape[0], *across.shape)
     best = np.full(shape, -np.inf, np.float32)
-    # Where every class is switched off by a logit of minus infinity, the first one stands.
+    # Where the logits of all classes are minus infinity, the first class stands.
     winner = np.broadcast_to(pairs.candidate[first].astype(mask.dtype), shape).copy()
     for rank in range(-int(left[0])):
         still = slice(int(np.searchsorted(left, -rank)))

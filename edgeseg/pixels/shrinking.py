@@ -10,14 +10,14 @@ from edgeseg.spec import InputSpec
 
 __all__ = ["ShrinkTeller", "describe_shrinking"]
 
-# Times in one direction. A camera of 1920x1080 is shrunk 3.8 times to 512 pixels, and no news; at 6
-# times a network that tells classes apart for every 4 of its pixels does so for every 24 of the
-# image's.
+# Times in one direction. A camera of 1920x1080 is shrunk 3.8 times to 512 pixels, which needs no
+# note. A network tells classes apart for every 4 of its input's pixels; at 6 times these are 24
+# pixels of the image.
 _FAR: Final = 6.0
 
 
 def describe_shrinking(height: int, width: int, spec: InputSpec) -> str | None:
-    """What to say of an image of that size in pixels; None where it is not far too large."""
+    """Describe an image, given in pixels, that is far too large; None for any other."""
     fitted = fit_size(height, width, spec)
     times = max(height / fitted[0], width / fitted[1])
     if times < _FAR:
@@ -30,7 +30,7 @@ def describe_shrinking(height: int, width: int, spec: InputSpec) -> str | None:
 
 
 class ShrinkTeller:
-    """Says it once: of the first image that is far too large."""
+    """Tells of the first image that is far too large, and of no other."""
 
     def __init__(self, spec: InputSpec, say: Say) -> None:
         self._spec = spec
