@@ -31,7 +31,7 @@ __all__ = [
     "compute_logits_shape",
 ]
 
-# The same for B0 to B5, one value a stage. Heads leave no trace in the weights' shapes, so a
+# The values are the same for B0 to B5, one a stage. The weights' shapes do not show the heads, so a
 # configuration may say otherwise (`ModelSpec.heads`).
 ATTENTION_HEADS: Final = (1, 2, 5, 8)
 SR_RATIOS: Final = (8, 4, 2, 1)
@@ -80,7 +80,7 @@ class HeadKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormEps:
-    """Epsilon of LayerNorm by place, and of the head's BatchNorm (`batch`).
+    """Epsilon of each LayerNorm by its place, and of the head's BatchNorm (`batch`).
 
     It follows the framework that trained the checkpoint: transformers leaves nn.LayerNorm's 1e-5
     everywhere (`config.layer_norm_eps` is not read); NVlabs passes 1e-6 to the blocks and stages
@@ -96,7 +96,7 @@ class NormEps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Everything that fixes a SegFormer's shapes and arithmetic, but for its weights."""
+    """Everything that fixes a SegFormer's shapes and arithmetic, except its weights."""
 
     variant: Variant
     classes: int
@@ -114,7 +114,7 @@ class ModelSpec:
 
 
 def compute_feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """Height and width of the four stages' feature maps, in positions.
+    """Compute height and width of the four stages' feature maps, in positions.
 
     Patch embedding pads by half its kernel, so each stage rounds up: 1/4, 1/8, 1/16, 1/32.
     """
@@ -126,7 +126,7 @@ def compute_feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...
 
 
 def compute_logits_shape(classes: int, spec: InputSpec) -> tuple[int, int, int, int]:
-    """What a graph of this input ends in: (1, classes, height/4, width/4), rounded up."""
+    """Compute the shape of a graph's logits: (1, classes, height/4, width/4), rounded up."""
     return (1, classes, *compute_feature_sizes(spec.height, spec.width)[0])
 
 

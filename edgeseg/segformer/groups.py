@@ -1,4 +1,4 @@
-"""Groups of a graph's nodes by part and role: what recipes name and sensitivity is measured for."""
+"""Groups a graph's nodes by part and role, for recipes and for measuring sensitivity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """As recipes and tables call it: `stage3.ffn_in`, `head.classifier`."""
+        """The name in recipes and tables: `stage3.ffn_in`, `head.classifier`."""
         return f"{self.part}.{self.role}"
 
 
@@ -39,7 +39,7 @@ _PATTERN: Final = re.compile(rf"(?P<part>stage[1-4]|{HEAD})(\.\w+)*?\.(?P<role>\
 
 
 def find_group(node: str) -> Group | None:
-    """The group of a node by its name, as `edgeseg.export` gives it; None for all others.
+    """Find a node's group by the name that `edgeseg.export` gives it; None for other nodes.
 
     OpenVINO's converter appends `/WithoutBiases` where it splits a bias off.
     """

@@ -1,8 +1,9 @@
-"""Parameters and multiply-adds of a SegFormer, by arithmetic alone.
+"""Counts parameters and multiply-adds of a SegFormer, by arithmetic alone.
 
-Needs no torch, so a device can answer `edgeseg inspect b0` too. Counted are convolutions, linear
-layers and the two attention products, as in the paper's table; resizing, normalization, softmax
-and GELU are not. Tests compare both numbers with what the PyTorch modules hold and execute.
+The module needs no torch, so a device can answer `edgeseg inspect b0` too. Like the paper's table,
+it counts convolutions, linear layers and the two attention products, but not resizing,
+normalization, softmax and GELU. Tests compare both numbers with what the PyTorch modules hold and
+execute.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from edgeseg.segformer.arch import (
 
 __all__ = ["PAPER_GMACS", "Costs", "count_costs", "estimate_least_memory"]
 
-# "Flops" of the paper's table 1 (ADE20K), which are multiply-adds: G, and the size they hold for.
+# "Flops" of the paper's table 1 (ADE20K), which are multiply-adds: in G, with their input size.
 PAPER_GMACS: Final[Mapping[str, tuple[float, int]]] = MappingProxyType(
     {
         "b0": (8.4, 512),
@@ -63,9 +64,9 @@ def count_costs(spec: ModelSpec, *, height: int, width: int) -> Costs:
 
 
 def estimate_least_memory(*, height: int, width: int) -> int:
-    """Bytes that PyTorch holds at once, at least.
+    """Estimate the least bytes that PyTorch holds at once.
 
-    Those of one head's scores in float32, before and after their softmax, in the first stage.
+    These are the scores of one head in the first stage, in float32, before and after softmax.
     """
     rows, columns = compute_feature_sizes(height, width)[0]
     reduced = (rows // SR_RATIOS[0]) * (columns // SR_RATIOS[0])
