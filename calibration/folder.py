@@ -31,7 +31,7 @@ def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
     with ExitStack() as stack:
         try:
             _check(folder, uri)
-            folder = folder.resolve()  # `.` has no name for the temporary folder's
+            folder = folder.resolve()  # `.` has no name to derive the temporary one from
             held = stack.enter_context(hold_lock(lock_beside(folder), folder))
             left = set_aside(folder, left_behind=held.left_behind)
             if left is not None:

@@ -196,7 +196,7 @@ def _reverse(values: Triple) -> Triple:
 def _describe_origins(
     merged: InputFacts, deciders: Mapping[str, InputFacts], files: Sequence[InputFacts]
 ) -> list[str]:
-    """Say who decided which fact; nothing where one preprocessing file decided all, as usual."""
+    """Say who decided which fact; no lines where one preprocessing file decided all, as usual."""
     origins = dict.fromkeys(facts.origin for facts in deciders.values())
     silent = {facts.origin for facts in files if len(origins) == 1}
     lines = []

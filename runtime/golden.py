@@ -22,7 +22,7 @@ GOLDEN_SLACK: Final = 0.5
 def replay_golden(
     bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap]
 ) -> Judged:
-    """Judge whether `segment` gives the masks it gave where the bundle was made: a gate each.
+    """Judge by one gate for each golden frame whether `segment` still gives the recorded masks.
 
     Agreement is in % of a frame's pixels.
     """

@@ -193,7 +193,7 @@ def _open(
 
 
 def _prove(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
-    """Prove that the golden frames' masks agree as they did where the bundle was made."""
+    """Check whether the golden frames' masks agree as they did where the bundle was made."""
     result = Built(variant=variant.name, precision=variant.precision)
     worst = 100.0
     for golden in bundle.manifest.golden:

@@ -148,7 +148,7 @@ def _load() -> ctypes.CDLL:
         for folder in _FOLDERS:
             try:
                 return ctypes.CDLL(f"{folder}{name}")
-            except OSError:  # noqa: PERF203  # the next name is tried
+            except OSError:  # noqa: PERF203  # the next place is tried
                 continue
     raise BackendError(
         "no CUDA runtime library was found (libcudart); on a Jetson install JetPack: "

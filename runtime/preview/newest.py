@@ -52,7 +52,7 @@ class Newest:
     async def after(
         self, seen: Result | None, *, unless: asyncio.Future[None], seconds: float
     ) -> Result | None:
-        """Wait for a result other than `seen`, for `unless`, or for `seconds`; give the newest."""
+        """Wait until a result follows `seen`, `unless` is done or time is up; give the newest."""
         if self._board.newest is seen and not self.ended:
             changed = asyncio.ensure_future(self._changed.wait())
             await asyncio.wait(

@@ -37,7 +37,7 @@ class FolderSink:
         `beside` has texts, by file name, that explain the pictures. `say` receives a line about
         pictures of an earlier run that stay.
         """
-        folder = folder.resolve()  # `.` has no name for the temporary folder's
+        folder = folder.resolve()  # `.` has no name to derive the temporary one from
         self._what = what
         self._write = write
         self._beside = beside
