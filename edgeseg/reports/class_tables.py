@@ -1,4 +1,4 @@
-"""The classes of a report as tables of GitHub-flavored Markdown."""
+"""Writes the classes of a report as tables of GitHub-flavored Markdown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_CLASSES: Final = 180  # COCO-Stuff has 171
 
 
 def write_class_tables(classes: Sequence[ClassResult]) -> str:
-    """By loss, or by IoU where there is no reference; many of them are folded."""
+    """Write the classes by loss, or by IoU without a reference; fold a long table."""
     if not classes:
         return ""
     ordered = sorted(classes, key=order_by_loss)

@@ -1,4 +1,4 @@
-"""Where pixels went: which classes a model takes for which others, and what has changed in that."""
+"""Finds which classes a model takes for which others, and what has changed in that."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Shares = npt.NDArray[np.float64]  # (classes, classes), % of a row's pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Pixels of class `source` that were given to another one.
+    """Pixels of class `source` that were given to another class.
 
-    `pixels` is how many, or how many more or fewer (-) than with the reference; `share` the same in
-    % of the source's pixels.
+    `pixels` is their number, or how many more or fewer (-) they are than with the reference.
+    `share` is the same in % of the source's pixels.
     """
 
     source: str
@@ -31,11 +31,12 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moves:
-    """All of them: `shares[s][t]` in % of class `s`, signed as in `Move`.
+    """All moves: `shares[s][t]` in % of class `s`, signed as in `Move`.
 
-    With `source` `truth` and `compared`, candidate less reference; without `compared` the
-    candidate's mistakes. With `source` `reference`, what has another class than there. The
-    diagonal is what a class lost to all others.
+    `source` says what the rows are. For `truth` with `compared`, shares are the candidate's less
+    the reference's; without `compared`, they are the candidate's mistakes. For `reference`, they
+    are the pixels whose class differs from the reference's. The diagonal is what a class lost to
+    all others.
     """
 
     source: str
@@ -45,7 +46,7 @@ class Moves:
 
 
 def find_moves(report: Report, *, most: int = 10) -> Moves | None:
-    """What the report's confusions say; None where it holds none. The largest moves come first."""
+    """Find the largest moves in the report's confusions; None where it holds none."""
     names = [result.name for result in report.classes]
     own, theirs = _to_counts(report.confusion), _to_counts(report.reference_confusion)
     if not own.size:

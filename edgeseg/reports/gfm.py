@@ -1,7 +1,7 @@
-"""Pieces of GitHub-flavored Markdown in which text from outside stays text.
+"""Writes GitHub-flavored Markdown in which text from outside stays plain text.
 
-In code spans GitHub marks nothing up, links no number and notifies nobody (its filters leave `code`
-alone, whereas entities are mentions again by the time they look).
+In code spans GitHub marks nothing up, links no number and notifies nobody: its filters leave `code`
+alone. Entities do not help: they are mentions again by the time the filters run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Row = Sequence[str]
 
 
 def to_table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
-    """`alignment` is l or r, a letter for each column; columns that hold nothing are left out."""
+    """Write a table; `alignment` has l or r for each column; empty columns are left out."""
     rules = ["---:" if letter == "r" else ":---" for letter in alignment]
     columns = zip(headings, rules, *rows, strict=True)
     kept = [column for column in columns if not {*column[2:]} <= {"", NOTHING}]
@@ -28,17 +28,17 @@ def to_table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
 
 
 def fold(title: str, body: str) -> str:
-    """Opens at a click. The empty lines make GitHub read Markdown inside."""
+    """Fold `body` until a click; the empty lines make GitHub read the Markdown inside."""
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def to_cell(text: str, longest: int = LONGEST_NAME) -> str:
-    """A code span in a table, where a bar would end the cell."""
+    """Write a code span for a table, where a bar would end the cell."""
     return to_code(text, longest).replace("|", "\\|")
 
 
 def to_code(text: str, longest: int = LONGEST_NAME) -> str:
-    """A code span; its fence is longer than any run of backticks inside (CommonMark 6.1)."""
+    """Write a code span; its fence is longer than any run of backticks inside (CommonMark 6.1)."""
     shown = shorten(text, longest)
     if not shown:
         return "(no name)"
@@ -49,5 +49,5 @@ def to_code(text: str, longest: int = LONGEST_NAME) -> str:
 
 
 def mention_more(count: int, what: str) -> str:
-    """What a list was cut by; empty where it was not."""
+    """Say how many items a list leaves out; empty where it leaves out none."""
     return f"\n\nAnd {count} more {what}, in `report.json`." if count > 0 else ""

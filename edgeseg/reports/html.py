@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing beside it: no script, no font, no network."""
+"""Writes the report as one HTML page that needs no other file, no script, no font, no network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OPEN_LINES: Final = 10
 
 
 def to_html(report: Report, pictures: Sequence[ImagePictures], *, labels: Labels) -> str:
-    """The page; `labels` has the colors of the masks.
+    """Write the page; `labels` has the colors of the masks.
 
     Raises:
         MissingPackageError: jinja2 is not installed.
@@ -54,7 +54,7 @@ def to_html(report: Report, pictures: Sequence[ImagePictures], *, labels: Labels
 
 
 def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
-    """What the template does not work out itself."""
+    """Collect what the template does not work out itself."""
     moves = find_moves(report)
     names = [result.name for result in report.classes]
     baseline = report.baseline
@@ -97,7 +97,7 @@ def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
 
 
 def _list_absent(report: Report) -> list[str]:
-    """What a report can hold and this one does not."""
+    """List what a report can hold and this one does not."""
     known = {
         "accuracy on a data set (--data)": report.data,
         "the loss against a reference (--reference)": report.reference,

@@ -1,4 +1,4 @@
-"""The report as JUnit XML: each gate, judged or not, is a test case, which CI systems can show."""
+"""Writes the report as JUnit XML for CI systems: each gate is a test case, even if not judged."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from edgeseg.reports.report import Report
 
 __all__ = ["to_junit"]
 
-# How long each gate took is not known, and the attribute is not optional everywhere.
+# The time of each gate is not known, but some readers require the attribute.
 _NO_TIME = "0.000"
 
 
 def to_junit(report: Report) -> str:
-    """An XML document in UTF-8; notes and skipped images are in its `system-out`."""
+    """Write an XML document in UTF-8; its `system-out` has notes and skipped images."""
     counts = {
         "tests": str(len(report.gates) + len(report.unjudged)),
         "failures": str(len(report.misses) + len(report.unjudged)),
@@ -40,7 +40,7 @@ def to_junit(report: Report) -> str:
     properties = ET.SubElement(suite, "properties")
     for name, value in _list_properties(report).items():
         ET.SubElement(properties, "property", {"name": name, "value": to_plain(value)})
-    # The dot parts package from class.
+    # The dot separates package and class.
     classname = f"edgeseg.{to_plain(report.candidate.name).replace('.', '_')}"
     for gate in report.gates:
         _add_case(suite, gate, classname)
@@ -63,7 +63,7 @@ def _add_case(suite: ET.Element, gate: Gate, classname: str) -> None:
 
 
 def _add_unjudged(suite: ET.Element, one: Unjudged, classname: str) -> None:
-    """A failure: systems pass what is skipped."""
+    """Add a failure for an unjudged gate: CI systems would pass a skipped test."""
     about = {"classname": classname, "name": to_plain(one.name), "time": _NO_TIME}
     case = ET.SubElement(suite, "testcase", about)
     said = f"{NOT_JUDGED}: {to_plain(one.name)}: {to_plain(one.told)}"
@@ -71,7 +71,7 @@ def _add_unjudged(suite: ET.Element, one: Unjudged, classname: str) -> None:
 
 
 def _to_timestamp(created: str) -> dict[str, str]:
-    """As JUnit's schema has it: without a zone, here UTC. None where it is no time."""
+    """Write a time as JUnit's schema asks: in UTC, without a zone; nothing for no time."""
     try:
         # Python 3.10 does not read the Z.
         moment = datetime.fromisoformat(created.replace("Z", "+00:00"))

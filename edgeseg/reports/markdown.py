@@ -1,8 +1,8 @@
-"""The report as GitHub-flavored Markdown, for a pull request's comment or a workflow's summary.
+"""Writes the report as GitHub-flavored Markdown, for a pull request or a workflow's summary.
 
 Whatever comes from outside (names of images, classes, files, engines) stands in code spans, where
-GitHub neither marks it up nor links it nor notifies anybody, and is cut where it is long: a comment
-takes 65,536 characters.
+GitHub neither marks it up nor links it nor notifies anybody. Long text is cut: a comment takes
+65,536 characters.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LONGEST_NOTE: Final = 400  # characters
 
 
 def to_markdown(report: Report) -> str:
-    """The verdict first, what was missed next; details are folded."""
+    """Write the verdict first, then what was missed; details are folded."""
     word = name_verdict(report)
     parts = [
         f"## {_SIGNS[word]} {word}: {write_headline(report)}",
@@ -93,7 +93,7 @@ def _write_notes(notes: Sequence[str]) -> str:
 
 
 def _write_gates(report: Report) -> str:
-    """What was missed first, what was not judged next, with the reasons below."""
+    """Write missed gates first, then those not judged, with the reasons below."""
     passed = [gate for gate in report.gates if gate.passed]
     rows = [
         *map(_write_gate, report.misses),

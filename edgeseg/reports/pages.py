@@ -1,4 +1,4 @@
-"""HTML pages that need nothing beside them; in their templates text from outside stays text."""
+"""Renders HTML pages that need no other file; their templates escape text from outside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["read_packaged", "render"]
 
 
 def render(template: str, *, css: str, **view: object) -> str:
-    """A page; the template lies beside this module.
+    """Render a page; the template lies beside this module.
 
     Raises:
         MissingPackageError: jinja2 is not installed.
@@ -61,7 +61,7 @@ def render(template: str, *, css: str, **view: object) -> str:
 
 
 def read_packaged(name: str) -> str:
-    """A text that lies beside this module."""
+    """Read a text file that lies beside this module."""
     return resources.files("edgeseg.reports").joinpath(name).read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""How a report says its numbers, gates and verdict: the same in each of its forms."""
+"""Words a report's numbers, gates and verdict, alike in all of its forms."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
     "explain_not_counted",
 ]
 
-NOTHING: Final = "\N{EN DASH}"  # where nothing was measured
+NOTHING: Final = "\N{EN DASH}"  # stands where nothing was measured
 NOT_JUDGED: Final = "NOT JUDGED"
 MINUS: Final = "\N{MINUS SIGN}"
 _MOST_DIGITS: Final = 6
@@ -49,7 +49,7 @@ _LONGEST_GATE: Final = 160  # characters; one holds the names of all classes tha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateWords:
-    """A gate; `limit` says on which side it lies. The unit may be none."""
+    """A gate in words; `limit` also says on which side it lies; the unit may be empty."""
 
     name: str
     value: str
@@ -59,12 +59,12 @@ class GateWords:
 
     @property
     def value_in_units(self) -> str:
-        """For a line of text."""
+        """The value with its unit, for a line of text."""
         return f"{self.value} {self.unit}".rstrip()
 
     @property
     def limit_in_units(self) -> str:
-        """For a line of text."""
+        """The limit with its unit, for a line of text."""
         return f"{self.limit} {self.unit}".rstrip()
 
     @property
@@ -80,7 +80,7 @@ def shorten(text: str, longest: int) -> str:
 
 
 def format_number(value: float | None, digits: int = 2) -> str:
-    """A number with thousands marked; a dash where there is none."""
+    """Format a number, with thousands marked; a dash for None."""
     if value is None:
         return NOTHING
     if math.isnan(value):
@@ -92,30 +92,30 @@ def format_number(value: float | None, digits: int = 2) -> str:
 
 
 def format_signed(value: float | None, digits: int = 2) -> str:
-    """A change: what is more has a plus."""
+    """Format a change; an increase has a plus sign."""
     text = format_number(value, digits)
     return text if value is None or not value > 0 else f"+{text}"
 
 
 def format_count(value: int | None) -> str:
-    """A count."""
+    """Format a count."""
     return format_number(value, 0)
 
 
 def format_cost(value: float) -> str:
-    """Time, bytes or memory: bytes are whole, and need no fraction."""
+    """Format time, bytes or memory; bytes are whole and need no fraction."""
     return format_number(value, 0 if value == int(value) else 1)
 
 
 def format_interval(low: float | None, high: float | None, digits: int = 2) -> str:
-    """From where to where; a dash where there is none."""
+    """Format an interval from low to high; a dash for None."""
     if low is None or high is None:
         return NOTHING
     return f"{format_number(low, digits)} to {format_number(high, digits)}"
 
 
 def describe_gate(gate: Gate) -> GateWords:
-    """A gate for people. Value and limit have as many digits as it takes to tell them apart."""
+    """Put a gate into words, with enough digits to tell value and limit apart."""
     digits = 2
     while digits < _MOST_DIGITS and gate.value != gate.limit and _look_alike(gate, digits):
         digits += 1
@@ -131,12 +131,12 @@ def describe_gate(gate: Gate) -> GateWords:
 
 
 def find_limit(report: Report, key: str) -> float | None:
-    """The value of the limit `key`, in its unit; None where it judged nothing."""
+    """Find the value of the limit `key`, in its unit; None where it judged nothing."""
     return next((gate.limit for gate in report.gates if gate.key == key), None)
 
 
 def name_verdict(report: Report) -> str:
-    """In words. Where nothing was judged, nothing has passed."""
+    """Name the verdict in words; where nothing was judged, nothing has passed."""
     if report.misses:
         return "FAILED"
     if report.unjudged:
@@ -145,7 +145,7 @@ def name_verdict(report: Report) -> str:
 
 
 def write_headline(report: Report) -> str:
-    """What became of the gates."""
+    """Say how many gates passed, were missed or were not judged."""
     count, missed = len(report.gates), len(report.misses)
     gates = "gate" if count == 1 else "gates"
     if not count and not report.unjudged:
@@ -158,7 +158,7 @@ def write_headline(report: Report) -> str:
 
 
 def write_summary(report: Report) -> str:
-    """What was found, in one sentence that holds nothing but our own words and numbers."""
+    """Say in one sentence what was found, in our own words and numbers only."""
     images = pluralize(report.images, "image")
     if report.data is None:
         return "No data set was measured: the verdict rests on the bundle's golden frames alone."
@@ -183,13 +183,13 @@ def write_summary(report: Report) -> str:
 
 
 def name_subject(subject: Subject) -> str:
-    """Its name, and which of its variants at which precision."""
+    """Name a subject, its variant and the precision."""
     inside = ", ".join(dict.fromkeys(filter(None, (subject.variant, subject.precision))))
     return to_plain(f"{subject.name} ({inside})")
 
 
 def explain_doubt(found: Comparison) -> str:
-    """Why no change is called certain, where none is; else empty."""
+    """Say why no change is called certain; empty where one may be."""
     if found.images >= MIN_IMAGES:
         return ""
     return (
@@ -199,7 +199,7 @@ def explain_doubt(found: Comparison) -> str:
 
 
 def judge_brittleness(family: FamilyResult) -> str:
-    """Whether a family of corruptions costs the candidate more than it costs the reference."""
+    """Say whether corruptions cost the candidate more than they cost the reference."""
     low, high = family.extra_low, family.extra_high
     if family.extra_drop is None:
         return NOTHING
@@ -211,7 +211,7 @@ def judge_brittleness(family: FamilyResult) -> str:
 
 
 def explain_not_counted(result: ClassResult) -> str | None:
-    """Why no gate looks at a class; None where one does."""
+    """Say why no gate looks at a class; None where one does."""
     if result.counted:
         return None
     if result.iou is None and result.reference_iou is None:
@@ -224,14 +224,14 @@ def explain_not_counted(result: ClassResult) -> str | None:
 
 
 def describe_rarity(result: ClassResult) -> str:
-    """A class that no gate looks at, and how rarely it occurs."""
+    """Name a class that no gate looks at, and say how rarely it occurs."""
     if result.images < MIN_CLASS_IMAGES:
         return f"{result.name} in {result.images} image{'' if result.images == 1 else 's'}"
     return f"{result.name} on {format_number(result.share, 3)} % of the pixels"
 
 
 def list_some(names: Sequence[str]) -> str:
-    """The first few of a list, and how many more there are."""
+    """List the first few names, and say how many more there are."""
     more = len(names) - _MOST_NAMES
     return f"{', '.join(names[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
 

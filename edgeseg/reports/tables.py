@@ -1,4 +1,4 @@
-"""The tables of the HTML report: a row is a value with the drawings that stand in it."""
+"""Makes the tables of the HTML report: a row holds values and their drawings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ORDER: Final = ("regressed", "unclear", "improved", "unchanged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorruptionRow:
-    """A corruption; the candidate's mIoU and what it loses, at each severity from 1 on."""
+    """A corruption, with the candidate's mIoU and its loss at each severity from 1 on."""
 
     name: str
     family: str
@@ -42,7 +42,7 @@ class CorruptionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRow:
-    """A class; `color` is the masks', None where the labels do not know it."""
+    """A class; `color` is that of the masks, or None where the labels do not know the class."""
 
     result: ClassResult
     color: str | None
@@ -69,13 +69,13 @@ class GroupRow:
 
 
 def order_by_loss(result: ClassResult) -> tuple[bool, float, float]:
-    """A key to sort by: what lost most, else what is least accurate; what does not count last."""
+    """Make a sort key: largest loss first, else lowest IoU; classes that do not count last."""
     drop = 0.0 if result.drop is None else -result.drop
     return not result.counted, drop, 0.0 if result.iou is None else result.iou
 
 
 def find_class_span(report: Report) -> Span:
-    """The scale for the drops of classes that count, and the limit on them."""
+    """Find a scale for the drops of classes that count, and the limit on them."""
     counted = [result for result in report.classes if result.counted]
     ends = [end for c in counted for end in (c.drop, c.drop_low, c.drop_high)]
     return Span.around([*ends, _find_class_limit(report)])
@@ -104,12 +104,12 @@ def make_class_rows(report: Report, labels: Labels) -> list[ClassRow]:
 
 
 def find_change_span(changes: Iterable[Change]) -> Span:
-    """The scale for them all."""
+    """Find a scale for all changes."""
     return Span.around(end for c in changes for end in (c.low, c.change, c.high))
 
 
 def make_change_rows(changes: Sequence[Change], span: Span) -> list[ChangeRow]:
-    """What regressed first, what has not changed last."""
+    """Make a row for each change: regressions first, unchanged values last."""
     return [
         ChangeRow(
             change=change,
@@ -123,14 +123,14 @@ def make_change_rows(changes: Sequence[Change], span: Span) -> list[ChangeRow]:
 
 
 def make_group_rows(report: Report) -> list[GroupRow]:
-    """The most harmful first."""
+    """Make a row for each group of layers, the most harmful first."""
     most = max(report.sensitivity.values(), default=0.0)
     ranked = sorted(report.sensitivity.items(), key=lambda item: (-item[1], item[0]))
     return [GroupRow(name=name, cost=cost, bar=draw_bar(cost, most)) for name, cost in ranked]
 
 
 def make_corruption_rows(report: Report) -> list[CorruptionRow]:
-    """A row a corruption, in the order in which they were measured, its severities across."""
+    """Make a row for each corruption, in measured order, with its severities across."""
     rows: dict[str, list[CorruptionResult]] = {}
     for result in report.corruptions:
         rows.setdefault(result.name, []).append(result)
@@ -146,7 +146,7 @@ def make_corruption_rows(report: Report) -> list[CorruptionRow]:
 
 
 def to_hex_color(color: tuple[int, int, int]) -> str:
-    """As CSS has it."""
+    """Write a color as CSS does."""
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 

@@ -1,4 +1,4 @@
-"""A report as lines for a terminal: what was measured, then every gate."""
+"""Writes a report as lines for a terminal: what was measured, then every gate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["describe_report"]
 
 
 def describe_report(report: Report) -> list[str]:
-    """What the verdict rests on, the verdict last. Each prints, whatever the names hold."""
+    """Describe what the verdict rests on, then the verdict; all lines are printable."""
     lines = (
         *report.differences.lines,
         *_describe_noted("skipped", report.skipped),
@@ -36,7 +36,7 @@ def describe_report(report: Report) -> list[str]:
 
 
 def _describe_noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
-    """How many, why the first, and where the others are named."""
+    """Say how many images are noted, why the first one is, and where the others are named."""
     if not images:
         return
     first = images[0]

@@ -1,4 +1,4 @@
-"""All four forms of a report into a folder."""
+"""Writes all four forms of a report into a folder."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def write_reports(
 ) -> tuple[Path, ...]:
     """Write JSON, Markdown, JUnit XML and HTML; the folder is made where there is none.
 
-    None takes its name before all four are written whole: they are of one report, or as they were.
+    No file takes its name before all four are written whole. So all four are of the new report, or
+    all are as they were.
 
     Raises:
-        ReportError: the folder does not take them.
+        ReportError: the folder does not take the files.
         MissingPackageError: jinja2 is not installed.
     """
     contents = (
@@ -45,7 +46,7 @@ def write_reports(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            # The first takes its name first, as the stack unwinds: it tells whose the others are.
+            # The stack unwinds so that the first file is renamed first: it marks the rest as ours.
             for path, content in reversed([*zip(paths, contents, strict=True)]):
                 stack.enter_context(write_whole(path)).write_bytes(content)
     except OSError as error:
@@ -54,7 +55,7 @@ def write_reports(
 
 
 def check_can_write(folder: Path) -> None:
-    """Find out before an hour of measuring, and leave no trace.
+    """Check that the folder takes a report, before an hour of measuring, and leave no trace.
 
     Raises:
         ReportError: the folder does not take files, or holds other files of a report's names.
@@ -86,7 +87,7 @@ def check_can_write(folder: Path) -> None:
 
 
 def _has_report(folder: Path) -> bool:
-    """Whether a report of edgeseg's is there: the four are written together."""
+    """Check whether a report of edgeseg is there: the four files are written together."""
     return holds_fields(folder / REPORTS[0], "candidate", "gates", "passed")
 
 
