@@ -1,1 +1,1 @@
-"""Recipes, INT8 graphs, and the search for the fastest that is accurate enough."""
+"""Makes INT8 graphs from recipes, and searches for the fastest that is accurate enough."""

@@ -13,18 +13,18 @@ from edgeseg.text import join_words
 __all__ = ["Budget", "UsedUp"]
 
 
-class UsedUp(Exception):  # noqa: N818  # no error: a search that has no time left goes on to decide
+class UsedUp(Exception):  # noqa: N818  # no error: a search without time left goes on to decide
     """Raised where trying a recipe would take longer than the budget allows."""
 
 
 class Budget:
-    """Seconds from now on. `reserved` of them are kept for deciding and confirming."""
+    """A number of seconds from now on; `reserved` of them are kept to decide and confirm."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.reserved = 0.0
-        self.image_s = 0.0  # the slowest measuring of an image so far, its reading included
-        self.shortage = ""  # why something was not tried; empty where all of it was
+        self.image_s = 0.0  # the longest time that reading and measuring an image took
+        self.shortage = ""  # why a recipe was not tried; empty where all were
         self._begun = time.monotonic()
         self._limited = False
         self._spent: dict[str, float] = {}
@@ -49,7 +49,7 @@ class Budget:
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        """Have `check` raise while the block runs."""
+        """Make `check` raise while the block runs."""
         self._limited = True
         try:
             self.check()
@@ -58,10 +58,10 @@ class Budget:
             self._limited = False
 
     def check(self) -> None:
-        """Raise where the time is used up.
+        """Raise an error where the time is used up.
 
         Raises:
-            UsedUp: within `limited`, there is none.
+            UsedUp: within a `limited` block, no time is left.
         """
         if self._limited and self.left <= 0:
             raise UsedUp
@@ -77,7 +77,7 @@ class Budget:
 
     @contextmanager
     def spending(self, on: str) -> Iterator[None]:
-        """Count the block's seconds under a name; those of a block within it count there."""
+        """Count the block's seconds under a name; an inner block counts under its own name."""
         self._settle()
         self._on.append((on, time.monotonic()))
         try:
@@ -104,7 +104,7 @@ class Budget:
         return f"{line}: {', '.join(parts)}" if parts else line
 
     def _settle(self) -> None:
-        """Count what the innermost block took until now."""
+        """Count the innermost block's time until now."""
         if self._on:
             name, since = self._on[-1]
             now = time.monotonic()
@@ -113,6 +113,6 @@ class Budget:
 
 
 def _format_clock(seconds: float) -> str:
-    """Write minutes and seconds, as 3:07."""
+    """Write minutes and seconds, such as 3:07."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"

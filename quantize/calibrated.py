@@ -38,7 +38,7 @@ SENSITIVITY_IMAGES: Final = 16
 class Calibrated:
     """A float graph and its calibration frames; ranges and sensitivity are measured once.
 
-    `taps` are of every activation that some recipe quantizes, and may be of more values.
+    `taps` cover every activation that some recipe quantizes, and may cover more values.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Calibrated:
 
     @property
     def peaks(self) -> Mapping[str, float]:
-        """The largest magnitude of every value that is tapped."""
+        """The largest magnitude of every tapped value."""
         return {name: max(-s.low, s.high) for name, s in self._statistics.items()}
 
     @cached_property
@@ -103,7 +103,7 @@ class Calibrated:
         *,
         roles: frozenset[str],
     ) -> Mapping[Group, float]:
-        """Measure it on graphs that `make` writes and `engine` opens, for groups of `roles`."""
+        """Measure the groups of `roles` on graphs that `make` writes and `engine` opens."""
         groups = {find_group(node.name) for node in self.model.graph.node}
         present = sorted(group for group in groups if group is not None and group.role in roles)
         known = recall_figures(self._workspace, "sensitivity")
@@ -119,7 +119,7 @@ class Calibrated:
             try:
                 with closing(engine(path)) as backend:
                     found = self._meter.measure(backend, step=step, most=most)
-            except BackendError as error:  # not kept: no figure was measured
+            except BackendError as error:  # no figure was measured, so none is kept
                 self._progress.say(
                     f"{group.name} alone in INT8 is taken as the most harmful: {error}"
                 )
@@ -130,7 +130,7 @@ class Calibrated:
 
 
 def recall_figures(workspace: Workspace, name: str) -> dict[str, float]:
-    """Read figures that were kept under a name; none where the file is missing or damaged."""
+    """Read the figures kept under a name; none where the file is missing or damaged."""
     try:
         return msgspec.convert(workspace.recall(name), dict[str, float])
     except msgspec.ValidationError:

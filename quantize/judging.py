@@ -1,7 +1,7 @@
 """Times the variants that passed the search, and lets the other half of the data decide.
 
-What passed is timed against the float baseline on the engine itself; then, the fastest first, the
-gate half decides. A candidate whose engine fails meanwhile is out by name; the others go on.
+What passed is timed against the float baseline on the engine itself. Then the gate half decides, on
+the fastest first. A candidate whose engine fails meanwhile is dropped by name; the others go on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
 
 __all__ = ["sort_by_speed", "judge", "rank_timed"]
 
-# INT8 shares that differ by less are as bold: the first convolution and the classifier of B0.
+# Shares that differ by less count as equally bold: B0's first convolution and classifier.
 SAME_BOLDNESS: Final = 0.1
 
 
@@ -56,9 +56,9 @@ def rank_timed(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[Trial]:
-    """Give every trial its last verdict: floats first, then INT8, then those that were out before.
+    """Give each trial its last verdict: floats, then INT8, then those dropped before.
 
-    `out` names trials that are out for another reason, and tells it.
+    `out` names the trials that were dropped for another reason, and gives the reason.
 
     Raises:
         BackendError: the FP32 baseline fails, the reference of all that is measured.
@@ -94,15 +94,15 @@ def _time_in_turns(job: Search, trials: Sequence[Trial]) -> list[Trial]:
                 continue
             baseline_ms.append(milliseconds)
             timed.append(replace(trial, speedup=1.0 if own is baseline else speedup))
-    # One baseline for all, so that milliseconds say what the ratios say.
+    # All share one baseline, so that milliseconds agree with the ratios.
     base_ms = float(np.median(baseline_ms)) if baseline_ms else 0.0
     return [t if t.speedup is None else replace(t, latency_ms=base_ms / t.speedup) for t in timed]
 
 
 def _sort_by_boldness(trials: Sequence[Trial]) -> list[Trial]:
-    """Sort trials that a device will time: of those about as bold, the most exact first.
+    """Sort trials that a device will time: of those about equally bold, the most exact first.
 
-    FP32 comes last: it is the reference, and what is shorter is faster.
+    FP32 comes last: it is the reference, and whatever is smaller is faster.
     """
 
     def rank(trial: Trial) -> tuple[bool, bool, float]:
@@ -117,8 +117,8 @@ def _sort_by_boldness(trials: Sequence[Trial]) -> list[Trial]:
 def _judge_in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Judge on the gate half, from fast to slow, until one passes; the others stay as they are.
 
-    FP32 is always measured: it is the reference of every figure. So is the file that passed under
-    other float types: on another machine it may have to run so.
+    FP32 is always measured: it is the reference of every figure. The file that passed is also
+    measured under its other float types: another machine may have to run it so.
     """
     judged: list[Trial] = []
     winner: Trial | None = None
@@ -146,7 +146,7 @@ def _decide(job: Search, trial: Trial) -> Trial:
         verdict = drop_failed(job, trial.candidate, error, while_="on the gate half")
         return replace(trial, approved=False, verdict=verdict)
     judged = judge_accuracy(accuracy, job.limits)
-    if trial.candidate is job.floats[0]:  # the reference loses nothing, whatever can be judged
+    if trial.candidate is job.floats[0]:  # the reference loses nothing, even if nothing is judged
         judged = replace(judged, unjudged=())
     approved = not judged.misses and not judged.unjudged
     return replace(
@@ -155,7 +155,7 @@ def _decide(job: Search, trial: Trial) -> Trial:
 
 
 def _explain_not_needed(trial: Trial, winner: Trial) -> str:
-    """Say why a trial was not decided on, also where timing called it faster."""
+    """Say why a trial was not decided on, even if timing called it faster."""
     name = winner.candidate.name
     if (trial.speedup or 0.0) > (winner.speedup or 0.0):
         return f"not needed: {name} passed, agrees better, and is as fast within {SAME_SPEED:.0%}"

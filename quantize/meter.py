@@ -42,8 +42,8 @@ def read_with_truth(item: Item) -> tuple[Bgr, ClassMap | None]:
 class Meter:
     """Images to measure on, and where the reference's masks for them are kept.
 
-    `images` come with their place in the whole source, under which their masks are kept; each is
-    read as its pixels and, where known, its ground truth.
+    Each of the `images` comes with its place in the whole source, under which its mask is kept. An
+    image is read as its pixels and, where known, its ground truth.
     """
 
     images: Sequence[tuple[int, Read]]
@@ -60,7 +60,7 @@ class Meter:
 
         Raises:
             BackendError: the candidate's engine fails on an image.
-            ExportError: the reference's does.
+            ExportError: the reference's engine fails.
         """
         images = self.images[:most]
         return compare(
@@ -87,7 +87,7 @@ class Meter:
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     try:
                         expected = segment_frame(reference, self.spec, frame).mask
-                    except BackendError as error:  # not the candidate's fault
+                    except BackendError as error:  # the reference failed, not the candidate
                         raise ExportError(
                             f"FP32, which all else is compared with: {error}"
                         ) from error

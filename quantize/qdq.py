@@ -1,9 +1,9 @@
 """INT8 for ONNX Runtime: QuantizeLinear and DequantizeLinear around what a recipe names.
 
-Activations uint8 with a zero point, one scale a tensor; weights int8 and symmetric, one scale an
-output channel; biases int32. These are the operands of ONNX Runtime's fast kernels on x86 and Arm.
-Convolutions are quantized at their output, too, or its integer convolution would not be used;
-matrix products are not, for theirs gives float.
+Activations are uint8 with a zero point and one scale a tensor. Weights are int8 and symmetric, with
+one scale an output channel. Biases are int32. These are the operands of ONNX Runtime's fast kernels
+on x86 and Arm. Convolutions are quantized at their output, too; otherwise the integer convolution
+would not be used. Matrix products are not: their integer kernel gives float.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
         extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
     )
     quantizer.quantize_model()
-    quantizer.model.topological_sort()  # it appends what it adds
+    quantizer.model.topological_sort()  # the quantizer appends the nodes that it adds
     made: ModelProto = quantizer.model.model
     return made
 

@@ -35,13 +35,13 @@ class Recipe:
         )
 
     def only(self, roles: frozenset[str]) -> Recipe:
-        """Return the part of it that a quantizer of these roles alone can do."""
+        """Return the part of the recipe that a quantizer of these roles can do."""
         kept = frozenset(group for group in self.int8 if group.role in roles)
         return Recipe(name=self.name, int8=kept)
 
     @property
     def digest(self) -> str:
-        """A hash of the groups, whatever the name."""
+        """Hash the groups; the name does not matter."""
         text = ",".join(sorted(group.name for group in self.int8))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -58,7 +58,7 @@ _CONV: Final = _match_groups(
     *(f"head.{role.value}" for role in (Role.HEAD_PROJ, Role.CLASSIFIER)),
 )
 _LINEAR: Final = _CONV | _match_groups(*(f"*.{r.value}" for r in (Role.Q, Role.KV, Role.ATTN_OUT)))
-# The first convolution sees pixels and the classifier makes logits: quantizers that leave something
+# The first convolution sees pixels and the classifier makes logits: quantizers that leave nodes
 # float leave these first (NNCF, ModelOpt).
 _INNER: Final = _LINEAR - _match_groups("stage1.patch_embed", "head.classifier")
 
@@ -79,12 +79,12 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
 )
 
 
-# Variants' names that are not a recipe's.
+# Names of variants that have no recipe.
 _FLOATS: Final = frozenset({"float", "fp32", "fp16", "bf16", "fp16-map"})
 
 
 def read_recipe(name_or_path: str, *, named: Mapping[str, Recipe] = RECIPES) -> Recipe:
-    """One of a target's named recipes, or one from a JSON file.
+    """Read one of a target's named recipes, or a recipe from a JSON file.
 
         {"name": ..., "int8": ["*.ffn_in", "stage3.q"]}
 

@@ -52,25 +52,25 @@ class Quantizer(Protocol):
 
     @property
     def roles(self) -> frozenset[str]:
-        """The roles that it can quantize; recipes are cut down to them."""
+        """The roles that the quantizer can do; recipes are cut down to them."""
 
     @property
     def computes(self) -> tuple[str, ...]:
-        """What float parts compute in, where the file itself says it; else empty."""
+        """The types of the float parts, where the file itself states them; else empty."""
 
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write an artifact, in the form of the float one."""
 
     def int8_share(self, path: Path) -> float:
-        """Share of an artifact's multiply-adds that run on INT8 operands, 0..1."""
+        """Compute the share of an artifact's multiply-adds on INT8 operands, 0..1."""
 
     def sensitivity(self) -> Mapping[Group, float]:
-        """What each group costs when it alone is INT8: % of the pixels that change class."""
+        """Measure each group alone in INT8: % of the pixels that change class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An artifact, and what its float parts compute in.
+    """An artifact, and the type that its float parts compute in.
 
     `output` is `logits` or `class_map`. `instead_of` names a candidate of the same precision that
     this one replaces where an engine does not build it.
@@ -123,7 +123,7 @@ class Search:
 
 
 def explore(job: Search) -> list[Trial]:
-    """Try everything on the search half, floats first. Nothing is timed or decided yet.
+    """Try everything on the search half, floats first; time and decide nothing yet.
 
     Raises:
         BackendError: the FP32 baseline fails, the reference of all that is measured.
@@ -159,7 +159,7 @@ def drop_failed(job: Search, candidate: Candidate, error: BackendError, *, while
     """Say that a candidate is out because its engine fails, and return the verdict on it.
 
     Raises:
-        BackendError: it is the baseline, without which nothing can be measured.
+        BackendError: the candidate is the baseline, without which nothing can be measured.
     """
     if candidate is job.floats[0]:
         raise error
@@ -229,14 +229,14 @@ def _try_recipe(job: Search, recipe: Recipe) -> list[Trial]:
 
 
 def _measure_trial(job: Search, trial: Trial) -> Trial:
-    """Measure and judge a trial on the search half. Where its engine fails, it is out."""
+    """Measure and judge a trial on the search half; drop it if its engine fails."""
     try:
         accuracy = measure_once(job, trial.candidate, job.search_half, "search")
     except BackendError as error:
         return replace(
             trial, verdict=drop_failed(job, trial.candidate, error, while_="in the search")
         )
-    # What this half leaves unjudged, the other one decides.
+    # The other half decides what this half leaves unjudged.
     judged = replace(judge_accuracy(accuracy, job.limits), unjudged=())
     trial = replace(
         trial, search=accuracy, approved=not judged.misses, verdict=describe_verdict(judged)
@@ -267,10 +267,10 @@ def measure_once(job: Search, candidate: Candidate, meter: Meter, half: str) -> 
     """Measure a candidate's accuracy, or recall it: the workspace keeps it with the file.
 
     Raises:
-        BackendError: its engine fails on an image.
+        BackendError: the candidate's engine fails on an image.
     """
     name = f"{half}_{candidate.path.stem}_{candidate.compute}"
-    with suppress(msgspec.ValidationError):  # nothing is kept, or what is no accuracy
+    with suppress(msgspec.ValidationError):  # nothing is kept, or something that is no accuracy
         return msgspec.convert(job.workspace.recall(name), Accuracy)
     begun = time.monotonic()
     doing = "deciding on" if half == "gate" else "measuring"

@@ -1,4 +1,4 @@
-"""How much of a graph's arithmetic has INT8 operands, counted in the file that ships."""
+"""Counts how much of a graph's arithmetic has INT8 operands, in the file that ships."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["int8_share", "compute_onnx_share", "compute_openvino_share"]
 
-# Nodes that hand on the values that they get.
+# Nodes that pass their input's values on unchanged.
 _HANDS_ON: Final = frozenset(
     {
         *("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "StridedSlice", "Cast"),
@@ -23,7 +23,7 @@ _HANDS_ON: Final = frozenset(
 
 
 def int8_share(path: Path) -> float:
-    """Share of the multiply-adds whose two operands are INT8, 0..1, in an .onnx or .xml file."""
+    """Compute the share of multiply-adds on two INT8 operands, 0..1, in an .onnx or .xml file."""
     if path.suffix == ".onnx":
         import onnx
 

@@ -1,4 +1,4 @@
-"""Graphs that compute statistics of their own activations: extremes, and a fair sample.
+"""Makes graphs that compute statistics of their own activations: extremes and a fair sample.
 
 Whole tensors stay inside the engine: of the 357 MB of B0's activations at 512x512, 31 MB come out.
 """
@@ -69,9 +69,9 @@ def tap_graph(model: ModelProto, taps: Sequence[Tap]) -> bytes:
 def estimate_bytes(model: ModelProto, taps: Sequence[Tap]) -> int:
     """Estimate how much memory calibration takes at most, beside the interpreter.
 
-    The weights (held by the graph and by the engine), the samples, the histograms (once more while
-    they are saved), and three times the values that are alive at once: the engine's allocator keeps
-    blocks that fit nothing else.
+    The sum counts the weights (held by the graph and by the engine), the samples, the histograms
+    (once more while they are saved), and three times the values that are alive at once: the
+    engine's allocator keeps blocks that fit nothing else.
     """
     sizes = _count_values(model)
     last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
@@ -124,7 +124,7 @@ def _reduce_origins(taps: Iterable[Tap]) -> dict[str, list[NodeProto]]:
 
 
 def _flatten(name: str) -> NodeProto:
-    """All statistics read the flat tensor.
+    """Make the node that flattens a value; all statistics read the flat tensor.
 
     ONNX Runtime keeps some images in a layout of its own, and would undo that for each reader.
     """
@@ -139,7 +139,7 @@ def _draw_sample(tap: Tap, size: int) -> NodeProto:
     flat = _name_flat(tap.name)
     if size <= SAMPLE:
         return helper.make_node("Identity", [flat], [tap.sample], name=tap.sample)
-    # Gather would do, too, but takes five times as long for single values.
+    # Gather would also work, but takes five times as long for single values.
     inputs = [flat, _name_positions(size)]
     return helper.make_node("GatherElements", inputs, [tap.sample], name=tap.sample, axis=0)
 
@@ -157,9 +157,9 @@ def _replace_outputs(
     nodes: Mapping[str, Sequence[NodeProto]],
     constants: Mapping[str, npt.NDArray[np.int32]],
 ) -> bytes:
-    """The graph with further nodes behind the values of some names, and their outputs alone.
+    """Add nodes behind the values of some names, and keep only their outputs.
 
-    Each stands right behind the node that makes its value, so that no value is kept for it.
+    Each node stands right behind the one that makes its value, so that no value is kept for it.
     """
     from onnx import ModelProto, TensorProto, helper, numpy_helper
 

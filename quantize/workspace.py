@@ -1,7 +1,8 @@
-"""Keeps what a search made and measured, so that a killed one goes on, and nothing is done twice.
+"""Keeps what a search made and measured, so that a killed search goes on where it was.
 
-A folder of the user's cache for one question: same weights, same images, same versions. It is one
-process's at a time: another with the same question waits, and finds the answers.
+A workspace is a folder of the user's cache for one question: same weights, same images, same
+versions. One process uses it at a time. Another with the same question waits, and finds the
+answers.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Workspace:
 def open_workspace(question: Mapping[str, object], *, say: Say) -> Iterator[Workspace]:
     """Open the workspace of a question: all that a result depends on. Equal questions share one.
 
-    `say` hears of another process that is at the same question, while it is waited for.
+    `say` tells that another process works on the same question, while this one waits.
 
     Raises:
         BundleError: the cache cannot be written.
@@ -92,5 +93,5 @@ def _remove_old(root: Path, *, keep: str) -> None:
                 with hold_lock(lock_in(old), old) as held:
                     if not held.alone:
                         continue
-                    # Under another name first: whoever asks the same begins anew meanwhile.
+                    # Rename first: a process with the same question can begin anew meanwhile.
                     shutil.rmtree(old.rename(old.with_name(f"{old.name}.old")))

@@ -38,7 +38,7 @@ def float_types() -> tuple[str, ...]:
 
 def prepare(job: Job) -> Tools:
     """See `Maker`."""
-    # FP16 has to hold what other values grow to, too.
+    # FP16 must also hold the values that no recipe quantizes.
     calibrated = None if job.calibrate is None else job.calibrate(find_floats(job.graph))
     typed = TypedQuantizer(
         job.graph,

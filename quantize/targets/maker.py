@@ -1,4 +1,4 @@
-"""The seam between an export and a target: what the module that makes its artifacts has to have."""
+"""What a target's module must have, so that an export can make the target's artifacts."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Job:
     """What a maker is given to work with.
 
     `graph` is the float ONNX graph, `floats` its artifact under each of the maker's float types.
-    `frames` give the network's input, uint8 (1, H, W, 3), of the images that may be looked at.
-    `calibrate` observes the values of these taps on them; it is None where no INT8 is asked for.
+    `frames` give the network's input, uint8 (1, H, W, 3), of the calibration images. `calibrate`
+    observes the values of given taps on these frames; it is None where no INT8 is asked for.
     """
 
     graph: ModelProto
@@ -46,9 +46,9 @@ class Job:
 class Tools:
     """What a search for variants works with.
 
-    `floats` are tried first, FP32 at their head. There is no INT8 without a `quantizer`. `forms`
+    `floats` are tried first, FP32 at their head. Without a `quantizer` there is no INT8. `forms`
     gives the further files of a candidate that passed, from which a device chooses. `estimator`
-    says who finds ranges, where that is not edgeseg's own calibration.
+    says who finds ranges, where edgeseg's own calibration does not.
     """
 
     floats: Sequence[Candidate]
@@ -66,26 +66,26 @@ class Maker(Protocol):
     RECIPES: Mapping[str, Recipe]
 
     def convert(self, graph: Path) -> Path:
-        """Put the target's own artifact in the place of a float ONNX file, and give its path.
+        """Replace a float ONNX file by the target's own artifact, and return its path.
 
         Raises:
-            MissingPackageError: what converts is not installed.
+            MissingPackageError: the converter is not installed.
         """
 
     def float_types(self) -> tuple[str, ...]:
-        """What a float artifact is tried in here: `f32` first, perhaps `bf16` or `f16`."""
+        """List the types that a float artifact is tried in here: `f32`, then `bf16` or `f16`."""
 
     def prepare(self, job: Job) -> Tools:
-        """The candidates, and the quantizer, of one export.
+        """Prepare the candidates and the quantizer of one export.
 
         Raises:
-            MissingPackageError: what quantizes is not installed.
+            MissingPackageError: the quantizer is not installed.
         """
 
     def open_to_prove(
         self, path: Path, compute: str, *, logits_shape: tuple[int, ...] | None
     ) -> Backend:
-        """Open an artifact on what decides about its accuracy on this machine.
+        """Open an artifact on the engine that decides about its accuracy on this machine.
 
         Raises:
             BackendError: the engine refuses the artifact.
@@ -95,7 +95,7 @@ class Maker(Protocol):
         """Check a file as it ships.
 
         Raises:
-            ExportError: it breaks a rule of the engine's.
+            ExportError: the file breaks a rule of the engine.
         """
 
 

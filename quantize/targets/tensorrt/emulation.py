@@ -1,11 +1,11 @@
-"""What a strongly typed graph computes, to every rounding of FP16, on a CPU without FP16.
+"""Computes what a strongly typed graph computes, with FP16's roundings, on a CPU without FP16.
 
-ONNX Runtime computes FP16 graphs in FP32 on a CPU: neither the rounding nor the overflow of FP16
-shows. Here everything is FP32, weights are as FP16 rounds them, and each value that the typed graph
-holds in FP16 goes through a Cast to FP16 and back, which ONNX Runtime keeps.
+ONNX Runtime computes FP16 graphs in FP32 on a CPU, so FP16's rounding and overflow do not show.
+Here everything is FP32, and weights are rounded as in FP16. Each value that the typed graph holds
+in FP16 goes through a Cast to FP16 and back, which ONNX Runtime keeps.
 
-What is not emulated: how a kernel accumulates inside (in FP32 or FP16, in which order), and fused
-kernels that skip a rounding between two nodes.
+Two things are not emulated: how a kernel accumulates inside (in FP32 or FP16, in which order), and
+fused kernels that skip a rounding between two nodes.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ def to_fp32_emulation(model: ModelProto) -> ModelProto:
 def open_emulation(
     path: Path, *, logits_shape: tuple[int, ...] | None = None, optimized: bool = False
 ) -> Backend:
-    """An engine that emulates a typed graph's file.
+    """Open an engine that emulates a typed graph's file.
 
-    Without optimizations: with them ONNX Runtime 1.31 gave garbage for some Q/DQ graphs.
+    By default it runs without optimizations: with them ONNX Runtime 1.31 gave garbage for some Q/DQ
+    graphs.
     """
     import onnx
 

@@ -41,7 +41,7 @@ __all__ = [
 LOGITS: Final = "logits"
 CLASS_MAP: Final = "class_map"
 
-# What exceeds a quarter of FP16's largest value on calibration images may exceed it on others.
+# A value above a quarter of FP16's largest on calibration images may exceed FP16 on others.
 HALF_LIMIT: Final = 65504 / 4
 # Scales below this have too few bits left in FP16 (it is subnormal there, in steps of 2**-24).
 SMALLEST_SCALE: Final = 2.0**-20

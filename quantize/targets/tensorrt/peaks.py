@@ -1,4 +1,4 @@
-"""The largest magnitude of every value of a graph, over many frames: what FP16 has to hold."""
+"""Finds the largest magnitude of every value of a graph over many frames, which FP16 must hold."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ __all__ = ["peaks"]
 
 
 def peaks(model: ModelProto, frames: Iterable[Callable[[], Frame]]) -> dict[str, float]:
-    """By the value's name; 0 where there is no frame. The graph is float32, with inferred shapes.
+    """Find each value's largest magnitude, by the value's name; 0 where there is no frame.
 
-    The maxima are taken inside the graph, so memory holds one frame's values as in any inference.
+    The graph is float32, with inferred shapes. The maxima are taken inside the graph, so memory
+    holds one frame's values as in any inference.
 
     Raises:
         BackendError: the engine fails.
@@ -39,7 +40,7 @@ def peaks(model: ModelProto, frames: Iterable[Callable[[], Frame]]) -> dict[str,
         with name_failures("onnxruntime"):
             values = np.array(session.run(outputs, given), np.float64).reshape(-1, 3)
         low, high, total = values.T
-        # A value that is not a number stays one: it is beyond every limit.
+        # NaN stays NaN: it is beyond every limit.
         found = np.maximum(found, np.where(np.isnan(total), np.nan, np.maximum(-low, high)))
     largest = dict(zip(origins, found.tolist(), strict=True))
     return {tap.name: largest[tap.origin] for tap in taps}

@@ -1,4 +1,4 @@
-"""INT8 and FP16 for TensorRT: typed graphs, the forms that a device may choose from."""
+"""Makes INT8 and FP16 graphs for TensorRT, in the forms that a device may choose from."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ TYPED_ROLES: Final = frozenset(
 
 
 class TypedQuantizer:
-    """Typed graphs from a float one. Without `calibrated` there is no INT8.
+    """Makes typed graphs from a float one; without `calibrated` there is no INT8.
 
-    `calibrated` is tapped at every float value, and says what each grows to; without it, `frames`
-    show that. What comes near FP16's end is held in FP32.
+    `calibrated` taps every float value and gives its largest magnitude; without it, `frames` show
+    that. Values near FP16's end are held in FP32.
     """
 
     roles = TYPED_ROLES
@@ -124,7 +124,7 @@ class TypedQuantizer:
 
     @cached_property
     def hot(self) -> frozenset[str]:
-        """Values that FP16 might not hold."""
+        """The values that FP16 might not hold."""
         found = recall_figures(self._workspace, "peaks")
         if not found:
             found = self._find_peaks()

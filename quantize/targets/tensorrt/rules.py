@@ -1,8 +1,8 @@
-"""What a graph for TensorRT 10.3 to 11 must be: rules, each with a name, and what breaks them.
+"""The rules, each with a name, that a graph for TensorRT 10.3 to 11 must keep.
 
-They come from NVIDIA's documents and from building such graphs with TensorRT-RTX (docs/jetson.md).
-The table of operators is onnx-tensorrt's docs/operators.md as it stood for TensorRT 9.2 (opset 19):
-older than 10.3, so what it lists 10.3 reads.
+The rules come from NVIDIA's documents and from building such graphs with TensorRT-RTX
+(docs/jetson.md). The table of operators is onnx-tensorrt's docs/operators.md of TensorRT 9.2 (opset
+19). TensorRT 10.3 is newer, and reads all that the table lists.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _NEVER_QUANTIZED: Final = frozenset(
 
 @dataclass(frozen=True)
 class _Graph:
-    """A model with what the rules ask of it."""
+    """A model, with the facts that the rules ask for."""
 
     model: ModelProto
 
@@ -94,12 +94,12 @@ class _Graph:
         return [node for node in self.nodes if name in node.input]
 
     def maker(self, name: str) -> str:
-        """The operator that makes a value; empty for inputs and constants."""
+        """Return the operator that makes a value; empty for inputs and constants."""
         node = self.makers.get(name)
         return "" if node is None else node.op_type
 
     def behind_casts(self, name: str) -> str:
-        """The value that a chain of Casts starts with."""
+        """Return the value that a chain of Casts starts with."""
         while self.maker(name) == "Cast":
             name = self.makers[name].input[0]
         return name
@@ -268,7 +268,7 @@ RULES: Final[Mapping[str, Callable[[_Graph], Iterator[str]]]] = MappingProxyType
 
 
 def find_violations(model: ModelProto) -> dict[str, list[str]]:
-    """Find what breaks each rule, by the rule; empty where all hold."""
+    """Find what breaks each rule, by the rule's name; empty where all rules hold."""
     graph = _Graph(model)
     found = {name: list(rule(graph)) for name, rule in RULES.items()}
     return {name: broken for name, broken in found.items() if broken}
@@ -278,7 +278,8 @@ def check_rules(model: ModelProto, *, origin: str) -> None:
     """Refuse a graph that breaks a rule.
 
     Raises:
-        ExportError: it does; names the graph, the rules, and the first node of each.
+        ExportError: the graph breaks a rule; the message names the graph, the rules, and the first
+            node of each.
     """
     broken = find_violations(model)
     if broken:
