@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests run in this many processes, each on one core with about 1 GB.
-WORKERS ?= 2
+# Tests run in this many processes of about 1 GB, one more than cores: some of them mostly wait.
+WORKERS ?= 3
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 # Material for MkDocs, maintained until May 2027, says so at each build unless told not to.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
