@@ -120,7 +120,7 @@ _OutputOption = Annotated[
     typer.Option(
         "-o",
         "--output",
-        help="Folder of the bundle. An existing bundle is replaced, any other folder is refused.",
+        help="Folder of the bundle. A bundle there is replaced, a folder of other files refused.",
         show_default="{model}-{target}-{precision}",
     ),
 ]
