@@ -71,8 +71,8 @@ def export_model(
     without it they go to stderr. The result's `bundle` is what ships, `tried` all that was measured
     for it.
 
-    What the command line has beyond this is in `edgeseg.deploy.request.ExportOptions`; export it
-    with `export_bundle(fill_defaults(options))` of `edgeseg.deploy`.
+    `edgeseg.deploy.request.ExportOptions` has all options of the command line:
+    `export_bundle(fill_defaults(options))`, of `edgeseg.deploy.export` and `.defaults`.
 
     Raises:
         SpecError: options that do not fit together.
@@ -128,12 +128,12 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
 def run(
     bundle: str | Path | None = None,
     *,
-    source: str | int,
+    source: str | Path | int,
     camera: CameraOptions | None = None,
     max_retries: int | None = None,
-    save: str | None = None,
+    save: str | Path | None = None,
     masks: str | Path | None = None,
-    jsonl: str | None = None,
+    jsonl: str | Path | None = None,
     show: bool | None = None,
     preview: str | None = None,
     preview_token: str | None = None,
@@ -165,16 +165,16 @@ def run(
     from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
     from edgeseg.runtime.sources.options import CameraOptions
 
-    file, folder = to_file_or_folder(None if save is None else expand_home(save))
+    file, folder = to_file_or_folder(None if save is None else expand_home(str(save)))
     request = RunRequest(
-        source=source if isinstance(source, int) else expand_home(source),
+        source=source if isinstance(source, int) else expand_home(str(source)),
         camera=camera or CameraOptions(),
         max_retries=max_retries,
         outputs=Outputs(
             save=file,
             overlays=folder,
             masks=None if masks is None else Path(masks).expanduser(),
-            jsonl=None if jsonl is None else expand_home(jsonl),
+            jsonl=None if jsonl is None else expand_home(str(jsonl)),
             preview=None if preview is None else parse_address(preview, preview_token),
         ),
         show=show,

@@ -17,6 +17,8 @@ __all__ = [
     "InputSpec",
     "Resize",
     "Triple",
+    "check_number",
+    "check_size",
 ]
 
 Triple = tuple[float, float, float]  # one value for each color channel
@@ -81,3 +83,30 @@ class InputSpec:
             )
         if min(self.std) <= 0:
             raise SpecError(f"normalization std must be above 0, got {self.std}")
+
+
+def check_number(name: str, value: object, *, least: float, whole: bool = False) -> None:
+    """Refuse what is no number of at least `least`; None means that nothing was given.
+
+    Raises:
+        SpecError: it is another kind of value, not whole where that is asked for, or too small.
+    """
+    if value is None:
+        return
+    kinds = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+        kind = "a whole number" if whole else "a number"
+        raise SpecError(f"{name} is {kind} of {least:g} or more; got {value!r}")
+
+
+def check_size(size: object) -> None:
+    """Refuse a size that is not height and width in pixels; None means that none was given.
+
+    Raises:
+        SpecError: it is something else.
+    """
+    if size is None:
+        return
+    pair = isinstance(size, tuple) and len(size) == 2 and all(isinstance(s, int) for s in size)
+    if not pair:
+        raise SpecError(f"size is (height, width) in pixels, as (512, 1024); got {size!r}")

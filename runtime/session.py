@@ -32,6 +32,7 @@ from edgeseg.runtime.sinks.truth import TruthMeter
 from edgeseg.runtime.sinks.window import explain_no_window, has_display
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.options import CameraOptions, Retry
+from edgeseg.spec import check_number
 
 __all__ = ["EndedBy", "RunRequest", "RunResult", "run_bundle"]
 
@@ -50,6 +51,9 @@ class RunRequest:
     says how often a camera or stream without a frame is opened again; None means no limit. `show`
     opens a window; None opens one for a camera or stream where there is a screen. `seconds` counts
     from the first frame.
+
+    Raises:
+        SpecError: a number is out of range.
     """
 
     source: str | int
@@ -59,6 +63,13 @@ class RunRequest:
     show: bool | None = None
     frames: int | None = None
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.source, int):
+            check_number("source", self.source, least=0, whole=True)
+        check_number("frames", self.frames, least=1, whole=True)
+        check_number("seconds", self.seconds, least=0)
+        check_number("max_retries", self.max_retries, least=0, whole=True)
 
     @property
     def extras(self) -> list[str]:

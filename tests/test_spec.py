@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edgeseg.errors import SpecError
 from edgeseg.segformer.arch import compute_feature_sizes
-from edgeseg.spec import InputSpec
+from edgeseg.spec import InputSpec, check_number, check_size
 
 
 @given(height=st.integers(64, 5000), width=st.integers(64, 5000))
@@ -29,3 +29,19 @@ def test_a_size_below_64_is_refused(size: tuple[int, int]) -> None:
 def test_a_std_of_zero_is_refused() -> None:
     with pytest.raises(SpecError, match="std must be above 0"):
         InputSpec(height=64, width=64, std=(1, 0, 1))
+
+
+@pytest.mark.parametrize("size", ["64x96", 64, (64,), (64, "96"), [64, 96]])
+def test_a_size_that_is_none_is_refused(size: object) -> None:
+    with pytest.raises(SpecError, match=r"size is \(height, width\) in pixels"):
+        check_size(size)
+
+
+def test_numbers_of_a_caller_are_checked() -> None:
+    check_number("frames", None, least=1, whole=True)
+    check_number("frames", 1, least=1, whole=True)
+    for value in (0, 1.5, True, "3", float("nan")):
+        with pytest.raises(SpecError, match="frames is a whole number of 1 or more"):
+            check_number("frames", value, least=1, whole=True)
+    with pytest.raises(SpecError, match="seconds is a number of 0 or more; got nan"):
+        check_number("seconds", float("nan"), least=0)

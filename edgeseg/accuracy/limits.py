@@ -59,12 +59,14 @@ class Limit:
     needs: frozenset[Need] = frozenset()
     optional: bool = False
 
-    def check(self, value: float, *, called: str) -> None:
+    def check(self, value: object, *, called: str) -> None:
         """Refuse a value that no measurement can have; `called` is the limit as the user wrote it.
 
         Raises:
-            SpecError: the value is out of range.
+            SpecError: the value is no number, or out of range.
         """
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise SpecError(f"{called} is a number; got {value!r}")
         if self.unit in _HUNDREDTHS:
             if not 0 <= value <= EVERYTHING:
                 raise SpecError(f"{called} is 0 to {EVERYTHING:g} {self.unit}; got {value:g}")

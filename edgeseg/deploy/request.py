@@ -16,6 +16,7 @@ from edgeseg.labels import Labels
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.segformer.arch import VARIANTS
+from edgeseg.spec import check_number, check_size
 from edgeseg.targets import DEFAULT_TARGET, TARGETS, find_target, refuse_precision
 from edgeseg.text import join_words
 
@@ -62,6 +63,8 @@ class ExportOptions:
             if value not in values:
                 raise SpecError(f"{name} {value!r} is not one of {', '.join(filter(None, values))}")
         _check_precision(self.target, self.precision)
+        check_size(self.size)
+        check_number("the budget", self.budget_s, least=0)
         if self.split is not None and self.data is None:
             raise SpecError("--split needs --data; add --data DATASET")
         if self.recipe is not None and self.precision not in {"auto", "int8"}:

@@ -38,8 +38,8 @@ def open_stream(url: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture
     """Open a stream that one thread decodes.
 
     FFmpeg's decoder holds back a frame for each further thread, and by default takes a thread for
-    each core. Two threads made a 25 fps stream 40 ms older (tests/runtime/test_endurance.py reads
-    the age from the picture).
+    each core. Two threads made a 25 fps stream 40 ms older (tests/runtime/live/test_endurance.py
+    reads the age from the picture).
     """
     cv2 = import_opencv_for(url)
     known = hasattr(cv2, "CAP_PROP_N_THREADS")  # an older OpenCV refuses unknown properties

@@ -65,3 +65,9 @@ def test_what_is_given_is_known_from_what_is_a_default() -> None:
 def test_a_name_that_is_no_limit_is_refused_with_the_nearest() -> None:
     with pytest.raises(SpecError, match="class_dropp is not a limit; did you mean max_class_drop"):
         Limits.of({"max_class_dropp": 1.0})
+
+
+def test_a_limit_that_is_no_number_is_refused() -> None:
+    for value in ("a", True, [1]):
+        with pytest.raises(SpecError, match="max_drop is a number; got"):
+            Limits(max_drop=value)

@@ -11,7 +11,7 @@ import pytest
 import edgeseg as library
 from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
-from edgeseg.errors import BundleError, SinkError, SourceError
+from edgeseg.errors import BundleError, SinkError, SourceError, SpecError
 from edgeseg.images import read_mask
 
 
@@ -64,6 +64,11 @@ def test_without_a_bundle_it_is_the_demos_and_that_is_said(
         ({"source": "demo", "save": "x.txt"}, SinkError, "unknown ending '.txt'"),
         ({"source": "demo", "preview": "0.0.0.0:0"}, SinkError, "token"),
         ({"bundle": "none", "source": "demo"}, BundleError, "none"),
+        ({"source": -1}, SpecError, "source is a whole number of 0 or more; got -1"),
+        ({"source": "demo", "frames": 0}, SpecError, "frames is a whole number of 1 or more"),
+        ({"source": "demo", "frames": "3"}, SpecError, "got '3'"),
+        ({"source": "demo", "seconds": -1}, SpecError, "seconds is a number of 0 or more"),
+        ({"source": "demo", "max_retries": -1}, SpecError, "max_retries"),
     ],
 )
 def test_what_does_not_fit_is_refused(

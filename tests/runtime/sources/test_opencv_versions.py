@@ -23,7 +23,10 @@ def test_clips_with_another_opencv(version: str, tmp_path: Path) -> None:
     python = tmp_path / "env" / "bin" / "python"
     pip = [python, "-m", "pip", "install", "-q", "--only-binary=:all:"]
     subprocess.run([*pip, f"opencv-python-headless=={version}", *NEEDED], check=True)
-    tests = [ROOT / "tests" / "runtime" / name for name in ("test_times.py", "test_turned.py")]
+    tests = [
+        ROOT / "tests" / "runtime" / "sources" / name
+        for name in ("test_times.py", "test_turned.py")
+    ]
     ran = subprocess.run(
         [python, "-m", "pytest", "-q", *tests],
         cwd=ROOT,
