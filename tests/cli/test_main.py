@@ -206,6 +206,7 @@ def test_doctor_tells_what_is_there(edgeseg) -> None:
     assert outcome.json["opencv"]["ffmpeg"] is True
 
 
+@pytest.mark.long  # it searches; test_search.py has the same miss, and verify the same status
 def test_a_missed_gate_is_status_3_and_leaves_nothing(
     edgeseg, tmp_path: Path, street: Path, checkpoint_folder: Path, monkeypatch
 ) -> None:

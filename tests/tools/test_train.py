@@ -66,6 +66,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
+@pytest.mark.long  # it trains three times; the test below trains a step
 def test_it_learns_resumes_and_writes_what_transformers_loads(street: Path, tmp_path: Path) -> None:
     """Stopped at step 120 of 140 and resumed, a run ends where an uninterrupted one does."""
     from transformers import SegformerForSemanticSegmentation
