@@ -148,6 +148,7 @@ def run(
     ends the run, and its result is returned.
 
     Raises:
+        SpecError: a number is out of range.
         BundleError: there is no bundle, or several and none is named.
         GateMissedError: no variant of it works here.
         MissingPackageError: what the source or an output needs is not installed.
