@@ -54,7 +54,7 @@ def write_graph(job: ExportJob) -> FloatGraph:
 
     Raises:
         ExportError: the graph does not compute what the checkpoint computes.
-        MissingPackageError: what converts it for the target is not find_version.
+        MissingPackageError: what converts it for the target is not installed.
     """
     from edgeseg.export.storage import halve_weights
 
