@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Final
 
 from edgeseg.errors import SpecError
@@ -93,10 +94,10 @@ def check_number(name: str, value: object, *, least: float, whole: bool = False)
     """
     if value is None:
         return
-    kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
-        kind = "a whole number" if whole else "a number"
-        raise SpecError(f"{name} is {kind} of {least:g} or more; got {value!r}")
+    kind = Integral if whole else Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not float(value) >= least:
+        what = "a whole number" if whole else "a number"
+        raise SpecError(f"{name} is {what} of {least:g} or more; got {value!r}")
 
 
 def check_size(size: object) -> None:
@@ -107,6 +108,6 @@ def check_size(size: object) -> None:
     """
     if size is None:
         return
-    pair = isinstance(size, tuple) and len(size) == 2 and all(isinstance(s, int) for s in size)
+    pair = isinstance(size, tuple) and len(size) == 2 and all(isinstance(s, Integral) for s in size)
     if not pair:
         raise SpecError(f"size is (height, width) in pixels, as (512, 1024); got {size!r}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +41,8 @@ def test_a_size_that_is_none_is_refused(size: object) -> None:
 def test_numbers_of_a_caller_are_checked() -> None:
     check_number("frames", None, least=1, whole=True)
     check_number("frames", 1, least=1, whole=True)
+    check_number("frames", np.int64(3), least=1, whole=True)
+    check_number("seconds", np.float32(0.5), least=0)
     for value in (0, 1.5, True, "3", float("nan")):
         with pytest.raises(SpecError, match="frames is a whole number of 1 or more"):
             check_number("frames", value, least=1, whole=True)

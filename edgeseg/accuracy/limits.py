@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -65,13 +66,14 @@ class Limit:
         Raises:
             SpecError: the value is no number, or out of range.
         """
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise SpecError(f"{called} is a number; got {value!r}")
+        number = float(value)
         if self.unit in _HUNDREDTHS:
-            if not 0 <= value <= EVERYTHING:
-                raise SpecError(f"{called} is 0 to {EVERYTHING:g} {self.unit}; got {value:g}")
-        elif not 0 < value < math.inf:
-            raise SpecError(f"{called} must be a finite number above 0; got {value:g}")
+            if not 0 <= number <= EVERYTHING:
+                raise SpecError(f"{called} is 0 to {EVERYTHING:g} {self.unit}; got {number:g}")
+        elif not 0 < number < math.inf:
+            raise SpecError(f"{called} must be a finite number above 0; got {number:g}")
 
 
 _DROP: Final = frozenset[Need]({"data", "reference"})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from edgeseg.bundle.manifest import Parity
 from edgeseg.datasets import Dataset
@@ -14,7 +14,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.deploy.job import ExportJob
 from edgeseg.pixels import Bgr, to_input
-from edgeseg.progress import Step, begin
+from edgeseg.progress import begin, track
 from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Candidate
 from edgeseg.quantize.targets.maker import load_maker
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 __all__ = ["FloatGraph", "read_examples", "write_graph"]
-
-T = TypeVar("T")
 
 PARITY_FRAMES: Final = 4
 _PRECISIONS: Final = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
@@ -110,23 +108,16 @@ def _compare(job: ExportJob, path: Path) -> Parity:
     dataset = job.request.dataset
     title = "demo scenes" if dataset is None else dataset.title
     spec = job.checkpoint.input
-    step = begin(job.progress, "comparing with PyTorch", PARITY_FRAMES)
-    inputs = (to_input(frame, spec) for frame in read_examples(dataset, PARITY_FRAMES))
-    parity = check_parity(
-        path, job.checkpoint.model, spec, _count(inputs, step), image_source=title
+    frames = list(read_examples(dataset, PARITY_FRAMES))
+    inputs = (
+        to_input(frame, spec) for frame in track(job.progress, "comparing with PyTorch", frames)
     )
+    parity = check_parity(path, job.checkpoint.model, spec, inputs, image_source=title)
     job.progress.say(
         f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
         f"on {pluralize(parity.images, 'image')} ({title})"
     )
     return parity
-
-
-def _count(items: Iterable[T], step: Step) -> Iterator[T]:
-    """Yield the items; each counts as done when the next one is asked for."""
-    for item in items:
-        yield item
-        step()
 
 
 def _examples(dataset: Dataset | None) -> Iterator[Bgr]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import typer
 from conftest import ROOT
@@ -68,6 +69,7 @@ def test_a_name_that_is_no_limit_is_refused_with_the_nearest() -> None:
 
 
 def test_a_limit_that_is_no_number_is_refused() -> None:
+    assert Limits(max_drop=np.float32(0.5)).max_drop == 0.5
     for value in ("a", True, [1]):
         with pytest.raises(SpecError, match="max_drop is a number; got"):
             Limits(max_drop=value)
