@@ -71,7 +71,7 @@ class OrtBackend:
             options.intra_op_num_threads = threads
         engine = f"onnxruntime {onnxruntime.__version__}"
         # ONNX Runtime's default is one thread for each physical core, bound to that core.
-        self._name = f"{engine} (threads: {threads or 'one a core'})"
+        self._name = f"{engine} (threads: {threads or 'one per core'})"
         # Exception is the only common base of ONNX Runtime's exceptions.
         self._session: onnxruntime.InferenceSession | None
         try:

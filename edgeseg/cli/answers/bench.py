@@ -16,14 +16,15 @@ __all__ = ["bench_json", "bench_lines", "end_to_end_lines"]
 
 
 def bench_lines(results: Sequence[BenchResult]) -> list[str]:
-    """One line per bundle; speeds are relative to the first."""
-    first = results[0]
+    """One line per bundle; the speed of each further one is relative to the first."""
+    first, *others = results
+    speeds = ["", *(f", {first.p50_ms / r.p50_ms:.2f} times as fast as the first" for r in others)]
     return [
         f"{result.bundle}: {result.p50_ms:.1f} ms a frame (p95 {result.p95_ms:.1f}), "
-        f"{result.fps:.1f} fps, {first.p50_ms / result.p50_ms:.2f} times as fast as the first; "
+        f"{result.fps:.1f} fps{speed}; "
         f"prepare {result.prepare_ms:.1f}, infer {result.infer_ms:.1f}, mask {result.mask_ms:.1f}; "
         f"peak {result.peak_rss_mb:.0f} MB ({result.backend}, {result.precision})"
-        for result in results
+        for result, speed in zip(results, speeds, strict=True)
     ]
 
 
