@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from edgeseg.accuracy.gates import GOLDEN, Judged, at_least
@@ -12,25 +13,50 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.images import read_image, read_mask
 from edgeseg.pixels import Bgr, ClassMap
 
-__all__ = ["GOLDEN_SLACK", "replay_golden"]
+__all__ = ["Replayed", "judge_golden", "replay_golden"]
 
 # Points by which a golden frame's agreement may fall below the value recorded at export. Another
 # machine's rounding changes single pixels at boundaries; a broken engine changes many.
-GOLDEN_SLACK: Final = 0.5
+_SLACK: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """One golden frame: its name, and in % of its pixels the agreement and the least that passes.
+
+    `passed` is False also where the agreement is not a number.
+    """
+
+    frame: str
+    agreement: float
+    least: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the masks agree as they did where the bundle was made."""
+        return self.agreement >= self.least
 
 
 def replay_golden(
     bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap]
-) -> Judged:
-    """Judge by one gate for each golden frame whether `segment` still gives the recorded masks.
-
-    Agreement is in % of a frame's pixels.
-    """
-    gates = []
+) -> Iterator[Replayed]:
+    """Compare the masks that `segment` gives with the recorded ones, frame by frame."""
     for golden in bundle.manifest.golden:
         mask = segment(read_image(bundle.path(golden.frame)))
-        value = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
-        limit = golden.agreement[variant.name] - GOLDEN_SLACK
-        name = f"{golden.frame} pixel agreement"
-        gates.append(at_least(name, value, limit, key=GOLDEN, unit="%"))
-    return Judged(gates=tuple(gates))
+        yield Replayed(
+            frame=golden.frame,
+            agreement=pixel_agreement(read_mask(bundle.path(golden.mask)), mask),
+            least=golden.agreement[variant.name] - _SLACK,
+        )
+
+
+def judge_golden(
+    bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap]
+) -> Judged:
+    """Judge each golden frame by one gate."""
+    return Judged(
+        gates=tuple(
+            at_least(f"{one.frame} pixel agreement", one.agreement, one.least, key=GOLDEN, unit="%")
+            for one in replay_golden(bundle, variant, segment)
+        )
+    )

@@ -17,19 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseg.accuracy.metrics import pixel_agreement
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.files.whole import write_whole
-from edgeseg.images import read_image, read_mask
+from edgeseg.images import read_image
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.jetson import read_jetson, read_state
 from edgeseg.machine.packages import find_version
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
-from edgeseg.runtime.golden import GOLDEN_SLACK
+from edgeseg.runtime.golden import replay_golden
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import SAME_SPEED, alternate, order_by_speed
 from edgeseg.targets import find_target
@@ -195,19 +194,19 @@ def _open(
 def _prove(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
     """Check whether the golden frames' masks agree as they did where the bundle was made."""
     result = Built(variant=variant.name, precision=variant.precision)
+    spec = bundle.manifest.input
     worst = 100.0
-    for golden in bundle.manifest.golden:
-        frame = read_image(bundle.path(golden.frame))
-        try:
-            mask = segment_frame(backend, bundle.manifest.input, frame).mask
-        except BackendError as error:  # the engine fails, or its logits are not finite
-            return replace(result, fault=str(error))
-        found = pixel_agreement(read_mask(bundle.path(golden.mask)), mask)
-        worst = min(worst, found)
-        least = golden.agreement[variant.name] - GOLDEN_SLACK
-        if not found >= least:
-            fault = f"{golden.frame} agrees in {found:.2f} % of the pixels, not {least:.2f}"
-            return replace(result, fault=fault)
+    try:
+        for one in replay_golden(bundle, variant, lambda f: segment_frame(backend, spec, f).mask):
+            worst = min(worst, one.agreement)
+            if not one.passed:
+                fault = (
+                    f"{one.frame} agrees in {one.agreement:.2f} % of the pixels, "
+                    f"not {one.least:.2f}"
+                )
+                return replace(result, fault=fault)
+    except BackendError as error:  # the engine fails, or its logits are not finite
+        return replace(result, fault=str(error))
     return replace(result, agreement=worst)
 
 
@@ -230,10 +229,9 @@ def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | 
 
 def _find_memory(bundle: Bundle) -> Path:
     """Find the file of the answer: each bundle, machine and engine has a file of its own."""
-    manifest = (bundle.folder / "manifest.sha256").read_bytes()
     engine = load_runner(bundle.manifest.target).identity()
     text = repr((describe_machine(), engine)).encode()
-    key = hashlib.sha256(manifest + text).hexdigest()[:24]
+    key = hashlib.sha256(bundle.sha256.encode() + text).hexdigest()[:24]
     return find_cache_folder() / "builds" / f"{key}.json"
 
 

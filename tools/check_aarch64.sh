@@ -114,7 +114,7 @@ import sys
 from pathlib import Path
 
 from edgeseg.bundle.store import open_bundle
-from edgeseg.runtime.golden import replay_golden
+from edgeseg.runtime.golden import judge_golden
 from edgeseg.verification.subjects import BundleModel
 
 bundle = open_bundle(Path(sys.argv[1]))
@@ -124,7 +124,8 @@ for variant in bundle.manifest.variants:
     if variant.compute == "bf16":
         print("  not for this CPU, which has no bfloat16")
         continue
-    for gate in replay_golden(BundleModel(bundle, variant=variant)):
+    segment = BundleModel(bundle, variant=variant).segment
+    for gate in judge_golden(bundle, variant, segment).gates:
         verdict = "passed" if gate.passed else "MISSED"
         print(f"  {verdict}: {gate.name} {gate.value:.3f} (limit {gate.limit:.3f})", flush=True)
         missed |= not gate.passed

@@ -21,7 +21,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress
 from edgeseg.redact import hide_secrets
 from edgeseg.reports.report import Report, read_report
-from edgeseg.runtime.golden import replay_golden
+from edgeseg.runtime.golden import judge_golden
 from edgeseg.verification.baseline import (
     check_images,
     check_protocol,
@@ -222,7 +222,7 @@ def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
     models = [model for model in (pair.candidate, pair.reference) if model is not None]
     judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
     if isinstance(pair.candidate, BundleModel):
-        judged += replay_golden(
+        judged += judge_golden(
             pair.candidate.bundle, pair.candidate.variant, pair.candidate.segment
         )
     judged += judge_coverage(measured.images, measured.skipped, request.limits)

@@ -16,7 +16,7 @@ from edgeseg.demo.assets import find_demo_bundle, find_demo_checkpoint
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import normalize
 from edgeseg.pixels import to_input
-from edgeseg.runtime.golden import replay_golden
+from edgeseg.runtime.golden import judge_golden
 from edgeseg.verification.findings import accuracy_fields
 from edgeseg.verification.measuring import Pair, measure_share
 from edgeseg.verification.subjects import BundleModel
@@ -64,7 +64,7 @@ def test_the_bundle_knows_the_streets() -> None:
     assert bundle.manifest.checkpoint.license == "apache-2.0"
     assert bundle.manifest.labels.classes == read_checkpoint("demo").labels.classes
     model = BundleModel(bundle)
-    assert replay_golden(model.bundle, model.variant, model.segment).passed
+    assert judge_golden(model.bundle, model.variant, model.segment).passed
     assert measured(model, open_dataset("demo").take_evenly(20))["miou"] > 80
 
 

@@ -92,12 +92,12 @@ from pathlib import Path
 from edgeseg.bundle.store import open_bundle
 from edgeseg.bundle.manifest import Machine
 from edgeseg.runtime.backends import onnxruntime as ort
-from edgeseg.runtime.golden import replay_golden
+from edgeseg.runtime.golden import judge_golden
 from edgeseg.verification.subjects import BundleModel
 old = Machine(cpu="Haswell", architecture="x86_64", features=("avx2",), cores=1)
 ort.describe_machine = lambda: old  # qemu hands the host's /proc/cpuinfo on
 bundle = open_bundle(Path({str(bundle.folder)!r}))
-gates = replay_golden(bundle, bundle.chosen, BundleModel(bundle).segment).gates
+gates = judge_golden(bundle, bundle.chosen, BundleModel(bundle).segment).gates
 print([(gate.value, gate.limit) for gate in gates])
 assert all(gate.passed for gate in gates)
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli.scripts import run_script
+from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import BundleError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +82,16 @@ def test_an_expected_failure(
     assert end.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
+
+
+def test_the_python_of_the_check_of_aarch64_runs() -> None:
+    """On this machine; under qemu the script replays the same bundle."""
+    text = (ROOT / "tools" / "check_aarch64.sh").read_text("utf-8")
+    (program,) = re.findall(r"<<'PY'\n(.*?)\nPY\n", text, re.DOTALL)
+    command = [sys.executable, "-c", program, str(find_demo_bundle())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  passed: golden/frame_0.png pixel agreement " in done.stdout
 
 
 def test_a_bug_keeps_its_traceback() -> None:

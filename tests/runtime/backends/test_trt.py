@@ -19,7 +19,7 @@ from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.cuda import Cuda
-from edgeseg.runtime.golden import replay_golden
+from edgeseg.runtime.golden import judge_golden
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import build, choose_variant
 from edgeseg.verification.subjects import BundleModel
@@ -72,7 +72,7 @@ def test_the_choice_and_the_engines_are_kept(
 
 def test_masks_are_those_that_were_proved(bundle: Bundle, device: State) -> None:
     variant = next(v for v in bundle.manifest.variants if v.name == "fp16")
-    assert replay_golden(bundle, variant, BundleModel(bundle, variant=variant).segment).passed
+    assert judge_golden(bundle, variant, BundleModel(bundle, variant=variant).segment).passed
 
 
 def test_the_casts_form_is_tried_where_the_first_is_not_built(
