@@ -34,6 +34,7 @@ def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
 
         signature = inspect.signature(command, eval_str=True)
         parameters = tuple(_expand(signature, names))
+        # typer reads the options from here.
         call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {one.name: one.annotation for one in parameters}
         return call

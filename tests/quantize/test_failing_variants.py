@@ -14,7 +14,6 @@ from small import write_street
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle
-from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import GateMissedError
@@ -43,18 +42,8 @@ def street(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture
-def request_(checkpoint_folder: Path, street: Path, tmp_path: Path, monkeypatch) -> ExportRequest:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return ExportRequest(
-        weights=str(checkpoint_folder),
-        target="onnxruntime",
-        folder=tmp_path / "bundle",
-        dataset=open_dataset(street, split="test"),
-        calibration=str(street),
-        precision="auto",
-        recipes=(RECIPES["int8-linear"],),
-        limits=LENIENT,
-    )
+def request_(request_: ExportRequest) -> ExportRequest:
+    return replace(request_, precision="auto", limits=LENIENT)
 
 
 def break_recipe(monkeypatch: pytest.MonkeyPatch, name: str, way: str, *, below: float) -> None:

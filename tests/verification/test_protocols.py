@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import sys
 import tracemalloc
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -29,15 +27,6 @@ from edgeseg.verification.protocols import (
     rescale_size,
     segment_by,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Images are tiny: on a busy machine several threads wait for each other ten times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("protocol", RUN_HERE)
