@@ -119,7 +119,7 @@ def _warn(job: ExportJob, data: ExportData, workspace: Workspace) -> None:
     """Say if an earlier export is continued, and warn if there are few images."""
     if any(workspace.folder.glob("search_*.json")):
         job.progress.say(
-            "going on with what an earlier export of the same measured; the budget starts anew"
+            "continuing an earlier export of the same model and data; the budget starts anew"
         )
     for line in data.calibration.warnings if data.calibration is not None else ():
         job.progress.say(f"warning: {line}")

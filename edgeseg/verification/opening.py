@@ -92,7 +92,7 @@ def reopen(address: Address) -> Model:
     return BundleModel(bundle, variant=address.variant, threads=address.threads)
 
 
-def own_reference(model: Model) -> Model | None:
+def own_reference(model: Model) -> BundleModel | None:
     """Open the bundle's own FP32 variant, if it has one and another was measured.
 
     A float variant's file computes in FP32 when its engine is told to. A typed file is the

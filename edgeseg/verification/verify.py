@@ -187,7 +187,7 @@ def _reference(
     check_can_judge(request, candidate, compared=own is not None)
     if own is not None:
         stack.callback(own.close)
-        progress.say(f"no --reference: compared with {own.name}")
+        progress.say(f"no --reference: comparing with the bundle's own {own.variant.name} variant")
     return own
 
 

@@ -182,6 +182,16 @@ def test_a_preview_for_others_needs_a_token(edgeseg, seeded_bundle: Bundle) -> N
     assert edgeseg(*where, "--preview-token", "long enough", "--frames", 1).status == 0
 
 
+def test_a_token_without_a_preview_is_refused_but_not_one_of_the_environment(
+    edgeseg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = edgeseg("run", "--source", "demo", "--frames", 1, "--preview-token", "0123456789")
+    assert outcome.status == 2
+    assert outcome.err == "edgeseg: --preview-token needs --preview; add --preview\n"
+    monkeypatch.setenv("EDGESEG_PREVIEW_TOKEN", "0123456789")
+    assert edgeseg("run", "--source", "demo", "--frames", 1).status == 0
+
+
 def test_without_a_bundle_the_demos_runs_and_tells_its_miou(edgeseg) -> None:
     outcome = edgeseg("run", "--source", "demo", "--frames", "3", "--json")
     assert outcome.status == 0

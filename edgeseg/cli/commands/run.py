@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_TOKEN_VARIABLE: Final = "EDGESEG_PREVIEW_TOKEN"
 
 _BundleArgument = Annotated[
     Path | None,
@@ -100,7 +102,7 @@ _PreviewOption = Annotated[
 _PreviewTokenOption = Annotated[
     str | None,
     typer.Option(
-        envvar="EDGESEG_PREVIEW_TOKEN",
+        envvar=_TOKEN_VARIABLE,
         show_envvar=True,
         help="Token that requests to --preview must carry; required if other machines reach it.",
     ),
@@ -146,7 +148,7 @@ def run(
     uri, asked = _source(camera, source, gstreamer, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
-    address = None if preview is None else _address(preview, preview_token)
+    address = _address(preview, preview_token)
     request = RunRequest(
         source=uri,
         camera=asked,
@@ -185,10 +187,14 @@ def _shorten(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _address(preview: str, token: str | None) -> Address:
+def _address(preview: str | None, token: str | None) -> Address | None:
     from edgeseg.errors import SinkError
     from edgeseg.runtime.preview.address import parse_address
 
+    if preview is None:
+        if token not in {None, os.environ.get(_TOKEN_VARIABLE)}:
+            raise typer.BadParameter("--preview-token needs --preview; add --preview")
+        return None
     try:
         return parse_address(preview, token)
     except SinkError as error:
