@@ -13,7 +13,7 @@ import msgspec
 from edgeseg.calibration.observe import Tap, count_observed, observe
 from edgeseg.calibration.ranges import ESTIMATORS, Range, Statistics
 from edgeseg.errors import BackendError
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_file
 from edgeseg.progress import Progress, begin
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
@@ -90,8 +90,7 @@ class Calibrated:
 
         def write_one_group(recipe: Recipe, path: Path) -> None:
             made = to_qdq(self.model, recipe, self.ranges)
-            with write_whole(path) as partial:
-                partial.write_bytes(made.SerializeToString())
+            write_file(path, made.SerializeToString())
 
         engine = partial(open_artifact, "onnxruntime")
         return self.sensitivity_of(write_one_group, engine, roles=QDQ_ROLES)

@@ -18,7 +18,7 @@ from typing import Final
 
 from edgeseg.errors import BundleError, BusyError
 from edgeseg.files.locks import hold_lock, lock_in
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_file
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.progress import Say
 
@@ -48,8 +48,7 @@ class Workspace:
 
     def keep(self, name: str, value: object) -> None:
         """Keep a JSON value."""
-        with write_whole(self.path(f"{name}.json")) as partial:
-            partial.write_text(json.dumps(value), "utf-8")
+        write_file(self.path(f"{name}.json"), json.dumps(value).encode())
 
 
 @contextmanager

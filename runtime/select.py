@@ -20,7 +20,7 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError, GateMissedError
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_file
 from edgeseg.images import read_image
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.machine.cpu import describe_machine
@@ -257,8 +257,7 @@ def _remember(path: Path, results: Sequence[Built], progress: Progress) -> None:
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as partial_path:
-            partial_path.write_text(json.dumps(content), "utf-8")
+        write_file(path, json.dumps(content).encode())
     except OSError as error:
         progress.say(
             f"what was found could not be kept in {path.parent} ({error.strerror}), so every run "

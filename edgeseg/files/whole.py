@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-__all__ = ["compute_sha256", "write_whole"]
+__all__ = ["compute_sha256", "write_file", "write_files", "write_whole"]
 
 
 @contextmanager
@@ -34,8 +34,35 @@ def write_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file whole or not at all.
+
+    Raises:
+        OSError: the folder does not take the file. The error names it, even if the disk is full.
+    """
+    write_files({path: content})
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write several files whole; none takes its name before all of them are written.
+
+    The files take their names in the order of `contents`.
+
+    Raises:
+        OSError: a folder does not take its file. The error names the file.
+    """
+    with ExitStack() as stack:
+        # The stack unwinds backwards, so the last file to enter is the first to take its name.
+        for path, content in reversed(list(contents.items())):
+            stack.enter_context(write_whole(path)).write_bytes(content)
+
+
 def compute_sha256(path: Path) -> str:
-    """Hash a file, a megabyte at a time."""
+    """Compute the SHA-256 of a file, in hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import MissingPackageError, ReportError
 from edgeseg.files.signature import holds_fields
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_files
 from edgeseg.labels import Labels
 from edgeseg.reports.draw.pictures import ImagePictures
 from edgeseg.reports.html import to_html
@@ -45,10 +44,8 @@ def write_reports(
     paths = tuple(folder / name for name in REPORTS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            # The stack unwinds so that the first file is renamed first: it marks the rest as ours.
-            for path, content in reversed([*zip(paths, contents, strict=True)]):
-                stack.enter_context(write_whole(path)).write_bytes(content)
+        # The JSON takes its name first: it marks the other files as edgeseg's.
+        write_files(dict(zip(paths, contents, strict=True)))
     except OSError as error:
         raise _explain_refusal(folder, error) from None
     return paths

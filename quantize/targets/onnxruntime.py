@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_file
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import RECIPES, Recipe
@@ -64,8 +64,7 @@ class OrtQuantizer:
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write a Q/DQ graph."""
         made = to_qdq(self._calibrated.model, recipe, self._calibrated.ranges)
-        with write_whole(path) as partial:
-            partial.write_bytes(made.SerializeToString())
+        write_file(path, made.SerializeToString())
 
     def int8_share(self, path: Path) -> float:
         """See `Quantizer`."""

@@ -17,7 +17,6 @@ from edgeseg.bundle.staging import new_bundle, seal_bundle
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BundleError, BusyError
 from edgeseg.files.locks import hold_lock, lock_beside, lock_in
-from edgeseg.files.whole import write_whole
 
 
 def in_another_process(lock: Path, ending: str) -> subprocess.Popen[str]:
@@ -110,29 +109,6 @@ def test_many_who_wait_hold_it_one_at_a_time(tmp_path: Path) -> None:
         thread.join(timeout=60)
     assert most == [1] * 100
     assert not lock.exists()
-
-
-def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    with write_whole(path) as first:
-        first.write_text("first")
-        with write_whole(path) as second:
-            second.write_text("second")
-        assert path.read_text() == "second"
-    assert path.read_text() == "first"
-    with pytest.raises(ZeroDivisionError), write_whole(path) as third:
-        third.write_text("half")
-        raise ZeroDivisionError
-    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
-    assert path.read_text() == "first"
-
-
-def test_a_file_with_the_longest_name_can_be_written(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 251 + ".png")
-    with write_whole(path) as partial:
-        partial.write_text("whole")
-    assert path.exists()
-    assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208  # as the system lists it
 
 
 def test_a_clone_ignores_what_a_killed_export_leaves(tmp_path: Path) -> None:

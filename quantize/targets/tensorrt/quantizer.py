@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_file
 from edgeseg.progress import Progress, track
 from edgeseg.quantize.calibrated import Calibrated, recall_figures
 from edgeseg.quantize.recipes import FLOAT, Recipe
@@ -117,8 +117,7 @@ class TypedQuantizer:
         assert self._calibrated is not None, "a recipe was tried, so there were ranges"
 
         def write_one_group(recipe: Recipe, path: Path) -> None:
-            with write_whole(path) as partial:
-                partial.write_bytes(self._make_typed(recipe, Scales.TYPED).SerializeToString())
+            write_file(path, self._make_typed(recipe, Scales.TYPED).SerializeToString())
 
         return self._calibrated.sensitivity_of(write_one_group, open_emulation, roles=self.roles)
 
@@ -155,5 +154,4 @@ class TypedQuantizer:
 
 def _write(model: ModelProto, path: Path) -> None:
     check_rules(model, origin=path.name)
-    with write_whole(path) as partial:
-        partial.write_bytes(model.SerializeToString())
+    write_file(path, model.SerializeToString())
