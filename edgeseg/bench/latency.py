@@ -23,10 +23,14 @@ WARM_UP: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """Milliseconds for a whole frame: prepare, infer, mask.
+    """How fast a bundle's variant segments whole frames on this machine.
 
-    `peak_rss_mb` is the peak memory of a process that segments frames with this bundle alone, in MB
-    (10^6 bytes). The process that times holds all bundles.
+    `bundle` is the folder, `backend` the engine and its version. `p50_ms` and `p95_ms` are
+    percentiles of the time of a whole frame in milliseconds, `fps` the frames a second at the
+    median. `prepare_ms`, `infer_ms` and `mask_ms` are the medians of its three stages.
+
+    `peak_rss_mb` is the peak memory, in MB (10^6 bytes), of another process that segments frames
+    with this bundle alone: the process that times holds all bundles.
     """
 
     bundle: str
@@ -41,8 +45,8 @@ class BenchResult:
     peak_rss_mb: float
 
 
-class Memory(Protocol):
-    """Measures the peak memory of a variant in MB, for frames of a size."""
+class MeasureMemory(Protocol):
+    """Measures the peak memory of a variant in MB, for frames of `height` x `width` pixels."""
 
     def __call__(
         self, bundle: Bundle, variant: VariantInfo, *, height: int, width: int
@@ -50,32 +54,37 @@ class Memory(Protocol):
 
 
 def bench(
-    bundles: Sequence[Bundle], *, frames: int, memory: Memory, progress: Progress = SILENT
+    bundles: Sequence[Bundle], *, frames: int, memory: MeasureMemory, progress: Progress = SILENT
 ) -> list[BenchResult]:
-    """Time each bundle's variant for this machine on its first golden frame.
+    """Time each bundle's variant for this machine on the bundle's first golden frame.
 
-    Each bundle segments the frame `frames` times after a warm-up. `choose_variant` says which
-    errors it raises and which notes it prints.
+    Each bundle segments its frame `frames` times after a warm-up. Notes go to `progress`.
+
+    Raises:
+        GateMissedError: no variant of a bundle passes on this machine.
+        BackendError: an engine is not installed, or fails.
     """
     with ExitStack() as stack:
         segmenters = [
-            stack.enter_context(Segmenter(b, variant=choose_variant(b, progress=progress)))
-            for b in bundles
+            stack.enter_context(Segmenter(one, variant=choose_variant(one, progress=progress)))
+            for one in bundles
         ]
-        images = [read_image(b.path(b.manifest.golden[0].frame)) for b in bundles]
+        images = [read_image(one.path(one.manifest.golden[0].frame)) for one in bundles]
         times: list[list[tuple[float, float, float]]] = [[] for _ in bundles]
         for turn in range(WARM_UP + frames):
             for segmenter, image, row in zip(segmenters, images, times, strict=True):
-                part = segmenter.segment(image)
+                found = segmenter.segment(image)
                 if turn >= WARM_UP:
-                    row.append((part.prepare_ms, part.infer_ms, part.mask_ms))
-        peaks = [
-            memory(b, s.variant, height=image.shape[0], width=image.shape[1])
-            for b, s, image in zip(bundles, segmenters, images, strict=True)
-        ]
+                    row.append((found.prepare_ms, found.infer_ms, found.mask_ms))
         return [
-            _summarize(segmenter, np.array(row), peak)
-            for segmenter, row, peak in zip(segmenters, times, peaks, strict=True)
+            _summarize(
+                segmenter,
+                np.array(row),
+                memory(segmenter.bundle, segmenter.variant, height=height, width=width),
+            )
+            for segmenter, row, (height, width, _) in zip(
+                segmenters, times, (image.shape for image in images), strict=True
+            )
         ]
 
 
@@ -84,6 +93,7 @@ def _summarize(
     stages: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     peak_rss_mb: float,
 ) -> BenchResult:
+    """Summarize `stages`, (frames, 3): milliseconds of prepare, infer and mask."""
     p50, p95 = np.percentile(stages.sum(axis=1), [50, 95])
     prepare, infer, mask = np.median(stages, axis=0)
     return BenchResult(

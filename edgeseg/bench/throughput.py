@@ -1,9 +1,9 @@
-"""Measures how much of an engine's speed is left in a whole run, which also reads and prepares.
+"""Measures how much of an engine's speed a whole run keeps.
 
-The engine alone and a run on a video, without outputs, take turns. With the engine on one thread,
-the host has the other cores, and a run should be about as fast as the engine. With the engine on
-all cores, host and engine share them. One after the other they would reach engine / (engine +
-host); a run should not be slower than that.
+A run also reads frames, prepares them and makes masks: the host's work. The engine alone and a run
+on a video, without outputs, take turns. If the engine has one thread, the host has the other cores,
+and a run should be about as fast as the engine. If the engine has all cores, both share them. Then
+a run should not be slower than engine and host one after the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -25,16 +25,17 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
 from edgeseg.images import read_image
 from edgeseg.machine.opencv import import_opencv
-from edgeseg.pixels import Frame, to_frame_mask, to_input
+from edgeseg.pixels import Bgr, Frame, Output, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.live.pipeline import run
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sources import open_source
+from edgeseg.spec import InputSpec
 
 __all__ = ["FRAME_WH", "EndToEnd", "measure_end_to_end"]
 
-# The size of a frame: what most cameras give.
+# Width and height in pixels: what most cameras give.
 FRAME_WH: Final = (1280, 720)
 ROUNDS: Final = 5
 WARM_UP: Final = 3
@@ -47,12 +48,16 @@ _FPS: Final = 25.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndToEnd:
-    """Medians of the rounds; host time is the core time that prepare and mask take for a frame.
+    """How much of its engine's speed a bundle's variant keeps in a run. Figures are medians.
 
-    `kept` is the median of run / engine over the rounds, `kept_lowest` the lowest of them.
-    `sequential` is the share that engine and host would keep one after the other. `host_share` is
-    (prepare + mask) / engine. `page_faults` are the pages of memory that a run asks the system for,
-    for each frame; the number is near 0 where memory is used again.
+    `bundle` is the folder, `backend` the engine and its version, `threads` the number of the
+    engine's threads. `engine_fps` and `run_fps` are frames a second, of the engine alone and of a
+    whole run. `kept` is run_fps / engine_fps, `kept_lowest` the lowest of all rounds, `sequential`
+    what engine and host would keep one after the other.
+
+    `engine_ms` is the engine's time for a frame in milliseconds; `prepare_ms` and `mask_ms` are the
+    host's, of one core; `host_share` is (prepare_ms + mask_ms) / engine_ms. `page_faults` is how
+    many pages of memory a run asks the system for, for each frame: near 0 if memory is used again.
     """
 
     bundle: str
@@ -76,8 +81,13 @@ def measure_end_to_end(
 ) -> list[EndToEnd]:
     """Measure each bundle's variant for this machine with one engine thread, then with all.
 
+    Each runs on a video of `frames` frames. Notes go to `progress`.
+
     Raises:
-        MissingPackageError: there is no OpenCV to read a video with.
+        GateMissedError: no variant of a bundle passes on this machine.
+        BackendError: an engine is not installed, or fails.
+        MissingPackageError: OpenCV is not installed.
+        SourceError: OpenCV cannot write the video.
     """
     found = []
     for bundle in bundles:
@@ -90,52 +100,80 @@ def measure_end_to_end(
 
 
 def _measure(segmenter: Segmenter, video: str, *, threads: int) -> EndToEnd:
-    with open_source(video) as source:
-        frames = [captured.image for captured in islice(source.frames, _HELD)]
-    spec = segmenter.bundle.manifest.input
-    inputs = [to_input(frame, spec) for frame in frames]
-    outputs = [segmenter.backend.infer(one).copy() for one in inputs[:WARM_UP]]
-    for frame, output in zip(frames, outputs, strict=False):  # warm-up, which no figure counts
-        to_input(frame, spec)
-        to_frame_mask(output, spec, frame)
-    rounds = []
-    for _ in range(ROUNDS):
-        engine_s = _time_engine(segmenter, inputs)
-        with open_source(video) as source:
-            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            whole = run(segmenter, source, [])
-            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
-        begun = time.thread_time()
-        for frame in frames:
-            to_input(frame, spec)
-        prepared = time.thread_time()
-        for index, frame in enumerate(frames):
-            to_frame_mask(outputs[index % WARM_UP], spec, frame)
-        masked = time.thread_time()
-        host = ((prepared - begun) / len(frames), (masked - prepared) / len(frames))
-        rounds.append((len(frames) / engine_s, whole.fps, *host, faults / whole.frames))
-    engine_fps, run_fps, prepare_s, mask_s, page_faults = np.median(rounds, axis=0)
-    kept = [run_fps / engine_fps for engine_fps, run_fps, *_ in rounds]
-    engine_s, host_s = 1 / engine_fps, prepare_s + mask_s
+    rounds = _measure_rounds(segmenter, video)
+    middle = _Round(*np.median(rounds, axis=0))
+    kept = [one.run_fps / one.engine_fps for one in rounds]
+    engine_s, host_s = 1 / middle.engine_fps, middle.prepare_s + middle.mask_s
     return EndToEnd(
         bundle=str(segmenter.bundle.folder),
         backend=segmenter.backend.name,
         precision=segmenter.variant.precision,
         threads=threads,
-        engine_fps=float(engine_fps),
-        run_fps=float(run_fps),
+        engine_fps=float(middle.engine_fps),
+        run_fps=float(middle.run_fps),
         kept=float(np.median(kept)),
         kept_lowest=float(min(kept)),
         sequential=float(engine_s / (engine_s + host_s)),
         engine_ms=float(1e3 * engine_s),
-        prepare_ms=float(1e3 * prepare_s),
-        mask_ms=float(1e3 * mask_s),
+        prepare_ms=float(1e3 * middle.prepare_s),
+        mask_ms=float(1e3 * middle.mask_s),
         host_share=float(host_s / engine_s),
-        page_faults=float(page_faults),
+        page_faults=float(middle.page_faults),
     )
 
 
+class _Round(NamedTuple):
+    """What one round measured; times are seconds of one core for each frame."""
+
+    engine_fps: float
+    run_fps: float
+    prepare_s: float
+    mask_s: float
+    page_faults: float  # of the run, for each frame
+
+
+def _measure_rounds(segmenter: Segmenter, video: str) -> list[_Round]:
+    """Let the engine alone, a whole run and the host alone take turns."""
+    with open_source(video) as source:
+        frames = [captured.image for captured in islice(source.frames, _HELD)]
+    spec = segmenter.bundle.manifest.input
+    inputs = [to_input(frame, spec) for frame in frames]
+    outputs = [segmenter.backend.infer(one).copy() for one in inputs[:WARM_UP]]
+    _time_host(frames[:WARM_UP], outputs, spec)  # warm-up, which no figure counts
+    rounds = []
+    for _ in range(ROUNDS):
+        engine_s = _time_engine(segmenter, inputs)
+        run_fps, page_faults = _time_run(segmenter, video)
+        prepare_s, mask_s = _time_host(frames, outputs, spec)
+        rounds.append(_Round(len(frames) / engine_s, run_fps, prepare_s, mask_s, page_faults))
+    return rounds
+
+
+def _time_run(segmenter: Segmenter, video: str) -> tuple[float, float]:
+    """Run on the whole video; return frames a second, and page faults for each frame."""
+    with open_source(video) as source:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        whole = run(segmenter, source, [])
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    return whole.fps, faults / whole.frames
+
+
+def _time_host(
+    frames: Sequence[Bgr], outputs: Sequence[Output], spec: InputSpec
+) -> tuple[float, float]:
+    """Prepare the frames and make masks; return the seconds that each takes for a frame."""
+    begun = time.thread_time()
+    for frame in frames:
+        to_input(frame, spec)
+    prepared = time.thread_time()
+    for index, frame in enumerate(frames):
+        to_frame_mask(outputs[index % len(outputs)], spec, frame)
+    masked = time.thread_time()
+    return (prepared - begun) / len(frames), (masked - prepared) / len(frames)
+
+
 def _time_engine(segmenter: Segmenter, inputs: Sequence[Frame]) -> float:
+    """Infer all inputs after a warm-up; return the seconds that all of them take."""
     for one in inputs[:WARM_UP]:
         segmenter.backend.infer(one)
     begun = time.perf_counter()
@@ -146,14 +184,17 @@ def _time_engine(segmenter: Segmenter, inputs: Sequence[Frame]) -> float:
 
 @contextmanager
 def _make_video(bundle: Bundle, frames: int) -> Iterator[str]:
-    """Make a video of the bundle's first golden frame, as a camera that turns sees it."""
+    """Make a video of the bundle's first golden frame, as a camera that pans would see it."""
     cv2 = import_opencv("bench --end-to-end")
     still = cv2.resize(read_image(bundle.path(bundle.manifest.golden[0].frame)), FRAME_WH)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "pan.mp4")
         writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), _FPS, FRAME_WH)
         if not writer.isOpened():
-            raise SourceError("bench --end-to-end needs an OpenCV that writes MPEG-4 videos")
+            raise SourceError(
+                "this OpenCV does not write MPEG-4 videos, which bench --end-to-end needs; "
+                "install another: pip install 'edgeseg[opencv]' -c constraints.txt"
+            )
         for index in range(frames):
             writer.write(np.roll(still, index * _PAN, axis=1))
         writer.release()
