@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["explain", "pluralize", "join_words", "to_plain"]
+__all__ = ["explain", "join_words", "pluralize", "to_encodable", "to_plain"]
 
 _SUBSTITUTE: Final = "\ufffd"
 _JOINERS: Final = "\u200c\u200d"  # part of the spelling in Persian and Indic scripts
@@ -19,6 +19,14 @@ def to_plain(text: str) -> str:
     shown = (" " if char.isspace() else char for char in text)
     kept = (char if char.isprintable() or char in _JOINERS else _SUBSTITUTE for char in shown)
     return "".join(kept).strip()
+
+
+def to_encodable(text: str) -> str:
+    """Replace what UTF-8 cannot hold by question marks.
+
+    A file's name may hold bytes that are no text. JSON cannot hold such a name as it is.
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def pluralize(count: int, what: str) -> str:

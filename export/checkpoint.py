@@ -36,6 +36,7 @@ from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import ModelSpec
 from edgeseg.spec import ChannelOrder, InputSpec
+from edgeseg.text import to_encodable
 
 if TYPE_CHECKING:
     from edgeseg.export.segformer.network import SegFormer
@@ -139,10 +140,10 @@ def _require_packages() -> None:
 
 
 def _name_checkpoint(source: str, weights: Path) -> str:
-    """Name the checkpoint by its hub id, or by file and folder without this machine's path."""
+    """Name the checkpoint by its hub id, or by folder and file without this machine's path."""
     if source == DEMO or not Path(source).exists():
         return source
-    return f"{weights.resolve().parent.name}/{weights.name}"
+    return to_encodable(f"{weights.resolve().parent.name}/{weights.name}")
 
 
 def _build_model(

@@ -19,7 +19,7 @@ from edgeseg.images import ROTATED, read_and_convert, read_image, read_painted_m
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.redact import redact
-from edgeseg.text import explain
+from edgeseg.text import explain, to_encodable
 
 __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
 
@@ -237,9 +237,9 @@ class Dataset:
 
     @property
     def title(self) -> str:
-        """The folder's own name, without the path, which means nothing on another machine."""
+        """The folder's own name, fit for JSON. A path means nothing on another machine."""
         origin = redact(self.origin) if "://" in self.origin else self.origin
-        return Path(origin).resolve().name
+        return to_encodable(Path(origin).resolve().name)
 
     @property
     def sha256(self) -> str:

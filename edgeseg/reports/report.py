@@ -24,6 +24,7 @@ from edgeseg.reports.measured import (
     SidePoint,
     Value,
 )
+from edgeseg.text import to_encodable
 
 __all__ = [
     "SCHEMA",
@@ -34,7 +35,6 @@ __all__ = [
     "Noted",
     "Report",
     "Subject",
-    "to_encodable",
     "encode_report",
     "make_json_schema",
     "note_image",
@@ -204,13 +204,8 @@ class Report(Value, frozen=True, kw_only=True):
 
 
 def note_image(name: str, reason: str) -> Noted:
-    """A note; file names may hold bytes that are no text, which JSON cannot hold."""
+    """Make a note of an image; its name and the reason are made fit for JSON."""
     return Noted(name=to_encodable(name), reason=to_encodable(reason))
-
-
-def to_encodable(text: str) -> str:
-    """The text, with a question mark for what UTF-8 cannot hold."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def encode_report(report: Report) -> bytes:

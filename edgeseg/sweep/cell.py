@@ -17,19 +17,20 @@ from edgeseg.bundle.store import open_bundle
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.export import export_bundle
 from edgeseg.errors import BundleError, GateMissedError, ReportError
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_file
 from edgeseg.progress import Progress
 from edgeseg.reports.report import Report, read_report
 from edgeseg.reports.writing import REPORTS
 from edgeseg.sweep.folder import REQUEST
 from edgeseg.sweep.plan import Cell, Plan
+from edgeseg.text import to_encodable
 from edgeseg.verification.verify import verify
 
 __all__ = ["ERROR", "make_cell"]
 
 ERROR: Final = "error.txt"
-_EXPORTED: Final = "exported.txt"  # the bundle's hash: it differs if another run sealed the bundle
-_MISSED: Final = "missed.txt"
+_EXPORTED: Final = "exported.txt"  # the hash of the bundle that this cell's export made
+_MISSED: Final = "missed.txt"  # the message of an export in which no variant passed
 
 
 def make_cell(
@@ -41,12 +42,14 @@ def make_cell(
 ) -> Report:
     """Make the bundle and the report of a cell, and return the report.
 
+    `request` holds all that both depend on, as JSON can write it.
+
     Raises:
         GateMissedError: no variant passed the gates of the export, now or in an earlier run.
         EdgesegError: the cell cannot be exported or measured.
     """
     reports, bundle = plan.reports_of(cell.name), plan.bundle_of(cell.name)
-    _claim(reports, bundle, request)
+    _clear_outdated(reports, bundle, request)
     kept = _find_report(reports, bundle)
     if kept is not None:
         progress.say("kept from an earlier run")
@@ -55,14 +58,18 @@ def make_cell(
     return verify(plan.verify_of(cell), progress=progress)
 
 
-def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
-    """Remove what another request left of the cell, and nothing else."""
+def _clear_outdated(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
+    """Remove what was made from another request, and nothing else; write this request.
+
+    Raises:
+        ReportError: the folder cannot be written, or holds files that no sweep wrote.
+    """
     path = reports / REQUEST
-    content = json.dumps(request, indent=1, sort_keys=True) + "\n"
+    content = f"{json.dumps(request, indent=1, sort_keys=True)}\n".encode()
     made = [reports / name for name in (_EXPORTED, _MISSED, *REPORTS)]
     try:
         (reports / ERROR).unlink(missing_ok=True)
-        if path.exists() and path.read_text("utf-8") == content:
+        if path.exists() and path.read_bytes() == content:
             return
         reports.mkdir(parents=True, exist_ok=True)
         foreign = [] if path.exists() else [one.name for one in made if one.exists()]
@@ -74,8 +81,7 @@ def _claim(reports: Path, bundle: Path, request: Mapping[str, object]) -> None:
         for one in made:
             one.unlink(missing_ok=True)
         remove_bundle(bundle)
-        with write_whole(path) as partial:
-            partial.write_text(content, "utf-8")
+        write_file(path, content)
     except OSError as error:
         raise ReportError(
             f"{reports} cannot be written: {error.strerror}; choose another --output"
@@ -89,8 +95,8 @@ def _find_report(reports: Path, bundle: Path) -> Report | None:
         opened = open_bundle(bundle)
     except (ReportError, BundleError):
         return None
-    own = opened.sha256 == report.candidate.sha256
-    return report if own and (reports / "report.html").exists() else None
+    belongs = opened.sha256 == report.candidate.sha256
+    return report if belongs and (reports / "report.html").exists() else None
 
 
 def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
@@ -103,7 +109,7 @@ def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
     folder = plan.bundle_of(cell.name)
     exported = plan.reports_of(cell.name) / _EXPORTED
     try:
-        if exported.exists() and exported.read_text("ascii") == open_bundle(folder).sha256:
+        if exported.exists() and exported.read_bytes() == open_bundle(folder).sha256.encode():
             return
     except BundleError:
         pass  # the export replaces a damaged bundle
@@ -114,8 +120,6 @@ def _export(plan: Plan, cell: Cell, *, progress: Progress) -> None:
     try:
         bundle = export_bundle(request, progress=progress).bundle
     except GateMissedError as error:
-        with write_whole(missed) as partial:
-            partial.write_text(str(error), "utf-8")
+        write_file(missed, to_encodable(str(error)).encode())
         raise
-    with write_whole(exported) as partial:
-        partial.write_text(bundle.sha256, "ascii")
+    write_file(exported, bundle.sha256.encode())

@@ -1,4 +1,4 @@
-"""Checks and holds a sweep's folder: new, empty, or that of an earlier sweep."""
+"""Locks the folder of a sweep: a new one, an empty one, or that of an earlier sweep."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edgeseg.errors import ReportError
 from edgeseg.files.locks import LOCK, hold_lock, lock_in
 from edgeseg.files.signature import holds_fields
 
-__all__ = ["REQUEST", "sweep_folder"]
+__all__ = ["REQUEST", "lock_folder"]
 
-REQUEST: Final = "request.json"
+REQUEST: Final = "request.json"  # in the report folder of each cell
 
 
 @contextmanager
-def sweep_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder while the block runs; files that are not the sweep's stay.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Make the folder where there is none, and lock it while the block runs.
 
     Raises:
         ReportError: the folder holds something else, or cannot be written.
@@ -48,7 +48,7 @@ def _check(folder: Path) -> None:
 
 
 def _is_sweep(folder: Path) -> bool:
-    """Check whether a sweep's overview is there, or the request of its first cell."""
+    """Tell whether an overview is there, or the request of a cell."""
     requests = folder.glob(f"reports/*/{REQUEST}")
     return holds_fields(folder / "sweep.json", "rows", "rounds") or any(
         holds_fields(path, "data", "target") for path in requests

@@ -1,4 +1,7 @@
-"""Collects what a cell depends on: an earlier run's result is kept while that is the same."""
+"""Lists what a cell depends on.
+
+A sweep keeps the result of an earlier run as long as nothing in the list has changed.
+"""
 
 from __future__ import annotations
 
@@ -16,34 +19,37 @@ from edgeseg.reports.report import Data
 from edgeseg.sweep.plan import Cell, Plan
 from edgeseg.verification.reader import hash_readable
 
-__all__ = ["data_of", "request_of"]
+__all__ = ["describe_data", "list_dependencies"]
 
 
-def data_of(dataset: Dataset) -> Data:
-    """Describe the data set as reports do: its name and the hash of all its files."""
+def describe_data(dataset: Dataset) -> Data:
+    """Describe a data set as reports do: its name, its split and the hash of all its files."""
     digest = hashlib.sha256("".join(map(hash_readable, dataset.items)).encode())
     return Data(name=dataset.title, split=dataset.split, sha256=digest.hexdigest())
 
 
-def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[str, object]:
-    """Collect all that a cell's bundle and report depend on, as far as it is known beforehand.
+def list_dependencies(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[str, object]:
+    """List what a cell's bundle and report depend on, as values that JSON can hold.
 
-    `data` describes the data set. A hub's id is taken as it is, without a look at the hub.
+    `data` describes `dataset`. A hub id stands for its weights: the hub is not asked whether they
+    have changed.
     """
     export = plan.export
     return {
         "weights": cell.weights,
-        "weights_sha256": _weights_hash(cell.weights),
+        "weights_sha256": _hash_content(cell.weights),
         "target": cell.target,
         "precision": cell.precision,
         "size": cell.size,
         "labels": export.labels,
-        "labels_sha256": None if export.labels is None else _weights_hash(export.labels),
+        "labels_sha256": None if export.labels is None else _hash_content(export.labels),
         "overrides": msgspec.to_builtins(export.overrides),
         "data": msgspec.to_builtins(data),
-        "classes": _truth(dataset),
+        "classes": _describe_truth(dataset),
         "calibration": export.calibration,
-        "calibration_files": None if export.calibration is None else _stamp(export.calibration),
+        "calibration_files": None
+        if export.calibration is None
+        else _hash_listing(export.calibration),
         "calibration_images": export.calibration_images,
         "limits": export.limits.values,
         "budget_s": export.budget_s,
@@ -54,16 +60,16 @@ def request_of(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[
     }
 
 
-def _truth(dataset: Dataset) -> list[object] | None:
-    """List what the mask ids mean and which meanings the data set states: both decide the masks."""
+def _describe_truth(dataset: Dataset) -> list[object] | None:
+    """Describe how the masks are read: the class names, the ignored id, what dataset.json says."""
     labels = dataset.labels
     if labels is None:
         return None
     return [list(labels.classes), labels.ignore_index, sorted(dataset.said)]
 
 
-def _stamp(source: str) -> str:
-    """Hash names, sizes and times of the files: reading many images would take long."""
+def _hash_listing(source: str) -> str:
+    """Hash the names, sizes and times of files; to read many images would take long."""
     path = Path(source)
     files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
     stats = ((one, one.stat()) for one in files if one.is_file())
@@ -71,8 +77,8 @@ def _stamp(source: str) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _weights_hash(source: str) -> str | None:
-    """Hash a file or the files of a folder; None for a name that is no file, as a hub's id."""
+def _hash_content(source: str) -> str | None:
+    """Hash a file, or the files of a folder; None for another name, such as a hub id."""
     path = Path(source)
     if path.is_file():
         return compute_sha256(path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import ReportError
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_files
 from edgeseg.reports.gfm import to_cell, to_table
 from edgeseg.reports.pages import read_packaged, render
 from edgeseg.reports.phrases import NOTHING, format_interval, format_number, to_plain
@@ -16,7 +15,7 @@ from edgeseg.sweep.picture import draw_pareto
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
 from edgeseg.text import pluralize
 
-__all__ = ["write_headline", "describe_sweep", "to_html", "to_markdown", "write_overview"]
+__all__ = ["describe_sweep", "to_html", "to_markdown", "write_headline", "write_overview"]
 
 _HEADINGS: Final = (
     "",
@@ -31,7 +30,7 @@ _HEADINGS: Final = (
     "Status",
 )
 _ALIGNMENT: Final = "rllrrrrrrl"
-_LONGEST_REASON: Final = 200
+_LONGEST_REASON: Final = 200  # characters
 
 
 def write_overview(folder: Path, sweep: Sweep) -> None:
@@ -50,9 +49,7 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
     if picture is not None:
         contents["pareto.svg"] = picture.encode()
     try:
-        with ExitStack() as stack:
-            for name, content in contents.items():
-                stack.enter_context(write_whole(folder / name)).write_bytes(content)
+        write_files({folder / name: content for name, content in contents.items()})
         if picture is None:
             (folder / "pareto.svg").unlink(missing_ok=True)
     except OSError as error:
@@ -62,43 +59,25 @@ def write_overview(folder: Path, sweep: Sweep) -> None:
 
 
 def to_markdown(sweep: Sweep) -> str:
-    """Write a table of all cells, and below it why some are not judged or measured."""
-    rows = [
-        (
-            str(place),
-            to_cell(row.name),
-            to_cell(row.variant or NOTHING),
-            *_format_numbers(row),
-            row.status,
-        )
-        for place, row in enumerate(sweep.rows, 1)
-    ]
+    """Write a table of all cells, and below it why some did not pass."""
     reasons = [
         f"- {to_cell(row.name)}: {to_cell(row.reason, _LONGEST_REASON)}"
         for row in sweep.rows
         if row.reason is not None
     ]
-    parts = [f"# Sweep of {write_headline(sweep)}", to_table(_HEADINGS, rows, _ALIGNMENT)]
-    if reasons:
-        parts.append("\n".join(reasons))
-    parts.append(_explain_timing(sweep))
+    parts = (
+        f"# Sweep of {write_headline(sweep)}",
+        to_table(_HEADINGS, _make_rows(sweep, to_cell), _ALIGNMENT),
+        "\n".join(reasons),
+        _explain_timing(sweep),
+    )
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def describe_sweep(sweep: Sweep) -> list[str]:
-    """Write the table for a terminal, then why cells are not in it."""
-    rows = [
-        (
-            str(place),
-            to_plain(row.name),
-            to_plain(row.variant or NOTHING),
-            *_format_numbers(row),
-            row.status,
-        )
-        for place, row in enumerate(sweep.rows, 1)
-    ]
+    """Describe the sweep in lines for a terminal: the table, then why some cells did not pass."""
     return [
-        *_align([_HEADINGS, *rows]),
+        *_align([_HEADINGS, *_make_rows(sweep, to_plain)]),
         *(f"{row.status}: {row.name}: {to_plain(row.reason)}" for row in sweep.rows if row.reason),
         *filter(None, (_explain_timing(sweep),)),
     ]
@@ -121,8 +100,22 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
     )
 
 
+def _make_rows(sweep: Sweep, show: Callable[[str], str]) -> list[tuple[str, ...]]:
+    """Make the rows under `_HEADINGS`; `show` makes names fit for the form."""
+    return [
+        (
+            str(number),
+            show(row.name),
+            show(row.variant or NOTHING),
+            *_format_numbers(row),
+            row.status,
+        )
+        for number, row in enumerate(sweep.rows, 1)
+    ]
+
+
 def _format_numbers(row: Row) -> tuple[str, ...]:
-    """Format mIoU, drop, the drop's interval, milliseconds, speed against the first, MB."""
+    """Format the numbers of a row, in the order of `_HEADINGS`."""
     return (
         format_number(row.miou),
         format_number(row.drop),
@@ -134,7 +127,7 @@ def _format_numbers(row: Row) -> tuple[str, ...]:
 
 
 def write_headline(sweep: Sweep) -> str:
-    """Say how many cells passed, missed a gate, or failed."""
+    """Say how many cells there are, and how many of them have which status."""
     counts = {
         "passed": sum(row.status == "passed" for row in sweep.rows),
         "missed a gate": len(sweep.missed),
@@ -158,6 +151,7 @@ def _explain_timing(sweep: Sweep) -> str:
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Pad the words of each column to one width, to the side that `_ALIGNMENT` says."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
-import msgspec
-
 from edgeseg.reports.draw.plot import DOT, INK, Frame, draw_axes, draw_labels, draw_text, make_scale
 from edgeseg.reports.phrases import to_plain
 from edgeseg.sweep.results import Row, find_front
@@ -24,10 +22,11 @@ _WIDTH: Final = 1240
 _HEIGHT: Final = 500
 _TOP: Final = 78
 _BOTTOM: Final = 430
-_LEGEND: Final = 32
-_LETTER: Final = 7.2
+_LEGEND: Final = 32  # from the top to the legend's line
+_LETTER: Final = 7.2  # mean width of a letter
 _OTHER: Final = "#555555"
-_SHAPES: Final = {"fp32": "circle", "fp16": "diamond", "bf16": "diamond", "int8": "square"}
+_PLAIN_SHAPE: Final = "circle"
+_SHAPES: Final = {"fp32": _PLAIN_SHAPE, "fp16": "diamond", "bf16": "diamond", "int8": "square"}
 
 
 class _Panel(NamedTuple):
@@ -51,16 +50,18 @@ _PANELS: Final = (
 
 
 def draw_pareto(rows: Sequence[Row]) -> str | None:
-    """Draw the measured rows, numbered by their places, as SVG; None where none was measured."""
+    """Draw the measured rows as an SVG document; None where none was measured.
+
+    The number at a mark is that of the row in the table, from 1 on.
+    """
+    panels = [part for panel in _PANELS for part in _draw_panel(panel, rows)]
+    if not panels:
+        return None
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         *_draw_legend(rows),
+        *panels,
     ]
-    drawn = [_draw_panel(panel, rows) for panel in _PANELS]
-    if not any(drawn):
-        return None
-    for panel in drawn:
-        parts += panel
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" font-size="13" '
@@ -71,6 +72,7 @@ def draw_pareto(rows: Sequence[Row]) -> str | None:
 
 
 def _draw_panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
+    """Draw the rows that have an accuracy and this panel's cost; nothing where none has."""
     points = [
         (number, row, cost, row.miou)
         for number, row in enumerate(rows, 1)
@@ -82,33 +84,44 @@ def _draw_panel(panel: _Panel, rows: Sequence[Row]) -> list[str]:
     across = make_scale([cost for *_, cost, _ in points], frame.left, frame.right, most=math.inf)
     up = make_scale([miou for *_, miou in points], frame.bottom, frame.top, most=100)
     places = [(across.place(cost), up.place(miou)) for *_, cost, miou in points]
-    passed = [place for place, (_, row, *_) in enumerate(points) if row.status == "passed"]
-    best = [passed[i] for i in find_front([(points[p][2], points[p][3]) for p in passed])]
+    passed = [index for index, (_, row, *_) in enumerate(points) if row.status == "passed"]
+    front = find_front([(points[index][2], points[index][3]) for index in passed])
     return [
         *draw_axes(frame, across, up, x_title=panel.title, y_title="mIoU (points)"),
-        _draw_front([places[place] for place in best]),
+        _draw_front([places[passed[index]] for index in front]),
         *(
-            _draw_mark(x, y, row, tip=f"{row.name}: {miou:.2f} mIoU, {cost:.2f}")
-            for (x, y), (_, row, cost, miou) in zip(places, points, strict=True)
+            _draw_mark(
+                place,
+                _SHAPES.get(_find_kind(row), _PLAIN_SHAPE),
+                _choose_color(row.target),
+                filled=row.status == "passed",
+                tip=f"{row.name}: {miou:.2f} mIoU, {cost:.2f}",
+            )
+            for place, (_, row, cost, miou) in zip(places, points, strict=True)
         ),
         *draw_labels(places, [str(number) for number, *_ in points], frame),
     ]
 
 
 def _draw_front(places: Sequence[tuple[float, float]]) -> str:
-    """Draw the front as steps: nothing lies between two cells. `places` go from cheap to dear."""
+    """Draw the front as steps, since there is no cell between two others.
+
+    `places` go from the cheapest cell to the dearest.
+    """
     heights = [y for _, y in places]
     corners = zip(places, [*heights[:1], *heights], strict=False)
     path = " ".join(f"{x:.1f},{before:.1f} {x:.1f},{y:.1f}" for (x, y), before in corners)
     return f'<polyline points="{path}" fill="none" stroke="{_OTHER}" stroke-dasharray="5 4"/>'
 
 
-def _draw_mark(x: float, y: float, row: Row, *, tip: str) -> str:
-    color = TARGETS[row.target].color if row.target in TARGETS else _OTHER
-    fill = color if row.status == "passed" else "white"
-    style = f'fill="{fill}" stroke="{color}" stroke-width="2"'
+def _draw_mark(
+    place: tuple[float, float], shape: str, color: str, *, tip: str, filled: bool = True
+) -> str:
+    """Draw a mark around a place; `tip` shows under the pointer."""
+    x, y = place
+    style = f'fill="{color if filled else "white"}" stroke="{color}" stroke-width="2"'
     inside = f"<title>{escape(to_plain(tip))}</title>"
-    match _SHAPES.get(_kind(row), "circle"):
+    match shape:
         case "square":
             side = 2 * DOT - 1
             at = f'x="{x - side / 2:.1f}" y="{y - side / 2:.1f}" width="{side}" height="{side}"'
@@ -123,23 +136,28 @@ def _draw_mark(x: float, y: float, row: Row, *, tip: str) -> str:
             return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{DOT}" {style}>{inside}</circle>'
 
 
-def _kind(row: Row) -> str:
-    """Name what the variant computes in or, without a variant, what was asked for."""
+def _choose_color(target: str) -> str:
+    return TARGETS[target].color if target in TARGETS else _OTHER
+
+
+def _find_kind(row: Row) -> str:
+    """Find the precision that the variant computes in; without a variant, the one asked for."""
     name = row.variant or row.precision
     return next((kind for kind in _SHAPES if name.startswith(kind)), row.precision)
 
 
 def _draw_legend(rows: Sequence[Row]) -> list[str]:
-    """Draw the targets and precisions that occur, then the hollow mark and the line."""
+    """Draw the colors of the targets and the shapes of the precisions that occur.
+
+    Words for the hollow marks and the dashed line follow.
+    """
     measured = [row for row in rows if row.miou is not None]
-    entries = {row.target: row for row in measured} | {_kind(row): row for row in measured}
+    entries = {row.target: (_PLAIN_SHAPE, _choose_color(row.target)) for row in measured}
+    kinds = map(_find_kind, measured)
+    entries |= {kind: (_SHAPES.get(kind, _PLAIN_SHAPE), _OTHER) for kind in kinds}
     parts, left = [], float(_PANELS[0].frame.left)
-    for name, row in entries.items():
-        shown = msgspec.structs.replace(row, status="passed")
-        target = name in {row.target for row in measured}
-        mark = msgspec.structs.replace(shown, variant="fp32") if target else shown
-        color = mark if target else msgspec.structs.replace(mark, target="")
-        parts.append(_draw_mark(left, _LEGEND - 4, color, tip=name))
+    for name, (shape, color) in entries.items():
+        parts.append(_draw_mark((left, _LEGEND - 4), shape, color, tip=name))
         parts.append(draw_text(left + 12, _LEGEND, name, anchor="start"))
         left += 40 + _LETTER * len(name)
     parts.append(

@@ -1,7 +1,8 @@
-"""What a sweep is asked for, and its cells."""
+"""A plan says what a sweep is asked for, and lists its cells."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -15,19 +16,23 @@ from edgeseg.errors import SpecError
 from edgeseg.targets import find_target, refuse_precision
 from edgeseg.verification.request import VerifyRequest
 
-__all__ = ["Cell", "Plan", "list_cells", "explain_hindrance"]
+__all__ = ["Cell", "Plan", "explain_not_measurable", "list_cells"]
 
-_NO_FILE_NAME: Final = re.compile(r"[^\w.-]+")
+_UNFIT_FOR_NAMES: Final = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Every combination of `weights`, `targets`, `precisions` and `sizes` is a cell.
+    """What to combine, how to export and measure each combination, and where to write.
 
-    Sizes are height and width in pixels; None is the checkpoint's own size. `export` and `verify`
-    are the same for all cells, except for these four values, the bundle and the report. `export_of`
-    and `verify_of` fill in those of a cell. `folder` holds a folder for each cell, and the
-    overview.
+    Every combination of `weights` (checkpoints, as `edgeseg export` takes them), `targets`,
+    `precisions` and `sizes` is a cell. Sizes are (height, width) in pixels; None is the
+    checkpoint's own size. `export` and `verify` hold the options that all cells share: `export_of`
+    and `verify_of` fill in what differs. `folder` takes the overview and the files of all cells.
+
+    Raises:
+        SpecError: there is no data set, or `export` and `verify` name different ones; an axis is
+            empty, or holds a value twice.
     """
 
     weights: tuple[str, ...]
@@ -49,9 +54,11 @@ class Plan:
             raise SpecError("a sweep exports and measures on one data set; add --data DATASET")
         for option, values in axes.items():
             if not values:
-                raise SpecError(f"a sweep needs at least one {option}")
-            if len(set(values)) < len(values):
-                raise SpecError(f"a {option} of the sweep is given twice")
+                raise SpecError(f"a sweep has no {option}; give at least one")
+            for value in values:
+                if values.count(value) > 1:
+                    shown = _name_size(value) if isinstance(value, tuple) else value
+                    raise SpecError(f"{option} {shown} is given twice; give it once")
 
     @property
     def data(self) -> str:
@@ -60,11 +67,11 @@ class Plan:
         return self.export.data
 
     def bundle_of(self, name: str) -> Path:
-        """Return the folder of a cell's bundle."""
+        """Name the folder of the bundle of the cell that is called `name`."""
         return self.folder / "bundles" / name
 
     def reports_of(self, name: str) -> Path:
-        """Return the folder of a cell's report."""
+        """Name the folder of the report of the cell that is called `name`."""
         return self.folder / "reports" / name
 
     def export_of(self, cell: Cell) -> ExportOptions:
@@ -81,7 +88,7 @@ class Plan:
     def verify_of(self, cell: Cell) -> VerifyRequest:
         """Make the request to measure a cell's bundle.
 
-        A bundle in FP32 has no reference, and no drop to judge.
+        The verdict leaves out what a bundle cannot be judged by: one in FP32 has no drop.
         """
         return replace(
             self.verify,
@@ -93,7 +100,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One combination; `name` is the name of its folder."""
+    """One combination of a plan's values.
+
+    `name` is unique in the plan, and names the cell's folders. `size` is (height, width) in pixels;
+    None is the checkpoint's own.
+    """
 
     name: str
     weights: str
@@ -104,10 +115,10 @@ class Cell:
 
 def list_cells(plan: Plan) -> tuple[Cell, ...]:
     """List all combinations; the last axis (sizes) changes fastest."""
-    stems = _stems(plan.weights)
+    stems = _name_weights(plan.weights)
     return tuple(
         Cell(
-            name=f"{stems[weights]}-{target}-{precision}-{_size_name(size)}",
+            name=f"{stems[weights]}-{target}-{precision}-{_name_size(size)}",
             weights=weights,
             target=target,
             precision=precision,
@@ -119,8 +130,8 @@ def list_cells(plan: Plan) -> tuple[Cell, ...]:
     )
 
 
-def explain_hindrance(cell: Cell) -> str | None:
-    """Say why a cell can never be measured here, before anything is exported."""
+def explain_not_measurable(cell: Cell) -> str | None:
+    """Explain why a cell can never be measured on this machine; None where it may be."""
     target = find_target(cell.target)
     if target.on_device:
         return (
@@ -130,17 +141,19 @@ def explain_hindrance(cell: Cell) -> str | None:
     return refuse_precision(target, cell.precision)
 
 
-def _stems(weights: tuple[str, ...]) -> dict[str, str]:
-    """Give each model a short name; a hash tells equal names apart."""
-    stems = {source: _NO_FILE_NAME.sub("_", Path(source).name) or "weights" for source in weights}
+def _name_weights(weights: tuple[str, ...]) -> dict[str, str]:
+    """Give each checkpoint a short name; a hash tells equal names apart."""
+    stems = {
+        source: _UNFIT_FOR_NAMES.sub("_", Path(source).name) or "weights" for source in weights
+    }
     shared = Counter(stem.casefold() for stem in stems.values())
     return {
         source: stem
         if shared[stem.casefold()] == 1
-        else f"{stem}-{sha256(source.encode()).hexdigest()[:6]}"
+        else f"{stem}-{sha256(os.fsencode(source)).hexdigest()[:6]}"
         for source, stem in stems.items()
     }
 
 
-def _size_name(size: tuple[int, int] | None) -> str:
+def _name_size(size: tuple[int, int] | None) -> str:
     return "own" if size is None else f"{size[0]}x{size[1]}"

@@ -1,4 +1,4 @@
-"""What a sweep found: one value that is written to JSON and read back."""
+"""What a sweep found, as one value that is written as JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from edgeseg.accuracy.gates import Gate
 from edgeseg.bundle.manifest import Machine
+from edgeseg.reports.measured import Value
 from edgeseg.reports.report import Data
 
 __all__ = ["SCHEMA", "Row", "Status", "Sweep", "encode_sweep", "find_front"]
@@ -18,19 +19,21 @@ SCHEMA: Final = 1
 Status = Literal["passed", "missed", "not judged", "failed"]
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Immutable, and read from JSON with its types checked."""
+class Row(Value, frozen=True, kw_only=True):
+    """A cell and what came of it. A field is None where it was not measured.
 
+    `weights`, `target` and `precision` are what the plan asked for; `name` is the name of the
+    cell's folders. `model` and `variant` are what the bundle holds, `height` and `width` its
+    network's input in pixels, `bytes` the size of the files that the engine opens.
 
-class Row(_Value, frozen=True, kw_only=True):
-    """A cell and what came of it.
+    `status` is `passed`; `missed` if the bundle misses a gate, or if no variant passed and there
+    is no bundle; `not judged` if no gate is missed and one could not be judged; `failed` if the
+    cell could not be exported, measured or timed. `reason` explains every status but `passed`.
 
-    `precision` was asked for, `variant` is what runs. `missed` are gates that were not passed, or
-    no variant passed them and there is no bundle; `not judged` cells missed no gate, and left
-    something unjudged; `failed` cells tell their `reason`. Accuracies
-    are points, `drop` is against the bundle's own float variant. `latency_ms` is the median of
-    whole frames; `speedup`, the median of the rounds' ratios, is how many times as fast as the
-    first cell with a latency it is. `report` is the cell's HTML page, relative to the sweep's
+    `miou` and `drop` are points (0..100), with 95 % intervals from `_low` to `_high`. The drop is
+    against the bundle's own float variant. `latency_ms` is the median time of a whole frame.
+    `speedup` is how many times as fast as the first timed cell this one is: the median of the
+    ratios of all rounds. `report` is the path of the cell's HTML page, relative to the sweep's
     folder.
     """
 
@@ -57,8 +60,12 @@ class Row(_Value, frozen=True, kw_only=True):
     report: str | None = None
 
 
-class Sweep(_Value, frozen=True, kw_only=True):
-    """All cells in the order of the plan; `frame` is the timed image's height and width."""
+class Sweep(Value, frozen=True, kw_only=True):
+    """All cells of a plan, in its order, and what they were measured on.
+
+    `created` is a time in UTC (ISO 8601). `frame` is the height and width in pixels of the image
+    that was timed, `rounds` how often each cell took it. `tools` gives the version of each package.
+    """
 
     schema: int = SCHEMA
     created: str
@@ -86,19 +93,19 @@ class Sweep(_Value, frozen=True, kw_only=True):
 
 
 def encode_sweep(sweep: Sweep) -> bytes:
-    """Write a sweep as JSON."""
+    """Encode a sweep as JSON, in UTF-8."""
     return msgspec.json.format(msgspec.json.encode(sweep), indent=1) + b"\n"
 
 
 def find_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Find the Pareto front: the indices of the (cost, accuracy) that no other point beats in both.
+    """Find the Pareto front of (cost, accuracy) points; return their indices, the cheapest first.
 
-    The front goes from cheap to dear. Of equal points, all are on it.
+    A point is on the front if no other point costs as little or less and is as accurate or more.
+    Of equal points, all are on it.
     """
-    found: list[int] = []
-    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
-        cost, accuracy = points[place]
-        best = points[found[-1]] if found else (cost, -1.0)
-        if accuracy > best[1] or (cost, accuracy) == best:
-            found.append(place)
-    return found
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        best = points[front[-1]] if front else None
+        if best is None or points[index][1] > best[1] or points[index] == best:
+            front.append(index)
+    return front

@@ -1,9 +1,10 @@
 """Runs a whole sweep: cell after cell, then all latencies in turns, then the overview.
 
 Nothing else of the sweep runs while something is timed. An export times its variants, so cells are
-made one after another, and the workers of a cluster only count images. The latencies to compare are
-taken at the end: all engines are open and time a frame in turn, so that a busy moment slows all of
-them. The overview is also written before that, so that no measurement is lost.
+made one after another, and the workers of a cluster only count images. The latencies that the
+overview compares are measured at the end: all engines are open and take a frame in turns, so that
+a busy moment slows all of them. The overview is also written before that, so that no measurement is
+lost.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
 from edgeseg.sweep.cell import ERROR, make_cell
-from edgeseg.sweep.folder import sweep_folder
-from edgeseg.sweep.identity import data_of, request_of
+from edgeseg.sweep.folder import lock_folder
+from edgeseg.sweep.identity import describe_data, list_dependencies
 from edgeseg.sweep.overview import write_overview
-from edgeseg.sweep.plan import Cell, Plan, explain_hindrance, list_cells
+from edgeseg.sweep.plan import Cell, Plan, explain_not_measurable, list_cells
 from edgeseg.sweep.results import Row, Status, Sweep
 from edgeseg.sweep.timing import time_cells
+from edgeseg.text import to_encodable
 from edgeseg.verification.cluster import connect_cluster
 
 __all__ = ["sweep"]
@@ -43,10 +45,15 @@ def sweep(
 ) -> Sweep:
     """Make every cell, keep what an earlier run made, and write the overview into the folder.
 
+    A cell that fails does not end the sweep: its row holds the reason.
+
     Raises:
         ReportError: the folder cannot be written, or holds something else.
-        BusyError: another process sweeps into it.
-        EdgesegError: the data set cannot be read; the failure of a cell is told in its row.
+        BusyError: another process sweeps into the folder.
+        DatasetError: the data set cannot be read, or holds no image that can.
+        CalibrationError: there are no images to calibrate on.
+        ClusterError: no Dask scheduler answers.
+        MissingPackageError: jinja2 is not installed.
     """
     check_can_write(plan.folder)
     _check_cluster(plan)
@@ -54,8 +61,8 @@ def sweep(
         check_calibration(plan.export.calibration)
     dataset = open_dataset(plan.data, split=plan.export.split)
     frame = _find_first_frame(dataset)
-    data = data_of(dataset)
-    with sweep_folder(plan.folder):
+    data = describe_data(dataset)
+    with lock_folder(plan.folder):
         return _sweep_cells(plan, dataset, data, frame, progress=progress)
 
 
@@ -67,6 +74,7 @@ def _sweep_cells(
     *,
     progress: Progress,
 ) -> Sweep:
+    """Make the rows of all cells, write the overview, time the cells, and write it again."""
     cells = list_cells(plan)
     rows = []
     for number, cell in enumerate(cells, 1):
@@ -75,7 +83,7 @@ def _sweep_cells(
         if row.reason is not None:
             progress.say(f"{row.status}: {row.reason}")
         rows.append(row)
-    found = Sweep(
+    untimed = Sweep(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         data=data,
         frame=frame.shape[:2],
@@ -84,14 +92,14 @@ def _sweep_cells(
         tools=list_tools(),
         rows=tuple(rows),
     )
-    write_overview(plan.folder, found)
-    whole = msgspec.structs.replace(found, rows=tuple(time_cells(plan, rows, frame)))
-    write_overview(plan.folder, whole)
-    return whole
+    write_overview(plan.folder, untimed)
+    timed = msgspec.structs.replace(untimed, rows=tuple(time_cells(plan, rows, frame)))
+    write_overview(plan.folder, timed)
+    return timed
 
 
 def _check_cluster(plan: Plan) -> None:
-    """Check that the cluster answers before the first export, which may take long."""
+    """Check that the cluster, if any, answers before the first export, which takes long."""
     if plan.verify.dask is not None:
         with connect_cluster(plan.verify.dask, SILENT):
             pass
@@ -104,53 +112,62 @@ def _make_row(
     *,
     progress: Progress,
 ) -> Row:
-    """Make a cell; if it fails for any reason, its row tells why and the other cells go on."""
+    """Make a cell and its row; if the cell fails for any reason, the row holds the reason."""
     blank = Row(
         name=cell.name,
-        weights=cell.weights,
+        weights=to_encodable(cell.weights),
         target=cell.target,
         precision=cell.precision,
         status="failed",
         height=None if cell.size is None else cell.size[0],
         width=None if cell.size is None else cell.size[1],
     )
-    hindered = explain_hindrance(cell)
-    if hindered is not None:
-        return msgspec.structs.replace(blank, reason=hindered)
+    refusal = explain_not_measurable(cell)
+    if refusal is not None:
+        return _explain_row(blank, refusal)
     try:
-        request = request_of(plan, cell, *measured_on)
+        request = list_dependencies(plan, cell, *measured_on)
         report = make_cell(plan, cell, request, progress=progress)
     except NotJudgedError as error:
-        return msgspec.structs.replace(blank, status="not judged", reason=str(error))
+        return _explain_row(blank, str(error), status="not judged")
     except GateMissedError as error:
-        return msgspec.structs.replace(blank, status="missed", reason=str(error))
+        return _explain_row(blank, str(error), status="missed")
     except EdgesegError as error:
-        return msgspec.structs.replace(blank, reason=str(error))
+        return _explain_row(blank, str(error))
     except MemoryError:
-        return msgspec.structs.replace(blank, reason="it needs more memory than there is")
+        return _explain_row(blank, "the cell needs more memory than there is")
     except Exception as error:
         # An engine may raise anything, and hours of other cells must not go with it.
-        told = plan.reports_of(cell.name) / ERROR
-        reason = f"{type(error).__name__}: {error}"
-        with suppress(OSError):  # a full disk may be what failed
-            told.parent.mkdir(parents=True, exist_ok=True)
-            told.write_text(traceback.format_exc(), "utf-8")
-            reason += f"; the traceback is in {told}"
-        return msgspec.structs.replace(blank, reason=reason)
-    return _measure(blank, report)
+        return _explain_row(blank, f"{type(error).__name__}: {error}{_keep_traceback(plan, cell)}")
+    return _fill_row(blank, report)
 
 
-def _measure(blank: Row, report: Report) -> Row:
+def _explain_row(row: Row, reason: str, *, status: Status = "failed") -> Row:
+    return msgspec.structs.replace(row, status=status, reason=to_encodable(reason))
+
+
+def _keep_traceback(plan: Plan, cell: Cell) -> str:
+    """Write the traceback of the error being handled, and say where it is."""
+    path = plan.reports_of(cell.name) / ERROR
+    with suppress(OSError):  # a full disk may be what failed
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), "utf-8", "backslashreplace")
+        return f"; the traceback is in {path}"
+    return ""
+
+
+def _fill_row(blank: Row, report: Report) -> Row:
+    """Fill a row with what the report of its cell says."""
     subject = report.candidate
     status: Status = "passed"
     if not report.passed:
         status = "missed" if report.misses else "not judged"
-    left = [gate.name for gate in report.misses]
-    left += [f"{one.name}: {one.told}" for one in report.unjudged]
+    reasons = [gate.name for gate in report.misses]
+    reasons += [f"{one.name}: {one.told}" for one in report.unjudged]
     return msgspec.structs.replace(
         blank,
         status=status,
-        reason=None if status == "passed" else ", ".join(left),
+        reason=None if status == "passed" else ", ".join(reasons),
         model=subject.model,
         variant=subject.variant,
         height=subject.height,
@@ -172,4 +189,7 @@ def _find_first_frame(dataset: Dataset) -> Bgr:
     for item in dataset.items:
         with suppress(SourceError):
             return item.image()
-    raise DatasetError(f"data set {dataset.origin} has no image that can be read")
+    raise DatasetError(
+        f"data set {dataset.origin} has no image that can be read; check its files, or choose "
+        f"another --data"
+    )

@@ -1,9 +1,9 @@
-"""Times the latencies to compare: all cells' engines are open and take a frame in turn."""
+"""Times all cells of a sweep in turns, so that a busy moment slows all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import msgspec
@@ -15,6 +15,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.runtime import timing
 from edgeseg.sweep.plan import Plan
 from edgeseg.sweep.results import Row
+from edgeseg.text import to_encodable
 from edgeseg.verification.subjects import BundleModel
 
 __all__ = ["time_cells"]
@@ -23,24 +24,38 @@ Milliseconds = npt.NDArray[np.float64]
 
 
 def time_cells(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
-    """Add latencies to the rows that have a bundle whose engine can be opened."""
-    failed: dict[str, str] = {}
+    """Add latencies to the rows that have a bundle; where its engine fails, the row says why."""
+    failures: dict[str, str] = {}
     with ExitStack() as stack:
         calls = {}
         for row in rows:
             if row.report is None:
                 continue
-            try:
+            with _catch_failure(row.name, failures):
                 model = _open(plan, row)
                 stack.callback(model.close)
                 model.segment(frame)
-            except Exception as error:  # one engine's failure does not end the sweep
-                failed[row.name] = f"not timed: {type(error).__name__}: {error}"
-                continue
-            calls[row.name] = partial(model.segment, frame)
+                calls[row.name] = partial(_segment, model, frame, row.name, failures)
         times = timing.alternate(calls)
-    first = next(iter(times.values()), None)
-    return [_with_latency(row, times.get(row.name), first, failed.get(row.name)) for row in rows]
+    timed = {name: milliseconds for name, milliseconds in times.items() if name not in failures}
+    first = next(iter(timed.values()), None)
+    return [_with_latency(row, timed.get(row.name), first, failures.get(row.name)) for row in rows]
+
+
+def _segment(model: BundleModel, frame: Bgr, name: str, failures: dict[str, str]) -> None:
+    """Segment a frame, unless the engine has failed before."""
+    if name not in failures:
+        with _catch_failure(name, failures):
+            model.segment(frame)
+
+
+@contextmanager
+def _catch_failure(name: str, failures: dict[str, str]) -> Iterator[None]:
+    """Note why the engine of a cell failed: the failure of one does not end the sweep."""
+    try:
+        yield
+    except Exception as error:  # engines raise errors of any kind
+        failures[name] = to_encodable(f"not timed: {type(error).__name__}: {error}")
 
 
 def _open(plan: Plan, row: Row) -> BundleModel:

@@ -11,7 +11,7 @@ from edgeseg.accuracy.bootstrap import ImageTally, Losses, estimate_miou_interva
 from edgeseg.accuracy.counts import MIN_CLASS_SHARE, Counts
 from edgeseg.accuracy.metrics import Confusion, iou, mean_iou
 from edgeseg.reports.measured import ClassDrop, ClassResult, ImageResult
-from edgeseg.reports.report import to_encodable
+from edgeseg.text import to_encodable
 from edgeseg.verification.reader import Measured
 
 __all__ = ["accuracy_fields", "hardest_first", "image_results"]

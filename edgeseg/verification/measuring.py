@@ -17,8 +17,8 @@ from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import describe_shrinking
 from edgeseg.progress import SILENT, Progress, track
 from edgeseg.redact import scrub
-from edgeseg.reports.report import Data, Noted, note_image, to_encodable
-from edgeseg.text import pluralize
+from edgeseg.reports.report import Data, Noted, note_image
+from edgeseg.text import pluralize, to_encodable
 from edgeseg.verification.doubts import find_doubts
 from edgeseg.verification.protocols import segment_by
 from edgeseg.verification.reader import Measured, Readable

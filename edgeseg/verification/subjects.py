@@ -18,6 +18,7 @@ from edgeseg.reports.report import Subject
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
 from edgeseg.spec import InputSpec
+from edgeseg.text import to_encodable
 
 if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
@@ -155,7 +156,7 @@ class BundleModel:
         manifest = self.bundle.manifest
         return Subject(
             kind="bundle",
-            name=self.bundle.folder.resolve().name,
+            name=to_encodable(self.bundle.folder.resolve().name),
             sha256=self.bundle.sha256,
             model=manifest.model.variant,
             target=manifest.target,

@@ -14,9 +14,8 @@ from threading import Lock
 from typing import Final
 
 from edgeseg.datasets import Item
-from edgeseg.errors import ClusterError, EdgesegError, MissingPackageError
+from edgeseg.errors import ClusterError, EdgesegError
 from edgeseg.machine.cpu import describe_machine
-from edgeseg.machine.opencv import import_opencv
 from edgeseg.machine.packages import find_version, hash_code
 from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
 from edgeseg.verification.opening import reopen
@@ -50,7 +49,7 @@ def collect_facts(pair: Pair, first: Item) -> dict[str, str]:
     """Collect all that masks depend on, besides the processor, in words."""
     found = {name: find_version(name) or "none" for name in _PACKAGES}
     found["edgeseg's code"] = hash_code()
-    found["OpenCV"] = _find_opencv_version()
+    found["OpenCV"] = _opencv()
     models: dict[str, Model | None] = {"candidate": pair.candidate, "reference": pair.reference}
     for role, model in models.items():
         if model is not None:
@@ -149,8 +148,9 @@ def _check_same(work: Work, here: Mapping[str, str]) -> None:
         raise ClusterError(f"on {platform.node()} {'; '.join(differing)}; {remedy}")
 
 
-def _find_opencv_version() -> str:
+def _opencv() -> str:
     try:
-        return str(import_opencv("verify").__version__)
-    except MissingPackageError:
+        import cv2
+    except ImportError:
         return "none"
+    return str(cv2.__version__)

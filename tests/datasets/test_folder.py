@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import weakref
 from dataclasses import dataclass, replace
@@ -123,6 +124,15 @@ def test_the_hash_of_a_data_set_is_that_of_its_pairs(tmp_path: Path) -> None:
     make(tmp_path, ["a", "b", "c"])
     (tmp_path / "masks" / "c.png").unlink()
     assert open_dataset(tmp_path).sha256 == complete
+
+
+def test_a_folder_whose_name_is_no_text_has_a_title_that_json_holds(tmp_path: Path) -> None:
+    """Such bytes reach Python as surrogates, and no report could be written."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+        (folder / kind / "a.png").touch()
+    assert open_dataset(folder).title == "caf?"
 
 
 def test_images_of_one_name_are_no_pair(tmp_path: Path) -> None:

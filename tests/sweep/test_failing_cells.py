@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sweep_files import FILES, with_options
@@ -35,6 +37,39 @@ def test_an_engine_that_does_not_open_again_loses_its_latency_alone(
     assert lost.latency_ms is None
     assert kept.speedup == 1
     assert sorted(path.name for path in plan.folder.glob("*.*")) == FILES
+
+
+def test_an_engine_that_fails_while_it_is_timed_loses_its_latency_alone(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = latency._open
+
+    def tiring(plan_, row):
+        model = opened(plan_, row)
+        if row.height == 96:
+            frames = iter(range(5))
+            segment = model.segment
+            model.segment = lambda frame: (next(frames), segment(frame))
+        return model
+
+    monkeypatch.setattr(latency, "_open", tiring)
+    lost, kept = sweep(plan, progress=SILENT).rows
+    assert lost.status == "failed"
+    assert lost.reason == "not timed: StopIteration: "
+    assert lost.latency_ms is None
+    assert kept.speedup == 1
+
+
+def test_a_name_that_is_no_text_does_not_keep_the_overview_from_being_written(
+    plan: Plan, tmp_path: Path
+) -> None:
+    """Such bytes reach Python as surrogates, which neither JSON nor UTF-8 can hold."""
+    weights = tmp_path / os.fsdecode(b"caf\xe9.pth")
+    weights.write_bytes(b"no checkpoint")
+    (row,) = sweep(replace(plan, weights=(str(weights),), sizes=(None,)), progress=SILENT).rows
+    assert row.status == "failed"
+    assert row.weights.endswith("caf?.pth")
+    assert (plan.folder / "sweep.json").exists()
 
 
 def test_a_full_disk_is_of_its_cell_alone(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from edgeseg.reports.report import read_report
 from edgeseg.reports.writing import REPORTS
 from edgeseg.sweep import cell as making
 from edgeseg.sweep import run as run_module
-from edgeseg.sweep.identity import data_of, request_of
+from edgeseg.sweep.identity import describe_data, list_dependencies
 from edgeseg.sweep.plan import Plan, list_cells
 from edgeseg.sweep.results import Sweep
 from edgeseg.sweep.run import sweep
@@ -186,7 +186,7 @@ def test_other_inputs_under_the_same_names_are_another_request(
 
     def request() -> object:
         dataset = open_dataset(one.data, split="test")
-        return request_of(one, cell, data_of(dataset), dataset)
+        return list_dependencies(one, cell, describe_data(dataset), dataset)
 
     before = request()
     assert request() == before
@@ -290,7 +290,7 @@ def test_a_limit_that_a_cell_cannot_judge_is_for_the_others(plan: Plan) -> None:
 def test_a_cells_request_says_each_limit_once(plan: Plan) -> None:
     """The same in each process: it decides whether a cell is made again."""
     dataset = open_dataset(plan.data, split="test")
-    request = request_of(plan, list_cells(plan)[0], data_of(dataset), dataset)
+    request = list_dependencies(plan, list_cells(plan)[0], describe_data(dataset), dataset)
     assert list(request["limits"]) == list(LIMITS)
 
 
@@ -299,9 +299,9 @@ def test_weights_of_one_name_are_told_apart(plan: Plan) -> None:
     names = [cell.name for cell in list_cells(both)]
     assert len({name.casefold() for name in names}) == 2
     assert all(name.endswith("-onnxruntime-fp32-own") for name in names)
-    with pytest.raises(SpecError, match="a --size of the sweep is given twice"):
+    with pytest.raises(SpecError, match="--size 64x64 is given twice; give it once"):
         replace(plan, sizes=((64, 64), (64, 64)))
-    with pytest.raises(SpecError, match="at least one --target"):
+    with pytest.raises(SpecError, match="no --target; give at least one"):
         replace(plan, targets=())
 
 

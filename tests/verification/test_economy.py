@@ -20,7 +20,7 @@ from edgeseg.errors import BundleError, ClusterError
 from edgeseg.labels import Labels
 from edgeseg.progress import SILENT
 from edgeseg.reports.report import encode_report
-from edgeseg.sweep.identity import data_of
+from edgeseg.sweep.identity import describe_data
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.findings import accuracy_fields
 from edgeseg.verification.measuring import Pair
@@ -62,7 +62,7 @@ def test_a_data_set_is_hashed_once(
     args = {"data": street, "split": "test"}
     old = tmp_path / "old.json"
     old.write_bytes(encode_report(edgeseg.verify(seeded_bundle.folder, **args)))
-    data_of(open_dataset(street, split="test"))
+    describe_data(open_dataset(street, split="test"))
     again = edgeseg.verify(seeded_bundle.folder, **args, baseline=old)
     assert again.passed
     files = {name: count for name, count in read.items() if "/masks/" in name}

@@ -14,7 +14,7 @@ from PIL import Image
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportOptions
 from edgeseg.overrides import NO_OVERRIDES, parse_overrides
-from edgeseg.sweep.identity import data_of, request_of
+from edgeseg.sweep.identity import describe_data, list_dependencies
 from edgeseg.sweep.plan import Plan, list_cells
 from edgeseg.verification.opening import open_model, reopen
 from edgeseg.verification.request import VerifyRequest
@@ -61,7 +61,7 @@ def test_verify_measures_the_checkpoint_as_it_was_said(
 
 def test_a_sweeps_cells_are_of_what_was_said(tmp_path: Path) -> None:
     dataset = open_dataset("demo", split="test").require_complete()
-    data = data_of(dataset)
+    data = describe_data(dataset)
 
     def request(overrides: object) -> object:
         plan = Plan(
@@ -73,6 +73,8 @@ def test_a_sweeps_cells_are_of_what_was_said(tmp_path: Path) -> None:
             verify=VerifyRequest(source="sweep", data="demo"),
             folder=tmp_path,
         )
-        return json.dumps(request_of(plan, list_cells(plan)[0], data, dataset), sort_keys=True)
+        return json.dumps(
+            list_dependencies(plan, list_cells(plan)[0], data, dataset), sort_keys=True
+        )
 
     assert request(OTHER) != request(NO_OVERRIDES)
