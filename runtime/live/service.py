@@ -42,8 +42,8 @@ class Service:
     def _tell(self, state: str) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
                 channel.sendto(state.encode(), self._address)
-            except OSError:  # the run goes on when the manager is gone
-                self._address = ""
+        except OSError:  # the run goes on when the manager is gone
+            self._address = ""
