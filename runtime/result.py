@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from edgeseg.pixels import ClassMap
 from edgeseg.runtime.sources import Captured
 
-__all__ = ["Result", "Segmentation"]
+__all__ = ["MASK_STAGES", "Result", "Segmentation"]
+
+# The stages from a source to a mask, in their order.
+MASK_STAGES: Final = ("grab", "prepare", "infer", "mask")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,11 @@ class Segmentation:
     prepare_ms: float
     infer_ms: float
     mask_ms: float
+
+    @property
+    def latency_ms(self) -> float:
+        """The milliseconds from a frame to its mask."""
+        return self.prepare_ms + self.infer_ms + self.mask_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +45,13 @@ class Result:
     grab_ms: float
     dropped: int = 0
     failed: int = 0
+
+    @property
+    def stages_ms(self) -> dict[str, float]:
+        """The milliseconds that each of `MASK_STAGES` took."""
+        part = self.segmentation
+        times_ms = (self.grab_ms, part.prepare_ms, part.infer_ms, part.mask_ms)
+        return dict(zip(MASK_STAGES, times_ms, strict=True))
 
     @property
     def mask(self) -> ClassMap:

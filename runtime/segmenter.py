@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.options import Retry
+from edgeseg.runtime.timing import time_call
 from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
@@ -29,19 +29,10 @@ __all__ = ["Segmenter", "segment_frame"]
 
 def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
     """Segment one frame: make the input, run the engine, make the mask."""
-    begun = time.perf_counter()
-    network_input = to_input(frame, spec)
-    prepared = time.perf_counter()
-    output = backend.infer(network_input)
-    inferred = time.perf_counter()
-    mask = to_frame_mask(output, spec, frame)
-    masked = time.perf_counter()
-    return Segmentation(
-        mask=mask,
-        prepare_ms=1e3 * (prepared - begun),
-        infer_ms=1e3 * (inferred - prepared),
-        mask_ms=1e3 * (masked - inferred),
-    )
+    network_input, prepare_ms = time_call(to_input, frame, spec)
+    output, infer_ms = time_call(backend.infer, network_input)
+    mask, mask_ms = time_call(to_frame_mask, output, spec, frame)
+    return Segmentation(mask=mask, prepare_ms=prepare_ms, infer_ms=infer_ms, mask_ms=mask_ms)
 
 
 def _check(frame: object) -> None:

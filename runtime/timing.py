@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SAME_SPEED", "alternate", "order_by_speed"]
+__all__ = ["SAME_SPEED", "alternate", "order_by_speed", "time_call"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ROUNDS: Final = 20
@@ -21,16 +22,22 @@ PAUSE_S: Final = 0.03
 SAME_SPEED: Final = 0.03
 
 
+def time_call(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+    """Call a function; return its result, and the milliseconds that it took."""
+    begun = time.perf_counter()
+    result = call(*args, **kwargs)
+    return result, 1e3 * (time.perf_counter() - begun)
+
+
 def alternate(calls: Mapping[str, Callable[[], object]]) -> dict[str, npt.NDArray[np.float64]]:
     """Time all calls in turns; give the milliseconds of each call in each round."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(WARM_UP + ROUNDS):
         for name, call in calls.items():
             time.sleep(PAUSE_S)
-            begun = time.perf_counter()
-            call()
+            _, took_ms = time_call(call)
             if turn >= WARM_UP:
-                times[name].append(1e3 * (time.perf_counter() - begun))
+                times[name].append(took_ms)
     return {name: np.array(row) for name, row in times.items()}
 
 

@@ -21,15 +21,16 @@ from edgeseg.pixels import Frame, Output, to_frame_mask, to_input
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.live.channel import Channel
 from edgeseg.runtime.live.durations import Durations, Percentiles
-from edgeseg.runtime.result import Result, Segmentation
+from edgeseg.runtime.result import MASK_STAGES, Result, Segmentation
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.sources.limit import stop_after
+from edgeseg.runtime.timing import time_call
 from edgeseg.spec import InputSpec
 
 __all__ = ["STAGES", "Stream", "Summary", "run", "stream"]
 
-STAGES: Final = ("grab", "prepare", "infer", "mask", "output")
+STAGES: Final = (*MASK_STAGES, "output")
 # A frame is skipped where the engine fails on it; this many failures in a row end the run.
 FAILURES_IN_A_ROW: Final = 10
 
@@ -116,27 +117,19 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
     spec = network.input
 
     def prepare(work: _Work) -> _Work:
-        begun = time.perf_counter()
-        network_input = to_input(work.captured.image, spec)
-        return replace(work, network_input=network_input, prepare_ms=_measure_since(begun))
+        network_input, prepare_ms = time_call(to_input, work.captured.image, spec)
+        return replace(work, network_input=network_input, prepare_ms=prepare_ms)
 
     def infer(work: _Work) -> _Work:
         assert work.network_input is not None, "it was just prepared"
-        begun = time.perf_counter()
-        output = network.backend.infer(work.network_input)
-        if network.backend.reuses_output:
-            output = output.copy()  # the next frame is inferred while this one's mask is made
-        return replace(work, network_input=None, output=output, infer_ms=_measure_since(begun))
+        output, infer_ms = time_call(_infer, network.backend, work.network_input)
+        return replace(work, network_input=None, output=output, infer_ms=infer_ms)
 
     def mask(work: _Work) -> Result:
         assert work.output is not None, "it was just inferred"
-        begun = time.perf_counter()
-        found = to_frame_mask(work.output, spec, work.captured.image)
+        found, mask_ms = time_call(to_frame_mask, work.output, spec, work.captured.image)
         part = Segmentation(
-            mask=found,
-            prepare_ms=work.prepare_ms,
-            infer_ms=work.infer_ms,
-            mask_ms=_measure_since(begun),
+            mask=found, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=mask_ms
         )
         return Result(
             captured=work.captured,
@@ -161,6 +154,12 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
 
     with _run_threads(threads, end):
         yield opened
+
+
+def _infer(backend: Backend, network_input: Frame) -> Output:
+    """Run the engine; copy an output that the next frame's inference would overwrite."""
+    output = backend.infer(network_input)
+    return output.copy() if backend.reuses_output else output
 
 
 @contextmanager
@@ -264,7 +263,8 @@ def run(
     with stop_after(max_seconds, source), stream(network, source) as results:
         try:
             for result in results:
-                tally.add(result, output_ms=_write(result, sinks))
+                _, output_ms = time_call(_write, result, sinks)
+                tally.add(result, output_ms=output_ms)
                 if on_frame is not None:
                     on_frame(result)
                 over = max_seconds is not None and tally.seconds >= max_seconds
@@ -284,12 +284,9 @@ def run(
         return tally.summary(results, lost=lost)
 
 
-def _write(result: Result, sinks: Sequence[Sink]) -> float:
-    """Write the result to every sink; return the milliseconds that this took."""
-    arrived = time.perf_counter()
+def _write(result: Result, sinks: Sequence[Sink]) -> None:
     for sink in sinks:
         sink.write(result)
-    return _measure_since(arrived)
 
 
 class _Tally:
@@ -306,12 +303,9 @@ class _Tally:
         return time.perf_counter() - self._begun
 
     def add(self, result: Result, *, output_ms: float) -> None:
-        part = result.segmentation
-        inner = (part.prepare_ms, part.infer_ms, part.mask_ms)
-        times = (result.grab_ms, *inner, output_ms)
-        for stage, took in zip(self._stages.values(), times, strict=True):
-            stage.add(took)
-        self._latency.add(sum(inner))
+        for name, took_ms in {**result.stages_ms, "output": output_ms}.items():
+            self._stages[name].add(took_ms)
+        self._latency.add(result.segmentation.latency_ms)
         self._age.add(_measure_since(result.captured.at))
         self.frames += 1
 

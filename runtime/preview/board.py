@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from edgeseg.runtime.result import Result
+from edgeseg.runtime.result import MASK_STAGES, Result
 
 __all__ = ["Board", "Stats"]
 
@@ -40,10 +40,7 @@ class Stats:
 class _Row:
     at: float
     age_ms: float
-    stages_ms: tuple[float, ...]
-
-
-_STAGES: Final = ("grab", "prepare", "infer", "mask")
+    stages_ms: dict[str, float]
 
 
 class Board:
@@ -58,12 +55,7 @@ class Board:
     def publish(self, result: Result) -> None:
         """Make `result` the newest result."""
         now = time.perf_counter()
-        part = result.segmentation
-        row = _Row(
-            at=now,
-            age_ms=1e3 * (now - result.captured.at),
-            stages_ms=(result.grab_ms, part.prepare_ms, part.infer_ms, part.mask_ms),
-        )
+        row = _Row(at=now, age_ms=1e3 * (now - result.captured.at), stages_ms=result.stages_ms)
         with self._lock:
             self._newest = result
             self._recent.append(row)
@@ -79,7 +71,7 @@ class Board:
         with self._lock:
             newest, rows, frames = self._newest, tuple(self._recent), self._frames
         if newest is None:
-            nothing = dict.fromkeys(_STAGES, 0.0)
+            nothing = dict.fromkeys(MASK_STAGES, 0.0)
             return Stats(
                 frames=0, dropped=0, failed=0, fps=0.0, age_p50_ms=0.0, age_p95_ms=0.0,
                 age_p99_ms=0.0, stages_ms=nothing, newest_s=None,
@@ -89,7 +81,6 @@ class Board:
         # After a second without frames the rate begins to fall.
         span = (now if newest_s > 1 else rows[-1].at) - rows[0].at
         p50, p95, p99 = map(float, np.percentile([row.age_ms for row in rows], (50, 95, 99)))
-        stages = np.median([row.stages_ms for row in rows], axis=0)
         return Stats(
             frames=frames,
             dropped=newest.dropped,
@@ -98,6 +89,9 @@ class Board:
             age_p50_ms=p50,
             age_p95_ms=p95,
             age_p99_ms=p99,
-            stages_ms=dict(zip(_STAGES, map(float, stages), strict=True)),
+            stages_ms={
+                stage: float(np.median([row.stages_ms[stage] for row in rows]))
+                for stage in MASK_STAGES
+            },
             newest_s=newest_s,
         )
