@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.calibration.ranges import SAMPLING, Statistics, add_sample, make_statistics
 from edgeseg.files.whole import write_whole
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from edgeseg.pixels import Frame
 
-__all__ = ["Tap", "count_observed", "observe", "open_tapped"]
+__all__ = ["Observation", "Tap", "observe", "open_tapped", "resume_observation"]
 
 # The state is saved after this many images.
 SAVE_EVERY: Final = 10
@@ -62,19 +63,45 @@ class Tap:
         return (*self.extremes, self.sample) if self.sampled else self.extremes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Statistics of each tap, by its name, over the first `images` images of a calibration.
+
+    `path` is the file that keeps them, so that an interrupted calibration can be resumed. `key` is
+    a hash of the model and the way of sampling, and `taps` are observed on that very model.
+    """
+
+    path: Path
+    key: str
+    taps: tuple[Tap, ...]
+    images: int
+    statistics: Mapping[str, Statistics]
+
+
+def resume_observation(model: bytes, taps: Sequence[Tap], path: Path) -> Observation:
+    """Read what an interrupted calibration of this very model kept in `path`; else begin anew."""
+    begun = Observation(
+        path=path,
+        key=hashlib.sha256(SAMPLING.encode() + model).hexdigest(),
+        taps=tuple(taps),
+        images=0,
+        statistics={tap.name: make_statistics() for tap in taps},
+    )
+    return _load(begun) if path.exists() else begun
+
+
 def observe(
     model: bytes,
-    taps: Sequence[Tap],
     frames: Sequence[Callable[[], Frame]],
+    observation: Observation,
     *,
-    saved: Path,
     progress: Progress = SILENT,
 ) -> Mapping[str, Statistics]:
     """Gather statistics of each tap over all frames, by the tap's name.
 
     `model` has the outputs that the taps name. `frames` are functions that give the network's
-    input, uint8 (1, H, W, 3); each is called once, in order. `saved` is the file that keeps the
-    state, so that an interrupted run can resume; it belongs to this very model.
+    input, uint8 (1, H, W, 3); each is called once, in order. `observation` is what is known of the
+    first of them, for this very model; it is saved every few images.
 
     Raises:
         CalibrationError: a value is not finite.
@@ -82,32 +109,33 @@ def observe(
     """
     session = open_tapped(model)
     (graph_input,) = session.get_inputs()
-    outputs = list(dict.fromkeys(name for tap in taps for name in tap.outputs))
-    nothing = np.zeros(0, np.float32)
-    key = _key(model)
-    done, statistics = _load(saved, key, taps)
-    if done < len(frames):
-        progress.phase("calibrating", done, len(frames))
-    for index in range(done, len(frames)):
-        frame = frames[index]()
+    outputs = list(dict.fromkeys(name for tap in observation.taps for name in tap.outputs))
+    if observation.images < len(frames):
+        progress.phase("calibrating", observation.images, len(frames))
+    for frame in frames[observation.images :]:
+        network_input = frame()
         with name_failures("onnxruntime"):
-            found = dict(zip(outputs, session.run(outputs, {graph_input.name: frame}), strict=True))
-        for tap in taps:
-            low, high, total = (float(found[name]) for name in tap.extremes)
-            if math.isnan(total):
-                low = high = total
-            sample = found[tap.sample] if tap.sampled else nothing
-            statistics[tap.name] = add_sample(statistics[tap.name], sample, low=low, high=high)
-        progress.phase("calibrating", index + 1, len(frames))
-        if (index + 1) % SAVE_EVERY == 0 or index + 1 == len(frames):
-            _save(saved, key, index + 1, statistics)
-    return statistics
+            values = session.run(outputs, {graph_input.name: network_input})
+        observation = _add_image(observation, dict(zip(outputs, values, strict=True)))
+        progress.phase("calibrating", observation.images, len(frames))
+        if observation.images % SAVE_EVERY == 0 or observation.images == len(frames):
+            _save(observation)
+    return observation.statistics
 
 
-def count_observed(model: bytes, taps: Sequence[Tap], saved: Path) -> int:
-    """Count the images that an earlier `observe` of this very model has kept in `saved`."""
-    done, _ = _load(saved, _key(model), taps)
-    return done
+def _add_image(
+    observation: Observation, found: Mapping[str, npt.NDArray[np.float32]]
+) -> Observation:
+    """Add one image, of which `found` has the graph's outputs by name."""
+    nothing = np.zeros(0, np.float32)
+    statistics = dict(observation.statistics)
+    for tap in observation.taps:
+        low, high, total = (float(found[name]) for name in tap.extremes)
+        if math.isnan(total):
+            low = high = total
+        sample = found[tap.sample] if tap.sampled else nothing
+        statistics[tap.name] = add_sample(statistics[tap.name], sample, low=low, high=high)
+    return replace(observation, images=observation.images + 1, statistics=statistics)
 
 
 def open_tapped(model: bytes) -> onnxruntime.InferenceSession:
@@ -126,38 +154,29 @@ def open_tapped(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _key(model: bytes) -> str:
-    return hashlib.sha256(SAMPLING.encode() + model).hexdigest()
-
-
-def _save(path: Path, key: str, images: int, statistics: Mapping[str, Statistics]) -> None:
-    values = list(statistics.values())
-    with write_whole(path) as partial, partial.open("wb") as file:
+def _save(observation: Observation) -> None:
+    values = list(observation.statistics.values())
+    with write_whole(observation.path) as partial, partial.open("wb") as file:
         np.savez(
             file,
-            key=np.array(key),
-            images=np.array(images),
-            names=np.array(list(statistics)),
+            key=np.array(observation.key),
+            images=np.array(observation.images),
+            names=np.array(list(observation.statistics)),
             edges=np.array([(s.low, s.high, s.limit) for s in values]),
             counts=np.stack([s.counts for s in values]),
         )
 
 
-def _load(path: Path, key: str, taps: Sequence[Tap]) -> tuple[int, dict[str, Statistics]]:
-    """Load the state saved for the same model; an empty state where there is none."""
-    fresh = {tap.name: make_statistics() for tap in taps}
-    if not path.exists():
-        return 0, fresh
-    with np.load(path, allow_pickle=False) as content:
-        if str(content["key"]) != key or content["names"].tolist() != list(fresh):
-            return 0, fresh
-        loaded = {
+def _load(begun: Observation) -> Observation:
+    """Load what was saved for the same model; return `begun` if another model's was saved."""
+    with np.load(begun.path, allow_pickle=False) as content:
+        names = content["names"].tolist()
+        if str(content["key"]) != begun.key or names != list(begun.statistics):
+            return begun
+        statistics = {
             name: Statistics(low=low, high=high, limit=limit, counts=counts)
             for name, (low, high, limit), counts in zip(
-                content["names"].tolist(),
-                content["edges"].tolist(),
-                content["counts"],
-                strict=True,
+                names, content["edges"].tolist(), content["counts"], strict=True
             )
         }
-        return int(content["images"]), loaded
+        return replace(begun, images=int(content["images"]), statistics=statistics)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgeseg.calibration.observe import Tap, count_observed, observe
+from edgeseg.calibration.observe import Tap, observe, resume_observation
 from edgeseg.calibration.ranges import ESTIMATORS, Range, Statistics
 from edgeseg.errors import BackendError
 from edgeseg.files.whole import write_file
@@ -75,15 +75,15 @@ class Calibrated:
     @cached_property
     def _statistics(self) -> Mapping[str, Statistics]:
         tapped = tap_graph(self.model, self._taps)
-        saved = self._workspace.path("ranges.npz")
-        done = count_observed(tapped, self._taps, saved)
+        begun = resume_observation(tapped, self._taps, self._workspace.path("ranges.npz"))
+        done = begun.images
         if done < len(self.frames):
             before = f" ({done} of them in an interrupted export)" if done else ""
             self._progress.say(
                 f"calibrating on {pluralize(len(self.frames), 'image')}{before}; "
                 f"about {estimate_bytes(self.model, self._taps) / 1e6:.0f} MB of memory"
             )
-        return observe(tapped, self._taps, self.frames, saved=saved, progress=self._progress)
+        return observe(tapped, self.frames, begun, progress=self._progress)
 
     def sensitivity(self) -> Mapping[Group, float]:
         """Measure what each group costs when it alone is INT8, as Q/DQ; see `Quantizer`."""

@@ -10,7 +10,7 @@ import pytest
 from failing import ALWAYS, failing_model
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.calibration.observe import observe
+from edgeseg.calibration.observe import observe, resume_observation
 from edgeseg.errors import BackendError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import check_parity
@@ -29,13 +29,10 @@ def failing_graph(seeded_bundle: Bundle, tmp_path_factory: pytest.TempPathFactor
 
 def test_calibration_says_that_the_engine_failed(failing_graph: Path, tmp_path: Path) -> None:
     model = onnx.shape_inference.infer_shapes(onnx.load(failing_graph))
+    graph = tap_graph(model, find_taps(model))
+    begun = resume_observation(graph, find_taps(model), tmp_path / "ranges.npz")
     with pytest.raises(BackendError, match=r"^onnxruntime failed: .+"):
-        observe(
-            tap_graph(model, find_taps(model)),
-            find_taps(model),
-            [lambda: IMAGE],
-            saved=tmp_path / "ranges.npz",
-        )
+        observe(graph, [lambda: IMAGE], begun)
 
 
 def test_parity_says_that_the_engine_failed(failing_graph: Path, checkpoint_folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.calibration import observe as observe_module
-from edgeseg.calibration.observe import count_observed, observe
+from edgeseg.calibration.observe import observe, resume_observation
 from edgeseg.calibration.ranges import ESTIMATORS, Range
 from edgeseg.demo.scenes import draw_scene
 from edgeseg.progress import Progress
@@ -35,12 +35,8 @@ def frames(count: int) -> list:
 @pytest.fixture(scope="module")
 def ranges(model: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Range]:
     saved = tmp_path_factory.mktemp("r") / "ranges.npz"
-    found = observe(
-        tap_graph(model, find_taps(model)),
-        find_taps(model),
-        frames(6),
-        saved=saved,
-    )
+    graph = tap_graph(model, find_taps(model))
+    found = observe(graph, frames(6), resume_observation(graph, find_taps(model), saved))
     return {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
 
 
@@ -119,7 +115,7 @@ def test_observing_goes_on_where_it_was_killed(
 ) -> None:
     monkeypatch.setattr(observe_module, "SAVE_EVERY", 2)
     graph, taps = tap_graph(model, find_taps(model)), find_taps(model)
-    whole = observe(graph, taps, frames(5), saved=tmp_path / "a")
+    whole = observe(graph, frames(5), resume_observation(graph, taps, tmp_path / "a"))
 
     class KilledError(Exception):
         pass
@@ -129,11 +125,12 @@ def test_observing_goes_on_where_it_was_killed(
 
     stopped = [*frames(3), killed, killed]
     with pytest.raises(KilledError):
-        observe(graph, taps, stopped, saved=tmp_path / "b")
-    assert count_observed(graph, taps, tmp_path / "b") == 2
+        observe(graph, stopped, resume_observation(graph, taps, tmp_path / "b"))
+    begun = resume_observation(graph, taps, tmp_path / "b")
+    assert begun.images == 2
     read = []
     counted = [lambda f=f, i=i: (read.append(i), f())[1] for i, f in enumerate(frames(5))]
-    resumed = observe(graph, taps, counted, saved=tmp_path / "b")
+    resumed = observe(graph, counted, begun)
     assert read == [2, 3, 4]  # two were saved
     for name, statistics in whole.items():
         np.testing.assert_array_equal(statistics.counts, resumed[name].counts)
@@ -144,12 +141,13 @@ def test_what_was_saved_of_another_model_is_not_used(
     model: onnx.ModelProto, tmp_path: Path
 ) -> None:
     saved = tmp_path / "s"
-    observe(tap_graph(model, find_taps(model)), find_taps(model), frames(2), saved=saved)
+    graph, taps = tap_graph(model, find_taps(model)), find_taps(model)
+    observe(graph, frames(2), resume_observation(graph, taps, saved))
     other = onnx.ModelProto()
     other.CopyFrom(model)
     other.producer_name = "another"
     heard = []
     progress = Progress(phase=lambda *phase: heard.append(phase))
-    graph, taps = tap_graph(other, find_taps(other)), find_taps(other)
-    observe(graph, taps, frames(2), saved=saved, progress=progress)
+    graph = tap_graph(other, taps)
+    observe(graph, frames(2), resume_observation(graph, taps, saved), progress=progress)
     assert heard == [("calibrating", done, 2) for done in (0, 1, 2)]

@@ -13,7 +13,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.calibration.observe import observe
+from edgeseg.calibration.observe import observe, resume_observation
 from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, choose_sample_positions
 from edgeseg.demo import draw_scene
 from edgeseg.errors import CalibrationError
@@ -75,12 +75,8 @@ def observed(
 ) -> Mapping[str, Statistics]:
     saved = tmp_path_factory.mktemp("observed") / "ranges.npz"
     frames = [lambda image=image: image for image in IMAGES]
-    return observe(
-        tap_graph(model, find_taps(model)),
-        find_taps(model),
-        frames,
-        saved=saved,
-    )
+    graph = tap_graph(model, find_taps(model))
+    return observe(graph, frames, resume_observation(graph, find_taps(model), saved))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +120,8 @@ def test_calibration_finds_the_peaks_too(
     """One pass over all values gives the ranges and the peaks that two passes give."""
     taps = find_floats(model)
     frames = [lambda image=image: image for image in IMAGES]
-    found = observe(tap_graph(model, taps), taps, frames, saved=tmp_path / "all.npz")
+    graph = tap_graph(model, taps)
+    found = observe(graph, frames, resume_observation(graph, taps, tmp_path / "all.npz"))
     alone = peaks(model, frames)
     assert {name: max(-s.low, s.high) for name, s in found.items()} == alone
     assert {tap.name for tap in taps if tap.sampled} == set(observed)
@@ -145,13 +142,11 @@ def broken(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_one_value_that_is_no_number_is_refused(broken: onnx.ModelProto, tmp_path: Path) -> None:
+    graph = tap_graph(broken, find_taps(broken))
+    taps = [tap for tap in find_taps(broken) if tap.name == "stage1.block0.ffn_in"]
+    begun = resume_observation(graph, taps, tmp_path / "ranges.npz")
     with pytest.raises(CalibrationError, match="infinite or not a number"):
-        observe(
-            tap_graph(broken, find_taps(broken)),
-            [tap for tap in find_taps(broken) if tap.name == "stage1.block0.ffn_in"],
-            [lambda: IMAGES[0]],
-            saved=tmp_path / "ranges.npz",
-        )
+        observe(graph, [lambda: IMAGES[0]], begun)
 
 
 def test_the_peak_of_one_value_that_is_no_number_is_none(broken: onnx.ModelProto) -> None:
