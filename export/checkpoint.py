@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.demo import DEMO
 from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import describe_heads
-from edgeseg.export.beside import read_beside
 from edgeseg.export.contents import Contents, read_contents
 from edgeseg.export.facts import assume_facts, settle
 from edgeseg.export.locating import find_weights
+from edgeseg.export.metadata import read_metadata
 from edgeseg.export.segformer.layouts import (
     Layout,
     find_layout,
@@ -100,7 +100,7 @@ def read_checkpoint(
     weights, folder = find_weights(source, say=say)
     contents = read_contents(weights)
     layout = find_layout(contents.state, origin=str(weights))
-    files = read_beside(folder, layout, contents.meta, origin=str(weights))
+    files = read_metadata(folder, layout, contents.meta, origin=str(weights))
     spec = files.apply_config(infer_spec(contents.state, layout, origin=str(weights)))
     settled = settle(
         overrides,

@@ -1,12 +1,13 @@
-"""Settles the facts about the network's input: their values and who decided each.
+"""Settles the facts about the network's input: their values, and which source gives each.
 
 Facts come from several sources: the command line, a preprocessor_config.json, the training
 configuration inside a pickle. The first source that gives a fact decides it. A fact that no source
-gives takes the framework's usual value, and a line says so.
+gives is assumed: it takes the framework's usual value, and a line says so.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -25,7 +26,15 @@ from edgeseg.spec import (
     Triple,
 )
 
-__all__ = ["ASSUMED", "InputFacts", "Settled", "assume_facts", "to_facts", "settle"]
+__all__ = [
+    "ASSUMED",
+    "InputFacts",
+    "Settled",
+    "assume_facts",
+    "read_finite",
+    "settle",
+    "to_facts",
+]
 
 ASSUMED: Final = "assumed"
 
@@ -40,25 +49,28 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "channel_order": "--channel-order",
 }
 
+# Names of facts in messages, where they differ.
+_NAMES: Final[Mapping[str, str]] = {"channel_order": "channel order", "resize": "resizing rule"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFacts:
     """Facts about the input from one source, called `origin`; None where it gives none.
 
     `size` is height and width in pixels; `mean` and `std` are of values in 0..1, in the network's
-    channel order. `no_size` is a rule that gives every frame a size of its own.
+    channel order. `size_rule` describes a rule that gives every frame a size of its own.
     """
 
     origin: str
     size: tuple[int, int] | None = None
-    no_size: str | None = None
+    size_rule: str | None = None
     resize: Resize | None = None
     aspect: Aspect | None = None
     mean: Triple | None = None
     std: Triple | None = None
     channel_order: ChannelOrder | None = None
 
-    def value_of(self, fact: str) -> object:
+    def get(self, fact: str) -> object:
         """Look up the fact by name; None where the source does not give it."""
         value: object = getattr(self, fact)
         return value
@@ -112,34 +124,35 @@ def settle(
     overrides: Overrides,
     size: tuple[int, int] | None,
     files: Sequence[InputFacts],
-    custom: InputFacts,
+    assumed: InputFacts,
     *,
     origin: str,
 ) -> Settled:
-    """Take each fact from the first source that gives it: command line, `files`, then `custom`.
+    """Take each fact from the first source that gives it: command line, `files`, `assumed`.
 
-    `files` are asked in order. `origin` names the checkpoint in messages.
+    `files` are asked in their order. `assumed` gives every fact. `origin` names the checkpoint in
+    messages.
 
     Raises:
         CheckpointError: each frame would have a size of its own, and no size was given; or a file
             gives a size or a std that no SegFormer can have.
         SpecError: the command line gives such a size or std.
     """
-    said = [to_facts(overrides, size), *files]
-    ruled = next((facts for facts in said if facts.size or facts.no_size), None)
-    if ruled is not None and ruled.no_size is not None:
+    given = [to_facts(overrides, size), *files]
+    sizing = next((facts for facts in given if facts.size or facts.size_rule), None)
+    if sizing is not None and sizing.size_rule is not None:
         raise CheckpointError(
-            f"{ruled.origin} says {ruled.no_size}, so frames of different sizes make inputs of "
+            f"{sizing.origin} says {sizing.size_rule}, so frames of different sizes make inputs of "
             f"different sizes; give the size of your frames, or the one to resize them to: "
             f"edgeseg export --size HEIGHTxWIDTH"
         )
     deciders = {
-        fact: next(facts for facts in (*said, custom) if facts.value_of(fact) is not None)
+        fact: next(facts for facts in (*given, assumed) if facts.get(fact) is not None)
         for fact in _OPTIONS
     }
     merged = InputFacts(
         origin="all together",
-        **{fact: facts.value_of(fact) for fact, facts in deciders.items()},  # type: ignore[arg-type]  # each from its own field
+        **{fact: facts.get(fact) for fact, facts in deciders.items()},  # type: ignore[arg-type]  # each from its own field
     )
     spec = _check_input(merged, deciders, origin)
     return Settled(
@@ -148,18 +161,29 @@ def settle(
         sources={fact: facts.origin for fact, facts in deciders.items()},
         lines=(
             *_describe_origins(merged, deciders, files),
-            *_describe_overruled(said, deciders),
-            *(_describe_own_size(facts, spec) for facts in files if facts.no_size is not None),
+            *_describe_overruled(given, deciders),
+            *(_describe_own_size(facts, spec) for facts in files if facts.size_rule is not None),
         ),
     )
 
 
+def read_finite(value: object) -> float | None:
+    """Read a finite number from a file's value; None where the value is anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond float's range
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin: str) -> InputSpec:
-    """Make the input; an error about an impossible value names the file that gives it."""
+    """Make the input; refuse impossible values by the name of the file that gives them."""
     if merged.std is not None and min(merged.std) <= 0:
         raise CheckpointError(
-            f"{origin}: {deciders['std'].origin} says {_tell('std', merged.std)}, and each number "
-            f"must be above 0; correct it, or give --std"
+            f"{origin}: {deciders['std'].origin} says {_describe_fact('std', merged.std)}, and "
+            f"each number must be above 0; correct it, or give --std"
         )
     try:
         return _to_input(merged)
@@ -167,25 +191,26 @@ def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin:
         if deciders["size"].origin == _COMMAND_LINE:
             raise
         raise CheckpointError(
-            f"{origin}: {deciders['size'].origin} says {_tell('size', merged.size)}; {error}"
+            f"{origin}: {deciders['size'].origin} says {_describe_fact('size', merged.size)}; "
+            f"{error}"
         ) from None
 
 
 def _to_input(facts: InputFacts) -> InputSpec:
     """Make the input of a network that takes RGB; facts of a BGR network are reversed."""
-    assert facts.size is not None, "custom knows every fact"
-    assert facts.resize is not None, "custom knows every fact"
-    assert facts.aspect is not None, "custom knows every fact"
-    assert facts.mean is not None, "custom knows every fact"
-    assert facts.std is not None, "custom knows every fact"
-    turn = facts.channel_order is ChannelOrder.BGR
+    assert facts.size is not None, "what is assumed covers every fact"
+    assert facts.resize is not None, "what is assumed covers every fact"
+    assert facts.aspect is not None, "what is assumed covers every fact"
+    assert facts.mean is not None, "what is assumed covers every fact"
+    assert facts.std is not None, "what is assumed covers every fact"
+    is_bgr = facts.channel_order is ChannelOrder.BGR
     return InputSpec(
         height=facts.size[0],
         width=facts.size[1],
         resize=facts.resize,
         aspect=facts.aspect,
-        mean=_reverse(facts.mean) if turn else facts.mean,
-        std=_reverse(facts.std) if turn else facts.std,
+        mean=_reverse(facts.mean) if is_bgr else facts.mean,
+        std=_reverse(facts.std) if is_bgr else facts.std,
     )
 
 
@@ -196,54 +221,54 @@ def _reverse(values: Triple) -> Triple:
 def _describe_origins(
     merged: InputFacts, deciders: Mapping[str, InputFacts], files: Sequence[InputFacts]
 ) -> list[str]:
-    """Say who decided which fact; no lines where one preprocessing file decided all, as usual."""
+    """Say which source gives which facts; no lines where one file gives all, as usual."""
     origins = dict.fromkeys(facts.origin for facts in deciders.values())
-    silent = {facts.origin for facts in files if len(origins) == 1}
+    usual = {facts.origin for facts in files if len(origins) == 1}
     lines = []
     for origin in origins:
-        if origin in silent:
+        if origin in usual:
             continue
         facts = [fact for fact, decider in deciders.items() if decider.origin == origin]
-        told = ", ".join(_tell(fact, merged.value_of(fact)) for fact in facts)
+        described = ", ".join(_describe_fact(fact, merged.get(fact)) for fact in facts)
         if origin != ASSUMED:
-            lines.append(f"input, by {origin}: {told}")
+            lines.append(f"input, by {origin}: {described}")
             continue
         options = ", ".join(dict.fromkeys(_OPTIONS[fact] for fact in facts))
         lines.append(
-            f"input, assumed, for nothing that was read says it: {told}; if it was trained "
+            f"input, assumed because no file says it: {described}; if the model was trained "
             f"otherwise, give {options}, or put a preprocessor_config.json beside the file"
         )
     return lines
 
 
 def _describe_overruled(
-    said: Sequence[InputFacts], deciders: Mapping[str, InputFacts]
+    given: Sequence[InputFacts], deciders: Mapping[str, InputFacts]
 ) -> list[str]:
-    """List the facts of a source that another source before it overrules."""
+    """List the facts that an earlier source gives otherwise, a line for each source."""
     lines = []
-    for facts in said:
+    for facts in given:
         lost = [
             fact
             for fact, decider in deciders.items()
             if decider is not facts
-            and facts.value_of(fact) is not None
-            and facts.value_of(fact) != decider.value_of(fact)
+            and facts.get(fact) is not None
+            and facts.get(fact) != decider.get(fact)
         ]
         if lost:
             names = ", ".join(_NAMES.get(fact, fact) for fact in lost)
             over = ", ".join(dict.fromkeys(deciders[fact].origin for fact in lost))
-            lines.append(f"{facts.origin} says otherwise of {names}; {over} goes before it")
+            lines.append(f"{facts.origin} gives other values of {names}; {over} overrides them")
     return lines
 
 
 def _describe_own_size(facts: InputFacts, spec: InputSpec) -> str:
     return (
-        f"{facts.origin} says {facts.no_size}; here every frame is resized to "
+        f"{facts.origin} says {facts.size_rule}; here every frame is resized to "
         f"{spec.height}x{spec.width} (height x width), by {spec.resize.value}"
     )
 
 
-def _tell(fact: str, value: object) -> str:
+def _describe_fact(fact: str, value: object) -> str:
     name = _NAMES.get(fact, fact)
     if isinstance(value, Enum):
         return f"{name} {value.value}"
@@ -251,6 +276,3 @@ def _tell(fact: str, value: object) -> str:
     if fact == "size":
         return f"{name} {value[0]}x{value[1]} (height x width)"
     return f"{name} {','.join(f'{one:.4g}' for one in value)} (of 0..1)"
-
-
-_NAMES: Final[Mapping[str, str]] = {"channel_order": "channel order", "resize": "resizing rule"}

@@ -1,21 +1,20 @@
 """Reads how a checkpoint expects its images from Hugging Face's preprocessor_config.json.
 
-Each field that changes a pixel is honored, or refused by name. transformers' SegFormer processor
-does not read the other fields either.
+Each field that changes a pixel is honored, or refused by name. Other fields are ignored, as
+transformers' SegFormer processor ignores them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.facts import InputFacts
+from edgeseg.export.facts import InputFacts, read_finite
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, Resize, Triple
 
-__all__ = ["FILTERS", "read_config", "find_unknown_fields", "reduces_labels"]
+__all__ = ["FILTERS", "find_unknown_fields", "read_config", "reduces_labels"]
 
 # The numbers are Pillow's, which `resample` uses.
 FILTERS: Final[Mapping[int, Resize]] = {
@@ -34,7 +33,7 @@ _KNOWN_PROCESSORS: Final = (
 )
 _NORMALIZATION: Final = ("image_mean", "image_std", "do_rescale", "rescale_factor", "do_normalize")
 _RESIZING: Final = ("do_resize", "resample", *_PROCESSORS)
-_DEFAULT_SIDE: Final = 512
+_DEFAULT_SIDE: Final = 512  # transformers' own
 _RGB: Final = 3
 
 # Fields that transformers knows, and that do not change a color image's pixels. SegFormer's
@@ -66,12 +65,12 @@ def read_config(config: Mapping[str, object], *, origin: str, complete: bool) ->
     normalizes = complete or any(name in config for name in _NORMALIZATION)
     if not resizes and not normalizes and "size" not in config:
         return None
-    size, no_size = _read_size(config, origin) if resizes or "size" in config else (None, None)
+    size, size_rule = _read_size(config, origin) if resizes or "size" in config else (None, None)
     mean, std = _read_statistics(config, origin) if normalizes else (None, None)
     return InputFacts(
         origin=Path(origin).name,  # a path says nothing on another machine
         size=size,
-        no_size=no_size,
+        size_rule=size_rule,
         resize=_read_filter(config, origin) if resizes else None,
         aspect=Aspect.SQUASH if resizes else None,
         mean=mean,
@@ -103,7 +102,7 @@ def _check_kind(config: Mapping[str, object], origin: str) -> None:
                 f"{origin} has {name} {kind!r}, whose rules edgeseg does not know; it reads "
                 f"{_KNOWN_PROCESSORS[0]}"
             )
-    if config.get("data_format") not in {None, "channels_first"}:
+    if config.get("data_format") not in (None, "channels_first"):
         raise CheckpointError(
             f"{origin} has data_format {config['data_format']!r}; SegFormer takes channels_first"
         )
@@ -112,7 +111,7 @@ def _check_kind(config: Mapping[str, object], origin: str) -> None:
 def _read_size(
     config: Mapping[str, object], origin: str
 ) -> tuple[tuple[int, int] | None, str | None]:
-    """Read height and width, or the rule that gives each frame a size of its own."""
+    """Read height and width, or the rule that gives each frame a size of its own; one is None."""
     if not config.get("do_resize", True):
         return None, "do_resize false"
     size = config.get("size", _DEFAULT_SIDE)
@@ -123,12 +122,13 @@ def _read_size(
         sides = [wanted.get("height"), wanted.get("width")]
     else:
         sides = [size, size]
-    if not all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
+    whole = [side for side in sides if isinstance(side, int) and not isinstance(side, bool)]
+    if len(whole) < len(sides):
         raise CheckpointError(
-            f"{origin} has size {size!r}, which is neither a number nor a height and a width"
+            f"{origin} has size {size!r}, which is neither a number nor a height and a width; "
+            f"correct it"
         )
-    height, width = sides
-    return (int(str(height)), int(str(width))), None
+    return (whole[0], whole[1]), None
 
 
 def _read_filter(config: Mapping[str, object], origin: str) -> Resize:
@@ -148,14 +148,14 @@ def _read_statistics(config: Mapping[str, object], origin: str) -> tuple[Triple,
         scale = _read_number(config.get("rescale_factor", 1 / 255), "rescale_factor", origin)
         if scale <= 0:
             raise CheckpointError(
-                f"{origin} has rescale_factor {config['rescale_factor']}; it is a number above 0"
+                f"{origin} has rescale_factor {config['rescale_factor']}; give a number above 0"
             )
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if config.get("do_normalize", True):
         mean = _read_triple(config.get("image_mean", IMAGENET_MEAN), "image_mean", origin)
         std = _read_triple(config.get("image_std", IMAGENET_STD), "image_std", origin)
     if min(std) <= 0:
-        raise CheckpointError(f"{origin} has image_std {config['image_std']}; it is above 0")
+        raise CheckpointError(f"{origin} has image_std {config['image_std']}; give numbers above 0")
     # edgeseg's mean and std are of values in 0..1; the file's may have another scale.
     factor = 1.0 if abs(scale * 255 - 1) < 1e-9 else 1 / (255 * scale)
     return (
@@ -176,6 +176,7 @@ def _read_triple(value: object, name: str, origin: str) -> Triple:
 
 
 def _read_number(value: object, name: str, origin: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise CheckpointError(f"{origin} has {name} {value!r}, which is no number")
-    return float(value)
+    number = read_finite(value)
+    if number is None:
+        raise CheckpointError(f"{origin} has {name} {value!r}, which is no number; correct it")
+    return number

@@ -7,20 +7,19 @@ is run as code.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import replace_heads
-from edgeseg.export.facts import InputFacts
+from edgeseg.export.facts import InputFacts, read_finite
 from edgeseg.export.literals import read_assignments
 from edgeseg.export.unpickle import Inert
 from edgeseg.segformer.arch import HeadKind, ModelSpec
 from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
 
-__all__ = ["Training", "read_training", "find_unread_training"]
+__all__ = ["Training", "find_unread_training", "read_training"]
 
 Config = Mapping[str, object]
 
@@ -32,8 +31,10 @@ _DEEPEST: Final = 30  # a pickle may hold a dictionary that holds itself
 
 _HEADS: Final = ("SegformerHead", "SegFormerHead")  # mmsegmentation's, NVlabs'
 
+_RESIZING: Final = ("Resize", "AlignResize")  # steps of a pipeline
+
 # mmcv's two ways to resize, by its own names.
-_RULES: Final[Mapping[object, Resize]] = {
+_RULES: Final[Mapping[str, Resize]] = {
     "cv2": Resize.OPENCV_BILINEAR,
     "pillow": Resize.PILLOW_BILINEAR,
 }
@@ -187,7 +188,10 @@ class Training:
 
     def _eps(self, part: str, value: object) -> float:
         if not isinstance(value, (int, float)) or not 0 < value < 1:
-            raise CheckpointError(f"{self._where} says {part}.norm_cfg.eps {value!r}")
+            raise CheckpointError(
+                f"{self._where} says {part}.norm_cfg.eps {value!r}, which is no number between 0 "
+                f"and 1; correct it"
+            )
         return float(value)
 
     def _flag(self, part: Config, name: str, *, default: bool) -> bool:
@@ -197,18 +201,18 @@ class Training:
         return value
 
     def _triple(self, name: str, value: object) -> Triple:
-        if not isinstance(value, (list, tuple)) or not all(
-            isinstance(one, (int, float)) and math.isfinite(one) for one in value
-        ):
+        numbers = [read_finite(one) for one in value] if isinstance(value, (list, tuple)) else []
+        known = [number for number in numbers if number is not None]
+        if not numbers or len(known) < len(numbers):
             raise CheckpointError(
-                f"{self._where} has {name} {value!r}, which is no list of numbers"
+                f"{self._where} has {name} {value!r}, which is no list of numbers; give the right "
+                f"ones with --{name}"
             )
-        if len(value) != 3:
+        if len(known) != 3:
             raise CheckpointError(
-                f"{self._where} has {len(value)} values of {name}; edgeseg takes red, green, blue"
+                f"{self._where} has {len(known)} values of {name}; edgeseg takes red, green, blue"
             )
-        first, second, third = (float(one) for one in value)
-        return first, second, third
+        return known[0], known[1], known[2]
 
     def _resizing(
         self, pipeline: tuple[Config, ...]
@@ -220,15 +224,16 @@ class Training:
                 self._refuse("LoadImageFromFile.color_type", value=color, ours="color")
         crop = self.config.get("crop_size") or self._preprocessor.get("size")
         size = _to_pair(crop)
-        step = next((one for one in pipeline if one.get("type") in {"Resize", "AlignResize"}), None)
+        step = next((one for one in pipeline if one.get("type") in _RESIZING), None)
         if step is None:
             return None, None, size
         mode = step.get("interpolation", "bilinear")
         if mode != "bilinear":
             self._refuse("Resize.interpolation", value=mode, ours="bilinear")
-        rule = _RULES.get(step.get("backend", "cv2"))
+        backend = step.get("backend", "cv2")
+        rule = next((rule for name, rule in _RULES.items() if name == backend), None)
         if rule is None:
-            self._refuse("Resize.backend", value=step["backend"], ours="cv2")
+            self._refuse("Resize.backend", value=backend, ours="cv2")
         if self._flag(step, "keep_ratio", default=not self._preprocessor):  # 1.x keeps none
             return rule, Aspect.KEEP, size
         scale = next((pair for one in pipeline if (pair := _read_scale(one)) is not None), None)

@@ -236,7 +236,7 @@ def test_the_published_key_lists_are_read(
 def test_published_configurations_are_read(
     shared: Path, name: str, side: int | None, classes: int | None
 ) -> None:
-    from edgeseg.export.beside import read_beside
+    from edgeseg.export.metadata import read_metadata
     from edgeseg.export.segformer.layouts import HUGGING_FACE
 
     folder = shared / "reference" / "hf_configs" / name
@@ -249,7 +249,7 @@ def test_published_configurations_are_read(
         head=HeadKind.LINEAR,
         eps=HUGGING_FACE.eps,
     )
-    beside = read_beside(folder, HUGGING_FACE, {}, origin=name)
+    beside = read_metadata(folder, HUGGING_FACE, {}, origin=name)
     assert beside.apply_config(spec) == spec
     assert beside.notes() == ()
     (facts,) = beside.facts()

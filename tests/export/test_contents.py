@@ -163,7 +163,7 @@ def test_bare_weights_of_hugging_face_say_what_is_assumed(tmp_path: Path) -> Non
     save_file(load_file(folder / "model.safetensors"), tmp_path / "w.safetensors")
     told: list[str] = []
     read_checkpoint(str(tmp_path / "w.safetensors"), say=told.append)
-    assert any("no config.json" in line and "heads (1,2,5,8)" in line for line in told)
+    assert any("no config.json" in line and "heads (1, 2, 5, 8)" in line for line in told)
     assert any("assumed" in line and "512x512" in line for line in told)
 
 

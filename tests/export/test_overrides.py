@@ -92,7 +92,7 @@ def test_a_preprocessing_file_beside_a_pickle(make: Callable[[], object], tmp_pa
     assert found.input_sources["mean"] == "preprocessor_config.json"
     assert found.input_sources["resize"] == "assumed"
     assert any(
-        "says otherwise of mean, std; preprocessor_config.json goes before it" in line
+        "gives other values of mean, std; preprocessor_config.json overrides them" in line
         for line in told
     )
 
@@ -117,7 +117,7 @@ def test_the_command_line_goes_before_both(tmp_path: Path) -> None:
     assert found.input.mean == (0.7,) * 3
     assert found.input.std != (0.7,) * 3
     assert found.input_sources["mean"] == found.input_sources["size"] == "the command line"
-    assert any("says otherwise of mean" in line and "command line" in line for line in told)
+    assert any("gives other values of mean" in line and "command line" in line for line in told)
     assert found.input.aspect is Aspect.SQUASH
 
 

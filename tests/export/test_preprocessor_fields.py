@@ -70,6 +70,8 @@ REFUSED = [
     Case(name="image_processor_type", says={"image_processor_type": "ViTImageProcessor"}),
     Case(name="feature_extractor_type", says={"feature_extractor_type": "BeitFeatureExtractor"}),
     Case(name="data_format", says={"data_format": "channels_last"}),
+    Case(name="data_format", says={"data_format": ["channels_first"]}),
+    Case(name="rescale_factor", says={"rescale_factor": 10**400}),
 ]
 
 

@@ -197,6 +197,7 @@ def test_batch_norms_eps_is_honored(eps: float, tmp_path: Path) -> None:
         ("out_indices", "(0, 1, 2, 3)", "(3, 2, 1, 0)"),
         ("interpolation", "scale=(128, 96)", "scale=(128, 96), interpolation='nearest'"),
         ("backend", "scale=(128, 96)", "scale=(128, 96), backend='tifffile'"),
+        ("backend", "scale=(128, 96)", "scale=(128, 96), backend=['cv2']"),
         ("color_type", "type='LoadImageFromFile'", "type='LoadImageFromFile', color_type='gray'"),
         ("mean", "[127.5, 127.5, 127.5]", "[127.5]"),
         # said, and not plain

@@ -1,4 +1,4 @@
-"""Reads what comes with the weights: two JSON files, and the pickle's own configuration."""
+"""Reads the metadata of weights: two JSON files beside them, and what their pickle holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgeseg.export.training import Training, find_unread_training, read_trainin
 from edgeseg.labels import Labels, find_labels, order_names
 from edgeseg.segformer.arch import ModelSpec
 
-__all__ = ["Beside", "read_beside"]
+__all__ = ["Metadata", "read_metadata"]
 
 _CONFIG: Final = "config.json"
 _PREPROCESSOR: Final = "preprocessor_config.json"
@@ -25,11 +25,12 @@ _RGB: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """What comes with the weights.
+class Metadata:
+    """What files say about the weights in `folder`, whose names follow `layout`.
 
-    `config` and `preprocessor` come from the JSON files, `meta` from the pickle. Each is empty
-    where its file is absent.
+    `config` is the content of config.json, `preprocessor` that of preprocessor_config.json, and
+    `meta` the metadata in the weights' own pickle. Each is empty where there is none. `training` is
+    the training configuration in `meta`.
     """
 
     folder: Path
@@ -50,19 +51,19 @@ class Beside:
         return spec if self.training is None else self.training.apply_config(spec)
 
     def facts(self) -> tuple[InputFacts, ...]:
-        """List what each file says about the input, in order of precedence.
+        """List what each file says about the input; the first that gives a fact counts.
 
         Raises:
             CheckpointError: edgeseg does not have a file's rule; the message names the field.
         """
         path = self.folder / _PREPROCESSOR
-        said = None
+        processor = None
         if self.preprocessor:
-            said = read_config(
+            processor = read_config(
                 self.preprocessor, origin=str(path), complete=not self._is_pickled_framework()
             )
         trained = None if self.training is None else self.training.facts()
-        return tuple(facts for facts in (said, trained) if facts is not None)
+        return tuple(facts for facts in (processor, trained) if facts is not None)
 
     def labels(self, spec: ModelSpec) -> tuple[Labels, str]:
         """Find the classes' names and colors, and say where they come from.
@@ -76,7 +77,7 @@ class Beside:
             return labels, source
         try:
             return replace(labels, palette=palette), source
-        except SpecError:  # no colors
+        except SpecError:  # the numbers are no colors
             return labels, source
 
     def reduces_labels(self) -> bool:
@@ -91,11 +92,11 @@ class Beside:
             if self.training is None:
                 notes.append(_describe_layout(self.layout))
             if self.config and not self._config_counts():
-                notes.append("config.json beside the weights is of another model; it is not read")
+                notes.append("config.json beside the weights is of another model, and is ignored")
         elif not self.config:
             notes.append(
-                "no config.json beside the weights: SegFormer's usual heads (1,2,5,8), strides and "
-                "GELU are assumed, which the weights do not tell"
+                "no config.json beside the weights: SegFormer's usual heads (1, 2, 5, 8), strides "
+                "and GELU are assumed, which the weights do not show"
             )
         if self._config_counts():
             notes += describe_config(self.config)
@@ -116,7 +117,7 @@ class Beside:
         return [
             (
                 f"the file holds a training configuration, meta[{unread!r}], that edgeseg cannot "
-                f"read as plain values; nothing in it counts"
+                f"read as plain values; it is ignored"
             )
         ]
 
@@ -143,22 +144,26 @@ class Beside:
 
     def _palette(self) -> tuple[tuple[int, int, int], ...] | None:
         dataset = self.meta.get("dataset_meta")
-        said = dataset.get("palette") if isinstance(dataset, Mapping) else self.meta.get("PALETTE")
-        if not isinstance(said, (list, tuple)):
+        listed = (
+            dataset.get("palette") if isinstance(dataset, Mapping) else self.meta.get("PALETTE")
+        )
+        if not isinstance(listed, (list, tuple)):
             return None
-        colors = [one for one in said if isinstance(one, (list, tuple)) and len(one) == _RGB]
-        if len(colors) != len(said) or not all(type(v) is int for one in colors for v in one):
+        colors = [one for one in listed if isinstance(one, (list, tuple)) and len(one) == _RGB]
+        if len(colors) != len(listed) or not all(type(v) is int for one in colors for v in one):
             return None
         return tuple((red, green, blue) for red, green, blue in colors)
 
 
-def read_beside(folder: Path, layout: Layout, meta: Mapping[str, object], *, origin: str) -> Beside:
+def read_metadata(
+    folder: Path, layout: Layout, meta: Mapping[str, object], *, origin: str
+) -> Metadata:
     """Read the JSON files of a folder, and the training configuration in `meta`.
 
     Raises:
         CheckpointError: a file exists but cannot be read.
     """
-    return Beside(
+    return Metadata(
         folder=folder,
         layout=layout,
         config=read_json(folder / _CONFIG),
@@ -174,5 +179,5 @@ def _describe_layout(layout: Layout) -> str:
         f"read as the layout of {layout.framework}: LayerNorm eps "
         f"{eps.block:g} ({eps.patch_embed:g} after patches, {eps.reduction:g} after reduction), "
         f"BatchNorm eps {eps.batch:g}, align_corners false; other programs use the same names with "
-        f"other values, which the weights do not tell: check a mask against your own program's"
+        f"other values, which the weights do not show: compare a mask with your own program's"
     )
