@@ -119,7 +119,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
                 check_replaceable(folder)  # files may have come there since the first check
                 _swap(staging, retired, folder)
             finally:
-                _remove(staging)
+                _clear(staging, retired, folder)
     except OSError as error:
         told = _explain(error, folder, staging)
         if told is None:
@@ -160,10 +160,11 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
 
 
 def _clear(staging: Path, retired: Path, folder: Path) -> None:
-    """Remove what a killed process left; if it died between two renames, restore the old bundle.
+    """Remove what is left of a write; if it ended between two renames, restore the old bundle.
 
-    Both names are edgeseg's own, and the holder of the lock owns them. That a killed process left
-    them is not always known: a full disk takes no signature.
+    The write may be this process's own, or that of a killed one. Both names are edgeseg's, and the
+    holder of the lock owns them. That a killed process left them is not always known: a full disk
+    takes no signature.
     """
     _remove(staging)
     if retired.exists() and not folder.exists():
@@ -172,17 +173,11 @@ def _clear(staging: Path, retired: Path, folder: Path) -> None:
 
 
 def _swap(staging: Path, retired: Path, folder: Path) -> None:
-    """Put `staging` in the place of `folder`; `retired` holds the old one meanwhile."""
+    """Put `staging` in the place of `folder`; `retired` holds the old one until `_clear`."""
     if folder.exists():
         folder.rename(retired)
-    try:
-        staging.rename(folder)
-    except OSError:
-        if retired.exists():
-            retired.rename(folder)
-        raise
+    staging.rename(folder)
     _flush(folder.parent)
-    _remove(retired)
 
 
 def _remove(path: Path) -> None:

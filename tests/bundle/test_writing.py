@@ -63,8 +63,19 @@ def test_an_error_while_writing_leaves_the_old_bundle_or_none(tmp_path: Path, ol
         assert open_bundle(folder).manifest.name == "old"
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device"), BundleError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=["full disk", "Ctrl-C"],
+)
 def test_a_rename_that_fails_brings_the_old_bundle_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    told: type[BaseException],
 ) -> None:
     folder = tmp_path / "bundle"
     write_plain(folder, plain_manifest("old"))
@@ -72,11 +83,11 @@ def test_a_rename_that_fails_brings_the_old_bundle_back(
 
     def rename(path: Path, target: Path) -> Path:
         if path.name.endswith("-partial"):
-            raise OSError(28, "No space left on device")
+            raise error
         return original(path, target)
 
     monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises(BundleError, match="No space left"):
+    with pytest.raises(told, match="No space left" if told is BundleError else None):
         write_plain(folder, plain_manifest("new"))
     assert open_bundle(folder).manifest.name == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
