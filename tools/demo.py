@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from edgeseg.cli.options import a_source
+from edgeseg.cli.options import suggest_source
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.scripts import run_script
 from edgeseg.demo import draw_scene
@@ -63,7 +63,7 @@ def main() -> None:
         f"  edgeseg export --model b0 --target onnxruntime -o {OUT / 'searched'}\n"
         "Your own model, and your own camera or video:\n"
         "  edgeseg export --weights YOUR_SEGFORMER --target onnxruntime -o out/mine\n"
-        f"  edgeseg run {bundle} {' '.join(a_source())}"
+        f"  edgeseg run {bundle} {' '.join(suggest_source())}"
     )
 
 

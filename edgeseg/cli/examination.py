@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeseg.errors import BackendError, MissingPackageError
 from edgeseg.machine.cache import find_cache_folder
+from edgeseg.machine.cameras import list_cameras
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.extras import EXTRAS, make_install_command
 from edgeseg.machine.jetson import read_jetson, read_state
@@ -63,7 +64,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         if not board.l4t
         else {**asdict(board), "jetpack": board.jetpack, **asdict(read_state(root))},
         "cuda": cuda,
-        "cameras": sorted(path.name for path in (root / "dev").glob("video*")),
+        "cameras": [f"video{number}" for number in list_cameras(root)],
         "memory_free": find_free_memory(root),
         "disk_free": shutil.disk_usage(_existing(find_cache_folder())).free,
     }

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from edgeseg.errors import SpecError
+from edgeseg.machine.cameras import list_cameras
 from edgeseg.redact import scrub
 
 __all__ = [
@@ -22,10 +22,10 @@ __all__ = [
     "JsonFlag",
     "SplitOption",
     "ThreadsOption",
-    "a_source",
     "print_json",
     "say",
     "say_next",
+    "suggest_source",
     "wrong_usage",
 ]
 
@@ -106,16 +106,10 @@ def say_next(*words: object) -> None:
     say(f"next: edgeseg {shlex.join(map(str, words))}")
 
 
-def a_source() -> tuple[str, str]:
-    """The source to suggest for `edgeseg run`: a connected camera, otherwise a video."""
-    cameras = _cameras()
-    return ("--camera", cameras[0]) if cameras else ("--source", "VIDEO")
-
-
-def _cameras() -> list[str]:
-    """The numbers of the connected cameras, lowest first."""
-    found = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
-    return sorted(filter(str.isdecimal, found), key=int)
+def suggest_source() -> tuple[str, str]:
+    """Suggest a source for `edgeseg run`: a connected camera, otherwise a video."""
+    cameras = list_cameras()
+    return ("--camera", str(cameras[0])) if cameras else ("--source", "VIDEO")
 
 
 def print_json(content: object) -> None:

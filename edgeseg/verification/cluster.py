@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, MissingPackageError
+from edgeseg.machine.extras import make_install_command
 from edgeseg.progress import Progress
 from edgeseg.redact import redact, scrub
 from edgeseg.text import pluralize
@@ -87,7 +88,7 @@ def _open_client(address: str) -> Client:
         raise MissingPackageError(
             "distributed",
             purpose="--dask",
-            command="pip install 'edgeseg[dask]' -c constraints.txt",
+            command=make_install_command(["dask"]),
         ) from None
 
     found: list[Client | Exception] = []

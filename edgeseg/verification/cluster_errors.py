@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import CancelledError
 
 from edgeseg.errors import ClusterError, EdgesegError
+from edgeseg.machine.extras import make_install_command
 
 __all__ = ["to_edgeseg_error", "to_line", "unknown_release"]
 
@@ -15,7 +16,7 @@ def unknown_release(error: Exception) -> ClusterError:
 
     return ClusterError(
         f"this edgeseg does not know distributed {distributed.__version__} ({to_line(error)}); "
-        f"install one that it knows: pip install 'edgeseg[dask]' -c constraints.txt"
+        f"install one that it knows: {make_install_command(['dask'])}"
     )
 
 

@@ -9,7 +9,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.errors import MissingPackageError, SinkError
+from edgeseg.errors import SinkError
+from edgeseg.machine.extras import require
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.guard import Guard
@@ -32,7 +33,7 @@ class PreviewServer:
     """Serves a board's content, from construction until `stop`."""
 
     def __init__(self, address: Address, board: Board, about: About) -> None:
-        _require_packages()
+        require("--preview", ["preview"])
         self._socket = _bind(address)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
@@ -135,17 +136,3 @@ def _bind(address: Address) -> socket.socket:
             f"choose another with --preview HOST:PORT"
         ) from None
     return listening
-
-
-def _require_packages() -> None:
-    try:
-        import prometheus_client  # noqa: F401  # fails now where absent, not at the first viewer
-        import starlette  # noqa: F401  # as above
-        import uvicorn  # noqa: F401  # as above
-    except ImportError as error:
-        package = error.name or "a package"
-        raise MissingPackageError(
-            package,
-            purpose="--preview",
-            command="pip install 'edgeseg[preview]' -c constraints.txt",
-        ) from None

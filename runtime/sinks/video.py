@@ -13,6 +13,7 @@ import numpy as np
 from edgeseg.errors import MissingPackageError, SinkError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.labels import Labels
+from edgeseg.machine.extras import make_install_command
 from edgeseg.pixels import Bgr
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
@@ -65,9 +66,7 @@ class VideoSink:
             import av
         except ImportError:
             raise MissingPackageError(
-                "PyAV",
-                purpose=f"writing {path}",
-                command="pip install 'edgeseg[video]' -c constraints.txt",
+                "PyAV", purpose=f"writing {path}", command=make_install_command(["video"])
             ) from None
         if _CODEC not in av.codecs_available:
             raise SinkError(

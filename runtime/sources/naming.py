@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
+from edgeseg.machine.cameras import list_cameras
 from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.sources.stream import STREAM_SCHEMES
@@ -30,7 +30,7 @@ def explain_cannot_open(uri: str | int, *, hangs: bool = False) -> str:
     if isinstance(uri, int):
         return (
             f"{name} cannot be opened; is it connected, and not in use by another program? "
-            f"{_list_cameras()}"
+            f"{_describe_cameras()}"
         )
     if uri.startswith(GSTREAMER):
         return (
@@ -48,7 +48,8 @@ def explain_no_frame(uri: str | int) -> str:
     if isinstance(uri, int):
         return (
             f"{name} opens, but gives no frame; does another program hold it, or is it another "
-            f"number ({_list_cameras()})? A Raspberry Pi's CSI camera needs libcamera: {_LIBCAMERA}"
+            f"number ({_describe_cameras()})? A Raspberry Pi's CSI camera needs libcamera: "
+            f"{_LIBCAMERA}"
         )
     if uri.startswith(GSTREAMER):
         return f"the pipeline of {name} starts, but gives no frame; try it with gst-launch-1.0"
@@ -65,8 +66,6 @@ def explain_not_bgr(image: Bgr, uri: str | int) -> str:
     )
 
 
-def _list_cameras() -> str:
-    numbers = sorted(
-        int(path.name[5:]) for path in Path("/dev").glob("video*") if path.name[5:].isdecimal()
-    )
-    return f"there are: {', '.join(map(str, numbers))}" if numbers else "there is none here"
+def _describe_cameras() -> str:
+    numbers = ", ".join(map(str, list_cameras()))
+    return f"there are: {numbers}" if numbers else "there is none here"

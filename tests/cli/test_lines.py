@@ -77,14 +77,14 @@ def spaced(seeded_bundle: Bundle, tmp_path: Path) -> Path:
 def test_the_next_command_can_be_pasted(
     edgeseg, spaced: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], command: str
 ) -> None:
-    monkeypatch.setattr("edgeseg.cli.options._cameras", list)
+    monkeypatch.setattr("edgeseg.cli.options.list_cameras", list)
     assert edgeseg(*words).err.splitlines()[-1] == f"next: edgeseg {command}"
 
 
 def test_a_camera_is_proposed_where_there_is_one(
     edgeseg, spaced: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.cli.options._cameras", lambda: ["2", "4"])
+    monkeypatch.setattr("edgeseg.cli.options.list_cameras", lambda: [2, 4])
     assert edgeseg("verify", spaced).err.endswith("run '" + str(spaced) + "' --camera 2\n")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, a_source, print_json, say, say_next
+from edgeseg.cli.options import JsonFlag, print_json, say, say_next, suggest_source
 from edgeseg.cli.progress import show_progress
 
 __all__ = ["bench"]
@@ -48,6 +48,6 @@ def bench(
     fastest = min(results, key=lambda result: result.p50_ms).bundle
     for line in (*bench_lines(results), *end_to_end_lines(whole)):
         say(line)
-    say_next("run", fastest, *a_source())
+    say_next("run", fastest, *suggest_source())
     if json:
         print_json(bench_json(results, whole))

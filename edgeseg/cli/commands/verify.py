@@ -18,9 +18,9 @@ from edgeseg.cli.options import (
     JsonFlag,
     SplitOption,
     ThreadsOption,
-    a_source,
     say,
     say_next,
+    suggest_source,
     wrong_usage,
 )
 from edgeseg.cli.progress import show_progress
@@ -189,7 +189,7 @@ def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> Non
     if found.passed is False:
         raise typer.Exit(EXIT_GATE_MISSED)
     if found.candidate.kind == "bundle":
-        say_next("run", source, *a_source())
+        say_next("run", source, *suggest_source())
     else:
         say_next("export", "--weights", source)
 
