@@ -15,6 +15,7 @@ import pytest
 from ci_kit import KIT, _blocks
 from clips import write_clip
 from conftest import ROOT
+from made_once import made_once
 from PIL import Image
 from small import write_street
 
@@ -61,9 +62,12 @@ def write_data(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def at_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def at_hand(common: Path) -> Path:
     """A folder with everything that the pages name, small and drawn, in the forms they tell of."""
-    folder = tmp_path_factory.mktemp("reader") / "at_hand"
+    return made_once(common / "at_hand", write_at_hand)
+
+
+def write_at_hand(folder: Path) -> None:
     data = write_data(folder / "camvid")
     test = data / "test"
     checkpoint = write_checkpoint(folder / "CHECKPOINT")
@@ -93,7 +97,6 @@ def at_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(np.ascontiguousarray(images[0][:, :, ::-1])).save(folder / "frame.png")
     for name in CHECKOUT:
         (folder / name).symlink_to(ROOT / name)
-    return folder
 
 
 @pytest.fixture
@@ -152,14 +155,17 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "env" / "bin"
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the demo's bundle, a data set, limits, and a baseline as the guide has it.
+@pytest.fixture(scope="session")
+def prepared(common: Path, at_hand: Path) -> Path:
+    """A repository with a bundle, a data set, limits, and a baseline as the guide has it.
 
-    The demo's is in INT8 and brings its own reference.
+    The bundle is in INT8 and brings its own reference.
     """
-    folder = tmp_path_factory.mktemp("workspace")
-    shutil.copytree(ROOT / "edgeseg" / "data" / "demo_bundle", folder / "models" / "street")
+    return made_once(common / "prepared", lambda folder: write_repository(folder, at_hand))
+
+
+def write_repository(folder: Path, at_hand: Path) -> None:
+    shutil.copytree(at_hand / "street", folder / "models" / "street")
     bundle = open_bundle(folder / "models" / "street")
     write_street(folder / "data" / "street", bundle, train=0, test=MIN_IMAGES)
     (told,) = re.findall(r"(?m)^edgeseg verify .*\ncp .*$", _blocks("sh"))
@@ -174,7 +180,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert shell.returncode == 0, shell.stderr
     shutil.rmtree(folder / "edgeseg-report")
     shutil.copy(KIT / "edgeseg.toml", folder)
-    return folder
 
 
 @pytest.fixture

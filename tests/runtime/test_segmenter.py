@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import write_street
 
 import edgeseg
-from edgeseg.bundle.store import Bundle
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
 from edgeseg.runtime.segmenter import Segmenter
@@ -46,7 +47,7 @@ def test_the_examples_can_be_pasted(
         '"street", source="drive.mp4", save="overlay.mp4"': "folder, **running",
         '"street"': "folder",
         '"drive.mp4"': '"demo"',
-        'data="camvid", split="test"': 'data="demo"',
+        'data="camvid"': "data=street",
         "mask.shape)\n": "mask.shape)\n        break\n",
     }.items():
         assert told in code
@@ -54,6 +55,7 @@ def test_the_examples_can_be_pasted(
     folder = Path(edgeseg.__file__).parent / "data" / "demo_bundle"
     names = {
         "folder": folder,
+        "street": write_street(tmp_path / "street", open_bundle(folder), train=0),
         "frame": draw_scene(2, 0, height=48, width=64).image,
         "exporting": {"model": "b0", "precision": "fp32", "size": (64, 96), "output": "made"},
         "running": {"source": "demo", "frames": 1, "save": "o.png"},
@@ -61,7 +63,7 @@ def test_the_examples_can_be_pasted(
     monkeypatch.chdir(tmp_path)
     exec(code, names)  # our own example
     assert capsys.readouterr().out == "0 (480, 640)\nmade\n"
-    assert sorted(path.name for path in Path().iterdir()) == ["made", "o.png"]
+    assert sorted(path.name for path in Path().iterdir()) == ["made", "o.png", "street"]
     assert names["report"].gates
 
 
