@@ -1,8 +1,8 @@
 """Compares Hugging Face's config.json with what edgeseg computes.
 
-The weights show widths, depths and classes. They do not show heads, activation and strides; only
-config.json gives those. Each such field is honored, or refused by name. Fields that act in training
-only may have any value.
+The weights show widths, depths and classes. Only config.json gives heads, activation and strides.
+Each such field is honored, or refused by name. Fields that matter in training only may have any
+value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgeseg.segformer.arch import (
     ModelSpec,
 )
 
-__all__ = ["describe_config", "apply_config", "describe_heads", "is_segformer", "replace_heads"]
+__all__ = ["apply_config", "describe_config", "describe_heads", "is_segformer", "replace_heads"]
 
 _MODEL_TYPE: Final = "segformer"
 _CLASS: Final = "SegformerForSemanticSegmentation"
@@ -29,7 +29,7 @@ _CLASS: Final = "SegformerForSemanticSegmentation"
 # Both names mean GELU through erf.
 _ACTIVATIONS: Final = ("gelu", "gelu_python")
 
-# What edgeseg computes, where transformers would compute what the field says.
+# The values that edgeseg computes with; transformers would take others too.
 _FIXED: Final[Mapping[str, object]] = {
     "num_channels": 3,
     "num_encoder_blocks": 4,
@@ -42,7 +42,7 @@ _FIXED: Final[Mapping[str, object]] = {
 }
 
 # Fields that only training reads, or programs around the network, or nothing at all.
-# transformers' SegFormer leaves LayerNorm's eps at PyTorch's 1e-5, whatever layer_norm_eps says.
+# LayerNorm's eps is PyTorch's 1e-5 in transformers' SegFormer, whatever layer_norm_eps says.
 _WITHOUT_EFFECT: Final = frozenset(
     {
         *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob"),
@@ -79,18 +79,18 @@ def apply_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) 
         raise CheckpointError(
             f"{origin} says hidden_act {activation!r}; edgeseg computes SegFormer with 'gelu' only"
         )
-    held = {
+    from_weights = {
         "depths": list(spec.variant.depths),
         "hidden_sizes": list(spec.variant.widths),
         "decoder_hidden_size": spec.decoder_width,
         "num_labels": spec.classes,
     }
-    for field, weights in held.items():
+    for field, ours in from_weights.items():
         theirs = config.get(field)
-        if theirs is not None and theirs != weights:
+        if theirs is not None and theirs != ours:
             raise CheckpointError(
-                f"{origin} says {field} {theirs}, but the weights are of {weights}; "
-                f"is it the file that belongs to them?"
+                f"{origin} says {field} {theirs}, but the weights have {ours}; "
+                f"put the config.json that belongs to them beside them"
             )
     heads = config.get("num_attention_heads")
     if heads is None:
@@ -111,7 +111,9 @@ def replace_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) ->
     """
     whole = isinstance(heads, (list, tuple)) and all(type(one) is int for one in heads)
     if not isinstance(heads, (list, tuple)) or not whole or len(heads) != len(ATTENTION_HEADS):
-        raise CheckpointError(f"{origin} says {field} {heads!r}; that is one number a stage")
+        raise CheckpointError(
+            f"{origin} says {field} {heads!r}; give one whole number for each of the four stages"
+        )
     first, second, third, fourth = heads
     try:
         return replace(spec, heads=(first, second, third, fourth))
@@ -128,7 +130,7 @@ def describe_heads(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def describe_config(config: Mapping[str, object]) -> list[str]:
-    """List what a reader should know: a custom model class, and fields that nothing reads."""
+    """List what a user should know, a line each: another model class, and fields without effect."""
     notes = []
     classes = config.get("architectures")
     if isinstance(classes, list) and classes and _CLASS not in classes:
@@ -157,8 +159,8 @@ def _check_code(config: Mapping[str, object], origin: str) -> None:
         )
     if config.get("auto_map"):
         raise CheckpointError(
-            f"{origin} says auto_map: the network is code of its own, and edgeseg runs none that "
-            f"a checkpoint brings"
+            f"{origin} says auto_map: the network is code of its own, and edgeseg runs no code "
+            f"that a checkpoint brings. If the network is a plain SegFormer, remove the field"
         )
     if config.get("quantization_config"):
         raise CheckpointError(
@@ -166,4 +168,7 @@ def _check_code(config: Mapping[str, object], origin: str) -> None:
             f"give the float checkpoint that they were made from"
         )
     if config.get("pruned_heads"):
-        raise CheckpointError(f"{origin} says pruned_heads; edgeseg has no pruned attention")
+        raise CheckpointError(
+            f"{origin} says pruned_heads; edgeseg computes whole attention only: give a checkpoint "
+            f"without pruned heads"
+        )

@@ -1,4 +1,4 @@
-"""Reads the weights and the metadata of a weights file, or explains why it cannot be used."""
+"""Reads the weights and the metadata in a file, or explains why the file cannot be used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Contents", "read_contents"]
 _CONTAINERS: Final = ("state_dict", "model")
 _FEWEST: Final = 20  # a set of weights has more tensors; an optimizer's or meter's state has fewer
 
-# Parts of the keys of quantized weights: of PyTorch, quanto, torchao, bitsandbytes and GPTQ.
+# Parts of the keys of weights that PyTorch, quanto, torchao, bitsandbytes or GPTQ quantized.
 _QUANTIZED: Final = (
     *("_packed_params", ".qweight", ".qzeros", "weight_quantizer", ".weight._data"),
     *(".weight._scale", ".absmax", ".quant_map", "quant_state", ".weight_qdata", ".int_data"),
@@ -105,7 +105,7 @@ def _explain_whole_model(model: Inert, key: str | None) -> str:
     called = f" ({model.origin})" if model.origin else ""
     return (
         f"holds a whole pickled object{called}{under}, not a dictionary of weights; an object is "
-        f"code, and edgeseg runs none that a checkpoint brings. Save the weights alone: "
+        f"code, and edgeseg runs no code that a checkpoint brings. Save the weights alone: "
         f"torch.save(model.state_dict(), 'weights.pth')"
     )
 
@@ -117,14 +117,14 @@ def _explain_contents(
     keys = [str(name) for name in content]
     if any(mark in key for key in keys for mark in (".lora_A", ".lora_B", "lora_embedding")):
         return explain_adapter(path.parent)
-    whole = [
+    integral = [
         name
         for name, value in state.items()
         if value.is_quantized
         or not (value.is_floating_point() or name.endswith("num_batches_tracked"))
     ]
-    if whole or any(mark in key for key in keys for mark in _QUANTIZED):
-        shown = whole or [key for key in keys if any(mark in key for mark in _QUANTIZED)]
+    if integral or any(mark in key for key in keys for mark in _QUANTIZED):
+        shown = integral or [key for key in keys if any(mark in key for mark in _QUANTIZED)]
         return (
             f"is quantized already (it has {shown[0]}); give the float checkpoint that it was "
             f"made from"
@@ -148,7 +148,8 @@ def _explain_contents(
     model = next(((k, v) for k, v in content.items() if isinstance(v, Inert)), None)
     if model is not None and "model" in str(model[0]):
         return _explain_whole_model(model[1], str(model[0]))
-    return f"holds no weights{f', but {_list_names(keys)}' if keys else ''}"
+    found = f", but {_list_names(keys)}" if keys else ""
+    return f"holds no weights{found}; save them: torch.save(model.state_dict(), 'weights.pth')"
 
 
 def _is_object(name: str, value: object) -> bool:
@@ -169,7 +170,7 @@ def _find_nested(content: Mapping[object, object]) -> str | None:
 def _describe_other_sets(
     content: Mapping[object, object], used: str | None, count: int
 ) -> tuple[str, ...]:
-    """Describe every set of weights that is not used, one line each."""
+    """Say which set of weights is used and which are not; nothing where there is only one."""
     others = [
         str(key)
         for key, value in content.items()

@@ -1,9 +1,9 @@
 """Reads plain values from a configuration that is Python text, without running it.
 
 mmsegmentation keeps the configuration that a model was trained with inside its checkpoints, as
-text: `crop_size = (512, 512)`, `model = dict(type='EncoderDecoder', backbone=dict(...))`.
-Constants, tuples, lists and dictionaries are understood. Every other value becomes `UNREAD`, so
-that a value that is not understood is not mistaken for an absent one.
+text: `crop_size = (512, 512)`, `model = dict(type='EncoderDecoder', backbone=dict(...))`. This
+module reads constants, tuples, lists and dictionaries. Every other value becomes `UNREAD`: without
+it, a value that cannot be read would be mistaken for an absent one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Unread:
 
 UNREAD: Final = _Unread()
 
-# Configurations have some 10 kB; parsing takes memory many times the text's size.
+# Characters. Configurations have some 10,000; parsing takes many times the text's memory.
 _LONGEST: Final = 1 << 20
 
 

@@ -15,7 +15,7 @@ from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.progress import Say
 from edgeseg.text import explain
 
-__all__ = ["PICKLES", "explain_adapter", "find_weights", "explain_foreign", "read_json"]
+__all__ = ["PICKLES", "explain_adapter", "explain_foreign", "find_weights", "read_json"]
 
 PICKLES: Final = (".pth", ".pt", ".bin")
 
@@ -56,7 +56,7 @@ def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
         return path, path.parent
     if not path.exists():
         _check_hub_id(source)
-        say(f"{source} is no file or folder here; asking the Hugging Face hub for it")
+        say(f"no file or folder {source} here: asking the Hugging Face hub for it")
         path = _fetch(source)
     for name in _WEIGHT_NAMES:
         if (path / name).is_file():
@@ -67,9 +67,12 @@ def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     pickles = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
     if len(pickles) == 1:
         return pickles[0], path
-    found = f"several: {', '.join(p.name for p in pickles[:5])}; name one" if pickles else "none"
+    wanted = f"folder {source} should hold {' or '.join(_WEIGHT_NAMES)}"
+    if not pickles:
+        raise CheckpointError(f"{wanted}; it holds no weights: check the path")
     raise CheckpointError(
-        f"folder {source} should hold {' or '.join(_WEIGHT_NAMES)}; found {found}"
+        f"{wanted}; it holds several files of weights: name one of "
+        f"{', '.join(p.name for p in pickles[:5])}"
     )
 
 
@@ -104,9 +107,11 @@ def read_json(path: Path) -> Mapping[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read: {explain(error)}") from None
+        raise CheckpointError(
+            f"{path} cannot be read: {explain(error)}; correct it, or move it away"
+        ) from None
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is not a JSON object")
+        raise CheckpointError(f"{path} is not a JSON object; correct it, or move it away")
     return content
 
 
@@ -138,7 +143,7 @@ def _check_hub_id(source: str) -> None:
         raise CheckpointError(f"{missing}; give a folder, a file, a hub id (org/name), or `demo`")
     path = Path(source)
     if path.suffix.lower() in {*_SUFFIXES, *_FOREIGN}:
-        raise CheckpointError(f"{missing}: there is no such file")
+        raise CheckpointError(f"{missing}: there is no such file; check the path")
     if path.parent.is_dir():
         there = sorted(p.name for p in path.parent.iterdir() if not p.name.startswith("."))
         near = get_close_matches(path.name, there, n=1)

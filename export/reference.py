@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_ABS_DIFF",
     "check_parity",
-    "limit_threads",
     "compute_logits",
-    "normalize",
     "compute_reference_mask",
     "count_threads",
+    "limit_threads",
+    "normalize",
 ]
 
 # Logits of trained models span tens; FP32 rounding through 50 layers stays below 1e-4 of that.
@@ -40,7 +40,14 @@ MAX_ABS_DIFF: Final = 1e-3
 
 @torch.inference_mode()
 def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
-    """Compute class ids (H, W) at the frame's own size, by the published network in float32."""
+    """Compute the mask of a frame by the published network, in float32.
+
+    The frame is uint8 BGR (H, W, 3) of any size. The mask is (H, W) at the frame's own size, uint8
+    up to 256 classes, else uint16.
+
+    Raises:
+        MissingPackageError: the checkpoint resizes with OpenCV, which is not installed.
+    """
     height, width = frame.shape[:2]
     pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
     logits = model(_standardize(pixels, spec))
@@ -51,9 +58,9 @@ def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> Cla
 
 @torch.inference_mode()
 def compute_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
-    """Compute the published network's logits (1, classes, h, w) for a BGR (H, W, 3) image.
+    """Compute the published network's logits for an image, which is not resized.
 
-    The image is not resized.
+    The image is uint8 BGR (H, W, 3); the logits are float32 (1, classes, ceil(H/4), ceil(W/4)).
     """
     logits: Logits = model(normalize(image[None], spec)).numpy()
     return logits
@@ -65,7 +72,7 @@ def count_threads() -> int:
 
 
 def limit_threads(count: int) -> None:
-    """Limit PyTorch to `count` threads, in the whole process: it offers no smaller scope."""
+    """Limit PyTorch to `count` threads, in the whole process: PyTorch has no smaller scope."""
     torch.set_num_threads(count)
 
 
@@ -80,8 +87,11 @@ def check_parity(
 ) -> Parity:
     """Compare a float graph in ONNX Runtime with the published network, on the same inputs.
 
+    `frames` are inputs of the network: uint8 BGR (1, H, W, 3). `image_source` names where they come
+    from, for the manifest.
+
     Raises:
-        ExportError: a logit differs by more than `MAX_ABS_DIFF`, or is NaN.
+        ExportError: a logit differs by more than `MAX_ABS_DIFF`, or is NaN; or there is no frame.
         BackendError: the engine fails.
     """
     import onnxruntime
@@ -105,12 +115,14 @@ def check_parity(
         largest = max(largest, difference)
         count += 1
     if not count:
-        raise ExportError("there is no image to compare the exported graph on; give --data images")
+        raise ExportError(
+            "there is no image to compare the exported graph on; give images with --data"
+        )
     return Parity(max_abs_diff=largest, images=count, image_source=image_source)
 
 
 def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:
-    """Resize by the checkpoint's own rule, without padding: torch takes any size."""
+    """Resize uint8 RGB (H, W, 3) by the checkpoint's own rule, unpadded: torch takes any size."""
     height, width = spec.height, spec.width
     if spec.aspect is Aspect.KEEP:
         factor = min(height / rgb.shape[0], width / rgb.shape[1])
@@ -137,6 +149,7 @@ def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:
 
 
 def _standardize(rgb: Bgr, spec: InputSpec) -> Tensor:
+    """Turn uint8 RGB (H, W, 3) into normalized float32 (1, 3, H, W)."""
     values = torch.from_numpy(rgb.astype(np.float32) / np.float32(255))
     normalized = (values - torch.tensor(spec.mean)) / torch.tensor(spec.std)
     return normalized.permute(2, 0, 1)[None]

@@ -1,4 +1,4 @@
-"""Chooses how weights are stored in the file, apart from the type that the graph computes in."""
+"""Stores the weights of a graph in half the bytes, whatever type the graph computes in."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Training:
         return replace(spec, eps=eps)
 
     def notes(self) -> tuple[str, ...]:
-        """List what the training program does and edgeseg does not, apart from network fields."""
+        """List what the training program does in another way than edgeseg, one line each."""
         model = _take_part(self.config, "model")
         notes = []
         if _take_part(model, "test_cfg").get("mode") == "slide":
@@ -116,7 +116,7 @@ class Training:
 
     @property
     def _preprocessor(self) -> Config:
-        """Version 1.x's `data_preprocessor`, its own or the model's; empty in 0.x."""
+        """The `data_preprocessor` of version 1.x, at the top or in the model; empty in 0.x."""
         own = _take_part(self.config, "data_preprocessor")
         return own or _take_part(_take_part(self.config, "model"), "data_preprocessor")
 
@@ -131,8 +131,8 @@ class Training:
         if isinstance(classes, int) and classes != spec.classes:
             field = "out_channels" if head.get("out_channels") else "num_classes"
             raise CheckpointError(
-                f"{self._where} says decode_head.{field} {classes}, but the weights are of "
-                f"{spec.classes}"
+                f"{self._where} says decode_head.{field} {classes}, but the weights have "
+                f"{spec.classes} classes; does it belong to them?"
             )
 
     def _check_backbone(self, backbone: Config) -> None:
@@ -197,7 +197,9 @@ class Training:
     def _flag(self, part: Config, name: str, *, default: bool) -> bool:
         value = part.get(name, default)
         if not isinstance(value, bool):
-            raise CheckpointError(f"{self._where} says {name} {value!r}, neither True nor False")
+            raise CheckpointError(
+                f"{self._where} says {name} {value!r}, which is neither True nor False"
+            )
         return value
 
     def _triple(self, name: str, value: object) -> Triple:

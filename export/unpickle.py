@@ -1,8 +1,8 @@
 """Reads a .pth file without running it.
 
-torch refuses training checkpoints whose pickles name classes it does not know (optimizers,
-mmengine's HistoryBuffer). Here tensors are rebuilt by torch's own functions, and every other
-global becomes an inert object that swallows whatever the pickle does to it.
+torch refuses training checkpoints whose pickles name classes that torch does not know (optimizers,
+mmengine's HistoryBuffer). This module rebuilds tensors with torch's own functions. Every other
+class or function becomes an inert object, which ignores whatever the pickle does to it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Inert:
 
 
 def read_pickle(path: Path) -> object:
-    """Read a .pth, .pt or .bin file; objects of unknown classes become inert.
+    """Read a .pth, .pt or .bin file; objects of unknown classes become `Inert`.
 
     Raises:
         CheckpointError: the file is damaged, or is a TorchScript archive, which is code.
@@ -51,7 +51,10 @@ def read_pickle(path: Path) -> object:
     import torch
 
     if _is_torchscript(path):
-        raise CheckpointError(f"{path} is a TorchScript program; give a file of weights")
+        raise CheckpointError(
+            f"{path} is a TorchScript program; save the weights alone: "
+            f"torch.save(model.state_dict(), 'weights.pth')"
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # an unknown global, a newer protocol, or damage

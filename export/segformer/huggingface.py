@@ -32,7 +32,7 @@ def write_huggingface(
     from safetensors.torch import save_file
 
     if model.spec.head is not HeadKind.LINEAR:
-        raise ValueError("transformers has no SegFormer with mmsegmentation's head")
+        raise ValueError("transformers cannot load a SegFormer with mmsegmentation's head")
     if spec.resize not in FILTERS.values() or spec.aspect is not Aspect.SQUASH:
         raise ValueError(f"transformers has no {spec.resize.value}, aspect {spec.aspect.value}")
     folder.mkdir(parents=True)

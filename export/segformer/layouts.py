@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edgeseg.export.segformer.network import SegFormer
 
-__all__ = ["LAYOUTS", "Layout", "find_layout", "infer_spec", "map_weights", "find_their_name"]
+__all__ = ["LAYOUTS", "Layout", "find_layout", "find_their_name", "infer_spec", "map_weights"]
 
 State = Mapping[str, "Tensor"]
 
@@ -42,8 +42,8 @@ class Layout:
     modules: Mapping[str, str]
     # A key that no other layout has.
     signature: str
-    # Keys that are stored but are not part of the network.
-    ballast: tuple[str, ...] = field(default=())
+    # Keys in the file that the network does not use.
+    unused: tuple[str, ...] = field(default=())
     # The framework that pickles weights and uses OpenCV; None for Hugging Face, which does neither.
     framework: str | None = None
 
@@ -121,7 +121,7 @@ NVLABS: Final = Layout(
     head=HeadKind.LINEAR,
     eps=NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6),
     signature="decode_head.linear_pred.weight",
-    ballast=("decode_head.conv_seg.weight", "decode_head.conv_seg.bias"),
+    unused=("decode_head.conv_seg.weight", "decode_head.conv_seg.bias"),
     modules={
         "stages.{i}.patch_embed.proj": "backbone.patch_embed{n}.proj",
         "stages.{i}.patch_embed.norm": "backbone.patch_embed{n}.norm",
@@ -191,7 +191,7 @@ def find_layout(state: State, *, origin: str) -> Layout:
     for layout in LAYOUTS:
         if layout.signature in state:
             return layout
-    raise CheckpointError(f"{origin} {_explain_else(state)}")
+    raise CheckpointError(f"{origin} {_explain_unknown(state)}")
 
 
 def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
@@ -218,17 +218,17 @@ def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
 def map_weights(
     state: State, layout: Layout, model: SegFormer, *, origin: str
 ) -> dict[str, Tensor]:
-    """Make a state dict for `model`, in float32.
+    """Map a checkpoint's weights to a state dict for `model`, in float32.
 
     Raises:
         CheckpointError: a key is missing or unknown, or its tensor has a wrong shape, NaN or inf.
     """
     expected = model.state_dict()
     sources = {ours: _find_source(layout, ours) for ours in expected}
-    # Checkpoints older than torch 0.4.1 lack it, and evaluation does not use it.
+    # Checkpoints older than torch 0.4.1 lack this counter, and evaluation does not use it.
     needed = {ours: s for ours, s in sources.items() if not ours.endswith("num_batches_tracked")}
     _refuse(origin, "lacks", sorted({s.key for s in needed.values()} - state.keys()))
-    used = {s.key for s in sources.values()} | set(layout.ballast)
+    used = {s.key for s in sources.values()} | set(layout.unused)
     _refuse(origin, "has unexpected", sorted(state.keys() - used))
 
     mapped = {}
@@ -253,12 +253,12 @@ def _check_ends(state: State, layout: Layout, origin: str) -> None:
     first = state[find_their_name(layout, "stages.0.patch_embed.proj.weight")]
     if first.ndim > 1 and first.shape[1] != _RGB:
         raise CheckpointError(
-            f"{origin} takes {first.shape[1]} channels an image; edgeseg takes red, green and blue"
+            f"{origin} takes images of {first.shape[1]} channels; edgeseg takes red, green and blue"
         )
     if _count_rows(state, find_their_name(layout, "head.classifier.weight"), origin) == 1:
         raise CheckpointError(
-            f"{origin} has one logit a pixel, for a threshold between two classes; edgeseg takes "
-            f"one a class, of which the highest wins"
+            f"{origin} has one logit for each pixel, as a threshold between two classes needs; "
+            f"edgeseg needs a logit for each class: train with two"
         )
 
 
@@ -297,7 +297,7 @@ def _find_source(layout: Layout, ours: str) -> _Source:
 
 
 def find_their_name(layout: Layout, ours: str) -> str:
-    """Find the checkpoint's name of the tensor that holds the parameter that we call `ours`."""
+    """Find the name in the checkpoint of the tensor that holds our parameter `ours`."""
     return _find_source(layout, ours).key
 
 
@@ -319,7 +319,7 @@ def _find_variant(widths: tuple[int, ...], depths: tuple[int, ...], origin: str)
         if (variant.widths, variant.depths) == (widths, depths):
             return variant
     raise CheckpointError(
-        f"{origin} has {depths} blocks of {widths} channels, which is none of SegFormer B0 to B5"
+        f"{origin} is none of SegFormer B0 to B5: it has {depths} blocks of {widths} channels"
     )
 
 
@@ -332,7 +332,7 @@ def _refuse(origin: str, complaint: str, keys: list[str]) -> None:
         )
 
 
-def _explain_else(state: State) -> str:
+def _explain_unknown(state: State) -> str:
     keys = tuple(state)
     detection = ("bbox", "rpn_head", "roi_head", "class_embed", "class_labels_classifier", ".dfl.")
     if any(word in key for key in keys for word in detection):

@@ -133,7 +133,7 @@ def test_other_channels_are_counted(tmp_path: Path) -> None:
 
 def test_one_logit_is_called_so(tmp_path: Path) -> None:
     torch.save(nvlabs_state(classes=1), tmp_path / "w.pth")
-    assert "one logit a pixel" in _refused(tmp_path / "w.pth")
+    assert "one logit for each pixel" in _refused(tmp_path / "w.pth")
 
 
 def test_two_sets_of_weights_are_said(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_it_is_said_before_the_network_is_used(asked: list[str]) -> None:
     assert asked == ["nobody/nothing-b0"]
     ((line, before),) = told
     assert before == 0
-    assert "nobody/nothing-b0 is no file or folder here; asking the Hugging Face hub" in line
+    assert "no file or folder nobody/nothing-b0 here: asking the Hugging Face hub" in line
 
 
 @pytest.mark.parametrize("name", ["best.pth", "best.safetensors", "best.ckpt", "model.onnx"])
