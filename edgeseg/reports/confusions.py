@@ -1,4 +1,4 @@
-"""Finds which classes a model takes for which others, and what has changed in that."""
+"""Finds which classes a model takes for which others, or takes more often than its reference."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Shares = npt.NDArray[np.float64]  # (classes, classes), % of a row's pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Pixels of class `source` that were given to another class.
+    """Pixels of class `source` that were given to class `target`.
 
-    `pixels` is their number, or how many more or fewer (-) they are than with the reference.
-    `share` is the same in % of the source's pixels.
+    `pixels` is their number, or how many more (or fewer, if negative) they are than with the
+    reference. `share` is the same in % of the source's pixels.
     """
 
     source: str
@@ -31,12 +31,15 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moves:
-    """All moves: `shares[s][t]` in % of class `s`, signed as in `Move`.
+    """All moves between classes, and the `largest` of them, the largest first.
 
-    `source` says what the rows are. For `truth` with `compared`, shares are the candidate's less
-    the reference's; without `compared`, they are the candidate's mistakes. For `reference`, they
-    are the pixels whose class differs from the reference's. The diagonal is what a class lost to
-    all others.
+    `shares[s][t]` is the share of the pixels of class `s` that were given to class `t`, in %. The
+    diagonal is what a class lost to all others (negative) or gained. `source` says where the
+    classes of the rows come from:
+
+    - `truth`, with `compared`: the shares are the candidate's less the reference's;
+    - `truth`, without `compared`: they are the candidate's mistakes;
+    - `reference`: they are the pixels whose class differs from the reference's.
     """
 
     source: str
@@ -46,7 +49,7 @@ class Moves:
 
 
 def find_moves(report: Report, *, most: int = 10) -> Moves | None:
-    """Find the largest moves in the report's confusions; None where it holds none."""
+    """Find all moves and the `most` largest; None where the report has no confusion matrix."""
     names = [result.name for result in report.classes]
     own, theirs = _to_counts(report.confusion), _to_counts(report.reference_confusion)
     if not own.size:
@@ -72,8 +75,8 @@ def _compute_moves(
 ) -> Moves:
     change = own - expected
     shares = 100 * change / np.maximum(own.sum(axis=1), 1)[:, None]
-    apart = np.where(np.eye(len(names), dtype=bool), 0, change)
-    largest = np.argsort(-np.abs(apart), axis=None, kind="stable")[:most]
+    moved = np.where(np.eye(len(names), dtype=bool), 0, change)
+    largest = np.argsort(-np.abs(moved), axis=None, kind="stable")[:most]
     return Moves(
         source=source,
         compared=False,
@@ -86,6 +89,6 @@ def _compute_moves(
                 share=float(shares[row, column]),
             )
             for row, column in (divmod(int(place), len(names)) for place in largest)
-            if apart[row, column]
+            if moved[row, column]
         ),
     )

@@ -1,7 +1,8 @@
 """Writes GitHub-flavored Markdown in which text from outside stays plain text.
 
-In code spans GitHub marks nothing up, links no number and notifies nobody: its filters leave `code`
-alone. Entities do not help: they are mentions again by the time the filters run.
+GitHub does not mark up what stands in code spans, links no number in them and notifies nobody: its
+filters leave `code` alone. Entities would not help: GitHub turns them into characters before its
+filters look for mentions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from edgeseg.reports.phrases import NOTHING, shorten
 
-__all__ = ["LONGEST_NAME", "Row", "mention_more", "to_cell", "to_code", "fold", "to_table"]
+__all__ = ["LONGEST_NAME", "Row", "fold", "mention_more", "to_cell", "to_code", "to_table"]
 
 LONGEST_NAME: Final = 60  # characters
 
@@ -20,7 +21,7 @@ Row = Sequence[str]
 
 
 def to_table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
-    """Write a table; `alignment` has l or r for each column; empty columns are left out."""
+    """Write a table without its empty columns; `alignment` has l or r for each column."""
     rules = ["---:" if letter == "r" else ":---" for letter in alignment]
     columns = zip(headings, rules, *rows, strict=True)
     kept = [column for column in columns if not {*column[2:]} <= {"", NOTHING}]
@@ -28,20 +29,23 @@ def to_table(headings: Row, rows: Iterable[Row], alignment: str) -> str:
 
 
 def fold(title: str, body: str) -> str:
-    """Fold `body` until a click; the empty lines make GitHub read the Markdown inside."""
+    """Hide `body`, which is Markdown, until a click on `title`."""
+    # The empty lines make GitHub read the Markdown inside.
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def to_cell(text: str, longest: int = LONGEST_NAME) -> str:
-    """Write a code span for a table, where a bar would end the cell."""
+    """Write a code span for a cell of a table."""
+    # A bar would end the cell, even in a code span.
     return to_code(text, longest).replace("|", "\\|")
 
 
 def to_code(text: str, longest: int = LONGEST_NAME) -> str:
-    """Write a code span; its fence is longer than any run of backticks inside (CommonMark 6.1)."""
+    """Write a code span of at most `longest` characters."""
     shown = shorten(text, longest)
     if not shown:
         return "(no name)"
+    # The fence has to be longer than any run of backticks inside (CommonMark 6.1).
     runs = [len(run) for run in re.findall("`+", shown)]
     fence = "`" * (max(runs, default=0) + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""

@@ -1,4 +1,4 @@
-"""Writes the report as one HTML page that needs no other file, no script, no font, no network."""
+"""Writes the report as one HTML page, which needs no other file, script, font or network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OPEN_LINES: Final = 10
 
 
 def to_html(report: Report, pictures: Sequence[ImagePictures], *, labels: Labels) -> str:
-    """Write the page; `labels` has the colors of the masks.
+    """Write the page, with the pictures of some images; `labels` has the colors of the masks.
 
     Raises:
         MissingPackageError: jinja2 is not installed.
@@ -54,7 +54,7 @@ def to_html(report: Report, pictures: Sequence[ImagePictures], *, labels: Labels
 
 
 def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
-    """Collect what the template does not work out itself."""
+    """Collect the words and drawings that the template places."""
     moves = find_moves(report)
     names = [result.name for result in report.classes]
     baseline = report.baseline
@@ -97,7 +97,7 @@ def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
 
 
 def _list_absent(report: Report) -> list[str]:
-    """List what a report can hold and this one does not."""
+    """List the parts that this report does not have, and the options that add them."""
     known = {
         "accuracy on a data set (--data)": report.data,
         "the loss against a reference (--reference)": report.reference,

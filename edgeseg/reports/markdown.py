@@ -1,8 +1,8 @@
 """Writes the report as GitHub-flavored Markdown, for a pull request or a workflow's summary.
 
-Whatever comes from outside (names of images, classes, files, engines) stands in code spans, where
-GitHub neither marks it up nor links it nor notifies anybody. Long text is cut: a comment takes
-65,536 characters.
+Text from outside (names of images, classes, files, engines) stands in code spans, which GitHub
+neither marks up nor links, and of which it notifies nobody. Long text is cut, since a comment on
+GitHub takes 65,536 characters.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LONGEST_NOTE: Final = 400  # characters
 
 
 def to_markdown(report: Report) -> str:
-    """Write the verdict first, then what was missed; details are folded."""
+    """Write the verdict first, then what was missed; details open at a click."""
     word = name_verdict(report)
     parts = [
         f"## {_SIGNS[word]} {word}: {write_headline(report)}",
@@ -103,13 +103,13 @@ def _write_gates(report: Report) -> str:
     if not rows:
         return ""
     shown = rows[:_MOST_GATES]
-    told = to_table(("Gate", "Measured", "Limit", "Verdict"), shown, "lrrl")
+    table = to_table(("Gate", "Measured", "Limit", "Verdict"), shown, "lrrl")
     reasons = [
         f"- {NOT_JUDGED}: {to_code(one.name)}: {to_code(one.told, _LONGEST_NOTE)}"
         for one in report.unjudged
     ]
     more = mention_more(len(rows) - len(shown), "gates")
-    return told + more + "\n\n" * bool(reasons) + "\n".join(reasons)
+    return "\n\n".join(filter(None, (table + more, "\n".join(reasons))))
 
 
 def _write_gate(gate: Gate) -> Row:
@@ -121,8 +121,8 @@ def _write_gate(gate: Gate) -> Row:
 def _write_figures(report: Report) -> str:
     rows: list[Row] = []
     if report.miou is not None:
-        spread = format_interval(report.drop_low, report.drop_high)
-        within = "" if spread == NOTHING else f" ({spread})"
+        interval = format_interval(report.drop_low, report.drop_high)
+        within = "" if interval == NOTHING else f" ({interval})"
         drop = NOTHING if report.drop is None else f"drop {format_number(report.drop)}{within}"
         rows.append(
             ("mIoU, points", format_number(report.miou), format_number(report.reference_miou), drop)
@@ -224,7 +224,7 @@ def _write_robustness(report: Report) -> str:
             row.name,
             row.family,
             *map(format_number, row.mious),
-            format_number(_write_mean(row.drops)),
+            format_number(_compute_mean(row.drops)),
         )
         for row in make_corruption_rows(report)
     ]
@@ -234,7 +234,7 @@ def _write_robustness(report: Report) -> str:
     return f"{to_table(headings, rows, 'lrrrrrl')}\n\n{fold(title, details)}"
 
 
-def _write_mean(values: Sequence[float | None]) -> float | None:
+def _compute_mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
@@ -251,7 +251,7 @@ def _write_comparison(comparison: Comparison) -> str:
         explain_doubt(comparison),
         to_table(headings, rows, "lrrrrl")
         + mention_more(len(changed) + 1 - len(shown), "classes that changed"),
-        f"{len(comparison.classes) - len(changed)} classes are unchanged.",
+        f"Unchanged: {pluralize(len(comparison.classes) - len(changed), 'class')}.",
     ]
     for title, names in (("New", comparison.new), ("Missing", comparison.missing)):
         if names:
@@ -294,7 +294,7 @@ def _write_differences(report: Report) -> str:
     lines = []
     if found.data_only:
         lines.append(
-            f"Not counted, for the model does not have them: {_write_names(found.data_only)}."
+            f"Not counted, since the model does not have them: {_write_names(found.data_only)}."
         )
     if found.model_only:
         lines.append(f"Classes that the data set does not have: {_write_names(found.model_only)}.")

@@ -1,4 +1,4 @@
-"""What was measured, as values: classes, images, costs, input sizes, corrupted images.
+"""The parts of a report that hold measurements: classes, images, costs, sizes, corruptions.
 
 Accuracies are points (0..100). A field is None where it was not measured.
 """
@@ -24,11 +24,11 @@ __all__ = [
     "Value",
 ]
 
-_MOST_PIXELS: Final = 1 << 40  # of one image: sums over a data set stay exact as floats
+_MOST_PIXELS: Final = 1 << 40  # of one image; sums over a data set then stay exact as floats
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Immutable, and read from JSON with its types checked."""
+    """A value that cannot be changed, and whose types are checked as it is read from JSON."""
 
 
 class ClassDrop(Value, frozen=True, kw_only=True):
@@ -39,11 +39,13 @@ class ClassDrop(Value, frozen=True, kw_only=True):
 
 
 class ClassResult(Value, frozen=True, kw_only=True):
-    """A class of the model.
+    """A class of the model, and its IoU in points.
 
-    `share` is its part of the labelled pixels in %, `images` how many show it. `iou` is None where
-    it occurs neither in the truth nor in a prediction. `counted` says whether it is frequent enough
-    for a gate. The intervals of all counted classes hold together, with 95 % confidence.
+    `share` is the class's part of the labelled pixels in %, `images` the number of images that show
+    it. `counted` says whether the class is frequent enough for a gate. `iou` is the candidate's; it
+    is None if the class occurs neither in the truth nor in a prediction. `drop` is `reference_iou`
+    less `iou`. The intervals from `drop_low` to `drop_high` hold for all counted classes together,
+    with 95 % confidence.
     """
 
     name: str
@@ -58,12 +60,19 @@ class ClassResult(Value, frozen=True, kw_only=True):
 
 
 class ImageResult(Value, frozen=True, kw_only=True):
-    """Counts of one image, in pixels, a column for each of `classes`: those that occur in it.
+    """Counts of one image, in pixels.
 
-    `hits` are pixels with the true class, `predicted` those given to a class, both among the
-    labelled ones. `lost` is the IoU that the candidate loses here, in points, over the classes with
-    at least 0.1 % of the image's labelled pixels; `agreement` the share of all pixels with the
-    reference's class, in %.
+    `classes` are the ids that occur in the image's truth or masks, in rising order; the other
+    tuples have a number for each of them. `labelled` counts the pixels of the class in the truth,
+    `predicted` the labelled pixels that the candidate gives to the class, and `hits` those that are
+    both. `reference_hits` and `reference_predicted` are the reference's.
+
+    `lost` is the IoU that the candidate loses in this image, in points, over the classes with at
+    least 0.1 % of its labelled pixels. `agreement` is the share of all pixels with the reference's
+    class, in %.
+
+    Raises:
+        SpecError: the counts cannot be of one image.
     """
 
     name: str
@@ -94,9 +103,11 @@ class ImageResult(Value, frozen=True, kw_only=True):
 
 
 class Cost(Value, frozen=True, kw_only=True):
-    """`latency_ms` is the median of whole frames, `bytes` of the files that the engine opens.
+    """What a frame costs with one model.
 
-    `memory_mb` is the peak of a fresh process that segments such a frame.
+    `latency_ms` is the median time of a whole frame in milliseconds. `bytes` is the size of the
+    files that the engine opens. `memory_mb` is the peak memory, in MB (10^6 bytes), of a fresh
+    process that segments such a frame.
     """
 
     latency_ms: float
@@ -105,10 +116,11 @@ class Cost(Value, frozen=True, kw_only=True):
 
 
 class Costs(Value, frozen=True, kw_only=True):
-    """What a frame costs here; `frame` is the timed image's height and width.
+    """What a frame costs on the machine of the report.
 
-    `latency_ratio` is the candidate's time over the reference's, timed in turns: what a limit on
-    it looks at. People are shown the `speedup`.
+    `frame` is the height and width of the timed image in pixels, `rounds` how often it was timed.
+    `latency_ratio` is the candidate's time divided by the reference's, both timed in turns. A limit
+    judges this ratio; people are shown the `speedup`.
     """
 
     frame: tuple[int, int]
@@ -119,12 +131,19 @@ class Costs(Value, frozen=True, kw_only=True):
 
     @property
     def speedup(self) -> float | None:
-        """How many times as fast as the reference: above 1 is faster."""
+        """How many times as fast as the reference the candidate is; above 1 is faster."""
         return None if self.latency_ratio is None else 1 / self.latency_ratio
 
 
 class SidePoint(Value, frozen=True, kw_only=True):
-    """A checkpoint at one short side: the network's input in pixels, mIoU, and a frame's time."""
+    """A checkpoint at one input size.
+
+    `short_px` is the shorter side of the network's input in pixels, `height` and `width` the whole
+    input. `miou` is points, `latency_ms` the median time of a frame in milliseconds.
+
+    Raises:
+        SpecError: the mIoU is not 0 to 100, or the latency is negative or infinite.
+    """
 
     short_px: int
     height: int
@@ -141,9 +160,10 @@ class SidePoint(Value, frozen=True, kw_only=True):
 
 
 class CorruptionResult(Value, frozen=True, kw_only=True):
-    """Accuracy on images that went through one corruption (see `edgeseg.corruptions`), in points.
+    """Accuracy in points on images that one corruption changed (see `edgeseg.corruptions`).
 
-    `severity` is 1 to 5.
+    `name` and `family` are those of the corruption. `severity` is 1 to 5. `drop` is
+    `reference_miou` less `miou`, the candidate's.
     """
 
     name: str
@@ -155,11 +175,11 @@ class CorruptionResult(Value, frozen=True, kw_only=True):
 
 
 class FamilyResult(Value, frozen=True, kw_only=True):
-    """A family of corruptions: means over its kinds and severities, in points.
+    """Accuracy in points on a family of corruptions: means over its kinds and severities.
 
-    `extra_drop` is how much more the candidate loses against the reference than on clean images;
-    its intervals hold for all families together, with 95 % confidence, and are None where images
-    are too few for one.
+    `drop` is `reference_miou` less `miou`, the candidate's. `extra_drop` is `drop` less the drop on
+    clean images. The intervals from `extra_low` to `extra_high` hold for all families together,
+    with 95 % confidence; they are None if there are too few images.
     """
 
     name: str

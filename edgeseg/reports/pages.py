@@ -1,4 +1,4 @@
-"""Renders HTML pages that need no other file; their templates escape text from outside."""
+"""Renders HTML pages that need no other file. Their templates escape text from outside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["read_packaged", "render"]
 
 
 def render(template: str, *, css: str, **view: object) -> str:
-    """Render a page; the template lies beside this module.
+    """Render a page from the template that lies beside this module; `view` holds its values.
 
     Raises:
         MissingPackageError: jinja2 is not installed.

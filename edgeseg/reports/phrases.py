@@ -1,4 +1,4 @@
-"""Words a report's numbers, gates and verdict, alike in all of its forms."""
+"""Puts a report's numbers, gates and verdict into words, the same in every form of report."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ __all__ = [
     "NOTHING",
     "NOT_JUDGED",
     "GateWords",
-    "judge_brittleness",
-    "format_cost",
-    "explain_doubt",
-    "write_headline",
     "describe_gate",
-    "format_interval",
-    "find_limit",
-    "format_number",
-    "to_plain",
     "describe_rarity",
-    "shorten",
+    "explain_doubt",
+    "explain_not_counted",
+    "find_limit",
+    "format_cost",
+    "format_count",
+    "format_interval",
+    "format_number",
     "format_signed",
+    "judge_brittleness",
     "list_some",
     "name_subject",
-    "write_summary",
     "name_verdict",
-    "format_count",
-    "explain_not_counted",
+    "shorten",
+    "to_plain",
+    "write_headline",
+    "write_summary",
 ]
 
 NOTHING: Final = "\N{EN DASH}"  # stands where nothing was measured
@@ -44,12 +44,15 @@ NOT_JUDGED: Final = "NOT JUDGED"
 MINUS: Final = "\N{MINUS SIGN}"
 _MOST_DIGITS: Final = 6
 _MOST_NAMES: Final = 10
-_LONGEST_GATE: Final = 160  # characters; one holds the names of all classes that are missing
+_LONGEST_GATE: Final = 160  # characters; one gate's name lists all classes that are missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateWords:
-    """A gate in words; `limit` also says on which side it lies; the unit may be empty."""
+    """A gate in words, without units. `limit` begins with `at most` or `at least`.
+
+    `unit` may be empty.
+    """
 
     name: str
     value: str
@@ -80,7 +83,7 @@ def shorten(text: str, longest: int) -> str:
 
 
 def format_number(value: float | None, digits: int = 2) -> str:
-    """Format a number, with thousands marked; a dash for None."""
+    """Format a number, with a comma after thousands; a dash for None."""
     if value is None:
         return NOTHING
     if math.isnan(value):
@@ -103,7 +106,7 @@ def format_count(value: int | None) -> str:
 
 
 def format_cost(value: float) -> str:
-    """Format time, bytes or memory; bytes are whole and need no fraction."""
+    """Format a time, a size or a memory; whole numbers, as bytes are, get no fraction."""
     return format_number(value, 0 if value == int(value) else 1)
 
 
@@ -131,12 +134,12 @@ def describe_gate(gate: Gate) -> GateWords:
 
 
 def find_limit(report: Report, key: str) -> float | None:
-    """Find the value of the limit `key`, in its unit; None where it judged nothing."""
+    """Find the limit of the gate that is called `key`, in its unit; None without such a gate."""
     return next((gate.limit for gate in report.gates if gate.key == key), None)
 
 
 def name_verdict(report: Report) -> str:
-    """Name the verdict in words; where nothing was judged, nothing has passed."""
+    """Name the verdict in a word; where nothing was judged, nothing has passed."""
     if report.misses:
         return "FAILED"
     if report.unjudged:
@@ -147,18 +150,18 @@ def name_verdict(report: Report) -> str:
 def write_headline(report: Report) -> str:
     """Say how many gates passed, were missed or were not judged."""
     count, missed = len(report.gates), len(report.misses)
-    gates = "gate" if count == 1 else "gates"
-    if not count and not report.unjudged:
-        return "nothing was judged, for no limit applies"
-    told = f"{missed} of {count} {gates} missed" if missed else f"{count} of {count} {gates} passed"
-    if not report.unjudged:
-        return told
-    left = f"{len(report.unjudged)} not judged"
-    return f"{told}, {left}" if count else left
+    parts = []
+    if missed:
+        parts.append(f"{missed} of {pluralize(count, 'gate')} missed")
+    elif count:
+        parts.append(f"{count} of {pluralize(count, 'gate')} passed")
+    if report.unjudged:
+        parts.append(f"{len(report.unjudged)} not judged")
+    return ", ".join(parts) or "nothing was judged, because no limit applies"
 
 
 def write_summary(report: Report) -> str:
-    """Say in one sentence what was found, in our own words and numbers only."""
+    """Say in one sentence what was found. No word of it comes from outside."""
     images = pluralize(report.images, "image")
     if report.data is None:
         return "No data set was measured: the verdict rests on the bundle's golden frames alone."
@@ -189,12 +192,12 @@ def name_subject(subject: Subject) -> str:
 
 
 def explain_doubt(found: Comparison) -> str:
-    """Say why no change is called certain; empty where one may be."""
+    """Explain why no change can be certain; empty where one can be."""
     if found.images >= MIN_IMAGES:
         return ""
     return (
-        f"On {found.images} of the images that both have no change is called certain, and no "
-        f"regression is judged: it takes {MIN_IMAGES}."
+        f"Only {pluralize(found.images, 'image')} can be compared with the baseline: no change is "
+        f"called certain and no regression is judged below {MIN_IMAGES}."
     )
 
 
@@ -211,7 +214,7 @@ def judge_brittleness(family: FamilyResult) -> str:
 
 
 def explain_not_counted(result: ClassResult) -> str | None:
-    """Say why no gate looks at a class; None where one does."""
+    """Explain why no gate looks at a class; None where one does."""
     if result.counted:
         return None
     if result.iou is None and result.reference_iou is None:
@@ -226,7 +229,7 @@ def explain_not_counted(result: ClassResult) -> str | None:
 def describe_rarity(result: ClassResult) -> str:
     """Name a class that no gate looks at, and say how rarely it occurs."""
     if result.images < MIN_CLASS_IMAGES:
-        return f"{result.name} in {result.images} image{'' if result.images == 1 else 's'}"
+        return f"{result.name} in {pluralize(result.images, 'image')}"
     return f"{result.name} on {format_number(result.share, 3)} % of the pixels"
 
 

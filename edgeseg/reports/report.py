@@ -1,4 +1,4 @@
-"""The report: everything that a verdict rests on, as one value that is written to JSON and read.
+"""A report holds everything that a verdict rests on, and is written to JSON and read from it.
 
 Accuracies are points (0..100). A field is None where it was not measured.
 """
@@ -47,8 +47,10 @@ SCHEMA: Final = 1
 class Subject(Value, frozen=True, kw_only=True):
     """What was measured: a variant of a bundle, or a checkpoint in PyTorch.
 
-    `name` is a folder's or file's own; `sha256` is the manifest's or the checkpoint's; `engine`
-    says its version and how it is set; `height` and `width` are the network's input in pixels.
+    `kind` is `bundle` or `checkpoint`. `name` is the name of the folder or the file, without its
+    path, and `sha256` the hash of the bundle's manifest or of the checkpoint's weights. `model` is
+    b0 to b5. `engine` holds the engine's version and settings. `height` and `width` are the
+    network's input in pixels. `target` and `variant` are None for a checkpoint.
     """
 
     kind: str
@@ -65,7 +67,7 @@ class Subject(Value, frozen=True, kw_only=True):
 
 
 class Data(Value, frozen=True, kw_only=True):
-    """The data set; `sha256` is of all its items with their ground truth, in order."""
+    """A data set. `sha256` is the hash of all its images with their ground truth, in order."""
 
     name: str
     split: str | None
@@ -73,17 +75,18 @@ class Data(Value, frozen=True, kw_only=True):
 
 
 class Noted(Value, frozen=True, kw_only=True):
-    """An image and what is to be said of it, in one line."""
+    """An image, and why it was skipped or how it was converted, in one line."""
 
     name: str
     reason: str
 
 
 class Change(Value, frozen=True, kw_only=True):
-    """IoU now and in the baseline. `change` is now less before, with its 95 % interval.
+    """An IoU in points, `before` in the baseline and `now`.
 
-    `verdict` is `regressed` or `improved` where the interval lies beyond what is tolerated,
-    `unclear` where the change is beyond it but its interval is not, else `unchanged`.
+    `change` is `now` less `before`; its 95 % interval reaches from `low` to `high`. `verdict` is
+    `regressed` or `improved` if the whole interval exceeds what is tolerated, `unclear` if only the
+    change does, else `unchanged`.
     """
 
     name: str
@@ -96,7 +99,7 @@ class Change(Value, frozen=True, kw_only=True):
 
 
 class CostChange(Value, frozen=True, kw_only=True):
-    """A cost now and in the baseline, in the unit that its name says."""
+    """A cost, `before` in the baseline and `now`, in the unit that `name` says."""
 
     name: str
     before: float
@@ -106,10 +109,11 @@ class CostChange(Value, frozen=True, kw_only=True):
 class Comparison(Value, frozen=True, kw_only=True):
     """This report against an earlier one on the same images.
 
-    `miou` is over the classes that both have, on `images` that show no other; the intervals of
-    `classes` hold together. `new` and `missing` are classes that only this report or only the
-    baseline has. Latencies are among
-    `costs` only where both were taken on the same kind of machine.
+    `baseline` is the earlier report's file, `created` its time (ISO 8601), and `subject` what it
+    measured. `miou` is the mean over the classes that both reports have, on the `images` images
+    that show no other class. The intervals of `classes` hold for all of them together, with 95 %
+    confidence. `new` are classes that only this report has, `missing` those that only the baseline
+    has. `costs` hold latencies only if both were measured on the same kind of machine.
     """
 
     baseline: str
@@ -124,19 +128,31 @@ class Comparison(Value, frozen=True, kw_only=True):
 
 
 class Report(Value, frozen=True, kw_only=True):
-    """A verdict and what it rests on; see the fields' own types.
+    """A verdict, and what it rests on.
 
-    `passed` is null where there was nothing to judge; what no measurement here decided stands in
-    `unjudged`, and is no pass.
-    `miou_low`, `miou_high`, `drop_low`, `drop_high` are 95 % intervals from resampled images.
-    `confusion[t][p]` counts pixels of class `t` that the candidate gives to `p`;
-    `reference_confusion` the reference's, `agreement_confusion[r][c]` the reference's class against
-    the candidate's. `converted` images were read after a conversion, `skipped` ones not measured.
-    `notes` say in a sentence each what else has to be known to read the figures.
-    `sensitivity` is what INT8 costs in each group of layers alone, in % of the pixels;
-    `short_sides` is a checkpoint at several input sizes. `corruptions` are each kind and severity,
-    `families` what they come to. `workers` are those of a cluster that counted, by processor;
-    `machine` is where the command ran, and everything else was done.
+    `passed` is true if every gate was judged and none missed, and null if there was nothing to
+    judge. `gates` were judged; `unjudged` could not be judged, and are no pass. `created` is a time
+    in UTC (ISO 8601). `protocol` is how frames were segmented, as `verify --protocol` names it.
+
+    `images` counts the images that were measured. `skipped` ones were not, and `converted` ones
+    were measured after a conversion. `miou` and `drop` (the reference's mIoU less the candidate's)
+    are points; `_low` to `_high` are 95 % intervals from resampled images. `worst_class` is the
+    counted class with the largest drop. `pixel_agreement` is the share of pixels with the
+    reference's class, in %, and `agreement_iou` the mean IoU with the reference's masks, in points.
+
+    `confusion[t][p]` counts pixels of class `t` that the candidate gives to class `p`;
+    `reference_confusion` counts the reference's. `agreement_confusion[r][c]` counts pixels of class
+    `r` in the reference's masks and `c` in the candidate's. `differences` are classes that only the
+    data set or only the model has. `per_image` holds the counts of each image.
+
+    `costs` are latency, size and memory. `sensitivity` is the share of pixels that change class if
+    one group of layers alone is INT8, in %. `short_sides` is a checkpoint at several input sizes.
+    `corruptions` are the results for each kind and severity, `families` their means. `baseline`
+    compares this report with an earlier one.
+
+    `notes` are sentences that a reader of the figures has to know. `machine` is where the command
+    ran. `tools` gives the version of each package. `workers` counts the workers of a cluster by
+    their processors; they only counted pixels.
     """
 
     schema: int = SCHEMA
@@ -180,10 +196,11 @@ class Report(Value, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         judged = self.judged.passed
-        # Reports of before there was a null say true where there was nothing to judge.
+        # Older versions of edgeseg write true, not null, where there was nothing to judge.
         if self.passed is not judged and (self.passed, judged) != (True, None):
             raise SpecError(
-                "a report passes where every gate was judged and none missed, and only there"
+                "`passed` does not follow from the gates: a report passes if every gate was "
+                "judged and none missed"
             )
         classes = len(self.classes)
         for counts in (self.confusion, self.reference_confusion, self.agreement_confusion):
@@ -194,7 +211,7 @@ class Report(Value, frozen=True, kw_only=True):
 
     @property
     def judged(self) -> Judged:
-        """What the verdict is made of."""
+        """The gates, judged or not: the verdict follows from them."""
         return Judged(gates=self.gates, unjudged=self.unjudged)
 
     @property
@@ -209,7 +226,7 @@ def note_image(name: str, reason: str) -> Noted:
 
 
 def encode_report(report: Report) -> bytes:
-    """Write a report as JSON, a line for each field and for each row of a list."""
+    """Encode a report as JSON in UTF-8, a line for each field and for each row of a list."""
     fields = (
         f"{_encode(name)}: {_encode_lines(getattr(report, name))}"
         for name in report.__struct_fields__
@@ -218,10 +235,10 @@ def encode_report(report: Report) -> bytes:
 
 
 def read_report(path: Path) -> Report:
-    """Read a report.
+    """Read a report from its JSON.
 
     Raises:
-        ReportError: no such file, not a report, or of another schema.
+        ReportError: there is no such file, or the file is no report or one of another schema.
     """
     try:
         text = path.read_bytes()
@@ -231,8 +248,8 @@ def read_report(path: Path) -> Report:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema != SCHEMA:
             raise ReportError(
-                f"report {path} has schema {schema}, this edgeseg reads {SCHEMA}; write it again "
-                f"with: edgeseg verify ... --report FOLDER"
+                f"report {path} has schema {schema}, and this edgeseg reads {SCHEMA}; write it "
+                f"again with: edgeseg verify ... --report FOLDER"
             )
         return msgspec.json.decode(text, type=Report)
     except (msgspec.MsgspecError, SpecError, RecursionError) as error:
@@ -253,13 +270,13 @@ def _encode(value: object) -> str:
 
 
 class _Schema(msgspec.Struct):
-    """The one field that every schema has. Everything else may change with it."""
+    """The one field that every schema has; all others may change with the schema."""
 
     schema: int
 
 
 def make_json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a report's JSON."""
+    """Make the JSON Schema (2020-12) of a report's JSON."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "edgeseg report",

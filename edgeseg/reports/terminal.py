@@ -36,7 +36,7 @@ def describe_report(report: Report) -> list[str]:
 
 
 def _describe_noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
-    """Say how many images are noted, why the first one is, and where the others are named."""
+    """Say how many images there are, why the first one is among them, and what names the rest."""
     if not images:
         return
     first = images[0]
@@ -116,13 +116,14 @@ def _describe_comparison(found: Comparison | None) -> Iterator[str]:
         f"{miou.now:.2f} now, {miou.change:+.3f} "
         f"(95 % interval {miou.low:+.3f} to {miou.high:+.3f}): {miou.verdict}"
     )
-    if explain_doubt(found):
-        yield explain_doubt(found)
+    doubt = explain_doubt(found)
+    if doubt:
+        yield doubt
     for verdict in ("regressed", "improved", "unclear"):
         changes = [c for c in found.classes if c.verdict == verdict]
         if changes:
-            told = (f"{c.name} {c.change:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in changes)
-            yield f"classes {verdict}: {', '.join(told)}"
+            shown = (f"{c.name} {c.change:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in changes)
+            yield f"classes {verdict}: {', '.join(shown)}"
     for what, names in (("new", found.new), ("missing", found.missing)):
         if names:
             yield f"classes {what}: {', '.join(names)}"
@@ -139,6 +140,5 @@ def _describe_gates(report: Report) -> Iterator[str]:
         yield f"{verdict}: {gate.name} {value} ({gate.bound} {gate.limit:.3f})"
     for one in report.unjudged:
         yield f"{NOT_JUDGED}: {one.name}: {one.told}"
-    missed = len(report.misses)
-    if missed:
-        yield f"{missed} of {len(report.gates)} gates missed"
+    if report.misses:
+        yield f"{len(report.misses)} of {pluralize(len(report.gates), 'gate')} missed"

@@ -26,10 +26,9 @@ REPORTS: Final = ("report.json", "report.md", "report.xml", "report.html")
 def write_reports(
     folder: Path, report: Report, *, labels: Labels, pictures: Sequence[ImagePictures]
 ) -> tuple[Path, ...]:
-    """Write JSON, Markdown, JUnit XML and HTML; the folder is made where there is none.
+    """Write JSON, Markdown, JUnit XML and HTML; make the folder where there is none.
 
-    No file takes its name before all four are written whole. So all four are of the new report, or
-    all are as they were.
+    All four files are of the new report, or all stay as they were.
 
     Raises:
         ReportError: the folder does not take the files.
@@ -52,7 +51,7 @@ def write_reports(
 
 
 def check_can_write(folder: Path) -> None:
-    """Check that the folder takes a report, before an hour of measuring, and leave no trace.
+    """Check that the folder takes a report, and leave no trace: measuring may take an hour.
 
     Raises:
         ReportError: the folder does not take files, or holds other files of a report's names.

@@ -128,7 +128,7 @@ def test_other_channels_are_counted(tmp_path: Path) -> None:
     state = nvlabs_state()
     state["backbone.patch_embed1.proj.weight"] = torch.zeros(32, 4, 7, 7)
     torch.save(state, tmp_path / "w.pth")
-    assert "takes 4 channels" in _refused(tmp_path / "w.pth")
+    assert "takes images of 4 channels" in _refused(tmp_path / "w.pth")
 
 
 def test_one_logit_is_called_so(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_report_of_before_there_was_no_verdict_is_read() -> None:
     assert b'"passed": null' in text
     old = text.replace(b'"passed": null', b'"passed": true')
     assert msgspec.json.decode(old, type=Report).passed is True
-    with pytest.raises(SpecError, match="a report passes where every gate was judged"):
+    with pytest.raises(SpecError, match="a report passes if every gate was judged"):
         msgspec.json.decode(text.replace(b'"passed": null', b'"passed": false'), type=Report)
 
 

@@ -117,7 +117,7 @@ def test_the_summary_says_what_was_found() -> None:
 def test_the_headline_counts_gates() -> None:
     assert write_headline(failed()) == "2 of 4 gates missed"
     assert write_headline(golden_only(99.0)) == "1 of 1 gate passed"
-    assert write_headline(without_reference()) == "nothing was judged, for no limit applies"
+    assert write_headline(without_reference()) == "nothing was judged, because no limit applies"
 
 
 def test_without_a_gate_nothing_has_passed() -> None:

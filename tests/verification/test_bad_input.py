@@ -124,7 +124,7 @@ FATAL = [
         name="baseline of a newer schema",
         spoil=lambda: Path("old.json").write_text('{"schema": 2}'),
         args=AGAINST_OLD,
-        says="report old.json has schema 2, this edgeseg reads 1; write it again with: edgeseg "
+        says="report old.json has schema 2, and this edgeseg reads 1; write it again with: edgeseg "
         "verify ... --report FOLDER",
     ),
     Bad(

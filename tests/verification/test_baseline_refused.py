@@ -160,7 +160,7 @@ def test_a_spoiled_baseline_is_no_report(
     [
         ("", "is not a report of edgeseg"),
         ("{}", "is not a report of edgeseg"),
-        ('{"schema": 99}', "has schema 99, this edgeseg reads 1"),
+        ('{"schema": 99}', "has schema 99, and this edgeseg reads 1"),
         ('{"schema": 1, "passed": true}', "is not a report of edgeseg"),
         ("[" * 100_000, "is not a report of edgeseg"),
     ],

@@ -283,5 +283,5 @@ def test_a_rare_class_is_named_and_makes_no_build_red(edgeseg, place: Path) -> N
 def test_what_has_no_limit_is_measured_and_has_not_passed(edgeseg, place: Path) -> None:
     outcome = edgeseg("verify", "checkpoint", *DATA, "--json")
     assert (outcome.status, outcome.json["passed"]) == (0, None)
-    assert "nothing was judged, for no limit applies" in outcome.err
+    assert "nothing was judged, because no limit applies" in outcome.err
     assert "note: accuracy is measured and not judged" in outcome.err
