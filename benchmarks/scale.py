@@ -25,7 +25,7 @@ from edgeseg.datasets import match_classes, open_dataset
 from edgeseg.progress import SILENT
 from edgeseg.verification.cluster import Cluster
 from edgeseg.verification.measuring import Pair, measure_share
-from edgeseg.verification.opening import open_model, own_reference
+from edgeseg.verification.opening import open_model, open_own_reference
 from edgeseg.verification.worker import count_share
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--part", type=int, default=100_000)
     options = parser.parse_args()
     candidate = open_model(options.bundle, threads=1)
-    pair = Pair(candidate=candidate, reference=own_reference(candidate), protocol="ss")
+    pair = Pair(candidate=candidate, reference=open_own_reference(candidate), protocol="ss")
     matched, _ = match_classes(open_dataset(options.data, split=options.split), candidate.labels)
     items = list(islice(cycle(matched.items), options.images))
     measure_share(pair, items[:5], strict=False)  # warm up

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from edgeseg.errors import SourceError
-from edgeseg.files.locks import hold_lock, lock_beside
+from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.progress import Say
 from edgeseg.runtime.sinks.partial import name_partial, set_aside
 
@@ -32,7 +32,7 @@ def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
         try:
             _check(folder, uri)
             folder = folder.resolve()  # `.` has no name to derive the temporary one from
-            held = stack.enter_context(hold_lock(lock_beside(folder), folder))
+            held = stack.enter_context(hold_lock(name_lock_beside(folder), folder))
             left = set_aside(folder, left_behind=held.left_behind)
             if left is not None:
                 say(f"what a killed run left is kept: {left.name}")

@@ -150,7 +150,7 @@ def percentile(statistics: Statistics) -> Range:
 
 def mse(statistics: Statistics) -> Range:
     """Clip at the magnitude whose quantization has the least mean squared error."""
-    return _find_best(statistics, _squared_error)
+    return _find_best(statistics, _compute_squared_error)
 
 
 def entropy(statistics: Statistics) -> Range:
@@ -159,7 +159,7 @@ def entropy(statistics: Statistics) -> Range:
     The distance is the Kullback-Leibler divergence, as in S. Migacz, "8-bit inference with
     TensorRT", GTC 2017; here ranges need not be symmetric.
     """
-    return _find_best(statistics, _divergence)
+    return _find_best(statistics, _compute_divergence)
 
 
 ESTIMATORS: Final[Mapping[str, Callable[[Statistics], Range]]] = MappingProxyType(
@@ -182,7 +182,7 @@ def _compute_centers(statistics: Statistics) -> npt.NDArray[np.float64]:
     return (np.arange(BINS, dtype=np.float64) + 0.5) * width - statistics.limit
 
 
-def _squared_error(statistics: Statistics, candidate: Range) -> float:
+def _compute_squared_error(statistics: Statistics, candidate: Range) -> float:
     centers = _compute_centers(statistics)
     step = (candidate.high - candidate.low) / (LEVELS - 1)
     level = np.clip(np.round((centers - candidate.low) / step), 0, LEVELS - 1)
@@ -190,7 +190,7 @@ def _squared_error(statistics: Statistics, candidate: Range) -> float:
     return float((statistics.counts * error**2).sum())
 
 
-def _divergence(statistics: Statistics, candidate: Range) -> float:
+def _compute_divergence(statistics: Statistics, candidate: Range) -> float:
     """Compute the divergence, in nats, of the clipped distribution from its 256-level form."""
     centers = _compute_centers(statistics)
     inside = (centers >= candidate.low) & (centers <= candidate.high)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import BundleError, BusyError
-from edgeseg.files.locks import hold_lock, lock_in
+from edgeseg.files.locks import hold_lock, name_lock_in
 from edgeseg.files.whole import write_file
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.progress import Say
@@ -69,7 +69,7 @@ def open_workspace(question: Mapping[str, object], *, say: Say) -> Iterator[Work
 
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold_lock(lock_in(root / name), "the search", wait=wait))
+            stack.enter_context(hold_lock(name_lock_in(root / name), "the search", wait=wait))
             os.utime(root / name)
             _remove_old(root, keep=name)
         except OSError as error:
@@ -89,7 +89,7 @@ def _remove_old(root: Path, *, keep: str) -> None:
     for old in sorted(ages, key=lambda path: ages[path])[:-KEPT]:
         with suppress(BusyError, OSError):
             if old.name != keep:
-                with hold_lock(lock_in(old), old) as held:
+                with hold_lock(name_lock_in(old), old) as held:
                     if not held.alone:
                         continue
                     # Rename first: a process with the same question can begin anew meanwhile.

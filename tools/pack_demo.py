@@ -10,7 +10,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from edgeseg.cli.answers.export import export_lines
+from edgeseg.cli.answers.export import describe_export
 from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import DEMO
@@ -40,7 +40,7 @@ def main() -> None:
         recipes=(RECIPES["int8-linear"],),  # as fast as the others, and the smallest file
         half_weights=True,
     )
-    for line in export_lines(export_bundle(request, progress=Progress(say=print))):
+    for line in describe_export(export_bundle(request, progress=Progress(say=print))):
         print(line)
     for folder in (find_demo_checkpoint(), find_demo_bundle()):
         print(f"{folder.name}: {measure_megabytes(folder):.2f} MB")

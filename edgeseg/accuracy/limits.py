@@ -81,7 +81,7 @@ _REGRESSION: Final = frozenset[Need]({"data", "baseline"})
 _BUNDLE: Final = frozenset[Need]({"bundle"})
 
 
-def _limit(**about: Any) -> Any:  # noqa: ANN401  # as `dataclasses.field`, of which this is one
+def _define_limit(**about: Any) -> Any:  # noqa: ANN401  # as `dataclasses.field`, of which this is one
     return field(default=_NOT_GIVEN, metadata={"limit": Limit(**about)})
 
 
@@ -102,21 +102,21 @@ class Limits:
         SpecError: a limit is out of range.
     """
 
-    max_drop: float | None = _limit(
+    max_drop: float | None = _define_limit(
         gate="mIoU drop",
         default=1.0,
         unit=POINTS,
         needs=_DROP,
         help="Largest mIoU loss against the reference, in points.",
     )
-    max_class_drop: float | None = _limit(
+    max_class_drop: float | None = _define_limit(
         gate="class IoU drop",
         default=5.0,
         unit=POINTS,
         needs=_DROP,
         help="Largest IoU loss of any class against the reference, in points.",
     )
-    min_agreement: float | None = _limit(
+    min_agreement: float | None = _define_limit(
         gate="pixel agreement",
         unit="%",
         bound="at least",
@@ -125,7 +125,7 @@ class Limits:
         f"Without ground truth the default is {MIN_AGREEMENT_ALONE:g}.",
     )
     # Another CPU's rounding moves mIoU by some thousandths of a point.
-    max_regression: float | None = _limit(
+    max_regression: float | None = _define_limit(
         gate="mIoU lost beyond chance",
         default=0.1,
         unit=POINTS,
@@ -133,7 +133,7 @@ class Limits:
         optional=True,
         help="Largest mIoU loss beyond chance against --baseline, in points.",
     )
-    max_class_regression: float | None = _limit(
+    max_class_regression: float | None = _define_limit(
         gate="class IoU lost beyond chance",
         default=1.0,
         unit=POINTS,
@@ -141,7 +141,7 @@ class Limits:
         optional=True,
         help="Largest IoU loss of any class beyond chance against --baseline, in points.",
     )
-    max_extra_drop: float | None = _limit(
+    max_extra_drop: float | None = _define_limit(
         gate="extra mIoU drop",
         default=1.0,
         unit=POINTS,
@@ -152,7 +152,7 @@ class Limits:
     )
     # Skipped images lose an unknown amount. To hide one point of mIoU, which is the limit on the
     # drop, one image in twenty would have to lose 20 points more than the others.
-    max_skipped: float | None = _limit(
+    max_skipped: float | None = _define_limit(
         gate="data set",
         default=5.0,
         unit="%",
@@ -160,19 +160,19 @@ class Limits:
         optional=True,
         help="Largest share of images, in %, that may be skipped.",
     )
-    max_latency_ratio: float | None = _limit(
+    max_latency_ratio: float | None = _define_limit(
         gate="latency ratio",
         unit="times the reference's",
         needs=_DROP,
         help="Longest time per frame, as a multiple of the reference's.",
     )
-    max_size_mb: float | None = _limit(
+    max_size_mb: float | None = _define_limit(
         gate="size",
         unit="MB",
         needs=_BUNDLE,
         help="Largest total size of the files that the engine opens, in MB.",
     )
-    max_memory_mb: float | None = _limit(
+    max_memory_mb: float | None = _define_limit(
         gate="peak memory",
         unit="MB",
         needs=_BUNDLE,
@@ -207,7 +207,7 @@ class Limits:
                     f"{origin}{name} is not a limit{hint} Limits are {', '.join(LIMITS)}"
                 )
             called = f"{origin}{name}" if origin else option(name)
-            numbers[name] = _number(value, called)
+            numbers[name] = _to_number(value, called)
             LIMITS[name].check(numbers[name], called=called)
         return cls(**numbers)
 
@@ -238,7 +238,7 @@ LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
 )
 
 
-def _number(value: object, called: str) -> float:
+def _to_number(value: object, called: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SpecError(f"{called} must be a number; got {value!r}")
     try:

@@ -19,7 +19,7 @@ import msgspec
 from edgeseg.bundle.manifest import SCHEMA, File, Manifest, decode_manifest, encode_manifest
 from edgeseg.bundle.store import MANIFEST, MANIFEST_HASH, is_bundle
 from edgeseg.errors import BundleError
-from edgeseg.files.locks import hold_lock, lock_beside
+from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.files.whole import compute_sha256
 
 __all__ = ["check_replaceable", "new_bundle", "remove_bundle", "seal_bundle"]
@@ -105,7 +105,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
     staging = folder.with_name(f".{folder.name}.edgeseg-partial")
     retired = folder.with_name(f".{folder.name}.edgeseg-old")
     try:
-        with hold_lock(lock_beside(folder), f"bundle {folder}") as held:
+        with hold_lock(name_lock_beside(folder), f"bundle {folder}") as held:
             if held.alone:
                 _clear(staging, retired, folder)
             elif staging.exists():

@@ -40,8 +40,8 @@ class Problem:
 def examine(root: Path = Path("/")) -> dict[str, object]:
     """Examine this machine; files of the system are read below `root`."""
     machine, board = describe_machine(), read_jetson(root)
-    opencv = _opencv()
-    cuda = _cuda()
+    opencv = _examine_opencv()
+    cuda = _examine_cuda()
     findings: dict[str, object] = {
         "edgeseg": find_version("edgeseg"),
         "python": platform.python_version(),
@@ -66,24 +66,24 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         "cuda": cuda,
         "cameras": [f"video{number}" for number in list_cameras(root)],
         "memory_free": find_free_memory(root),
-        "disk_free": shutil.disk_usage(_existing(find_cache_folder())).free,
+        "disk_free": shutil.disk_usage(_find_existing(find_cache_folder())).free,
     }
-    findings["problems"] = [asdict(problem) for problem in _problems(findings)]
+    findings["problems"] = [asdict(problem) for problem in _find_problems(findings)]
     return findings
 
 
-def _problems(found: Mapping[str, Any]) -> Iterator[Problem]:
+def _find_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
     on_jetson = found["jetson"] is not None
-    yield from _video_problems(found, on_jetson=on_jetson)
+    yield from _find_video_problems(found, on_jetson=on_jetson)
     if on_jetson:
-        yield from _jetson_problems(found)
+        yield from _find_jetson_problems(found)
     default = TARGETS[DEFAULT_TARGET]
     if found["engines"][default.engine] is None:
         yield Problem(what=f"no {default.title}", remedy=f"pip install {default.package}")
-    yield from _space_problems(found["memory_free"], found["disk_free"])
+    yield from _find_space_problems(found["memory_free"], found["disk_free"])
 
 
-def _video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Problem]:
+def _find_video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Problem]:
     opencv = found["opencv"]
     if opencv is None:
         remedy = (
@@ -100,7 +100,7 @@ def _video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Pr
         )
 
 
-def _jetson_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
+def _find_jetson_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
     if found["engines"]["tensorrt"] is None:
         yield Problem(
             what="TensorRT is not visible to this Python",
@@ -110,7 +110,7 @@ def _jetson_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(what=found["cuda"]["error"], remedy="sudo apt install nvidia-jetpack")
 
 
-def _space_problems(memory: int | None, disk: int) -> Iterator[Problem]:
+def _find_space_problems(memory: int | None, disk: int) -> Iterator[Problem]:
     if memory is not None and memory < _LITTLE_MEMORY:
         yield Problem(
             what=f"only {memory / 1e9:.1f} GB of memory are free", remedy="close other programs"
@@ -122,7 +122,7 @@ def _space_problems(memory: int | None, disk: int) -> Iterator[Problem]:
         )
 
 
-def _opencv() -> dict[str, object] | None:
+def _examine_opencv() -> dict[str, object] | None:
     """Import OpenCV and ask it: the one of a Jetson is no pip package."""
     if importlib.util.find_spec("cv2") is None:
         return None
@@ -148,7 +148,7 @@ def _opencv() -> dict[str, object] | None:
     }
 
 
-def _cuda() -> dict[str, object]:
+def _examine_cuda() -> dict[str, object]:
     from edgeseg.runtime.backends.cuda import Cuda
 
     try:
@@ -158,7 +158,7 @@ def _cuda() -> dict[str, object]:
         return {"error": str(error).partition(";")[0]}
 
 
-def _existing(folder: Path) -> Path:
+def _find_existing(folder: Path) -> Path:
     """The folder, or the nearest parent that exists and this user may read."""
     return next(path for path in (folder, *folder.parents) if _is_there(path))
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from edgeseg.accuracy.limits import LIMITS, Limit, Limits
-from edgeseg.cli.options import wrong_usage
+from edgeseg.cli.options import report_wrong_usage
 
-__all__ = ["EXPORT_LIMITS", "limit_options"]
+__all__ = ["EXPORT_LIMITS", "add_limit_options"]
 
 # An export and a sweep look at what is lost against the reference alone.
 EXPORT_LIMITS: Final = ("max_drop", "max_class_drop", "min_agreement")
@@ -20,7 +20,7 @@ EXPORT_LIMITS: Final = ("max_drop", "max_class_drop", "min_agreement")
 _METAVARS: Final = {"points": "POINTS", "%": "PERCENT", "MB": "MB"}
 
 
-def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def add_limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for each named limit, and pass them to it as one value, `limits`.
 
     The options take the place of the command's parameter `limits`.
@@ -30,7 +30,7 @@ def limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
         @wraps(command)
         def call(**values: Any) -> None:  # noqa: ANN401  # whatever the command takes
             given = {name: values.pop(name) for name in names}
-            command(**values, limits=_limits(given))
+            command(**values, limits=_collect_limits(given))
 
         signature = inspect.signature(command, eval_str=True)
         parameters = tuple(_expand(signature, names))
@@ -50,11 +50,13 @@ def _expand(signature: inspect.Signature, names: tuple[str, ...]) -> Iterator[in
             continue
         for name in names:
             yield parameter.replace(
-                name=name, default=None, annotation=Annotated[float | None, _option(LIMITS[name])]
+                name=name,
+                default=None,
+                annotation=Annotated[float | None, _make_option(LIMITS[name])],
             )
 
 
-def _option(limit: Limit) -> Any:  # noqa: ANN401  # as typer.Option
+def _make_option(limit: Limit) -> Any:  # noqa: ANN401  # as typer.Option
     return typer.Option(
         metavar=_METAVARS.get(limit.unit, "RATIO"),
         help=limit.help,
@@ -62,11 +64,11 @@ def _option(limit: Limit) -> Any:  # noqa: ANN401  # as typer.Option
     )
 
 
-def _limits(given: dict[str, float | None]) -> Limits:
+def _collect_limits(given: dict[str, float | None]) -> Limits:
     """Collect the limits that were given.
 
     Raises:
         typer.BadParameter: a limit is out of range.
     """
-    with wrong_usage():
+    with report_wrong_usage():
         return Limits.of({name: value for name, value in given.items() if value is not None})

@@ -57,7 +57,7 @@ for command in (export, run, verify, sweep, bench, build, calibrate, inspect, do
 
 def main() -> None:
     """Run one command and end this process with its exit status."""
-    with _never_hold_up():
+    with _exit_without_waiting():
         run_command()
 
 
@@ -91,7 +91,7 @@ def run_command() -> None:
 
 def _run(given: Sequence[str]) -> int:
     """Run the command and return its exit status; show the help if none is given."""
-    arguments = _with_address(expand_homes(given))
+    arguments = _fill_in_address(expand_homes(given))
     check_usage(arguments, commands())
     status = app(arguments or ["--help"], standalone_mode=False)
     if status == _SIGNALLED + signal.SIGINT:
@@ -100,7 +100,7 @@ def _run(given: Sequence[str]) -> int:
 
 
 @contextmanager
-def _never_hold_up() -> Iterator[None]:
+def _exit_without_waiting() -> Iterator[None]:
     """Exit at once if a driver still holds a thread: Python's own exit would abort in its call."""
     try:
         yield
@@ -125,7 +125,7 @@ def _interrupt() -> int:
     return _SIGNALLED + signal.SIGINT
 
 
-def _with_address(arguments: Sequence[str]) -> list[str]:
+def _fill_in_address(arguments: Sequence[str]) -> list[str]:
     """`--preview` alone means the usual address: typer has no options with a value or none."""
     from edgeseg.runtime.preview.address import DEFAULT, is_address
 
@@ -168,7 +168,7 @@ def _keep_signals() -> Iterator[None]:
 
 
 @app.callback(invoke_without_command=True)
-def _common(
+def _handle_version(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:

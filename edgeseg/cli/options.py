@@ -26,7 +26,7 @@ __all__ = [
     "say",
     "say_next",
     "suggest_source",
-    "wrong_usage",
+    "report_wrong_usage",
 ]
 
 
@@ -71,7 +71,7 @@ ThreadsOption = Annotated[
 
 
 @contextmanager
-def wrong_usage() -> Iterator[None]:
+def report_wrong_usage() -> Iterator[None]:
     """Report a SpecError in the block as wrong usage of the command.
 
     Raises:

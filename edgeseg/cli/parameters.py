@@ -69,7 +69,7 @@ class Command:
 
 def read_command(function: Callable[..., Any]) -> Command:
     """Read a command from its function, whose parameters are all `Annotated`, as typer does."""
-    parameters = list(_parameters(function))
+    parameters = list(_read_parameters(function))
     return Command(
         name=function.__name__,
         options={
@@ -77,17 +77,19 @@ def read_command(function: Callable[..., Any]) -> Command:
             for parameter in parameters
             for spelling in (*parameter.spellings, *parameter.off)
         }
-        | {_HELP: _flag(_HELP)},
+        | {_HELP: _make_flag(_HELP)},
         arguments=tuple(parameter for parameter in parameters if not parameter.spellings),
     )
 
 
-def _parameters(function: Callable[..., Any]) -> Iterator[Parameter]:
+def _read_parameters(function: Callable[..., Any]) -> Iterator[Parameter]:
     hints = get_type_hints(function, include_extras=True)
     for name, declared in inspect.signature(function).parameters.items():
         hint, info = get_args(_read_annotation(hints[name]))
-        kind, repeated = _kind(hint)
-        spellings, off = _spellings(name, info, kind) if isinstance(info, OptionInfo) else ((), ())
+        kind, repeated = _find_kind(hint)
+        spellings, off = (
+            _find_spellings(name, info, kind) if isinstance(info, OptionInfo) else ((), ())
+        )
         yield Parameter(
             name=spellings[0] if spellings else info.metavar or name.upper(),
             spellings=spellings,
@@ -105,7 +107,7 @@ def _read_annotation(hint: Any) -> Any:  # noqa: ANN401  # typing has no type fo
     return next(part for part in inside if get_origin(part) is Annotated)
 
 
-def _kind(hint: Any) -> tuple[type, bool]:  # noqa: ANN401  # typing has no type for hints
+def _find_kind(hint: Any) -> tuple[type, bool]:  # noqa: ANN401  # typing has no type for hints
     """The type of one value, and whether there may be several."""
     kinds = [part for part in get_args(hint) if part is not NoneType] or [hint]
     if get_origin(hint) is list:
@@ -115,7 +117,9 @@ def _kind(hint: Any) -> tuple[type, bool]:  # noqa: ANN401  # typing has no type
     return kinds[0], False
 
 
-def _spellings(name: str, info: OptionInfo, kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _find_spellings(
+    name: str, info: OptionInfo, kind: type
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The spellings that typer gives an option, long ones first, and those that switch it off."""
     long = f"--{name.replace('_', '-')}"
     # Under `Annotated`, typer keeps the first declared spelling in `default`.
@@ -126,7 +130,7 @@ def _spellings(name: str, info: OptionInfo, kind: type) -> tuple[tuple[str, ...]
     return (long,), (f"--no-{long[2:]}",) if kind is bool else ()
 
 
-def _flag(spelling: str) -> Parameter:
+def _make_flag(spelling: str) -> Parameter:
     return Parameter(
         name=spelling,
         spellings=(spelling,),

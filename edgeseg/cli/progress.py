@@ -29,10 +29,10 @@ def show_progress(*, lines: bool = True) -> Iterator[Progress]:
     Without `lines` a log gets no lines about the phase: a run may last for months.
     """
     if sys.stderr.isatty():
-        with _bars() as progress:
+        with _show_bars() as progress:
             yield progress
     elif lines:
-        with _phase_lines() as phase:
+        with _print_phases() as phase:
             yield Progress(say=_say, phase=phase)
     else:
         yield Progress(say=_say)
@@ -43,7 +43,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _bars() -> Iterator[Progress]:
+def _show_bars() -> Iterator[Progress]:
     """Show a bar for the phase, and one for each part while it runs."""
     from rich import progress as rich_progress
     from rich.console import Console
@@ -70,7 +70,7 @@ def _bars() -> Iterator[Progress]:
 
 
 @contextmanager
-def _phase_lines() -> Iterator[Phase]:
+def _print_phases() -> Iterator[Phase]:
     """Print how far a long phase is, even while nothing in it is counted."""
     now = ("", 0, 0, "image")
     begun = due = time.monotonic()
@@ -89,8 +89,8 @@ def _phase_lines() -> Iterator[Phase]:
             name, done, total, unit = now
             if name and time.monotonic() >= due:
                 due = time.monotonic() + _BETWEEN_LINES_S
-                counter = _counter(done, total, unit)
-                sys.stderr.write(f"{name}:{counter} {_clock(time.monotonic() - begun)}\n")
+                counter = _describe_count(done, total, unit)
+                sys.stderr.write(f"{name}:{counter} {_format_time(time.monotonic() - begun)}\n")
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     watcher.start()
@@ -101,14 +101,14 @@ def _phase_lines() -> Iterator[Phase]:
         watcher.join()
 
 
-def _counter(done: int, total: int, unit: str) -> str:
+def _describe_count(done: int, total: int, unit: str) -> str:
     """` 12 of 40 images in`; ` 12 images in` if the total is unknown; or nothing."""
     if total:
         return f" {done} of {pluralize(total, unit)} in"
     return f" {pluralize(done, unit)} in" if done else ""
 
 
-def _clock(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     """Format a time, for example as 2:05 minutes."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02} minutes"

@@ -11,7 +11,7 @@ from edgeseg.spec import ChannelOrder
 if TYPE_CHECKING:
     from edgeseg.overrides import Overrides
 
-__all__ = ["ChannelOrderOption", "MeanOption", "ResizeOption", "StdOption", "overrides_from"]
+__all__ = ["ChannelOrderOption", "MeanOption", "ResizeOption", "StdOption", "read_overrides"]
 
 _FROM_FILES: Final = "read from the checkpoint's files"
 
@@ -55,7 +55,7 @@ ResizeOption = Annotated[
 ]
 
 
-def overrides_from(
+def read_overrides(
     mean: str | None, std: str | None, channel_order: ChannelOrder | None, resize: str | None
 ) -> Overrides:
     """Parse the options into overrides.

@@ -15,7 +15,7 @@ import typer
 from edgeseg.cli.parameters import Command, Parameter
 from edgeseg.text import join_words
 
-__all__ = ["check_path", "place_of", "quote_value"]
+__all__ = ["check_path", "find_place", "quote_value"]
 
 
 class Kind(Enum):
@@ -79,21 +79,21 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
     takes = _TAKES.get(parameter.name)
     if takes is None or number or text == DEMO:
         return
-    kinds = _kinds_of(text)
+    kinds = _find_kinds(text)
     if not kinds or takes.intersection(kinds):
         return
     kind = kinds[0]
-    what = f"{quote_value(text)} is {kind.value}, not {_in_words(takes)}"
-    raise typer.BadParameter(f"{what}; {_remedy(text, kind, command)}")
+    what = f"{quote_value(text)} is {kind.value}, not {_name_kinds(takes)}"
+    raise typer.BadParameter(f"{what}; {_suggest_remedy(text, kind, command)}")
 
 
-def place_of(text: str, command: Command) -> str | None:
+def find_place(text: str, command: Command) -> str | None:
     """How to type a path for a command that takes it; None if it takes no such path."""
-    kind = next(iter(_kinds_of(text)), None)
+    kind = next(iter(_find_kinds(text)), None)
     parameters = {parameter.name: parameter for parameter in command.parameters}
     for name, kinds in _TAKES.items():
         if kind in kinds and name in parameters:
-            value = _device(text) if kind is Kind.CAMERA else quote_value(text)
+            value = _find_camera_number(text) if kind is Kind.CAMERA else quote_value(text)
             return f"{name} {value}" if parameters[name].spellings else value
     return None
 
@@ -103,8 +103,8 @@ def quote_value(text: str) -> str:
     return "URL" if "://" in text or "!" in text else shlex.quote(text)
 
 
-def _remedy(text: str, kind: Kind, command: Command) -> str:
-    place, path = place_of(text, command), Path(text)
+def _suggest_remedy(text: str, kind: Kind, command: Command) -> str:
+    place, path = find_place(text, command), Path(text)
     if place == quote_value(text):
         return f"give it without an option: edgeseg {command.name} {place}"
     if place is not None:
@@ -118,16 +118,16 @@ def _remedy(text: str, kind: Kind, command: Command) -> str:
     if kind is Kind.DATASET:
         images = next(path / split / "images" for split in _SPLITS if _has_images(path / split))
         return f"give its images: {quote_value(str(images))}"
-    if kind is Kind.ARTIFACT and Kind.BUNDLE in _kinds_of(str(path.parent)):
+    if kind is Kind.ARTIFACT and Kind.BUNDLE in _find_kinds(str(path.parent)):
         return f"give its bundle: {quote_value(str(path.parent))}"
     return f"edgeseg {command.name} --help says what it takes"
 
 
-def _in_words(kinds: frozenset[Kind]) -> str:
+def _name_kinds(kinds: frozenset[Kind]) -> str:
     return join_words([kind.value for kind in Kind if kind in kinds], "or")
 
 
-def _kinds_of(text: str) -> tuple[Kind, ...]:
+def _find_kinds(text: str) -> tuple[Kind, ...]:
     """What a path can be, likeliest first; empty if its name does not tell."""
     if _STREAM.match(text):
         return (Kind.STREAM,)
@@ -136,20 +136,20 @@ def _kinds_of(text: str) -> tuple[Kind, ...]:
     path = Path(text)
     try:
         if path.is_dir():
-            return _kinds_of_folder(path)
-        if _device(text) is not None and (path.is_char_device() or not path.exists()):
+            return _find_kinds_of_folder(path)
+        if _find_camera_number(text) is not None and (path.is_char_device() or not path.exists()):
             return (Kind.CAMERA,)
     except OSError:  # too long a name, or a closed folder: whoever opens it says so
         return ()
-    return _by_suffix(path)
+    return _find_kind_by_suffix(path)
 
 
-def _kinds_of_folder(folder: Path) -> tuple[Kind, ...]:
+def _find_kinds_of_folder(folder: Path) -> tuple[Kind, ...]:
     """What a folder can be. One with both weights and images is both."""
     from edgeseg.bundle.store import is_bundle
 
     paths = list(folder.iterdir())
-    named = {kind for path in paths for kind in _by_suffix(path)}
+    named = {kind for path in paths for kind in _find_kind_by_suffix(path)}
     sets = [Kind.DATASET] if any(_has_images(folder / split) for split in _SPLITS) else []
     images = [Kind.IMAGES] if Kind.IMAGE in named else []
     if is_bundle(folder):
@@ -159,7 +159,7 @@ def _kinds_of_folder(folder: Path) -> tuple[Kind, ...]:
     return (*weights, *sets, *images) if whole else (*sets, *images, *weights)
 
 
-def _by_suffix(path: Path) -> tuple[Kind, ...]:
+def _find_kind_by_suffix(path: Path) -> tuple[Kind, ...]:
     kind = _SUFFIXES.get(path.suffix.lstrip(".").lower())
     return () if kind is None else (kind,)
 
@@ -168,7 +168,7 @@ def _has_images(folder: Path) -> bool:
     return (folder / "images").is_dir()
 
 
-def _device(text: str) -> str | None:
+def _find_camera_number(text: str) -> str | None:
     """The number of a camera; links such as those of /dev/v4l/by-id are followed."""
     found = _DEVICE.fullmatch(text) or _DEVICE.fullmatch(os.path.realpath(text))
     return found[1] if found else None

@@ -16,12 +16,12 @@ __all__ = ["find_command", "find_parameter", "find_value"]
 _ALIKE: Final = 0.7
 
 
-def _by_synonym(table: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+def _index_by_synonym(table: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
     pairs = ((synonym, tuple(meant.split())) for words, meant in table for synonym in words.split())
     return MappingProxyType(dict(pairs))
 
 
-_COMMANDS: Final = _by_synonym(
+_COMMANDS: Final = _index_by_synonym(
     (
         ("infer predict segment detect demo stream play live serve", "run"),
         ("convert quantize optimize compress onnx", "export"),
@@ -35,7 +35,7 @@ _COMMANDS: Final = _by_synonym(
     )
 )
 # For each word on the left, the first on the right that the command has is suggested.
-_PARAMETERS: Final = _by_synonym(
+_PARAMETERS: Final = _index_by_synonym(
     (
         ("--input --in -i --file --folder --path", "--source SOURCE --weights --data BUNDLE WHAT"),
         ("--video --video-file --url --uri --stream --rtsp -s", "--source SOURCE --data"),
@@ -75,7 +75,7 @@ _PARAMETERS: Final = _by_synonym(
         ("-v -V --ver", "--version"),
     )
 )
-_VALUES: Final = _by_synonym(
+_VALUES: Final = _index_by_synonym(
     (
         *((row.synonyms, row.name) for row in TARGETS.values()),
         ("float float32 f32 full single 32", "fp32"),

@@ -17,7 +17,7 @@ from typing import Final
 import typer
 
 from edgeseg.cli.parameters import Command, Parameter
-from edgeseg.cli.slips import check_path, place_of, quote_value
+from edgeseg.cli.slips import check_path, find_place, quote_value
 from edgeseg.cli.suggest import find_command, find_parameter, find_value
 from edgeseg.text import join_words
 
@@ -59,7 +59,7 @@ def check_usage(arguments: Sequence[str], commands: Mapping[str, Command]) -> No
     """
     if not arguments or arguments[0] in _OF_ALL:
         return
-    command = _command(arguments[0], commands)
+    command = _find_command(arguments[0], commands)
     given = list(_read(arguments[1:], command, commands))
     if any(one.spelling == _HELP for one in given):
         return
@@ -72,7 +72,7 @@ def check_usage(arguments: Sequence[str], commands: Mapping[str, Command]) -> No
     _check_missing(given, command)
 
 
-def _command(word: str, commands: Mapping[str, Command]) -> Command:
+def _find_command(word: str, commands: Mapping[str, Command]) -> Command:
     if word in commands:
         return commands[word]
     if word.startswith("-"):
@@ -84,7 +84,7 @@ def _command(word: str, commands: Mapping[str, Command]) -> Command:
             if meant in _OF_ALL
             else f"put the command before {spelling}, as: edgeseg run {meant or spelling}"
         )
-    name, place = find_command(word, commands), place_of(word, commands["run"])
+    name, place = find_command(word, commands), find_place(word, commands["run"])
     if place is not None:
         raise typer.BadParameter(
             f"no command {quote_value(word)}; did you mean: edgeseg run {place}?"
@@ -125,7 +125,7 @@ def _read_option(
             )
     parameter = command.options.get(spelling)
     if parameter is None:
-        raise typer.BadParameter(_unknown(spelling, command, commands))
+        raise typer.BadParameter(_describe_unknown(spelling, command, commands))
     if parameter.is_flag:
         if equals:
             raise typer.BadParameter(f"{spelling} takes no value; give {spelling} alone")
@@ -137,12 +137,12 @@ def _read_option(
     return _Given(parameter=parameter, spelling=spelling, value=value)
 
 
-def _unknown(spelling: str, command: Command, commands: Mapping[str, Command]) -> str:
+def _describe_unknown(spelling: str, command: Command, commands: Mapping[str, Command]) -> str:
     others = [name for name, other in commands.items() if spelling in other.options]
     meant = find_parameter(spelling, command, guess=not others)
     of = f"; {spelling} belongs to {join_words(others)}" if others else ""
     if meant is None:
-        return f"{command.name} has no {spelling}{of}; {_see(command)}"
+        return f"{command.name} has no {spelling}{of}; {_refer_to_help(command)}"
     if not meant.startswith("-"):
         meant = f"{meant} without an option, as: edgeseg {command.name} {meant}"
     return f"{command.name} has no {spelling}{of}; did you mean {meant}?"
@@ -191,7 +191,7 @@ def _check_repeats(given: Sequence[_Given]) -> None:
 def _check_patterns(given: Sequence[_Given]) -> None:
     """Refuse a pattern without quotes: the shell expands it, and --source takes one path."""
     for before, one in pairwise(given):
-        if before.spelling == "--source" and one.is_bare and _alike(before.value, one.value):
+        if before.spelling == "--source" and one.is_bare and _look_alike(before.value, one.value):
             pattern = Path(one.value).with_name(f"*{Path(one.value).suffix}")
             raise typer.BadParameter(
                 f"--source takes one path; put a pattern in quotes: --source '{pattern}'"
@@ -204,17 +204,17 @@ def _check_extras(given: Sequence[_Given], command: Command) -> None:
     if extra is None:
         return
     takes = " and ".join(argument.name for argument in command.arguments)
-    place, bare = place_of(extra, command), _BARE.get(command.name)
+    place, bare = find_place(extra, command), _BARE.get(command.name)
     if place in {None, quote_value(extra)}:
         place = bare and f"{bare} {quote_value(extra)}"
     raise typer.BadParameter(
         f"unexpected {quote_value(extra)}: {command.name} takes "
         f"{f'one {takes}' if takes else 'options only'}; "
-        f"{f'give it as {place}' if place else _see(command)}"
+        f"{f'give it as {place}' if place else _refer_to_help(command)}"
     )
 
 
-def _alike(path: str, other: str) -> bool:
+def _look_alike(path: str, other: str) -> bool:
     """Whether a shell may have expanded one pattern to both."""
     one, two = Path(path), Path(other)
     return one.parent == two.parent and one.suffix == two.suffix != ""
@@ -224,8 +224,10 @@ def _check_missing(given: Sequence[_Given], command: Command) -> None:
     named = {one.parameter.name for one in given if one.parameter is not None}
     missing = [p.name for p in command.parameters if p.required and p.name not in named]
     if missing:
-        raise typer.BadParameter(f"{command.name} needs {' and '.join(missing)}; {_see(command)}")
+        raise typer.BadParameter(
+            f"{command.name} needs {' and '.join(missing)}; {_refer_to_help(command)}"
+        )
 
 
-def _see(command: Command) -> str:
+def _refer_to_help(command: Command) -> str:
     return f"see edgeseg {command.name} --help"

@@ -22,7 +22,7 @@ from typing import Final
 
 from edgeseg.errors import BusyError
 
-__all__ = ["LOCK", "Held", "lock_beside", "lock_in", "hold_lock"]
+__all__ = ["LOCK", "Held", "name_lock_beside", "name_lock_in", "hold_lock"]
 
 LOCK: Final = ".edgeseg-lock"
 _TRIES: Final = 100
@@ -30,12 +30,12 @@ _TRIES: Final = 100
 _NO_LOCKS: Final = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
-def lock_beside(path: Path) -> Path:
+def name_lock_beside(path: Path) -> Path:
     """Return the lock's path for a file, or for a folder that is replaced as a whole."""
     return path.with_name(f".{path.name}{LOCK}")
 
 
-def lock_in(folder: Path) -> Path:
+def name_lock_in(folder: Path) -> Path:
     """Return the lock's path for a folder that files are added to."""
     return folder / LOCK
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import ReportError
-from edgeseg.files.locks import LOCK, hold_lock, lock_in
+from edgeseg.files.locks import LOCK, hold_lock, name_lock_in
 from edgeseg.files.signature import holds_fields
 
 __all__ = ["REQUEST", "lock_folder"]
@@ -27,7 +27,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             _check(folder)
-            stack.enter_context(hold_lock(lock_in(folder), f"sweep {folder}"))
+            stack.enter_context(hold_lock(name_lock_in(folder), f"sweep {folder}"))
         except OSError as error:
             raise ReportError(
                 f"{folder} cannot be written: {error.strerror}; choose another --output"

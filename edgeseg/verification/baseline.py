@@ -67,7 +67,7 @@ def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
     alone = [image.name for image in baseline.per_image if image.sha256 not in here]
     if alone:
         ours = _describe(dataset.title, dataset.split, len(dataset))
-        _refuse(origin, [_others(_title(baseline), ours, len(alone), alone)])
+        _refuse(origin, [_describe_others(_name_data(baseline), ours, len(alone), alone)])
 
 
 def compare_reports(
@@ -82,14 +82,16 @@ def compare_reports(
         ReportError: the reports are of other images, or of another ground truth.
     """
     _refuse(origin, _explain_other_images(report, baseline))
-    now, before = _places(report), _places(baseline)
+    now, before = _map_classes(report), _map_classes(baseline)
     common = [name for name in now if name in before]
     if not common:
         _refuse(origin, ["they have no class in common"])
-    whole = _tally(baseline), _tally(report)
+    whole = _collect_tally(baseline), _collect_tally(report)
     columns = [before[name] for name in common], [now[name] for name in common]
     alike = np.flatnonzero(
-        np.logical_and(*(_only(t, own) for t, own in zip(whole, columns, strict=True)))
+        np.logical_and(
+            *(_find_images_with_only(t, own) for t, own in zip(whole, columns, strict=True))
+        )
     )
     if not alike.size:
         _refuse(origin, ["every image shows a class that only one of the models has"])
@@ -106,14 +108,14 @@ def compare_reports(
         created=baseline.created,
         subject=baseline.candidate,
         images=len(alike),
-        miou=_change(
+        miou=_describe_change(
             "mIoU",
             (lost.reference_miou, lost.candidate_miou),
             (lost.miou_interval.low, lost.miou_interval.high),
             limits.max_regression,
             enough=len(alike) >= MIN_IMAGES,
         ),
-        classes=_class_changes(
+        classes=_list_class_changes(
             [report.classes[now[name]].name for name in common],
             lost,
             family,
@@ -122,7 +124,7 @@ def compare_reports(
         ),
         new=tuple(report.classes[now[name]].name for name in now if name not in before),
         missing=tuple(baseline.classes[before[name]].name for name in before if name not in now),
-        costs=_cost_changes(report, baseline),
+        costs=_compare_costs(report, baseline),
     )
 
 
@@ -185,10 +187,10 @@ def _explain_other_images(report: Report, baseline: Report) -> list[str]:
         return []
     alone = [i.name for i in report.per_image if now[i.sha256] > before[i.sha256]]
     alone += [i.name for i in baseline.per_image if before[i.sha256] > now[i.sha256]]
-    return [_others(_title(baseline), _title(report), len(alone), alone)]
+    return [_describe_others(_name_data(baseline), _name_data(report), len(alone), alone)]
 
 
-def _others(theirs: str, ours: str, count: int, names: Sequence[str]) -> str:
+def _describe_others(theirs: str, ours: str, count: int, names: Sequence[str]) -> str:
     return (
         f"its data are {theirs}, these {ours}; not in both, or with another "
         f"truth: {pluralize(count, 'image')}, the first: {names[0]}"
@@ -203,13 +205,13 @@ def _explain_other_truth(
     if np.array_equal(before, now):
         return []
     row, column = (int(place[0]) for place in np.nonzero(before != now))
-    image = _in_order(report)[alike[row]]
+    image = _sort_images(report)[alike[row]]
     counts = f"{before[row, column]} pixels of {common[column]!r} there, {now[row, column]} here"
     changed = "were the data set's classes or its ignore index changed?"
     return [f"the truth of {image.name} has {counts}; {changed}"]
 
 
-def _only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
+def _find_images_with_only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
     """Find the images that show no class but `classes`: bool (images,)."""
     found: npt.NDArray[np.bool_] = whole.labelled.sum(axis=1) == whole.labelled[
         :, list(classes)
@@ -217,7 +219,7 @@ def _only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _title(report: Report) -> str:
+def _name_data(report: Report) -> str:
     assert report.data is not None
     return _describe(report.data.name, report.data.split, report.images)
 
@@ -226,19 +228,19 @@ def _describe(name: str, split: str | None, images: int) -> str:
     return f"{' '.join(filter(None, (name, split)))} ({pluralize(images, 'image')})"
 
 
-def _places(report: Report) -> Mapping[str, int]:
+def _map_classes(report: Report) -> Mapping[str, int]:
     """Map each class's name, without case and surrounding blanks, to its index."""
     return {c.name.strip().casefold(): place for place, c in enumerate(report.classes)}
 
 
-def _in_order(report: Report) -> list[ImageResult]:
+def _sort_images(report: Report) -> list[ImageResult]:
     """Sort the images of a report by their hashes."""
     return sorted(report.per_image, key=lambda image: image.sha256)
 
 
-def _tally(report: Report) -> Tally:
+def _collect_tally(report: Report) -> Tally:
     """Collect the candidate's counts."""
-    images = _in_order(report)
+    images = _sort_images(report)
     counts = np.zeros((3, len(images), len(report.classes)), np.int64)
     for row, image in enumerate(images):
         columns = list(image.classes)
@@ -246,7 +248,7 @@ def _tally(report: Report) -> Tally:
     return Tally(*counts)
 
 
-def _class_changes(
+def _list_class_changes(
     names: Sequence[str],
     lost: Losses,
     family: npt.NDArray[np.bool_],
@@ -256,7 +258,7 @@ def _class_changes(
 ) -> tuple[Change, ...]:
     """List the changes of classes that are frequent enough to tell, the largest loss first."""
     changes = [
-        _change(
+        _describe_change(
             name,
             (float(lost.reference_iou[index]), float(lost.candidate_iou[index])),
             (float(lost.class_intervals[index, 0]), float(lost.class_intervals[index, 1])),
@@ -269,7 +271,7 @@ def _class_changes(
     return tuple(sorted(changes, key=lambda change: change.change))
 
 
-def _change(
+def _describe_change(
     name: str,
     values: tuple[float, float],
     loss: tuple[float, float],
@@ -296,7 +298,7 @@ def _change(
     )
 
 
-def _cost_changes(report: Report, baseline: Report) -> tuple[CostChange, ...]:
+def _compare_costs(report: Report, baseline: Report) -> tuple[CostChange, ...]:
     """Compare size and memory, and latency where machine, engine and frame are the same."""
     if report.costs is None or baseline.costs is None:
         return ()

@@ -26,8 +26,8 @@ from edgeseg.machine.extras import make_install_command
 from edgeseg.progress import Progress
 from edgeseg.redact import redact, scrub
 from edgeseg.text import pluralize
-from edgeseg.verification.cluster_errors import to_edgeseg_error, to_line, unknown_release
-from edgeseg.verification.measuring import Corruption, Pair, Share, phase_of
+from edgeseg.verification.cluster_errors import make_release_error, to_edgeseg_error, to_line
+from edgeseg.verification.measuring import Corruption, Pair, Share, name_phase
 from edgeseg.verification.worker import (
     Work,
     collect_facts,
@@ -111,7 +111,7 @@ def _open_client(address: str) -> Client:
         thread.join(CONNECT_S + 1)
     answer = found[0] if found else TimeoutError(f"no answer in {CONNECT_S} seconds")
     if isinstance(answer, AttributeError):
-        raise unknown_release(answer) from answer
+        raise make_release_error(answer) from answer
     if isinstance(answer, Exception):
         client.status = "closed"  # else it tries to say goodbye, for 20 seconds
         remedy = (
@@ -175,8 +175,8 @@ class Cluster:
             ClusterError: the workers, or the scheduler, are lost.
             EdgesegError: a worker failed with it.
         """
-        parts = _parts(items, len(self.workers()))
-        title = phase_of(corruption)
+        parts = _split_items(items, len(self.workers()))
+        title = name_phase(corruption)
         done, found = 0, dict[int, Share]()
         self._progress.phase(title, 0, len(items))
         for index, share in self._count(work, parts, corruption):
@@ -196,7 +196,7 @@ class Cluster:
         except (*_TIMEOUTS, CancelledError, OSError) as error:
             raise ClusterError(f"the Dask scheduler was lost: {to_line(error)}") from None
         except (AttributeError, TypeError) as error:
-            raise unknown_release(error) from error
+            raise make_release_error(error) from error
 
     def _check(self, work: Work) -> None:
         """Have every worker open the models, and count nothing."""
@@ -326,7 +326,7 @@ def _to_failure(future: Future) -> BaseException | None:
     return CancelledError("its share was given up")
 
 
-def _parts(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:
+def _split_items(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:
     size = -(-len(items) // (_SHARES_A_WORKER * max(1, workers)))
     size = max(1, min(_MOST_IMAGES, size))
     return [items[start : start + size] for start in range(0, len(items), size)]

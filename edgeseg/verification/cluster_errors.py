@@ -7,10 +7,10 @@ from concurrent.futures import CancelledError
 from edgeseg.errors import ClusterError, EdgesegError
 from edgeseg.machine.extras import make_install_command
 
-__all__ = ["to_edgeseg_error", "to_line", "unknown_release"]
+__all__ = ["to_edgeseg_error", "to_line", "make_release_error"]
 
 
-def unknown_release(error: Exception) -> ClusterError:
+def make_release_error(error: Exception) -> ClusterError:
     """Make an error for a release of Dask that lacks what edgeseg needs."""
     import distributed
 

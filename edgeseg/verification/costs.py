@@ -12,7 +12,7 @@ from edgeseg.accuracy.limits import Limits
 from edgeseg.pixels import Bgr
 from edgeseg.reports.measured import Cost, Costs
 from edgeseg.runtime import timing
-from edgeseg.verification.footprint import peak_memory_mb
+from edgeseg.verification.footprint import measure_peak_mb
 from edgeseg.verification.subjects import BundleModel, Model
 
 __all__ = ["COST_LIMITS", "judge_costs", "measure_costs"]
@@ -34,7 +34,7 @@ def measure_costs(candidate: Model, reference: Model | None, frame: Bgr) -> Cost
             latency_ms=float(np.median(times[name])),
             bytes=model.bundle.bytes_of(model.variant) if isinstance(model, BundleModel) else None,
             memory_mb=(
-                peak_memory_mb(model.bundle, model.variant, height=height, width=width)
+                measure_peak_mb(model.bundle, model.variant, height=height, width=width)
                 if isinstance(model, BundleModel)
                 else None
             ),

@@ -47,8 +47,8 @@ def _find_never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
 def _find_at_chance(counts: Counts) -> Iterator[str]:
     sides = [side.total for side in (counts.reference, counts.candidate) if side.images]
     best = sides[0]
-    remedy = _remedy(best, counts.labels.classes)
-    if all(_way(side) <= AT_CHANCE for side in sides):
+    remedy = _find_remedy(best, counts.labels.classes)
+    if all(_measure_way(side) <= AT_CHANCE for side in sides):
         told = " and ".join(f"{mean_iou(side):.2f}" for side in sides)
         yield (
             f"the mIoU is at chance level ({told}; guessing would give {chance_miou(best):.2f}): "
@@ -58,11 +58,11 @@ def _find_at_chance(counts: Counts) -> Iterator[str]:
         yield f"the masks' ids look wrong: {remedy}"
 
 
-def _way(counts: Confusion) -> float:
+def _measure_way(counts: Confusion) -> float:
     return above_chance(mean_iou(counts), chance_miou(counts))
 
 
-def _remedy(counts: Confusion, names: Sequence[str]) -> str:
+def _find_remedy(counts: Confusion, names: Sequence[str]) -> str:
     """Name another reading of the ids under which the masks fit; empty where none does."""
     for step, how in ((-1, "lower"), (1, "higher")):
         moved = _find_shifts(counts, step)
@@ -72,7 +72,7 @@ def _remedy(counts: Confusion, names: Sequence[str]) -> str:
                 f"if every id in the masks were one {how}, it would be {mean_iou(moved):.2f}; "
                 f"write a dataset.json whose classes are {first} the model's"
             )
-    order = _partners(counts)
+    order = _find_partners(counts)
     moved = np.zeros_like(counts)
     for own, other in order.items():
         moved[other] = counts[own]
@@ -87,7 +87,7 @@ def _remedy(counts: Confusion, names: Sequence[str]) -> str:
 
 
 def _is_far_better(moved: Confusion, counts: Confusion) -> bool:
-    return bool(moved.any()) and _way(moved) >= max(_FAR, _way(counts) + _BETTER)
+    return bool(moved.any()) and _measure_way(moved) >= max(_FAR, _measure_way(counts) + _BETTER)
 
 
 def _find_shifts(counts: Confusion, step: int) -> Confusion:
@@ -100,7 +100,7 @@ def _find_shifts(counts: Confusion, step: int) -> Confusion:
     return moved
 
 
-def _partners(counts: Confusion) -> dict[int, int]:
+def _find_partners(counts: Confusion) -> dict[int, int]:
     """Map each true class to the class predicted there; empty where two share one."""
     hits = counts.astype(np.float64)
     union = hits.sum(axis=1)[:, None] + hits.sum(axis=0) - hits

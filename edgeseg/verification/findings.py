@@ -14,10 +14,10 @@ from edgeseg.reports.measured import ClassDrop, ClassResult, ImageResult
 from edgeseg.text import to_encodable
 from edgeseg.verification.reader import Measured
 
-__all__ = ["accuracy_fields", "hardest_first", "image_results"]
+__all__ = ["make_accuracy_fields", "rank_hardest_first", "make_image_results"]
 
 
-def accuracy_fields(counts: Counts) -> dict[str, Any]:
+def make_accuracy_fields(counts: Counts) -> dict[str, Any]:
     """Make the fields of a `Report` that say how accurate the candidate is.
 
     Raises:
@@ -30,13 +30,13 @@ def accuracy_fields(counts: Counts) -> dict[str, Any]:
         "miou": miou,
         "miou_low": spread.low,
         "miou_high": spread.high,
-        "confusion": _rows(counts.candidate.total),
+        "confusion": _to_rows(counts.candidate.total),
     }
     if not counts.reference.images:
-        return fields | {"classes": _classes(counts, None)}
+        return fields | {"classes": _make_class_results(counts, None)}
     lost = counts.losses()
     reference_miou = mean_iou(counts.reference.total)
-    classes = _classes(counts, lost)
+    classes = _make_class_results(counts, lost)
     between = counts.between
     return fields | {
         "classes": classes,
@@ -44,39 +44,39 @@ def accuracy_fields(counts: Counts) -> dict[str, Any]:
         "drop": reference_miou - miou,
         "drop_low": lost.miou_interval.low,
         "drop_high": lost.miou_interval.high,
-        "worst_class": _worst(classes),
+        "worst_class": _find_worst(classes),
         "pixel_agreement": float(100 * np.trace(between) / between.sum()),
         "agreement_iou": mean_iou(between),
-        "reference_confusion": _rows(counts.reference.total),
-        "agreement_confusion": _rows(between),
+        "reference_confusion": _to_rows(counts.reference.total),
+        "agreement_confusion": _to_rows(between),
     }
 
 
-def image_results(counts: Counts, measured: Sequence[Measured]) -> tuple[ImageResult, ...]:
+def make_image_results(counts: Counts, measured: Sequence[Measured]) -> tuple[ImageResult, ...]:
     """Make one result for each image, in the order of `measured`."""
     if not counts.reference.images:
         pairs = zip(measured, counts.candidate.images, strict=True)
-        return tuple(_image(item, own, None, None) for item, own in pairs)
+        return tuple(_make_image_result(item, own, None, None) for item, own in pairs)
     rows = zip(
         measured, counts.candidate.images, counts.reference.images, counts.agreements, strict=True
     )
-    return tuple(_image(*row) for row in rows)
+    return tuple(_make_image_result(*row) for row in rows)
 
 
-def hardest_first(counts: Counts, images: Sequence[ImageResult]) -> list[int]:
+def rank_hardest_first(counts: Counts, images: Sequence[ImageResult]) -> list[int]:
     """Rank images by loss or, without a reference, by low accuracy; return their indices."""
     if counts.reference.images:
         hardness = [image.lost or 0.0 for image in images]
     else:
-        hardness = [-_frequent_mean(own) for own in counts.candidate.images]
+        hardness = [-_average_frequent_iou(own) for own in counts.candidate.images]
     return sorted(range(len(images)), key=lambda place: -hardness[place])
 
 
-def _rows(counts: Confusion) -> tuple[tuple[int, ...], ...]:
+def _to_rows(counts: Confusion) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(row) for row in counts.tolist())
 
 
-def _classes(counts: Counts, lost: Losses | None) -> tuple[ClassResult, ...]:
+def _make_class_results(counts: Counts, lost: Losses | None) -> tuple[ClassResult, ...]:
     labelled = counts.candidate.tally.labelled
     pixels = labelled.sum(axis=0)
     own = 100 * iou(counts.candidate.total)
@@ -89,21 +89,21 @@ def _classes(counts: Counts, lost: Losses | None) -> tuple[ClassResult, ...]:
             share=float(100 * pixels[place] / pixels.sum()),
             images=int((labelled[:, place] > 0).sum()),
             counted=bool(frequent[place]),
-            iou=_number(own[place]),
-            reference_iou=None if theirs is None else _number(theirs[place]),
-            drop=None if theirs is None else _number(theirs[place] - own[place]),
-            drop_low=None if lost is None else _number(lost.class_intervals[place, 0]),
-            drop_high=None if lost is None else _number(lost.class_intervals[place, 1]),
+            iou=_to_number(own[place]),
+            reference_iou=None if theirs is None else _to_number(theirs[place]),
+            drop=None if theirs is None else _to_number(theirs[place] - own[place]),
+            drop_low=None if lost is None else _to_number(lost.class_intervals[place, 0]),
+            drop_high=None if lost is None else _to_number(lost.class_intervals[place, 1]),
         )
         results.append(result)
     return tuple(results)
 
 
-def _number(value: float) -> float | None:
+def _to_number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _worst(classes: Sequence[ClassResult]) -> ClassDrop | None:
+def _find_worst(classes: Sequence[ClassResult]) -> ClassDrop | None:
     """Find the class that lost most among those frequent enough to tell."""
     drops = [(c.name, c.drop) for c in classes if c.counted and c.drop is not None]
     if not drops:
@@ -112,32 +112,32 @@ def _worst(classes: Sequence[ClassResult]) -> ClassDrop | None:
     return ClassDrop(name=name, drop=drop)
 
 
-def _image(
+def _make_image_result(
     measured: Measured, own: ImageTally, theirs: ImageTally | None, agreement: float | None
 ) -> ImageResult:
     occurring = own.any(axis=0) if theirs is None else own.any(axis=0) | theirs.any(axis=0)
     classes = np.flatnonzero(occurring)
-    hits, labelled, predicted = (_column(row[classes]) for row in own)
-    lost = None if theirs is None else _frequent_mean(theirs) - _frequent_mean(own)
+    hits, labelled, predicted = (_to_column(row[classes]) for row in own)
+    lost = None if theirs is None else _average_frequent_iou(theirs) - _average_frequent_iou(own)
     return ImageResult(
         name=to_encodable(measured.item.name),
         sha256=measured.sha256,
-        classes=_column(classes),
+        classes=_to_column(classes),
         labelled=labelled,
         hits=hits,
         predicted=predicted,
-        reference_hits=None if theirs is None else _column(theirs[0, classes]),
-        reference_predicted=None if theirs is None else _column(theirs[2, classes]),
+        reference_hits=None if theirs is None else _to_column(theirs[0, classes]),
+        reference_predicted=None if theirs is None else _to_column(theirs[2, classes]),
         lost=lost,
         agreement=agreement,
     )
 
 
-def _column(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> tuple[int, ...]:
+def _to_column(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> tuple[int, ...]:
     return tuple(values.tolist())
 
 
-def _frequent_mean(counts: ImageTally) -> float:
+def _average_frequent_iou(counts: ImageTally) -> float:
     """Compute the mean IoU over the frequent classes of one image, in points.
 
     A class is frequent if it has `MIN_CLASS_SHARE` of the labelled pixels. Otherwise a class of a

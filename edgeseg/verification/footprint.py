@@ -19,7 +19,7 @@ from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError
 from edgeseg.runtime.segmenter import Segmenter
 
-__all__ = ["peak_memory_mb", "tell_peak"]
+__all__ = ["measure_peak_mb", "tell_peak"]
 
 _FRAMES: Final = 3
 _TIMEOUT_S: Final = 1800
@@ -30,7 +30,7 @@ _CHILD: Final = (
 )
 
 
-def peak_memory_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width: int) -> float:
+def measure_peak_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width: int) -> float:
     """Measure a fresh process that segments frames: its peak memory in MB (10^6 bytes).
 
     Raises:
@@ -41,13 +41,13 @@ def peak_memory_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width: 
     root = str(Path(__file__).absolute().parents[2])
     arguments = [str(bundle.folder.resolve()), name, variant.compute, str(height), str(width)]
     try:
-        told = _output([sys.executable, "-c", _CHILD, root, *arguments])
+        told = _read_figure([sys.executable, "-c", _CHILD, root, *arguments])
     except BackendError as error:
         raise BackendError(f"the memory of {variant.name} could not be measured: {error}") from None
     return float(told)
 
 
-def _output(command: list[str]) -> str:
+def _read_figure(command: list[str]) -> str:
     """Run `command` and read the figure that it prints, whatever else an engine prints.
 
     Python looks for modules in the working folder first, and that folder may hold anybody's files.
@@ -90,10 +90,10 @@ def tell_peak(folder: str, name: str, compute: str, height: str, width: str) -> 
         for _ in range(_FRAMES):
             segmenter.segment(frame)
     # The line break separates the figure from whatever was printed before.
-    sys.stdout.write(f"\npeak of {_peak_bytes() / 1e6:.1f} MB\n")
+    sys.stdout.write(f"\npeak of {_read_peak_bytes() / 1e6:.1f} MB\n")
 
 
-def _peak_bytes() -> int:
+def _read_peak_bytes() -> int:
     """Read the peak of this program. getrusage would include the process that forked it."""
     try:
         status = Path("/proc/self/status").read_text("ascii")

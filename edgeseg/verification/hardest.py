@@ -8,7 +8,7 @@ from typing import Final
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.reports.draw.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.report import Report
-from edgeseg.verification.findings import hardest_first
+from edgeseg.verification.findings import rank_hardest_first
 from edgeseg.verification.measuring import Measurement, Pair
 
 __all__ = ["draw_hardest"]
@@ -18,7 +18,7 @@ COUNT: Final = 10
 
 def draw_hardest(pair: Pair, found: Measurement, report: Report) -> Iterator[ImagePictures]:
     """Read and segment the `COUNT` hardest images once more (none was kept), and draw them."""
-    for place in hardest_first(found.counts, report.per_image)[:COUNT]:
+    for place in rank_hardest_first(found.counts, report.per_image)[:COUNT]:
         result = report.per_image[place]
         try:
             sample = found.share.measured[place].item.read()

@@ -47,20 +47,20 @@ def measure_sides(
     """
     frame = measured[0].item.image()
     sizes = {side: rescale_size(*frame.shape[:2], short_px=side) for side in sides}
-    latencies = _latencies(model, frame, sizes)
+    latencies = _time_sizes(model, frame, sizes)
     return tuple(
         SidePoint(
             short_px=side,
             height=height,
             width=width,
-            miou=_miou(model, measured, side, progress),
+            miou=_measure_miou(model, measured, side, progress),
             latency_ms=latencies[side],
         )
         for side, (height, width) in sizes.items()
     )
 
 
-def _miou(
+def _measure_miou(
     model: CheckpointModel, measured: Sequence[Measured], side: int, progress: Progress
 ) -> float:
     counts = Counts(model.labels, ignore_index=model.labels.ignore_index)
@@ -71,7 +71,7 @@ def _miou(
     return mean_iou(counts.candidate.total)
 
 
-def _latencies(
+def _time_sizes(
     model: CheckpointModel, frame: Bgr, sizes: Mapping[int, tuple[int, int]]
 ) -> dict[int, float]:
     """Time a whole frame at each size, in turns; return the medians in milliseconds."""

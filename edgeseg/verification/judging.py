@@ -14,7 +14,7 @@ from edgeseg.reports.report import Comparison, Noted, Report
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.subjects import BundleModel, Model
 
-__all__ = ["check_can_judge", "judge_coverage", "judge_drops", "notes_on", "too_rare"]
+__all__ = ["check_can_judge", "judge_coverage", "judge_drops", "list_notes", "name_rare_classes"]
 
 
 def check_can_judge(request: VerifyRequest, candidate: Model, *, compared: bool) -> None:
@@ -48,7 +48,7 @@ def judge_drops(report: Report, limits: Limits) -> Judged:
         drop=report.drop,
         class_drops={c.name: c.drop for c in report.classes if c.counted and c.drop is not None},
         agreement=report.pixel_agreement,
-        rare=too_rare(report.classes),
+        rare=name_rare_classes(report.classes),
     )
 
 
@@ -72,14 +72,14 @@ def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> J
     )
 
 
-def too_rare(classes: Sequence[ClassResult]) -> str:
+def name_rare_classes(classes: Sequence[ClassResult]) -> str:
     """Name the classes that are in the truth, but too rarely for a limit; empty where none is."""
     return list_some(
         [describe_rarity(result) for result in classes if result.images and not result.counted]
     )
 
 
-def notes_on(report: Report, limits: Limits) -> tuple[str, ...]:
+def list_notes(report: Report, limits: Limits) -> tuple[str, ...]:
     """Note what was measured but has no limit."""
     notes = []
     compared = report.reference is not None or report.baseline is not None
@@ -88,7 +88,7 @@ def notes_on(report: Report, limits: Limits) -> tuple[str, ...]:
             "accuracy is measured and not judged, for there is nothing to compare it with; add "
             "--reference BUNDLE or CHECKPOINT, or --baseline REPORT.json"
         )
-    rare = too_rare(report.classes)
+    rare = name_rare_classes(report.classes)
     if rare and compared and _looks_at_classes(report.baseline, limits):
         notes.append(
             f"no limit looks at classes in fewer than {MIN_CLASS_IMAGES} images or below "

@@ -113,7 +113,7 @@ class Measurement:
         return self.share.counts
 
 
-def phase_of(corruption: Corruption | None) -> str:
+def name_phase(corruption: Corruption | None) -> str:
     """Name what is being done, for a progress line."""
     return "measuring" if corruption is None else f"{corruption.name} {corruption.severity}"
 
@@ -138,7 +138,7 @@ def measure_share(
     """
     labels = pair.candidate.labels
     counts = Counts(labels, ignore_index=labels.ignore_index)
-    tracked = track(progress, phase_of(corruption), items)
+    tracked = track(progress, name_phase(corruption), items)
     readable = Readable(tracked, strict=strict)
     shrunk = []
     for measured, sample in readable:

@@ -16,7 +16,7 @@ from edgeseg.runtime.select import choose_variant
 from edgeseg.targets import find_target
 from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
 
-__all__ = ["open_model", "own_reference", "reopen", "same_classes"]
+__all__ = ["open_model", "open_own_reference", "reopen", "check_same_classes"]
 
 
 def open_model(
@@ -92,7 +92,7 @@ def reopen(address: Address) -> Model:
     return BundleModel(bundle, variant=address.variant, threads=address.threads)
 
 
-def own_reference(model: Model) -> BundleModel | None:
+def open_own_reference(model: Model) -> BundleModel | None:
     """Open the bundle's own FP32 variant, if it has one and another was measured.
 
     A float variant's file computes in FP32 when its engine is told to. A typed file is the
@@ -112,7 +112,7 @@ def own_reference(model: Model) -> BundleModel | None:
     return BundleModel(model.bundle, variant=chosen, threads=model.address.threads)
 
 
-def same_classes(reference: Model, candidate: Model) -> None:
+def check_same_classes(reference: Model, candidate: Model) -> None:
     """Check that both models give the same ids to the same classes.
 
     Raises:
@@ -124,7 +124,9 @@ def same_classes(reference: Model, candidate: Model) -> None:
             f"reference {reference.name} has {len(theirs)} classes, {candidate.name} has "
             f"{len(ours)}; are they trained for the same data?"
         )
-    if _origin(reference) == _origin(candidate):  # perhaps exported with other names
+    if _find_weights_hash(reference) == _find_weights_hash(
+        candidate
+    ):  # perhaps exported with other names
         return
     for index, (own, other) in enumerate(zip(ours, theirs, strict=True)):
         if own.strip().casefold() != other.strip().casefold():
@@ -134,7 +136,7 @@ def same_classes(reference: Model, candidate: Model) -> None:
             )
 
 
-def _origin(model: Model) -> str | None:
+def _find_weights_hash(model: Model) -> str | None:
     """Find the hash of a model's weights."""
     if isinstance(model, BundleModel):
         return model.bundle.manifest.checkpoint.sha256

@@ -7,15 +7,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import ReportError
-from edgeseg.files.locks import hold_lock, lock_in
+from edgeseg.files.locks import hold_lock, name_lock_in
 from edgeseg.reports.writing import REPORTS, check_can_write
 from edgeseg.verification.request import VerifyRequest
 
-__all__ = ["report_folder"]
+__all__ = ["hold_report_folder"]
 
 
 @contextmanager
-def report_folder(request: VerifyRequest) -> Iterator[None]:
+def hold_report_folder(request: VerifyRequest) -> Iterator[None]:
     """Hold the report's folder, if there is one, while the block runs.
 
     Raises:
@@ -29,7 +29,7 @@ def report_folder(request: VerifyRequest) -> Iterator[None]:
             check_can_write(request.report)  # before an hour of measuring
             try:
                 stack.enter_context(
-                    hold_lock(lock_in(request.report), f"the report in {request.report}")
+                    hold_lock(name_lock_in(request.report), f"the report in {request.report}")
                 )
             except OSError as error:
                 raise ReportError(
@@ -43,13 +43,13 @@ def _check_unread(request: VerifyRequest, folder: Path) -> None:
     path = folder.resolve()
     for name in filter(None, (request.source, request.reference)):
         if Path(name).is_dir() and path.is_relative_to(Path(name).resolve()):
-            raise _refusal(folder, name)
+            raise _make_refusal(folder, name)
     if request.baseline is not None:
         baseline = request.baseline.resolve()
         if baseline.parent == path and baseline.name in REPORTS:
-            raise _refusal(folder, request.baseline)
+            raise _make_refusal(folder, request.baseline)
     if request.data is not None and _holds_data(path, request.data):
-        raise _refusal(folder, request.data)
+        raise _make_refusal(folder, request.data)
 
 
 def _holds_data(path: Path, data: str) -> bool:
@@ -60,5 +60,5 @@ def _holds_data(path: Path, data: str) -> bool:
     return path.is_dir() and any(path.iterdir()) and not (path / REPORTS[0]).exists()
 
 
-def _refusal(folder: Path, what: object) -> ReportError:
+def _make_refusal(folder: Path, what: object) -> ReportError:
     return ReportError(f"{folder} lies where {what} is read from; choose another folder")

@@ -93,7 +93,7 @@ def segment_by(
     """
     height, width = frame.shape[:2]
     check_fits(protocol, network, height=height, width=width, short_px=short_px, settings=settings)
-    plan = _plan(protocol, settings)
+    plan = _make_plan(protocol, settings)
     total: Planes | None = None
     for ratio, mirrored in plan.views:
         size = rescale_size(height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px)
@@ -153,7 +153,7 @@ def list_input_sizes(
     Raises:
         SpecError: the protocol is unknown, or it is `ss`.
     """
-    plan = _plan(protocol, settings)
+    plan = _make_plan(protocol, settings)
     sizes = set()
     for ratio, _ in plan.views:
         image_height, image_width = rescale_size(
@@ -182,7 +182,7 @@ class _Plan(NamedTuple):
     window_px: int
 
 
-def _plan(protocol: str, settings: Settings) -> _Plan:
+def _make_plan(protocol: str, settings: Settings) -> _Plan:
     views: tuple[tuple[float, bool], ...] = ((1.0, False),)
     several = tuple(product(settings.ratios, (False, True)))
     match protocol:

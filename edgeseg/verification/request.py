@@ -60,7 +60,7 @@ class VerifyRequest:
         check_threads(self.threads)
         idle = sorted(self.undecided(self.limits.given))
         if self.data is None:
-            needy = [*self._options_on_data(), *map(option, idle)]
+            needy = [*self._list_options_on_data(), *map(option, idle)]
             if needy:
                 raise SpecError(f"{needy[0]} needs images with ground truth; add --data DATASET")
         elif idle:
@@ -81,7 +81,7 @@ class VerifyRequest:
         lacking = {need for need, is_absent in absent.items() if is_absent}
         return frozenset(name for name in limits if LIMITS[name].needs & lacking)
 
-    def _options_on_data(self) -> Iterator[str]:
+    def _list_options_on_data(self) -> Iterator[str]:
         """List the given options that need a data set."""
         needy = {
             "--reference": self.reference is not None,

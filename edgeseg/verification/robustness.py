@@ -55,12 +55,12 @@ def measure_robustness(
         progress.part("corruptions", done, len(steps))
         found = join_shares(list(shares(items, corruption)), labels)
         _check_same(clean.share, found)
-        result, draws = _result(corruption, found)
+        result, draws = _make_result(corruption, found)
         results.append(result)
         drawn.append(draws)
     progress.part("corruptions", len(steps), len(steps))
     return Robustness(
-        corruptions=tuple(results), families=tuple(_families(clean.share, results, drawn))
+        corruptions=tuple(results), families=tuple(_make_families(clean.share, results, drawn))
     )
 
 
@@ -79,7 +79,7 @@ def _check_same(clean: Share, found: Share) -> None:
         raise DatasetError(f"the images are no longer those that were measured clean: {reason}")
 
 
-def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Points | None]:
+def _make_result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Points | None]:
     counts = found.counts
     miou = mean_iou(counts.candidate.total)
     result = CorruptionResult(
@@ -97,24 +97,24 @@ def _result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Poi
     return compared, draw_drops(counts.reference.tally, counts.candidate.tally)
 
 
-def _families(
+def _make_families(
     clean: Share, results: Sequence[CorruptionResult], drawn: Sequence[Points | None]
 ) -> Iterator[FamilyResult]:
     """Make the results of the families that were measured, in their order."""
     names = [name for name in FAMILIES if any(result.family == name for result in results)]
     members = {name: [i for i, r in enumerate(results) if r.family == name] for name in names}
-    extra = _extra_drops(clean, results, drawn, list(members.values()))
+    extra = _compute_extra_drops(clean, results, drawn, list(members.values()))
     for place, name in enumerate(names):
         own = [results[index] for index in members[name]]
         mean = FamilyResult(
             name=name,
             corruptions=tuple(dict.fromkeys(result.name for result in own)),
-            miou=_mean([result.miou for result in own]),
+            miou=_average([result.miou for result in own]),
         )
         if extra is None:
             yield mean
             continue
-        reference = _mean([result.reference_miou for result in own])
+        reference = _average([result.reference_miou for result in own])
         value, *ends = map(float, extra[place])
         low, high = ends if len(clean.measured) >= MIN_IMAGES else (None, None)
         yield msgspec.structs.replace(
@@ -127,7 +127,7 @@ def _families(
         )
 
 
-def _extra_drops(
+def _compute_extra_drops(
     clean: Share,
     results: Sequence[CorruptionResult],
     drawn: Sequence[Points | None],
@@ -141,7 +141,7 @@ def _extra_drops(
     clean_drop = mean_iou(theirs.total) - mean_iou(own.total)
     clean_draws = draw_drops(theirs.tally, own.tally)
     points = np.array(
-        [_mean([results[index].drop for index in family]) - clean_drop for family in members]
+        [_average([results[index].drop for index in family]) - clean_drop for family in members]
     )
     spread = np.stack(
         [np.mean([draws[index] for index in family], axis=0) - clean_draws for family in members],
@@ -151,6 +151,6 @@ def _extra_drops(
     return np.concatenate([points[:, None], intervals], axis=1)
 
 
-def _mean(values: Sequence[float | None]) -> float:
+def _average(values: Sequence[float | None]) -> float:
     """Average values, none of which may be None."""
     return float(np.mean([value for value in values if value is not None]))

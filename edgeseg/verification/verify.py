@@ -29,13 +29,13 @@ from edgeseg.verification.baseline import (
     judge_changes,
 )
 from edgeseg.verification.costs import COST_LIMITS, judge_costs, measure_costs
-from edgeseg.verification.findings import accuracy_fields, image_results
+from edgeseg.verification.findings import make_accuracy_fields, make_image_results
 from edgeseg.verification.judging import (
     check_can_judge,
     judge_coverage,
     judge_drops,
-    notes_on,
-    too_rare,
+    list_notes,
+    name_rare_classes,
 )
 from edgeseg.verification.measuring import (
     Corruption,
@@ -46,8 +46,8 @@ from edgeseg.verification.measuring import (
     measure,
     measure_share,
 )
-from edgeseg.verification.opening import open_model, own_reference, same_classes
-from edgeseg.verification.output import report_folder
+from edgeseg.verification.opening import check_same_classes, open_model, open_own_reference
+from edgeseg.verification.output import hold_report_folder
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
@@ -65,7 +65,7 @@ def verify(request: VerifyRequest, *, progress: Progress = SILENT) -> Report:
         SpecError: the protocol does not fit the bundle.
         EdgesegError: an input cannot be read or measured.
     """
-    with report_folder(request):
+    with hold_report_folder(request):
         return _verify(request, progress)
 
 
@@ -80,7 +80,7 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
         _check_kind(request, candidate)
         if baseline is not None:
             _check_baseline(request, baseline, candidate)
-        reference = _reference(request, candidate, progress, stack)
+        reference = _open_reference(request, candidate, progress, stack)
         pair = Pair(candidate=candidate, reference=reference, protocol=request.protocol)
         found, robustness, workers = None, None, dict[str, int]()
         if dataset is not None:
@@ -88,7 +88,8 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
                 check_images(baseline, dataset, origin=request.baseline)
             found, robustness, workers = _measure(request, pair, dataset, progress)
         report = msgspec.structs.replace(
-            _compare(_report(request, pair, found, robustness), baseline, request), workers=workers
+            _compare(_make_report(request, pair, found, robustness), baseline, request),
+            workers=workers,
         )
         if found is not None and isinstance(candidate, CheckpointModel) and request.short_sides:
             from edgeseg.verification.input_sizes import measure_sides
@@ -109,7 +110,9 @@ def _measure(
     with ExitStack() as stack:
         workers: dict[str, int] = {}
         if request.dask is None:
-            shares: Shares = partial(_own_share, pair, strict=request.strict, progress=progress)
+            shares: Shares = partial(
+                _count_own_share, pair, strict=request.strict, progress=progress
+            )
         else:
             from edgeseg.verification.cluster import connect_cluster, make_paths_absolute
 
@@ -125,7 +128,7 @@ def _measure(
         return found, robustness, workers
 
 
-def _own_share(
+def _count_own_share(
     pair: Pair,
     items: Sequence[Item],
     corruption: Corruption | None,
@@ -160,7 +163,7 @@ def _check_baseline(request: VerifyRequest, baseline: Report, candidate: Model) 
     )
 
 
-def _reference(
+def _open_reference(
     request: VerifyRequest, candidate: Model, progress: Progress, stack: ExitStack
 ) -> Model | None:
     """Open the named reference, else the bundle's own float variant; `stack` closes it.
@@ -179,11 +182,11 @@ def _reference(
             progress=progress,
         )
         stack.callback(named.close)
-        same_classes(named, candidate)
+        check_same_classes(named, candidate)
         if isinstance(named, CheckpointModel):
             progress.say(f"the reference, {named.name}, runs in PyTorch: it takes most of the time")
         return named
-    own = None if request.data is None else own_reference(candidate)
+    own = None if request.data is None else open_own_reference(candidate)
     check_can_judge(request, candidate, compared=own is not None)
     if own is not None:
         stack.callback(own.close)
@@ -191,12 +194,12 @@ def _reference(
     return own
 
 
-def _report(
+def _make_report(
     request: VerifyRequest, pair: Pair, found: Measurement | None, robustness: Robustness | None
 ) -> Report:
     """Make a report of what was measured, with the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
-    fields: dict[str, Any] = {} if found is None else _fields(found)
+    fields: dict[str, Any] = {} if found is None else _make_fields(found)
     if robustness is not None:
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
     if request.report is not None or request.limits.given & COST_LIMITS:
@@ -209,12 +212,12 @@ def _report(
         reference=None if reference is None else reference.about,
         protocol=request.protocol,
         gates=(),
-        sensitivity=_sensitivity(candidate),
+        sensitivity=_find_sensitivity(candidate),
         machine=describe_machine(),
         tools=list_tools(),
         **fields,
     )
-    return _with(measured, _judge(request, pair, measured))
+    return _add_judgment(measured, _judge(request, pair, measured))
 
 
 def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
@@ -237,13 +240,13 @@ def _compare(report: Report, baseline: Report | None, request: VerifyRequest) ->
     """Add the changes since the baseline, the gates on them, and all notes."""
     if baseline is not None and request.baseline is not None:
         changes = compare_reports(report, baseline, origin=request.baseline, limits=request.limits)
-        regressions = judge_changes(changes, request.limits, rare=too_rare(report.classes))
-        report = _with(msgspec.structs.replace(report, baseline=changes), regressions)
-    notes = (*report.notes, *notes_on(report, request.limits), *request.notes)
+        regressions = judge_changes(changes, request.limits, rare=name_rare_classes(report.classes))
+        report = _add_judgment(msgspec.structs.replace(report, baseline=changes), regressions)
+    notes = (*report.notes, *list_notes(report, request.limits), *request.notes)
     return msgspec.structs.replace(report, notes=notes)
 
 
-def _with(report: Report, further: Judged) -> Report:
+def _add_judgment(report: Report, further: Judged) -> Report:
     """Add a judgment to the report."""
     judged = report.judged + further
     return msgspec.structs.replace(
@@ -251,12 +254,12 @@ def _with(report: Report, further: Judged) -> Report:
     )
 
 
-def _fields(found: Measurement) -> dict[str, Any]:
+def _make_fields(found: Measurement) -> dict[str, Any]:
     """Make the fields of a `Report` about a data set."""
     share = found.share
     return {
-        **accuracy_fields(found.counts),
-        "per_image": image_results(found.counts, share.measured),
+        **make_accuracy_fields(found.counts),
+        "per_image": make_image_results(found.counts, share.measured),
         "data": found.data,
         "skipped": share.skipped,
         "converted": share.converted,
@@ -287,7 +290,7 @@ def _choose_timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
     return found.share.measured[0].item.image()
 
 
-def _sensitivity(candidate: Model) -> dict[str, float]:
+def _find_sensitivity(candidate: Model) -> dict[str, float]:
     if not isinstance(candidate, BundleModel):
         return {}
     return candidate.bundle.manifest.sensitivity

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import BackendError
-from edgeseg.files.locks import hold_lock, lock_beside
+from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.files.whole import compute_sha256, write_whole
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.machine.jetson import identify_device, read_jetson
@@ -90,7 +90,7 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
         progress.say(f"{holder} is building this engine; waiting for it")
 
     try:
-        with hold_lock(lock_beside(folder / name), "the engine", wait=wait):
+        with hold_lock(name_lock_beside(folder / name), "the engine", wait=wait):
             plan = folder / f"{name}-{here.key}.plan"
             found = _find_fault(plan) or _load(plan)
             if isinstance(found, TensorRtBackend):

@@ -47,7 +47,7 @@ class Guard:
 
         if scope["type"] != "http":
             return
-        refusal = self._refusal(Request(scope))
+        refusal = self._find_refusal(Request(scope))
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -60,16 +60,16 @@ class Guard:
 
         await self._app(scope, receive, with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _find_refusal(self, request: Request) -> Response | None:
         from starlette.responses import PlainTextResponse
 
         if self._token is None:
             if is_loopback(_read_host(request)):
                 return None
             return PlainTextResponse("this preview is for this machine only\n", 403, _HEADERS)
-        return self._token_refusal(request, self._token)
+        return self._find_token_refusal(request, self._token)
 
-    def _token_refusal(self, request: Request, token: str) -> Response | None:
+    def _find_token_refusal(self, request: Request, token: str) -> Response | None:
         from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
         asked = parse_qs(request.url.query).get("token", [""])[-1]

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SinkError
-from edgeseg.files.locks import hold_lock, lock_beside
+from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.files.signature import UNKNOWN, is_replaceable
 from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.progress import Say
@@ -48,7 +48,7 @@ def claim_outputs(
                 _check_one_frame(outputs, uri)
             for name in sorted(outputs.files):
                 path = Path(name).resolve()
-                held = stack.enter_context(hold_lock(lock_beside(path), name))
+                held = stack.enter_context(hold_lock(name_lock_beside(path), name))
                 left = set_aside(path, left_behind=held.left_behind)
                 if left is not None:
                     say(f"what a killed run left is kept: {left.name}")

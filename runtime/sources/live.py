@@ -78,13 +78,13 @@ class LiveDevice:
             SourceError: the capture does not open, or gives no frame; with the likely reason.
         """
         attempt = 0
-        while (fault := self._fault_at_the_start()) is not None:
+        while (fault := self._find_fault_at_start()) is not None:
             if attempt >= (self._retry.attempts or 0):
                 raise SourceError(fault)
             attempt += 1
             self._pause(attempt, "gives no frame yet")
 
-    def _fault_at_the_start(self) -> str | None:
+    def _find_fault_at_start(self) -> str | None:
         """Explain why there is no first frame; None where there is one."""
         if not self._capture.open():
             return explain_cannot_open(self._uri, hangs=self._capture.hangs)

@@ -49,7 +49,7 @@ class Stamps:
             return self.last
         self._index += 1
         if stamp == 0:
-            time = self._time_without_stamp()
+            time = self._find_time_without_stamp()
         else:
             if stamp < self._stamp - _ANEW_S:
                 self._first = stamp - (self.last + self._gap)
@@ -61,15 +61,15 @@ class Stamps:
         self.last = time
         return time
 
-    def _time_without_stamp(self) -> float:
+    def _find_time_without_stamp(self) -> float:
         if self._known is None:
             self._known = self._rest()
         if self._stamp == 0:  # no stamps at all, or the decoder holds the whole clip
-            return self._time_without_any()
+            return self._guess_time()
         later = (time for time in self._known if time > self.last + _SAME_S)
         return min(later, default=self.last + self._gap)
 
-    def _time_without_any(self) -> float:
+    def _guess_time(self) -> float:
         assert self._known is not None
         if self._index < len(self._known):
             return self._known[self._index]

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeseg.accuracy.counts import Masks, compare
 from edgeseg.bundle.store import Bundle
-from edgeseg.cli.answers.export import export_lines
+from edgeseg.cli.answers.export import describe_export
 from edgeseg.deploy.export import Exported
 from edgeseg.labels import get_known_labels
 
@@ -22,7 +22,7 @@ def lines(bundle: Bundle, truth: np.ndarray, reference: np.ndarray) -> str:
     variants = (msgspec.structs.replace(variant, gate=found),)
     manifest = msgspec.structs.replace(bundle.manifest, variants=variants)
     exported = Exported(bundle=replace(bundle, manifest=manifest), tried=())
-    return "\n".join(export_lines(exported))
+    return "\n".join(describe_export(exported))
 
 
 def test_a_reference_at_chance_level_is_told(seeded_bundle: Bundle) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli import examination as doctor
-from edgeseg.cli.answers.doctor import doctor_lines
+from edgeseg.cli.answers.doctor import describe_findings
 from edgeseg.cli.examination import examine
 
 
@@ -57,7 +57,7 @@ def test_a_jetson_says_what_it_lacks(board: Path, monkeypatch: pytest.MonkeyPatc
     assert "--system-site-packages" in remedy
     assert any(what.startswith("only 1.5 GB of memory") for what in told)
     assert any("no CUDA runtime library" in what for what in told)
-    lines = doctor_lines(findings)
+    lines = describe_findings(findings)
     assert any("L4T 36.4.3 (JetPack 6), power mode 2" in line for line in lines)
     assert sum(line.startswith("problem: ") for line in lines) == len(told)
 
@@ -76,7 +76,7 @@ def test_an_opencv_that_numpy_2_breaks(
     (what,) = (what for what in told if "NumPy 2 does not fit" in what)
     assert what.endswith("_ARRAY_API not found")
     assert told[what] == "pip install 'numpy<2'"
-    assert "OpenCV: _ARRAY_API not found" in doctor_lines(findings)
+    assert "OpenCV: _ARRAY_API not found" in describe_findings(findings)
 
 
 def test_an_opencv_without_gstreamer(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:

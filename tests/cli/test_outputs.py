@@ -214,10 +214,10 @@ def test_what_is_read_is_not_lost(
 
 @contextlib.contextmanager
 def held(place: Path, output: Output) -> Iterator[None]:
-    from edgeseg.files.locks import hold_lock, lock_beside, lock_in
+    from edgeseg.files.locks import hold_lock, name_lock_beside, name_lock_in
 
     target = place / output.target
-    with hold_lock((lock_in if output.inside else lock_beside)(target), output.target):
+    with hold_lock((name_lock_in if output.inside else name_lock_beside)(target), output.target):
         leave(place, output)
         yield
 

@@ -17,7 +17,7 @@ from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import normalize
 from edgeseg.pixels import to_input
 from edgeseg.runtime.golden import judge_golden
-from edgeseg.verification.findings import accuracy_fields
+from edgeseg.verification.findings import make_accuracy_fields
 from edgeseg.verification.measuring import Pair, measure_share
 from edgeseg.verification.subjects import BundleModel
 
@@ -25,7 +25,7 @@ from edgeseg.verification.subjects import BundleModel
 def measured(model: BundleModel, dataset: Dataset) -> dict[str, Any]:
     """What a report would say of the model alone."""
     pair = Pair(candidate=model, reference=None, protocol="ss")
-    return accuracy_fields(measure_share(pair, dataset.items, strict=True).counts)
+    return make_accuracy_fields(measure_share(pair, dataset.items, strict=True).counts)
 
 
 def size_mb(folder) -> float:

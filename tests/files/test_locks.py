@@ -16,7 +16,7 @@ from conftest import ROOT
 from edgeseg.bundle.staging import new_bundle, seal_bundle
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BundleError, BusyError
-from edgeseg.files.locks import hold_lock, lock_beside, lock_in
+from edgeseg.files.locks import hold_lock, name_lock_beside, name_lock_in
 
 
 def in_another_process(lock: Path, ending: str) -> subprocess.Popen[str]:
@@ -40,7 +40,7 @@ def in_another_process(lock: Path, ending: str) -> subprocess.Popen[str]:
 
 
 def test_the_holder_is_named_and_its_end_frees_the_lock(tmp_path: Path) -> None:
-    lock = lock_beside(tmp_path / "o.mp4")
+    lock = name_lock_beside(tmp_path / "o.mp4")
     with in_another_process(lock, "sys.stdin.read()") as process:
         told = rf"^o is being written by process {process.pid}; "
         with pytest.raises(BusyError, match=told), hold_lock(lock, "o"):
@@ -53,7 +53,7 @@ def test_the_holder_is_named_and_its_end_frees_the_lock(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_told_apart(tmp_path: Path) -> None:
-    lock = lock_beside(tmp_path / "o.mp4")
+    lock = name_lock_beside(tmp_path / "o.mp4")
     in_another_process(lock, "os.kill(os.getpid(), signal.SIGKILL)").communicate()
     assert lock.exists()
     with hold_lock(lock, "o") as held:
@@ -62,10 +62,10 @@ def test_what_a_killed_process_left_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_folders_made_for_a_lock_go_with_it_unless_they_hold_something(tmp_path: Path) -> None:
-    with hold_lock(lock_beside(tmp_path / "a" / "b" / "o"), "o"):
+    with hold_lock(name_lock_beside(tmp_path / "a" / "b" / "o"), "o"):
         assert (tmp_path / "a" / "b").is_dir()
     assert list(tmp_path.iterdir()) == []
-    with hold_lock(lock_beside(tmp_path / "a" / "b" / "o"), "o"):
+    with hold_lock(name_lock_beside(tmp_path / "a" / "b" / "o"), "o"):
         (tmp_path / "a" / "kept").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "kept"]
 
@@ -93,7 +93,7 @@ def test_a_file_system_without_locks_is_told_and_written_to(
 
 def test_many_who_wait_hold_it_one_at_a_time(tmp_path: Path) -> None:
     """Each removes the lock's file at its end, so that those who wait hold one without a name."""
-    lock, inside, most = lock_beside(tmp_path / "deep" / "o"), [], []
+    lock, inside, most = name_lock_beside(tmp_path / "deep" / "o"), [], []
 
     def take() -> None:
         for _ in range(25):
@@ -118,7 +118,7 @@ def test_a_clone_ignores_what_a_killed_export_leaves(tmp_path: Path) -> None:
         (staging / "model.onnx").write_bytes(b"half")
         (tmp_path / ".street.edgeseg-old").mkdir()
         (tmp_path / ".street.edgeseg-old" / "model.onnx").write_bytes(b"whole")
-        lock_in(tmp_path).touch()
+        name_lock_in(tmp_path).touch()
         command = ["git", "status", "--porcelain", "--untracked-files=all"]
         listed = subprocess.check_output(command, cwd=tmp_path, text=True)
         raise KeyboardInterrupt

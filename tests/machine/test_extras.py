@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.cli.answers.doctor import doctor_lines
+from edgeseg.cli.answers.doctor import describe_findings
 from edgeseg.cli.examination import examine
 from edgeseg.machine.extras import EXTRAS
 from edgeseg.machine.packages import find_version
@@ -70,7 +70,7 @@ def test_all_that_is_missing_is_told_at_once(
 
 @pytest.mark.usefixtures("bare")
 def test_doctor_lists_what_can_be_done_and_what_not() -> None:
-    first, *lines = doctor_lines(examine())
+    first, *lines = describe_findings(examine())
     assert first.startswith(f"edgeseg {find_version('edgeseg')}, Python 3.")
     for name, extra in EXTRAS.items():
         (line,) = (line for line in lines if line.startswith(f"no  {extra.what}: lacks "))
@@ -79,5 +79,6 @@ def test_doctor_lists_what_can_be_done_and_what_not() -> None:
 
 def test_doctor_tells_what_is_there() -> None:
     assert any(
-        line.startswith("yes saving videos (run --save) (av ") for line in doctor_lines(examine())
+        line.startswith("yes saving videos (run --save) (av ")
+        for line in describe_findings(examine())
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.files.locks import hold_lock, lock_in
+from edgeseg.files.locks import hold_lock, name_lock_in
 from edgeseg.quantize import workspace
 from edgeseg.quantize.workspace import open_workspace
 
@@ -77,7 +77,7 @@ def test_a_workspace_that_another_process_removes_meanwhile_is_no_error(
 
 def test_a_search_that_is_held_by_hand_is_waited_for(root: Path) -> None:
     folder = ask(0)
-    with hold_lock(lock_in(folder), "the search"):
+    with hold_lock(name_lock_in(folder), "the search"):
         ask(1)
         ask(2)
         ask(3)

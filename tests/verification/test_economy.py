@@ -22,7 +22,7 @@ from edgeseg.progress import SILENT
 from edgeseg.reports.report import encode_report
 from edgeseg.sweep.identity import describe_data
 from edgeseg.verification.cluster import Cluster
-from edgeseg.verification.findings import accuracy_fields
+from edgeseg.verification.findings import make_accuracy_fields
 from edgeseg.verification.measuring import Pair
 from edgeseg.verification.opening import open_model
 from edgeseg.verification.worker import Work, collect_facts, open_models
@@ -105,7 +105,7 @@ def test_images_are_not_stacked_for_every_class(monkeypatch: pytest.MonkeyPatch)
             mask = np.random.default_rng(seed).integers(0, classes, (24, 24)).astype(np.uint8)
             counts.add(Masks(mask, mask, mask))
         stacks = 0
-        accuracy_fields(counts)
+        make_accuracy_fields(counts)
         return stacks
 
     monkeypatch.setattr(np, "stack", counted)

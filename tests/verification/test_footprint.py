@@ -11,7 +11,7 @@ from edgeseg.verification import footprint
 
 
 def peak(bundle: Bundle) -> float:
-    return footprint.peak_memory_mb(bundle, bundle.chosen, height=120, width=160)
+    return footprint.measure_peak_mb(bundle, bundle.chosen, height=120, width=160)
 
 
 def first_in_child(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,14 +14,14 @@ from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.datasets import open_dataset
 from edgeseg.images import read_mask
 from edgeseg.labels import Labels, get_known_labels
-from edgeseg.verification.findings import accuracy_fields
+from edgeseg.verification.findings import make_accuracy_fields
 
 
 def counted(images: Sequence[Masks], labels: Labels) -> dict:
     counts = Counts(labels, ignore_index=labels.ignore_index)
     for masks in images:
         counts.add(masks)
-    return accuracy_fields(counts)
+    return make_accuracy_fields(counts)
 
 
 def flat(images: Sequence[Masks], labels: Labels) -> tuple[np.ndarray, ...]:

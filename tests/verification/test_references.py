@@ -23,7 +23,7 @@ from edgeseg.images import read_mask, write_mask
 from edgeseg.labels import get_known_labels
 from edgeseg.progress import Progress
 from edgeseg.reports.terminal import describe_report
-from edgeseg.verification.opening import own_reference, same_classes
+from edgeseg.verification.opening import check_same_classes, open_own_reference
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.subjects import BundleModel
 from edgeseg.verification.verify import verify
@@ -113,10 +113,10 @@ def test_the_reference_of_openvino_is_its_float_file_in_fp32(seeded_bundle: Bund
     bundle = with_bf16(seeded_bundle)
     bf16, int8 = bundle.manifest.variants
     model = BundleModel(bundle, variant=int8)
-    reference = own_reference(model)
+    reference = open_own_reference(model)
     assert isinstance(reference, BundleModel)
     assert (reference.variant.compute, reference.variant.file) == ("f32", bf16.file)
-    assert own_reference(reference) is None
+    assert open_own_reference(reference) is None
 
 
 def renamed(street: Path, folder: Path, names: list[str]) -> Path:
@@ -178,8 +178,8 @@ def test_a_reference_whose_classes_are_in_another_order_is_refused(seeded_bundle
     foreign = msgspec.structs.replace(manifest, labels=labels, checkpoint=checkpoint)
     other = BundleModel(replace(seeded_bundle, manifest=foreign))
     with pytest.raises(CheckpointError, match="class 0 is 'Bicyclist' in reference .* and 'Sky'"):
-        same_classes(other, own)
+        check_same_classes(other, own)
     renamed_only = BundleModel(
         replace(seeded_bundle, manifest=msgspec.structs.replace(manifest, labels=labels))
     )
-    same_classes(renamed_only, own)  # the same weights, exported under other names
+    check_same_classes(renamed_only, own)  # the same weights, exported under other names

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from edgeseg.bench.latency import BenchResult
     from edgeseg.bench.throughput import EndToEnd
 
-__all__ = ["bench_json", "bench_lines", "end_to_end_lines"]
+__all__ = ["bench_to_json", "describe_bench", "describe_end_to_end"]
 
 
-def bench_lines(results: Sequence[BenchResult]) -> list[str]:
+def describe_bench(results: Sequence[BenchResult]) -> list[str]:
     """One line per bundle; the speed of each further one is relative to the first."""
     first, *others = results
     speeds = ["", *(f", {first.p50_ms / r.p50_ms:.2f} times as fast as the first" for r in others)]
@@ -28,7 +28,7 @@ def bench_lines(results: Sequence[BenchResult]) -> list[str]:
     ]
 
 
-def end_to_end_lines(results: Sequence[EndToEnd]) -> list[str]:
+def describe_end_to_end(results: Sequence[EndToEnd]) -> list[str]:
     """Two lines for each bundle and number of threads."""
     return [
         line
@@ -48,7 +48,7 @@ def end_to_end_lines(results: Sequence[EndToEnd]) -> list[str]:
     ]
 
 
-def bench_json(results: Sequence[BenchResult], whole: Sequence[EndToEnd]) -> Json:
+def bench_to_json(results: Sequence[BenchResult], whole: Sequence[EndToEnd]) -> Json:
     """The timings, for machines."""
     return {
         "results": [asdict(result) for result in results],

@@ -11,13 +11,13 @@ from edgeseg.cli.answers import Json
 if TYPE_CHECKING:
     from edgeseg.runtime.select import Built
 
-__all__ = ["build_json", "build_lines"]
+__all__ = ["build_to_json", "describe_build"]
 
 
 _NOT_STORED: Final = "; this could not be stored, so later runs do not know it"
 
 
-def build_lines(results: Sequence[Built], *, kept: bool) -> list[str]:
+def describe_build(results: Sequence[Built], *, kept: bool) -> list[str]:
     """One line per variant, fastest first, and what runs; `kept` is whether later runs know it."""
     lines = [_describe_built(result) for result in results]
     first = results[0]
@@ -44,6 +44,6 @@ def _describe_built(result: Built) -> str:
     )
 
 
-def build_json(results: Sequence[Built], *, kept: bool) -> Json:
+def build_to_json(results: Sequence[Built], *, kept: bool) -> Json:
     """The same, for machines."""
     return {"variants": [asdict(result) for result in results], "kept": kept}

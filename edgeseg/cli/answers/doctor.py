@@ -8,10 +8,10 @@ from typing import Any
 from edgeseg.machine.extras import make_install_command
 from edgeseg.text import pluralize
 
-__all__ = ["doctor_lines"]
+__all__ = ["describe_findings"]
 
 
-def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
+def describe_findings(findings: Mapping[str, Any]) -> list[str]:
     """One line for each engine, feature and problem."""
     opencv = findings["opencv"]
     lines = [
@@ -22,7 +22,7 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
         f"{findings['cpu']}: {' '.join(findings['features']) or 'no features that matter here'}",
     ]
     lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
-    lines += [_extra_line(name, extra) for name, extra in findings["extras"].items()]
+    lines += [_describe_extra(name, extra) for name, extra in findings["extras"].items()]
     if opencv is None:
         lines.append("OpenCV: not installed")
     elif "error" in opencv:
@@ -46,7 +46,7 @@ def doctor_lines(findings: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _extra_line(name: str, extra: Mapping[str, Any]) -> str:
+def _describe_extra(name: str, extra: Mapping[str, Any]) -> str:
     """Say whether a feature works here, or which packages it lacks."""
     if extra["missing"]:
         lacks = ", ".join(extra["missing"])

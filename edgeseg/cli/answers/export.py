@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from edgeseg.deploy.export import Exported
     from edgeseg.quantize.search import Trial
 
-__all__ = ["drop_text", "export_json", "export_lines", "sensitivity_lines"]
+__all__ = ["format_drop", "export_to_json", "describe_export", "describe_sensitivity"]
 
 
-def export_lines(exported: Exported) -> list[str]:
+def describe_export(exported: Exported) -> list[str]:
     """A table of all that was tried, and the reason for the choice."""
     manifest = exported.bundle.manifest
     lines = []
@@ -30,17 +30,17 @@ def export_lines(exported: Exported) -> list[str]:
             f"{pluralize(about.searched, 'image')} guided the search, {about.gated} decided"
         )
         ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
-        lines += _table([_TRIAL_HEADINGS, *map(_trial_row, ranked)])
+        lines += _align_columns([_TRIAL_HEADINGS, *map(_make_trial_row, ranked)])
         if any(trial.speedup is not None for trial in ranked):
             lines.append(
                 f"speeds are of the engine alone, timed in turns with FP32; speeds within "
                 f"{SAME_SPEED:.0%} count as equal, and the variant that agrees best is taken"
             )
-    lines += [f"sensitivity  {line}" for line in sensitivity_lines(manifest)]
-    return [*lines, *_at_chance(exported.bundle.chosen.gate), manifest.chosen.reason]
+    lines += [f"sensitivity  {line}" for line in describe_sensitivity(manifest)]
+    return [*lines, *_warn_at_chance(exported.bundle.chosen.gate), manifest.chosen.reason]
 
 
-def _at_chance(found: Accuracy | None) -> list[str]:
+def _warn_at_chance(found: Accuracy | None) -> list[str]:
     """Warn that a drop says nothing if the reference itself is no better than guessing."""
     if found is None or found.reference_miou is None or found.chance_miou is None:
         return []
@@ -54,7 +54,7 @@ def _at_chance(found: Accuracy | None) -> list[str]:
     return [line]
 
 
-def sensitivity_lines(manifest: Manifest) -> list[str]:
+def describe_sensitivity(manifest: Manifest) -> list[str]:
     """What INT8 costs in each group of nodes, the most costly first."""
     ranked = sorted(manifest.sensitivity.items(), key=lambda item: -item[1])
     return [f"{name}: {cost:.3f} % of the pixels when it alone is INT8" for name, cost in ranked]
@@ -66,14 +66,14 @@ _TRIAL_HEADINGS = (
 )
 
 
-def _trial_row(trial: Trial) -> tuple[str, ...]:
+def _make_trial_row(trial: Trial) -> tuple[str, ...]:
     """`searched` is the half of the images that guided the search, `decided` the other one."""
     latest = trial.gate or trial.search
     return (
         trial.candidate.name,
         f"{100 * trial.int8_share:.0f} %",
-        drop_text(trial.search),
-        drop_text(trial.gate, interval=True),
+        format_drop(trial.search),
+        format_drop(trial.gate, interval=True),
         "" if latest is None else f"{latest.pixel_agreement:.2f}",
         "" if trial.latency_ms is None else f"{trial.latency_ms:.1f}",
         "" if trial.speedup is None else f"{trial.speedup:.2f}",
@@ -81,7 +81,7 @@ def _trial_row(trial: Trial) -> tuple[str, ...]:
     )
 
 
-def drop_text(accuracy: Accuracy | None, *, interval: bool = False) -> str:
+def format_drop(accuracy: Accuracy | None, *, interval: bool = False) -> str:
     """The drop in points, with its interval if asked for; empty if there is none."""
     if accuracy is None or accuracy.drop is None:
         return ""
@@ -89,7 +89,7 @@ def drop_text(accuracy: Accuracy | None, *, interval: bool = False) -> str:
     return f"{accuracy.drop:+.2f}{spread}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns of equal width, without those that are empty below the heading."""
     filled = [index for index, (_, *below) in enumerate(zip(*rows, strict=True)) if any(below)]
     rows = [[row[index] for index in filled] for row in rows]
@@ -97,7 +97,7 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
 
 
-def export_json(exported: Exported) -> Json:
+def export_to_json(exported: Exported) -> Json:
     """What was exported. Accuracy and latency are null where they were not measured."""
     bundle = exported.bundle
     manifest, chosen = bundle.manifest, bundle.chosen
@@ -106,13 +106,13 @@ def export_json(exported: Exported) -> Json:
         "target": manifest.target,
         "chosen": {"variant": chosen.name, "precision": chosen.precision, "file": chosen.file},
         "reason": manifest.chosen.reason,
-        "variants": [_variant_json(bundle, variant) for variant in manifest.variants],
+        "variants": [_variant_to_json(bundle, variant) for variant in manifest.variants],
         "parity": {"max_abs_diff": manifest.parity.max_abs_diff},
         "calibration": None if manifest.calibration is None else to_json(manifest.calibration),
     }
 
 
-def _variant_json(bundle: Bundle, variant: VariantInfo) -> Json:
+def _variant_to_json(bundle: Bundle, variant: VariantInfo) -> Json:
     measured = variant.gate or variant.search
     return {
         "name": variant.name,

@@ -8,7 +8,7 @@ from typing import Final
 from edgeseg.bundle.manifest import VariantInfo, to_json
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
 from edgeseg.cli.answers import Json
-from edgeseg.cli.answers.export import drop_text, sensitivity_lines
+from edgeseg.cli.answers.export import describe_sensitivity, format_drop
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import Say, ignore
@@ -60,13 +60,13 @@ def _inspect_variant(name: str) -> tuple[list[str], Json]:
     lines = [
         f"SegFormer-{name.upper()}, {_PAPER_CLASSES} classes, {side}x{side}",
         f"parameters   {count.params:,}",
-        *_macs_lines(count),
+        *_describe_macs(count),
         f"paper        {paper:.1f} G (table 1, ADE20K)",
     ]
-    return lines, {**_costs_json(count, side, side), "macs_paper": paper * 1e9}
+    return lines, {**_costs_to_json(count, side, side), "macs_paper": paper * 1e9}
 
 
-def _macs_lines(count: Costs) -> list[str]:
+def _describe_macs(count: Costs) -> list[str]:
     saved = 100 * (1 - count.macs / count.macs_original)
     return [
         (
@@ -76,7 +76,7 @@ def _macs_lines(count: Costs) -> list[str]:
     ]
 
 
-def _costs_json(count: Costs, height: int, width: int) -> Json:
+def _costs_to_json(count: Costs, height: int, width: int) -> Json:
     return {
         "params": count.params,
         "macs": count.macs,
@@ -99,7 +99,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
             f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
         ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
-        *(f"variant      {_variant_line(variant)}" for variant in manifest.variants),
+        *(f"variant      {_describe_variant(variant)}" for variant in manifest.variants),
         (
             f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
             f"license {manifest.checkpoint.license}"
@@ -109,18 +109,18 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
             f"{pluralize(manifest.parity.images, 'image')} ({manifest.parity.image_source})"
         ),
         f"golden       {pluralize(len(manifest.golden), 'frame')}",
-        *(f"sensitivity  {line}" for line in sensitivity_lines(manifest)),
+        *(f"sensitivity  {line}" for line in describe_sensitivity(manifest)),
         f"classes      {', '.join(manifest.labels.classes)}",
     ]
     return lines, to_json(manifest)
 
 
-def _variant_line(variant: VariantInfo) -> str:
+def _describe_variant(variant: VariantInfo) -> str:
     parts = [f"{variant.name} ({variant.file})", variant.precision]
     if variant.int8_share:
         parts.append(f"{100 * variant.int8_share:.0f} % INT8")
     if variant.gate is not None and variant.gate.drop is not None:
-        parts.append(f"drop {drop_text(variant.gate, interval=True)}")
+        parts.append(f"drop {format_drop(variant.gate, interval=True)}")
     elif variant.gate is not None:
         parts.append(f"{variant.gate.pixel_agreement:.2f} % of the pixels as FP32")
     if variant.latency_ms is not None:
@@ -148,15 +148,15 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
             f"{checkpoint.channel_order.value}"
         ),
         (
-            f"normalized   mean {_numbers(checkpoint.input.mean)}, std "
-            f"{_numbers(checkpoint.input.std)} (of 0..1; red, green, blue)"
+            f"normalized   mean {_join_numbers(checkpoint.input.mean)}, std "
+            f"{_join_numbers(checkpoint.input.std)} (of 0..1; red, green, blue)"
         ),
         f"parameters   {count.params:,}",
-        *_macs_lines(count),
+        *_describe_macs(count),
         f"classes      {', '.join(checkpoint.labels.classes)} (from {checkpoint.labels_source})",
     ]
     return lines, {
-        **_costs_json(count, height, width),
+        **_costs_to_json(count, height, width),
         "variant": name,
         "layout": checkpoint.layout,
         "license": checkpoint.license,
@@ -174,5 +174,5 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
     }
 
 
-def _numbers(values: Triple) -> str:
+def _join_numbers(values: Triple) -> str:
     return ",".join(f"{value:.4g}" for value in values)

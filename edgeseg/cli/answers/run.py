@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from edgeseg.runtime.live.pipeline import Summary
     from edgeseg.runtime.session import RunResult
 
-__all__ = ["run_json", "run_lines"]
+__all__ = ["run_to_json", "describe_run"]
 
 
-def run_lines(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
+def describe_run(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
     """The last lines of a run; `miou` is given if the source has ground truth.
 
     The age of a frame is printed for a live source only: the frames of a file are read ahead and
@@ -37,7 +37,7 @@ def run_lines(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
     ]
 
 
-def run_json(result: RunResult) -> Json:
+def run_to_json(result: RunResult) -> Json:
     """The end of a run, for machines."""
     return {
         **asdict(result.summary),

@@ -38,16 +38,16 @@ def bench(
     from edgeseg.bench.latency import bench as bench_bundles
     from edgeseg.bench.throughput import measure_end_to_end as run_bundles
     from edgeseg.bundle.store import open_bundle
-    from edgeseg.cli.answers.bench import bench_json, bench_lines, end_to_end_lines
-    from edgeseg.verification.footprint import peak_memory_mb
+    from edgeseg.cli.answers.bench import bench_to_json, describe_bench, describe_end_to_end
+    from edgeseg.verification.footprint import measure_peak_mb
 
     opened = [open_bundle(folder) for folder in bundles]
     with show_progress() as progress:
-        results = bench_bundles(opened, frames=frames, memory=peak_memory_mb, progress=progress)
+        results = bench_bundles(opened, frames=frames, memory=measure_peak_mb, progress=progress)
         whole = run_bundles(opened, frames=frames, progress=progress) if end_to_end else []
     fastest = min(results, key=lambda result: result.p50_ms).bundle
-    for line in (*bench_lines(results), *end_to_end_lines(whole)):
+    for line in (*describe_bench(results), *describe_end_to_end(whole)):
         say(line)
     say_next("run", fastest, *suggest_source())
     if json:
-        print_json(bench_json(results, whole))
+        print_json(bench_to_json(results, whole))

@@ -21,7 +21,7 @@ def build(
     Example: edgeseg build street
     """
     from edgeseg.bundle.store import open_bundle
-    from edgeseg.cli.answers.build import build_json, build_lines
+    from edgeseg.cli.answers.build import build_to_json, describe_build
     from edgeseg.runtime.select import build as build_bundle
     from edgeseg.runtime.select import recall_variant
 
@@ -29,8 +29,8 @@ def build(
         opened = open_bundle(bundle)
         results = build_bundle(opened, progress=progress)
     kept = recall_variant(opened) is not None
-    for line in build_lines(results, kept=kept):
+    for line in describe_build(results, kept=kept):
         say(line)
     say_next("run", bundle, *suggest_source())
     if json:
-        print_json(build_json(results, kept=kept))
+        print_json(build_to_json(results, kept=kept))

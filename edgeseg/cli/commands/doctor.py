@@ -12,11 +12,11 @@ def doctor(*, json: JsonFlag = False) -> None:
 
     Example: edgeseg doctor
     """
-    from edgeseg.cli.answers.doctor import doctor_lines
+    from edgeseg.cli.answers.doctor import describe_findings
     from edgeseg.cli.examination import examine
 
     findings = examine()
-    for line in doctor_lines(findings):
+    for line in describe_findings(findings):
         say(line)
     say("next: edgeseg export --help")
     if json:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeseg.accuracy.limits import Limits
-from edgeseg.cli.limits import EXPORT_LIMITS, limit_options
+from edgeseg.cli.limits import EXPORT_LIMITS, add_limit_options
 from edgeseg.cli.options import (
     DataOption,
     JsonFlag,
     SplitOption,
     print_json,
+    report_wrong_usage,
     say,
     say_next,
-    wrong_usage,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
@@ -26,7 +26,7 @@ from edgeseg.cli.reading import (
     MeanOption,
     ResizeOption,
     StdOption,
-    overrides_from,
+    read_overrides,
 )
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
@@ -132,7 +132,7 @@ _ForceOption = Annotated[
 ]
 
 
-@limit_options(*EXPORT_LIMITS)
+@add_limit_options(*EXPORT_LIMITS)
 def export(
     *,
     weights: _WeightsOption = None,
@@ -167,15 +167,15 @@ def export(
     from edgeseg.deploy.export import export_bundle
     from edgeseg.deploy.request import ExportOptions
 
-    with wrong_usage():
+    with report_wrong_usage():
         options = ExportOptions(
             weights=weights,
             model=model.value if model else None,
             target=target.value,
-            precision=_precision(precision, int8=int8, fp16=fp16),
+            precision=_choose_precision(precision, int8=int8, fp16=fp16),
             size=None if size is None else parse_size(size),
             labels=labels,
-            overrides=overrides_from(mean, std, channel_order, resize),
+            overrides=read_overrides(mean, std, channel_order, resize),
             calibration=calibration,
             calibration_images=calibration_images,
             data=data,
@@ -195,10 +195,10 @@ def export(
 
 def _tell(exported: Exported, *, json: bool) -> None:
     """Print what was exported, for people and for machines."""
-    from edgeseg.cli.answers.export import export_json, export_lines
+    from edgeseg.cli.answers.export import describe_export, export_to_json
 
     bundle = exported.bundle
-    for line in export_lines(exported):
+    for line in describe_export(exported):
         say(line)
     say(f"bundle written: {bundle.folder}")
     row = find_target(bundle.manifest.target)
@@ -208,10 +208,10 @@ def _tell(exported: Exported, *, json: bool) -> None:
     else:
         say_next("run", bundle.folder, "--source", "VIDEO", "--save", "overlay.mp4")
     if json:
-        print_json(export_json(exported))
+        print_json(export_to_json(exported))
 
 
-def _precision(precision: Precision, *, int8: bool, fp16: bool) -> str:
+def _choose_precision(precision: Precision, *, int8: bool, fp16: bool) -> str:
     asked = {name for name, on in (("int8", int8), ("fp16", fp16)) if on}
     if precision is not Precision.AUTO:
         asked.add(precision.value)

@@ -12,7 +12,7 @@ from edgeseg.cli.reading import (
     MeanOption,
     ResizeOption,
     StdOption,
-    overrides_from,
+    read_overrides,
 )
 
 __all__ = ["inspect"]
@@ -33,7 +33,7 @@ def inspect(
     """
     from edgeseg.cli.answers.inspect import inspect_anything
 
-    overrides = overrides_from(mean, std, channel_order, resize)
+    overrides = read_overrides(mean, std, channel_order, resize)
     lines, content = inspect_anything(what, overrides=overrides, say=say)
     for line in lines:
         say(line)

@@ -145,10 +145,10 @@ def run(
     from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
 
     file, folder = to_file_or_folder(save)
-    uri, asked = _source(camera, source, gstreamer, camera_size, camera_fps)
+    uri, asked = _choose_source(camera, source, gstreamer, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
-    address = _address(preview, preview_token)
+    address = _parse_address(preview, preview_token)
     request = RunRequest(
         source=uri,
         camera=asked,
@@ -169,16 +169,16 @@ def run(
 
 def _tell(result: RunResult, *, json: bool) -> None:
     """Print how the run went, for people and for machines."""
-    from edgeseg.cli.answers.run import run_json, run_lines
+    from edgeseg.cli.answers.run import describe_run, run_to_json
 
-    for line in run_lines(result.summary, miou=result.miou, live=result.live):
+    for line in describe_run(result.summary, miou=result.miou, live=result.live):
         say(line)
     for path in result.written:
         say(f"written: {_shorten(path)}")
     if not result.failed_outputs and result.summary.frames:
         say_next("bench", result.bundle)
     if json:
-        print_json(run_json(result))
+        print_json(run_to_json(result))
 
 
 def _shorten(path: Path) -> str:
@@ -187,7 +187,7 @@ def _shorten(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _address(preview: str | None, token: str | None) -> Address | None:
+def _parse_address(preview: str | None, token: str | None) -> Address | None:
     from edgeseg.errors import SinkError
     from edgeseg.runtime.preview.address import parse_address
 
@@ -201,7 +201,7 @@ def _address(preview: str | None, token: str | None) -> Address | None:
         raise typer.BadParameter(str(error)) from None
 
 
-def _source(
+def _choose_source(
     camera: int | None,
     source: str | None,
     gstreamer: str | None,
@@ -218,11 +218,11 @@ def _source(
         raise typer.BadParameter("give one of --camera, --source and --gstreamer")
     if camera is None and (camera_size is not None or camera_fps is not None):
         raise typer.BadParameter("--camera-size and --camera-fps need --camera")
-    height, width = (None, None) if camera_size is None else _camera_size(camera_size)
+    height, width = (None, None) if camera_size is None else _parse_camera_size(camera_size)
     return named[0], CameraOptions(width=width, height=height, fps=camera_fps)
 
 
-def _camera_size(text: str) -> tuple[int, int]:
+def _parse_camera_size(text: str) -> tuple[int, int]:
     """Parse height and width; warn if they seem to be swapped."""
     height, width = parse_size(text, "--camera-size")
     if height > width:

@@ -9,7 +9,7 @@ import typer
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.cli.commands.export import CalibrationImagesOption, Precision
-from edgeseg.cli.limits import EXPORT_LIMITS, limit_options
+from edgeseg.cli.limits import EXPORT_LIMITS, add_limit_options
 from edgeseg.cli.options import (
     EXIT_FAILED,
     EXIT_GATE_MISSED,
@@ -17,9 +17,9 @@ from edgeseg.cli.options import (
     JsonFlag,
     SplitOption,
     ThreadsOption,
+    report_wrong_usage,
     say,
     say_next,
-    wrong_usage,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
@@ -27,7 +27,7 @@ from edgeseg.cli.reading import (
     MeanOption,
     ResizeOption,
     StdOption,
-    overrides_from,
+    read_overrides,
 )
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
@@ -87,7 +87,7 @@ _OutputOption = Annotated[
 ]
 
 
-@limit_options(*EXPORT_LIMITS)
+@add_limit_options(*EXPORT_LIMITS)
 def sweep(
     *,
     weights: _WeightsOption,
@@ -124,7 +124,7 @@ def sweep(
     from edgeseg.verification.request import VerifyRequest
 
     require("a sweep", ["export", "report", *(["dask"] if dask is not None else [])])
-    with wrong_usage():
+    with report_wrong_usage():
         plan = Plan(
             weights=tuple(weights),
             targets=tuple(t.value for t in target or [DEFAULT]),
@@ -132,7 +132,7 @@ def sweep(
             sizes=(None,) if not size else tuple(map(parse_size, size)),
             export=ExportOptions(
                 labels=labels,
-                overrides=overrides_from(mean, std, channel_order, resize),
+                overrides=read_overrides(mean, std, channel_order, resize),
                 calibration=calibration,
                 calibration_images=calibration_images,
                 data=data,

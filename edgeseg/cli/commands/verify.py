@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeseg.accuracy.limits import LIMITS, Limits
-from edgeseg.cli.limits import limit_options
+from edgeseg.cli.limits import add_limit_options
 from edgeseg.cli.options import (
     EXIT_GATE_MISSED,
     DaskOption,
@@ -18,10 +18,10 @@ from edgeseg.cli.options import (
     JsonFlag,
     SplitOption,
     ThreadsOption,
+    report_wrong_usage,
     say,
     say_next,
     suggest_source,
-    wrong_usage,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import (
@@ -29,7 +29,7 @@ from edgeseg.cli.reading import (
     MeanOption,
     ResizeOption,
     StdOption,
-    overrides_from,
+    read_overrides,
 )
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ _StrictOption = Annotated[
 ]
 
 
-@limit_options(*LIMITS)
+@add_limit_options(*LIMITS)
 def verify(
     source: _SourceArgument,
     *,
@@ -149,7 +149,7 @@ def verify(
 
     needed = {"report": report is not None, "dask": dask is not None}
     require("this verify", [extra for extra, is_needed in needed.items() if is_needed])
-    with wrong_usage():
+    with report_wrong_usage():
         request = VerifyRequest(
             source=source,
             data=data,
@@ -162,14 +162,14 @@ def verify(
             corruptions=() if corruptions is None else parse_corruptions(corruptions),
             dask=dask,
             threads=threads,
-            overrides=_overrides(
-                source, reference, overrides_from(mean, std, channel_order, resize)
+            overrides=_check_overrides(
+                source, reference, read_overrides(mean, std, channel_order, resize)
             ),
             strict=strict,
             report=report,
         )
     if config is not None or SETTINGS.exists():
-        request = _with_limits_of(config or SETTINGS, request)
+        request = _add_limits_of(config or SETTINGS, request)
     with show_progress() as progress:
         found = verify_source(request, progress=progress)
     _tell(found, source, report, json=json)
@@ -194,7 +194,7 @@ def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> Non
         say_next("export", "--weights", source)
 
 
-def _with_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
+def _add_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
     """Add the limits of a file to the request; those of the command line win.
 
     Raises:
@@ -222,7 +222,7 @@ def _with_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
     )
 
 
-def _overrides(source: str, reference: str | None, overrides: Overrides) -> Overrides:
+def _check_overrides(source: str, reference: str | None, overrides: Overrides) -> Overrides:
     """Check that a checkpoint is read, to which the overrides apply.
 
     Raises:

@@ -183,8 +183,8 @@ def test_a_killed_builder_leaves_no_lock(bundle: Bundle, device: State, tmp_path
     code = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
-        from edgeseg.files.locks import hold_lock, lock_beside
-        with hold_lock(lock_beside(Path({str(folder(tmp_path))!r}) / "{name}"), "the engine"):
+        from edgeseg.files.locks import hold_lock, name_lock_beside
+        with hold_lock(name_lock_beside(Path({str(folder(tmp_path))!r}) / "{name}"), "the engine"):
             os.kill(os.getpid(), signal.SIGKILL)
     """)
     killed = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False)
