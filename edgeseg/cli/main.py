@@ -6,8 +6,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from threading import Timer
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +22,7 @@ from edgeseg.cli.commands.sweep import sweep
 from edgeseg.cli.commands.verify import verify
 from edgeseg.cli.options import EXIT_FAILED, EXIT_GATE_MISSED, EXIT_USAGE, say
 from edgeseg.cli.parameters import Command, read_command
+from edgeseg.cli.signals import SIGNALLED, unwind_on_signals
 from edgeseg.cli.usage import check_usage
 from edgeseg.errors import EdgesegError, GateMissedError
 from edgeseg.files.homes import expand_homes
@@ -30,17 +30,8 @@ from edgeseg.text import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
 
 __all__ = ["commands", "main", "run_command"]
-
-_STDERR: Final = 2  # the descriptor
-# What a shell reports of a process that a signal ended.
-_SIGNALLED: Final = 128
-# Those that ended this process.
-_signals: Final[list[int]] = []
-# Seconds until a signal is sent again; the destructor that it interrupted has ended by then.
-_AGAIN_S: Final = 0.1
 
 # typer's class of all that it refuses; it has no public name.
 _Refused: type[Exception] = typer.BadParameter.__mro__[2]
@@ -62,31 +53,30 @@ def main() -> None:
 
 
 def run_command() -> None:
-    """Run one command.
+    """Run one command. Signals are handled afterwards as they were before.
 
     Raises:
         SystemExit: always, with its exit status.
     """
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        with _keep_signals():
+    with unwind_on_signals() as terminations:
+        try:
             sys.exit(_run(sys.argv[1:]))
-    except _Refused as error:
-        say(f"edgeseg: {to_plain(getattr(error, 'message', ''))}")
-        sys.exit(EXIT_USAGE)
-    except GateMissedError as error:
-        say(f"edgeseg: {to_plain(str(error))}")
-        sys.exit(EXIT_GATE_MISSED)
-    except EdgesegError as error:
-        if _signals:  # it came while a package was imported, which then seemed to be missing
-            sys.exit(_SIGNALLED + _signals[0])
-        say(f"edgeseg: {to_plain(str(error))}")
-        sys.exit(EXIT_FAILED)
-    except typer.Abort:  # Ctrl-C, as older versions of typer tell it
-        sys.exit(_interrupt())
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
-        sys.exit(EXIT_FAILED)
+        except _Refused as error:
+            say(f"edgeseg: {to_plain(getattr(error, 'message', ''))}")
+            sys.exit(EXIT_USAGE)
+        except GateMissedError as error:
+            say(f"edgeseg: {to_plain(str(error))}")
+            sys.exit(EXIT_GATE_MISSED)
+        except EdgesegError as error:
+            if terminations:  # the signal broke off an import, so a package seemed to be missing
+                sys.exit(SIGNALLED + signal.SIGTERM)
+            say(f"edgeseg: {to_plain(str(error))}")
+            sys.exit(EXIT_FAILED)
+        except typer.Abort:  # Ctrl-C, as older versions of typer tell it
+            sys.exit(_interrupt())
+        except BrokenPipeError:  # whoever read our output has seen enough
+            sys.stderr.close()
+            sys.exit(EXIT_FAILED)
 
 
 def _run(given: Sequence[str]) -> int:
@@ -94,7 +84,7 @@ def _run(given: Sequence[str]) -> int:
     arguments = _fill_in_address(expand_homes(given))
     check_usage(arguments, commands())
     status = app(arguments or ["--help"], standalone_mode=False)
-    if status == _SIGNALLED + signal.SIGINT:
+    if status == SIGNALLED + signal.SIGINT:
         return _interrupt()
     return int(status or 0) if given else EXIT_USAGE
 
@@ -122,7 +112,7 @@ def commands() -> dict[str, Command]:
 
 def _interrupt() -> int:
     say("edgeseg: interrupted")
-    return _SIGNALLED + signal.SIGINT
+    return SIGNALLED + signal.SIGINT
 
 
 def _fill_in_address(arguments: Sequence[str]) -> list[str]:
@@ -134,37 +124,6 @@ def _fill_in_address(arguments: Sequence[str]) -> list[str]:
         f"{argument}={DEFAULT}" if argument == "--preview" and not is_address(after) else argument
         for argument, after in zip(arguments, following, strict=True)
     ]
-
-
-def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    """Unwind, so that nothing half-written is left behind."""
-    if not _signals:
-        # Not print: the signal may have interrupted one, and buffers are not reentrant.
-        os.write(_STDERR, b"edgeseg: terminated\n")
-    _signals.append(number)
-    sys.exit(_SIGNALLED + number)
-
-
-@contextmanager
-def _keep_signals() -> Iterator[None]:
-    """Send a signal again if it came in a destructor, where Python only reports the exception."""
-    others = sys.unraisablehook
-    signals = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}
-
-    def unraised(lost: sys.UnraisableHookArgs) -> None:
-        number = signals.get(lost.exc_type)
-        if number is None:
-            others(lost)
-        else:
-            again = Timer(_AGAIN_S, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
-
-    sys.unraisablehook = unraised
-    try:
-        yield
-    finally:
-        sys.unraisablehook = others
 
 
 @app.callback(invoke_without_command=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import pytest
 
-from edgeseg.calibration import sets
 from edgeseg.demo import draw_scene
 
 
@@ -21,30 +22,50 @@ def frames(tmp_path: Path) -> Path:
     return folder
 
 
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, *calls: int) -> None:
-    """Ctrl-C while a frame is described: frames are, when they come, and again to be chosen."""
-    described: list[int] = []
-    describe = sets.describe
+# Ctrl-C while a frame is described: frames are, when they come, and again to be chosen. The command
+# has a process of its own, for a signal that comes too late would end the tests'.
+_INTERRUPTED = """
+import signal, sys
+from edgeseg.calibration import sets
+from edgeseg.cli.main import main
 
-    def interrupted(frame):
-        described.append(1)
-        if len(described) in calls:
-            signal.raise_signal(signal.SIGINT)
-        return describe(frame)
+described = []
+describe = sets.describe
+calls = set(map(int, sys.argv.pop(1).split(",")))
 
-    monkeypatch.setattr(sets, "describe", interrupted)
+def interrupt(frame):
+    described.append(1)
+    if len(described) in calls:
+        signal.raise_signal(signal.SIGINT)
+    return describe(frame)
+
+sets.describe = interrupt
+main()
+"""
+
+
+def calibrate_interrupted(frames: Path, *calls: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _INTERRUPTED, ",".join(map(str, calls))]
+    return subprocess.run(
+        [*command, "calibrate", frames, "-o", "c"],
+        cwd=frames.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 @pytest.mark.parametrize(("call", "seen"), [(3, 3), (8, 8), (11, 8)])
 def test_ctrl_c_ends_the_watching_and_what_was_seen_is_chosen_from(
-    edgeseg, frames: Path, monkeypatch: pytest.MonkeyPatch, call: int, seen: int
+    frames: Path, call: int, seen: int
 ) -> None:
-    interrupt_at(monkeypatch, call)
-    outcome = edgeseg("calibrate", frames, "-o", "c")
-    assert outcome.status == 0
-    assert f"written: c, {seen} images" in outcome.err
-    assert len(list(Path("c").iterdir())) == seen
-    assert sorted(path.name for path in Path().iterdir()) == ["c", "frames"]
+    result = calibrate_interrupted(frames, call)
+    assert result.returncode == 0
+    assert f"written: c, {seen} images" in result.stderr
+    assert len(list((frames.parent / "c").iterdir())) == seen
+    assert sorted(path.name for path in frames.parent.iterdir()) == ["c", "frames"]
 
 
 def test_a_working_name_that_somebody_has_is_left(edgeseg, frames: Path) -> None:
@@ -57,10 +78,7 @@ def test_a_working_name_that_somebody_has_is_left(edgeseg, frames: Path) -> None
     assert mine.exists()
 
 
-def test_a_second_ctrl_c_leaves_nothing(
-    edgeseg, frames: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupt_at(monkeypatch, 3, 5)
-    outcome = edgeseg("calibrate", frames, "-o", "c")
-    assert outcome.status == 130
-    assert [path.name for path in Path().iterdir()] == ["frames"]
+def test_a_second_ctrl_c_leaves_nothing(frames: Path) -> None:
+    result = calibrate_interrupted(frames, 3, 5)
+    assert result.returncode == 128 + signal.SIGINT
+    assert [path.name for path in frames.parent.iterdir()] == ["frames"]

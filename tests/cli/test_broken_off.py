@@ -15,15 +15,6 @@ import pytest
 from edgeseg.bundle.store import Bundle
 
 
-def test_a_package_that_seems_missing_after_a_signal_is_no_news(
-    edgeseg, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is imported when SIGTERM comes fails, and is taken for absent."""
-    monkeypatch.setattr("edgeseg.cli.main._signals", [int(signal.SIGTERM)])
-    outcome = edgeseg("inspect", "nothing.pth")
-    assert (outcome.status, outcome.err) == (128 + signal.SIGTERM, "")
-
-
 @pytest.mark.parametrize(
     ("number", "says"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
 )
