@@ -16,7 +16,7 @@
     ├── SinkError             an output that cannot be written
     ├── BackendError          an engine that refuses the artifact
     ├── ClusterError          workers that are not there, are lost, or differ from this machine
-    └── MissingPackageError   an optional package is absent; says which command brings it
+    └── MissingPackageError   an optional package is absent or does not load; says what to run
 
 Anything else that escapes is a bug in edgeseg and keeps its traceback.
 """
@@ -109,11 +109,13 @@ class ClusterError(EdgesegError):
 
 
 class MissingPackageError(EdgesegError):
-    """A package that this command needs is not installed."""
+    """A package that this command needs is not installed, or does not load; `state` says which."""
 
-    def __init__(self, package: str, *, purpose: str, command: str) -> None:
-        super().__init__(f"{purpose} needs {package}, not installed here; run: {command}")
-        self._told = (package, purpose, command)
+    def __init__(
+        self, package: str, *, purpose: str, command: str, state: str = "not installed here"
+    ) -> None:
+        super().__init__(f"{purpose} needs {package}, {state}; run: {command}")
+        self._told = (package, purpose, command, state)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the error with its keywords.
@@ -123,5 +125,5 @@ class MissingPackageError(EdgesegError):
         return _rebuild_missing, self._told
 
 
-def _rebuild_missing(package: str, purpose: str, command: str) -> MissingPackageError:
-    return MissingPackageError(package, purpose=purpose, command=command)
+def _rebuild_missing(package: str, purpose: str, command: str, state: str) -> MissingPackageError:
+    return MissingPackageError(package, purpose=purpose, command=command, state=state)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.errors import BackendError
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.machine.cameras import list_cameras
 from edgeseg.machine.cpu import describe_machine
@@ -27,6 +27,7 @@ __all__ = ["Problem", "examine"]
 # An engine's build takes some GB; masks and videos need space.
 _LITTLE_MEMORY: Final = 2e9
 _LITTLE_DISK: Final = 1e9
+_INSTALL_OPENCV: Final = make_install_command(["opencv"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +87,28 @@ def _find_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
 def _find_video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterator[Problem]:
     opencv = found["opencv"]
     if opencv is None:
-        remedy = (
-            "sudo apt install python3-opencv" if on_jetson else make_install_command(["opencv"])
-        )
+        remedy = "sudo apt install python3-opencv" if on_jetson else _INSTALL_OPENCV
         yield Problem(what="no OpenCV: no video and no cameras", remedy=remedy)
     elif "error" in opencv:
-        old = "NumPy 2 does not fit this OpenCV" if found["numpy"] >= "2" else "OpenCV fails"
-        yield Problem(what=f"{old}: {opencv['error']}", remedy="pip install 'numpy<2'")
+        yield _explain_opencv(opencv["error"])
     elif on_jetson and not opencv["gstreamer"]:
         yield Problem(
             what="this OpenCV has no GStreamer, which CSI cameras need",
             remedy="pip uninstall opencv-python-headless opencv-python; JetPack brings one with it",
         )
+
+
+def _explain_opencv(fault: str) -> Problem:
+    """Say what helps an OpenCV that does not load, as far as its error tells."""
+    if "numpy" in fault.lower() or "_ARRAY_API" in fault:
+        return Problem(
+            what=f"NumPy 2 does not fit this OpenCV: {fault}", remedy="pip install 'numpy<2'"
+        )
+    if "libGL" in fault:
+        remedy = "sudo apt install libgl1; or use opencv-python-headless, which needs no screen"
+    else:
+        remedy = f"pip uninstall opencv-python opencv-python-headless; {_INSTALL_OPENCV}"
+    return Problem(what=f"OpenCV does not load: {fault}", remedy=remedy)
 
 
 def _find_jetson_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
@@ -126,13 +137,12 @@ def _examine_opencv() -> dict[str, object] | None:
     """Import OpenCV and ask it: the one of a Jetson is no pip package."""
     if importlib.util.find_spec("cv2") is None:
         return None
-    from edgeseg.machine.opencv import import_opencv
+    from edgeseg.machine.opencv import find_opencv_fault, import_opencv
 
-    try:
-        cv2 = import_opencv("looking at OpenCV")
-    except (MissingPackageError, ImportError, AttributeError) as error:
-        # Built against NumPy 1, it fails to load beside NumPy 2, and not always as an ImportError.
-        return {"error": str(error).strip().splitlines()[0]}
+    fault = find_opencv_fault()
+    if fault is not None:
+        return {"error": fault}
+    cv2 = import_opencv("edgeseg doctor")
     build = {
         key.strip(): value.strip()
         for key, separator, value in (

@@ -6,9 +6,11 @@ import os
 from typing import Any, Final
 
 from edgeseg.errors import MissingPackageError
+from edgeseg.machine.extras import make_install_command
 from edgeseg.redact import holds_secret, redact
+from edgeseg.text import explain
 
-__all__ = ["import_opencv", "import_opencv_for"]
+__all__ = ["find_opencv_fault", "import_opencv", "import_opencv_for"]
 
 # A library reads these once, when it loads. Our errors say in one line what it would print.
 _QUIET: Final = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
@@ -22,24 +24,59 @@ def import_opencv(purpose: str) -> Any:  # noqa: ANN401  # a module; OpenCV 4.5 
     """Import the `cv2` module, which stays quiet unless the environment asks for more.
 
     Raises:
-        MissingPackageError: OpenCV is not installed; the message says what it is needed for.
+        MissingPackageError: OpenCV is not installed, or does not load; the message says what it is
+            needed for.
+    """
+    try:
+        return _load()
+    except ModuleNotFoundError as error:
+        if error.name == "cv2":
+            command = make_install_command(["opencv"])
+            raise MissingPackageError("OpenCV", purpose=purpose, command=command) from None
+        fault = _explain_fault(error)
+    except (ImportError, AttributeError) as error:
+        fault = _explain_fault(error)
+    raise MissingPackageError(
+        "OpenCV",
+        purpose=purpose,
+        state=f"which is installed but does not load ({fault})",
+        command="edgeseg doctor",
+    )
+
+
+def find_opencv_fault() -> str | None:
+    """Explain why an installed OpenCV does not load; None where it loads."""
+    try:
+        _load()
+    except (ImportError, AttributeError) as error:
+        return _explain_fault(error)
+    return None
+
+
+def _load() -> Any:  # noqa: ANN401  # as above
+    """Import `cv2`.
+
+    Raises:
+        ImportError: it is absent, or a library that it needs is.
+        AttributeError: it is built against NumPy 1, and NumPy 2 is installed.
     """
     for name, value in (_QUIET | _PATIENT).items():
         os.environ.setdefault(name, value)
-    try:
-        import cv2
-    except ImportError:
-        raise MissingPackageError(
-            "OpenCV", purpose=purpose, command="pip install 'edgeseg[opencv]' -c constraints.txt"
-        ) from None
+    import cv2
+
     return cv2
+
+
+def _explain_fault(error: Exception) -> str:
+    """Write an import's error in one line."""
+    return (explain(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def import_opencv_for(address: str) -> Any:  # noqa: ANN401  # as above
     """Import `cv2` to open an address; a password in the address is never printed.
 
     Raises:
-        MissingPackageError: OpenCV is not installed.
+        MissingPackageError: OpenCV is not installed, or does not load.
     """
     secret = holds_secret(address)
     if secret:

@@ -89,9 +89,7 @@ def compare_reports(
     whole = _collect_tally(baseline), _collect_tally(report)
     columns = [before[name] for name in common], [now[name] for name in common]
     alike = np.flatnonzero(
-        np.logical_and(
-            *(_find_images_with_only(t, own) for t, own in zip(whole, columns, strict=True))
-        )
+        np.logical_and(*(_show_only(t, own) for t, own in zip(whole, columns, strict=True)))
     )
     if not alike.size:
         _refuse(origin, ["every image shows a class that only one of the models has"])
@@ -211,7 +209,7 @@ def _explain_other_truth(
     return [f"the truth of {image.name} has {counts}; {changed}"]
 
 
-def _find_images_with_only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
+def _show_only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
     """Find the images that show no class but `classes`: bool (images,)."""
     found: npt.NDArray[np.bool_] = whole.labelled.sum(axis=1) == whole.labelled[
         :, list(classes)

@@ -124,9 +124,7 @@ def check_same_classes(reference: Model, candidate: Model) -> None:
             f"reference {reference.name} has {len(theirs)} classes, {candidate.name} has "
             f"{len(ours)}; are they trained for the same data?"
         )
-    if _find_weights_hash(reference) == _find_weights_hash(
-        candidate
-    ):  # perhaps exported with other names
+    if _find_weights(reference) == _find_weights(candidate):  # perhaps exported with other names
         return
     for index, (own, other) in enumerate(zip(ours, theirs, strict=True)):
         if own.strip().casefold() != other.strip().casefold():
@@ -136,7 +134,7 @@ def check_same_classes(reference: Model, candidate: Model) -> None:
             )
 
 
-def _find_weights_hash(model: Model) -> str | None:
+def _find_weights(model: Model) -> str | None:
     """Find the hash of a model's weights."""
     if isinstance(model, BundleModel):
         return model.bundle.manifest.checkpoint.sha256

@@ -14,8 +14,9 @@ from threading import Lock
 from typing import Final
 
 from edgeseg.datasets import Item
-from edgeseg.errors import ClusterError, EdgesegError
+from edgeseg.errors import ClusterError, EdgesegError, MissingPackageError
 from edgeseg.machine.cpu import describe_machine
+from edgeseg.machine.opencv import import_opencv
 from edgeseg.machine.packages import find_version, hash_code
 from edgeseg.verification.measuring import Corruption, Pair, Share, measure_share
 from edgeseg.verification.opening import reopen
@@ -49,7 +50,7 @@ def collect_facts(pair: Pair, first: Item) -> dict[str, str]:
     """Collect all that masks depend on, besides the processor, in words."""
     found = {name: find_version(name) or "none" for name in _PACKAGES}
     found["edgeseg's code"] = hash_code()
-    found["OpenCV"] = _opencv()
+    found["OpenCV"] = _find_opencv_version()
     models: dict[str, Model | None] = {"candidate": pair.candidate, "reference": pair.reference}
     for role, model in models.items():
         if model is not None:
@@ -148,9 +149,8 @@ def _check_same(work: Work, here: Mapping[str, str]) -> None:
         raise ClusterError(f"on {platform.node()} {'; '.join(differing)}; {remedy}")
 
 
-def _opencv() -> str:
+def _find_opencv_version() -> str:
     try:
-        import cv2
-    except ImportError:
+        return str(import_opencv("verify").__version__)
+    except MissingPackageError:
         return "none"
-    return str(cv2.__version__)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,26 +63,74 @@ def test_a_jetson_says_what_it_lacks(board: Path, monkeypatch: pytest.MonkeyPatc
     assert sum(line.startswith("problem: ") for line in lines) == len(told)
 
 
-def test_an_opencv_that_numpy_2_breaks(
-    board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture
+def broken_opencv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """An OpenCV that is installed, and raises an error when it is imported."""
+
+    def install(error: str) -> None:
+        folder = tmp_path / "modules"
+        folder.mkdir()
+        (folder / "cv2.py").write_text(f"raise {error}\n")
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.delitem(sys.modules, "cv2", raising=False)
+
+    return install
+
+
+# JetPack 6's own OpenCV is built against NumPy 1; opencv-python needs a library of the desktop.
+@pytest.mark.parametrize(
+    ("error", "told", "remedy"),
+    [
+        (
+            "AttributeError('_ARRAY_API not found')",
+            "NumPy 2 does not fit this OpenCV: _ARRAY_API not found",
+            "pip install 'numpy<2'",
+        ),
+        (
+            "ImportError('numpy.core.multiarray failed to import')",
+            "NumPy 2 does not fit this OpenCV: numpy.core.multiarray failed to import",
+            "pip install 'numpy<2'",
+        ),
+        (
+            "ImportError('libGL.so.1: cannot open shared object file')",
+            "OpenCV does not load: libGL.so.1: cannot open shared object file",
+            "sudo apt install libgl1; or use opencv-python-headless, which needs no screen",
+        ),
+        (
+            "ImportError()",
+            "OpenCV does not load: ImportError",
+            (
+                "pip uninstall opencv-python opencv-python-headless; "
+                "pip install 'edgeseg[opencv]' -c constraints.txt"
+            ),
+        ),
+    ],
+)
+def test_an_opencv_that_does_not_load(
+    board: Path, broken_opencv: Callable[[str], None], error: str, told: str, remedy: str
 ) -> None:
-    """JetPack 6's own is built against NumPy 1."""
-    folder = tmp_path / "modules"
-    folder.mkdir()
-    (folder / "cv2.py").write_text("raise AttributeError('_ARRAY_API not found')\n")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "cv2", raising=False)
+    broken_opencv(error)
     findings = examine(board)
-    told = problems(findings)
-    (what,) = (what for what in told if "NumPy 2 does not fit" in what)
-    assert what.endswith("_ARRAY_API not found")
-    assert told[what] == "pip install 'numpy<2'"
-    assert "OpenCV: _ARRAY_API not found" in describe_findings(findings)
+    assert problems(findings)[told] == remedy
+    assert f"OpenCV: {findings['opencv']['error']}" in describe_findings(findings)
+
+
+def test_a_video_names_what_an_opencv_that_does_not_load_says(
+    edgeseg, broken_opencv: Callable[[str], None], tmp_path: Path
+) -> None:
+    broken_opencv("ImportError('libGL.so.1: cannot open shared object file')")
+    (tmp_path / "drive.mp4").write_bytes(b"frames")
+    outcome = edgeseg("run", "--source", "drive.mp4")
+    assert outcome.status == 1
+    assert (
+        "reading drive.mp4 needs OpenCV, which is installed but does not load (libGL.so.1: cannot "
+        "open shared object file); run: edgeseg doctor" in outcome.err
+    )
 
 
 def test_an_opencv_without_gstreamer(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"version": "4.10.0", "ffmpeg": True, "gstreamer": False, "window": False}
-    monkeypatch.setattr(doctor, "_opencv", lambda: found)
+    monkeypatch.setattr(doctor, "_examine_opencv", lambda: found)
     assert any("CSI cameras" in what for what in problems(examine(board)))
 
 
@@ -99,7 +148,7 @@ def test_the_nearest_folder_that_is_open(tmp_path: Path) -> None:
     if me == 0:  # whom no folder is closed to
         os.seteuid(65534)
     try:
-        found = doctor._existing(closed / "cache" / "edgeseg")
+        found = doctor._find_existing(closed / "cache" / "edgeseg")
     finally:
         os.seteuid(me)
     assert closed.is_relative_to(found)
