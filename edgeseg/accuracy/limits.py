@@ -60,20 +60,24 @@ class Limit:
     needs: frozenset[Need] = frozenset()
     optional: bool = False
 
-    def check(self, value: object, *, called: str) -> None:
-        """Refuse a value that no measurement can have; `called` is the limit as the user wrote it.
+    def read(self, value: object, *, called: str) -> float:
+        """Return a value as a float; `called` is the limit as the user wrote it.
 
         Raises:
-            SpecError: the value is no number, or out of range.
+            SpecError: the value is no number, or no measurement can have it.
         """
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise SpecError(f"{called} is a number; got {value!r}")
-        number = float(value)
+            raise SpecError(f"{called} must be a number; got {value!r}")
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of hundreds of digits
+            number = math.inf
         if self.unit in _HUNDREDTHS:
             if not 0 <= number <= EVERYTHING:
                 raise SpecError(f"{called} is 0 to {EVERYTHING:g} {self.unit}; got {number:g}")
         elif not 0 < number < math.inf:
             raise SpecError(f"{called} must be a finite number above 0; got {number:g}")
+        return number
 
 
 _DROP: Final = frozenset[Need]({"data", "reference"})
@@ -187,7 +191,7 @@ class Limits:
             if value is _NOT_GIVEN:
                 object.__setattr__(self, name, limit.default)
             elif value is not None:
-                limit.check(value, called=name)
+                object.__setattr__(self, name, limit.read(value, called=name))
                 given.append(name)
         object.__setattr__(self, "given", frozenset(given))
 
@@ -207,8 +211,7 @@ class Limits:
                     f"{origin}{name} is not a limit{hint} Limits are {', '.join(LIMITS)}"
                 )
             called = f"{origin}{name}" if origin else option(name)
-            numbers[name] = _to_number(value, called)
-            LIMITS[name].check(numbers[name], called=called)
+            numbers[name] = LIMITS[name].read(value, called=called)
         return cls(**numbers)
 
     @property
@@ -236,15 +239,6 @@ class Limits:
 LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
     {one.name: one.metadata["limit"] for one in fields(Limits) if one.init}
 )
-
-
-def _to_number(value: object, called: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SpecError(f"{called} must be a number; got {value!r}")
-    try:
-        return float(value)
-    except OverflowError:  # an integer of hundreds of digits
-        return math.inf
 
 
 def option(limit: str) -> str:

@@ -71,5 +71,10 @@ def test_a_name_that_is_no_limit_is_refused_with_the_nearest() -> None:
 def test_a_limit_that_is_no_number_is_refused() -> None:
     assert Limits(max_drop=np.float32(0.5)).max_drop == 0.5
     for value in ("a", True, [1]):
-        with pytest.raises(SpecError, match="max_drop is a number; got"):
+        with pytest.raises(SpecError, match="max_drop must be a number; got"):
             Limits(max_drop=value)
+
+
+def test_a_number_of_hundreds_of_digits_is_out_of_range() -> None:
+    with pytest.raises(SpecError, match="max_size_mb must be a finite number above 0; got inf"):
+        Limits(max_size_mb=10**400)
