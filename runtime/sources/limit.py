@@ -14,7 +14,7 @@ __all__ = ["stop_after"]
 @contextmanager
 def stop_after(seconds: float | None, source: Source) -> Iterator[None]:
     """Stop the source after `seconds`, whether or not it gives frames."""
-    if seconds is None:
+    if seconds is None or seconds > threading.TIMEOUT_MAX:  # about three centuries
         yield
         return
     timer = threading.Timer(seconds, source.stop)

@@ -78,3 +78,11 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(kind, match=says):
         library.run(**options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_an_end_in_sight_takes_any_number_of_seconds(
+    seeded_bundle: Bundle, frames: Path
+) -> None:
+    """Python's timers take no more than three centuries."""
+    result = library.run(seeded_bundle.folder, source=str(frames), seconds=float("inf"))
+    assert result.summary.frames == 3
