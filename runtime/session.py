@@ -33,6 +33,7 @@ from edgeseg.runtime.sinks.window import explain_no_window, has_display
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.options import CameraOptions, Retry
 from edgeseg.spec import check_number
+from edgeseg.text import to_plain
 
 __all__ = ["EndedBy", "RunRequest", "RunResult", "run_bundle"]
 
@@ -242,10 +243,10 @@ def _count_frames(source: Source, limit: int | None) -> int | None:
 def _describe(segmenter: Segmenter, source: Source) -> About:
     manifest = segmenter.bundle.manifest
     return About(
-        bundle=manifest.name,
+        bundle=to_plain(manifest.name),
         engine=segmenter.backend.name,
         precision=segmenter.variant.precision,
-        source=source.name,
+        source=to_plain(source.name),  # a file's name may be no text, and hold line breaks
         labels=manifest.labels,
         fps=source.fps,
         live=source.live,
