@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from edgeseg.cli.options import report_wrong_usage
 from edgeseg.spec import ChannelOrder
 
 if TYPE_CHECKING:
@@ -63,10 +64,7 @@ def read_overrides(
     Raises:
         typer.BadParameter: one of them is not in its form.
     """
-    from edgeseg.errors import SpecError
     from edgeseg.overrides import parse_overrides
 
-    try:
+    with report_wrong_usage():
         return parse_overrides(mean=mean, std=std, channel_order=channel_order, resize=resize)
-    except SpecError as error:
-        raise typer.BadParameter(str(error)) from None

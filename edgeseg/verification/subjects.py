@@ -132,7 +132,7 @@ class BundleModel:
 
     @property
     def reduce_labels(self) -> bool:
-        """Whether the checkpoint had reduced labels; None where it did not say."""
+        """Whether the manifest says that the checkpoint had reduced labels; old ones do not say."""
         return self.bundle.manifest.checkpoint.reduce_labels
 
     @property

@@ -170,9 +170,9 @@ class VideoSink:
 
         assert self._container is not None, "it was just opened"
         assert self._stream is not None, "it was opened with the container"
-        odd_wh = (self._size_wh[1] % 2, self._size_wh[0] % 2)
-        if any(odd_wh):
-            drawn = np.pad(drawn, ((0, odd_wh[0]), (0, odd_wh[1]), (0, 0)), mode="edge")
+        odd_hw = (self._size_wh[1] % 2, self._size_wh[0] % 2)
+        if any(odd_hw):
+            drawn = np.pad(drawn, ((0, odd_hw[0]), (0, odd_hw[1]), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(drawn, format="bgr24")
         frame.pts, begins_fragment = self._clock.tick(result.captured.time_s)
         frame.time_base = Fraction(1, TICKS)

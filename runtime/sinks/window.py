@@ -51,6 +51,8 @@ def explain_no_window() -> str | None:
         return None
     if b"ModuleNotFoundError" in tried.stderr:
         return "OpenCV is not installed; run: pip install opencv-python"
+    if b"ImportError" in tried.stderr:
+        return "the installed OpenCV does not load; run: edgeseg doctor"
     if b"not implemented" in tried.stderr:
         return (
             "this OpenCV was built without windows; replace opencv-python-headless by "
