@@ -1,7 +1,8 @@
-"""The charts of the HTML report that sit in a line of text or of a table.
+"""Draws the charts of the HTML report that stand in a line of text or in a table.
 
-Colors are in `report.css`. Shapes say the same for who cannot see them: the reference is a ring and
-the candidate a disk; a change whose interval excludes zero is a disk, any other a ring.
+Each is an SVG element. Colors are in `report.css`; shapes say the same to readers who cannot tell
+the colors apart. The reference is a ring and the candidate a disk. A change whose interval excludes
+zero is a disk, any other a ring.
 """
 
 from __future__ import annotations
@@ -40,19 +41,19 @@ class Span:
 
     @staticmethod
     def around(values: Iterable[float | None]) -> Span:
-        """Of all values and zero, with a small margin."""
+        """Make a span that holds all known values and zero, with a small margin."""
         known = [0.0, *(value for value in values if value is not None)]
         margin = 0.05 * (max(known) - min(known)) or 1.0
         return Span(min(known) - margin, max(known) + margin)
 
     def place(self, value: float, width: float) -> float:
-        """Where a value stands, in px from the left; what is beyond stands at the end."""
+        """Place a value: px from the left of a drawing. A value beyond the span is at its end."""
         share = (value - self.low) / (self.high - self.low)
         return _EDGE + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE)
 
     @property
     def ticks(self) -> list[float]:
-        """Two to six round values, zero among them."""
+        """Two to six round values, among them zero."""
         most = (self.high - self.low) / 2
         power = 10.0 ** math.floor(math.log10(most))
         step = max(power * factor for factor in (1, 2, 5) if power * factor <= most)
@@ -61,7 +62,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """A change and its 95 % interval; `rise_is_good` says which side of zero is the better one."""
+    """A change in points and its 95 % interval; `rise_is_good` says that more is better."""
 
     value: float | None
     low: float | None
@@ -70,7 +71,7 @@ class Spread:
 
     @property
     def kind(self) -> str:
-        """For the worse or the better, or not to be told from none."""
+        """Whether the change is `worse` or `better`, or `unsure` if it may be chance."""
         if self.low is None or self.high is None or self.low <= 0 <= self.high:
             return "unsure"
         return "better" if (self.low > 0) == self.rise_is_good else "worse"
@@ -83,18 +84,18 @@ _IOU: Final = Span(0, 100)
 
 
 def draw_dots(reference: float | None, candidate: float | None) -> str:
-    """Two IoUs on a scale of 0 to 100, joined where there are both."""
-    known = {"reference": reference, "candidate": candidate}
-    places = {n: _IOU.place(v, _WIDTH) for n, v in known.items() if v is not None}
-    said = ", ".join(f"{name} {format_number(known[name])}" for name in places)
-    drawing = Drawing(_WIDTH, _HEIGHT, label=f"IoU {said}")
+    """Draw two IoUs on a scale of 0 to 100, and a line between them where both are known."""
+    values = {"reference": reference, "candidate": candidate}
+    places = {name: _IOU.place(v, _WIDTH) for name, v in values.items() if v is not None}
+    numbers = ", ".join(f"{name} {format_number(values[name])}" for name in places)
+    drawing = Drawing(_WIDTH, _HEIGHT, label=f"IoU {numbers or 'unknown'}")
     middle = _HEIGHT / 2
     for tick in (0, 25, 50, 75, 100):
         drawing.line("grid", _IOU.place(tick, _WIDTH), 0, _IOU.place(tick, _WIDTH), _HEIGHT)
     if "candidate" in places:
         start = _IOU.place(0, _WIDTH)
         drawing.box("iou", start, middle - 3, width=places["candidate"] - start, height=6)
-    if len(places) == len(known):
+    if len(places) == len(values):
         drawing.line("link", places["reference"], middle, places["candidate"], middle)
     for name, place in places.items():
         drawing.dot(name, place, middle, radius=4.5 if name == "reference" else 3)
@@ -107,7 +108,7 @@ def draw_dots_scale() -> str:
 
 
 def draw_spread(change: Spread, span: Span, *, limit: float | None = None) -> str:
-    """A change and its interval about zero."""
+    """Draw a change and its interval around zero, and the limit where there is one."""
     drawing = Drawing(_WIDTH, _HEIGHT, label=str(change))
     middle, zero = _HEIGHT / 2, span.place(0, _WIDTH)
     drawing.line("zero", zero, 0, zero, _HEIGHT)
@@ -117,8 +118,7 @@ def draw_spread(change: Spread, span: Span, *, limit: float | None = None) -> st
     if change.value is None:
         return str(drawing)
     if change.low is not None and change.high is not None:
-        ends = (span.place(end, _WIDTH) for end in (change.low, change.high))
-        left, right = ends
+        left, right = (span.place(end, _WIDTH) for end in (change.low, change.high))
         drawing.line(f"whisker {change.kind}", left, middle, right, middle)
     drawing.dot(f"mark {change.kind}", span.place(change.value, _WIDTH), middle, radius=3.5)
     return str(drawing)
@@ -130,7 +130,7 @@ def draw_spread_scale(span: Span) -> str:
 
 
 def draw_bar(value: float, most: float) -> str:
-    """A bar of `value`; `most` fills the width."""
+    """Draw a bar as long as `value`; `most` fills the width."""
     width, height = 200, 12
     drawing = Drawing(width, height, label=format_number(value))
     length = width * value / most if most > 0 else 0.0
@@ -139,11 +139,11 @@ def draw_bar(value: float, most: float) -> str:
 
 
 def draw_drop_bar(change: Spread, limit: float | None) -> str:
-    """The drop of mIoU and its interval, against zero and the limit."""
+    """Draw the drop of mIoU and its interval, with zero and the limit."""
     width, height, middle, base = 300, 56, 20, 36
     span = Span.around((change.low, change.value, change.high, limit))
-    known = "" if limit is None else f", limit {format_number(limit)}"
-    drawing = Drawing(width, height, label=f"drop in points: {change}{known}")
+    suffix = "" if limit is None else f", limit {format_number(limit)}"
+    drawing = Drawing(width, height, label=f"drop in points: {change}{suffix}")
     drawing.line("axis", _EDGE, base, width - _EDGE, base)
     for name, value in (("0", 0.0), (f"limit {format_number(limit)}", limit)):
         if value is not None:
@@ -170,7 +170,7 @@ def _draw_scale(span: Span, ticks: Sequence[float]) -> str:
 
 
 def _choose_anchor(place: float, width: float) -> str:
-    """Text at an edge stays inside."""
+    """Choose the anchor of a text so that it stays inside the drawing."""
     if place < width / 6:
         return "start"
     return "end" if place > width * 5 / 6 else "middle"

@@ -1,4 +1,4 @@
-"""Pictures of one image for the report: what was seen, what is true, what each model made of it."""
+"""Draws the pictures of one image for the report: the photo, the truth, and the models' masks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["CHANGED", "GAINED", "LOST", "UNJUDGED", "ImagePictures", "draw_pictu
 
 MAX_WIDTH: Final = 480  # px
 
-# Vermilion, blue and amber: told apart with every kind of color vision, and by lightness alone.
+# Vermilion, blue and amber differ with every kind of color vision, and by lightness alone.
 LOST: Final[Rgb] = (209, 67, 16)
 GAINED: Final[Rgb] = (0, 62, 140)
 CHANGED: Final[Rgb] = (240, 178, 0)
@@ -36,9 +36,10 @@ Colors = npt.NDArray[np.uint8]  # (n, 3), RGB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePictures:
-    """`image` is a JPEG, the others are PNGs. There is no `reference` where none was measured.
+    """The pictures of one image: `image` is a JPEG file, the others are PNG files.
 
-    `lost` and `agreement` are as in `edgeseg.reports.report.ImageResult`.
+    `reference` is None if no reference was measured. `lost` and `agreement` are as in
+    `edgeseg.reports.measured.ImageResult`.
     """
 
     name: str
@@ -62,12 +63,15 @@ def draw_pictures(
     lost: float | None = None,
     agreement: float | None = None,
 ) -> ImagePictures:
-    """Draw them, at most `MAX_WIDTH` wide; masks have the image's size, and the labels' ids.
+    """Draw the pictures of an image, at most `MAX_WIDTH` pixels wide.
 
-    The difference is the photo in light gray. On it, pixels that the candidate alone gets wrong are
-    `LOST`, those that the reference alone gets wrong `GAINED`, those that both do, but not alike,
-    `CHANGED`; where nothing is known to be true they are `UNJUDGED`. Without a reference whatever
-    is wrong is `LOST`.
+    `image` is uint8 BGR (H, W, 3). `truth`, `reference` and `candidate` are class ids (H, W) of
+    `labels`.
+
+    The difference is the photo in light gray, with these colors on it: `LOST` where the candidate
+    alone is wrong, `GAINED` where the reference alone is wrong, `CHANGED` where both are wrong in
+    different ways, and `UNJUDGED` where the truth is unknown. Without a reference, `LOST` is
+    wherever the candidate is wrong.
     """
     from PIL import Image
 
@@ -98,7 +102,7 @@ def _shrink(photo: Image.Image) -> Image.Image:
 
 
 def _pick_nearest(mask: ClassMap, size: tuple[int, int]) -> Ids:
-    """The ids at the middle of each pixel of a picture of that width and height."""
+    """Pick the id at the middle of each pixel of a picture; `size` is width and height."""
     rows, columns = (
         ((np.arange(target) + 0.5) * source / target).astype(np.intp)
         for source, target in zip(mask.shape, size[::-1], strict=True)
@@ -108,7 +112,7 @@ def _pick_nearest(mask: ClassMap, size: tuple[int, int]) -> Ids:
 
 
 def _encode_mask(ids: Ids, labels: Labels) -> bytes:
-    """Each id in its color; an id that is no class is `UNJUDGED`."""
+    """Draw each id in its color, and an id that is no class as `UNJUDGED`."""
     colors = np.array([*labels.palette, UNJUDGED], np.uint8)
     present, places = np.unique(np.minimum(ids, len(labels.classes)), return_inverse=True)
     return _to_png(places.reshape(ids.shape), colors[present])
@@ -121,6 +125,7 @@ def _encode_difference(
     expected: Ids | None,
     found: Ids,
 ) -> bytes:
+    """Draw the photo in grays, and each kind of difference over it in its color."""
     right = found == true
     was_right = np.ones_like(right) if expected is None else expected == true
     places = np.asarray(photo.convert("L")).astype(np.intp) // (256 // _GRAYS)
@@ -136,7 +141,7 @@ def _encode_difference(
 
 
 def _to_png(places: Ids, colors: Colors) -> bytes:
-    """A picture of palette places; in full colors where a palette cannot hold so many."""
+    """Encode a picture of indexes into `colors`, as RGB if they are more than a palette holds."""
     from PIL import Image
 
     if len(colors) <= 256:

@@ -1,6 +1,6 @@
-"""What charts of points share: round axes, grid, and labels that hide neither dots nor each other.
+"""Draws what charts of points share: axes of round numbers, a grid, and labels beside dots.
 
-Lengths are SVG's units, places (x, y) from the upper left corner.
+Lengths are in SVG's units, and places are (x, y) from the upper left corner.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
-__all__ = ["DOT", "INK", "Frame", "Scale", "draw_axes", "draw_labels", "make_scale", "draw_text"]
+__all__ = ["DOT", "INK", "Frame", "Scale", "draw_axes", "draw_labels", "draw_text", "make_scale"]
 
 DOT: Final = 5  # radius
 INK: Final = "#222222"
@@ -20,7 +20,7 @@ _LINE: Final = 17  # height of a line of text
 
 
 class Frame(NamedTuple):
-    """Where the axes lie, and how far a label may reach to the right of them."""
+    """The rectangle between the axes; `edge` is how far to the right a label may reach."""
 
     left: float
     top: float
@@ -30,7 +30,10 @@ class Frame(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """An axis: its ticks' values, evenly spaced, and where the first and the last one lie."""
+    """An axis. Its `ticks` are evenly spaced values; `start` and `stop` place the outer two.
+
+    `decimals` is how many decimals the ticks need.
+    """
 
     ticks: tuple[float, ...]
     decimals: int
@@ -38,13 +41,13 @@ class Scale(NamedTuple):
     stop: float
 
     def place(self, value: float) -> float:
-        """Where a value lies."""
+        """Place a value along the axis."""
         share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
         return self.start + share * (self.stop - self.start)
 
 
 def make_scale(values: Sequence[float], start: float, stop: float, *, most: float) -> Scale:
-    """Round ticks around the values, with space for the dots, within 0 and `most`."""
+    """Make an axis of round ticks around the values, with space for dots, within 0 and `most`."""
     low, high = min(values), max(values)
     # At least a twentieth of the value: in a smaller range noise looks like a slope.
     spread = max(high - low, 0.05 * high, 0.1)
@@ -57,13 +60,13 @@ def make_scale(values: Sequence[float], start: float, stop: float, *, most: floa
 
 
 def _round_step(step: float) -> float:
-    """The next larger of 1, 2 and 5 times a power of ten."""
+    """Round up to 1, 2 or 5 times a power of ten."""
     power: float = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= 0.999 * step)
 
 
 def draw_axes(frame: Frame, across: Scale, up: Scale, *, x_title: str, y_title: str) -> list[str]:
-    """Grid, ticks and titles."""
+    """Draw grid, ticks and titles, as SVG elements."""
     left, top, right, bottom, _ = frame
     parts = []
     for tick in across.ticks:
@@ -107,7 +110,7 @@ class _Box(NamedTuple):
 def draw_labels(
     dots: Sequence[tuple[float, float]], texts: Sequence[str], frame: Frame
 ) -> list[str]:
-    """A label beside each dot, where it hides no other dot or label."""
+    """Draw a label beside each dot, where it hides no other dot or label."""
     taken = [_Box(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in dots]
     parts = []
     for (x, y), words in zip(dots, texts, strict=True):
@@ -121,7 +124,7 @@ def draw_labels(
 
 
 def _list_places(x: float, y: float, width: float) -> list[_Box]:
-    """Where a label may stand: upper left of a rising curve, right below it, then further off."""
+    """List places for a label, the best first: left above a dot, right below it, then farther."""
     places = []
     for lines in range(12):
         off = DOT + 2 + lines * _LINE
@@ -137,7 +140,7 @@ def _list_places(x: float, y: float, width: float) -> list[_Box]:
 
 
 def draw_text(x: float, y: float, words: str, extra: str = "", *, anchor: str = "middle") -> str:
-    """A line of text; `extra` are attributes."""
+    """Draw a line of text; `extra` holds more attributes of the SVG element."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{escape(words)}</text>'
 
 

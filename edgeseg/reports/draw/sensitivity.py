@@ -1,4 +1,4 @@
-"""Sensitivity as a picture: a table of stages and roles, darker where INT8 costs more."""
+"""Draws the sensitivity as a table of stages and roles, darker where INT8 costs more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOP: Final = 64
 
 
 def draw_sensitivity(costs: Mapping[str, float]) -> str:
-    """An SVG document; `costs` are % of the pixels by group name, absent groups stay white."""
+    """Draw an SVG document; `costs` are in % of the pixels, by group. Absent groups stay white."""
     parts = [*dict.fromkeys(group.part for group in GROUPS if group.part != HEAD), HEAD]
     roles = list(dict.fromkeys(group.role for group in GROUPS))
     most = max(costs.values(), default=0.0) or 1.0

@@ -1,7 +1,7 @@
-"""Accuracy against latency at several input sizes, as a curve to choose a size from.
+"""Draws accuracy against latency at several input sizes, as a curve to choose a size from.
 
-As in table 2 of the SegFormer paper (Xie et al. 2021, arXiv:2105.15203), which has one network at
-short sides of 512 to 1024 pixels of Cityscapes: 71.9 to 76.2 mIoU.
+Table 2 of the SegFormer paper (Xie et al. 2021, arXiv:2105.15203) compares sizes in this way: one
+network on Cityscapes, at short sides of 512 to 1024 pixels, reaches 71.9 to 76.2 mIoU.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _CURVE: Final = "#1d5a96"  # dark enough for a printer without color
 
 
 def draw_accuracy_latency(points: Sequence[SidePoint], *, title: str) -> str:
-    """An SVG document: mIoU against latency, a dot for each of at least one point.
+    """Draw an SVG document: a dot for each point, mIoU against latency.
 
-    The dots are joined in the order of their short sides.
+    There is at least one point. A curve joins the dots in the order of their short sides.
     """
     ordered = sorted(points, key=lambda point: point.short_px)
     left, top, right, bottom, _ = _FRAME
     across = make_scale([point.latency_ms for point in ordered], left, right, most=math.inf)
     up = make_scale([point.miou for point in ordered], bottom, top, most=100)
     dots = [(across.place(point.latency_ms), up.place(point.miou)) for point in ordered]
-    title_size = min(17, 1.7 * _WIDTH / max(len(title), 1))  # a long one is set smaller
+    title_size = min(17, 1.7 * _WIDTH / max(len(title), 1))  # smaller if the title is long
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         draw_text(
@@ -58,8 +58,8 @@ def _draw_curve(dots: Sequence[tuple[float, float]]) -> str:
 
 
 def _draw_dot(x: float, y: float, point: SidePoint) -> str:
-    told = f"{point.height}x{point.width}: {point.miou:.2f} mIoU, {point.latency_ms:.2f} ms"
+    tip = f"{point.height}x{point.width}: {point.miou:.2f} mIoU, {point.latency_ms:.2f} ms"
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{DOT}" fill="{_CURVE}" stroke="white" '
-        f'stroke-width="1.5"><title>{told}</title></circle>'
+        f'stroke-width="1.5"><title>{tip}</title></circle>'
     )

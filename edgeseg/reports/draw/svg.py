@@ -1,4 +1,4 @@
-"""A drawing in SVG, made of elements so that whatever text is in it stays text."""
+"""Builds a drawing in SVG from elements, so that text from outside stays text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ __all__ = ["Drawing"]
 
 
 class Drawing:
-    """Lengths are px. `kind` is a class of `report.css`, which has the colors."""
+    """An SVG element; `str()` gives its source. Lengths are px.
+
+    The `kind` of a shape is a class of `report.css`, which has its color.
+    """
 
     def __init__(self, width: float, height: float, *, label: str) -> None:
         self.width = width
@@ -24,11 +27,11 @@ class Drawing:
         return ET.tostring(self._root, encoding="unicode")
 
     def line(self, kind: str, x1: float, y1: float, x2: float, y2: float) -> None:
-        """A line, of the width that its kind has."""
+        """Add a line."""
         self._add("line", {"class": kind}, x1=x1, y1=y1, x2=x2, y2=y2)
 
     def dot(self, kind: str, x: float, y: float, *, radius: float) -> None:
-        """A circle, filled or not as its kind is."""
+        """Add a circle."""
         self._add("circle", {"class": kind}, cx=x, cy=y, r=radius)
 
     def box(
@@ -42,7 +45,7 @@ class Drawing:
         fill: str = "",
         tip: str = "",
     ) -> None:
-        """A rectangle; `fill` is a color that no kind has, `tip` shows under the pointer."""
+        """Add a rectangle; `fill` is a color besides its kind's, and `tip` shows at the pointer."""
         more = {"class": kind} | ({"fill": fill} if fill else {})
         element = self._add("rect", more, x=x, y=y, width=width, height=height)
         if tip:
@@ -51,7 +54,7 @@ class Drawing:
     def text(
         self, x: float, y: float, text: str, *, anchor: str, kind: str = "", turned: float = 0
     ) -> None:
-        """A line of text; `turned` by degrees around its anchor."""
+        """Add a line of text, turned clockwise by `turned` degrees around its anchor."""
         more = {"text-anchor": anchor} | ({"class": kind} if kind else {})
         if turned:
             more["transform"] = f"rotate({turned:g} {x:g} {y:g})"
