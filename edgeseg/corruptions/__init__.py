@@ -6,16 +6,16 @@
     digital    brightness, contrast, saturate, jpeg
 
 Cityscapes-C (Kamann and Rother 2020, arXiv:1908.05005) applies the corruptions of ImageNet-C
-(Hendrycks and Dietterich 2019, arXiv:1903.12261) to Cityscapes' validation images. Procedures
-and constants follow their published code. Both were made for 224 x 224 pixels, and work at any size
-since Michaelis et al. 2019 (arXiv:1907.07484). Constants in pixels do not grow with the image. The
-docstring of a corruption says where it differs from the published one.
+(Hendrycks and Dietterich 2019, arXiv:1903.12261) to Cityscapes' validation images. Procedures and
+constants follow the published code of ImageNet-C, which was made for 224 x 224 pixels, and which
+Michaelis et al. 2019 (arXiv:1907.07484) extended to any size. Constants in pixels do not grow with
+the image. The docstring of a corruption says where it differs from the published one.
 
-Frost is left out: it lays photographs of frost over the image, and edgeseg has none. The
-corruptions that Kamann and Rother add to ImageNet-C's are left out too: the blur of a real lens,
-noise that depends on the intensity, and geometric distortion.
+Frost is left out, because it needs photographs of frost. So are the corruptions that Kamann and
+Rother add to ImageNet-C's: the blur of a real lens, noise that depends on the intensity, and
+geometric distortion.
 
-Values are rounded to the nearest of 0..255 at the end; the published code cuts them off.
+Values are rounded to whole numbers in 0..255 at the end; the published code cuts decimals off.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from edgeseg.corruptions.weather import fog, snow, spatter
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr
 
-__all__ = ["FAMILIES", "SEVERITIES", "parse_corruptions", "corrupt", "find_family"]
+__all__ = ["FAMILIES", "SEVERITIES", "corrupt", "find_family", "parse_corruptions"]
 
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 
@@ -102,8 +102,8 @@ def parse_corruptions(text: str) -> tuple[str, ...]:
 def corrupt(image: Bgr, corruption: str, severity: int, *, seed: int) -> Bgr:
     """Corrupt an image, (H, W, 3) uint8 BGR: return a new one of the same size.
 
-    The result is the same for the same arguments. Severities that draw noise of the same size draw
-    the same noise from one seed.
+    Equal arguments give equal results. With one seed, severities that need equally much noise get
+    the same noise.
 
     Raises:
         SpecError: there is no such corruption, or no such severity.
@@ -111,7 +111,7 @@ def corrupt(image: Bgr, corruption: str, severity: int, *, seed: int) -> Bgr:
     """
     apply = _FAMILIES[find_family(corruption)][corruption]
     if severity not in SEVERITIES:
-        raise SpecError(f"severities are 1 to {SEVERITIES[-1]}, got {severity}")
+        raise SpecError(f"severity {severity} does not exist; take 1 to {SEVERITIES[-1]}")
     return to_bytes(apply(to_unit(image), severity, np.random.default_rng(seed)))
 
 

@@ -1,4 +1,4 @@
-"""Blur: from a lens, a pane of glass, or a moving camera."""
+"""Blurs images, as a lens, a pane of glass or a moving camera does."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _GAUSSIAN_SIGMA: Final = (1, 2, 3, 4, 6)
 def defocus_blur(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
     """Spread each point into a disk with a soft edge, as a lens out of focus does.
 
-    As published, the image also becomes 1 % brighter from severity 4 on, where the disk fills its
-    window: the part of the soft edge outside is reflected.
+    From severity 4 on the image also becomes 1 % brighter, as in the published code. The disk fills
+    its window there, and the part of the soft edge beyond the window is reflected into it.
     """
     cv2 = import_opencv(PURPOSE)
     radius, sigma = _DEFOCUS[severity - 1]
@@ -43,9 +43,9 @@ def defocus_blur(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
 def frosted_glass_blur(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
     """Let pixels jump about between two Gaussian blurs.
 
-    Unlike the published code, which exchanges pixels one after another, leaves out those near the
-    edges, and jumps one pixel less down and to the right, which moves the image. Here all pixels
-    take the value of a neighbor at once, from every side alike.
+    All pixels take the value of a neighbor at once, from any side with the same chance. The
+    published code exchanges pixels one after another, and leaves out those near the edges. It also
+    jumps one pixel less down and to the right, which moves the image.
     """
     sigma, reach, jumps = _GLASS[severity - 1]
     height, width = unit.shape[:2]
@@ -61,7 +61,7 @@ def frosted_glass_blur(unit: Unit, severity: int, random: np.random.Generator, /
 def motion_blur(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
     """Smear everything along one line, drawn at random within 45 degrees of the horizontal.
 
-    Unlike the published code, pixels beyond the edges are reflected, not repeated.
+    Beyond the edges the image is reflected; in the published code its border is repeated.
     """
     radius, sigma = _MOTION[severity - 1]
     return smear(unit, radius=radius, sigma=sigma, degrees=random.uniform(-45, 45))
@@ -73,7 +73,7 @@ def gaussian_blur(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
 
 
 def soften(unit: Unit, sigma: float) -> Unit:
-    """Blur (H, W) or (H, W, 3) with a Gaussian, cut at 4 sigma, with the edges repeated."""
+    """Blur (H, W) or (H, W, 3) with a Gaussian, cut off at 4 sigma. The border is repeated."""
     cv2 = import_opencv(PURPOSE)
     # OpenCV makes the window 4 sigma wide on either side for float images.
     blurred = cv2.GaussianBlur(unit, (0, 0), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE)
@@ -81,10 +81,11 @@ def soften(unit: Unit, sigma: float) -> Unit:
 
 
 def smear(unit: Unit, *, radius: int, sigma: float, degrees: float) -> Unit:
-    """Blur (H, W) or (H, W, 3) along a line, with the edges reflected.
+    """Blur (H, W) or (H, W, 3) along a line. The image is reflected at its edges.
 
     The line starts at the pixel, is two radii long, and fades as half a Gaussian, as in the
-    published procedure (ImageMagick's motion blur). So the image also moves, by up to 0.8 sigma.
+    published procedure (ImageMagick's motion blur). It lies on one side of the pixel, so the image
+    also moves, by up to 0.8 sigma. `degrees` are measured from the horizontal.
     """
     cv2 = import_opencv(PURPOSE)
     reach = 2 * radius

@@ -1,4 +1,4 @@
-"""Digital processing: exposure, tone, color and compression."""
+"""Corrupts images as digital processing does: exposure, tone, color and compression."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VALUE_CHANNEL: Final = 2
 
 
 def brightness(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
-    """Raise the value, of hue, saturation and value."""
+    """Raise the value, in the space of hue, saturation and value."""
     return _scale_hsv_channel(unit, _VALUE_CHANNEL, factor=1, shift=_BRIGHTNESS[severity - 1])
 
 
@@ -33,7 +33,10 @@ def contrast(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
 
 
 def saturate(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
-    """Fade colors at severities 1 and 2, and strengthen them from 3 on, where grays turn red."""
+    """Fade colors at severities 1 and 2, and strengthen them from 3 on, where grays turn red.
+
+    A gray has no hue, which is stored as that of red.
+    """
     factor, shift = _SATURATION[severity - 1]
     return _scale_hsv_channel(unit, _SATURATION_CHANNEL, factor=factor, shift=shift)
 
@@ -47,6 +50,7 @@ def jpeg(unit: Unit, severity: int, _: np.random.Generator, /) -> Unit:
 
 
 def _scale_hsv_channel(unit: Unit, channel: int, *, factor: float, shift: float) -> Unit:
+    """Scale and shift a channel in the space of hue, saturation and value."""
     cv2 = import_opencv(PURPOSE)
     hsv = cv2.cvtColor(unit, cv2.COLOR_BGR2HSV)
     hsv[..., channel] = np.clip(factor * hsv[..., channel] + shift, 0, 1)

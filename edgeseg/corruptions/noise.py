@@ -1,4 +1,4 @@
-"""Noise of a sensor: each value of each channel is disturbed on its own."""
+"""Adds the noise of a sensor: each value of each channel is disturbed on its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def gaussian_noise(unit: Unit, severity: int, random: np.random.Generator, /) ->
 
 
 def shot_noise(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
-    """Count light in photons (Poisson noise)."""
+    """Replace each value by a count of photons that fluctuates around it (Poisson noise)."""
     photons = _SHOT_PHOTONS[severity - 1]
     return random.poisson(unit * photons).astype(np.float32) / np.float32(photons)
 

@@ -11,11 +11,10 @@ Heights = npt.NDArray[np.float32]  # (side, side)
 
 
 def draw_plasma(side: int, *, decay: float, random: np.random.Generator) -> Heights:
-    """Draw heights in 0..1, (side, side) float32, that go on smoothly across opposite edges.
+    """Draw heights in 0..1, (side, side) float32, that continue smoothly across opposite edges.
 
-    `side` is a power of two. With every halving of the grid the noise shrinks by the square of
-    `decay`: the published procedure multiplies the noise's range by its amplitude, and both
-    shrink.
+    `side` is a power of two, at least 2. Each time the grid is halved, the noise is divided by the
+    square of `decay`: in the published procedure both its range and its amplitude shrink.
     """
     heights = np.zeros((side, side), np.float32)
     step, amplitude = side, 1.0

@@ -1,4 +1,4 @@
-"""Weather: what falls between camera and street, or lands on the lens."""
+"""Adds weather to images: what falls between camera and scene, or lands on the lens."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ Plane = npt.NDArray[np.float32]  # (H, W)
 
 
 class _Snow(NamedTuple):
-    mean: float  # mean of the noise whose peaks are flakes
-    deviation: float
+    """Constants of one severity."""
+
+    mean: float  # of the noise whose peaks are flakes
+    deviation: float  # of that noise
     zoom: float  # pixels for each value of that noise
-    threshold: float
-    radius: int  # of the blur along their fall
-    sigma: float
-    kept: float  # the scene's share; the rest is paled
+    threshold: float  # a peak exceeds it
+    radius: int  # of the blur along the flakes' fall, in pixels
+    sigma: float  # of that blur, in pixels
+    kept: float  # the share of the scene that is not paled
 
 
 _SNOW: Final = (
@@ -40,10 +42,10 @@ _SNOW: Final = (
 
 
 class _Liquid(NamedTuple):
-    mean: float  # mean of the noise whose peaks are drops
-    deviation: float
-    sigma: float  # their size
-    threshold: float
+    mean: float  # of the noise whose peaks are drops
+    deviation: float  # of that noise
+    sigma: float  # of the blur that gives drops their size, in pixels
+    threshold: float  # a peak exceeds it
 
 
 class _Water(NamedTuple):
@@ -53,7 +55,7 @@ class _Water(NamedTuple):
 
 class _Mud(NamedTuple):
     liquid: _Liquid
-    edge: float  # sigma
+    edge: float  # sigma of the blur of its edges, in pixels
 
 
 _SPATTER: Final = (
@@ -73,9 +75,9 @@ _EMBOSS: Final = np.array(((-2, -1, 0), (-1, 1, 1), (0, 1, 2)), np.float32)
 def snow(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
     """Pale the scene, and let flakes fall in one direction within 45 degrees of the vertical.
 
-    Unlike the published code: flakes are not rounded to 8 bits before they are smeared; their noise
-    is drawn at the size that is zoomed, not cut out of a larger one; OpenCV's bilinear rule zooms
-    it; and pixels beyond the edges are reflected.
+    This differs from the published code in four points. Flakes are not rounded to 8 bits before
+    they are smeared. Their noise is drawn at the size that is zoomed, not cut out of a larger one.
+    OpenCV's bilinear rule zooms it. The image is reflected at its edges.
     """
     cv2 = import_opencv(PURPOSE)
     fall = random.uniform(-135, -45)
@@ -94,7 +96,7 @@ def snow(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
 
 
 def spatter(unit: Unit, severity: int, random: np.random.Generator, /) -> Unit:
-    """Put drops of water on the lens up to severity 3, and mud from 4 on, as published."""
+    """Put drops of water on the lens up to severity 3, and mud from 4 on."""
     match _SPATTER[severity - 1]:
         case _Water(liquid, opacity):
             shine = _shade_drops(_draw_drops(unit, liquid, random))[..., None]
@@ -131,17 +133,14 @@ def _draw_normal(
 
 
 def _draw_drops(unit: Unit, liquid: _Liquid, random: np.random.Generator) -> Plane:
-    """Draw how thick the liquid lies: smooth noise above a threshold, else 0."""
+    """Draw how thick the liquid is: smooth noise above a threshold, else 0."""
     noise = _draw_normal(random, liquid.mean, liquid.deviation, (unit.shape[0], unit.shape[1]))
     smooth = soften(noise, liquid.sigma)
     return np.where(smooth > liquid.threshold, smooth, np.float32(0))
 
 
 def _shade_drops(drops: Plane) -> Plane:
-    """Compute the light that drops catch, 0..1.
-
-    It is their thickness, shaded on one side of their rims.
-    """
+    """Compute the light that drops catch, 0..1: their thickness, shaded at one side of the rims."""
     cv2 = import_opencv(PURPOSE)
     rims = cv2.Canny((np.clip(drops, 0, 1) * 255).astype(np.uint8), 50, 150)
     distance = np.minimum(cv2.distanceTransform(255 - rims, cv2.DIST_L2, 5), _RIM_PX)

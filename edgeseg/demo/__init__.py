@@ -1,8 +1,8 @@
 """Draws streets with ground truth: frames and masks for users who have no data.
 
 A camera drives along a street. The scenes are drawn, so the class of each pixel is known. A drive
-is
-deterministic, smooth from frame to frame, endless, of any size, and drawn with NumPy alone.
+is deterministic, endless, and smooth from frame to frame. Frames are of any size, and are drawn
+with NumPy alone.
 """
 
 from __future__ import annotations

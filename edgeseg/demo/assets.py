@@ -12,7 +12,7 @@ DEMO_VARIANT: Final = "b0"
 
 
 def find_demo_checkpoint() -> Path:
-    """Find the folder of a SegFormer-B0, in Hugging Face's form, for drawn scenes."""
+    """Find the folder of a SegFormer-B0 for drawn scenes, in Hugging Face's layout."""
     return _find_asset("demo_b0")
 
 

@@ -1,4 +1,4 @@
-"""A tile of smooth noise, from which every texture is taken."""
+"""Draws a tile of smooth noise, of which all textures are samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _SEED: Final = 7
 
 
 def sample_texture(u: Array, v: Array) -> Array:
-    """Sample noise in 0..1 at positions; it changes over about a sixteenth and repeats after 16."""
+    """Sample noise in 0..1 at the positions (u, v), two arrays that broadcast to one shape.
+
+    The noise varies over distances of about 1/16, and repeats after 16.
+    """
     rows = (u * 16).astype(np.int64) & (SIDE - 1)
     columns = (v * 16).astype(np.int64) & (SIDE - 1)
     values: Array = _make_tile()[rows, columns]
@@ -27,9 +30,9 @@ def sample_texture(u: Array, v: Array) -> Array:
 
 @cache
 def _make_tile() -> Array:
-    """Add octaves of random values with smooth steps between them.
+    """Add up octaves of random values with smooth steps between them.
 
-    The finest weigh a little more.
+    The two finest weigh a little more than they would in fractal noise.
     """
     random = np.random.default_rng(_SEED)
     total = np.zeros((SIDE, SIDE), np.float32)
@@ -42,7 +45,7 @@ def _make_tile() -> Array:
 
 
 def _smooth(coarse: Array) -> Array:
-    """Interpolate a small square to the tile's side; it wraps around."""
+    """Enlarge a small square of values smoothly to the tile's size; opposite edges fit."""
     count = len(coarse)
     position = np.arange(SIDE) * count / SIDE
     low = position.astype(int)

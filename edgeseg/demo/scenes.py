@@ -1,4 +1,4 @@
-"""A frame of a drive and its ground truth, painted from far to near."""
+"""Draws a frame of a drive and its ground truth, from far to near."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Scene:
 
 
 def draw_scene(seed: int, frame: int, *, height: int = 480, width: int = 640) -> Scene:
-    """Draw frame number `frame` of the drive `seed`.
+    """Draw frame number `frame` of the drive `seed`: the same at every call.
 
-    It is deterministic, and smooth from frame to frame.
+    `height` and `width` are pixels. Consecutive frames differ as those of a moving camera do.
     """
     view = View(draw_street(seed), height=height, width=width, seed=seed, frame=frame)
     paint_sky(view)
@@ -52,9 +52,9 @@ def draw_scene(seed: int, frame: int, *, height: int = 480, width: int = 640) ->
 
 
 def _measure_depth(thing: Thing, street: Street) -> float:
-    """Compute the depth, in meters, that orders painting.
+    """Compute the depth, in meters, by which things are painted from far to near.
 
-    A plane is behind all things in its cell.
+    A plane is painted before all things in its cell.
     """
     if thing.kind in PLANES:
         return thing.z + thing.width
@@ -64,7 +64,7 @@ def _measure_depth(thing: Thing, street: Street) -> float:
 def _paint_sprite(view: View, thing: Thing) -> None:
     if thing.kind is Kind.CAR:
         _paint_flank(view, thing)
-    half = sprites.reach_of(thing.kind) * thing.width / 2
+    half = sprites.get_reach(thing.kind) * thing.width / 2
     region = view.region(
         view.column(thing.x - half, thing.z),
         view.column(thing.x + half, thing.z),
@@ -98,7 +98,7 @@ def _paint_flank(view: View, thing: Thing) -> None:
 
 
 def _develop(view: View) -> npt.NDArray[np.uint8]:
-    """Add what lens and sensor do: light, blur, motion at the sides, rain, vignette, noise."""
+    """Add light, blur, motion at the sides, rain, a vignette and noise; return 8-bit pixels."""
     random = np.random.default_rng((view.seed, 6, view.frame))
     image = view.image * view.street.gain
     image[1:-1] = 0.25 * image[:-2] + 0.5 * image[1:-1] + 0.25 * image[2:]

@@ -12,7 +12,7 @@ __all__ = ["DEMO_SPLITS", "LIVE_SEED", "SIDE", "DemoSplit"]
 # Scenes are this many pixels high and wide: the size that the demo model is trained at.
 SIDE: Final = 512
 
-# The drive that `--source demo` shows; in no split.
+# The drive that `--source demo` shows; it is in no split.
 LIVE_SEED: Final = 5_000_000
 
 # Frames of one drive this far apart show different parts of the street.
@@ -21,13 +21,13 @@ _FRAMES_APART: Final = 37
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSplit:
-    """Drives `first`, `first + 1` ...; `size` frames unless more or fewer are asked for."""
+    """The drives `first`, `first + 1` and so on, with one frame of each: `size` frames in all."""
 
     first: int
     size: int
 
     def frames(self, count: int | None = None) -> list[tuple[int, int]]:
-        """List (seed, frame) pairs, each of another drive."""
+        """List the (seed, frame) pairs of `size` frames, or of the first `count`."""
         wanted = self.size if count is None else count
         return [(self.first + index, _FRAMES_APART * index % 2000) for index in range(wanted)]
 

@@ -1,8 +1,8 @@
-"""Things that face the camera, as layers of paint from back to front.
+"""Draws things that face the camera, as layers of paint from back to front.
 
 Each function gets positions within the thing: `u` from -1 (left edge) to 1 (right edge) and `v`
-from 0 (ground) to 1 (top), arrays of the same shape. A layer holds a place, a color (BGR, 0..1,
-one for all positions or one for each) and a class.
+from 0 (ground) to 1 (top), arrays of the same shape. A layer says where it is, its color (BGR,
+0..1, one for all positions or one for each) and its class.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgeseg.demo.noise import Array, sample_texture
 from edgeseg.demo.street import Street
 from edgeseg.demo.things import Kind, Thing
 
-__all__ = ["DRAWINGS", "CamVid", "Layer", "draw_car_flank", "reach_of"]
+__all__ = ["DRAWINGS", "CamVid", "Layer", "draw_car_flank", "get_reach"]
 
 Where = npt.NDArray[np.bool_]
 
@@ -30,10 +30,7 @@ class CamVid:
 
 
 class Layer(NamedTuple):
-    """One stroke of paint.
-
-    Without a color it is only a label, for gaps that one can see through.
-    """
+    """One stroke of paint; without a color it is only a label, for gaps that one sees through."""
 
     where: Where
     color: Array | None
@@ -241,8 +238,8 @@ DRAWINGS: Final[Mapping[Kind, Drawing]] = MappingProxyType(
 )
 
 
-def reach_of(kind: Kind) -> float:
-    """How many times wider than the thing its drawing may be: the arm of a lamp reaches far."""
+def get_reach(kind: Kind) -> float:
+    """Get how many times wider than the thing its drawing may be, as the arm of a lamp is."""
     return 9.0 if kind is Kind.LAMP else 1.0
 
 

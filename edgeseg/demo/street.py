@@ -1,4 +1,4 @@
-"""The properties of one drive: the street's measures, the weather, the camera."""
+"""Draws the properties of one drive: the street's measures, the weather, the camera."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ Bgr = tuple[float, float, float]  # 0..1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
-    """Light and air. `visibility` is the distance, in meters, at which haze takes over."""
+    """Light and air. `gain` multiplies all colors, `haze` is the color of what is far away.
+
+    `zenith` is the color of the sky above. `visibility` is the distance, in meters, at which 1/e of
+    a thing's own color is left.
+    """
 
     gain: Bgr
     haze: Bgr

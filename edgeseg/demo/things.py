@@ -26,7 +26,7 @@ CELL_M: Final = 9.0
 
 
 class Kind(Enum):
-    """What a thing is; the first three are planes along the street, the rest face the camera."""
+    """What a thing is. The first three are planes along the street; the others face the camera."""
 
     BUILDING = auto()
     FENCE = auto()
@@ -40,7 +40,7 @@ class Kind(Enum):
     CYCLIST = auto()
 
 
-# Beyond this many meters a small thing would be thinner than two pixels at 640x480; it is left out.
+# Meters. Farther away a thing would be thinner than two pixels at 640x480, and is left out.
 SEEN_M: Final = MappingProxyType(
     {
         Kind.LAMP: 60.0,
@@ -57,7 +57,11 @@ PLANES: Final = frozenset({Kind.BUILDING, Kind.FENCE, Kind.RAILING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
-    """A plane reaches from z to z + width; anything else is `width` wide. `look` seeds its look."""
+    """A thing at (x, z), in meters.
+
+    A plane reaches from z to z + width; anything else is `width` wide. `look` is the seed of its
+    colors and shape.
+    """
 
     kind: Kind
     x: float

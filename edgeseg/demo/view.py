@@ -26,7 +26,7 @@ class View:
         self.height, self.width = height, width
         self.seed, self.frame = seed, frame
         self.focal_px = street.focal * width
-        # It sways a little from side to side and nods over bumps.
+        # The camera sways a little from side to side, and nods over bumps.
         self.center_x = width * (0.5 + 0.012 * math.sin(0.05 * frame + seed))
         self.center_y = height * (street.horizon + 0.004 * math.sin(0.35 * frame))
         self.xs: Array = np.arange(width, dtype=np.float32) + np.float32(0.5)
@@ -35,15 +35,15 @@ class View:
         self.mask: npt.NDArray[np.uint8] = np.zeros((height, width), np.uint8)
 
     def column(self, x: float, z: float) -> float:
-        """The column of a point, in pixels."""
+        """Convert a point to its column, in pixels."""
         return self.center_x + self.focal_px * (x - self.street.lane) / z
 
     def row(self, y: float, z: float) -> float:
-        """The row of a point, in pixels."""
+        """Convert a point to its row, in pixels."""
         return self.center_y + self.focal_px * (self.street.camera_height - y) / z
 
     def region(self, left: float, right: float, top: float, bottom: float) -> Region | None:
-        """The pixels of a rectangle, a pixel more on each side; None if it is out of sight."""
+        """Find the pixels of a rectangle and a margin of a pixel; None if it is out of sight."""
         columns = slice(max(0, int(left - 1)), min(self.width, int(right + 2)))
         rows = slice(max(0, int(top - 1)), min(self.height, int(bottom + 2)))
         if columns.start >= columns.stop or rows.start >= rows.stop:
@@ -51,14 +51,14 @@ class View:
         return rows, columns
 
     def at_distance(self, region: Region, z: float) -> tuple[Array, Array]:
-        """Give x (1, columns) and y (rows, 1) of a region's pixels, at the distance z."""
+        """Convert pixels to points at the distance z: their x (1, columns) and y (rows, 1)."""
         rows, columns = region
         x = (self.xs[columns][None] - self.center_x) * z / self.focal_px + self.street.lane
         y = self.street.camera_height - (self.ys[rows][:, None] - self.center_y) * z / self.focal_px
         return x, y
 
     def on_plane(self, region: Region, x: float, near: float, far: float) -> tuple[Array, Array]:
-        """Give z (1, columns) and y (rows, columns) of a region's pixels on the plane at x."""
+        """Convert pixels to points on the plane at x: their z (1, columns), y (rows, columns)."""
         rows, columns = region
         offset = self.xs[columns] - self.center_x
         offset = np.where(np.abs(offset) < 0.5, np.float32(0.5), offset).astype(np.float32)
@@ -80,7 +80,10 @@ class View:
         label: int,
         z: float | Array,
     ) -> None:
-        """Paint part of a region; `color` and `z` are one for all positions, or one for each."""
+        """Paint a region `where` that mask is true; without a color, only label it.
+
+        `color` and `z` are one for all positions, or one for each.
+        """
         self.mask[region][where] = label
         if color is None or not where.any():
             return

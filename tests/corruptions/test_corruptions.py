@@ -254,8 +254,8 @@ def test_chosen_names_become_corruptions_in_one_order(text: str, expected: tuple
         (lambda: parse_corruptions(""), "no corruption ''; take all"),
         (lambda: find_family("noise"), "no corruption 'noise'; take noise: gaussian_noise, "),
         (lambda: corrupt(SCENE, "frost", 1, seed=0), "no corruption 'frost'"),
-        (lambda: corrupt(SCENE, "fog", 0, seed=0), "severities are 1 to 5, got 0"),
-        (lambda: corrupt(SCENE, "fog", 6, seed=0), "severities are 1 to 5, got 6"),
+        (lambda: corrupt(SCENE, "fog", 0, seed=0), "severity 0 does not exist; take 1 to 5"),
+        (lambda: corrupt(SCENE, "fog", 6, seed=0), "severity 6 does not exist; take 1 to 5"),
     ],
     ids=["frost", "nothing", "a family", "corrupt", "severity 0", "severity 6"],
 )
