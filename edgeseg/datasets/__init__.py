@@ -32,22 +32,25 @@ __all__ = [
     "Survey",
     "Tally",
     "Unpaired",
+    "explain_uncounted",
     "match_classes",
     "open_dataset",
-    "explain_uncounted",
 ]
 
 
 def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
-    """List `demo` (split `test` unless named), a folder, or `NAME:PATH`, NAME one of `PUBLISHED`.
+    """Open a data set: list its images and masks, and read its class names. No image is read.
 
-    A folder may be a URL that fsspec knows, as `s3://bucket/street`. Without `split` it must hold
-    `images` and `masks` itself. Images without masks are listed in the result's `unpaired`;
+    `source` is `demo`, a folder with `images` and `masks`, or `NAME:PATH` with NAME one of
+    `PUBLISHED`. A folder may be a URL that fsspec knows, such as `s3://bucket/street`. Without
+    `split`, `demo` opens its split `test`, a published data set its split `val`, and a folder must
+    hold `images` and `masks` itself. Images without a mask are listed in the result's `unpaired`;
     `require_complete()` refuses them.
 
     Raises:
-        DatasetError: no such folder or split, no images, or not one with a mask.
-        MissingPackageError: a URL whose packages are not installed.
+        DatasetError: there is no such folder or split, there are no images, or none has a mask.
+        SourceError: the folder's dataset.json cannot be read.
+        MissingPackageError: a URL needs a package that is not installed.
     """
     if str(source) == DEMO:
         return _open_demo(split or "test")
@@ -61,7 +64,7 @@ def open_dataset(source: str | Path, *, split: str | None = None) -> Dataset:
 def _open_demo(split: str) -> Dataset:
     if split not in DEMO_SPLITS:
         raise DatasetError(
-            f"data set demo has no split {split!r}; it has: {', '.join(DEMO_SPLITS)}"
+            f"data set demo has no split {split!r}; take one of {', '.join(DEMO_SPLITS)}"
         )
     items = tuple(DrawnScene(seed, frame) for seed, frame in DEMO_SPLITS[split].frames())
     return Dataset(origin=DEMO, split=split, items=items, labels=get_known_labels("camvid"))

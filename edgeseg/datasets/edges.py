@@ -10,8 +10,10 @@ from edgeseg.pixels import ClassMap
 
 __all__ = ["find_edge_ids", "looks_smoothed"]
 
-_FEWEST: Final = 16  # ids; an image of thin things has some that lie along edges only
-_SHARE: Final = 0.75  # of them
+# A mask looks smoothed if it has at least so many ids, and this share of them along edges only.
+# Thin things, too, have a few ids that lie along edges only.
+_FEWEST: Final = 16
+_SHARE: Final = 0.75
 
 
 def find_edge_ids(mask: ClassMap) -> set[int]:
@@ -26,7 +28,7 @@ def find_edge_ids(mask: ClassMap) -> set[int]:
 
 
 def looks_smoothed(mask: ClassMap) -> bool:
-    """Whether a mask, (H, W), holds many ids, most of them along edges only."""
+    """Tell whether a mask, (H, W), holds many ids, most of them along edges only."""
     ids = int(np.count_nonzero(np.bincount(mask.ravel())))
     return ids >= _FEWEST and len(find_edge_ids(mask)) >= _SHARE * ids
 

@@ -1,4 +1,4 @@
-"""A folder of images and masks with the same names.
+"""Opens a folder of images and masks with the same names.
 
 ROOT/[SPLIT/]images/NAME.jpg      ROOT/[SPLIT/]masks/NAME.png      ROOT/[SPLIT/]dataset.json
 """
@@ -23,11 +23,11 @@ SPLITS: Final = ("train", "val", "test")
 
 
 def open_folder(root: Path, split: str | None) -> Dataset:
-    """List a folder; without `split` it must hold `images` and `masks` itself.
+    """List a folder; without `split` the folder must hold `images` and `masks` itself.
 
     Raises:
-        DatasetError: no such folder or split, no images, or not one with a mask.
-        SourceError: its dataset.json cannot be read.
+        DatasetError: there is no such folder or split, there are no images, or none has a mask.
+        SourceError: the folder's dataset.json cannot be read.
     """
     try:
         found = _list_folder(root, split)
@@ -38,13 +38,15 @@ def open_folder(root: Path, split: str | None) -> Dataset:
 
 def _list_folder(root: Path, split: str | None) -> Dataset:
     if not root.is_dir():
-        raise DatasetError(f"data set {root} is not a folder; give one, or `demo`")
+        raise DatasetError(f"data set {root} is no folder; give a folder, or `demo`")
     folder = root if split is None else root / split
     if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
         raise DatasetError(_explain_no_images(root, split))
     images = list_files(folder / "images")
     if not images:
-        raise DatasetError(f"{folder / 'images'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+        raise DatasetError(
+            f"{folder / 'images'} holds no images; put some there ({', '.join(IMAGE_SUFFIXES)})"
+        )
     items, unpaired = _pair_by_name(images, folder / "masks")
     labels, said = _read_labels(folder, root)
     return Dataset(
@@ -60,10 +62,10 @@ def _list_folder(root: Path, split: str | None) -> Dataset:
 def _pair_by_name(
     images: Sequence[Path], folder: Path
 ) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
-    """Pair images with the masks of the same name; also return what has no partner."""
+    """Pair images with the masks of the same name; also list what has no partner."""
     masks = list_files(folder, (".png",))
-    named = {path.stem: path for path in masks}
-    pairs = [FilePair(path, named.get(path.stem, folder / f"{path.stem}.png")) for path in images]
+    by_name = {path.stem: path for path in masks}
+    pairs = [FilePair(path, by_name.get(path.stem, folder / f"{path.stem}.png")) for path in images]
     items, unpaired = pair_up(pairs, masks=set(masks))
     taken = {pair.mask_path for pair in pairs}
     alone = (
@@ -93,7 +95,10 @@ def _explain_no_images(root: Path, split: str | None) -> str:
         return f"data set {root} has no split {split!r} with images/ and masks/; {hint}"
     if there:
         return f"data set {root} has the splits {', '.join(there)}; choose one with --split"
-    return f"data set {root} has no images/ and masks/"
+    return (
+        f"data set {root} has no images/ and masks/; make them, or name a published data set, as "
+        f"ade20k:{root}"
+    )
 
 
 def _suggest_split(root: Path, there: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""Hashes the files of a data set, and reads each file only once as long as it does not change.
+"""Hashes the files of a data set, and reads a file again only if it has changed.
 
-A comparison with a baseline hashes all images, and so does every cell of a sweep. Without this
-memory each of them would read every file again.
+A comparison with a baseline hashes all images, and so does every cell of a sweep. If hashes were
+not remembered, each of them would read every file again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ _known: Final[dict[tuple[int, int], tuple[_Stamp, str]]] = {}
 
 
 def hash_file(path: Path) -> str:
-    """Hash a file. The hash is remembered by size and times; a file at a URL is read every time.
+    """Compute the SHA-256 of a file, or recall it if the file's size and times are the same.
+
+    A file at a URL is read every time.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     if is_remote(path):
         return compute_sha256(path)

@@ -1,4 +1,4 @@
-"""A data set is a list of items. An item's image and mask are read, or drawn, when asked for."""
+"""A data set is a list of items, which read or draw their image and mask when asked for."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One image, uint8 (H, W, 3), blue first, and its ground truth: class ids (H, W).
+    """An image, uint8 BGR (H, W, 3), and its ground truth: class ids (H, W).
 
     `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR. `colors`
-    are the colors of the ids in the mask's file, if the file has a palette.
+    maps the ids in the mask's file to their RGB colors, if the file has a palette.
     """
 
     name: str
@@ -40,10 +40,7 @@ class Sample:
 
 
 class Item(Protocol):
-    """An image with ground truth that can be read any number of times.
-
-    The result is always the same.
-    """
+    """An image with ground truth, which can be read any number of times with the same result."""
 
     @property
     def name(self) -> str:
@@ -51,34 +48,31 @@ class Item(Protocol):
 
     @property
     def sha256(self) -> str:
-        """A hash of the image and its ground truth: it changes when either does.
+        """A hash of the image and its ground truth, which changes if either changes.
 
         Raises:
-            SourceError: a file that cannot be read.
+            SourceError: a file cannot be read.
         """
 
     def read(self) -> Sample:
         """Read image and ground truth.
 
         Raises:
-            SourceError: a file that cannot be read.
-            DatasetError: a mask of another size than its image.
+            SourceError: a file cannot be read.
+            DatasetError: the mask has another size than its image, or an id that has no class.
         """
 
     def image(self) -> Bgr:
-        """Read the image alone: uint8 (H, W, 3), blue first.
+        """Read the image alone, uint8 BGR (H, W, 3).
 
         Raises:
-            SourceError: a file that cannot be read.
+            SourceError: a file cannot be read.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class IdMap:
-    """What the ids in a data set's masks mean: `table[id]` is the class id.
-
-    Other ids are invalid.
-    """
+    """What the ids in a data set's masks mean: `table[id]` is the class id of a valid id."""
 
     name: str
     table: Mapping[int, int]
@@ -94,7 +88,7 @@ class IdMap:
         if unknown:
             raise DatasetError(
                 f"{origin} holds the ids {', '.join(map(str, unknown[:5]))}, which {self.name} "
-                f"does not have; is it a mask of another kind?"
+                f"does not have; give the masks that belong to {self.name}"
             )
         lookup = np.zeros(int(found[-1]) + 1, np.uint8)
         for value in found:
@@ -145,19 +139,16 @@ class FilePair:
 
     @property
     def withheld(self) -> str | None:
-        """Why a server does not deliver one of the files.
+        """Why a server does not deliver one of the files; None if it does, or if they are local.
 
-        None if it does, or if the files are local.
-
-        A server that lists a file and does not deliver it is not a fault of the data set: to go on
-        would measure only a part of it.
+        A missing file is then no fault of the data set, and to skip it would measure a part only.
         """
         for path in (self.image_path, self.mask_path):
             if not is_remote(path):
                 continue
             try:
                 path.read_bytes()
-            except Exception as error:  # its library's own
+            except Exception as error:  # each kind of URL raises its own library's errors
                 return f"{path} is listed and cannot be fetched: {explain(error)}"
         return None
 
@@ -176,7 +167,7 @@ class FilePair:
 
 @dataclass(frozen=True, slots=True)
 class DrawnScene:
-    """A frame of a drive through the demo's streets, `SIDE` pixels high and wide."""
+    """A frame of a drive through the demo's streets, `edgeseg.demo.splits.SIDE` pixels square."""
 
     seed: int
     frame: int
@@ -193,12 +184,12 @@ class DrawnScene:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def read(self) -> Sample:
-        """Draw it."""
+        """Draw the frame and its ground truth."""
         drawn = draw_scene(self.seed, self.frame, height=SIDE, width=SIDE)
         return Sample(name=self.name, image=drawn.image, mask=drawn.mask)
 
     def image(self) -> Bgr:
-        """Draw it."""
+        """Draw the frame."""
         return self.read().image
 
 
@@ -212,11 +203,12 @@ class Unpaired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Items in a fixed order. `origin` is how the user named the data set; `labels` may be None.
+    """Items in a fixed order.
 
-    `unpaired` are images without a mask and masks without an image. `said` are the keys of its
-    dataset.json. `notes` say how its masks are read, if that was guessed or follows from the
-    checkpoint.
+    `origin` is how the user named the data set, and `split` which part of it this is. `labels` are
+    its classes; None if nothing names them. `unpaired` are images without a mask and masks without
+    an image. `said` are the keys of its dataset.json. `notes` say how its masks are read, if that
+    was guessed or follows from the checkpoint.
     """
 
     origin: str
@@ -263,5 +255,5 @@ class Dataset:
         return self
 
     def take_evenly(self, count: int) -> Dataset:
-        """Keep about `count` items at equal distances, or all if there are fewer."""
+        """Keep items at equal distances: at least `count`, or all if there are fewer."""
         return replace(self, items=self.items[:: max(1, len(self.items) // count)])

@@ -1,4 +1,4 @@
-"""Opens the place of a data set: a local folder, or a URL that fsspec reads like a folder."""
+"""Opens the location of a data set: a local folder, or a URL that fsspec reads like one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INSTALL = "pip install 'edgeseg[dask]' -c constraints.txt"
 
 
 def is_remote(path: object) -> bool:
-    """Whether a path stands for a URL. Such paths have pathlib's methods, but not its class."""
+    """Tell whether a path stands for a URL: it has the methods of pathlib.Path, not the class."""
     return not isinstance(path, Path)
 
 
@@ -40,7 +40,7 @@ def open_location(source: str) -> Path:
         path.exists()  # imports the package for this kind, and asks the server
     except ValueError as error:
         reason = scrub(str(error), source)
-        raise DatasetError(f"{redact(source)} is of no known kind: {reason}") from None
+        raise DatasetError(f"{redact(source)} is a URL of no known kind: {reason}") from None
     except Exception as error:  # each kind of URL raises its own library's errors
         reason = scrub(str(error), source)
         raise DatasetError(f"{redact(source)} cannot be read: {reason}") from None

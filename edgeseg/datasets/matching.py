@@ -20,9 +20,9 @@ _REDUCED: Final = "the checkpoint was trained on reduced labels (do_reduce_label
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """Classes that only the data set or only the model has.
+    """Classes that only the data set or only the model has, by name.
 
-    Pixels of the former are not counted.
+    Pixels of the classes that only the data set has are not counted.
     """
 
     data_only: tuple[str, ...] = ()
@@ -52,10 +52,10 @@ def match_classes(
     """Return the data set with the model's class ids, and the classes that do not match.
 
     Names are compared without case and surrounding blanks. If the data set or the model has no
-    names, classes are matched by position. `reduce_labels` says that the model was trained on masks
-    in which 0 is no class and 1 is the first class: masks of a data set without names are then read
-    in the same way. Masks of two classes that hold only 0 and 255 are read as 0 and 1, unless the
-    data set itself says that 255 is ignored. `notes` of the result say what was done.
+    names, classes are matched by position. `reduce_labels` says that training took 0 for no class
+    and 1 for the first class; masks of a data set without names are then read in the same way. If
+    there are two classes and the masks hold only 0 and 255, 255 is read as the second class, unless
+    dataset.json says that 255 is ignored. The result's `notes` say what was guessed.
 
     Raises:
         DatasetError: data set and model have no class in common, or different numbers of classes
@@ -129,16 +129,13 @@ def _match_by_name(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
 
 
 def _may_be_painted(dataset: Dataset, theirs: Labels) -> bool:
-    """Whether nobody has said what the id 255 is."""
+    """Tell whether there are two classes, and dataset.json does not say that 255 is ignored."""
     ignored = "ignore_index" in dataset.said and theirs.ignore_index == WHITE
     return len(theirs.classes) == _PAINTED_CLASSES and not ignored
 
 
 def _reduce_labels(dataset: Dataset, ours: Labels) -> Dataset:
-    """Read masks as transformers' `reduce_label` does.
-
-    0 is ignored, other ids lose 1, 255 stays.
-    """
+    """Read masks as transformers' `reduce_label` does: ignore 0 and 255, lower other ids by 1."""
     classes = len(ours.classes)
     ignored = choose_ignore_index(classes)
     reading = Reading(

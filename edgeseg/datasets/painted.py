@@ -15,15 +15,15 @@ __all__ = ["BLACK", "WHITE", "are_painted"]
 
 BLACK: Final = 0
 WHITE: Final = 255
-_ENOUGH: Final = 16  # masks that hold white; the rest is checked when it is measured
+_ENOUGH: Final = 16  # masks with white; the others are checked as they are measured
 
 
 def are_painted(items: Sequence[Item]) -> bool:
-    """Whether the masks hold both `BLACK` and `WHITE`, and no other ids.
+    """Tell whether the masks hold both `BLACK` and `WHITE`, and no other ids.
 
-    Masks are read until one holds the id 1, or until enough of them hold white. The order of
-    reading depends only on the order of the items. A mask that cannot be read, or that holds ids
-    of no class, is passed over.
+    Masks are read until one holds the id 1, or until enough of them hold white. A mask that cannot
+    be read, or that holds ids of no class, is skipped. The answer depends only on the files and on
+    the order of the items.
     """
     seen: set[int] = set()
     white = 0
@@ -40,10 +40,7 @@ def are_painted(items: Sequence[Item]) -> bool:
 
 
 def _read_ids(items: Sequence[Item]) -> Iterator[set[int]]:
-    """Read the ids in each mask's file.
-
-    Masks at equal distances come first, then those between.
-    """
+    """Read the ids in each mask's file: first of masks at equal distances, then of the others."""
     step = max(1, -(-len(items) // _ENOUGH))
     for start in range(step):
         for item in items[start::step]:

@@ -15,9 +15,9 @@ def pair_up(
 ) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
     """Return the complete pairs, in their order, and the images without a mask of their own.
 
-    `masks` are the files that were listed, if they were: to ask for each takes long over a network.
-    Images that share a mask (as a.jpg and a.png do) have none, for nobody knows which of them it
-    was drawn on.
+    `masks` are the mask files that exist; None asks for each, which takes long over a network.
+    Images that share a mask, as a.jpg and a.png do, are not paired: nobody knows on which of them
+    the mask was drawn.
     """
     claims: dict[str, list[FilePair]] = {}
     for pair in pairs:

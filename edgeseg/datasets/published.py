@@ -52,9 +52,9 @@ _IDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
-    """`splits` names the folder of each split; `pairs` finds (image, mask, ids) below the root.
+    """`splits` names the folder of each split; `pairs` finds the files below a root and a folder.
 
-    A mask that is absent is yielded too: the caller reports which masks are missing.
+    A pair is yielded even if its mask is absent: the caller reports which masks are missing.
     """
 
     splits: Mapping[str, str]
@@ -80,7 +80,7 @@ def _pair_cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
 
 
 def _pair_cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
-    # Its authors unpack the masks into annotations/, mmdetection into a folder of their own.
+    # The data set's authors unpack masks into annotations/, mmdetection into stuffthingmaps/.
     masks = root / "stuffthingmaps"
     if not masks.is_dir():
         masks = root / "annotations"
@@ -103,10 +103,10 @@ PUBLISHED: Final = tuple(_LAYOUTS)
 
 
 def open_published(name: str, root: Path, split: str | None) -> Dataset:
-    """List one of `PUBLISHED` below the folder of its archives; `val` unless a split is named.
+    """List one of `PUBLISHED`, whose archives were unpacked into `root`; `split` None is `val`.
 
     Raises:
-        DatasetError: no such split, no images there, or not one with a mask.
+        DatasetError: there is no such split, there are no images, or none has a mask.
     """
     layout = _LAYOUTS[name]
     split = split or "val"

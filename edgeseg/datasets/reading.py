@@ -18,16 +18,17 @@ from edgeseg.pixels import Bgr, ClassMap
 __all__ = ["Matched", "Reading"]
 
 _HIGHEST_BYTE: Final = 255
-_SMOOTHED: Final = 2  # unknown ids along edges; a single one may be a class that was forgotten
+# So many unknown ids along edges are a sign of smoothing; a single one may be a forgotten class.
+_SMOOTHED: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """`table[id]` is the model's class id for an id in a mask; an id without an entry is invalid.
+    """How the ids in masks are read: `table[id]` is the model's class id of a valid id.
 
-    `origin`, `classes` and `ignored` describe the data set, for messages. `painted` masks hold 0
-    and 255 for the two classes. `white_may_be` is the class that 255 may stand for, if nobody said
-    that 255 is ignored.
+    `origin`, `classes` (their number) and `ignored` (the ignored id) describe the data set in
+    messages. `painted` says that masks hold 0 and 255 for the two classes. `white_may_be` names the
+    class that 255 may stand for, if dataset.json does not say that 255 is ignored.
     """
 
     origin: str
@@ -79,8 +80,8 @@ class Reading:
             )
         return (
             f"the mask of {name} holds the id {unknown[-1]}, but {self.origin} has "
-            f"{self.classes} classes and the ignore index {self.ignored}; mend the mask, or say in "
-            f"dataset.json what the id is"
+            f"{self.classes} classes and the ignore index {self.ignored}; correct the mask, or say "
+            f"in dataset.json what the id is"
         )
 
 

@@ -1,4 +1,4 @@
-"""Finds faults that show only in all masks together: palettes that differ, and smoothing."""
+"""Finds faults of masks that no single mask shows: palettes that differ, and smoothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_COLORS: Final = 2  # colors an index: one to compare with, and one that di
 
 
 class Survey:
-    """Notes about the samples it has seen. It keeps no sample, and can be sent between processes.
+    """Notes about the samples that were added. They can be sent between processes.
 
     `colors[index]` maps the first colors of a palette's index to the mask that has each;
     `smoothed` names the masks that look smoothed; `tally` counts ids.
@@ -28,7 +28,7 @@ class Survey:
         self.tally = Tally()
 
     def add(self, sample: Sample) -> None:
-        """Take notes of one sample."""
+        """Take notes of one sample, which is not kept."""
         for index, color in sample.colors.items():
             self._see(index, color, sample.name)
         self.tally.add(sample.mask)
@@ -48,10 +48,7 @@ class Survey:
         return whole
 
     def notes(self, named: Labels | None) -> Iterator[str]:
-        """Give a sentence for each fault.
-
-        `named` are the data set's own classes if it gives colors.
-        """
+        """Write a sentence for each fault; `named` are the data set's classes, if it has colors."""
         yield from self._find_recolored()
         if named is not None:
             yield from _find_contradictions(self.colors, named)
@@ -81,7 +78,7 @@ class Survey:
 
 
 def _find_contradictions(colors: Mapping[int, Mapping[Rgb, str]], named: Labels) -> Iterator[str]:
-    """Find indexes that have the color of another class."""
+    """Find indexes of palettes that have the color of another class."""
     places = {color: place for place, color in enumerate(named.palette)}
     wrong = [
         (index, color, name)

@@ -24,10 +24,7 @@ _FEW: Final = 3  # ids: the two classes and the ignored one
 
 
 class Tally:
-    """`pixels[id]` counts pixels of all masks.
-
-    `masks[ids]` counts masks that hold just these few ids.
-    """
+    """Counts of ids: `pixels[id]` of pixels, `masks[ids]` of masks that hold just these few ids."""
 
     def __init__(self) -> None:
         self.pixels: Counter[int] = Counter()
@@ -48,7 +45,7 @@ class Tally:
 
 
 def explain_uncounted(tally: Tally, matched: Dataset) -> Iterator[str]:
-    """Give a sentence for each warning; the masks were read as those of `matched` are."""
+    """Write a sentence for each warning about the counted masks, which are those of `matched`."""
     first = matched.items[0]
     if matched.labels is None or not isinstance(first, Matched):
         return

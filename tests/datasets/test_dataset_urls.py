@@ -109,9 +109,9 @@ def test_what_is_spoiled_is_skipped_and_what_is_not_given_ends_it(
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("nonsense://x/street", "nonsense://x/street is of no known kind: "),
+        ("nonsense://x/street", "nonsense://x/street is a URL of no known kind: "),
         ("s3://bucket/street", "s3://bucket/street cannot be read: Install s3fs"),
-        ("{served}/nowhere", "nowhere is not a folder"),
+        ("{served}/nowhere", "nowhere is no folder"),
         ("http://127.0.0.1:1/street", "http://127.0.0.1:1/street "),
     ],
 )

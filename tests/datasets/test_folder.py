@@ -313,7 +313,7 @@ def test_the_demo_is_a_data_set() -> None:
     assert sample.mask.shape == (512, 512)
     np.testing.assert_array_equal(dataset.items[0].image(), sample.image)
     assert len(open_dataset("demo", split="calibration")) == 300
-    with pytest.raises(DatasetError, match="no split 'best'; it has: train, calibration, val"):
+    with pytest.raises(DatasetError, match="no split 'best'; take one of train, calibration, val"):
         open_dataset("demo", split="best")
 
 

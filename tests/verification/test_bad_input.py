@@ -70,12 +70,13 @@ FATAL = [
     Bad(
         name="no images",
         spoil=lambda: [path.unlink() for path in Path("data/images").iterdir()],
-        says="data/images holds no images (.bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp)",
+        says="data/images holds no images; put some there (.bmp, .jpeg, .jpg, .png, .tif, .tiff, "
+        ".webp)",
     ),
     Bad(
         name="no data set",
         spoil=lambda: shutil.rmtree("data"),
-        says="data set data is not a folder; give one, or `demo`",
+        says="data set data is no folder; give a folder, or `demo`",
     ),
     Bad(
         name="no such split",
