@@ -169,7 +169,7 @@ def _examine_cuda() -> dict[str, object]:
 
 
 def _find_existing(folder: Path) -> Path:
-    """The folder, or the nearest parent that exists and this user may read."""
+    """Find the nearest folder that exists and that this user may read: `folder`, or a parent."""
     return next(path for path in (folder, *folder.parents) if _is_there(path))
 
 

@@ -105,7 +105,7 @@ def _exit_without_waiting() -> Iterator[None]:
 
 
 def commands() -> dict[str, Command]:
-    """All commands by name, with what they take."""
+    """List all commands by name, with what they take."""
     made = (info.callback for info in app.registered_commands)
     return {function.__name__: read_command(function) for function in made if function is not None}
 
@@ -116,7 +116,10 @@ def _interrupt() -> int:
 
 
 def _fill_in_address(arguments: Sequence[str]) -> list[str]:
-    """`--preview` alone means the usual address: typer has no options with a value or none."""
+    """Give `--preview` the usual address where it stands alone.
+
+    typer has no option that may go without its value.
+    """
     from edgeseg.runtime.preview.address import DEFAULT, is_address
 
     following = [*arguments, ""][1:]

@@ -108,7 +108,7 @@ def _read_annotation(hint: Any) -> Any:  # noqa: ANN401  # typing has no type fo
 
 
 def _find_kind(hint: Any) -> tuple[type, bool]:  # noqa: ANN401  # typing has no type for hints
-    """The type of one value, and whether there may be several."""
+    """Find the type of one value, and whether there may be several."""
     kinds = [part for part in get_args(hint) if part is not NoneType] or [hint]
     if get_origin(hint) is list:
         return kinds[0], True
@@ -120,7 +120,7 @@ def _find_kind(hint: Any) -> tuple[type, bool]:  # noqa: ANN401  # typing has no
 def _find_spellings(
     name: str, info: OptionInfo, kind: type
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The spellings that typer gives an option, long ones first, and those that switch it off."""
+    """Find the spellings of an option, long ones first, and those that switch it off."""
     long = f"--{name.replace('_', '-')}"
     # Under `Annotated`, typer keeps the first declared spelling in `default`.
     first = (info.default,) if isinstance(info.default, str) else ()

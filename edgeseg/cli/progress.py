@@ -102,7 +102,7 @@ def _print_phases() -> Iterator[Phase]:
 
 
 def _describe_count(done: int, total: int, unit: str) -> str:
-    """` 12 of 40 images in`; ` 12 images in` if the total is unknown; or nothing."""
+    """Write ` 12 of 40 images in`, ` 12 images in` if the total is unknown, or nothing."""
     if total:
         return f" {done} of {pluralize(total, unit)} in"
     return f" {pluralize(done, unit)} in" if done else ""

@@ -88,7 +88,7 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
 
 
 def find_place(text: str, command: Command) -> str | None:
-    """How to type a path for a command that takes it; None if it takes no such path."""
+    """Find how to type a path for a command; None if the command takes no such path."""
     kind = next(iter(_find_kinds(text)), None)
     parameters = {parameter.name: parameter for parameter in command.parameters}
     for name, kinds in _TAKES.items():
@@ -128,7 +128,7 @@ def _name_kinds(kinds: frozenset[Kind]) -> str:
 
 
 def _find_kinds(text: str) -> tuple[Kind, ...]:
-    """What a path can be, likeliest first; empty if its name does not tell."""
+    """Find what a path can be, likeliest first; empty if its name does not tell."""
     if _STREAM.match(text):
         return (Kind.STREAM,)
     if _WEB.match(text):
@@ -145,7 +145,7 @@ def _find_kinds(text: str) -> tuple[Kind, ...]:
 
 
 def _find_kinds_of_folder(folder: Path) -> tuple[Kind, ...]:
-    """What a folder can be. One with both weights and images is both."""
+    """Find what a folder can be. A folder with both weights and images is both."""
     from edgeseg.bundle.store import is_bundle
 
     paths = list(folder.iterdir())
@@ -169,6 +169,6 @@ def _has_images(folder: Path) -> bool:
 
 
 def _find_camera_number(text: str) -> str | None:
-    """The number of a camera; links such as those of /dev/v4l/by-id are followed."""
+    """Find the number of a camera; follow links such as those of /dev/v4l/by-id."""
     found = _DEVICE.fullmatch(text) or _DEVICE.fullmatch(os.path.realpath(text))
     return found[1] if found else None

@@ -90,12 +90,12 @@ _VALUES: Final = _index_by_synonym(
 
 
 def find_command(word: str, known: Collection[str]) -> str | None:
-    """The command that was most likely meant."""
+    """Find the command that was most likely meant; None if no command is like the word."""
     return _find_meant(word.lower().lstrip("-"), _COMMANDS, known)
 
 
 def find_parameter(spelling: str, command: Command, *, guess: bool = True) -> str | None:
-    """An option of the command by its spelling, or an argument by its name.
+    """Find what was most likely meant: an option's spelling, or an argument's name, or None.
 
     Without `guess`, only synonyms count, not words that look alike.
     """
@@ -105,7 +105,7 @@ def find_parameter(spelling: str, command: Command, *, guess: bool = True) -> st
 
 
 def find_value(word: str, choices: Collection[str]) -> str | None:
-    """Find one of the choices; `mit_b0` and `B0` give `b0`."""
+    """Find the choice that was most likely meant, or None; `mit_b0` and `B0` give `b0`."""
     word = word.lower()
     ends = (choice for choice in choices if word.endswith(choice))
     return next(ends, None) or _find_meant(word, _VALUES, choices)

@@ -99,7 +99,7 @@ def _find_command(word: str, commands: Mapping[str, Command]) -> Command:
 def _read(
     words: Sequence[str], command: Command, commands: Mapping[str, Command]
 ) -> Iterator[_Given]:
-    """The parameters in the order in which they were given."""
+    """Read the parameters, in the order in which they were given."""
     rest = iter(words)
     left = list(command.arguments)
     for word in rest:
@@ -215,7 +215,7 @@ def _check_extras(given: Sequence[_Given], command: Command) -> None:
 
 
 def _look_alike(path: str, other: str) -> bool:
-    """Whether a shell may have expanded one pattern to both."""
+    """Tell whether a shell may have expanded one pattern to both paths."""
     one, two = Path(path), Path(other)
     return one.parent == two.parent and one.suffix == two.suffix != ""
 

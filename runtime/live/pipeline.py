@@ -97,7 +97,7 @@ class Stream:
         return sum(channel.dropped for channel in self._channels)
 
     def __iter__(self) -> Iterator[Result]:
-        """See `stream`."""
+        """Give the results; `stream` says which errors end them."""
         return self.results
 
 

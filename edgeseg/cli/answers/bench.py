@@ -16,7 +16,7 @@ __all__ = ["bench_to_json", "describe_bench", "describe_end_to_end"]
 
 
 def describe_bench(results: Sequence[BenchResult]) -> list[str]:
-    """One line per bundle; the speed of each further one is relative to the first."""
+    """Describe each bundle in a line, and the speed of each further one relative to the first."""
     first, *others = results
     speeds = ["", *(f", {first.p50_ms / r.p50_ms:.2f} times as fast as the first" for r in others)]
     return [
@@ -29,7 +29,7 @@ def describe_bench(results: Sequence[BenchResult]) -> list[str]:
 
 
 def describe_end_to_end(results: Sequence[EndToEnd]) -> list[str]:
-    """Two lines for each bundle and number of threads."""
+    """Describe each bundle and number of threads in two lines."""
     return [
         line
         for result in results
@@ -49,7 +49,7 @@ def describe_end_to_end(results: Sequence[EndToEnd]) -> list[str]:
 
 
 def bench_to_json(results: Sequence[BenchResult], whole: Sequence[EndToEnd]) -> Json:
-    """The timings, for machines."""
+    """Turn the timings into the JSON object of `bench --json`."""
     return {
         "results": [asdict(result) for result in results],
         "end_to_end": [asdict(result) for result in whole],

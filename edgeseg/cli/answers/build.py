@@ -18,7 +18,10 @@ _NOT_STORED: Final = "; this could not be stored, so later runs do not know it"
 
 
 def describe_build(results: Sequence[Built], *, kept: bool) -> list[str]:
-    """One line per variant, fastest first, and what runs; `kept` is whether later runs know it."""
+    """Describe each variant in a line, fastest first, and say which one runs.
+
+    `kept` says whether later runs know it.
+    """
     lines = [_describe_built(result) for result in results]
     first = results[0]
     slow = [r for r in results[1:] if r.precision == "int8" and r.latency_ms is not None]
@@ -45,5 +48,5 @@ def _describe_built(result: Built) -> str:
 
 
 def build_to_json(results: Sequence[Built], *, kept: bool) -> Json:
-    """The same, for machines."""
+    """Turn the results into the JSON object of `build --json`."""
     return {"variants": [asdict(result) for result in results], "kept": kept}

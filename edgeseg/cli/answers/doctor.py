@@ -12,7 +12,7 @@ __all__ = ["describe_findings"]
 
 
 def describe_findings(findings: Mapping[str, Any]) -> list[str]:
-    """One line for each engine, feature and problem."""
+    """Describe each engine, feature and problem in a line."""
     opencv = findings["opencv"]
     lines = [
         (

@@ -20,7 +20,7 @@ __all__ = ["format_drop", "export_to_json", "describe_export", "describe_sensiti
 
 
 def describe_export(exported: Exported) -> list[str]:
-    """A table of all that was tried, and the reason for the choice."""
+    """Describe all that was tried in a table, and give the reason for the choice."""
     manifest = exported.bundle.manifest
     lines = []
     if manifest.evaluation is not None:
@@ -55,7 +55,7 @@ def _warn_at_chance(found: Accuracy | None) -> list[str]:
 
 
 def describe_sensitivity(manifest: Manifest) -> list[str]:
-    """What INT8 costs in each group of nodes, the most costly first."""
+    """Say what INT8 costs in each group of nodes, the most costly first."""
     ranked = sorted(manifest.sensitivity.items(), key=lambda item: -item[1])
     return [f"{name}: {cost:.3f} % of the pixels when it alone is INT8" for name, cost in ranked]
 
@@ -67,7 +67,10 @@ _TRIAL_HEADINGS = (
 
 
 def _make_trial_row(trial: Trial) -> tuple[str, ...]:
-    """`searched` is the half of the images that guided the search, `decided` the other one."""
+    """Make the cells of one trial, in the order of `_TRIAL_HEADINGS`.
+
+    `searched` is the half of the images that guided the search, `decided` the other one.
+    """
     latest = trial.gate or trial.search
     return (
         trial.candidate.name,
@@ -82,7 +85,7 @@ def _make_trial_row(trial: Trial) -> tuple[str, ...]:
 
 
 def format_drop(accuracy: Accuracy | None, *, interval: bool = False) -> str:
-    """The drop in points, with its interval if asked for; empty if there is none."""
+    """Format the drop in points, with its 95 % interval if asked for; empty if there is none."""
     if accuracy is None or accuracy.drop is None:
         return ""
     spread = f" ({accuracy.drop_low:+.2f} to {accuracy.drop_high:+.2f})" if interval else ""
@@ -90,7 +93,7 @@ def format_drop(accuracy: Accuracy | None, *, interval: bool = False) -> str:
 
 
 def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width, without those that are empty below the heading."""
+    """Write rows in columns of equal width; leave out columns that are empty below the heading."""
     filled = [index for index, (_, *below) in enumerate(zip(*rows, strict=True)) if any(below)]
     rows = [[row[index] for index in filled] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -98,7 +101,10 @@ def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def export_to_json(exported: Exported) -> Json:
-    """What was exported. Accuracy and latency are null where they were not measured."""
+    """Turn what was exported into the JSON object of `export --json`.
+
+    Accuracy and latency are null where they were not measured.
+    """
     bundle = exported.bundle
     manifest, chosen = bundle.manifest, bundle.chosen
     return {

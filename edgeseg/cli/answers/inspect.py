@@ -29,7 +29,7 @@ def inspect_anything(
     overrides: Overrides = NO_OVERRIDES,
     say: Say = ignore,
 ) -> tuple[list[str], Json]:
-    """Lines and JSON for a variant's name, a bundle, or a checkpoint.
+    """Describe a model size, a bundle or a checkpoint, in lines and as a JSON object.
 
     `overrides` replace what a checkpoint says of its input; `say` is called with assumptions.
 

@@ -16,7 +16,7 @@ __all__ = ["run_to_json", "describe_run"]
 
 
 def describe_run(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
-    """The last lines of a run; `miou` is given if the source has ground truth.
+    """Write the last lines of a run; `miou` is given, in points, if the source has ground truth.
 
     The age of a frame is printed for a live source only: the frames of a file are read ahead and
     wait.
@@ -38,7 +38,7 @@ def describe_run(summary: Summary, *, miou: float | None, live: bool) -> list[st
 
 
 def run_to_json(result: RunResult) -> Json:
-    """The end of a run, for machines."""
+    """Turn the end of a run into the JSON object of `run --json`."""
     return {
         **asdict(result.summary),
         "backend": result.backend,
