@@ -26,7 +26,7 @@ from alternating import report
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.calibration.sets import choose_calibration_set
-from edgeseg.cli.scripts import hw, run_script
+from edgeseg.cli.scripts import parse_hw, run_script
 from edgeseg.datasets import open_dataset
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.graph import GELU_OPSET
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("dataset")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--size", type=hw, default=(512, 512), metavar="HxW")
+    parser.add_argument("--size", type=parse_hw, default=(512, 512), metavar="HxW")
     parser.add_argument("--images", type=int, default=50, help="to calibrate on")
     parser.add_argument("--measured", type=int, default=50, help="images of the split")
     parser.add_argument("--stage", type=int, choices=(1, 2, 3, 4), default=1)

@@ -23,7 +23,7 @@ from alternating import report
 from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.calibration.sets import Picture, choose_calibration_set
-from edgeseg.cli.scripts import hw, run_script
+from edgeseg.cli.scripts import parse_hw, run_script
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
 from edgeseg.export.graph import GELU_OPSET
@@ -52,7 +52,10 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--split", default="test")
     parser.add_argument(
-        "--size", type=hw, metavar="HxW", help="height x width; the checkpoint's own by default"
+        "--size",
+        type=parse_hw,
+        metavar="HxW",
+        help="height x width; the checkpoint's own by default",
     )
     parser.add_argument("--target", nargs="+", default=["onnxruntime", "openvino"])
     parser.add_argument("--images", type=int, default=100)

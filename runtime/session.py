@@ -132,7 +132,7 @@ def run_bundle(
     def say(line: str) -> None:
         """Pass a line on, and report to the service manager that a waiting run is alive."""
         progress.say(line)
-        service.alive()
+        service.report_alive()
 
     retry = Retry(attempts=request.max_retries, say=say)
     claim = claim_outputs(
@@ -178,9 +178,9 @@ class _Session:
             meter = TruthMeter(about.labels, say=self._progress.say)
         outputs = open_outputs(self._request.outputs, about, say=self._progress.say, stop=self._end)
         with ended_by(self._end), outputs as fan:
-            self._service.ready(f"{about.bundle}, source {about.source}")
+            self._service.report_ready(f"{about.bundle}, source {about.source}")
             summary = self._segment(fan, meter)
-            self._service.stopping()
+            self._service.report_stopping()
         return RunResult(
             summary=summary,
             bundle=self._segmenter.bundle.folder,
@@ -199,7 +199,7 @@ class _Session:
         def on_frame(result: Result) -> None:
             self._shrinking.see(*result.captured.image.shape[:2])
             step()
-            self._service.alive()
+            self._service.report_alive()
 
         return run(
             self._segmenter,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import typer
 
-from edgeseg.cli.main import app, commands
+from edgeseg.cli.main import app, list_commands
 from edgeseg.cli.parameters import Command, Parameter
 
 __all__ = ["JSON_KEYS", "write_command_reference"]
@@ -55,7 +55,7 @@ def write_command_reference() -> str:
     """A section for each command: what it does, an example, its arguments and its options."""
     shown = typer.main.get_command(app).commands
     return "\n".join(
-        [_HEAD, *(_write_section(shown[name], read) for name, read in commands().items())]
+        [_HEAD, *(_write_section(shown[name], read) for name, read in list_commands().items())]
     )
 
 

@@ -28,7 +28,7 @@ from torch.nn import functional
 from training_data import IGNORE, Data, batch, load
 
 from edgeseg.accuracy.metrics import confusion, iou, mean_iou
-from edgeseg.cli.scripts import hw, run_script
+from edgeseg.cli.scripts import parse_hw, run_script
 from edgeseg.demo import DEMO
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import compute_reference_mask
@@ -89,7 +89,13 @@ def parse() -> argparse.Namespace:
     add("--split", default="train", help="to train on")
     add("--test-split", default="test", help="to be measured on")
     add("--weights", help="start from this checkpoint's weights, not from random ones")
-    add("--size", type=hw, default=(512, 512), metavar="HxW", help="the checkpoint's input size")
+    add(
+        "--size",
+        type=parse_hw,
+        default=(512, 512),
+        metavar="HxW",
+        help="the checkpoint's input size",
+    )
     add("--crop", type=int, default=256, help="side of a training crop, in pixels")
     add("--batch", type=int, default=8)
     add("--steps", type=int, default=9000)

@@ -27,7 +27,7 @@ __all__ = [
     "tally_image",
     "estimate_losses",
     "estimate_miou_interval",
-    "tally",
+    "collect_tally",
     "find_joint_intervals",
 ]
 
@@ -98,7 +98,7 @@ def tally_image(counts: Confusion) -> ImageTally:
     return np.stack([np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)])
 
 
-def tally(images: Sequence[ImageTally]) -> Tally:
+def collect_tally(images: Sequence[ImageTally]) -> Tally:
     """Collect the counts of all images, to resample them."""
     hits, labelled, predicted = np.stack(images, axis=1)
     return Tally(hits, labelled, predicted)

@@ -14,8 +14,8 @@ from edgeseg.accuracy.bootstrap import (
     ImageTally,
     Losses,
     Tally,
+    collect_tally,
     estimate_losses,
-    tally,
     tally_image,
 )
 from edgeseg.accuracy.metrics import (
@@ -71,7 +71,7 @@ class Side:
     @property
     def tally(self) -> Tally:
         """Collect the counts of all images, to resample them."""
-        return tally(self.images)
+        return collect_tally(self.images)
 
 
 class Counts:

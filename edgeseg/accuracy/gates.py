@@ -14,7 +14,7 @@ from edgeseg.accuracy.limits import (
     Bound,
     Limits,
     decides,
-    option,
+    name_option,
 )
 from edgeseg.bundle.manifest import Accuracy
 
@@ -165,7 +165,7 @@ def no_class(key: str, *, rare: str = "") -> Unjudged:
         key,
         reason=f"no class is in {MIN_CLASS_IMAGES} images with {100 * MIN_CLASS_SHARE:g} % of the "
         f"pixels{rare and f' ({rare})'}",
-        remedy=f"measure more images, or allow any loss with {option(key)} {EVERYTHING:g}",
+        remedy=f"measure more images, or allow any loss with {name_option(key)} {EVERYTHING:g}",
     )
 
 

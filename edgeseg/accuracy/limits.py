@@ -27,7 +27,7 @@ __all__ = [
     "Limits",
     "Need",
     "decides",
-    "option",
+    "name_option",
 ]
 
 POINTS: Final = "points"
@@ -210,7 +210,7 @@ class Limits:
                 raise SpecError(
                     f"{origin}{name} is not a limit{hint} Limits are {', '.join(LIMITS)}"
                 )
-            called = f"{origin}{name}" if origin else option(name)
+            called = f"{origin}{name}" if origin else name_option(name)
             numbers[name] = LIMITS[name].read(value, called=called)
         return cls(**numbers)
 
@@ -241,7 +241,7 @@ LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
 )
 
 
-def option(limit: str) -> str:
+def name_option(limit: str) -> str:
     """Name the command line's option that sets a limit."""
     return f"--{limit.replace('_', '-')}"
 

@@ -31,7 +31,7 @@ from edgeseg.text import to_plain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["commands", "main", "run_command"]
+__all__ = ["list_commands", "main", "run_command"]
 
 # typer's class of all that it refuses; it has no public name.
 _Refused: type[Exception] = typer.BadParameter.__mro__[2]
@@ -82,7 +82,7 @@ def run_command() -> None:
 def _run(given: Sequence[str]) -> int:
     """Run the command and return its exit status; show the help if none is given."""
     arguments = _fill_in_address(expand_homes(given))
-    check_usage(arguments, commands())
+    check_usage(arguments, list_commands())
     status = app(arguments or ["--help"], standalone_mode=False)
     if status == SIGNALLED + signal.SIGINT:
         return _interrupt()
@@ -104,7 +104,7 @@ def _exit_without_waiting() -> Iterator[None]:
         raise
 
 
-def commands() -> dict[str, Command]:
+def list_commands() -> dict[str, Command]:
     """List all commands by name, with what they take."""
     made = (info.callback for info in app.registered_commands)
     return {function.__name__: read_command(function) for function in made if function is not None}

@@ -14,7 +14,7 @@ from edgeseg.text import explain, to_plain
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-__all__ = ["check_inputs", "hw", "run_script"]
+__all__ = ["check_inputs", "parse_hw", "run_script"]
 
 
 def run_script(main: Callable[[], object]) -> None:
@@ -37,7 +37,7 @@ def _fail(message: str) -> None:
     sys.exit(1)
 
 
-def hw(text: str) -> tuple[int, int]:
+def parse_hw(text: str) -> tuple[int, int]:
     """Parse a height and a width, for example 512x1024, as a `type` for argparse.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edgeseg.accuracy.limits import Limits, option
+from edgeseg.accuracy.limits import Limits, name_option
 from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.datasets import Dataset
 from edgeseg.demo import DEMO
@@ -72,7 +72,7 @@ class ExportOptions:
         on_truth = [name for name in ("max_drop", "max_class_drop") if name in self.limits.given]
         if on_truth and self.data is None and self.weights not in {None, DEMO}:
             raise SpecError(
-                f"{option(on_truth[0])} needs images with ground truth; add --data DATASET"
+                f"{name_option(on_truth[0])} needs images with ground truth; add --data DATASET"
             )
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.accuracy.gates import Judged, judge_accuracy
-from edgeseg.accuracy.limits import LIMITS, Limits, option
+from edgeseg.accuracy.limits import LIMITS, Limits, name_option
 from edgeseg.errors import BackendError, ExportError, GateMissedError
 from edgeseg.quantize.judging import rank_timed
 from edgeseg.quantize.search import Candidate, Trial
@@ -200,7 +200,7 @@ def _explain_misses(
     missed = {gate.key for trial in named for gate in judge_trial(trial).misses}
     open_ones = [j.unjudged for j in map(judge_trial, named) if not j.misses]
     left = dict.fromkeys(one.remedy for unjudged in open_ones for one in unjudged)
-    flags = [option(key) for key in LIMITS if key in missed]
+    flags = [name_option(key) for key in LIMITS if key in missed]
     remedies = [f"allow more loss with {' and '.join(flags)}"] if flags else []
     remedies += left
     if precision == "int8" and not left:

@@ -25,7 +25,7 @@ from edgeseg.accuracy.gates import (
     not_judged,
     worst_of,
 )
-from edgeseg.accuracy.limits import Limits, decides, option
+from edgeseg.accuracy.limits import Limits, decides, name_option
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
 from edgeseg.reports.measured import ImageResult
@@ -155,7 +155,7 @@ def _explain_too_few(images: int, limits: Limits) -> Judged:
                 limit,
                 reason=f"{images} images are compared, and below {MIN_IMAGES} chance alone changes "
                 f"as much",
-                remedy=f"measure more images, or allow any loss with {option(limit)} 100",
+                remedy=f"measure more images, or allow any loss with {name_option(limit)} 100",
             )
             for limit in ("max_regression", "max_class_regression")
             if decides(getattr(limits, limit))

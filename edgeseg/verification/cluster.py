@@ -69,7 +69,7 @@ def connect_cluster(address: str, progress: Progress) -> Iterator[Cluster]:
     # An error of ours tells in one line what Dask's log would tell at length.
     with silence_logging_cmgr(logging.CRITICAL), client, client.as_current():
         cluster = Cluster(client, progress)
-        workers = cluster.workers()
+        workers = cluster.list_workers()
         if not workers:
             raise ClusterError(
                 f"the Dask scheduler at {redact(address)} has no workers; start some with: "
@@ -147,7 +147,7 @@ class Cluster:
         self._progress = progress
         self.processors: dict[str, int] = {}  # of the workers at the start, with their number
 
-    def work(self, pair: Pair, first: Item, *, strict: bool) -> Work:
+    def describe_work(self, pair: Pair, first: Item, *, strict: bool) -> Work:
         """Describe the work on a pair of models, once every worker has shown that it agrees.
 
         Raises:
@@ -166,7 +166,7 @@ class Cluster:
         self._check(work)
         return work
 
-    def shares(
+    def count_shares(
         self, work: Work, items: Sequence[Item], corruption: Corruption | None
     ) -> list[Share]:
         """Count `items` on the workers and return all shares in order.
@@ -175,7 +175,7 @@ class Cluster:
             ClusterError: the workers, or the scheduler, are lost.
             EdgesegError: a worker failed with it.
         """
-        parts = _split_items(items, len(self.workers()))
+        parts = _split_items(items, len(self.list_workers()))
         title = name_phase(corruption)
         done, found = 0, dict[int, Share]()
         self._progress.phase(title, 0, len(items))
@@ -185,7 +185,7 @@ class Cluster:
             self._progress.phase(title, done, len(items))
         return [found[index] for index in range(len(parts))]
 
-    def workers(self) -> set[str]:
+    def list_workers(self) -> set[str]:
         """List the addresses of the workers that are connected.
 
         Raises:
@@ -202,7 +202,7 @@ class Cluster:
         """Have every worker open the models, and count nothing."""
         asked = {
             name: self._client.submit(open_models, work, workers=[name], pure=False)
-            for name in self.workers()
+            for name in self.list_workers()
         }
         limit = time.monotonic() + _OPEN_S
         while waiting := {name for name, future in asked.items() if not future.done()}:
@@ -211,7 +211,7 @@ class Cluster:
                 raise ClusterError(
                     f"worker {min(waiting)} has not opened the models in {_OPEN_S} seconds"
                 )
-            for name in waiting - self.workers():  # a worker that has left takes no part
+            for name in waiting - self.list_workers():  # a worker that has left takes no part
                 del asked[name]
         refusals = {name: _to_failure(future) for name, future in asked.items()}
         told = [(name, reason) for name, reason in refusals.items() if reason is not None]
@@ -225,7 +225,7 @@ class Cluster:
             if isinstance(answer, str):
                 found[answer] += 1
             else:
-                self.workers()  # raises if the scheduler was lost, and not the worker
+                self.list_workers()  # raises if the scheduler was lost, and not the worker
         self.processors = dict(found)
         foreign = sorted(self.processors.keys() - {name_processor()})
         if foreign:
@@ -245,7 +245,7 @@ class Cluster:
                 future = self._client.submit(count_share, work, part, corruption, pure=False)
                 running[future] = index
 
-        workers = self.workers()
+        workers = self.list_workers()
         submit(_WAITING_A_WORKER * max(1, len(workers)))
         patience = _Patience(self._progress)
         try:
@@ -267,7 +267,7 @@ class Cluster:
                 self._client.cancel(list(running))
 
     def _tell_lost(self, before: set[str]) -> set[str]:
-        now = self.workers()
+        now = self.list_workers()
         for name in sorted(before - now):
             self._progress.say(f"worker {name} was lost; its shares are counted again")
         return now

@@ -24,7 +24,7 @@ def draw_hardest(pair: Pair, found: Measurement, report: Report) -> Iterator[Ima
             sample = found.share.measured[place].item.read()
         except (DatasetError, SourceError):
             continue  # the file has gone; its row still tells what it lost
-        truth, expected, own = pair.masks(sample.image, sample.mask)
+        truth, expected, own = pair.make_masks(sample.image, sample.mask)
         assert truth is not None, "a sample has ground truth"
         yield draw_pictures(
             result.name,

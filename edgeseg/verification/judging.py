@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.accuracy.gates import Judged, judge, not_judged
-from edgeseg.accuracy.limits import LIMITS, Limits, decides, option
+from edgeseg.accuracy.limits import LIMITS, Limits, decides, name_option
 from edgeseg.errors import NotJudgedError
 from edgeseg.reports.measured import ClassResult
 from edgeseg.reports.phrases import describe_rarity, list_some
@@ -28,14 +28,14 @@ def check_can_judge(request: VerifyRequest, candidate: Model, *, compared: bool)
     of_bundle = sorted(name for name in request.limits.given if "bundle" in LIMITS[name].needs)
     if of_bundle and not isinstance(candidate, BundleModel):
         raise NotJudgedError(
-            f"not judged: {option(of_bundle[0])} is of a bundle, and {candidate.name} is none; "
-            f"export it, and verify the bundle"
+            f"not judged: {name_option(of_bundle[0])} is for a bundle, and {candidate.name} is not "
+            f"one; export it, and verify the bundle"
         )
     against = sorted(name for name in request.limits.given if "reference" in LIMITS[name].needs)
     if against and not compared:
         raise NotJudgedError(
-            f"not judged: {option(against[0])} is against a reference, which {candidate.name} does "
-            f"not bring with it; add --reference BUNDLE or CHECKPOINT"
+            f"not judged: {name_option(against[0])} needs a reference, and {candidate.name} has "
+            f"none of its own; add --reference BUNDLE or CHECKPOINT"
         )
 
 
@@ -66,7 +66,7 @@ def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> J
                 reason=f"{len(skipped)} of {measured + len(skipped)} images were skipped, "
                 f"{share:.1f} % and not at most {limit:g} %, the first: {first.name}: "
                 f"{first.reason}",
-                remedy=f"restore them, or allow more with {option('max_skipped')} PERCENT",
+                remedy=f"restore them, or allow more with {name_option('max_skipped')} PERCENT",
             ),
         )
     )

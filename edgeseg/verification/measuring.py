@@ -57,12 +57,12 @@ class Pair:
         models = (self.candidate, self.reference)
         return any(model is not None and model.reduce_labels for model in models)
 
-    def masks(self, image: Bgr, truth: ClassMap) -> Masks:
+    def make_masks(self, image: Bgr, truth: ClassMap) -> Masks:
         """Segment an image with each model and return all masks, the truth's first."""
         expected = None if self.reference is None else self._segment(self.reference, image)
         return Masks(truth, expected, self._segment(self.candidate, image))
 
-    def shrink_note(self, image: Bgr) -> str | None:
+    def note_shrinking(self, image: Bgr) -> str | None:
         """Describe an image that is far too large; None where the protocol shrinks none."""
         if self.protocol != "ss":
             return None
@@ -143,10 +143,10 @@ def measure_share(
     shrunk = []
     for measured, sample in readable:
         image = sample.image
-        shrunk.append(pair.shrink_note(image))
+        shrunk.append(pair.note_shrinking(image))
         if corruption is not None:
             image = corrupt(image, *corruption, seed=int(measured.sha256, 16))
-        counts.add(pair.masks(image, sample.mask))
+        counts.add(pair.make_masks(image, sample.mask))
     return Share(
         counts=counts,
         hashes=tuple(readable.hashes),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edgeseg.accuracy.limits import LIMITS, Limits, Need, option
+from edgeseg.accuracy.limits import LIMITS, Limits, Need, name_option
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.spec import MIN_SIDE_PX
@@ -58,9 +58,9 @@ class VerifyRequest:
         if self.dask is not None and self.short_sides:
             raise SpecError("--short-sides are measured in this process; leave --dask out")
         check_threads(self.threads)
-        idle = sorted(self.undecided(self.limits.given))
+        idle = sorted(self.list_undecided(self.limits.given))
         if self.data is None:
-            needy = [*self._list_options_on_data(), *map(option, idle)]
+            needy = [*self._list_options_on_data(), *map(name_option, idle)]
             if needy:
                 raise SpecError(f"{needy[0]} needs images with ground truth; add --data DATASET")
         elif idle:
@@ -69,9 +69,9 @@ class VerifyRequest:
                 if "corruptions" in LIMITS[idle[0]].needs
                 else "an earlier report; add --baseline REPORT.json"
             )
-            raise SpecError(f"{option(idle[0])} needs {what}")
+            raise SpecError(f"{name_option(idle[0])} needs {what}")
 
-    def undecided(self, limits: frozenset[str]) -> frozenset[str]:
+    def list_undecided(self, limits: frozenset[str]) -> frozenset[str]:
         """List those of `limits` for which no data set, baseline or corruptions are given."""
         absent: dict[Need, bool] = {
             "data": self.data is None,

@@ -118,9 +118,9 @@ def _measure(
 
             cluster = stack.enter_context(connect_cluster(request.dask, progress))
             dataset = make_paths_absolute(dataset)
-            work = cluster.work(pair, dataset.items[0], strict=request.strict)
+            work = cluster.describe_work(pair, dataset.items[0], strict=request.strict)
             workers = cluster.processors
-            shares = partial(cluster.shares, work)
+            shares = partial(cluster.count_shares, work)
         found = measure(dataset, pair, shares, strict=request.strict)
         if not request.corruptions:
             return found, None, workers

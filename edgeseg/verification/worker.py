@@ -75,7 +75,7 @@ def open_models(work: Work) -> str:
         EdgesegError: a model is not on this machine.
     """
     with _name_failures(), _ENGINES.lock:
-        _ENGINES.pair(work)
+        _ENGINES.open_pair(work)
         return name_processor()
 
 
@@ -87,7 +87,7 @@ def count_share(work: Work, items: Sequence[Item], corruption: Corruption | None
         EdgesegError: whatever `measure_share` raises, or a model is not on this machine.
     """
     with _name_failures(), _ENGINES.lock:
-        pair = _ENGINES.pair(work)
+        pair = _ENGINES.open_pair(work)
         return measure_share(pair, items, strict=work.strict, corruption=corruption)
 
 
@@ -111,7 +111,7 @@ class _Engines:
         self._pair: Pair | None = None
         self._open = ExitStack()  # closes the models of the pair
 
-    def pair(self, work: Work) -> Pair:
+    def open_pair(self, work: Work) -> Pair:
         """Return the open models of the work, once they are proved to be the same."""
         if self._pair is None or self._key != work.key:
             self._close()

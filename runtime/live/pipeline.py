@@ -281,7 +281,7 @@ def run(
                 f"no frame got a mask: {results.failed} failed, the last with: "
                 f"{results.last_failure}"
             )
-        return tally.summary(results, lost=lost)
+        return tally.summarize(results, lost=lost)
 
 
 def _write(result: Result, sinks: Sequence[Sink]) -> None:
@@ -309,7 +309,7 @@ class _Tally:
         self._age.add(_measure_since(result.captured.at))
         self.frames += 1
 
-    def summary(self, stream: Stream, *, lost: str | None) -> Summary:
+    def summarize(self, stream: Stream, *, lost: str | None) -> Summary:
         return Summary(
             frames=self.frames,
             fps=self.frames / self.seconds if self.frames else 0.0,

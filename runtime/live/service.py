@@ -24,18 +24,18 @@ class Service:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._told = -_EVERY_S
 
-    def ready(self, status: str) -> None:
+    def report_ready(self, status: str) -> None:
         """Report that the source is open and frames are being segmented."""
         self._tell(f"READY=1\nSTATUS={status}")
 
-    def alive(self) -> None:
+    def report_alive(self) -> None:
         """Report to the watchdog that the run is alive, once a second at most."""
         now = time.monotonic()
         if now - self._told >= _EVERY_S:
             self._told = now
             self._tell("WATCHDOG=1")
 
-    def stopping(self) -> None:
+    def report_stopping(self) -> None:
         """Report that the run is ending."""
         self._tell("STOPPING=1")
 

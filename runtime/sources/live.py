@@ -96,7 +96,7 @@ class LiveDevice:
         self._first = _check(image, self._uri)
         return None
 
-    def images(self) -> Iterator[Bgr]:
+    def read_images(self) -> Iterator[Bgr]:
         """Give every frame as it comes, without end.
 
         Raises:
@@ -152,6 +152,6 @@ def _check(image: Bgr, uri: str | int) -> Bgr:
 
 def _read_live(device: LiveDevice) -> Iterator[Captured]:
     start = time.perf_counter()
-    for index, image in enumerate(device.images()):
+    for index, image in enumerate(device.read_images()):
         now = time.perf_counter()
         yield Captured(index=index, name=f"{index:06d}", time_s=now - start, at=now, image=image)

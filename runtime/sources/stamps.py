@@ -42,7 +42,7 @@ class Stamps:
         self.longest_gap = 0.0
         self.guessed = False
 
-    def time_of(self, stamp: float) -> float:
+    def find_time(self, stamp: float) -> float:
         """Find when the next frame is shown, in seconds, from the decoder's `stamp`."""
         if self._first is None:
             self._first = self._stamp = stamp

@@ -87,7 +87,7 @@ def _read_video(
         yield Captured(
             index=index,
             name=f"{index:06d}",
-            time_s=stamps.time_of(stamp_of(index)),
+            time_s=stamps.find_time(stamp_of(index)),
             at=time.perf_counter(),
             image=upright(image),
         )

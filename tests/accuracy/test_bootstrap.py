@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from edgeseg.accuracy import bootstrap
 from edgeseg.accuracy.bootstrap import (
     Tally,
+    collect_tally,
     estimate_losses,
     estimate_miou_interval,
-    tally,
     tally_image,
 )
 from edgeseg.accuracy.metrics import mean_iou
@@ -48,7 +48,7 @@ def moved(counts: np.ndarray, share: float, seed: int, *, spread: float) -> np.n
 
 
 def all_of(counts: np.ndarray) -> Tally:
-    return tally([tally_image(image) for image in counts])
+    return collect_tally([tally_image(image) for image in counts])
 
 
 def lost_between(before: np.ndarray, after: np.ndarray) -> bootstrap.Losses:

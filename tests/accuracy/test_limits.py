@@ -11,7 +11,7 @@ import typer
 from conftest import ROOT
 
 import edgeseg as package
-from edgeseg.accuracy.limits import LIMITS, POINTS, Limit, Limits, option
+from edgeseg.accuracy.limits import LIMITS, POINTS, Limit, Limits, name_option
 from edgeseg.cli.commands import export, sweep, verify
 from edgeseg.cli.limits import EXPORT_LIMITS
 from edgeseg.cli.main import app
@@ -27,9 +27,9 @@ def options_of(command: Command) -> list[str]:
 def test_a_limit_is_a_field_a_parameter_and_an_option() -> None:
     assert [one.name for one in fields(Limits) if one.init] == list(LIMITS)
     assert package.Limits is Limits
-    assert options_of(read_command(verify.verify)) == [option(name) for name in LIMITS]
+    assert options_of(read_command(verify.verify)) == [name_option(name) for name in LIMITS]
     for command in (export.export, sweep.sweep):
-        assert options_of(read_command(command)) == [option(name) for name in EXPORT_LIMITS]
+        assert options_of(read_command(command)) == [name_option(name) for name in EXPORT_LIMITS]
 
 
 def test_the_guide_has_a_row_for_each_limit_with_its_default() -> None:

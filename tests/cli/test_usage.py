@@ -8,10 +8,10 @@ from typing import Annotated, Optional
 import pytest
 import typer
 
-from edgeseg.cli.main import commands
+from edgeseg.cli.main import list_commands
 from edgeseg.cli.parameters import Command, Parameter, read_command
 
-COMMANDS = commands()
+COMMANDS = list_commands()
 OPTIONS = [
     pytest.param(command, option, id=f"{command.name} {option.name}")
     for command in COMMANDS.values()

@@ -13,7 +13,7 @@ from command_reference import JSON_KEYS, write_command_reference
 from report_reference import write_report_reference
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.cli.main import commands
+from edgeseg.cli.main import list_commands
 from edgeseg.cli.parameters import Parameter
 from edgeseg.cli.usage import check_usage
 from edgeseg.reports.report import Report
@@ -32,7 +32,7 @@ def sections() -> Mapping[str, str]:
     ("command", "parameter"),
     [
         (name, one)
-        for name, command in commands().items()
+        for name, command in list_commands().items()
         for one in command.parameters
         if one.name != "--help"  # which stands in the page's first line
     ],
@@ -45,14 +45,14 @@ def test_every_option_and_argument_has_a_row(
         assert re.search(rf"^\| .*`{re.escape(spelling)}`.* \|$", sections[command], re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", list_commands())
 def test_every_command_has_an_example_and_its_output(
     sections: Mapping[str, str], command: str
 ) -> None:
     assert f"```sh\nedgeseg {command}" in sections[command]
     assert "`--json` prints" in sections[command]
     (example,) = re.findall(r"^```sh\nedgeseg (.*)$", sections[command], re.MULTILINE)
-    check_usage(shlex.split(example), commands())
+    check_usage(shlex.split(example), list_commands())
 
 
 def test_values_defaults_and_help_are_shown(sections: Mapping[str, str]) -> None:

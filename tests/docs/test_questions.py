@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from conftest import ROOT
 
-from edgeseg.cli.main import commands
+from edgeseg.cli.main import list_commands
 from edgeseg.cli.usage import check_usage
 from edgeseg.machine.extras import EXTRAS
 
@@ -56,10 +56,10 @@ def test_the_dockerfile_names_what_there_is() -> None:
     assert set(extras.split(",")) <= EXTRAS.keys()
     assert (ROOT / "constraints.txt").exists()
     (arguments,) = re.findall(r"^CMD (.*)$", text, re.MULTILINE)
-    check_usage(json.loads(arguments), commands())
+    check_usage(json.loads(arguments), list_commands())
 
 
 def test_the_unit_for_systemd_can_be_adapted_as_the_page_says() -> None:
     unit = (ROOT / "docs" / "edgeseg.service").read_text("utf-8")
     (command,) = re.findall(r"^ExecStart=\S+/edgeseg (.*)$", unit, re.MULTILINE)
-    check_usage(command.replace("street", "current").split(), commands())
+    check_usage(command.replace("street", "current").split(), list_commands())

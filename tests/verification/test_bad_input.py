@@ -152,8 +152,8 @@ FATAL = [
         name="a limit without a reference",
         spoil=lambda: None,
         args=(*DATA, "--max-drop", "1"),
-        says="not judged: --max-drop is against a reference, which bundle seeded (fp32) does not "
-        "bring with it; add --reference BUNDLE or CHECKPOINT",
+        says="not judged: --max-drop needs a reference, and bundle seeded (fp32) has none of its "
+        "own; add --reference BUNDLE or CHECKPOINT",
         status=3,
     ),
     Bad(

@@ -189,7 +189,7 @@ def test_without_a_reference_accuracy_alone_is_told(
         assert "Beyond the clean drop" not in text
     outcome = edgeseg(*args, "--corruptions", "contrast", "--max-extra-drop", 1)
     assert outcome.status == 3
-    assert "--max-extra-drop is against a reference" in outcome.err
+    assert "--max-extra-drop needs a reference" in outcome.err
 
 
 def test_the_command_names_what_it_measured_and_what_it_cannot(

@@ -100,7 +100,7 @@ REASONS: Final[Mapping[str, Reason]] = {
             "max_latency_ratio",
         ),
         prepare=as_it_is,
-        names={limit: f"--{limit.replace('_', '-')} is against a reference" for limit in GENEROUS},
+        names={limit: f"--{limit.replace('_', '-')} needs a reference" for limit in GENEROUS},
         remedy="add --reference BUNDLE or CHECKPOINT",
         args=DATA,
     ),
@@ -115,7 +115,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "a checkpoint": Reason(
         limits=("max_size_mb", "max_memory_mb"),
         prepare=as_it_is,
-        names={limit: f"--{limit.replace('_', '-')} is of a bundle" for limit in GENEROUS},
+        names={limit: f"--{limit.replace('_', '-')} is for a bundle" for limit in GENEROUS},
         remedy="export it",
         source="checkpoint",
         args=DATA,

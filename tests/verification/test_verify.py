@@ -91,7 +91,7 @@ def test_without_a_reference_only_the_model_is_measured(
     assert report.miou == pytest.approx(100)
     assert (report.reference_miou, report.drop, report.worst_class) == (None, None, None)
     assert len(report.gates) == 2
-    with pytest.raises(NotJudgedError, match="--max-drop is against a reference, .* add --ref"):
+    with pytest.raises(NotJudgedError, match="--max-drop needs a reference, .* add --ref"):
         verified(seeded_bundle, street, max_drop=0.5)
 
 

@@ -206,7 +206,7 @@ def _add_limits_of(origin: Path, request: VerifyRequest) -> VerifyRequest:
 
     kept = read_limits(origin)
     say(f"limits from {origin}: {', '.join(sorted(kept.given)) or 'none'}")
-    idle = sorted(request.undecided(kept.given) - request.limits.given)
+    idle = sorted(request.list_undecided(kept.given) - request.limits.given)
     needy = [name for name in idle if not LIMITS[name].optional]
     if needy:
         raise NotJudgedError(

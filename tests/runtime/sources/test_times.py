@@ -116,7 +116,7 @@ def test_joined_recordings_go_on(tmp_path: Path) -> None:
 def test_stamps(stamps: list[float], rest: list[float], times: list[float]) -> None:
     said: list[str] = []
     taken = Stamps(frame_s=0.25, rest=lambda: rest, untimed=lambda: said.append("untimed"))
-    assert [taken.time_of(stamp) for stamp in stamps] == pytest.approx(times)
+    assert [taken.find_time(stamp) for stamp in stamps] == pytest.approx(times)
     assert len(said) == taken.guessed == (stamps[1] == 0 and not rest)
 
 
