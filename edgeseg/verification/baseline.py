@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -81,13 +81,59 @@ def compare_reports(
     Raises:
         ReportError: the reports are of other images, or of another ground truth.
     """
+    now, before = _map_classes(report), _map_classes(baseline)
+    common = _select_common(report, baseline, origin)
+    counted = {result.name.strip().casefold() for result in report.classes if result.counted}
+    shown = (common.now.labelled > 0).sum(axis=0)
+    family = np.array([name in counted for name in common.names]) & (shown >= MIN_CLASS_IMAGES)
+    lost = estimate_losses(common.before, common.now, family=family)
+    images = len(common.now.labelled)
+    return Comparison(
+        baseline=origin.name,
+        created=baseline.created,
+        subject=baseline.candidate,
+        images=images,
+        miou=_describe_change(
+            "mIoU",
+            (lost.reference_miou, lost.candidate_miou),
+            (lost.miou_interval.low, lost.miou_interval.high),
+            limits.max_regression,
+            enough=images >= MIN_IMAGES,
+        ),
+        classes=_list_class_changes(
+            [report.classes[now[name]].name for name in common.names],
+            lost,
+            family,
+            limits.max_class_regression,
+            enough=images >= MIN_IMAGES,
+        ),
+        new=tuple(report.classes[now[name]].name for name in now if name not in before),
+        missing=tuple(baseline.classes[before[name]].name for name in before if name not in now),
+        costs=_compare_costs(report, baseline),
+    )
+
+
+class _Common(NamedTuple):
+    """The counts of both reports, on the same images and classes; `names` are the classes'."""
+
+    names: list[str]
+    before: Tally
+    now: Tally
+
+
+def _select_common(report: Report, baseline: Report, origin: Path) -> _Common:
+    """Select the classes of both reports, and the images that show no other class.
+
+    Raises:
+        ReportError: the reports are of other images, or of another ground truth.
+    """
     _refuse(origin, _explain_other_images(report, baseline))
     now, before = _map_classes(report), _map_classes(baseline)
-    common = [name for name in now if name in before]
-    if not common:
+    names = [name for name in now if name in before]
+    if not names:
         _refuse(origin, ["they have no class in common"])
     whole = _collect_tally(baseline), _collect_tally(report)
-    columns = [before[name] for name in common], [now[name] for name in common]
+    columns = [before[name] for name in names], [now[name] for name in names]
     alike = np.flatnonzero(
         np.logical_and(*(_show_only(t, own) for t, own in zip(whole, columns, strict=True)))
     )
@@ -96,34 +142,8 @@ def compare_reports(
     sides = [t.of(alike.tolist(), own) for t, own in zip(whole, columns, strict=True)]
     if not any(side.labelled.any() for side in sides):
         _refuse(origin, ["no image shows a class that both models have"])
-    _refuse(origin, _explain_other_truth(report, sides, alike, common))
-    counted = {result.name.strip().casefold() for result in report.classes if result.counted}
-    shown = (sides[1].labelled > 0).sum(axis=0)
-    family = np.array([name in counted for name in common]) & (shown >= MIN_CLASS_IMAGES)
-    lost = estimate_losses(*sides, family=family)
-    return Comparison(
-        baseline=origin.name,
-        created=baseline.created,
-        subject=baseline.candidate,
-        images=len(alike),
-        miou=_describe_change(
-            "mIoU",
-            (lost.reference_miou, lost.candidate_miou),
-            (lost.miou_interval.low, lost.miou_interval.high),
-            limits.max_regression,
-            enough=len(alike) >= MIN_IMAGES,
-        ),
-        classes=_list_class_changes(
-            [report.classes[now[name]].name for name in common],
-            lost,
-            family,
-            limits.max_class_regression,
-            enough=len(alike) >= MIN_IMAGES,
-        ),
-        new=tuple(report.classes[now[name]].name for name in now if name not in before),
-        missing=tuple(baseline.classes[before[name]].name for name in before if name not in now),
-        costs=_compare_costs(report, baseline),
-    )
+    _refuse(origin, _explain_other_truth(report, sides, alike, names))
+    return _Common(names, *sides)
 
 
 def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> Judged:

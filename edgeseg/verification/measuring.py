@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -196,18 +196,11 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
             f"none of {len(dataset)} images can be measured, the first for: "
             f"{found.skipped[0].reason}"
         )
-    share = Share(
-        counts=found.counts,
-        hashes=found.hashes,
-        measured=found.measured,
-        skipped=tuple(
-            note_image(note.name, scrub(note.reason, dataset.origin))
-            for note in (*unpaired, *found.skipped)
-        ),
-        converted=found.converted,
-        shrunk=found.shrunk,
-        survey=found.survey,
+    skipped = tuple(
+        note_image(note.name, scrub(note.reason, dataset.origin))
+        for note in (*unpaired, *found.skipped)
     )
+    share = replace(found, skipped=skipped)
     data = Data(name=dataset.title, split=dataset.split, sha256=_combine(found.hashes))
     named = dataset.labels if "palette" in dataset.said else None
     notes = (
