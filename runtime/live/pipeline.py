@@ -25,6 +25,7 @@ from edgeseg.runtime.result import MASK_STAGES, Result, Segmentation
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.sources.limit import stop_after
+from edgeseg.runtime.threads import start_thread
 from edgeseg.runtime.timing import time_call
 from edgeseg.spec import InputSpec
 
@@ -168,13 +169,7 @@ def _run_threads(threads: Sequence[threading.Thread], end: Callable[[], None]) -
     started: list[threading.Thread] = []
     try:
         for thread in threads:
-            try:
-                thread.start()
-            except RuntimeError as error:
-                raise BackendError(
-                    f"the system gives no further thread ({error}); raise its limit (ulimit -u, or "
-                    f"a service's TasksMax=)"
-                ) from None
+            start_thread(thread)
             started.append(thread)
         yield
     finally:

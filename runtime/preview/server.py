@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.errors import SinkError
+from edgeseg.errors import BackendError, SinkError
 from edgeseg.machine.extras import require
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.board import Board
@@ -17,6 +17,7 @@ from edgeseg.runtime.preview.guard import Guard
 from edgeseg.runtime.preview.motion import STUCK_S
 from edgeseg.runtime.preview.newest import Encoder, Newest
 from edgeseg.runtime.preview.pages import Pages
+from edgeseg.runtime.threads import start_thread
 from edgeseg.text import explain
 
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ class PreviewServer:
         self._thread = threading.Thread(
             target=self._serve, args=(app,), name="edgeseg preview", daemon=True
         )
-        self._thread.start()
+        try:
+            start_thread(self._thread)
+        except BackendError:
+            self._loop.close()
+            self._encoder.close()
+            self._socket.close()
+            raise
 
     def announce(self) -> None:
         """Announce a new result; never waits.

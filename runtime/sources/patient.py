@@ -18,6 +18,7 @@ from edgeseg.errors import EdgesegError, SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER, scrub
 from edgeseg.runtime.sources.naming import name_source
+from edgeseg.runtime.threads import start_thread
 
 __all__ = ["HANG_S", "PatientCapture", "has_left_behind"]
 
@@ -53,10 +54,10 @@ class PatientCapture:
         self._device: Any = None
         self._tasks: deque[_Task | None] = deque()
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name=_THREAD, daemon=True)
-        self._thread.start()
         self.stopped = threading.Event()
         self.hangs = False
+        self._thread = threading.Thread(target=self._work, name=_THREAD, daemon=True)
+        start_thread(self._thread)
 
     def open(self) -> bool:
         """Open the device, and release it first where it is open; return false where this fails.
