@@ -48,14 +48,14 @@ def main() -> None:
 
 def calibrate(target: str, model: str, side: int, images: int) -> None:
     """Calibrate once, in this process."""
+    from quantizing import observe_taps
     from seeded import model_spec, seeded_model
 
-    from edgeseg.calibration.observe import observe
     from edgeseg.export.graph import GELU_OPSET
     from edgeseg.export.segformer.rewrites import rewrite
     from edgeseg.export.segformer.to_onnx import to_onnx
     from edgeseg.quantize.recipes import RECIPES
-    from edgeseg.quantize.taps import estimate_bytes, find_taps, tap_graph
+    from edgeseg.quantize.taps import estimate_bytes, find_taps
     from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
     from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
@@ -63,12 +63,12 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         seeded_model(model_spec(model, classes=19)), mean=IMAGENET_MEAN, std=IMAGENET_STD
     )
     graph = to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
-    taps, serialized = find_taps(graph), tap_graph(graph, find_taps(graph))
+    taps = find_taps(graph)
     frames = [partial(draw_frame, index % 20, side) for index in range(images)]
     before = read_peak_mb()
     with tempfile.TemporaryDirectory() as folder:
         if target == "onnxruntime":
-            observe(serialized, taps, frames, saved=Path(folder) / "r.npz")
+            observe_taps(graph, taps, frames, Path(folder))
         else:
             source = Path(folder) / "fp32.onnx"
             source.write_bytes(graph.SerializeToString())

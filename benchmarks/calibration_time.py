@@ -97,10 +97,11 @@ def compare(
 
 def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> None:
     """Once, as an export does for its first INT8 candidate."""
-    from edgeseg.calibration.observe import observe
+    from quantizing import observe_taps
+
     from edgeseg.calibration.ranges import percentile
     from edgeseg.quantize.recipes import RECIPES
-    from edgeseg.quantize.taps import find_floats, find_taps, tap_graph
+    from edgeseg.quantize.taps import find_floats, find_taps
     from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
 
     with tempfile.TemporaryDirectory() as name:
@@ -110,13 +111,7 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
             quantize_openvino(source, folder / "int8.xml", recipe, frames)
             return
         taps = (find_floats if target == "jetson" else find_taps)(graph)
-        found = observe(
-            tap_graph(graph, taps),
-            taps,
-            frames,
-            saved=folder / "ranges.npz",
-        )
-        for statistics in found.values():
+        for statistics in observe_taps(graph, taps, frames, folder).values():
             percentile(statistics)
 
 

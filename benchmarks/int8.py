@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alternating import alternate, compare, compute_medians, report
+from quantizing import observe_taps
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from seeded import model_spec, seeded_model
 
-from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.cli.scripts import run_script
 from edgeseg.demo import draw_scene
@@ -34,7 +34,7 @@ from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
-from edgeseg.quantize.taps import find_taps, tap_graph
+from edgeseg.quantize.taps import find_taps
 from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.runtime.backends.openvino import list_float_types
@@ -67,8 +67,7 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph.SerializeToString())
     frames = [partial(draw_frame, seed, side) for seed in range(4)]
-    taps = find_taps(graph)
-    found = observe(tap_graph(graph, taps), taps, frames, saved=folder / "ranges.npz")
+    found = observe_taps(graph, find_taps(graph), frames, folder)
     ranges = {name: ESTIMATORS["percentile"](s) for name, s in found.items()}
     qdq = folder / "int8.onnx"
     qdq.write_bytes(to_qdq(graph, RECIPES["int8-linear"], ranges).SerializeToString())

@@ -1,13 +1,14 @@
-"""What INT8 costs a network whose function is the same, but whose channels differ in scale.
+"""Measures what INT8 costs if the channels of a network differ in scale, but its function not.
 
     python benchmarks/outliers.py CHECKPOINT DATASET [--split test] [--size 512x512]
         [--images 50] [--measured 50] [--stage 1] [--channels 0 8 16 24] [--factor 6]
         [--recipes int8-full ...]
 
 CHECKPOINT is a folder in Hugging Face's layout. The gain and bias of every LayerNorm of one stage
-are divided by the factor in the named channels, and what reads those channels is multiplied by it:
-LayerNorms of trained networks have such scales, and no range may depend on which channels they are.
-The checkpoint as it is, is measured beside it. Ranges are percentiles, for ONNX Runtime.
+are divided by the factor in the named channels, and the weights that read these channels are
+multiplied by it. LayerNorms of trained networks have such scales, and no range may depend on which
+channels they are in. The unchanged checkpoint is measured first. Ranges are percentiles, for ONNX
+Runtime.
 """
 
 from __future__ import annotations
@@ -16,28 +17,16 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alternating import report
+from quantizing import calibrate
 
-from edgeseg.calibration.observe import observe
-from edgeseg.calibration.ranges import ESTIMATORS
-from edgeseg.calibration.sets import choose_calibration_set
 from edgeseg.cli.scripts import parse_hw, run_script
 from edgeseg.datasets import open_dataset
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.graph import GELU_OPSET
-from edgeseg.export.segformer.rewrites import rewrite
-from edgeseg.export.segformer.to_onnx import to_onnx
-from edgeseg.pixels import to_input
-from edgeseg.quantize.meter import Meter, read_with_truth
-from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
-from edgeseg.quantize.taps import find_taps, tap_graph
-from edgeseg.runtime.backends.backend import open_artifact
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +54,7 @@ def main() -> None:
 
 
 def rescale(checkpoint: Path, folder: Path, options: argparse.Namespace) -> None:
-    """Write the same function with other scales."""
+    """Write a checkpoint of the same function with other scales into a new folder."""
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(checkpoint, folder)
@@ -102,7 +91,7 @@ def scale(
     readers: Sequence[str],
     options: argparse.Namespace,
 ) -> None:
-    """Divide a LayerNorm's output channels, multiply the input channels of its readers."""
+    """Divide a LayerNorm's output channels, and multiply the input channels of its readers."""
     for name in (f"{norm}.weight", f"{norm}.bias"):
         weights[name] = weights[name].clone()
         weights[name][options.channels] /= options.factor
@@ -114,43 +103,21 @@ def scale(
 def measure(path: Path, options: argparse.Namespace, *, changed: Sequence[str]) -> None:
     """Calibrate, quantize and measure against this checkpoint's own FP32."""
     checkpoint = read_checkpoint(str(path), size=options.size)
-    size = checkpoint.input
     dataset = open_dataset(options.dataset, split=options.split).require_complete()
     dataset = dataset.take_evenly(options.measured)
-    deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
-    graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
-    chosen = choose_calibration_set(options.dataset, count=options.images)
-    frames = [partial(lambda p: to_input(p.image(), size), picture) for picture in chosen.pictures]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
-        fp32.write_bytes(graph.SerializeToString())
-        found = observe(
-            tap_graph(graph, find_taps(graph)),
-            find_taps(graph),
-            frames,
-            saved=folder / "r.npz",
-        )
-        ranges = {tensor: ESTIMATORS["percentile"](s) for tensor, s in found.items()}
-        meter = Meter(
-            images=list(enumerate(partial(read_with_truth, item) for item in dataset.items)),
-            labels=checkpoint.labels,
-            ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
-            spec=size,
-            masks=folder / "masks",
-            open_reference=lambda: open_artifact("onnxruntime", fp32),
+        calibrated = calibrate(
+            checkpoint, dataset, source=options.dataset, images=options.images, folder=Path(name)
         )
         for recipe in options.recipes:
-            int8.write_bytes(to_qdq(graph, RECIPES[recipe], ranges).SerializeToString())
-            with closing(open_artifact("onnxruntime", int8)) as engine:
-                measured = meter.measure(engine)
+            measured = calibrated.measure(RECIPES[recipe], calibrated.ranges)
             report(
                 "outliers",
                 dataset=dataset.title,
                 size="x".join(map(str, options.size)),
                 rescaled=list(changed),
                 recipe=recipe,
-                calibration_images=len(frames),
+                calibration_images=calibrated.images,
                 images=measured.images,
                 miou=round(measured.miou or 0, 2),
                 drop=round(measured.drop or 0, 3),

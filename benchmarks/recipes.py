@@ -14,27 +14,22 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alternating import report
+from quantizing import list_frames, make_float_graph, make_meter, observe_taps
 
-from edgeseg.calibration.observe import observe
 from edgeseg.calibration.ranges import ESTIMATORS
-from edgeseg.calibration.sets import Picture, choose_calibration_set
 from edgeseg.cli.scripts import parse_hw, run_script
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
-from edgeseg.export.graph import GELU_OPSET
-from edgeseg.export.segformer.rewrites import rewrite
-from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.pixels import to_input
-from edgeseg.quantize.meter import Meter, measure_speed, read_with_truth
+from edgeseg.quantize.meter import measure_speed
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
-from edgeseg.quantize.taps import find_taps, tap_graph
+from edgeseg.quantize.taps import find_taps
 from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino, quiet_nncf
 from edgeseg.runtime.backends.backend import open_artifact
 from edgeseg.runtime.backends.openvino import list_float_types
@@ -67,17 +62,11 @@ def main() -> None:
     options = parser.parse_args()
     checkpoint = read_checkpoint(options.checkpoint, size=options.size)
     dataset = open_dataset(options.dataset, split=options.split).require_complete()
-    chosen = choose_calibration_set(options.dataset, count=options.images)
-    frames = [partial(read_input, picture, checkpoint) for picture in chosen.pictures]
+    frames = list_frames(checkpoint, options.dataset, options.images)
     for target in options.target:
         with tempfile.TemporaryDirectory() as folder:
             entries = make(target, Path(folder), checkpoint, frames, options)
             measure(target, Path(folder), checkpoint, dataset, entries, len(frames))
-
-
-def read_input(picture: Picture, checkpoint: Checkpoint) -> Frame:
-    """The network's input."""
-    return to_input(picture.image(), checkpoint.input)
 
 
 def make(
@@ -88,9 +77,7 @@ def make(
     options: argparse.Namespace,
 ) -> Iterator[Entry]:
     """FP32 first, then everything else, made when its turn comes."""
-    size = checkpoint.input
-    deployed = rewrite(checkpoint.model, mean=size.mean, std=size.std)
-    graph = to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
+    graph = make_float_graph(checkpoint)
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph.SerializeToString())
     yield "fp32", fp32, "f32"
@@ -107,12 +94,7 @@ def make(
         if options.naive:
             yield from quantize_naively_nncf(folder, fp32, frames)
         return
-    found = observe(
-        tap_graph(graph, find_taps(graph)),
-        find_taps(graph),
-        frames,
-        saved=folder / "r.npz",
-    )
+    found = observe_taps(graph, find_taps(graph), frames, folder)
     for estimator in options.estimators:
         ranges = {name: ESTIMATORS[estimator](s) for name, s in found.items()}
         for recipe in map(RECIPES.__getitem__, options.recipes):
@@ -169,14 +151,7 @@ def measure(
 ) -> None:
     """Accuracy of each on the whole split, and its speed against FP32."""
     fp32 = folder / "fp32.onnx"
-    meter = Meter(
-        images=list(enumerate(partial(read_with_truth, item) for item in dataset.items)),
-        labels=checkpoint.labels,
-        ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
-        spec=checkpoint.input,
-        masks=folder / "masks",
-        open_reference=lambda: open_artifact(target, fp32),
-    )
+    meter = make_meter(target, fp32, checkpoint, dataset)
     frame = to_input(dataset.items[0].image(), checkpoint.input)
     for name, path, compute in entries:
         with closing(open_artifact(target, path, compute=compute)) as engine:

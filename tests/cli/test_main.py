@@ -83,7 +83,7 @@ def test_wrong_usage_is_status_2(edgeseg, args: list[str]) -> None:
         (["build", "missing"], "no bundle at missing"),
         (["calibrate", "missing.mp4", "-o", "c"], "no source at missing.mp4"),
         (["export", "--weights", "w", "--int8"], "INT8 needs images to calibrate on"),
-        (["export", "--weights", "w", "--data", "missing"], "data set missing is not a folder"),
+        (["export", "--weights", "w", "--data", "missing"], "data set missing is no folder"),
         (["inspect", "missing.pth"], "no checkpoint at missing.pth"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
