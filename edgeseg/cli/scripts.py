@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgeseg.errors import EdgesegError
 from edgeseg.text import explain, to_plain
-
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
 
 __all__ = ["check_inputs", "parse_hw", "run_script"]
 
@@ -41,9 +38,11 @@ def parse_hw(text: str) -> tuple[int, int]:
     """Parse a height and a width, for example 512x1024, as a `type` for argparse.
 
     Raises:
-        ValueError: the text is not a size; argparse reports it.
+        ArgumentTypeError: the text is not a size; argparse prints the message.
     """
-    height, width = text.lower().split("x")
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ArgumentTypeError(f"give HEIGHTxWIDTH in pixels, for example 512x1024; got {text!r}")
     return int(height), int(width)
 
 

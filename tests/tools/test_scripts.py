@@ -43,7 +43,12 @@ def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ("benchmarks/light.py", ["missing"], 1, "no bundle at missing"),
         ("benchmarks/scale.py", ["missing", "demo"], 1, "no bundle or checkpoint at missing"),
         ("benchmarks/widened.py", ["a", "b", "-o", "c"], 2, "nothing at a"),
-        ("benchmarks/outliers.py", ["a", "b", "--size", "12"], 2, "invalid hw value: '12'"),
+        (
+            "benchmarks/outliers.py",
+            ["a", "b", "--size", "12"],
+            2,
+            "--size: give HEIGHTxWIDTH in pixels",
+        ),
         ("tools/contact_sheet.py", [], 2, "required: picture"),
         ("tools/contact_sheet.py", ["x.txt"], 2, "neither a .jpg nor a .png"),
         ("tools/damaged_bundle.py", ["missing", "out"], 1, "no bundle at missing"),
