@@ -66,7 +66,7 @@ class Board:
         """The newest result, or None before the first."""
         return self._newest
 
-    def stats(self) -> Stats:
+    def compute_stats(self) -> Stats:
         """Compute the figures of the run at this moment."""
         with self._lock:
             newest, rows, frames = self._newest, tuple(self._recent), self._frames

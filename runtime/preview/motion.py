@@ -70,11 +70,11 @@ class Motion:
         sent = None
         while True:
             begun = time.monotonic()
-            sent = await self._newest.after(sent, unless=leaving, seconds=_REPEAT_S)
+            sent = await self._newest.wait_after(sent, unless=leaving, seconds=_REPEAT_S)
             if leaving.done() or self._newest.ended:
                 return
             if sent is not None:
-                jpeg = await self._encoder.jpeg(sent, self._look)
+                jpeg = await self._encoder.encode(sent, self._look)
                 body = _PART % (len(jpeg), jpeg)
                 message = {"type": "http.response.body", "body": body, "more_body": True}
                 await asyncio.wait_for(send(message), STUCK_S)

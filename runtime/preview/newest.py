@@ -45,11 +45,11 @@ class Newest:
         """Whether no more results come."""
         return self._end.is_set()
 
-    async def until_ended(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Wait for `end`."""
         await self._end.wait()
 
-    async def after(
+    async def wait_after(
         self, seen: Result | None, *, unless: asyncio.Future[None], seconds: float
     ) -> Result | None:
         """Wait until a result follows `seen`, `unless` is done or time is up; give the newest."""
@@ -71,7 +71,7 @@ class Encoder:
         self._of: Result | None = None
         self._made: dict[Look, asyncio.Future[bytes]] = {}
 
-    async def jpeg(self, result: Result, look: Look) -> bytes:
+    async def encode(self, result: Result, look: Look) -> bytes:
         """Encode a result by `to_jpeg`, for a page."""
         if self._of is not result:
             self._of, self._made = result, {}

@@ -51,7 +51,7 @@ class Pages:
         self._viewers = Viewers()
         self._begun = time.monotonic()
 
-    def app(self) -> Starlette:
+    def make_app(self) -> Starlette:
         """Make the application with all paths."""
         from starlette.applications import Starlette
         from starlette.routing import Route
@@ -81,7 +81,7 @@ class Pages:
         from starlette.responses import JSONResponse
 
         shares = await self._shares()
-        figures = asdict(self._board.stats())
+        figures = asdict(self._board.compute_stats())
         return JSONResponse({**figures, "shares": shares, "viewers": self._viewers.count})
 
     async def _shares(self) -> Mapping[str, float]:
@@ -93,7 +93,7 @@ class Pages:
     async def _healthz(self, _request: Request) -> Response:
         from starlette.responses import JSONResponse
 
-        newest_s = self._board.stats().newest_s
+        newest_s = self._board.compute_stats().newest_s
         waited = time.monotonic() - self._begun if newest_s is None else newest_s
         healthy = waited < _HEALTHY_S
         content = {"healthy": healthy, "newest_frame_s": newest_s}
@@ -104,7 +104,7 @@ class Pages:
         from starlette.responses import Response
 
         text = to_prometheus(
-            self._board.stats(),
+            self._board.compute_stats(),
             shares=await self._shares(),
             viewers=self._viewers.count,
             about=self._about,

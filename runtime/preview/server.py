@@ -43,7 +43,7 @@ class PreviewServer:
         self._encoder = Encoder(about.labels)
         self._error: BaseException | None = None
         pages = Pages(board, about, self._newest, self._encoder)
-        app = Guard(pages.app(), token=address.token)
+        app = Guard(pages.make_app(), token=address.token)
         self._thread = threading.Thread(
             target=self._serve, args=(app,), name="edgeseg preview", daemon=True
         )
@@ -76,13 +76,13 @@ class PreviewServer:
 
     def _serve(self, app: Guard) -> None:
         try:
-            self._loop.run_until_complete(self._until_ended(app))
+            self._loop.run_until_complete(self._serve_until_ended(app))
         except (Exception, SystemExit) as error:  # the next `announce` raises it
             self._error = error
         finally:
             self._loop.close()
 
-    async def _until_ended(self, app: Guard) -> None:
+    async def _serve_until_ended(self, app: Guard) -> None:
         import uvicorn
 
         from edgeseg.runtime.preview.protocol import make_bounded_protocol
@@ -101,7 +101,7 @@ class PreviewServer:
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[self._socket]))
-        ended = asyncio.ensure_future(self._newest.until_ended())
+        ended = asyncio.ensure_future(self._newest.wait_until_ended())
         await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         try:
