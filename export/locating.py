@@ -49,8 +49,16 @@ def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     `say` receives a line before the network is used.
 
     Raises:
-        CheckpointError: there is no weights file, or edgeseg does not read its kind.
+        CheckpointError: there is no weights file, it cannot be read, or edgeseg does not read its
+            kind.
     """
+    try:
+        return _find_weights(source, say=say)
+    except OSError as error:  # a name that is too long, or a folder that is closed
+        raise CheckpointError(f"{source} cannot be read: {explain(error)}") from None
+
+
+def _find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     path = find_demo_checkpoint() if source == DEMO else Path(source)
     if path.is_file():
         return path, path.parent

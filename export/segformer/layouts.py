@@ -40,8 +40,7 @@ class Layout:
     head: HeadKind
     eps: NormEps
     modules: Mapping[str, str]
-    # A key that no other layout has.
-    signature: str
+    signature: str  # a key that no other layout has
     # Keys in the file that the network does not use.
     unused: tuple[str, ...] = field(default=())
     # The framework that pickles weights and uses OpenCV; None for Hugging Face, which does neither.
@@ -271,8 +270,10 @@ class _Source:
     parts: int = 1
 
     def take(self, tensor: Tensor) -> Tensor:
-        rows = tensor.shape[0] // self.parts if self.parts > 1 else 0
-        return tensor[self.part * rows : (self.part + 1) * rows] if self.parts > 1 else tensor
+        if self.parts == 1 or not tensor.ndim:  # a scalar is refused later, by its shape
+            return tensor
+        rows = tensor.shape[0] // self.parts
+        return tensor[self.part * rows : (self.part + 1) * rows]
 
 
 def _find_source(layout: Layout, ours: str) -> _Source:
@@ -304,7 +305,7 @@ def find_their_name(layout: Layout, ours: str) -> str:
 def _count_rows(state: State, key: str, origin: str) -> int:
     if key not in state:
         _refuse(origin, "lacks", [key])
-    return int(state[key].shape[0])
+    return int(state[key].shape[0]) if state[key].ndim else 0
 
 
 def _count_blocks(state: State, layout: Layout, stage: int) -> int:

@@ -131,6 +131,23 @@ def test_other_channels_are_counted(tmp_path: Path) -> None:
     assert "takes images of 4 channels" in _refused(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["backbone.patch_embed1.proj.weight", "backbone.block1.0.attn.kv.weight"],
+)
+def test_a_scalar_in_place_of_a_weight_is_refused(key: str, tmp_path: Path) -> None:
+    state = nvlabs_state()
+    assert key in state
+    state[key] = torch.tensor(1.0)
+    torch.save(state, tmp_path / "w.pth")
+    assert "w.pth is " in _refused(tmp_path / "w.pth")
+
+
+def test_a_name_that_is_too_long_is_an_error_of_the_checkpoint() -> None:
+    with pytest.raises(CheckpointError, match="File name too long"):
+        read_checkpoint("a" * 300)
+
+
 def test_one_logit_is_called_so(tmp_path: Path) -> None:
     torch.save(nvlabs_state(classes=1), tmp_path / "w.pth")
     assert "one logit for each pixel" in _refused(tmp_path / "w.pth")
