@@ -14,7 +14,7 @@ import pytest
 import web
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.cli.main import _with_address
+from edgeseg.cli.main import _fill_in_address
 from edgeseg.demo import draw_scene
 
 
@@ -169,8 +169,8 @@ def test_a_run_with_a_preview(edgeseg, seeded_bundle: Bundle) -> None:
     ],
 )
 def test_preview_alone_means_the_usual_address(given: list[str], taken: list[str]) -> None:
-    assert _with_address([]) == []
-    assert _with_address(["run", *given]) == ["run", *taken]
+    assert _fill_in_address([]) == []
+    assert _fill_in_address(["run", *given]) == ["run", *taken]
 
 
 def test_a_preview_for_others_needs_a_token(edgeseg, seeded_bundle: Bundle) -> None:

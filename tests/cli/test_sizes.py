@@ -8,11 +8,11 @@ import pytest
 from small import write_street
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.cli.commands.run import _source
+from edgeseg.cli.commands.run import _choose_source
 
 
 def test_the_camera_is_asked_for_height_and_width() -> None:
-    _, asked = _source(0, None, None, "720x1280", None)
+    _, asked = _choose_source(0, None, None, "720x1280", None)
     assert (asked.height, asked.width) == (720, 1280)
 
 
