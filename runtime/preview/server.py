@@ -128,7 +128,10 @@ def _bind(address: Address) -> socket.socket:
         )
         listening = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise SinkError(f"no preview at {address.host}: {explain(error)}") from None
+        raise SinkError(
+            f"no preview at {address.host}: {explain(error)}; give an address of this machine with "
+            f"--preview HOST:PORT"
+        ) from None
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: closes connections that take no data

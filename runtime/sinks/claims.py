@@ -94,7 +94,7 @@ def _check_one_frame(outputs: Outputs, uri: str | int) -> None:
 def _check_free(names: Iterable[Path]) -> None:
     for name in names:
         if name.is_dir():
-            raise SinkError(f"{name} cannot be written: it is a folder")
+            raise SinkError(f"{name} cannot be written: it is a folder; name a file in it")
         if not is_replaceable(name):
             raise SinkError(f"{name} exists and {UNKNOWN}; remove it, or give another name")
 

@@ -45,7 +45,7 @@ class JsonlSink:
         self._whole = 0
         if self._path is not None:
             if self._path.is_dir():
-                raise SinkError(f"{target} cannot be written: it is a folder")
+                raise SinkError(f"{target} cannot be written: it is a folder; name a file in it")
             self._partial = name_partial(self._path)
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -237,7 +237,7 @@ def _open_save_sink(path: Path, about: About) -> Sink:
     """Open a sink for a picture or a video, by the file's ending."""
     check_ending(path)
     if path.is_dir():
-        raise SinkError(f"{path} cannot be written: it is a folder")
+        raise SinkError(f"{path} cannot be written: it is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -18,6 +18,7 @@ __all__ = ["IMAGES_FPS", "list_images", "read_images"]
 
 # The rate at which a folder of images plays when it is saved as a video.
 IMAGES_FPS: Final = 10.0
+_SUFFIXES: Final = ", ".join(IMAGE_SUFFIXES)
 
 
 def list_images(uri: str) -> list[Path]:
@@ -30,14 +31,17 @@ def list_images(uri: str) -> list[Path]:
     if path.is_dir():
         found = list_files(path)
         if not found:
-            raise SourceError(f"folder {uri} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+            raise SourceError(
+                f"folder {uri} holds no images ({_SUFFIXES}); name one that does, or a pattern in "
+                f"quotes for its subfolders: '{uri.rstrip('/')}/*/*.png'"
+            )
         return found
     if path.is_file():
         return [path] if path.suffix.lower() in IMAGE_SUFFIXES else []
     if glob.has_magic(uri):
         found = sorted(Path(p) for p in glob.glob(uri) if Path(p).suffix.lower() in IMAGE_SUFFIXES)  # noqa: PTH207  # patterns may be absolute
         if not found:
-            raise SourceError(f"no image matches {redact(uri)} ({', '.join(IMAGE_SUFFIXES)})")
+            raise SourceError(f"no image matches {redact(uri)} ({_SUFFIXES}); is it right?")
         return found
     raise SourceError(
         f"no source at {redact(uri)}; give a file, a folder, a pattern, a URL or {DEMO}; run and "

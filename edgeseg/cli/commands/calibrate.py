@@ -45,7 +45,8 @@ def calibrate(
     from edgeseg.calibration.gather import gather
 
     if (camera is None) == (source is None):
-        raise typer.BadParameter("give one of SOURCE and --camera")
+        told = "no source is named" if source is None else "two sources are named"
+        raise typer.BadParameter(f"{told}; give one of SOURCE and --camera")
     uri = camera if camera is not None else source
     assert uri is not None, "exactly one of the two was given"
     with show_progress() as progress:

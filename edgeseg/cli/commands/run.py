@@ -215,7 +215,8 @@ def _choose_source(
     pipeline = None if gstreamer is None else f"{GSTREAMER}{gstreamer}"
     named: list[int | str] = [given for given in (camera, source, pipeline) if given is not None]
     if len(named) != 1:
-        raise typer.BadParameter("give one of --camera, --source and --gstreamer")
+        told = "no source is named" if not named else "several sources are named"
+        raise typer.BadParameter(f"{told}; give one of --camera, --source and --gstreamer")
     if camera is None and (camera_size is not None or camera_fps is not None):
         raise typer.BadParameter("--camera-size and --camera-fps need --camera")
     height, width = (None, None) if camera_size is None else _parse_camera_size(camera_size)
