@@ -121,7 +121,10 @@ def test_half_weights_and_a_start_from_other_weights(
 
 @pytest.mark.parametrize(
     ("args", "says"),
-    [(["-o", "."], "exists; remove it"), (["--data", "nowhere", "-o", "o"], "not a folder")],
+    [
+        (["-o", "."], "exists; remove it"),
+        (["--data", "nowhere", "-o", "o"], "is no folder; give a folder"),
+    ],
 )
 def test_what_cannot_be_is_said(args: list[str], says: str, tmp_path: Path) -> None:
     result = train(*args)

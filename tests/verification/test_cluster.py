@@ -316,7 +316,7 @@ def test_whatever_a_worker_meets_is_told_as_its_own(
         raise raised
 
     monkeypatch.setattr("edgeseg.verification.worker.measure_share", failing)
-    monkeypatch.setattr("edgeseg.verification.worker._ENGINES.pair", lambda _work: None)
+    monkeypatch.setattr("edgeseg.verification.worker._ENGINES.open_pair", lambda _work: None)
     work = Work(
         key="x",
         candidate=None,

@@ -143,7 +143,7 @@ def test_a_release_of_dask_that_is_not_known_is_told() -> None:
         """A client without what is relied on."""
 
     with pytest.raises(ClusterError, match="does not know distributed .*-c constraints.txt"):
-        Cluster(Other(), SILENT).workers()  # type: ignore[arg-type]
+        Cluster(Other(), SILENT).list_workers()  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_is_timed_only_where_a_limit_needs_it(
