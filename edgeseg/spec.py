@@ -28,8 +28,8 @@ Triple = tuple[float, float, float]  # one value for each color channel
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
-# The coarsest stage sees 1/32 of the input: with fewer than two positions attention has no use.
-MIN_SIDE_PX: Final = 64
+# The coarsest published stage sees 1/32 of the input, which must leave it one position.
+MIN_SIDE_PX: Final = 32
 
 
 class Resize(enum.Enum):
@@ -79,8 +79,9 @@ class InputSpec:
         if min(self.height, self.width) < MIN_SIDE_PX:
             raise SpecError(
                 f"input size must be at least {MIN_SIDE_PX}x{MIN_SIDE_PX} (height x width), "
-                f"the least that edgeseg's graphs are tested at, got {self.height}x{self.width}; "
-                f"choose a larger --size: smaller frames are enlarged to it"
+                f"the least that leaves SegFormer's last stage a position, got "
+                f"{self.height}x{self.width}; choose a larger --size: smaller frames are enlarged "
+                f"to it"
             )
         if min(self.std) <= 0:
             raise SpecError(f"normalization std must be above 0, got {self.std}")

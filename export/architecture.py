@@ -1,27 +1,28 @@
 """Compares Hugging Face's config.json with what edgeseg computes.
 
-The weights show widths, depths and classes. Only config.json gives heads, activation and strides.
-Each such field is honored, or refused by name. Fields that matter in training only may have any
-value.
+The weights show widths, depths, kernels and classes. Only config.json gives heads, strides and
+activation. Each such field is honored, or refused by name. Fields that matter in training only may
+have any value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Final
 
-from edgeseg.errors import CheckpointError, SpecError
-from edgeseg.segformer.arch import (
-    ATTENTION_HEADS,
-    MLP_RATIO,
-    PATCH_SIZES,
-    PATCH_STRIDES,
-    SR_RATIOS,
-    ModelSpec,
-)
+from edgeseg.errors import CheckpointError
+from edgeseg.segformer.arch import STAGES, VARIANTS, ModelSpec, PerStage
 
-__all__ = ["apply_config", "describe_config", "describe_heads", "is_segformer", "replace_heads"]
+__all__ = [
+    "Unseen",
+    "check_config",
+    "describe_config",
+    "describe_unseen",
+    "is_segformer",
+    "read_per_stage",
+    "read_unseen",
+]
 
 _MODEL_TYPE: Final = "segformer"
 _CLASS: Final = "SegformerForSemanticSegmentation"
@@ -31,15 +32,19 @@ _ACTIVATIONS: Final = ("gelu", "gelu_python")
 
 # The values that edgeseg computes with; transformers would take others too.
 _FIXED: Final[Mapping[str, object]] = {
-    "num_channels": 3,
-    "num_encoder_blocks": 4,
-    "num_hidden_layers": 4,  # transformers' other name for it
-    "patch_sizes": list(PATCH_SIZES),
-    "strides": list(PATCH_STRIDES),
-    "sr_ratios": list(SR_RATIOS),
-    "mlp_ratios": [MLP_RATIO] * 4,
+    "num_encoder_blocks": STAGES,
+    "num_hidden_layers": STAGES,  # transformers' other name for it
     "reshape_last_stage": True,
 }
+# The fields that weights do not show, with transformers' own default values.
+_HEADS: Final = "num_attention_heads"
+_STRIDES: Final = "strides"
+_MLP_RATIOS: Final = "mlp_ratios"
+
+_SEEN: Final = (
+    *("num_channels", "depths", "hidden_sizes", "patch_sizes", "sr_ratios", _MLP_RATIOS),
+    *("decoder_hidden_size", "num_labels"),
+)
 
 # Fields that only training reads, or programs around the network, or nothing at all.
 # LayerNorm's eps is PyTorch's 1e-5 in transformers' SegFormer, whatever layer_norm_eps says.
@@ -60,8 +65,36 @@ _WITHOUT_EFFECT: Final = frozenset(
 )
 
 
-def apply_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) -> ModelSpec:
-    """Complete the model's shapes, read from the weights, by what config.json says.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """What no weight shows of an encoder; None where nothing says it.
+
+    `origin` names the field that gives the heads.
+    """
+
+    heads: PerStage | None = None
+    strides: PerStage | None = None
+    origin: str = ""
+
+
+def read_unseen(config: Mapping[str, object], *, origin: str) -> Unseen:
+    """Read what the weights do not show; an absent field has transformers' default value.
+
+    Raises:
+        CheckpointError: a field is not one whole number for each stage; the message names it.
+    """
+    published = VARIANTS["b0"].encoder
+    return Unseen(
+        heads=read_per_stage(config.get(_HEADS, published.heads), field=_HEADS, origin=origin),
+        strides=read_per_stage(
+            config.get(_STRIDES, published.strides), field=_STRIDES, origin=origin
+        ),
+        origin=f"{origin} says {_HEADS} {config.get(_HEADS)}",
+    )
+
+
+def check_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) -> None:
+    """Compare what config.json says with the model, whose shapes come from the weights.
 
     Raises:
         CheckpointError: the file describes a network that edgeseg does not compute, or one that
@@ -79,23 +112,30 @@ def apply_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) 
         raise CheckpointError(
             f"{origin} says hidden_act {activation!r}; edgeseg computes SegFormer with 'gelu' only"
         )
-    from_weights = {
-        "depths": list(spec.variant.depths),
-        "hidden_sizes": list(spec.variant.widths),
-        "decoder_hidden_size": spec.decoder_width,
-        "num_labels": spec.classes,
-    }
-    for field, ours in from_weights.items():
+    for field, ours in _list_seen(spec).items():
         theirs = config.get(field)
         if theirs is not None and theirs != ours:
             raise CheckpointError(
                 f"{origin} says {field} {theirs}, but the weights have {ours}; "
                 f"put the config.json that belongs to them beside them"
             )
-    heads = config.get("num_attention_heads")
-    if heads is None:
-        return spec
-    return replace_heads(spec, heads, field="num_attention_heads", origin=origin)
+
+
+def _list_seen(spec: ModelSpec) -> dict[str, object]:
+    """List config.json's fields whose values the weights show."""
+    encoder = spec.encoder
+    return {
+        "num_channels": spec.channels,
+        "depths": list(encoder.depths),
+        "hidden_sizes": list(encoder.widths),
+        "patch_sizes": list(encoder.patch_sizes),
+        "sr_ratios": list(encoder.reductions),
+        _MLP_RATIOS: [
+            hidden / width for hidden, width in zip(encoder.ffn_widths, encoder.widths, strict=True)
+        ],
+        "decoder_hidden_size": spec.decoder_width,
+        "num_labels": spec.classes,
+    }
 
 
 def is_segformer(config: Mapping[str, object]) -> bool:
@@ -103,30 +143,34 @@ def is_segformer(config: Mapping[str, object]) -> bool:
     return config.get("model_type", _MODEL_TYPE) == _MODEL_TYPE
 
 
-def replace_heads(spec: ModelSpec, heads: object, *, field: str, origin: str) -> ModelSpec:
-    """Replace the model's numbers of attention heads, one for each stage.
+def read_per_stage(value: object, *, field: str, origin: str) -> PerStage:
+    """Read one whole number for each stage.
 
     Raises:
-        CheckpointError: the numbers are not possible; the message names the field.
+        CheckpointError: the value is something else; the message names the field.
     """
-    whole = isinstance(heads, (list, tuple)) and all(type(one) is int for one in heads)
-    if not isinstance(heads, (list, tuple)) or not whole or len(heads) != len(ATTENTION_HEADS):
+    whole = isinstance(value, (list, tuple)) and all(type(one) is int for one in value)
+    if not isinstance(value, (list, tuple)) or not whole or len(value) != STAGES:
         raise CheckpointError(
-            f"{origin} says {field} {heads!r}; give one whole number for each of the four stages"
+            f"{origin} says {field} {value!r}; give one whole number for each of the four stages"
         )
-    first, second, third, fourth = heads
-    try:
-        return replace(spec, heads=(first, second, third, fourth))
-    except SpecError as error:
-        raise CheckpointError(f"{origin} says {field} {list(heads)}: {error}") from None
+    first, second, third, fourth = value
+    return first, second, third, fourth
 
 
-def describe_heads(spec: ModelSpec) -> tuple[str, ...]:
-    """Describe attention heads that differ from SegFormer's; no weight shows their number."""
-    if spec.heads == ATTENTION_HEADS:
-        return ()
-    heads, usual = (", ".join(map(str, one)) for one in (spec.heads, ATTENTION_HEADS))
-    return (f"attention heads {heads}, as its configuration says (usual: {usual})",)
+def describe_unseen(spec: ModelSpec) -> tuple[str, ...]:
+    """Describe heads and strides that differ from the published ones; no weight shows them."""
+    published = VARIANTS["b0"].encoder
+    values = {
+        "attention heads": (spec.encoder.heads, published.heads),
+        "strides": (spec.encoder.strides, published.strides),
+    }
+    return tuple(
+        f"{name} {', '.join(map(str, own))}, as its configuration says "
+        f"(usual: {', '.join(map(str, usual))})"
+        for name, (own, usual) in values.items()
+        if own != usual
+    )
 
 
 def describe_config(config: Mapping[str, object]) -> list[str]:
@@ -138,8 +182,7 @@ def describe_config(config: Mapping[str, object]) -> list[str]:
             f"config.json names the class {', '.join(map(str, classes))}; "
             f"read as transformers' {_CLASS}"
         )
-    known = {*_FIXED, *_WITHOUT_EFFECT, "hidden_act", "depths", "hidden_sizes"}
-    known |= {"decoder_hidden_size", "num_attention_heads"}
+    known = {*_FIXED, *_WITHOUT_EFFECT, *_SEEN, _HEADS, _STRIDES, "hidden_act"}
     unknown = sorted(config.keys() - known)
     if unknown:
         more = ", ..." if len(unknown) > 5 else ""

@@ -18,17 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.demo import DEMO
 from edgeseg.errors import CheckpointError
-from edgeseg.export.architecture import describe_heads
+from edgeseg.export.architecture import describe_unseen
 from edgeseg.export.contents import Contents, read_contents
 from edgeseg.export.facts import assume_facts, settle
 from edgeseg.export.locating import find_weights
 from edgeseg.export.metadata import read_metadata
-from edgeseg.export.segformer.layouts import (
-    Layout,
-    find_layout,
-    infer_spec,
-    map_weights,
-)
+from edgeseg.export.segformer.layouts import Layout
+from edgeseg.export.segformer.mapping import find_layout, infer_spec, map_weights
 from edgeseg.files.whole import compute_sha256
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
@@ -101,7 +97,9 @@ def read_checkpoint(
     contents = read_contents(weights)
     layout = find_layout(contents.state, origin=str(weights))
     files = read_metadata(folder, layout, contents.meta, origin=str(weights))
-    spec = files.apply_config(infer_spec(contents.state, layout, origin=str(weights)))
+    spec = files.apply_config(
+        infer_spec(contents.state, layout, files.unseen(), origin=str(weights))
+    )
     settled = settle(
         overrides,
         size,
@@ -109,12 +107,13 @@ def read_checkpoint(
         assume_facts(spec.classes, opencv=layout.framework is not None),
         origin=str(weights),
     )
+    spec.encoder.check_size(settled.input.height, settled.input.width)
     chosen, labels_source = (labels, "--labels") if labels else files.labels(spec)
     if len(chosen.classes) != spec.classes:
         raise CheckpointError(
             f"{weights} has {spec.classes} classes, but {labels_source} names {len(chosen.classes)}"
         )
-    for line in (*contents.notes, *files.notes(), *describe_heads(spec), *settled.lines):
+    for line in (*contents.notes, *files.notes(), *describe_unseen(spec), *settled.lines):
         say(line)
     return Checkpoint(
         model=_build_model(spec, layout, contents, settled.channel_order, origin=str(weights)),

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
-from edgeseg.export.architecture import apply_config, describe_config, is_segformer
+from edgeseg.export.architecture import (
+    Unseen,
+    check_config,
+    describe_config,
+    is_segformer,
+    read_unseen,
+)
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import find_unknown_fields, read_config, reduces_labels
@@ -40,14 +46,24 @@ class Metadata:
     meta: Mapping[str, object]
     training: Training | None
 
+    def unseen(self) -> Unseen:
+        """Read what the weights do not show: attention heads and strides.
+
+        Raises:
+            CheckpointError: a file's value has the wrong form; the message names the field.
+        """
+        if self._config_counts():
+            return read_unseen(self.config, origin=str(self.folder / _CONFIG))
+        return Unseen() if self.training is None else self.training.unseen()
+
     def apply_config(self, spec: ModelSpec) -> ModelSpec:
-        """Complete the model's shapes, read from the weights, by what the files say.
+        """Check the model, read from the weights, against the files, and take their epsilons.
 
         Raises:
             CheckpointError: edgeseg does not compute this model; the message names the field.
         """
         if self._config_counts():
-            spec = apply_config(self.config, spec, origin=str(self.folder / _CONFIG))
+            check_config(self.config, spec, origin=str(self.folder / _CONFIG))
         return spec if self.training is None else self.training.apply_config(spec)
 
     def facts(self) -> tuple[InputFacts, ...]:

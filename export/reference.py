@@ -18,6 +18,7 @@ from torch.nn import functional
 from edgeseg.bundle.manifest import Parity
 from edgeseg.errors import ExportError, MissingPackageError
 from edgeseg.runtime.backends.checked import name_failures
+from edgeseg.segformer.arch import GRAY, LUMA_RGB, RGB
 from edgeseg.spec import Aspect, InputSpec, Resize
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> Cla
     """
     height, width = frame.shape[:2]
     pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
-    logits = model(_standardize(pixels, spec))
+    logits = _segment(model, _standardize(pixels, spec))
     full = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
     ids = full.argmax(dim=1)[0].numpy()
     return ids.astype(np.uint8 if logits.shape[1] <= 256 else np.uint16)
@@ -62,7 +63,7 @@ def compute_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
 
     The image is uint8 BGR (H, W, 3); the logits are float32 (1, classes, ceil(H/4), ceil(W/4)).
     """
-    logits: Logits = model(normalize(image[None], spec)).numpy()
+    logits: Logits = _segment(model, normalize(image[None], spec)).numpy()
     return logits
 
 
@@ -105,7 +106,7 @@ def check_parity(
     for frame in frames:
         with name_failures("onnxruntime"):
             (logits,) = session.run(None, {graph_input.name: frame})
-        expected = model(normalize(frame, spec)).numpy()
+        expected = _segment(model, normalize(frame, spec)).numpy()
         difference = float(np.abs(cast("Any", logits) - expected).max())
         if not difference <= MAX_ABS_DIFF:  # also true for NaN
             raise ExportError(
@@ -119,6 +120,13 @@ def check_parity(
             "there is no image to compare the exported graph on; give images with --data"
         )
     return Parity(max_abs_diff=largest, images=count, image_source=image_source)
+
+
+def _segment(model: SegFormer, rgb: Tensor) -> Tensor:
+    """Run the network on normalized RGB (1, 3, H, W), or on its luma where it takes gray."""
+    if model.spec.channels == GRAY:
+        rgb = (rgb * torch.tensor(LUMA_RGB).reshape(1, RGB, 1, 1)).sum(dim=1, keepdim=True)
+    return cast("Tensor", model(rgb))
 
 
 def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.architecture import replace_heads
+from edgeseg.export.architecture import Unseen, read_per_stage
 from edgeseg.export.facts import InputFacts, read_finite
 from edgeseg.export.literals import read_assignments
 from edgeseg.export.unpickle import Inert
-from edgeseg.segformer.arch import HeadKind, ModelSpec
+from edgeseg.segformer.arch import STAGES, Encoder, HeadKind, ModelSpec, PerStage
 from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
 
 __all__ = ["Training", "find_unread_training", "read_training"]
@@ -66,8 +66,25 @@ class Training:
             channel_order=order,
         )
 
+    def unseen(self) -> Unseen:
+        """Read what the weights do not show of the encoder; None where nothing says it.
+
+        Raises:
+            CheckpointError: a value is not one number for each stage; the message names the field.
+        """
+        backbone = _take_part(_take_part(self.config, "model"), "backbone")
+
+        def read(field: str) -> PerStage | None:
+            if field not in backbone:
+                return None
+            return read_per_stage(backbone[field], field=f"backbone.{field}", origin=self._where)
+
+        heads = read("num_heads")
+        said = f"{self._where} says backbone.num_heads {heads}" if heads else ""
+        return Unseen(heads=heads, strides=read("strides"), origin=said)
+
     def apply_config(self, spec: ModelSpec) -> ModelSpec:
-        """Complete the model's shapes, read from the weights, by the configuration.
+        """Check the model, read from the weights, against the configuration; take its epsilons.
 
         Raises:
             CheckpointError: edgeseg does not compute this network; the message names the field.
@@ -76,10 +93,7 @@ class Training:
         backbone, head = _take_part(model, "backbone"), _take_part(model, "decode_head")
         conv = spec.head is HeadKind.CONV
         self._check_head(head, spec)
-        self._check_backbone(backbone)
-        if "num_heads" in backbone:
-            heads = backbone["num_heads"]
-            spec = replace_heads(spec, heads, field="backbone.num_heads", origin=self._where)
+        self._check_backbone(backbone, spec)
         batch = _take_part(head, "norm_cfg").get("eps")
         layer = (
             _take_part(backbone, "norm_cfg").get("eps") if conv else None
@@ -135,22 +149,26 @@ class Training:
                 f"{spec.classes} classes; does it belong to them?"
             )
 
-    def _check_backbone(self, backbone: Config) -> None:
-        fixed = {
-            "in_channels": 3,
-            "num_stages": 4,
-            "patch_sizes": [7, 3, 3, 3],
-            "strides": [4, 2, 2, 2],
-            "sr_ratios": [8, 4, 2, 1],
-            "mlp_ratio": 4,
-            "qkv_bias": True,
-            "out_indices": [0, 1, 2, 3],
+    def _check_backbone(self, backbone: Config, spec: ModelSpec) -> None:
+        encoder = spec.encoder
+        fixed = {"num_stages": STAGES, "qkv_bias": True, "out_indices": list(range(STAGES))}
+        seen = {
+            "in_channels": spec.channels,
+            "num_layers": list(encoder.depths),
+            "patch_sizes": list(encoder.patch_sizes),
+            "sr_ratios": list(encoder.reductions),
+            "mlp_ratio": _find_ratio(encoder),
         }
-        for field, ours in fixed.items():
+        for field, ours in (fixed | seen).items():
             value = backbone.get(field)
             plain = list(value) if isinstance(value, tuple) else value
-            if plain is not None and plain != ours:
+            if plain is None or plain == ours:
+                continue
+            if field in fixed:
                 self._refuse(f"backbone.{field}", value=plain, ours=ours)
+            raise CheckpointError(
+                f"{self._where} says backbone.{field} {plain}, but the weights have {ours}"
+            )
         activation = _take_part(backbone, "act_cfg").get("type", "GELU")
         if activation != "GELU":
             self._refuse("backbone.act_cfg.type", value=activation, ours="GELU")
@@ -266,6 +284,13 @@ def _find_config(content: object) -> Config:
     """Read a configuration; empty where it is absent or holds no plain values."""
     config = read_assignments(content) if isinstance(content, str) else content
     return config if isinstance(config, Mapping) else {}
+
+
+def _find_ratio(encoder: Encoder) -> float | None:
+    """Find the ratio of the Mix-FFN's width to the stage's; None where the stages differ."""
+    pairs = zip(encoder.ffn_widths, encoder.widths, strict=True)
+    ratios = {hidden / width for hidden, width in pairs}
+    return ratios.pop() if len(ratios) == 1 else None
 
 
 def _take_part(config: Config, name: str) -> Config:

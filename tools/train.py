@@ -111,7 +111,7 @@ def make_model(options: argparse.Namespace, classes: int) -> SegFormer:
     """A new model; with `--weights`, every weight of theirs that fits."""
     variant = VARIANTS[options.variant]
     spec = ModelSpec(
-        variant=variant,
+        encoder=variant.encoder,
         classes=classes,
         decoder_width=variant.decoder_width,
         head=HeadKind.LINEAR,

@@ -9,7 +9,7 @@ import msgspec
 
 from edgeseg.errors import BundleError, SpecError
 from edgeseg.labels import Labels
-from edgeseg.segformer.arch import ATTENTION_HEADS
+from edgeseg.segformer.arch import ATTENTION_HEADS, PerStage
 from edgeseg.spec import ChannelOrder, InputSpec
 
 __all__ = [
@@ -67,7 +67,9 @@ class ModelInfo(_Value, frozen=True, kw_only=True):
     decoder_width: int
     params: int
     macs: int
-    heads: tuple[int, int, int, int] = ATTENTION_HEADS
+    heads: PerStage = ATTENTION_HEADS
+    widths: PerStage | None = None
+    depths: PerStage | None = None
 
 
 class CheckpointInfo(_Value, frozen=True, kw_only=True):

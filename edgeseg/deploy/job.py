@@ -42,7 +42,7 @@ class ExportJob:
     @property
     def logits_shape(self) -> tuple[int, int, int, int]:
         """The shape of the network's output, (1, classes, h, w)."""
-        return compute_logits_shape(self.checkpoint.spec.classes, self.checkpoint.input)
+        return compute_logits_shape(self.checkpoint.spec, self.checkpoint.input)
 
     def open_to_prove(self, path: Path, compute: str) -> Backend:
         """Open an artifact of the target with the engine that judges its accuracy on this machine.
@@ -66,7 +66,7 @@ def open_job(request: ExportRequest, progress: Progress) -> Iterator[ExportJob]:
     """
     checkpoint = _read_checkpoint(request, progress)
     request = _match_dataset(request, checkpoint, progress)
-    name = f"{checkpoint.spec.variant.name}-{request.target}-{request.precision}"
+    name = f"{checkpoint.spec.name}-{request.target}-{request.precision}"
     folder = request.folder or Path(name)
     with new_bundle(folder) as staging:
         yield ExportJob(
@@ -89,10 +89,9 @@ def _read_checkpoint(request: ExportRequest, progress: Progress) -> Checkpoint:
         overrides=request.overrides,
         say=progress.say,
     )
-    variant = checkpoint.spec.variant.name
-    if request.variant not in {None, variant}:
+    if request.variant not in {None, checkpoint.spec.name}:
         raise CheckpointError(
-            f"{request.weights} is a SegFormer-{variant.upper()}, not {request.variant}; "
+            f"{request.weights} is a {checkpoint.spec.title}, not {request.variant}; "
             f"leave --model out, or give other weights"
         )
     _check_memory(checkpoint)
@@ -119,7 +118,7 @@ def _match_dataset(
 def _check_memory(checkpoint: Checkpoint) -> None:
     """Refuse an input that needs more memory than the machine has."""
     size = checkpoint.input
-    needed = estimate_least_memory(height=size.height, width=size.width)
+    needed = estimate_least_memory(checkpoint.spec, height=size.height, width=size.width)
     there = find_total_memory()
     if needed > there:
         raise ExportError(
@@ -131,7 +130,7 @@ def _check_memory(checkpoint: Checkpoint) -> None:
 
 def _describe(checkpoint: Checkpoint) -> str:
     return (
-        f"SegFormer-{checkpoint.spec.variant.name.upper()}, {checkpoint.spec.classes} classes "
+        f"{checkpoint.spec.title}, {checkpoint.spec.classes} classes "
         f"(names from {checkpoint.labels_source}), {checkpoint.layout} layout, "
         f"license of the weights: {checkpoint.license}"
     )

@@ -69,12 +69,14 @@ def _describe_model(job: ExportJob) -> ModelInfo:
     spec, size = job.checkpoint.spec, job.checkpoint.input
     count = count_costs(spec, height=size.height, width=size.width)
     return ModelInfo(
-        variant=spec.variant.name,
+        variant=spec.name,
         head=spec.head.value,
         decoder_width=spec.decoder_width,
         params=count.params,
         macs=count.macs,
-        heads=spec.heads,
+        heads=spec.encoder.heads,
+        widths=spec.encoder.widths,
+        depths=spec.encoder.depths,
     )
 
 

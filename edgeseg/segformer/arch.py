@@ -1,14 +1,15 @@
 """What a SegFormer is: its sizes, its shapes, and the roles of its operations.
 
-The architecture table is that of the SegFormer paper (Xie et al. 2021, arXiv:2105.15203,
-table 6) and of the published checkpoints, whose shapes confirm it.
+The table of variants is that of the SegFormer paper (Xie et al. 2021, arXiv:2105.15203,
+table 6) and of the published checkpoints, whose shapes confirm it. A checkpoint may have any other
+Mix Transformer of four stages.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -17,52 +18,120 @@ from edgeseg.spec import InputSpec
 
 __all__ = [
     "ATTENTION_HEADS",
-    "MLP_RATIO",
-    "PATCH_SIZES",
-    "PATCH_STRIDES",
-    "SR_RATIOS",
+    "CUSTOM",
+    "GRAY",
+    "LUMA_RGB",
+    "RGB",
+    "STAGES",
     "VARIANTS",
+    "Encoder",
     "HeadKind",
     "ModelSpec",
     "NormEps",
+    "PerStage",
     "Role",
     "Variant",
-    "compute_feature_sizes",
     "compute_logits_shape",
+    "title_model",
 ]
 
-# The values are the same for B0 to B5, one a stage. The weights' shapes do not show the heads, so a
-# configuration may say otherwise (`ModelSpec.heads`).
+STAGES: Final = 4
+PerStage = tuple[int, int, int, int]  # one number for each stage, finest first
+
+# Numbers of an image's channels.
+RGB: Final = 3
+GRAY: Final = 1
+# How Pillow and OpenCV turn red, green and blue into gray (ITU-R BT.601).
+LUMA_RGB: Final = (0.299, 0.587, 0.114)
+
+CUSTOM: Final = "custom"  # the name of every encoder that is none of B0 to B5
+
+# The values are the same for B0 to B5. The weights' shapes do not show the heads.
 ATTENTION_HEADS: Final = (1, 2, 5, 8)
-SR_RATIOS: Final = (8, 4, 2, 1)
-PATCH_SIZES: Final = (7, 3, 3, 3)
-PATCH_STRIDES: Final = (4, 2, 2, 2)
-MLP_RATIO: Final = 4
+_MLP_RATIO: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """A Mix Transformer: channels, blocks, and so on of its four stages.
+
+    `reductions` divide each side of the image that keys and values come from. `patch_sizes` and
+    `strides` are in positions of the stage before. `ffn_widths` are the channels between the two
+    linear layers of a Mix-FFN.
+    """
+
+    widths: PerStage
+    depths: PerStage
+    ffn_widths: PerStage
+    heads: PerStage = ATTENTION_HEADS
+    reductions: PerStage = (8, 4, 2, 1)
+    patch_sizes: PerStage = (7, 3, 3, 3)
+    strides: PerStage = (4, 2, 2, 2)
+
+    def __post_init__(self) -> None:
+        for width, heads in zip(self.widths, self.heads, strict=True):
+            if heads < 1 or width % heads:
+                raise SpecError(f"{width} channels cannot be shared among {heads} attention heads")
+        if min(self.strides) < 1:
+            raise SpecError(f"a stride is 1 or more; got {self.strides}")
+
+    def compute_sizes(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
+        """Compute height and width of the four stages' feature maps, in positions.
+
+        Patch embedding pads by half its kernel. With the published kernels each stage rounds up:
+        1/4, 1/8, 1/16, 1/32.
+        """
+        sizes = []
+        for patch, stride in zip(self.patch_sizes, self.strides, strict=True):
+            height, width = (
+                (side + 2 * (patch // 2) - patch) // stride + 1 for side in (height, width)
+            )
+            sizes.append((height, width))
+        return tuple(sizes)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse an input, in pixels, of which a stage would have nothing left to attend to.
+
+        Raises:
+            SpecError: the input is too small.
+        """
+        for size, reduction in zip(self.compute_sizes(height, width), self.reductions, strict=True):
+            if min(size) < reduction:
+                raise SpecError(
+                    f"an input of {height}x{width} (height x width) is too small for this network; "
+                    f"choose a larger --size"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One size of the Mix Transformer: channels and number of blocks of its four stages."""
+    """One of the published models: its encoder, and the channels of its decoder."""
 
     name: str
-    widths: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
+    encoder: Encoder
     decoder_width: int
 
 
 _SMALL: Final = (32, 64, 160, 256)
 _LARGE: Final = (64, 128, 320, 512)
 
+
+def _publish(name: str, widths: PerStage, depths: PerStage, decoder_width: int) -> Variant:
+    one, two, three, four = (_MLP_RATIO * width for width in widths)
+    encoder = Encoder(widths=widths, depths=depths, ffn_widths=(one, two, three, four))
+    return Variant(name=name, encoder=encoder, decoder_width=decoder_width)
+
+
 VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
     {
         variant.name: variant
         for variant in (
-            Variant(name="b0", widths=_SMALL, depths=(2, 2, 2, 2), decoder_width=256),
-            Variant(name="b1", widths=_LARGE, depths=(2, 2, 2, 2), decoder_width=256),
-            Variant(name="b2", widths=_LARGE, depths=(3, 4, 6, 3), decoder_width=768),
-            Variant(name="b3", widths=_LARGE, depths=(3, 4, 18, 3), decoder_width=768),
-            Variant(name="b4", widths=_LARGE, depths=(3, 8, 27, 3), decoder_width=768),
-            Variant(name="b5", widths=_LARGE, depths=(3, 6, 40, 3), decoder_width=768),
+            _publish("b0", _SMALL, (2, 2, 2, 2), 256),
+            _publish("b1", _LARGE, (2, 2, 2, 2), 256),
+            _publish("b2", _LARGE, (3, 4, 6, 3), 768),
+            _publish("b3", _LARGE, (3, 4, 18, 3), 768),
+            _publish("b4", _LARGE, (3, 8, 27, 3), 768),
+            _publish("b5", _LARGE, (3, 6, 40, 3), 768),
         )
     }
 )
@@ -96,38 +165,53 @@ class NormEps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Everything that fixes a SegFormer's shapes and arithmetic, except its weights."""
+    """Everything that fixes a SegFormer's shapes and arithmetic, except its weights.
 
-    variant: Variant
+    `channels` are those of an image: 3 of a color image, 1 of a gray one, or others of a sensor.
+    """
+
+    encoder: Encoder
     classes: int
     decoder_width: int
     head: HeadKind
     eps: NormEps
-    heads: tuple[int, int, int, int] = ATTENTION_HEADS
+    channels: int = RGB
 
     def __post_init__(self) -> None:
-        for width, heads in zip(self.variant.widths, self.heads, strict=True):
-            if heads < 1 or width % heads:
-                raise SpecError(f"{width} channels cannot be shared among {heads} attention heads")
         if self.classes < 2:
             raise SpecError(f"a segmentation model has at least 2 classes, got {self.classes}")
 
+    @property
+    def name(self) -> str:
+        """The published model with this encoder, `b0` to `b5`, whatever its heads; or `custom`."""
+        return next(
+            (
+                variant.name
+                for variant in VARIANTS.values()
+                if variant.encoder.widths == self.encoder.widths
+                and replace(variant.encoder, heads=self.encoder.heads) == self.encoder
+            ),
+            CUSTOM,
+        )
 
-def compute_feature_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """Compute height and width of the four stages' feature maps, in positions.
-
-    Patch embedding pads by half its kernel, so each stage rounds up: 1/4, 1/8, 1/16, 1/32.
-    """
-    sizes = []
-    for stride in PATCH_STRIDES:
-        height, width = -(-height // stride), -(-width // stride)
-        sizes.append((height, width))
-    return tuple(sizes)
+    @property
+    def title(self) -> str:
+        """The model's name for people: `SegFormer-B0`, or the encoder's widths and depths."""
+        return title_model(self.name, self.encoder.widths, self.encoder.depths)
 
 
-def compute_logits_shape(classes: int, spec: InputSpec) -> tuple[int, int, int, int]:
-    """Compute the shape of a graph's logits: (1, classes, height/4, width/4), rounded up."""
-    return (1, classes, *compute_feature_sizes(spec.height, spec.width)[0])
+def title_model(name: str, widths: PerStage | None, depths: PerStage | None) -> str:
+    """Name a model for people; a published `name` says all that matters."""
+    if name != CUSTOM or widths is None or depths is None:
+        return f"SegFormer-{name.upper()}"
+    blocks, channels = ("-".join(map(str, one)) for one in (depths, widths))
+    return f"custom SegFormer ({blocks} blocks of {channels} channels)"
+
+
+def compute_logits_shape(model: ModelSpec, spec: InputSpec) -> tuple[int, int, int, int]:
+    """Compute the shape of a graph's logits: (1, classes, h, w), h and w of the first stage."""
+    height, width = model.encoder.compute_sizes(spec.height, spec.width)[0]
+    return 1, model.classes, height, width
 
 
 class Role(enum.Enum):

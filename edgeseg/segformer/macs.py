@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from edgeseg.segformer.arch import (
-    MLP_RATIO,
-    PATCH_SIZES,
-    SR_RATIOS,
-    HeadKind,
-    ModelSpec,
-    compute_feature_sizes,
-)
+from edgeseg.segformer.arch import GRAY, RGB, HeadKind, ModelSpec
 
 __all__ = ["PAPER_GMACS", "Costs", "count_costs", "estimate_least_memory"]
 
@@ -53,57 +46,70 @@ class Costs:
 
 def count_costs(spec: ModelSpec, *, height: int, width: int) -> Costs:
     """Count a model at one input size, in pixels."""
-    sizes = compute_feature_sizes(height, width)
+    sizes = spec.encoder.compute_sizes(height, width)
     encoder_params = sum(_count_stage_params(spec, stage) for stage in range(4))
     encoder_macs = sum(_count_stage_macs(spec, stage, sizes[stage]) for stage in range(4))
     return Costs(
         params=encoder_params + _count_head_params(spec),
-        macs=encoder_macs + _count_deployed_head_macs(spec, sizes),
+        macs=encoder_macs
+        + _count_gray_macs(spec, sizes[0])
+        + _count_deployed_head_macs(spec, sizes),
         macs_original=encoder_macs + _count_original_head_macs(spec, sizes),
     )
 
 
-def estimate_least_memory(*, height: int, width: int) -> int:
+def estimate_least_memory(spec: ModelSpec, *, height: int, width: int) -> int:
     """Estimate the least bytes that PyTorch holds at once.
 
     These are the scores of one head in the first stage, in float32, before and after softmax.
     """
-    rows, columns = compute_feature_sizes(height, width)[0]
-    reduced = (rows // SR_RATIOS[0]) * (columns // SR_RATIOS[0])
+    rows, columns = spec.encoder.compute_sizes(height, width)[0]
+    reduction = spec.encoder.reductions[0]
+    reduced = (rows // reduction) * (columns // reduction)
     return 2 * 4 * rows * columns * reduced
 
 
 def _count_stage_params(spec: ModelSpec, stage: int) -> int:
-    width, reduction = spec.variant.widths[stage], SR_RATIOS[stage]
-    inputs = 3 if stage == 0 else spec.variant.widths[stage - 1]
-    hidden = MLP_RATIO * width
+    encoder = spec.encoder
+    width, reduction = encoder.widths[stage], encoder.reductions[stage]
+    inputs = spec.channels if stage == 0 else encoder.widths[stage - 1]
+    hidden = encoder.ffn_widths[stage]
     norm = 2 * width
-    patch_embed = inputs * width * PATCH_SIZES[stage] ** 2 + width + norm
+    patch_embed = inputs * width * encoder.patch_sizes[stage] ** 2 + width + norm
     attention = 4 * (width * width + width)
     if reduction > 1:
         attention += width * width * reduction**2 + width + norm
     ffn = (width * hidden + hidden) + (9 * hidden + hidden) + (hidden * width + width)
-    return patch_embed + spec.variant.depths[stage] * (2 * norm + attention + ffn) + norm
+    return patch_embed + encoder.depths[stage] * (2 * norm + attention + ffn) + norm
 
 
 def _count_stage_macs(spec: ModelSpec, stage: int, size: tuple[int, int]) -> int:
-    width, reduction = spec.variant.widths[stage], SR_RATIOS[stage]
-    inputs = 3 if stage == 0 else spec.variant.widths[stage - 1]
-    hidden = MLP_RATIO * width
+    encoder = spec.encoder
+    width, reduction = encoder.widths[stage], encoder.reductions[stage]
+    inputs = spec.channels if stage == 0 else encoder.widths[stage - 1]
+    hidden = encoder.ffn_widths[stage]
     tokens = size[0] * size[1]
     reduced = (size[0] // reduction) * (size[1] // reduction)
-    patch_embed = tokens * inputs * width * PATCH_SIZES[stage] ** 2
+    patch_embed = tokens * inputs * width * encoder.patch_sizes[stage] ** 2
     linears = tokens * width * width * 2 + reduced * width * width * 2  # q, out; k, v
     sr_conv = reduced * width * width * reduction**2 if reduction > 1 else 0
     products = 2 * tokens * reduced * width
     ffn = tokens * (2 * width * hidden + 9 * hidden)
-    return patch_embed + spec.variant.depths[stage] * (linears + sr_conv + products + ffn)
+    return patch_embed + encoder.depths[stage] * (linears + sr_conv + products + ffn)
+
+
+def _count_gray_macs(spec: ModelSpec, size: tuple[int, int]) -> int:
+    """Count what a gray network's first convolution adds by taking a color image."""
+    if spec.channels != GRAY:
+        return 0
+    kernel = spec.encoder.widths[0] * spec.encoder.patch_sizes[0] ** 2
+    return size[0] * size[1] * (RGB - GRAY) * kernel
 
 
 def _count_head_params(spec: ModelSpec) -> int:
     embed, batch_norm = spec.decoder_width, 2 * spec.decoder_width
     extra = batch_norm if spec.head is HeadKind.CONV else embed  # BatchNorm, or a bias
-    projections = sum(width * embed + extra for width in spec.variant.widths)
+    projections = sum(width * embed + extra for width in spec.encoder.widths)
     fuse = 4 * embed * embed + batch_norm
     return projections + fuse + embed * spec.classes + spec.classes
 
@@ -125,5 +131,5 @@ def _count_deployed_head_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...
 def _count_projection_macs(spec: ModelSpec, sizes: tuple[tuple[int, int], ...]) -> int:
     return sum(
         h * w * width * spec.decoder_width
-        for (h, w), width in zip(sizes, spec.variant.widths, strict=True)
+        for (h, w), width in zip(sizes, spec.encoder.widths, strict=True)
     )

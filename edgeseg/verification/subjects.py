@@ -235,7 +235,7 @@ class CheckpointModel:
             kind="checkpoint",
             name=self.checkpoint.source,
             sha256=self.checkpoint.sha256,
-            model=self.checkpoint.spec.variant.name,
+            model=self.checkpoint.spec.name,
             precision="fp32",
             engine=f"torch {find_version('torch')}",
             height=self.input.height,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.export.preprocessing import FILTERS
-from edgeseg.export.segformer.layouts import HUGGING_FACE, find_their_name
+from edgeseg.export.segformer.layouts import HUGGING_FACE, find_source
 from edgeseg.labels import Labels
-from edgeseg.segformer.arch import MLP_RATIO, PATCH_SIZES, PATCH_STRIDES, SR_RATIOS, HeadKind
+from edgeseg.segformer.arch import HeadKind
 from edgeseg.spec import Aspect, InputSpec
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write_huggingface(
         raise ValueError(f"transformers has no {spec.resize.value}, aspect {spec.aspect.value}")
     folder.mkdir(parents=True)
     state = {
-        find_their_name(HUGGING_FACE, ours): value.half()
+        find_source(HUGGING_FACE, ours).key: value.half()
         if half and value.is_floating_point()
         else value
         for ours, value in model.state_dict().items()
@@ -48,18 +48,22 @@ def write_huggingface(
 
 
 def _make_config(model: SegFormer, labels: Labels) -> dict[str, object]:
-    variant = model.spec.variant
+    encoder = model.spec.encoder
     return {
         "architectures": ["SegformerForSemanticSegmentation"],
         "model_type": "segformer",
-        "hidden_sizes": variant.widths,
-        "depths": variant.depths,
+        "num_channels": model.spec.channels,
+        "hidden_sizes": encoder.widths,
+        "depths": encoder.depths,
         "decoder_hidden_size": model.spec.decoder_width,
-        "num_attention_heads": model.spec.heads,
-        "sr_ratios": SR_RATIOS,
-        "patch_sizes": PATCH_SIZES,
-        "strides": PATCH_STRIDES,
-        "mlp_ratios": [MLP_RATIO] * 4,
+        "num_attention_heads": encoder.heads,
+        "sr_ratios": encoder.reductions,
+        "patch_sizes": encoder.patch_sizes,
+        "strides": encoder.strides,
+        "mlp_ratios": [
+            hidden // width if hidden % width == 0 else hidden / width
+            for hidden, width in zip(encoder.ffn_widths, encoder.widths, strict=True)
+        ],
         "id2label": dict(enumerate(labels.classes)),
         "label2id": {name: index for index, name in enumerate(labels.classes)},
         "semantic_loss_ignore_index": labels.ignore_index,

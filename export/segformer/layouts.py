@@ -2,7 +2,7 @@
 
 A layout maps each of our parameters to a place in the file: for NVlabs, our parameter
 `stages.{i}.blocks.{j}.attention.k` is the first half of the rows of
-`backbone.block{n}.{j}.attn.kv`. Variant, missing keys and unknown keys follow from that map.
+`backbone.block{n}.{j}.attn.kv`. `edgeseg.export.segformer.mapping` applies these maps.
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.errors import CheckpointError
-from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, Variant
+from edgeseg.segformer.arch import HeadKind, NormEps
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgeseg.export.segformer.network import SegFormer
-
-__all__ = ["LAYOUTS", "Layout", "find_layout", "find_their_name", "infer_spec", "map_weights"]
+__all__ = ["HUGGING_FACE", "LAYOUTS", "Layout", "Source", "State", "find_source"]
 
 State = Mapping[str, "Tensor"]
-
-_RGB: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,88 +176,8 @@ MMSEG: Final = Layout(
 LAYOUTS: Final = (HUGGING_FACE, HUGGING_FACE_5, NVLABS, MMSEG)
 
 
-def find_layout(state: State, *, origin: str) -> Layout:
-    """Find the layout of a checkpoint.
-
-    Raises:
-        CheckpointError: this is another kind of model; the message says which, where known.
-    """
-    for layout in LAYOUTS:
-        if layout.signature in state:
-            return layout
-    raise CheckpointError(f"{origin} {_explain_unknown(state)}")
-
-
-def infer_spec(state: State, layout: Layout, *, origin: str) -> ModelSpec:
-    """Infer variant, classes and decoder width from the shapes and the number of blocks.
-
-    Raises:
-        CheckpointError: no published variant has these widths and depths.
-    """
-    widths = tuple(
-        _count_rows(state, find_their_name(layout, f"stages.{i}.patch_embed.proj.weight"), origin)
-        for i in range(4)
-    )
-    depths = tuple(_count_blocks(state, layout, stage) for stage in range(4))
-    _check_ends(state, layout, origin)
-    return ModelSpec(
-        variant=_find_variant(widths, depths, origin),
-        classes=_count_rows(state, find_their_name(layout, "head.classifier.weight"), origin),
-        decoder_width=_count_rows(state, find_their_name(layout, "head.fuse.weight"), origin),
-        head=layout.head,
-        eps=layout.eps,
-    )
-
-
-def map_weights(
-    state: State, layout: Layout, model: SegFormer, *, origin: str
-) -> dict[str, Tensor]:
-    """Map a checkpoint's weights to a state dict for `model`, in float32.
-
-    Raises:
-        CheckpointError: a key is missing or unknown, or its tensor has a wrong shape, NaN or inf.
-    """
-    expected = model.state_dict()
-    sources = {ours: _find_source(layout, ours) for ours in expected}
-    # Checkpoints older than torch 0.4.1 lack this counter, and evaluation does not use it.
-    needed = {ours: s for ours, s in sources.items() if not ours.endswith("num_batches_tracked")}
-    _refuse(origin, "lacks", sorted({s.key for s in needed.values()} - state.keys()))
-    used = {s.key for s in sources.values()} | set(layout.unused)
-    _refuse(origin, "has unexpected", sorted(state.keys() - used))
-
-    mapped = {}
-    wrong = []
-    for ours, source in needed.items():
-        tensor = source.take(state[source.key])
-        shape = tuple(expected[ours].shape)
-        if tuple(tensor.shape) == (*shape, 1, 1):  # a linear layer kept as 1x1 convolution
-            tensor = tensor[:, :, 0, 0]
-        if tuple(tensor.shape) != shape:
-            wrong.append(f"{source.key} {tuple(state[source.key].shape)}")
-            continue
-        mapped[ours] = tensor.float()
-    _refuse(origin, f"is not a SegFormer-{model.spec.variant.name.upper()}: wrong shapes of", wrong)
-    broken = [needed[ours].key for ours, t in mapped.items() if not bool(t.isfinite().all())]
-    _refuse(origin, "holds NaN or infinity in", broken)
-    return mapped
-
-
-def _check_ends(state: State, layout: Layout, origin: str) -> None:
-    """Refuse a network with other input channels, or with one logit for two classes."""
-    first = state[find_their_name(layout, "stages.0.patch_embed.proj.weight")]
-    if first.ndim > 1 and first.shape[1] != _RGB:
-        raise CheckpointError(
-            f"{origin} takes images of {first.shape[1]} channels; edgeseg takes red, green and blue"
-        )
-    if _count_rows(state, find_their_name(layout, "head.classifier.weight"), origin) == 1:
-        raise CheckpointError(
-            f"{origin} has one logit for each pixel, as a threshold between two classes needs; "
-            f"edgeseg needs a logit for each class: train with two"
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
+class Source:
     """A tensor of the checkpoint, or one of `parts` equal runs of its rows."""
 
     key: str
@@ -270,13 +185,15 @@ class _Source:
     parts: int = 1
 
     def take(self, tensor: Tensor) -> Tensor:
+        """Take these rows of the checkpoint's tensor."""
         if self.parts == 1 or not tensor.ndim:  # a scalar is refused later, by its shape
             return tensor
         rows = tensor.shape[0] // self.parts
         return tensor[self.part * rows : (self.part + 1) * rows]
 
 
-def _find_source(layout: Layout, ours: str) -> _Source:
+def find_source(layout: Layout, ours: str) -> Source:
+    """Find the tensor in the checkpoint that holds our parameter `ours`."""
     module, leaf = ours.rsplit(".", 1)
     numbers = re.findall(r"(?<=\.)\d+", module)
     template = module
@@ -292,59 +209,6 @@ def _find_source(layout: Layout, ours: str) -> _Source:
         theirs += ".{leaf}"
     key = theirs.format(i=stage, n=stage + 1, j=block, leaf=leaf)
     if not rows:
-        return _Source(key=key)
+        return Source(key=key)
     part, parts = rows.rstrip("]").split("/")
-    return _Source(key=key, part=int(part), parts=int(parts))
-
-
-def find_their_name(layout: Layout, ours: str) -> str:
-    """Find the name in the checkpoint of the tensor that holds our parameter `ours`."""
-    return _find_source(layout, ours).key
-
-
-def _count_rows(state: State, key: str, origin: str) -> int:
-    if key not in state:
-        _refuse(origin, "lacks", [key])
-    return int(state[key].shape[0]) if state[key].ndim else 0
-
-
-def _count_blocks(state: State, layout: Layout, stage: int) -> int:
-    depth = 0
-    while find_their_name(layout, f"stages.{stage}.blocks.{depth}.norm1.weight") in state:
-        depth += 1
-    return depth
-
-
-def _find_variant(widths: tuple[int, ...], depths: tuple[int, ...], origin: str) -> Variant:
-    for variant in VARIANTS.values():
-        if (variant.widths, variant.depths) == (widths, depths):
-            return variant
-    raise CheckpointError(
-        f"{origin} is none of SegFormer B0 to B5: it has {depths} blocks of {widths} channels"
-    )
-
-
-def _refuse(origin: str, complaint: str, keys: list[str]) -> None:
-    if keys:
-        more = ", ..." if len(keys) > 5 else ""
-        raise CheckpointError(
-            f"{origin} {complaint} {len(keys)} weight{'s' * (len(keys) > 1)}: "
-            f"{', '.join(keys[:5])}{more}"
-        )
-
-
-def _explain_unknown(state: State) -> str:
-    keys = tuple(state)
-    detection = ("bbox", "rpn_head", "roi_head", "class_embed", "class_labels_classifier", ".dfl.")
-    if any(word in key for key in keys for word in detection):
-        return "is a detection model; edgeseg takes SegFormer segmentation models"
-    encoders = ("segformer.", "patch_embed1.", "backbone.patch_embed1.", "backbone.layers.0.0.")
-    if any(key.startswith(encoders) for key in keys) and not any("decode_head" in k for k in keys):
-        return (
-            "is a classification backbone: it has SegFormer's encoder but no decoder; "
-            "give a checkpoint that was trained for segmentation"
-        )
-    return (
-        f"has an unknown layout ({len(keys)} weights: {', '.join(keys[:5])}, ...); edgeseg reads "
-        f"SegFormer from Hugging Face, NVlabs and mmsegmentation"
-    )
+    return Source(key=key, part=int(part), parts=int(parts))

@@ -19,14 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeseg.segformer.arch import (
-    MLP_RATIO,
-    PATCH_SIZES,
-    PATCH_STRIDES,
-    SR_RATIOS,
-    HeadKind,
-    ModelSpec,
-)
+from edgeseg.segformer.arch import STAGES, HeadKind, ModelSpec
 
 __all__ = [
     "AllMlpHead",
@@ -120,9 +113,8 @@ class MixFfn(nn.Module):
     This is equation 3. GELU is exact, through erf: the tanh form changes the logits by 1e-3.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        hidden = MLP_RATIO * width
         self.fc1 = nn.Linear(width, hidden)
         self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
         self.fc2 = nn.Linear(hidden, width)
@@ -138,16 +130,17 @@ class Block(nn.Module):
 
     def __init__(self, spec: ModelSpec, stage: int) -> None:
         super().__init__()
-        width = spec.variant.widths[stage]
+        encoder = spec.encoder
+        width = encoder.widths[stage]
         self.norm1 = nn.LayerNorm(width, eps=spec.eps.block)
         self.attention = EfficientSelfAttention(
             width,
-            heads=spec.heads[stage],
-            reduction=SR_RATIOS[stage],
+            heads=encoder.heads[stage],
+            reduction=encoder.reductions[stage],
             eps=spec.eps.reduction,
         )
         self.norm2 = nn.LayerNorm(width, eps=spec.eps.block)
-        self.ffn = MixFfn(width)
+        self.ffn = MixFfn(width, encoder.ffn_widths[stage])
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         """Map tokens to tokens of the same shape."""
@@ -160,19 +153,19 @@ class Stage(nn.Module):
 
     def __init__(self, spec: ModelSpec, stage: int) -> None:
         super().__init__()
-        widths = spec.variant.widths
+        encoder, widths = spec.encoder, spec.encoder.widths
         self.patch_embed = OverlapPatchEmbed(
-            3 if stage == 0 else widths[stage - 1],
+            spec.channels if stage == 0 else widths[stage - 1],
             widths[stage],
-            patch=PATCH_SIZES[stage],
-            stride=PATCH_STRIDES[stage],
+            patch=encoder.patch_sizes[stage],
+            stride=encoder.strides[stage],
             eps=spec.eps.patch_embed,
         )
-        self.blocks = nn.ModuleList(Block(spec, stage) for _ in range(spec.variant.depths[stage]))
+        self.blocks = nn.ModuleList(Block(spec, stage) for _ in range(encoder.depths[stage]))
         self.norm = nn.LayerNorm(widths[stage], eps=spec.eps.stage)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the next feature map, at half or a quarter of the size."""
+        """Map (N, C, H, W) to the next feature map, smaller by the stage's stride."""
         tokens, size = self.patch_embed(image)
         for block in self.blocks:
             tokens = block(tokens, size)
@@ -189,7 +182,7 @@ class AllMlpHead(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         embed = spec.decoder_width
-        self.projections = nn.ModuleList(nn.Linear(c, embed) for c in spec.variant.widths)
+        self.projections = nn.ModuleList(nn.Linear(c, embed) for c in spec.encoder.widths)
         self.fuse = nn.Conv2d(4 * embed, embed, 1, bias=False)
         self.norm = nn.BatchNorm2d(embed, eps=spec.eps.batch)
         self.classifier = nn.Conv2d(embed, spec.classes, 1)
@@ -215,7 +208,7 @@ class ConvHead(nn.Module):
             nn.Sequential(
                 nn.Conv2d(c, embed, 1, bias=False), nn.BatchNorm2d(embed, eps=spec.eps.batch)
             )
-            for c in spec.variant.widths
+            for c in spec.encoder.widths
         )
         self.fuse = nn.Conv2d(4 * embed, embed, 1, bias=False)
         self.norm = nn.BatchNorm2d(embed, eps=spec.eps.batch)
@@ -238,11 +231,14 @@ class SegFormer(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.stages = nn.ModuleList(Stage(spec, stage) for stage in range(4))
+        self.stages = nn.ModuleList(Stage(spec, stage) for stage in range(STAGES))
         self.head = AllMlpHead(spec) if spec.head is HeadKind.LINEAR else ConvHead(spec)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map normalized RGB (N, 3, H, W) to logits (N, classes, H/4, W/4)."""
+        """Map normalized (N, channels, H, W), RGB if three, to logits (N, classes, H/4, W/4).
+
+        The logits' size is that of the first stage: a quarter with the published stride of 4.
+        """
         features = []
         for stage in self.stages:
             image = stage(image)

@@ -2,7 +2,7 @@
 
 Each rewrite equals the original up to rounding. Weights are combined in float64 and rounded once.
 
-    fold_normalization       uint8 BGR in; 1/std goes into the first convolution
+    fold_input               uint8 in, as a camera gives it; 1/std goes into the first convolution
     merge_attention          1/sqrt(d) goes into the query; keys and values become one matrix
     sum_before_upsampling    the decoder's products are formed at each stage's own size
 """
@@ -29,13 +29,13 @@ from edgeseg.export.segformer.network import (
     to_tokens,
     upsample,
 )
-from edgeseg.segformer.arch import ModelSpec
+from edgeseg.segformer.arch import GRAY, LUMA_RGB, RGB, ModelSpec
 
 __all__ = [
     "DeployedSegFormer",
     "MergedAttention",
     "SummedHead",
-    "fold_normalization",
+    "fold_input",
     "merge_attention",
     "rewrite",
     "sum_before_upsampling",
@@ -93,17 +93,17 @@ class DeployedSegFormer(nn.Module):
     """The network that every artifact computes: from a camera's image to logits."""
 
     def __init__(
-        self, spec: ModelSpec, *, mean_bgr: Tensor, stages: Sequence[Stage], head: SummedHead
+        self, spec: ModelSpec, *, mean: Tensor, stages: Sequence[Stage], head: SummedHead
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.mean_bgr = nn.Buffer(mean_bgr)
+        self.mean = nn.Buffer(mean)
         self.stages = nn.ModuleList(stages)
         self.head = head
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map uint8 BGR (1, H, W, 3) to logits (1, classes, H/4, W/4)."""
-        x = (image.to(self.mean_bgr.dtype) - self.mean_bgr).permute(0, 3, 1, 2)
+        """Map uint8 (1, H, W, C) to logits (1, classes, H/4, W/4); three channels are BGR."""
+        x = (image.to(self.mean.dtype) - self.mean).permute(0, 3, 1, 2)
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -113,33 +113,56 @@ class DeployedSegFormer(nn.Module):
 
 @torch.no_grad()
 def rewrite(model: SegFormer, *, mean: Sequence[float], std: Sequence[float]) -> DeployedSegFormer:
-    """Apply all rewrites to a copy; `mean` and `std` are of RGB values in 0..1."""
+    """Apply all rewrites to a copy.
+
+    `mean` and `std` are of values in 0..1, for each channel of the frame: red, green and blue of a
+    color or gray network, else the network's own channels.
+    """
     stages = copy.deepcopy(list(model.stages))
     for stage in cast("list[Stage]", stages):
         for block in cast("list[Block]", list(stage.blocks)):
             block.attention = merge_attention(block.attention)  # type: ignore[assignment]  # same call
     first = cast("Stage", stages[0])
-    first.patch_embed = fold_normalization(first.patch_embed, std=std)
+    first.patch_embed = fold_input(first.patch_embed, std=std)
     dtype = first.patch_embed.proj.weight.dtype
+    means = mean[::-1] if len(mean) == RGB else mean
     deployed = DeployedSegFormer(
         model.spec,
-        mean_bgr=torch.tensor([255 * m for m in reversed(mean)], dtype=dtype),
+        mean=torch.tensor([255 * one for one in means], dtype=dtype),
         stages=cast("list[Stage]", stages),
         head=sum_before_upsampling(model.head),
     )
     return deployed.eval().requires_grad_(requires_grad=False)
 
 
-def fold_normalization(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatchEmbed:
-    """Let the first convolution take mean-free BGR in 0..255 in place of normalized RGB.
+def fold_input(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatchEmbed:
+    """Let the first convolution take mean-free values in 0..255 in place of normalized ones.
 
     Dividing by std commutes with zero padding, so the division may move into the weights.
     Subtracting the mean does not (padding would no longer be zero), so it stays a node.
+
+    RGB becomes BGR. A gray network gets a color image's three channels: gray is their weighted
+    sum, so each weight becomes three. On a gray camera's image, whose channels are equal, that is
+    exact; on a color image it is the unrounded luma.
     """
+    assert embed.proj.bias is not None, "patch embedding has a bias"
+    weight = embed.proj.weight.double()
+    if weight.shape[1] == GRAY:
+        weight = weight * torch.tensor(LUMA_RGB, dtype=torch.float64).reshape(1, RGB, 1, 1)
+    weight = weight / (255 * torch.tensor(list(std), dtype=torch.float64).reshape(1, -1, 1, 1))
+    if weight.shape[1] == RGB:
+        weight = weight.flip(1)
     folded = copy.deepcopy(embed)
-    scale = 255 * torch.tensor(list(std), dtype=torch.float64).reshape(1, 3, 1, 1)
-    weight = (embed.proj.weight.double() / scale).flip(1)
+    folded.proj = nn.Conv2d(
+        weight.shape[1],
+        embed.proj.out_channels,
+        embed.proj.kernel_size,  # type: ignore[arg-type]  # two numbers, as Conv2d keeps them
+        embed.proj.stride,  # type: ignore[arg-type]
+        padding=embed.proj.padding,  # type: ignore[arg-type]
+        dtype=embed.proj.weight.dtype,
+    )
     folded.proj.weight.copy_(weight)
+    folded.proj.bias = embed.proj.bias
     return folded
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
+from torch import nn
 
 from edgeseg.export.graph import OPSET, GraphWriter
 from edgeseg.export.layers import (
@@ -36,7 +36,7 @@ from edgeseg.export.layers import (
 )
 from edgeseg.export.segformer.network import Block, MixFfn, OverlapPatchEmbed, Stage
 from edgeseg.export.segformer.rewrites import DeployedSegFormer, MergedAttention, SummedHead
-from edgeseg.segformer.arch import Role, compute_feature_sizes
+from edgeseg.segformer.arch import Role
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -50,33 +50,33 @@ OUTPUT_NAME = "logits"
 def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = OPSET) -> ModelProto:
     """Write the graph for one input size, in pixels.
 
-    Input `image` is uint8 BGR (1, H, W, 3); output `logits` is (1, classes, ceil(H/4), ceil(W/4))
-    in the model's own dtype.
+    Input `image` is uint8 (1, H, W, C), BGR if C is three; output `logits` is (1, classes, h, w) in
+    the model's own dtype, of the first stage's size (ceil(H/4), ceil(W/4) as published).
     """
     graph = GraphWriter(opset)
-    sizes = compute_feature_sizes(height, width)
-    dtype = to_array(model.mean_bgr).dtype
-    x = _center(graph, model.mean_bgr)
+    sizes = model.spec.encoder.compute_sizes(height, width)
+    mean = to_array(model.mean)
+    dtype = mean.dtype
+    x = _center(graph, mean)
     features = []
     for index, (stage, size) in enumerate(zip(_list_stages(model), sizes, strict=True)):
         x = _stage(graph, stage, x, size, name=f"stage{index + 1}")
         features.append(x)
     _head(graph, model.head, features, sizes[0])
     return graph.model(
-        name=f"segformer_{model.spec.variant.name}_{height}x{width}",
-        inputs=(INPUT_NAME, np.dtype(np.uint8), (1, height, width, 3)),
+        name=f"segformer_{model.spec.name}_{height}x{width}",
+        inputs=(INPUT_NAME, np.dtype(np.uint8), (1, height, width, len(mean))),
         outputs=(OUTPUT_NAME, dtype, (1, model.spec.classes, *sizes[0])),
     )
 
 
-def _center(graph: GraphWriter, mean_bgr: Tensor) -> str:
-    """Turn uint8 (1, H, W, 3) into mean-free (1, 3, H, W); TensorRT allows only Cast on uint8."""
-    mean = to_array(mean_bgr)
+def _center(graph: GraphWriter, mean: npt.NDArray[np.generic]) -> str:
+    """Turn uint8 (1, H, W, C) into mean-free (1, C, H, W); TensorRT allows only Cast on uint8."""
     name = "preprocess"
     dtype = _to_onnx_dtype(mean)
     x = graph.node("Cast", [INPUT_NAME], name=f"{name}.cast", to=dtype)
     x = graph.node("Transpose", [x], name=f"{name}.to_image", perm=[0, 3, 1, 2])
-    offset = graph.weight(f"{name}.mean", mean.reshape(1, 3, 1, 1))
+    offset = graph.weight(f"{name}.mean", mean.reshape(1, -1, 1, 1))
     return graph.node("Sub", [x, offset], name=f"{name}.center")
 
 
@@ -144,7 +144,7 @@ def _reduce(
 
 
 def _mix_ffn(graph: GraphWriter, ffn: MixFfn, tokens: str, size: Size, *, name: str) -> str:
-    """Write the Mix-FFN: from tokens to tokens, through an image of 4C channels."""
+    """Write the Mix-FFN: from tokens to tokens, through an image of more channels."""
     width = ffn.fc1.in_features
     x = to_image(graph, tokens, size, width, name=f"{name}.ffn_image")
     x = linear_as_conv(graph, ffn.fc1, x, name=f"{name}.{Role.FFN_IN.value}")

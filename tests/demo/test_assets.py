@@ -41,7 +41,7 @@ def test_the_checkpoint_is_small_ours_and_says_how_it_was_made() -> None:
     assert re.search(r"Test mIoU (\d+\.\d+) on 100 images, input 512x512, seed \d+", card)
     checkpoint = read_checkpoint("demo")
     assert checkpoint.license == "apache-2.0"
-    assert (checkpoint.source, checkpoint.spec.variant.name) == ("demo", "b0")
+    assert (checkpoint.source, checkpoint.spec.name) == ("demo", "b0")
 
 
 def test_transformers_gives_our_logits() -> None:

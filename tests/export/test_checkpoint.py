@@ -65,7 +65,7 @@ def test_nvlabs_against_a_literal_network(tmp_path: Path, wrap) -> None:
     state = nvlabs_state()
     torch.save(wrap(state), tmp_path / "segformer.b0.pth")
     checkpoint = read_checkpoint(str(tmp_path / "segformer.b0.pth"))
-    assert (checkpoint.layout, checkpoint.spec.variant.name) == ("nvlabs", "b0")
+    assert (checkpoint.layout, checkpoint.spec.name) == ("nvlabs", "b0")
     assert checkpoint.input.aspect is Aspect.KEEP
     _assert_same_as_literal(checkpoint.model, nvlabs_logits, state)
 
@@ -127,7 +127,7 @@ REFUSED = [
     Refused(
         name="no published depth",
         change=lambda s: {k: v for k, v in s.items() if "block4.1" not in k},
-        says="none of SegFormer B0 to B5",
+        says="custom SegFormer .* do not show its attention heads; put a config.json",
     ),
     Refused(
         name="backbone without prefix",
@@ -243,7 +243,7 @@ def test_published_configurations_are_read(
     config = json.loads((folder / "config.json").read_text())
     variant = VARIANTS["b5" if sum(config["depths"]) > 8 else "b0"]
     spec = ModelSpec(
-        variant=variant,
+        encoder=variant.encoder,
         classes=len(config["id2label"]),
         decoder_width=variant.decoder_width,
         head=HeadKind.LINEAR,

@@ -27,6 +27,8 @@ class Field:
 HONORED = [
     Field(name="num_attention_heads", value=[1, 2, 4, 8]),
     Field(name="num_attention_heads", value=[2, 4, 10, 4]),
+    Field(name="strides", value=[4, 2, 2, 1]),
+    Field(name="strides", value=[2, 2, 2, 2]),
     Field(name="hidden_act", value="gelu_python"),
     # transformers does not read it
     Field(name="layer_norm_eps", value=1e-3),
@@ -48,7 +50,7 @@ REFUSED = [
     Field(name="hidden_act", value="relu"),
     Field(name="hidden_act", value="gelu_new"),
     Field(name="hidden_act", value="quick_gelu"),
-    Field(name="strides", value=[4, 2, 2, 1]),
+    Field(name="strides", value=[4, 2, 2]),
     Field(name="sr_ratios", value=[8, 4, 2, 2]),
     Field(name="patch_sizes", value=[7, 3, 3, 5]),
     Field(name="mlp_ratios", value=[4, 4, 4, 2]),

@@ -197,7 +197,7 @@ def test_nvlabs_names_say_what_is_assumed(tmp_path: Path) -> None:
         assert word in line
 
 
-def test_an_input_below_64_says_why_and_what_to_do(tmp_path: Path) -> None:
+def test_an_input_below_32_says_why_and_what_to_do(tmp_path: Path) -> None:
     torch.save(nvlabs_state(), tmp_path / "w.pth")
-    with pytest.raises(SpecError, match="the least that .* are tested at.*frames are enlarged"):
-        read_checkpoint(str(tmp_path / "w.pth"), size=(56, 56))
+    with pytest.raises(SpecError, match="the least that leaves .* a position.*frames are enlarged"):
+        read_checkpoint(str(tmp_path / "w.pth"), size=(31, 56))

@@ -10,18 +10,24 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgeseg.export.segformer.layouts import HUGGING_FACE_5, infer_spec, map_weights
+from edgeseg.export.architecture import Unseen
+from edgeseg.export.segformer.layouts import HUGGING_FACE_5
+from edgeseg.export.segformer.mapping import infer_spec, map_weights
 from edgeseg.export.segformer.network import SegFormer
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 EPS = NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6)
 
+UNSEEN = Unseen()
+
 
 def model_spec(variant: str, *, head: HeadKind = HeadKind.LINEAR, classes: int = 19) -> ModelSpec:
     chosen = VARIANTS[variant]
     width = chosen.decoder_width if head is HeadKind.LINEAR else 256
-    return ModelSpec(variant=chosen, classes=classes, decoder_width=width, head=head, eps=EPS)
+    return ModelSpec(
+        encoder=chosen.encoder, classes=classes, decoder_width=width, head=head, eps=EPS
+    )
 
 
 @torch.no_grad()
@@ -65,8 +71,8 @@ def transformers_model(variant: str, *, classes: int = 19, seed: int = 0) -> nn.
     chosen = VARIANTS[variant]
     config = SegformerConfig(
         num_labels=classes,
-        hidden_sizes=list(chosen.widths),
-        depths=list(chosen.depths),
+        hidden_sizes=list(chosen.encoder.widths),
+        depths=list(chosen.encoder.depths),
         decoder_hidden_size=chosen.decoder_width,
     )
     model = SegformerForSemanticSegmentation(config).eval().requires_grad_(False)
@@ -76,10 +82,10 @@ def transformers_model(variant: str, *, classes: int = 19, seed: int = 0) -> nn.
     return model
 
 
-def twin_of(oracle: nn.Module) -> SegFormer:
+def twin_of(oracle: nn.Module, unseen: Unseen = UNSEEN) -> SegFormer:
     """Our network with a transformers model's weights, through the loader."""
     state = oracle.state_dict()
-    spec = infer_spec(state, HUGGING_FACE_5, origin="oracle")
+    spec = infer_spec(state, HUGGING_FACE_5, unseen, origin="oracle")
     model = SegFormer(spec)
     model.load_state_dict(map_weights(state, HUGGING_FACE_5, model, origin="oracle"), strict=False)
     return model.eval().requires_grad_(False)

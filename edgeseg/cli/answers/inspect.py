@@ -12,7 +12,7 @@ from edgeseg.cli.answers.export import describe_sensitivity, format_drop
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import Say, ignore
-from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
+from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, title_model
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, count_costs
 from edgeseg.spec import Triple
 from edgeseg.text import pluralize
@@ -50,7 +50,7 @@ def _inspect_variant(name: str) -> tuple[list[str], Json]:
     paper, side = PAPER_GMACS[name]
     variant = VARIANTS[name]
     spec = ModelSpec(
-        variant=variant,
+        encoder=variant.encoder,
         classes=_PAPER_CLASSES,
         decoder_width=variant.decoder_width,
         head=HeadKind.LINEAR,
@@ -86,12 +86,12 @@ def _costs_to_json(count: Costs, height: int, width: int) -> Json:
 
 
 def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
-    manifest = bundle.manifest
+    manifest, model = bundle.manifest, bundle.manifest.model
     size = sum(file.bytes for file in manifest.files.values()) / 1e6
     lines = [
         (
-            f"bundle {manifest.name}: SegFormer-{manifest.model.variant.upper()} "
-            f"for {manifest.target}, "
+            f"bundle {manifest.name}: {title_model(model.variant, model.widths, model.depths)} for "
+            f"{manifest.target}, "
             f"{len(manifest.labels.classes)} classes, {size:.1f} MB, all hashes match"
         ),
         (
@@ -136,10 +136,9 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
     checkpoint = read_checkpoint(source, overrides=overrides, say=say)
     height, width = checkpoint.input.height, checkpoint.input.width
     count = count_costs(checkpoint.spec, height=height, width=width)
-    name = checkpoint.spec.variant.name
     lines = [
         (
-            f"SegFormer-{name.upper()}, {checkpoint.spec.classes} classes, "
+            f"{checkpoint.spec.title}, {checkpoint.spec.classes} classes, "
             f"{checkpoint.layout} layout, license {checkpoint.license}"
         ),
         (
@@ -157,7 +156,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
     ]
     return lines, {
         **_costs_to_json(count, height, width),
-        "variant": name,
+        "variant": checkpoint.spec.name,
         "layout": checkpoint.layout,
         "license": checkpoint.license,
         "sha256": checkpoint.sha256,

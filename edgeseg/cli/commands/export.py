@@ -85,7 +85,7 @@ _SizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="HxW",
-        help="Input size, height x width in pixels, at least 64x64.",
+        help="Input size, height x width in pixels, at least 32x32.",
         show_default="the checkpoint's",
     ),
 ]

@@ -69,6 +69,6 @@ def test_normalization_keeps_zero_padding() -> None:
     mean, std = (torch.tensor(v, dtype=torch.float64) for v in ((0.9, 0.1, 0.5), (0.3, 0.2, 0.1)))
     rgb = ((image.flip(3).double() / 255 - mean) / std).permute(0, 3, 1, 2)
     expected, _ = model.stages[0].patch_embed(rgb)
-    centered = (image.double() - deployed.mean_bgr).permute(0, 3, 1, 2)
+    centered = (image.double() - deployed.mean).permute(0, 3, 1, 2)
     found, _ = deployed.stages[0].patch_embed(centered)
     assert (found - expected).abs().max() < 1e-9
