@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+SLOWEST = (
+    *("tests/tools/test_demo.py", "tests/quantize/test_search.py", "tests/test_packaging.py"),
+    *("tests/docs/", "tests/verification/test_cluster.py", "tests/sweep/", "tests/quantize/"),
+)
 # Of fsspec, distributed, tqdm and their executors: one for all that a process does, to its end.
 LIBRARIES_THREADS = ("fsspecIO", "IO loop", "Dask-", "ThreadPoolExecutor-", "asyncio_", "tqdm_")
 
@@ -41,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slowest files come first: no process is left alone with one of them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="takes minutes; run `make check-long`")
