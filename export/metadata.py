@@ -54,7 +54,7 @@ class Metadata:
         """
         if self._config_counts():
             return read_unseen(self.config, origin=str(self.folder / _CONFIG))
-        return Unseen() if self.training is None else self.training.unseen()
+        return Unseen() if self.training is None else self.training.network.unseen()
 
     def apply_config(self, spec: ModelSpec) -> ModelSpec:
         """Check the model, read from the weights, against the files, and take their epsilons.
@@ -64,7 +64,9 @@ class Metadata:
         """
         if self._config_counts():
             check_config(self.config, spec, origin=str(self.folder / _CONFIG))
-        return spec if self.training is None else self.training.apply_config(spec)
+        if self.training is None:
+            return spec
+        return self.training.network.apply_config(spec, logits=spec.classes)
 
     def facts(self) -> tuple[InputFacts, ...]:
         """List what each file says about the input; the first that gives a fact counts.
@@ -152,23 +154,26 @@ class Metadata:
                 return order_names(id2label, origin=f"{self.folder / _CONFIG}: id2label")
             except SpecError as error:
                 raise CheckpointError(str(error)) from None
-        dataset = self.meta.get("dataset_meta")
-        names = dataset.get("classes") if isinstance(dataset, Mapping) else self.meta.get("CLASSES")
+        names = self._find_dataset_value("classes")
         if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
             return tuple(names)
         return None
 
     def _palette(self) -> tuple[tuple[int, int, int], ...] | None:
-        dataset = self.meta.get("dataset_meta")
-        listed = (
-            dataset.get("palette") if isinstance(dataset, Mapping) else self.meta.get("PALETTE")
-        )
+        listed = self._find_dataset_value("palette")
         if not isinstance(listed, (list, tuple)):
             return None
         colors = [one for one in listed if isinstance(one, (list, tuple)) and len(one) == _RGB]
         if len(colors) != len(listed) or not all(type(v) is int for one in colors for v in one):
             return None
         return tuple((red, green, blue) for red, green, blue in colors)
+
+    def _find_dataset_value(self, name: str) -> object:
+        """Find the data set's `classes` or `palette` in mmengine's or mmcv's meta."""
+        dataset = self.meta.get("dataset_meta")
+        own = dataset if isinstance(dataset, Mapping) else {}
+        trained = {} if self.training is None else self.training.dataset
+        return own.get(name) or self.meta.get(name.upper()) or trained.get(name)
 
 
 def read_metadata(

@@ -7,29 +7,23 @@ is run as code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.architecture import Unseen, read_per_stage
 from edgeseg.export.facts import InputFacts, read_finite
 from edgeseg.export.literals import read_assignments
+from edgeseg.export.nested import Config, take_part, to_pair, walk
+from edgeseg.export.trained_network import TrainedNetwork
 from edgeseg.export.unpickle import Inert
-from edgeseg.segformer.arch import STAGES, Encoder, HeadKind, ModelSpec, PerStage
 from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
 
 __all__ = ["Training", "find_unread_training", "read_training"]
 
-Config = Mapping[str, object]
-
 _ORIGIN: Final = "the training configuration in the file"
 
 _KEYS: Final = ("cfg", "config")  # mmengine's key in `meta`, and mmcv's
-
-_DEEPEST: Final = 30  # a pickle may hold a dictionary that holds itself
-
-_HEADS: Final = ("SegformerHead", "SegFormerHead")  # mmsegmentation's, NVlabs'
 
 _RESIZING: Final = ("Resize", "AlignResize")  # steps of a pipeline
 
@@ -38,6 +32,11 @@ _RULES: Final[Mapping[str, Resize]] = {
     "cv2": Resize.OPENCV_BILINEAR,
     "pillow": Resize.PILLOW_BILINEAR,
 }
+
+_PADDING: Final = ("size", "size_divisor", "pad_val", "pad_to_square", "padding_mode")
+
+# The windows of `edgeseg verify --protocol slide`, and the distance between them, in pixels.
+_WINDOWS: Final = ((1024, 1024), (768, 768))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ class Training:
         Raises:
             CheckpointError: edgeseg does not have a rule; the message names the rule.
         """
-        pipeline = tuple(_walk(self._pipeline()))
+        pipeline = tuple(walk(self._pipeline()))
         mean, std, order = self._statistics(pipeline)
         rule, aspect, size = self._resizing(pipeline)
         return InputFacts(
@@ -66,63 +65,25 @@ class Training:
             channel_order=order,
         )
 
-    def unseen(self) -> Unseen:
-        """Read what the weights do not show of the encoder; None where nothing says it.
+    @property
+    def network(self) -> TrainedNetwork:
+        """What the configuration says about the network."""
+        return TrainedNetwork(model=take_part(self.config, "model"), origin=self._where)
 
-        Raises:
-            CheckpointError: a value is not one number for each stage; the message names the field.
-        """
-        backbone = _take_part(_take_part(self.config, "model"), "backbone")
-
-        def read(field: str) -> PerStage | None:
-            if field not in backbone:
-                return None
-            return read_per_stage(backbone[field], field=f"backbone.{field}", origin=self._where)
-
-        heads = read("num_heads")
-        said = f"{self._where} says backbone.num_heads {heads}" if heads else ""
-        return Unseen(heads=heads, strides=read("strides"), origin=said)
-
-    def apply_config(self, spec: ModelSpec) -> ModelSpec:
-        """Check the model, read from the weights, against the configuration; take its epsilons.
-
-        Raises:
-            CheckpointError: edgeseg does not compute this network; the message names the field.
-        """
-        model = _take_part(self.config, "model")
-        backbone, head = _take_part(model, "backbone"), _take_part(model, "decode_head")
-        conv = spec.head is HeadKind.CONV
-        self._check_head(head, spec)
-        self._check_backbone(backbone, spec)
-        batch = _take_part(head, "norm_cfg").get("eps")
-        layer = (
-            _take_part(backbone, "norm_cfg").get("eps") if conv else None
-        )  # NVlabs' code fixes it
-        eps = spec.eps
-        if batch is not None:
-            eps = replace(eps, batch=self._eps("decode_head", batch))
-        if layer is not None:
-            own = self._eps("backbone", layer)
-            eps = replace(eps, patch_embed=own, block=own, reduction=own, stage=own)
-        return replace(spec, eps=eps)
+    @property
+    def dataset(self) -> Config:
+        """The `classes` and `palette` of the data set that the model is tested on."""
+        return take_part(self.config, "test_dataloader", "dataset", "metainfo") or take_part(
+            self.config, "data", "test"
+        )
 
     def notes(self) -> tuple[str, ...]:
         """List what the training program does in another way than edgeseg, one line each."""
-        model = _take_part(self.config, "model")
-        notes = []
-        if _take_part(model, "test_cfg").get("mode") == "slide":
-            notes.append(
-                f"{_ORIGIN} tests through sliding windows; edgeseg sees a frame whole "
-                f"(verify --protocol slide measures through windows)"
-            )
-        head = _take_part(model, "decode_head").get("type")
-        if head is not None and head not in _HEADS:
-            notes.append(f"{_ORIGIN} names the decoder {head}; read as {_HEADS[0]}")
-        return tuple(notes)
+        return (*self._describe_windows(), *self._describe_padding(), *self.network.notes())
 
     def reduces_labels(self) -> bool:
         """Tell whether training removed the background (`reduce_zero_label`)."""
-        return any(part.get("reduce_zero_label") is True for part in _walk(self.config))
+        return any(part.get("reduce_zero_label") is True for part in walk(self.config))
 
     @property
     def _where(self) -> str:
@@ -131,54 +92,59 @@ class Training:
     @property
     def _preprocessor(self) -> Config:
         """The `data_preprocessor` of version 1.x, at the top or in the model; empty in 0.x."""
-        own = _take_part(self.config, "data_preprocessor")
-        return own or _take_part(_take_part(self.config, "model"), "data_preprocessor")
+        own = take_part(self.config, "data_preprocessor")
+        return own or take_part(self.config, "model", "data_preprocessor")
 
-    def _check_head(self, head: Config, spec: ModelSpec) -> None:
-        corners = head.get("align_corners")
-        if corners is not None and corners is not False:
-            self._refuse("decode_head.align_corners", value=corners, ours=False)
-        mode = head.get("interpolate_mode", "bilinear")
-        if mode != "bilinear":
-            self._refuse("decode_head.interpolate_mode", value=mode, ours="bilinear")
-        classes = head.get("out_channels") or head.get("num_classes")
-        if isinstance(classes, int) and classes != spec.classes:
-            field = "out_channels" if head.get("out_channels") else "num_classes"
-            raise CheckpointError(
-                f"{self._where} says decode_head.{field} {classes}, but the weights have "
-                f"{spec.classes} classes; does it belong to them?"
-            )
+    @property
+    def _testing(self) -> Config:
+        """How the model is tested; the oldest files say it at the top, others in the model."""
+        return take_part(self.config, "model", "test_cfg") or take_part(self.config, "test_cfg")
 
-    def _check_backbone(self, backbone: Config, spec: ModelSpec) -> None:
-        encoder = spec.encoder
-        fixed = {"num_stages": STAGES, "qkv_bias": True, "out_indices": list(range(STAGES))}
-        seen = {
-            "in_channels": spec.channels,
-            "num_layers": list(encoder.depths),
-            "patch_sizes": list(encoder.patch_sizes),
-            "sr_ratios": list(encoder.reductions),
-            "mlp_ratio": _find_ratio(encoder),
-        }
-        for field, ours in (fixed | seen).items():
-            value = backbone.get(field)
-            plain = list(value) if isinstance(value, tuple) else value
-            if plain is None or plain == ours:
-                continue
-            if field in fixed:
-                self._refuse(f"backbone.{field}", value=plain, ours=ours)
-            raise CheckpointError(
-                f"{self._where} says backbone.{field} {plain}, but the weights have {ours}"
+    def _describe_windows(self) -> list[str]:
+        """Name the protocol of `edgeseg verify` that follows the program's own test."""
+        mode = self._testing.get("mode")
+        if mode == "whole":
+            _, aspect, _ = self._resizing(tuple(walk(self._pipeline())))
+            protocol = "ss" if aspect is Aspect.SQUASH else "keep"
+            return [
+                (
+                    f"{_ORIGIN} tests a frame whole; edgeseg verify --protocol {protocol} "
+                    f"measures that way"
+                )
+            ]
+        if mode != "slide":
+            return []
+        told = (to_pair(self._testing.get("crop_size")), to_pair(self._testing.get("stride")))
+        size, stride = (None if pair is None else f"{pair[0]}x{pair[1]}" for pair in told)
+        own = "" if told == _WINDOWS or None in told else ", which are not these"
+        return [
+            (
+                f"{_ORIGIN} tests through sliding windows"
+                f"{f' of {size} pixels' if size else ''}{f', {stride} apart' if stride else ''}; "
+                f"edgeseg sees a frame whole. edgeseg verify --protocol slide measures through "
+                f"windows of 1024x1024 pixels, 768 apart{own}"
             )
-        activation = _take_part(backbone, "act_cfg").get("type", "GELU")
-        if activation != "GELU":
-            self._refuse("backbone.act_cfg.type", value=activation, ours="GELU")
+        ]
+
+    def _describe_padding(self) -> list[str]:
+        """Say that a frame is padded in another way than edgeseg's."""
+        own = take_part(self._preprocessor, "test_cfg")
+        steps = [step for step in walk(self._pipeline()) if step.get("type") == "Pad"]
+        padded = steps[:1] if steps else [own] if own else []
+        return [
+            f"{_ORIGIN} pads frames in the test "
+            f"({', '.join(f'{key} {part[key]}' for key in _PADDING if key in part)}); edgeseg pads "
+            f"below and at the right, to the input's size, with the mean color"
+            for part in padded
+        ]
 
     def _pipeline(self) -> object:
         """Find the test pipeline's steps, from a file to the network's input."""
-        data = _take_part(_take_part(self.config, "data"), "test")
-        loader = _take_part(_take_part(self.config, "test_dataloader"), "dataset")
         return (
-            self.config.get("test_pipeline") or data.get("pipeline") or loader.get("pipeline") or ()
+            self.config.get("test_pipeline")
+            or take_part(self.config, "data", "test").get("pipeline")
+            or take_part(self.config, "test_dataloader", "dataset").get("pipeline")
+            or ()
         )
 
     def _statistics(
@@ -188,12 +154,10 @@ class Training:
         new = self._preprocessor
         old = next((step for step in pipeline if step.get("type") == "Normalize"), None)
         if new:
-            turned = any(
-                self._flag(new, name, default=False) for name in ("bgr_to_rgb", "rgb_to_bgr")
-            )
+            turned = self._is_turned(new)
             given: Config = new
         else:
-            given = old or _take_part(self.config, "img_norm_cfg")
+            given = old or take_part(self.config, "img_norm_cfg")
             if not given:
                 return None, None, None
             turned = self._flag(given, "to_rgb", default=True)
@@ -204,13 +168,17 @@ class Training:
             std = self._triple("std", given.get("std"))
         return _divide_by_255(mean), _divide_by_255(std), order
 
-    def _eps(self, part: str, value: object) -> float:
-        if not isinstance(value, (int, float)) or not 0 < value < 1:
+    def _is_turned(self, preprocessor: Config) -> bool:
+        """Tell whether channels are reversed; frames are read as BGR, so that makes RGB."""
+        flags = [
+            self._flag(preprocessor, name, default=False) for name in ("bgr_to_rgb", "rgb_to_bgr")
+        ]
+        if all(flags):
             raise CheckpointError(
-                f"{self._where} says {part}.norm_cfg.eps {value!r}, which is no number between 0 "
-                f"and 1; correct it"
+                f"{self._where} says bgr_to_rgb and rgb_to_bgr, which mmsegmentation refuses; "
+                f"give the right one with --channel-order"
             )
-        return float(value)
+        return any(flags)
 
     def _flag(self, part: Config, name: str, *, default: bool) -> bool:
         value = part.get(name, default)
@@ -242,8 +210,7 @@ class Training:
             color = loader.get("color_type", "color")
             if loader.get("type") == "LoadImageFromFile" and color != "color":
                 self._refuse("LoadImageFromFile.color_type", value=color, ours="color")
-        crop = self.config.get("crop_size") or self._preprocessor.get("size")
-        size = _to_pair(crop)
+        size = self._find_size()
         step = next((one for one in pipeline if one.get("type") in _RESIZING), None)
         if step is None:
             return None, None, size
@@ -258,6 +225,16 @@ class Training:
             return rule, Aspect.KEEP, size
         scale = next((pair for one in pipeline if (pair := _read_scale(one)) is not None), None)
         return rule, Aspect.SQUASH, (scale[1], scale[0]) if scale else size  # width comes first
+
+    def _find_size(self) -> tuple[int, int] | None:
+        """Find the size of the crops that the model was trained on, else of those in the test."""
+        given = (
+            self.config.get("crop_size"),
+            self._preprocessor.get("size"),
+            take_part(self._preprocessor, "test_cfg").get("size"),
+            self._testing.get("crop_size"),
+        )
+        return next((pair for value in given if (pair := to_pair(value)) is not None), None)
 
     def _refuse(self, field: str, *, value: object, ours: object) -> NoReturn:
         raise CheckpointError(f"{self._where} says {field} {value}; edgeseg computes {ours} only")
@@ -286,43 +263,9 @@ def _find_config(content: object) -> Config:
     return config if isinstance(config, Mapping) else {}
 
 
-def _find_ratio(encoder: Encoder) -> float | None:
-    """Find the ratio of the Mix-FFN's width to the stage's; None where the stages differ."""
-    pairs = zip(encoder.ffn_widths, encoder.widths, strict=True)
-    ratios = {hidden / width for hidden, width in pairs}
-    return ratios.pop() if len(ratios) == 1 else None
-
-
-def _take_part(config: Config, name: str) -> Config:
-    part = config.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _walk(value: object, depth: int = 0) -> Iterator[Config]:
-    """Walk over every dictionary in `value`, outer ones first, to a limited depth."""
-    if depth > _DEEPEST:
-        return
-    if isinstance(value, Mapping):
-        yield value
-        value = tuple(value.values())
-    if isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _walk(one, depth + 1)
-
-
 def _divide_by_255(values: Triple) -> Triple:
     return values[0] / 255, values[1] / 255, values[2] / 255
 
 
 def _read_scale(step: Config) -> tuple[int, int] | None:
-    return _to_pair(step.get("scale") or step.get("img_scale"))
-
-
-def _to_pair(value: object) -> tuple[int, int] | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value, value
-    if isinstance(value, (list, tuple)) and len(value) == 2:
-        first, second = value
-        if isinstance(first, int) and isinstance(second, int):
-            return first, second
-    return None
+    return to_pair(step.get("scale") or step.get("img_scale"))

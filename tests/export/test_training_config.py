@@ -225,12 +225,12 @@ def test_what_edgeseg_does_not_compute_is_refused_by_name(
 
 
 def test_other_heads_are_honored(tmp_path: Path) -> None:
-    text = "model = dict(backbone=dict(num_heads=[2, 4, 10, 4]))"
+    text = "model = dict(backbone=dict(num_heads=[2, 4, 10, 16]))"
     torch.save({"meta": {"cfg": text}, "state_dict": mmseg_state()}, tmp_path / "w.pth")
     told: list[str] = []
     model = read_checkpoint(str(tmp_path / "w.pth"), say=told.append).model
-    assert [stage.blocks[0].attention.heads for stage in model.stages] == [2, 4, 10, 4]
-    assert any("heads 2, 4, 10, 4" in line and "usual: 1, 2, 5, 8" in line for line in told)
+    assert [stage.blocks[0].attention.heads for stage in model.stages] == [2, 4, 10, 16]
+    assert any("heads 2, 4, 10, 16" in line and "usual: 1, 2, 5, 8" in line for line in told)
 
 
 def test_windows_and_a_decoder_of_ones_own_are_said(tmp_path: Path) -> None:
