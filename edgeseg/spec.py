@@ -18,6 +18,7 @@ __all__ = [
     "InputSpec",
     "Resize",
     "Triple",
+    "Upsampling",
     "check_number",
     "check_size",
 ]
@@ -56,6 +57,17 @@ class Aspect(enum.Enum):
     """The frame is scaled to fit inside, as in mmsegmentation; the rest is the mean color."""
 
 
+class Upsampling(enum.Enum):
+    """How logits become as large as the frame. Every way is bilinear."""
+
+    HALF_PIXEL = "half-pixel"
+    """In one step, with torch's `align_corners=False`: Hugging Face, NVlabs, mmsegmentation."""
+
+    ALIGN_CORNERS = "align-corners"
+    """To the size of the network's input with `align_corners=True`, then to the frame's size
+    without: segmentation_models_pytorch."""
+
+
 class ChannelOrder(enum.Enum):
     """The order of color channels that a network was trained with."""
 
@@ -65,7 +77,7 @@ class ChannelOrder(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """The network's input: size in pixels, and how a frame becomes it."""
+    """The network's input: size in pixels, how a frame becomes it, and how logits become a mask."""
 
     height: int
     width: int
@@ -74,6 +86,7 @@ class InputSpec:
     # For values in 0..1, in the order red, green, blue.
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
+    upsampling: Upsampling = Upsampling.HALF_PIXEL
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < MIN_SIDE_PX:

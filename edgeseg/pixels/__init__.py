@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from edgeseg.pixels.arrays import Bgr, ClassMap, Frame, Logits, Output, Planes
 from edgeseg.pixels.input import fit_size, measure_coverage, resize_by_opencv, to_input
-from edgeseg.pixels.mask import resize_ids, resize_logits, resize_rows, to_frame_mask, to_mask
+from edgeseg.pixels.mask import resize_ids, to_frame_mask, to_mask
+from edgeseg.pixels.resizing import resize_logits, resize_rows
 
 __all__ = [
     "Bgr",

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
+from torch_masks import assert_equals_torch, random_logits
 
 from edgeseg.datasets import open_dataset
 from edgeseg.errors import BackendError, MissingPackageError
@@ -56,8 +57,8 @@ CASES = [
 @pytest.mark.parametrize("smooth", [True, False], ids=["smooth", "noise"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_masks_equal_torchs_interpolate_and_argmax(case: Case, smooth: bool) -> None:
-    logits = _random_logits(case.classes, case.logits, seed=3, smooth=smooth)
-    _assert_equals_torch(logits, *case.output)
+    logits = random_logits(case.classes, case.logits, seed=3, smooth=smooth)
+    assert_equals_torch(logits, *case.output)
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,8 +72,8 @@ def test_masks_equal_torchs_interpolate_and_argmax(case: Case, smooth: bool) -> 
 def test_masks_equal_torchs_at_any_size(
     classes: int, logits: tuple[int, int], output: tuple[int, int], scale: float, seed: int
 ) -> None:
-    drawn = scale * _random_logits(classes, logits, seed=seed, smooth=bool(seed % 2))
-    _assert_equals_torch(drawn, *output)
+    drawn = scale * random_logits(classes, logits, seed=seed, smooth=bool(seed % 2))
+    assert_equals_torch(drawn, *output)
 
 
 @settings(max_examples=40, deadline=None)
@@ -86,11 +87,11 @@ def test_classes_that_follow_each_other_equal_torchs(
     copies: int, lowered: float, noise: float, seed: int
 ) -> None:
     """Most are below another class at each corner of a cell, some at all corners but one."""
-    own = _random_logits(4, (12, 15), seed=seed, smooth=True)
-    apart = noise * _random_logits(4 * copies, (12, 15), seed=seed + 1, smooth=bool(seed % 2))
+    own = random_logits(4, (12, 15), seed=seed, smooth=True)
+    apart = noise * random_logits(4 * copies, (12, 15), seed=seed + 1, smooth=bool(seed % 2))
     followers = own.repeat(1, copies, 1, 1) + apart - lowered
     order = torch.randperm(4 * (copies + 1), generator=torch.Generator().manual_seed(seed))
-    _assert_equals_torch(torch.cat([own, followers], dim=1)[:, order].contiguous(), 61, 83)
+    assert_equals_torch(torch.cat([own, followers], dim=1)[:, order].contiguous(), 61, 83)
 
 
 def test_ties_go_to_the_lower_id() -> None:
@@ -123,7 +124,7 @@ def test_a_class_that_wins_at_no_logit_wins_between_them() -> None:
     """Pruning by the winners at the corners would miss it."""
     logits = np.array([[[[10, 0]], [[0, 10]], [[7, 7]]]], np.float32)  # (1, 3, 1, 2)
     assert 2 in to_mask(logits, height=1, width=8)
-    _assert_equals_torch(torch.from_numpy(logits), 1, 8)
+    assert_equals_torch(torch.from_numpy(logits), 1, 8)
 
 
 @pytest.mark.parametrize("output", [(360, 480), (720, 960), (1080, 1920), (181, 333)], ids=str)
@@ -137,12 +138,12 @@ def test_masks_of_the_camvid_model_equal_torchs(
     for item in open_dataset(camvid, split="test").items[::50]:
         frame = to_input(item.image(), checkpoint.input)
         logits = checkpoint.model(normalize(frame, checkpoint.input))
-        _assert_equals_torch(logits, *output)
+        assert_equals_torch(logits, *output)
 
 
 def test_a_share_of_the_logits_is_that_part_alone() -> None:
     """With half the area covered, the mask is that of the upper left quarter, but at its border."""
-    logits = _random_logits(6, (16, 24), seed=1, smooth=True)
+    logits = random_logits(6, (16, 24), seed=1, smooth=True)
     quarter = logits[:, :, :8, :12].contiguous()
     whole = to_mask(logits.numpy(), height=64, width=96, share=(0.5, 0.5))
     alone = to_mask(quarter.numpy(), height=64, width=96)
@@ -152,7 +153,7 @@ def test_a_share_of_the_logits_is_that_part_alone() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_resized_logits_equal_torchs(case: Case) -> None:
-    logits = _random_logits(case.classes, case.logits, seed=3, smooth=False)
+    logits = random_logits(case.classes, case.logits, seed=3, smooth=False)
     _assert_resized_as_torch(logits, *case.output)
 
 
@@ -167,7 +168,7 @@ def test_resized_logits_equal_torchs(case: Case) -> None:
 def test_resized_logits_equal_torchs_at_any_size(
     classes: int, logits: tuple[int, int], output: tuple[int, int], scale: float, seed: int
 ) -> None:
-    drawn = scale * _random_logits(classes, logits, seed=seed, smooth=bool(seed % 2))
+    drawn = scale * random_logits(classes, logits, seed=seed, smooth=bool(seed % 2))
     _assert_resized_as_torch(drawn, *output)
 
 
@@ -181,7 +182,7 @@ def test_some_rows_of_resized_logits_are_those_of_all(
     logits: int, height: int, cut: tuple[int, int]
 ) -> None:
     """To the bit: blocks of rows leave no seams."""
-    planes = _random_logits(3, (logits, 7), seed=1, smooth=False)[0].numpy()
+    planes = random_logits(3, (logits, 7), seed=1, smooth=False)[0].numpy()
     rows = range(min(*cut, height), min(max(cut), height))
     some = resize_logits(planes, height=height, width=20, rows=rows)
     every = resize_logits(planes, height=height, width=20)
@@ -201,7 +202,7 @@ def test_resized_logits_share_no_memory_with_the_networks() -> None:
 def test_two_resizings_need_not_meet_as_a_whole(
     middle: tuple[int, int], output: tuple[int, int]
 ) -> None:
-    planes = _random_logits(3, (11, 13), seed=1, smooth=False)[0].numpy()
+    planes = random_logits(3, (11, 13), seed=1, smooth=False)[0].numpy()
     whole = resize_logits(planes, height=middle[0], width=middle[1])
     expected = resize_logits(whole, height=output[0], width=output[1])
     asked = []
@@ -302,29 +303,6 @@ def test_preparing_leaves_the_frame_as_it_was() -> None:
 
 def _random_frame(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def _random_logits(classes: int, size: tuple[int, int], *, seed: int, smooth: bool) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    if not smooth:
-        return torch.randn(1, classes, *size, generator=generator)
-    coarse = torch.randn(1, classes, -(-size[0] // 6), -(-size[1] // 6), generator=generator)
-    return 4 * functional.interpolate(coarse, size, mode="bilinear").contiguous()
-
-
-def _assert_equals_torch(logits: torch.Tensor, height: int, width: int) -> None:
-    """Pixels may differ only where the two best blended logits are equal to within 1e-5.
-
-    For logits of a larger size than some tens the bound grows with float32's own spacing.
-    """
-    blended = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
-    expected = blended.argmax(dim=1)[0].numpy()
-    found = to_mask(logits.numpy(), height=height, width=width)
-    assert found.shape == (height, width)
-    assert found.dtype == (np.uint8 if logits.shape[1] <= 256 else np.uint16)
-    best, second = blended.topk(2, dim=1).values[0].numpy()
-    allowed = max(1e-5, 4e-7 * float(logits.abs().max()))
-    assert (best - second)[found != expected].max(initial=0) <= allowed
 
 
 def _assert_resized_as_torch(logits: torch.Tensor, height: int, width: int) -> None:
