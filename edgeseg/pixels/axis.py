@@ -71,14 +71,12 @@ def follow_frame(outputs: int, inputs: int, share: float, upsampling: Upsampling
     return _chain(align_corners(middle, inputs), center_pixels(outputs, covered))
 
 
-def group_cells(taps: Taps) -> list[Axis]:
-    """Group outputs into cells, apart by how many inputs they blend."""
-    if len(taps.inputs) == 2:
-        return [_group(taps, np.arange(len(taps.inputs[0])))]
-    third = taps.shares[2] > 0
-    pairs = Taps(taps.inputs[:2], taps.shares[:2])
-    parts = ((pairs, np.flatnonzero(~third)), (taps, np.flatnonzero(third)))
-    return [_group(part, outputs) for part, outputs in parts if len(outputs)]
+def group_cells(taps: Taps) -> Axis:
+    """Group outputs into cells."""
+    inputs = taps.inputs
+    _, first, length = np.unique(inputs[0] + inputs[1], return_index=True, return_counts=True)
+    output = first[:, None] + np.minimum(np.arange(length.max()), length[:, None] - 1)
+    return Axis([one[first] for one in inputs], output, [one[output] for one in taps.shares])
 
 
 def _chain(first: Taps, second: Taps) -> Taps:
@@ -92,16 +90,5 @@ def _chain(first: Taps, second: Taps) -> Taps:
         for source, inner in zip(first.inputs, first.shares, strict=True):
             for tap, share in enumerate(shares):
                 share += np.where(source[middle] == low + tap, outer * inner[middle], np.float32(0))
-    return Taps([np.minimum(low + tap, last) for tap in range(3)], shares)
-
-
-def _group(taps: Taps, outputs: Indices) -> Axis:
-    """Group some outputs, whose inputs ascend."""
-    inputs = [one[outputs] for one in taps.inputs]
-    _, first, length = np.unique(inputs[0] + inputs[-1], return_index=True, return_counts=True)
-    member = first[:, None] + np.minimum(np.arange(length.max()), length[:, None] - 1)
-    return Axis(
-        [one[first] for one in inputs],
-        outputs[member],
-        [one[outputs][member] for one in taps.shares],
-    )
+    used = 3 if shares[2].any() else 2  # two where the frame has the network's size
+    return Taps([np.minimum(low + tap, last) for tap in range(used)], shares[:used])

@@ -80,9 +80,7 @@ def to_mask(
     rows = follow_frame(height, planes.shape[1], share[0], upsampling)
     columns = follow_frame(width, planes.shape[2], share[1], upsampling)
     mask: ClassMap = nearest.take(columns.inputs[0], axis=1).take(rows.inputs[0], axis=0)
-    for down in group_cells(rows):
-        for across in group_cells(columns):
-            _fill_mixed(mask, planes, nearest, down, across)
+    _fill_mixed(mask, planes, nearest, group_cells(rows), group_cells(columns))
     return mask
 
 

@@ -32,9 +32,7 @@ SIZES = [
 @pytest.mark.parametrize("smooth", [True, False], ids=["smooth", "noise"])
 @pytest.mark.parametrize("output", SIZES, ids=str)
 @pytest.mark.parametrize("classes", [2, 19, 300])
-def test_masks_equal_torchs_two_steps(
-    classes: int, output: tuple[int, int], smooth: bool
-) -> None:
+def test_masks_equal_torchs_two_steps(classes: int, output: tuple[int, int], smooth: bool) -> None:
     logits = random_logits(classes, (16, 24), seed=3, smooth=smooth)
     assert_equals_torch(logits, *output, CORNERS)
 
@@ -89,9 +87,9 @@ def test_padding_is_cut_off_between_the_steps(frame_size: tuple[int, int]) -> No
     logits = random_logits(7, (24, 32), seed=5, smooth=True)
     factor = min(96 / frame_size[0], 128 / frame_size[1])
     covered = [int(side * factor + 0.5) for side in frame_size]
-    enlarged = functional.interpolate(
-        logits, scale_factor=4, mode="bilinear", align_corners=True
-    )[:, :, : covered[0], : covered[1]]
+    enlarged = functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=True)[
+        :, :, : covered[0], : covered[1]
+    ]
     blended = functional.interpolate(enlarged, frame_size, mode="bilinear", align_corners=False)
     frame = np.zeros((*frame_size, 3), np.uint8)
     found = to_frame_mask(logits.numpy(), spec, frame)

@@ -12,9 +12,7 @@ from edgeseg.spec import Upsampling
 __all__ = ["assert_equals_torch", "random_logits"]
 
 
-def random_logits(
-    classes: int, size: tuple[int, int], *, seed: int, smooth: bool
-) -> torch.Tensor:
+def random_logits(classes: int, size: tuple[int, int], *, seed: int, smooth: bool) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     if not smooth:
         return torch.randn(1, classes, *size, generator=generator)
