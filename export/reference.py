@@ -19,7 +19,7 @@ from edgeseg.bundle.manifest import Parity
 from edgeseg.errors import ExportError, MissingPackageError
 from edgeseg.runtime.backends.checked import name_failures
 from edgeseg.segformer.arch import GRAY, LUMA_RGB, RGB
-from edgeseg.spec import Aspect, InputSpec, Resize
+from edgeseg.spec import Aspect, InputSpec, Resize, Upsampling
 
 if TYPE_CHECKING:
     from edgeseg.export.segformer.network import SegFormer
@@ -50,8 +50,11 @@ def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> Cla
         MissingPackageError: the checkpoint resizes with OpenCV, which is not installed.
     """
     height, width = frame.shape[:2]
-    pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
-    logits = _segment(model, _standardize(pixels, spec))
+    pixels = _standardize(_resize(np.ascontiguousarray(frame[:, :, ::-1]), spec), spec)
+    if spec.upsampling is Upsampling.ALIGN_CORNERS:
+        logits = _align_corners(model, pixels, spec)
+    else:
+        logits = _segment(model, pixels)
     full = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
     ids = full.argmax(dim=1)[0].numpy()
     return ids.astype(np.uint8 if logits.shape[1] <= 256 else np.uint16)
@@ -127,6 +130,19 @@ def _segment(model: SegFormer, rgb: Tensor) -> Tensor:
     if model.spec.channels == GRAY:
         rgb = (rgb * torch.tensor(LUMA_RGB).reshape(1, RGB, 1, 1)).sum(dim=1, keepdim=True)
     return cast("Tensor", model(rgb))
+
+
+def _align_corners(model: SegFormer, rgb: Tensor, spec: InputSpec) -> Tensor:
+    """Make logits at the pixels' own size, as segmentation_models_pytorch does.
+
+    That framework takes no input of another size. So the pixels are padded before the network, and
+    the padding's logits are cut off after the first upsampling.
+    """
+    height, width = rgb.shape[2:]
+    padded = functional.pad(rgb, (0, spec.width - width, 0, spec.height - height))
+    logits = _segment(model, padded)
+    full = functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=True)
+    return full[:, :, :height, :width]
 
 
 def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:

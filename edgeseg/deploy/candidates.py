@@ -200,6 +200,7 @@ def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search
             floats=graph.candidates,
             frames=frames or searched,
             calibrate=calibrate if may_be_int8 else None,
+            upsampling=job.checkpoint.input.upsampling,
             workspace=search.workspace,
             progress=search.progress,
         )

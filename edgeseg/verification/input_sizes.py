@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -98,6 +99,7 @@ class _Graph:
         graph = to_onnx(deployed, height=height, width=width, opset=GELU_OPSET)
         self.name = f"{model.name} as a graph"
         self.size = (height, width)
+        self.input = replace(spec, height=height, width=width)
         self._engine = Checked(OrtBackend(graph.SerializeToString()))
 
     def logits(self, image: Bgr, /) -> Logits:

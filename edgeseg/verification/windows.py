@@ -16,6 +16,7 @@ import numpy as np
 
 from edgeseg.errors import BackendError
 from edgeseg.pixels import Bgr, Logits, Planes, resize_logits
+from edgeseg.spec import InputSpec, Upsampling
 
 __all__ = ["Network", "View", "Window", "look_through", "split_rows", "list_windows"]
 
@@ -34,6 +35,10 @@ class Network(Protocol):
     @property
     def name(self) -> str:
         """The network's name in messages: `bundle street`, `checkpoint segformer_b0`."""
+
+    @property
+    def input(self) -> InputSpec:
+        """The network's own way from a frame to its mask; a protocol takes the upsampling of it."""
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -62,6 +67,7 @@ class View:
     height: int
     width: int
     windows: tuple[Window, ...]
+    upsampling: Upsampling
 
     @property
     def classes(self) -> int:
@@ -88,6 +94,7 @@ class View:
                 height=len(window.rows),
                 width=len(window.columns),
                 rows=range(seen.start - top, seen.stop - top),
+                upsampling=self.upsampling,
             )
             count[down, across] += 1
         total /= count
@@ -118,7 +125,8 @@ def look_through(network: Network, image: Bgr, *, window_px: int, stride_px: int
         if not np.isfinite(planes).all():
             raise BackendError(f"{network.name} gave logits that are not finite; it is unusable")
         seen.append(Window(rows=rows, columns=columns, planes=planes))
-    return View(height=height, width=width, windows=tuple(seen))
+    upsampling = network.input.upsampling
+    return View(height=height, width=width, windows=tuple(seen), upsampling=upsampling)
 
 
 def list_windows(length: int, *, window_px: int, stride_px: int) -> list[range]:

@@ -44,6 +44,7 @@ def prepare(job: Job) -> Tools:
         job.graph,
         calibrated,
         job.frames,
+        upsampling=job.upsampling,
         workspace=job.workspace,
         progress=job.progress,
     )

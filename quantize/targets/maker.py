@@ -14,6 +14,7 @@ from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.search import Candidate, Quantizer
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime.backends.backend import Backend
+from edgeseg.spec import Upsampling
 from edgeseg.targets import find_target
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ class Job:
     `graph` is the float ONNX graph, `floats` its artifact under each of the maker's float types.
     `frames` give the network's input, uint8 (1, H, W, 3), of the calibration images. `calibrate`
     observes the values of given taps on these frames; it is None where no INT8 is asked for.
+    `upsampling` is for graphs that end in class ids.
     """
 
     graph: ModelProto
     floats: Sequence[Candidate]
     frames: Sequence[Callable[[], Frame]]
     calibrate: Callable[[Sequence[Tap]], Calibrated] | None
+    upsampling: Upsampling
     workspace: Workspace
     progress: Progress
 

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from edgeseg.pixels import Bgr, Logits
+from edgeseg.spec import InputSpec, Upsampling
 from edgeseg.verification.protocols import (
     PROTOCOLS,
     PUBLISHED,
@@ -32,6 +33,7 @@ class Convolution:
     classes: int = 6
     size: tuple[int, int] | None = None
     name: str = "bundle street"
+    input: InputSpec = field(default_factory=lambda: InputSpec(height=64, width=64))
     inputs: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -118,7 +120,8 @@ def _infer(
 
 def _encode_decode(network: Convolution, image: Bgr) -> torch.Tensor:
     logits = torch.from_numpy(network.logits(np.ascontiguousarray(image)).copy())
-    return functional.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
+    corners = network.input.upsampling is Upsampling.ALIGN_CORNERS
+    return functional.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=corners)
 
 
 def _slide(network: Convolution, image: Bgr, settings: Settings) -> torch.Tensor:

@@ -22,6 +22,7 @@ from published_protocols import (
 
 from edgeseg.errors import BackendError, MissingPackageError, SpecError
 from edgeseg.pixels import Bgr, Logits, to_mask
+from edgeseg.spec import InputSpec, Upsampling
 from edgeseg.verification.protocols import (
     Settings,
     rescale_size,
@@ -37,6 +38,15 @@ def test_masks_equal_a_literal_run_of_the_protocol(case: Case, protocol: str) ->
     scores = _literal(protocol, Convolution(), frame, case.short_px, SMALL)
     assert mask.dtype == np.uint8
     _assert_equal_but_for_ties(mask, scores)
+
+
+@pytest.mark.parametrize("protocol", RUN_HERE)
+def test_a_network_that_aligns_corners_does_so_to_the_windows_size(protocol: str) -> None:
+    spec = InputSpec(height=64, width=64, upsampling=Upsampling.ALIGN_CORNERS)
+    frame = _photo(140, 83)
+    mask = segment_by(protocol, Convolution(input=spec), frame, short_px=64, settings=SMALL)
+    _assert_equal_but_for_ties(mask, _literal(protocol, Convolution(input=spec), frame, 64, SMALL))
+    assert (mask != segment_by(protocol, Convolution(), frame, short_px=64, settings=SMALL)).any()
 
 
 @examples(max_examples=60, deadline=None)

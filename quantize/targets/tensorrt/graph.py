@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.segformer.groups import find_group
+from edgeseg.spec import Upsampling
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -50,6 +51,11 @@ LEVELS: Final = 127
 # Operators whose weight is their second input, and the axis of its output channels.
 _WEIGHTED: Final = {"Conv": 0, "Gemm": 1}
 _PREPROCESS: Final = "preprocess."
+# ONNX's names for the two ways from logits to the input's size.
+_COORDINATES: Final = {
+    Upsampling.HALF_PIXEL: "half_pixel",
+    Upsampling.ALIGN_CORNERS: "align_corners",
+}
 
 
 class Scales(Enum):
@@ -90,7 +96,7 @@ def to_typed(
     return typer.model()
 
 
-def with_class_map(model: ModelProto) -> ModelProto:
+def with_class_map(model: ModelProto, upsampling: Upsampling = Upsampling.HALF_PIXEL) -> ModelProto:
     """Write a typed copy that ends in class ids at the input's size, not in logits.
 
     Bilinear upsampling and argmax in the graph; (1, H, W) uint8, or int32 above 256 classes.
@@ -116,7 +122,7 @@ def with_class_map(model: ModelProto) -> ModelProto:
                 ["map.upsample"],
                 name="map.upsample",
                 mode="linear",
-                coordinate_transformation_mode="half_pixel",
+                coordinate_transformation_mode=_COORDINATES[upsampling],
             ),
             helper.make_node(
                 "ArgMax", ["map.upsample"], ["map.argmax"], name="map.argmax", axis=1, keepdims=0

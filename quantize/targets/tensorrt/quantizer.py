@@ -28,6 +28,7 @@ from edgeseg.quantize.targets.tensorrt.rules import check_rules
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.segformer.arch import Role
 from edgeseg.segformer.groups import Group
+from edgeseg.spec import Upsampling
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class TypedQuantizer:
     """Makes typed graphs from a float one; without `calibrated` there is no INT8.
 
     `calibrated` taps every float value and gives its largest magnitude; without it, `frames` show
-    that. Values near FP16's end are held in FP32.
+    that. Values near FP16's end are held in FP32. `upsampling` is how graphs that end in class ids
+    enlarge the logits.
     """
 
     roles = TYPED_ROLES
@@ -59,12 +61,14 @@ class TypedQuantizer:
         calibrated: Calibrated | None,
         frames: Sequence[Callable[[], Frame]],
         *,
+        upsampling: Upsampling,
         workspace: Workspace,
         progress: Progress,
     ) -> None:
         self._model = model
         self._calibrated = calibrated
         self._frames = frames
+        self._upsampling = upsampling
         self._workspace = workspace
         self._progress = progress
 
@@ -95,7 +99,8 @@ class TypedQuantizer:
                 ending = ("_casts" if scales is Scales.CASTS else "") + ("_map" if map_too else "")
                 path = self._workspace.path(f"{candidate.path.stem}{ending}.onnx")
                 if not path.exists():
-                    _write(with_class_map(typed) if map_too else typed, path)
+                    made = with_class_map(typed, self._upsampling) if map_too else typed
+                    _write(made, path)
                 yield replace(
                     candidate,
                     name=candidate.name + ending.replace("_", "-"),

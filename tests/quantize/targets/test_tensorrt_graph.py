@@ -26,7 +26,7 @@ from edgeseg.quantize.targets.tensorrt.graph import (
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 from edgeseg.quantize.targets.tensorrt.rules import check_rules, find_violations
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Upsampling
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +117,17 @@ def test_the_optimizer_agrees(typed: ModelProto) -> None:
     assert far(optimized, plain) < 0.02
 
 
-def test_class_ids_are_those_of_the_logits(half: ModelProto, tmp_path: Path) -> None:
+@pytest.mark.parametrize("upsampling", Upsampling)
+def test_class_ids_are_those_of_the_logits(
+    half: ModelProto, tmp_path: Path, upsampling: Upsampling
+) -> None:
     logits = run(to_fp32_emulation(half))
     path = tmp_path / "map.onnx"
-    onnx.save(with_class_map(half), path)
+    onnx.save(with_class_map(half, upsampling), path)
     ids = open_emulation(path).infer(frame(50))
     assert (ids.shape, ids.dtype) == ((1, HEIGHT, WIDTH), np.uint8)
-    assert np.mean(ids[0] == to_mask(logits, height=HEIGHT, width=WIDTH)) > 0.995
+    mask = to_mask(logits, height=HEIGHT, width=WIDTH, upsampling=upsampling)
+    assert np.mean(ids[0] == mask) > 0.995
     larger = resize_ids(ids[0], height=2 * HEIGHT, width=3 * WIDTH)
     np.testing.assert_array_equal(larger[::2, ::3], ids[0])
     left = resize_ids(ids[0], height=HEIGHT, width=WIDTH // 2, share=(1.0, 0.5))
