@@ -38,7 +38,7 @@ __all__ = [
 
 ASSUMED: Final = "assumed"
 
-_COMMAND_LINE: Final = "the command line"
+COMMAND_LINE: Final = "the command line"
 
 _OPTIONS: Final[Mapping[str, str]] = {
     "size": "--size",
@@ -110,7 +110,7 @@ def assume_facts(classes: int, *, opencv: bool) -> InputFacts:
 def to_facts(overrides: Overrides, size: tuple[int, int] | None) -> InputFacts:
     """Turn the options of the command line into facts."""
     return InputFacts(
-        origin=_COMMAND_LINE,
+        origin=COMMAND_LINE,
         size=size,
         resize=overrides.resize,
         aspect=overrides.aspect,
@@ -188,7 +188,7 @@ def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin:
     try:
         return _to_input(merged)
     except SpecError as error:
-        if deciders["size"].origin == _COMMAND_LINE:
+        if deciders["size"].origin == COMMAND_LINE:
             raise
         raise CheckpointError(
             f"{origin}: {deciders['size'].origin} says {_describe_fact('size', merged.size)}; "

@@ -20,6 +20,7 @@ __all__ = [
     "Chosen",
     "File",
     "Evaluation",
+    "FrameworkCheck",
     "Golden",
     "Machine",
     "Manifest",
@@ -96,6 +97,18 @@ class Parity(_Value, frozen=True, kw_only=True):
     max_abs_diff: float
     images: int
     image_source: str
+
+
+class FrameworkCheck(_Value, frozen=True, kw_only=True):
+    """The FP32 graph's masks against those of the framework that trained the checkpoint.
+
+    `agreement` is the share of the pixels with the same class, in %, over all `images`.
+    """
+
+    name: str
+    version: str
+    agreement: float
+    images: int
 
 
 class Accuracy(_Value, frozen=True, kw_only=True):
@@ -212,6 +225,7 @@ class Manifest(_Value, frozen=True, kw_only=True):
     chosen: Chosen
     checkpoint: CheckpointInfo
     parity: Parity
+    framework: FrameworkCheck | None = None
     calibration: CalibrationInfo | None = None
     evaluation: Evaluation | None = None
     machine: Machine | None = None

@@ -70,6 +70,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         limits=options.limits,
         budget_s=options.budget_s,
         sensitivity=options.sensitivity,
+        check_with=options.check_with,
         notes=tuple(notes),
     )
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.bundle.manifest import Parity
+from edgeseg.bundle.manifest import FrameworkCheck, Parity
 from edgeseg.datasets import Dataset
 from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.own_framework import check_own_framework
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.progress import begin, track
 from edgeseg.quantize.recipes import FLOAT
@@ -45,6 +46,7 @@ class FloatGraph:
     artifact: Path
     candidates: tuple[Candidate, ...]
     parity: Parity
+    framework: FrameworkCheck | None
 
 
 def write_graph(job: ExportJob) -> FloatGraph:
@@ -59,7 +61,9 @@ def write_graph(job: ExportJob) -> FloatGraph:
     model = _to_onnx(job)
     path = job.staging / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    parity = _compare(job, path)
+    frames = list(read_examples(job.request.dataset, PARITY_FRAMES))
+    parity = _compare(job, path, frames)
+    framework = check_own_framework(job, path, frames)
     stored = FLOAT.name
     # After parity, which is of the graph: golden masks show what storing costs.
     if job.request.half_weights:
@@ -78,7 +82,13 @@ def write_graph(job: ExportJob) -> FloatGraph:
         )
         for compute in maker.float_types()
     )
-    return FloatGraph(model=model, artifact=artifact, candidates=candidates, parity=parity)
+    return FloatGraph(
+        model=model,
+        artifact=artifact,
+        candidates=candidates,
+        parity=parity,
+        framework=framework,
+    )
 
 
 def read_examples(dataset: Dataset | None, count: int) -> Iterator[Bgr]:
@@ -100,7 +110,7 @@ def _to_onnx(job: ExportJob) -> ModelProto:
     return model
 
 
-def _compare(job: ExportJob, path: Path) -> Parity:
+def _compare(job: ExportJob, path: Path, frames: Sequence[Bgr]) -> Parity:
     """Measure how close the graph comes to PyTorch on a few images."""
     from edgeseg.export.reference import check_parity
 
@@ -108,7 +118,6 @@ def _compare(job: ExportJob, path: Path) -> Parity:
     dataset = job.request.dataset
     title = "demo scenes" if dataset is None else dataset.title
     spec = job.checkpoint.input
-    frames = list(read_examples(dataset, PARITY_FRAMES))
     inputs = (
         to_input(frame, spec) for frame in track(job.progress, "comparing with PyTorch", frames)
     )

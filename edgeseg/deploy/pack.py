@@ -54,6 +54,7 @@ def _make_manifest(job: ExportJob, graph: FloatGraph, found: Found, shipped: Shi
         output_tensor=output_tensor,
         checkpoint=_describe_checkpoint(job),
         parity=graph.parity,
+        framework=graph.framework,
         variants=shipped.variants,
         chosen=Chosen(variant=chosen, reason=shipped.selection.reason),
         calibration=found.calibration,

@@ -12,6 +12,7 @@ from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.datasets import Dataset
 from edgeseg.demo import DEMO
 from edgeseg.errors import SpecError
+from edgeseg.export.own_framework import FRAMEWORKS
 from edgeseg.labels import Labels
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.quantize.recipes import Recipe
@@ -55,9 +56,11 @@ class ExportOptions:
     sensitivity: bool = False
     folder: Path | None = None
     force: bool = False
+    check_with: str | None = None
 
     def __post_init__(self) -> None:
         known = {"target": TARGETS, "precision": PRECISIONS, "model": (None, *VARIANTS)}
+        known |= {"check_with": (None, *FRAMEWORKS)}
         for name, values in known.items():
             value = getattr(self, name)
             if value not in values:
@@ -121,4 +124,5 @@ class ExportRequest:
     limits: Limits = field(default_factory=Limits)
     budget_s: float = DEFAULT_BUDGET_S
     sensitivity: bool = False
+    check_with: str | None = None
     notes: tuple[str, ...] = ()

@@ -77,6 +77,7 @@ def test_auto_ships_a_float_and_an_int8_variant(request_: ExportRequest) -> None
         "choosing images": (0, 0),
         "writing the graph": (0, 0),
         "comparing with PyTorch": (4, 4),
+        "comparing with transformers": (4, 4),
         "segmenting golden frames with PyTorch": (0, 0),
         "measuring fp32": (5, 5),
         "making int8-linear": (0, 0),

@@ -47,6 +47,13 @@ class Precision(str, Enum):
     INT8 = "int8"
 
 
+class Framework(str, Enum):
+    """The frameworks that a checkpoint can be checked with."""
+
+    TRANSFORMERS = "transformers"
+    SMP = "smp"
+
+
 class Model(str, Enum):
     """SegFormer's sizes."""
 
@@ -115,6 +122,14 @@ _SensitivityOption = Annotated[
         "--sensitivity", help="Also measure the accuracy that INT8 costs in each group of nodes."
     ),
 ]
+_CheckWithOption = Annotated[
+    Framework | None,
+    typer.Option(
+        help="Compare masks with the checkpoint's own framework, which must be installed. "
+        "Too few equal pixels end the export.",
+        show_default="the framework that trained it, if installed",
+    ),
+]
 _OutputOption = Annotated[
     Path | None,
     typer.Option(
@@ -155,6 +170,7 @@ def export(
     budget: _BudgetOption = 20.0,
     recipe: _RecipeOption = None,
     sensitivity: _SensitivityOption = False,
+    check_with: _CheckWithOption = None,
     output: _OutputOption = None,
     force: _ForceOption = False,
     json: JsonFlag = False,
@@ -184,6 +200,7 @@ def export(
             budget_s=60 * budget,
             recipe=recipe,
             sensitivity=sensitivity,
+            check_with=None if check_with is None else check_with.value,
             folder=output,
             force=force,
         )

@@ -1,0 +1,204 @@
+"""Runs a checkpoint in the framework that trained it: the check of how edgeseg reads it.
+
+edgeseg's network is edgeseg's own reading of the weights, so agreement with it proves nothing about
+the reading. Here somebody else's network and image processor make the mask.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+
+from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.export.contents import read_contents
+from edgeseg.export.facts import COMMAND_LINE
+from edgeseg.export.locating import find_weights
+from edgeseg.export.preprocessing import FILTERS
+from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.progress import Say, ignore
+from edgeseg.spec import Aspect, ChannelOrder
+
+if TYPE_CHECKING:
+    from edgeseg.export.checkpoint import Checkpoint
+
+__all__ = ["FRAMEWORKS", "OwnFramework", "open_framework"]
+
+# The frameworks that can be asked, by the layouts that they train.
+FRAMEWORKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "transformers": ("huggingface", "huggingface-5"),
+    "smp": ("smp",),
+}
+_PACKAGES: Final[Mapping[str, str]] = {
+    "transformers": "transformers",
+    "smp": "segmentation_models_pytorch",
+}
+_WEIGHTS: Final = "model.safetensors"
+_JSON_FILES: Final = ("config.json", "preprocessor_config.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFramework:
+    """A checkpoint in its own framework.
+
+    `segment` turns a uint8 BGR (H, W, 3) frame into class ids (H, W) of the frame's size.
+    """
+
+    name: str
+    version: str
+    segment: Callable[[Bgr], ClassMap]
+
+
+def open_framework(
+    source: str, checkpoint: Checkpoint, *, asked: str | None, say: Say = ignore
+) -> OwnFramework | None:
+    """Open a checkpoint in the framework `asked` for, or in its own one if that is installed.
+
+    Returns None where nothing was asked for, and no installed framework trains this layout; or
+    where the framework lacks the resizing rule that the user gave, which `say` hears.
+
+    Raises:
+        CheckpointError: the framework that was asked for does not train this layout, or it cannot
+            load the checkpoint.
+        MissingPackageError: the framework that was asked for is not installed.
+    """
+    name = asked or next(
+        (name for name, layouts in FRAMEWORKS.items() if checkpoint.layout in layouts), None
+    )
+    if name is None:
+        return None
+    if checkpoint.layout not in FRAMEWORKS[name]:
+        raise CheckpointError(
+            f"{source} has the layout of {checkpoint.layout}, which {name} does not load; "
+            f"leave --check-with out"
+        )
+    package = _PACKAGES[name]
+    if importlib.util.find_spec(package) is None:
+        if asked is None:
+            return None
+        raise MissingPackageError(
+            package.replace("_", "-"),
+            purpose=f"--check-with {name}",
+            command=f"pip install {package.replace('_', '-')}",
+        )
+    spec = checkpoint.input
+    if name == "transformers" and (
+        spec.resize not in FILTERS.values() or spec.aspect is not Aspect.SQUASH
+    ):
+        say(f"not checked with {name}: it has no {spec.resize.value}, aspect {spec.aspect.value}")
+        return None
+    segment = _OPENERS[name](source, checkpoint)
+    version = str(importlib.import_module(package).__version__)
+    return OwnFramework(name=name, version=version, segment=segment)
+
+
+def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], ClassMap]:
+    """Load the weights by transformers' own loader, and its processor from its own files.
+
+    transformers opens a folder as it lies. Of another file it gets the same tensors, without what
+    is wrapped around them.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    weights, folder = find_weights(source, say=ignore)
+    with tempfile.TemporaryDirectory() as written, _hush_transformers():
+        from transformers import SegformerForSemanticSegmentation, SegformerImageProcessor
+
+        there = folder
+        if not (Path(source).is_dir() and (folder / "config.json").is_file()):
+            there = Path(written)
+            state = read_contents(weights).state
+            save_file({name: value.contiguous() for name, value in state.items()}, there / _WEIGHTS)
+            for name in _JSON_FILES:
+                if (folder / name).is_file():
+                    (there / name).write_bytes((folder / name).read_bytes())
+            if not (there / "config.json").exists():
+                (there / "config.json").write_text(json.dumps(_describe(checkpoint)))
+        loaded: Any = SegformerForSemanticSegmentation.from_pretrained(
+            there, dtype=torch.float32, output_loading_info=True, local_files_only=True
+        )
+        model, found = loaded
+        processor = (
+            SegformerImageProcessor.from_pretrained(there, local_files_only=True)
+            if (there / "preprocessor_config.json").exists()
+            else SegformerImageProcessor()
+        )
+    wrong = sorted({str(key) for keys in found.values() for key in keys})
+    if wrong:  # transformers would give these random values
+        raise CheckpointError(
+            f"{source}: transformers does not take {', '.join(wrong[:5])} from it; check that "
+            f"config.json belongs to the weights"
+        )
+    model.eval()
+    options = _list_options(checkpoint)
+    turn = checkpoint.channel_order is ChannelOrder.RGB
+
+    @torch.inference_mode()
+    def segment(frame: Bgr) -> ClassMap:
+        image = np.ascontiguousarray(frame[:, :, ::-1] if turn else frame)
+        inputs = processor(images=image, return_tensors="pt", **options)
+        (mask,) = processor.post_process_semantic_segmentation(
+            model(**inputs), target_sizes=[frame.shape[:2]]
+        )
+        return cast("ClassMap", mask.numpy().astype(np.uint16))
+
+    return segment
+
+
+def _list_options(checkpoint: Checkpoint) -> dict[str, Any]:
+    """List what the user said of the input in place of the checkpoint's files."""
+    spec, turned = checkpoint.input, checkpoint.channel_order is ChannelOrder.BGR
+    given = {fact for fact, by in checkpoint.input_sources.items() if by == COMMAND_LINE}
+    options: dict[str, Any] = {"size": {"height": spec.height, "width": spec.width}}
+    if given & {"mean", "std", "channel_order"}:
+        options |= {
+            "image_mean": spec.mean[::-1] if turned else spec.mean,
+            "image_std": spec.std[::-1] if turned else spec.std,
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+        }
+    if "resize" in given:
+        options["resample"] = next(code for code, rule in FILTERS.items() if rule is spec.resize)
+    return options
+
+
+@contextmanager
+def _hush_transformers() -> Iterator[None]:
+    """Keep transformers' warnings and bars off the screen: the check has a line of its own."""
+    logging: Any = importlib.import_module("transformers.utils.logging")
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before[0])
+        if before[1]:
+            logging.enable_progress_bar()
+
+
+def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Describe the network where no config.json does: what the weights show, else the defaults."""
+    encoder = checkpoint.spec.encoder
+    return {
+        "model_type": "segformer",
+        "hidden_sizes": encoder.widths,
+        "depths": encoder.depths,
+        "decoder_hidden_size": checkpoint.spec.decoder_width,
+        "num_labels": checkpoint.spec.classes,
+    }
+
+
+_OPENERS: Final[Mapping[str, Callable[[str, Checkpoint], Callable[[Bgr], ClassMap]]]] = {
+    "transformers": _open_transformers,
+}

@@ -1,0 +1,138 @@
+"""The check of an export against the framework that trained the checkpoint."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from oracle import change, small_demo
+from safetensors.torch import load_file, save_file
+
+from edgeseg.bundle.store import open_bundle
+
+if TYPE_CHECKING:
+    from outcome import Outcome
+
+Edgeseg = Callable[..., "Outcome"]
+
+
+def export(edgeseg: Edgeseg, weights: Path, *options: object) -> Outcome:
+    return edgeseg("export", "--weights", weights, "--precision", "fp32", "-o", "b", *options)
+
+
+def test_the_manifest_says_what_it_was_checked_with(edgeseg: Edgeseg, tmp_path: Path) -> None:
+    outcome = export(edgeseg, small_demo(tmp_path / "demo"))
+    assert outcome.status == 0, outcome.err
+    assert "% of the pixels as in transformers 5" in outcome.err
+    assert "torchvision" not in outcome.err
+    check = open_bundle(Path("b")).manifest.framework
+    assert check is not None
+    assert (check.name, check.images) == ("transformers", 4)
+    assert check.agreement > 99.99
+
+
+def test_a_reading_of_our_own_is_found_out(
+    edgeseg: Edgeseg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parity with our own network holds all the while: both sides share the mistake."""
+    import edgeseg.export.architecture as architecture
+
+    folder = small_demo(tmp_path / "demo")
+    change(folder / "config.json", num_attention_heads=[2, 4, 10, 4])
+    usual = architecture.VARIANTS["b0"].encoder
+    monkeypatch.setattr(
+        "edgeseg.export.metadata.read_unseen",
+        lambda *_config, **_more: architecture.Unseen(heads=usual.heads, strides=usual.strides),
+    )
+    outcome = export(edgeseg, folder)
+    assert outcome.status == 1
+    assert "parity with PyTorch" in outcome.err
+    assert "of the pixels as in transformers" in outcome.err
+    assert "nothing was written" in outcome.err
+    assert not Path("b").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--size", "80x112"],
+        ["--mean", "0.5,0.4,0.3", "--std", "0.2,0.3,0.25"],
+        ["--channel-order", "bgr"],
+        ["--resize", "pillow-nearest"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_what_the_user_says_of_the_input_is_said_to_the_framework_too(
+    edgeseg: Edgeseg, tmp_path: Path, options: list[str]
+) -> None:
+    outcome = export(edgeseg, small_demo(tmp_path / "demo"), *options)
+    assert outcome.status == 0, outcome.err
+    check = open_bundle(Path("b")).manifest.framework
+    assert check is not None
+    assert check.agreement > 99.99
+
+
+def test_a_rule_that_the_framework_lacks_is_said(edgeseg: Edgeseg, tmp_path: Path) -> None:
+    outcome = export(edgeseg, small_demo(tmp_path / "demo"), "--resize", "opencv-bilinear,keep")
+    assert outcome.status == 0, outcome.err
+    assert "not checked with transformers: it has no opencv-bilinear, aspect keep" in outcome.err
+    assert open_bundle(Path("b")).manifest.framework is None
+
+
+def test_a_bare_file_is_checked_with_the_tensors_that_it_holds(
+    edgeseg: Edgeseg, tmp_path: Path
+) -> None:
+    weights = load_file(small_demo(tmp_path / "demo") / "model.safetensors")
+    torch.save({"state_dict": weights, "epoch": 3}, tmp_path / "last.pth")
+    outcome = export(edgeseg, tmp_path / "last.pth", "--size", "96x128")
+    assert outcome.status == 0, outcome.err
+    check = open_bundle(Path("b")).manifest.framework
+    assert check is not None
+    assert check.agreement > 99.99
+
+
+def test_weights_that_the_framework_would_invent_end_the_export(
+    edgeseg: Edgeseg, tmp_path: Path
+) -> None:
+    folder = small_demo(tmp_path / "demo")
+    import edgeseg.export.own_framework as module
+    from edgeseg.errors import CheckpointError
+    from edgeseg.export.checkpoint import read_checkpoint
+
+    checkpoint = read_checkpoint(str(folder))
+    weights = load_file(folder / "model.safetensors")
+    del weights["decode_head.classifier.bias"]
+    (folder / "model.safetensors").unlink()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"does not take decode_head.classifier.bias from it"):
+        module.open_framework(str(folder), checkpoint, asked=None)
+
+
+def test_another_framework_than_its_own_is_refused(edgeseg: Edgeseg, tmp_path: Path) -> None:
+    outcome = export(edgeseg, small_demo(tmp_path / "demo"), "--check-with", "smp")
+    assert outcome.status == 1
+    assert "has the layout of huggingface, which smp does not load" in outcome.err
+
+
+def test_a_framework_that_is_not_installed_is_named_only_if_it_was_asked_for(
+    edgeseg: Edgeseg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "transformers" else find(name)
+    )
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    folder = small_demo(tmp_path / "demo")
+    outcome = export(edgeseg, folder)
+    assert outcome.status == 0, outcome.err
+    assert open_bundle(Path("b")).manifest.framework is None
+    assert json.loads((Path("b") / "manifest.json").read_text())["framework"] is None
+    outcome = export(edgeseg, folder, "--check-with", "transformers")
+    assert outcome.status == 1
+    assert "--check-with transformers needs transformers" in outcome.err
