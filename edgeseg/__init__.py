@@ -52,6 +52,7 @@ def export_model(
     target: str = "onnxruntime",
     precision: str = "auto",
     size: tuple[int, int] | None = None,
+    threshold: float | None = None,
     calibration: str | Path | None = None,
     data: str | Path | None = None,
     split: str | None = None,
@@ -64,15 +65,12 @@ def export_model(
     """Turn a checkpoint into a bundle: `edgeseg export`, with the same defaults and notes.
 
     Without `weights`, `model="b0"` is the packaged demo checkpoint. `size` is height and width in
-    pixels. `calibration` and `data` name images as the options of the command line do. A limit that
-    is not given has its default; `max_drop=0.5` (points) is short for
-    `limits=edgeseg.Limits(max_drop=0.5)`. The bundle is written to `output`, or to a folder
-    {model}-{target}-{precision}. `say` hears each note that the command line gives on its way;
-    without it they go to stderr. The result's `bundle` is what ships, `tried` all that was measured
-    for it.
-
-    `edgeseg.deploy.request.ExportOptions` has all options of the command line:
-    `export_bundle(fill_defaults(options))`, of `edgeseg.deploy.export` and `.defaults`.
+    pixels. `threshold` is the probability above which the only logit of a checkpoint means the
+    second of two classes. `calibration` and `data` name images as the options do. A limit that is
+    not given has its default; `max_drop=0.5` (points) is short for `limits=Limits(max_drop=0.5)`.
+    The bundle is written to `output`, or to {model}-{target}-{precision}. `say` hears each note;
+    without it they go to stderr. The result's `bundle` ships, `tried` is all that was measured. All
+    options are in `edgeseg.deploy.request.ExportOptions`, which `fill_defaults` completes.
 
     Raises:
         SpecError: options that do not fit together.
@@ -88,6 +86,7 @@ def export_model(
     from edgeseg.deploy.export import export_bundle
     from edgeseg.deploy.request import ExportOptions
     from edgeseg.files.homes import expand_home
+    from edgeseg.overrides import Overrides
     from edgeseg.progress import Progress, print_line
 
     limits = Limits() if limits is None else limits
@@ -97,6 +96,7 @@ def export_model(
         target=target,
         precision=precision,
         size=size,
+        overrides=Overrides(threshold=threshold),
         calibration=None if calibration is None else expand_home(str(calibration)),
         data=None if data is None else expand_home(str(data)),
         split=split,
@@ -192,6 +192,7 @@ def verify(
     data: str | Path | None = None,
     split: str | None = None,
     reference: str | Path | None = None,
+    threshold: float | None = None,
     baseline: str | Path | None = None,
     limits: Limits | None = None,
     max_drop: float | None = None,
@@ -208,7 +209,8 @@ def verify(
     limit that is not given has its default; `max_drop=0.5` (points) is short for
     `limits=edgeseg.Limits(max_drop=0.5)`. A missed gate raises nothing: see `passed`, `misses` and
     `unjudged` of the report; `passed` is None where there was nothing to judge. `short_sides` are
-    in pixels. `report` is a folder to write the report to.
+    in pixels. `report` is a folder to write the report to. `threshold` is that of a checkpoint with
+    one logit, as for `export_model`.
 
     What the command line has beyond this is in `edgeseg.verification.request.VerifyRequest`, which
     `edgeseg.verification.verify.verify` takes.
@@ -222,6 +224,7 @@ def verify(
     from edgeseg.accuracy.limits import Limits
     from edgeseg.corruptions import parse_corruptions
     from edgeseg.files.homes import expand_home
+    from edgeseg.overrides import Overrides
     from edgeseg.verification.request import VerifyRequest
     from edgeseg.verification.verify import verify as verify_source
 
@@ -231,6 +234,7 @@ def verify(
         data=None if data is None else expand_home(str(data)),
         split=split,
         reference=None if reference is None else expand_home(str(reference)),
+        overrides=Overrides(threshold=threshold),
         baseline=None if baseline is None else Path(baseline).expanduser(),
         protocol=protocol,
         limits=limits if max_drop is None else limits.replace(max_drop=max_drop),

@@ -17,6 +17,7 @@ __all__ = [
     "KNOWN",
     "Labels",
     "Rgb",
+    "are_placeholders",
     "choose_ignore_index",
     "get_known_labels",
     "find_labels",
@@ -82,7 +83,7 @@ def find_labels(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]
     A checkpoint's own names come first, with the colors of the known data set that has the same
     names. Without names it is the known data set with as many classes, or else numbers.
     """
-    if names is not None and not _are_placeholders(names):
+    if names is not None and not are_placeholders(names):
         cleaned = tuple(name.strip() for name in names)
         for known in map(get_known_labels, KNOWN):
             if [_normalize(name) for name in known.classes] == [
@@ -233,7 +234,7 @@ def choose_ignore_index(classes: int) -> int:
     return DEFAULT_IGNORE_INDEX if classes <= DEFAULT_IGNORE_INDEX else WIDE_IGNORE_INDEX
 
 
-def _are_placeholders(names: Sequence[str]) -> bool:
+def are_placeholders(names: Sequence[str]) -> bool:
     """Whether names are transformers' placeholders: LABEL_0, LABEL_1 ..."""
     return all(name == f"LABEL_{index}" for index, name in enumerate(names))
 

@@ -1,4 +1,4 @@
-"""Statements of the user about a checkpoint's input, which replace what its files say."""
+"""Statements of the user about a checkpoint, which replace what its files say."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Overrides:
     """A field is None if the user says nothing.
 
     `mean` and `std` are for values in 0..1, in the network's own order of color channels.
+    `threshold` is the probability above which a single logit means the second of two classes.
     """
 
     mean: Triple | None = None
@@ -26,6 +27,11 @@ class Overrides:
     channel_order: ChannelOrder | None = None
     resize: Resize | None = None
     aspect: Aspect | None = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise SpecError(f"--threshold is a probability between 0 and 1; got {self.threshold:g}")
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -35,6 +41,7 @@ class Overrides:
             "--std": self.std,
             "--channel-order": self.channel_order,
             "--resize": self.resize,
+            "--threshold": self.threshold,
         }
         return tuple(option for option, value in given.items() if value is not None)
 
@@ -48,6 +55,7 @@ def parse_overrides(
     std: str | None,
     channel_order: ChannelOrder | None,
     resize: str | None,
+    threshold: float | None = None,
 ) -> Overrides:
     """Parse the options as they are written on the command line.
 
@@ -63,6 +71,7 @@ def parse_overrides(
         channel_order=channel_order,
         resize=how,
         aspect=aspect,
+        threshold=threshold,
     )
 
 

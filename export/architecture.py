@@ -93,8 +93,12 @@ def read_unseen(config: Mapping[str, object], *, origin: str) -> Unseen:
     )
 
 
-def check_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) -> None:
+def check_config(
+    config: Mapping[str, object], spec: ModelSpec, *, logits: int, origin: str
+) -> None:
     """Compare what config.json says with the model, whose shapes come from the weights.
+
+    `logits` is the number of logits that the weights give for a pixel.
 
     Raises:
         CheckpointError: the file describes a network that edgeseg does not compute, or one that
@@ -112,7 +116,7 @@ def check_config(config: Mapping[str, object], spec: ModelSpec, *, origin: str) 
         raise CheckpointError(
             f"{origin} says hidden_act {activation!r}; edgeseg computes SegFormer with 'gelu' only"
         )
-    for field, ours in _list_seen(spec).items():
+    for field, ours in (_list_seen(spec) | {"num_labels": logits}).items():
         theirs = config.get(field)
         if theirs is not None and theirs != ours:
             raise CheckpointError(
@@ -134,7 +138,6 @@ def _list_seen(spec: ModelSpec) -> dict[str, object]:
             hidden / width for hidden, width in zip(encoder.ffn_widths, encoder.widths, strict=True)
         ],
         "decoder_hidden_size": spec.decoder_width,
-        "num_labels": spec.classes,
     }
 
 

@@ -19,12 +19,19 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.demo import DEMO
 from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import describe_unseen
-from edgeseg.export.contents import Contents, read_contents
+from edgeseg.export.contents import read_contents
 from edgeseg.export.facts import assume_facts, settle
 from edgeseg.export.locating import find_weights
-from edgeseg.export.metadata import read_metadata
-from edgeseg.export.segformer.layouts import Layout
+from edgeseg.export.metadata import Metadata, read_metadata
+from edgeseg.export.segformer.layouts import Layout, State
 from edgeseg.export.segformer.mapping import find_layout, infer_spec, map_weights
+from edgeseg.export.segformer.one_logit import (
+    Threshold,
+    has_one_logit,
+    name_classes,
+    settle_threshold,
+    split_logit,
+)
 from edgeseg.files.whole import compute_sha256
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
@@ -51,7 +58,8 @@ class Checkpoint:
     The model takes RGB, whatever `channel_order` it was trained with. `input_sources` names the
     source of each of the input's facts. `reduce_labels` says that training used masks whose 0 means
     "no class" and whose other ids are one too high. It concerns ground truth only: frames do not
-    change.
+    change. `threshold` is the probability above which one logit, here the model's second of two,
+    means the second class; None for a checkpoint that has a logit for each class.
     """
 
     model: SegFormer
@@ -65,6 +73,7 @@ class Checkpoint:
     reduce_labels: bool = False
     channel_order: ChannelOrder = ChannelOrder.RGB
     input_sources: Mapping[str, str] = field(default_factory=dict)
+    threshold: float | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -96,10 +105,16 @@ def read_checkpoint(
     weights, folder = find_weights(source, say=say)
     contents = read_contents(weights)
     layout = find_layout(contents.state, origin=str(weights))
-    files = read_metadata(folder, layout, contents.meta, origin=str(weights))
-    spec = files.apply_config(
-        infer_spec(contents.state, layout, files.unseen(), origin=str(weights))
+    files = read_metadata(
+        folder,
+        layout,
+        contents.meta,
+        one_logit=has_one_logit(contents.state, layout),
+        origin=str(weights),
     )
+    threshold = _settle_threshold(overrides, files, origin=str(weights))
+    state = contents.state if threshold is None else split_logit(contents.state, layout, threshold)
+    spec = files.apply_config(infer_spec(state, layout, files.unseen(), origin=str(weights)))
     settled = settle(
         overrides,
         size,
@@ -108,15 +123,12 @@ def read_checkpoint(
         origin=str(weights),
     )
     spec.encoder.check_size(settled.input.height, settled.input.width)
-    chosen, labels_source = (labels, "--labels") if labels else files.labels(spec)
-    if len(chosen.classes) != spec.classes:
-        raise CheckpointError(
-            f"{weights} has {spec.classes} classes, but {labels_source} names {len(chosen.classes)}"
-        )
-    for line in (*contents.notes, *files.notes(), *describe_unseen(spec), *settled.lines):
+    chosen, labels_source = _choose_labels(labels, files, spec, origin=str(weights))
+    divided = () if threshold is None else (threshold.describe(chosen),)
+    for line in (*contents.notes, *divided, *files.notes(), *describe_unseen(spec), *settled.lines):
         say(line)
     return Checkpoint(
-        model=_build_model(spec, layout, contents, settled.channel_order, origin=str(weights)),
+        model=_build_model(spec, layout, state, settled.channel_order, origin=str(weights)),
         input=settled.input,
         labels=chosen,
         labels_source=labels_source,
@@ -127,7 +139,33 @@ def read_checkpoint(
         reduce_labels=files.reduces_labels(),
         channel_order=settled.channel_order,
         input_sources=settled.sources,
+        threshold=None if threshold is None else threshold.value,
     )
+
+
+def _settle_threshold(overrides: Overrides, files: Metadata, *, origin: str) -> Threshold | None:
+    """Settle the threshold of one logit; a file is asked only where the command line is silent."""
+    return settle_threshold(
+        overrides.threshold,
+        files.threshold() if overrides.threshold is None else None,
+        files.layout,
+        one_logit=files.one_logit,
+        origin=origin,
+    )
+
+
+def _choose_labels(
+    labels: Labels | None, files: Metadata, spec: ModelSpec, *, origin: str
+) -> tuple[Labels, str]:
+    """Choose the labels of the command line, else those of the files, and say whose they are."""
+    chosen, source = (labels, "--labels") if labels else files.labels(spec)
+    if files.one_logit and len(chosen.classes) == 1:
+        chosen, _ = name_classes(chosen.classes)
+    if len(chosen.classes) != spec.classes:
+        raise CheckpointError(
+            f"{origin} has {spec.classes} classes, but {source} names {len(chosen.classes)}"
+        )
+    return chosen, source
 
 
 def _require_packages() -> None:
@@ -146,13 +184,13 @@ def _name_checkpoint(source: str, weights: Path) -> str:
 
 
 def _build_model(
-    spec: ModelSpec, layout: Layout, contents: Contents, order: ChannelOrder, *, origin: str
+    spec: ModelSpec, layout: Layout, state: State, order: ChannelOrder, *, origin: str
 ) -> SegFormer:
     """Build the network for RGB; after training on BGR, reverse the first kernels' channels."""
     from edgeseg.export.segformer.network import SegFormer
 
     model = SegFormer(spec)
-    mapped = map_weights(contents.state, layout, model, origin=origin)
+    mapped = map_weights(state, layout, model, origin=origin)
     if order is ChannelOrder.BGR:
         mapped[_FIRST_KERNELS] = mapped[_FIRST_KERNELS].flip(1)
     model.load_state_dict(mapped, strict=False)

@@ -19,6 +19,7 @@ from edgeseg.export.facts import InputFacts
 from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import find_unknown_fields, read_config, reduces_labels
 from edgeseg.export.segformer.layouts import Layout
+from edgeseg.export.segformer.one_logit import name_classes
 from edgeseg.export.training import Training, find_unread_training, read_training
 from edgeseg.labels import Labels, find_labels, order_names
 from edgeseg.segformer.arch import ModelSpec
@@ -36,7 +37,8 @@ class Metadata:
 
     `config` is the content of config.json, `preprocessor` that of preprocessor_config.json, and
     `meta` the metadata in the weights' own pickle. Each is empty where there is none. `training` is
-    the training configuration in `meta`.
+    the training configuration in `meta`. `one_logit` says that the weights give one logit for a
+    pixel, which a threshold divides into two classes.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Metadata:
     preprocessor: Mapping[str, object]
     meta: Mapping[str, object]
     training: Training | None
+    one_logit: bool
 
     def unseen(self) -> Unseen:
         """Read what the weights do not show: attention heads and strides.
@@ -62,11 +65,20 @@ class Metadata:
         Raises:
             CheckpointError: edgeseg does not compute this model; the message names the field.
         """
+        logits = 1 if self.one_logit else spec.classes
         if self._config_counts():
-            check_config(self.config, spec, origin=str(self.folder / _CONFIG))
+            check_config(self.config, spec, logits=logits, origin=str(self.folder / _CONFIG))
         if self.training is None:
             return spec
-        return self.training.network.apply_config(spec, logits=spec.classes)
+        return self.training.network.apply_config(spec, logits=logits)
+
+    def threshold(self) -> float | None:
+        """Read the threshold of a single logit, a probability; None where no file gives one.
+
+        Raises:
+            CheckpointError: the value is no probability; the message names the field.
+        """
+        return None if self.training is None else self.training.network.threshold()
 
     def facts(self) -> tuple[InputFacts, ...]:
         """List what each file says about the input; the first that gives a fact counts.
@@ -87,9 +99,14 @@ class Metadata:
         """Find the classes' names and colors, and say where they come from.
 
         Raises:
-            CheckpointError: id2label does not give one name to each id from 0 up.
+            CheckpointError: id2label does not give one name to each id from 0 up, or one logit has
+                more names than two.
         """
-        labels, source = find_labels(self._class_names(), spec.classes)
+        names = self._class_names()
+        if self.one_logit:
+            labels, source = name_classes(names)
+        else:
+            labels, source = find_labels(names, spec.classes)
         palette = self._palette()
         if palette is None or len(palette) != len(labels.classes):
             return labels, source
@@ -177,7 +194,12 @@ class Metadata:
 
 
 def read_metadata(
-    folder: Path, layout: Layout, meta: Mapping[str, object], *, origin: str
+    folder: Path,
+    layout: Layout,
+    meta: Mapping[str, object],
+    *,
+    one_logit: bool = False,
+    origin: str,
 ) -> Metadata:
     """Read the JSON files of a folder, and the training configuration in `meta`.
 
@@ -191,6 +213,7 @@ def read_metadata(
         preprocessor=read_json(folder / _PREPROCESSOR),
         meta=meta,
         training=read_training(meta, origin=origin),
+        one_logit=one_logit,
     )
 
 

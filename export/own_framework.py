@@ -108,6 +108,7 @@ def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], C
     """
     import torch
     from safetensors.torch import save_file
+    from torch.nn import functional
 
     weights, folder = find_weights(source, say=ignore)
     with tempfile.TemporaryDirectory() as written, _hush_transformers():
@@ -145,10 +146,14 @@ def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], C
     @torch.inference_mode()
     def segment(frame: Bgr) -> ClassMap:
         image = np.ascontiguousarray(frame[:, :, ::-1] if turn else frame)
-        inputs = processor(images=image, return_tensors="pt", **options)
-        (mask,) = processor.post_process_semantic_segmentation(
-            model(**inputs), target_sizes=[frame.shape[:2]]
-        )
+        outputs = model(**processor(images=image, return_tensors="pt", **options))
+        if checkpoint.threshold is None:
+            (mask,) = processor.post_process_semantic_segmentation(
+                outputs, target_sizes=[frame.shape[:2]]
+            )
+        else:  # of which transformers' argmax knows one class
+            full = functional.interpolate(outputs.logits, frame.shape[:2], mode="bilinear")
+            mask = full[0, 0].sigmoid() > checkpoint.threshold
         return cast("ClassMap", mask.numpy().astype(np.uint16))
 
     return segment
@@ -195,7 +200,7 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "hidden_sizes": encoder.widths,
         "depths": encoder.depths,
         "decoder_hidden_size": checkpoint.spec.decoder_width,
-        "num_labels": checkpoint.spec.classes,
+        "num_labels": checkpoint.spec.classes if checkpoint.threshold is None else 1,
     }
 
 

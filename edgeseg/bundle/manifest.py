@@ -79,7 +79,8 @@ class CheckpointInfo(_Value, frozen=True, kw_only=True):
     `reduce_labels` says that the masks of the training had 0 for no class, and all other ids one
     too high. `channel_order` is the order in training; the graph takes blue, green, red in any
     case. `input_sources` says who decided the input's size, resize, aspect, mean, std and
-    channel_order.
+    channel_order. `threshold` is the probability above which one logit of the checkpoint meant the
+    second of two classes; None where it had a logit for each class.
     """
 
     source: str
@@ -89,6 +90,7 @@ class CheckpointInfo(_Value, frozen=True, kw_only=True):
     reduce_labels: bool = False
     channel_order: ChannelOrder = ChannelOrder.RGB
     input_sources: dict[str, str] = {}
+    threshold: float | None = None
 
 
 class Parity(_Value, frozen=True, kw_only=True):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
 
 from edgeseg.accuracy.limits import LIMITS, Limit, Limits
+from edgeseg.cli.grouped import Command, group_options
 from edgeseg.cli.options import report_wrong_usage
 
 __all__ = ["EXPORT_LIMITS", "add_limit_options"]
@@ -20,40 +19,13 @@ EXPORT_LIMITS: Final = ("max_drop", "max_class_drop", "min_agreement")
 _METAVARS: Final = {"points": "POINTS", "%": "PERCENT", "MB": "MB"}
 
 
-def add_limit_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def add_limit_options(*names: str) -> Callable[[Command], Command]:
     """Give a command an option for each named limit, and pass them to it as one value, `limits`.
 
     The options take the place of the command's parameter `limits`.
     """
-
-    def with_options(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def call(**values: Any) -> None:  # noqa: ANN401  # whatever the command takes
-            given = {name: values.pop(name) for name in names}
-            command(**values, limits=_collect_limits(given))
-
-        signature = inspect.signature(command, eval_str=True)
-        parameters = tuple(_expand(signature, names))
-        # typer reads the options from here.
-        call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        call.__annotations__ = {one.name: one.annotation for one in parameters}
-        return call
-
-    return with_options
-
-
-def _expand(signature: inspect.Signature, names: tuple[str, ...]) -> Iterator[inspect.Parameter]:
-    """Yield the parameters, with one for each limit in place of `limits`."""
-    for parameter in signature.parameters.values():
-        if parameter.name != "limits":
-            yield parameter
-            continue
-        for name in names:
-            yield parameter.replace(
-                name=name,
-                default=None,
-                annotation=Annotated[float | None, _make_option(LIMITS[name])],
-            )
+    options = {name: Annotated[float | None, _make_option(LIMITS[name])] for name in names}
+    return group_options("limits", options, _collect_limits)
 
 
 def _make_option(limit: Limit) -> Any:  # noqa: ANN401  # as typer.Option

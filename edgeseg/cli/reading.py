@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from edgeseg.cli.grouped import group_options
 from edgeseg.cli.options import report_wrong_usage
 from edgeseg.spec import ChannelOrder
 
 if TYPE_CHECKING:
     from edgeseg.overrides import Overrides
 
-__all__ = ["ChannelOrderOption", "MeanOption", "ResizeOption", "StdOption", "read_overrides"]
+__all__ = ["add_override_options"]
 
 _FROM_FILES: Final = "read from the checkpoint's files"
 
-MeanOption = Annotated[
+_MeanOption = Annotated[
     str | None,
     typer.Option(
         "--mean",
@@ -26,7 +27,7 @@ MeanOption = Annotated[
         show_default=_FROM_FILES,
     ),
 ]
-StdOption = Annotated[
+_StdOption = Annotated[
     str | None,
     typer.Option(
         "--std",
@@ -35,7 +36,7 @@ StdOption = Annotated[
         show_default=_FROM_FILES,
     ),
 ]
-ChannelOrderOption = Annotated[
+_ChannelOrderOption = Annotated[
     ChannelOrder | None,
     typer.Option(
         "--channel-order",
@@ -43,7 +44,7 @@ ChannelOrderOption = Annotated[
         show_default=_FROM_FILES,
     ),
 ]
-ResizeOption = Annotated[
+_ResizeOption = Annotated[
     str | None,
     typer.Option(
         "--resize",
@@ -54,12 +55,20 @@ ResizeOption = Annotated[
         show_default=_FROM_FILES,
     ),
 ]
+_ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        metavar="P",
+        help="Probability above which one logit means the second of two classes, between 0 and 1.",
+        show_default="read from the checkpoint's files, else its framework's: 0.5, or 0.3 for "
+        "mmsegmentation",
+    ),
+]
 
 
-def read_overrides(
-    mean: str | None, std: str | None, channel_order: ChannelOrder | None, resize: str | None
-) -> Overrides:
-    """Parse the options into overrides.
+def _read_overrides(given: dict[str, Any]) -> Overrides:
+    """Parse the options that were given.
 
     Raises:
         typer.BadParameter: one of them is not in its form.
@@ -67,4 +76,18 @@ def read_overrides(
     from edgeseg.overrides import parse_overrides
 
     with report_wrong_usage():
-        return parse_overrides(mean=mean, std=std, channel_order=channel_order, resize=resize)
+        return parse_overrides(**given)
+
+
+# Gives a command an option for each fact, in place of its parameter `overrides`.
+add_override_options: Final = group_options(
+    "overrides",
+    {
+        "mean": _MeanOption,
+        "std": _StdOption,
+        "channel_order": _ChannelOrderOption,
+        "resize": _ResizeOption,
+        "threshold": _ThresholdOption,
+    },
+    _read_overrides,
+)

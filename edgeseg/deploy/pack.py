@@ -106,6 +106,7 @@ def _describe_checkpoint(job: ExportJob) -> CheckpointInfo:
         reduce_labels=checkpoint.reduce_labels,
         channel_order=checkpoint.channel_order,
         input_sources=dict(checkpoint.input_sources),
+        threshold=checkpoint.threshold,
     )
 
 

@@ -40,6 +40,8 @@ class Layout:
     unused: tuple[str, ...] = field(default=())
     # The framework that pickles weights and uses OpenCV; None for Hugging Face, which does neither.
     framework: str | None = None
+    # The probability above which the framework takes a single logit for its second class.
+    threshold: float = 0.5
 
 
 _HF_EPS: Final = NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5)
@@ -141,6 +143,7 @@ NVLABS: Final = Layout(
 MMSEG: Final = Layout(
     name="mmsegmentation",
     framework="mmsegmentation",
+    threshold=0.3,
     head=HeadKind.CONV,
     eps=NormEps(patch_embed=1e-6, block=1e-6, reduction=1e-6, stage=1e-6),
     signature="decode_head.convs.0.conv.weight",

@@ -92,16 +92,11 @@ def map_weights(
 
 
 def _check_ends(shapes: _Shapes, origin: str) -> None:
-    """Refuse a network of a sensor's channels, or with one logit for two classes."""
+    """Refuse a network of a sensor's channels."""
     channels = shapes.measure("stages.0.patch_embed.proj.weight", 1)
     if channels not in {GRAY, RGB}:
         raise CheckpointError(
             f"{origin} takes images of {channels} channels; edgeseg takes color or gray"
-        )
-    if shapes.measure("head.classifier.weight", 0) == 1:
-        raise CheckpointError(
-            f"{origin} has one logit for each pixel, as a threshold between two classes needs; "
-            f"edgeseg needs a logit for each class: train with two"
         )
 
 

@@ -148,11 +148,6 @@ def test_a_name_that_is_too_long_is_an_error_of_the_checkpoint() -> None:
         read_checkpoint("a" * 300)
 
 
-def test_one_logit_is_called_so(tmp_path: Path) -> None:
-    torch.save(nvlabs_state(classes=1), tmp_path / "w.pth")
-    assert "one logit for each pixel" in _refused(tmp_path / "w.pth")
-
-
 def test_two_sets_of_weights_are_said(tmp_path: Path) -> None:
     state = nvlabs_state()
     average = {key: value * 2 for key, value in state.items()}

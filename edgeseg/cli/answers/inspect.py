@@ -103,6 +103,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         (
             f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
             f"license {manifest.checkpoint.license}"
+            f"{_describe_threshold(manifest.checkpoint.threshold)}"
         ),
         (
             f"parity       logits within {manifest.parity.max_abs_diff:.1e} of PyTorch on "
@@ -140,6 +141,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
         (
             f"{checkpoint.spec.title}, {checkpoint.spec.classes} classes, "
             f"{checkpoint.layout} layout, license {checkpoint.license}"
+            f"{_describe_threshold(checkpoint.threshold)}"
         ),
         (
             f"input        {height}x{width} (height x width), {checkpoint.input.resize.value}, "
@@ -162,6 +164,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
         "sha256": checkpoint.sha256,
         "reduce_labels": checkpoint.reduce_labels,
         "channel_order": checkpoint.channel_order.value,
+        "threshold": checkpoint.threshold,
         "input": {
             "resize": checkpoint.input.resize.value,
             "aspect": checkpoint.input.aspect.value,
@@ -171,6 +174,10 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
         "input_sources": dict(checkpoint.input_sources),
         "classes": list(checkpoint.labels.classes),
     }
+
+
+def _describe_threshold(threshold: float | None) -> str:
+    return "" if threshold is None else f", one logit above threshold {threshold:g}"
 
 
 def _join_numbers(values: Triple) -> str:

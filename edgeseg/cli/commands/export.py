@@ -21,15 +21,10 @@ from edgeseg.cli.options import (
     say_next,
 )
 from edgeseg.cli.progress import show_progress
-from edgeseg.cli.reading import (
-    ChannelOrderOption,
-    MeanOption,
-    ResizeOption,
-    StdOption,
-    read_overrides,
-)
+from edgeseg.cli.reading import add_override_options
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
+from edgeseg.overrides import Overrides
 from edgeseg.targets import find_target
 
 if TYPE_CHECKING:
@@ -148,6 +143,7 @@ _ForceOption = Annotated[
 
 
 @add_limit_options(*EXPORT_LIMITS)
+@add_override_options
 def export(
     *,
     weights: _WeightsOption = None,
@@ -158,10 +154,7 @@ def export(
     fp16: _Fp16Option = False,
     size: _SizeOption = None,
     labels: _LabelsOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    channel_order: ChannelOrderOption = None,
-    resize: ResizeOption = None,
+    overrides: Overrides,
     calibration: _CalibrationOption = None,
     calibration_images: CalibrationImagesOption = 300,
     data: DataOption = None,
@@ -191,7 +184,7 @@ def export(
             precision=_choose_precision(precision, int8=int8, fp16=fp16),
             size=None if size is None else parse_size(size),
             labels=labels,
-            overrides=read_overrides(mean, std, channel_order, resize),
+            overrides=overrides,
             calibration=calibration,
             calibration_images=calibration_images,
             data=data,

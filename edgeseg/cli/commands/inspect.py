@@ -7,24 +7,17 @@ from typing import Annotated
 import typer
 
 from edgeseg.cli.options import JsonFlag, print_json, say
-from edgeseg.cli.reading import (
-    ChannelOrderOption,
-    MeanOption,
-    ResizeOption,
-    StdOption,
-    read_overrides,
-)
+from edgeseg.cli.reading import add_override_options
+from edgeseg.overrides import Overrides
 
 __all__ = ["inspect"]
 
 
+@add_override_options
 def inspect(
     what: Annotated[str, typer.Argument(help="Model size (b0 to b5), bundle or checkpoint.")],
     *,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    channel_order: ChannelOrderOption = None,
-    resize: ResizeOption = None,
+    overrides: Overrides,
     json: JsonFlag = False,
 ) -> None:
     """Show what a model costs, what a bundle holds, or what a checkpoint is.
@@ -33,7 +26,6 @@ def inspect(
     """
     from edgeseg.cli.answers.inspect import inspect_anything
 
-    overrides = read_overrides(mean, std, channel_order, resize)
     lines, content = inspect_anything(what, overrides=overrides, say=say)
     for line in lines:
         say(line)

@@ -22,15 +22,10 @@ from edgeseg.cli.options import (
     say_next,
 )
 from edgeseg.cli.progress import show_progress
-from edgeseg.cli.reading import (
-    ChannelOrderOption,
-    MeanOption,
-    ResizeOption,
-    StdOption,
-    read_overrides,
-)
+from edgeseg.cli.reading import add_override_options
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
+from edgeseg.overrides import Overrides
 from edgeseg.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -88,6 +83,7 @@ _OutputOption = Annotated[
 
 
 @add_limit_options(*EXPORT_LIMITS)
+@add_override_options
 def sweep(
     *,
     weights: _WeightsOption,
@@ -97,10 +93,7 @@ def sweep(
     size: _SizeOption = None,
     split: SplitOption = None,
     labels: _LabelsOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    channel_order: ChannelOrderOption = None,
-    resize: ResizeOption = None,
+    overrides: Overrides,
     calibration: _CalibrationOption = None,
     calibration_images: CalibrationImagesOption = 300,
     limits: Limits,
@@ -132,7 +125,7 @@ def sweep(
             sizes=(None,) if not size else tuple(map(parse_size, size)),
             export=ExportOptions(
                 labels=labels,
-                overrides=read_overrides(mean, std, channel_order, resize),
+                overrides=overrides,
                 calibration=calibration,
                 calibration_images=calibration_images,
                 data=data,

@@ -24,16 +24,10 @@ from edgeseg.cli.options import (
     suggest_source,
 )
 from edgeseg.cli.progress import show_progress
-from edgeseg.cli.reading import (
-    ChannelOrderOption,
-    MeanOption,
-    ResizeOption,
-    StdOption,
-    read_overrides,
-)
+from edgeseg.cli.reading import add_override_options
+from edgeseg.overrides import Overrides
 
 if TYPE_CHECKING:
-    from edgeseg.overrides import Overrides
     from edgeseg.reports.report import Report
     from edgeseg.verification.request import VerifyRequest
 
@@ -113,16 +107,14 @@ _StrictOption = Annotated[
 
 
 @add_limit_options(*LIMITS)
+@add_override_options
 def verify(
     source: _SourceArgument,
     *,
     data: DataOption = None,
     split: SplitOption = None,
     reference: _ReferenceOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    channel_order: ChannelOrderOption = None,
-    resize: ResizeOption = None,
+    overrides: Overrides,
     baseline: _BaselineOption = None,
     protocol: _ProtocolOption = ProtocolName.SS,
     short_sides: _ShortSidesOption = None,
@@ -162,9 +154,7 @@ def verify(
             corruptions=() if corruptions is None else parse_corruptions(corruptions),
             dask=dask,
             threads=threads,
-            overrides=_check_overrides(
-                source, reference, read_overrides(mean, std, channel_order, resize)
-            ),
+            overrides=_check_overrides(source, reference, overrides),
             strict=strict,
             report=report,
         )
