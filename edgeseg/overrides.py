@@ -20,6 +20,7 @@ class Overrides:
 
     `mean` and `std` are for values in 0..1, in the network's own order of color channels.
     `threshold` is the probability above which a single logit means the second of two classes.
+    `weights_key` says which of several networks in the file is meant, by a part of its name there.
     """
 
     mean: Triple | None = None
@@ -28,6 +29,7 @@ class Overrides:
     resize: Resize | None = None
     aspect: Aspect | None = None
     threshold: float | None = None
+    weights_key: str | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold < 1:
@@ -42,6 +44,7 @@ class Overrides:
             "--channel-order": self.channel_order,
             "--resize": self.resize,
             "--threshold": self.threshold,
+            "--weights-key": self.weights_key,
         }
         return tuple(option for option, value in given.items() if value is not None)
 
@@ -56,6 +59,7 @@ def parse_overrides(
     channel_order: ChannelOrder | None,
     resize: str | None,
     threshold: float | None = None,
+    weights_key: str | None = None,
 ) -> Overrides:
     """Parse the options as they are written on the command line.
 
@@ -72,6 +76,7 @@ def parse_overrides(
         resize=how,
         aspect=aspect,
         threshold=threshold,
+        weights_key=weights_key,
     )
 
 

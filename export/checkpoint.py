@@ -2,16 +2,17 @@
 
 a folder                   Hugging Face's: weights, config.json, preprocessor_config.json
 a .safetensors file        with those two JSON files beside it, or none
-a .pth, .pt or .bin file   a pickle; read without running it
+a .pth, .pt, .bin or .ckpt  a pickle; read without running it
 a hub id (org/name)        fetched only when it is named and no such path exists
 demo                       the one that comes with edgeseg
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.demo import DEMO
 from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import describe_unseen
-from edgeseg.export.contents import read_contents
+from edgeseg.export.contents import Contents, read_contents
 from edgeseg.export.facts import assume_facts, settle
 from edgeseg.export.locating import find_weights
 from edgeseg.export.metadata import Metadata, read_metadata
@@ -59,7 +60,8 @@ class Checkpoint:
     source of each of the input's facts. `reduce_labels` says that training used masks whose 0 means
     "no class" and whose other ids are one too high. It concerns ground truth only: frames do not
     change. `threshold` is the probability above which one logit, here the model's second of two,
-    means the second class; None for a checkpoint that has a logit for each class.
+    means the second class; None for a checkpoint that has a logit for each class. `weights_key` is
+    the user's word for the network in a file that holds several.
     """
 
     model: SegFormer
@@ -74,6 +76,7 @@ class Checkpoint:
     channel_order: ChannelOrder = ChannelOrder.RGB
     input_sources: Mapping[str, str] = field(default_factory=dict)
     threshold: float | None = None
+    weights_key: str | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -103,15 +106,9 @@ def read_checkpoint(
     """
     _require_packages()
     weights, folder = find_weights(source, say=say)
-    contents = read_contents(weights)
-    layout = find_layout(contents.state, origin=str(weights))
-    files = read_metadata(
-        folder,
-        layout,
-        contents.meta,
-        one_logit=has_one_logit(contents.state, layout),
-        origin=str(weights),
-    )
+    contents = read_contents(weights, key=overrides.weights_key)
+    files = _read_files(folder, contents, origin=str(weights))
+    layout = files.layout
     threshold = _settle_threshold(overrides, files, origin=str(weights))
     state = contents.state if threshold is None else split_logit(contents.state, layout, threshold)
     spec = files.apply_config(infer_spec(state, layout, files.unseen(), origin=str(weights)))
@@ -134,12 +131,25 @@ def read_checkpoint(
         labels_source=labels_source,
         source=_name_checkpoint(source, weights),
         layout=layout.name,
-        sha256=compute_sha256(weights),
+        sha256=_hash_files(contents.files),
         license=_read_license(folder),
         reduce_labels=files.reduces_labels(),
         channel_order=settled.channel_order,
         input_sources=settled.sources,
         threshold=None if threshold is None else threshold.value,
+        weights_key=overrides.weights_key,
+    )
+
+
+def _read_files(folder: Path, contents: Contents, *, origin: str) -> Metadata:
+    """Find the layout, and read what the files beside the weights say of them."""
+    layout = find_layout(contents.state, origin=origin)
+    return read_metadata(
+        folder,
+        layout,
+        contents.meta,
+        one_logit=has_one_logit(contents.state, layout),
+        origin=origin,
     )
 
 
@@ -181,6 +191,14 @@ def _name_checkpoint(source: str, weights: Path) -> str:
     if source == DEMO or not Path(source).exists():
         return source
     return to_encodable(f"{weights.resolve().parent.name}/{weights.name}")
+
+
+def _hash_files(files: Sequence[Path]) -> str:
+    """Hash the weights; of several files, hash the list of their hashes."""
+    hashes = [compute_sha256(path) for path in files]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _build_model(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.locating import PICKLES, explain_adapter, explain_foreign
-from edgeseg.export.unpickle import Inert, read_pickle
+from edgeseg.export.weights.choosing import Choice, choose_network, pass_over
+from edgeseg.export.weights.extras import list_names
+from edgeseg.export.weights.names import Names, gather_names, join, read_leaf
+from edgeseg.export.weights.networks import Network, find_networks
+from edgeseg.export.weights.refusals import explain_contents, explain_nothing, has_adapters
+from edgeseg.export.weights.shards import INDEX, find_index, read_shards
+from edgeseg.export.weights.torch_file import read_torch_file
 from edgeseg.text import explain
 
 if TYPE_CHECKING:
@@ -17,39 +24,88 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "read_contents"]
 
-_CONTAINERS: Final = ("state_dict", "model")
+_PREFIXES: Final = ("module", "model", "net", "network", "_orig_mod", "base_model")
 _FEWEST: Final = 20  # a set of weights has more tensors; an optimizer's or meter's state has fewer
-
-# Parts of the keys of weights that PyTorch, quanto, torchao, bitsandbytes or GPTQ quantized.
-_QUANTIZED: Final = (
-    *("_packed_params", ".qweight", ".qzeros", "weight_quantizer", ".weight._data"),
-    *(".weight._scale", ".absmax", ".quant_map", "quant_state", ".weight_qdata", ".int_data"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Weights by their names; `meta` is the framework's metadata; `notes` are for the user."""
+    """Weights by their names; `meta` is the framework's metadata; `notes` are for the user.
+
+    `files` are all that was read.
+    """
 
     state: dict[str, Tensor]
     meta: Mapping[str, object]
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What a file holds, before its weights are found; `files` are all that was read."""
+
+    content: object
+    files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
 
 
-def read_contents(path: Path) -> Contents:
+def read_contents(path: Path, *, key: str | None = None) -> Contents:
     """Read a file of weights, without running code that the file contains.
+
+    `key` says which of several networks to read, by a part of its name in the file. Of a file that
+    is one of several parts, all are read.
 
     Raises:
         CheckpointError: the file is damaged, of another kind, or holds no plain weights; the
-            message says what it is.
+            message says what it is. Or the file does not say which network is meant.
     """
+    opened = _open(path)
+    names = gather_names(opened.content, origin=str(path))
+    if has_adapters(names.tensors):
+        raise CheckpointError(f"{path} {explain_adapter(path.parent)}")
+    if not names.tensors:
+        raise CheckpointError(f"{path} {explain_nothing(opened.content, names.objects)}")
+    choice = _choose(names, opened.content, key=key, origin=str(path))
+    network = choice.network
+    state = _read_state(network, names, path)
+    return Contents(
+        state=state,
+        meta=_find_meta(_list_above(opened.content, network.group)),
+        notes=(
+            *opened.notes,
+            *choice.notes,
+            *_describe_object(names, network),
+            *_describe_other_sets(names, network),
+            *_describe_rounding(state),
+        ),
+        files=opened.files,
+    )
+
+
+def _open(path: Path) -> _Opened:
+    if path.name.endswith(INDEX):
+        content, files = read_shards(path, lambda part: _open_one(part).content)
+        return _Opened(content=content, files=files)
+    index = find_index(path)
+    if index is None:
+        return _open_one(path)
+    whole = _open(index)
+    note = f"{path.name} is one of {len(whole.files) - 1} parts; all of {index.name} are read"
+    return _Opened(content=whole.content, files=whole.files, notes=(note,))
+
+
+def _open_one(path: Path) -> _Opened:
     if path.suffix == ".safetensors":
-        content: object = _read_safetensors(path)
-    elif path.suffix in PICKLES:
-        content = read_pickle(path)
-    else:
+        return _Opened(content=_read_safetensors(path), files=(path,))
+    if path.suffix not in PICKLES:
         raise CheckpointError(explain_foreign(path))
-    return _unwrap(content, path)
+    read = read_torch_file(path)
+    note = (
+        "the file is a TorchScript program: its weights are read by their names, and nothing in "
+        "it runs"
+    )
+    return _Opened(content=read.content, files=(path,), notes=(note,) if read.is_program else ())
 
 
 def _read_safetensors(path: Path) -> object:
@@ -62,129 +118,103 @@ def _read_safetensors(path: Path) -> object:
         raise CheckpointError(f"{path} cannot be read; is it whole? ({explain(error)})") from None
 
 
-def _unwrap(content: object, path: Path) -> Contents:
-    """Take the weights out of the dictionaries around them."""
-    key, weights = _find_container(content)
-    if isinstance(weights, Inert):
-        raise CheckpointError(f"{path} {_explain_whole_model(weights, key)}")
-    if not isinstance(weights, Mapping):
-        raise CheckpointError(f"{path} holds {type(weights).__name__}, not a dictionary of weights")
-    # DistributedDataParallel puts `module.` before every name.
-    state = {
-        str(name).removeprefix("module."): value for name, value in _select_tensors(weights).items()
+def _choose(names: Names, content: object, *, key: str | None, origin: str) -> Choice:
+    """Choose the network; where none has a known layout, the largest set, to say what it is."""
+    found = find_networks(names)
+    if not found:
+        return Choice(network=_take_largest(names))
+    above = [one for network in found for one in _list_above(content, network.group)]
+    return pass_over(choose_network(found, above, key=key, origin=origin), key=key, origin=origin)
+
+
+def _take_largest(names: Names) -> Network:
+    """Take the group with the most tensors, without the usual prefixes of all its names."""
+    group, _ = Counter(names.groups.values()).most_common(1)[0]
+    address, rest = "", [name for name in names.tensors if names.groups[name] == group]
+    while True:
+        first = {name.partition(".")[0] for name in rest}
+        word = first.pop()
+        if first or (word not in _PREFIXES and not f"{group}.".startswith(join(address, word))):
+            break
+        address, rest = join(address, word), [name.partition(".")[2] for name in rest]
+    tensors = {name: names.tensors[join(address, name)] for name in rest}
+    return Network(address=address, group=group, tensors=tensors, beside={})
+
+
+def _read_state(network: Network, names: Names, path: Path) -> dict[str, Tensor]:
+    state = {name: read_leaf(leaf) for name, leaf in network.tensors.items()}
+    start = f"{network.address}." if network.address else ""
+    parts = {name.partition(".")[0] for name in state}
+    objects = {
+        name.removeprefix(start): origin
+        for name, origin in names.objects.items()
+        if name.startswith(start) and name.removeprefix(start).partition(".")[0] in parts
     }
-    refusal = _explain_contents(weights, state, path)
+    refusal = explain_contents(state, objects)
     if refusal is not None:
         raise CheckpointError(f"{path} {refusal}")
-    outer = content if isinstance(content, Mapping) else {}
-    meta = outer.get("meta")
-    return Contents(
-        state=state,
-        meta=meta if isinstance(meta, Mapping) else {},
-        notes=_describe_other_sets(outer, key, len(state)),
-    )
+    repeated = [name for name in state if f"{start}{name}" in names.repeated]
+    if repeated:
+        raise CheckpointError(f"{path} has two tensors of the name {repeated[0]}")
+    return state
 
 
-def _find_container(content: object) -> tuple[str | None, object]:
-    """Find the dictionary of the weights, and the key that holds it."""
-    if isinstance(content, Mapping):
-        for key in _CONTAINERS:
-            if isinstance(content.get(key), (Mapping, Inert)):
-                return key, content[key]
-    return None, content
+def _list_above(content: object, group: str) -> list[Mapping[object, object]]:
+    """List the dictionaries from the top down to the one called `group`."""
+    above = []
+    rest = group
+    while isinstance(content, Mapping):
+        above.append(content)
+        if not rest:
+            break
+        key = next((key for key in content if rest == str(key) or rest.startswith(f"{key}.")), None)
+        rest = rest[len(str(key)) + 1 :]
+        content = None if key is None else content[key]
+    return above
 
 
-def _select_tensors(content: Mapping[object, object]) -> dict[object, Tensor]:
-    from torch import Tensor
-
-    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
-
-
-def _explain_whole_model(model: Inert, key: str | None) -> str:
-    under = f" under `{key}`" if key else ""
-    called = f" ({model.origin})" if model.origin else ""
-    return (
-        f"holds a whole pickled object{called}{under}, not a dictionary of weights; an object is "
-        f"code, and edgeseg runs no code that a checkpoint brings. Save the weights alone: "
-        f"torch.save(model.state_dict(), 'weights.pth')"
-    )
+def _find_meta(above: list[Mapping[object, object]]) -> Mapping[str, object]:
+    """Find the framework's metadata, nearest to the weights."""
+    for one in reversed(above):
+        meta = one.get("meta")
+        if isinstance(meta, Mapping):
+            return meta
+    return {}
 
 
-def _explain_contents(
-    content: Mapping[object, object], state: Mapping[str, Tensor], path: Path
-) -> str | None:
-    """Explain why these are not plain weights; None where they may be plain weights."""
-    keys = [str(name) for name in content]
-    if any(mark in key for key in keys for mark in (".lora_A", ".lora_B", "lora_embedding")):
-        return explain_adapter(path.parent)
-    integral = [
-        name
-        for name, value in state.items()
-        if value.is_quantized
-        or not (value.is_floating_point() or name.endswith("num_batches_tracked"))
-    ]
-    if integral or any(mark in key for key in keys for mark in _QUANTIZED):
-        shown = integral or [key for key in keys if any(mark in key for mark in _QUANTIZED)]
-        return (
-            f"is quantized already (it has {shown[0]}); give the float checkpoint that it was "
-            f"made from"
+def _describe_object(names: Names, network: Network) -> Iterator[str]:
+    """Say that the weights are of a pickled object, whose own code is not known."""
+    origin = names.objects.get(network.group, "")
+    if origin and not origin.startswith("__torch__"):
+        yield (
+            f"the file holds a whole pickled object ({origin}): its weights are read by their "
+            f"names, and nothing in it runs"
         )
-    objects = [key for key, value in content.items() if _is_object(str(key), value)]
-    if objects:
-        return (
-            f"keeps {_list_names([str(key) for key in objects])} as objects and not as plain "
-            f"tensors, as libraries that quantize do; give the float checkpoint that it was made "
-            f"from"
-        )
-    if state:
-        return None
-    nested = _find_nested(content)
-    if nested is not None:
-        return (
-            f"has its weights under `{nested}`; edgeseg reads them at the top, or under "
-            f"{' or '.join(f'`{name}`' for name in _CONTAINERS)}. Save them alone: "
-            f"torch.save(checkpoint['{nested}'], 'weights.pth')"
-        )
-    model = next(((k, v) for k, v in content.items() if isinstance(v, Inert)), None)
-    if model is not None and "model" in str(model[0]):
-        return _explain_whole_model(model[1], str(model[0]))
-    found = f", but {_list_names(keys)}" if keys else ""
-    return f"holds no weights{found}; save them: torch.save(model.state_dict(), 'weights.pth')"
 
 
-def _is_object(name: str, value: object) -> bool:
-    return isinstance(value, Inert) and name.endswith((".weight", ".bias"))
-
-
-def _find_nested(content: Mapping[object, object]) -> str | None:
-    """Find the key of the inner dictionary that holds the most tensors."""
-    counts = {
-        str(key): len(_select_tensors(value))
-        for key, value in content.items()
-        if isinstance(value, Mapping)
-    }
-    best = max(counts, key=lambda key: counts[key], default=None)
-    return best if best is not None and counts[best] else None
-
-
-def _describe_other_sets(
-    content: Mapping[object, object], used: str | None, count: int
-) -> tuple[str, ...]:
-    """Say which set of weights is used and which are not; nothing where there is only one."""
+def _describe_other_sets(names: Names, network: Network) -> Iterator[str]:
+    """Name other sets of tensors that are as large as a network's."""
+    counts = Counter(names.groups.values())
     others = [
-        str(key)
-        for key, value in content.items()
-        if key != used
-        and (
-            (isinstance(value, Mapping) and len(_select_tensors(value)) >= max(_FEWEST, count // 2))
-            or (isinstance(value, Inert) and "ema" in str(key))
-        )
+        group
+        for group, count in counts.items()
+        if count >= max(_FEWEST, len(network.tensors) // 2)
+        and not f"{network.group}.".startswith(f"{group}.")
+        and not f"{group}.".startswith(f"{network.address}.")
+        and group != network.group
     ]
-    if not others:
-        return ()
-    unused = _list_names([f"`{key}`" for key in others])
-    return (f"the file has more than one set of weights: `{used}` is used, {unused} is not",)
+    if others:
+        shown = list_names([f"`{group}`" for group in others])
+        yield f"the file has more than one set of weights; {shown} is not used"
 
 
-def _list_names(names: list[str]) -> str:
-    return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+def _describe_rounding(state: Mapping[str, Tensor]) -> Iterator[str]:
+    import torch
+
+    double = {name: one for name, one in state.items() if one.dtype == torch.float64}
+    rounded = [name for name, one in double.items() if not torch.equal(one.float().double(), one)]
+    if rounded:
+        yield (
+            f"{len(rounded)} of the {len(state)} weights have more digits than float32 holds, and "
+            f"are rounded: {list_names(rounded)}"
+        )

@@ -17,7 +17,7 @@ from edgeseg.text import explain
 
 __all__ = ["PICKLES", "explain_adapter", "explain_foreign", "find_weights", "read_json"]
 
-PICKLES: Final = (".pth", ".pt", ".bin")
+PICKLES: Final = (".pth", ".pt", ".bin", ".ckpt", ".tar")  # .pth.tar, as PyTorch's own examples
 
 _WEIGHT_NAMES: Final = ("model.safetensors", "pytorch_model.bin")
 _INDEX_NAMES: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -38,8 +38,6 @@ _FOREIGN: Final[Mapping[str, str]] = {
     ".onnx": "is an ONNX graph; edgeseg needs the weights that it was made from",
     ".engine": "is a TensorRT engine; edgeseg needs the weights that it was made from",
     ".pdparams": "holds PaddlePaddle weights; edgeseg reads PyTorch's",
-    ".ckpt": "is a training checkpoint of a framework around PyTorch; save the network's own "
-    "weights from it: torch.save(model.state_dict(), 'weights.pth')",
 }
 
 
@@ -66,7 +64,7 @@ def _find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
         _check_hub_id(source)
         say(f"no file or folder {source} here: asking the Hugging Face hub for it")
         path = _fetch(source)
-    for name in _WEIGHT_NAMES:
+    for name in (*_WEIGHT_NAMES, *_INDEX_NAMES):
         if (path / name).is_file():
             return path / name, path
     refusal = _explain_folder(path)
@@ -127,12 +125,6 @@ def _explain_folder(folder: Path) -> str | None:
     """Explain why a folder without the usual files is not a checkpoint; None where unknown."""
     if (folder / "adapter_config.json").is_file():
         return explain_adapter(folder)
-    for name in _INDEX_NAMES:
-        if (folder / name).is_file():
-            return (
-                f"holds weights in several parts ({name}); join them: "
-                f"model.save_pretrained(NEW, max_shard_size='100GB')"
-            )
     names = sorted(path for path in folder.iterdir() if path.is_file())
     if any(path.suffix in _SUFFIXES for path in names):
         return None

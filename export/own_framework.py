@@ -115,9 +115,10 @@ def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], C
         from transformers import SegformerForSemanticSegmentation, SegformerImageProcessor
 
         there = folder
-        if not (Path(source).is_dir() and (folder / "config.json").is_file()):
+        whole = Path(source).is_dir() and not weights.name.startswith("adapter_model.")
+        if not (whole and (folder / "config.json").is_file()):
             there = Path(written)
-            state = read_contents(weights).state
+            state = read_contents(weights, key=checkpoint.weights_key).state
             save_file({name: value.contiguous() for name, value in state.items()}, there / _WEIGHTS)
             for name in _JSON_FILES:
                 if (folder / name).is_file():

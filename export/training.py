@@ -16,7 +16,7 @@ from edgeseg.export.facts import InputFacts, read_finite
 from edgeseg.export.literals import read_assignments
 from edgeseg.export.nested import Config, take_part, to_pair, walk
 from edgeseg.export.trained_network import TrainedNetwork
-from edgeseg.export.unpickle import Inert
+from edgeseg.export.weights.unpickle import Inert
 from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
 
 __all__ = ["Training", "find_unread_training", "read_training"]

@@ -65,6 +65,16 @@ _ThresholdOption = Annotated[
         "mmsegmentation",
     ),
 ]
+_WeightsKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--weights-key",
+        metavar="KEY",
+        help="Which of several networks in the checkpoint's file to read, by its name there: "
+        "student, state_dict_ema, ...",
+        show_default="the only one, or the averaged one of two",
+    ),
+]
 
 
 def _read_overrides(given: dict[str, Any]) -> Overrides:
@@ -88,6 +98,7 @@ add_override_options: Final = group_options(
         "channel_order": _ChannelOrderOption,
         "resize": _ResizeOption,
         "threshold": _ThresholdOption,
+        "weights_key": _WeightsKeyOption,
     },
     _read_overrides,
 )

@@ -32,22 +32,6 @@ def demo() -> torch.nn.Module:
     return SegformerForSemanticSegmentation.from_pretrained(find_demo_checkpoint()).float().eval()
 
 
-@pytest.mark.parametrize("key", ["model_state_dict", "net", "params"])
-def test_weights_under_another_key(key: str, tmp_path: Path) -> None:
-    torch.save({"epoch": 3, key: nvlabs_state()}, tmp_path / "w.pth")
-    said = _refused(tmp_path / "w.pth")
-    assert f"under `{key}`" in said
-    assert f"torch.save(checkpoint['{key}']" in said
-
-
-@pytest.mark.parametrize("wrap", [None, "model"])
-def test_a_whole_pickled_model(demo: torch.nn.Module, wrap: str | None, tmp_path: Path) -> None:
-    torch.save(demo if wrap is None else {wrap: demo, "epoch": 1}, tmp_path / "w.pth")
-    said = _refused(tmp_path / "w.pth")
-    assert "SegformerForSemanticSegmentation" in said
-    assert "model.state_dict()" in said
-
-
 @pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 def test_a_model_that_pytorch_quantized(demo: torch.nn.Module, tmp_path: Path) -> None:
@@ -102,7 +86,6 @@ def test_an_adapter_names_its_base(how: str, tmp_path: Path) -> None:
         ("model.onnx", "ONNX graph", "weights that it was made from"),
         ("model.engine", "TensorRT engine", "weights that it was made from"),
         ("model.pdparams", "PaddlePaddle", "PyTorch"),
-        ("last.ckpt", "training checkpoint", "model.state_dict()"),
     ],
 )
 @pytest.mark.parametrize("how", ["folder", "file"])
@@ -115,13 +98,6 @@ def test_files_of_other_frameworks(
     assert called in said
     assert remedy in said
     assert name in said
-
-
-def test_weights_in_several_parts(demo: torch.nn.Module, tmp_path: Path) -> None:
-    demo.save_pretrained(tmp_path, max_shard_size="4MB")
-    said = _refused(tmp_path)
-    assert "several parts" in said
-    assert "max_shard_size" in said
 
 
 def test_other_channels_are_counted(tmp_path: Path) -> None:
@@ -146,28 +122,6 @@ def test_a_scalar_in_place_of_a_weight_is_refused(key: str, tmp_path: Path) -> N
 def test_a_name_that_is_too_long_is_an_error_of_the_checkpoint() -> None:
     with pytest.raises(CheckpointError, match="File name too long"):
         read_checkpoint("a" * 300)
-
-
-def test_two_sets_of_weights_are_said(tmp_path: Path) -> None:
-    state = nvlabs_state()
-    average = {key: value * 2 for key, value in state.items()}
-    torch.save({"state_dict": state, "state_dict_ema": average}, tmp_path / "w.pth")
-    told: list[str] = []
-    read = read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
-    (line,) = [line for line in told if "more than one set" in line]
-    assert "`state_dict` is used, `state_dict_ema` is not" in line
-    theirs = state["decode_head.linear_pred.weight"]
-    assert torch.equal(read.model.head.classifier.weight, theirs)
-
-
-def test_what_an_optimizer_keeps_is_no_set_of_weights(tmp_path: Path) -> None:
-    state = nvlabs_state()
-    moments = {index: {"exp_avg": value} for index, value in enumerate(state.values())}
-    content = {"state_dict": state, "optimizer": {"state": moments, "param_groups": [{}]}}
-    torch.save(content, tmp_path / "w.pth")
-    told: list[str] = []
-    read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
-    assert not any("more than one set" in line for line in told)
 
 
 def test_bare_weights_of_hugging_face_say_what_is_assumed(tmp_path: Path) -> None:
