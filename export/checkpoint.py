@@ -13,7 +13,7 @@ import hashlib
 import importlib.util
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,12 @@ from edgeseg.export.facts import assume_facts, settle
 from edgeseg.export.locating import find_weights
 from edgeseg.export.metadata import Metadata, read_metadata
 from edgeseg.export.segformer.layouts import Layout, State
-from edgeseg.export.segformer.mapping import find_layout, infer_spec, map_weights
+from edgeseg.export.segformer.mapping import (
+    describe_auxiliary,
+    find_layout,
+    infer_spec,
+    map_weights,
+)
 from edgeseg.export.segformer.one_logit import (
     Threshold,
     has_one_logit,
@@ -116,17 +121,25 @@ def read_checkpoint(
         overrides,
         size,
         files.facts(),
-        assume_facts(spec.classes, opencv=layout.framework is not None),
+        assume_facts(spec.classes, layout.habits),
         origin=str(weights),
     )
     spec.encoder.check_size(settled.input.height, settled.input.width)
+    _check_multiple(settled.input, layout, origin=str(weights))
     chosen, labels_source = _choose_labels(labels, files, spec, origin=str(weights))
     divided = () if threshold is None else (threshold.describe(chosen),)
-    for line in (*contents.notes, *divided, *files.notes(), *describe_unseen(spec), *settled.lines):
+    for line in (
+        *contents.notes,
+        *describe_auxiliary(state, layout),
+        *divided,
+        *files.notes(),
+        *describe_unseen(spec),
+        *settled.lines,
+    ):
         say(line)
     return Checkpoint(
         model=_build_model(spec, layout, state, settled.channel_order, origin=str(weights)),
-        input=settled.input,
+        input=replace(settled.input, upsampling=layout.upsampling),
         labels=chosen,
         labels_source=labels_source,
         source=_name_checkpoint(source, weights),
@@ -184,6 +197,17 @@ def _require_packages() -> None:
         importlib.util.find_spec(package) is None for package in ("torch", "onnx", "safetensors")
     ):
         require("reading checkpoints", ["export"])
+
+
+def _check_multiple(spec: InputSpec, layout: Layout, *, origin: str) -> None:
+    """Refuse an input that the checkpoint's own framework refuses."""
+    multiple = layout.habits.multiple
+    if spec.height % multiple or spec.width % multiple:
+        height, width = (-(-side // multiple) * multiple for side in (spec.height, spec.width))
+        raise CheckpointError(
+            f"{origin}: {layout.framework} takes sides that are multiples of {multiple}, and the "
+            f"input is {spec.height}x{spec.width} (height x width); give --size {height}x{width}"
+        )
 
 
 def _name_checkpoint(source: str, weights: Path) -> str:

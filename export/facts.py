@@ -14,11 +14,10 @@ from enum import Enum
 from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
+from edgeseg.export.segformer.layouts import Habits
 from edgeseg.labels import get_known_labels
 from edgeseg.overrides import Overrides
 from edgeseg.spec import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Aspect,
     ChannelOrder,
     InputSpec,
@@ -89,20 +88,20 @@ class Settled:
     lines: tuple[str, ...]
 
 
-def assume_facts(classes: int, *, opencv: bool) -> InputFacts:
-    """Assume the size that the published models were trained at, and ImageNet's statistics.
+def assume_facts(classes: int, habits: Habits) -> InputFacts:
+    """Assume the framework's habits, and the size that the published models were trained at.
 
-    Cityscapes is trained on crops of 1024x1024, everything else on 512x512. NVlabs and
-    mmsegmentation resize with OpenCV and keep the aspect; Hugging Face uses Pillow and does not.
+    Cityscapes is trained on crops of 1024x1024, everything else on 512x512.
     """
-    side = 1024 if classes == len(get_known_labels("cityscapes").classes) else 512
+    published = 1024 if classes == len(get_known_labels("cityscapes").classes) else 512
+    side = habits.side or published
     return InputFacts(
         origin=ASSUMED,
         size=(side, side),
-        resize=Resize.OPENCV_BILINEAR if opencv else Resize.PILLOW_BILINEAR,
-        aspect=Aspect.KEEP if opencv else Aspect.SQUASH,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
+        resize=habits.resize,
+        aspect=habits.aspect,
+        mean=habits.mean,
+        std=habits.std,
         channel_order=ChannelOrder.RGB,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
+from edgeseg.export import smp
 from edgeseg.export.architecture import (
     Unseen,
     check_config,
@@ -18,7 +19,7 @@ from edgeseg.export.architecture import (
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.locating import read_json
 from edgeseg.export.preprocessing import find_unknown_fields, read_config, reduces_labels
-from edgeseg.export.segformer.layouts import Layout
+from edgeseg.export.segformer.layouts import SMP, TAO, Layout
 from edgeseg.export.segformer.one_logit import name_classes
 from edgeseg.export.training import Training, find_unread_training, read_training
 from edgeseg.labels import Labels, find_labels, order_names
@@ -68,6 +69,10 @@ class Metadata:
         logits = 1 if self.one_logit else spec.classes
         if self._config_counts():
             check_config(self.config, spec, logits=logits, origin=str(self.folder / _CONFIG))
+        if self._is_from_smp():
+            smp.check_config(
+                self._smp_config(), spec, logits=logits, origin=str(self.folder / _CONFIG)
+            )
         if self.training is None:
             return spec
         return self.training.network.apply_config(spec, logits=logits)
@@ -124,9 +129,11 @@ class Metadata:
         """List what is assumed about the network and what is ignored, one line each."""
         notes = self._training_notes()
         if self._is_pickled_framework():
-            if self.training is None:
+            if self._is_from_smp():
+                notes += smp.describe(self._smp_config())
+            elif self.training is None:
                 notes.append(_describe_layout(self.layout))
-            if self.config and not self._config_counts():
+            if self.config and not (self._config_counts() or self._smp_config()):
                 notes.append("config.json beside the weights is of another model, and is ignored")
         elif not self.config:
             notes.append(
@@ -160,8 +167,17 @@ class Metadata:
         return self.layout.framework is not None
 
     def _config_counts(self) -> bool:
-        """Tell whether config.json belongs to the weights; beside a pickle it may not."""
-        return bool(self.config) and (not self._is_pickled_framework() or is_segformer(self.config))
+        """Tell whether config.json is Hugging Face's and belongs to the weights."""
+        if not self.config or self._is_from_smp():
+            return False
+        return not self._is_pickled_framework() or is_segformer(self.config)
+
+    def _is_from_smp(self) -> bool:
+        return self.layout is SMP
+
+    def _smp_config(self) -> Mapping[str, object]:
+        """Take config.json where segmentation_models_pytorch wrote it for these weights."""
+        return self.config if self._is_from_smp() and smp.is_smp(self.config) else {}
 
     def _class_names(self) -> Sequence[str] | None:
         """Find class names in Hugging Face's id2label, or in mmengine's or mmcv's meta."""
@@ -219,9 +235,17 @@ def read_metadata(
 
 def _describe_layout(layout: Layout) -> str:
     eps = layout.eps
-    return (
+    read = (
         f"read as the layout of {layout.framework}: LayerNorm eps "
         f"{eps.block:g} ({eps.patch_embed:g} after patches, {eps.reduction:g} after reduction), "
-        f"BatchNorm eps {eps.batch:g}, align_corners false; other programs use the same names with "
-        f"other values, which the weights do not show: compare a mask with your own program's"
+        f"BatchNorm eps {eps.batch:g}, align_corners false"
+    )
+    if layout is TAO:
+        return read
+    return (
+        f"{read}; other programs use the same names with other values (BatchNorm eps 1e-3, "
+        f"align_corners true, gray borders), which the weights do not show, and --check-with has "
+        f"none of these programs: put some images and your own program's masks of them into "
+        f"images/ and masks/ of a folder, and edgeseg verify BUNDLE --data FOLDER shows how many "
+        f"pixels agree"
     )

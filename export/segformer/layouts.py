@@ -1,4 +1,4 @@
-"""The four ways in which frameworks name a SegFormer's weights, as data.
+"""The ways in which frameworks name a SegFormer's weights, as data.
 
 A layout maps each of our parameters to a place in the file: for NVlabs, our parameter
 `stages.{i}.blocks.{j}.attention.k` is the first half of the rows of
@@ -9,26 +9,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.segformer.arch import HeadKind, NormEps
+from edgeseg.segformer.arch import STAGES, HeadKind, NormEps
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, Resize, Triple, Upsampling
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["HUGGING_FACE", "LAYOUTS", "Layout", "Source", "State", "find_source"]
+__all__ = [
+    "HUGGING_FACE",
+    "LAYOUTS",
+    "NVLABS",
+    "SMP",
+    "TAO",
+    "Habits",
+    "Layout",
+    "Source",
+    "State",
+    "find_source",
+]
 
 State = Mapping[str, "Tensor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What a framework does with a frame where no file says otherwise.
+
+    `mean` and `std` are of RGB in 0..1. `side` is the input's, in pixels; None where it depends on
+    the classes. The framework takes sides that are multiples of `multiple` only.
+    """
+
+    resize: Resize
+    aspect: Aspect
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
+    side: int | None = None
+    multiple: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """The names that one framework gives to the weights.
 
-    `modules` maps our module names to theirs; {i} is the stage from 0, {n} from 1, {j} the block.
-    `[1/3]` takes the second third of the rows. `{leaf}` is `weight` or `bias`; a name without
-    `{leaf}` gets `.{leaf}` at its end.
+    `modules` maps our module names to theirs; {i} is the stage from 0, {n} from 1, {r} counts from
+    0 at the last stage, {j} is the block. `[1/3]` takes the second third of the rows. `{leaf}` is
+    `weight` or `bias`; a name without `{leaf}` gets `.{leaf}` at its end.
     """
 
     name: str
@@ -36,14 +64,24 @@ class Layout:
     eps: NormEps
     modules: Mapping[str, str]
     signature: str  # a key that no other layout has
-    # Keys in the file that the network does not use.
-    unused: tuple[str, ...] = field(default=())
-    # The framework that pickles weights and uses OpenCV; None for Hugging Face, which does neither.
+    habits: Habits
+    # Keys that every file has and that the network does not use.
+    unused: tuple[str, ...] = ()
+    # Keys of a second head for another task, which a file may have.
+    auxiliary: tuple[str, ...] = ()
+    # The key of a bias before the head's BatchNorm, where the framework has one.
+    fuse_bias: str | None = None
+    # The framework's name; None for Hugging Face, whose JSON files are complete.
     framework: str | None = None
+    upsampling: Upsampling = Upsampling.HALF_PIXEL
     # The probability above which the framework takes a single logit for its second class.
     threshold: float = 0.5
 
 
+_HALVES: Final = (0.5, 0.5, 0.5)
+
+_OPENMMLAB_HABITS: Final = Habits(resize=Resize.OPENCV_BILINEAR, aspect=Aspect.KEEP)
+_HF_HABITS: Final = Habits(resize=Resize.PILLOW_BILINEAR, aspect=Aspect.SQUASH)
 _HF_EPS: Final = NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5)
 
 _HF_HEAD: Final = {
@@ -56,6 +94,7 @@ HUGGING_FACE: Final = Layout(
     name="huggingface",
     head=HeadKind.LINEAR,
     eps=_HF_EPS,
+    habits=_HF_HABITS,
     signature="segformer.encoder.patch_embeddings.0.proj.weight",
     modules={
         "stages.{i}.patch_embed.proj": "segformer.encoder.patch_embeddings.{i}.proj",
@@ -86,6 +125,7 @@ HUGGING_FACE_5: Final = Layout(
     name="huggingface-5",
     head=HeadKind.LINEAR,
     eps=_HF_EPS,
+    habits=_HF_HABITS,
     signature="segformer.stages.0.patch_embeddings.proj.weight",
     modules={
         "stages.{i}.patch_embed.proj": "segformer.stages.{i}.patch_embeddings.proj",
@@ -111,28 +151,39 @@ HUGGING_FACE_5: Final = Layout(
     },
 )
 
+
+def _name_encoder(prefix: str) -> dict[str, str]:
+    """Name the encoder as NVlabs does, under a name of its own."""
+    return {
+        "stages.{i}.patch_embed.proj": f"{prefix}.patch_embed{{n}}.proj",
+        "stages.{i}.patch_embed.norm": f"{prefix}.patch_embed{{n}}.norm",
+        "stages.{i}.blocks.{j}.norm1": f"{prefix}.block{{n}}.{{j}}.norm1",
+        "stages.{i}.blocks.{j}.norm2": f"{prefix}.block{{n}}.{{j}}.norm2",
+        "stages.{i}.blocks.{j}.attention.q": f"{prefix}.block{{n}}.{{j}}.attn.q",
+        "stages.{i}.blocks.{j}.attention.k": f"{prefix}.block{{n}}.{{j}}.attn.kv[0/2]",
+        "stages.{i}.blocks.{j}.attention.v": f"{prefix}.block{{n}}.{{j}}.attn.kv[1/2]",
+        "stages.{i}.blocks.{j}.attention.sr": f"{prefix}.block{{n}}.{{j}}.attn.sr",
+        "stages.{i}.blocks.{j}.attention.norm": f"{prefix}.block{{n}}.{{j}}.attn.norm",
+        "stages.{i}.blocks.{j}.attention.out": f"{prefix}.block{{n}}.{{j}}.attn.proj",
+        "stages.{i}.blocks.{j}.ffn.fc1": f"{prefix}.block{{n}}.{{j}}.mlp.fc1",
+        "stages.{i}.blocks.{j}.ffn.dwconv": f"{prefix}.block{{n}}.{{j}}.mlp.dwconv.dwconv",
+        "stages.{i}.blocks.{j}.ffn.fc2": f"{prefix}.block{{n}}.{{j}}.mlp.fc2",
+        "stages.{i}.norm": f"{prefix}.norm{{n}}",
+    }
+
+
+_NVLABS_EPS: Final = NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6)
+
 NVLABS: Final = Layout(
     name="nvlabs",
     framework="NVlabs",
+    habits=_OPENMMLAB_HABITS,
     head=HeadKind.LINEAR,
-    eps=NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6),
+    eps=_NVLABS_EPS,
     signature="decode_head.linear_pred.weight",
     unused=("decode_head.conv_seg.weight", "decode_head.conv_seg.bias"),
     modules={
-        "stages.{i}.patch_embed.proj": "backbone.patch_embed{n}.proj",
-        "stages.{i}.patch_embed.norm": "backbone.patch_embed{n}.norm",
-        "stages.{i}.blocks.{j}.norm1": "backbone.block{n}.{j}.norm1",
-        "stages.{i}.blocks.{j}.norm2": "backbone.block{n}.{j}.norm2",
-        "stages.{i}.blocks.{j}.attention.q": "backbone.block{n}.{j}.attn.q",
-        "stages.{i}.blocks.{j}.attention.k": "backbone.block{n}.{j}.attn.kv[0/2]",
-        "stages.{i}.blocks.{j}.attention.v": "backbone.block{n}.{j}.attn.kv[1/2]",
-        "stages.{i}.blocks.{j}.attention.sr": "backbone.block{n}.{j}.attn.sr",
-        "stages.{i}.blocks.{j}.attention.norm": "backbone.block{n}.{j}.attn.norm",
-        "stages.{i}.blocks.{j}.attention.out": "backbone.block{n}.{j}.attn.proj",
-        "stages.{i}.blocks.{j}.ffn.fc1": "backbone.block{n}.{j}.mlp.fc1",
-        "stages.{i}.blocks.{j}.ffn.dwconv": "backbone.block{n}.{j}.mlp.dwconv.dwconv",
-        "stages.{i}.blocks.{j}.ffn.fc2": "backbone.block{n}.{j}.mlp.fc2",
-        "stages.{i}.norm": "backbone.norm{n}",
+        **_name_encoder("backbone"),
         "head.projections.{i}": "decode_head.linear_c{n}.proj",
         "head.fuse": "decode_head.linear_fuse.conv",
         "head.norm": "decode_head.linear_fuse.bn",
@@ -140,10 +191,50 @@ NVLABS: Final = Layout(
     },
 )
 
+# PyTorch Lightning puts `model.` before each name.
+TAO: Final = Layout(
+    name="tao",
+    framework="NVIDIA TAO",
+    head=HeadKind.LINEAR,
+    eps=_NVLABS_EPS,
+    signature="decoder.linear_pred.weight",
+    fuse_bias="decoder.linear_fuse.0.bias",
+    habits=Habits(
+        resize=Resize.PILLOW_BICUBIC, aspect=Aspect.SQUASH, mean=_HALVES, std=_HALVES, side=256
+    ),
+    modules={
+        **_name_encoder("backbone"),
+        "head.projections.{i}": "decoder.linear_c{n}.proj",
+        "head.fuse": "decoder.linear_fuse.0",
+        "head.norm": "decoder.linear_fuse.1",
+        "head.classifier": "decoder.linear_pred",
+    },
+)
+
+SMP: Final = Layout(
+    name="smp",
+    framework="segmentation_models_pytorch",
+    head=HeadKind.LINEAR,
+    eps=_NVLABS_EPS,
+    signature="decoder.mlp_stage.0.linear.weight",
+    auxiliary=("classification_head.3.weight", "classification_head.3.bias"),
+    # Its users resize with albumentations, which uses OpenCV.
+    habits=Habits(resize=Resize.OPENCV_BILINEAR, aspect=Aspect.SQUASH, multiple=32),
+    upsampling=Upsampling.ALIGN_CORNERS,
+    modules={
+        **_name_encoder("encoder"),
+        "head.projections.{i}": "decoder.mlp_stage.{r}.linear",
+        "head.fuse": "decoder.fuse_stage.0",
+        "head.norm": "decoder.fuse_stage.1",
+        "head.classifier": "segmentation_head.0",
+    },
+)
+
 MMSEG: Final = Layout(
     name="mmsegmentation",
     framework="mmsegmentation",
     threshold=0.3,
+    habits=_OPENMMLAB_HABITS,
     head=HeadKind.CONV,
     eps=NormEps(patch_embed=1e-6, block=1e-6, reduction=1e-6, stage=1e-6),
     signature="decode_head.convs.0.conv.weight",
@@ -176,7 +267,7 @@ MMSEG: Final = Layout(
     },
 )
 
-LAYOUTS: Final = (HUGGING_FACE, HUGGING_FACE_5, NVLABS, MMSEG)
+LAYOUTS: Final = (HUGGING_FACE, HUGGING_FACE_5, NVLABS, MMSEG, TAO, SMP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +301,8 @@ def find_source(layout: Layout, ours: str) -> Source:
     theirs, _, rows = layout.modules[template].partition("[")
     if "{leaf}" not in theirs:
         theirs += ".{leaf}"
-    key = theirs.format(i=stage, n=stage + 1, j=block, leaf=leaf)
+    last = STAGES - 1 - stage
+    key = theirs.format(i=stage, n=stage + 1, r=last, j=block, leaf=leaf)
     if not rows:
         return Source(key=key)
     part, parts = rows.rstrip("]").split("/")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.architecture import Unseen
-from edgeseg.export.segformer.layouts import LAYOUTS, Layout, State, find_source
+from edgeseg.export.segformer.foreign import explain_encoder, explain_unknown
+from edgeseg.export.segformer.layouts import LAYOUTS, Layout, Source, State, find_source
 from edgeseg.segformer.arch import CUSTOM, GRAY, RGB, VARIANTS, Encoder, ModelSpec, PerStage
 
 if TYPE_CHECKING:
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
     from edgeseg.export.segformer.network import SegFormer
 
-__all__ = ["find_layout", "infer_spec", "map_weights"]
+__all__ = ["describe_auxiliary", "find_layout", "infer_spec", "map_weights"]
 
 _PATCHES: Final = "stages.{}.patch_embed.proj.weight"
+_FUSE_BIAS: Final = "head.fuse.bias"  # other frameworks', not our network's
+_FUSED_MEAN: Final = "head.norm.running_mean"
 _PUBLISHED: Final = VARIANTS["b0"].encoder  # heads and strides are the same from B0 to B5
 
 
@@ -29,8 +32,11 @@ def find_layout(state: State, *, origin: str) -> Layout:
     """
     for layout in LAYOUTS:
         if layout.signature in state:
+            foreign = explain_encoder(state, layout)
+            if foreign is not None:
+                raise CheckpointError(f"{origin} {foreign}")
             return layout
-    raise CheckpointError(f"{origin} {_explain_unknown(state)}")
+    raise CheckpointError(f"{origin} {explain_unknown(state)}")
 
 
 def infer_spec(state: State, layout: Layout, unseen: Unseen, *, origin: str) -> ModelSpec:
@@ -70,8 +76,12 @@ def map_weights(
     sources = {ours: find_source(layout, ours) for ours in expected}
     # Checkpoints older than torch 0.4.1 lack this counter, and evaluation does not use it.
     needed = {ours: s for ours, s in sources.items() if not ours.endswith("num_batches_tracked")}
+    if layout.fuse_bias is not None:
+        needed[_FUSE_BIAS] = Source(key=layout.fuse_bias)
+        expected[_FUSE_BIAS] = expected[_FUSED_MEAN]
     _refuse(origin, "lacks", sorted({s.key for s in needed.values()} - state.keys()))
-    used = {s.key for s in sources.values()} | set(layout.unused)
+    used = {s.key for s in (*sources.values(), *needed.values())}
+    used |= {*layout.unused, *layout.auxiliary}
     _refuse(origin, "has unexpected", sorted(state.keys() - used))
 
     mapped = {}
@@ -88,7 +98,17 @@ def map_weights(
     _refuse(origin, f"is not a {model.spec.title}: wrong shapes of", wrong)
     broken = [needed[ours].key for ours, t in mapped.items() if not bool(t.isfinite().all())]
     _refuse(origin, "holds NaN or infinity in", broken)
+    if _FUSE_BIAS in mapped:  # BatchNorm subtracts its mean from what the bias was added to
+        mapped[_FUSED_MEAN] = mapped[_FUSED_MEAN] - mapped.pop(_FUSE_BIAS)
     return mapped
+
+
+def describe_auxiliary(state: State, layout: Layout) -> tuple[str, ...]:
+    """Name the weights of a second head, which does not make the mask."""
+    present = [key for key in layout.auxiliary if key in state]
+    if not present:
+        return ()
+    return (f"passed over, as they belong to a head for another task: {', '.join(present)}",)
 
 
 def _check_ends(shapes: _Shapes, origin: str) -> None:
@@ -172,20 +192,3 @@ def _refuse(origin: str, complaint: str, keys: list[str]) -> None:
             f"{origin} {complaint} {len(keys)} weight{'s' * (len(keys) > 1)}: "
             f"{', '.join(keys[:5])}{more}"
         )
-
-
-def _explain_unknown(state: State) -> str:
-    keys = tuple(state)
-    detection = ("bbox", "rpn_head", "roi_head", "class_embed", "class_labels_classifier", ".dfl.")
-    if any(word in key for key in keys for word in detection):
-        return "is a detection model; edgeseg takes SegFormer segmentation models"
-    encoders = ("segformer.", "patch_embed1.", "backbone.patch_embed1.", "backbone.layers.0.0.")
-    if any(key.startswith(encoders) for key in keys) and not any("decode_head" in k for k in keys):
-        return (
-            "is a classification backbone: it has SegFormer's encoder but no decoder; "
-            "give a checkpoint that was trained for segmentation"
-        )
-    return (
-        f"has an unknown layout ({len(keys)} weights: {', '.join(keys[:5])}, ...); edgeseg reads "
-        f"SegFormer from Hugging Face, NVlabs and mmsegmentation"
-    )

@@ -61,6 +61,8 @@ def explain_nothing(content: object, objects: Mapping[str, str]) -> str:
             f"holds {kind or type(content).__name__}, not a dictionary of weights; save them: "
             f"torch.save(model.state_dict(), 'weights.pth')"
         )
+    if content.get("state_dict_encrypted"):
+        return "was encrypted by NVIDIA TAO; train the network without a key, and give that file"
     keys = [str(key) for key in content]
     found = f", but {list_names(keys)}" if keys else ""
     return f"holds no weights{found}; save them: torch.save(model.state_dict(), 'weights.pth')"

@@ -1,4 +1,4 @@
-"""NVlabs' and mmsegmentation's SegFormer-B0, spelled out from their papers' and docs' descriptions.
+"""NVlabs', TAO's and mmsegmentation's SegFormer-B0, spelled out from descriptions and sources.
 
 Written with torch.nn.functional on a dictionary of weights under each framework's own names, with
 its own order of concatenation, and without any of edgeseg's tables: an oracle for the loaders.
@@ -79,6 +79,24 @@ def nvlabs_state(*, classes: int = 19, seed: int = 0) -> State:
 
 
 def nvlabs_logits(state: State, image: Tensor) -> Tensor:
+    up = _project(state, _mix_transformer(state, image), "decode_head")
+    joined = torch.cat([up[3], up[2], up[1], up[0]], dim=1)  # c4, c3, c2, c1
+    fused = F.conv2d(joined, state["decode_head.linear_fuse.conv.weight"])
+    fused = F.relu(_batch_norm(fused, state, "decode_head.linear_fuse.bn"))
+    return _conv(fused, state, "decode_head.linear_pred")
+
+
+def tao_logits(state: State, image: Tensor) -> Tensor:
+    """NVIDIA TAO's own: its convolution before BatchNorm has a bias."""
+    up = _project(state, _mix_transformer(state, image), "decoder")
+    joined = torch.cat([up[3], up[2], up[1], up[0]], dim=1)  # c4, c3, c2, c1
+    fused = _conv(joined, state, "decoder.linear_fuse.0")
+    fused = F.relu(_batch_norm(fused, state, "decoder.linear_fuse.1"))
+    return _conv(fused, state, "decoder.linear_pred")
+
+
+def _mix_transformer(state: State, image: Tensor) -> list[Tensor]:
+    """NVlabs' encoder; TAO has taken over its names and epsilons."""
     features, x = [], image
     for n in range(1, 5):
         s = n - 1
@@ -103,16 +121,17 @@ def nvlabs_logits(state: State, image: Tensor) -> Tensor:
             x = x + _linear(F.gelu(y), state, f"{block}.mlp.fc2")
         x = _as_image(_norm(x, state, f"backbone.norm{n}", 1e-6), h, w)
         features.append(x)
+    return features
+
+
+def _project(state: State, features: list[Tensor], head: str) -> list[Tensor]:
     size = features[0].shape[2:]
     up = []
     for n in (1, 2, 3, 4):
         feature = features[n - 1]
-        tokens = _linear(feature.flatten(2).transpose(1, 2), state, f"decode_head.linear_c{n}.proj")
+        tokens = _linear(feature.flatten(2).transpose(1, 2), state, f"{head}.linear_c{n}.proj")
         up.append(_upsample(_as_image(tokens, *feature.shape[2:]), size))
-    joined = torch.cat([up[3], up[2], up[1], up[0]], dim=1)  # c4, c3, c2, c1
-    fused = F.conv2d(joined, state["decode_head.linear_fuse.conv.weight"])
-    fused = F.relu(_batch_norm(fused, state, "decode_head.linear_fuse.bn"))
-    return _conv(fused, state, "decode_head.linear_pred")
+    return up
 
 
 def mmseg_state(*, classes: int = 19, seed: int = 0) -> State:

@@ -16,7 +16,7 @@ from edgeseg.demo.assets import find_demo_checkpoint
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
-from edgeseg.pixels import Bgr, ClassMap, measure_coverage, to_input, to_mask
+from edgeseg.pixels import Bgr, ClassMap, to_frame_mask, to_input
 
 # Of a mask's pixels: two logits may tie but for rounding.
 FEW = 0.0003
@@ -49,8 +49,7 @@ def deployed_mask(source: Path, frame: Bgr, **options: Any) -> ClassMap:
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     (logits,) = session.run(None, {"image": to_input(frame, spec)})
-    height, width = frame.shape[:2]
-    return to_mask(logits, height=height, width=width, share=measure_coverage(height, width, spec))
+    return to_frame_mask(logits, spec, frame)
 
 
 @torch.inference_mode()

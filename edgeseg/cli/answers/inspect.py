@@ -14,7 +14,7 @@ from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, title_model
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, count_costs
-from edgeseg.spec import Triple
+from edgeseg.spec import InputSpec, Triple, Upsampling
 from edgeseg.text import pluralize
 
 __all__ = ["inspect_anything"]
@@ -97,6 +97,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         (
             f"input        {manifest.input.height}x{manifest.input.width} (height x width), "
             f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
+            f"{_describe_upsampling(manifest.input)}"
         ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
         *(f"variant      {_describe_variant(variant)}" for variant in manifest.variants),
@@ -146,7 +147,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
         (
             f"input        {height}x{width} (height x width), {checkpoint.input.resize.value}, "
             f"aspect {checkpoint.input.aspect.value}, channel order "
-            f"{checkpoint.channel_order.value}"
+            f"{checkpoint.channel_order.value}{_describe_upsampling(checkpoint.input)}"
         ),
         (
             f"normalized   mean {_join_numbers(checkpoint.input.mean)}, std "
@@ -170,6 +171,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
             "aspect": checkpoint.input.aspect.value,
             "mean": list(checkpoint.input.mean),
             "std": list(checkpoint.input.std),
+            "upsampling": checkpoint.input.upsampling.value,
         },
         "input_sources": dict(checkpoint.input_sources),
         "classes": list(checkpoint.labels.classes),
@@ -178,6 +180,13 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
 
 def _describe_threshold(threshold: float | None) -> str:
     return "" if threshold is None else f", one logit above threshold {threshold:g}"
+
+
+def _describe_upsampling(spec: InputSpec) -> str:
+    """Describe how logits are enlarged where it is not the usual way."""
+    if spec.upsampling is Upsampling.HALF_PIXEL:
+        return ""
+    return f", upsampling {spec.upsampling.value}"
 
 
 def _join_numbers(values: Triple) -> str:

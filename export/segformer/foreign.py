@@ -1,0 +1,97 @@
+"""Names networks that are not SegFormer's, by the names of their weights."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgeseg.export.segformer.layouts import SMP, Layout, State
+
+__all__ = ["explain_encoder", "explain_unknown"]
+
+# Parts of keys, and the encoder of segmentation_models_pytorch that has them.
+_SMP_ENCODERS: Final = (
+    ("encoder.model.", "an encoder from timm"),
+    ("encoder.layer1.", "a ResNet"),
+    ("encoder._blocks.", "an EfficientNet"),
+    ("encoder.blocks.", "an EfficientNet from timm"),
+    ("encoder.features.", "a VGG, DenseNet or MobileNet"),
+)
+
+# Parts of keys, and the decoder of segmentation_models_pytorch that has them.
+_SMP_DECODERS: Final = (
+    ("decoder.blocks.x_0_0.", "UnetPlusPlus"),
+    ("decoder.center.top_conv.", "MAnet"),
+    ("decoder.blocks.0.conv1.", "Unet"),
+    ("decoder.blocks.0.block.", "Linknet"),
+    ("decoder.p5.", "FPN"),
+    ("decoder.fpa.", "PAN"),
+    ("decoder.fpn_lateral_blocks.", "UPerNet"),
+    ("decoder.psp.", "PSPNet"),
+    ("decoder.aspp.", "DeepLabV3Plus"),
+    ("decoder.0.convs.", "DeepLabV3"),
+    ("decoder.reassemble_blocks.", "DPT"),
+)
+
+# Parts of keys, and the backbone that TAO puts before SegFormer's decoder.
+_TAO_BACKBONES: Final = (
+    ("backbone.radio.", "C-RADIO"),
+    ("backbone.cls_attn_blocks.", "FAN"),
+    ("backbone.level_embed", "a ViT (NV-DINOv2 or NVCLIP)"),
+)
+
+_DETECTION: Final = (
+    *("bbox", "rpn_head", "roi_head", "class_embed"),
+    *("class_labels_classifier", ".dfl."),
+)
+
+_ENCODERS: Final = (
+    *("segformer.", "patch_embed1.", "backbone.patch_embed1.", "backbone.layers.0.0."),
+    "encoder.patch_embed1.",
+)
+
+
+def explain_encoder(state: State, layout: Layout) -> str | None:
+    """Explain a decoder of SegFormer's whose encoder is no Mix Transformer; None for any other."""
+    known = _SMP_ENCODERS if layout is SMP else _TAO_BACKBONES
+    encoder = _find_part(state, known)
+    if encoder is None and layout is SMP and not any("encoder.block1." in key for key in state):
+        encoder = "another encoder"
+    if encoder is not None:
+        mine = "mit_b0 to mit_b5"
+        return (
+            f"has SegFormer's decoder behind {encoder}; edgeseg reads the decoder behind a Mix "
+            f"Transformer only ({layout.framework} calls them {mine})"
+        )
+    if layout is SMP and "decoder.mlp_stage.3.linear.weight" not in state:
+        return (
+            "is a Segformer of segmentation_models_pytorch with an encoder_depth below 5; edgeseg "
+            "computes all four stages: train one with encoder_depth=5"
+        )
+    return None
+
+
+def explain_unknown(state: State) -> str:
+    """Explain weights of no known layout."""
+    keys = tuple(state)
+    if any(word in key for key in keys for word in _DETECTION):
+        return "is a detection model; edgeseg takes SegFormer segmentation models"
+    if any(key.startswith("segmentation_head.") for key in keys):
+        decoder = _find_part(state, _SMP_DECODERS) or "model with another decoder"
+        return (
+            f"is a {decoder} of segmentation_models_pytorch; edgeseg reads its Segformer only, "
+            f"with an encoder mit_b0 to mit_b5"
+        )
+    if any(key.startswith(_ENCODERS) for key in keys) and not any("decode" in k for k in keys):
+        return (
+            "is a classification backbone: it has SegFormer's encoder but no decoder; "
+            "give a checkpoint that was trained for segmentation"
+        )
+    return (
+        f"has an unknown layout ({len(keys)} weights: {', '.join(keys[:5])}, ...); edgeseg reads "
+        f"SegFormer from Hugging Face, NVlabs, mmsegmentation, segmentation_models_pytorch and "
+        f"NVIDIA TAO"
+    )
+
+
+def _find_part(state: State, known: tuple[tuple[str, str], ...]) -> str | None:
+    return next((name for part, name in known if any(part in key for key in state)), None)
