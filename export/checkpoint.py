@@ -127,15 +127,9 @@ def read_checkpoint(
     spec.encoder.check_size(settled.input.height, settled.input.width)
     _check_multiple(settled.input, layout, origin=str(weights))
     chosen, labels_source = _choose_labels(labels, files, spec, origin=str(weights))
-    divided = () if threshold is None else (threshold.describe(chosen),)
-    for line in (
-        *contents.notes,
-        *describe_auxiliary(state, layout),
-        *divided,
-        *files.notes(),
-        *describe_unseen(spec),
-        *settled.lines,
-    ):
+    head: tuple[str, ...] = () if threshold is None else (threshold.describe(chosen),)
+    head += describe_auxiliary(state, layout)
+    for line in (*contents.notes, *head, *files.notes(), *describe_unseen(spec), *settled.lines):
         say(line)
     return Checkpoint(
         model=_build_model(spec, layout, state, settled.channel_order, origin=str(weights)),
