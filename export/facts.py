@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
-from edgeseg.export.segformer.layouts import Habits
+from edgeseg.export.habits import Habits
 from edgeseg.labels import get_known_labels
 from edgeseg.overrides import Overrides
 from edgeseg.spec import (

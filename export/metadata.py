@@ -246,6 +246,6 @@ def _describe_layout(layout: Layout) -> str:
         f"{read}; other programs use the same names with other values (BatchNorm eps 1e-3, "
         f"align_corners true, gray borders), which the weights do not show, and --check-with has "
         f"none of these programs: put some images and your own program's masks of them into "
-        f"images/ and masks/ of a folder, and edgeseg verify BUNDLE --data FOLDER shows how many "
-        f"pixels agree"
+        f"images/ and masks/ of a folder; edgeseg verify BUNDLE --data FOLDER then gives an mIoU "
+        f"near 100, or the values are others"
     )

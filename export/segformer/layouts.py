@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgeseg.export.habits import Habits
 from edgeseg.segformer.arch import STAGES, HeadKind, NormEps
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, Resize, Triple, Upsampling
+from edgeseg.spec import Aspect, Resize, Upsampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,6 @@ __all__ = [
     "NVLABS",
     "SMP",
     "TAO",
-    "Habits",
     "Layout",
     "Source",
     "State",
@@ -32,22 +32,6 @@ __all__ = [
 ]
 
 State = Mapping[str, "Tensor"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """What a framework does with a frame where no file says otherwise.
-
-    `mean` and `std` are of RGB in 0..1. `side` is the input's, in pixels; None where it depends on
-    the classes. The framework takes sides that are multiples of `multiple` only.
-    """
-
-    resize: Resize
-    aspect: Aspect
-    mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
-    side: int | None = None
-    multiple: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
