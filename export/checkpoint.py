@@ -156,6 +156,8 @@ def _read_files(folder: Path, contents: Contents, *, origin: str) -> Metadata:
         layout,
         contents.meta,
         one_logit=has_one_logit(contents.state, layout),
+        base=contents.base,
+        replaces_classes=contents.replaces_classes,
         origin=origin,
     )
 

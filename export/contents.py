@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.locating import PICKLES, explain_adapter, explain_foreign
+from edgeseg.export.locating import PICKLES, explain_foreign, find_weights
+from edgeseg.export.weights.adapters import explain_adapter, find_base, merge_adapter
 from edgeseg.export.weights.choosing import Choice, choose_network, pass_over
 from edgeseg.export.weights.extras import list_names
 from edgeseg.export.weights.names import Names, gather_names, join, read_leaf
@@ -17,6 +18,7 @@ from edgeseg.export.weights.networks import Network, find_networks
 from edgeseg.export.weights.refusals import explain_contents, explain_nothing, has_adapters
 from edgeseg.export.weights.shards import INDEX, find_index, read_shards
 from edgeseg.export.weights.torch_file import read_torch_file
+from edgeseg.progress import ignore
 from edgeseg.text import explain
 
 if TYPE_CHECKING:
@@ -32,13 +34,16 @@ _FEWEST: Final = 20  # a set of weights has more tensors; an optimizer's or mete
 class Contents:
     """Weights by their names; `meta` is the framework's metadata; `notes` are for the user.
 
-    `files` are all that was read.
+    `files` are all that was read. `base` is the folder of the model that an adapter was merged
+    into; that model's own classes do not count if `replaces_classes`.
     """
 
     state: dict[str, Tensor]
     meta: Mapping[str, object]
     notes: tuple[str, ...]
     files: tuple[Path, ...]
+    base: Path | None = None
+    replaces_classes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +59,7 @@ def read_contents(path: Path, *, key: str | None = None) -> Contents:
     """Read a file of weights, without running code that the file contains.
 
     `key` says which of several networks to read, by a part of its name in the file. Of a file that
-    is one of several parts, all are read.
+    is one of several parts, all are read. An adapter is merged into its base.
 
     Raises:
         CheckpointError: the file is damaged, of another kind, or holds no plain weights; the
@@ -63,7 +68,12 @@ def read_contents(path: Path, *, key: str | None = None) -> Contents:
     opened = _open(path)
     names = gather_names(opened.content, origin=str(path))
     if has_adapters(names.tensors):
-        raise CheckpointError(f"{path} {explain_adapter(path.parent)}")
+        return _merge(path, names, opened)
+    return _read(path, names, opened, key)
+
+
+def _read(path: Path, names: Names, opened: _Opened, key: str | None) -> Contents:
+    """Read the weights of one whole network."""
     if not names.tensors:
         raise CheckpointError(f"{path} {explain_nothing(opened.content, names.objects)}")
     choice = _choose(names, opened.content, key=key, origin=str(path))
@@ -218,3 +228,24 @@ def _describe_rounding(state: Mapping[str, Tensor]) -> Iterator[str]:
             f"{len(rounded)} of the {len(state)} weights have more digits than float32 holds, and "
             f"are rounded: {list_names(rounded)}"
         )
+
+
+def _merge(path: Path, names: Names, opened: _Opened) -> Contents:
+    """Merge an adapter into its base, which adapter_config.json names or which lies beside it."""
+    found = find_base(path.parent)
+    base, folder = (None, path.parent) if found is None else find_weights(str(found), say=ignore)
+    under = None if base is None else _open(base)
+    whole = Names() if under is None else gather_names(under.content, origin=str(base))
+    if base is None or under is None or has_adapters(whole.tensors):
+        raise CheckpointError(f"{path} {explain_adapter(path.parent)}")
+    inner = _read(base, whole, under, None)
+    adapter = {name: read_leaf(leaf) for name, leaf in names.tensors.items()}
+    merged = merge_adapter(inner.state, adapter, path.parent)
+    return Contents(
+        state=merged.state,
+        meta=inner.meta,
+        notes=(*opened.notes, *inner.notes, f"{merged.note} ({base})"),
+        files=(*opened.files, *inner.files),
+        base=folder,
+        replaces_classes=merged.replaces_classes,
+    )

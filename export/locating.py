@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,15 +11,18 @@ from typing import Final
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import find_demo_checkpoint
 from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.export.weights.adapters import ADAPTER_CONFIG, explain_adapter
+from edgeseg.export.weights.shards import list_shards
 from edgeseg.progress import Say
 from edgeseg.text import explain
 
-__all__ = ["PICKLES", "explain_adapter", "explain_foreign", "find_weights", "read_json"]
+__all__ = ["PICKLES", "explain_foreign", "find_weights"]
 
 PICKLES: Final = (".pth", ".pt", ".bin", ".ckpt", ".tar")  # .pth.tar, as PyTorch's own examples
 
 _WEIGHT_NAMES: Final = ("model.safetensors", "pytorch_model.bin")
 _INDEX_NAMES: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_ADAPTER_NAMES: Final = ("adapter_model.safetensors", "adapter_model.bin")
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _SUFFIXES: Final = (".safetensors", *PICKLES)
 
@@ -64,7 +66,7 @@ def _find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
         _check_hub_id(source)
         say(f"no file or folder {source} here: asking the Hugging Face hub for it")
         path = _fetch(source)
-    for name in (*_WEIGHT_NAMES, *_INDEX_NAMES):
+    for name in (*_ADAPTER_NAMES, *_WEIGHT_NAMES, *_INDEX_NAMES):
         if (path / name).is_file():
             return path / name, path
     refusal = _explain_folder(path)
@@ -90,40 +92,9 @@ def explain_foreign(path: Path) -> str:
     return f"{path} is of no known kind; edgeseg reads {', '.join(_SUFFIXES)}"
 
 
-def explain_adapter(folder: Path) -> str:
-    """Explain what to do with an adapter; its adapter_config.json may name the base model."""
-    config = read_json(folder / "adapter_config.json")
-    base = config.get("base_model_name_or_path")
-    named = isinstance(base, str) and base
-    return (
-        f"holds an adapter (LoRA) of {base if named else 'another model'}, not a whole model; "
-        f"merge the two: "
-        f"PeftModel.from_pretrained(BASE, ADAPTER).merge_and_unload().save_pretrained(NEW)"
-    )
-
-
-def read_json(path: Path) -> Mapping[str, object]:
-    """Read a JSON object; an empty one where there is no such file.
-
-    Raises:
-        CheckpointError: the file cannot be read, or holds something other than a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {explain(error)}; correct it, or move it away"
-        ) from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is not a JSON object; correct it, or move it away")
-    return content
-
-
 def _explain_folder(folder: Path) -> str | None:
     """Explain why a folder without the usual files is not a checkpoint; None where unknown."""
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER_CONFIG).is_file():
         return explain_adapter(folder)
     names = sorted(path for path in folder.iterdir() if path.is_file())
     if any(path.suffix in _SUFFIXES for path in names):
@@ -164,10 +135,14 @@ def _fetch(hub_id: str) -> Path:
             purpose=f"fetching {hub_id}",
             command="pip install 'edgeseg[export]' -c constraints.txt",
         ) from None
+    wanted = [*_WEIGHT_NAMES, *_INDEX_NAMES, *_ADAPTER_NAMES, "*config.json", "README.md"]
     try:
-        folder = snapshot_download(
-            hub_id, allow_patterns=[*_WEIGHT_NAMES, *_INDEX_NAMES, "*config.json", "README.md"]
-        )
+        folder = Path(snapshot_download(hub_id, allow_patterns=wanted))
+        parts = _list_parts(folder)
+        if parts:
+            folder = Path(snapshot_download(hub_id, allow_patterns=[*wanted, *parts]))
+    except CheckpointError:  # an index that names no parts
+        raise
     except Exception as error:  # the hub's client raises its own errors and its HTTP library's
         reason = str(error).strip().splitlines()
         raise CheckpointError(
@@ -175,4 +150,12 @@ def _fetch(hub_id: str) -> Path:
             f"({reason[0] if reason else type(error).__name__}); check the name and the "
             f"connection, or give a local path"
         ) from None
-    return Path(folder)
+    return folder
+
+
+def _list_parts(folder: Path) -> list[str]:
+    """List the files that an index names, where there are no weights in one file."""
+    if any((folder / name).is_file() for name in _WEIGHT_NAMES):
+        return []
+    indexes = (folder / name for name in _INDEX_NAMES)
+    return next((list(list_shards(index)) for index in indexes if index.is_file()), [])

@@ -17,7 +17,7 @@ from edgeseg.export.architecture import (
     read_unseen,
 )
 from edgeseg.export.facts import InputFacts
-from edgeseg.export.locating import read_json
+from edgeseg.export.json_files import read_json
 from edgeseg.export.preprocessing import find_unknown_fields, read_config, reduces_labels
 from edgeseg.export.segformer.layouts import SMP, TAO, Layout
 from edgeseg.export.segformer.one_logit import name_classes
@@ -29,6 +29,7 @@ __all__ = ["Metadata", "read_metadata"]
 
 _CONFIG: Final = "config.json"
 _PREPROCESSOR: Final = "preprocessor_config.json"
+_CLASSES: Final = ("id2label", "label2id", "num_labels")  # of config.json
 _RGB: Final = 3
 
 
@@ -215,18 +216,30 @@ def read_metadata(
     meta: Mapping[str, object],
     *,
     one_logit: bool = False,
+    base: Path | None = None,
+    replaces_classes: bool = False,
     origin: str,
 ) -> Metadata:
     """Read the JSON files of a folder, and the training configuration in `meta`.
 
+    A file that the folder lacks is read from `base`, the folder of the model that an adapter was
+    merged into. Its classes are not read if the adapter `replaces_classes`.
+
     Raises:
         CheckpointError: a file exists but cannot be read.
     """
+    config, preprocessor = (read_json(folder / name) for name in (_CONFIG, _PREPROCESSOR))
+    if base is not None and not config:
+        config = read_json(base / _CONFIG)
+        if replaces_classes:
+            config = {name: value for name, value in config.items() if name not in _CLASSES}
+    if base is not None and not preprocessor:
+        preprocessor = read_json(base / _PREPROCESSOR)
     return Metadata(
         folder=folder,
         layout=layout,
-        config=read_json(folder / _CONFIG),
-        preprocessor=read_json(folder / _PREPROCESSOR),
+        config=config,
+        preprocessor=preprocessor,
         meta=meta,
         training=read_training(meta, origin=origin),
         one_logit=one_logit,

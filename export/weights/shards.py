@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.locating import read_json
+from edgeseg.export.json_files import read_json
 from edgeseg.export.weights.extras import list_names
 
 __all__ = ["INDEX", "find_index", "list_shards", "read_shards"]
