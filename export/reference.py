@@ -50,11 +50,11 @@ def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> Cla
         MissingPackageError: the checkpoint resizes with OpenCV, which is not installed.
     """
     height, width = frame.shape[:2]
-    pixels = _standardize(_resize(np.ascontiguousarray(frame[:, :, ::-1]), spec), spec)
+    pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
     if spec.upsampling is Upsampling.ALIGN_CORNERS:
         logits = _align_corners(model, pixels, spec)
     else:
-        logits = _segment(model, pixels)
+        logits = _segment(model, _standardize(pixels, spec))
     full = functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
     ids = full.argmax(dim=1)[0].numpy()
     return ids.astype(np.uint8 if logits.shape[1] <= 256 else np.uint16)
@@ -132,15 +132,16 @@ def _segment(model: SegFormer, rgb: Tensor) -> Tensor:
     return cast("Tensor", model(rgb))
 
 
-def _align_corners(model: SegFormer, rgb: Tensor, spec: InputSpec) -> Tensor:
+def _align_corners(model: SegFormer, rgb: Bgr, spec: InputSpec) -> Tensor:
     """Make logits at the pixels' own size, as segmentation_models_pytorch does.
 
-    That framework takes no input of another size. So the pixels are padded before the network, and
-    the padding's logits are cut off after the first upsampling.
+    That framework takes no input of any size. So the pixels are padded with the mean color, and the
+    padding's logits are cut off after the first upsampling.
     """
-    height, width = rgb.shape[2:]
-    padded = functional.pad(rgb, (0, spec.width - width, 0, spec.height - height))
-    logits = _segment(model, padded)
+    height, width = rgb.shape[:2]
+    padded = np.full((spec.height, spec.width, 3), np.rint(255 * np.array(spec.mean)), np.uint8)
+    padded[:height, :width] = rgb
+    logits = _segment(model, _standardize(padded, spec))
     full = functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=True)
     return full[:, :, :height, :width]
 

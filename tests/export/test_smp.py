@@ -20,6 +20,7 @@ from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import compute_reference_mask
 from edgeseg.images import read_image
+from edgeseg.overrides import Overrides
 from edgeseg.spec import Aspect, Resize, Upsampling
 
 if TYPE_CHECKING:
@@ -73,6 +74,18 @@ def test_what_the_package_saves_is_read(smp: Smp, tmp_path: Path, encoder: str) 
     (expected,) = smp.masks(folder, frame, height=96, width=128)
     assert differing(deployed_mask(folder, frame, size=SIZE), expected) <= FEW
     assert any("read as Segformer of segmentation_models_pytorch" in line for line in lines)
+
+
+@pytest.mark.parametrize("frame_size", [(200, 140), (90, 300)], ids=str)
+def test_the_references_mask_of_a_padded_frame_is_the_deployed_one(
+    tmp_path: Path, frame_size: tuple[int, int]
+) -> None:
+    folder, frame = smp_folder(tmp_path / "saved"), street(*frame_size)
+    options = Overrides(resize=Resize.OPENCV_BILINEAR, aspect=Aspect.KEEP)
+    checkpoint = read_checkpoint(str(folder), size=SIZE, overrides=options)
+    reference = compute_reference_mask(checkpoint.model, checkpoint.input, frame)
+    deployed = deployed_mask(folder, frame, size=SIZE, overrides=options)
+    assert differing(deployed, reference) <= FEW
 
 
 def test_a_bare_state_dict_is_read_and_says_what_it_assumes(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from literal import tao_logits
+from literal import nvlabs_logits, tao_logits
 from oracle import FEW, deployed_mask, differing, street
 from PIL import Image
-from renamed import tao_file, tao_state
+from renamed import nvlabs_state, tao_file, tao_state
 from torch.nn import functional
 
 from edgeseg.errors import CheckpointError
@@ -77,6 +77,62 @@ def test_the_bias_before_batch_norm_counts(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "model.pth")
     with pytest.raises(CheckpointError, match=r"NaN or infinity in 1 weight"):
         read_checkpoint(str(tmp_path / "model.pth"))
+
+
+# What TAO 4 and 5 hand to mmengine, which keeps it in the file: the ISBI example, shortened.
+OLD_CONFIG = {
+    "data_preprocessor": {
+        "type": "SegDataPreProcessor",
+        "size": (96, 128),
+        "bgr_to_rgb": True,
+        "mean": [127.5, 127.5, 127.5],
+        "std": [127.5, 127.5, 127.5],
+        "pad_val": 0,
+        "seg_pad_val": 255,
+    },
+    "model": {
+        "type": "EncoderDecoder",
+        "backbone": {"type": "mit_b0", "resolution": (128, 96), "init_cfg": {"checkpoint": None}},
+        "decode_head": {
+            "type": "TAOSegFormerHead",
+            "in_channels": [32, 64, 160, 256],
+            "in_index": [0, 1, 2, 3],
+            "feature_strides": [4, 8, 16, 32],
+            "channels": 128,
+            "align_corners": False,
+            "decoder_params": {"embed_dim": 256},
+            "norm_cfg": {"type": "SyncBN", "requires_grad": True},
+            "num_classes": 11,
+            "img_shape": [96, 128],
+            "phase": "train",
+        },
+        "train_cfg": {},
+        "test_cfg": {"mode": "whole"},
+    },
+    "test_dataloader": None,
+}
+
+
+def test_an_older_file_says_its_normalization(tmp_path: Path) -> None:
+    """It has mmsegmentation's metadata and NVlabs' names."""
+    state = nvlabs_state() | {"decode_head.conv_seg.weight": torch.zeros(11, 128, 1, 1)}
+    names = tuple(f"part {index}" for index in range(11))
+    text = "\n".join(f"{key} = {value!r}" for key, value in OLD_CONFIG.items())
+    palette = [[index, 0, 0] for index in range(11)]
+    meta = {"cfg": text, "dataset_meta": {"classes": names, "palette": palette}}
+    torch.save({"meta": meta, "state_dict": state}, tmp_path / "iter_1000.pth")
+    lines: list[str] = []
+    checkpoint = read_checkpoint(str(tmp_path / "iter_1000.pth"), say=lines.append)
+    assert any("names the decoder TAOSegFormerHead" in line for line in lines)
+    assert (checkpoint.input.height, checkpoint.input.width) == (96, 128)
+    assert checkpoint.input.mean == checkpoint.input.std == (0.5, 0.5, 0.5)
+    assert checkpoint.labels.classes == names
+    frame = street(96, 128)
+    rgb = torch.from_numpy(frame[:, :, ::-1].copy()).permute(2, 0, 1)[None]
+    logits = nvlabs_logits(state, (rgb - 127.5) / 127.5)
+    full = functional.interpolate(logits, (96, 128), mode="bilinear", align_corners=False)
+    expected = full.argmax(dim=1)[0].numpy().astype(np.uint8)
+    assert differing(deployed_mask(tmp_path / "iter_1000.pth", frame), expected) <= FEW
 
 
 @pytest.mark.parametrize(

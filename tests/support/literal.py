@@ -78,11 +78,11 @@ def nvlabs_state(*, classes: int = 19, seed: int = 0) -> State:
     return make.state
 
 
-def nvlabs_logits(state: State, image: Tensor) -> Tensor:
+def nvlabs_logits(state: State, image: Tensor, *, batch_eps: float = 1e-5) -> Tensor:
     up = _project(state, _mix_transformer(state, image), "decode_head")
     joined = torch.cat([up[3], up[2], up[1], up[0]], dim=1)  # c4, c3, c2, c1
     fused = F.conv2d(joined, state["decode_head.linear_fuse.conv.weight"])
-    fused = F.relu(_batch_norm(fused, state, "decode_head.linear_fuse.bn"))
+    fused = F.relu(_batch_norm(fused, state, "decode_head.linear_fuse.bn", batch_eps))
     return _conv(fused, state, "decode_head.linear_pred")
 
 
@@ -260,6 +260,7 @@ def _norm(x: Tensor, state: State, name: str, eps: float) -> Tensor:
     return F.layer_norm(x, weight.shape, weight, bias, eps)
 
 
-def _batch_norm(x: Tensor, state: State, name: str) -> Tensor:
+def _batch_norm(x: Tensor, state: State, name: str, eps: float = 1e-5) -> Tensor:
     mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
-    return F.batch_norm(x, mean, var, state[f"{name}.weight"], state[f"{name}.bias"])
+    weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+    return F.batch_norm(x, mean, var, weight, bias, eps=eps)

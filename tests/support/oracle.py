@@ -35,8 +35,8 @@ def change(path: Path, *without: str, **fields: object) -> None:
     path.write_text(json.dumps({k: v for k, v in content.items() if k not in without}))
 
 
-def street(height: int = 120, width: int = 160) -> Bgr:
-    return draw_scene(11, 0, height=height, width=width).image
+def street(height: int = 120, width: int = 160, *, seed: int = 11) -> Bgr:
+    return draw_scene(seed, 0, height=height, width=width).image
 
 
 def deployed_mask(source: Path, frame: Bgr, **options: Any) -> ClassMap:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgeseg.demo.assets import find_demo_checkpoint
 
-__all__ = ["SMP_CONFIG", "smp_folder", "smp_state", "tao_file", "tao_state"]
+__all__ = ["SMP_CONFIG", "nvlabs_state", "smp_folder", "smp_state", "tao_file", "tao_state"]
 
 State = dict[str, Tensor]
 
@@ -31,6 +31,18 @@ SMP_CONFIG: dict[str, object] = {
     "in_channels": 3,
     "upsampling": 4,
 }
+
+
+def nvlabs_state() -> State:
+    theirs = _read_demo()
+    state = _rename_encoder(theirs, "backbone")
+    for stage in range(4):
+        ours = f"decode_head.linear_c{stage + 1}.proj"
+        _move(state, ours, theirs, f"decode_head.linear_c.{stage}.proj")
+    state["decode_head.linear_fuse.conv.weight"] = theirs["decode_head.linear_fuse.weight"]
+    _move_batch_norm(state, "decode_head.linear_fuse.bn", theirs)
+    _move(state, "decode_head.linear_pred", theirs, "decode_head.classifier")
+    return state
 
 
 def smp_state() -> State:

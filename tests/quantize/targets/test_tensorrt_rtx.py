@@ -19,7 +19,7 @@ from edgeseg.quantize.targets.tensorrt.graph import Scales, to_typed, with_class
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 from edgeseg.quantize.targets.tensorrt.quantizer import TYPED_ROLES
 from edgeseg.quantize.targets.tensorrt.rules import find_violations
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Upsampling
 
 if find_spec("tensorrt_rtx_bindings") is None:
     pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)
@@ -59,6 +59,14 @@ def rows(variant: str, height: int, width: int) -> str:
 
 def test_every_form_of_b0_is_built(golden: Callable[[str, str], None]) -> None:
     golden("rtx_layers_b0_96x128.txt", rows("b0", 96, 128))
+
+
+def test_class_maps_that_align_corners_are_built() -> None:
+    models = dict(forms("b0", 64, 64))
+    made = [with_class_map(models[name], Upsampling.ALIGN_CORNERS) for name in ("fp16", "int8")]
+    assert [find_violations(model) for model in made] == [{}, {}]
+    for plan in build_all([model.SerializeToString() for model in made]):
+        assert isinstance(plan, Plan), plan
 
 
 def test_rtx_refuses_what_the_rules_refuse() -> None:
