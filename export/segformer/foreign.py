@@ -6,7 +6,7 @@ from typing import Final
 
 from edgeseg.export.segformer.layouts import SMP, Layout, State
 
-__all__ = ["explain_encoder", "explain_unknown"]
+__all__ = ["explain_encoder", "explain_unknown", "is_encoder_alone"]
 
 # Parts of keys, and the encoder of segmentation_models_pytorch that has them.
 _SMP_ENCODERS: Final = (
@@ -81,7 +81,7 @@ def explain_unknown(state: State) -> str:
             f"is a {decoder} of segmentation_models_pytorch; edgeseg reads its Segformer only, "
             f"with an encoder mit_b0 to mit_b5"
         )
-    if any(key.startswith(_ENCODERS) for key in keys) and not any("decode" in k for k in keys):
+    if is_encoder_alone(state):
         return (
             "is a classification backbone: it has SegFormer's encoder but no decoder; "
             "give a checkpoint that was trained for segmentation"
@@ -90,6 +90,13 @@ def explain_unknown(state: State) -> str:
         f"has an unknown layout ({len(keys)} weights: {', '.join(keys[:5])}, ...); edgeseg reads "
         f"SegFormer from Hugging Face, NVlabs, mmsegmentation, segmentation_models_pytorch and "
         f"NVIDIA TAO"
+    )
+
+
+def is_encoder_alone(state: State) -> bool:
+    """Tell whether these are the weights of SegFormer's encoder, as for classification."""
+    return any(key.startswith(_ENCODERS) for key in state) and not any(
+        "decode" in key for key in state
     )
 
 

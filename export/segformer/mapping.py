@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.architecture import Unseen
-from edgeseg.export.segformer.foreign import explain_encoder, explain_unknown
+from edgeseg.export.segformer.foreign import explain_encoder, explain_unknown, is_encoder_alone
 from edgeseg.export.segformer.layouts import LAYOUTS, Layout, Source, State, find_source
 from edgeseg.segformer.arch import CUSTOM, GRAY, RGB, VARIANTS, Encoder, ModelSpec, PerStage
 
@@ -31,7 +31,7 @@ def find_layout(state: State, *, origin: str) -> Layout:
         CheckpointError: this is another kind of model; the message says which, where known.
     """
     for layout in LAYOUTS:
-        if layout.signature in state:
+        if layout.signature in state and not is_encoder_alone(state):
             foreign = explain_encoder(state, layout)
             if foreign is not None:
                 raise CheckpointError(f"{origin} {foreign}")

@@ -1,0 +1,51 @@
+"""The zoo of checkpoints: each kind is judged by its own framework, or refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import checkpoint_zoo
+import pytest
+from checkpoint_zoo import KINDS, try_kind
+from zoo.kind import Kind, load_photo
+
+# The others take minutes together.
+SHORT = ("Lightning .ckpt", "student and teacher", "ONNX")
+
+
+def named(name: str) -> Kind:
+    (kind,) = (kind for kind in KINDS if kind.name == name)
+    return kind
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, id=kind.name, marks=() if kind.name in SHORT else (pytest.mark.long,))
+        for kind in KINDS
+    ],
+)
+def test_each_kind_is_right(kind: Kind, tmp_path: Path) -> None:
+    right, told = try_kind(kind, load_photo(), tmp_path)
+    assert right, told
+
+
+def test_another_mask_or_another_message_is_wrong(tmp_path: Path) -> None:
+    photo = load_photo()
+    kind = named("Lightning .ckpt")
+    assert kind.judge is not None
+    mask = kind.judge(photo)
+    mask[:2] += 1
+    right, told = try_kind(replace(kind, judge=lambda _photo: mask), photo, tmp_path)
+    assert not right
+    assert told.startswith("99.1935 %")
+    (tmp_path / "other").mkdir()
+    right, told = try_kind(replace(named("ONNX"), refusal="TensorFlow"), photo, tmp_path / "other")
+    assert not right
+    assert told.startswith("refused: model.onnx is an ONNX graph")
+
+
+def test_every_kind_has_a_name_of_its_own_and_one_outcome() -> None:
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
+    assert all((kind.judge is None) == bool(kind.refusal) for kind in checkpoint_zoo.KINDS)
