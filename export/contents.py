@@ -76,7 +76,8 @@ def _read(path: Path, names: Names, opened: _Opened, key: str | None) -> Content
     """Read the weights of one whole network."""
     if not names.tensors:
         raise CheckpointError(f"{path} {explain_nothing(opened.content, names.objects)}")
-    choice = _choose(names, opened.content, key=key, origin=str(path))
+    found = find_networks(names)
+    choice = _choose(names, found, opened.content, key=key, origin=str(path))
     network = choice.network
     state = _read_state(network, names, path)
     return Contents(
@@ -86,7 +87,7 @@ def _read(path: Path, names: Names, opened: _Opened, key: str | None) -> Content
             *opened.notes,
             *choice.notes,
             *_describe_object(names, network),
-            *_describe_other_sets(names, network),
+            *_describe_other_sets(names, network, {one.group for one in found}),
             *_describe_rounding(state),
         ),
         files=opened.files,
@@ -108,7 +109,7 @@ def _open(path: Path) -> _Opened:
 def _open_one(path: Path) -> _Opened:
     if path.suffix == ".safetensors":
         return _Opened(content=_read_safetensors(path), files=(path,))
-    if path.suffix not in PICKLES:
+    if not path.name.endswith(PICKLES):
         raise CheckpointError(explain_foreign(path))
     read = read_torch_file(path)
     note = (
@@ -128,9 +129,10 @@ def _read_safetensors(path: Path) -> object:
         raise CheckpointError(f"{path} cannot be read; is it whole? ({explain(error)})") from None
 
 
-def _choose(names: Names, content: object, *, key: str | None, origin: str) -> Choice:
+def _choose(
+    names: Names, found: list[Network], content: object, *, key: str | None, origin: str
+) -> Choice:
     """Choose the network; where none has a known layout, the largest set, to say what it is."""
-    found = find_networks(names)
     if not found:
         return Choice(network=_take_largest(names))
     above = [one for network in found for one in _list_above(content, network.group)]
@@ -144,7 +146,8 @@ def _take_largest(names: Names) -> Network:
     while True:
         first = {name.partition(".")[0] for name in rest}
         word = first.pop()
-        if first or (word not in _PREFIXES and not f"{group}.".startswith(join(address, word))):
+        around = word in _PREFIXES or f"{group}.".startswith(f"{join(address, word)}.")
+        if first or not word or not around:
             break
         address, rest = join(address, word), [name.partition(".")[2] for name in rest]
     tensors = {name: names.tensors[join(address, name)] for name in rest}
@@ -202,20 +205,19 @@ def _describe_object(names: Names, network: Network) -> Iterator[str]:
         )
 
 
-def _describe_other_sets(names: Names, network: Network) -> Iterator[str]:
-    """Name other sets of tensors that are as large as a network's."""
+def _describe_other_sets(names: Names, network: Network, known: set[str]) -> Iterator[str]:
+    """Name sets of tensors that are as large as a network's, but of no known layout."""
     counts = Counter(names.groups.values())
     others = [
         group
         for group, count in counts.items()
         if count >= max(_FEWEST, len(network.tensors) // 2)
-        and not f"{network.group}.".startswith(f"{group}.")
-        and not f"{group}.".startswith(f"{network.address}.")
-        and group != network.group
+        and not any(f"{one}.".startswith(f"{group}.") for one in known)
+        and not any(f"{group}.".startswith(f"{one}.") for one in known)
     ]
     if others:
         shown = list_names([f"`{group}`" for group in others])
-        yield f"the file has more than one set of weights; {shown} is not used"
+        yield f"the file has weights of another network, which are not used: {shown}"
 
 
 def _describe_rounding(state: Mapping[str, Tensor]) -> Iterator[str]:
@@ -237,7 +239,7 @@ def _merge(path: Path, names: Names, opened: _Opened) -> Contents:
     under = None if base is None else _open(base)
     whole = Names() if under is None else gather_names(under.content, origin=str(base))
     if base is None or under is None or has_adapters(whole.tensors):
-        raise CheckpointError(f"{path} {explain_adapter(path.parent)}")
+        raise CheckpointError(f"{path} {explain_adapter(path.parent, names.tensors)}")
     inner = _read(base, whole, under, None)
     adapter = {name: read_leaf(leaf) for name, leaf in names.tensors.items()}
     merged = merge_adapter(inner.state, adapter, path.parent)

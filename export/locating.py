@@ -18,7 +18,7 @@ from edgeseg.text import explain
 
 __all__ = ["PICKLES", "explain_foreign", "find_weights"]
 
-PICKLES: Final = (".pth", ".pt", ".bin", ".ckpt", ".tar")  # .pth.tar, as PyTorch's own examples
+PICKLES: Final = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
 
 _WEIGHT_NAMES: Final = ("model.safetensors", "pytorch_model.bin")
 _INDEX_NAMES: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -39,6 +39,8 @@ _FOREIGN: Final[Mapping[str, str]] = {
     ".msgpack": "holds Flax weights; edgeseg needs PyTorch's",
     ".onnx": "is an ONNX graph; edgeseg needs the weights that it was made from",
     ".engine": "is a TensorRT engine; edgeseg needs the weights that it was made from",
+    ".index": "belongs to a TensorFlow checkpoint; edgeseg needs the PyTorch weights",
+    ".meta": "is a TensorFlow graph; edgeseg needs the PyTorch weights",
     ".pdparams": "holds PaddlePaddle weights; edgeseg reads PyTorch's",
 }
 
@@ -72,7 +74,7 @@ def _find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     refusal = _explain_folder(path)
     if refusal is not None:
         raise CheckpointError(f"folder {source} {refusal}")
-    pickles = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
+    pickles = sorted(p for p in path.iterdir() if p.name.endswith(_SUFFIXES))
     if len(pickles) == 1:
         return pickles[0], path
     wanted = f"folder {source} should hold {' or '.join(_WEIGHT_NAMES)}"
@@ -97,7 +99,7 @@ def _explain_folder(folder: Path) -> str | None:
     if (folder / ADAPTER_CONFIG).is_file():
         return explain_adapter(folder)
     names = sorted(path for path in folder.iterdir() if path.is_file())
-    if any(path.suffix in _SUFFIXES for path in names):
+    if any(path.name.endswith(_SUFFIXES) for path in names):
         return None
     foreign = next((path for path in names if path.suffix.lower() in _FOREIGN), None)
     return None if foreign is None else f"{_FOREIGN[foreign.suffix.lower()]} ({foreign.name})"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -61,7 +61,10 @@ def find_base(folder: Path) -> Path | None:
     Raises:
         CheckpointError: adapter_config.json cannot be read.
     """
-    name = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    config = read_json(folder / ADAPTER_CONFIG)
+    if not config:
+        return None
+    name = config.get("base_model_name_or_path")
     if isinstance(name, str) and name:
         for path in (folder / name, Path(name)):
             if path.exists() and path.resolve() != folder.resolve():
@@ -72,8 +75,16 @@ def find_base(folder: Path) -> Path | None:
     return _find_cached(name) if isinstance(name, str) and name else None
 
 
-def explain_adapter(folder: Path) -> str:
-    """Explain what to do with an adapter; its adapter_config.json may name the base model."""
+def explain_adapter(folder: Path, names: Iterable[str] = ()) -> str:
+    """Explain what to do with an adapter; its adapter_config.json may name the base model.
+
+    `names` are those of the file's weights, which may be the base's as well.
+    """
+    if any(".base_layer." in name for name in names):
+        return (
+            "holds a model with an adapter (LoRA) beside its layers; merge the two before you save "
+            "it: torch.save(model.merge_and_unload().state_dict(), 'weights.pth')"
+        )
     base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     named = isinstance(base, str) and base
     return (

@@ -50,6 +50,84 @@ def test_a_file_of_whole_numbers_is_quantized(tmp_path: Path) -> None:
     assert name in said
 
 
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.parametrize("key", [None, "model"])
+def test_a_whole_model_that_pytorch_quantized(
+    demo: torch.nn.Module, key: str | None, tmp_path: Path
+) -> None:
+    quantized = torch.ao.quantization.quantize_dynamic(demo, {torch.nn.Linear}, torch.qint8)
+    torch.save(quantized if key is None else {key: quantized}, tmp_path / "w.pth")
+    assert "quantized already" in _refused(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"{}.weight._data": torch.ones(2, dtype=torch.int8), "{}.weight._scale": torch.ones(2)},
+        {"{}.weight_qdata": torch.ones(2, dtype=torch.int8)},
+        {"{}.weight": torch.ones(2, 1, dtype=torch.uint8), "{}.weight.absmax": torch.ones(2)},
+        {"{}.qweight": torch.ones(2, dtype=torch.int32), "{}.qzeros": torch.ones(2)},
+        {"{}.weight": torch.ones(2, 2).to(torch.float8_e4m3fn)},
+    ],
+    ids=["quanto", "torchao", "bitsandbytes", "GPTQ", "float8"],
+)
+@pytest.mark.parametrize("prefix", ["", "model."])
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_what_other_libraries_quantized(
+    added: dict[str, torch.Tensor], prefix: str, name: str, tmp_path: Path
+) -> None:
+    layer = "backbone.block1.0.attn.q"
+    state = nvlabs_state(classes=2)
+    state.pop(f"{layer}.weight")
+    state |= {key.format(layer): tensor for key, tensor in added.items()}
+    wrapped = {f"{prefix}{key}": tensor for key, tensor in state.items()}
+    if name.endswith(".pth"):
+        torch.save({"state_dict": wrapped}, tmp_path / name)
+    else:
+        save_file(wrapped, tmp_path / name)
+    assert "quantized already" in _refused(tmp_path / name)
+
+
+@pytest.mark.parametrize("wrap", ["", "model.", "net.module."])
+def test_a_wrapped_backbone_is_called_so(wrap: str, tmp_path: Path) -> None:
+    state = {key: t for key, t in nvlabs_state().items() if key.startswith("backbone.")}
+    wrapped = {f"{wrap}{key}": tensor for key, tensor in state.items()}
+    torch.save({"state_dict": wrapped, "optimizer": {"state": {}}}, tmp_path / "last.ckpt")
+    assert "classification backbone" in _refused(tmp_path / "last.ckpt")
+
+
+def test_another_network_with_a_segformers_config(tmp_path: Path) -> None:
+    """As weights of BiRefNet whose config.json names SegFormer's class: the keys decide."""
+    folder = small_demo(tmp_path / "demo")
+    state = {f"bb.layers.{i}.weight": torch.ones(2) for i in range(30)}
+    save_file(state, folder / "model.safetensors")
+    assert "unknown layout (30 weights: bb.layers.0.weight" in _refused(folder)
+
+
+def test_a_whole_model_with_its_adapter_unmerged(tmp_path: Path) -> None:
+    layer = "model.base_model.model.segformer.encoder.block.0.0.attention.self.query"
+    names = (f"{layer}.base_layer.weight", f"{layer}.lora_A.default.weight")
+    torch.save({"state_dict": dict.fromkeys(names, torch.ones(2, 2))}, tmp_path / "last.ckpt")
+    said = _refused(tmp_path / "last.ckpt")
+    assert "merge_and_unload().state_dict()" in said
+
+
+def test_a_larger_network_that_is_not_read_is_named(tmp_path: Path) -> None:
+    other = {f"layers.{i}.weight": torch.ones(2) for i in range(400)}
+    torch.save({"net": nvlabs_state(), "generator": other}, tmp_path / "w.pth")
+    told: list[str] = []
+    read_checkpoint(str(tmp_path / "w.pth"), say=told.append)
+    (line,) = [line for line in told if "another network" in line]
+    assert "`generator`" in line
+
+
+def test_the_ending_of_pytorchs_examples(tmp_path: Path) -> None:
+    (tmp_path / "images.tar").write_bytes(b"no weights")
+    torch.save({"state_dict": nvlabs_state()}, tmp_path / "checkpoint.pth.tar")
+    assert read_checkpoint(str(tmp_path)).layout == "nvlabs"
+
+
 class Packed(torch.Tensor):
     """A tensor of a class of its own, as torchao and quanto save weights."""
 
@@ -86,6 +164,7 @@ def test_an_adapter_names_its_base(how: str, tmp_path: Path) -> None:
         ("model.onnx", "ONNX graph", "weights that it was made from"),
         ("model.engine", "TensorRT engine", "weights that it was made from"),
         ("model.pdparams", "PaddlePaddle", "PyTorch"),
+        ("model.ckpt-1000.index", "TensorFlow", "PyTorch"),
     ],
 )
 @pytest.mark.parametrize("how", ["folder", "file"])

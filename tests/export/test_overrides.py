@@ -13,6 +13,7 @@ import pytest
 import torch
 from literal import mmseg_state, nvlabs_state
 from oracle import FEW, change, deployed_mask, differing, small_demo, street, transformers_mask
+from safetensors.torch import load_file
 
 from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.checkpoint import read_checkpoint
@@ -158,6 +159,33 @@ def test_the_manifest_records_what_decided(edgeseg: Callable[..., Outcome], tmp_
     inspected = edgeseg("inspect", "w.safetensors", *given, "--json")
     assert inspected.status == 0, inspected.err
     assert json.loads(inspected.out)["input"]["mean"] == [0.6, 0.5, 0.4]
+
+
+def test_the_network_of_a_file_that_has_two(
+    edgeseg: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """Each command that reads a checkpoint takes the same key, and verify for its reference."""
+    state = load_file(small_demo(tmp_path / "demo") / "model.safetensors")
+    state = {name: tensor.float() for name, tensor in state.items()}
+    other = {name: tensor * 1.5 for name, tensor in state.items()}
+    torch.save({"student": state, "teacher": other}, tmp_path / "w.pth")
+    for name in ("config.json", "preprocessor_config.json"):
+        shutil.copy(tmp_path / "demo" / name, tmp_path / name)
+    refused = edgeseg("inspect", "w.pth")
+    assert refused.status == 1
+    assert "`student` and `teacher`" in refused.err
+    assert "--weights-key 'student'" in refused.err
+    key = ("--weights-key", "student")
+    done = edgeseg("export", "--weights", "w.pth", "--precision", "fp32", "-o", "street", *key)
+    assert done.status == 0, done.err
+    assert "weights read from `student`, as --weights-key says, not `teacher`" in done.err
+    assert "100.000 % of the pixels as in transformers" in done.err
+    verified = edgeseg("verify", "street", "--reference", "w.pth", "--data", "demo", *key, "--json")
+    assert verified.status == 0, verified.err
+    assert json.loads(verified.out)["pixel_agreement"] > 99.9
+    wrong = edgeseg("inspect", "w.pth", "--weights-key", "nobody")
+    assert wrong.status == 1
+    assert "no network under --weights-key nobody" in wrong.err
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])

@@ -67,7 +67,7 @@ CalibrationImagesOption = Annotated[
 _WeightsOption = Annotated[
     str | None,
     typer.Option(
-        help="Checkpoint: a folder, a .safetensors, .pth or .bin file, a hub id, or `demo`."
+        help="Checkpoint: a folder, a .safetensors, .pth, .ckpt or .bin file, a hub id, or `demo`."
     ),
 ]
 _ModelOption = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
 import os
 import pickle
 import zipfile
@@ -97,6 +98,44 @@ def test_the_payloads_are_hostile_indeed(tmp_path: Path, way: str) -> None:
     torch.save(WAYS[way](mark), tmp_path / "w.pth")
     torch.load(tmp_path / "w.pth", weights_only=False)
     assert mark.exists()
+
+
+def test_a_hostile_program_is_not_run(tmp_path: Path) -> None:
+    """A TorchScript archive, whose code torch.jit.load would compile and whose pickle it reads."""
+    path, mark = tmp_path / "w.pt", tmp_path / "it_ran"
+    hostile = [make(mark) for make in WAYS.values()]
+    torch.save({"state_dict": mmseg_state(), "optimizer": hostile}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("w/constants.pkl", pickle.dumps(WAYS["os.system"](mark)))
+        archive.writestr("w/code/__torch__.py", f"open({str(mark)!r}, 'w')")
+    told: list[str] = []
+    assert read_checkpoint(str(path), say=told.append).layout == "mmsegmentation"
+    assert any("TorchScript program" in line for line in told)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kind", ["part", "adapter", "base of an adapter"])
+def test_files_that_bring_other_files_run_nothing(kind: str, tmp_path: Path) -> None:
+    mark = tmp_path / "it_ran"
+    hostile = [make(mark) for make in WAYS.values()]
+    lora = {"base_model.model.x.lora_A.weight": torch.ones(1, 1), "hostile": hostile}
+    contents: dict[str, tuple[str, object]] = {
+        "part": ("pytorch_model-00001-of-00001.bin", mmseg_state() | {"criterion.x": hostile}),
+        "adapter": ("adapter_model.bin", lora),
+        "base of an adapter": ("pytorch_model.bin", mmseg_state() | {"criterion.x": hostile}),
+    }
+    name, content = contents[kind]
+    torch.save(content, tmp_path / name)
+    if kind == "part":
+        index = {"weight_map": dict.fromkeys(mmseg_state(), name)}
+        (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+        assert read_checkpoint(str(tmp_path)).layout == "mmsegmentation"
+    else:
+        torch.save(lora, tmp_path / "adapter_model.bin")
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+        with pytest.raises(CheckpointError, match="adapter"):
+            read_checkpoint(str(tmp_path))
+    assert not mark.exists()
 
 
 def test_an_archive_that_two_parsers_read_in_two_ways(tmp_path: Path) -> None:
