@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeseg.errors import SpecError
-from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
+from edgeseg.spec import Aspect, ChannelOrder, PerChannel, Resize
 
 __all__ = ["NO_OVERRIDES", "Overrides", "parse_overrides"]
 
@@ -18,13 +18,14 @@ _BYTE_RANGE: Final = "/255"
 class Overrides:
     """A field is None if the user says nothing.
 
-    `mean` and `std` are for values in 0..1, in the network's own order of color channels.
-    `threshold` is the probability above which a single logit means the second of two classes.
-    `weights_key` says which of several networks in the file is meant, by a part of its name there.
+    `mean` and `std` are for values in 0..1, in the network's own order of channels; one value is
+    for all of them. `threshold` is the probability above which a single logit means the second of
+    two classes. `weights_key` says which of several networks in the file is meant, by a part of its
+    name there.
     """
 
-    mean: Triple | None = None
-    std: Triple | None = None
+    mean: PerChannel | None = None
+    std: PerChannel | None = None
     channel_order: ChannelOrder | None = None
     resize: Resize | None = None
     aspect: Aspect | None = None
@@ -68,10 +69,10 @@ def parse_overrides(
     """
     how, aspect = (None, None) if resize is None else _parse_resize(resize)
     return Overrides(
-        mean=None if mean is None else _parse_triple("--mean", mean, "0.485,0.456,0.406"),
+        mean=None if mean is None else _parse_values("--mean", mean, "0.485,0.456,0.406"),
         std=None
         if std is None
-        else _parse_triple("--std", std, "0.229,0.224,0.225", above_zero=True),
+        else _parse_values("--std", std, "0.229,0.224,0.225", above_zero=True),
         channel_order=channel_order,
         resize=how,
         aspect=aspect,
@@ -80,22 +81,22 @@ def parse_overrides(
     )
 
 
-def _parse_triple(option: str, text: str, example: str, *, above_zero: bool = False) -> Triple:
-    """Parse three numbers for values in 0..1, or in 0..255 if `/255` follows them."""
+def _parse_values(option: str, text: str, example: str, *, above_zero: bool = False) -> PerChannel:
+    """Parse numbers for values in 0..1, or in 0..255 if `/255` follows them."""
     numbers = text.removesuffix(_BYTE_RANGE)
     try:
-        first, second, third = (float(part) for part in numbers.split(","))
+        values = tuple(float(part) for part in numbers.split(","))
     except ValueError:
         raise SpecError(
-            f"{option} is three numbers of values in 0..1, as {example}, with {_BYTE_RANGE} "
-            f"behind them where they are of values in 0..255; got {text!r}"
+            f"{option} is one number for each channel, or one for all, of values in 0..1, as "
+            f"{example}, with {_BYTE_RANGE} behind them where they are of values in 0..255; got "
+            f"{text!r}"
         ) from None
-    values = (first, second, third)
     if not all(map(math.isfinite, values)) or (above_zero and min(values) <= 0):
-        what = "numbers above 0" if above_zero else "finite numbers"
-        raise SpecError(f"{option} is three {what}; got {text!r}")
+        what = "above 0" if above_zero else "finite"
+        raise SpecError(f"each number of {option} is {what}; got {text!r}")
     if text.endswith(_BYTE_RANGE):
-        return first / 255, second / 255, third / 255
+        return tuple(value / 255 for value in values)
     if max(values) > 1:
         raise SpecError(
             f"{option} {text} has a number above 1: if they are of values in 0..255, "

@@ -12,18 +12,25 @@ from edgeseg.errors import SpecError
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "GRAY",
     "MIN_SIDE_PX",
+    "RGB",
     "Aspect",
     "ChannelOrder",
     "InputSpec",
+    "PerChannel",
     "Resize",
-    "Triple",
     "Upsampling",
     "check_number",
     "check_size",
+    "count_frame_channels",
 ]
 
-Triple = tuple[float, float, float]  # one value for each color channel
+# Numbers of an image's channels.
+RGB: Final = 3
+GRAY: Final = 1
+
+PerChannel = tuple[float, ...]  # one value for each channel
 
 # ImageNet statistics of RGB values in 0..1, as every published SegFormer uses them.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -83,9 +90,10 @@ class InputSpec:
     width: int
     resize: Resize = Resize.PILLOW_BILINEAR
     aspect: Aspect = Aspect.SQUASH
-    # For values in 0..1, in the order red, green, blue.
-    mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
+    # For values in 0..1, one for each channel of a frame: red, green, blue of a color frame, which
+    # a gray network takes too; otherwise the channels in the files' own order.
+    mean: PerChannel = IMAGENET_MEAN
+    std: PerChannel = IMAGENET_STD
     upsampling: Upsampling = Upsampling.HALF_PIXEL
 
     def __post_init__(self) -> None:
@@ -96,8 +104,28 @@ class InputSpec:
                 f"{self.height}x{self.width}; choose a larger --size: smaller frames are enlarged "
                 f"to it"
             )
+        if not len(self.mean) == len(self.std) > 0:
+            raise SpecError(
+                f"normalization takes one mean and one std for each channel, got {len(self.mean)} "
+                f"and {len(self.std)}"
+            )
         if min(self.std) <= 0:
             raise SpecError(f"normalization std must be above 0, got {self.std}")
+
+    @property
+    def channels(self) -> int:
+        """The number of a frame's channels: 3 for color and gray networks."""
+        return len(self.mean)
+
+    @property
+    def frame_mean(self) -> PerChannel:
+        """The mean in the order of a frame's channels: blue, green, red of a color frame."""
+        return self.mean[::-1] if self.channels == RGB else self.mean
+
+
+def count_frame_channels(channels: int) -> int:
+    """Count a frame's channels by the network's own: a gray network takes color frames."""
+    return RGB if channels == GRAY else channels
 
 
 def check_number(name: str, value: object, *, least: float, whole: bool = False) -> None:

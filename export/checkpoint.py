@@ -21,7 +21,7 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import describe_unseen
 from edgeseg.export.contents import Contents, read_contents
-from edgeseg.export.facts import assume_facts, settle
+from edgeseg.export.facts import Settled, assume_facts, settle
 from edgeseg.export.locating import find_weights
 from edgeseg.export.metadata import Metadata, read_metadata
 from edgeseg.export.segformer.layouts import Layout, State
@@ -117,13 +117,7 @@ def read_checkpoint(
     threshold = _settle_threshold(overrides, files, origin=str(weights))
     state = contents.state if threshold is None else split_logit(contents.state, layout, threshold)
     spec = files.apply_config(infer_spec(state, layout, files.unseen(), origin=str(weights)))
-    settled = settle(
-        overrides,
-        size,
-        files.facts(),
-        assume_facts(spec.classes, layout.habits),
-        origin=str(weights),
-    )
+    settled = _settle_input(overrides, size, files, spec, origin=str(weights))
     spec.encoder.check_size(settled.input.height, settled.input.width)
     _check_multiple(settled.input, layout, origin=str(weights))
     chosen, labels_source = _choose_labels(labels, files, spec, origin=str(weights))
@@ -158,6 +152,25 @@ def _read_files(folder: Path, contents: Contents, *, origin: str) -> Metadata:
         one_logit=has_one_logit(contents.state, layout),
         base=contents.base,
         replaces_classes=contents.replaces_classes,
+        origin=origin,
+    )
+
+
+def _settle_input(
+    overrides: Overrides,
+    size: tuple[int, int] | None,
+    files: Metadata,
+    spec: ModelSpec,
+    *,
+    origin: str,
+) -> Settled:
+    """Settle the input: by the command line, else the files, else the framework's habits."""
+    return settle(
+        overrides,
+        size,
+        files.facts(spec.channels),
+        assume_facts(spec.classes, files.layout.habits, channels=spec.channels),
+        channels=spec.channels,
         origin=origin,
     )
 

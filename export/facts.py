@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -17,13 +17,17 @@ from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.habits import Habits
 from edgeseg.labels import get_known_labels
 from edgeseg.overrides import Overrides
+from edgeseg.segformer.arch import LUMA_RGB
 from edgeseg.spec import (
+    GRAY,
+    RGB,
     Aspect,
     ChannelOrder,
     InputSpec,
+    PerChannel,
     Resize,
-    Triple,
 )
+from edgeseg.text import pluralize
 
 __all__ = [
     "ASSUMED",
@@ -38,6 +42,9 @@ __all__ = [
 ASSUMED: Final = "assumed"
 
 COMMAND_LINE: Final = "the command line"
+
+# The facts of each channel.
+_NORMALIZATION: Final = ("mean", "std")
 
 _OPTIONS: Final[Mapping[str, str]] = {
     "size": "--size",
@@ -56,8 +63,9 @@ _NAMES: Final[Mapping[str, str]] = {"channel_order": "channel order", "resize": 
 class InputFacts:
     """Facts about the input from one source, called `origin`; None where it gives none.
 
-    `size` is height and width in pixels; `mean` and `std` are of values in 0..1, in the network's
-    channel order. `size_rule` describes a rule that gives every frame a size of its own.
+    `size` is height and width in pixels; `mean` and `std` are of values in 0..1, one for each of
+    the network's channels in its own order, or one for all. `size_rule` describes a rule that gives
+    every frame a size of its own.
     """
 
     origin: str
@@ -65,8 +73,8 @@ class InputFacts:
     size_rule: str | None = None
     resize: Resize | None = None
     aspect: Aspect | None = None
-    mean: Triple | None = None
-    std: Triple | None = None
+    mean: PerChannel | None = None
+    std: PerChannel | None = None
     channel_order: ChannelOrder | None = None
 
     def get(self, fact: str) -> object:
@@ -79,7 +87,8 @@ class InputFacts:
 class Settled:
     """The final input, the source of each of its facts, and lines that tell the user of both.
 
-    `sources` has the keys `size`, `resize`, `aspect`, `mean`, `std` and `channel_order`.
+    `sources` has the keys `size`, `resize`, `aspect`, `mean` and `std`, and for a color network
+    `channel_order`.
     """
 
     input: InputSpec
@@ -88,10 +97,11 @@ class Settled:
     lines: tuple[str, ...]
 
 
-def assume_facts(classes: int, habits: Habits) -> InputFacts:
+def assume_facts(classes: int, habits: Habits, *, channels: int) -> InputFacts:
     """Assume the framework's habits, and the size that the published models were trained at.
 
-    Cityscapes is trained on crops of 1024x1024, everything else on 512x512.
+    Cityscapes is trained on crops of 1024x1024, everything else on 512x512. The habits' mean and
+    std are of color images: for other networks none are assumed.
     """
     published = 1024 if classes == len(get_known_labels("cityscapes").classes) else 512
     side = habits.side or published
@@ -100,8 +110,8 @@ def assume_facts(classes: int, habits: Habits) -> InputFacts:
         size=(side, side),
         resize=habits.resize,
         aspect=habits.aspect,
-        mean=habits.mean,
-        std=habits.std,
+        mean=habits.mean if channels == RGB else None,
+        std=habits.std if channels == RGB else None,
         channel_order=ChannelOrder.RGB,
     )
 
@@ -125,19 +135,26 @@ def settle(
     files: Sequence[InputFacts],
     assumed: InputFacts,
     *,
+    channels: int,
     origin: str,
 ) -> Settled:
     """Take each fact from the first source that gives it: command line, `files`, `assumed`.
 
-    `files` are asked in their order. `assumed` gives every fact. `origin` names the checkpoint in
-    messages.
+    `files` are asked in their order. `channels` are those that the network takes. `origin` names
+    the checkpoint in messages.
 
     Raises:
         CheckpointError: each frame would have a size of its own, and no size was given; or a file
-            gives a size or a std that no SegFormer can have.
+            gives a size or a std that no SegFormer can have; or mean and std are not those of the
+            network's channels, or nothing gives them.
         SpecError: the command line gives such a size or std.
     """
-    given = [to_facts(overrides, size), *files]
+    if channels != RGB and overrides.channel_order is not None:
+        raise CheckpointError(
+            f"--channel-order is for networks of color images, and {origin} takes "
+            f"{pluralize(channels, 'channel')}; leave it out"
+        )
+    given = [_fit_channels(facts, channels) for facts in (to_facts(overrides, size), *files)]
     sizing = next((facts for facts in given if facts.size or facts.size_rule), None)
     if sizing is not None and sizing.size_rule is not None:
         raise CheckpointError(
@@ -145,10 +162,7 @@ def settle(
             f"different sizes; give the size of your frames, or the one to resize them to: "
             f"edgeseg export --size HEIGHTxWIDTH"
         )
-    deciders = {
-        fact: next(facts for facts in (*given, assumed) if facts.get(fact) is not None)
-        for fact in _OPTIONS
-    }
+    deciders = _find_deciders((*given, assumed), channels, origin)
     merged = InputFacts(
         origin="all together",
         **{fact: facts.get(fact) for fact, facts in deciders.items()},  # type: ignore[arg-type]  # each from its own field
@@ -159,6 +173,7 @@ def settle(
         channel_order=merged.channel_order or ChannelOrder.RGB,
         sources={fact: facts.origin for fact, facts in deciders.items()},
         lines=(
+            *_describe_channels(channels),
             *_describe_origins(merged, deciders, files),
             *_describe_overruled(given, deciders),
             *(_describe_own_size(facts, spec) for facts in files if facts.size_rule is not None),
@@ -175,6 +190,45 @@ def read_finite(value: object) -> float | None:
     except OverflowError:  # an integer beyond float's range
         return None
     return number if math.isfinite(number) else None
+
+
+def _fit_channels(facts: InputFacts, channels: int) -> InputFacts:
+    """Give each channel its value, where one is for all. Only color has an order of channels."""
+
+    def spread(values: PerChannel | None) -> PerChannel | None:
+        return values * channels if values is not None and len(values) == 1 else values
+
+    order = facts.channel_order if channels == RGB else None
+    return replace(facts, mean=spread(facts.mean), std=spread(facts.std), channel_order=order)
+
+
+def _find_deciders(
+    sources: Sequence[InputFacts], channels: int, origin: str
+) -> dict[str, InputFacts]:
+    """Find the first source of each fact; refuse mean and std that are not of these channels."""
+    deciders = {
+        fact: facts
+        for fact in _OPTIONS
+        for facts in reversed(sources)  # the first one is written last
+        if facts.get(fact) is not None and (channels == RGB or fact != "channel_order")
+    }
+    missing = [fact for fact in _NORMALIZATION if fact not in deciders]
+    several = "one value" if channels == 1 else f"one value or {channels}"
+    if missing:
+        raise CheckpointError(
+            f"{origin} takes images of {pluralize(channels, 'channel')}, and no file says how they "
+            f"are normalized; give {' and '.join(f'--{fact}' for fact in missing)}, {several} of "
+            f"pixels in 0..1"
+        )
+    for fact in _NORMALIZATION:
+        values = deciders[fact].get(fact)
+        assert isinstance(values, tuple), "a mean or std"
+        if len(values) != channels:
+            raise CheckpointError(
+                f"{origin}: {deciders[fact].origin} gives {len(values)} values of {fact}, and the "
+                f"weights take {pluralize(channels, 'channel')}; give {several} with --{fact}"
+            )
+    return deciders
 
 
 def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin: str) -> InputSpec:
@@ -196,25 +250,42 @@ def _check_input(merged: InputFacts, deciders: Mapping[str, InputFacts], origin:
 
 
 def _to_input(facts: InputFacts) -> InputSpec:
-    """Make the input of a network that takes RGB; facts of a BGR network are reversed."""
+    """Make the input of a network that takes RGB; facts of a BGR network are reversed.
+
+    A gray network takes color frames, so that its values are those of all three channels.
+    """
     assert facts.size is not None, "what is assumed covers every fact"
     assert facts.resize is not None, "what is assumed covers every fact"
     assert facts.aspect is not None, "what is assumed covers every fact"
     assert facts.mean is not None, "what is assumed covers every fact"
     assert facts.std is not None, "what is assumed covers every fact"
-    is_bgr = facts.channel_order is ChannelOrder.BGR
+    mean, std = (_fit_frame(one, facts.channel_order) for one in (facts.mean, facts.std))
     return InputSpec(
         height=facts.size[0],
         width=facts.size[1],
         resize=facts.resize,
         aspect=facts.aspect,
-        mean=_reverse(facts.mean) if is_bgr else facts.mean,
-        std=_reverse(facts.std) if is_bgr else facts.std,
+        mean=mean,
+        std=std,
     )
 
 
-def _reverse(values: Triple) -> Triple:
-    return values[2], values[1], values[0]
+def _fit_frame(values: PerChannel, order: ChannelOrder | None) -> PerChannel:
+    if len(values) == GRAY:
+        return values * RGB
+    return values[::-1] if order is ChannelOrder.BGR else values
+
+
+def _describe_channels(channels: int) -> list[str]:
+    if channels != GRAY:
+        return []
+    red, green, blue = LUMA_RGB
+    return [
+        (
+            f"the network takes gray images; a color frame is turned to gray by its luma "
+            f"({red} red, {green} green, {blue} blue)"
+        )
+    ]
 
 
 def _describe_origins(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, Resize, Triple
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, PerChannel, Resize
 
 __all__ = ["Habits"]
 
@@ -19,7 +19,7 @@ class Habits:
 
     resize: Resize
     aspect: Aspect
-    mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
+    mean: PerChannel = IMAGENET_MEAN
+    std: PerChannel = IMAGENET_STD
     side: int | None = None
     multiple: int = 1

@@ -86,8 +86,10 @@ class Metadata:
         """
         return None if self.training is None else self.training.network.threshold()
 
-    def facts(self) -> tuple[InputFacts, ...]:
+    def facts(self, channels: int) -> tuple[InputFacts, ...]:
         """List what each file says about the input; the first that gives a fact counts.
+
+        `channels` are those that the network takes.
 
         Raises:
             CheckpointError: edgeseg does not have a file's rule; the message names the field.
@@ -98,7 +100,7 @@ class Metadata:
             processor = read_config(
                 self.preprocessor, origin=str(path), complete=not self._is_pickled_framework()
             )
-        trained = None if self.training is None else self.training.facts()
+        trained = None if self.training is None else self.training.facts(channels)
         return tuple(facts for facts in (processor, trained) if facts is not None)
 
     def labels(self, spec: ModelSpec) -> tuple[Labels, str]:

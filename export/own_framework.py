@@ -49,7 +49,8 @@ _JSON_FILES: Final = ("config.json", "preprocessor_config.json")
 class OwnFramework:
     """A checkpoint in its own framework.
 
-    `segment` turns a uint8 BGR (H, W, 3) frame into class ids (H, W) of the frame's size.
+    `segment` turns a uint8 BGR (H, W, 3) frame into class ids (H, W) of the frame's size. A gray
+    network's frame is a gray camera's: its three channels are equal.
     """
 
     name: str
@@ -112,7 +113,7 @@ def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], C
 
     weights, folder = find_weights(source, say=ignore)
     with tempfile.TemporaryDirectory() as written, _hush_transformers():
-        from transformers import SegformerForSemanticSegmentation, SegformerImageProcessor
+        from transformers import SegformerForSemanticSegmentation
 
         there = folder
         whole = Path(source).is_dir() and not weights.name.startswith("adapter_model.")
@@ -129,11 +130,7 @@ def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], C
             there, dtype=torch.float32, output_loading_info=True, local_files_only=True
         )
         model, found = loaded
-        processor = (
-            SegformerImageProcessor.from_pretrained(there, local_files_only=True)
-            if (there / "preprocessor_config.json").exists()
-            else SegformerImageProcessor()
-        )
+        processor = _load_processor(there)
     wrong = sorted({str(key) for keys in found.values() for key in keys})
     if wrong:  # transformers would give these random values
         raise CheckpointError(
@@ -143,10 +140,11 @@ def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], C
     model.eval()
     options = _list_options(checkpoint)
     turn = checkpoint.channel_order is ChannelOrder.RGB
+    channels = checkpoint.spec.channels
 
     @torch.inference_mode()
     def segment(frame: Bgr) -> ClassMap:
-        image = np.ascontiguousarray(frame[:, :, ::-1] if turn else frame)
+        image = np.ascontiguousarray((frame[:, :, ::-1] if turn else frame)[:, :, :channels])
         outputs = model(**processor(images=image, return_tensors="pt", **options))
         if checkpoint.threshold is None:
             (mask,) = processor.post_process_semantic_segmentation(
@@ -160,6 +158,20 @@ def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], C
     return segment
 
 
+def _load_processor(folder: Path) -> Any:  # noqa: ANN401  # transformers has no types
+    """Load the image processor of a folder; transformers' default one where it has none."""
+    from transformers import SegformerImageProcessor
+
+    if not (folder / "preprocessor_config.json").exists():
+        return SegformerImageProcessor()
+    processor: Any = SegformerImageProcessor.from_pretrained(folder, local_files_only=True)
+    for statistics in ("image_mean", "image_std"):  # it takes a number, and no list of one
+        values = getattr(processor, statistics)
+        if isinstance(values, (list, tuple)) and len(values) == 1:
+            setattr(processor, statistics, values[0])
+    return processor
+
+
 def _list_options(checkpoint: Checkpoint) -> dict[str, Any]:
     """List what the user said of the input in place of the checkpoint's files."""
     spec, turned = checkpoint.input, checkpoint.channel_order is ChannelOrder.BGR
@@ -167,8 +179,8 @@ def _list_options(checkpoint: Checkpoint) -> dict[str, Any]:
     options: dict[str, Any] = {"size": {"height": spec.height, "width": spec.width}}
     if given & {"mean", "std", "channel_order"}:
         options |= {
-            "image_mean": spec.mean[::-1] if turned else spec.mean,
-            "image_std": spec.std[::-1] if turned else spec.std,
+            "image_mean": (spec.mean[::-1] if turned else spec.mean)[: checkpoint.spec.channels],
+            "image_std": (spec.std[::-1] if turned else spec.std)[: checkpoint.spec.channels],
             "do_rescale": True,
             "rescale_factor": 1 / 255,
             "do_normalize": True,
@@ -201,6 +213,7 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "hidden_sizes": encoder.widths,
         "depths": encoder.depths,
         "decoder_hidden_size": checkpoint.spec.decoder_width,
+        "num_channels": checkpoint.spec.channels,
         "num_labels": checkpoint.spec.classes if checkpoint.threshold is None else 1,
     }
 

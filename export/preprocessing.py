@@ -12,7 +12,7 @@ from typing import Final
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.facts import InputFacts, read_finite
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, Resize, Triple
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, PerChannel, Resize
 
 __all__ = ["FILTERS", "find_unknown_fields", "read_config", "reduces_labels"]
 
@@ -34,7 +34,6 @@ _KNOWN_PROCESSORS: Final = (
 _NORMALIZATION: Final = ("image_mean", "image_std", "do_rescale", "rescale_factor", "do_normalize")
 _RESIZING: Final = ("do_resize", "resample", *_PROCESSORS)
 _DEFAULT_SIDE: Final = 512  # transformers' own
-_RGB: Final = 3
 
 # Fields that transformers knows, and that do not change a color image's pixels. SegFormer's
 # processor neither crops nor pads, whatever the file says.
@@ -141,8 +140,8 @@ def _read_filter(config: Mapping[str, object], origin: str) -> Resize:
     return FILTERS[code]
 
 
-def _read_statistics(config: Mapping[str, object], origin: str) -> tuple[Triple, Triple]:
-    """Read mean and std, scaled to values in 0..1."""
+def _read_statistics(config: Mapping[str, object], origin: str) -> tuple[PerChannel, PerChannel]:
+    """Read mean and std, scaled to values in 0..1; one value is for all channels."""
     scale = 1.0
     if config.get("do_rescale", True):
         scale = _read_number(config.get("rescale_factor", 1 / 255), "rescale_factor", origin)
@@ -150,29 +149,24 @@ def _read_statistics(config: Mapping[str, object], origin: str) -> tuple[Triple,
             raise CheckpointError(
                 f"{origin} has rescale_factor {config['rescale_factor']}; give a number above 0"
             )
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    mean: PerChannel = (0.0,)
+    std: PerChannel = (1.0,)
     if config.get("do_normalize", True):
-        mean = _read_triple(config.get("image_mean", IMAGENET_MEAN), "image_mean", origin)
-        std = _read_triple(config.get("image_std", IMAGENET_STD), "image_std", origin)
+        mean = _read_values(config.get("image_mean", IMAGENET_MEAN), "image_mean", origin)
+        std = _read_values(config.get("image_std", IMAGENET_STD), "image_std", origin)
     if min(std) <= 0:
         raise CheckpointError(f"{origin} has image_std {config['image_std']}; give numbers above 0")
     # edgeseg's mean and std are of values in 0..1; the file's may have another scale.
     factor = 1.0 if abs(scale * 255 - 1) < 1e-9 else 1 / (255 * scale)
-    return (
-        (mean[0] * factor, mean[1] * factor, mean[2] * factor),
-        (std[0] * factor, std[1] * factor, std[2] * factor),
-    )
+    return tuple(one * factor for one in mean), tuple(one * factor for one in std)
 
 
-def _read_triple(value: object, name: str, origin: str) -> Triple:
+def _read_values(value: object, name: str, origin: str) -> PerChannel:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        value = [value] * _RGB  # transformers takes one number for all channels
-    if len(value) != _RGB:
-        raise CheckpointError(
-            f"{origin} has {len(value)} values of {name}; edgeseg takes red, green and blue"
-        )
-    first, second, third = (_read_number(one, name, origin) for one in value)
-    return first, second, third
+        value = [value]  # transformers takes one number for all channels
+    if not value:
+        raise CheckpointError(f"{origin} has no value of {name}; give one for each channel")
+    return tuple(_read_number(one, name, origin) for one in value)
 
 
 def _read_number(value: object, name: str, origin: str) -> float:

@@ -18,8 +18,8 @@ from torch.nn import functional
 from edgeseg.bundle.manifest import Parity
 from edgeseg.errors import ExportError, MissingPackageError
 from edgeseg.runtime.backends.checked import name_failures
-from edgeseg.segformer.arch import GRAY, LUMA_RGB, RGB
-from edgeseg.spec import Aspect, InputSpec, Resize, Upsampling
+from edgeseg.segformer.arch import LUMA_RGB
+from edgeseg.spec import GRAY, RGB, Aspect, InputSpec, Resize, Upsampling
 
 if TYPE_CHECKING:
     from edgeseg.export.segformer.network import SegFormer

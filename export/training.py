@@ -17,7 +17,8 @@ from edgeseg.export.literals import read_assignments
 from edgeseg.export.nested import Config, take_part, to_pair, walk
 from edgeseg.export.trained_network import TrainedNetwork
 from edgeseg.export.weights.unpickle import Inert
-from edgeseg.spec import Aspect, ChannelOrder, Resize, Triple
+from edgeseg.spec import GRAY, RGB, Aspect, ChannelOrder, PerChannel, Resize
+from edgeseg.text import pluralize
 
 __all__ = ["Training", "find_unread_training", "read_training"]
 
@@ -35,6 +36,10 @@ _RULES: Final[Mapping[str, Resize]] = {
 
 _PADDING: Final = ("size", "size_divisor", "pad_val", "pad_to_square", "padding_mode")
 
+# How mmsegmentation reads the images of gray and color networks, by the number of channels; those
+# of other networks it reads unchanged.
+_COLOR_TYPES: Final[Mapping[int, str]] = {GRAY: "grayscale", RGB: "color"}
+
 # The windows of `edgeseg verify --protocol slide`, and the distance between them, in pixels.
 _WINDOWS: Final = ((1024, 1024), (768, 768))
 
@@ -46,14 +51,15 @@ class Training:
     config: Config
     origin: str
 
-    def facts(self) -> InputFacts:
-        """Read the facts about the network's input.
+    def facts(self, channels: int) -> InputFacts:
+        """Read the facts about the input of a network that takes so many channels.
 
         Raises:
             CheckpointError: edgeseg does not have a rule; the message names the rule.
         """
         pipeline = tuple(walk(self._pipeline()))
         mean, std, order = self._statistics(pipeline)
+        self._check_loading(pipeline, channels)
         rule, aspect, size = self._resizing(pipeline)
         return InputFacts(
             origin=_ORIGIN,
@@ -149,7 +155,7 @@ class Training:
 
     def _statistics(
         self, pipeline: tuple[Config, ...]
-    ) -> tuple[Triple | None, Triple | None, ChannelOrder | None]:
+    ) -> tuple[PerChannel | None, PerChannel | None, ChannelOrder | None]:
         """Read mean and std of values in 0..1, and their channel order."""
         new = self._preprocessor
         old = next((step for step in pipeline if step.get("type") == "Normalize"), None)
@@ -162,10 +168,11 @@ class Training:
                 return None, None, None
             turned = self._flag(given, "to_rgb", default=True)
         order = ChannelOrder.RGB if turned else ChannelOrder.BGR
-        mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)  # 1.x with neither: bytes as they are
+        mean: PerChannel = (0.0,)
+        std: PerChannel = (1.0,)  # 1.x with neither: bytes as they are
         if given.get("mean") is not None:
-            mean = self._triple("mean", given["mean"])
-            std = self._triple("std", given.get("std"))
+            mean = self._values("mean", given["mean"])
+            std = self._values("std", given.get("std"))
         return _divide_by_255(mean), _divide_by_255(std), order
 
     def _is_turned(self, preprocessor: Config) -> bool:
@@ -188,7 +195,7 @@ class Training:
             )
         return value
 
-    def _triple(self, name: str, value: object) -> Triple:
+    def _values(self, name: str, value: object) -> PerChannel:
         numbers = [read_finite(one) for one in value] if isinstance(value, (list, tuple)) else []
         known = [number for number in numbers if number is not None]
         if not numbers or len(known) < len(numbers):
@@ -196,20 +203,24 @@ class Training:
                 f"{self._where} has {name} {value!r}, which is no list of numbers; give the right "
                 f"ones with --{name}"
             )
-        if len(known) != 3:
-            raise CheckpointError(
-                f"{self._where} has {len(known)} values of {name}; edgeseg takes red, green, blue"
-            )
-        return known[0], known[1], known[2]
+        return tuple(known)
+
+    def _check_loading(self, pipeline: tuple[Config, ...], channels: int) -> None:
+        """Refuse images that are read in another way than the network's channels ask for."""
+        ours = _COLOR_TYPES.get(channels, "unchanged")
+        for loader in pipeline:
+            color = loader.get("color_type", "color")
+            if loader.get("type") == "LoadImageFromFile" and color != ours:
+                raise CheckpointError(
+                    f"{self._where} says LoadImageFromFile.color_type {color}, but the weights "
+                    f"take {pluralize(channels, 'channel')}, which is {ours}; does it belong to "
+                    f"them?"
+                )
 
     def _resizing(
         self, pipeline: tuple[Config, ...]
     ) -> tuple[Resize | None, Aspect | None, tuple[int, int] | None]:
         """Read rule, aspect and input size: the size after resizing, else the crop's size."""
-        for loader in pipeline:
-            color = loader.get("color_type", "color")
-            if loader.get("type") == "LoadImageFromFile" and color != "color":
-                self._refuse("LoadImageFromFile.color_type", value=color, ours="color")
         size = self._find_size()
         step = next((one for one in pipeline if one.get("type") in _RESIZING), None)
         if step is None:
@@ -263,8 +274,8 @@ def _find_config(content: object) -> Config:
     return config if isinstance(config, Mapping) else {}
 
 
-def _divide_by_255(values: Triple) -> Triple:
-    return values[0] / 255, values[1] / 255, values[2] / 255
+def _divide_by_255(values: PerChannel) -> PerChannel:
+    return tuple(value / 255 for value in values)
 
 
 def _read_scale(step: Config) -> tuple[int, int] | None:

@@ -21,9 +21,10 @@ _MeanOption = Annotated[
     str | None,
     typer.Option(
         "--mean",
-        metavar="A,B,C[/255]",
-        help="Mean that normalizes the input, one value per channel in --channel-order. Values are "
-        "for pixels in 0..1; add /255 if they are for 0..255: 123.675,116.28,103.53/255.",
+        metavar="A[,B,C][/255]",
+        help="Mean that normalizes the input: one value per channel in --channel-order, or one "
+        "for all. Values are for pixels in 0..1; add /255 if they are for 0..255: "
+        "123.675,116.28,103.53/255.",
         show_default=_FROM_FILES,
     ),
 ]
@@ -31,7 +32,7 @@ _StdOption = Annotated[
     str | None,
     typer.Option(
         "--std",
-        metavar="A,B,C[/255]",
+        metavar="A[,B,C][/255]",
         help="Standard deviation that normalizes the input, written as --mean.",
         show_default=_FROM_FILES,
     ),
@@ -40,7 +41,7 @@ _ChannelOrderOption = Annotated[
     ChannelOrder | None,
     typer.Option(
         "--channel-order",
-        help="Channel order that the checkpoint was trained with.",
+        help="Order of the color channels that the checkpoint was trained with.",
         show_default=_FROM_FILES,
     ),
 ]

@@ -7,12 +7,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from edgeseg.bundle.manifest import FrameworkCheck
 from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import ExportError
 from edgeseg.pixels import Bgr, to_frame_mask, to_input
 from edgeseg.progress import track
 from edgeseg.runtime.backends.backend import open_artifact
+from edgeseg.spec import GRAY, RGB
 from edgeseg.text import pluralize
 
 __all__ = ["MIN_AGREEMENT", "check_own_framework"]
@@ -36,6 +39,8 @@ def check_own_framework(
     from edgeseg.export.own_framework import open_framework
 
     checkpoint, request = job.checkpoint, job.request
+    if checkpoint.spec.channels == GRAY:
+        frames = [_turn_gray(frame) for frame in frames]
     own = open_framework(
         request.weights, checkpoint, asked=request.check_with, say=job.progress.say
     )
@@ -60,3 +65,11 @@ def check_own_framework(
     return FrameworkCheck(
         name=own.name, version=own.version, agreement=agreement, images=len(frames)
     )
+
+
+def _turn_gray(frame: Bgr) -> Bgr:
+    """Turn a color frame into that of a gray camera, which the framework's own package reads."""
+    from PIL import Image
+
+    gray = np.asarray(Image.fromarray(np.ascontiguousarray(frame[:, :, ::-1])).convert("L"))
+    return np.repeat(gray[:, :, None], RGB, axis=2)

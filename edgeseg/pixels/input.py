@@ -25,8 +25,8 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     if (height, width) == (spec.height, spec.width):
         return resized[None]
     # Pad with the mean color, which is zero after normalization, as mmsegmentation does.
-    canvas = np.empty((1, spec.height, spec.width, 3), np.uint8)
-    canvas[:] = np.rint(255 * np.array(spec.mean[::-1])).astype(np.uint8)
+    canvas = np.empty((1, spec.height, spec.width, spec.channels), np.uint8)
+    canvas[:] = np.rint(255 * np.array(spec.frame_mean)).astype(np.uint8)
     canvas[0, :height, :width] = resized
     return canvas
 

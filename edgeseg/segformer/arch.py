@@ -14,14 +14,12 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import SpecError
-from edgeseg.spec import InputSpec
+from edgeseg.spec import RGB, InputSpec
 
 __all__ = [
     "ATTENTION_HEADS",
     "CUSTOM",
-    "GRAY",
     "LUMA_RGB",
-    "RGB",
     "STAGES",
     "VARIANTS",
     "Encoder",
@@ -38,9 +36,6 @@ __all__ = [
 STAGES: Final = 4
 PerStage = tuple[int, int, int, int]  # one number for each stage, finest first
 
-# Numbers of an image's channels.
-RGB: Final = 3
-GRAY: Final = 1
 # How Pillow and OpenCV turn red, green and blue into gray (ITU-R BT.601).
 LUMA_RGB: Final = (0.299, 0.587, 0.114)
 

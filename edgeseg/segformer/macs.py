@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from edgeseg.segformer.arch import GRAY, RGB, HeadKind, ModelSpec
+from edgeseg.segformer.arch import HeadKind, ModelSpec
+from edgeseg.spec import GRAY, RGB
 
 __all__ = ["PAPER_GMACS", "Costs", "count_costs", "estimate_least_memory"]
 

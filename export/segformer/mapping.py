@@ -9,7 +9,8 @@ from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.architecture import Unseen
 from edgeseg.export.segformer.foreign import explain_encoder, explain_unknown, is_encoder_alone
 from edgeseg.export.segformer.layouts import LAYOUTS, Layout, Source, State, find_source
-from edgeseg.segformer.arch import CUSTOM, GRAY, RGB, VARIANTS, Encoder, ModelSpec, PerStage
+from edgeseg.segformer.arch import CUSTOM, VARIANTS, Encoder, ModelSpec, PerStage
+from edgeseg.spec import GRAY, RGB
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -29,7 +29,8 @@ from edgeseg.export.segformer.network import (
     to_tokens,
     upsample,
 )
-from edgeseg.segformer.arch import GRAY, LUMA_RGB, RGB, ModelSpec
+from edgeseg.segformer.arch import LUMA_RGB, ModelSpec
+from edgeseg.spec import GRAY, RGB
 
 __all__ = [
     "DeployedSegFormer",

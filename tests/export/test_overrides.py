@@ -44,8 +44,8 @@ def test_values_in_0_to_1_and_in_0_to_255() -> None:
     [
         ({"mean": "123.675,116.28,103.53"}, "write --mean 123.675,116.28,103.53/255"),
         ({"std": "58.395,57.12,57.375"}, "/255"),
-        ({"mean": "0.5"}, "three numbers"),
-        ({"mean": "a,b,c"}, "three numbers"),
+        ({"mean": "a,b,c"}, "one number for each channel"),
+        ({"mean": "0.5,"}, "one number for each channel"),
         ({"mean": "nan,0,0"}, "finite"),
         ({"std": "0.2,0,0.2"}, "above 0"),
         ({"resize": "bilinear"}, "pillow-bilinear"),
@@ -69,6 +69,21 @@ def test_the_command_line_makes_the_mask_of_other_preprocessing(tmp_path: Path) 
     overrides = _parse(mean="0.1,0.2,0.3", std="0.5,0.6,0.7", resize="pillow-nearest")
     ours = deployed_mask(folder, street(), overrides=overrides)
     assert differing(ours, transformers_mask(told_so, street())) < FEW
+
+
+def test_one_value_is_for_every_channel(tmp_path: Path) -> None:
+    folder, spelled = small_demo(tmp_path / "demo"), small_demo(tmp_path / "spelled")
+    change(folder / "preprocessor_config.json", image_mean=[0.4])
+    change(spelled / "preprocessor_config.json", image_mean=[0.4] * 3, image_std=[0.3] * 3)
+    ours = deployed_mask(folder, street(), overrides=_parse(std="0.3"))
+    assert differing(ours, transformers_mask(spelled, street())) < FEW
+
+
+def test_other_numbers_of_values_are_refused(tmp_path: Path) -> None:
+    folder = small_demo(tmp_path / "demo")
+    refusal = r"the command line gives 4 values of mean, and the weights take 3 channels; give one"
+    with pytest.raises(CheckpointError, match=refusal):
+        read_checkpoint(str(folder), overrides=_parse(mean="0.1,0.2,0.3,0.4"))
 
 
 def test_a_network_that_takes_bgr(tmp_path: Path) -> None:

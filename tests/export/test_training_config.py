@@ -199,7 +199,7 @@ def test_batch_norms_eps_is_honored(eps: float, tmp_path: Path) -> None:
         ("backend", "scale=(128, 96)", "scale=(128, 96), backend='tifffile'"),
         ("backend", "scale=(128, 96)", "scale=(128, 96), backend=['cv2']"),
         ("color_type", "type='LoadImageFromFile'", "type='LoadImageFromFile', color_type='gray'"),
-        ("mean", "[127.5, 127.5, 127.5]", "[127.5]"),
+        ("mean", "[127.5, 127.5, 127.5]", "[127.5, 127.5]"),
         # said, and not plain
         ("mean", "mean=[127.5, 127.5, 127.5]", "mean=[127.5] * 3"),
         ("std", "std=[127.5, 127.5, 127.5]", "std=STD"),

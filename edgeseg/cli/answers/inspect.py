@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edgeseg.bundle.manifest import VariantInfo, to_json
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
@@ -14,8 +14,11 @@ from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, title_model
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, count_costs
-from edgeseg.spec import InputSpec, Triple, Upsampling
+from edgeseg.spec import RGB, InputSpec, PerChannel, Upsampling
 from edgeseg.text import pluralize
+
+if TYPE_CHECKING:
+    from edgeseg.export.checkpoint import Checkpoint
 
 __all__ = ["inspect_anything"]
 
@@ -146,12 +149,13 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
         ),
         (
             f"input        {height}x{width} (height x width), {checkpoint.input.resize.value}, "
-            f"aspect {checkpoint.input.aspect.value}, channel order "
-            f"{checkpoint.channel_order.value}{_describe_upsampling(checkpoint.input)}"
+            f"aspect {checkpoint.input.aspect.value}, {_describe_channels(checkpoint)}"
+            f"{_describe_upsampling(checkpoint.input)}"
         ),
         (
             f"normalized   mean {_join_numbers(checkpoint.input.mean)}, std "
-            f"{_join_numbers(checkpoint.input.std)} (of 0..1; red, green, blue)"
+            f"{_join_numbers(checkpoint.input.std)} (of 0..1"
+            f"{'; red, green, blue' * (checkpoint.input.channels == RGB)})"
         ),
         f"parameters   {count.params:,}",
         *_describe_macs(count),
@@ -164,6 +168,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
         "license": checkpoint.license,
         "sha256": checkpoint.sha256,
         "reduce_labels": checkpoint.reduce_labels,
+        "channels": checkpoint.spec.channels,
         "channel_order": checkpoint.channel_order.value,
         "threshold": checkpoint.threshold,
         "input": {
@@ -189,5 +194,12 @@ def _describe_upsampling(spec: InputSpec) -> str:
     return f", upsampling {spec.upsampling.value}"
 
 
-def _join_numbers(values: Triple) -> str:
+def _describe_channels(checkpoint: Checkpoint) -> str:
+    channels = checkpoint.spec.channels
+    if channels == RGB:
+        return f"channel order {checkpoint.channel_order.value}"
+    return pluralize(channels, "channel")
+
+
+def _join_numbers(values: PerChannel) -> str:
     return ",".join(f"{value:.4g}" for value in values)
