@@ -73,7 +73,13 @@ class Pair:
         if self.protocol == "ss":
             return model.segment(frame)
         size = self.candidate.input
-        return segment_by(self.protocol, model, frame, short_px=min(size.height, size.width))
+        return segment_by(
+            self.protocol,
+            model,
+            frame,
+            short_px=min(size.height, size.width),
+            threshold=model.threshold,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

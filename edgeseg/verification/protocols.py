@@ -78,9 +78,18 @@ PUBLISHED: Final = Settings()
 
 
 def segment_by(
-    protocol: str, network: Network, frame: Bgr, *, short_px: int, settings: Settings = PUBLISHED
+    protocol: str,
+    network: Network,
+    frame: Bgr,
+    *,
+    short_px: int,
+    settings: Settings = PUBLISHED,
+    threshold: float | None = None,
 ) -> ClassMap:
     """Segment a frame by a protocol: class ids (H, W) at the frame's own size.
+
+    `threshold` is that of a network which had one logit, and whose second logit is now shifted by
+    it. The framework averages the probabilities of that one logit, and then compares.
 
     Memory holds the network's own logits, at a quarter of that size a side, one float32 array of
     (classes, H, W), and blocks of it of a few megabytes. H and W are the frame's where several
@@ -94,6 +103,7 @@ def segment_by(
     height, width = frame.shape[:2]
     check_fits(protocol, network, height=height, width=width, short_px=short_px, settings=settings)
     plan = _make_plan(protocol, settings)
+    weights = None if threshold is None else _weigh_classes(threshold)
     total: Planes | None = None
     for ratio, mirrored in plan.views:
         size = rescale_size(height, width, short_px=short_px, ratio=ratio, long_px=settings.long_px)
@@ -105,8 +115,10 @@ def segment_by(
             return to_mask(view.all_rows()[None], height=height, width=width)
         if total is None:
             total = np.zeros((view.classes, height, width), np.float32)
-        _add_probabilities(total, view, mirrored=mirrored)
+        _add_probabilities(total, view, mirrored=mirrored, weights=weights)
     assert total is not None, "a plan has views"
+    if weights is not None:  # p > t is the same as p (1 - t) > (1 - p) t
+        total *= weights[::-1]
     # mmsegmentation divides by the number of views. That does not change which class is highest.
     return to_mask(total[None], height=height, width=width)
 
@@ -199,12 +211,21 @@ def _make_plan(protocol: str, settings: Settings) -> _Plan:
             raise SpecError(f"there is no protocol {protocol!r} of mmsegmentation; take {known}")
 
 
-def _add_probabilities(total: Planes, view: View, *, mirrored: bool) -> None:
+def _weigh_classes(threshold: float) -> Planes:
+    """Weigh two classes so that a shifted logit has the probability of the unshifted one."""
+    return np.array([1 - threshold, threshold], np.float32)[:, None, None]
+
+
+def _add_probabilities(
+    total: Planes, view: View, *, mirrored: bool, weights: Planes | None
+) -> None:
     """Add a view's probabilities to `total` (classes, H, W) in place, to save memory."""
     _, height, width = total.shape
     for block in split_rows(total):
         planes = resize_rows(view.rows, of=view.height, height=height, width=width, rows=block)
         planes -= planes.max(axis=0)
         np.exp(planes, out=planes)
+        if weights is not None:
+            planes *= weights
         planes /= planes.sum(axis=0)
         total[:, block.start : block.stop] += planes[:, :, ::-1] if mirrored else planes

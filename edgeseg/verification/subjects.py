@@ -65,6 +65,10 @@ class Model(Protocol):
         """Whether it was trained on masks whose 0 is no class and whose id 1 is its first one."""
 
     @property
+    def threshold(self) -> float | None:
+        """The threshold of the one logit that the checkpoint has; None where it has several."""
+
+    @property
     def input(self) -> InputSpec:
         """The model's own way from a frame to its input."""
 
@@ -134,6 +138,11 @@ class BundleModel:
     def reduce_labels(self) -> bool:
         """Whether the manifest says that the checkpoint had reduced labels; old ones do not say."""
         return self.bundle.manifest.checkpoint.reduce_labels
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold in the manifest."""
+        return self.bundle.manifest.checkpoint.threshold
 
     @property
     def input(self) -> InputSpec:
@@ -215,6 +224,11 @@ class CheckpointModel:
     def reduce_labels(self) -> bool:
         """Whether the checkpoint says that its labels are reduced."""
         return self.checkpoint.reduce_labels
+
+    @property
+    def threshold(self) -> float | None:
+        """The checkpoint's threshold."""
+        return self.checkpoint.threshold
 
     @property
     def input(self) -> InputSpec:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import sys
 import tracemalloc
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -81,6 +83,32 @@ def test_the_published_windows_and_ratios_are_used_unless_others_are_given() -> 
     segment_by("ms-flip", network, _photo(60, 80), short_px=64)
     six = [(32, 43), (48, 64), (64, 85), (80, 107), (96, 128), (112, 149)]
     assert network.inputs == [size for size in six for _ in range(2)]
+
+
+class Pair(Convolution):
+    """One logit behind another that is 0, less what a threshold shifts it."""
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        super().__init__(classes=1)
+        self.classes = 2
+        self.shift = np.float32(np.log(threshold / (1 - threshold)))
+
+    def logits(self, image: Bgr, /) -> Logits:
+        logit = super().logits(image)
+        return np.concatenate([np.zeros_like(logit), logit - self.shift], axis=1)
+
+
+@pytest.mark.parametrize("protocol", RUN_HERE)
+def test_one_logits_mean_probability_is_compared_with_the_threshold(protocol: str) -> None:
+    """mmsegmentation averages sigmoids over views; logits of windows of one view before that."""
+    frame, settings = _photo(97, 131), replace(SMALL, ratios=(0.75, 1.25))
+    mask = segment_by(protocol, Pair(0.3), frame, short_px=64, settings=settings, threshold=0.3)
+    scores = _literal(protocol, Pair(), frame, 64, settings)
+    foreground = scores[1] if protocol.endswith("ms-flip") else scores.softmax(dim=0)[1]
+    _assert_equal_but_for_ties(mask, torch.stack([torch.full((97, 131), 0.3), foreground]))
+    assert 0.02 < mask.mean() < 0.98
+    unweighted = segment_by(protocol, Pair(0.3), frame, short_px=64, settings=settings)
+    assert (unweighted != mask).any() == protocol.endswith("ms-flip")
 
 
 @pytest.mark.parametrize("protocol", ["keep", "slide"])
