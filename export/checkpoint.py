@@ -168,7 +168,7 @@ def _settle_input(
     return settle(
         overrides,
         size,
-        files.facts(spec.channels),
+        files.facts(spec.channels, overrides),
         assume_facts(spec.classes, files.layout.habits, channels=spec.channels),
         channels=spec.channels,
         origin=origin,

@@ -18,11 +18,13 @@ from edgeseg.export.architecture import (
 )
 from edgeseg.export.facts import InputFacts
 from edgeseg.export.json_files import read_json
-from edgeseg.export.preprocessing import find_unknown_fields, read_config, reduces_labels
+from edgeseg.export.preprocessing import describe_config as describe_processor
+from edgeseg.export.preprocessing import read_config, reduces_labels
 from edgeseg.export.segformer.layouts import SMP, TAO, Layout
 from edgeseg.export.segformer.one_logit import name_classes
 from edgeseg.export.training import Training, find_unread_training, read_training
 from edgeseg.labels import Labels, find_labels, order_names
+from edgeseg.overrides import Overrides
 from edgeseg.segformer.arch import ModelSpec
 
 __all__ = ["Metadata", "read_metadata"]
@@ -86,10 +88,11 @@ class Metadata:
         """
         return None if self.training is None else self.training.network.threshold()
 
-    def facts(self, channels: int) -> tuple[InputFacts, ...]:
+    def facts(self, channels: int, overrides: Overrides) -> tuple[InputFacts, ...]:
         """List what each file says about the input; the first that gives a fact counts.
 
-        `channels` are those that the network takes.
+        `channels` are those that the network takes. A value that is refused is passed over where
+        `overrides` replace it.
 
         Raises:
             CheckpointError: edgeseg does not have a file's rule; the message names the field.
@@ -98,9 +101,12 @@ class Metadata:
         processor = None
         if self.preprocessor:
             processor = read_config(
-                self.preprocessor, origin=str(path), complete=not self._is_pickled_framework()
+                self.preprocessor,
+                overrides,
+                origin=str(path),
+                complete=not self._is_pickled_framework(),
             )
-        trained = None if self.training is None else self.training.facts(channels)
+        trained = None if self.training is None else self.training.facts(channels, overrides)
         return tuple(facts for facts in (processor, trained) if facts is not None)
 
     def labels(self, spec: ModelSpec) -> tuple[Labels, str]:
@@ -145,13 +151,7 @@ class Metadata:
             )
         if self._config_counts():
             notes += describe_config(self.config)
-        unknown = find_unknown_fields(self.preprocessor)
-        if unknown:
-            notes.append(
-                f"{_PREPROCESSOR} has {', '.join(unknown[:5])}{', ...' * (len(unknown) > 5)}, "
-                f"which SegFormer's image processor does not read; neither does edgeseg"
-            )
-        return tuple(notes)
+        return (*notes, *describe_processor(self.preprocessor, origin=_PREPROCESSOR))
 
     def _training_notes(self) -> list[str]:
         if self.training is not None:

@@ -176,7 +176,8 @@ def _list_options(checkpoint: Checkpoint) -> dict[str, Any]:
     """List what the user said of the input in place of the checkpoint's files."""
     spec, turned = checkpoint.input, checkpoint.channel_order is ChannelOrder.BGR
     given = {fact for fact, by in checkpoint.input_sources.items() if by == COMMAND_LINE}
-    options: dict[str, Any] = {"size": {"height": spec.height, "width": spec.width}}
+    size = {"height": spec.height, "width": spec.width}
+    options: dict[str, Any] = {"size": size, "do_resize": True}  # perhaps with a size of the user's
     if given & {"mean", "std", "channel_order"}:
         options |= {
             "image_mean": (spec.mean[::-1] if turned else spec.mean)[: checkpoint.spec.channels],

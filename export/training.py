@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.facts import InputFacts, read_finite
+from edgeseg.export.facts import InputFacts, excuse, read_finite
 from edgeseg.export.literals import read_assignments
 from edgeseg.export.nested import Config, take_part, to_pair, walk
 from edgeseg.export.trained_network import TrainedNetwork
 from edgeseg.export.weights.unpickle import Inert
+from edgeseg.overrides import Overrides
 from edgeseg.spec import GRAY, RGB, Aspect, ChannelOrder, PerChannel, Resize
 from edgeseg.text import pluralize
 
@@ -51,14 +52,16 @@ class Training:
     config: Config
     origin: str
 
-    def facts(self, channels: int) -> InputFacts:
+    def facts(self, channels: int, overrides: Overrides) -> InputFacts:
         """Read the facts about the input of a network that takes so many channels.
+
+        A mean or std that is no list of numbers is passed over where `overrides` give another.
 
         Raises:
             CheckpointError: edgeseg does not have a rule; the message names the rule.
         """
         pipeline = tuple(walk(self._pipeline()))
-        mean, std, order = self._statistics(pipeline)
+        mean, std, order = self._statistics(pipeline, overrides)
         self._check_loading(pipeline, channels)
         rule, aspect, size = self._resizing(pipeline)
         return InputFacts(
@@ -154,7 +157,7 @@ class Training:
         )
 
     def _statistics(
-        self, pipeline: tuple[Config, ...]
+        self, pipeline: tuple[Config, ...], overrides: Overrides
     ) -> tuple[PerChannel | None, PerChannel | None, ChannelOrder | None]:
         """Read mean and std of values in 0..1, and their channel order."""
         new = self._preprocessor
@@ -168,12 +171,11 @@ class Training:
                 return None, None, None
             turned = self._flag(given, "to_rgb", default=True)
         order = ChannelOrder.RGB if turned else ChannelOrder.BGR
-        mean: PerChannel = (0.0,)
-        std: PerChannel = (1.0,)  # 1.x with neither: bytes as they are
-        if given.get("mean") is not None:
-            mean = self._values("mean", given["mean"])
-            std = self._values("std", given.get("std"))
-        return _divide_by_255(mean), _divide_by_255(std), order
+        if given.get("mean") is None:  # 1.x without: bytes as they are
+            return (0.0,), _divide_by_255((1.0,)), order
+        mean = excuse(lambda: self._values("mean", given["mean"]), given=overrides.mean)
+        std = excuse(lambda: self._values("std", given.get("std")), given=overrides.std)
+        return mean and _divide_by_255(mean), std and _divide_by_255(std), order
 
     def _is_turned(self, preprocessor: Config) -> bool:
         """Tell whether channels are reversed; frames are read as BGR, so that makes RGB."""

@@ -86,6 +86,22 @@ def test_other_numbers_of_values_are_refused(tmp_path: Path) -> None:
         read_checkpoint(str(folder), overrides=_parse(mean="0.1,0.2,0.3,0.4"))
 
 
+def test_what_a_file_says_wrongly_is_excused_by_an_option(tmp_path: Path) -> None:
+    folder = small_demo(tmp_path / "demo")
+    change(folder / "preprocessor_config.json", resample=4)
+    with pytest.raises(CheckpointError, match="--resize overrides it"):
+        read_checkpoint(str(folder))
+    found = read_checkpoint(str(folder), overrides=_parse(resize="pillow-bicubic"))
+    assert found.input.resize is Resize.PILLOW_BICUBIC
+    meta = {"cfg": META["cfg"].replace("[1, 2, 3]", "[1] * 3")}
+    torch.save({"meta": meta, "state_dict": mmseg_state()}, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match="give the right ones with --mean"):
+        read_checkpoint(str(tmp_path / "w.pth"))
+    found = read_checkpoint(str(tmp_path / "w.pth"), overrides=_parse(mean="0.1,0.2,0.3"))
+    assert found.input.mean == (0.1, 0.2, 0.3)
+    assert found.input_sources["mean"] == "the command line"
+
+
 def test_a_network_that_takes_bgr(tmp_path: Path) -> None:
     """Its mean stands in its own order; transformers is given the image turned round."""
     folder, bgr = small_demo(tmp_path / "demo"), small_demo(tmp_path / "bgr")

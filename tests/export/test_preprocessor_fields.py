@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from oracle import FEW, change, deployed_mask, differing, small_demo, street, transformers_mask
+from PIL import Image
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
@@ -27,6 +29,7 @@ class Case:
 HONORED = [
     Case(says={"size": {"height": 128, "width": 96}}),
     Case(says={"size": 96}),
+    Case(says={"size": [96, 128]}),
     Case(says={"resample": 0}),
     Case(says={"resample": 1}),
     Case(says={"resample": 3}),
@@ -40,6 +43,7 @@ HONORED = [
     Case(says={}, without=("image_mean", "image_std", "do_rescale", "do_normalize")),
     Case(says={"do_convert_rgb": True}),
     Case(says={"do_reduce_labels": True}),
+    Case(says={"do_normalize": False, "do_rescale": True, "image_mean": None, "image_std": None}),
     Case(says={"image_processor_type": "SegformerImageProcessorFast"}),
     Case(says={"image_processor_type": "SegformerFeatureExtractor"}),
     # SegFormer's processor neither crops nor pads, and knows no keep_ratio.
@@ -49,15 +53,24 @@ HONORED = [
     # The user says the frames' size, by which the rule gives one size.
     Case(says={"do_resize": False}, size=(120, 160)),
     Case(says={"size": {"shortest_edge": 96}}, size=(96, 128)),
+    Case(says={"size": {"shortest_edge": 96}}, frame=(90, 160), size=(96, 170)),
+    Case(says={"size": 96, "default_to_square": False}, frame=(160, 90), size=(170, 96)),
 ]
 
 REFUSED = [
     Case(name="do_resize", says={"do_resize": False}),
     Case(name="shortest_edge", says={"size": {"shortest_edge": 96}}),
+    Case(name="shortest_edge", says={"size": 96, "default_to_square": False}),
     Case(name="longest_edge", says={"size": {"shortest_edge": 96, "longest_edge": 200}}),
     Case(name="max_height", says={"size": {"max_height": 96, "max_width": 96}}),
     Case(name="size", says={"size": "large"}),
     Case(name="size", says={"size": {"height": 96}}),
+    Case(name="size", says={"size": [96, 128, 3]}),
+    Case(name="size", says={"size": {"height": 96, "width": True}}),
+    Case(name="do_resize None", says={"do_resize": None}),
+    Case(name="do_rescale", says={"do_rescale": "no"}),
+    Case(name="do_normalize", says={"do_normalize": 0}),
+    Case(name="default_to_square", says={"default_to_square": None}),
     Case(name="resample", says={"resample": None}),
     Case(name="resample", says={"resample": 4}),
     Case(name="image_mean", says={"image_mean": None}),
@@ -114,3 +127,88 @@ def test_what_no_processor_reads_is_said(tmp_path: Path) -> None:
     told: list[str] = []
     read_checkpoint(str(folder), say=told.append)
     assert any("keep_ratio" in line and "does not read" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(says={}),
+        Case(says={"resample": 0}),
+        Case(says={"resample": 3}),
+        Case(says={"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 112}),
+    ],
+    ids=_id,
+)
+def test_on_a_photograph(case: Case, shared: Path, tmp_path: Path) -> None:
+    folder = _folder(case, tmp_path)
+    photograph = np.asarray(Image.open(shared / "data" / "stills" / "city_0.jpg").convert("RGB"))
+    frame = np.ascontiguousarray(photograph[:, :, ::-1])
+    assert differing(deployed_mask(folder, frame), transformers_mask(folder, frame)) < FEW
+
+
+@pytest.mark.parametrize(
+    ("says", "without"),
+    [
+        pytest.param(
+            {
+                "feature_extractor_type": "SegformerFeatureExtractor",
+                "size": 112,
+                "reduce_labels": 1,
+            },
+            ("image_processor_type", "do_reduce_labels", "do_rescale", "rescale_factor"),
+            id="4.18",
+        ),
+        pytest.param(
+            {
+                "image_processor_type": "SegformerImageProcessorFast",
+                "data_format": "channels_first",
+                "crop_size": None,
+                "default_to_square": True,
+                "device": None,
+                "do_center_crop": None,
+                "do_convert_rgb": None,
+                "input_data_format": None,
+                "return_tensors": None,
+            },
+            (),
+            id="4.53, fast",
+        ),
+        pytest.param(
+            {"image_processor_type": "SegformerImageProcessorPil", "do_pad": None}, (), id="5"
+        ),
+    ],
+)
+def test_files_of_old_and_new_transformers(
+    says: dict[str, object], without: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = _folder(Case(says=says, without=without), tmp_path)
+    told: list[str] = []
+    found = read_checkpoint(str(folder), say=told.append)
+    assert found.reduce_labels == ("reduce_labels" in says)
+    assert not any("does not read" in line for line in told)
+    assert differing(deployed_mask(folder, street()), transformers_mask(folder, street())) < FEW
+
+
+@pytest.mark.parametrize(
+    ("resample", "says"),
+    [
+        (2, "edgeseg resizes by Pillow, whose pixels differ by rounding"),
+        (0, "picks the other of two pixels that are equally near"),
+        (1, "takes bicubic for lanczos"),
+    ],
+)
+def test_the_fast_processors_own_rule_is_said(resample: int, says: str, tmp_path: Path) -> None:
+    fast = {"image_processor_type": "SegformerImageProcessorFast", "resample": resample}
+    told: list[str] = []
+    read_checkpoint(str(_folder(Case(says=fast), tmp_path)), say=told.append)
+    assert any("resizes by torchvision" in line and says in line for line in told)
+
+
+def test_without_a_file_what_is_assumed_is_said(tmp_path: Path) -> None:
+    folder = small_demo(tmp_path / "demo")
+    (folder / "preprocessor_config.json").unlink()
+    told: list[str] = []
+    read_checkpoint(str(folder), say=told.append)
+    (line,) = (line for line in told if "assumed because no file says it" in line)
+    assert "size 512x512" in line
+    assert "--resize" in line
