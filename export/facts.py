@@ -7,11 +7,10 @@ gives is assumed: it takes the framework's usual value, and a line says so.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.habits import Habits
@@ -34,13 +33,9 @@ __all__ = [
     "InputFacts",
     "Settled",
     "assume_facts",
-    "excuse",
-    "read_finite",
     "settle",
     "to_facts",
 ]
-
-T = TypeVar("T")
 
 ASSUMED: Final = "assumed"
 
@@ -182,31 +177,6 @@ def settle(
             *(_describe_own_size(facts, spec) for facts in files if facts.size_rule is not None),
         ),
     )
-
-
-def excuse(read: Callable[[], T], *, given: object) -> T | None:
-    """Read a fact; None where its value is refused and the user has `given` another.
-
-    Raises:
-        CheckpointError: the value is refused, and the user has given none.
-    """
-    try:
-        return read()
-    except CheckpointError:
-        if given is None:
-            raise
-        return None
-
-
-def read_finite(value: object) -> float | None:
-    """Read a finite number from a file's value; None where the value is anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # an integer beyond float's range
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _fit_channels(facts: InputFacts, channels: int) -> InputFacts:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.facts import InputFacts, excuse, read_finite
+from edgeseg.export.facts import InputFacts
+from edgeseg.export.values import excuse, read_finite
 from edgeseg.overrides import Overrides
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD, Aspect, ChannelOrder, PerChannel, Resize
 

@@ -12,8 +12,8 @@ from typing import Final, NoReturn
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import Unseen, read_per_stage
-from edgeseg.export.facts import read_finite
 from edgeseg.export.nested import Config, take_part
+from edgeseg.export.values import read_finite
 from edgeseg.segformer.arch import STAGES, Encoder, HeadKind, ModelSpec, PerStage
 
 __all__ = ["TrainedNetwork"]

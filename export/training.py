@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.facts import InputFacts, excuse, read_finite
+from edgeseg.export.facts import InputFacts
 from edgeseg.export.literals import read_assignments
 from edgeseg.export.nested import Config, take_part, to_pair, walk
 from edgeseg.export.trained_network import TrainedNetwork
+from edgeseg.export.values import excuse, read_finite
 from edgeseg.export.weights.unpickle import Inert
 from edgeseg.overrides import Overrides
 from edgeseg.spec import GRAY, RGB, Aspect, ChannelOrder, PerChannel, Resize
