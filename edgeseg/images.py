@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.decoding import Decoded, decode
 from edgeseg.errors import SourceError
 from edgeseg.files.whole import write_whole
 from edgeseg.labels import Rgb
 from edgeseg.pixels import Bgr, ClassMap
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageFile
+    from PIL import Image
 
 __all__ = [
     "CONVERSIONS",
@@ -36,11 +36,6 @@ IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".web
 ROTATED: Final = "rotated by its EXIF tag"
 # The ways in which an image is changed to become 8-bit BGR, in the order in which they are named.
 CONVERSIONS: Final = ("gray", "alpha", "16-bit", "CMYK", "palette", ROTATED)
-
-# Tags of EXIF and of TIFF.
-_BITS: Final = 258
-_PHOTOMETRIC: Final = 262
-_ORIENTATION: Final = 274
 
 _HIGHEST_ID: Final = 65535
 
@@ -172,42 +167,10 @@ def write_mask(
         image.save(partial, format="PNG", compress_level=1, pnginfo=about)
 
 
-class _Decoded(NamedTuple):
-    """An upright image, and facts of its file; `raw` is Pillow's name for how a pixel is stored."""
-
-    image: Image.Image
-    format: str | None
-    raw: str
-    turned: bool
-
-
-def _decode(path: Path) -> _Decoded:
-    """Decode a file. On damaged files Pillow raises errors of any kind; all become SourceError."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        # Open it here: given a path, Pillow 11.3 to 13.0 maps TIFFs into memory and scrambles
-        # turned ones.
-        with path.open("rb") as file, _open(file) as image:
-            raw = _find_raw_mode(image)
-            misread = _is_misread(image, raw)
-            turned = image.getexif().get(_ORIENTATION) in range(2, 9)
-            found = _Decoded(_turn_upright(image), image.format, raw, turned)
-    except FileNotFoundError:
-        raise SourceError(f"{path} does not exist") from None
-    except UnidentifiedImageError:
-        if path.stat().st_size == 0:
-            raise SourceError(f"{path} is empty (0 bytes); restore or remove it") from None
-        raise SourceError(f"{path} cannot be read as an image: its format is not known") from None
-    except Image.DecompressionBombError:
-        raise SourceError(
-            f"{path} has more pixels than the {2 * (Image.MAX_IMAGE_PIXELS or 0):,} that Pillow "
-            f"reads; cut it into tiles, or make it smaller"
-        ) from None
-    except Exception as error:
-        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
-        raise SourceError(f"{path} cannot be read as an image: {reason}") from None
-    if misread:
+def _decode(path: Path) -> Decoded:
+    """Decode a file whose pixels Pillow gives as they are stored."""
+    found = decode(path)
+    if found.misread:
         raise SourceError(
             f"{path} is a 16-bit TIFF of a kind that Pillow misreads (white is 0, or the channels "
             f"are stored apart); save it as 8-bit RGB"
@@ -215,42 +178,7 @@ def _decode(path: Path) -> _Decoded:
     return found
 
 
-def _open(file: BinaryIO) -> ImageFile.ImageFile:
-    """Open an image without Pillow's warning about its size.
-
-    edgeseg reports large images itself.
-    """
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(file)
-
-
-def _find_raw_mode(image: ImageFile.ImageFile) -> str:
-    """Find how a pixel is stored. Ask before decoding: afterwards Pillow has forgotten it."""
-    args: Any = image.tile[0][3] if image.tile else ""
-    return str(args[0] if isinstance(args, tuple) and args else args)
-
-
-def _is_misread(image: ImageFile.ImageFile, raw: str) -> bool:
-    """Whether this is a TIFF that Pillow 9.3 to 13.0 decodes wrongly without an error.
-
-    It reads planes of 16 bits as if they had 8, and does not invert 16-bit gray whose 0 is white.
-    """
-    tags = getattr(image, "tag_v2", {})
-    return max(tags.get(_BITS, (8,))) > 8 and (";" not in raw or tags.get(_PHOTOMETRIC) == 0)
-
-
-def _turn_upright(image: ImageFile.ImageFile) -> Image.Image:
-    """Decode an image and turn it upright by its EXIF tag."""
-    from PIL import ImageOps
-
-    # Pillow turns a TIFF as it decodes it; exif_transpose before 10.1 would turn it again.
-    return image.copy() if image.format == "TIFF" else ImageOps.exif_transpose(image)
-
-
-def _to_bgr(found: _Decoded, path: Path) -> Bgr:
+def _to_bgr(found: Decoded, path: Path) -> Bgr:
     """Turn a decoded image into (H, W, 3) uint8 BGR."""
     image = found.image
     if image.mode in _FOREIGN:
@@ -291,7 +219,7 @@ def _take_upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDA
     return (values >> shift).astype(np.uint8)
 
 
-def _list_conversions(found: _Decoded) -> tuple[str, ...]:
+def _list_conversions(found: Decoded) -> tuple[str, ...]:
     """List those of `CONVERSIONS` that a decoded image needs."""
     image, raw = found.image, found.raw
     deep = ";16" in raw and not raw.startswith("BGR")  # BGR;16 is a BMP's 16 bits for all three
@@ -307,7 +235,7 @@ def _list_conversions(found: _Decoded) -> tuple[str, ...]:
     return tuple(name for name in CONVERSIONS if taken[name])
 
 
-def _explain_no_mask(found: _Decoded) -> str | None:
+def _explain_no_mask(found: Decoded) -> str | None:
     """Say why a decoded image cannot hold class ids; None if it can."""
     mode = found.image.mode
     if mode not in {"1", "L", "P"} and not _is_deep_gray(found.image):

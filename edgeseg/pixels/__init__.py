@@ -7,7 +7,13 @@ resizing. Normalization is part of the graph.
 from __future__ import annotations
 
 from edgeseg.pixels.arrays import Bgr, ClassMap, Frame, Logits, Output, Planes
-from edgeseg.pixels.input import fit_size, measure_coverage, resize_by_opencv, to_input
+from edgeseg.pixels.input import (
+    fit_size,
+    measure_coverage,
+    resize_bands,
+    resize_by_opencv,
+    to_input,
+)
 from edgeseg.pixels.mask import resize_ids, to_frame_mask, to_mask
 from edgeseg.pixels.resizing import resize_logits, resize_rows
 
@@ -21,6 +27,7 @@ __all__ = [
     "measure_coverage",
     "fit_size",
     "to_frame_mask",
+    "resize_bands",
     "resize_by_opencv",
     "resize_ids",
     "resize_logits",

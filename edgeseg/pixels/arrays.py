@@ -10,10 +10,13 @@ import numpy.typing as npt
 __all__ = ["Bgr", "ClassMap", "Frame", "Logits", "Output", "Planes"]
 
 Bgr = npt.NDArray[np.uint8]
-"""An image: uint8 (H, W, 3), 0 to 255, blue first, as OpenCV and cameras deliver it."""
+"""An image: uint8 (H, W, 3), 0 to 255, blue first, as OpenCV and cameras deliver it.
+
+A network of other than three channels takes (H, W, C) in its files' own order.
+"""
 
 Frame = npt.NDArray[np.uint8]
-"""The network's input: uint8 (1, H, W, 3), 0 to 255, blue first."""
+"""The network's input: uint8 (1, H, W, C), 0 to 255; of three channels blue is first."""
 
 Logits = npt.NDArray[np.float32]
 """What the network gives: float32 (1, classes, h, w), at a quarter of the input's size."""

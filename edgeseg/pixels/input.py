@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.errors import MissingPackageError
 from edgeseg.pixels.arrays import Bgr, Frame
-from edgeseg.spec import Aspect, InputSpec, Resize
+from edgeseg.spec import RGB, Aspect, InputSpec, Resize
 
-__all__ = ["measure_coverage", "fit_size", "resize_by_opencv", "to_input"]
+__all__ = ["measure_coverage", "fit_size", "resize_bands", "resize_by_opencv", "to_input"]
+
+
+T = TypeVar("T", bound=np.generic)
 
 
 def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     """Resize a camera's image to the network's input, uint8 (1, height, width, 3) BGR.
+
+    An image of other than three channels, (H, W, C), becomes (1, height, width, C).
 
     Pillow's rules equal Hugging Face's image processor to the bit: it also uses Pillow, on uint8.
     `Resize.OPENCV_BILINEAR` needs OpenCV.
@@ -34,7 +43,7 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
 def resize_by_opencv(frame: Bgr, *, height: int, width: int) -> Bgr:
     """Resize a frame by OpenCV's bilinear rule, which is mmsegmentation's.
 
-    From uint8 (H, W, 3) to uint8 (height, width, 3), in pixels.
+    From uint8 (H, W, C) to uint8 (height, width, C), in pixels.
 
     Raises:
         MissingPackageError: OpenCV is not installed.
@@ -47,8 +56,25 @@ def resize_by_opencv(frame: Bgr, *, height: int, width: int) -> Bgr:
             purpose="mmsegmentation's resizing rule",
             command="pip install 'edgeseg[opencv]' -c constraints.txt",
         ) from None
-    resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, np.uint8)
+
+    def resize(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(resized, np.uint8)
+
+    return resize_bands(frame, resize)
+
+
+def resize_bands(
+    frame: Bgr, resize: Callable[[npt.NDArray[np.uint8]], npt.NDArray[T]]
+) -> npt.NDArray[T]:
+    """Resize a color frame (H, W, 3) at once, and any other (H, W, C) band by band.
+
+    Pillow would take four bands for a color with alpha, and neither package takes all numbers.
+    """
+    if frame.shape[2] == RGB:
+        return resize(np.ascontiguousarray(frame))
+    bands = [resize(np.ascontiguousarray(frame[:, :, band])) for band in range(frame.shape[2])]
+    return np.stack(bands, axis=2)
 
 
 def fit_size(height: int, width: int, spec: InputSpec) -> tuple[int, int]:
@@ -74,9 +100,9 @@ def _resize(frame: Bgr, height: int, width: int, rule: Resize) -> Bgr:
         return resize_by_opencv(frame, height=height, width=width)
     from PIL import Image
 
-    # Pillow works channel by channel, so blue-first data may pass as RGB.
-    image = Image.fromarray(np.ascontiguousarray(frame))
     # `pillow-bicubic` is Image.Resampling.BICUBIC, and so on.
     how = Image.Resampling[rule.value.removeprefix("pillow-").upper()]
-    resized: Bgr = np.asarray(image.resize((width, height), how))
-    return resized
+    # Pillow works channel by channel, so blue-first data may pass as RGB.
+    return resize_bands(
+        frame, lambda image: np.asarray(Image.fromarray(image).resize((width, height), how))
+    )

@@ -51,11 +51,18 @@ def png(values: np.ndarray, *, bits: int, kind: int) -> bytes:
 
 
 def tiff(
-    strips: Sequence[bytes], *, bits: int, channels: int = 1, white: int = 1, sample: int = 1
+    strips: Sequence[bytes],
+    *,
+    bits: int,
+    channels: int = 1,
+    white: int = 1,
+    sample: int = 1,
+    extra: Sequence[int] = (),
 ) -> bytes:
     """A TIFF of the grays' size, uncompressed; several strips are one a channel.
 
-    `white` is the tag PhotometricInterpretation (0: white is 0, 1: black is 0, 2: RGB).
+    `white` is the tag PhotometricInterpretation (0: white is 0, 1: black is 0, 2: RGB, 5: CMYK),
+    `extra` the tag ExtraSamples (0: anything, 1: alpha that colors are multiplied by, 2: alpha).
     """
     height, width = GRAY.shape
     body = b"".join(strips)
@@ -63,7 +70,8 @@ def tiff(
     tags = [
         (256, [width]), (257, [height]), (258, [bits] * channels), (259, [1]), (262, [white]),
         (273, places), (277, [channels]), (278, [height]), (279, [len(s) for s in strips]),
-        (284, [2 if len(strips) > 1 else 1]), (339, [sample] * channels),
+        (284, [2 if len(strips) > 1 else 1]), *([(338, extra)] if extra else []),
+        (339, [sample] * channels),
     ]  # fmt: skip
     entries, beside = b"", b""
     for tag, values in tags:
