@@ -6,7 +6,8 @@ How much work a mask is depends on how many of its cells have a boundary in them
 classes compete there. With a trained checkpoint and images both are measured on real logits first
 and printed. Then smooth random logits are made with the wanted share of mixed cells (a fifth, as
 the CamVid model's masks have; 6 % for fewer, larger regions) and timed. Both numbers are printed
-for them too.
+for them too. Each case is timed by both rules of upsampling: for `align-corners` PyTorch takes two
+steps, and `one_step_pixels` counts the pixels that one step between the same positions changes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from torch.nn import functional
 
 from edgeseg.cli.scripts import run_script
 from edgeseg.pixels import to_mask
+from edgeseg.spec import Upsampling
 
 CASES = (
     {"classes": 150, "logits": (128, 128), "output": (512, 512), "mixed": 0.20},
+    {"classes": 150, "logits": (128, 128), "output": (720, 960), "mixed": 0.20},
     {"classes": 19, "logits": (256, 512), "output": (1024, 2048), "mixed": 0.06},
 )
 
@@ -39,35 +42,64 @@ def main() -> None:
         measure_real(options.checkpoint, options.images)
     for case in CASES:
         logits = make_mixed_logits(case["classes"], case["logits"], share=case["mixed"])
-        measure(logits, *case["output"], rounds=options.rounds)
+        for upsampling in Upsampling:
+            measure(logits, *case["output"], upsampling, rounds=options.rounds)
 
 
-def measure(logits: torch.Tensor, height: int, width: int, *, rounds: int) -> None:
+def measure(
+    logits: torch.Tensor, height: int, width: int, upsampling: Upsampling, *, rounds: int
+) -> None:
     """Time both on the same logits, and compare their masks."""
     values = logits.numpy()
+    aligned = upsampling is Upsampling.ALIGN_CORNERS
 
+    @torch.inference_mode()
     def by_torch() -> np.ndarray:
-        with torch.inference_mode():
-            size = (height, width)
-            blended = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
-            return blended.argmax(dim=1)[0].numpy()
+        first = (
+            functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=True)
+            if aligned
+            else logits
+        )
+        size = (height, width)
+        blended = functional.interpolate(first, size, mode="bilinear", align_corners=False)
+        return blended.argmax(dim=1)[0].numpy()
 
     def by_edgeseg() -> np.ndarray:
-        return to_mask(values, height=height, width=width)
+        return to_mask(values, height=height, width=width, upsampling=upsampling)
 
-    different = int(np.count_nonzero(by_torch() != by_edgeseg()))
+    expected = by_torch()
+    different = int(np.count_nonzero(expected != by_edgeseg()))
+    one_step = blend_in_one_step(logits, height, width) if aligned else None
     times = alternate({"PyTorch": by_torch, "edgeseg": by_edgeseg}, rounds=rounds)
     report(
         "masks",
         classes=values.shape[1],
         logits=list(values.shape[2:]),
         output=[height, width],
+        upsampling=upsampling.value,
         **summarize(values),
         different_pixels=different,
+        **({} if one_step is None else {"one_step_pixels": int((one_step != expected).sum())}),
         torch_threads=torch.get_num_threads(),
         median_ms=compute_medians(times),
         comparisons=[compare(times, baseline="PyTorch", ours="edgeseg")],
     )
+
+
+@torch.inference_mode()
+def blend_in_one_step(logits: torch.Tensor, height: int, width: int) -> np.ndarray:
+    """Make the mask of one bilinear step, between the positions that two steps would reach."""
+
+    def locate(outputs: int, inputs: int) -> torch.Tensor:
+        """Find the positions as `grid_sample` takes them: -1 to 1 with aligned corners."""
+        middle = 4 * inputs
+        positions = (torch.arange(outputs) + 0.5) * (middle / outputs) - 0.5
+        return 2 * positions.clamp(0, middle - 1) / (middle - 1) - 1
+
+    rows, columns = locate(height, logits.shape[2]), locate(width, logits.shape[3])
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)[None]
+    blended = functional.grid_sample(logits, grid, padding_mode="border", align_corners=True)
+    return blended.argmax(dim=1)[0].numpy()
 
 
 def measure_real(source: str, folder: Path) -> None:
