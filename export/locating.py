@@ -138,6 +138,7 @@ def _fetch(hub_id: str) -> Path:
             command="pip install 'edgeseg[export]' -c constraints.txt",
         ) from None
     wanted = [*_WEIGHT_NAMES, *_INDEX_NAMES, *_ADAPTER_NAMES, "*config.json", "README.md"]
+    wanted.append("albumentations_config_eval.json")  # beside segmentation_models_pytorch's
     try:
         folder = Path(snapshot_download(hub_id, allow_patterns=wanted))
         parts = _list_parts(folder)

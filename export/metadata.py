@@ -9,6 +9,7 @@ from typing import Final
 
 from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export import smp
+from edgeseg.export.albumentations import find_unread_transform, read_transforms
 from edgeseg.export.architecture import (
     Unseen,
     check_config,
@@ -31,6 +32,7 @@ __all__ = ["Metadata", "read_metadata"]
 
 _CONFIG: Final = "config.json"
 _PREPROCESSOR: Final = "preprocessor_config.json"
+_TRANSFORMS: Final = "albumentations_config_eval.json"
 _CLASSES: Final = ("id2label", "label2id", "num_labels")  # of config.json
 _RGB: Final = 3
 
@@ -39,7 +41,8 @@ _RGB: Final = 3
 class Metadata:
     """What files say about the weights in `folder`, whose names follow `layout`.
 
-    `config` is the content of config.json, `preprocessor` that of preprocessor_config.json, and
+    `config` is the content of config.json, `preprocessor` that of preprocessor_config.json,
+    `transforms` what albumentations saved beside weights of segmentation_models_pytorch, and
     `meta` the metadata in the weights' own pickle. Each is empty where there is none. `training` is
     the training configuration in `meta`. `one_logit` says that the weights give one logit for a
     pixel, which a threshold divides into two classes.
@@ -49,6 +52,7 @@ class Metadata:
     layout: Layout
     config: Mapping[str, object]
     preprocessor: Mapping[str, object]
+    transforms: Mapping[str, object]
     meta: Mapping[str, object]
     training: Training | None
     one_logit: bool
@@ -106,8 +110,9 @@ class Metadata:
                 origin=str(path),
                 complete=not self._is_pickled_framework(),
             )
+        transforms = read_transforms(self.transforms, origin=str(self.folder / _TRANSFORMS))
         trained = None if self.training is None else self.training.facts(channels, overrides)
-        return tuple(facts for facts in (processor, trained) if facts is not None)
+        return tuple(facts for facts in (processor, transforms, trained) if facts is not None)
 
     def labels(self, spec: ModelSpec) -> tuple[Labels, str]:
         """Find the classes' names and colors, and say where they come from.
@@ -140,6 +145,7 @@ class Metadata:
         if self._is_pickled_framework():
             if self._is_from_smp():
                 notes += smp.describe(self._smp_config())
+                notes += _describe_unread(self.transforms)
             elif self.training is None:
                 notes.append(_describe_layout(self.layout))
             if self.config and not (self._config_counts() or self._smp_config()):
@@ -242,10 +248,19 @@ def read_metadata(
         layout=layout,
         config=config,
         preprocessor=preprocessor,
+        transforms=read_json(folder / _TRANSFORMS) if layout is SMP else {},
         meta=meta,
         training=read_training(meta, origin=origin),
         one_logit=one_logit,
     )
+
+
+def _describe_unread(transforms: Mapping[str, object]) -> tuple[str, ...]:
+    name = find_unread_transform(transforms)
+    if name is None:
+        return ()
+    lacks = "which edgeseg does not have, or not with these values"
+    return (f"{_TRANSFORMS} has {name}, {lacks}; the file is ignored",)
 
 
 def _describe_layout(layout: Layout) -> str:

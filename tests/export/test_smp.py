@@ -194,6 +194,80 @@ def test_fewer_stages_are_refused_by_the_fields_name(tmp_path: Path) -> None:
         read_checkpoint(str(tmp_path / "best.pth"))
 
 
+# As albumentations 2.0.8 saves Compose([Resize(96, 128), Normalize()]).
+TRANSFORMS = {
+    "__version__": "2.0.8",
+    "transform": {
+        "__class_fullname__": "Compose",
+        "p": 1.0,
+        "transforms": [
+            {
+                "__class_fullname__": "Resize",
+                "p": 1.0,
+                "area_for_downscale": None,
+                "height": 96,
+                "interpolation": 1,
+                "mask_interpolation": 0,
+                "width": 128,
+            },
+            {
+                "__class_fullname__": "Normalize",
+                "p": 1.0,
+                "max_pixel_value": 255.0,
+                "mean": [0.485, 0.456, 0.406],
+                "normalization": "standard",
+                "std": [0.229, 0.224, 0.225],
+            },
+        ],
+        "bbox_params": None,
+        "keypoint_params": None,
+        "additional_targets": {},
+        "is_check_shapes": True,
+    },
+}
+
+
+def test_transforms_of_albumentations_are_read(tmp_path: Path) -> None:
+    folder = smp_folder(tmp_path / "saved")
+    content = json.loads(json.dumps(TRANSFORMS))
+    resize, normalize = content["transform"]["transforms"]
+    normalize |= {"mean": [0.5, 0.25, 0.75], "max_pixel_value": 510}
+    resize["__class_fullname__"] = "albumentations.augmentations.geometric.resize.Resize"
+    (folder / "albumentations_config_eval.json").write_text(json.dumps(content))
+    lines: list[str] = []
+    spec = read_checkpoint(str(folder), say=lines.append).input
+    assert (spec.height, spec.width) == (96, 128)
+    assert (spec.resize, spec.aspect) == (Resize.OPENCV_BILINEAR, Aspect.SQUASH)
+    assert spec.mean == (1.0, 0.5, 1.5)
+    assert spec.std == (0.458, 0.448, 0.45)
+    assert any("albumentations_config_eval.json: size 96x128" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("step", "fields"),
+    [
+        (0, {"interpolation": 2}),
+        (0, {"area_for_downscale": "image"}),
+        (0, {"p": 0.5}),
+        (0, {"__class_fullname__": "LongestMaxSize"}),
+        (1, {"normalization": "image"}),
+        (1, {"mean": [0.5, "a", 0.5]}),
+    ],
+)
+def test_transforms_that_edgeseg_lacks_are_named(
+    tmp_path: Path, step: int, fields: dict[str, object]
+) -> None:
+    folder = smp_folder(tmp_path / "saved")
+    content = json.loads(json.dumps(TRANSFORMS))
+    content["transform"]["transforms"][step] |= fields
+    (folder / "albumentations_config_eval.json").write_text(json.dumps(content))
+    lines: list[str] = []
+    spec = read_checkpoint(str(folder), say=lines.append).input
+    name = fields.get("__class_fullname__", ("Resize", "Normalize")[step])
+    assert any(f"has {name}, which edgeseg does not have" in line for line in lines)
+    assert (spec.height, spec.width) == (512, 512)
+
+
 def test_a_size_that_the_package_refuses_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"multiples of 32.* is 90x130.*give --size 96x160"):
         read_checkpoint(str(smp_folder(tmp_path / "saved")), size=(90, 130))
