@@ -33,6 +33,7 @@ __all__ = [
     "count_threads",
     "limit_threads",
     "normalize",
+    "resize",
 ]
 
 # Logits of trained models span tens; FP32 rounding through 50 layers stays below 1e-4 of that.
@@ -50,7 +51,7 @@ def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> Cla
         MissingPackageError: the checkpoint resizes with OpenCV, which is not installed.
     """
     height, width = frame.shape[:2]
-    pixels = _resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
+    pixels = resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
     if spec.upsampling is Upsampling.ALIGN_CORNERS:
         logits = _align_corners(model, pixels, spec)
     else:
@@ -146,7 +147,7 @@ def _align_corners(model: SegFormer, rgb: Bgr, spec: InputSpec) -> Tensor:
     return full[:, :, :height, :width]
 
 
-def _resize(rgb: Bgr, spec: InputSpec) -> Bgr:
+def resize(rgb: Bgr, spec: InputSpec) -> Bgr:
     """Resize uint8 RGB (H, W, 3) by the checkpoint's own rule, unpadded: torch takes any size."""
     height, width = spec.height, spec.width
     if spec.aspect is Aspect.KEEP:

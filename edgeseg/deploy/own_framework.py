@@ -36,7 +36,7 @@ def check_own_framework(
         CheckpointError: the framework cannot load the checkpoint.
         MissingPackageError: the framework that was asked for is not installed.
     """
-    from edgeseg.export.own_framework import open_framework
+    from edgeseg.export.frameworks.own import open_framework
 
     checkpoint, request = job.checkpoint, job.request
     if checkpoint.spec.channels == GRAY:

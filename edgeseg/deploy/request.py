@@ -12,7 +12,7 @@ from edgeseg.calibration.sets import DEFAULT_COUNT
 from edgeseg.datasets import Dataset
 from edgeseg.demo import DEMO
 from edgeseg.errors import SpecError
-from edgeseg.export.own_framework import FRAMEWORKS
+from edgeseg.export.frameworks.own import FRAMEWORKS
 from edgeseg.labels import Labels
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.quantize.recipes import Recipe

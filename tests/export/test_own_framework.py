@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from oracle import change, small_demo
+from renamed import smp_folder, smp_state
 from safetensors.torch import load_file, save_file
+from smp_oracle import find_smp
 
 from edgeseg.bundle.store import open_bundle
 
@@ -101,7 +105,7 @@ def test_weights_that_the_framework_would_invent_end_the_export(
     edgeseg: Edgeseg, tmp_path: Path
 ) -> None:
     folder = small_demo(tmp_path / "demo")
-    import edgeseg.export.own_framework as module
+    import edgeseg.export.frameworks.own as module
     from edgeseg.errors import CheckpointError
     from edgeseg.export.checkpoint import read_checkpoint
 
@@ -112,6 +116,50 @@ def test_weights_that_the_framework_would_invent_end_the_export(
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"does not take decode_head.classifier.bias from it"):
         module.open_framework(str(folder), checkpoint, asked=None)
+
+
+EXPORT = """
+import sys
+import torch
+library = torch.library.Library("torchvision", "DEF")  # see smp_program.py
+for operator in ("nms", "qnms"):
+    library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from edgeseg.cli.main import main
+sys.argv[0] = "edgeseg"
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("threshold", "options"), [(None, ()), (0.5, ()), (0.3, ("--threshold", "0.3"))], ids=str
+)
+def test_segmentation_models_pytorch_judges_its_own(
+    common: Path, tmp_path: Path, threshold: float | None, options: tuple[str, ...]
+) -> None:
+    smp = find_smp(common)
+    folder = smp_folder(tmp_path / "saved")
+    if threshold is not None:  # road, or not
+        state = smp_state()
+        for leaf in ("weight", "bias"):
+            rows = state[f"segmentation_head.0.{leaf}"]
+            state[f"segmentation_head.0.{leaf}"] = rows[3:4] - rows.mean(0, keepdim=True)
+        (folder / "model.safetensors").unlink()
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        change(folder / "config.json", classes=1)
+    words = ["export", "--weights", str(folder), "--size", "96x128", "--precision", "fp32"]
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORT, *words, "-o", "b", "--check-with", "smp", *options],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(smp.packages), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "% of the pixels as in smp 0" in done.stderr
+    check = open_bundle(tmp_path / "b").manifest.framework
+    assert check is not None
+    assert check.agreement > 99.99
 
 
 def test_another_framework_than_its_own_is_refused(edgeseg: Edgeseg, tmp_path: Path) -> None:

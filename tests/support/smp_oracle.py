@@ -13,7 +13,9 @@ from made_once import made_once
 
 from edgeseg.pixels import Bgr, ClassMap
 
-__all__ = ["Smp", "find_smp"]
+__all__ = ["FAILURE", "Smp", "find_smp", "install_smp"]
+
+FAILURE = "failure.txt"  # says why the package could not be installed
 
 _PROGRAM = Path(__file__).with_name("smp_program.py")
 _PACKAGES = ("segmentation-models-pytorch", "timm", "torchvision")
@@ -47,17 +49,17 @@ class Smp:
 
 def find_smp(common: Path) -> Smp:
     """Install the package once in a run of tests; skip where no package index can be reached."""
-    folder = made_once(common / "smp", _install)
-    failure = folder / "failure.txt"
+    folder = made_once(common / "smp", install_smp)
+    failure = folder / FAILURE
     if failure.exists():
         pytest.skip(f"needs segmentation_models_pytorch: {failure.read_text()}")
     return Smp(folder)
 
 
-def _install(folder: Path) -> None:
+def install_smp(folder: Path) -> None:
     """Install without what the packages need, which is here; leave the reason where it fails."""
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
     done = subprocess.run([*command, *_PACKAGES], capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        (folder / "failure.txt").write_text(reason)
+        (folder / FAILURE).write_text(reason)

@@ -19,6 +19,10 @@ Mask = npt.NDArray[np.integer[Any]]
 Photo = npt.NDArray[np.uint8]
 
 
+class NotJudgedError(Exception):
+    """The framework that should judge a kind cannot be had."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """A kind of checkpoint: `make` writes it into an empty folder and returns what to export.

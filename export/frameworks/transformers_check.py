@@ -1,107 +1,41 @@
-"""Runs a checkpoint in the framework that trained it: the check of how edgeseg reads it.
-
-edgeseg's network is edgeseg's own reading of the weights, so agreement with it proves nothing about
-the reading. Here somebody else's network and image processor make the mask.
-"""
+"""Runs a checkpoint in Hugging Face's transformers: its loader, network and image processor."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.errors import CheckpointError
 from edgeseg.export.contents import read_contents
 from edgeseg.export.facts import COMMAND_LINE
 from edgeseg.export.locating import find_weights
 from edgeseg.export.preprocessing import FILTERS
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.progress import Say, ignore
-from edgeseg.spec import Aspect, ChannelOrder
+from edgeseg.progress import ignore
+from edgeseg.spec import Aspect, ChannelOrder, InputSpec
 
 if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
 
-__all__ = ["FRAMEWORKS", "OwnFramework", "open_framework"]
+__all__ = ["open_transformers", "resizes_in_transformers"]
 
-# The frameworks that can be asked, by the layouts that they train.
-FRAMEWORKS: Final[Mapping[str, tuple[str, ...]]] = {
-    "transformers": ("huggingface", "huggingface-5"),
-    "smp": ("smp",),
-}
-_PACKAGES: Final[Mapping[str, str]] = {
-    "transformers": "transformers",
-    "smp": "segmentation_models_pytorch",
-}
 _WEIGHTS: Final = "model.safetensors"
 _JSON_FILES: Final = ("config.json", "preprocessor_config.json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnFramework:
-    """A checkpoint in its own framework.
-
-    `segment` turns a uint8 BGR (H, W, 3) frame into class ids (H, W) of the frame's size. A gray
-    network's frame is a gray camera's: its three channels are equal.
-    """
-
-    name: str
-    version: str
-    segment: Callable[[Bgr], ClassMap]
+def resizes_in_transformers(spec: InputSpec) -> bool:
+    """Tell whether transformers' image processor has the resizing rule."""
+    return spec.resize in FILTERS.values() and spec.aspect is Aspect.SQUASH
 
 
-def open_framework(
-    source: str, checkpoint: Checkpoint, *, asked: str | None, say: Say = ignore
-) -> OwnFramework | None:
-    """Open a checkpoint in the framework `asked` for, or in its own one if that is installed.
-
-    Returns None where nothing was asked for, and no installed framework trains this layout; or
-    where the framework lacks the resizing rule that the user gave, which `say` hears.
-
-    Raises:
-        CheckpointError: the framework that was asked for does not train this layout, or it cannot
-            load the checkpoint.
-        MissingPackageError: the framework that was asked for is not installed.
-    """
-    name = asked or next(
-        (name for name, layouts in FRAMEWORKS.items() if checkpoint.layout in layouts), None
-    )
-    if name is None:
-        return None
-    if checkpoint.layout not in FRAMEWORKS[name]:
-        raise CheckpointError(
-            f"{source} has the layout of {checkpoint.layout}, which {name} does not load; "
-            f"leave --check-with out"
-        )
-    package = _PACKAGES[name]
-    if importlib.util.find_spec(package) is None:
-        if asked is None:
-            return None
-        raise MissingPackageError(
-            package.replace("_", "-"),
-            purpose=f"--check-with {name}",
-            command=f"pip install {package.replace('_', '-')}",
-        )
-    spec = checkpoint.input
-    if name == "transformers" and (
-        spec.resize not in FILTERS.values() or spec.aspect is not Aspect.SQUASH
-    ):
-        say(f"not checked with {name}: it has no {spec.resize.value}, aspect {spec.aspect.value}")
-        return None
-    segment = _OPENERS[name](source, checkpoint)
-    version = str(importlib.import_module(package).__version__)
-    return OwnFramework(name=name, version=version, segment=segment)
-
-
-def _open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], ClassMap]:
+def open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], ClassMap]:
     """Load the weights by transformers' own loader, and its processor from its own files.
 
     transformers opens a folder as it lies. Of another file it gets the same tensors, without what
@@ -217,8 +151,3 @@ def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "num_channels": checkpoint.spec.channels,
         "num_labels": checkpoint.spec.classes if checkpoint.threshold is None else 1,
     }
-
-
-_OPENERS: Final[Mapping[str, Callable[[str, Checkpoint], Callable[[Bgr], ClassMap]]]] = {
-    "transformers": _open_transformers,
-}

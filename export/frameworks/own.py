@@ -1,0 +1,111 @@
+"""Opens a checkpoint in the framework that trained it: the check of how edgeseg reads it.
+
+edgeseg's network is edgeseg's own reading of the weights, so agreement with it proves nothing about
+the reading. Here somebody else's network and image processor make the mask.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edgeseg.errors import CheckpointError, MissingPackageError
+from edgeseg.export.frameworks.smp_check import open_smp, resizes_for_smp
+from edgeseg.export.frameworks.transformers_check import (
+    open_transformers,
+    resizes_in_transformers,
+)
+from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.progress import Say, ignore
+from edgeseg.spec import InputSpec
+
+if TYPE_CHECKING:
+    from edgeseg.export.checkpoint import Checkpoint
+
+__all__ = ["FRAMEWORKS", "OwnFramework", "open_framework"]
+
+Segment = Callable[[Bgr], ClassMap]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFramework:
+    """A checkpoint in its own framework.
+
+    `segment` turns a uint8 BGR (H, W, 3) frame into class ids (H, W) of the frame's size. A gray
+    network's frame is a gray camera's: its three channels are equal.
+    """
+
+    name: str
+    version: str
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Framework:
+    """A framework that can be asked: its package, and the layouts that it trains."""
+
+    package: str
+    layouts: tuple[str, ...]
+    open: Callable[[str, Checkpoint], Segment]
+    resizes: Callable[[InputSpec], bool]
+
+
+FRAMEWORKS: Final[Mapping[str, _Framework]] = {
+    "transformers": _Framework(
+        package="transformers",
+        layouts=("huggingface", "huggingface-5"),
+        open=open_transformers,
+        resizes=resizes_in_transformers,
+    ),
+    "smp": _Framework(
+        package="segmentation_models_pytorch",
+        layouts=("smp",),
+        open=open_smp,
+        resizes=resizes_for_smp,
+    ),
+}
+
+
+def open_framework(
+    source: str, checkpoint: Checkpoint, *, asked: str | None, say: Say = ignore
+) -> OwnFramework | None:
+    """Open a checkpoint in the framework `asked` for, or in its own one if that is installed.
+
+    Returns None where nothing was asked for, and no installed framework trains this layout; or
+    where the framework lacks the resizing rule, which `say` hears.
+
+    Raises:
+        CheckpointError: the framework that was asked for does not train this layout, or it cannot
+            load the checkpoint.
+        MissingPackageError: the framework that was asked for is not installed.
+    """
+    name = asked or next(
+        (name for name, one in FRAMEWORKS.items() if checkpoint.layout in one.layouts), None
+    )
+    if name is None:
+        return None
+    framework = FRAMEWORKS[name]
+    if checkpoint.layout not in framework.layouts:
+        raise CheckpointError(
+            f"{source} has the layout of {checkpoint.layout}, which {name} does not load; "
+            f"leave --check-with out"
+        )
+    if importlib.util.find_spec(framework.package) is None:
+        if asked is None:
+            return None
+        distribution = framework.package.replace("_", "-")
+        raise MissingPackageError(
+            distribution,
+            purpose=f"--check-with {name}",
+            command=f"pip install {distribution}",
+        )
+    spec = checkpoint.input
+    if not framework.resizes(spec):
+        say(f"not checked with {name}: it has no {spec.resize.value}, aspect {spec.aspect.value}")
+        return None
+    segment = framework.open(source, checkpoint)
+    version = str(importlib.import_module(framework.package).__version__)
+    return OwnFramework(name=name, version=version, segment=segment)
