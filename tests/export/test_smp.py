@@ -88,6 +88,28 @@ def test_the_references_mask_of_a_padded_frame_is_the_deployed_one(
     assert differing(deployed, reference) <= FEW
 
 
+def test_one_logit_has_the_packages_own_masks(smp: Smp, tmp_path: Path) -> None:
+    """`classes=1` is the package's default: road against the mean of all classes."""
+    folder = smp_folder(tmp_path / "saved", classes=1)
+    state = smp_state()
+    for leaf in ("weight", "bias"):
+        rows = state[f"segmentation_head.0.{leaf}"]
+        state[f"segmentation_head.0.{leaf}"] = (rows[3] - rows.mean(dim=0))[None]
+    save_file(state, folder / "model.safetensors")
+    frame = street()
+    (expected,) = smp.masks(folder, frame, height=96, width=128)
+    assert set(np.unique(expected)) == {0, 1}
+    assert differing(deployed_mask(folder, frame, size=SIZE), expected) <= FEW
+
+
+def test_lightnings_checkpoint_around_the_model_is_read(tmp_path: Path) -> None:
+    wrapped = {f"model.{name}": value for name, value in smp_state().items()}
+    torch.save({"state_dict": wrapped, "epoch": 3, "hyper_parameters": {}}, tmp_path / "last.ckpt")
+    folder = smp_folder(tmp_path / "saved")
+    masks = [deployed_mask(one, street(), size=SIZE) for one in (tmp_path / "last.ckpt", folder)]
+    np.testing.assert_array_equal(*masks)
+
+
 def test_a_bare_state_dict_is_read_and_says_what_it_assumes(tmp_path: Path) -> None:
     path = tmp_path / "best.pth"
     torch.save(smp_state(), path)

@@ -31,7 +31,8 @@ def segment(folder: str, height: str, width: str, *frames: str) -> None:
             logits = model(torch.from_numpy(values)[None])
             logits = logits[0] if isinstance(logits, tuple) else logits
             full = functional.interpolate(logits, bgr.shape[:2], mode="bilinear")
-        np.save(f"{frame}.mask.npy", full.argmax(dim=1)[0].numpy().astype(np.uint8))
+        ids = full.argmax(dim=1)[0] if full.shape[1] > 1 else full[0, 0] > 0
+        np.save(f"{frame}.mask.npy", ids.numpy().astype(np.uint8))
 
 
 def make(folder: str, encoder: str) -> None:
