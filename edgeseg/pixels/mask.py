@@ -21,6 +21,9 @@ __all__ = ["to_frame_mask", "resize_ids", "to_mask"]
 _CHUNK_VALUES: Final = 1 << 18
 _LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 
+# Replaces minus infinity, which a share of zero would make NaN; lower than any trained logit.
+_SWITCHED_OFF: Final = np.float32(-1e30)
+
 _Values = npt.NDArray[np.float32]
 
 
@@ -193,7 +196,8 @@ def _find_contenders(planes: _Values, cells: _Cells, winners: list[ClassMap]) ->
     for one in inputs[1:]:
         np.maximum(highest, flat.take(one, axis=1), out=highest)
     candidate, cell = np.nonzero(highest >= level)
-    pairs = _Pairs(cell, candidate, [flat[candidate, one[cell]] for one in inputs])
+    values = [np.maximum(flat[candidate, one[cell]], _SWITCHED_OFF) for one in inputs]
+    pairs = _Pairs(cell, candidate, values)
     for values in winning:
         beaten = np.ones(len(pairs.cell), bool)
         for own, value in zip(pairs.values, values, strict=True):

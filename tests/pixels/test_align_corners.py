@@ -81,6 +81,23 @@ def test_one_step_is_another_rule(camvid_logits: torch.Tensor) -> None:
     assert (found != direct.argmax(dim=1)[0].numpy()).mean() > 0.0001
 
 
+@pytest.mark.parametrize("upsampling", Upsampling)
+@pytest.mark.parametrize("output", [(64, 96), (97, 131), (128, 192), (31, 47)], ids=str)
+def test_a_class_that_is_switched_off_in_places_still_wins_beside_them(
+    output: tuple[int, int], upsampling: Upsampling
+) -> None:
+    """Minus infinity reaches as far as its share, also where a pixel's cell has a third logit."""
+    logits = random_logits(4, (16, 24), seed=7, smooth=True)
+    logits[0, 2] += 2
+    low = logits.clone()
+    logits[0, 2, 5::4], low[0, 2, 5::4] = -torch.inf, -1e30
+    size = {"height": output[0], "width": output[1], "upsampling": upsampling}
+    found = to_mask(logits.numpy(), **size)
+    np.testing.assert_array_equal(found, to_mask(low.numpy(), **size))
+    assert (found == 2).mean() > 0.05
+    assert_equals_torch(low, *output, upsampling)
+
+
 @pytest.mark.parametrize("frame_size", [(300, 200), (200, 300), (96, 128), (50, 20)], ids=str)
 def test_padding_is_cut_off_between_the_steps(frame_size: tuple[int, int]) -> None:
     spec = InputSpec(height=96, width=128, aspect=Aspect.KEEP, upsampling=CORNERS)
