@@ -140,7 +140,8 @@ def _align_corners(model: SegFormer, rgb: Bgr, spec: InputSpec) -> Tensor:
     padding's logits are cut off after the first upsampling.
     """
     height, width = rgb.shape[:2]
-    padded = np.full((spec.height, spec.width, 3), np.rint(255 * np.array(spec.mean)), np.uint8)
+    mean = np.rint(255 * np.array(spec.frame_mean[::-1]))
+    padded = np.full((spec.height, spec.width, rgb.shape[2]), mean, np.uint8)
     padded[:height, :width] = rgb
     logits = _segment(model, _standardize(padded, spec))
     full = functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=True)
