@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))  # the oracles of the tests
 
-from zoo import frameworks, huggingface, refused, wrapped
+from zoo import binary, frameworks, huggingface, refused, wrapped
 from zoo.kind import Kind, NotJudgedError, Photo, load_photo
 
 from edgeseg.cli.scripts import run_script
@@ -27,7 +27,7 @@ from edgeseg.errors import EdgesegError
 from edgeseg.runtime.segmenter import Segmenter
 
 LEAST = 99.99  # in % of the pixels
-KINDS = [*huggingface.KINDS, *wrapped.KINDS, *frameworks.KINDS, *refused.KINDS]
+KINDS = [*huggingface.KINDS, *wrapped.KINDS, *frameworks.KINDS, *binary.KINDS, *refused.KINDS]
 
 
 def main() -> None:

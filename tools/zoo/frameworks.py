@@ -25,6 +25,7 @@ from zoo.huggingface import load_demo
 from zoo.kind import SIZE, Kind, Mask, NotJudgedError, Photo
 
 State = dict[str, Tensor]
+Rules = tuple[tuple[float, float, float], tuple[float, float, float]]
 Network = Callable[[State, Tensor], Tensor]
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -39,7 +40,7 @@ data_preprocessor = dict(
 model = dict(
     type='EncoderDecoder',
     backbone=dict(type='MixVisionTransformer', num_heads=[1, 2, 5, 8], embed_dims=32),
-    decode_head=dict(type='SegformerHead', num_classes=11, align_corners=False),
+    decode_head=dict(type='SegformerHead', num_classes={classes}, align_corners=False, {head}),
     test_cfg=dict(mode='whole'))
 test_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -114,11 +115,16 @@ def _name_head(theirs: State) -> State:
     return state
 
 
-def judge_by(
-    network: Network, state: Callable[[], State], resize: Callable[[Photo], Photo], rules: object
+def judge_logits(
+    network: Network,
+    state: Callable[[], State],
+    resize: Callable[[Photo], Photo],
+    rules: Rules,
+    *,
+    decide: Callable[[Tensor], Tensor] = lambda logits: logits.argmax(0),
 ) -> Callable[[Photo], Mask]:
     """Judge by a spelled-out network: resize, normalize, logits at the photograph's size."""
-    mean, std = (np.array(one, np.float32) for one in rules)  # type: ignore[attr-defined]  # two triples
+    mean, std = (np.array(one, np.float32) for one in rules)
 
     @torch.inference_mode()
     def judge(photo: Photo) -> Mask:
@@ -126,7 +132,7 @@ def judge_by(
         image = torch.from_numpy(values.transpose(2, 0, 1).copy())[None]
         logits = network(state(), image)
         full = functional.interpolate(logits, photo.shape[:2], mode="bilinear")
-        return full[0].argmax(0).numpy().astype(np.int64)
+        return decide(full[0]).numpy().astype(np.int64)
 
     return judge
 
@@ -150,13 +156,18 @@ def _open_smp() -> Smp:
     return Smp(folder)
 
 
-def by_smp(photo: Photo) -> Mask:
-    """segmentation_models_pytorch's own model, saved and loaded by its own functions."""
+def run_smp(make: Callable[[Path], Path], photo: Photo) -> Mask:
+    """Run the model in a folder of save_pretrained in segmentation_models_pytorch itself."""
     with tempfile.TemporaryDirectory() as folder:
-        saved = smp_folder(Path(folder) / "saved")
+        saved = make(Path(folder))
         frame = np.ascontiguousarray(photo[:, :, ::-1])
         (mask,) = _open_smp().masks(saved, frame, height=SIZE[0], width=SIZE[1])
         return mask
+
+
+def by_smp(photo: Photo) -> Mask:
+    """The mask of the demo's weights in segmentation_models_pytorch."""
+    return run_smp(lambda folder: smp_folder(folder / "saved"), photo)
 
 
 def _save(name: str, content: Callable[[], object]) -> Callable[[Path], Path]:
@@ -167,16 +178,22 @@ def _save(name: str, content: Callable[[], object]) -> Callable[[Path], Path]:
     return make
 
 
-def _mmseg_1() -> object:
+def describe_mmseg(*, classes: int = 11, head: str = "") -> str:
+    """The text of a training configuration; `head` is more of the decoder's arguments."""
     mean, std = (list(one) for one in BYTES)
-    text = MMSEG_1.format(height=SIZE[0], width=SIZE[1], mean=mean, std=std)
-    return {"meta": {"cfg": text, "epoch": 3}, "state_dict": mmseg_state()}
+    return MMSEG_1.format(
+        height=SIZE[0], width=SIZE[1], mean=mean, std=std, classes=classes, head=head
+    )
+
+
+def _mmseg_1() -> object:
+    return {"meta": {"cfg": describe_mmseg(), "epoch": 3}, "state_dict": mmseg_state()}
 
 
 SIZED = {"size": SIZE}
 LITERAL = "its network spelled out"
-BY_NVLABS = judge_by(nvlabs_logits, nvlabs_state, by_opencv, IMAGENET)
-BY_MMSEG = judge_by(mmseg_logits, mmseg_state, by_opencv, IMAGENET)
+BY_NVLABS = judge_logits(nvlabs_logits, nvlabs_state, by_opencv, IMAGENET)
+BY_MMSEG = judge_logits(mmseg_logits, mmseg_state, by_opencv, IMAGENET)
 
 KINDS = [
     Kind(
@@ -202,7 +219,7 @@ KINDS = [
     Kind(
         name="NVIDIA TAO .pth",
         make=lambda folder: tao_file(folder / "segformer_model_latest.pth"),
-        judge=judge_by(tao_logits, tao_state, by_bicubic, HALVES),
+        judge=judge_logits(tao_logits, tao_state, by_bicubic, HALVES),
         judged_by=LITERAL,
         options=SIZED,
     ),

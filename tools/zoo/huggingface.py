@@ -47,8 +47,11 @@ def copy_demo(
     return folder
 
 
-def judge_with(model: nn.Module, **rules: object) -> Judge:
-    """Judge by a model, and by transformers' image processor with these rules."""
+def judge_with(model: nn.Module, *, threshold: float = 0.5, **rules: object) -> Judge:
+    """Judge by a model, and by transformers' image processor with these rules.
+
+    One logit means the second of two classes above the threshold.
+    """
     from transformers import SegformerImageProcessorPil
 
     sized = {"size": {"height": SIZE[0], "width": SIZE[1]}}
@@ -58,7 +61,7 @@ def judge_with(model: nn.Module, **rules: object) -> Judge:
     def judge(photo: Photo) -> Mask:
         outputs = model(**processor(photo, return_tensors="pt"))
         logits = functional.interpolate(outputs.logits, photo.shape[:2], mode="bilinear")[0]
-        ids = logits.argmax(0) if len(logits) > 1 else logits[0] > 0
+        ids = logits.argmax(0) if len(logits) > 1 else logits[0].sigmoid() > threshold
         return ids.numpy().astype(np.int64)
 
     return judge
