@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))  # the oracles of the tests
 
-from zoo import binary, frameworks, huggingface, refused, wrapped
+from zoo import binary, channels, frameworks, huggingface, refused, wrapped
 from zoo.kind import Kind, NotJudgedError, Photo, load_photo
 
 from edgeseg.cli.scripts import run_script
@@ -27,7 +27,14 @@ from edgeseg.errors import EdgesegError
 from edgeseg.runtime.segmenter import Segmenter
 
 LEAST = 99.99  # in % of the pixels
-KINDS = [*huggingface.KINDS, *wrapped.KINDS, *frameworks.KINDS, *binary.KINDS, *refused.KINDS]
+KINDS = [
+    *huggingface.KINDS,
+    *wrapped.KINDS,
+    *frameworks.KINDS,
+    *binary.KINDS,
+    *channels.KINDS,
+    *refused.KINDS,
+]
 
 
 def main() -> None:
@@ -71,6 +78,7 @@ def try_kind(kind: Kind, photo: Photo, folder: Path) -> tuple[bool, str]:
         return bool(kind.refusal) and kind.refusal in told, f"refused: {told}"
     if kind.judge is None:
         return False, "exported, but it should be refused"
+    photo = kind.prepare(photo)
     with Segmenter(bundle) as segmenter:
         mask = segmenter.segment(photo[:, :, ::-1]).mask
     try:

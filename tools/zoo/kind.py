@@ -38,6 +38,7 @@ class Kind:
     judged_by: str = ""
     refusal: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Photo], Photo] = lambda photo: photo  # what the kind's camera gives of it
 
 
 def load_photo() -> Photo:
