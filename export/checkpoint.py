@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -132,7 +132,7 @@ def read_checkpoint(
         labels_source=labels_source,
         source=_name_checkpoint(source, weights),
         layout=layout.name,
-        sha256=_hash_files(contents.files),
+        sha256=_hash_weights(contents),
         license=_read_license(folder),
         reduce_labels=files.reduces_labels(),
         channel_order=settled.channel_order,
@@ -226,12 +226,14 @@ def _name_checkpoint(source: str, weights: Path) -> str:
     return to_encodable(f"{weights.resolve().parent.name}/{weights.name}")
 
 
-def _hash_files(files: Sequence[Path]) -> str:
-    """Hash the weights; of several files, hash the list of their hashes."""
-    hashes = [compute_sha256(path) for path in files]
-    if len(hashes) == 1:
-        return hashes[0]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+def _hash_weights(contents: Contents) -> str:
+    """Hash the weights: the file, or the list of several files' hashes and the network's name.
+
+    The name counts in a file that holds several networks.
+    """
+    lines = [*(compute_sha256(path) for path in contents.files), contents.part]
+    listed = [line for line in lines if line]
+    return listed[0] if len(listed) == 1 else hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
 def _build_model(

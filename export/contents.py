@@ -35,7 +35,8 @@ class Contents:
     """Weights by their names; `meta` is the framework's metadata; `notes` are for the user.
 
     `files` are all that was read. `base` is the folder of the model that an adapter was merged
-    into; that model's own classes do not count if `replaces_classes`.
+    into; that model's own classes do not count if `replaces_classes`. `part` is the
+    network's name in a file that holds several, and empty elsewhere.
     """
 
     state: dict[str, Tensor]
@@ -44,6 +45,7 @@ class Contents:
     files: tuple[Path, ...]
     base: Path | None = None
     replaces_classes: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ def _read(path: Path, names: Names, opened: _Opened, key: str | None) -> Content
             *_describe_rounding(state),
         ),
         files=opened.files,
+        part=choice.part,
     )
 
 

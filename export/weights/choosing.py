@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edgeseg.errors import CheckpointError
@@ -27,10 +27,14 @@ _SILENT: Final = ("", "state_dict")  # where every trainer puts its weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The network to read, and lines for the user."""
+    """The network to read, and lines for the user.
+
+    `part` is the network's name in a file that holds several, and empty elsewhere.
+    """
 
     network: Network
     notes: tuple[str, ...] = ()
+    part: str = ""
 
 
 def choose_network(
@@ -54,13 +58,15 @@ def choose_network(
         (network,) = distinct
         if key is None and len(networks) == 1:
             _check_sole(network, origin)
-        return Choice(network=network, notes=_describe_key(network, networks, key))
+        notes = _describe_key(network, networks, key)
+        return Choice(network=network, notes=notes, part=_name_part(network, networks))
     averaged = [network for network in distinct if is_averaged(network, above)]
     others = [network for network in distinct if network not in averaged]
     if len(averaged) == len(others) == 1:
         average = complete_average(averaged[0], others[0])
         if average is not None:
-            return Choice(network=average, notes=(_describe_average(average, others[0]),))
+            notes = (_describe_average(average, others[0]),)
+            return Choice(network=average, notes=notes, part=average.label)
     labels = [f"`{network.label}`" for network in distinct]
     raise CheckpointError(
         f"{origin} holds {len(distinct)} networks, {join_words(labels)}, and does not say which "
@@ -95,7 +101,11 @@ def pass_over(choice: Choice, *, key: str | None, origin: str) -> Choice:
         notes.append(f"passed over, as no part of the network: {list_names(passed)}")
     notes += describe_statistics(statistics)
     whole = Network(address=network.address, group=network.group, tensors=kept, beside={})
-    return Choice(network=whole, notes=tuple(notes))
+    return replace(choice, network=whole, notes=tuple(notes))
+
+
+def _name_part(network: Network, networks: Sequence[Network]) -> str:
+    return network.label if len(networks) > 1 else ""
 
 
 def _find_key(networks: Sequence[Network], key: str, origin: str) -> list[Network]:

@@ -12,6 +12,7 @@ from literal import nvlabs_state
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.contents import read_contents
+from edgeseg.files.whole import compute_sha256
 from edgeseg.overrides import Overrides
 
 State = dict[str, torch.Tensor]
@@ -66,6 +67,19 @@ def test_a_name_tells_the_average(wrap: Any, last: State, average: State, tmp_pa
     (note,) = [note for note in notes if "two sets of weights" in note]
     assert "the averaged one, " in note
     assert "--weights-key" in note
+
+
+def test_each_set_has_a_hash_of_its_own(last: State, average: State, tmp_path: Path) -> None:
+    """By the hash, an export knows whether it replaces a bundle of the same weights."""
+    path = tmp_path / "w.pth"
+    torch.save({"state_dict": last, "state_dict_ema": average}, path)
+    chosen, wanted = (
+        read_checkpoint(str(path), overrides=Overrides(weights_key=key)).sha256
+        for key in (None, "state_dict")
+    )
+    assert chosen != wanted
+    torch.save({"state_dict": last}, path)
+    assert read_checkpoint(str(path)).sha256 == compute_sha256(path)
 
 
 def test_the_other_set_can_be_asked_for(last: State, average: State, tmp_path: Path) -> None:
