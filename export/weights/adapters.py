@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.errors import CheckpointError
 from edgeseg.export.json_files import read_json
 from edgeseg.export.segformer.layouts import HUGGING_FACE, HUGGING_FACE_5, Layout
+from edgeseg.export.values import read_finite
 from edgeseg.export.weights.extras import list_names
 from edgeseg.text import pluralize
 
@@ -67,7 +68,7 @@ def find_base(folder: Path) -> Path | None:
     name = config.get("base_model_name_or_path")
     if isinstance(name, str) and name:
         for path in (folder / name, Path(name)):
-            if path.exists() and path.resolve() != folder.resolve():
+            if _is_there(path) and path.resolve() != folder.resolve():
                 return path
     for beside in _BESIDE:
         if (folder / beside).is_file():
@@ -123,6 +124,13 @@ def merge_adapter(
         note=f"the adapter is merged into its base: {pluralize(len(layers), 'layer')}{replaced}",
         replaces_classes=any(name in whole for name in _CLASSIFIERS),
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _widen(tensor: Tensor) -> Tensor:
@@ -211,11 +219,12 @@ def _find_scale(
         if module == pattern or module.endswith(f".{pattern}"):
             alpha = own
             break
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
+    number = read_finite(alpha)
+    if number is None:
         _refuse(origin, "has no number as lora_alpha", [str(alpha)])
         return 0.0
-    rank = parts["A.weight"].shape[0] if parts["A.weight"].ndim else 1
-    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    rank = max(1, parts["A.weight"].shape[0] if parts["A.weight"].ndim else 1)
+    return number / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def _add(

@@ -36,8 +36,8 @@ def describe_statistics(found: dict[str, Leaf]) -> tuple[str, ...]:
     """Say that a file keeps statistics of images as tensors, which edgeseg does not use."""
     shown = []
     for name, leaf in found.items():
-        values = read_leaf(leaf).flatten()[:_FEW].tolist()
-        shown.append(f"{name} {','.join(f'{float(value):.4g}' for value in values)}")
+        values = read_leaf(leaf).flatten()[:_FEW].double().tolist()
+        shown.append(f"{name} {','.join(f'{value:.4g}' for value in values)}")
     if not shown:
         return ()
     line = (

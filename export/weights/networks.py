@@ -60,7 +60,7 @@ def is_same(one: Network, other: Network) -> bool:
     pairs = (
         (read_leaf(leaf), read_leaf(other.tensors[name])) for name, leaf in one.tensors.items()
     )
-    return all(a.shape == b.shape and torch.equal(a, b) for a, b in pairs)
+    return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
 
 
 def _cut_out(names: Names, address: str, group: str, layout: Layout) -> Network:

@@ -97,6 +97,9 @@ def test_without_its_base_the_command_that_merges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    for name in ("x" * 300, "a\0b", "", 3):
+        odd = write_adapter(tmp_path / "odd", halves(), base_model_name_or_path=name)
+        assert "adapter (LoRA)" in refusal(odd)
     folder = write_adapter(tmp_path / "a", halves(), base_model_name_or_path="nobody/mit-b0")
     said = refusal(folder)
     assert "adapter (LoRA) of nobody/mit-b0" in said
@@ -147,6 +150,9 @@ def test_a_base_for_classification_gets_its_decoder_from_the_adapter(
         (halves() | {"base_model.model.decode_head.classifier.bias": draw(11)}, {}, "no adapted"),
         (halves(), {"alpha_pattern": {"(a+)+": 2}}, "no plain name"),
         (halves(), {"lora_alpha": None}, "no number as lora_alpha"),
+        (halves(), {"lora_alpha": 10**400}, "no number as lora_alpha"),
+        (halves() | {f"{NEW}.lora_A.weight": draw(0, 64)}, {}, "does not fit its base"),
+        (halves() | {f"{NEW}.lora_A.weight": torch.tensor(1.0)}, {}, "does not fit its base"),
     ],
 )
 def test_what_edgeseg_does_not_merge(

@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from literal import mmseg_state
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.export.contents import read_contents
 from edgeseg.export.weights.names import gather_names
 from edgeseg.export.weights.unpickle import Inert, InertUnpickler, Storage, Stored
 
@@ -255,3 +258,21 @@ def test_numbers_outside_of_their_storage_are_refused(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ValueError, match="tensor"):
             Stored(storage, "float32", offset, shape, stride)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Any byte of the pickle may be another: no error but one of the checkpoint's."""
+    folder = tmp_path_factory.mktemp("damaged")
+    state = {"decode_head.linear_pred.weight": torch.ones(2), "n.running_mean": torch.ones(3)}
+    content = {"state_dict": state, "ema": OrderedDict(state), "meta": {"epoch": 1}}
+    torch.save(content, folder / "w.pth", _use_new_zipfile_serialization=False)
+    whole = bytearray((folder / "w.pth").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    (folder / "w.pth").write_bytes(whole)
+    with contextlib.suppress(CheckpointError):
+        read_contents(folder / "w.pth")
