@@ -159,8 +159,8 @@ class Stored(_Shielded):
         if len(shape) != len(stride) or min((offset, *shape, *stride), default=0) < 0:
             raise ValueError("a tensor has an impossible shape")
         last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
-        room = storage.size // _find_dtype(name).itemsize
-        if prod(shape) and (last >= room or prod(shape) > room):
+        most = storage.size // _find_dtype(name).itemsize
+        if prod(shape) and (last >= most or prod(shape) > most):
             raise ValueError("a tensor lies outside of its storage")
         self._storage, self._name, self._offset = storage, name, offset
         self._shape, self._stride = shape, stride

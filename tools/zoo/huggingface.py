@@ -136,7 +136,7 @@ def _rule(name: str, **rules: object) -> Kind:
     )
 
 
-def _one(
+def _describe(
     name: str,
     make: Callable[[Path], Path],
     judge: Judge = by_demo,
@@ -155,15 +155,17 @@ def make_bf16_demo() -> nn.Module:
 
 
 KINDS = [
-    _one("folder of save_pretrained", _folder()),
-    _one("state_dict() of transformers 5", save_pickle("w.pth", lambda: load_demo().state_dict())),
-    _one("pytorch_model.bin", save_pickle("pytorch_model.bin", weights)),
-    _one("fp16", _cast(torch.float16)),
-    _one("bf16", _cast(torch.bfloat16), lambda photo: judge_with(make_bf16_demo())(photo)),
-    _one("float64", _cast(torch.float64)),
-    _one("sharded safetensors", _save_pretrained(max_shard_size="4MB")),
+    _describe("folder of save_pretrained", _folder()),
+    _describe(
+        "state_dict() of transformers 5", save_pickle("w.pth", lambda: load_demo().state_dict())
+    ),
+    _describe("pytorch_model.bin", save_pickle("pytorch_model.bin", weights)),
+    _describe("fp16", _cast(torch.float16)),
+    _describe("bf16", _cast(torch.bfloat16), lambda photo: judge_with(make_bf16_demo())(photo)),
+    _describe("float64", _cast(torch.float64)),
+    _describe("sharded safetensors", _save_pretrained(max_shard_size="4MB")),
     *(
-        _one(
+        _describe(
             f"config.json: {name}",
             _folder(config=config),
             lambda photo, config=config: judge_with(load_demo(**config))(photo),
@@ -173,7 +175,7 @@ KINDS = [
             "strides 4, 2, 2, 1": {"strides": [4, 2, 2, 1]},
         }.items()
     ),
-    _one(
+    _describe(
         "no preprocessor_config.json",
         _without("preprocessor_config.json"),
         lambda photo: judge_with(load_demo())(photo),

@@ -129,7 +129,7 @@ def _lora(folder: Path) -> Path:
     return there
 
 
-def _wrapped(name: str, wrap: Callable[[State], object], file: str = "w.pth") -> Kind:
+def _wrap_demo(name: str, wrap: Callable[[State], object], file: str = "w.pth") -> Kind:
     return Kind(
         name=name,
         make=save_pickle(file, lambda: wrap(weights())),
@@ -138,27 +138,27 @@ def _wrapped(name: str, wrap: Callable[[State], object], file: str = "w.pth") ->
     )
 
 
-def _made(name: str, make: Callable[[Path], Path]) -> Kind:
+def _judge_demo(name: str, make: Callable[[Path], Path]) -> Kind:
     return Kind(name=name, make=make, judge=by_demo, judged_by="transformers")
 
 
 KINDS = [
     *(
-        _wrapped(f"prefix {before}", lambda state, before=before: prefix(state, before))
+        _wrap_demo(f"prefix {before}", lambda state, before=before: prefix(state, before))
         for before in (
             *("model.", "net.", "module.", "_orig_mod.", "_orig_mod.module.", "model._orig_mod."),
             "segformer_model.",
         )
     ),
     *(
-        _wrapped(f"under {key}", lambda state, key=key: {key: state, "epoch": 3})
+        _wrap_demo(f"under {key}", lambda state, key=key: {key: state, "epoch": 3})
         for key in (
             *("state_dict", "model_state_dict", "model", "net", "weights", "params", "ema"),
         )
     ),
-    _wrapped("Lightning .ckpt", lambda s: _as_lightning(prefix(s, "model.")), "last.ckpt"),
-    _wrapped("buffers of a loss and a metric", _extras),
-    _wrapped(
+    _wrap_demo("Lightning .ckpt", lambda s: _as_lightning(prefix(s, "model.")), "last.ckpt"),
+    _wrap_demo("buffers of a loss and a metric", _extras),
+    _wrap_demo(
         "state_dict and state_dict_ema", lambda s: {"state_dict": spoil(s), "state_dict_ema": s}
     ),
     Kind(
@@ -173,10 +173,10 @@ KINDS = [
         judged_by="transformers",
         options={"overrides": Overrides(weights_key="ema_*")},
     ),
-    _made("sharded .bin", _sharded_bin),
-    _made("whole pickled model", save_pickle("whole.pth", load_demo)),
-    _made("TorchScript archive", _torchscript),
-    _made("LoRA adapter with its base", _lora),
+    _judge_demo("sharded .bin", _sharded_bin),
+    _judge_demo("whole pickled model", save_pickle("whole.pth", load_demo)),
+    _judge_demo("TorchScript archive", _torchscript),
+    _judge_demo("LoRA adapter with its base", _lora),
     Kind(
         name="student and teacher",
         make=save_pickle(
