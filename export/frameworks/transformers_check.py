@@ -93,12 +93,18 @@ def open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], Cl
 
 
 def _load_processor(folder: Path) -> Any:  # noqa: ANN401  # transformers has no types
-    """Load the image processor of a folder; transformers' default one where it has none."""
-    from transformers import SegformerImageProcessor
+    """Load the image processor of a folder; transformers' default one where it has none.
 
+    It resizes by Pillow. transformers 5 has another, which resizes by torchvision if that is
+    installed; on a GPU or an Arm CPU its floats alone change 0.4 % of a mask (docs/checkpoints.md).
+    """
+    import transformers
+
+    kind: Any = getattr(transformers, "SegformerImageProcessorPil", None)
+    kind = kind or transformers.SegformerImageProcessor
     if not (folder / "preprocessor_config.json").exists():
-        return SegformerImageProcessor()
-    processor: Any = SegformerImageProcessor.from_pretrained(folder, local_files_only=True)
+        return kind()
+    processor = kind.from_pretrained(folder, local_files_only=True)
     for statistics in ("image_mean", "image_std"):  # it takes a number, and no list of one
         values = getattr(processor, statistics)
         if isinstance(values, (list, tuple)) and len(values) == 1:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from oracle import FEW, change, deployed_mask, differing, small_demo, street, transformers_mask
 from PIL import Image
+from torch.nn import functional
 
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
@@ -202,6 +204,18 @@ def test_the_fast_processors_own_rule_is_said(resample: int, says: str, tmp_path
     told: list[str] = []
     read_checkpoint(str(_folder(Case(says=fast), tmp_path)), say=told.append)
     assert any("resizes by torchvision" in line and says in line for line in told)
+
+
+@pytest.mark.parametrize(("rule", "most"), [("bilinear", 1), ("bicubic", 2)])
+def test_torchvisions_pixels_differ_by_rounding(rule: str, most: int) -> None:
+    """torchvision calls torch's antialiased interpolation of bytes."""
+    frame = street(360, 480)
+    pillow = Image.fromarray(frame).resize((128, 96), Image.Resampling[rule.upper()])
+    pixels = torch.from_numpy(frame.copy()).permute(2, 0, 1)[None].contiguous()
+    fast = functional.interpolate(pixels, (96, 128), mode=rule, antialias=True)
+    apart = np.abs(np.asarray(pillow).astype(int) - fast[0].permute(1, 2, 0).numpy())
+    assert apart.max() <= most
+    assert (apart > 0).mean() < 0.01
 
 
 def test_without_a_file_what_is_assumed_is_said(tmp_path: Path) -> None:
