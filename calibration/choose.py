@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.pixels import Bgr
+from edgeseg.pixels import Bgr, resize_bands
 
 __all__ = ["FEW", "Choice", "Descriptor", "choose", "describe", "looks_like_noise"]
 
@@ -24,7 +24,7 @@ _NOISE_CORRELATION: Final = 0.3
 
 _SIDE: Final = 12
 
-Descriptor = npt.NDArray[np.float32]  # (3 * _SIDE**2,) gray levels
+Descriptor = npt.NDArray[np.float32]  # (C * _SIDE**2,) gray levels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Choice:
 
 
 def describe(frame: Bgr) -> Descriptor:
-    """Make a thumbnail of a (H, W, 3) frame: the mean color of each of its 12x12 blocks."""
+    """Make a thumbnail of a (H, W, C) frame: the mean color of each of its 12x12 blocks."""
     return _average_blocks(frame, _SIDE).reshape(-1)
 
 
@@ -65,7 +65,7 @@ def choose(descriptors: Sequence[Descriptor], *, count: int, seed: int = 0) -> C
 
 
 def looks_like_noise(frame: Bgr) -> bool:
-    """Tell whether the neighboring parts of a (H, W, 3) frame are unrelated.
+    """Tell whether the neighboring parts of a (H, W, C) frame are unrelated.
 
     A frame of one color is not noise; it is a near-duplicate of every other such frame.
     """
@@ -82,11 +82,14 @@ def _measure_distance(table: npt.NDArray[np.float32], one: Descriptor) -> npt.ND
 
 
 def _average_blocks(frame: Bgr, side: int) -> npt.NDArray[np.float32]:
-    """Average `frame` over `side` x `side` blocks, as (side, side, 3).
+    """Average `frame` over `side` x `side` blocks, as (side, side, C).
 
     Pillow's box filter is fast for any size.
     """
     from PIL import Image
 
-    small = Image.fromarray(frame).resize((side, side), Image.Resampling.BOX)
-    return np.asarray(small, np.float32)
+    def average(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
+        return np.asarray(small, np.float32)
+
+    return resize_bands(frame, average)

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from edgeseg.bands import BANDS_SUFFIX, list_frames, read_frame
 from edgeseg.calibration.choose import (
     FEW,
     SAME_LEVELS,
@@ -21,8 +22,9 @@ from edgeseg.calibration.choose import (
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.errors import CalibrationError, SourceError
-from edgeseg.images import IMAGE_SUFFIXES, list_files, read_image
+from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.pixels import Bgr
+from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
 __all__ = [
@@ -54,14 +56,15 @@ class Picture(Protocol):
         """The image's name."""
 
     def image(self) -> Bgr:
-        """Read the image: uint8 BGR (H, W, 3)."""
+        """Read the image: uint8 BGR (H, W, 3), or (H, W, C) of other channels."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image without ground truth."""
+    """An image without ground truth, which is read as one of so many `channels`."""
 
     path: Path
+    channels: int = RGB
 
     @property
     def name(self) -> str:
@@ -70,7 +73,7 @@ class ImageFile:
 
     def image(self) -> Bgr:
         """Read the file."""
-        return read_image(self.path)
+        return read_frame(self.path, self.channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +111,11 @@ class CalibrationSet:
 
 
 def choose_calibration_set(
-    source: str, *, count: int = DEFAULT_COUNT, seed: int = 0
+    source: str, *, count: int = DEFAULT_COUNT, seed: int = 0, channels: int = RGB
 ) -> CalibrationSet:
     """Choose `count` images from a source: a folder of images, a data set, or `demo`.
+
+    The images are read as those of so many `channels`.
 
     Only the train split is used where a data set has splits. For a video or a camera see
     `keep_frames`.
@@ -119,7 +124,7 @@ def choose_calibration_set(
         CalibrationError: the source has no images, or the data set has no train split.
         SourceError: an image cannot be read.
     """
-    pictures = list_pictures(source, count=count, seed=seed)
+    pictures = list_pictures(source, count=count, seed=seed, channels=channels)
     descriptors: list[Descriptor] = []
     noisy: list[bool] = []
     hashes: list[str] = []
@@ -148,22 +153,25 @@ def choose_calibration_set(
     ).part(choice.indices)
 
 
-def list_pictures(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> tuple[Picture, ...]:
+def list_pictures(
+    source: str, *, count: int = DEFAULT_COUNT, seed: int = 0, channels: int = RGB
+) -> tuple[Picture, ...]:
     """List the images of a source; a seeded draw where there are more than 3000.
 
     Raises:
         CalibrationError: the source has no images, or the data set has no train split.
     """
     try:
-        pictures = _list_all_pictures(source)
+        pictures = _list_all_pictures(source, channels)
     except OSError as error:  # a name that is too long, or a folder that is closed
         raise CalibrationError(
             f"calibration source {source} cannot be read: {error.strerror}"
         ) from None
     if not pictures:
         raise CalibrationError(
-            f"calibration source {source} holds no images ({', '.join(IMAGE_SUFFIXES)}); "
-            f"give a folder of images, a data set with a train split, a video, or `demo`"
+            f"calibration source {source} holds no images "
+            f"({', '.join((*IMAGE_SUFFIXES, BANDS_SUFFIX))}); give a folder of images, a data set "
+            f"with a train split, a video, or `demo`"
         )
     most = max(MAX_CANDIDATES, count)
     if len(pictures) <= most:
@@ -172,12 +180,12 @@ def list_pictures(source: str, *, count: int = DEFAULT_COUNT, seed: int = 0) -> 
     return tuple(pictures[index] for index in drawn)
 
 
-def _list_all_pictures(source: str) -> tuple[Picture, ...]:
+def _list_all_pictures(source: str, channels: int) -> tuple[Picture, ...]:
     root = Path(source)
     if source == DEMO:
-        return open_dataset(DEMO, split="calibration").items
+        return open_dataset(DEMO, split="calibration").read_as(channels).items
     if (root / "train" / "images").is_dir():
-        return _list_files(root / "train" / "images")
+        return _list_files(root / "train" / "images", channels)
     other = [split for split in ("val", "test") if (root / split / "images").is_dir()]
     if other:
         raise CalibrationError(
@@ -185,17 +193,17 @@ def _list_all_pictures(source: str) -> tuple[Picture, ...]:
             f"accuracy is measured on would hide the loss. Give another source"
         )
     if (root / "images").is_dir():
-        return _list_files(root / "images")
+        return _list_files(root / "images", channels)
     if root.is_dir():
-        return _list_files(root)
+        return _list_files(root, channels)
     raise CalibrationError(
         f"no calibration source at {source}; give a folder of images, a data set with a train "
         f"split, a video, or `demo`"
     )
 
 
-def _list_files(folder: Path) -> tuple[Picture, ...]:
-    return tuple(ImageFile(path) for path in list_files(folder))
+def _list_files(folder: Path, channels: int) -> tuple[Picture, ...]:
+    return tuple(ImageFile(path, channels) for path in list_frames(folder))
 
 
 def keep_frames(

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from edgeseg.decoding import Decoded, decode
 from edgeseg.errors import SourceError
-from edgeseg.images import ROTATED, read_and_convert
+from edgeseg.images import ROTATED, list_files, read_and_convert
 from edgeseg.pixels import Bgr
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
-__all__ = ["BANDS_SUFFIX", "read_frame", "read_frame_and_convert"]
+__all__ = ["BANDS_SUFFIX", "list_frames", "read_frame", "read_frame_and_convert"]
 
 BANDS_SUFFIX: Final = ".npy"
 
@@ -28,6 +28,11 @@ _PLAIN: Final = ("LA", "RGBA", "CMYK")
 _FORMATS: Final = ("PNG", "TIFF")
 
 _DIMENSIONS: Final = 3  # height, width, channels
+
+
+def list_frames(folder: Path) -> list[Path]:
+    """List a folder's images, or its `.npy` files if it holds no images, sorted by name."""
+    return list_files(folder) or list_files(folder, (BANDS_SUFFIX,))
 
 
 def read_frame(path: Path, channels: int) -> Bgr:

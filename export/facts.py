@@ -264,8 +264,16 @@ def _fit_frame(values: PerChannel, order: ChannelOrder | None) -> PerChannel:
 
 
 def _describe_channels(channels: int) -> list[str]:
-    if channels != GRAY:
+    """Say what images a network takes that are not of color."""
+    if channels == RGB:
         return []
+    if channels != GRAY:
+        return [
+            (
+                f"the network takes images of {channels} channels, in the order of their files: "
+                f"TIFF, PNG or .npy"
+            )
+        ]
     red, green, blue = LUMA_RGB
     return [
         (

@@ -44,14 +44,15 @@ MAX_ABS_DIFF: Final = 1e-3
 def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> ClassMap:
     """Compute the mask of a frame by the published network, in float32.
 
-    The frame is uint8 BGR (H, W, 3) of any size. The mask is (H, W) at the frame's own size, uint8
+    The frame is uint8 BGR (H, W, 3) of any size, or (H, W, C) of a network that takes other
+    channels than a camera's. The mask is (H, W) at the frame's own size, uint8
     up to 256 classes, else uint16.
 
     Raises:
         MissingPackageError: the checkpoint resizes with OpenCV, which is not installed.
     """
     height, width = frame.shape[:2]
-    pixels = resize(np.ascontiguousarray(frame[:, :, ::-1]), spec)
+    pixels = resize(_turn(frame), spec)
     if spec.upsampling is Upsampling.ALIGN_CORNERS:
         logits = _align_corners(model, pixels, spec)
     else:
@@ -65,7 +66,8 @@ def compute_reference_mask(model: SegFormer, spec: InputSpec, frame: Bgr) -> Cla
 def compute_logits(model: SegFormer, spec: InputSpec, image: Bgr) -> Logits:
     """Compute the published network's logits for an image, which is not resized.
 
-    The image is uint8 BGR (H, W, 3); the logits are float32 (1, classes, ceil(H/4), ceil(W/4)).
+    The image is uint8, as in `compute_reference_mask`; the logits are float32 (1, classes,
+    ceil(H/4), ceil(W/4)).
     """
     logits: Logits = _segment(model, normalize(image[None], spec)).numpy()
     return logits
@@ -82,8 +84,11 @@ def limit_threads(count: int) -> None:
 
 
 def normalize(frame: Frame, spec: InputSpec) -> Tensor:
-    """Turn the uint8 BGR (1, H, W, 3) input into normalized RGB, float32 (1, 3, H, W)."""
-    return _standardize(frame[0, :, :, ::-1], spec)
+    """Turn the uint8 (1, H, W, C) input into normalized channels, float32 (1, C, H, W).
+
+    BGR becomes RGB.
+    """
+    return _standardize(_turn(frame[0]), spec)
 
 
 @torch.inference_mode()
@@ -92,7 +97,7 @@ def check_parity(
 ) -> Parity:
     """Compare a float graph in ONNX Runtime with the published network, on the same inputs.
 
-    `frames` are inputs of the network: uint8 BGR (1, H, W, 3). `image_source` names where they come
+    `frames` are inputs of the network: uint8 (1, H, W, C). `image_source` names where they come
     from, for the manifest.
 
     Raises:
@@ -126,8 +131,13 @@ def check_parity(
     return Parity(max_abs_diff=largest, images=count, image_source=image_source)
 
 
+def _turn(frame: Bgr) -> Bgr:
+    """Turn BGR (H, W, 3) into RGB; the channels of other frames stay in their order."""
+    return np.ascontiguousarray(frame[:, :, ::-1]) if frame.shape[2] == RGB else frame
+
+
 def _segment(model: SegFormer, rgb: Tensor) -> Tensor:
-    """Run the network on normalized RGB (1, 3, H, W), or on its luma where it takes gray."""
+    """Run the network on normalized channels (1, C, H, W), or on RGB's luma if it takes gray."""
     if model.spec.channels == GRAY:
         rgb = (rgb * torch.tensor(LUMA_RGB).reshape(1, RGB, 1, 1)).sum(dim=1, keepdim=True)
     return cast("Tensor", model(rgb))
@@ -140,7 +150,7 @@ def _align_corners(model: SegFormer, rgb: Bgr, spec: InputSpec) -> Tensor:
     padding's logits are cut off after the first upsampling.
     """
     height, width = rgb.shape[:2]
-    mean = np.rint(255 * np.array(spec.frame_mean[::-1]))
+    mean = np.rint(255 * np.array(spec.mean))
     padded = np.full((spec.height, spec.width, rgb.shape[2]), mean, np.uint8)
     padded[:height, :width] = rgb
     logits = _segment(model, _standardize(padded, spec))
@@ -149,7 +159,18 @@ def _align_corners(model: SegFormer, rgb: Bgr, spec: InputSpec) -> Tensor:
 
 
 def resize(rgb: Bgr, spec: InputSpec) -> Bgr:
-    """Resize uint8 RGB (H, W, 3) by the checkpoint's own rule, unpadded: torch takes any size."""
+    """Resize uint8 RGB (H, W, 3) by the checkpoint's own rule, unpadded: torch takes any size.
+
+    Other channels, (H, W, C), are resized one after the other.
+    """
+    if rgb.shape[2] != RGB:
+        bands = [_resize_image(rgb[:, :, band].copy(), spec) for band in range(rgb.shape[2])]
+        return np.stack(bands, axis=2)
+    return _resize_image(rgb, spec)
+
+
+def _resize_image(rgb: Bgr, spec: InputSpec) -> Bgr:
+    """Resize uint8 RGB (H, W, 3), or one channel (H, W)."""
     height, width = spec.height, spec.width
     if spec.aspect is Aspect.KEEP:
         factor = min(height / rgb.shape[0], width / rgb.shape[1])
@@ -176,7 +197,7 @@ def resize(rgb: Bgr, spec: InputSpec) -> Bgr:
 
 
 def _standardize(rgb: Bgr, spec: InputSpec) -> Tensor:
-    """Turn uint8 RGB (H, W, 3) into normalized float32 (1, 3, H, W)."""
+    """Turn uint8 RGB (H, W, 3), or other channels, into normalized float32 (1, 3, H, W)."""
     values = torch.from_numpy(rgb.astype(np.float32) / np.float32(255))
     normalized = (values - torch.tensor(spec.mean)) / torch.tensor(spec.std)
     return normalized.permute(2, 0, 1)[None]

@@ -8,12 +8,13 @@ from typing import Final
 
 from edgeseg.accuracy.gates import GOLDEN, Judged, at_least
 from edgeseg.accuracy.metrics import pixel_agreement
+from edgeseg.bands import read_frame
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
-from edgeseg.images import read_image, read_mask
+from edgeseg.images import read_mask
 from edgeseg.pixels import Bgr, ClassMap
 
-__all__ = ["Replayed", "judge_golden", "replay_golden"]
+__all__ = ["Replayed", "judge_golden", "read_golden_frame", "replay_golden"]
 
 # Points by which a golden frame's agreement may fall below the value recorded at export. Another
 # machine's rounding changes single pixels at boundaries; a broken engine changes many.
@@ -37,12 +38,22 @@ class Replayed:
         return self.agreement >= self.least
 
 
+def read_golden_frame(bundle: Bundle, index: int = 0) -> Bgr:
+    """Read one of the bundle's golden frames: uint8 BGR (H, W, 3), or (H, W, C) of other channels.
+
+    Raises:
+        SourceError: the file is damaged.
+    """
+    path = bundle.path(bundle.manifest.golden[index].frame)
+    return read_frame(path, bundle.manifest.input.channels)
+
+
 def replay_golden(
     bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap]
 ) -> Iterator[Replayed]:
     """Compare the masks that `segment` gives with the recorded ones, frame by frame."""
-    for golden in bundle.manifest.golden:
-        mask = segment(read_image(bundle.path(golden.frame)))
+    for index, golden in enumerate(bundle.manifest.golden):
+        mask = segment(read_golden_frame(bundle, index))
         yield Replayed(
             frame=golden.frame,
             agreement=pixel_agreement(read_mask(bundle.path(golden.mask)), mask),

@@ -18,13 +18,14 @@ from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.timing import time_call
-from edgeseg.spec import InputSpec
+from edgeseg.spec import RGB, InputSpec
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-__all__ = ["Segmenter", "segment_frame"]
+__all__ = ["Segmenter", "check_takes_color", "segment_frame"]
 
 
 def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
@@ -35,14 +36,33 @@ def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation
     return Segmentation(mask=mask, prepare_ms=prepare_ms, infer_ms=infer_ms, mask_ms=mask_ms)
 
 
-def _check(frame: object) -> None:
+def check_takes_color(bundle: Bundle) -> None:
+    """Refuse a bundle that takes other frames than a camera's.
+
+    Raises:
+        SourceError: no camera, stream, video or picture gives its frames.
+    """
+    channels = bundle.manifest.input.channels
+    if channels != RGB:
+        raise SourceError(
+            f"bundle {bundle.folder} takes images of {pluralize(channels, 'channel')}, and a "
+            f"source gives frames of blue, green and red; measure it with edgeseg verify BUNDLE "
+            f"--data DATASET, or give Python arrays: edgeseg.open(BUNDLE).segment(frame)"
+        )
+
+
+def _check(frame: object, channels: int) -> None:
     if isinstance(frame, np.ndarray):
-        if frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3 and frame.size:
+        fits = frame.ndim == 3 and frame.shape[2] == channels
+        if frame.dtype == np.uint8 and fits and frame.size:
             return
         given = f"{frame.dtype} {frame.shape}"
     else:
         given = type(frame).__name__
-    raise SourceError(f"a frame is uint8 BGR (height, width, 3), as OpenCV reads it; got {given}")
+    wanted = "BGR (height, width, 3), as OpenCV reads it"
+    if channels != RGB:
+        wanted = f"(height, width, {channels}), with the channels that the network was trained on"
+    raise SourceError(f"a frame is uint8 {wanted}; got {given}")
 
 
 class Segmenter:
@@ -84,11 +104,14 @@ class Segmenter:
     def segment(self, frame: Bgr) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size.
 
+        A bundle of a network for other than three channels takes (H, W, C), in the order of its
+        training.
+
         Raises:
             SourceError: the frame has another shape or dtype.
             BackendError: the engine fails.
         """
-        _check(frame)
+        _check(frame, self.input.channels)
         return segment_frame(self.backend, self.input, frame)
 
     def stream(self, source: str | int, *, retry: Retry | None = None) -> Iterator[Result]:
@@ -99,11 +122,13 @@ class Segmenter:
         or stream is opened again; by default never.
 
         Raises:
-            SourceError: the source is not there, or broke off.
+            SourceError: the source is not there, or broke off; or the bundle takes other frames
+                than a camera's.
             BackendError: the engine failed on ten frames in a row.
         """
         from edgeseg.files.homes import expand_home
 
+        check_takes_color(self.bundle)
         uri = source if isinstance(source, int) else expand_home(source)
         with open_source(uri, retry=retry or Retry()) as feed, stream(self, feed) as results:
             yield from results

@@ -21,14 +21,13 @@ from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.files.whole import write_file
-from edgeseg.images import read_image
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.jetson import read_jetson, read_state
 from edgeseg.machine.packages import find_version
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
-from edgeseg.runtime.golden import replay_golden
+from edgeseg.runtime.golden import read_golden_frame, replay_golden
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import SAME_SPEED, alternate, order_by_speed
 from edgeseg.targets import find_target
@@ -213,7 +212,7 @@ def _prove(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
 def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | str]:
     """Time whole frames through each, in turns; give median ms, or why the engine failed."""
     spec = bundle.manifest.input
-    frame = read_image(bundle.path(bundle.manifest.golden[0].frame))
+    frame = read_golden_frame(bundle)
     faults: dict[str, float | str] = {}
 
     def segment(name: str) -> None:

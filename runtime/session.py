@@ -24,7 +24,7 @@ from edgeseg.runtime.about import About
 from edgeseg.runtime.live.pipeline import Summary, run
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.segmenter import Segmenter, check_takes_color
 from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sinks.claims import claim_outputs
 from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
@@ -120,13 +120,15 @@ def run_bundle(
         MissingPackageError: a package that the source or an output needs is not installed.
         BundleError: `folder` is not a bundle; or it is not given, and there are several bundles.
         GateMissedError: no variant of the bundle works here.
-        SourceError: the source is not there, or broke off before its first frame.
+        SourceError: the source is not there, or broke off before its first frame; or the bundle
+            takes other frames than a source gives.
         SinkError: an output cannot be written, or would replace a file of somebody else.
         BusyError: another process writes one of the outputs.
         BackendError: the engine failed on ten frames in a row.
     """
     require("this run", request.extras)
     bundle = _find_bundle(folder, progress.say)
+    check_takes_color(bundle)
     service = Service()
 
     def say(line: str) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
-from edgeseg.images import read_image
 from edgeseg.progress import SILENT, Progress
+from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
 
@@ -69,7 +69,7 @@ def bench(
             stack.enter_context(Segmenter(one, variant=choose_variant(one, progress=progress)))
             for one in bundles
         ]
-        images = [read_image(one.path(one.manifest.golden[0].frame)) for one in bundles]
+        images = [read_golden_frame(one) for one in bundles]
         times: list[list[tuple[float, float, float]]] = [[] for _ in bundles]
         for turn in range(WARM_UP + frames):
             for segmenter, image, row in zip(segmenters, images, times, strict=True):

@@ -23,12 +23,12 @@ import numpy as np
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
-from edgeseg.images import read_image
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr, Frame, Output, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
+from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.live.pipeline import run
-from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.segmenter import Segmenter, check_takes_color
 from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sources import open_source
 from edgeseg.spec import InputSpec
@@ -87,8 +87,10 @@ def measure_end_to_end(
         GateMissedError: no variant of a bundle passes on this machine.
         BackendError: an engine is not installed, or fails.
         MissingPackageError: OpenCV is not installed.
-        SourceError: OpenCV cannot write the video.
+        SourceError: OpenCV cannot write the video, or a bundle takes no frames of a video.
     """
+    for bundle in bundles:
+        check_takes_color(bundle)
     found = []
     for bundle in bundles:
         variant = choose_variant(bundle, progress=progress)
@@ -186,7 +188,7 @@ def _time_engine(segmenter: Segmenter, inputs: Sequence[Frame]) -> float:
 def _make_video(bundle: Bundle, frames: int) -> Iterator[str]:
     """Make a video of the bundle's first golden frame, as a camera that pans would see it."""
     cv2 = import_opencv("bench --end-to-end")
-    still = cv2.resize(read_image(bundle.path(bundle.manifest.golden[0].frame)), FRAME_WH)
+    still = cv2.resize(read_golden_frame(bundle), FRAME_WH)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "pan.mp4")
         writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), _FPS, FRAME_WH)

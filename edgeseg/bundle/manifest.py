@@ -77,10 +77,10 @@ class CheckpointInfo(_Value, frozen=True, kw_only=True):
     """Where the weights come from; `license` is `unknown` where nothing states it.
 
     `reduce_labels` says that the masks of the training had 0 for no class, and all other ids one
-    too high. `channel_order` is the order in training; the graph takes blue, green, red in any
-    case. `input_sources` says who decided the input's size, resize, aspect, mean, std and
-    channel_order. `threshold` is the probability above which one logit of the checkpoint meant the
-    second of two classes; None where it had a logit for each class.
+    too high. `channel_order` is the order in training; the graph of a color network takes blue,
+    green, red in any case. `input_sources` says who decided the input's size, resize, aspect, mean,
+    std and channel_order. `threshold` is the probability above which one logit of the checkpoint
+    meant the second of two classes; None where it had a logit for each class.
     """
 
     source: str
@@ -241,7 +241,8 @@ class Manifest(_Value, frozen=True, kw_only=True):
         classes = len(self.labels.classes)
         if len(set(names)) != len(names) or self.chosen.variant not in names:
             raise SpecError(f"variant {self.chosen.variant!r} is not one of {names}, each once")
-        if self.input_tensor.shape != (1, self.input.height, self.input.width, 3):
+        size = (self.input.height, self.input.width, self.input.channels)
+        if self.input_tensor.shape != (1, *size):
             raise SpecError(f"input tensor {self.input_tensor.shape} does not fit the input size")
         if self.output_tensor.shape[1:2] != (classes,):
             raise SpecError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from edgeseg.errors import SpecError
 from edgeseg.machine.cameras import list_cameras
 from edgeseg.redact import scrub
+from edgeseg.spec import RGB
 
 __all__ = [
     "EXIT_FAILED",
@@ -25,6 +27,7 @@ __all__ = [
     "print_json",
     "say",
     "say_next",
+    "say_next_run",
     "suggest_source",
     "report_wrong_usage",
 ]
@@ -104,6 +107,14 @@ def say_next(*words: object) -> None:
     import shlex
 
     say(f"next: edgeseg {shlex.join(map(str, words))}")
+
+
+def say_next_run(bundle: Path, channels: int, *source: str) -> None:
+    """Suggest a run of the bundle, or a measurement if no source gives images of its channels."""
+    if channels == RGB:
+        say_next("run", bundle, *source)
+    else:
+        say_next("verify", bundle, "--data", "DATASET")
 
 
 def suggest_source() -> tuple[str, str]:

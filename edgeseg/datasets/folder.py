@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from edgeseg.bands import BANDS_SUFFIX, list_frames
 from edgeseg.datasets.items import Dataset, FilePair, Unpaired
 from edgeseg.datasets.pairing import pair_up
 from edgeseg.errors import DatasetError, SourceError
@@ -42,10 +43,11 @@ def _list_folder(root: Path, split: str | None) -> Dataset:
     folder = root if split is None else root / split
     if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
         raise DatasetError(_explain_no_images(root, split))
-    images = list_files(folder / "images")
+    images = list_frames(folder / "images")
     if not images:
         raise DatasetError(
-            f"{folder / 'images'} holds no images; put some there ({', '.join(IMAGE_SUFFIXES)})"
+            f"{folder / 'images'} holds no images; put some there "
+            f"({', '.join((*IMAGE_SUFFIXES, BANDS_SUFFIX))})"
         )
     items, unpaired = _pair_by_name(images, folder / "masks")
     labels, said = _read_labels(folder, root)

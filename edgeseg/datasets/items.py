@@ -10,15 +10,17 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeseg.bands import read_frame, read_frame_and_convert
 from edgeseg.datasets.hashing import hash_file
 from edgeseg.datasets.location import is_remote
 from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.images import ROTATED, read_and_convert, read_image, read_painted_mask
+from edgeseg.images import ROTATED, read_painted_mask
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.redact import redact
+from edgeseg.spec import RGB
 from edgeseg.text import explain, to_encodable
 
 __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
@@ -28,6 +30,7 @@ __all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpa
 class Sample:
     """An image, uint8 BGR (H, W, 3), and its ground truth: class ids (H, W).
 
+    An image of other than three channels is (H, W, C), in the order of its file.
     `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR. `colors`
     maps the ids in the mask's file to their RGB colors, if the file has a palette.
     """
@@ -63,10 +66,17 @@ class Item(Protocol):
         """
 
     def image(self) -> Bgr:
-        """Read the image alone, uint8 BGR (H, W, 3).
+        """Read the image alone, uint8 BGR (H, W, 3), or (H, W, C) of other channels.
 
         Raises:
             SourceError: a file cannot be read.
+        """
+
+    def read_as(self, channels: int) -> Item:
+        """Return the item whose image is read as one of so many channels.
+
+        Raises:
+            DatasetError: it has another number of them, whatever its file holds.
         """
 
 
@@ -98,11 +108,15 @@ class IdMap:
 
 @dataclass(frozen=True, slots=True)
 class FilePair:
-    """An image file and its mask file; `ids` is set if the mask's ids are not class ids already."""
+    """An image file and its mask file; `ids` is set if the mask's ids are not class ids already.
+
+    `channels` are those that the image is read as.
+    """
 
     image_path: Path
     mask_path: Path
     ids: IdMap | None = None
+    channels: int = RGB
 
     @property
     def name(self) -> str:
@@ -123,7 +137,7 @@ class FilePair:
 
     def read(self) -> Sample:
         """Read both files; see `Item`."""
-        image, conversions = read_and_convert(self.image_path)
+        image, conversions = read_frame_and_convert(self.image_path, self.channels)
         mask, colors = read_painted_mask(self.mask_path)
         if self.ids is not None:
             mask = self.ids.apply(mask, self.mask_path)
@@ -135,7 +149,11 @@ class FilePair:
 
     def image(self) -> Bgr:
         """Read the image; see `Item`."""
-        return read_image(self.image_path)
+        return read_frame(self.image_path, self.channels)
+
+    def read_as(self, channels: int) -> FilePair:
+        """Return the pair whose image is read as one of so many channels."""
+        return replace(self, channels=channels)
 
     @property
     def withheld(self) -> str | None:
@@ -191,6 +209,15 @@ class DrawnScene:
     def image(self) -> Bgr:
         """Draw the frame."""
         return self.read().image
+
+    def read_as(self, channels: int) -> DrawnScene:
+        """Return the scene itself, if color is asked for; see `Item`."""
+        if channels != RGB:
+            raise DatasetError(
+                f"drawn scenes have three channels, and the network takes {channels}; give a "
+                f"folder of images and masks with --data"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +280,14 @@ class Dataset:
                 f"{len(self.unpaired)}, the first: {self.unpaired[0].reason}"
             )
         return self
+
+    def read_as(self, channels: int) -> Dataset:
+        """Return the data set whose images are read as those of so many channels.
+
+        Raises:
+            DatasetError: its images have another number of them, whatever their files hold.
+        """
+        return replace(self, items=tuple(item.read_as(channels) for item in self.items))
 
     def take_evenly(self, count: int) -> Dataset:
         """Keep items at equal distances: at least `count`, or all if there are fewer."""

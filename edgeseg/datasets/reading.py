@@ -113,3 +113,7 @@ class Matched:
     def image(self) -> Bgr:
         """Read the image alone; see `Item`."""
         return self.item.image()
+
+    def read_as(self, channels: int) -> Matched:
+        """Return the item whose image is read as one of so many channels; see `Item`."""
+        return replace(self, item=self.item.read_as(channels))

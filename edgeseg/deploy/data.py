@@ -25,8 +25,9 @@ from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
-from edgeseg.progress import Say, begin
+from edgeseg.progress import begin
 from edgeseg.quantize.meter import Read, read_with_truth
+from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
 __all__ = ["ExportData", "gather_images"]
@@ -40,7 +41,7 @@ _SEED: Final = 0
 class ExportData:
     """The images to calibrate on, and those to measure on.
 
-    Each of `images` is read as its pixels, uint8 BGR (H, W, 3), and its ground truth, (H, W), or
+    Each of `images` is read as its pixels, uint8 (H, W, C), and its ground truth, (H, W), or
     None. `sha256` is of all that they read; `ignore_index` marks pixels without ground truth, and
     is None where no image has any.
     """
@@ -135,7 +136,7 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
     chosen: CalibrationSet | None = None
     if source is not None:
         count = job.request.calibration_images
-        chosen = _collect(source, count, scratch, job.progress.say)
+        chosen = _collect(job, source, count, scratch)
         shared = find_shared_images(chosen, dataset)
         if shared:
             raise CalibrationError(
@@ -161,7 +162,7 @@ def _hold_back(job: ExportJob, scratch: Path) -> ExportData:
     if source is None:
         raise CalibrationError("accuracy needs images; add --data DATASET, or --calibration SOURCE")
     count = job.request.calibration_images + HELD_BACK
-    found = _collect(source, count, scratch, job.progress.say)
+    found = _collect(job, source, count, scratch)
     order = np.random.default_rng(_SEED).permutation(len(found.pictures)).tolist()
     back = min(HELD_BACK, len(order) // 4)
     if back < 2:
@@ -180,14 +181,20 @@ def _hold_back(job: ExportJob, scratch: Path) -> ExportData:
     )
 
 
-def _collect(source: str, count: int, scratch: Path, say: Say) -> CalibrationSet:
+def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> CalibrationSet:
     """Choose images to calibrate on; a video's frames are written to `scratch` first."""
+    channels = job.checkpoint.input.channels
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.sources.options import Retry
 
     if not Path(source).is_file():
-        return choose_calibration_set(source, count=count, seed=_SEED)
-    with open_source(source, retry=Retry(say=say)) as feed:
+        return choose_calibration_set(source, count=count, seed=_SEED, channels=channels)
+    if channels != RGB:
+        raise CalibrationError(
+            f"{source} is a video or an image, and the network takes images of "
+            f"{pluralize(channels, 'channel')}; give a folder of such images with --calibration"
+        )
+    with open_source(source, retry=Retry(say=job.progress.say)) as feed:
         chosen = keep_frames((c.image for c in feed.frames), scratch, count=count, seed=_SEED)
     return replace(chosen, source=source)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -44,8 +43,6 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
     calibration = options.calibration or demo or _find_train_split(dataset)
     if calibration is not None:
         check_calibration(calibration)  # before minutes are spent on the graph
-    if options.size is not None and dataset is not None:
-        notes += _ask_about_size(options.size, dataset)
     precision = options.precision
     if calibration is None:
         precision = _lower_precision(precision, dataset, notes)
@@ -93,17 +90,6 @@ def check_calibration(source: str) -> None:
         ) from None
     if not video:
         list_pictures(source)
-
-
-def _ask_about_size(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
-    """Ask whether height and width are swapped, if they look so."""
-    (height, width), there = size, dataset.items[0].image().shape[:2]
-    if (height - width) * (there[0] - there[1]) < 0:
-        yield (
-            f"--size {height}x{width} is {'higher' if height > width else 'wider'} than "
-            f"{'wide' if height > width else 'high'}, unlike the images of {dataset.title}, which "
-            f"are {there[0]}x{there[1]} (height x width); did you mean --size {width}x{height}?"
-        )
 
 
 def _lower_precision(precision: str, dataset: Dataset | None, notes: list[str]) -> str:

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.bundle.staging import new_bundle
-from edgeseg.datasets import match_classes
+from edgeseg.datasets import Dataset, match_classes
 from edgeseg.deploy.request import ExportRequest
-from edgeseg.errors import CheckpointError, ExportError
+from edgeseg.errors import CheckpointError, DatasetError, ExportError
 from edgeseg.machine.memory import find_total_memory
 from edgeseg.progress import Progress, begin
 from edgeseg.quantize.targets.maker import open_to_prove
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.segformer.arch import compute_logits_shape
 from edgeseg.segformer.macs import estimate_least_memory
+from edgeseg.spec import RGB
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
@@ -60,7 +62,7 @@ def open_job(request: ExportRequest, progress: Progress) -> Iterator[ExportJob]:
     Raises:
         CheckpointError: the weights cannot be used, or are of another variant than asked for.
         ExportError: the input needs more memory than there is.
-        DatasetError: the data set does not fit the checkpoint's classes.
+        DatasetError: the data set does not fit the checkpoint's classes or channels.
         BundleError: the folder cannot be written, or holds what is not to be replaced.
         BusyError: another process is writing it.
     """
@@ -104,15 +106,33 @@ def _read_checkpoint(request: ExportRequest, progress: Progress) -> Checkpoint:
 def _match_dataset(
     request: ExportRequest, checkpoint: Checkpoint, progress: Progress
 ) -> ExportRequest:
-    """Return the request, with the ids of the data set mapped to the checkpoint's classes."""
+    """Return the request, with the data set read in the checkpoint's channels and classes."""
+    channels = checkpoint.input.channels
     if request.dataset is None:
+        if channels != RGB:
+            raise DatasetError(
+                f"{request.weights} takes images of {pluralize(channels, 'channel')}, and drawn "
+                f"scenes have three; add --data DATASET with such images"
+            )
         return request
     dataset, differences = match_classes(
-        request.dataset, checkpoint.labels, reduce_labels=checkpoint.reduce_labels
+        request.dataset.read_as(channels), checkpoint.labels, reduce_labels=checkpoint.reduce_labels
     )
-    for line in (*differences.lines, *dataset.notes):
+    about_size = () if request.size is None else _ask_about_size(request.size, dataset)
+    for line in (*differences.lines, *dataset.notes, *about_size):
         progress.say(line)
     return replace(request, dataset=dataset)
+
+
+def _ask_about_size(size: tuple[int, int], dataset: Dataset) -> Iterator[str]:
+    """Ask whether height and width are swapped, if they look so."""
+    (height, width), there = size, dataset.items[0].image().shape[:2]
+    if (height - width) * (there[0] - there[1]) < 0:
+        yield (
+            f"--size {height}x{width} is {'higher' if height > width else 'wider'} than "
+            f"{'wide' if height > width else 'high'}, unlike the images of {dataset.title}, which "
+            f"are {there[0]}x{there[1]} (height x width); did you mean --size {width}x{height}?"
+        )
 
 
 def _check_memory(checkpoint: Checkpoint) -> None:

@@ -21,6 +21,7 @@ from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
 from edgeseg.reports.draw.sensitivity import draw_sensitivity
 from edgeseg.segformer.macs import count_costs
+from edgeseg.spec import RGB
 from edgeseg.targets import list_packages
 
 __all__ = ["seal"]
@@ -84,13 +85,14 @@ def _describe_model(job: ExportJob) -> ModelInfo:
 def _describe_tensors(job: ExportJob, graph: FloatGraph) -> tuple[Tensor, Tensor]:
     """Describe the network's input and output."""
     size = job.checkpoint.input
+    order = "blue, green, red" if size.channels == RGB else "in the order of their files"
     (graph_input,), (graph_output,) = graph.model.graph.input, graph.model.graph.output
     return (
         Tensor(
             name=graph_input.name,
             dtype="uint8",
-            shape=(1, size.height, size.width, 3),
-            layout="NHWC, channels blue, green, red",
+            shape=(1, size.height, size.width, size.channels),
+            layout=f"NHWC, channels {order}",
         ),
         Tensor(name=graph_output.name, dtype="float32", shape=job.logits_shape, layout="NCHW"),
     )

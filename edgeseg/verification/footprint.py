@@ -85,7 +85,8 @@ def tell_peak(folder: str, name: str, compute: str, height: str, width: str) -> 
     """Segment some frames in this process, and print its peak."""
     bundle = open_bundle(Path(folder))
     variant = next(v for v in bundle.manifest.variants if v.name == name)
-    frame = np.random.default_rng(0).integers(0, 256, (int(height), int(width), 3), np.uint8)
+    shape = (int(height), int(width), bundle.manifest.input.channels)
+    frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     with Segmenter(bundle, variant=msgspec.structs.replace(variant, compute=compute)) as segmenter:
         for _ in range(_FRAMES):
             segmenter.segment(frame)

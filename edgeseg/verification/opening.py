@@ -113,11 +113,16 @@ def open_own_reference(model: Model) -> BundleModel | None:
 
 
 def check_same_classes(reference: Model, candidate: Model) -> None:
-    """Check that both models give the same ids to the same classes.
+    """Check that both models take the same images, and give the same ids to the same classes.
 
     Raises:
-        CheckpointError: the classes differ.
+        CheckpointError: the images' channels or the classes differ.
     """
+    if reference.input.channels != candidate.input.channels:
+        raise CheckpointError(
+            f"reference {reference.name} takes images of {reference.input.channels} channels, "
+            f"{candidate.name} of {candidate.input.channels}; are they trained for the same data?"
+        )
     theirs, ours = reference.labels.classes, candidate.labels.classes
     if len(theirs) != len(ours):
         raise CheckpointError(

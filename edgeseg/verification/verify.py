@@ -14,14 +14,15 @@ import msgspec
 from edgeseg.accuracy.gates import Judged
 from edgeseg.datasets import Dataset, Item, open_dataset
 from edgeseg.errors import SpecError
-from edgeseg.images import read_image
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import list_tools
 from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress
 from edgeseg.redact import hide_secrets
 from edgeseg.reports.report import Report, read_report
-from edgeseg.runtime.golden import judge_golden
+from edgeseg.runtime.golden import judge_golden, read_golden_frame
+from edgeseg.spec import RGB
+from edgeseg.text import pluralize
 from edgeseg.verification.baseline import (
     check_images,
     check_protocol,
@@ -84,6 +85,7 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
         pair = Pair(candidate=candidate, reference=reference, protocol=request.protocol)
         found, robustness, workers = None, None, dict[str, int]()
         if dataset is not None:
+            dataset = dataset.read_as(candidate.input.channels)
             if baseline is not None and request.baseline is not None:
                 check_images(baseline, dataset, origin=request.baseline)
             found, robustness, workers = _measure(request, pair, dataset, progress)
@@ -141,7 +143,13 @@ def _count_own_share(
 
 
 def _check_kind(request: VerifyRequest, candidate: Model) -> None:
-    """Refuse an option that only the other kind of model has."""
+    """Refuse an option that another kind of model has."""
+    channels = candidate.input.channels
+    if request.corruptions and channels != RGB:
+        raise SpecError(
+            f"--corruptions are those of a camera's color images, and {candidate.name} takes "
+            f"{pluralize(channels, 'channel')}; leave --corruptions out"
+        )
     if isinstance(candidate, BundleModel):
         if request.short_sides:
             raise SpecError(
@@ -200,6 +208,10 @@ def _make_report(
     """Make a report of what was measured, with the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
     fields: dict[str, Any] = {} if found is None else _make_fields(found)
+    channels = candidate.input.channels
+    if request.report is not None and found is not None and channels != RGB:
+        note = f"no image is drawn here: the images have {pluralize(channels, 'channel')}"
+        fields["notes"] = (*found.notes, note)
     if robustness is not None:
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
     if request.report is not None or request.limits.given & COST_LIMITS:
@@ -272,7 +284,9 @@ def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) 
     from edgeseg.reports.writing import write_reports
     from edgeseg.verification.hardest import draw_hardest
 
-    pictures = [] if found is None else list(draw_hardest(pair, found, report))
+    pictures = []
+    if found is not None and pair.candidate.input.channels == RGB:
+        pictures = list(draw_hardest(pair, found, report))
     write_reports(folder, report, labels=pair.candidate.labels, pictures=pictures)
 
 
@@ -284,8 +298,7 @@ def _is_timed(request: VerifyRequest, reference: Model | None) -> bool:
 def _choose_timed_frame(candidate: Model, found: Measurement | None) -> Bgr:
     """Choose a bundle's first golden frame; a checkpoint, which has none, takes an image."""
     if isinstance(candidate, BundleModel):
-        bundle = candidate.bundle
-        return read_image(bundle.path(bundle.manifest.golden[0].frame))
+        return read_golden_frame(candidate.bundle)
     assert found is not None, "a checkpoint is measured on a data set"
     return found.share.measured[0].item.image()
 

@@ -20,7 +20,8 @@ from edgeseg.export.frameworks.transformers_check import (
 )
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.progress import Say, ignore
-from edgeseg.spec import InputSpec
+from edgeseg.spec import GRAY, RGB, InputSpec
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
@@ -35,7 +36,8 @@ class OwnFramework:
     """A checkpoint in its own framework.
 
     `segment` turns a uint8 BGR (H, W, 3) frame into class ids (H, W) of the frame's size. A gray
-    network's frame is a gray camera's: its three channels are equal.
+    network's frame is a gray camera's: its three channels are equal. Of other channels the frame
+    is (H, W, C).
     """
 
     name: str
@@ -45,12 +47,16 @@ class OwnFramework:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Framework:
-    """A framework that can be asked: its package, and the layouts that it trains."""
+    """A framework that can be asked: its package, and the layouts that it trains.
+
+    `bands` says whether it takes images of any number of channels, and not color and gray only.
+    """
 
     package: str
     layouts: tuple[str, ...]
     open: Callable[[str, Checkpoint], Segment]
     resizes: Callable[[InputSpec], bool]
+    bands: bool
 
 
 FRAMEWORKS: Final[Mapping[str, _Framework]] = {
@@ -59,12 +65,14 @@ FRAMEWORKS: Final[Mapping[str, _Framework]] = {
         layouts=("huggingface", "huggingface-5"),
         open=open_transformers,
         resizes=resizes_in_transformers,
+        bands=False,  # its image processor takes four for a color with alpha, and five not at all
     ),
     "smp": _Framework(
         package="segmentation_models_pytorch",
         layouts=("smp",),
         open=open_smp,
         resizes=resizes_for_smp,
+        bands=True,
     ),
 }
 
@@ -75,7 +83,7 @@ def open_framework(
     """Open a checkpoint in the framework `asked` for, or in its own one if that is installed.
 
     Returns None where nothing was asked for, and no installed framework trains this layout; or
-    where the framework lacks the resizing rule, which `say` hears.
+    where the framework lacks the resizing rule or takes no such images, which `say` hears.
 
     Raises:
         CheckpointError: the framework that was asked for does not train this layout, or it cannot
@@ -105,6 +113,10 @@ def open_framework(
     spec = checkpoint.input
     if not framework.resizes(spec):
         say(f"not checked with {name}: it has no {spec.resize.value}, aspect {spec.aspect.value}")
+        return None
+    if checkpoint.spec.channels not in {GRAY, RGB} and not framework.bands:
+        told = pluralize(checkpoint.spec.channels, "channel")
+        say(f"not checked with {name}: it gets color or gray images, and the network takes {told}")
         return None
     segment = framework.open(source, checkpoint)
     version = str(importlib.import_module(framework.package).__version__)

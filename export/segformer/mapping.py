@@ -10,7 +10,6 @@ from edgeseg.export.architecture import Unseen
 from edgeseg.export.segformer.foreign import explain_encoder, explain_unknown, is_encoder_alone
 from edgeseg.export.segformer.layouts import LAYOUTS, Layout, Source, State, find_source
 from edgeseg.segformer.arch import CUSTOM, VARIANTS, Encoder, ModelSpec, PerStage
-from edgeseg.spec import GRAY, RGB
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +47,6 @@ def infer_spec(state: State, layout: Layout, unseen: Unseen, *, origin: str) -> 
             that is none of the published ones; or the heads are not possible.
     """
     shapes = _Shapes(state, layout, origin)
-    _check_ends(shapes, origin)
     spec = ModelSpec(
         encoder=shapes.find_encoder(unseen),
         channels=shapes.measure("stages.0.patch_embed.proj.weight", 1),
@@ -110,15 +108,6 @@ def describe_auxiliary(state: State, layout: Layout) -> tuple[str, ...]:
     if not present:
         return ()
     return (f"passed over, as they belong to a head for another task: {', '.join(present)}",)
-
-
-def _check_ends(shapes: _Shapes, origin: str) -> None:
-    """Refuse a network of a sensor's channels."""
-    channels = shapes.measure("stages.0.patch_embed.proj.weight", 1)
-    if channels not in {GRAY, RGB}:
-        raise CheckpointError(
-            f"{origin} takes images of {channels} channels; edgeseg takes color or gray"
-        )
 
 
 class _Shapes:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, print_json, say, say_next, suggest_source
+from edgeseg.cli.options import JsonFlag, print_json, say, say_next_run, suggest_source
 from edgeseg.cli.progress import show_progress
 
 __all__ = ["bench"]
@@ -45,9 +45,9 @@ def bench(
     with show_progress() as progress:
         results = bench_bundles(opened, frames=frames, memory=measure_peak_mb, progress=progress)
         whole = run_bundles(opened, frames=frames, progress=progress) if end_to_end else []
-    fastest = min(results, key=lambda result: result.p50_ms).bundle
+    fastest = opened[min(range(len(results)), key=lambda place: results[place].p50_ms)]
     for line in (*describe_bench(results), *describe_end_to_end(whole)):
         say(line)
-    say_next("run", fastest, *suggest_source())
+    say_next_run(fastest.folder, fastest.manifest.input.channels, *suggest_source())
     if json:
         print_json(bench_to_json(results, whole))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, print_json, say, say_next, suggest_source
+from edgeseg.cli.options import JsonFlag, print_json, say, say_next_run, suggest_source
 from edgeseg.cli.progress import show_progress
 
 __all__ = ["build"]
@@ -31,6 +31,6 @@ def build(
     kept = recall_variant(opened) is not None
     for line in describe_build(results, kept=kept):
         say(line)
-    say_next("run", bundle, *suggest_source())
+    say_next_run(bundle, opened.manifest.input.channels, *suggest_source())
     if json:
         print_json(build_to_json(results, kept=kept))

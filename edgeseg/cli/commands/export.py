@@ -18,7 +18,7 @@ from edgeseg.cli.options import (
     print_json,
     report_wrong_usage,
     say,
-    say_next,
+    say_next_run,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import add_override_options
@@ -216,7 +216,8 @@ def _tell(exported: Exported, *, json: bool) -> None:
         say(f"next: scp -r {quote(str(bundle.folder))} {row.title.upper()}:")
         say(f"and there: edgeseg build {quote(bundle.folder.name)}")
     else:
-        say_next("run", bundle.folder, "--source", "VIDEO", "--save", "overlay.mp4")
+        given = ("--source", "VIDEO", "--save", "overlay.mp4")
+        say_next_run(bundle.folder, bundle.manifest.input.channels, *given)
     if json:
         print_json(export_to_json(exported))
 

@@ -19,7 +19,7 @@ from edgeseg.cli.options import (
     ThreadsOption,
     report_wrong_usage,
     say,
-    say_next,
+    say_next_run,
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import add_override_options
@@ -145,6 +145,7 @@ def sweep(
 
 def _tell(found: Sweep, output: Path, *, json: bool) -> None:
     """Print the results, for people and for machines, and set the exit status."""
+    from edgeseg.bundle.store import open_bundle
     from edgeseg.sweep.overview import describe_sweep, write_headline
     from edgeseg.sweep.results import encode_sweep
 
@@ -161,4 +162,5 @@ def _tell(found: Sweep, output: Path, *, json: bool) -> None:
     timed = [row for row in found.rows if row.latency_ms is not None]
     fastest = min(timed, key=lambda row: row.latency_ms or 0, default=found.rows[0])
     bundle = output / "bundles" / fastest.name
-    say_next("run", bundle, "--source", "VIDEO", "--save", "overlay.mp4")
+    channels = open_bundle(bundle).manifest.input.channels
+    say_next_run(bundle, channels, "--source", "VIDEO", "--save", "overlay.mp4")

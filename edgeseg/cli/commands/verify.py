@@ -26,6 +26,7 @@ from edgeseg.cli.options import (
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import add_override_options
 from edgeseg.overrides import Overrides
+from edgeseg.spec import RGB
 
 if TYPE_CHECKING:
     from edgeseg.reports.report import Report
@@ -167,6 +168,7 @@ def verify(
 
 def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> None:
     """Print the report, for people and for machines, and set the exit status."""
+    from edgeseg.bundle.store import open_bundle
     from edgeseg.reports.report import encode_report
     from edgeseg.reports.terminal import describe_report
 
@@ -179,7 +181,8 @@ def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> Non
     if found.passed is False:
         raise typer.Exit(EXIT_GATE_MISSED)
     if found.candidate.kind == "bundle":
-        say_next("run", source, *suggest_source())
+        color = open_bundle(Path(source)).manifest.input.channels == RGB
+        say_next(*(("run", source, *suggest_source()) if color else ("bench", source)))
     else:
         say_next("export", "--weights", source)
 

@@ -1,0 +1,304 @@
+"""Networks of two, four and more channels: exported, proved and measured on bands.
+
+The oracle is transformers' network; the pixels go there band by band, by Pillow and by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+from bands import band_demo, band_frame, band_mask, statistics
+from oracle import FEW, deployed_mask, differing
+from PIL import Image
+from search_limits import LENIENT
+
+import edgeseg as package
+from edgeseg.bundle.store import open_bundle
+from edgeseg.datasets import open_dataset
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.errors import CalibrationError, CheckpointError, DatasetError, SourceError
+from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.overrides import Overrides
+from edgeseg.quantize.recipes import RECIPES
+from edgeseg.quantize.targets import jetson
+from edgeseg.quantize.targets.tensorrt.rules import find_violations
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.spec import ChannelOrder, Resize
+
+if TYPE_CHECKING:
+    from outcome import Outcome
+
+SIZE = (96, 128)
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    made: dict[int, Path] = {}
+
+    def make(channels: int) -> Path:
+        if channels not in made:
+            made[channels] = band_demo(tmp_path_factory.mktemp("bands") / "demo", channels)
+        return made[channels]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def bundle(networks: Callable[[int], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of four bands."""
+    folder = tmp_path_factory.mktemp("bundle")
+    data = write_truth(folder / "data", networks(4), 4)
+    request = ExportRequest(
+        weights=str(networks(4)),
+        target="onnxruntime",
+        folder=folder / "fields",
+        dataset=open_dataset(data),
+    )
+    return export_bundle(request).bundle.folder
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_the_mask_is_that_of_transformers(channels: int, networks: Callable[[int], Path]) -> None:
+    folder, frame = networks(channels), band_frame(channels)
+    expected = band_mask(folder, frame, SIZE)
+    assert differing(deployed_mask(folder, frame), expected) < FEW
+    # Their order counts, and nothing reverses it.
+    turned = np.ascontiguousarray(frame[:, :, ::-1])
+    assert differing(deployed_mask(folder, turned), expected) > 0.1
+
+
+@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "jetson"])
+def test_every_target_makes_int8_of_it(
+    target: str,
+    networks: Callable[[int], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, frame = networks(5), band_frame(5)
+    data = write_truth(tmp_path / "data" / "test", folder, 5)
+    write_truth(tmp_path / "data" / "train", folder, 5, first=100)
+    recipes = jetson.RECIPES if target == "jetson" else RECIPES
+    request = ExportRequest(
+        weights=str(folder),
+        target=target,
+        folder=tmp_path / "bundle",
+        dataset=open_dataset(data.parent, split="test"),
+        calibration=str(data.parent),
+        precision="int8",
+        recipes=(recipes["int8-linear"],),
+        limits=replace(LENIENT, max_drop=100),
+    )
+    found = export_bundle(request).bundle
+    assert found.chosen.precision == "int8"
+    assert found.chosen.gate is not None
+    assert found.chosen.gate.pixel_agreement > 95
+    assert found.manifest.input_tensor.shape == (1, *SIZE, 5)
+    if target == "jetson":
+        for variant in found.manifest.variants:
+            assert find_violations(onnx.load(found.path(variant.file))) == {}
+        return
+    with Segmenter(found) as segmenter:
+        assert differing(segmenter.segment(frame).mask, band_mask(folder, frame, SIZE)) < 0.05
+
+
+def test_its_bundle_says_what_it_takes(bundle: Path, networks: Callable[[int], Path]) -> None:
+    manifest = open_bundle(bundle).manifest
+    assert manifest.input_tensor.shape == (1, *SIZE, 4)
+    assert manifest.input_tensor.layout == "NHWC, channels in the order of their files"
+    assert [list(manifest.input.mean), list(manifest.input.std)] == list(statistics(4))
+    assert "channel_order" not in manifest.checkpoint.input_sources
+    assert manifest.parity.max_abs_diff < 1e-3
+    for golden in manifest.golden:
+        frame = np.load(bundle / golden.frame)
+        assert frame.shape == (120, 160, 4)
+        with Image.open(bundle / golden.mask) as mask:
+            expected = band_mask(networks(4), frame, SIZE)
+            assert differing(np.asarray(mask), expected) < FEW
+
+
+@pytest.mark.parametrize("file", ["{}.tif", "{}.npy"])
+def test_verify_measures_it(
+    file: str,
+    edgeseg: Callable[..., Outcome],
+    bundle: Path,
+    networks: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    data = write_truth(tmp_path / "data", networks(4), 4, file=file)
+    options = ("--data", data, "--reference", networks(4), "--report", "report", "--json")
+    done = edgeseg("verify", bundle, *options)
+    assert done.status == 0, done.err
+    assert min(done.json["miou"], done.json["pixel_agreement"]) > 99.9
+    assert done.json["images"] == 10
+    assert "no image is drawn here: the images have 4 channels" in done.json["notes"]
+    assert Path("report/report.html").exists()
+    assert "next: edgeseg bench" in done.err
+
+
+def test_python_segments_arrays(bundle: Path, networks: Callable[[int], Path]) -> None:
+    frame = band_frame(4)
+    with package.open(bundle) as segmenter:
+        mask = segmenter.segment(frame).mask
+        assert differing(mask, band_mask(networks(4), frame, SIZE)) < FEW
+        for wrong in (frame[:, :, :3], band_frame(5), frame[:, :, 0], frame.astype(np.float32)):
+            with pytest.raises(SourceError, match=r"\(height, width, 4\), .*; got (ui|fl)"):
+                segmenter.segment(wrong)
+        with pytest.raises(SourceError, match="takes images of 4 channels"):
+            next(segmenter.stream("demo"))
+
+
+@pytest.mark.parametrize("source", ["demo", "missing.mp4"])
+def test_no_source_gives_its_images(
+    source: str, edgeseg: Callable[..., Outcome], bundle: Path
+) -> None:
+    done = edgeseg("run", bundle, "--source", source)
+    assert done.status == 1
+    (line,) = done.err.strip().splitlines()
+    assert "takes images of 4 channels, and a source gives frames of blue, green and red" in line
+    assert "edgeseg verify BUNDLE --data DATASET" in line
+    assert "edgeseg.open(BUNDLE).segment(frame)" in line
+
+
+def test_corruptions_are_of_color(
+    edgeseg: Callable[..., Outcome], bundle: Path, networks: Callable[[int], Path], tmp_path: Path
+) -> None:
+    data = write_truth(tmp_path / "data", networks(4), 4)
+    done = edgeseg("verify", bundle, "--data", data, "--corruptions", "fog")
+    assert done.status != 0
+    assert "takes 4 channels; leave --corruptions out" in done.err
+
+
+def test_a_reference_of_other_channels_is_refused(
+    edgeseg: Callable[..., Outcome], bundle: Path, networks: Callable[[int], Path], tmp_path: Path
+) -> None:
+    data = write_truth(tmp_path / "data", networks(4), 4)
+    done = edgeseg("verify", bundle, "--data", data, "--reference", "demo")
+    assert done.status == 1
+    assert "takes images of 3 channels" in done.err
+
+
+def test_bench_and_build_take_its_golden_frames(
+    edgeseg: Callable[..., Outcome], bundle: Path
+) -> None:
+    for command in (("bench", bundle, "--frames", "2"), ("build", bundle)):
+        done = edgeseg(*command)
+        assert done.status == 0, done.err
+        assert "next: edgeseg verify" in done.err
+    done = edgeseg("bench", bundle, "--frames", "2", "--end-to-end")
+    assert done.status == 1
+    assert "takes images of 4 channels" in done.err
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (None, "takes images of 4 channels, and drawn scenes have three; add --data DATASET"),
+        ("demo", "drawn scenes have three channels, and the network takes 4"),
+    ],
+)
+def test_drawn_scenes_do_not_serve(
+    data: str | None, says: str, networks: Callable[[int], Path], tmp_path: Path
+) -> None:
+    dataset = None if data is None else open_dataset(data)
+    with pytest.raises(DatasetError, match=says):
+        _export(networks(4), tmp_path, dataset=dataset)
+
+
+@pytest.mark.parametrize(("channels", "has"), [(5, "120x160x5"), (3, "an image|Pillow as RGB")])
+def test_images_of_other_channels_are_refused(
+    channels: int, has: str, networks: Callable[[int], Path], tmp_path: Path
+) -> None:
+    file = "{}.npy" if channels > 4 else "{}.tif"
+    data = write_truth(tmp_path / "data", networks(channels), channels, file=file)
+    with pytest.raises(SourceError, match=has):
+        _export(networks(4), tmp_path, dataset=open_dataset(data))
+
+
+def test_a_video_does_not_calibrate_it(networks: Callable[[int], Path], tmp_path: Path) -> None:
+    data = write_truth(tmp_path / "data", networks(4), 4)
+    (tmp_path / "drive.mp4").write_bytes(b"")
+    with pytest.raises(CalibrationError, match=r"drive.mp4 is a video .* of 4 channels"):
+        _export(
+            networks(4),
+            tmp_path,
+            dataset=open_dataset(data),
+            precision="int8",
+            calibration=str(tmp_path / "drive.mp4"),
+        )
+
+
+def test_a_color_network_takes_no_arrays(networks: Callable[[int], Path], tmp_path: Path) -> None:
+    data = write_truth(tmp_path / "data", networks(4), 4)
+    with pytest.raises(SourceError, match=r"npy is an array, and the network takes color images"):
+        _export("demo", tmp_path, dataset=open_dataset(data))
+
+
+def test_nothing_is_assumed_of_its_normalization(
+    networks: Callable[[int], Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(networks(4), tmp_path / "bare"))
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"--mean and --std, one value or 4 of pixels in"):
+        read_checkpoint(str(folder))
+    mean, std = map(tuple, statistics(4))
+    spec = read_checkpoint(str(folder), overrides=Overrides(mean=mean, std=(0.2,))).input
+    assert (spec.mean, spec.std) == (mean, (0.2,) * 4)
+    with pytest.raises(CheckpointError, match=r"3 values of mean, and the weights take 4 chann"):
+        read_checkpoint(str(folder), overrides=Overrides(mean=mean[:3], std=std))
+    with pytest.raises(CheckpointError, match="--channel-order is for networks of color images"):
+        read_checkpoint(str(folder), overrides=Overrides(channel_order=ChannelOrder.BGR))
+
+
+def test_opencvs_rule_resizes_bands(networks: Callable[[int], Path], tmp_path: Path) -> None:
+    """The reference resizes by its own code: golden masks show both."""
+    data = write_truth(tmp_path / "data", networks(5), 5)
+    overrides = Overrides(resize=Resize.OPENCV_BILINEAR)
+    found = _export(networks(5), tmp_path, dataset=open_dataset(data), overrides=overrides)
+    variant = found.manifest.chosen.variant
+    assert min(golden.agreement[variant] for golden in found.manifest.golden) > 99.9
+
+
+def _export(weights: Path | str, folder: Path, **options: Any) -> Any:
+    request = ExportRequest(
+        weights=str(weights), target="onnxruntime", folder=folder / "bundle", **options
+    )
+    return export_bundle(request).bundle
+
+
+def write_truth(
+    root: Path, folder: Path, channels: int, *, first: int = 0, file: str = "{}.npy"
+) -> Path:
+    """Images of so many bands, with transformers' masks."""
+    for part in ("images", "masks"):
+        (root / part).mkdir(parents=True)
+    for seed in range(first, first + 10):
+        frame = band_frame(channels, seed=seed)
+        path = root / "images" / file.format(seed)
+        if path.suffix == ".npy":
+            np.save(path, frame)
+        else:
+            Image.fromarray(frame).save(path)
+        mask = band_mask(folder, frame, SIZE)
+        Image.fromarray(mask).save(root / "masks" / f"{seed}.png")
+    return root
+
+
+def test_inspect_shows_its_channels(
+    edgeseg: Callable[..., Outcome], networks: Callable[[int], Path], bundle: Path
+) -> None:
+    done = edgeseg("inspect", networks(5), "--json")
+    assert done.status == 0, done.err
+    assert done.json["channels"] == 5
+    assert "5 channels" in done.err
+    assert "takes images of 5 channels, in the order of their files" in done.err
+    assert json.loads(edgeseg("inspect", bundle, "--json").out)["input_tensor"]["shape"][3] == 4
