@@ -67,9 +67,10 @@ def resize_by_opencv(frame: Bgr, *, height: int, width: int) -> Bgr:
 def resize_bands(
     frame: Bgr, resize: Callable[[npt.NDArray[np.uint8]], npt.NDArray[T]]
 ) -> npt.NDArray[T]:
-    """Resize a color frame (H, W, 3) at once, and any other (H, W, C) band by band.
+    """Resize a color frame, uint8 (H, W, 3), at once, and any other (H, W, C) band by band.
 
-    Pillow would take four bands for a color with alpha, and neither package takes all numbers.
+    `resize` takes uint8 (H, W, 3) or (H, W). Pillow would take four bands for a color with alpha,
+    and no package takes every number of bands.
     """
     if frame.shape[2] == RGB:
         return resize(np.ascontiguousarray(frame))

@@ -27,12 +27,17 @@ from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import CalibrationError, CheckpointError, DatasetError, SourceError
 from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.export.reference import compute_reference_mask
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.overrides import Overrides
+from edgeseg.pixels import to_frame_mask, to_input
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.targets import jetson
 from edgeseg.quantize.targets.tensorrt.rules import find_violations
+from edgeseg.runtime.backends.onnxruntime import OrtBackend
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.spec import ChannelOrder, Resize
+from edgeseg.spec import Aspect, ChannelOrder, Resize, Upsampling
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -187,6 +192,21 @@ def test_a_reference_of_other_channels_is_refused(
     assert "takes images of 3 channels" in done.err
 
 
+def test_no_framework_checks_it(
+    edgeseg: Callable[..., Outcome], networks: Callable[[int], Path], tmp_path: Path
+) -> None:
+    data = write_truth(tmp_path / "data", networks(2), 2, file="{}.png")
+    done = edgeseg(
+        *("export", "--weights", networks(2), "--data", data, "--precision", "fp32", "-o", "b"),
+        *("--size", "128x96"),
+    )
+    assert done.status == 0, done.err
+    assert "not checked with transformers: it gets color or gray images" in done.err
+    assert open_bundle(Path("b")).manifest.framework is None
+    assert "which are 120x160 (height x width); did you mean --size 96x128?" in done.err
+    assert "next: edgeseg verify b --data DATASET" in done.err
+
+
 def test_bench_and_build_take_its_golden_frames(
     edgeseg: Callable[..., Outcome], bundle: Path
 ) -> None:
@@ -266,6 +286,18 @@ def test_opencvs_rule_resizes_bands(networks: Callable[[int], Path], tmp_path: P
     found = _export(networks(5), tmp_path, dataset=open_dataset(data), overrides=overrides)
     variant = found.manifest.chosen.variant
     assert min(golden.agreement[variant] for golden in found.manifest.golden) > 99.9
+
+
+def test_the_reference_pads_bands_as_the_graph_does(networks: Callable[[int], Path]) -> None:
+    """Here to the size of the input, which some frameworks ask for: no mean is given to another."""
+    checkpoint = read_checkpoint(str(networks(5)), overrides=Overrides(aspect=Aspect.KEEP))
+    spec = replace(checkpoint.input, upsampling=Upsampling.ALIGN_CORNERS)
+    frame = band_frame(5, height=90, width=300)
+    deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
+    engine = OrtBackend(to_onnx(deployed, height=96, width=128).SerializeToString())
+    mask = to_frame_mask(engine.infer(to_input(frame, spec)), spec, frame)
+    engine.close()
+    assert differing(compute_reference_mask(checkpoint.model, spec, frame), mask) <= FEW
 
 
 def _export(weights: Path | str, folder: Path, **options: Any) -> Any:

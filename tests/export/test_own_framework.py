@@ -11,13 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
+from bands import band_frame, mix_bands, statistics
 from oracle import change, small_demo
+from PIL import Image
 from renamed import smp_folder, smp_state
 from safetensors.torch import load_file, save_file
-from smp_oracle import find_smp
+from smp_oracle import Smp, find_smp
 
+from edgeseg.bundle.manifest import FrameworkCheck
 from edgeseg.bundle.store import open_bundle
 
 if TYPE_CHECKING:
@@ -146,10 +150,34 @@ def test_segmentation_models_pytorch_judges_its_own(
         (folder / "model.safetensors").unlink()
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
         change(folder / "config.json", classes=1)
+    check = _judge_by_smp(smp, folder, tmp_path, *options)
+    assert check.agreement > 99.99
+
+
+def test_segmentation_models_pytorch_judges_bands(common: Path, tmp_path: Path) -> None:
+    smp = find_smp(common)
+    folder = smp_folder(tmp_path / "saved", in_channels=4)
+    state = smp_state()
+    first = "encoder.patch_embed1.proj.weight"
+    state[first] = mix_bands(state[first], 4)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    for part in ("images", "masks"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    for seed in range(3):
+        np.save(tmp_path / "data" / "images" / f"{seed}.npy", band_frame(4, seed=seed))
+        Image.fromarray(np.zeros((120, 160), np.uint8)).save(
+            tmp_path / "data" / "masks" / f"{seed}.png"
+        )
+    mean, std = (",".join(map(str, values)) for values in statistics(4))
+    options = ("--data", "data", "--mean", mean, "--std", std)
+    assert _judge_by_smp(smp, folder, tmp_path, *options).agreement > 99.99
+
+
+def _judge_by_smp(smp: Smp, folder: Path, here: Path, *options: str) -> FrameworkCheck:
     words = ["export", "--weights", str(folder), "--size", "96x128", "--precision", "fp32"]
     done = subprocess.run(
         [sys.executable, "-c", EXPORT, *words, "-o", "b", "--check-with", "smp", *options],
-        cwd=tmp_path,
+        cwd=here,
         env=os.environ | {"PYTHONPATH": str(smp.packages), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
@@ -157,9 +185,9 @@ def test_segmentation_models_pytorch_judges_its_own(
     )
     assert done.returncode == 0, done.stderr
     assert "% of the pixels as in smp 0" in done.stderr
-    check = open_bundle(tmp_path / "b").manifest.framework
+    check = open_bundle(here / "b").manifest.framework
     assert check is not None
-    assert check.agreement > 99.99
+    return check
 
 
 def test_another_framework_than_its_own_is_refused(edgeseg: Edgeseg, tmp_path: Path) -> None:

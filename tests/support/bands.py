@@ -54,23 +54,22 @@ def gray_mask(folder: Path, frame: Bgr) -> ClassMap:
 def band_demo(folder: Path, channels: int) -> Path:
     """The demo's checkpoint for images of `band_frame`: their bands share what the colors weigh."""
     small_demo(folder)
-    colors = [band % 3 for band in range(channels)]
-    # Unlike shares and statistics: an exchange of two bands shows.
-    shares = [0.7 if band < 3 < channels and band + 3 < channels else 1.0 for band in range(3)]
-    shares += [0.3] * (channels - 3)
     mean, std = statistics(channels)
-
-    def mix(weight: torch.Tensor) -> torch.Tensor:
-        parts = [
-            share * weight[:, color] * (own / IMAGENET_STD[color])
-            for share, color, own in zip(shares, colors, std, strict=False)
-        ]
-        return torch.stack(parts, 1)
-
-    _replace_first(folder, mix)
+    _replace_first(folder, lambda weight: mix_bands(weight, channels))
     change(folder / "config.json", num_channels=channels)
     change(folder / "preprocessor_config.json", image_mean=mean, image_std=std)
     return folder
+
+
+def mix_bands(weight: torch.Tensor, channels: int) -> torch.Tensor:
+    """Turn the kernels of RGB into those of bands, whose shares differ: an exchange shows."""
+    _, std = statistics(channels)
+    shares = [0.7 if band + 3 < channels else 1.0 for band in range(3)] + [0.3] * (channels - 3)
+    parts = [
+        shares[band] * weight[:, band % 3] * (std[band] / IMAGENET_STD[band % 3])
+        for band in range(channels)
+    ]
+    return torch.stack(parts, 1)
 
 
 def statistics(channels: int) -> tuple[list[float], list[float]]:
