@@ -52,7 +52,6 @@ def export_model(
     target: str = "onnxruntime",
     precision: str = "auto",
     size: tuple[int, int] | None = None,
-    threshold: float | None = None,
     calibration: str | Path | None = None,
     data: str | Path | None = None,
     split: str | None = None,
@@ -65,12 +64,14 @@ def export_model(
     """Turn a checkpoint into a bundle: `edgeseg export`, with the same defaults and notes.
 
     Without `weights`, `model="b0"` is the packaged demo checkpoint. `size` is height and width in
-    pixels. `threshold` is the probability above which the only logit of a checkpoint means the
-    second of two classes. `calibration` and `data` name images as the options do. A limit that is
-    not given has its default; `max_drop=0.5` (points) is short for `limits=Limits(max_drop=0.5)`.
+    pixels. `calibration` and `data` name images as the options do. A limit that is not given has
+    its default; `max_drop=0.5` (points) is short for `limits=edgeseg.Limits(max_drop=0.5)`.
     The bundle is written to `output`, or to {model}-{target}-{precision}. `say` hears each note;
-    without it they go to stderr. The result's `bundle` ships, `tried` is all that was measured. All
-    options are in `edgeseg.deploy.request.ExportOptions`, which `fill_defaults` completes.
+    without it they go to stderr. The result's `bundle` ships, `tried` is all that was measured.
+
+    `edgeseg.deploy.request.ExportOptions` has all options of the command line, among them the
+    `overrides` of what a checkpoint says (threshold, mean and so on):
+    `export_bundle(fill_defaults(options))`, of `edgeseg.deploy.export` and `.defaults`.
 
     Raises:
         SpecError: options that do not fit together.
@@ -86,7 +87,6 @@ def export_model(
     from edgeseg.deploy.export import export_bundle
     from edgeseg.deploy.request import ExportOptions
     from edgeseg.files.homes import expand_home
-    from edgeseg.overrides import Overrides
     from edgeseg.progress import Progress, print_line
 
     limits = Limits() if limits is None else limits
@@ -96,7 +96,6 @@ def export_model(
         target=target,
         precision=precision,
         size=size,
-        overrides=Overrides(threshold=threshold),
         calibration=None if calibration is None else expand_home(str(calibration)),
         data=None if data is None else expand_home(str(data)),
         split=split,
@@ -192,7 +191,6 @@ def verify(
     data: str | Path | None = None,
     split: str | None = None,
     reference: str | Path | None = None,
-    threshold: float | None = None,
     baseline: str | Path | None = None,
     limits: Limits | None = None,
     max_drop: float | None = None,
@@ -209,8 +207,7 @@ def verify(
     limit that is not given has its default; `max_drop=0.5` (points) is short for
     `limits=edgeseg.Limits(max_drop=0.5)`. A missed gate raises nothing: see `passed`, `misses` and
     `unjudged` of the report; `passed` is None where there was nothing to judge. `short_sides` are
-    in pixels. `report` is a folder to write the report to. `threshold` is that of a checkpoint with
-    one logit, as for `export_model`.
+    in pixels. `report` is a folder to write the report to.
 
     What the command line has beyond this is in `edgeseg.verification.request.VerifyRequest`, which
     `edgeseg.verification.verify.verify` takes.
@@ -224,7 +221,6 @@ def verify(
     from edgeseg.accuracy.limits import Limits
     from edgeseg.corruptions import parse_corruptions
     from edgeseg.files.homes import expand_home
-    from edgeseg.overrides import Overrides
     from edgeseg.verification.request import VerifyRequest
     from edgeseg.verification.verify import verify as verify_source
 
@@ -234,7 +230,6 @@ def verify(
         data=None if data is None else expand_home(str(data)),
         split=split,
         reference=None if reference is None else expand_home(str(reference)),
-        overrides=Overrides(threshold=threshold),
         baseline=None if baseline is None else Path(baseline).expanduser(),
         protocol=protocol,
         limits=limits if max_drop is None else limits.replace(max_drop=max_drop),

@@ -2,7 +2,7 @@
 
 A name such as `state_dict_ema` tells it. Three trainers exchange the two before they save, so that
 the plain name holds the average: mmengine and Lightning, whose files show it, and mmcv's epochs.
-docs/decisions/0017-averaged-weights.md has the sources.
+docs/decisions/0016-averaged-weights.md has the sources.
 """
 
 from __future__ import annotations

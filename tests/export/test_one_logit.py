@@ -19,11 +19,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from search_limits import LENIENT
 
-import edgeseg as package
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import draw_scene
+from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.export import export_bundle
-from edgeseg.deploy.request import ExportRequest
+from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.overrides import NO_OVERRIDES, Overrides
@@ -31,6 +31,8 @@ from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.targets import jetson
 from edgeseg.quantize.targets.tensorrt.rules import find_violations
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.verification.request import VerifyRequest
+from edgeseg.verification.verify import verify
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -233,11 +235,17 @@ def _write_truth(root: Path, folder: Path, *, threshold: float, first: int = 0) 
 
 def test_python_sets_the_threshold(road: Path, tmp_path: Path) -> None:
     data = _write_truth(tmp_path / "data", road, threshold=0.9)
-    exported = package.export_model(
-        road, precision="fp32", threshold=0.9, output=tmp_path / "bundle", say=lambda _: None
+    overrides = Overrides(threshold=0.9)
+    options = ExportOptions(
+        weights=str(road), precision="fp32", overrides=overrides, folder=tmp_path / "bundle"
     )
-    assert exported.bundle.manifest.checkpoint.threshold == 0.9
-    report = package.verify(exported.bundle.folder, reference=road, threshold=0.9, data=data)
+    bundle = export_bundle(fill_defaults(options)).bundle
+    assert bundle.manifest.checkpoint.threshold == 0.9
+    report = verify(
+        VerifyRequest(
+            source=str(bundle.folder), reference=str(road), overrides=overrides, data=str(data)
+        )
+    )
     assert report.pixel_agreement is not None
     assert report.miou is not None
     assert min(report.pixel_agreement, report.miou) > 99.9
