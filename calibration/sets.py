@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from edgeseg.bands import BANDS_SUFFIX, list_frames, read_frame
 from edgeseg.calibration.choose import (
     FEW,
     SAME_LEVELS,
@@ -23,6 +22,7 @@ from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.errors import CalibrationError, SourceError
 from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.images.bands import BANDS_SUFFIX, list_frames, read_frame
 from edgeseg.pixels import Bgr
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize

@@ -8,10 +8,10 @@ from typing import Final
 
 from edgeseg.accuracy.gates import GOLDEN, Judged, at_least
 from edgeseg.accuracy.metrics import pixel_agreement
-from edgeseg.bands import read_frame
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.images import read_mask
+from edgeseg.images.bands import read_frame
 from edgeseg.pixels import Bgr, ClassMap
 
 __all__ = ["Replayed", "judge_golden", "read_golden_frame", "replay_golden"]

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from edgeseg.bands import BANDS_SUFFIX, list_frames
 from edgeseg.datasets.items import Dataset, FilePair, Unpaired
 from edgeseg.datasets.pairing import pair_up
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.images import IMAGE_SUFFIXES, list_files
+from edgeseg.images.bands import BANDS_SUFFIX, list_frames
 from edgeseg.labels import Labels, parse_labels
 from edgeseg.text import explain
 

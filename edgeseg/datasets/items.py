@@ -10,13 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from edgeseg.bands import read_frame, read_frame_and_convert
 from edgeseg.datasets.hashing import hash_file
 from edgeseg.datasets.location import is_remote
 from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.images import ROTATED, read_painted_mask
+from edgeseg.images.bands import read_frame, read_frame_and_convert
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.redact import redact

@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from edgeseg.bands import BANDS_SUFFIX
 from edgeseg.bundle.manifest import Golden
 from edgeseg.deploy.graph import read_examples
 from edgeseg.deploy.job import ExportJob
 from edgeseg.images import write_mask
+from edgeseg.images.bands import BANDS_SUFFIX
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.progress import begin
 from edgeseg.spec import RGB

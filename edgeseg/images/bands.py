@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.decoding import Decoded, decode
 from edgeseg.errors import SourceError
-from edgeseg.images import ROTATED, list_files, read_and_convert
+from edgeseg.images.decoding import Decoded, decode
+from edgeseg.images.stills import ROTATED, list_files, read_and_convert
 from edgeseg.pixels import Bgr
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize

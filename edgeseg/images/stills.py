@@ -1,4 +1,4 @@
-"""Reads still images and masks. `edgeseg.runtime` reads video and cameras."""
+"""Reads color images and masks, and writes them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.decoding import Decoded, decode
 from edgeseg.errors import SourceError
 from edgeseg.files.whole import write_whole
+from edgeseg.images.decoding import Decoded, decode
 from edgeseg.labels import Rgb
 from edgeseg.pixels import Bgr, ClassMap
 

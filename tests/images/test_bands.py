@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from rasters import GRAY, Write, as_bytes, as_mode, by_opencv, tiff
 
-from edgeseg.bands import read_frame, read_frame_and_convert
 from edgeseg.errors import SourceError
 from edgeseg.images import ROTATED
+from edgeseg.images.bands import read_frame, read_frame_and_convert
 
 HEIGHT, WIDTH = GRAY.shape
 
