@@ -25,6 +25,7 @@ from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportOptions
 from edgeseg.errors import EdgesegError
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.spec import RGB
 
 LEAST = 99.99  # in % of the pixels
 KINDS = [
@@ -65,11 +66,16 @@ def hush_transformers() -> None:
 def try_kind(kind: Kind, photo: Photo, folder: Path) -> tuple[bool, str]:
     """Make and export a kind; return whether the row is right, and what to print of it."""
     (folder / "made").mkdir()
+    given = dict(kind.options)
+    if kind.data is not None:
+        (folder / "data").mkdir()
+        kind.data(folder / "data")
+        given["data"] = str(folder / "data")
     asked = ExportOptions(
         weights=str(kind.make(folder / "made")),
         precision="fp32",
         folder=folder / "bundle",
-        **kind.options,
+        **given,
     )
     try:
         bundle = export_bundle(fill_defaults(asked)).bundle
@@ -80,7 +86,8 @@ def try_kind(kind: Kind, photo: Photo, folder: Path) -> tuple[bool, str]:
         return False, "exported, but it should be refused"
     photo = kind.prepare(photo)
     with Segmenter(bundle) as segmenter:
-        mask = segmenter.segment(photo[:, :, ::-1]).mask
+        frame = photo[:, :, ::-1] if photo.shape[2] == RGB else photo
+        mask = segmenter.segment(frame).mask
     try:
         equal = 100 * float((mask == kind.judge(photo)).mean())
     except NotJudgedError as error:

@@ -38,6 +38,7 @@ class Kind:
     judged_by: str = ""
     refusal: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    data: Callable[[Path], None] | None = None  # writes a data set, where a kind needs its own
     prepare: Callable[[Photo], Photo] = lambda photo: photo  # what the kind's camera gives of it
 
 
