@@ -10,21 +10,22 @@ lost.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 
 import msgspec
 
-from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.datasets import Dataset, Item, open_dataset
 from edgeseg.deploy.defaults import check_calibration
 from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, NotJudgedError, SourceError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import list_tools
-from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
+from edgeseg.spec import RGB
 from edgeseg.sweep.cell import ERROR, make_cell
 from edgeseg.sweep.folder import lock_folder
 from edgeseg.sweep.identity import describe_data, list_dependencies
@@ -60,21 +61,22 @@ def sweep(
     if plan.export.calibration is not None:
         check_calibration(plan.export.calibration)
     dataset = open_dataset(plan.data, split=plan.export.split)
-    frame = _find_first_frame(dataset)
+    first = _find_first_image(plan, dataset)
     data = describe_data(dataset)
     with lock_folder(plan.folder):
-        return _sweep_cells(plan, dataset, data, frame, progress=progress)
+        return _sweep_cells(plan, dataset, data, first, progress=progress)
 
 
 def _sweep_cells(
     plan: Plan,
     dataset: Dataset,
     data: Data,
-    frame: Bgr,
+    first: tuple[Item, tuple[int, int]],
     *,
     progress: Progress,
 ) -> Sweep:
     """Make the rows of all cells, write the overview, time the cells, and write it again."""
+    item, size = first
     cells = list_cells(plan)
     rows = []
     for number, cell in enumerate(cells, 1):
@@ -86,14 +88,14 @@ def _sweep_cells(
     untimed = Sweep(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         data=data,
-        frame=frame.shape[:2],
+        frame=size,
         rounds=timing.ROUNDS,
         machine=describe_machine(),
         tools=list_tools(),
         rows=tuple(rows),
     )
     write_overview(plan.folder, untimed)
-    timed = msgspec.structs.replace(untimed, rows=tuple(time_cells(plan, rows, frame)))
+    timed = msgspec.structs.replace(untimed, rows=tuple(time_cells(plan, rows, item)))
     write_overview(plan.folder, timed)
     return timed
 
@@ -184,12 +186,26 @@ def _fill_row(blank: Row, report: Report) -> Row:
     )
 
 
-def _find_first_frame(dataset: Dataset) -> Bgr:
-    """Read the first image of the data set, on which all cells are timed."""
-    for item in dataset.items:
-        with suppress(SourceError):
-            return item.image()
+def _find_first_image(plan: Plan, dataset: Dataset) -> tuple[Item, tuple[int, int]]:
+    """Find the first image that can be read, on which all cells are timed, and its size."""
+    for channels in _list_channels(plan):
+        for item in dataset.items:
+            with suppress(SourceError, DatasetError):
+                height, width = item.read_as(channels).image().shape[:2]
+                return item, (height, width)
     raise DatasetError(
         f"data set {dataset.origin} has no image that can be read; check its files, or choose "
         f"another --data"
     )
+
+
+def _list_channels(plan: Plan) -> Iterator[int]:
+    """List how images may be read: in color, else in the channels of the first checkpoint."""
+    yield RGB
+    from edgeseg.export.checkpoint import read_checkpoint
+
+    for cell in list_cells(plan):
+        with suppress(EdgesegError):  # its own row will say what is wrong
+            overrides = plan.export.overrides
+            yield read_checkpoint(cell.weights, size=cell.size, overrides=overrides).input.channels
+            return

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.bundle.store import open_bundle
+from edgeseg.datasets import Item
 from edgeseg.pixels import Bgr
 from edgeseg.runtime import timing
 from edgeseg.sweep.plan import Plan
@@ -23,8 +24,8 @@ __all__ = ["time_cells"]
 Milliseconds = npt.NDArray[np.float64]
 
 
-def time_cells(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
-    """Add latencies to the rows that have a bundle; where its engine fails, the row says why."""
+def time_cells(plan: Plan, rows: Sequence[Row], item: Item) -> list[Row]:
+    """Add latencies on an image to the rows that have a bundle; a failing engine's row says why."""
     failures: dict[str, str] = {}
     with ExitStack() as stack:
         calls = {}
@@ -34,6 +35,7 @@ def time_cells(plan: Plan, rows: Sequence[Row], frame: Bgr) -> list[Row]:
             with _catch_failure(row.name, failures):
                 model = _open(plan, row)
                 stack.callback(model.close)
+                frame = item.read_as(model.input.channels).image()
                 model.segment(frame)
                 calls[row.name] = partial(_segment, model, frame, row.name, failures)
         times = timing.alternate(calls)

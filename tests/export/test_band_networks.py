@@ -6,7 +6,6 @@ The oracle is transformers' network; the pixels go there band by band, by Pillow
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import pytest
-from bands import band_demo, band_frame, band_mask, statistics
+from bands import band_demo, band_frame, band_mask, statistics, write_truth
 from oracle import FEW, deployed_mask, differing
 from PIL import Image
 from search_limits import LENIENT
@@ -25,7 +24,7 @@ from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
-from edgeseg.errors import CalibrationError, CheckpointError, DatasetError, SourceError
+from edgeseg.errors import SourceError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import compute_reference_mask
 from edgeseg.export.segformer.rewrites import rewrite
@@ -37,7 +36,7 @@ from edgeseg.quantize.targets import jetson
 from edgeseg.quantize.targets.tensorrt.rules import find_violations
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.spec import Aspect, ChannelOrder, Resize, Upsampling
+from edgeseg.spec import Aspect, Resize, Upsampling
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -174,6 +173,28 @@ def test_no_source_gives_its_images(
     assert "edgeseg.open(BUNDLE).segment(frame)" in line
 
 
+@pytest.mark.parametrize(("channels", "file"), [(5, "{}.npy"), (4, "{}.tif")])
+def test_a_sweep_measures_and_times_it(
+    channels: int,
+    file: str,
+    edgeseg: Callable[..., Outcome],
+    networks: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    data = write_truth(tmp_path / "data", networks(channels), channels, file=file)
+    done = edgeseg(
+        *("sweep", "--weights", networks(channels), "--data", data, "--target", "onnxruntime"),
+        *("--precision", "fp32", "--size", "96x128", "-o", "sweep", "--json"),
+    )
+    assert done.status == 0, done.err
+    (row,) = done.json["rows"]
+    assert row["status"] == "passed"
+    assert row["miou"] > 99.9
+    assert row["latency_ms"] > 0
+    assert done.json["frame"] == [120, 160]
+    assert "next: edgeseg verify" in done.err
+
+
 def test_corruptions_are_of_color(
     edgeseg: Callable[..., Outcome], bundle: Path, networks: Callable[[int], Path], tmp_path: Path
 ) -> None:
@@ -219,66 +240,6 @@ def test_bench_and_build_take_its_golden_frames(
     assert "takes images of 4 channels" in done.err
 
 
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (None, "takes images of 4 channels, and drawn scenes have three; add --data DATASET"),
-        ("demo", "drawn scenes have three channels, and the network takes 4"),
-    ],
-)
-def test_drawn_scenes_do_not_serve(
-    data: str | None, says: str, networks: Callable[[int], Path], tmp_path: Path
-) -> None:
-    dataset = None if data is None else open_dataset(data)
-    with pytest.raises(DatasetError, match=says):
-        _export(networks(4), tmp_path, dataset=dataset)
-
-
-@pytest.mark.parametrize(("channels", "has"), [(5, "120x160x5"), (3, "an image|Pillow as RGB")])
-def test_images_of_other_channels_are_refused(
-    channels: int, has: str, networks: Callable[[int], Path], tmp_path: Path
-) -> None:
-    file = "{}.npy" if channels > 4 else "{}.tif"
-    data = write_truth(tmp_path / "data", networks(channels), channels, file=file)
-    with pytest.raises(SourceError, match=has):
-        _export(networks(4), tmp_path, dataset=open_dataset(data))
-
-
-def test_a_video_does_not_calibrate_it(networks: Callable[[int], Path], tmp_path: Path) -> None:
-    data = write_truth(tmp_path / "data", networks(4), 4)
-    (tmp_path / "drive.mp4").write_bytes(b"")
-    with pytest.raises(CalibrationError, match=r"drive.mp4 is a video .* of 4 channels"):
-        _export(
-            networks(4),
-            tmp_path,
-            dataset=open_dataset(data),
-            precision="int8",
-            calibration=str(tmp_path / "drive.mp4"),
-        )
-
-
-def test_a_color_network_takes_no_arrays(networks: Callable[[int], Path], tmp_path: Path) -> None:
-    data = write_truth(tmp_path / "data", networks(4), 4)
-    with pytest.raises(SourceError, match=r"npy is an array, and the network takes color images"):
-        _export("demo", tmp_path, dataset=open_dataset(data))
-
-
-def test_nothing_is_assumed_of_its_normalization(
-    networks: Callable[[int], Path], tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(networks(4), tmp_path / "bare"))
-    (folder / "preprocessor_config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"--mean and --std, one value or 4 of pixels in"):
-        read_checkpoint(str(folder))
-    mean, std = map(tuple, statistics(4))
-    spec = read_checkpoint(str(folder), overrides=Overrides(mean=mean, std=(0.2,))).input
-    assert (spec.mean, spec.std) == (mean, (0.2,) * 4)
-    with pytest.raises(CheckpointError, match=r"3 values of mean, and the weights take 4 chann"):
-        read_checkpoint(str(folder), overrides=Overrides(mean=mean[:3], std=std))
-    with pytest.raises(CheckpointError, match="--channel-order is for networks of color images"):
-        read_checkpoint(str(folder), overrides=Overrides(channel_order=ChannelOrder.BGR))
-
-
 def test_opencvs_rule_resizes_bands(networks: Callable[[int], Path], tmp_path: Path) -> None:
     """The reference resizes by its own code: golden masks show both."""
     data = write_truth(tmp_path / "data", networks(5), 5)
@@ -307,24 +268,6 @@ def _export(weights: Path | str, folder: Path, **options: Any) -> Any:
     return export_bundle(request).bundle
 
 
-def write_truth(
-    root: Path, folder: Path, channels: int, *, first: int = 0, file: str = "{}.npy"
-) -> Path:
-    """Images of so many bands, with transformers' masks."""
-    for part in ("images", "masks"):
-        (root / part).mkdir(parents=True)
-    for seed in range(first, first + 10):
-        frame = band_frame(channels, seed=seed)
-        path = root / "images" / file.format(seed)
-        if path.suffix == ".npy":
-            np.save(path, frame)
-        else:
-            Image.fromarray(frame).save(path)
-        mask = band_mask(folder, frame, SIZE)
-        Image.fromarray(mask).save(root / "masks" / f"{seed}.png")
-    return root
-
-
 def test_inspect_shows_its_channels(
     edgeseg: Callable[..., Outcome], networks: Callable[[int], Path], bundle: Path
 ) -> None:
@@ -333,4 +276,5 @@ def test_inspect_shows_its_channels(
     assert done.json["channels"] == 5
     assert "5 channels" in done.err
     assert "takes images of 5 channels, in the order of their files" in done.err
+    assert "aspect squash, 4 channels" in edgeseg("inspect", bundle).err
     assert json.loads(edgeseg("inspect", bundle, "--json").out)["input_tensor"]["shape"][3] == 4

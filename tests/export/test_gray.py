@@ -154,7 +154,9 @@ def test_a_bundle_of_it_runs_and_is_verified(
     done = edgeseg("verify", "b", "--data", data, "--reference", gray, "--json")
     assert done.status == 0, done.err
     assert min(done.json["miou"], done.json["pixel_agreement"]) > 99.9
-    assert "1 channel" in edgeseg("inspect", gray).err
+    told = edgeseg("inspect", gray).err
+    assert "aspect squash, 1 channel" in told
+    assert "mean 0.45, std 0.226 (of 0..1)" in told
 
 
 def test_int8_of_it(gray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,24 @@ def band_mask(folder: Path, frame: npt.NDArray[np.uint8], size: tuple[int, int])
     return full.argmax(1)[0].numpy().astype(np.uint8)
 
 
+def write_truth(
+    root: Path, folder: Path, channels: int, *, first: int = 0, file: str = "{}.npy"
+) -> Path:
+    """Images of so many bands, with transformers' masks by an input of 96x128."""
+    for part in ("images", "masks"):
+        (root / part).mkdir(parents=True)
+    for seed in range(first, first + 10):
+        frame = band_frame(channels, seed=seed)
+        path = root / "images" / file.format(seed)
+        if path.suffix == ".npy":
+            np.save(path, frame)
+        else:
+            Image.fromarray(frame).save(path)
+        mask = band_mask(folder, frame, (96, 128))
+        Image.fromarray(mask).save(root / "masks" / f"{seed}.png")
+    return root
+
+
 def _replace_first(folder: Path, replace: Any) -> None:
     weights = load_file(folder / "model.safetensors")
     weights[_FIRST] = replace(weights[_FIRST]).contiguous()

@@ -100,7 +100,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         (
             f"input        {manifest.input.height}x{manifest.input.width} (height x width), "
             f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
-            f"{_describe_upsampling(manifest.input)}"
+            f"{_describe_bands(manifest.input)}{_describe_upsampling(manifest.input)}"
         ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
         *(f"variant      {_describe_variant(variant)}" for variant in manifest.variants),
@@ -140,6 +140,7 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
 
     checkpoint = read_checkpoint(source, overrides=overrides, say=say)
     height, width = checkpoint.input.height, checkpoint.input.width
+    channels = checkpoint.spec.channels
     count = count_costs(checkpoint.spec, height=height, width=width)
     lines = [
         (
@@ -153,9 +154,9 @@ def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[li
             f"{_describe_upsampling(checkpoint.input)}"
         ),
         (
-            f"normalized   mean {_join_numbers(checkpoint.input.mean)}, std "
-            f"{_join_numbers(checkpoint.input.std)} (of 0..1"
-            f"{'; red, green, blue' * (checkpoint.input.channels == RGB)})"
+            f"normalized   mean {_join_numbers(checkpoint.input.mean[:channels])}, std "
+            f"{_join_numbers(checkpoint.input.std[:channels])} (of 0..1"
+            f"{'; red, green, blue' * (channels == RGB)})"
         ),
         f"parameters   {count.params:,}",
         *_describe_macs(count),
@@ -192,6 +193,11 @@ def _describe_upsampling(spec: InputSpec) -> str:
     if spec.upsampling is Upsampling.HALF_PIXEL:
         return ""
     return f", upsampling {spec.upsampling.value}"
+
+
+def _describe_bands(spec: InputSpec) -> str:
+    """Describe the channels of frames that are not a camera's."""
+    return "" if spec.channels == RGB else f", {pluralize(spec.channels, 'channel')}"
 
 
 def _describe_channels(checkpoint: Checkpoint) -> str:
