@@ -100,7 +100,7 @@ def observe(
     """Gather statistics of each tap over all frames, by the tap's name.
 
     `model` has the outputs that the taps name. `frames` are functions that give the network's
-    input, uint8 (1, H, W, 3); each is called once, in order. `observation` is what is known of the
+    input, uint8 (1, H, W, C); each is called once, in order. `observation` is what is known of the
     first of them, for this very model; it is saved every few images.
 
     Raises:

@@ -33,7 +33,7 @@ Read = Callable[[], tuple[Bgr, ClassMap | None]]
 
 
 def read_with_truth(item: Item) -> tuple[Bgr, ClassMap | None]:
-    """Read an image of a data set, uint8 BGR (H, W, 3), and its ground truth, (H, W)."""
+    """Read an image of a data set, uint8 (H, W, C), and its ground truth, (H, W)."""
     sample = item.read()
     return sample.image, sample.mask
 

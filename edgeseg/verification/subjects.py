@@ -89,7 +89,7 @@ class Model(Protocol):
         """What no verdict on or against this model decides."""
 
     def segment(self, frame: Bgr, /) -> ClassMap:
-        """Segment a uint8 BGR (H, W, 3) frame in the model's own way: class ids (H, W)."""
+        """Segment a uint8 (H, W, C) frame in the model's own way: class ids (H, W)."""
 
     def logits(self, image: Bgr, /) -> Logits:
         """Compute the logits (1, classes, h, w) of an image that has the network's size already.

@@ -89,7 +89,7 @@ def quantize_openvino(
 ) -> None:
     """Read a float graph (ONNX or OpenVINO) and write `target`, an .xml with its .bin.
 
-    `frames` give the network's input, uint8 (1, H, W, 3); each is called as often as NNCF needs.
+    `frames` give the network's input, uint8 (1, H, W, C); each is called as often as NNCF needs.
 
     Raises:
         MissingPackageError: nncf is not installed.

@@ -28,7 +28,7 @@ class Backend(Protocol):
         """Whether each call of `infer` overwrites the previous result."""
 
     def infer(self, frame: Frame, /) -> Output:
-        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits, or (1, H, W) class ids.
+        """Map a uint8 (1, H, W, C) image to (1, classes, h, w) logits, or (1, H, W) class ids.
 
         Where `reuses_output`, the next call overwrites the result; copy it to keep it.
 

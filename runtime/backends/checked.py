@@ -36,7 +36,7 @@ class Engine(Protocol):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of the uint8 image that the model takes: (1, H, W, 3)."""
+        """Shape of the uint8 image that the model takes: (1, H, W, C)."""
 
     def infer(self, frame: Frame, /) -> Output:
         """Compute the graph's output for an image of that shape. May raise any exception."""
@@ -60,7 +60,7 @@ class Checked:
         self.reuses_output = engine.reuses_output
 
     def infer(self, frame: Frame, /) -> Output:
-        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits, or (1, H, W) class ids.
+        """Map a uint8 (1, H, W, C) image to (1, classes, h, w) logits, or (1, H, W) class ids.
 
         Raises:
             BackendError: the image does not fit, the engine fails, or its result is not usable.

@@ -96,7 +96,7 @@ class OrtBackend:
         return self._name
 
     def infer(self, frame: Frame, /) -> Output:
-        """Map a uint8 BGR (1, H, W, 3) image to the graph's output."""
+        """Map a uint8 (1, H, W, C) image to the graph's output."""
         assert self._session is not None, "it is open"
         (output,) = self._session.run(None, {self._input_name: frame})
         return cast("Output", output)

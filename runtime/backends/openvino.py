@@ -81,7 +81,7 @@ class OpenVinoBackend:
         return self._name
 
     def infer(self, frame: Frame, /) -> Logits:
-        """Map a uint8 BGR (1, H, W, 3) image to (1, classes, h, w) logits."""
+        """Map a uint8 (1, H, W, C) image to (1, classes, h, w) logits."""
         # Shared memory avoids copies of input and output; the next frame overwrites the output.
         self._request.infer({0: frame}, share_inputs=True, share_outputs=True)
         logits: Logits = self._request.get_output_tensor(0).data

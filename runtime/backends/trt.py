@@ -67,7 +67,7 @@ class TensorRtBackend:
         return self._name
 
     def infer(self, frame: Frame, /) -> Output:
-        """Map a uint8 BGR (1, H, W, 3) image to the graph's output."""
+        """Map a uint8 (1, H, W, C) image to the graph's output."""
         given, made = self._input, self._output
         np.copyto(given.host.array, frame)
         self._cuda.to_device(given.device, given.host.address, given.size, self._stream)

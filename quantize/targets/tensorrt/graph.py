@@ -85,7 +85,7 @@ def to_typed(
     """Write a typed copy of a float32 graph as `edgeseg.export` writes it.
 
     `largest` is the magnitude that int8 is to cover, for each activation that the recipe quantizes;
-    `hot` names the values to hold in FP32. Input uint8 BGR (1, H, W, 3), output float32 logits.
+    `hot` names the values to hold in FP32. Input uint8 (1, H, W, C), output float32 logits.
 
     Raises:
         KeyError: no magnitude is known of an activation.
