@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import pytest
-from bands import band_demo, band_frame, band_mask, statistics, write_truth
+import torch
+from bands import (
+    band_demo,
+    band_frame,
+    band_mask,
+    mix_bands,
+    statistics,
+    to_bands,
+    write_truth,
+)
+from literal import mmseg_logits, mmseg_state
 from oracle import FEW, deployed_mask, differing
 from PIL import Image
 from search_limits import LENIENT
+from torch.nn import functional
 
 import edgeseg as package
 from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
-from edgeseg.errors import SourceError
+from edgeseg.errors import CheckpointError, SourceError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.reference import compute_reference_mask
 from edgeseg.export.segformer.rewrites import rewrite
@@ -78,6 +89,38 @@ def test_the_mask_is_that_of_transformers(channels: int, networks: Callable[[int
     # Their order counts, and nothing reverses it.
     turned = np.ascontiguousarray(frame[:, :, ::-1])
     assert differing(deployed_mask(folder, turned), expected) > 0.1
+
+
+def test_on_a_photograph(networks: Callable[[int], Path], shared: Path) -> None:
+    with Image.open(shared / "data" / "stills" / "city_0.jpg") as photograph:
+        frame = to_bands(np.asarray(photograph.convert("RGB")), 5)
+    expected = band_mask(networks(5), frame, SIZE)
+    assert len(np.unique(expected)) > 4
+    assert differing(deployed_mask(networks(5), frame), expected) < FEW
+
+
+def test_mmsegmentations_network_of_bands(tmp_path: Path) -> None:
+    """Its images are read unchanged, and nothing is reversed."""
+    mean, std = [10.0, 110.0, 210.0, 60.0], [40.0, 60.0, 80.0, 50.0]
+    config = (
+        "model = dict(backbone=dict(in_channels=4))\n"
+        f"data_preprocessor = dict(mean={mean}, std={std}, bgr_to_rgb=False)\n"
+        "test_pipeline = [dict(type='LoadImageFromFile', color_type='{}')]\n"
+    )
+    state, frame = mmseg_state(), band_frame(4, height=96, width=128)
+    first = "backbone.layers.0.0.projection.weight"
+    state[first] = mix_bands(state[first], 4)
+    values = (frame.astype(np.float64) - np.array(mean)) / np.array(std)
+    image = torch.from_numpy(values).permute(2, 0, 1)[None]
+    logits = mmseg_logits({name: value.double() for name, value in state.items()}, image)
+    full = functional.interpolate(logits, SIZE, mode="bilinear", align_corners=False)
+    path = tmp_path / "w.pth"
+    torch.save({"meta": {"cfg": config.format("unchanged")}, "state_dict": state}, path)
+    ours = deployed_mask(path, frame, size=SIZE)
+    assert differing(ours, full.argmax(1)[0].numpy()) < FEW
+    torch.save({"meta": {"cfg": config.format("color")}, "state_dict": state}, path)
+    with pytest.raises(CheckpointError, match=r"color_type color, .* 4 channels, .* unchanged"):
+        read_checkpoint(str(path))
 
 
 @pytest.mark.parametrize("target", ["onnxruntime", "openvino", "jetson"])

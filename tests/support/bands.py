@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
+from edgeseg.demo import draw_scene
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
@@ -83,10 +84,14 @@ def band_frame(
     channels: int, *, height: int = 120, width: int = 160, seed: int = 11
 ) -> npt.NDArray[np.uint8]:
     """A street of so many bands, (H, W, C): its red, green and blue, each band brighter."""
-    from edgeseg.demo import draw_scene
+    return to_bands(draw_scene(seed, 0, height=height, width=width).image[:, :, ::-1], channels)
 
-    rgb = draw_scene(seed, 0, height=height, width=width).image[:, :, ::-1].astype(int)
-    bands = [np.clip(rgb[:, :, band % 3] + 2.5 * band, 0, 255) for band in range(channels)]
+
+def to_bands(rgb: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+    """Repeat the colors of an image, (H, W, 3), as so many bands."""
+    bands = [
+        np.clip(rgb[:, :, band % 3].astype(int) + 2.5 * band, 0, 255) for band in range(channels)
+    ]
     return np.stack(bands, axis=2).astype(np.uint8)
 
 
