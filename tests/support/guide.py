@@ -8,8 +8,12 @@ from pathlib import Path
 _GUIDE = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
 _PLACEHOLDERS = {
     "HxW": r"\d+x\d+",
-    **dict.fromkeys(("PATH", "MASK", "FOLDER", "FILE", "NAME", "MODE", "KIND", "REASON"), ".+"),
+    **dict.fromkeys(
+        ("PATH", "MASK", "FOLDER", "FILE", "NAME", "MODE", "KIND", "REASON", "TYPE"), ".+"
+    ),
     "N": r"\d+",
+    "NxHxW": r"\d+x\d+x\d+",
+    "SHAPE": r"[\dx]+",
 }
 
 
