@@ -71,6 +71,18 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _no_framework_of_its_own(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of exports run in tests, and the check with transformers takes a second of each.
+
+    The tests of checkpoints, of tools and of commands in their own process have it.
+    """
+    if not request.node.nodeid.startswith(("tests/export/", "tests/tools/")):
+        monkeypatch.setattr("edgeseg.deploy.graph.check_own_framework", lambda *_args: None)
+
+
+@pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     """A thread that a test leaves behind works on while others run, and may crash them."""
     before = set(threading.enumerate())

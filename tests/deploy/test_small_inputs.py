@@ -26,6 +26,7 @@ from edgeseg.quantize.targets import jetson
 from edgeseg.quantize.targets.tensorrt.rules import find_violations
 
 SIZES = [(32, 32), (33, 47)]
+SHORT = (((32, 32), "onnxruntime"), ((33, 47), "jetson"))
 FRAME = (60, 80)
 
 
@@ -45,8 +46,15 @@ def test_the_mask_is_that_of_transformers(
     assert differing(deployed_mask(folder, image), transformers_mask(folder, image)) < FEW
 
 
-@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "jetson"])
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(
+    ("size", "target"),
+    [
+        pytest.param(size, target, marks=() if (size, target) in SHORT else (pytest.mark.long,))
+        for size in SIZES
+        for target in ("onnxruntime", "openvino", "jetson")
+    ],
+    ids=str,
+)
 def test_every_target_takes_it(
     size: tuple[int, int], target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,7 +123,10 @@ def test_mmsegmentations_network_of_bands(tmp_path: Path) -> None:
         read_checkpoint(str(path))
 
 
-@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "jetson"])
+@pytest.mark.parametrize(
+    "target",
+    ["onnxruntime", *(pytest.param(t, marks=pytest.mark.long) for t in ("openvino", "jetson"))],
+)
 def test_every_target_makes_int8_of_it(
     target: str,
     networks: Callable[[int], Path],

@@ -16,6 +16,7 @@ from seeded import normalized, random_image, transformers_model
 from edgeseg.errors import CheckpointError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.labels import get_known_labels, read_labels
+from edgeseg.overrides import NO_OVERRIDES
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec
 from edgeseg.spec import Aspect, InputSpec, Resize
 
@@ -252,7 +253,7 @@ def test_published_configurations_are_read(
     beside = read_metadata(folder, HUGGING_FACE, {}, origin=name)
     assert beside.apply_config(spec) == spec
     assert beside.notes() == ()
-    (facts,) = beside.facts()
+    (facts,) = beside.facts(3, NO_OVERRIDES)
     labels, source = beside.labels(spec)
     assert source == "the checkpoint"
     if side is not None:

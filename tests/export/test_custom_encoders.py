@@ -175,7 +175,10 @@ def test_an_input_that_leaves_a_stage_nothing_is_refused(tmp_path: Path) -> None
         read_checkpoint(str(folder), size=(32, 32))
 
 
-@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "jetson"])
+@pytest.mark.parametrize(
+    "target",
+    ["onnxruntime", *(pytest.param(t, marks=pytest.mark.long) for t in ("openvino", "jetson"))],
+)
 def test_every_target_makes_int8_of_it(
     target: str, seeded_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,7 +142,10 @@ def test_verify_measures_it_on_masks_of_0_and_1(
     assert figures[0.5] < 99
 
 
-@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "jetson"])
+@pytest.mark.parametrize(
+    "target",
+    ["onnxruntime", *(pytest.param(t, marks=pytest.mark.long) for t in ("openvino", "jetson"))],
+)
 def test_every_target_makes_int8_of_it(
     target: str, road: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

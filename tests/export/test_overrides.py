@@ -193,7 +193,7 @@ def test_the_manifest_records_what_decided(edgeseg: Callable[..., Outcome], tmp_
 
 
 def test_the_network_of_a_file_that_has_two(
-    edgeseg: Callable[..., Outcome], tmp_path: Path
+    edgeseg: Callable[..., Outcome], street: Path, tmp_path: Path
 ) -> None:
     """Each command that reads a checkpoint takes the same key, and verify for its reference."""
     state = load_file(small_demo(tmp_path / "demo") / "model.safetensors")
@@ -211,7 +211,8 @@ def test_the_network_of_a_file_that_has_two(
     assert done.status == 0, done.err
     assert "weights read from `student`, as --weights-key says, not `teacher`" in done.err
     assert "100.000 % of the pixels as in transformers" in done.err
-    verified = edgeseg("verify", "street", "--reference", "w.pth", "--data", "demo", *key, "--json")
+    data = ("--data", street, "--split", "test")
+    verified = edgeseg("verify", "street", "--reference", "w.pth", *data, *key, "--json")
     assert verified.status == 0, verified.err
     assert json.loads(verified.out)["pixel_agreement"] > 99.9
     wrong = edgeseg("inspect", "w.pth", "--weights-key", "nobody")

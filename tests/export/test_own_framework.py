@@ -135,7 +135,13 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("threshold", "options"), [(None, ()), (0.5, ()), (0.3, ("--threshold", "0.3"))], ids=str
+    ("threshold", "options"),
+    [
+        pytest.param(None, (), marks=pytest.mark.long),
+        pytest.param(0.5, (), marks=pytest.mark.long),
+        (0.3, ("--threshold", "0.3")),
+    ],
+    ids=str,
 )
 def test_segmentation_models_pytorch_judges_its_own(
     common: Path, tmp_path: Path, threshold: float | None, options: tuple[str, ...]

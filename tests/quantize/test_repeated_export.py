@@ -111,6 +111,7 @@ def test_a_float_type_that_the_engine_refuses_is_out(
         export(replace(float_only, precision="fp16"))
 
 
+@pytest.mark.long
 def test_other_images_are_another_question(request_: ExportRequest, cache: Path) -> None:
     export(request_)
     export(replace(request_, calibration_images=11))

@@ -77,7 +77,6 @@ def test_auto_ships_a_float_and_an_int8_variant(request_: ExportRequest) -> None
         "choosing images": (0, 0),
         "writing the graph": (0, 0),
         "comparing with PyTorch": (4, 4),
-        "comparing with transformers": (4, 4),
         "segmenting golden frames with PyTorch": (0, 0),
         "measuring fp32": (5, 5),
         "making int8-linear": (0, 0),
@@ -139,6 +138,7 @@ def test_groups_that_hurt_return_to_float_until_it_passes(
     assert tried[1].startswith(f"int8-linear without {worst[0]}:")
 
 
+@pytest.mark.long
 def test_sensitivity_comes_as_a_table_and_a_picture(request_: ExportRequest) -> None:
     bundle, _ = export(replace(request_, sensitivity=True))
     costs = bundle.manifest.sensitivity

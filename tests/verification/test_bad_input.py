@@ -71,7 +71,7 @@ FATAL = [
         name="no images",
         spoil=lambda: [path.unlink() for path in Path("data/images").iterdir()],
         says="data/images holds no images; put some there (.bmp, .jpeg, .jpg, .png, .tif, .tiff, "
-        ".webp)",
+        ".webp, .npy)",
     ),
     Bad(
         name="no data set",

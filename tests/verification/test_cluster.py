@@ -208,6 +208,7 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(
     assert f"the Dask scheduler at {empty.address} has no workers; start some" in outcome.err
 
 
+@pytest.mark.long
 def test_workers_that_all_die_end_it(
     asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_scheduler_that_freezes_ends_it(
             verify(replace(asked, dask=cluster.address), progress=Progress(phase=freeze))
 
 
+@pytest.mark.long
 def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
     asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ def load(source: Path) -> torch.nn.Module:
     return SegformerForSemanticSegmentation.from_pretrained(source).float().eval()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # of its own: after a forward pass transformers leaves hooks that cannot be pickled
 def demo() -> torch.nn.Module:
     return load(find_demo_checkpoint())
 
