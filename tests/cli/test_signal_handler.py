@@ -1,80 +1,112 @@
-"""Signals end a command, and the process that ran it may go on with other work."""
+"""What a command does on a signal, and what it leaves behind.
+
+Each test has a process of its own: a signal that nobody handles would end the tests' process.
+"""
 
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
-import time
 
 import pytest
 
-from edgeseg.cli import main as cli
+HEAD = """
+import signal, sys, time
+import edgeseg.cli.main as cli
 from edgeseg.cli.signals import unwind_on_signals
 from edgeseg.errors import MissingPackageError
+"""
 
-
-class _Busy:
-    """What a buffered stream does when its own write is interrupted by one more."""
-
-    def write(self, _text: str) -> int:
+# A signal comes while a line is being printed: a buffer must not be entered twice.
+PRINTS_PAST_THE_BUFFER = """
+class Busy:
+    def write(self, text):
         raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+    def flush(self): ...
 
-    def flush(self) -> None: ...
+sys.stderr = Busy()
+with unwind_on_signals():
+    signal.raise_signal(signal.SIGTERM)
+"""
 
+# An import that SIGTERM breaks off fails, and its package is taken for absent.
+SEEMS_TO_MISS_A_PACKAGE = """
+def import_nothing(given):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except SystemExit:
+        raise MissingPackageError("torch", purpose="an export", command="pip") from None
+    return 0
 
-class _Stubborn:
-    """An object whose destructor is interrupted: Python reports the exception, and goes on."""
+cli._run = import_nothing
+cli.run_command()
+"""
 
-    def __del__(self) -> None:
+LEAVES_NOTHING_BEHIND = """
+before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+try:
+    with unwind_on_signals():
+        signal.raise_signal(signal.SIGTERM)
+except SystemExit:
+    pass
+sys.argv = ["edgeseg", "inspect", "nothing.pth"]
+try:
+    cli.run_command()
+except SystemExit as end:
+    assert end.code == 1
+assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before
+print("as before")
+"""
+
+# Python only reports what a destructor raises, and goes on.
+SENDS_NOTHING_AFTERWARDS = """
+class Stubborn:
+    def __del__(self):
         raise KeyboardInterrupt
 
+arrived = []
+signal.signal(signal.SIGINT, lambda number, frame: arrived.append(number))
+with unwind_on_signals():
+    stubborn = Stubborn()
+    del stubborn
+time.sleep(0.3)  # three times as long as a signal waits to be sent again
+assert not arrived, arrived
+print("none")
+"""
 
-def test_a_handler_prints_past_the_buffer(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """A signal may come while a line is being printed; a buffer must not be entered twice."""
-    monkeypatch.setattr(sys, "stderr", _Busy())
-    with pytest.raises(SystemExit) as end, unwind_on_signals():
-        signal.raise_signal(signal.SIGTERM)
-    assert end.value.code == 128 + signal.SIGTERM
-    assert capfd.readouterr().err == "edgeseg: terminated\n"
+SENDS_IT_AGAIN = """
+class Stubborn:
+    def __del__(self):
+        raise KeyboardInterrupt
 
-
-def test_a_package_that_seems_missing_after_a_signal_is_no_news(
-    edgeseg, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An import that SIGTERM breaks off fails, and its package is taken for absent."""
-
-    def import_nothing(_given: object) -> int:
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        except SystemExit:
-            raise MissingPackageError("torch", purpose="an export", command="pip") from None
-        return 0
-
-    monkeypatch.setattr(cli, "_run", import_nothing)
-    outcome = edgeseg("inspect", "b0")
-    assert (outcome.status, outcome.err) == (128 + signal.SIGTERM, "")
-
-
-def test_a_command_leaves_no_handler_and_no_signal_behind(edgeseg) -> None:
-    before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
-    with pytest.raises(SystemExit), unwind_on_signals():
-        signal.raise_signal(signal.SIGTERM)
-    outcome = edgeseg("inspect", "nothing.pth")
-    assert outcome.status == 1
-    assert "nothing.pth" in outcome.err
-    assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before
-
-
-def test_a_signal_is_not_sent_again_after_the_command_ended() -> None:
-    arrived: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: arrived.append(number))
+with unwind_on_signals():
+    stubborn = Stubborn()
+    del stubborn
     try:
-        with unwind_on_signals():
-            stubborn = _Stubborn()
-            del stubborn
-        time.sleep(0.3)  # three times as long as a signal waits to be sent again
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert arrived == []
+        time.sleep(20)
+    except KeyboardInterrupt:
+        print("again")
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "out", "err"),
+    [
+        (PRINTS_PAST_THE_BUFFER, 128 + signal.SIGTERM, "", "edgeseg: terminated\n"),
+        (SEEMS_TO_MISS_A_PACKAGE, 128 + signal.SIGTERM, "", "edgeseg: terminated\n"),
+        (LEAVES_NOTHING_BEHIND, 0, "as before\n", None),
+        (SENDS_NOTHING_AFTERWARDS, 0, "none\n", ""),
+        (SENDS_IT_AGAIN, 0, "again\n", ""),
+    ],
+    ids=["prints", "seems to miss a package", "leaves", "afterwards", "again"],
+)
+def test_a_signal(script: str, status: int, out: str, err: str | None) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD + script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (status, out), done.stderr
+    if err is None:
+        assert "nothing.pth" in done.stderr
+    else:
+        assert done.stderr == err

@@ -223,6 +223,7 @@ def test_a_folder_is_one_sweeps_at_a_time(plan: Plan, monkeypatch: pytest.Monkey
     assert found.rows[0].status == "passed"
 
 
+@pytest.mark.long
 def test_a_miss_is_settled_and_not_searched_for_again(
     plan: Plan, street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
