@@ -16,7 +16,7 @@ from edgeseg.export.contents import read_contents
 from edgeseg.export.locating import find_weights
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.progress import ignore
-from edgeseg.spec import GRAY, Aspect, InputSpec
+from edgeseg.spec import GRAY, Aspect, ChannelOrder, InputSpec
 
 if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
@@ -63,15 +63,16 @@ def open_smp(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], ClassMap]:
         ) from None
     model.eval()
 
+    turn = checkpoint.channel_order is ChannelOrder.BGR
+
     @torch.inference_mode()
     def segment(frame: Bgr) -> ClassMap:
         image = normalize(resize(frame, checkpoint.input)[None], checkpoint.input)
+        image = image.flip(1) if turn else image
         logits = model(image[:, :1] if spec.channels == GRAY else image)
         full = functional.interpolate(logits, frame.shape[:2], mode="bilinear")[0]
-        if checkpoint.threshold is None:
-            return cast("ClassMap", full.argmax(dim=0).numpy().astype(np.uint16))
-        return cast(
-            "ClassMap", (full[0].sigmoid() > checkpoint.threshold).numpy().astype(np.uint16)
-        )
+        threshold = checkpoint.threshold
+        mask = full.argmax(dim=0) if threshold is None else full[0].sigmoid() > threshold
+        return cast("ClassMap", mask.numpy().astype(np.uint16))
 
     return segment

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["open_transformers", "resizes_in_transformers"]
 
 _WEIGHTS: Final = "model.safetensors"
+_OWN_NAMES: Final = ("model.safetensors", "pytorch_model.bin")  # and the names of their indexes
 _JSON_FILES: Final = ("config.json", "preprocessor_config.json")
 
 
@@ -38,39 +39,17 @@ def resizes_in_transformers(spec: InputSpec) -> bool:
 def open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], ClassMap]:
     """Load the weights by transformers' own loader, and its processor from its own files.
 
-    transformers opens a folder as it lies. Of another file it gets the same tensors, without what
-    is wrapped around them.
+    transformers opens a folder that has its own form as it lies. Of any other it gets the same
+    tensors, without what is wrapped around them.
+
+    Raises:
+        CheckpointError: transformers does not take the weights or the two files beside them.
     """
     import torch
-    from safetensors.torch import save_file
     from torch.nn import functional
 
-    weights, folder = find_weights(source, say=ignore)
     with tempfile.TemporaryDirectory() as written, _hush_transformers():
-        from transformers import SegformerForSemanticSegmentation
-
-        there = folder
-        whole = Path(source).is_dir() and not weights.name.startswith("adapter_model.")
-        if not (whole and (folder / "config.json").is_file()):
-            there = Path(written)
-            state = read_contents(weights, key=checkpoint.weights_key).state
-            save_file({name: value.contiguous() for name, value in state.items()}, there / _WEIGHTS)
-            for name in _JSON_FILES:
-                if (folder / name).is_file():
-                    (there / name).write_bytes((folder / name).read_bytes())
-            if not (there / "config.json").exists():
-                (there / "config.json").write_text(json.dumps(_describe(checkpoint)))
-        loaded: Any = SegformerForSemanticSegmentation.from_pretrained(
-            there, dtype=torch.float32, output_loading_info=True, local_files_only=True
-        )
-        model, found = loaded
-        processor = _load_processor(there)
-    wrong = sorted({str(key) for keys in found.values() for key in keys})
-    if wrong:  # transformers would give these random values
-        raise CheckpointError(
-            f"{source}: transformers does not take {', '.join(wrong[:5])} from it; check that "
-            f"config.json belongs to the weights"
-        )
+        model, processor = _load(_prepare_folder(source, checkpoint, Path(written)), source)
     model.eval()
     options = _list_options(checkpoint)
     turn = checkpoint.channel_order is ChannelOrder.RGB
@@ -90,6 +69,48 @@ def open_transformers(source: str, checkpoint: Checkpoint) -> Callable[[Bgr], Cl
         return cast("ClassMap", mask.numpy().astype(np.uint16))
 
     return segment
+
+
+def _prepare_folder(source: str, checkpoint: Checkpoint, written: Path) -> Path:
+    """Find a folder that transformers can open; write one in `written` where there is none."""
+    from safetensors.torch import save_file
+
+    weights, folder = find_weights(source, say=ignore)
+    contents = read_contents(weights, key=checkpoint.weights_key)
+    own_form = weights.name.startswith(_OWN_NAMES) and not contents.notes
+    if own_form and (folder / "config.json").is_file():
+        return folder
+    tensors = {name: value.contiguous() for name, value in contents.state.items()}
+    save_file(tensors, written / _WEIGHTS)
+    for name in _JSON_FILES:
+        if (folder / name).is_file():
+            (written / name).write_bytes((folder / name).read_bytes())
+    if not (written / "config.json").exists():
+        (written / "config.json").write_text(json.dumps(_describe(checkpoint)))
+    return written
+
+
+def _load(folder: Path, source: str) -> tuple[Any, Any]:
+    """Load the network and the image processor; refuse what transformers would invent."""
+    import torch
+    from transformers import SegformerForSemanticSegmentation
+
+    try:
+        loaded: Any = SegformerForSemanticSegmentation.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, local_files_only=True
+        )
+        processor = _load_processor(folder)
+    except Exception as error:  # transformers raises many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{source}: transformers does not take it: {reason}") from None
+    model, found = loaded
+    wrong = sorted({str(key) for keys in found.values() for key in keys})
+    if wrong:
+        raise CheckpointError(
+            f"{source}: transformers does not take {', '.join(wrong[:5])} from it; check that "
+            f"config.json belongs to the weights"
+        )
+    return model, processor
 
 
 def _load_processor(folder: Path) -> Any:  # noqa: ANN401  # transformers has no types

@@ -146,7 +146,6 @@ def fold_input(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatc
     sum, so each weight becomes three. On a gray camera's image, whose channels are equal, that is
     exact; on a color image it is the unrounded luma.
     """
-    assert embed.proj.bias is not None, "patch embedding has a bias"
     weight = embed.proj.weight.double()
     if weight.shape[1] == GRAY:
         weight = weight * torch.tensor(LUMA_RGB, dtype=torch.float64).reshape(1, RGB, 1, 1)
@@ -154,16 +153,8 @@ def fold_input(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatc
     if weight.shape[1] == RGB:
         weight = weight.flip(1)
     folded = copy.deepcopy(embed)
-    folded.proj = nn.Conv2d(
-        weight.shape[1],
-        embed.proj.out_channels,
-        embed.proj.kernel_size,  # type: ignore[arg-type]  # two numbers, as Conv2d keeps them
-        embed.proj.stride,  # type: ignore[arg-type]
-        padding=embed.proj.padding,  # type: ignore[arg-type]
-        dtype=embed.proj.weight.dtype,
-    )
-    folded.proj.weight.copy_(weight)
-    folded.proj.bias = embed.proj.bias
+    folded.proj.in_channels = weight.shape[1]
+    folded.proj.weight = nn.Parameter(weight.to(embed.proj.weight.dtype))
     return folded
 
 

@@ -105,6 +105,26 @@ def test_a_bare_file_is_checked_with_the_tensors_that_it_holds(
     assert check.agreement > 99.99
 
 
+@pytest.mark.parametrize("name", ["last.ckpt", "pytorch_model.bin", "model.safetensors"])
+def test_a_folder_of_another_form_is_checked_too(
+    edgeseg: Edgeseg, tmp_path: Path, name: str
+) -> None:
+    """transformers itself could not open it, or would take random weights."""
+    folder = small_demo(tmp_path / "demo")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    wrapped = {f"model.{key}": value for key, value in weights.items()}
+    if name.endswith(".safetensors"):
+        save_file(wrapped, folder / name)
+    else:
+        torch.save({"state_dict": wrapped, "epoch": 3}, folder / name)
+    outcome = export(edgeseg, folder)
+    assert outcome.status == 0, outcome.err
+    check = open_bundle(Path("b")).manifest.framework
+    assert check is not None
+    assert check.agreement > 99.99
+
+
 def test_weights_that_the_framework_would_invent_end_the_export(
     edgeseg: Edgeseg, tmp_path: Path
 ) -> None:
@@ -139,7 +159,7 @@ main()
     [
         pytest.param(None, (), marks=pytest.mark.long),
         pytest.param(0.5, (), marks=pytest.mark.long),
-        (0.3, ("--threshold", "0.3")),
+        (0.3, ("--threshold", "0.3", "--channel-order", "bgr")),
     ],
     ids=str,
 )
