@@ -16,6 +16,9 @@ import signal, sys, time
 import edgeseg.cli.main as cli
 from edgeseg.cli.signals import unwind_on_signals
 from edgeseg.errors import MissingPackageError
+
+# A shell has its background jobs ignore Ctrl-C, `make test &` too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 
 # A signal comes while a line is being printed: a buffer must not be entered twice.
