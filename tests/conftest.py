@@ -17,6 +17,8 @@ from edgeseg.bundle.store import Bundle, open_bundle
 if TYPE_CHECKING:
     from outcome import Outcome
 
+    from edgeseg.export.segformer.network import SegFormer
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 SLOWEST = (
@@ -180,23 +182,35 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint_folder(common: Path) -> Path:
-    """A seeded B0 with 11 classes and a 96x128 input, in Hugging Face's form."""
+    """A slim SegFormer with CamVid's 11 classes and a 96x128 input, in Hugging Face's form."""
+
+    def make(folder: Path) -> None:
+        from seeded import slim_model
+
+        write_seeded(folder / "seeded", slim_model(classes=11))
+
+    return made_once(common / "checkpoint", make) / "seeded"
+
+
+@pytest.fixture(scope="session")
+def b0_checkpoint(common: Path) -> Path:
+    """As `checkpoint_folder`, a B0: where its name or its size counts."""
 
     def make(folder: Path) -> None:
         from seeded import model_spec, seeded_model
 
-        from edgeseg.export.segformer.huggingface import write_huggingface
-        from edgeseg.labels import get_known_labels
-        from edgeseg.spec import InputSpec
+        write_seeded(folder / "seeded_b0", seeded_model(model_spec("b0", classes=11)))
 
-        write_huggingface(
-            folder / "seeded_b0",
-            seeded_model(model_spec("b0", classes=11)),
-            labels=get_known_labels("camvid"),
-            spec=InputSpec(height=96, width=128),
-        )
+    return made_once(common / "b0_checkpoint", make) / "seeded_b0"
 
-    return made_once(common / "checkpoint", make) / "seeded_b0"
+
+def write_seeded(folder: Path, model: SegFormer) -> None:
+    from edgeseg.export.segformer.huggingface import write_huggingface
+    from edgeseg.labels import get_known_labels
+    from edgeseg.spec import InputSpec
+
+    labels = get_known_labels("camvid")
+    write_huggingface(folder, model, labels=labels, spec=InputSpec(height=96, width=128))
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,7 @@ def test_under_a_name_that_nobody_gave_only_the_same_is_replaced(
 ) -> None:
     args = ["export", "--weights", checkpoint_folder, "--precision", "fp32"]
     assert edgeseg(*args).status == 0
-    name = "b0-onnxruntime-fp32"
+    name = "custom-onnxruntime-fp32"
     first = hashes(Path())
     again = edgeseg(*args)
     assert again.status == 0

@@ -96,8 +96,8 @@ def test_an_expected_failure_is_status_1_and_one_line(edgeseg, args: list[str], 
     assert outcome.err.count("\n") == 1
 
 
-def test_export_prints_the_promised_json(edgeseg, checkpoint_folder: Path) -> None:
-    outcome = edgeseg("export", "--weights", checkpoint_folder, "--model", "b0", "--json")
+def test_export_prints_the_promised_json(edgeseg, b0_checkpoint: Path) -> None:
+    outcome = edgeseg("export", "--weights", b0_checkpoint, "--model", "b0", "--json")
     assert outcome.status == 0
     assert "license of the weights: unknown" in outcome.err
     assert "next: edgeseg run b0-onnxruntime-fp32" in outcome.err

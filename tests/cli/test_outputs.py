@@ -47,7 +47,7 @@ class Output:
 
 
 EXPORT = ("export", "--precision", "fp32", "--weights")
-MADE_UP = "b0-onnxruntime-fp32"
+MADE_UP = "custom-onnxruntime-fp32"
 SWEEP = ("sweep", "--precision", "fp32", "--weights", "ckpt", "--split", "test", "--data")
 OUTPUTS = [
     Output(

@@ -32,7 +32,7 @@ def request(weights: Path, folder: Path, **options: object) -> ExportRequest:
 
 def test_the_manifest_tells_what_was_exported(seeded_bundle: Bundle) -> None:
     manifest = seeded_bundle.manifest
-    assert manifest.model.variant == "b0"
+    assert manifest.model.variant == "custom"
     assert manifest.labels.classes[8] == "Car"
     assert (manifest.input.height, manifest.input.width) == (96, 128)
     assert manifest.input_tensor.shape == (1, 96, 128, 3)
@@ -40,7 +40,7 @@ def test_the_manifest_tells_what_was_exported(seeded_bundle: Bundle) -> None:
     assert manifest.checkpoint.license == "unknown"
     assert 0 < manifest.parity.max_abs_diff < 1e-3
     assert manifest.parity.images == 4
-    assert manifest.checkpoint.source == "seeded_b0/model.safetensors"
+    assert manifest.checkpoint.source == "seeded/model.safetensors"
     assert manifest.tools["torch"] == torch.__version__
     graph = onnx.load(seeded_bundle.path(seeded_bundle.chosen.file))
     assert graph.graph.input[0].name == manifest.input_tensor.name
@@ -201,9 +201,9 @@ def test_a_failed_export_leaves_the_older_bundle(checkpoint_folder: Path, tmp_pa
     assert open_bundle(tmp_path / "b").manifest == before
 
 
-def test_another_variant_than_asked_for_is_refused(checkpoint_folder: Path, tmp_path: Path) -> None:
+def test_another_variant_than_asked_for_is_refused(b0_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is a SegFormer-B0, not b3"):
-        export_bundle(request(checkpoint_folder, tmp_path / "b", variant="b3"))
+        export_bundle(request(b0_checkpoint, tmp_path / "b", variant="b3"))
 
 
 def test_a_file_in_the_way_is_refused(checkpoint_folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from edgeseg.export.architecture import Unseen
 from edgeseg.export.segformer.layouts import HUGGING_FACE_5
 from edgeseg.export.segformer.mapping import infer_spec, map_weights
 from edgeseg.export.segformer.network import SegFormer
-from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps
+from edgeseg.segformer.arch import VARIANTS, Encoder, HeadKind, ModelSpec, NormEps
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 EPS = NormEps(patch_embed=1e-5, block=1e-6, reduction=1e-5, stage=1e-6)
@@ -62,6 +62,20 @@ def seeded_model(spec: ModelSpec, *, seed: int = 0) -> SegFormer:
     randomize(model, seed=seed)
     scale_logits(model.head.classifier, model(torch.zeros(1, 3, 64, 64)))
     return model
+
+
+def slim_model(*, classes: int) -> SegFormer:
+    """All that is in B0, with half its channels and one block a stage: half the work.
+
+    The seed gives masks of several classes.
+    """
+    encoder = Encoder(
+        widths=(16, 32, 80, 128), depths=(1, 1, 1, 1), ffn_widths=(128, 128, 320, 512)
+    )
+    spec = ModelSpec(
+        encoder=encoder, classes=classes, decoder_width=64, head=HeadKind.LINEAR, eps=EPS
+    )
+    return seeded_model(spec, seed=3)
 
 
 def transformers_model(variant: str, *, classes: int = 19, seed: int = 0) -> nn.Module:

@@ -61,11 +61,11 @@ def test_a_failed_cell_is_named_and_the_others_go_on(whole: tuple[Plan, Sweep]) 
     plan, found = whole
     assert [row.name for row in found.rows] == [cell.name for cell in list_cells(plan)]
     passed = [row.name for row in found.rows if row.status == "passed"]
-    assert passed == ["seeded_b0-onnxruntime-fp32-96x128", "seeded_b0-openvino-fp32-96x128"]
+    assert passed == ["seeded-onnxruntime-fp32-96x128", "seeded-openvino-fp32-96x128"]
     reasons = {row.name: row.reason for row in found.failed}
     assert len(reasons) == 10
-    assert "at least 32x32" in str(reasons["seeded_b0-onnxruntime-fp32-16x16"])
-    assert "on the Jetson" in str(reasons["seeded_b0-jetson-fp32-96x128"])
+    assert "at least 32x32" in str(reasons["seeded-onnxruntime-fp32-16x16"])
+    assert "on the Jetson" in str(reasons["seeded-jetson-fp32-96x128"])
     assert "spoiled" in str(reasons["spoiled-openvino-fp32-96x128"])
 
 
@@ -102,7 +102,7 @@ def test_the_overview_tells_every_cell_in_each_form(whole: tuple[Plan, Sweep]) -
         for row in found.rows:
             assert row.name in text
     page = (plan.folder / "sweep.html").read_text("utf-8")
-    assert 'href="reports/seeded_b0-onnxruntime-fp32-96x128/report.html"' in page
+    assert 'href="reports/seeded-onnxruntime-fp32-96x128/report.html"' in page
     assert "<script" not in page
     ET.parse(plan.folder / "pareto.svg")
 
@@ -313,11 +313,11 @@ def test_the_command(edgeseg, checkpoint_folder: Path, street: Path) -> None:
     assert outcome.status == 0
     (row,) = outcome.json["rows"]
     assert row["status"] == "passed"
-    assert "cell 1 of 1: seeded_b0-onnxruntime-fp32-64x96" in outcome.err
-    assert "next: edgeseg run out/bundles/seeded_b0-onnxruntime-fp32-64x96 " in outcome.err
+    assert "cell 1 of 1: seeded-onnxruntime-fp32-64x96" in outcome.err
+    assert "next: edgeseg run out/bundles/seeded-onnxruntime-fp32-64x96 " in outcome.err
     outcome = edgeseg(*command, "--target", "jetson", "--target", "onnxruntime")
     assert outcome.status == 1
-    assert "failed: seeded_b0-jetson-fp32-64x96: a bundle for Jetson" in outcome.err
+    assert "failed: seeded-jetson-fp32-64x96: a bundle for Jetson" in outcome.err
     assert "2 cells: 1 passed, 1 failed" in outcome.err
     outcome = edgeseg(*command, "--size", "64x96")
     assert outcome.status == 2

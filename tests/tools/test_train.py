@@ -105,12 +105,12 @@ def test_it_learns_resumes_and_writes_what_transformers_loads(street: Path, tmp_
 
 
 def test_half_weights_and_a_start_from_other_weights(
-    street: Path, checkpoint_folder: Path, tmp_path: Path
+    street: Path, b0_checkpoint: Path, tmp_path: Path
 ) -> None:
-    args = ["--data", street, "--steps", "1", "--rate", "1e-12", "--weights", checkpoint_folder]
+    args = ["--data", street, "--steps", "1", "--rate", "1e-12", "--weights", b0_checkpoint]
     result = train(*args, "--half", "-o", tmp_path / "o")
     assert result.returncode == 0, result.stderr
-    began = weights(checkpoint_folder)
+    began = weights(b0_checkpoint)
     for name, value in weights(tmp_path / "o").items():
         if name.endswith("num_batches_tracked"):
             continue
