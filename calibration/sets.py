@@ -18,9 +18,16 @@ from edgeseg.calibration.choose import (
     describe,
     looks_like_noise,
 )
-from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.datasets import (
+    LAYOUT_NAMES,
+    NO_RULES,
+    Dataset,
+    Rules,
+    open_dataset,
+    recognize,
+)
 from edgeseg.demo import DEMO
-from edgeseg.errors import CalibrationError, SourceError
+from edgeseg.errors import CalibrationError, DatasetError, SourceError
 from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.images.bands import BANDS_SUFFIX, list_frames, read_frame
 from edgeseg.pixels import Bgr
@@ -33,6 +40,7 @@ __all__ = [
     "ImageFile",
     "Picture",
     "choose_calibration_set",
+    "find_calibration_rules",
     "hash_content",
     "keep_frames",
     "list_pictures",
@@ -111,11 +119,16 @@ class CalibrationSet:
 
 
 def choose_calibration_set(
-    source: str, *, count: int = DEFAULT_COUNT, seed: int = 0, channels: int = RGB
+    source: str,
+    *,
+    count: int = DEFAULT_COUNT,
+    seed: int = 0,
+    channels: int = RGB,
+    rules: Rules = NO_RULES,
 ) -> CalibrationSet:
     """Choose `count` images from a source: a folder of images, a data set, or `demo`.
 
-    The images are read as those of so many `channels`.
+    The images are read as those of so many `channels`, and a data set by its `rules`.
 
     Only the train split is used where a data set has splits. For a video or a camera see
     `keep_frames`.
@@ -124,7 +137,7 @@ def choose_calibration_set(
         CalibrationError: the source has no images, or the data set has no train split.
         SourceError: an image cannot be read.
     """
-    pictures = list_pictures(source, count=count, seed=seed, channels=channels)
+    pictures = list_pictures(source, count=count, seed=seed, channels=channels, rules=rules)
     descriptors: list[Descriptor] = []
     noisy: list[bool] = []
     hashes: list[str] = []
@@ -154,7 +167,12 @@ def choose_calibration_set(
 
 
 def list_pictures(
-    source: str, *, count: int = DEFAULT_COUNT, seed: int = 0, channels: int = RGB
+    source: str,
+    *,
+    count: int = DEFAULT_COUNT,
+    seed: int = 0,
+    channels: int = RGB,
+    rules: Rules = NO_RULES,
 ) -> tuple[Picture, ...]:
     """List the images of a source; a seeded draw where there are more than 3000.
 
@@ -162,7 +180,7 @@ def list_pictures(
         CalibrationError: the source has no images, or the data set has no train split.
     """
     try:
-        pictures = _list_all_pictures(source, channels)
+        pictures = _list_all_pictures(source, channels, rules)
     except OSError as error:  # a name that is too long, or a folder that is closed
         raise CalibrationError(
             f"calibration source {source} cannot be read: {error.strerror}"
@@ -180,10 +198,17 @@ def list_pictures(
     return tuple(pictures[index] for index in drawn)
 
 
-def _list_all_pictures(source: str, channels: int) -> tuple[Picture, ...]:
+def find_calibration_rules(source: str, dataset: Dataset | None) -> Rules:
+    """Find how a source's images lie: as those of the data set, if that is the source."""
+    return dataset.rules if dataset is not None and dataset.origin == source else NO_RULES
+
+
+def _list_all_pictures(source: str, channels: int, rules: Rules) -> tuple[Picture, ...]:
     root = Path(source)
     if source == DEMO:
         return open_dataset(DEMO, split="calibration").read_as(channels).items
+    if _is_data_set(source, rules):
+        return _open_train_split(source, rules).read_as(channels).items
     if (root / "train" / "images").is_dir():
         return _list_files(root / "train" / "images", channels)
     other = [split for split in ("val", "test") if (root / split / "images").is_dir()]
@@ -200,6 +225,33 @@ def _list_all_pictures(source: str, channels: int) -> tuple[Picture, ...]:
         f"no calibration source at {source}; give a folder of images, a data set with a train "
         f"split, a video, or `demo`"
     )
+
+
+def _is_data_set(source: str, rules: Rules) -> bool:
+    """Tell whether a source has the form of a data set, with masks that are of no use here."""
+    name, colon, _ = source.partition(":")
+    if colon and name in LAYOUT_NAMES:
+        return True
+    layout = recognize(Path(source), rules) if Path(source).is_dir() else None
+    return layout is not None and (layout.name != "folder" or bool(rules.given))
+
+
+def _open_train_split(source: str, rules: Rules) -> Dataset:
+    """Open the train split of a data set, or all of one that has no splits.
+
+    Raises:
+        CalibrationError: the data set has other splits only.
+    """
+    try:
+        return open_dataset(source, split="train", rules=rules)
+    except DatasetError as error:
+        try:
+            return open_dataset(source, rules=rules)
+        except DatasetError:
+            raise CalibrationError(
+                f"{error}; calibrating on what accuracy is measured on would hide the loss: give "
+                f"another source"
+            ) from None
 
 
 def _list_files(folder: Path, channels: int) -> tuple[Picture, ...]:

@@ -1,29 +1,27 @@
-"""A data set is a list of items, which read or draw their image and mask when asked for."""
+"""Items of a data set: each reads or draws its image and ground truth when asked for them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import ClassVar, Protocol
 
 from edgeseg.datasets.hashing import hash_file
 from edgeseg.datasets.location import is_remote
+from edgeseg.datasets.truth.mask_file import Truth
 from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import SIDE
 from edgeseg.errors import DatasetError, SourceError
-from edgeseg.images import ROTATED, read_painted_mask
+from edgeseg.images import ROTATED
 from edgeseg.images.bands import read_frame, read_frame_and_convert
-from edgeseg.labels import Labels, Rgb
+from edgeseg.labels import Rgb
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.redact import redact
 from edgeseg.spec import RGB
-from edgeseg.text import explain, to_encodable
+from edgeseg.text import explain
 
-__all__ = ["Dataset", "DrawnScene", "FilePair", "IdMap", "Item", "Sample", "Unpaired"]
+__all__ = ["DrawnScene", "FilePair", "Item", "Sample"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +30,8 @@ class Sample:
 
     An image of other than three channels is (H, W, C), in the order of its file.
     `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR. `colors`
-    maps the ids in the mask's file to their RGB colors, if the file has a palette.
+    maps the ids in the mask's file to their RGB colors, if the file has a palette. `unknown` counts
+    the pixels of a painted mask whose colors stand for no class; they have the ignored id.
     """
 
     name: str
@@ -40,6 +39,7 @@ class Sample:
     mask: ClassMap
     conversions: tuple[str, ...] = ()
     colors: Mapping[int, Rgb] = field(default_factory=dict)
+    unknown: Mapping[Rgb, int] = field(default_factory=dict)
 
 
 class Item(Protocol):
@@ -48,6 +48,10 @@ class Item(Protocol):
     @property
     def name(self) -> str:
         """The item's name in lists and messages."""
+
+    @property
+    def truth(self) -> Truth | None:
+        """The ground truth alone; None if it is drawn with the image."""
 
     @property
     def sha256(self) -> str:
@@ -81,41 +85,11 @@ class Item(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class IdMap:
-    """What the ids in a data set's masks mean: `table[id]` is the class id of a valid id."""
-
-    name: str
-    table: Mapping[int, int]
-
-    def apply(self, mask: ClassMap, origin: Path) -> ClassMap:
-        """Turn a mask, (H, W), of the data set's ids into class ids.
-
-        Raises:
-            DatasetError: the mask holds an id that the data set does not have.
-        """
-        found = np.unique(mask)
-        unknown = [int(value) for value in found if int(value) not in self.table]
-        if unknown:
-            raise DatasetError(
-                f"{origin} holds the ids {', '.join(map(str, unknown[:5]))}, which {self.name} "
-                f"does not have; give the masks that belong to {self.name}"
-            )
-        lookup = np.zeros(int(found[-1]) + 1, np.uint8)
-        for value in found:
-            lookup[value] = self.table[int(value)]
-        return lookup[mask]
-
-
-@dataclass(frozen=True, slots=True)
 class FilePair:
-    """An image file and its mask file; `ids` is set if the mask's ids are not class ids already.
-
-    `channels` are those that the image is read as.
-    """
+    """An image file and its ground truth; the image is read as one of so many `channels`."""
 
     image_path: Path
-    mask_path: Path
-    ids: IdMap | None = None
+    truth: Truth
     channels: int = RGB
 
     @property
@@ -124,27 +98,35 @@ class FilePair:
         return self.image_path.stem
 
     @property
+    def mask_path(self) -> Path:
+        """The file that holds the ground truth."""
+        return self.truth.path
+
+    @property
     def sha256(self) -> str:
-        """The hash of both files' bytes."""
+        """The hash of the image's bytes and of the ground truth."""
         try:
-            image, mask = (hash_file(path) for path in (self.image_path, self.mask_path))
+            image, truth = hash_file(self.image_path), self.truth.fingerprint
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
         except Exception as error:  # for a URL, the library's own error
             raise SourceError(f"{self.image_path} cannot be read: {explain(error)}") from None
-        kind = "" if self.ids is None else f" {self.ids.name}"
-        return hashlib.sha256(f"{image} {mask}{kind}".encode()).hexdigest()
+        return hashlib.sha256(f"{image} {truth}".encode()).hexdigest()
 
     def read(self) -> Sample:
-        """Read both files; see `Item`."""
+        """Read both; see `Item`."""
         image, conversions = read_frame_and_convert(self.image_path, self.channels)
-        mask, colors = read_painted_mask(self.mask_path)
-        if self.ids is not None:
-            mask = self.ids.apply(mask, self.mask_path)
-        if image.shape[:2] != mask.shape:
-            raise DatasetError(self._explain_misfit(image, mask, turned=ROTATED in conversions))
+        truth = self.truth.read()
+        if image.shape[:2] != truth.mask.shape:
+            turned = ROTATED in conversions
+            raise DatasetError(self._explain_misfit(image, truth.mask, turned=turned))
         return Sample(
-            name=self.name, image=image, mask=mask, conversions=conversions, colors=colors
+            name=self.name,
+            image=image,
+            mask=truth.mask,
+            conversions=conversions,
+            colors=truth.colors,
+            unknown=truth.unknown,
         )
 
     def image(self) -> Bgr:
@@ -154,6 +136,11 @@ class FilePair:
     def read_as(self, channels: int) -> FilePair:
         """Return the pair whose image is read as one of so many channels."""
         return replace(self, channels=channels)
+
+    def make_absolute(self) -> FilePair:
+        """Return the same pair by absolute paths."""
+        path = self.image_path.absolute()
+        return replace(self, image_path=path, truth=self.truth.make_absolute())
 
     @property
     def withheld(self) -> str | None:
@@ -189,6 +176,7 @@ class DrawnScene:
 
     seed: int
     frame: int
+    truth: ClassVar[None] = None
 
     @property
     def name(self) -> str:
@@ -218,77 +206,3 @@ class DrawnScene:
                 f"folder of images and masks with --data"
             )
         return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unpaired:
-    """An image without its mask, or a mask without its image; `reason` names the path."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """Items in a fixed order.
-
-    `origin` is how the user named the data set, and `split` which part of it this is. `labels` are
-    its classes; None if nothing names them. `unpaired` are images without a mask and masks without
-    an image. `said` are the keys of its dataset.json. `notes` say how its masks are read, if that
-    was guessed or follows from the checkpoint.
-    """
-
-    origin: str
-    split: str | None
-    items: tuple[Item, ...]
-    labels: Labels | None
-    unpaired: tuple[Unpaired, ...] = ()
-    said: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __iter__(self) -> Iterator[Sample]:
-        """Read sample after sample; see `Item.read` for what it raises."""
-        for item in self.items:
-            yield item.read()
-
-    @property
-    def title(self) -> str:
-        """The folder's own name, fit for JSON. A path means nothing on another machine."""
-        origin = redact(self.origin) if "://" in self.origin else self.origin
-        return to_encodable(Path(origin).resolve().name)
-
-    @property
-    def sha256(self) -> str:
-        """A hash of every item, in order."""
-        digest = hashlib.sha256()
-        for item in self.items:
-            digest.update(item.sha256.encode())
-        return digest.hexdigest()
-
-    def require_complete(self) -> Dataset:
-        """Return the data set itself, if every image has its mask and every mask its image.
-
-        Raises:
-            DatasetError: something is unpaired.
-        """
-        if self.unpaired:
-            raise DatasetError(
-                f"data set {self.origin} is not complete; images or masks without the other: "
-                f"{len(self.unpaired)}, the first: {self.unpaired[0].reason}"
-            )
-        return self
-
-    def read_as(self, channels: int) -> Dataset:
-        """Return the data set whose images are read as those of so many channels.
-
-        Raises:
-            DatasetError: its images have another number of them, whatever their files hold.
-        """
-        return replace(self, items=tuple(item.read_as(channels) for item in self.items))
-
-    def take_evenly(self, count: int) -> Dataset:
-        """Keep items at equal distances: at least `count`, or all if there are fewer."""
-        return replace(self, items=self.items[:: max(1, len(self.items) // count)])

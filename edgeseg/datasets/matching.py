@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from edgeseg.datasets.items import Dataset
+from edgeseg.data_rules import Rules
+from edgeseg.datasets.dataset import Dataset
+from edgeseg.datasets.id_tables import find_groups, make_reading, normalize_name
 from edgeseg.datasets.painted import BLACK, WHITE, are_painted
 from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels, choose_ignore_index
+from edgeseg.labels import Labels
 
 __all__ = ["Differences", "match_classes"]
 
@@ -53,27 +55,27 @@ def match_classes(
 
     Names are compared without case and surrounding blanks. If the data set or the model has no
     names, classes are matched by position. `reduce_labels` says that training took 0 for no class
-    and 1 for the first class; masks of a data set without names are then read in the same way. If
-    there are two classes and the masks hold only 0 and 255, 255 is read as the second class, unless
-    dataset.json says that 255 is ignored. The result's `notes` say what was guessed.
+    and 1 for the first class; masks of a data set without names are then read in the same way,
+    unless the data set's rules say otherwise. If there are two classes and the masks hold only 0
+    and 255, 255 is read as the second class, unless the rules settle what 255 is. The result's
+    `notes` say what was guessed.
 
     Raises:
         DatasetError: data set and model have no class in common, or different numbers of classes
-            without names.
+            without names; or a rule does not fit them.
     """
+    dataset = _settle_reduction(dataset, labels, asked=reduce_labels)
     theirs = dataset.labels
-    if theirs is None and reduce_labels:
-        return _reduce_labels(dataset, labels), Differences()
-    if reduce_labels and "classes" in dataset.said:
-        note = f"{_REDUCED}; the masks' ids are read as dataset.json names them, and not reduced"
-        dataset = replace(dataset, notes=(*dataset.notes, note))
     if theirs is None:
-        return _match_by_name(dataset, labels, labels), Differences()
+        return _apply_rules(dataset, labels, labels), Differences()
     if labels.classes == tuple(f"class {index}" for index in range(len(labels.classes))):
         return _match_by_position(dataset, theirs, labels), Differences()
+    merged = _list_merged(dataset.rules, theirs)
+    ours = {normalize_name(name) for name in labels.classes}
+    given = [name for own, name in enumerate(theirs.classes) if own not in merged]
     found = Differences(
-        data_only=_select_missing(theirs, _normalize_names(labels)),
-        model_only=_select_missing(labels, _normalize_names(theirs)),
+        data_only=tuple(name for name in given if normalize_name(name) not in ours),
+        model_only=_select_missing(labels, (*given, *(dataset.rules.merge or ()))),
     )
     if len(found.data_only) == len(theirs.classes):
         raise DatasetError(
@@ -81,7 +83,24 @@ def match_classes(
             f"{', '.join(theirs.classes[:3])} ... and {', '.join(labels.classes[:3])} ...; "
             f"is it another data set's model?"
         )
-    return _match_by_name(dataset, theirs, labels), found
+    return _apply_rules(dataset, theirs, labels), found
+
+
+def _settle_reduction(dataset: Dataset, labels: Labels, *, asked: bool) -> Dataset:
+    """Decide whether the masks' labels are reduced: by the rules, else as the model was trained."""
+    if dataset.rules.reduce_labels is not None or not asked:
+        return dataset
+    if "classes" in dataset.said:
+        note = f"{_REDUCED}; the masks' ids are read as dataset.json names them, and not reduced"
+        return dataset.add_notes(note)
+    if dataset.labels is not None:
+        return dataset
+    note = (
+        f"{_REDUCED}: of the masks' ids 0 is ignored and 1 is {labels.classes[0]!r}; a "
+        f"dataset.json with the names of the ids 0, 1, ... says otherwise"
+    )
+    rules = replace(dataset.rules, reduce_labels=True)
+    return replace(dataset, rules=rules).add_notes(note)
 
 
 def _match_by_position(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
@@ -90,72 +109,43 @@ def _match_by_position(dataset: Dataset, theirs: Labels, ours: Labels) -> Datase
             f"data set {dataset.origin} has {len(theirs.classes)} classes and the model, which "
             f"has no names, has {len(ours.classes)}; was it trained on this data set?"
         )
-    return _match_by_name(dataset, theirs, replace(ours, classes=theirs.classes))
+    return _apply_rules(dataset, theirs, replace(ours, classes=theirs.classes))
 
 
-def _select_missing(labels: Labels, others: list[str]) -> tuple[str, ...]:
-    pairs = zip(labels.classes, _normalize_names(labels), strict=True)
-    return tuple(name for name, plain in pairs if plain not in others)
+def _select_missing(labels: Labels, others: Iterable[str]) -> tuple[str, ...]:
+    known = {normalize_name(name) for name in others}
+    return tuple(name for name in labels.classes if normalize_name(name) not in known)
 
 
-def _match_by_name(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
-    places = {name: index for index, name in enumerate(_normalize_names(ours))}
-    table = {
-        own: places.get(name, ours.ignore_index)
-        for own, name in enumerate(_normalize_names(theirs))
-    }
-    reading = Reading(
-        origin=dataset.origin,
-        classes=len(theirs.classes),
-        ignored=theirs.ignore_index,
-        table=table | {theirs.ignore_index: ours.ignore_index},
-    )
-    white = theirs.classes[1] if _may_be_painted(dataset, theirs) else None
-    if white is not None and are_painted(dataset.items):
-        reading = replace(
-            reading,
-            table={theirs.ignore_index: ours.ignore_index, BLACK: table[0], WHITE: table[1]},
-            painted=True,
-        )
-        note = (
-            f"the masks hold only the ids {BLACK} and {WHITE}, and there are two classes: {WHITE} "
-            f'is read as {white!r}, not as ignored; "ignore_index": {WHITE} in dataset.json '
-            f"says otherwise"
-        )
-        dataset = replace(dataset, notes=(*dataset.notes, note))
-    elif theirs.ignore_index == WHITE:
-        reading = replace(reading, white_may_be=white)
-    return _apply_reading(reading, dataset, ours)
+def _list_merged(rules: Rules, theirs: Labels) -> set[int]:
+    return {own for group in find_groups(rules, theirs).values() for own in group}
 
 
-def _may_be_painted(dataset: Dataset, theirs: Labels) -> bool:
-    """Tell whether there are two classes, and dataset.json does not say that 255 is ignored."""
-    ignored = "ignore_index" in dataset.said and theirs.ignore_index == WHITE
-    return len(theirs.classes) == _PAINTED_CLASSES and not ignored
-
-
-def _reduce_labels(dataset: Dataset, ours: Labels) -> Dataset:
-    """Read masks as transformers' `reduce_label` does: ignore 0 and 255, lower other ids by 1."""
-    classes = len(ours.classes)
-    ignored = choose_ignore_index(classes)
-    reading = Reading(
-        origin=dataset.origin,
-        classes=classes,
-        ignored=ignored,
-        table={own + 1: own for own in range(classes)}
-        | {0: ours.ignore_index, ignored: ours.ignore_index},
-    )
-    note = (
-        f"{_REDUCED}: of the masks' ids 0 is ignored and 1 is {ours.classes[0]!r}; a dataset.json "
-        f"with the names of the ids 0, 1, ... says otherwise"
-    )
-    return _apply_reading(reading, replace(dataset, notes=(*dataset.notes, note)), ours)
-
-
-def _apply_reading(reading: Reading, dataset: Dataset, ours: Labels) -> Dataset:
+def _apply_rules(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
+    """Read the masks' ids by the data set's rules, as the model's class ids."""
+    reading = make_reading(dataset, theirs, ours)
+    dataset, reading = _settle_white(dataset, theirs, reading, ours)
     items = tuple(Matched(item, reading) for item in dataset.items)
     return replace(dataset, items=items, labels=ours)
 
 
-def _normalize_names(labels: Labels) -> list[str]:
-    return [name.strip().casefold() for name in labels.classes]
+def _settle_white(
+    dataset: Dataset, theirs: Labels, reading: Reading, ours: Labels
+) -> tuple[Dataset, Reading]:
+    """Find out whether 255 is the second of two classes, where nothing says what it is."""
+    rules = dataset.rules
+    settled = WHITE in (rules.ignore_index or ()) or rules.foreground or rules.reduce_labels
+    if len(theirs.classes) != _PAINTED_CLASSES or settled:
+        return dataset, reading
+    white = theirs.classes[1]
+    if not are_painted(dataset.items):
+        may_be = white if theirs.ignore_index == WHITE else None
+        return dataset, replace(reading, white_may_be=may_be)
+    table = {BLACK: reading.table[0], WHITE: reading.table[1]}
+    ignored = {theirs.ignore_index: ours.ignore_index}
+    note = (
+        f"the masks hold only the ids {BLACK} and {WHITE}, and there are two classes: {WHITE} "
+        f'is read as {white!r}, not as ignored; "ignore_index": {WHITE} in dataset.json '
+        f"says otherwise"
+    )
+    return dataset.add_notes(note), replace(reading, table=ignored | table, painted=True)

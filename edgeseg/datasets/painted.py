@@ -7,9 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from edgeseg.datasets.items import FilePair, Item
-from edgeseg.errors import SourceError
-from edgeseg.images import read_mask
+from edgeseg.datasets.items import Item
+from edgeseg.errors import DatasetError, SourceError
 
 __all__ = ["BLACK", "WHITE", "are_painted"]
 
@@ -44,9 +43,9 @@ def _read_ids(items: Sequence[Item]) -> Iterator[set[int]]:
     step = max(1, -(-len(items) // _ENOUGH))
     for start in range(step):
         for item in items[start::step]:
-            if not isinstance(item, FilePair) or item.ids is not None:
+            if item.truth is None or not item.truth.is_verbatim:
                 continue
             try:
-                yield set(np.unique(read_mask(item.mask_path)).tolist())
-            except SourceError:
+                yield set(np.unique(item.truth.read().mask).tolist())
+            except (SourceError, DatasetError):
                 continue

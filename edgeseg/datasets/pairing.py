@@ -2,12 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from edgeseg.datasets.items import FilePair, Unpaired
+from edgeseg.datasets.dataset import Unpaired
+from edgeseg.datasets.items import FilePair
+from edgeseg.datasets.truth.mask_file import Truth
 
-__all__ = ["pair_up"]
+__all__ = ["Paired", "pair_by_name", "pair_up"]
+
+# What the name of a mask has after its image's, as tools and data sets write it. Longer ones first:
+# each is tried only if no image has a mask under the names before.
+_SUFFIXES: Final = (
+    "",
+    *("_gtFine_labelTrainIds", "_gtFine_labelIds", "_gtFine_color", "_labelTrainIds", "_labelIds"),
+    *("_train_id", "_train_color", "_segmentation", "_mask", "-mask", "_masks", "_label"),
+    *("_labels", "_L", "_gt", "_GT", "_seg", "_manual1", "_color"),
+)
+# What the name of an image may have where its mask has another ending.
+_IMAGE_SUFFIXES: Final = ("_leftImg8bit", "_image", "_img", "_rgb", "_sat", "_training", "_test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Complete pairs, what is left over, and what masks have after their images' names."""
+
+    items: tuple[FilePair, ...]
+    unpaired: tuple[Unpaired, ...]
+    suffix: str
+
+
+def pair_by_name(
+    images: Sequence[Path],
+    masks: Sequence[Path],
+    *,
+    folder: Path,
+    make_truth: Callable[[Path], Truth],
+    suffix: str | None = None,
+) -> Paired:
+    """Pair images with the masks in `folder` of the same names; also list what has no partner.
+
+    Without `suffix`, that of the masks is found: the one under which most images have a mask. A
+    mask may also have its suffix in place of one of its image's, as a_mask.png of a_sat.jpg.
+    """
+    by_name = {path.stem: path for path in masks}
+    suffix = _find_suffix(images, by_name) if suffix is None else suffix
+    ending = masks[0].suffix if masks else ".png"
+    pairs = [
+        FilePair(path, make_truth(_find_mask(path, by_name, suffix, folder, ending)))
+        for path in images
+    ]
+    items, unpaired = pair_up(pairs, masks=set(masks))
+    taken = {pair.mask_path for pair in pairs}
+    alone = (
+        Unpaired(name=path.stem, reason=f"{path} has no image of its own in {images[0].parent}")
+        for path in masks
+        if path not in taken
+    )
+    return Paired(items=items, unpaired=(*unpaired, *alone), suffix=suffix)
 
 
 def pair_up(
@@ -32,6 +86,27 @@ def pair_up(
         else:
             left.append(Unpaired(name=claimants[0].name, reason=reason))
     return tuple(complete), tuple(left)
+
+
+def _find_suffix(images: Sequence[Path], masks: Container[str]) -> str:
+    def count(suffix: str) -> int:
+        return sum(any(name in masks for name in _name_masks(path, suffix)) for path in images)
+
+    found = {suffix: count(suffix) for suffix in _SUFFIXES}
+    return max(_SUFFIXES, key=found.__getitem__)  # the first of several
+
+
+def _find_mask(image: Path, masks: dict[str, Path], suffix: str, folder: Path, ending: str) -> Path:
+    """Find an image's mask, or the path that it would have."""
+    names = _name_masks(image, suffix)
+    found = next((masks[name] for name in names if name in masks), None)
+    return folder / f"{names[0]}{ending}" if found is None else found
+
+
+def _name_masks(image: Path, suffix: str) -> tuple[str, ...]:
+    """List the names that an image's mask may have, the likeliest first."""
+    stems = (image.stem.removesuffix(own) for own in _IMAGE_SUFFIXES if image.stem.endswith(own))
+    return image.stem + suffix, *(stem + suffix for stem in stems)
 
 
 def _find_fault(claimants: list[FilePair], *, there: bool) -> str | None:

@@ -12,6 +12,7 @@ import numpy as np
 from edgeseg.datasets.edges import find_edge_ids
 from edgeseg.datasets.items import FilePair, Item, Sample
 from edgeseg.datasets.painted import BLACK, WHITE
+from edgeseg.datasets.truth.mask_file import Truth
 from edgeseg.errors import DatasetError, TruthError
 from edgeseg.pixels import Bgr, ClassMap
 
@@ -26,8 +27,9 @@ _SMOOTHED: Final = 2
 class Reading:
     """How the ids in masks are read: `table[id]` is the model's class id of a valid id.
 
-    `origin`, `classes` (their number) and `ignored` (the ignored id) describe the data set in
-    messages. `painted` says that masks hold 0 and 255 for the two classes. `white_may_be` names the
+    An id that `table` lacks is of the class `others`, or refused if that is None. `origin`,
+    `classes` (their number) and `ignored` (the ignored id) describe the data set in messages.
+    `painted` says that masks hold 0 and 255 for the two classes. `white_may_be` names the
     class that 255 may stand for, if dataset.json does not say that 255 is ignored.
     """
 
@@ -35,13 +37,19 @@ class Reading:
     classes: int
     ignored: int
     table: Mapping[int, int]
+    others: int | None = None
     painted: bool = False
     white_may_be: str | None = None
 
     @property
     def changes(self) -> bool:
         """Whether any id is read as another one."""
-        return any(own != other for own, other in self.table.items())
+        moved = any(own != other for own, other in self.table.items())
+        return moved or self.others is not None
+
+    def __str__(self) -> str:
+        others = "" if self.others is None else f" {self.others}"
+        return f"{sorted(self.table.items())}{others}"
 
     def apply(self, mask: ClassMap, item: Item) -> ClassMap:
         """Turn the mask, (H, W), of `item` into the model's class ids.
@@ -54,12 +62,12 @@ class Reading:
         unknown = [own for own in found if own not in self.table]
         if self.painted and unknown == [1]:
             raise TruthError(self._explain_not_painted(item))
-        if unknown:
+        if unknown and self.others is None:
             raise DatasetError(self._explain_refusal(mask, item.name, found, unknown))
         dtype = np.uint8 if max(self.table.values()) <= _HIGHEST_BYTE else np.uint16
         lookup: ClassMap = np.zeros(found[-1] + 1, dtype)
         for own in found:
-            lookup[own] = self.table[own]
+            lookup[own] = self.table.get(own, self.others or 0)
         return lookup[mask]
 
     def _explain_not_painted(self, item: Item) -> str:
@@ -98,12 +106,16 @@ class Matched:
         return self.item.name
 
     @property
+    def truth(self) -> Truth | None:
+        """The ground truth as it lies, in the data set's own ids."""
+        return self.item.truth
+
+    @property
     def sha256(self) -> str:
         """The hash of the item and, if its ids are read as others, of how they are read."""
         if not self.reading.changes:
             return self.item.sha256
-        table = sorted(self.reading.table.items())
-        return hashlib.sha256(f"{self.item.sha256} {table}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.item.sha256} {self.reading}".encode()).hexdigest()
 
     def read(self) -> Sample:
         """Read the item; see `Item`."""

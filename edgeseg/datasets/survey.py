@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from edgeseg.datasets.edges import looks_smoothed
 from edgeseg.datasets.items import Sample
+from edgeseg.datasets.truth.color_table import to_hex
 from edgeseg.datasets.uncounted import Tally
 from edgeseg.labels import Labels, Rgb
 
 __all__ = ["Survey"]
 
+_MOST_NAMED: Final = 5
 _MOST_COLORS: Final = 2  # colors an index: one to compare with, and one that differs
 
 
@@ -19,19 +22,25 @@ class Survey:
     """Notes about the samples that were added. They can be sent between processes.
 
     `colors[index]` maps the first colors of a palette's index to the mask that has each;
-    `smoothed` names the masks that look smoothed; `tally` counts ids.
+    `smoothed` names the masks that look smoothed; `tally` counts ids; `unknown` counts the pixels
+    of colors that stand for no class, and `stained` names the masks that hold some.
     """
 
     def __init__(self) -> None:
         self.colors: dict[int, dict[Rgb, str]] = {}
         self.smoothed: list[str] = []
         self.tally = Tally()
+        self.unknown: Counter[Rgb] = Counter()
+        self.stained: list[str] = []
 
     def add(self, sample: Sample) -> None:
         """Take notes of one sample, which is not kept."""
         for index, color in sample.colors.items():
             self._see(index, color, sample.name)
         self.tally.add(sample.mask)
+        if sample.unknown:
+            self.unknown.update(sample.unknown)
+            self.stained.append(sample.name)
         if looks_smoothed(sample.mask):
             self.smoothed.append(sample.name)
 
@@ -45,6 +54,8 @@ class Survey:
                     whole._see(index, color, name)
             whole.smoothed += part.smoothed
             whole.tally.join(part.tally)
+            whole.unknown.update(part.unknown)
+            whole.stained += part.stained
         return whole
 
     def notes(self, named: Labels | None) -> Iterator[str]:
@@ -52,12 +63,23 @@ class Survey:
         yield from self._find_recolored()
         if named is not None:
             yield from _find_contradictions(self.colors, named)
+        if self.stained:
+            yield self._describe_unknown_colors()
         if self.smoothed:
             yield (
                 f"masks that look smoothed, with many ids that lie along edges only: "
                 f"{len(self.smoothed)}, the first {self.smoothed[0]}; each such id counts as the "
                 f"class of that number: save masks without antialiasing"
             )
+
+    def _describe_unknown_colors(self) -> str:
+        share = 100 * self.unknown.total() / max(1, self.tally.pixels.total())
+        named = ", ".join(to_hex(color) for color, _ in self.unknown.most_common(_MOST_NAMED))
+        return (
+            f"painted masks with a few pixels of colors that are no class: {len(self.stained)}, "
+            f"the first {self.stained[0]}; these pixels ({share:.4f} % of all) are not counted: "
+            f"{named}"
+        )
 
     def _see(self, index: int, color: Rgb, name: str) -> None:
         seen = self.colors.setdefault(index, {})
@@ -72,7 +94,7 @@ class Survey:
         more = f", and so are {len(differing) - 1} more indexes" if len(differing) > 1 else ""
         yield (
             f"the masks' palettes differ, and an index is the id whatever its color: index "
-            f"{differing[0]} is {_to_hex(first)} in {one} and {_to_hex(second)} in {other}{more}; "
+            f"{differing[0]} is {to_hex(first)} in {one} and {to_hex(second)} in {other}{more}; "
             f"do their ids mean the same?"
         )
 
@@ -94,10 +116,6 @@ def _find_contradictions(colors: Mapping[int, Mapping[Rgb, str]], named: Labels)
     more = f"; {len(wrong) - 1} more indexes are so" if len(wrong) > 1 else ""
     yield (
         f"the masks' palettes contradict dataset.json's, and an index is the id whatever its "
-        f"color: index {index} of {name} is {_to_hex(color)}, the color of "
+        f"color: index {index} of {name} is {to_hex(color)}, the color of "
         f"{named.classes[places[color]]!r}, but id {index} is {named.classes[index]!r}{more}"
     )
-
-
-def _to_hex(color: Rgb) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from edgeseg.datasets.items import Dataset
+from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.painted import BLACK, WHITE
 from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.pixels import ClassMap

@@ -17,6 +17,7 @@ from edgeseg.calibration.sets import (
     CalibrationSet,
     Picture,
     choose_calibration_set,
+    find_calibration_rules,
     find_shared_images,
     keep_frames,
 )
@@ -188,7 +189,10 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
     from edgeseg.runtime.sources.options import Retry
 
     if not Path(source).is_file():
-        return choose_calibration_set(source, count=count, seed=_SEED, channels=channels)
+        rules = find_calibration_rules(source, job.request.dataset)
+        return choose_calibration_set(
+            source, count=count, seed=_SEED, channels=channels, rules=rules
+        )
     if channels != RGB:
         raise CalibrationError(
             f"{source} is a video or an image, and the network takes images of "

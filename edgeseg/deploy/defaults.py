@@ -7,8 +7,8 @@ from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
 from edgeseg.accuracy.limits import Limits, decides
-from edgeseg.calibration.sets import list_pictures
-from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.calibration.sets import find_calibration_rules, list_pictures
+from edgeseg.datasets import NO_RULES, SPLIT_NAMES, Dataset, Rules, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import DEMO_VARIANT
 from edgeseg.deploy.request import ExportOptions, ExportRequest
@@ -39,10 +39,14 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
     weights = _choose_weights(options.weights, options.model, notes)
     demo = DEMO if weights == DEMO else None
     data = options.data or demo
-    dataset = None if data is None else open_dataset(data, split=options.split).require_complete()
+    dataset = None
+    if data is not None:
+        opened = open_dataset(data, split=options.split, rules=options.rules)
+        dataset = opened.require_complete()
     calibration = options.calibration or demo or _find_train_split(dataset)
     if calibration is not None:
-        check_calibration(calibration)  # before minutes are spent on the graph
+        rules = find_calibration_rules(calibration, dataset)
+        check_calibration(calibration, rules)  # before minutes are spent on the graph
     precision = options.precision
     if calibration is None:
         precision = _lower_precision(precision, dataset, notes)
@@ -76,7 +80,7 @@ def _read_recipe(name_or_path: str, target: str) -> Recipe:
     return read_recipe(name_or_path, named=load_maker(target).RECIPES)
 
 
-def check_calibration(source: str) -> None:
+def check_calibration(source: str, rules: Rules = NO_RULES) -> None:
     """Check that a source can calibrate, as far as possible without decoding a video.
 
     Raises:
@@ -89,7 +93,7 @@ def check_calibration(source: str) -> None:
             f"calibration source {source} cannot be read: {error.strerror}"
         ) from None
     if not video:
-        list_pictures(source)
+        list_pictures(source, rules=rules)
 
 
 def _lower_precision(precision: str, dataset: Dataset | None, notes: list[str]) -> str:
@@ -144,8 +148,8 @@ def _choose_weights(weights: str | None, model: str | None, notes: list[str]) ->
 
 def _find_train_split(dataset: Dataset | None) -> str | None:
     """Find the train split to calibrate on, if another split is measured on."""
-    if dataset is None or dataset.split in {None, "train"}:
+    if dataset is None or dataset.split is None or dataset.split in SPLIT_NAMES["train"]:
         return None
     if dataset.origin == DEMO:
         return DEMO
-    return dataset.origin if (Path(dataset.origin) / "train" / "images").is_dir() else None
+    return dataset.origin if set(SPLIT_NAMES["train"]) & set(dataset.splits) else None

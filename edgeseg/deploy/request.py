@@ -9,7 +9,7 @@ from typing import Final
 
 from edgeseg.accuracy.limits import Limits, name_option
 from edgeseg.calibration.sets import DEFAULT_COUNT
-from edgeseg.datasets import Dataset
+from edgeseg.datasets import NO_RULES, Dataset, Rules
 from edgeseg.demo import DEMO
 from edgeseg.errors import SpecError
 from edgeseg.export.frameworks.own import FRAMEWORKS
@@ -32,8 +32,8 @@ class ExportOptions:
     """The options of `edgeseg export`, of a sweep and of `edgeseg.export_model`.
 
     `model` is the variant that `weights` must have; `b0` without `weights` is the demo's. `size` is
-    height and width in pixels. `calibration` and `data` are sources by name. `budget_s` is in
-    seconds.
+    height and width in pixels. `calibration` and `data` are sources by name, and `rules` go before
+    those of the data set's dataset.json. `budget_s` is in seconds.
 
     Raises:
         SpecError: the options do not fit together, or one is unknown.
@@ -50,6 +50,7 @@ class ExportOptions:
     calibration_images: int = DEFAULT_COUNT
     data: str | None = None
     split: str | None = None
+    rules: Rules = NO_RULES
     limits: Limits = field(default_factory=Limits)
     budget_s: float = DEFAULT_BUDGET_S
     recipe: str | None = None
@@ -70,6 +71,10 @@ class ExportOptions:
         check_number("the budget", self.budget_s, least=0)
         if self.split is not None and self.data is None:
             raise SpecError("--split needs --data; add --data DATASET")
+        if self.rules.given and self.data is None:
+            raise SpecError(
+                f"{name_option(min(self.rules.given))} needs --data; add --data DATASET"
+            )
         if self.recipe is not None and self.precision not in {"auto", "int8"}:
             raise SpecError(f"--recipe is for INT8, and {self.precision} was asked for")
         on_truth = [name for name in ("max_drop", "max_class_drop") if name in self.limits.given]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from edgeseg.images.masks import (
+    MASK_SUFFIXES,
+    StoredMask,
+    read_mask,
+    read_stored_mask,
+    write_mask,
+)
 from edgeseg.images.stills import (
     CONVERSIONS,
     IMAGE_SUFFIXES,
@@ -9,21 +16,20 @@ from edgeseg.images.stills import (
     list_files,
     read_and_convert,
     read_image,
-    read_mask,
-    read_painted_mask,
     write_image,
-    write_mask,
 )
 
 __all__ = [
     "CONVERSIONS",
     "IMAGE_SUFFIXES",
+    "MASK_SUFFIXES",
     "ROTATED",
+    "StoredMask",
     "list_files",
     "read_and_convert",
-    "read_image",
     "read_mask",
-    "read_painted_mask",
+    "read_image",
+    "read_stored_mask",
     "write_image",
     "write_mask",
 ]

@@ -7,12 +7,13 @@ order, or refused: none is dropped, blended or scaled.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import SourceError
+from edgeseg.images.arrays import read_array
 from edgeseg.images.decoding import Decoded, decode
 from edgeseg.images.stills import ROTATED, list_files, read_and_convert
 from edgeseg.pixels import Bgr
@@ -65,16 +66,7 @@ def read_frame_and_convert(path: Path, channels: int) -> tuple[Bgr, tuple[str, .
 
 
 def _read_array(path: Path, channels: int) -> Bgr:
-    try:
-        with path.open("rb") as file:
-            found: Any = np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise SourceError(f"{path} does not exist") from None
-    except Exception as error:  # damaged headers raise errors of many kinds
-        reason = str(getattr(error, "strerror", None) or error).partition("\n")[0].rstrip(".")
-        raise SourceError(f"{path} cannot be read as an array: {reason}") from None
-    if not isinstance(found, np.ndarray):
-        raise SourceError(f"{path} holds several arrays; save one with numpy.save")
+    found = read_array(path)
     if found.dtype != np.uint8:
         raise SourceError(
             f"{path} holds {found.dtype} values; scale them to 0..255 as in training, and save "

@@ -1,8 +1,7 @@
-"""Reads color images and masks, and writes them."""
+"""Reads color images, and writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +11,7 @@ import numpy.typing as npt
 from edgeseg.errors import SourceError
 from edgeseg.files.whole import write_whole
 from edgeseg.images.decoding import Decoded, decode
-from edgeseg.labels import Rgb
-from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.pixels import Bgr
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,10 +23,7 @@ __all__ = [
     "list_files",
     "read_and_convert",
     "read_image",
-    "read_mask",
-    "read_painted_mask",
     "write_image",
-    "write_mask",
 ]
 
 IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -36,8 +31,6 @@ IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".web
 ROTATED: Final = "rotated by its EXIF tag"
 # The ways in which an image is changed to become 8-bit BGR, in the order in which they are named.
 CONVERSIONS: Final = ("gray", "alpha", "16-bit", "CMYK", "palette", ROTATED)
-
-_HIGHEST_ID: Final = 65535
 
 # Pillow's modes that can become 8-bit RGB in more than one way.
 _FOREIGN: Final = {"F": "floating-point", "LAB": "CIELAB"}
@@ -80,47 +73,6 @@ def read_and_convert(path: Path) -> tuple[Bgr, tuple[str, ...]]:
     return _to_bgr(found, path), _list_conversions(found)
 
 
-def read_mask(path: Path) -> ClassMap:
-    """Read class ids, (H, W) uint8 or uint16, from an image, upright by its EXIF tag.
-
-    The image is gray or has a palette, whose index is the id, whatever its color. 1-bit images hold
-    the ids 0 and 1.
-
-    Raises:
-        SourceError: the file is missing, empty, damaged, or an image that cannot hold class ids.
-    """
-    return read_painted_mask(path)[0]
-
-
-def read_painted_mask(path: Path) -> tuple[ClassMap, Mapping[int, Rgb]]:
-    """Read ids as `read_mask` does, and the color of each id that occurs, if there is a palette.
-
-    Raises:
-        SourceError: see `read_mask`.
-    """
-    found = _decode(path)
-    fault = _explain_no_mask(found)
-    if fault:
-        raise SourceError(f"{path} {fault}")
-    mask = np.asarray(found.image)
-    highest = int(mask.max(initial=0))
-    if highest > _HIGHEST_ID or mask.min(initial=0) < 0:
-        raise SourceError(f"{path} holds ids outside 0 to {_HIGHEST_ID}; is it a mask?")
-    return mask.astype(np.uint8 if highest <= 255 else np.uint16), _read_colors(found.image, mask)
-
-
-def _read_colors(image: Image.Image, mask: ClassMap) -> Mapping[int, Rgb]:
-    """The color of each id in a mask; none if the image has no palette."""
-    if image.mode != "P":
-        return {}
-    palette = image.getpalette() or []
-    return {
-        own: (palette[3 * own], palette[3 * own + 1], palette[3 * own + 2])
-        for own in np.flatnonzero(np.bincount(mask.ravel())).tolist()
-        if 3 * own + 2 < len(palette)
-    }
-
-
 def write_image(image: Bgr, path: Path) -> None:
     """8-bit BGR pixels, (H, W, 3), as a PNG. The whole file or none.
 
@@ -132,39 +84,6 @@ def write_image(image: Bgr, path: Path) -> None:
     with write_whole(path) as partial:
         rgb = np.ascontiguousarray(image[:, :, ::-1])
         Image.fromarray(rgb).save(partial, format="PNG", compress_level=1)
-
-
-def write_mask(
-    mask: ClassMap,
-    path: Path,
-    *,
-    palette: Sequence[Rgb] | None = None,
-    software: str | None = None,
-) -> None:
-    """Write class ids, (H, W), as a PNG of mode L, or I;16 for more than 256 classes.
-
-    With a `palette`, up to 256 classes are mode P: viewers show the colors, and a pixel is still an
-    id. `software` is kept in the file as the name of the program that wrote it. The file is
-    written whole or not at all.
-
-    Raises:
-        OSError: the disk is full, or the folder is not writable.
-    """
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
-
-    image = Image.fromarray(mask)
-    if palette is not None and mask.dtype == np.uint8:
-        # All 256 entries: with fewer, Pillow packs several ids into a byte.
-        colors = np.zeros((256, 3), np.uint8)
-        colors[: len(palette)] = palette[:256]
-        image.putpalette(colors.tobytes())
-    about = PngInfo()
-    if software is not None:
-        about.add_text("Software", software)
-    with write_whole(path) as partial:
-        # Level 1: a third of the time of the default, for files a tenth larger.
-        image.save(partial, format="PNG", compress_level=1, pnginfo=about)
 
 
 def _decode(path: Path) -> Decoded:
@@ -233,18 +152,3 @@ def _list_conversions(found: Decoded) -> tuple[str, ...]:
         ROTATED: found.turned,
     }
     return tuple(name for name in CONVERSIONS if taken[name])
-
-
-def _explain_no_mask(found: Decoded) -> str | None:
-    """Say why a decoded image cannot hold class ids; None if it can."""
-    mode = found.image.mode
-    if mode not in {"1", "L", "P"} and not _is_deep_gray(found.image):
-        return f"is a {mode} image; a mask holds one class id a pixel (mode L, P, I;16 or 1)"
-    if found.format in {"JPEG", "MPO"}:
-        return "is a JPEG, whose compression changes class ids; make the mask anew, as a PNG"
-    if found.raw in {"L;2", "L;4"}:
-        return (
-            "has 2 or 4 bits a pixel, which mean shades of gray up to white and not class ids; "
-            "write the ids as an 8-bit PNG"
-        )
-    return None

@@ -61,11 +61,12 @@ def list_dependencies(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> M
 
 
 def _describe_truth(dataset: Dataset) -> list[object] | None:
-    """Describe how the masks are read: the class names, the ignored id, what dataset.json says."""
+    """Describe how the masks are read: the class names, the ignored id, the rules."""
     labels = dataset.labels
     if labels is None:
-        return None
-    return [list(labels.classes), labels.ignore_index, sorted(dataset.said)]
+        return [repr(dataset.rules)] if dataset.rules.given else None
+    rules = repr(dataset.rules)
+    return [list(labels.classes), labels.ignore_index, sorted(dataset.said), rules]
 
 
 def _hash_listing(source: str) -> str:

@@ -60,7 +60,7 @@ def sweep(
     _check_cluster(plan)
     if plan.export.calibration is not None:
         check_calibration(plan.export.calibration)
-    dataset = open_dataset(plan.data, split=plan.export.split)
+    dataset = open_dataset(plan.data, split=plan.export.split, rules=plan.export.rules)
     first = _find_first_image(plan, dataset)
     data = describe_data(dataset)
     with lock_folder(plan.folder):

@@ -127,14 +127,7 @@ def _open_client(address: str) -> Client:
 def make_paths_absolute(dataset: Dataset) -> Dataset:
     """Make a data set's paths absolute: workers have working folders of their own."""
     items = tuple(
-        replace(
-            item,
-            image_path=item.image_path.absolute(),
-            mask_path=item.mask_path.absolute(),
-        )
-        if isinstance(item, FilePair)
-        else item
-        for item in dataset.items
+        item.make_absolute() if isinstance(item, FilePair) else item for item in dataset.items
     )
     return replace(dataset, items=items)
 

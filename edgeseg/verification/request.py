@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.accuracy.limits import LIMITS, Limits, Need, name_option
+from edgeseg.data_rules import NO_RULES, Rules
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.spec import MIN_SIDE_PX
@@ -26,8 +27,8 @@ class VerifyRequest:
     `reference`, a bundle is compared with its own float variant. A checkpoint is also measured at
     `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask` is a
     scheduler's address. `threads` is the number of the engine's threads; None takes all cores.
-    `report` is a folder, and `notes` go into the report. `overrides` replace what a checkpoint says
-    of its input.
+    `rules` go before those of the data set's dataset.json. `report` is a folder, and `notes` go
+    into the report. `overrides` replace what a checkpoint says of its input.
 
     Raises:
         SpecError: the parts do not fit together, or one is out of range.
@@ -36,6 +37,7 @@ class VerifyRequest:
     source: str
     data: str | None = None
     split: str | None = None
+    rules: Rules = NO_RULES
     reference: str | None = None
     baseline: Path | None = None
     protocol: str = "ss"
@@ -86,6 +88,7 @@ class VerifyRequest:
         needy = {
             "--reference": self.reference is not None,
             "--split": self.split is not None,
+            **dict.fromkeys(map(name_option, self.rules.given), True),
             "--baseline": self.baseline is not None,
             "--short-sides": bool(self.short_sides),
             "--strict": self.strict,

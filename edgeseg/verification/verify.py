@@ -72,7 +72,11 @@ def verify(request: VerifyRequest, *, progress: Progress = SILENT) -> Report:
 
 def _verify(request: VerifyRequest, progress: Progress) -> Report:
     baseline = None if request.baseline is None else read_report(request.baseline)
-    dataset = None if request.data is None else open_dataset(request.data, split=request.split)
+    dataset = (
+        None
+        if request.data is None
+        else open_dataset(request.data, split=request.split, rules=request.rules)
+    )
     with hide_secrets(request.data, request.dask), ExitStack() as stack:
         candidate = open_model(
             request.source, threads=request.threads, overrides=request.overrides, progress=progress

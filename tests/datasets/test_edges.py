@@ -7,7 +7,7 @@ import pytest
 from guide import is_in_the_guide
 from PIL import Image
 
-from edgeseg.datasets import FilePair, Sample, Survey
+from edgeseg.datasets import FilePair, MaskFile, Sample, Survey
 from edgeseg.datasets.edges import find_edge_ids, looks_smoothed
 from edgeseg.datasets.reading import Reading
 from edgeseg.errors import DatasetError
@@ -29,7 +29,7 @@ def test_a_smoothed_mask_is_known_by_its_edges() -> None:
 
 def test_a_smoothed_mask_of_few_classes_is_refused_as_one() -> None:
     reading = Reading(origin="d", classes=2, ignored=255, table={0: 0, 1: 1, 255: 255})
-    item = FilePair(Path("a.jpg"), Path("a.png"))
+    item = FilePair(Path("a.jpg"), MaskFile(Path("a.png")))
     with pytest.raises(DatasetError, match="lie along edges only, as smoothing") as caught:
         reading.apply(smoothed(), item)
     assert is_in_the_guide(str(caught.value))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgeseg.calibration.sets import list_pictures
-from edgeseg.datasets import FilePair, Unpaired, match_classes, open_dataset
+from edgeseg.datasets import FilePair, MaskFile, Unpaired, match_classes, open_dataset
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.request import ExportOptions
 from edgeseg.errors import DatasetError, SourceError
@@ -283,7 +283,7 @@ def test_one_image_at_a_time_is_in_memory(matched: bool, tmp_path: Path) -> None
     make(tmp_path, ["a"])
     write_mask(np.zeros((6, 8), np.uint8), tmp_path / "masks" / "a.png")
     dataset = open_dataset(tmp_path)
-    pair = FilePair(tmp_path / "images" / "a.png", tmp_path / "masks" / "a.png")
+    pair = FilePair(tmp_path / "images" / "a.png", MaskFile(tmp_path / "masks" / "a.png"))
     dataset = replace(dataset, items=(pair,) * 300)
     if matched:
         dataset, _ = match_classes(dataset, two_classes("x", "y"))

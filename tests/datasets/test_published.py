@@ -8,7 +8,7 @@ import pytest
 from guide import is_in_the_guide
 from PIL import Image
 
-from edgeseg.datasets import FilePair, open_dataset
+from edgeseg.datasets import FilePair, MaskFile, open_dataset
 from edgeseg.errors import DatasetError
 from edgeseg.images import read_mask, write_mask
 from edgeseg.labels import get_known_labels
@@ -160,10 +160,11 @@ def names_of_ids(case: Published, folder: Path) -> dict[int, str | None]:
     dataset = open_dataset(f"{case.name}:{folder}", split=case.split)
     (item,) = dataset.items
     assert isinstance(item, FilePair)
+    assert isinstance(item.truth, MaskFile)
     ignored = dataset.labels.ignore_index
     return {
         own: None if train == ignored else dataset.labels.classes[train]
-        for own, train in item.ids.table.items()
+        for own, train in item.truth.ids.table.items()
     }
 
 

@@ -75,14 +75,11 @@ NO_IMAGES = [
             says="is a 16-bit TIFF of a kind that Pillow misreads"),
 ]  # fmt: skip
 NO_MASKS = [
-    *(
-        Refused(name=mode, write=as_mode(mode),
-                says=f"is a {mode} image; a mask holds one class id a pixel (mode L, P, I;16 or 1)")
-        for mode in ("RGB", "RGBA", "LA")
-    ),
+    Refused(name="CMYK", file="a.tif", write=as_mode("CMYK"),
+            says="is a CMYK image; a mask holds an id or a color a pixel (mode L, P, I;16, RGB)"),
     Refused(name="floating point", file="a.tif",
             write=as_bytes(tiff([GRAY.astype("<f4").tobytes()], bits=32, sample=3)),
-            says="is a F image; a mask holds one class id a pixel"),
+            says="is a F image; a mask holds an id or a color a pixel"),
     Refused(name="jpeg", write=as_bytes(whole("JPEG")),
             says="is a JPEG, whose compression changes class ids; make the mask anew, as a PNG"),
     *(

@@ -9,9 +9,9 @@ _GUIDE = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
 _PLACEHOLDERS = {
     "HxW": r"\d+x\d+",
     **dict.fromkeys(
-        ("PATH", "MASK", "FOLDER", "FILE", "NAME", "MODE", "KIND", "REASON", "TYPE"), ".+"
+        ("PATH", "MASK", "FOLDER", "FILE", "NAME", "MODE", "KIND", "REASON", "TYPE", "COLOR"), ".+"
     ),
-    "N": r"\d+",
+    "N": r"[\d.]+",
     "NxHxW": r"\d+x\d+x\d+",
     "SHAPE": r"[\dx]+",
 }

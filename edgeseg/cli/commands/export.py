@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeseg.accuracy.limits import Limits
+from edgeseg.cli.data_rules import add_rule_options
 from edgeseg.cli.limits import EXPORT_LIMITS, add_limit_options
 from edgeseg.cli.options import (
     DataOption,
@@ -24,6 +25,7 @@ from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import add_override_options
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
+from edgeseg.data_rules import Rules
 from edgeseg.overrides import Overrides
 from edgeseg.targets import find_target
 
@@ -144,6 +146,7 @@ _ForceOption = Annotated[
 
 @add_limit_options(*EXPORT_LIMITS)
 @add_override_options
+@add_rule_options
 def export(
     *,
     weights: _WeightsOption = None,
@@ -159,6 +162,7 @@ def export(
     calibration_images: CalibrationImagesOption = 300,
     data: DataOption = None,
     split: SplitOption = None,
+    rules: Rules,
     limits: Limits,
     budget: _BudgetOption = 20.0,
     recipe: _RecipeOption = None,
@@ -189,6 +193,7 @@ def export(
             calibration_images=calibration_images,
             data=data,
             split=split,
+            rules=rules,
             limits=limits,
             budget_s=60 * budget,
             recipe=recipe,

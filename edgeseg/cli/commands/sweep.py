@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
 import typer
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.cli.commands.export import CalibrationImagesOption, Precision
+from edgeseg.cli.data_rules import add_rule_options
 from edgeseg.cli.limits import EXPORT_LIMITS, add_limit_options
 from edgeseg.cli.options import (
     EXIT_FAILED,
@@ -25,6 +26,7 @@ from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import add_override_options
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
+from edgeseg.data_rules import Rules
 from edgeseg.overrides import Overrides
 from edgeseg.targets import TARGETS
 
@@ -82,8 +84,18 @@ _OutputOption = Annotated[
 ]
 
 
+class _MeasuredOn(TypedDict):
+    """What both the export and the measurement of a combination take."""
+
+    data: str
+    split: str | None
+    rules: Rules
+    limits: Limits
+
+
 @add_limit_options(*EXPORT_LIMITS)
 @add_override_options
+@add_rule_options
 def sweep(
     *,
     weights: _WeightsOption,
@@ -92,6 +104,7 @@ def sweep(
     precision: _PrecisionOption = None,
     size: _SizeOption = None,
     split: SplitOption = None,
+    rules: Rules,
     labels: _LabelsOption = None,
     overrides: Overrides,
     calibration: _CalibrationOption = None,
@@ -117,6 +130,7 @@ def sweep(
     from edgeseg.verification.request import VerifyRequest
 
     require("a sweep", ["export", "report", *(["dask"] if dask is not None else [])])
+    measured = _MeasuredOn(data=data, split=split, rules=rules, limits=limits)
     with report_wrong_usage():
         plan = Plan(
             weights=tuple(weights),
@@ -128,14 +142,10 @@ def sweep(
                 overrides=overrides,
                 calibration=calibration,
                 calibration_images=calibration_images,
-                data=data,
-                split=split,
-                limits=limits,
+                **measured,
                 budget_s=60 * budget,
             ),
-            verify=VerifyRequest(
-                source="cells", data=data, split=split, limits=limits, dask=dask, threads=threads
-            ),
+            verify=VerifyRequest(**measured, source="cells", dask=dask, threads=threads),
             folder=output,
         )
     with show_progress() as progress:

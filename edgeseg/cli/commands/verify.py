@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeseg.accuracy.limits import LIMITS, Limits
+from edgeseg.cli.data_rules import add_rule_options
 from edgeseg.cli.limits import add_limit_options
 from edgeseg.cli.options import (
     EXIT_GATE_MISSED,
@@ -25,6 +26,7 @@ from edgeseg.cli.options import (
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import add_override_options
+from edgeseg.data_rules import Rules
 from edgeseg.overrides import Overrides
 from edgeseg.spec import RGB
 
@@ -109,11 +111,13 @@ _StrictOption = Annotated[
 
 @add_limit_options(*LIMITS)
 @add_override_options
+@add_rule_options
 def verify(
     source: _SourceArgument,
     *,
     data: DataOption = None,
     split: SplitOption = None,
+    rules: Rules,
     reference: _ReferenceOption = None,
     overrides: Overrides,
     baseline: _BaselineOption = None,
@@ -147,6 +151,7 @@ def verify(
             source=source,
             data=data,
             split=split,
+            rules=rules,
             reference=reference,
             baseline=baseline,
             protocol=protocol.value,

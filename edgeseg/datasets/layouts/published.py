@@ -13,16 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from edgeseg.datasets.items import Dataset, FilePair, IdMap
+from edgeseg.data_rules import Rules
+from edgeseg.datasets.dataset import Dataset
+from edgeseg.datasets.items import FilePair
+from edgeseg.datasets.layouts.layout import Layout
 from edgeseg.datasets.pairing import pair_up
+from edgeseg.datasets.truth.id_map import IdMap
+from edgeseg.datasets.truth.mask_file import MaskFile
 from edgeseg.errors import DatasetError
 from edgeseg.images import list_files
 from edgeseg.labels import get_known_labels
 
-__all__ = ["PUBLISHED", "open_published"]
+__all__ = ["LAYOUTS"]
 
 _NONE: Final = 255
 # Cityscapes' id for each of its 19 training classes, in their order (cityscapesScripts, labels.py).
@@ -51,7 +57,7 @@ _IDS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
+class _Form:
     """`splits` names the folder of each split; `pairs` finds the files below a root and a folder.
 
     A pair is yielded even if its mask is absent: the caller reports which masks are missing.
@@ -64,7 +70,7 @@ class _Layout:
 def _pair_ade20k(root: Path, folder: str) -> Iterator[FilePair]:
     for image in _list_images(root / "images" / folder):
         mask = root / "annotations" / folder / f"{image.stem}.png"
-        yield FilePair(image, mask, _IDS["ade20k"])
+        yield FilePair(image, MaskFile(mask, _IDS["ade20k"]))
 
 
 def _pair_cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
@@ -74,9 +80,10 @@ def _pair_cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
         masks = root / "gtFine" / folder / image.parent.name
         made = masks / f"{stem}_gtFine_labelTrainIds.png"
         if made.exists():
-            yield FilePair(image, made)
+            yield FilePair(image, MaskFile(made))
         else:
-            yield FilePair(image, masks / f"{stem}_gtFine_labelIds.png", _IDS["cityscapes"])
+            mask = masks / f"{stem}_gtFine_labelIds.png"
+            yield FilePair(image, MaskFile(mask, _IDS["cityscapes"]))
 
 
 def _pair_cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
@@ -85,53 +92,93 @@ def _pair_cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
     if not masks.is_dir():
         masks = root / "annotations"
     for image in _list_images(root / "images" / folder):
-        yield FilePair(image, masks / folder / f"{image.stem}.png", _IDS["cocostuff"])
+        mask = masks / folder / f"{image.stem}.png"
+        yield FilePair(image, MaskFile(mask, _IDS["cocostuff"]))
 
 
 def _pair_camvid(root: Path, folder: str) -> Iterator[FilePair]:
     for image in _list_images(root / folder):
-        yield FilePair(image, root / f"{folder}annot" / f"{image.stem}.png", _IDS["camvid"])
+        mask = root / f"{folder}annot" / f"{image.stem}.png"
+        yield FilePair(image, MaskFile(mask, _IDS["camvid"]))
 
 
-_LAYOUTS: Final = {
-    "ade20k": _Layout(splits={"train": "training", "val": "validation"}, pairs=_pair_ade20k),
-    "camvid": _Layout(splits={"train": "train", "val": "val", "test": "test"}, pairs=_pair_camvid),
-    "cityscapes": _Layout(splits={"train": "train", "val": "val"}, pairs=_pair_cityscapes),
-    "cocostuff": _Layout(splits={"train": "train2017", "val": "val2017"}, pairs=_pair_cocostuff),
+_FORMS: Final = {
+    "ade20k": _Form(splits={"train": "training", "val": "validation"}, pairs=_pair_ade20k),
+    "camvid": _Form(splits={"train": "train", "val": "val", "test": "test"}, pairs=_pair_camvid),
+    "cityscapes": _Form(splits={"train": "train", "val": "val"}, pairs=_pair_cityscapes),
+    "cocostuff": _Form(splits={"train": "train2017", "val": "val2017"}, pairs=_pair_cocostuff),
 }
-PUBLISHED: Final = tuple(_LAYOUTS)
 
 
-def open_published(name: str, root: Path, split: str | None) -> Dataset:
-    """List one of `PUBLISHED`, whose archives were unpacked into `root`; `split` None is `val`.
+def _open_published(name: str, root: Path, split: str | None, rules: Rules) -> Dataset:
+    """List a published data set, whose archives were unpacked into `root`; `split` None is `val`.
 
     Raises:
         DatasetError: there is no such split, there are no images, or none has a mask.
     """
-    layout = _LAYOUTS[name]
+    form = _FORMS[name]
     split = split or "val"
-    if split not in layout.splits:
+    if split not in form.splits:
         raise DatasetError(
-            f"data set {name} has no published split {split!r}; it has: {', '.join(layout.splits)}"
+            f"data set {name} has no published split {split!r}; it has: {', '.join(form.splits)}"
         )
-    try:
-        items, unpaired = pair_up(layout.pairs(root, layout.splits[split]))
-    except OSError as error:  # a name that is too long, or a folder that is closed
-        raise DatasetError(f"data set {name}:{root} cannot be read: {error.strerror}") from None
+    items, unpaired = pair_up(form.pairs(root, form.splits[split]))
     if not items and not unpaired:
         raise DatasetError(
             f"{root} holds no images of {name}'s {split} split; give the folder that its archives "
             f"were unpacked into, or a folder with images/ and masks/ without {name}:"
         )
-    found = Dataset(
+    return Dataset(
         origin=f"{name}:{root}",
         split=split,
         items=items,
         labels=get_known_labels(name),
         unpaired=unpaired,
+        splits=tuple(form.splits),
+        rules=rules,
     )
-    return found if items else found.require_complete()
 
 
 def _list_images(folder: Path) -> list[Path]:
     return list_files(folder) if folder.is_dir() else []
+
+
+def _recognize_ade20k(root: Path, _rules: Rules) -> bool:
+    # Own data sets lie in these folders, too: the names of the files tell.
+    return any((root / "images" / "validation").glob("ADE_val_*"))
+
+
+def _recognize_camvid(root: Path, _rules: Rules) -> bool:
+    return any((root / "testannot").glob("0001TP_*"))
+
+
+def _recognize_cityscapes(root: Path, _rules: Rules) -> bool:
+    return (root / "leftImg8bit").is_dir() and (root / "gtFine").is_dir()
+
+
+def _recognize_cocostuff(root: Path, _rules: Rules) -> bool:
+    return any((root / "stuffthingmaps" / name).is_dir() for name in ("train2017", "val2017"))
+
+
+def _make_layout(
+    name: str, title: str, looked_for: str, recognize: Callable[[Path, Rules], bool]
+) -> Layout:
+    return Layout(
+        name=name,
+        title=title,
+        looked_for=looked_for,
+        recognize=recognize,
+        open=partial(_open_published, name),
+    )
+
+
+LAYOUTS: Final = (
+    _make_layout(
+        "cityscapes", "Cityscapes", "leftImg8bit/ and gtFine/", recognize=_recognize_cityscapes
+    ),
+    _make_layout("ade20k", "ADE20K", "images/validation/ADE_val_*", recognize=_recognize_ade20k),
+    _make_layout(
+        "cocostuff", "COCO-Stuff", "stuffthingmaps/val2017/", recognize=_recognize_cocostuff
+    ),
+    _make_layout("camvid", "CamVid", "test/ and testannot/", recognize=_recognize_camvid),
+)

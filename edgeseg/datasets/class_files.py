@@ -1,0 +1,189 @@
+"""Finds what names a data set's classes: dataset.json, or a file as labelling tools export it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgeseg.data_rules import NO_RULES, Rules, parse_rules
+from edgeseg.datasets.truth.color_table import ColorTable, make_color_table
+from edgeseg.errors import SourceError, SpecError
+from edgeseg.labels import KNOWN, Labels, Rgb, choose_ignore_index, get_known_labels, parse_labels
+from edgeseg.text import explain
+
+__all__ = ["DATASET_FILE", "Classes", "find_classes"]
+
+DATASET_FILE: Final = "dataset.json"
+# As CamVid's copies, SuperAnnotate, Roboflow, CVAT and VOC exports name the file.
+_TABLES: Final = ("classes.csv", "class_dict.csv", "_classes.csv", "labels.csv")
+_LISTS: Final = ("labelmap.txt", "label_colors.txt")
+
+_KEYS: Final = frozenset({"classes", "palette", "ignore_colors", *Rules.__dataclass_fields__})
+_CSV_NAMES: Final = ("name", "class", "label", "class_name")
+_CSV_IDS: Final = ("id", "pixel value", "value", "index")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """What a file says of a data set's classes.
+
+    `labels` are None if nothing names them. `colors` are what the colors of painted masks mean, if
+    the file has colors. `said` are the keys of dataset.json. `notes` are lines for the user.
+    """
+
+    labels: Labels | None = None
+    colors: ColorTable | None = None
+    rules: Rules = NO_RULES
+    said: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def find_classes(*folders: Path, given: Rules = NO_RULES) -> Classes:
+    """Read the first file that names classes: dataset.json in one of the folders, then others.
+
+    The rules of the result are those `given`, and those of the file where these say nothing.
+
+    Raises:
+        SourceError: the file cannot be read, or has another form.
+        DatasetError: two classes have the same color.
+    """
+    readers: tuple[tuple[str, Callable[[Path, Rules], Classes]], ...] = (
+        (DATASET_FILE, _read_dataset_file),
+        *((name, _read_table) for name in _TABLES),
+        *((name, _read_list) for name in _LISTS),
+    )
+    for name, read in readers:
+        for folder in folders:
+            path = folder / name
+            if path.exists():
+                try:
+                    return read(path, given)
+                except (OSError, ValueError, RecursionError, csv.Error) as error:
+                    raise SourceError(f"{path} cannot be read: {explain(error)}") from None
+    return Classes(rules=given)
+
+
+def _read_dataset_file(path: Path, given: Rules) -> Classes:
+    content = json.loads(path.read_text("utf-8"))
+    if not isinstance(content, dict):
+        raise SpecError(f"{path} is not a JSON object with `classes`")
+    rules = given.over(parse_rules(content, origin=str(path)))
+    labels, palette = _parse_labels(content, rules, origin=str(path))
+    colors = None
+    if labels is not None and palette:
+        ignored = _parse_colors(content.get("ignore_colors", []), origin=str(path))
+        colors = make_color_table(labels, origin=str(path), ignored=ignored)
+    unknown = sorted(set(content) - _KEYS)
+    told = f"{path} has keys that mean nothing to edgeseg: {', '.join(unknown)}"
+    return Classes(
+        labels=labels,
+        colors=colors,
+        rules=rules,
+        said=frozenset(content),
+        notes=(told,) if unknown else (),
+    )
+
+
+def _parse_labels(
+    content: dict[str, object], rules: Rules, *, origin: str
+) -> tuple[Labels | None, bool]:
+    """Parse the labels, and tell whether the file has colors."""
+    palette = content.get("palette")
+    if palette in KNOWN:  # a published data set's colors, and its classes
+        known = get_known_labels(str(palette))
+        named = content.get("classes", list(known.classes))
+        content = content | {"classes": named, "palette": list(known.palette)}
+    if "classes" not in content and rules.given:
+        return None, False  # rules alone: the ids are the model's
+    labels = parse_labels(content | {"ignore_index": _find_ignored(content, rules)}, origin=origin)
+    return labels, palette is not None
+
+
+def _find_ignored(content: dict[str, object], rules: Rules) -> int:
+    """Find an id for pixels that are not counted: the file's own, if that is no class as well."""
+    classes = content.get("classes")
+    count = len(classes) if isinstance(classes, list) else 0
+    own = [one for one in rules.ignore_index or () if one >= count]
+    return own[0] if own else choose_ignore_index(count)
+
+
+def _parse_colors(value: object, *, origin: str) -> list[Rgb]:
+    try:
+        return [(int(red), int(green), int(blue)) for red, green, blue in value]  # type: ignore[attr-defined]  # checked by trying
+    except (TypeError, ValueError):
+        raise SpecError(f"{origin}: `ignore_colors` is not a list of [red, green, blue]") from None
+
+
+def _read_table(path: Path, given: Rules) -> Classes:
+    """Read a CSV with a header: name,r,g,b as CamVid's copies have it, or Pixel Value, Class."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
+    if len(rows) < 2:
+        raise ValueError("it has no line of a class below its header")
+    header = [cell.casefold() for cell in rows[0]]
+    names = _find_column(header, _CSV_NAMES)
+    if names is None:
+        raise ValueError(f"its header {','.join(rows[0])} has no column name, class or label")
+    colors = [header.index(channel) for channel in "rgb" if channel in header]
+    ids = _find_column(header, _CSV_IDS)
+    rows = rows[1:]
+    if ids is not None and len(colors) < 3:
+        rows = _order_by_id(rows, ids)
+    palette = [_take_color([row[place] for place in colors]) for row in rows if len(colors) == 3]
+    return _make_classes(path, given, [row[names] for row in rows], palette)
+
+
+def _find_column(header: Sequence[str], wanted: Iterable[str]) -> int | None:
+    return next((header.index(name) for name in wanted if name in header), None)
+
+
+def _order_by_id(rows: list[list[str]], column: int) -> list[list[str]]:
+    by_id = {int(row[column]): row for row in rows}
+    absent = sorted(set(range(len(rows))) - by_id.keys())
+    if absent:
+        raise ValueError(f"it has {len(rows)} classes, but none for the id {absent[0]}")
+    return [by_id[own] for own in range(len(rows))]
+
+
+def _read_list(path: Path, given: Rules) -> Classes:
+    """Read `name:r,g,b:parts:actions` as CVAT writes it, or `r g b name` as CamVid has it."""
+    names, palette = [], []
+    for line in path.read_text("utf-8-sig").splitlines():
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        found = re.fullmatch(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)\s+(\S.*)", text)
+        if found:
+            names.append(found[4].strip())
+            palette.append(_take_color(found.groups()[:3]))
+            continue
+        name, _, rest = text.partition(":")
+        names.append(name.strip())
+        palette.append(_take_color(rest.partition(":")[0].split(",")))
+    return _make_classes(path, given, names, palette)
+
+
+def _take_color(cells: Sequence[str | None]) -> Rgb:
+    try:
+        red, green, blue = (int(cell or "") for cell in cells)
+    except ValueError:
+        raise ValueError(f"{cells} is no color; write a name and three numbers a line") from None
+    return red, green, blue
+
+
+def _make_classes(path: Path, given: Rules, names: list[str], palette: list[Rgb]) -> Classes:
+    content: dict[str, object] = {"classes": names}
+    if palette:
+        content["palette"] = palette
+    labels, _ = _parse_labels(content, given, origin=str(path))
+    assert labels is not None, "the file has classes"
+    colors = make_color_table(labels, origin=str(path)) if palette else None
+    what = "names and colors" if palette else "names"
+    return Classes(
+        labels=labels, colors=colors, rules=given, notes=(f"{what} of the classes: {path}",)
+    )

@@ -1,0 +1,41 @@
+"""The forms in which people keep data sets, each in a module of its own.
+
+A new layout is a module with a `Layout`, and one line in `LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from edgeseg.data_rules import Rules
+from edgeseg.datasets.layouts.folder import FOLDER
+from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
+from edgeseg.datasets.layouts.published import LAYOUTS as _PUBLISHED
+
+__all__ = [
+    "BY_NAME",
+    "LAYOUTS",
+    "LAYOUT_NAMES",
+    "PUBLISHED",
+    "SPLITS",
+    "SPLIT_NAMES",
+    "Layout",
+    "recognize",
+]
+
+# In the order in which they are tried: what only one data set has comes before general forms.
+LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, FOLDER)
+LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
+BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
+PUBLISHED: Final = tuple(layout.name for layout in _PUBLISHED)
+
+
+def recognize(root: Path, rules: Rules) -> Layout | None:
+    """Find the layout of a folder; None if it has none that edgeseg knows. No image is read.
+
+    Where a user names the folders, it is that of a folder of images and masks.
+    """
+    if rules.images_dir is not None or rules.masks_dir is not None:
+        return FOLDER
+    return next((layout for layout in LAYOUTS if layout.recognize(root, rules)), None)

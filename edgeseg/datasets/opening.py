@@ -1,0 +1,99 @@
+"""Opens a data set by what the user names: `demo`, a folder, or a layout's name and a folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from edgeseg.data_rules import NO_RULES, Rules
+from edgeseg.datasets.dataset import Dataset
+from edgeseg.datasets.items import DrawnScene
+from edgeseg.datasets.layouts import BY_NAME, LAYOUTS, Layout, recognize
+from edgeseg.datasets.location import open_location
+from edgeseg.demo import DEMO
+from edgeseg.demo.splits import DEMO_SPLITS
+from edgeseg.errors import DatasetError
+from edgeseg.labels import get_known_labels
+from edgeseg.redact import hide_secrets
+
+__all__ = ["open_dataset"]
+
+_MOST_NAMED: Final = 8
+
+
+def open_dataset(
+    source: str | Path, *, split: str | None = None, rules: Rules = NO_RULES
+) -> Dataset:
+    """Open a data set: list its images and masks, and read its class names. No image is read.
+
+    `source` is `demo`, a folder in one of the forms of `edgeseg.datasets.layouts`, or `NAME:PATH`
+    with the name of a form. A folder may be a URL that fsspec knows, such as `s3://bucket/street`.
+    Without `split`, `demo` opens its split `test`, a published data set its split `val`, and any
+    other must have no splits, or one. `rules` go before those of the folder's dataset.json. Images
+    without a mask are listed in the result's `unpaired`; `require_complete()` refuses them.
+
+    Raises:
+        DatasetError: there is no such folder or split, its form is not known, there are no images,
+            or none has a mask.
+        SourceError: the folder's dataset.json cannot be read.
+        MissingPackageError: a URL or a form needs a package that is not installed.
+    """
+    if str(source) == DEMO:
+        return _open_demo(split or "test", rules)
+    name, colon, path = str(source).partition(":")
+    named = BY_NAME.get(name) if colon else None
+    with hide_secrets(str(source)):
+        root = open_location(str(source) if named is None else path)
+        try:
+            found = _open_folder(root, split, rules, named)
+        except OSError as error:  # a name that is too long, or a folder that is closed
+            raise DatasetError(f"data set {source} cannot be read: {error.strerror}") from None
+        found = replace(found, origin=str(source))
+        return found if found.items else found.require_complete()
+
+
+def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | None) -> Dataset:
+    if not root.is_dir():
+        raise DatasetError(f"data set {root} is no folder; give a folder, or `demo`")
+    layout = named or recognize(root, rules)
+    if layout is None:
+        raise DatasetError(_explain_unknown(root))
+    found = replace(layout.open(root, split, rules), layout=layout.name)
+    if named is not None or layout.name == "folder":
+        return found
+    told = f"{root} is read as {layout.title}, recognized by {layout.looked_for}"
+    return replace(found, notes=(told, *found.notes))
+
+
+def _open_demo(split: str, rules: Rules) -> Dataset:
+    if split not in DEMO_SPLITS:
+        raise DatasetError(
+            f"data set demo has no split {split!r}; take one of {', '.join(DEMO_SPLITS)}"
+        )
+    items = tuple(DrawnScene(seed, frame) for seed, frame in DEMO_SPLITS[split].frames())
+    return Dataset(
+        origin=DEMO,
+        split=split,
+        items=items,
+        labels=get_known_labels("camvid"),
+        layout=DEMO,
+        splits=tuple(DEMO_SPLITS),
+        rules=rules,
+    )
+
+
+def _explain_unknown(root: Path) -> str:
+    """Say what was looked for, and what is there."""
+    there = sorted(
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in root.iterdir()
+        if not path.name.startswith(".")
+    )
+    more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
+    shown = ", ".join(there[:_MOST_NAMED]) + more if there else "nothing"
+    forms = "; ".join(f"{layout.title} ({layout.looked_for})" for layout in LAYOUTS)
+    return (
+        f"data set {root} has no form that edgeseg knows. It holds {shown}. Looked for were: "
+        f"{forms}. Name your folders with --images-dir and --masks-dir"
+    )

@@ -1,0 +1,130 @@
+"""Turns the colors of a painted mask into class ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.errors import DatasetError
+from edgeseg.labels import Labels, Rgb
+from edgeseg.pixels import ClassMap
+
+__all__ = ["ColorTable", "Colored", "make_color_table", "refuse_unknown_palette", "to_hex"]
+
+# Share of a mask's pixels that may have colors of no class: more than a few strokes of a brush
+# would hide, and far below what a forgotten class takes.
+_TOLERATED: Final = 0.001
+_MOST_NAMED: Final = 5
+
+_Painted = npt.NDArray[np.uint8]
+
+
+class Colored(NamedTuple):
+    """Class ids, (H, W), and the number of pixels of each color that stands for no class."""
+
+    ids: ClassMap
+    unknown: Mapping[Rgb, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColorTable:
+    """What colors mean: `ids[color]` is the id of a pixel of exactly that color.
+
+    `origin` says in messages where the colors come from. Pixels of unknown colors get the id
+    `ignored`.
+    """
+
+    origin: str
+    ids: Mapping[Rgb, int]
+    ignored: int
+
+    def apply(self, painted: _Painted, path: Path) -> Colored:
+        """Turn colors, uint8 RGB (H, W, 3), into ids.
+
+        Raises:
+            DatasetError: more than a thousandth of the pixels have colors of no class.
+        """
+        packed = _pack(painted)
+        colors = sorted(self.ids, key=_pack_one)
+        keys = np.array([_pack_one(color) for color in colors], np.int32)
+        dtype = np.uint8 if max(*self.ids.values(), self.ignored) <= 255 else np.uint16
+        values = np.array([self.ids[color] for color in colors], dtype)
+        places = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
+        known = keys[places] == packed
+        ids = np.where(known, values[places], dtype(self.ignored))
+        unknown = {} if known.all() else _count_colors(packed[~known])
+        if sum(unknown.values()) > _TOLERATED * packed.size:
+            raise DatasetError(
+                f"{path} has colors of no class of {self.origin}: "
+                f"{_name_colors(unknown, packed.size)}; give each color a class, or list those "
+                f'that are not counted as "ignore_colors" in dataset.json'
+            )
+        return Colored(ids, unknown)
+
+
+def make_color_table(labels: Labels, *, origin: str, ignored: Iterable[Rgb] = ()) -> ColorTable:
+    """Make the table of a palette; pixels of the colors in `ignored` are not counted.
+
+    Raises:
+        DatasetError: two classes have the same color, so a color does not tell the class.
+    """
+    ids: dict[Rgb, int] = dict.fromkeys(ignored, labels.ignore_index)
+    for own, color in enumerate(labels.palette):
+        if color in ids:
+            other = ids[color]
+            name = "ignored" if other == labels.ignore_index else repr(labels.classes[other])
+            raise DatasetError(
+                f"{origin} gives the color {to_hex(color)} to {labels.classes[own]!r} and to "
+                f"{name}; give each its own"
+            )
+        ids[color] = own
+    return ColorTable(origin=origin, ids=ids, ignored=labels.ignore_index)
+
+
+def refuse_unknown_palette(painted: _Painted, path: Path) -> DatasetError:
+    """Explain that a mask is painted, and that nothing says what its colors mean."""
+    packed = _pack(painted)
+    return DatasetError(
+        f"{path} is painted in colors, and nothing says what they mean: "
+        f'{_name_colors(_count_colors(packed), packed.size)}; list them as "palette" beside the '
+        f'"classes" of dataset.json, or in a classes.csv with the lines name,r,g,b'
+    )
+
+
+def to_hex(color: Rgb) -> str:
+    """Write a color as #rrggbb."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def _pack(painted: _Painted) -> npt.NDArray[np.int32]:
+    wide = painted.astype(np.int32)
+    packed: npt.NDArray[np.int32] = wide[:, :, 0] << 16 | wide[:, :, 1] << 8 | wide[:, :, 2]
+    return packed
+
+
+def _pack_one(color: Rgb) -> int:
+    return color[0] << 16 | color[1] << 8 | color[2]
+
+
+def _count_colors(packed: npt.NDArray[np.int32]) -> dict[Rgb, int]:
+    """Count the pixels of each color, the most frequent first."""
+    found, counts = np.unique(packed, return_counts=True)
+    order = np.argsort(-counts, kind="stable").tolist()
+    return {
+        (int(found[i]) >> 16, int(found[i]) >> 8 & 255, int(found[i]) & 255): int(counts[i])
+        for i in order
+    }
+
+
+def _name_colors(counts: Mapping[Rgb, int], pixels: int) -> str:
+    named = [
+        f"{to_hex(color)} ({100 * count / pixels:.2f} % of its pixels)"
+        for color, count in list(counts.items())[:_MOST_NAMED]
+    ]
+    more = f" and {len(counts) - _MOST_NAMED} more" if len(counts) > _MOST_NAMED else ""
+    return ", ".join(named) + more
