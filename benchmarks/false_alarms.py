@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from alternating import report as print_line
 
-from edgeseg.accuracy.bootstrap import Tally, estimate_losses
+from edgeseg.accuracy.bootstrap import estimate_losses
+from edgeseg.accuracy.tally import ImageTally, Tally, collect_tally, make_image_tally
 from edgeseg.cli.scripts import run_script
 from edgeseg.reports.report import Report, read_report
 
@@ -35,9 +36,10 @@ def main() -> None:
     random = np.random.default_rng(0)
     worse = {"miou": 0, "any_class": 0, "any_class_alone": 0}
     for _ in range(options.repetitions):
-        seen = random.choice(whole.images, images, replace=False)
+        seen = np.zeros(whole.images, np.bool_)
+        seen[random.choice(whole.images, images, replace=False)] = True
         sides = [
-            side.of(seen.tolist(), range(len(whole.classes)))
+            side.select(seen, range(len(whole.classes)))
             for side in swap_sides(whole, random.random(whole.images) < 0.5)
         ]
         found = estimate_losses(*sides, family=family)
@@ -45,10 +47,11 @@ def main() -> None:
         worse["any_class"] += bool((found.class_intervals[family, 0] > 0).any())
         worse["any_class_alone"] += any(
             estimate_losses(
-                *(side.of(range(images), [place]) for side in sides), family=np.ones(1, bool)
+                *(side.select(np.ones(images, np.bool_), [place]) for side in sides),
+                family=np.ones(1, bool),
             ).class_intervals[0, 0]
             > 0
-            for place in np.flatnonzero(family & (sides[0].labelled.sum(axis=0) > 0))
+            for place in np.flatnonzero(family & (sides[0].shown > 0))
         )
     print_line(
         "false_alarms",
@@ -61,17 +64,18 @@ def main() -> None:
 
 def swap_sides(report: Report, swap: npt.NDArray[np.bool_]) -> tuple[Tally, Tally]:
     """Both sides' counts, with candidate and reference in each other's place where `swap` says."""
-    shape = (2, 3, report.images, len(report.classes))
-    counts = np.zeros(shape, np.int64)
-    for row, (image, other) in enumerate(zip(report.per_image, swap, strict=True)):
+    sides: tuple[list[ImageTally], list[ImageTally]] = ([], [])
+    for image, other in zip(report.per_image, swap, strict=True):
         if image.reference_hits is None or image.reference_predicted is None:
             raise SystemExit("the report has no reference")
-        columns = list(image.classes)
-        own = (image.hits, image.labelled, image.predicted)
-        theirs = (image.reference_hits, image.labelled, image.reference_predicted)
-        for side, values in enumerate((own, theirs) if other else (theirs, own)):
-            counts[side][:, row, columns] = values
-    return Tally(*counts[0]), Tally(*counts[1])
+        own = make_image_tally(image.classes, image.hits, image.labelled, image.predicted)
+        theirs = make_image_tally(
+            image.classes, image.reference_hits, image.labelled, image.reference_predicted
+        )
+        for side, values in zip(sides, (own, theirs) if other else (theirs, own), strict=True):
+            side.append(values)
+    before, after = (collect_tally(side, classes=len(report.classes)) for side in sides)
+    return before, after
 
 
 if __name__ == "__main__":

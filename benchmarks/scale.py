@@ -19,7 +19,8 @@ from itertools import cycle, islice
 import numpy as np
 from alternating import report
 
-from edgeseg.accuracy.bootstrap import Tally, estimate_losses
+from edgeseg.accuracy.bootstrap import estimate_losses
+from edgeseg.accuracy.tally import collect_tally, make_image_tally
 from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import match_classes, open_dataset
 from edgeseg.progress import SILENT
@@ -67,8 +68,13 @@ def time_intervals(images: int, classes: int) -> float:
     """Seconds of resampling two models' counts."""
     random = np.random.default_rng(0)
     labelled = random.integers(1000, 20_000, (images, classes))
+    names = np.arange(classes)
     sides = [
-        Tally((labelled * share).astype(np.int64), labelled, labelled) for share in (0.8, 0.79)
+        collect_tally(
+            [make_image_tally(names, (share * row).astype(np.int64), row, row) for row in labelled],
+            classes=classes,
+        )
+        for share in (0.8, 0.79)
     ]
     begun = time.perf_counter()
     estimate_losses(*sides, family=np.ones(classes, bool))
@@ -84,7 +90,7 @@ def time_handing_out(pair: Pair, shares: int) -> float:
         Client(local) as client,
     ):
         first = open_dataset("demo").items[0]
-        work = Cluster(client, SILENT).work(pair, first, strict=False)
+        work = Cluster(client, SILENT).describe_work(pair, first, strict=False)
         begun = time.perf_counter()
         wait([client.submit(count_share, work, (), None, pure=False) for _ in range(shares)])
         return 1e3 * (time.perf_counter() - begun) / shares

@@ -7,56 +7,39 @@ be certain although each mIoU alone is known to 2 points only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.accuracy.metrics import Confusion
+from edgeseg.accuracy.tally import Tally
 from edgeseg.errors import DatasetError
+from edgeseg.progress import SILENT, Progress
 
 __all__ = [
     "MIN_IMAGES",
-    "ImageTally",
     "Interval",
     "Losses",
-    "Tally",
     "draw_drops",
-    "tally_image",
     "estimate_losses",
     "estimate_miou_interval",
-    "collect_tally",
     "find_joint_intervals",
 ]
 
 _SAMPLES: Final = 1000
 _SEED: Final = 0
 _TAILS: Final = (2.5, 97.5)
-# Weights held at a time, 80 MB: memory does not grow with images times draws.
-_CHUNK_WEIGHTS: Final = 10_000_000
+# Weights held at a time, 40 MB: memory does not grow with images times draws.
+_CHUNK_WEIGHTS: Final = 5_000_000
 
 # With fewer images, intervals from resampling are too narrow to call a change certain. What chance
 # does on few images is in docs/decisions/0008-reports.md.
 MIN_IMAGES: Final = 10
 
 Points = npt.NDArray[np.float64]  # 0..100
-ImageTally = npt.NDArray[np.int64]  # (3, classes): hits, labelled, predicted
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The counts of every image that IoU needs, (images, classes) each, in pixels."""
-
-    hits: npt.NDArray[np.int64]
-    labelled: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.int64]
-
-    def of(self, images: Sequence[int], classes: Sequence[int]) -> Tally:
-        """Select some images and some classes, in the given order."""
-        place = np.ix_(list(images), list(classes))
-        return Tally(self.hits[place], self.labelled[place], self.predicted[place])
+Weights = npt.NDArray[np.int64]  # (draws, images): how often each draw has each image
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +56,12 @@ class Losses:
 
     Each class has a row; the row is NaN for a class that never occurs. The classes' intervals hold
     together: the chance that any of them misses is 5 %, however many classes there are.
+    `candidate_interval` is of the candidate's mIoU, `miou_interval` of the loss.
     """
 
     reference_miou: float
     candidate_miou: float
+    candidate_interval: Interval
     miou_interval: Interval
     reference_iou: Points  # (classes,)
     candidate_iou: Points  # (classes,)
@@ -93,31 +78,17 @@ class Losses:
         return self.reference_iou - self.candidate_iou
 
 
-def tally_image(counts: Confusion) -> ImageTally:
-    """Count what IoU needs of one image: three rows instead of a square confusion."""
-    return np.stack([np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)])
-
-
-def collect_tally(images: Sequence[ImageTally]) -> Tally:
-    """Collect the counts of all images, to resample them."""
-    hits, labelled, predicted = np.stack(images, axis=1)
-    return Tally(hits, labelled, predicted)
-
-
-def estimate_miou_interval(counted: Tally) -> Interval:
+def estimate_miou_interval(counted: Tally, *, progress: Progress = SILENT) -> Interval:
     """Estimate the 95 % interval of one model's mIoU, in points.
 
     Raises:
         DatasetError: no pixel was counted.
     """
-    means = [
-        _average(iou)
-        for iou in (_compute_iou(counted, w) for w in _draw_weights(len(counted.hits)))
-    ]
-    return _find_percentiles(np.concatenate(means))
+    drawn = [_average(_compute_iou(counted, w)) for w in _draw_weights(len(counted), progress)]
+    return _find_percentiles(np.concatenate(drawn))
 
 
-def draw_drops(reference: Tally, candidate: Tally) -> Points:
+def draw_drops(reference: Tally, candidate: Tally, *, progress: Progress = SILENT) -> Points:
     """Compute what the candidate's mIoU loses in each draw, (draws,).
 
     A draw without a labelled pixel is NaN. Over the same images the draws are the same, so results
@@ -126,12 +97,18 @@ def draw_drops(reference: Tally, candidate: Tally) -> Points:
     return np.concatenate(
         [
             _average(_compute_iou(reference, w)) - _average(_compute_iou(candidate, w))
-            for w in _draw_weights(len(reference.hits))
+            for w in _draw_weights(len(reference), progress)
         ]
     )
 
 
-def estimate_losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[np.bool_]) -> Losses:
+def estimate_losses(
+    reference: Tally,
+    candidate: Tally,
+    *,
+    family: npt.NDArray[np.bool_],
+    progress: Progress = SILENT,
+) -> Losses:
     """Estimate what the candidate loses against the reference.
 
     `family`, bool (classes,), selects the classes whose intervals hold together. The other classes
@@ -142,15 +119,16 @@ def estimate_losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[n
     """
     drawn = [
         (_compute_iou(reference, w), _compute_iou(candidate, w))
-        for w in _draw_weights(len(reference.hits))
+        for w in _draw_weights(len(reference), progress)
     ]
     before, after = (np.concatenate(side) for side in zip(*drawn, strict=True))
-    once = np.ones((1, len(reference.hits)))
+    once = np.ones((1, len(reference)), np.int64)
     points = [_compute_iou(side, once) for side in (reference, candidate)]
     own = points[0][0] - points[1][0]
     return Losses(
         reference_miou=float(_average(points[0])[0]),
         candidate_miou=float(_average(points[1])[0]),
+        candidate_interval=_find_percentiles(_average(after)),
         miou_interval=_find_percentiles(_average(before) - _average(after)),
         reference_iou=points[0][0],
         candidate_iou=points[1][0],
@@ -158,27 +136,28 @@ def estimate_losses(reference: Tally, candidate: Tally, *, family: npt.NDArray[n
     )
 
 
-def _draw_weights(images: int) -> Iterator[Points]:
-    """Yield how often each image is drawn, (draws, images), some draws at a time."""
+def _draw_weights(images: int, progress: Progress) -> Iterator[Weights]:
+    """Yield how often each image is drawn, some draws at a time."""
     random = np.random.default_rng(_SEED)
     chances = np.full(images, 1 / images)
     step = max(1, _CHUNK_WEIGHTS // images)
     for start in range(0, _SAMPLES, step):
-        drawn = random.multinomial(images, chances, min(step, _SAMPLES - start))
-        # BLAS computes the products below on floats; pixel counts stay exact up to 2^53.
-        yield drawn.astype(np.float64)
+        progress.phase("drawing the images again", start, _SAMPLES, "draw")
+        yield random.multinomial(images, chances, min(step, _SAMPLES - start))
+    progress.phase("drawing the images again", _SAMPLES, _SAMPLES, "draw")
 
 
-def _compute_iou(counted: Tally, weights: Points) -> Points:
+def _compute_iou(counted: Tally, weights: Weights) -> Points:
     """Compute IoU in points, (draws, classes); NaN where a draw's truth lacks a class.
 
     Which classes are NaN depends on the images alone, so two models are averaged over the same
     classes.
     """
-    hits, labelled, predicted = (
-        weights @ counts.astype(np.float64)
-        for counts in (counted.hits, counted.labelled, counted.predicted)
-    )
+    sums = np.zeros((3, len(weights), counted.classes))
+    for images, counts in counted.iterate_blocks():
+        # BLAS multiplies floats; pixel counts stay exact up to 2^53, in any order of adding.
+        sums += weights[:, images].astype(np.float64) @ counts
+    hits, labelled, predicted = sums
     union = labelled + predicted - hits
     found: Points = np.where(labelled > 0, 100 * hits / np.maximum(union, 1), np.nan)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -10,14 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.accuracy.bootstrap import (
-    ImageTally,
-    Losses,
-    Tally,
-    collect_tally,
-    estimate_losses,
-    tally_image,
-)
+from edgeseg.accuracy.bootstrap import Losses, estimate_losses
 from edgeseg.accuracy.metrics import (
     NOTHING_IGNORED,
     Confusion,
@@ -26,9 +19,11 @@ from edgeseg.accuracy.metrics import (
     iou,
     mean_iou,
 )
+from edgeseg.accuracy.tally import ImageTally, Tally, collect_tally, tally_image
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.labels import Labels
 from edgeseg.pixels import ClassMap
+from edgeseg.progress import SILENT, Progress
 
 __all__ = ["MIN_CLASS_IMAGES", "MIN_CLASS_SHARE", "Counts", "Masks", "Side", "class_iou", "compare"]
 
@@ -63,15 +58,15 @@ class Side:
         np.add(self.total, counts, out=self.total)
         self.images.append(tally_image(counts))
 
-    def join(self, other: Side) -> None:
-        """Add the images of another side after its own."""
+    def include(self, other: Side) -> None:
+        """Count the images of another side after its own."""
         np.add(self.total, other.total, out=self.total)
         self.images.extend(other.images)
 
     @property
     def tally(self) -> Tally:
         """Collect the counts of all images, to resample them."""
-        return collect_tally(self.images)
+        return collect_tally(self.images, classes=len(self.total))
 
 
 class Counts:
@@ -108,33 +103,28 @@ class Counts:
                 ignored = self._ignore_index
                 side.add(confusion(truth, mask, classes=classes, ignore_index=ignored))
 
-    @staticmethod
-    def join(parts: Sequence[Counts], labels: Labels, *, ignore_index: int) -> Counts:
-        """Join counts as if all images had been counted in one; the parts stay unchanged."""
-        whole = Counts(labels, ignore_index=ignore_index)
-        for part in parts:
-            whole.candidate.join(part.candidate)
-            whole.reference.join(part.reference)
-            whole.between += part.between
-            whole.agreements += part.agreements
-            whole.images += part.images
-        return whole
+    def include(self, other: Counts) -> None:
+        """Count the images of another count after its own; the other stays unchanged."""
+        self.candidate.include(other.candidate)
+        self.reference.include(other.reference)
+        self.between += other.between
+        self.agreements += other.agreements
+        self.images += other.images
 
     @property
     def frequent(self) -> npt.NDArray[np.bool_]:
         """Which classes the truth shows often enough to tell their IoU from noise, (classes,)."""
         pixels = self.candidate.total.sum(axis=1)
-        images = np.zeros(len(pixels), np.int64)
-        for _, labelled, _ in self.candidate.images:  # one by one: all at once are gigabytes
-            images += labelled > 0
         counted: npt.NDArray[np.bool_] = (pixels >= MIN_CLASS_SHARE * pixels.sum()) & (
-            images >= MIN_CLASS_IMAGES
+            self.candidate.tally.shown >= MIN_CLASS_IMAGES
         )
         return counted
 
-    def losses(self) -> Losses:
+    def losses(self, progress: Progress = SILENT) -> Losses:
         """Estimate what the candidate loses against the reference on the truth."""
-        return estimate_losses(self.reference.tally, self.candidate.tally, family=self.frequent)
+        return estimate_losses(
+            self.reference.tally, self.candidate.tally, family=self.frequent, progress=progress
+        )
 
     def accuracy(self) -> Accuracy:
         """Compare candidate with reference; without ground truth, tell only their agreement.

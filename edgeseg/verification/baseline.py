@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.accuracy.bootstrap import MIN_IMAGES, Losses, Tally, estimate_losses
+from edgeseg.accuracy.bootstrap import MIN_IMAGES, Losses, estimate_losses
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
 from edgeseg.accuracy.gates import (
     BASELINE_CLASSES,
@@ -26,6 +26,7 @@ from edgeseg.accuracy.gates import (
     worst_of,
 )
 from edgeseg.accuracy.limits import Limits, decides, name_option
+from edgeseg.accuracy.tally import Tally, collect_tally, make_image_tally
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
 from edgeseg.reports.measured import ImageResult
@@ -84,10 +85,11 @@ def compare_reports(
     now, before = _map_classes(report), _map_classes(baseline)
     common = _select_common(report, baseline, origin)
     counted = {result.name.strip().casefold() for result in report.classes if result.counted}
-    shown = (common.now.labelled > 0).sum(axis=0)
-    family = np.array([name in counted for name in common.names]) & (shown >= MIN_CLASS_IMAGES)
+    family = np.array([name in counted for name in common.names]) & (
+        common.now.shown >= MIN_CLASS_IMAGES
+    )
     lost = estimate_losses(common.before, common.now, family=family)
-    images = len(common.now.labelled)
+    images = len(common.now)
     return Comparison(
         baseline=origin.name,
         created=baseline.created,
@@ -134,13 +136,11 @@ def _select_common(report: Report, baseline: Report, origin: Path) -> _Common:
         _refuse(origin, ["they have no class in common"])
     whole = _collect_tally(baseline), _collect_tally(report)
     columns = [before[name] for name in names], [now[name] for name in names]
-    alike = np.flatnonzero(
-        np.logical_and(*(_show_only(t, own) for t, own in zip(whole, columns, strict=True)))
-    )
-    if not alike.size:
+    alike = np.logical_and(*(_show_only(t, own) for t, own in zip(whole, columns, strict=True)))
+    if not alike.any():
         _refuse(origin, ["every image shows a class that only one of the models has"])
-    sides = [t.of(alike.tolist(), own) for t, own in zip(whole, columns, strict=True)]
-    if not any(side.labelled.any() for side in sides):
+    sides = [t.select(alike, own) for t, own in zip(whole, columns, strict=True)]
+    if not any(side.shown.any() for side in sides):
         _refuse(origin, ["no image shows a class that both models have"])
     _refuse(origin, _explain_other_truth(report, sides, alike, names))
     return _Common(names, *sides)
@@ -216,24 +216,28 @@ def _describe_others(theirs: str, ours: str, count: int, names: Sequence[str]) -
 
 
 def _explain_other_truth(
-    report: Report, sides: Sequence[Tally], alike: npt.NDArray[np.int64], common: Sequence[str]
+    report: Report, sides: Sequence[Tally], alike: npt.NDArray[np.bool_], common: Sequence[str]
 ) -> list[str]:
     """Say why the same files mean something else: their ids are read as other classes."""
-    before, now = (side.labelled for side in sides)
-    if np.array_equal(before, now):
-        return []
-    row, column = (int(place[0]) for place in np.nonzero(before != now))
-    image = _sort_images(report)[alike[row]]
-    counts = f"{before[row, column]} pixels of {common[column]!r} there, {now[row, column]} here"
-    changed = "were the data set's classes or its ignore index changed?"
-    return [f"the truth of {image.name} has {counts}; {changed}"]
+    for (images, before), (_, now) in zip(*(s.iterate_blocks() for s in sides), strict=True):
+        labelled = before[1], now[1]
+        if np.array_equal(*labelled):
+            continue
+        row, column = (int(place[0]) for place in np.nonzero(labelled[0] != labelled[1]))
+        image = _sort_images(report)[np.flatnonzero(alike)[images.start + row]]
+        there, here = (int(side[row, column]) for side in labelled)
+        counts = f"{there} pixels of {common[column]!r} there, {here} here"
+        changed = "were the data set's classes or its ignore index changed?"
+        return [f"the truth of {image.name} has {counts}; {changed}"]
+    return []
 
 
 def _show_only(whole: Tally, classes: Sequence[int]) -> npt.NDArray[np.bool_]:
     """Find the images that show no class but `classes`: bool (images,)."""
-    found: npt.NDArray[np.bool_] = whole.labelled.sum(axis=1) == whole.labelled[
-        :, list(classes)
-    ].sum(axis=1)
+    others = np.ones(whole.classes, np.bool_)
+    others[list(classes)] = False
+    shows = others[whole.rows[0]] & (whole.rows[2] > 0)
+    found: npt.NDArray[np.bool_] = np.bincount(whole.images[shows], minlength=len(whole)) == 0
     return found
 
 
@@ -258,12 +262,11 @@ def _sort_images(report: Report) -> list[ImageResult]:
 
 def _collect_tally(report: Report) -> Tally:
     """Collect the candidate's counts."""
-    images = _sort_images(report)
-    counts = np.zeros((3, len(images), len(report.classes)), np.int64)
-    for row, image in enumerate(images):
-        columns = list(image.classes)
-        counts[:, row, columns] = image.hits, image.labelled, image.predicted
-    return Tally(*counts)
+    images = [
+        make_image_tally(image.classes, image.hits, image.labelled, image.predicted)
+        for image in _sort_images(report)
+    ]
+    return collect_tally(images, classes=len(report.classes))
 
 
 def _list_class_changes(

@@ -161,8 +161,8 @@ class Cluster:
 
     def count_shares(
         self, work: Work, items: Sequence[Item], corruption: Corruption | None
-    ) -> list[Share]:
-        """Count `items` on the workers and return all shares in order.
+    ) -> Iterator[Share]:
+        """Count `items` on the workers, and yield the shares in order.
 
         Raises:
             ClusterError: the workers, or the scheduler, are lost.
@@ -170,13 +170,15 @@ class Cluster:
         """
         parts = _split_items(items, len(self.list_workers()))
         title = name_phase(corruption)
-        done, found = 0, dict[int, Share]()
+        done, following, early = 0, 0, dict[int, Share]()
         self._progress.phase(title, 0, len(items))
         for index, share in self._count(work, parts, corruption):
-            found[index] = share
+            early[index] = share
             done += len(parts[index])
             self._progress.phase(title, done, len(items))
-        return [found[index] for index in range(len(parts))]
+            while following in early:
+                yield early.pop(following)
+                following += 1
 
     def list_workers(self) -> set[str]:
         """List the addresses of the workers that are connected.

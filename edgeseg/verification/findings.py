@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.accuracy.bootstrap import ImageTally, Losses, estimate_miou_interval
+from edgeseg.accuracy.bootstrap import Interval, Losses, estimate_miou_interval
 from edgeseg.accuracy.counts import MIN_CLASS_SHARE, Counts
 from edgeseg.accuracy.metrics import Confusion, iou, mean_iou
+from edgeseg.accuracy.tally import ImageTally, spread
+from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.measured import ClassDrop, ClassResult, ImageResult
 from edgeseg.text import to_encodable
 from edgeseg.verification.reader import Measured
@@ -17,39 +19,42 @@ from edgeseg.verification.reader import Measured
 __all__ = ["make_accuracy_fields", "rank_hardest_first", "make_image_results"]
 
 
-def make_accuracy_fields(counts: Counts) -> dict[str, Any]:
+def make_accuracy_fields(counts: Counts, *, progress: Progress = SILENT) -> dict[str, Any]:
     """Make the fields of a `Report` that say how accurate the candidate is.
 
     Raises:
         DatasetError: no pixel was labelled.
     """
     miou = mean_iou(counts.candidate.total)
-    spread = estimate_miou_interval(counts.candidate.tally)
     fields = {
         "images": counts.images,
         "miou": miou,
-        "miou_low": spread.low,
-        "miou_high": spread.high,
         "confusion": _to_rows(counts.candidate.total),
     }
     if not counts.reference.images:
-        return fields | {"classes": _make_class_results(counts, None)}
-    lost = counts.losses()
+        interval = estimate_miou_interval(counts.candidate.tally, progress=progress)
+        return fields | _bound("miou", interval) | {"classes": _make_class_results(counts, None)}
+    lost = counts.losses(progress)
     reference_miou = mean_iou(counts.reference.total)
     classes = _make_class_results(counts, lost)
     between = counts.between
-    return fields | {
+    return {
+        **fields,
+        **_bound("miou", lost.candidate_interval),
+        **_bound("drop", lost.miou_interval),
         "classes": classes,
         "reference_miou": reference_miou,
         "drop": reference_miou - miou,
-        "drop_low": lost.miou_interval.low,
-        "drop_high": lost.miou_interval.high,
         "worst_class": _find_worst(classes),
         "pixel_agreement": float(100 * np.trace(between) / between.sum()),
         "agreement_iou": mean_iou(between),
         "reference_confusion": _to_rows(counts.reference.total),
         "agreement_confusion": _to_rows(between),
     }
+
+
+def _bound(name: str, interval: Interval) -> dict[str, float]:
+    return {f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def make_image_results(counts: Counts, measured: Sequence[Measured]) -> tuple[ImageResult, ...]:
@@ -77,8 +82,8 @@ def _to_rows(counts: Confusion) -> tuple[tuple[int, ...], ...]:
 
 
 def _make_class_results(counts: Counts, lost: Losses | None) -> tuple[ClassResult, ...]:
-    labelled = counts.candidate.tally.labelled
-    pixels = labelled.sum(axis=0)
+    pixels = counts.candidate.total.sum(axis=1)
+    images = counts.candidate.tally.shown
     own = 100 * iou(counts.candidate.total)
     theirs = None if lost is None else 100 * iou(counts.reference.total)
     frequent = counts.frequent
@@ -87,7 +92,7 @@ def _make_class_results(counts: Counts, lost: Losses | None) -> tuple[ClassResul
         result = ClassResult(
             name=name,
             share=float(100 * pixels[place] / pixels.sum()),
-            images=int((labelled[:, place] > 0).sum()),
+            images=int(images[place]),
             counted=bool(frequent[place]),
             iou=_to_number(own[place]),
             reference_iou=None if theirs is None else _to_number(theirs[place]),
@@ -115,9 +120,11 @@ def _find_worst(classes: Sequence[ClassResult]) -> ClassDrop | None:
 def _make_image_result(
     measured: Measured, own: ImageTally, theirs: ImageTally | None, agreement: float | None
 ) -> ImageResult:
-    occurring = own.any(axis=0) if theirs is None else own.any(axis=0) | theirs.any(axis=0)
-    classes = np.flatnonzero(occurring)
-    hits, labelled, predicted = (_to_column(row[classes]) for row in own)
+    classes = own[0].astype(np.int64)
+    if theirs is not None:
+        classes = np.union1d(classes, theirs[0])
+    hits, labelled, predicted = map(_to_column, spread(own, classes))
+    others = None if theirs is None else spread(theirs, classes)
     lost = None if theirs is None else _average_frequent_iou(theirs) - _average_frequent_iou(own)
     return ImageResult(
         name=to_encodable(measured.item.name),
@@ -126,8 +133,8 @@ def _make_image_result(
         labelled=labelled,
         hits=hits,
         predicted=predicted,
-        reference_hits=None if theirs is None else _to_column(theirs[0, classes]),
-        reference_predicted=None if theirs is None else _to_column(theirs[2, classes]),
+        reference_hits=None if others is None else _to_column(others[0]),
+        reference_predicted=None if others is None else _to_column(others[2]),
         lost=lost,
         agreement=agreement,
     )
@@ -143,7 +150,7 @@ def _average_frequent_iou(counts: ImageTally) -> float:
     A class is frequent if it has `MIN_CLASS_SHARE` of the labelled pixels. Otherwise a class of a
     few pixels, or one that is only predicted, would decide over the whole image.
     """
-    hits, labelled, predicted = counts
+    hits, labelled, predicted = counts[1:].astype(np.int64)
     frequent = (labelled > 0) & (labelled >= MIN_CLASS_SHARE * labelled.sum())
     if not frequent.any():
         return 0.0

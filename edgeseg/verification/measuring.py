@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import NamedTuple
 
 from edgeseg.accuracy.counts import Counts, Masks
@@ -164,18 +163,34 @@ def measure_share(
     )
 
 
-def join_shares(shares: Sequence[Share], labels: Labels) -> Share:
-    """Join shares in order, as if they were one."""
+def join_shares(shares: Iterable[Share], labels: Labels) -> Share:
+    """Join shares in order, as if they were one.
+
+    No share is kept, for each has a count of all pairs of classes.
+    """
+    counts = Counts(labels, ignore_index=labels.ignore_index)
+    hashes: list[str] = []
+    measured: list[Measured] = []
+    skipped: list[Noted] = []
+    converted: list[Noted] = []
+    shrunk: list[str] = []
+    surveys = []
+    for share in shares:
+        counts.include(share.counts)
+        hashes += share.hashes
+        measured += share.measured
+        skipped += share.skipped
+        converted += share.converted
+        shrunk += share.shrunk
+        surveys.append(share.survey)
     return Share(
-        counts=Counts.join(
-            [share.counts for share in shares], labels, ignore_index=labels.ignore_index
-        ),
-        hashes=tuple(chain.from_iterable(share.hashes for share in shares)),
-        measured=tuple(chain.from_iterable(share.measured for share in shares)),
-        skipped=tuple(chain.from_iterable(share.skipped for share in shares)),
-        converted=tuple(chain.from_iterable(share.converted for share in shares)),
-        shrunk=tuple(chain.from_iterable(share.shrunk for share in shares)),
-        survey=Survey.join([share.survey for share in shares]),
+        counts=counts,
+        hashes=tuple(hashes),
+        measured=tuple(measured),
+        skipped=tuple(skipped),
+        converted=tuple(converted),
+        shrunk=tuple(shrunk),
+        survey=Survey.join(surveys),
     )
 
 
@@ -196,7 +211,7 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
             f"--strict: images or masks without the other: {len(unpaired)}, the first: "
             f"{unpaired[0].reason}"
         )
-    found = join_shares(list(shares(matched.items, None)), labels)
+    found = join_shares(shares(matched.items, None), labels)
     if not found.measured:
         raise DatasetError(
             f"none of {len(dataset)} images can be measured, the first for: "

@@ -53,7 +53,7 @@ def measure_robustness(
     results, drawn = [], []
     for done, corruption in enumerate(steps):
         progress.part("corruptions", done, len(steps))
-        found = join_shares(list(shares(items, corruption)), labels)
+        found = join_shares(shares(items, corruption), labels)
         _check_same(clean.share, found)
         result, draws = _make_result(corruption, found)
         results.append(result)

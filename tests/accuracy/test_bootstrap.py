@@ -6,14 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.accuracy import bootstrap
-from edgeseg.accuracy.bootstrap import (
-    Tally,
-    collect_tally,
-    estimate_losses,
-    estimate_miou_interval,
-    tally_image,
-)
+from edgeseg.accuracy.bootstrap import estimate_losses, estimate_miou_interval
 from edgeseg.accuracy.metrics import mean_iou
+from edgeseg.accuracy.tally import Tally, collect_tally, tally_image
 
 CLASSES = 11
 
@@ -48,7 +43,7 @@ def moved(counts: np.ndarray, share: float, seed: int, *, spread: float) -> np.n
 
 
 def all_of(counts: np.ndarray) -> Tally:
-    return collect_tally([tally_image(image) for image in counts])
+    return collect_tally([tally_image(image) for image in counts], classes=counts.shape[1])
 
 
 def lost_between(before: np.ndarray, after: np.ndarray) -> bootstrap.Losses:
