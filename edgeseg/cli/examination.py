@@ -18,8 +18,8 @@ from edgeseg.machine.cameras import list_cameras
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.extras import EXTRAS, make_install_command
 from edgeseg.machine.jetson import read_jetson, read_state
-from edgeseg.machine.memory import find_free_memory
 from edgeseg.machine.packages import find_version
+from edgeseg.memory import find_free_memory
 from edgeseg.targets import DEFAULT_TARGET, TARGETS
 
 __all__ = ["Problem", "examine"]

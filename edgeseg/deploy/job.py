@@ -12,7 +12,7 @@ from edgeseg.bundle.staging import new_bundle
 from edgeseg.datasets import Dataset, match_classes
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import CheckpointError, DatasetError, ExportError
-from edgeseg.machine.memory import find_total_memory
+from edgeseg.memory import find_total_memory
 from edgeseg.progress import Progress, begin
 from edgeseg.quantize.targets.maker import open_to_prove
 from edgeseg.runtime.backends.backend import Backend

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli.examination import examine
-from edgeseg.machine.memory import find_free_memory, find_total_memory
+from edgeseg.memory import find_free_memory, find_total_memory
 
 MB = 1 << 20
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
