@@ -13,6 +13,7 @@
     │   └── TruthError        a mask that shows that all masks were misread
     ├── ReportError           a report that cannot be read, written, or compared with
     ├── SourceError           a camera, video or image that cannot be read
+    │   └── FormatError       an image that Pillow does not know, or gives other pixels for
     ├── SinkError             an output that cannot be written
     ├── BackendError          an engine that refuses the artifact
     ├── ClusterError          workers that are not there, are lost, or differ from this machine
@@ -33,6 +34,7 @@ __all__ = [
     "DatasetError",
     "EdgesegError",
     "ExportError",
+    "FormatError",
     "GateMissedError",
     "MissingPackageError",
     "NotJudgedError",
@@ -94,6 +96,10 @@ class ReportError(EdgesegError):
 
 class SourceError(EdgesegError):
     """A camera, stream, video or image that cannot be read."""
+
+
+class FormatError(SourceError):
+    """An image in a format that Pillow does not know, or gives other pixels for than the file's."""
 
 
 class SinkError(EdgesegError):
