@@ -11,6 +11,7 @@ from edgeseg.images.masks import (
 )
 from edgeseg.images.stills import (
     CONVERSIONS,
+    FIRST_FRAME,
     IMAGE_SUFFIXES,
     ROTATED,
     list_files,
@@ -21,6 +22,7 @@ from edgeseg.images.stills import (
 
 __all__ = [
     "CONVERSIONS",
+    "FIRST_FRAME",
     "IMAGE_SUFFIXES",
     "MASK_SUFFIXES",
     "ROTATED",

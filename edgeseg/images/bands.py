@@ -7,15 +7,18 @@ order, or refused: none is dropped, blended or scaled.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.errors import SourceError
+from edgeseg.errors import FormatError, SourceError
 from edgeseg.images.arrays import read_array
 from edgeseg.images.decoding import Decoded, decode
-from edgeseg.images.stills import ROTATED, list_files, read_and_convert
+from edgeseg.images.deep import holds_bands, read_deep_samples, scale
+from edgeseg.images.ranges import ValueRange
+from edgeseg.images.samples import INSTALL_RASTERIO, Samples, has_rasterio, read_samples
+from edgeseg.images.stills import FIRST_FRAME, ROTATED, list_files, read_and_convert
 from edgeseg.pixels import Bgr
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
@@ -36,18 +39,21 @@ def list_frames(folder: Path) -> list[Path]:
     return list_files(folder) or list_files(folder, (BANDS_SUFFIX,))
 
 
-def read_frame(path: Path, channels: int) -> Bgr:
+def read_frame(path: Path, channels: int, value_range: ValueRange | None = None) -> Bgr:
     """Read an image of so many channels, uint8 (H, W, channels), upright by its EXIF tag.
 
     Three channels are blue, green and red, as `edgeseg.images.read_image` reads them.
+    `value_range` says which values of a deep file become 0 and 255.
 
     Raises:
         SourceError: the file is missing, damaged, or holds no such image.
     """
-    return read_frame_and_convert(path, channels)[0]
+    return read_frame_and_convert(path, channels, value_range)[0]
 
 
-def read_frame_and_convert(path: Path, channels: int) -> tuple[Bgr, tuple[str, ...]]:
+def read_frame_and_convert(
+    path: Path, channels: int, value_range: ValueRange | None = None
+) -> tuple[Bgr, tuple[str, ...]]:
     """Read an image as `read_frame` does, and say what of `edgeseg.images.CONVERSIONS` that took.
 
     Raises:
@@ -59,24 +65,28 @@ def read_frame_and_convert(path: Path, channels: int) -> tuple[Bgr, tuple[str, .
             raise SourceError(
                 f"{path} is an array, and the network takes color images; save it as a PNG"
             )
-        return read_and_convert(path)
+        return read_and_convert(path, value_range)
     if is_array:
-        return _read_array(path, channels), ()
+        return _read_array(path, channels, value_range), ()
+    if value_range is not None:
+        return _pick_bands(read_deep_samples(path), channels, value_range, path)
     return _read_bands(path, channels)
 
 
-def _read_array(path: Path, channels: int) -> Bgr:
+def _read_array(path: Path, channels: int, value_range: ValueRange | None) -> Bgr:
     found = read_array(path)
-    if found.dtype != np.uint8:
+    if found.dtype != np.uint8 and value_range is None:
         raise SourceError(
             f"{path} holds {found.dtype} values; scale them to 0..255 as in training, and save "
             f"them as uint8: np.save({path.name!r}, scaled.astype(np.uint8))"
         )
     _check_shape(path, found, channels)
+    if value_range is not None:
+        found = scale(found, value_range, path)
     return np.ascontiguousarray(found)
 
 
-def _check_shape(path: Path, found: npt.NDArray[np.uint8], channels: int) -> None:
+def _check_shape(path: Path, found: npt.NDArray[Any], channels: int) -> None:
     if found.ndim == _DIMENSIONS and found.shape[2] == channels and found.size:
         return
     shape = "x".join(map(str, found.shape))
@@ -86,34 +96,61 @@ def _check_shape(path: Path, found: npt.NDArray[np.uint8], channels: int) -> Non
     raise SourceError(f"{path} has the shape {shape}, and {remedy}")
 
 
+def _pick_bands(
+    samples: Samples, channels: int, value_range: ValueRange | None, path: Path
+) -> tuple[Bgr, tuple[str, ...]]:
+    """Take samples as they are stored, if they are so many channels of 8 bits, or can be scaled."""
+    values = samples.values
+    _check_channels(path, values.shape[2], channels)
+    if value_range is not None:
+        values = scale(values, value_range, path)
+    if values.dtype != np.uint8:
+        raise SourceError(_explain_deep(path, channels))
+    taken = {ROTATED: samples.turned, FIRST_FRAME: samples.several}
+    return values, tuple(name for name, is_so in taken.items() if is_so)
+
+
 def _read_bands(path: Path, channels: int) -> tuple[Bgr, tuple[str, ...]]:
-    """Read a TIFF or PNG, if Pillow gives all its samples as they are stored."""
-    instead = (
-        f"read it with another package (tifffile, rasterio), and save its {channels} bands with "
-        f"np.save as a .npy file of uint8 (height, width, {channels})"
-    )
+    """Read a TIFF with rasterio if it is there; else what Pillow gives as it is stored."""
+    if has_rasterio() and holds_bands(path):
+        return _pick_bands(read_samples(path), channels, None, path)
     try:
         found = decode(path)
-    except SourceError as error:
-        if path.suffix.lower() not in {".tif", ".tiff"} or not path.exists():
+    except FormatError as error:
+        if not holds_bands(path):
             raise
-        raise SourceError(f"{error}; if it holds bands, {instead}") from None
-    deep = found.misread or ";16" in found.raw or found.image.mode.startswith(("I", "F"))
-    if deep:
+        raise FormatError(f"{error}; {_explain_instead(path, channels)}") from None
+    if found.misread or ";16" in found.raw or found.image.mode.startswith(("I", "F")):
+        raise SourceError(_explain_deep(path, channels))
+    if not _is_plain(found):
         raise SourceError(
-            f"{path} holds more than 8 bits a sample; scale them to 0..255 as in training, and "
-            f"{instead}"
+            f"{path} is read by Pillow as {found.image.mode}, which is not {channels} bands as "
+            f"they are stored; {_explain_instead(path, channels)}"
         )
-    if _is_plain(found):
-        bands = np.asarray(found.image)
-        if bands.shape[2] == channels:
-            return bands.copy(), (ROTATED,) if found.turned else ()
-        there = pluralize(bands.shape[2], "channel")
-        raise SourceError(f"{path} has {there}, and the network takes {channels}")
-    raise SourceError(
-        f"{path} is read by Pillow as {found.image.mode}, which is not {channels} bands as they "
-        f"are stored; {instead}"
+    bands = np.asarray(found.image)
+    _check_channels(path, bands.shape[2], channels)
+    taken = {ROTATED: found.turned, FIRST_FRAME: found.several}
+    return bands.copy(), tuple(name for name, is_so in taken.items() if is_so)
+
+
+def _check_channels(path: Path, there: int, channels: int) -> None:
+    if there != channels:
+        raise SourceError(
+            f"{path} has {pluralize(there, 'channel')}, and the network takes {channels}"
+        )
+
+
+def _explain_deep(path: Path, channels: int) -> str:
+    return (
+        f"{path} holds more than 8 bits a sample; scale them to 0..255 as in training, and "
+        f"{_explain_instead(path, channels)}"
     )
+
+
+def _explain_instead(path: Path, channels: int) -> str:
+    save = f"save {channels} bands with np.save as a .npy file of uint8 (height, width, {channels})"
+    beyond = holds_bands(path) and not has_rasterio()
+    return f"{save}; or read it with rasterio: {INSTALL_RASTERIO}" if beyond else save
 
 
 def _is_plain(found: Decoded) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from edgeseg.errors import SourceError
+from edgeseg.errors import FormatError, SourceError
 from edgeseg.files.whole import write_whole
 from edgeseg.images.decoding import Decoded, decode
+from edgeseg.images.deep import make_bgr, read_deep_samples, read_instead_of_pillow, take_upper_bits
+from edgeseg.images.ranges import ValueRange
+from edgeseg.images.samples import Samples
 from edgeseg.pixels import Bgr
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONVERSIONS",
+    "FIRST_FRAME",
     "IMAGE_SUFFIXES",
     "ROTATED",
     "list_files",
@@ -26,14 +30,22 @@ __all__ = [
     "write_image",
 ]
 
-IMAGE_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES: Final = (
+    ".avif", ".bmp", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"
+)  # fmt: skip
 
 ROTATED: Final = "rotated by its EXIF tag"
+FIRST_FRAME: Final = "first of several frames"
+BANDS_AS_RGB: Final = "three bands as red, green and blue"
 # The ways in which an image is changed to become 8-bit BGR, in the order in which they are named.
-CONVERSIONS: Final = ("gray", "alpha", "16-bit", "CMYK", "palette", ROTATED)
+CONVERSIONS: Final = (
+    "gray", "alpha", "16-bit", "CMYK", "palette", BANDS_AS_RGB, ROTATED, FIRST_FRAME
+)  # fmt: skip
 
-# Pillow's modes that can become 8-bit RGB in more than one way.
-_FOREIGN: Final = {"F": "floating-point", "LAB": "CIELAB"}
+# Rows at a time: the steps between make copies.
+_ROWS: Final = 512
+_TWELVE: Final = 12
+_SIXTEEN: Final = 16
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
@@ -48,28 +60,35 @@ def list_files(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list
     )
 
 
-def read_image(path: Path) -> Bgr:
+def read_image(path: Path, value_range: ValueRange | None = None) -> Bgr:
     """Read an image as a camera would deliver it: (H, W, 3) uint8 BGR, upright by its EXIF tag.
 
     Pillow decodes it, as in Hugging Face, so that accuracy does not depend on which OpenCV is
-    installed.
+    installed. `value_range` says which values of a deep file become 0 and 255.
 
     Raises:
-        SourceError: the file is missing, empty, damaged, not an image, or has no known scale to
-            8 bits.
+        SourceError: the file is missing, empty, damaged, not an image, has no known scale to 8
+            bits, or needs a package that is not installed.
     """
-    return read_and_convert(path)[0]
+    return read_and_convert(path, value_range)[0]
 
 
-def read_and_convert(path: Path) -> tuple[Bgr, tuple[str, ...]]:
+def read_and_convert(
+    path: Path, value_range: ValueRange | None = None
+) -> tuple[Bgr, tuple[str, ...]]:
     """Read an image as `read_image` does, and say which of `CONVERSIONS` that took.
 
-    Alpha is dropped, not blended; of 16 bits the upper 8 are kept.
+    Alpha is dropped, not blended; of 16 bits the upper 8 are kept if there is no range.
 
     Raises:
         SourceError: see `read_image`.
     """
-    found = _decode(path)
+    if value_range is not None:
+        return _make_bgr(read_deep_samples(path), value_range, path)
+    try:
+        found = _decode(path)
+    except FormatError as error:
+        return _make_bgr(read_instead_of_pillow(path, error), None, path)
     return _to_bgr(found, path), _list_conversions(found)
 
 
@@ -90,7 +109,7 @@ def _decode(path: Path) -> Decoded:
     """Decode a file whose pixels Pillow gives as they are stored."""
     found = decode(path)
     if found.misread:
-        raise SourceError(
+        raise FormatError(
             f"{path} is a 16-bit TIFF of a kind that Pillow misreads (white is 0, or the channels "
             f"are stored apart); save it as 8-bit RGB"
         )
@@ -100,17 +119,30 @@ def _decode(path: Path) -> Decoded:
 def _to_bgr(found: Decoded, path: Path) -> Bgr:
     """Turn a decoded image into (H, W, 3) uint8 BGR."""
     image = found.image
-    if image.mode in _FOREIGN:
+    if image.mode == "LAB":
         raise SourceError(
-            f"{path} holds {_FOREIGN[image.mode]} pixels, which have no one way to 8 bits; save it "
-            f"as 8-bit RGB"
+            f"{path} holds CIELAB pixels, which have no one way to 8 bits; save it as 8-bit RGB"
         )
-    if _is_deep_gray(image):  # Pillow would clip it to 255, not scale it
-        gray = _take_upper_bits(np.asarray(image), 12 if found.raw == "I;12" else 16, path)
-        return np.repeat(gray[:, :, None], 3, axis=2)
-    if image.mode == "P":
-        image = image.convert("RGBA")  # straight to RGB, Pillow warns where colors are transparent
-    return np.asarray(image.convert("RGB"))[:, :, ::-1].copy()
+    if image.mode == "F" or _is_deep_gray(image):  # Pillow would clip it to 255, not scale it
+        bits = _TWELVE if found.raw == "I;12" else _SIXTEEN
+        return np.repeat(take_upper_bits(np.asarray(image), bits, path)[:, :, None], 3, axis=2)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _ROWS):
+        rows = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
+        if rows.mode == "P":
+            # Straight to RGB, Pillow warns where colors are transparent.
+            rows = rows.convert("RGBA")
+        pixels[top : top + _ROWS] = np.asarray(rows.convert("RGB"))[:, :, ::-1]
+    if _is_deep_color(found.raw) and not pixels.any():  # Pillow has dropped the lower bits
+        raise SourceError(
+            f"{path} holds 16-bit values below 256 only and would be black in 8 bits; scale them, "
+            f"or save it as 8-bit"
+        )
+    return pixels
+
+
+def _is_deep_color(raw: str) -> bool:
+    return ";16" in raw and not raw.startswith("BGR")  # BGR;16 is a BMP's 16 bits for all three
 
 
 def _is_deep_gray(image: Image.Image) -> bool:
@@ -121,34 +153,36 @@ def _is_deep_gray(image: Image.Image) -> bool:
     return image.mode.startswith("I")
 
 
-def _take_upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDArray[np.uint8]:
-    """Take the upper 8 bits of a gray image, (H, W); refuse values whose scale is not known."""
-    full, highest = (1 << bits) - 1, int(values.max(initial=0))
-    if values.min(initial=0) < 0 or highest > full:
-        raise SourceError(
-            f"{path} holds gray values outside 0 to {full}, whose scale to 8 bits is not known; "
-            f"save it as 8-bit"
-        )
-    shift = bits - 8
-    if 0 < highest < 1 << shift:
-        raise SourceError(
-            f"{path} holds gray values up to {highest} of {full} and would be black in 8 bits; "
-            f"scale them, or save it as 8-bit"
-        )
-    return (values >> shift).astype(np.uint8)
+def _make_bgr(
+    samples: Samples, value_range: ValueRange | None, path: Path
+) -> tuple[Bgr, tuple[str, ...]]:
+    storage = samples.storage
+    taken = {
+        "gray": storage.colors == 1,
+        "alpha": storage.channels > storage.colors,
+        "16-bit": storage.bits > 8 and value_range is None,
+        BANDS_AS_RGB: storage.assumed,
+        ROTATED: samples.turned,
+        FIRST_FRAME: samples.several,
+    }
+    return make_bgr(samples, value_range, path), _name_conversions(taken)
 
 
 def _list_conversions(found: Decoded) -> tuple[str, ...]:
     """List those of `CONVERSIONS` that a decoded image needs."""
     image, raw = found.image, found.raw
-    deep = ";16" in raw and not raw.startswith("BGR")  # BGR;16 is a BMP's 16 bits for all three
     taken = {
         # LA;16B is decoded as RGBA.
         "gray": _is_deep_gray(image) or image.mode in {"1", "L", "LA"} or raw == "LA;16B",
         "alpha": image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info,
-        "16-bit": _is_deep_gray(image) or deep,
+        "16-bit": _is_deep_gray(image) or _is_deep_color(raw),
         "CMYK": image.mode == "CMYK",
         "palette": image.mode in {"P", "PA"},
         ROTATED: found.turned,
+        FIRST_FRAME: found.several,
     }
-    return tuple(name for name in CONVERSIONS if taken[name])
+    return _name_conversions(taken)
+
+
+def _name_conversions(taken: Mapping[str, bool]) -> tuple[str, ...]:
+    return tuple(name for name in CONVERSIONS if taken.get(name))

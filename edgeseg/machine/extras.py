@@ -47,6 +47,7 @@ EXTRAS: Final = MappingProxyType(
         "dask": _make_extra(
             "Dask clusters and data at URLs", distributed="distributed", upath="universal-pathlib"
         ),
+        "geo": _make_extra("TIFFs of any number of bands and bits", rasterio="rasterio"),
         "export": _make_extra(
             "checkpoints (export, sweep, inspect)",
             torch="torch",

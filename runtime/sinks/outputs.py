@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import SinkError
-from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
 from edgeseg.runtime.preview.address import Address
@@ -25,8 +24,8 @@ from edgeseg.runtime.sinks.video import VideoSink
 __all__ = ["FanOut", "Outputs", "check_ending", "to_file_or_folder", "open_outputs"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
-# A .bmp cannot record that edgeseg wrote it, so the next run could not replace it.
-_PICTURES: Final = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".bmp")
+# Those that can record that edgeseg wrote them, so that the next run can replace them.
+_PICTURES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _BESIDE: Final = "what there is lies beside it"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,26 +89,30 @@ class Refusal:
     channels: int = 4
 
 
-INSTEAD = r"another package \(tifffile, rasterio\), and save its \d bands with np.save"
-REFUSALS = [
-    Refusal(name="5 bands", channels=5, says=INSTEAD, write=as_tiff(5, white=2, extra=(0, 0))),
-    Refusal(name="3 and one", says=INSTEAD, write=as_tiff(4, white=2, extra=(0,))),
-    Refusal(name="multiplied", says=INSTEAD, write=as_tiff(4, white=2, extra=(1,))),
-    Refusal(name="4 grays", says=INSTEAD, write=as_tiff(4, white=1, extra=(0, 0, 0))),
-    Refusal(name="gray and one", channels=2, says=INSTEAD, write=as_tiff(2, white=1, extra=(0,))),
+SAVE = r"save \d bands with np.save as a .npy file of uint8 \(height, width, \d\)"
+INSTALL = r"; or read it with rasterio: pip install 'edgeseg\[geo\]' -c constraints.txt$"
+# TIFFs that are read if rasterio is there.
+BEYOND_PILLOW = [
+    Refusal(name="5 bands", channels=5, says=SAVE, write=as_tiff(5, white=2, extra=(0, 0))),
+    Refusal(name="3 and one", says=SAVE, write=as_tiff(4, white=2, extra=(0,))),
+    Refusal(name="multiplied", says=SAVE, write=as_tiff(4, white=2, extra=(1,))),
+    Refusal(name="4 grays", says=SAVE, write=as_tiff(4, white=1, extra=(0, 0, 0))),
+    Refusal(name="gray and one", channels=2, says=SAVE, write=as_tiff(2, white=1, extra=(0,))),
     Refusal(
         name="planes",
-        says=INSTEAD,
+        says=SAVE,
         write=as_bytes(
             tiff([bands(4)[:, :, i].tobytes() for i in range(4)], bits=8, channels=4, white=2)
         ),
     ),
-    Refusal(name="16 bits", says="more than 8 bits a sample; scale", write=by_opencv(4)),
+]
+REFUSALS = [
+    Refusal(name="16 bits", says=f"more than 8 bits a sample; scale.*{SAVE}$", write=by_opencv(4)),
     Refusal(name="a JPEG", file="a.jpg", says="Pillow as CMYK", write=as_mode("CMYK")),
     Refusal(name="color", file="a.png", says="Pillow as RGB", write=as_mode("RGB")),
     Refusal(name="gray", file="a.png", says="Pillow as L", write=as_mode("L")),
     Refusal(name="2 of 4", file="a.png", says="has 2 channels, .* takes 4", write=as_mode("LA")),
-    Refusal(name="damaged", says=INSTEAD, write=as_bytes(b"II*\0cut")),
+    Refusal(name="damaged", says="cannot be read as an image: ", write=as_bytes(b"II*\0cut")),
     Refusal(name="no image", file="a.png", says="format is not known$", write=as_bytes(b"a")),
     Refusal(
         name="16 bits",
@@ -143,6 +148,19 @@ def test_what_is_not_so_many_bands_is_refused(case: Refusal, tmp_path: Path) -> 
     case.write(tmp_path / case.file)
     with pytest.raises(SourceError, match=case.says) as caught:
         read_frame(tmp_path / case.file, case.channels)
+    assert is_in_the_guide(str(caught.value))
+
+
+@pytest.mark.parametrize("case", BEYOND_PILLOW, ids=lambda case: case.name)
+def test_bands_that_pillow_does_not_give_are_read_with_rasterio(
+    case: Refusal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.write(tmp_path / "a.tif")
+    found = read_frame(tmp_path / "a.tif", case.channels)
+    np.testing.assert_array_equal(found, bands(case.channels), strict=True)
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with pytest.raises(SourceError, match=case.says + INSTALL) as caught:
+        read_frame(tmp_path / "a.tif", case.channels)
     assert is_in_the_guide(str(caught.value))
 
 

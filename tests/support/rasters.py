@@ -58,6 +58,7 @@ def tiff(
     white: int = 1,
     sample: int = 1,
     extra: Sequence[int] = (),
+    orientation: int = 1,
 ) -> bytes:
     """A TIFF of the grays' size, uncompressed; several strips are one a channel.
 
@@ -69,9 +70,9 @@ def tiff(
     places = [8 + sum(map(len, strips[:index])) for index in range(len(strips))]
     tags = [
         (256, [width]), (257, [height]), (258, [bits] * channels), (259, [1]), (262, [white]),
-        (273, places), (277, [channels]), (278, [height]), (279, [len(s) for s in strips]),
-        (284, [2 if len(strips) > 1 else 1]), *([(338, extra)] if extra else []),
-        (339, [sample] * channels),
+        (273, places), (274, [orientation]), (277, [channels]), (278, [height]),
+        (279, [len(s) for s in strips]), (284, [2 if len(strips) > 1 else 1]),
+        *([(338, extra)] if extra else []), (339, [sample] * channels),
     ]  # fmt: skip
     entries, beside = b"", b""
     for tag, values in tags:

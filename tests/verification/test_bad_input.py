@@ -70,8 +70,8 @@ FATAL = [
     Bad(
         name="no images",
         spoil=lambda: [path.unlink() for path in Path("data/images").iterdir()],
-        says="data/images holds no images; put some there (.bmp, .jpeg, .jpg, .png, .tif, .tiff, "
-        ".webp, .npy)",
+        says="data/images holds no images; put some there (.avif, .bmp, .heic, .heif, .jpeg, "
+        ".jpg, .png, .tif, .tiff, .webp, .npy)",
     ),
     Bad(
         name="no data set",
