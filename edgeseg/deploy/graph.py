@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -134,6 +135,13 @@ def _examples(dataset: Dataset | None) -> Iterator[Bgr]:
         for item in dataset.take_evenly(PARITY_FRAMES).items:
             yield item.image()
         return
-    for index, (seed, frame) in enumerate(DEMO_SPLITS["val"].frames(PARITY_FRAMES)):
-        height, width = _DEMO_SIZES[index % len(_DEMO_SIZES)]
-        yield draw_scene(seed, frame, height=height, width=width).image
+    for index in range(PARITY_FRAMES):
+        yield _draw_example(index)
+
+
+@lru_cache(maxsize=PARITY_FRAMES)
+def _draw_example(index: int) -> Bgr:
+    """Draw a scene of camera size, once: parity, golden frames and a sweep's exports share it."""
+    seed, frame = DEMO_SPLITS["val"].frames(PARITY_FRAMES)[index]
+    height, width = _DEMO_SIZES[index % len(_DEMO_SIZES)]
+    return draw_scene(seed, frame, height=height, width=width).image

@@ -15,6 +15,7 @@ from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import draw_scene
 from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.graph import read_examples
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BundleError, CheckpointError, ExportError, SpecError
 from edgeseg.export import reference
@@ -211,3 +212,9 @@ def test_a_file_in_the_way_is_refused(checkpoint_folder: Path, tmp_path: Path) -
     with pytest.raises(BundleError, match="exists and is not a bundle"):
         export_bundle(request(checkpoint_folder, tmp_path / "b"))
     assert (tmp_path / "b").read_text() == "mine"
+
+
+def test_scenes_are_drawn_once() -> None:
+    """Parity, golden frames and the next export of this process share them."""
+    drawn = list(read_examples(None, 4))
+    assert all(one is other for one, other in zip(read_examples(None, 2), drawn, strict=False))
