@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgeseg.reports.report import Report
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.session import RunResult
+    from edgeseg.runtime.sinks.masks import MaskFiles
     from edgeseg.runtime.sources.options import CameraOptions
 
 __version__ = "0.1.0"
@@ -131,7 +132,7 @@ def run(
     camera: CameraOptions | None = None,
     max_retries: int | None = None,
     save: str | Path | None = None,
-    masks: str | Path | None = None,
+    masks: str | Path | MaskFiles | None = None,
     jsonl: str | Path | None = None,
     show: bool | None = None,
     preview: str | None = None,
@@ -143,11 +144,11 @@ def run(
     """Segment a source into files, a window or a page: `edgeseg run`, with the same defaults.
 
     `source` is a camera's number, or what `edgeseg run --source` takes. `preview` is host:port.
-    `say` hears each line that the command line would say; without it they go to stderr. Ctrl-C
-    ends the run, and its result is returned.
+    `masks` is a folder, or an `edgeseg.runtime.sinks.masks.MaskFiles` for other than class ids.
+    `say` hears what the command line says on stderr. Ctrl-C ends the run with its result.
 
     Raises:
-        SpecError: a number is out of range.
+        SpecError: a number is out of range, or the masks' ids or colors do not fit the classes.
         BundleError: there is no bundle, or several and none is named.
         GateMissedError: no variant of it works here.
         MissingPackageError: what the source or an output needs is not installed.
@@ -162,6 +163,7 @@ def run(
     from edgeseg.progress import Progress, print_line
     from edgeseg.runtime.preview.address import parse_address
     from edgeseg.runtime.session import RunRequest, run_bundle
+    from edgeseg.runtime.sinks.masks import MaskFiles
     from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
     from edgeseg.runtime.sources.options import CameraOptions
 
@@ -173,7 +175,7 @@ def run(
         outputs=Outputs(
             save=file,
             overlays=folder,
-            masks=None if masks is None else Path(masks).expanduser(),
+            masks=MaskFiles(Path(masks).expanduser()) if isinstance(masks, str | Path) else masks,
             jsonl=None if jsonl is None else expand_home(str(jsonl)),
             preview=None if preview is None else parse_address(preview, preview_token),
         ),

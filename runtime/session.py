@@ -27,6 +27,7 @@ from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter, check_takes_color
 from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sinks.claims import claim_outputs
+from edgeseg.runtime.sinks.masks import plan_masks
 from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
 from edgeseg.runtime.sinks.truth import TruthMeter
 from edgeseg.runtime.sinks.window import explain_no_window, has_display
@@ -124,11 +125,14 @@ def run_bundle(
             takes other frames than a source gives.
         SinkError: an output cannot be written, or would replace a file of somebody else.
         BusyError: another process writes one of the outputs.
+        SpecError: masks are to hold ids or colors that the model's classes do not have.
         BackendError: the engine failed on ten frames in a row.
     """
     require("this run", request.extras)
     bundle = _find_bundle(folder, progress.say)
     check_takes_color(bundle)
+    if request.outputs.masks is not None:  # refused now, and not after the engine has opened
+        plan_masks(request.outputs.masks, bundle.manifest.labels)
     service = Service()
 
     def say(line: str) -> None:

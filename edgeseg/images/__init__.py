@@ -8,6 +8,7 @@ from edgeseg.images.masks import (
     read_mask,
     read_stored_mask,
     write_mask,
+    write_painted_mask,
 )
 from edgeseg.images.stills import (
     CONVERSIONS,
@@ -34,4 +35,5 @@ __all__ = [
     "read_stored_mask",
     "write_image",
     "write_mask",
+    "write_painted_mask",
 ]

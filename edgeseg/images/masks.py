@@ -19,7 +19,14 @@ from edgeseg.pixels import ClassMap
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["MASK_SUFFIXES", "StoredMask", "read_mask", "read_stored_mask", "write_mask"]
+__all__ = [
+    "MASK_SUFFIXES",
+    "StoredMask",
+    "read_mask",
+    "read_stored_mask",
+    "write_mask",
+    "write_painted_mask",
+]
 
 MASK_SUFFIXES: Final = (".bmp", ".npy", ".png", ".tif", ".tiff", ".webp")
 
@@ -180,14 +187,40 @@ def write_mask(
         OSError: the disk is full, or the folder is not writable.
     """
     from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
 
     image = Image.fromarray(mask)
     if palette is not None and mask.dtype == np.uint8:
         # All 256 entries: with fewer, Pillow packs several ids into a byte.
-        colors = np.zeros((256, 3), np.uint8)
-        colors[: len(palette)] = palette[:256]
-        image.putpalette(colors.tobytes())
+        image.putpalette(_fill_palette(palette, 256).tobytes())
+    _save(image, path, software)
+
+
+def write_painted_mask(
+    mask: ClassMap, path: Path, *, palette: Sequence[Rgb], software: str | None = None
+) -> None:
+    """Write class ids, (H, W), as an RGB PNG of their colors; an id beyond the palette is black.
+
+    `software` and errors are as in `write_mask`.
+
+    Raises:
+        OSError: the disk is full, or the folder is not writable.
+    """
+    from PIL import Image
+
+    colors = _fill_palette(palette, 256 if mask.dtype == np.uint8 else _HIGHEST_ID + 1)
+    _save(Image.fromarray(colors[mask]), path, software)
+
+
+def _fill_palette(palette: Sequence[Rgb], length: int) -> _Painted:
+    """Make a table of `length` colors, uint8 RGB; those after the palette's are black."""
+    colors = np.zeros((length, _RGB), np.uint8)
+    colors[: len(palette)] = palette[:length]
+    return colors
+
+
+def _save(image: Image.Image, path: Path, software: str | None) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
     about = PngInfo()
     if software is not None:
         about.add_text("Software", software)

@@ -1,38 +1,155 @@
-"""Writes each mask as a PNG file of class ids, in the classes' colors, and a legend."""
+"""Writes each mask as a PNG file of ids or of colors, and a legend."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
+
+from edgeseg.errors import SpecError
 from edgeseg.files.signature import SIGNATURE
-from edgeseg.images import write_mask
-from edgeseg.labels import Labels
+from edgeseg.images import write_mask, write_painted_mask
+from edgeseg.labels import Labels, Rgb
+from edgeseg.pixels import ClassMap
 from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
+from edgeseg.runtime.sinks.label_ids import find_label_ids
 
-__all__ = ["LEGEND", "open_mask_sink"]
+__all__ = ["LEGEND", "MaskFiles", "open_mask_sink", "plan_masks"]
 
 LEGEND: Final = "legend.json"
+_BYTE: Final = 255
+_HIGHEST_ID: Final = 65535
 
 
-def open_mask_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
-    """Open a sink that writes each mask into a folder; `say` hears of an earlier run's masks."""
+@dataclass(frozen=True, slots=True)
+class MaskFiles:
+    """The folder for masks, and what they hold: class ids, if nothing else is asked for.
+
+    `label_ids` names other ids, as `edgeseg run --label-ids` takes them. `painted` masks are RGB,
+    in the classes' colors.
+
+    Raises:
+        SpecError: masks of ids are asked for, and painted ones.
+    """
+
+    folder: Path
+    label_ids: str | None = field(default=None, kw_only=True)
+    painted: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.painted and self.label_ids is not None:
+            raise SpecError(
+                "--label-ids writes ids and --masks-palette colors; leave one of them out"
+            )
+
+
+class MaskForm(NamedTuple):
+    """How masks are written: `ids[i]` stands for class i, and `save` writes a mask to a path.
+
+    `told` says which ids these are, where they are not the class ids.
+    """
+
+    ids: tuple[int, ...]
+    save: Callable[[ClassMap, Path], None]
+    told: str | None = None
+
+
+def plan_masks(files: MaskFiles, labels: Labels) -> MaskForm:
+    """Plan how masks are written.
+
+    Raises:
+        SpecError: a class has no id, or two classes that are to be painted have the same color.
+    """
+    ids = tuple(range(len(labels.classes)))
+    if files.painted:
+        _check_colors(labels)
+        paint = partial(write_painted_mask, palette=labels.palette, software=SIGNATURE)
+        return MaskForm(ids, paint)
+    if files.label_ids is None:
+        return MaskForm(ids, partial(write_mask, palette=labels.palette, software=SIGNATURE))
+    found = find_label_ids(files.label_ids, labels)
+    table, palette = _make_table(found.ids), _order_palette(found.ids, labels)
+
+    def rename(mask: ClassMap, path: Path) -> None:
+        write_mask(table[mask], path, palette=palette, software=SIGNATURE)
+
+    return MaskForm(found.ids, rename, found.told)
+
+
+def open_mask_sink(files: MaskFiles, labels: Labels, say: Say) -> FolderSink:
+    """Open a sink that writes each mask into a folder.
+
+    `say` hears which ids the masks hold, and of an earlier run's masks.
+
+    Raises:
+        SpecError: see `plan_masks`.
+    """
+    form = plan_masks(files, labels)
+    if form.told is not None:
+        say(form.told)
 
     def write(result: Result, path: Path) -> None:
-        write_mask(result.mask, path, palette=labels.palette, software=SIGNATURE)
+        form.save(result.mask, path)
 
-    return FolderSink(folder, "mask", write, beside={LEGEND: _write_legend(labels)}, say=say)
+    legend = _write_legend(files, labels, form.ids)
+    return FolderSink(files.folder, "mask", write, beside={LEGEND: legend}, say=say)
 
 
-def _write_legend(labels: Labels) -> str:
+def _check_colors(labels: Labels) -> None:
+    """Refuse classes of one color, which nobody could tell apart.
+
+    Raises:
+        SpecError: there are such classes.
+    """
+    first: dict[Rgb, str] = {}
+    for name, color in zip(labels.classes, labels.palette, strict=True):
+        if first.setdefault(color, name) != name:
+            raise SpecError(
+                f"--masks-palette: {first[color]!r} and {name!r} have the same color, "
+                f"{_to_hex(color)}; write class ids, or export with --labels that give each class "
+                f"its own"
+            )
+
+
+def _make_table(ids: Sequence[int]) -> ClassMap:
+    """Make the table from class ids to `ids`; two bytes each where one byte does not hold them.
+
+    A class id beyond the classes, which only a faulty engine gives, becomes the highest id.
+    """
+    dtype, highest = (np.uint8, _BYTE) if max(ids) <= _BYTE else (np.uint16, _HIGHEST_ID)
+    length = _BYTE + 1 if len(ids) <= _BYTE + 1 else _HIGHEST_ID + 1
+    table: ClassMap = np.full(length, highest, dtype)
+    table[: len(ids)] = ids
+    return table
+
+
+def _order_palette(ids: Sequence[int], labels: Labels) -> tuple[Rgb, ...]:
+    """Put the colors of the classes at the places of their ids; others are black."""
+    colors = dict(zip(ids, labels.palette, strict=True))
+    return tuple(colors.get(own, (0, 0, 0)) for own in range(_BYTE + 1))
+
+
+def _write_legend(files: MaskFiles, labels: Labels, ids: Sequence[int]) -> str:
     """Write each id's meaning and color, as JSON with one class on a line."""
-    known = zip(labels.classes, labels.palette, strict=True)
+    known = zip(ids, labels.classes, labels.palette, strict=True)
     lines = [
-        json.dumps({"id": index, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)})
-        for index, (name, color) in enumerate(known)
+        json.dumps({"id": own, "name": name, "color": _to_hex(color)}) for own, name, color in known
     ]
-    software = json.dumps(SIGNATURE)
-    return f'{{"software": {software}, "classes": [\n' + ",\n".join(lines) + "\n]}\n"
+    about: dict[str, object] = {"software": SIGNATURE}
+    if files.label_ids is not None:
+        about["label_ids"] = files.label_ids
+    if files.painted:
+        about["painted"] = True
+    head = json.dumps(about).removesuffix("}")
+    return f'{head}, "classes": [\n' + ",\n".join(lines) + "\n]}\n"
+
+
+def _to_hex(color: Rgb) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)

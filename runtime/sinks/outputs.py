@@ -15,7 +15,7 @@ from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
-from edgeseg.runtime.sinks.masks import open_mask_sink
+from edgeseg.runtime.sinks.masks import MaskFiles, open_mask_sink
 from edgeseg.runtime.sinks.partial import TakenError
 from edgeseg.runtime.sinks.picture import PictureSink, open_overlay_sink
 from edgeseg.runtime.sinks.sink import Sink
@@ -63,7 +63,7 @@ class Outputs:
 
     save: Path | None = None
     overlays: Path | None = None
-    masks: Path | None = None
+    masks: MaskFiles | None = None
     jsonl: str | None = None
     window: bool = False
     preview: Address | None = None
@@ -78,7 +78,8 @@ class Outputs:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders that get a picture for each frame."""
-        return tuple(folder for folder in (self.overlays, self.masks) if folder is not None)
+        masks = None if self.masks is None else self.masks.folder
+        return tuple(folder for folder in (self.overlays, masks) if folder is not None)
 
     @property
     def picture(self) -> bool:

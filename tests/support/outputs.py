@@ -11,6 +11,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.result import Result, Segmentation
+from edgeseg.runtime.sinks.masks import MaskFiles
 from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
 from edgeseg.runtime.sources import Captured
 
@@ -64,6 +65,6 @@ class Opened:
 def everything(tmp_path: Path) -> Outputs:
     return Outputs(
         save=tmp_path / "out" / "drive.mp4",
-        masks=tmp_path / "out" / "masks",
+        masks=MaskFiles(tmp_path / "out" / "masks"),
         jsonl=str(tmp_path / "out" / "drive.jsonl"),
     )

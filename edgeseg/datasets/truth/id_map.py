@@ -21,6 +21,11 @@ class IdMap:
     name: str
     table: Mapping[int, int]
 
+    def list_ids(self, classes: int) -> tuple[int, ...]:
+        """List the id of each of the first `classes` classes: what `apply` turns into 0, 1, ..."""
+        own_ids = {new: own for own, new in self.table.items()}
+        return tuple(own_ids[index] for index in range(classes))
+
     def apply(self, mask: ClassMap, origin: Path) -> ClassMap:
         """Turn a mask, (H, W), of the data set's ids into class ids.
 

@@ -15,6 +15,7 @@ from videos import frames_in
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.masks import MaskFiles
 from edgeseg.runtime.sinks.outputs import Outputs
 
 
@@ -82,7 +83,7 @@ def test_one_output_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
 
 
 def test_an_output_that_cannot_be_opened_leaves_the_others_unwritten(tmp_path: Path) -> None:
-    outputs = Outputs(masks=tmp_path / "masks", jsonl=str(tmp_path))
+    outputs = Outputs(masks=MaskFiles(tmp_path / "masks"), jsonl=str(tmp_path))
     with pytest.raises(SinkError, match="it is a folder"), Opened(outputs, live=True):
         pass
     assert list(tmp_path.iterdir()) == []

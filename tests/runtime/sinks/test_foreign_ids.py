@@ -15,6 +15,7 @@ from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.backends.checked import Checked
 from edgeseg.runtime.result import Result, Segmentation
+from edgeseg.runtime.sinks.masks import MaskFiles
 from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
 from edgeseg.runtime.sinks.truth import TruthMeter
 from edgeseg.runtime.sources import Captured
@@ -40,7 +41,9 @@ def test_shares_of_a_mask_with_an_id_beyond_the_classes() -> None:
 
 def test_every_output_takes_an_id_beyond_the_classes(tmp_path: Path) -> None:
     outputs = Outputs(
-        save=tmp_path / "a.mp4", masks=tmp_path / "masks", jsonl=str(tmp_path / "a.jsonl")
+        save=tmp_path / "a.mp4",
+        masks=MaskFiles(tmp_path / "masks"),
+        jsonl=str(tmp_path / "a.jsonl"),
     )
     ids = np.full(SIZE, 12, np.uint8)
     with open_outputs(outputs, ABOUT, say=print, stop=lambda: None) as fan:
