@@ -24,6 +24,8 @@ Anything else that escapes is a bug in edgeseg and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "BackendError",
     "BundleError",
@@ -84,6 +86,19 @@ class BusyError(EdgesegError):
 
 class DatasetError(EdgesegError):
     """Images and masks that do not fit together."""
+
+
+class SplitNeededError(DatasetError):
+    """A data set with several splits, `splits`, of which one has to be chosen."""
+
+    def __init__(self, origin: object, splits: Sequence[str]) -> None:
+        super().__init__(
+            f"data set {origin} has the splits {', '.join(splits)}; choose one with --split"
+        )
+        self.splits = tuple(splits)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return DatasetError, self.args
 
 
 class TruthError(DatasetError):

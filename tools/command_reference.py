@@ -24,6 +24,7 @@ JSON_KEYS: Final = {
     "bench": ("results", "end_to_end"),
     "build": ("variants", "kept"),
     "calibrate": ("folder", "images", "sha256"),
+    "data": ("name", "created", "splits", "shared", "notes"),
     "doctor": (
         "edgeseg", "python", "numpy", "machine", "cpu", "features", "cores", "engines", "extras",
         "opencv", "cameras", "jetson", "cuda", "disk_free", "memory_free", "problems",

@@ -14,6 +14,7 @@ from edgeseg import __version__
 from edgeseg.cli.commands.bench import bench
 from edgeseg.cli.commands.build import build
 from edgeseg.cli.commands.calibrate import calibrate
+from edgeseg.cli.commands.data import data
 from edgeseg.cli.commands.doctor import doctor
 from edgeseg.cli.commands.export import export
 from edgeseg.cli.commands.inspect import inspect
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run trained SegFormer checkpoints live on a device, with their accuracy proved.",
 )
-for command in (export, run, verify, sweep, bench, build, calibrate, inspect, doctor):
+for command in (export, run, verify, data, sweep, bench, build, calibrate, inspect, doctor):
     app.command()(command)
 
 

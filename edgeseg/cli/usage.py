@@ -33,6 +33,7 @@ _BARE: Final = MappingProxyType(
         "run": "--source",
         "verify": "--data",
         "calibrate": "--output",
+        "data": "--split",
     }
 )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -78,15 +79,21 @@ def _read_dataset_file(path: Path, given: Rules) -> Classes:
     if labels is not None and palette:
         ignored = _parse_colors(content.get("ignore_colors", []), origin=str(path))
         colors = make_color_table(labels, origin=str(path), ignored=ignored)
-    unknown = sorted(set(content) - _KEYS)
-    told = f"{path} has keys that mean nothing to edgeseg: {', '.join(unknown)}"
     return Classes(
         labels=labels,
         colors=colors,
         rules=rules,
         said=frozenset(content),
-        notes=(told,) if unknown else (),
+        notes=tuple(_find_slips(content, path)),
     )
+
+
+def _find_slips(content: Iterable[str], path: Path) -> Iterator[str]:
+    """Name keys that mean nothing, and are much like one that does."""
+    for key in sorted(set(content) - _KEYS):
+        meant = get_close_matches(key, _KEYS, n=1)
+        if meant:
+            yield f"{path} has the key {key!r}, which means nothing; did you mean {meant[0]!r}?"
 
 
 def _parse_labels(

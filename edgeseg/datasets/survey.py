@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+
+import numpy as np
 
 from edgeseg.datasets.edges import looks_smoothed
 from edgeseg.datasets.items import Sample
 from edgeseg.datasets.truth.color_table import to_hex
 from edgeseg.datasets.uncounted import Tally
 from edgeseg.labels import Labels, Rgb
+from edgeseg.pixels import Bgr
 
 __all__ = ["Survey"]
 
@@ -23,7 +27,9 @@ class Survey:
 
     `colors[index]` maps the first colors of a palette's index to the mask that has each;
     `smoothed` names the masks that look smoothed; `tally` counts ids; `unknown` counts the pixels
-    of colors that stand for no class, and `stained` names the masks that hold some.
+    of colors that stand for no class, and `stained` names the masks that hold some. `sizes` counts
+    images by height and width, in pixels; `shown` counts the images that show each id. `prints`
+    maps a hash of an image's pixels to its name, and `twins` pairs images with the same pixels.
     """
 
     def __init__(self) -> None:
@@ -32,12 +38,19 @@ class Survey:
         self.tally = Tally()
         self.unknown: Counter[Rgb] = Counter()
         self.stained: list[str] = []
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.shown: Counter[int] = Counter()
+        self.prints: dict[bytes, str] = {}
+        self.twins: list[tuple[str, str]] = []
 
     def add(self, sample: Sample) -> None:
         """Take notes of one sample, which is not kept."""
         for index, color in sample.colors.items():
             self._see(index, color, sample.name)
-        self.tally.add(sample.mask)
+        self.shown.update(self.tally.add(sample.mask))
+        height, width = sample.image.shape[:2]
+        self.sizes[height, width] += 1
+        self._compare(_hash_pixels(sample.image), sample.name)
         if sample.unknown:
             self.unknown.update(sample.unknown)
             self.stained.append(sample.name)
@@ -56,6 +69,11 @@ class Survey:
             whole.tally.join(part.tally)
             whole.unknown.update(part.unknown)
             whole.stained += part.stained
+            whole.sizes.update(part.sizes)
+            whole.shown.update(part.shown)
+            whole.twins += part.twins
+            for digest, name in part.prints.items():
+                whole._compare(digest, name)
         return whole
 
     def notes(self, named: Labels | None) -> Iterator[str]:
@@ -81,6 +99,12 @@ class Survey:
             f"{named}"
         )
 
+    def _compare(self, digest: bytes, name: str) -> None:
+        """Note an image's pixels, and that another image has the same."""
+        first = self.prints.setdefault(digest, name)
+        if first != name:
+            self.twins.append((first, name))
+
     def _see(self, index: int, color: Rgb, name: str) -> None:
         seen = self.colors.setdefault(index, {})
         if len(seen) < _MOST_COLORS:
@@ -97,6 +121,13 @@ class Survey:
             f"{differing[0]} is {to_hex(first)} in {one} and {to_hex(second)} in {other}{more}; "
             f"do their ids mean the same?"
         )
+
+
+def _hash_pixels(image: Bgr) -> bytes:
+    """Hash pixels and their shape; 16 bytes tell any number of images apart."""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.digest()[:16]
 
 
 def _find_contradictions(colors: Mapping[int, Mapping[Rgb, str]], named: Labels) -> Iterator[str]:

@@ -6,7 +6,7 @@ In a data set of two classes some masks may be painted black and white: 255 is t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,13 +30,14 @@ class Tally:
         self.pixels: Counter[int] = Counter()
         self.masks: Counter[frozenset[int]] = Counter()
 
-    def add(self, mask: ClassMap) -> None:
-        """Count one mask."""
+    def add(self, mask: ClassMap) -> Sequence[int]:
+        """Count one mask, and return its ids."""
         counts = np.bincount(mask.ravel())
-        ids = np.flatnonzero(counts).tolist()
+        ids: list[int] = np.flatnonzero(counts).tolist()
         self.pixels.update({own: int(counts[own]) for own in ids})
         if len(ids) <= _FEW:
             self.masks[frozenset(ids)] += 1
+        return ids
 
     def join(self, other: Tally) -> None:
         """Add the counts of another tally."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from edgeseg.labels import Labels
 from edgeseg.reports.confusions import find_moves
+from edgeseg.reports.data_facts import describe_facts
 from edgeseg.reports.draw import pictures as drawn
 from edgeseg.reports.draw.charts import Spread, draw_dots_scale, draw_drop_bar, draw_spread_scale
 from edgeseg.reports.draw.heat_map import MOST_CLASSES, draw_heat_map
@@ -93,7 +94,13 @@ def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
             for name in ("LOST", "GAINED", "CHANGED", "UNJUDGED")
         },
         "absent": _list_absent(report),
+        "facts": _describe_data(report),
     }
+
+
+def _describe_data(report: Report) -> list[str]:
+    facts = None if report.data is None else report.data.facts
+    return [] if facts is None else list(describe_facts(facts))
 
 
 def _list_absent(report: Report) -> list[str]:

@@ -14,6 +14,7 @@ from edgeseg.accuracy.gates import Gate
 from edgeseg.corruptions import SEVERITIES
 from edgeseg.reports.class_tables import write_class_tables
 from edgeseg.reports.confusions import find_moves
+from edgeseg.reports.data_facts import describe_facts
 from edgeseg.reports.gfm import Row, fold, mention_more, to_cell, to_code, to_table
 from edgeseg.reports.phrases import (
     NOT_JUDGED,
@@ -309,6 +310,9 @@ def _write_provenance(report: Report) -> list[Row]:
         "reference sha256": None if report.reference is None else report.reference.sha256,
         "data sha256": None if data is None else data.sha256,
         "images measured": None if data is None else str(report.images),
+        "images": None
+        if data is None or data.facts is None
+        else "; ".join(describe_facts(data.facts)),
         "protocol": None if data is None else report.protocol,
         "input, height x width": f"{report.candidate.height}x{report.candidate.width}",
         "machine": f"{machine.cpu}, {pluralize(machine.cores, 'core')}, {machine.architecture}",

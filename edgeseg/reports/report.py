@@ -14,6 +14,7 @@ from edgeseg.accuracy.gates import Gate, Judged, Unjudged
 from edgeseg.bundle.manifest import Machine
 from edgeseg.datasets.matching import Differences
 from edgeseg.errors import ReportError, SpecError
+from edgeseg.reports.data_facts import DataFacts
 from edgeseg.reports.measured import (
     ClassDrop,
     ClassResult,
@@ -67,11 +68,15 @@ class Subject(Value, frozen=True, kw_only=True):
 
 
 class Data(Value, frozen=True, kw_only=True):
-    """A data set. `sha256` is the hash of all its images with their ground truth, in order."""
+    """A data set. `sha256` is the hash of all its images with their ground truth, in order.
+
+    `facts` are of what was measured; None in the report of an older edgeseg.
+    """
 
     name: str
     split: str | None
     sha256: str
+    facts: DataFacts | None = None
 
 
 class Noted(Value, frozen=True, kw_only=True):

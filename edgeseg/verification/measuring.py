@@ -16,6 +16,7 @@ from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import describe_shrinking
 from edgeseg.progress import SILENT, Progress, track
 from edgeseg.redact import scrub
+from edgeseg.reports.data_facts import collect_facts
 from edgeseg.reports.report import Data, Noted, note_image
 from edgeseg.text import pluralize, to_encodable
 from edgeseg.verification.doubts import find_doubts
@@ -222,7 +223,8 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
         for note in (*unpaired, *found.skipped)
     )
     share = replace(found, skipped=skipped)
-    data = Data(name=dataset.title, split=dataset.split, sha256=_combine(found.hashes))
+    facts = collect_facts(share.survey, labels, layout=dataset.layout, lookup=lambda own: own)
+    data = Data(name=dataset.title, split=dataset.split, sha256=_combine(found.hashes), facts=facts)
     named = dataset.labels if "palette" in dataset.said else None
     notes = (
         *matched.notes,

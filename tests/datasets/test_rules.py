@@ -190,9 +190,16 @@ def test_masks_beside_their_images(tmp_path: Path) -> None:
 
 
 def test_keys_that_mean_nothing_are_named(tmp_path: Path) -> None:
-    data = write(tmp_path, reduce_label=True, **CLASSES)
-    told = f"{data / 'dataset.json'} has keys that mean nothing to edgeseg: reduce_label"
-    assert told in open_dataset(data).notes
+    """A key of one's own, such as a license, is nobody's slip."""
+    data = write(tmp_path, reduce_zero_label=True, ignore_label=3, license="MIT", **CLASSES)
+    path = data / "dataset.json"
+    assert open_dataset(data).notes == (
+        f"{path} has the key 'ignore_label', which means nothing; did you mean 'ignore_index'?",
+        (
+            f"{path} has the key 'reduce_zero_label', which means nothing; did you mean "
+            f"'reduce_labels'?"
+        ),
+    )
 
 
 def test_a_form_that_nobody_knows_is_told_with_what_was_looked_for(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.layout import SPLITS, Layout
 from edgeseg.datasets.pairing import pair_by_name
 from edgeseg.datasets.truth.mask_file import MaskFile
-from edgeseg.errors import DatasetError
+from edgeseg.errors import DatasetError, SplitNeededError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
 from edgeseg.images.bands import BANDS_SUFFIX, list_frames
 
@@ -78,6 +78,8 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     there = _list_splits(root, rules)
     parts = _find_parts(root, split, rules)
     if parts is None:
+        if split is None and there:
+            raise SplitNeededError(root, there)
         raise DatasetError(_explain_no_images(root, split, there, rules))
     above = root if split is None else root / split
     found = open_folders(root, *parts, split=split, classes=find_classes(above, root, given=rules))
@@ -109,8 +111,6 @@ def _explain_no_images(root: Path, split: str | None, there: Sequence[str], rule
         if not there and _find_parts(root, None, rules) is not None:
             hint += "; leave --split out to take all of it"
         return f"data set {root} has no split {split!r} with {parts}; {hint}"
-    if there:
-        return f"data set {root} has the splits {', '.join(there)}; choose one with --split"
     return (
         f"data set {root} has no {parts}; make them, or name yours with --images-dir and "
         f"--masks-dir"

@@ -9,7 +9,7 @@ from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.dataset import Dataset
-from edgeseg.errors import DatasetError
+from edgeseg.errors import DatasetError, SplitNeededError
 
 __all__ = ["SPLITS", "SPLIT_NAMES", "Layout", "choose_split"]
 
@@ -46,7 +46,8 @@ def choose_split(
     Without `split`, it is `default`, or the only one. A data set without splits has one, None.
 
     Raises:
-        DatasetError: there is no such split, or one has to be chosen.
+        DatasetError: there is no such split.
+        SplitNeededError: one has to be chosen.
     """
     wanted = split or default
     if wanted is not None:
@@ -56,7 +57,5 @@ def choose_split(
         hint = f"it has: {', '.join(there)}" if there else "it has no splits; leave --split out"
         raise DatasetError(f"data set {origin} has no split {wanted!r}; {hint}")
     if len(there) > 1:
-        raise DatasetError(
-            f"data set {origin} has the splits {', '.join(there)}; choose one with --split"
-        )
+        raise SplitNeededError(origin, there)
     return there[0] if there else None

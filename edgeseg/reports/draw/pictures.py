@@ -15,7 +15,15 @@ from edgeseg.pixels import Bgr, ClassMap
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["CHANGED", "GAINED", "LOST", "UNJUDGED", "ImagePictures", "draw_pictures"]
+__all__ = [
+    "CHANGED",
+    "GAINED",
+    "LOST",
+    "UNJUDGED",
+    "ImagePictures",
+    "draw_image_and_mask",
+    "draw_pictures",
+]
 
 MAX_WIDTH: Final = 480  # px
 
@@ -90,6 +98,19 @@ def draw_pictures(
         candidate=_encode_mask(found, labels),
         difference=_encode_difference(photo, judged, true, expected, found),
     )
+
+
+def draw_image_and_mask(image: Bgr, ids: ClassMap, labels: Labels) -> tuple[bytes, bytes]:
+    """Draw an image, uint8 BGR (H, W, 3), as a JPEG file, and its class ids, (H, W), as a PNG file.
+
+    Both have the same size, at most `MAX_WIDTH` pixels wide. Ids that are no class are `UNJUDGED`.
+    Of an image of other than three channels, the first ones are shown.
+    """
+    from PIL import Image
+
+    shown = image[:, :, 2::-1] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2)
+    photo = _shrink(Image.fromarray(np.ascontiguousarray(shown)))
+    return _to_jpeg(photo), _encode_mask(_pick_nearest(ids, photo.size), labels)
 
 
 def _shrink(photo: Image.Image) -> Image.Image:

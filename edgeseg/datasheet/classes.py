@@ -1,0 +1,88 @@
+"""Reads a data set's masks in its own classes: no model is there to match them with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from edgeseg.datasets import Dataset, Matched, Rules, match_classes
+from edgeseg.datasets.id_tables import find_groups
+from edgeseg.datasets.reading import Reading
+from edgeseg.labels import Labels, parse_labels
+from edgeseg.pixels import ClassMap
+from edgeseg.reports.data_facts import DataFacts
+
+__all__ = ["OwnClasses", "find_own_classes"]
+
+_MOST_IDS: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnClasses:
+    """A data set's classes, and what its ids mean; `reading` is None if nothing names them."""
+
+    labels: Labels
+    reading: Reading | None
+    notes: tuple[str, ...] = ()
+
+    def find_place(self, own: int) -> int | None:
+        """Find the class of an id in masks; None if the id means nothing."""
+        if self.reading is None:
+            return own if own < len(self.labels.classes) else None
+        return self.reading.table.get(own, self.reading.others)
+
+    def apply(self, mask: ClassMap) -> ClassMap:
+        """Turn a mask, (H, W), into class ids; ids that mean nothing become ignored."""
+        ids = np.flatnonzero(np.bincount(mask.ravel())).tolist()
+        lookup: ClassMap = np.full(ids[-1] + 1, self.labels.ignore_index, np.uint16)
+        for own in ids:
+            place = self.find_place(own)
+            if place is not None:
+                lookup[own] = place
+        return lookup[mask]
+
+    def drop_unseen(self, facts: DataFacts) -> DataFacts:
+        """Leave out the ids that no mask holds, if ids stand for classes without names."""
+        if self.reading is not None:
+            return facts
+        seen = tuple(one for one in facts.classes if one.images)
+        return msgspec.structs.replace(facts, classes=seen)
+
+
+def find_own_classes(dataset: Dataset) -> OwnClasses:
+    """Find a data set's classes after its rules; without names, each id is one."""
+    rules = dataset.rules
+    if rules.foreground is not None and dataset.labels is None:
+        labels = parse_labels({"classes": ["background", "foreground"]}, origin="foreground")
+    elif dataset.labels is None:
+        names = [f"id {own}" for own in range(_MOST_IDS)]
+        note = (
+            "nothing names the masks' ids, so they are shown as numbers; name them in dataset.json"
+        )
+        unnamed = parse_labels({"classes": names}, origin="ids")
+        return OwnClasses(labels=unnamed, reading=None, notes=(note,))
+    else:
+        labels = _merge_labels(dataset.labels, rules)
+    matched, _ = match_classes(dataset, labels)
+    first = matched.items[0]
+    assert isinstance(first, Matched), "matching returns matched items"
+    new = matched.notes[len(dataset.notes) :]
+    return OwnClasses(labels=labels, reading=first.reading, notes=new)
+
+
+def _merge_labels(labels: Labels, rules: Rules) -> Labels:
+    """Put the merged classes in the place of their members."""
+    groups = find_groups(rules, labels)
+    members = {own for group in groups.values() for own in group}
+    kept = [own for own in range(len(labels.classes)) if own not in members]
+    first = {name: labels.palette[group[0]] for name, group in groups.items()}
+    known = {labels.classes[own] for own in kept}
+    new = [name for name in groups if name not in known]
+    return Labels(
+        classes=(*(labels.classes[own] for own in kept), *new),
+        palette=(*(labels.palette[own] for own in kept), *(first[name] for name in new)),
+        ignore_index=labels.ignore_index,
+    )
