@@ -21,6 +21,8 @@ from edgeseg.calibration.choose import (
 from edgeseg.datasets import (
     LAYOUT_NAMES,
     NO_RULES,
+    SPLIT_NAMES,
+    SPLITS,
     Dataset,
     Rules,
     open_dataset,
@@ -54,6 +56,7 @@ MAX_CANDIDATES: Final = 3000
 
 # A set with at least this share of noisy images gets a warning.
 _NOISE_SHARE: Final = 0.1
+_MEASURED: Final = (*SPLIT_NAMES["val"], *SPLIT_NAMES["test"])  # splits for accuracy
 
 
 class Picture(Protocol):
@@ -232,8 +235,14 @@ def _is_data_set(source: str, rules: Rules) -> bool:
     name, colon, _ = source.partition(":")
     if colon and name in LAYOUT_NAMES:
         return True
-    layout = recognize(Path(source), rules) if Path(source).is_dir() else None
-    return layout is not None and (layout.name != "folder" or bool(rules.given))
+    root = Path(source)
+    layout = recognize(root, rules) if root.is_dir() else None
+    if layout is None or layout.name != "folder" or rules.given:
+        return layout is not None
+    # Of a folder in the usual form, the images without masks are of use, too.
+    return not any((root / split / "images").is_dir() for split in SPLITS) and not (
+        (root / "images").is_dir() and list_frames(root / "images")
+    )
 
 
 def _open_train_split(source: str, rules: Rules) -> Dataset:
@@ -246,12 +255,15 @@ def _open_train_split(source: str, rules: Rules) -> Dataset:
         return open_dataset(source, split="train", rules=rules)
     except DatasetError as error:
         try:
-            return open_dataset(source, rules=rules)
+            whole = open_dataset(source, rules=rules)
         except DatasetError:
+            whole = None
+        if whole is None or whole.split in _MEASURED:
             raise CalibrationError(
                 f"{error}; calibrating on what accuracy is measured on would hide the loss: give "
                 f"another source"
             ) from None
+        return whole
 
 
 def _list_files(folder: Path, channels: int) -> tuple[Picture, ...]:

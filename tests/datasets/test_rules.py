@@ -161,8 +161,7 @@ def test_folders_by_other_names(tmp_path: Path) -> None:
     np.testing.assert_array_equal(count(found), plain)
     write_classes(root, **names)
     np.testing.assert_array_equal(count(open_dataset(root, split="test")), plain)
-    with pytest.raises(DatasetError, match="has the splits test; choose one with --split"):
-        open_dataset(root)
+    assert open_dataset(root).split == "test"  # the only one
     (root / "test" / "photos").rename(root / "test" / "pictures")
     with pytest.raises(DatasetError, match="has no split 'test' with photos/ and truth/"):
         open_dataset(root, split="test")

@@ -11,6 +11,7 @@ from typing import Final
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.layouts.folder import FOLDER
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
+from edgeseg.datasets.layouts.mmseg import MMSEG
 from edgeseg.datasets.layouts.published import LAYOUTS as _PUBLISHED
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 # In the order in which they are tried: what only one data set has comes before general forms.
-LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, FOLDER)
+LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, MMSEG, FOLDER)
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
 PUBLISHED: Final = tuple(layout.name for layout in _PUBLISHED)

@@ -1,30 +1,34 @@
 """A folder of images and a folder of masks with the same names.
 
 ROOT/[SPLIT/]images/NAME.jpg      ROOT/[SPLIT/]masks/NAME.png      ROOT/[SPLIT/]dataset.json
+ROOT/images/[SPLIT/]NAME.jpg      ROOT/masks/[SPLIT/]NAME.png      or image/, label/ and so on
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import Classes, find_classes
 from edgeseg.datasets.dataset import Dataset
-from edgeseg.datasets.layouts.layout import SPLITS, Layout
+from edgeseg.datasets.layouts.layout import Layout, choose_split
+from edgeseg.datasets.layouts.places import Place, find_places
 from edgeseg.datasets.pairing import pair_by_name
 from edgeseg.datasets.truth.mask_file import MaskFile
-from edgeseg.errors import DatasetError, SplitNeededError
+from edgeseg.errors import DatasetError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
 from edgeseg.images.bands import BANDS_SUFFIX, list_frames
 
-__all__ = ["FOLDER", "open_folders"]
+__all__ = ["FOLDER", "open_folders", "open_place"]
 
-_IMAGES: Final = "images"
-_MASKS: Final = "masks"
+# The names that people give the two folders. The first ones are ours.
+_IMAGES: Final = ("images", "image", "imgs", "img", "JPEGImages")
+_MASKS: Final = ("masks", "mask", "labels", "label")
 
 
 def open_folders(
@@ -67,60 +71,64 @@ def open_folders(
     )
 
 
+def open_place(
+    root: Path, places: Mapping[str | None, Place], split: str | None, *, rules: Rules
+) -> Dataset:
+    """Open a split of a data set whose places are known; the classes are those of a file there.
+
+    Raises:
+        DatasetError: there is no such split, or one has to be chosen.
+    """
+    there = tuple(name for name in places if name is not None)
+    own = None if split is None and None in places else choose_split(there, split, origin=str(root))
+    above = root if own is None else root / own
+    classes = find_classes(above, root, given=rules)
+    return replace(open_folders(root, *places[own], split=own, classes=classes), splits=there)
+
+
 def _recognize(root: Path, rules: Rules) -> bool:
     rules = find_classes(root, given=rules).rules
     named = rules.images_dir is not None or rules.masks_dir is not None
-    return named or _find_parts(root, None, rules) is not None or bool(_list_splits(root, rules))
+    return named or bool(find_places(root, _list_names(rules)))
 
 
 def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     rules = find_classes(root, given=rules).rules  # it may name the folders
-    there = _list_splits(root, rules)
-    parts = _find_parts(root, split, rules)
-    if parts is None:
-        if split is None and there:
-            raise SplitNeededError(root, there)
-        raise DatasetError(_explain_no_images(root, split, there, rules))
-    above = root if split is None else root / split
-    found = open_folders(root, *parts, split=split, classes=find_classes(above, root, given=rules))
-    return replace(found, splits=there)
+    names = _list_names(rules)
+    places = find_places(root, names)
+    if not places or (split is not None and places.keys() == {None}):
+        raise DatasetError(_explain_no_images(root, split, names[0], whole=bool(places)))
+    found = open_place(root, places, split, rules=rules)
+    place = places[found.split]
+    if find_places(root, names[:1]).get(found.split) == place:
+        return found
+    return found.add_notes(f"images are those of {place.images}, and masks those of {place.masks}")
 
 
-def _find_parts(root: Path, split: str | None, rules: Rules) -> tuple[Path, Path] | None:
-    """Find the folders of images and of masks: ROOT/SPLIT/images, or ROOT/images/SPLIT."""
-    images, masks = _name_parts(rules)
-    places = [(root / images, root / masks)]
-    if split is not None:
-        above, below = root / split, (root / images / split, root / masks / split)
-        places = [(above / images, above / masks), below]
-    return next((place for place in places if all(one.is_dir() for one in place)), None)
+def _list_names(rules: Rules) -> tuple[tuple[str, str], ...]:
+    """List the pairs of names that the two folders may have, the likeliest first."""
+    images = _IMAGES if rules.images_dir is None else (rules.images_dir,)
+    masks = _MASKS if rules.masks_dir is None else (rules.masks_dir,)
+    return tuple(product(images, masks))
 
 
-def _list_splits(root: Path, rules: Rules) -> tuple[str, ...]:
-    return tuple(name for name in SPLITS if _find_parts(root, name, rules) is not None)
-
-
-def _name_parts(rules: Rules) -> tuple[str, str]:
-    return rules.images_dir or _IMAGES, rules.masks_dir or _MASKS
-
-
-def _explain_no_images(root: Path, split: str | None, there: Sequence[str], rules: Rules) -> str:
-    parts = " and ".join(f"{name}/" for name in _name_parts(rules))
-    if split is not None:
-        hint = f"it has: {', '.join(there)}" if there else "it has no splits"
-        if not there and _find_parts(root, None, rules) is not None:
-            hint += "; leave --split out to take all of it"
-        return f"data set {root} has no split {split!r} with {parts}; {hint}"
-    return (
-        f"data set {root} has no {parts}; make them, or name yours with --images-dir and "
-        f"--masks-dir"
-    )
+def _explain_no_images(
+    root: Path, split: str | None, names: tuple[str, str], *, whole: bool
+) -> str:
+    parts = " and ".join(f"{name}/" for name in names)
+    if split is None:
+        return (
+            f"data set {root} has no {parts}; make them, or name yours with --images-dir and "
+            f"--masks-dir"
+        )
+    more = "; leave --split out to take all of it" if whole else ""
+    return f"data set {root} has no split {split!r} with {parts}; it has no splits{more}"
 
 
 FOLDER: Final = Layout(
     name="folder",
     title="a folder of images and masks",
-    looked_for="images/ and masks/, perhaps below train/, val/ and test/",
+    looked_for="images/ and masks/ or image/ and label/, perhaps below train/, val/ and test/",
     recognize=_recognize,
     open=_open,
 )

@@ -1,0 +1,91 @@
+"""Data sets in each form give the counts of the plain form, and are recognized as themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from form_writers import FORMS, Form, write_form
+from forms import count, count_plain, draw_scenes, save_ids
+
+from edgeseg.calibration.sets import list_pictures
+from edgeseg.datasets import LAYOUT_NAMES, NO_RULES, SPLIT_NAMES, open_dataset, recognize
+from edgeseg.errors import CalibrationError, DatasetError
+
+each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> np.ndarray:
+    return count_plain(tmp_path / "plain")
+
+
+@each_form
+def test_counts_are_those_of_the_plain_form(form: Form, plain: np.ndarray, tmp_path: Path) -> None:
+    root = write_form(form, tmp_path / "data")
+    found = open_dataset(root, split=form.splits[1])
+    assert (found.layout, found.split) == (form.layout, form.splits[1])
+    assert set(form.splits) <= set(found.splits)
+    np.testing.assert_array_equal(count(found), plain)
+    by_name = open_dataset(f"{form.layout}:{root}", split=form.splits[1])
+    np.testing.assert_array_equal(count(by_name), plain)
+
+
+@each_form
+def test_a_form_is_told_in_a_line(form: Form, tmp_path: Path) -> None:
+    """That of images/ and masks/ needs none."""
+    root = write_form(form, tmp_path / "data")
+    told = [note for note in open_dataset(root, split=form.splits[1]).notes if str(root) in note]
+    usual = form is FORMS["images and masks"] or form is FORMS["splits below"]
+    assert any("is read as" in note or "images are those of" in note for note in told) == (
+        not usual
+    )
+
+
+@each_form
+def test_calibration_takes_the_images_for_training(form: Form, tmp_path: Path) -> None:
+    root = write_form(form, tmp_path / "data")
+    names = [picture.name for picture in list_pictures(str(root))]
+    assert len(names) == len(draw_scenes())
+    assert all(name.startswith(form.splits[0]) for name in names)
+
+
+def test_every_layout_has_a_form_here() -> None:
+    assert {form.layout for form in FORMS.values()} <= set(LAYOUT_NAMES)
+
+
+def test_a_split_for_measuring_is_not_calibrated_on(tmp_path: Path) -> None:
+    FORMS["mmsegmentation"].write(tmp_path, "val")
+    assert open_dataset(tmp_path).split == "val"
+    with pytest.raises(CalibrationError, match="no split 'train'; it has: val; calibrating on"):
+        list_pictures(str(tmp_path))
+
+
+@pytest.mark.parametrize("other", SPLIT_NAMES["val"])
+def test_splits_have_other_names(other: str, plain: np.ndarray, tmp_path: Path) -> None:
+    for split in (other, "train"):
+        FORMS["mmsegmentation"].write(tmp_path / "data", split)
+    found = open_dataset(tmp_path / "data", split="val")
+    assert found.split == other
+    np.testing.assert_array_equal(count(found), plain)
+
+
+def test_boxes_and_json_are_no_masks(tmp_path: Path) -> None:
+    """labels/ of a detector, and annotations/ of COCO and of Oxford's pets, are no form of ours."""
+    for part in ("images/train", "labels/train", "annotations/trimaps"):
+        (tmp_path / part).mkdir(parents=True)
+    (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.1 0.1")
+    (tmp_path / "annotations" / "instances.json").write_text("{}")
+    save_ids(draw_scenes()[0].ids, tmp_path / "annotations" / "trimaps" / "a.png")
+    assert recognize(tmp_path, NO_RULES) is None
+    with pytest.raises(DatasetError, match="has no form that edgeseg knows"):
+        open_dataset(tmp_path)
+
+
+def test_masks_go_before_annotations(plain: np.ndarray, tmp_path: Path) -> None:
+    for name in ("splits below", "mmsegmentation's annotations"):
+        FORMS[name].write(tmp_path / "data", "train")
+    found = open_dataset(tmp_path / "data", split="train")
+    assert found.layout == "folder"
+    np.testing.assert_array_equal(count(found), plain)
