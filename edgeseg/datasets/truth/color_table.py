@@ -36,19 +36,24 @@ class ColorTable:
     """What colors mean: `ids[color]` is the id of a pixel of exactly that color.
 
     `origin` says in messages where the colors come from. Pixels of unknown colors get the id
-    `ignored`.
+    `ignored`. `clash` says which color stands for two classes, if one does; masks of ids may still
+    be read.
     """
 
     origin: str
     ids: Mapping[Rgb, int]
     ignored: int
+    clash: str | None = None
 
     def apply(self, painted: _Painted, path: Path) -> Colored:
         """Turn colors, uint8 RGB (H, W, 3), into ids.
 
         Raises:
-            DatasetError: more than a thousandth of the pixels have colors of no class.
+            DatasetError: more than a thousandth of the pixels have colors of no class, or a color
+                stands for two classes.
         """
+        if self.clash is not None:
+            raise DatasetError(f"{path} is painted in colors, and {self.clash}")
         packed = _pack(painted)
         colors = sorted(self.ids, key=_pack_one)
         keys = np.array([_pack_one(color) for color in colors], np.int32)
@@ -68,22 +73,18 @@ class ColorTable:
 
 
 def make_color_table(labels: Labels, *, origin: str, ignored: Iterable[Rgb] = ()) -> ColorTable:
-    """Make the table of a palette; pixels of the colors in `ignored` are not counted.
-
-    Raises:
-        DatasetError: two classes have the same color, so a color does not tell the class.
-    """
+    """Make the table of a palette; pixels of the colors in `ignored` are not counted."""
     ids: dict[Rgb, int] = dict.fromkeys(ignored, labels.ignore_index)
+    clash = None
     for own, color in enumerate(labels.palette):
-        if color in ids:
-            other = ids[color]
-            name = "ignored" if other == labels.ignore_index else repr(labels.classes[other])
-            raise DatasetError(
-                f"{origin} gives the color {to_hex(color)} to {labels.classes[own]!r} and to "
-                f"{name}; give each its own"
+        other = ids.setdefault(color, own)
+        if other != own and clash is None:
+            name = "what is ignored" if other == labels.ignore_index else labels.classes[other]
+            clash = (
+                f"{origin} gives the color {to_hex(color)} to {labels.classes[own]} and to {name}; "
+                f"give each its own"
             )
-        ids[color] = own
-    return ColorTable(origin=origin, ids=ids, ignored=labels.ignore_index)
+    return ColorTable(origin=origin, ids=ids, ignored=labels.ignore_index, clash=clash)
 
 
 def refuse_unknown_palette(painted: _Painted, path: Path) -> DatasetError:
