@@ -192,5 +192,9 @@ def _make_classes(path: Path, given: Rules, names: list[str], palette: list[Rgb]
     colors = make_color_table(labels, origin=str(path)) if palette else None
     what = "names and colors" if palette else "names"
     return Classes(
-        labels=labels, colors=colors, rules=given, notes=(f"{what} of the classes: {path}",)
+        labels=labels,
+        colors=colors,
+        rules=given,
+        said=frozenset(content),
+        notes=(f"{what} of the classes: {path}",),
     )
