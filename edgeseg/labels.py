@@ -23,6 +23,7 @@ __all__ = [
     "find_labels",
     "order_names",
     "parse_labels",
+    "parse_names",
     "read_labels",
 ]
 
@@ -126,7 +127,7 @@ def read_labels(name_or_path: str) -> Labels:
     except UnicodeDecodeError:
         raise SpecError(f"labels {path} are not text in UTF-8; write a class name a line") from None
     if path.suffix.lower() != ".json":
-        return parse_labels({"classes": list(_parse_lines(path, text))}, origin=str(path))
+        return parse_labels({"classes": list(parse_names(path, text))}, origin=str(path))
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -161,7 +162,7 @@ def order_names(content: Mapping[str, object], *, origin: str) -> tuple[str, ...
     return tuple(names[index] for index in range(len(names)))
 
 
-def _parse_lines(path: Path, text: str) -> tuple[str, ...]:
+def parse_names(path: Path, text: str) -> tuple[str, ...]:
     """Parse a text file with one name a line.
 
     Raises:

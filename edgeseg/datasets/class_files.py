@@ -14,7 +14,15 @@ from typing import Final
 from edgeseg.data_rules import NO_RULES, Rules, parse_rules
 from edgeseg.datasets.truth.color_table import ColorTable, make_color_table
 from edgeseg.errors import SourceError, SpecError
-from edgeseg.labels import KNOWN, Labels, Rgb, choose_ignore_index, get_known_labels, parse_labels
+from edgeseg.labels import (
+    KNOWN,
+    Labels,
+    Rgb,
+    choose_ignore_index,
+    get_known_labels,
+    parse_labels,
+    parse_names,
+)
 from edgeseg.text import explain
 
 __all__ = ["DATASET_FILE", "Classes", "find_classes"]
@@ -23,6 +31,8 @@ DATASET_FILE: Final = "dataset.json"
 # As CamVid's copies, SuperAnnotate, Roboflow, CVAT and VOC exports name the file.
 _TABLES: Final = ("classes.csv", "class_dict.csv", "_classes.csv", "labels.csv")
 _LISTS: Final = ("labelmap.txt", "label_colors.txt")
+# A name a line: as labelme's labelme2voc, several labelling tools and fastai's CamVid have it.
+_NAMES: Final = ("class_names.txt", "classes.txt", "codes.txt")
 
 _KEYS: Final = frozenset({"classes", "palette", "ignore_colors", *Rules.__dataclass_fields__})
 _CSV_NAMES: Final = ("name", "class", "label", "class_name")
@@ -57,6 +67,7 @@ def find_classes(*folders: Path, given: Rules = NO_RULES) -> Classes:
         (DATASET_FILE, _read_dataset_file),
         *((name, _read_table) for name in _TABLES),
         *((name, _read_list) for name in _LISTS),
+        *((name, _read_names) for name in _NAMES),
     )
     for name, read in readers:
         for folder in folders:
@@ -173,6 +184,11 @@ def _read_list(path: Path, given: Rules) -> Classes:
         names.append(name.strip())
         palette.append(_take_color(rest.partition(":")[0].split(",")))
     return _make_classes(path, given, names, palette)
+
+
+def _read_names(path: Path, given: Rules) -> Classes:
+    """Read a file with a class name a line."""
+    return _make_classes(path, given, list(parse_names(path, path.read_text("utf-8-sig"))), [])
 
 
 def _take_color(cells: Sequence[str | None]) -> Rgb:

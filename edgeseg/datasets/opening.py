@@ -20,6 +20,7 @@ from edgeseg.redact import hide_secrets
 __all__ = ["open_dataset"]
 
 _MOST_NAMED: Final = 8
+_FOLDERS: Final = frozenset({"images_dir", "masks_dir"})
 
 
 def open_dataset(
@@ -56,6 +57,11 @@ def open_dataset(
 def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | None) -> Dataset:
     if not root.is_dir():
         raise DatasetError(f"data set {root} is no folder; give a folder, or `demo`")
+    if named is not None and not named.takes_folders and rules.given & _FOLDERS:
+        raise DatasetError(
+            f"{named.title} has folders of its own; leave {named.name}: out to name yours with "
+            f"--images-dir and --masks-dir, or these options"
+        )
     layout = named or recognize(root, rules)
     if layout is None:
         raise DatasetError(_explain_unknown(root))

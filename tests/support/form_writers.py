@@ -46,6 +46,18 @@ def put_between(images: str, masks: str, *, suffix: str = "", named: bool = True
     return write
 
 
+def write_voc(masks: str, lists: str):
+    """Make a writer of Pascal VOC's form, where `lists` is the folder of the splits' lists."""
+
+    def write(root: Path, split: str) -> None:
+        put_between("JPEGImages", masks)(root, split)
+        (root / lists).mkdir(parents=True, exist_ok=True)
+        names = (_name(scene, split) for scene in draw_scenes())
+        (root / lists / f"{split}.txt").write_text("\n".join(names))
+
+    return write
+
+
 FORMS = {
     "images and masks": Form("folder", put_between("{}/images", "{}/masks")),
     "splits below": Form("folder", put_between("images/{}", "masks/{}")),
@@ -62,4 +74,10 @@ FORMS = {
     "mmsegmentation, own splits": Form(
         "mmseg", put_between("img_dir/{}", "ann_dir/{}"), ("train", "night")
     ),
+    "VOC": Form("voc", write_voc("SegmentationClass", "ImageSets/Segmentation")),
+    "VOC of a tool": Form("voc", write_voc("SegmentationClassPNG", "ImageSets")),
+    "VOC with more masks": Form(
+        "voc", write_voc("SegmentationClassAug", "ImageSets/Segmentation"), ("train", "train_aug")
+    ),
+    "VOC with lists beside": Form("voc", write_voc("SegmentationClass", "")),
 }

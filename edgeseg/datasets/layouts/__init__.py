@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import Rules
+from edgeseg.datasets.class_files import find_classes
 from edgeseg.datasets.layouts.folder import FOLDER
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
 from edgeseg.datasets.layouts.mmseg import MMSEG
 from edgeseg.datasets.layouts.published import LAYOUTS as _PUBLISHED
+from edgeseg.datasets.layouts.voc import VOC
 
 __all__ = [
     "BY_NAME",
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 # In the order in which they are tried: what only one data set has comes before general forms.
-LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, MMSEG, FOLDER)
+LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, VOC, MMSEG, FOLDER)
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
 PUBLISHED: Final = tuple(layout.name for layout in _PUBLISHED)
@@ -37,6 +39,7 @@ def recognize(root: Path, rules: Rules) -> Layout | None:
 
     Where a user names the folders, it is that of a folder of images and masks.
     """
+    rules = find_classes(root, given=rules).rules
     if rules.images_dir is not None or rules.masks_dir is not None:
         return FOLDER
     return next((layout for layout in LAYOUTS if layout.recognize(root, rules)), None)

@@ -87,9 +87,7 @@ def open_place(
 
 
 def _recognize(root: Path, rules: Rules) -> bool:
-    rules = find_classes(root, given=rules).rules
-    named = rules.images_dir is not None or rules.masks_dir is not None
-    return named or bool(find_places(root, _list_names(rules)))
+    return bool(find_places(root, _list_names(rules)))
 
 
 def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
@@ -131,4 +129,5 @@ FOLDER: Final = Layout(
     looked_for="images/ and masks/ or image/ and label/, perhaps below train/, val/ and test/",
     recognize=_recognize,
     open=_open,
+    takes_folders=True,
 )

@@ -28,7 +28,8 @@ class Layout:
 
     `name` is what a user may write before a path, as `voc:PATH`, and `title` is for people.
     `looked_for` says in words by what it is recognized. `recognize` tells whether a folder has this
-    form; it reads no image. `open` lists a split of it, or all of it.
+    form; it reads no image. `open` lists a split of it, or all of it. `takes_folders` says that the
+    user may name its folders.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Layout:
     looked_for: str
     recognize: Callable[[Path, Rules], bool]
     open: Callable[[Path, str | None, Rules], Dataset]
+    takes_folders: bool = False
 
 
 def choose_split(
