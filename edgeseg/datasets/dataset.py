@@ -14,7 +14,7 @@ from edgeseg.labels import Labels
 from edgeseg.redact import redact
 from edgeseg.text import to_encodable
 
-__all__ = ["Dataset", "Unpaired"]
+__all__ = ["Dataset", "Rest", "Unpaired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +26,28 @@ class Unpaired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """The class of pixels of no shape, in a data set of shapes.
+
+    `own` is its id. `is_added` says that the data set names no such class itself, and `is_ordered`
+    that a file gives the classes in the order of the model's ids.
+    """
+
+    own: int
+    is_added: bool
+    is_ordered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Items in a fixed order.
 
     `origin` is how the user named the data set, and `split` which part of it this is. `labels` are
     its classes; None if nothing names them. `unpaired` are images without a mask and masks without
     an image. `layout` names the form of its files. `splits` are the names that it has. `rules` say
-    how its ids are read, and `said` are the keys that its dataset.json has. `notes` say what was
-    recognized or guessed, or follows from the checkpoint.
+    how its ids are read, and `said` are the keys that its dataset.json has. `rest` is the class of
+    pixels of no shape, if the truth is shapes. `notes` say what was recognized or guessed, or
+    follows from the checkpoint.
     """
 
     origin: str
@@ -45,6 +59,7 @@ class Dataset:
     splits: tuple[str, ...] = ()
     rules: Rules = NO_RULES
     said: frozenset[str] = frozenset()
+    rest: Rest | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

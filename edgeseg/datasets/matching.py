@@ -11,6 +11,7 @@ from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.id_tables import find_groups, make_reading, normalize_name
 from edgeseg.datasets.painted import BLACK, WHITE, are_painted
 from edgeseg.datasets.reading import Matched, Reading
+from edgeseg.datasets.rest import list_ordered, settle_rest
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
 
@@ -70,14 +71,18 @@ def match_classes(
         return _apply_rules(dataset, labels, labels), Differences()
     if labels.classes == tuple(f"class {index}" for index in range(len(labels.classes))):
         return _match_by_position(dataset, theirs, labels), Differences()
-    merged = _list_merged(dataset.rules, theirs)
+    dataset, theirs = settle_rest(dataset, theirs, labels)
+    left_out = _list_merged(dataset.rules, theirs)
     ours = {normalize_name(name) for name in labels.classes}
-    given = [name for own, name in enumerate(theirs.classes) if own not in merged]
+    rest = dataset.rest
+    if rest is not None and rest.is_added and normalize_name(theirs.classes[rest.own]) not in ours:
+        left_out.add(rest.own)
+    given = [name for own, name in enumerate(theirs.classes) if own not in left_out]
     found = Differences(
         data_only=tuple(name for name in given if normalize_name(name) not in ours),
         model_only=_select_missing(labels, (*given, *(dataset.rules.merge or ()))),
     )
-    if len(found.data_only) == len(theirs.classes):
+    if len(found.data_only) == len(given) and not dataset.rules.merge:
         raise DatasetError(
             f"data set {dataset.origin} and the model have no class in common: "
             f"{', '.join(theirs.classes[:3])} ... and {', '.join(labels.classes[:3])} ...; "
@@ -104,12 +109,13 @@ def _settle_reduction(dataset: Dataset, labels: Labels, *, asked: bool) -> Datas
 
 
 def _match_by_position(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
-    if len(theirs.classes) != len(ours.classes):
+    names = list_ordered(dataset, theirs)
+    if len(names) != len(ours.classes):
         raise DatasetError(
-            f"data set {dataset.origin} has {len(theirs.classes)} classes and the model, which "
+            f"data set {dataset.origin} has {len(names)} classes and the model, which "
             f"has no names, has {len(ours.classes)}; was it trained on this data set?"
         )
-    return _apply_rules(dataset, theirs, replace(ours, classes=theirs.classes))
+    return _apply_rules(dataset, theirs, replace(ours, classes=names))
 
 
 def _select_missing(labels: Labels, others: Iterable[str]) -> tuple[str, ...]:

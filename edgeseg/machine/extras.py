@@ -47,6 +47,8 @@ EXTRAS: Final = MappingProxyType(
         "dask": _make_extra(
             "Dask clusters and data at URLs", distributed="distributed", upath="universal-pathlib"
         ),
+        "coco": _make_extra("polygons of COCO and CVAT", pycocotools="pycocotools"),
+        "parquet": _make_extra("Parquet files of Hugging Face", pyarrow="pyarrow"),
         "geo": _make_extra("TIFFs of any number of bands and bits", rasterio="rasterio"),
         "export": _make_extra(
             "checkpoints (export, sweep, inspect)",

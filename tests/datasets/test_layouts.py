@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from form_writers import FORMS, Form, write_form
 from forms import count, count_plain, draw_scenes, save_ids
+from shape_writers import SHAPE_FORMS
 
 from edgeseg.calibration.sets import list_pictures
 from edgeseg.datasets import LAYOUT_NAMES, NO_RULES, SPLIT_NAMES, open_dataset, recognize
 from edgeseg.errors import CalibrationError, DatasetError
 
-each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+ALL_FORMS = FORMS | SHAPE_FORMS
+each_form = pytest.mark.parametrize("form", ALL_FORMS.values(), ids=ALL_FORMS)
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_calibration_takes_the_images_for_training(form: Form, tmp_path: Path) -
 
 
 def test_every_layout_has_a_form_here() -> None:
-    assert {form.layout for form in FORMS.values()} <= set(LAYOUT_NAMES)
+    assert {form.layout for form in ALL_FORMS.values()} <= set(LAYOUT_NAMES)
 
 
 def test_a_split_for_measuring_is_not_calibrated_on(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import find_classes
+from edgeseg.datasets.layouts.coco import COCO
 from edgeseg.datasets.layouts.folder import FOLDER
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
 from edgeseg.datasets.layouts.mmseg import MMSEG
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 # In the order in which they are tried: what only one data set has comes before general forms.
-LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, VOC, MMSEG, FOLDER)
+LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, VOC, MMSEG, FOLDER, COCO)
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
 PUBLISHED: Final = tuple(layout.name for layout in _PUBLISHED)
