@@ -12,6 +12,7 @@ from typing import Final
 
 from edgeseg.calibration.folder import new_folder
 from edgeseg.calibration.sets import CalibrationSet, ImageFile, keep_frames
+from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
@@ -34,12 +35,15 @@ def gather(
     *,
     count: int,
     seconds: float | None,
+    value_range: ValueRange | None = None,
     progress: Progress = SILENT,
     ending: Ending = lambda _end: nullcontext(),
 ) -> CalibrationSet:
     """Watch a source to its end, or for `seconds`, and keep `count` varied frames.
 
     Without `seconds`, a source that has no end is watched for a minute, and `progress` says so.
+
+    `value_range` says which values of images of more than 8 bits become 0 and 255.
 
     `ending` receives a function; calling that function within the context ends the watching. A
     camera or stream that is lost ends the watching too, and `progress` says so. Any other failure
@@ -53,7 +57,7 @@ def gather(
     ended = threading.Event()
     with (
         new_folder(folder, uri, say=progress.say) as partial,
-        open_source(uri, retry=Retry(say=progress.say)) as source,
+        open_source(uri, retry=Retry(say=progress.say), value_range=value_range) as source,
     ):
 
         def end() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,6 +19,7 @@ from edgeseg.calibration.choose import (
     describe,
     looks_like_noise,
 )
+from edgeseg.data_rules import ValueRange
 from edgeseg.datasets import (
     LAYOUT_NAMES,
     NO_RULES,
@@ -28,6 +30,7 @@ from edgeseg.datasets import (
     open_dataset,
     recognize,
 )
+from edgeseg.datasets.class_files import find_classes
 from edgeseg.demo import DEMO
 from edgeseg.errors import CalibrationError, DatasetError, SourceError
 from edgeseg.images import IMAGE_SUFFIXES
@@ -72,10 +75,14 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image without ground truth, which is read as one of so many `channels`."""
+    """An image without ground truth, which is read as one of so many `channels`.
+
+    `value_range` says which values of a deep image become 0 and 255.
+    """
 
     path: Path
     channels: int = RGB
+    value_range: ValueRange | None = None
 
     @property
     def name(self) -> str:
@@ -84,7 +91,7 @@ class ImageFile:
 
     def image(self) -> Bgr:
         """Read the file."""
-        return read_frame(self.path, self.channels)
+        return read_frame(self.path, self.channels, self.value_range)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,19 +208,34 @@ def list_pictures(
     return tuple(pictures[index] for index in drawn)
 
 
-def find_calibration_rules(source: str, dataset: Dataset | None) -> Rules:
-    """Find how a source's images lie: as those of the data set, if that is the source."""
-    return dataset.rules if dataset is not None and dataset.origin == source else NO_RULES
+def find_calibration_rules(source: str, dataset: Dataset | None, given: Rules = NO_RULES) -> Rules:
+    """Find how a source's images lie and are read: as those of the data set, if it is the source.
+
+    Any other source has its own folders. Its range of values is the one that is `given`, or that of
+    its own dataset.json, or the data set's.
+    """
+    if dataset is not None and dataset.origin == source:
+        return dataset.rules
+    measured = NO_RULES if dataset is None else dataset.rules
+    ranges = (rules.range for rules in (given, _read_own_rules(source), measured))
+    return Rules(range=next(filter(None, ranges), None))
+
+
+def _read_own_rules(source: str) -> Rules:
+    try:
+        return find_classes(Path(source)).rules
+    except OSError:  # a name that is too long, or a folder that is closed: told when it is listed
+        return NO_RULES
 
 
 def _list_all_pictures(source: str, channels: int, rules: Rules) -> tuple[Picture, ...]:
-    root = Path(source)
+    root, read = Path(source), partial(_list_files, channels=channels, value_range=rules.range)
     if source == DEMO:
         return open_dataset(DEMO, split="calibration").read_as(channels).items
     if _is_data_set(source, rules):
         return _open_train_split(source, rules).read_as(channels).items
     if (root / "train" / "images").is_dir():
-        return _list_files(root / "train" / "images", channels)
+        return read(root / "train" / "images")
     other = [split for split in ("val", "test") if (root / split / "images").is_dir()]
     if other:
         raise CalibrationError(
@@ -221,9 +243,9 @@ def _list_all_pictures(source: str, channels: int, rules: Rules) -> tuple[Pictur
             f"accuracy is measured on would hide the loss. Give another source"
         )
     if (root / "images").is_dir():
-        return _list_files(root / "images", channels)
+        return read(root / "images")
     if root.is_dir():
-        return _list_files(root, channels)
+        return read(root)
     raise CalibrationError(
         f"no calibration source at {source}; give a folder of images, a data set with a train "
         f"split, a video, or `demo`"
@@ -237,7 +259,7 @@ def _is_data_set(source: str, rules: Rules) -> bool:
         return True
     root = Path(source)
     layout = recognize(root, rules) if root.is_dir() else None
-    if layout is None or layout.name != "folder" or rules.given:
+    if layout is None or layout.name != "folder" or rules.given - {"range"}:
         return layout is not None
     # Of a folder in the usual form, the images without masks are of use, too.
     return not any((root / split / "images").is_dir() for split in SPLITS) and not (
@@ -266,8 +288,8 @@ def _open_train_split(source: str, rules: Rules) -> Dataset:
         return whole
 
 
-def _list_files(folder: Path, channels: int) -> tuple[Picture, ...]:
-    return tuple(ImageFile(path, channels) for path in list_frames(folder))
+def _list_files(folder: Path, channels: int, value_range: ValueRange | None) -> tuple[Picture, ...]:
+    return tuple(ImageFile(path, channels, value_range) for path in list_frames(folder))
 
 
 def keep_frames(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -9,10 +10,41 @@ from typing import Any, Final
 from edgeseg.errors import SpecError
 from edgeseg.labels import WIDE_IGNORE_INDEX
 
-__all__ = ["NO_RULES", "Member", "Rules", "parse_ids", "parse_merge", "parse_rules"]
+__all__ = [
+    "NO_RULES",
+    "Member",
+    "Rules",
+    "ValueRange",
+    "parse_ids",
+    "parse_merge",
+    "parse_range",
+    "parse_rules",
+]
 
 Member = int | str
 """A class of a data set: its id, or its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRange:
+    """The values of images of more than 8 bits that become 0 and 255.
+
+    Values below `low` become 0, and those above `high` 255.
+
+    Raises:
+        SpecError: they do not rise.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise SpecError(f"the range {self} must rise from LOW to HIGH, such as 0,4095")
+
+    def __str__(self) -> str:
+        """Write it as the option takes it, so that no other is written alike."""
+        return f"{self.low:.17g},{self.high:.17g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +55,8 @@ class Rules:
     name of a mask has after its image's: `_mask` for street.jpg and street_mask.png.
     `reduce_labels` says that 0 is no class and 1 the first one. Pixels of the ids in `ignore_index`
     are not counted. `merge` maps the name of a class to the ids or names that are counted as it.
-    The ids in `foreground` are the second of two classes, and all others the first.
+    The ids in `foreground` are the second of two classes, and all others the first. `range` says
+    which values of images of more than 8 bits are 0 and 255.
     """
 
     images_dir: str | None = None
@@ -33,6 +66,7 @@ class Rules:
     ignore_index: tuple[int, ...] | None = None
     merge: Mapping[str, tuple[Member, ...]] | None = None
     foreground: tuple[int, ...] | None = None
+    range: ValueRange | None = None
 
     @property
     def given(self) -> frozenset[str]:
@@ -60,7 +94,7 @@ def parse_rules(content: Mapping[str, object], *, origin: str) -> Rules:
         if content.get(name) is not None:
             try:
                 given[name] = parse(content[name])
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, SpecError):
                 raise SpecError(f"{origin}: `{name}` {_FORMS[name]}") from None
     return Rules(**given)
 
@@ -93,6 +127,19 @@ def parse_ids(text: str, *, option: str) -> tuple[int, ...]:
         return _parse_ids([int(part) for part in text.split(",")])
     except ValueError:
         raise SpecError(f"{option} {text!r} {_FORMS['ignore_index']}, as 0,255") from None
+
+
+def parse_range(text: str) -> ValueRange:
+    """Parse a range such as `0,4095`.
+
+    Raises:
+        SpecError: these are not two numbers, or the first is not the lower one.
+    """
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise SpecError(f"{text!r} is no range LOW,HIGH of values, such as 0,4095") from None
+    return ValueRange(low, high)
 
 
 def _parse_text(value: object) -> str:
@@ -130,6 +177,13 @@ def _parse_members(value: object) -> tuple[Member, ...]:
     return tuple(value)
 
 
+def _parse_range(value: object) -> ValueRange:
+    if not isinstance(value, list) or any(isinstance(one, bool) for one in value):
+        raise TypeError
+    low, high = value
+    return ValueRange(float(low), float(high))
+
+
 _PARSERS: Final[dict[str, Callable[[object], Any]]] = {
     "images_dir": _parse_text,
     "masks_dir": _parse_text,
@@ -138,6 +192,7 @@ _PARSERS: Final[dict[str, Callable[[object], Any]]] = {
     "ignore_index": _parse_ids,
     "merge": _parse_groups,
     "foreground": _parse_ids,
+    "range": _parse_range,
 }
 _TEXT: Final = "is not a text"
 _IDS: Final = f"is not a whole number of 0 to {WIDE_IGNORE_INDEX}, or a list of some"
@@ -149,4 +204,5 @@ _FORMS: Final = {
     "ignore_index": _IDS,
     "merge": 'is not an object such as {"building": ["tower", 7]}',
     "foreground": _IDS,
+    "range": "is not a list of two numbers that rise, such as [0, 4095]",
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.bundle.store import Bundle, is_bundle, open_bundle
+from edgeseg.data_rules import ValueRange
 from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import BundleError
 from edgeseg.labels import Labels
@@ -52,7 +53,8 @@ class RunRequest:
     `source` is a camera's number, or any source that `edgeseg run --source` takes. `max_retries`
     says how often a camera or stream without a frame is opened again; None means no limit. `show`
     opens a window; None opens one for a camera or stream where there is a screen. `seconds` counts
-    from the first frame.
+    from the first frame. `value_range` says which values of images of more than 8 bits become 0 and
+    255.
 
     Raises:
         SpecError: a number is out of range.
@@ -65,6 +67,7 @@ class RunRequest:
     show: bool | None = None
     frames: int | None = None
     seconds: float | None = None
+    value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, int):
@@ -149,7 +152,12 @@ def run_bundle(
         variant = choose_variant(bundle, progress=progress)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
         source = stack.enter_context(
-            open_source(request.source, camera=request.camera, retry=retry)
+            open_source(
+                request.source,
+                camera=request.camera,
+                retry=retry,
+                value_range=request.value_range,
+            )
         )
         window = _wants_window(show=request.show, live=source.live, say=progress.say)
         request = replace(request, outputs=replace(request.outputs, window=window))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from edgeseg.cli.grouped import group_options
-from edgeseg.cli.options import report_wrong_usage
+from edgeseg.cli.options import RangeOption, read_range, report_wrong_usage
 
 if TYPE_CHECKING:
     from edgeseg.datasets import Rules
@@ -86,7 +86,7 @@ def _read_rules(given: dict[str, Any]) -> Rules:
             for name, option in (("ignore_index", "--ignore-index"), ("foreground", "--foreground"))
         }
         merge = parse_merge(given["merge"]) if given["merge"] else None
-        return Rules(**(given | ids | {"merge": merge}))
+    return Rules(**(given | ids | {"merge": merge, "range": read_range(given["range"])}))
 
 
 # Gives a command an option for each rule, in place of its parameter `rules`.
@@ -100,6 +100,7 @@ add_rule_options: Final = group_options(
         "ignore_index": _IgnoreIndexOption,
         "merge": _MergeOption,
         "foreground": _ForegroundOption,
+        "range": RangeOption,
     },
     _read_rules,
 )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +15,9 @@ from edgeseg.machine.cameras import list_cameras
 from edgeseg.redact import scrub
 from edgeseg.spec import RGB
 
+if TYPE_CHECKING:
+    from edgeseg.data_rules import ValueRange
+
 __all__ = [
     "EXIT_FAILED",
     "EXIT_GATE_MISSED",
@@ -22,6 +25,7 @@ __all__ = [
     "DaskOption",
     "DataOption",
     "JsonFlag",
+    "RangeOption",
     "SplitOption",
     "ThreadsOption",
     "print_json",
@@ -29,6 +33,7 @@ __all__ = [
     "say_next",
     "say_next_run",
     "suggest_source",
+    "read_range",
     "report_wrong_usage",
 ]
 
@@ -53,6 +58,15 @@ SplitOption = Annotated[
         "--split",
         help="Split of --data: train, val or test.",
         show_default="val for published sets, test for demo",
+    ),
+]
+RangeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        metavar="LOW,HIGH",
+        help="Values that become 0 and 255, for images of more than 8 bits; for 12 bits 0,4095.",
+        show_default="the upper 8 of 16 bits",
     ),
 ]
 
@@ -84,6 +98,18 @@ def report_wrong_usage() -> Iterator[None]:
         yield
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def read_range(text: str | None) -> ValueRange | None:
+    """Parse `--range`, if it was given.
+
+    Raises:
+        typer.BadParameter: it is no range.
+    """
+    from edgeseg.data_rules import parse_range
+
+    with report_wrong_usage():
+        return None if text is None else parse_range(text)
 
 
 def say(line: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from edgeseg.data_rules import ValueRange
 from edgeseg.datasets.hashing import hash_file
 from edgeseg.datasets.location import is_remote
 from edgeseg.datasets.truth.mask_file import Truth
@@ -86,11 +87,15 @@ class Item(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FilePair:
-    """An image file and its ground truth; the image is read as one of so many `channels`."""
+    """An image file and its ground truth; the image is read as one of so many `channels`.
+
+    `value_range` says which values of a deep image become 0 and 255.
+    """
 
     image_path: Path
     truth: Truth
     channels: int = RGB
+    value_range: ValueRange | None = None
 
     @property
     def name(self) -> str:
@@ -111,11 +116,14 @@ class FilePair:
             raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from None
         except Exception as error:  # for a URL, the library's own error
             raise SourceError(f"{self.image_path} cannot be read: {explain(error)}") from None
-        return hashlib.sha256(f"{image} {truth}".encode()).hexdigest()
+        scaled = "" if self.value_range is None else f" {self.value_range}"
+        return hashlib.sha256(f"{image} {truth}{scaled}".encode()).hexdigest()
 
     def read(self) -> Sample:
         """Read both; see `Item`."""
-        image, conversions = read_frame_and_convert(self.image_path, self.channels)
+        image, conversions = read_frame_and_convert(
+            self.image_path, self.channels, self.value_range
+        )
         truth = self.truth.read()
         if image.shape[:2] != truth.mask.shape:
             turned = ROTATED in conversions
@@ -131,7 +139,7 @@ class FilePair:
 
     def image(self) -> Bgr:
         """Read the image; see `Item`."""
-        return read_frame(self.image_path, self.channels)
+        return read_frame(self.image_path, self.channels, self.value_range)
 
     def read_as(self, channels: int) -> FilePair:
         """Return the pair whose image is read as one of so many channels."""

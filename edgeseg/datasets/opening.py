@@ -8,7 +8,7 @@ from typing import Final
 
 from edgeseg.data_rules import NO_RULES, Rules
 from edgeseg.datasets.dataset import Dataset
-from edgeseg.datasets.items import DrawnScene
+from edgeseg.datasets.items import DrawnScene, FilePair
 from edgeseg.datasets.layouts import BY_NAME, LAYOUTS, Layout, recognize
 from edgeseg.datasets.location import open_location
 from edgeseg.demo import DEMO
@@ -41,7 +41,7 @@ def open_dataset(
         MissingPackageError: a URL or a form needs a package that is not installed.
     """
     if str(source) == DEMO:
-        return _open_demo(split or "test", rules)
+        return _scale_images(_open_demo(split or "test", rules))
     name, colon, path = str(source).partition(":")
     named = BY_NAME.get(name) if colon else None
     with hide_secrets(str(source)):
@@ -50,7 +50,7 @@ def open_dataset(
             found = _open_folder(root, split, rules, named)
         except OSError as error:  # a name that is too long, or a folder that is closed
             raise DatasetError(f"data set {source} cannot be read: {error.strerror}") from None
-        found = replace(found, origin=str(source))
+        found = _scale_images(replace(found, origin=str(source)))
         return found if found.items else found.require_complete()
 
 
@@ -70,6 +70,20 @@ def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | No
         return found
     told = f"{root} is read as {layout.title}, recognized by {layout.looked_for}"
     return replace(found, notes=(told, *found.notes))
+
+
+def _scale_images(dataset: Dataset) -> Dataset:
+    """Have the images read by the range of values that the rules state."""
+    value_range = dataset.rules.range
+    if value_range is None:
+        return dataset
+    pairs = [item for item in dataset.items if isinstance(item, FilePair)]
+    if len(pairs) < len(dataset.items):
+        raise DatasetError(
+            f"data set {dataset.origin} has no image files, and a range of values is for files of "
+            f"more than 8 bits; leave --range out"
+        )
+    return replace(dataset, items=tuple(replace(one, value_range=value_range) for one in pairs))
 
 
 def _open_demo(split: str, rules: Rules) -> Dataset:

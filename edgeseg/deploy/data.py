@@ -24,6 +24,7 @@ from edgeseg.calibration.sets import (
 from edgeseg.datasets import Dataset
 from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import CalibrationError, DatasetError
+from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import begin
@@ -188,8 +189,8 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.sources.options import Retry
 
+    rules = find_calibration_rules(source, job.request.dataset, job.request.rules)
     if not Path(source).is_file():
-        rules = find_calibration_rules(source, job.request.dataset)
         return choose_calibration_set(
             source, count=count, seed=_SEED, channels=channels, rules=rules
         )
@@ -198,7 +199,8 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
             f"{source} is a video or an image, and the network takes images of "
             f"{pluralize(channels, 'channel')}; give a folder of such images with --calibration"
         )
-    with open_source(source, retry=Retry(say=job.progress.say)) as feed:
+    of_images = rules.range if Path(source).suffix.lower() in IMAGE_SUFFIXES else None
+    with open_source(source, retry=Retry(say=job.progress.say), value_range=of_images) as feed:
         chosen = keep_frames((c.image for c in feed.frames), scratch, count=count, seed=_SEED)
     return replace(chosen, source=source)
 

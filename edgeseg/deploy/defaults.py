@@ -45,7 +45,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         dataset = opened.require_complete()
     calibration = options.calibration or demo or _find_train_split(dataset)
     if calibration is not None:
-        rules = find_calibration_rules(calibration, dataset)
+        rules = find_calibration_rules(calibration, dataset, options.rules)
         check_calibration(calibration, rules)  # before minutes are spent on the graph
     precision = options.precision
     if calibration is None:
@@ -63,6 +63,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         labels=None if labels is None else read_labels(labels),
         overrides=options.overrides,
         dataset=dataset,
+        rules=options.rules,
         precision=precision,
         fp32_reason=_ASKED if options.precision == precision else _UNMEASURED,
         calibration=calibration,

@@ -71,10 +71,10 @@ class ExportOptions:
         check_number("the budget", self.budget_s, least=0)
         if self.split is not None and self.data is None:
             raise SpecError("--split needs --data; add --data DATASET")
-        if self.rules.given and self.data is None:
-            raise SpecError(
-                f"{name_option(min(self.rules.given))} needs --data; add --data DATASET"
-            )
+        # A range holds for the images to calibrate on, too.
+        of_data = self.rules.given - ({"range"} if self.calibration is not None else set())
+        if of_data and self.data is None:
+            raise SpecError(f"{name_option(min(of_data))} needs --data; add --data DATASET")
         if self.recipe is not None and self.precision not in {"auto", "int8"}:
             raise SpecError(f"--recipe is for INT8, and {self.precision} was asked for")
         on_truth = [name for name in ("max_drop", "max_class_drop") if name in self.limits.given]
@@ -107,7 +107,8 @@ class ExportRequest:
     INT8 is tried only with a `calibration`; without `recipes`, all named recipes are tried. Without
     images to measure on, only FP32 is exported, and `fp32_reason` says why. The sensitivity of each
     group is measured if the search needs it or `sensitivity` is true. `overrides` replace what the
-    checkpoint says of its input. `notes` are printed once the checkpoint is known to be usable.
+    checkpoint says of its input, and `rules` go before those of the calibration's dataset.json.
+    `notes` are printed once the checkpoint is known to be usable.
     """
 
     weights: str
@@ -119,6 +120,7 @@ class ExportRequest:
     labels: Labels | None = None
     overrides: Overrides = NO_OVERRIDES
     dataset: Dataset | None = None
+    rules: Rules = NO_RULES
     half_weights: bool = False
     precision: str = "fp32"
     fp32_reason: str = "fp32 was asked for"

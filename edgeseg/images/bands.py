@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.data_rules import ValueRange
 from edgeseg.errors import FormatError, SourceError
 from edgeseg.images.arrays import read_array
 from edgeseg.images.decoding import Decoded, decode
-from edgeseg.images.deep import holds_bands, read_deep_samples, scale
-from edgeseg.images.ranges import ValueRange
+from edgeseg.images.deep import SAY_RANGE, holds_bands, read_deep_samples, scale
 from edgeseg.images.samples import INSTALL_RASTERIO, Samples, has_rasterio, read_samples
 from edgeseg.images.stills import FIRST_FRAME, ROTATED, list_files, read_and_convert
 from edgeseg.pixels import Bgr
@@ -77,8 +77,8 @@ def _read_array(path: Path, channels: int, value_range: ValueRange | None) -> Bg
     found = read_array(path)
     if found.dtype != np.uint8 and value_range is None:
         raise SourceError(
-            f"{path} holds {found.dtype} values; scale them to 0..255 as in training, and save "
-            f"them as uint8: np.save({path.name!r}, scaled.astype(np.uint8))"
+            f"{path} holds {found.dtype} values; {SAY_RANGE} in training, or save them as uint8: "
+            f"np.save({path.name!r}, scaled.astype(np.uint8))"
         )
     _check_shape(path, found, channels)
     if value_range is not None:
@@ -105,7 +105,7 @@ def _pick_bands(
     if value_range is not None:
         values = scale(values, value_range, path)
     if values.dtype != np.uint8:
-        raise SourceError(_explain_deep(path, channels))
+        raise SourceError(_explain_deep(path))
     taken = {ROTATED: samples.turned, FIRST_FRAME: samples.several}
     return values, tuple(name for name, is_so in taken.items() if is_so)
 
@@ -121,7 +121,7 @@ def _read_bands(path: Path, channels: int) -> tuple[Bgr, tuple[str, ...]]:
             raise
         raise FormatError(f"{error}; {_explain_instead(path, channels)}") from None
     if found.misread or ";16" in found.raw or found.image.mode.startswith(("I", "F")):
-        raise SourceError(_explain_deep(path, channels))
+        raise SourceError(_explain_deep(path))
     if not _is_plain(found):
         raise SourceError(
             f"{path} is read by Pillow as {found.image.mode}, which is not {channels} bands as "
@@ -140,11 +140,8 @@ def _check_channels(path: Path, there: int, channels: int) -> None:
         )
 
 
-def _explain_deep(path: Path, channels: int) -> str:
-    return (
-        f"{path} holds more than 8 bits a sample; scale them to 0..255 as in training, and "
-        f"{_explain_instead(path, channels)}"
-    )
+def _explain_deep(path: Path) -> str:
+    return f"{path} holds more than 8 bits a sample; {SAY_RANGE} in training"
 
 
 def _explain_instead(path: Path, channels: int) -> str:

@@ -8,16 +8,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.data_rules import ValueRange
 from edgeseg.errors import FormatError, SourceError
 from edgeseg.images.decoding import decode
-from edgeseg.images.ranges import ValueRange
 from edgeseg.images.samples import INSTALL_RASTERIO, Samples, has_rasterio, read_samples
+from edgeseg.images.scaling import scale_values
 from edgeseg.images.storage import TIFF, Storage, read_storage
 from edgeseg.pixels import Bgr
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
 __all__ = [
+    "SAY_RANGE",
     "holds_bands",
     "make_bgr",
     "read_deep_samples",
@@ -25,6 +27,9 @@ __all__ = [
     "scale",
     "take_upper_bits",
 ]
+
+# What mends an image whose scale to 8 bits is not known.
+SAY_RANGE: Final = "say with --range LOW,HIGH which values are black and white"
 
 _BYTE: Final = 8
 _SHORT: Final = 16
@@ -132,7 +137,7 @@ def scale(values: npt.NDArray[Any], value_range: ValueRange, path: Path) -> npt.
         raise SourceError(_explain_shallow(path))
     if values.dtype.kind not in "uif" or (values.dtype.kind == "f" and np.isnan(values).any()):
         raise SourceError(f"{path} holds values that are no numbers (NaN); write the nearest ones")
-    return value_range.scale(values)
+    return scale_values(values, value_range)
 
 
 def take_upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDArray[np.uint8]:
@@ -144,19 +149,18 @@ def take_upper_bits(values: npt.NDArray[Any], bits: int, path: Path) -> npt.NDAr
     bits = min(bits, _SHORT)
     if values.dtype.kind not in "iu":
         raise SourceError(
-            f"{path} holds floating-point pixels, which have no one way to 8 bits; save it as "
-            f"8-bit RGB"
+            f"{path} holds floating-point pixels, which have no one way to 8 bits; {SAY_RANGE}"
         )
     full, highest = (1 << bits) - 1, int(values.max(initial=0))
     if values.min(initial=0) < 0 or highest > full:
         raise SourceError(
-            f"{path} holds values outside 0 to {full}, whose scale to 8 bits is not known; save "
-            f"it as 8-bit"
+            f"{path} holds values outside 0 to {full}, whose scale to 8 bits is not known; "
+            f"{SAY_RANGE}"
         )
     shift = bits - _BYTE
     if 0 < highest < 1 << shift:
         raise SourceError(
-            f"{path} holds values up to {highest} of {full} and would be black in 8 bits; scale "
-            f"them, or save it as 8-bit"
+            f"{path} holds values up to {highest} of {full} and would be black in 8 bits; "
+            f"{SAY_RANGE}"
         )
     return (values >> shift).astype(np.uint8)

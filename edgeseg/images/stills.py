@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgeseg.data_rules import ValueRange
 from edgeseg.errors import FormatError, SourceError
 from edgeseg.files.whole import write_whole
 from edgeseg.images.decoding import Decoded, decode
-from edgeseg.images.deep import make_bgr, read_deep_samples, read_instead_of_pillow, take_upper_bits
-from edgeseg.images.ranges import ValueRange
+from edgeseg.images.deep import (
+    SAY_RANGE,
+    make_bgr,
+    read_deep_samples,
+    read_instead_of_pillow,
+    take_upper_bits,
+)
 from edgeseg.images.samples import Samples
 from edgeseg.pixels import Bgr
 
@@ -135,8 +141,7 @@ def _to_bgr(found: Decoded, path: Path) -> Bgr:
         pixels[top : top + _ROWS] = np.asarray(rows.convert("RGB"))[:, :, ::-1]
     if _is_deep_color(found.raw) and not pixels.any():  # Pillow has dropped the lower bits
         raise SourceError(
-            f"{path} holds 16-bit values below 256 only and would be black in 8 bits; scale them, "
-            f"or save it as 8-bit"
+            f"{path} holds 16-bit values below 256 only and would be black in 8 bits; {SAY_RANGE}"
         )
     return pixels
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
 from edgeseg.images import IMAGE_SUFFIXES, list_files, read_image
@@ -49,10 +50,13 @@ def list_images(uri: str) -> list[Path]:
     )
 
 
-def read_images(paths: list[Path]) -> Iterator[Captured]:
-    """Read each image; the frame's name is the file's stem."""
+def read_images(paths: list[Path], value_range: ValueRange | None = None) -> Iterator[Captured]:
+    """Read each image; the frame's name is the file's stem.
+
+    `value_range` says which values of deep images become 0 and 255.
+    """
     for index, path in enumerate(paths):
-        image = read_image(path)
+        image = read_image(path, value_range)
         yield Captured(
             index=index,
             name=path.stem,

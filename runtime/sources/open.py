@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO, FPS
+from edgeseg.errors import SourceError
 from edgeseg.labels import get_known_labels
 from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.sources.camera import open_camera
@@ -48,16 +50,24 @@ def open_source(
     *,
     camera: CameraOptions = _AS_IT_COMES,
     retry: Retry = _ONCE,
+    value_range: ValueRange | None = None,
 ) -> Iterator[Source]:
     """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
 
     `camera` applies to cameras only. `retry` says how often a lost camera or stream is opened
-    again; `retry.say` also receives doubts about a video.
+    again; `retry.say` also receives doubts about a video. `value_range` says which values of images
+    of more than 8 bits become 0 and 255.
 
     Raises:
-        SourceError: it is not there, or cannot be read. Later, while iterating: it broke off.
+        SourceError: it is not there, or cannot be read; or there is a range of values, and it is
+            not images. Later, while iterating: it broke off.
         MissingPackageError: it is a camera, stream or video, and OpenCV is not installed.
     """
+    if value_range is not None and not _is_images(uri):
+        raise SourceError(
+            f"{redact(str(uri))} is not images, and --range is for images of more than 8 bits; "
+            f"leave --range out"
+        )
     if isinstance(uri, int):
         with open_live(uri, lambda: open_camera(uri, camera), retry) as source:
             yield source
@@ -77,7 +87,15 @@ def open_source(
         with open_live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry) as source:
             yield source
     elif images := list_images(uri):
-        yield Source(name=uri, frames=read_images(images), fps=IMAGES_FPS, length=len(images))
+        yield Source(
+            name=uri, frames=read_images(images, value_range), fps=IMAGES_FPS, length=len(images)
+        )
     else:
         with open_capture(uri, uri) as device:
             yield open_video(device, uri, path=Path(uri), say=retry.say)
+
+
+def _is_images(uri: str | int) -> bool:
+    if isinstance(uri, int) or uri == DEMO or uri.startswith((*STREAM_SCHEMES, GSTREAMER)):
+        return False
+    return bool(list_images(uri))

@@ -107,7 +107,7 @@ BEYOND_PILLOW = [
     ),
 ]
 REFUSALS = [
-    Refusal(name="16 bits", says=f"more than 8 bits a sample; scale.*{SAVE}$", write=by_opencv(4)),
+    Refusal(name="16 bits", says="more than 8 bits a sample; say with --range", write=by_opencv(4)),
     Refusal(name="a JPEG", file="a.jpg", says="Pillow as CMYK", write=as_mode("CMYK")),
     Refusal(name="color", file="a.png", says="Pillow as RGB", write=as_mode("RGB")),
     Refusal(name="gray", file="a.png", says="Pillow as L", write=as_mode("L")),
@@ -117,7 +117,7 @@ REFUSALS = [
     Refusal(
         name="16 bits",
         file="a.npy",
-        says=r"uint16 values; scale them to 0..255 .* scaled.astype\(np.uint8\)",
+        says=r"uint16 values; say with --range LOW,HIGH .* scaled.astype\(np.uint8\)",
         write=as_array(bands(4).astype(np.uint16)),
     ),
     Refusal(

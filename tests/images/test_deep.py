@@ -16,10 +16,10 @@ from guide import is_in_the_guide
 from PIL import Image
 from rasters import DEEP, GRAY, Write, as_bytes, as_mode, by_opencv, tiff, twelve_bits
 
+from edgeseg.data_rules import ValueRange
 from edgeseg.errors import SourceError
 from edgeseg.images import read_and_convert, read_image
 from edgeseg.images.bands import read_frame, read_frame_and_convert
-from edgeseg.images.ranges import ValueRange
 
 HEIGHT, WIDTH = GRAY.shape
 TWELVE = ValueRange(0, 4095)

@@ -52,21 +52,21 @@ NO_IMAGES = [
             says="cannot be read as an image: image file is truncated"),
     Refused(name="floating point", file="a.tif",
             write=as_bytes(tiff([GRAY.astype("<f4").tobytes()], bits=32, sample=3)),
-            says="holds floating-point pixels, which have no one way to 8 bits; save it as 8-bit "
-            "RGB"),
+            says="holds floating-point pixels, which have no one way to 8 bits; say with --range "
+            "LOW,HIGH which values are black and white"),
     Refused(name="CIELAB", file="a.tif", write=lambda path: Image.new("LAB", (4, 4)).save(path),
             says="holds CIELAB pixels, which have no one way to 8 bits; save it as 8-bit RGB"),
     Refused(name="more than 16 bits", file="a.tif",
             write=as_bytes(tiff([(DEEP.astype("<u4") * 9).tobytes()], bits=32)),
-            says="holds values outside 0 to 65535, whose scale to 8 bits is not known; save "
-            "it as 8-bit"),
+            says="holds values outside 0 to 65535, whose scale to 8 bits is not known; say "
+            "with --range LOW,HIGH which values are black and white"),
     Refused(name="below 0", file="a.tif",
             write=as_bytes(tiff([(DEEP.astype("<i4") - 9).tobytes()], bits=32, sample=2)),
             says="holds values outside 0 to 65535"),
     Refused(name="16 bits with the values of 8", write=lambda path: cv2.imwrite(
                 str(path), GRAY.astype(np.uint16)),
-            says="holds values up to 254 of 65535 and would be black in 8 bits; scale them, "
-            "or save it as 8-bit"),
+            says="holds values up to 254 of 65535 and would be black in 8 bits; say with "
+            "--range LOW,HIGH which values are black and white"),
 ]  # fmt: skip
 NO_MASKS = [
     Refused(name="CMYK", file="a.tif", write=as_mode("CMYK"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, print_json, say, say_next
+from edgeseg.cli.options import JsonFlag, RangeOption, print_json, read_range, say, say_next
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.signals import end_on_signals
 from edgeseg.text import pluralize
@@ -36,6 +36,7 @@ def calibrate(
             show_default="60 for a camera, a stream or demo, otherwise no limit",
         ),
     ] = None,
+    value_range: RangeOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Gather a calibration set: frames of a source that differ from each other.
@@ -55,6 +56,7 @@ def calibrate(
             output,
             count=images,
             seconds=seconds,
+            value_range=read_range(value_range),
             progress=progress,
             ending=end_on_signals,
         )

@@ -11,7 +11,9 @@ import typer
 from edgeseg.cli.options import (
     EXIT_FAILED,
     JsonFlag,
+    RangeOption,
     print_json,
+    read_range,
     report_wrong_usage,
     say,
     say_next,
@@ -146,6 +148,7 @@ def run(
     camera_size: _CameraSizeOption = None,
     camera_fps: _CameraFpsOption = None,
     max_retries: _MaxRetriesOption = None,
+    value_range: RangeOption = None,
     save: _SaveOption = None,
     masks: _MasksOption = None,
     label_ids: _LabelIdsOption = None,
@@ -180,6 +183,7 @@ def run(
         show=show,
         frames=frames,
         seconds=seconds,
+        value_range=read_range(value_range),
     )
     with show_progress(lines=False) as progress:
         result = run_bundle(bundle, request, progress=progress, ended_by=end_on_signals)
