@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.calibration.folder import new_folder
-from edgeseg.calibration.sets import CalibrationSet, ImageFile, keep_frames
+from edgeseg.calibration.pictures import ImageFile
+from edgeseg.calibration.sets import CalibrationSet, keep_frames
 from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError

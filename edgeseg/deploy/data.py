@@ -13,11 +13,10 @@ from typing import Final
 import numpy as np
 
 from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
+from edgeseg.calibration.pictures import Picture, find_calibration_rules
 from edgeseg.calibration.sets import (
     CalibrationSet,
-    Picture,
     choose_calibration_set,
-    find_calibration_rules,
     find_shared_images,
     keep_frames,
 )

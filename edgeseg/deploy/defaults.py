@@ -7,7 +7,7 @@ from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES
 from edgeseg.accuracy.limits import Limits, decides
-from edgeseg.calibration.sets import find_calibration_rules, list_pictures
+from edgeseg.calibration.pictures import find_calibration_rules, list_pictures
 from edgeseg.datasets import NO_RULES, SPLIT_NAMES, Dataset, Rules, open_dataset
 from edgeseg.demo import DEMO
 from edgeseg.demo.assets import DEMO_VARIANT

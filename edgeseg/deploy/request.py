@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.accuracy.limits import Limits, name_option
-from edgeseg.calibration.sets import DEFAULT_COUNT
+from edgeseg.calibration.pictures import DEFAULT_COUNT
 from edgeseg.datasets import NO_RULES, Dataset, Rules
 from edgeseg.demo import DEMO
 from edgeseg.errors import SpecError

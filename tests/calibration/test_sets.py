@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from edgeseg.calibration.gather import gather
+from edgeseg.calibration.pictures import list_pictures
 from edgeseg.calibration.sets import (
     choose_calibration_set,
     find_shared_images,
     hash_content,
     keep_frames,
-    list_pictures,
 )
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import draw_scene

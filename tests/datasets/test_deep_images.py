@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from forms import count, count_plain, draw_scenes, save_ids, write_classes
 
-from edgeseg.calibration.sets import choose_calibration_set, find_calibration_rules, list_pictures
+from edgeseg.calibration.pictures import find_calibration_rules, list_pictures
+from edgeseg.calibration.sets import choose_calibration_set
 from edgeseg.data_rules import Rules, ValueRange, parse_rules
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportOptions

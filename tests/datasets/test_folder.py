@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.calibration.sets import list_pictures
+from edgeseg.calibration.pictures import list_pictures
 from edgeseg.datasets import FilePair, MaskFile, Unpaired, match_classes, open_dataset
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.request import ExportOptions

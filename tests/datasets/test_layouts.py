@@ -10,7 +10,7 @@ from form_writers import FORMS, Form, write_form
 from forms import count, count_plain, draw_scenes, save_ids
 from shape_writers import SHAPE_FORMS
 
-from edgeseg.calibration.sets import list_pictures
+from edgeseg.calibration.pictures import list_pictures
 from edgeseg.datasets import LAYOUT_NAMES, NO_RULES, SPLIT_NAMES, open_dataset, recognize
 from edgeseg.errors import CalibrationError, DatasetError
 
