@@ -126,4 +126,8 @@ FORMS = {
         "bdd100k", put_between("images/{}", "labels/{}", suffix="_train_id")
     ),
     "KITTI": Form("kitti", put_between("{}/image_2", "{}/semantic"), ("training", "testing")),
+    "SegNet's folders": Form("beside", put_between("{}", "{}annot")),
+    "folders of labels beside": Form("beside", put_between("{}", "{}_labels", suffix="_L")),
+    "folders of masks beside": Form("beside", put_between("{}", "{}_masks"), ("train", "valid")),
+    "labels of fastai": Form("folder", put_between("images/{}", "labels/{}", suffix="_P")),
 }

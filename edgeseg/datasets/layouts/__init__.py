@@ -11,6 +11,8 @@ from typing import Final
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import find_classes
 from edgeseg.datasets.layouts.bdd100k import BDD100K
+from edgeseg.datasets.layouts.beside import BESIDE
+from edgeseg.datasets.layouts.camvid32 import CAMVID32
 from edgeseg.datasets.layouts.coco import COCO
 from edgeseg.datasets.layouts.folder import FOLDER
 from edgeseg.datasets.layouts.kitti import KITTI
@@ -34,11 +36,13 @@ __all__ = [
 # In the order in which they are tried: what only one data set has comes before general forms.
 LAYOUTS: Final[tuple[Layout, ...]] = (
     *_PUBLISHED,
+    CAMVID32,
     KITTI,
     MAPILLARY,
     BDD100K,
     VOC,
     MMSEG,
+    BESIDE,
     FOLDER,
     COCO,
 )
