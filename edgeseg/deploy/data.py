@@ -138,7 +138,7 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
     if source is not None:
         count = job.request.calibration_images
         chosen = _collect(job, source, count, scratch)
-        shared = find_shared_images(chosen, dataset)
+        shared = find_shared_images(chosen, dataset, progress=job.progress)
         if shared:
             raise CalibrationError(
                 f"{' '.join(filter(None, (dataset.origin, dataset.split)))} shares "
@@ -152,7 +152,7 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
         images=tuple(partial(read_with_truth, item) for item in dataset.items),
         data=dataset.title,
         split=dataset.split,
-        sha256=dataset.sha256,
+        sha256=dataset.compute_sha256(job.progress),
         ignore_index=labels.ignore_index,
     )
 
@@ -191,7 +191,12 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
     rules = find_calibration_rules(source, job.request.dataset, job.request.rules)
     if not Path(source).is_file():
         return choose_calibration_set(
-            source, count=count, seed=_SEED, channels=channels, rules=rules
+            source,
+            count=count,
+            seed=_SEED,
+            channels=channels,
+            rules=rules,
+            progress=job.progress,
         )
     if channels != RGB:
         raise CalibrationError(
@@ -200,7 +205,8 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
         )
     of_images = rules.range if Path(source).suffix.lower() in IMAGE_SUFFIXES else None
     with open_source(source, retry=Retry(say=job.progress.say), value_range=of_images) as feed:
-        chosen = keep_frames((c.image for c in feed.frames), scratch, count=count, seed=_SEED)
+        frames = (captured.image for captured in feed.frames)
+        chosen = keep_frames(frames, scratch, count=count, seed=_SEED, progress=job.progress)
     return replace(chosen, source=source)
 
 

@@ -245,5 +245,5 @@ def _describe_shrinking(share: Share) -> Iterator[str]:
 
 
 def _combine(hashes: Sequence[str]) -> str:
-    """Combine hashes as `Dataset.sha256` does."""
+    """Combine hashes as `Dataset.compute_sha256` does."""
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
