@@ -27,7 +27,6 @@ from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
 __all__ = [
-    "DEFAULT_COUNT",
     "CalibrationSet",
     "choose_calibration_set",
     "hash_content",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from edgeseg.datasets import Dataset
 from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.images.sizes import SizeTeller
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import begin
@@ -123,7 +124,8 @@ def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
         else:
             data = _gather_labelled(job, dataset, Path(scratch))
         teller = ShrinkTeller(job.checkpoint.input, job.progress.say)
-        yield replace(data, images=tuple(partial(_read, read, teller) for read in data.images))
+        tellers = (teller, SizeTeller(job.progress.say))
+        yield replace(data, images=tuple(partial(_read, read, tellers) for read in data.images))
 
 
 def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportData:
@@ -210,9 +212,10 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
     return replace(chosen, source=source)
 
 
-def _read(read: Read, teller: ShrinkTeller) -> tuple[Bgr, ClassMap | None]:
+def _read(read: Read, tellers: Sequence[ShrinkTeller | SizeTeller]) -> tuple[Bgr, ClassMap | None]:
     image, truth = read()
-    teller.see(*image.shape[:2])
+    for teller in tellers:
+        teller.see(*image.shape[:2])
     return image, truth
 
 
