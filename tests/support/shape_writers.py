@@ -1,4 +1,4 @@
-"""Writes the street scenes in each form of a data set whose truth is shapes."""
+"""Writes the street scenes in each form that labelling tools export."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from form_writers import Form
-from forms import LABELS, VOID, draw_scenes, save_image
+from forms import LABELS, VOID, draw_scenes, save_ids, save_image
 from pycocotools import mask as coco
 
 Encode = Callable[[np.ndarray], dict[str, Any]]
@@ -76,7 +76,19 @@ def put_coco(file: str, images: str) -> Callable[[Path, str], None]:
     return write
 
 
+def write_roboflow(root: Path, split: str) -> None:
+    """Write Roboflow's masks of ids with background as 0, and their `_classes.csv`."""
+    for scene in draw_scenes():
+        save_image(scene, root / split / f"{split}_{scene.name}.png")
+        ids = np.where(scene.ids == VOID, 0, scene.ids + 1).astype(np.uint8)
+        save_ids(ids, root / split / f"{split}_{scene.name}_mask.png")
+    names = ("background", *LABELS.classes)
+    lines = ["Pixel Value, Class", *(f"{own}, {name}" for own, name in enumerate(names))]
+    (root / split / "_classes.csv").write_text("\n".join(lines))
+
+
 SHAPE_FORMS = {
+    "Roboflow's masks": Form("roboflow", write_roboflow, ("train", "valid")),
     "COCO": Form(
         "coco",
         put_coco("annotations/instances_{}.json", "images/{}"),

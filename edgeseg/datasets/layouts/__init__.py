@@ -20,6 +20,7 @@ from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
 from edgeseg.datasets.layouts.mapillary import MAPILLARY
 from edgeseg.datasets.layouts.mmseg import MMSEG
 from edgeseg.datasets.layouts.published import LAYOUTS as _PUBLISHED
+from edgeseg.datasets.layouts.roboflow import ROBOFLOW
 from edgeseg.datasets.layouts.voc import VOC
 
 __all__ = [
@@ -45,6 +46,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     BESIDE,
     FOLDER,
     COCO,
+    ROBOFLOW,
 )
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}

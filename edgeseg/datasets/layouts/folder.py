@@ -57,7 +57,8 @@ def open_folders(
                 f"has after its image's, for example _mask"
             )
         drawn = [path for path in drawn if path.stem.endswith(suffix)]
-        pictures = [path for path in pictures if path not in drawn]
+        taken = set(drawn)
+        pictures = [path for path in pictures if path not in taken]
     if not pictures:
         raise DatasetError(
             f"{images} holds no images; put some there "
