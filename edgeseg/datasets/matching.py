@@ -8,13 +8,13 @@ from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.dataset import Dataset
-from edgeseg.datasets.id_tables import find_groups, make_reading, normalize_name
+from edgeseg.datasets.id_tables import find_groups, make_reading
 from edgeseg.datasets.known_groups import find_known_groups
 from edgeseg.datasets.painted import BLACK, WHITE, are_painted
 from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.datasets.rest import list_ordered, settle_rest
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels
+from edgeseg.labels import Labels, normalize_name
 
 __all__ = ["Differences", "match_classes"]
 

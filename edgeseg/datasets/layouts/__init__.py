@@ -16,6 +16,7 @@ from edgeseg.datasets.layouts.camvid32 import CAMVID32
 from edgeseg.datasets.layouts.coco import COCO
 from edgeseg.datasets.layouts.folder import FOLDER
 from edgeseg.datasets.layouts.kitti import KITTI
+from edgeseg.datasets.layouts.labelme import LABELME
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
 from edgeseg.datasets.layouts.mapillary import MAPILLARY
 from edgeseg.datasets.layouts.mmseg import MMSEG
@@ -47,6 +48,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     FOLDER,
     COCO,
     ROBOFLOW,
+    LABELME,
 )
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
