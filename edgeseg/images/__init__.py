@@ -11,6 +11,7 @@ from edgeseg.images.masks import (
     write_painted_mask,
 )
 from edgeseg.images.stills import (
+    BANDS_AS_RGB,
     CONVERSIONS,
     FIRST_FRAME,
     IMAGE_SUFFIXES,
@@ -22,6 +23,7 @@ from edgeseg.images.stills import (
 )
 
 __all__ = [
+    "BANDS_AS_RGB",
     "CONVERSIONS",
     "FIRST_FRAME",
     "IMAGE_SUFFIXES",

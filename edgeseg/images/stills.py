@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
+    "BANDS_AS_RGB",
     "CONVERSIONS",
     "FIRST_FRAME",
     "IMAGE_SUFFIXES",

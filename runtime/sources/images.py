@@ -11,7 +11,14 @@ from typing import Final
 from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
-from edgeseg.images import IMAGE_SUFFIXES, list_files, read_image
+from edgeseg.images import (
+    BANDS_AS_RGB,
+    FIRST_FRAME,
+    IMAGE_SUFFIXES,
+    list_files,
+    read_and_convert,
+)
+from edgeseg.progress import Say, ignore
 from edgeseg.redact import redact
 from edgeseg.runtime.sources.source import Captured
 
@@ -50,13 +57,20 @@ def list_images(uri: str) -> list[Path]:
     )
 
 
-def read_images(paths: list[Path], value_range: ValueRange | None = None) -> Iterator[Captured]:
+def read_images(
+    paths: list[Path], value_range: ValueRange | None = None, *, say: Say = ignore
+) -> Iterator[Captured]:
     """Read each image; the frame's name is the file's stem.
 
-    `value_range` says which values of deep images become 0 and 255.
+    `value_range` says which values of deep images become 0 and 255. `say` hears of the first image
+    of each kind of which only a part is read, or whose channels are guessed.
     """
+    told: set[str] = set()
     for index, path in enumerate(paths):
-        image = read_image(path, value_range)
+        image, conversions = read_and_convert(path, value_range)
+        for doubt in {BANDS_AS_RGB, FIRST_FRAME}.intersection(conversions) - told:
+            told.add(doubt)
+            say(f"{path}: {doubt}; the next such images are not named")
         yield Captured(
             index=index,
             name=path.stem,

@@ -55,8 +55,8 @@ def open_source(
     """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
 
     `camera` applies to cameras only. `retry` says how often a lost camera or stream is opened
-    again; `retry.say` also receives doubts about a video. `value_range` says which values of images
-    of more than 8 bits become 0 and 255.
+    again; `retry.say` also receives doubts about a video or images. `value_range` says which values
+    of images of more than 8 bits become 0 and 255.
 
     Raises:
         SourceError: it is not there, or cannot be read; or there is a range of values, and it is
@@ -87,9 +87,8 @@ def open_source(
         with open_live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry) as source:
             yield source
     elif images := list_images(uri):
-        yield Source(
-            name=uri, frames=read_images(images, value_range), fps=IMAGES_FPS, length=len(images)
-        )
+        frames = read_images(images, value_range, say=retry.say)
+        yield Source(name=uri, frames=frames, fps=IMAGES_FPS, length=len(images))
     else:
         with open_capture(uri, uri) as device:
             yield open_video(device, uri, path=Path(uri), say=retry.say)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import web
 from captures import FakeCapture
+from PIL import Image
 from rtsp import RtspServer
 
 from edgeseg.demo import draw_scene
@@ -54,6 +55,18 @@ def test_a_folder_in_the_order_of_names(images: Path) -> None:
     assert [c.name for c in captured] == ["a", "b", "c"]
     assert [c.index for c in captured] == [0, 1, 2]
     np.testing.assert_array_equal(captured[0].image, draw_scene(1, 1, height=48, width=64).image)
+
+
+def test_an_animation_is_named_once(images: Path) -> None:
+    first, second = (Image.new("RGB", (8, 6), color) for color in ("red", "blue"))
+    for name in ("d", "e"):
+        first.save(images / f"{name}.png", save_all=True, append_images=[second])
+    told: list[str] = []
+    with open_source(str(images), retry=Retry(say=told.append)) as source:
+        shown = [captured.image[0, 0].tolist() for captured in source.frames]
+    assert shown[3:] == [[0, 0, 255], [0, 0, 255]]
+    says = f"{images / 'd.png'}: first of several frames; the next such images are not named"
+    assert told == [says]
 
 
 def test_a_pattern(images: Path) -> None:
