@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgeseg.accuracy.limits import Limits
     from edgeseg.deploy.export import Exported
     from edgeseg.reports.report import Report
+    from edgeseg.runtime.preview.address import Address
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.session import RunResult
     from edgeseg.runtime.sinks.masks import MaskFiles
@@ -135,20 +136,19 @@ def run(
     masks: str | Path | MaskFiles | None = None,
     jsonl: str | Path | None = None,
     show: bool | None = None,
-    preview: str | None = None,
-    preview_token: str | None = None,
+    preview: str | Address | None = None,
     frames: int | None = None,
     seconds: float | None = None,
+    tile: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> RunResult:
     """Segment a source into files, a window or a page: `edgeseg run`, with the same defaults.
 
-    `source` is a camera's number, or what `edgeseg run --source` takes. `preview` is host:port.
-    `masks` is a folder, or an `edgeseg.runtime.sinks.masks.MaskFiles` for other than class ids.
-    `say` hears what the command line says on stderr. Ctrl-C ends the run with its result.
+    `source` is a camera's number or what `--source` takes, `masks` a folder or a `MaskFiles`,
+    `preview` host:port or an `Address`. `say` hears what stderr shows. Ctrl-C ends the run.
 
     Raises:
-        SpecError: a number is out of range, or the masks' ids or colors do not fit the classes.
+        SpecError: a number is out of range, or masks or tiles are asked for that do not fit.
         BundleError: there is no bundle, or several and none is named.
         GateMissedError: no variant of it works here.
         MissingPackageError: what the source or an output needs is not installed.
@@ -177,11 +177,12 @@ def run(
             overlays=folder,
             masks=MaskFiles(Path(masks).expanduser()) if isinstance(masks, str | Path) else masks,
             jsonl=None if jsonl is None else expand_home(str(jsonl)),
-            preview=None if preview is None else parse_address(preview, preview_token),
+            preview=parse_address(preview, None) if isinstance(preview, str) else preview,
         ),
         show=show,
         frames=frames,
         seconds=seconds,
+        tile=tile,
     )
     named = None if bundle is None else Path(bundle).expanduser()
     return run_bundle(named, request, progress=Progress(say=say or print_line))

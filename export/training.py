@@ -42,7 +42,7 @@ _PADDING: Final = ("size", "size_divisor", "pad_val", "pad_to_square", "padding_
 # of other networks it reads unchanged.
 _COLOR_TYPES: Final[Mapping[int, str]] = {GRAY: "grayscale", RGB: "color"}
 
-# The windows of `edgeseg verify --protocol slide`, and the distance between them, in pixels.
+# The windows of `edgeseg verify CHECKPOINT --protocol slide` and their distance, in pixels.
 _WINDOWS: Final = ((1024, 1024), (768, 768))
 
 
@@ -131,7 +131,8 @@ class Training:
             (
                 f"{_ORIGIN} tests through sliding windows"
                 f"{f' of {size} pixels' if size else ''}{f', {stride} apart' if stride else ''}; "
-                f"edgeseg sees a frame whole. edgeseg verify --protocol slide measures through "
+                f"edgeseg sees a frame whole, and with edgeseg run --tile through windows of the "
+                f"bundle's size. edgeseg verify CHECKPOINT --protocol slide measures through "
                 f"windows of 1024x1024 pixels, 768 apart{own}"
             )
         ]

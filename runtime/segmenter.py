@@ -17,6 +17,7 @@ from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.options import Retry
+from edgeseg.runtime.tiling import check_gives_logits, segment_tiled
 from edgeseg.runtime.timing import time_call
 from edgeseg.spec import RGB, InputSpec
 from edgeseg.text import pluralize
@@ -101,36 +102,50 @@ class Segmenter:
         """The size of the network's input, and how a frame becomes it."""
         return self.bundle.manifest.input
 
-    def segment(self, frame: Bgr) -> Segmentation:
+    def segment(self, frame: Bgr, *, tile: bool = False) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size.
 
         A bundle of a network for other than three channels takes (H, W, C), in the order of its
-        training.
+        training. With `tile`, an image larger than the network's input keeps its own resolution:
+        the network sees it in windows that overlap, as `edgeseg run --tile` does.
 
         Raises:
             SourceError: the frame has another shape or dtype.
+            SpecError: with `tile`, the variant's graph ends in class ids.
             BackendError: the engine fails.
         """
         _check(frame, self.input.channels)
+        if tile:
+            check_gives_logits(self.variant)
+            return segment_tiled(self.backend, self.input, frame)
         return segment_frame(self.backend, self.input, frame)
 
-    def stream(self, source: str | int, *, retry: Retry | None = None) -> Iterator[Result]:
+    def stream(
+        self, source: str | int, *, retry: Retry | None = None, tile: bool = False
+    ) -> Iterator[Result]:
         """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
 
         With a live source, each result is of the newest frame. The source is released at the end,
         and also when the iterator is closed or dropped early. `retry` says how often a lost camera
-        or stream is opened again; by default never.
+        or stream is opened again; by default never. `tile` segments each frame as `segment` does
+        with it.
 
         Raises:
             SourceError: the source is not there, or broke off; or the bundle takes other frames
                 than a camera's.
+            SpecError: with `tile`, the variant's graph ends in class ids.
             BackendError: the engine failed on ten frames in a row.
         """
         from edgeseg.files.homes import expand_home
 
         check_takes_color(self.bundle)
+        if tile:
+            check_gives_logits(self.variant)
         uri = source if isinstance(source, int) else expand_home(source)
-        with open_source(uri, retry=retry or Retry()) as feed, stream(self, feed) as results:
+        with (
+            open_source(uri, retry=retry or Retry()) as feed,
+            stream(self, feed, tile=tile) as results,
+        ):
             yield from results
 
     def close(self) -> None:

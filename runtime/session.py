@@ -16,7 +16,6 @@ from edgeseg.bundle.store import Bundle, is_bundle, open_bundle
 from edgeseg.data_rules import ValueRange
 from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import BundleError
-from edgeseg.images.sizes import SizeTeller
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
@@ -35,6 +34,7 @@ from edgeseg.runtime.sinks.truth import TruthMeter
 from edgeseg.runtime.sinks.window import explain_no_window, has_display
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.options import CameraOptions, Retry
+from edgeseg.runtime.tiling import check_gives_logits, describe_tiles
 from edgeseg.spec import check_number
 from edgeseg.text import to_plain
 
@@ -46,6 +46,8 @@ EndedBy = Callable[[Callable[[], None]], AbstractContextManager[None]]
 _AS_IT_COMES: Final = CameraOptions()
 _NO_FILES: Final = Outputs()
 
+_SEE_ALL: Final = "--tile keeps their resolution, and so does an export with a larger --size"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
@@ -55,7 +57,7 @@ class RunRequest:
     says how often a camera or stream without a frame is opened again; None means no limit. `show`
     opens a window; None opens one for a camera or stream where there is a screen. `seconds` counts
     from the first frame. `value_range` says which values of images of more than 8 bits become 0 and
-    255.
+    255. `tile` shows the network each frame at its own size, in windows.
 
     Raises:
         SpecError: a number is out of range.
@@ -69,6 +71,7 @@ class RunRequest:
     frames: int | None = None
     seconds: float | None = None
     value_range: ValueRange | None = None
+    tile: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.source, int):
@@ -92,7 +95,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """How a run went.
+    """How a run went, until its end or until Ctrl-C.
 
     `miou` is in percent, None where the source has no ground truth. `summary.lost` says why a
     camera or stream ended by itself. `failed_outputs` counts the outputs that were not finished;
@@ -127,6 +130,7 @@ def run_bundle(
         GateMissedError: no variant of the bundle works here.
         SourceError: the source is not there, or broke off before its first frame; or the bundle
             takes other frames than a source gives.
+        SpecError: tiles are asked for, and the variant's graph ends in class ids.
         SinkError: an output cannot be written, or would replace a file of somebody else.
         BusyError: another process writes one of the outputs.
         SpecError: masks are to hold ids or colors that the model's classes do not have.
@@ -151,6 +155,8 @@ def run_bundle(
     with ExitStack() as stack:
         stack.enter_context(claim)
         variant = choose_variant(bundle, progress=progress)
+        if request.tile:
+            check_gives_logits(variant)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
         source = stack.enter_context(
             open_source(
@@ -182,13 +188,14 @@ class _Session:
         self._progress = progress
         self._service = service
         self._stop = threading.Event()
-        self._shrinking = ShrinkTeller(segmenter.input, progress.say)
-        self._sizes = SizeTeller(progress.say)
+        self._shrinking = ShrinkTeller(segmenter.input, progress.say, remedy=_SEE_ALL)
 
     def run(self, ended_by: EndedBy) -> RunResult:
         about = _describe(self._segmenter, self._source)
         variant = f"{self._segmenter.bundle.folder} ({self._segmenter.variant.name})"
         self._progress.say(f"{variant} on {about.engine}, source {about.source}")
+        if self._request.tile:
+            self._progress.say(describe_tiles(self._segmenter.input))
         meter = None
         if _have_same_classes(self._source.labels, about.labels):
             meter = TruthMeter(about.labels, say=self._progress.say)
@@ -213,8 +220,8 @@ class _Session:
         step = begin(self._progress, "segmenting", length or 0, "frame")
 
         def on_frame(result: Result) -> None:
-            self._shrinking.see(*result.captured.image.shape[:2])
-            self._sizes.see(*result.captured.image.shape[:2])
+            if not self._request.tile:
+                self._shrinking.see(*result.captured.image.shape[:2])
             step()
             self._service.report_alive()
 
@@ -226,6 +233,7 @@ class _Session:
             max_seconds=self._request.seconds,
             on_frame=on_frame,
             stop=self._stop,
+            tile=self._request.tile,
         )
 
     def _end(self) -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from edgeseg.datasets.dataset import Dataset, Rest
+from edgeseg.datasets.id_tables import normalize_name
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels, normalize_name
+from edgeseg.labels import Labels
 
 __all__ = ["REST_NAME", "find_rest", "list_ordered", "settle_rest"]
 

@@ -27,6 +27,20 @@ class Taps(NamedTuple):
     inputs: list[Indices]  # each (outputs,)
     shares: list[Shares]  # each (outputs,); the shares of one output add up to 1
 
+    def take(self, outputs: range) -> Taps:
+        """Take some of the outputs."""
+        part = slice(outputs.start, outputs.stop)
+        return Taps([one[part] for one in self.inputs], [one[part] for one in self.shares])
+
+    @property
+    def span(self) -> range:
+        """The inputs from the first to the last that an output blends."""
+        return range(int(self.inputs[0][0]), int(self.inputs[-1][-1]) + 1)
+
+    def begin_at(self, first: int) -> Taps:
+        """Count the inputs from `first`, where the inputs before it are not there."""
+        return self._replace(inputs=[one - first for one in self.inputs])
+
 
 class Axis(NamedTuple):
     """The outputs along one axis, grouped into cells.

@@ -14,7 +14,7 @@ from edgeseg.pixels.axis import Axis, follow_frame, group_cells
 from edgeseg.pixels.input import measure_coverage
 from edgeseg.spec import InputSpec, Upsampling
 
-__all__ = ["to_frame_mask", "resize_ids", "to_mask"]
+__all__ = ["find_id_type", "to_frame_mask", "resize_ids", "to_mask"]
 
 # Values worked on at a time, 1 MB in float32: large enough to hide NumPy's call overhead, small
 # enough for a cache. Of 2^15 to 2^20 this was the fastest, with 150 classes.
@@ -104,9 +104,14 @@ def resize_ids(
     return resized
 
 
+def find_id_type(classes: int) -> type[np.uint8 | np.uint16]:
+    """Find the type of the ids of so many classes."""
+    return np.uint8 if classes <= 256 else np.uint16
+
+
 def _argmax(planes: _Values) -> ClassMap:
     """Compute the argmax over axis 0 of (classes, h, w), plane by plane: faster than np.argmax."""
-    dtype = np.uint8 if len(planes) <= 256 else np.uint16
+    dtype = find_id_type(len(planes))
     best = planes[0].copy()
     winner = np.zeros(best.shape, dtype)
     higher = np.empty(best.shape, bool)

@@ -11,7 +11,7 @@ from edgeseg.pixels.arrays import Planes
 from edgeseg.pixels.axis import Taps, align_corners, center_pixels
 from edgeseg.spec import Upsampling
 
-__all__ = ["resize_logits", "resize_rows"]
+__all__ = ["blend", "resize_logits", "resize_rows"]
 
 # Values worked on at a time, 1 MB in float32, as for masks.
 _CHUNK_VALUES: Final = 1 << 18
@@ -69,29 +69,21 @@ def resize_rows(
     if height == of:
         planes = read(rows)
     else:
-        taps = _take(find(height, of), rows)
-        first, last = int(taps.inputs[0][0]), int(taps.inputs[1][-1])
-        planes = _blend(read(range(first, last + 1)), _shift(taps, first), axis=1)
+        taps = find(height, of).take(rows)
+        planes = blend(read(taps.span), taps.begin_at(taps.span.start), axis=1)
     if width == planes.shape[2]:
         return planes
-    return _blend(planes, find(width, planes.shape[2]), axis=2)
+    return blend(planes, find(width, planes.shape[2]), axis=2)
 
 
-def _take(taps: Taps, outputs: range) -> Taps:
-    part = slice(outputs.start, outputs.stop)
-    return Taps([one[part] for one in taps.inputs], [one[part] for one in taps.shares])
-
-
-def _shift(taps: Taps, first: int) -> Taps:
-    return taps._replace(inputs=[one - first for one in taps.inputs])
-
-
-def _blend(planes: Planes, taps: Taps, *, axis: int) -> Planes:
+def blend(planes: Planes, taps: Taps, *, axis: int) -> Planes:
+    """Blend the rows of planes (`axis` 1) or their columns (2), as many as `taps` has outputs."""
     shape = (-1, 1) if axis == 1 else (-1,)
-    low, high = (planes.take(inputs, axis=axis) for inputs in taps.inputs)
-    below, above = (shares.reshape(shape) for shares in taps.shares)
-    low *= below
-    high *= above
-    low += high
-    blended: Planes = low
+    total, *others = (
+        planes.take(inputs, axis=axis) * shares.reshape(shape)
+        for inputs, shares in zip(taps.inputs, taps.shares, strict=True)
+    )
+    for other in others:
+        total += other
+    blended: Planes = total
     return blended

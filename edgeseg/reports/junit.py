@@ -96,7 +96,7 @@ def _list_properties(report: Report) -> dict[str, str]:
         "data": None if report.data is None else report.data.name,
         "data split": None if report.data is None else report.data.split,
         "data sha256": None if report.data is None else report.data.sha256,
-        "protocol": None if report.data is None else report.protocol,
+        "protocol": None if report.data is None else report.way,
         "images measured": str(report.images),
         "images skipped": str(len(report.skipped)),
         "mIoU in points": format_number(report.miou),

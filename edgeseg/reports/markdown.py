@@ -313,7 +313,7 @@ def _write_provenance(report: Report) -> list[Row]:
         "images": None
         if data is None or data.facts is None
         else "; ".join(describe_facts(data.facts)),
-        "protocol": None if data is None else report.protocol,
+        "protocol": None if data is None else report.way,
         "input, height x width": f"{report.candidate.height}x{report.candidate.width}",
         "machine": f"{machine.cpu}, {pluralize(machine.cores, 'core')}, {machine.architecture}",
         "counted by": ", ".join(

@@ -22,6 +22,7 @@ __all__ = [
     "ImageResult",
     "SidePoint",
     "Value",
+    "Windows",
 ]
 
 _MOST_PIXELS: Final = 1 << 40  # of one image; sums over a data set then stay exact as floats
@@ -29,6 +30,31 @@ _MOST_PIXELS: Final = 1 << 40  # of one image; sums over a data set then stay ex
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A value that cannot be changed, and whose types are checked as it is read from JSON."""
+
+
+class Windows(Value, frozen=True, kw_only=True):
+    """Windows through which a network saw images: their size, and how far apart they are.
+
+    All are pixels. `short_px` is the short side to which the images were rescaled first; None where
+    they kept their own size.
+    """
+
+    height: int
+    width: int
+    stride_down: int
+    stride_across: int
+    short_px: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The windows and the rescaling, for people."""
+        over = "images at their own size"
+        if self.short_px is not None:
+            over = f"images rescaled to a short side of {self.short_px}"
+        return (
+            f"windows of {self.height}x{self.width} pixels, {self.stride_down} apart down and "
+            f"{self.stride_across} across, over {over}"
+        )
 
 
 class ClassDrop(Value, frozen=True, kw_only=True):

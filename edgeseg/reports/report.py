@@ -24,6 +24,7 @@ from edgeseg.reports.measured import (
     ImageResult,
     SidePoint,
     Value,
+    Windows,
 )
 from edgeseg.text import to_encodable
 
@@ -137,7 +138,8 @@ class Report(Value, frozen=True, kw_only=True):
 
     `passed` is true if every gate was judged and none missed, and null if there was nothing to
     judge. `gates` were judged; `unjudged` could not be judged, and are no pass. `created` is a time
-    in UTC (ISO 8601). `protocol` is how frames were segmented, as `verify --protocol` names it.
+    in UTC (ISO 8601). `protocol` is how frames were segmented, as `verify --protocol` names it, and
+    `windows` are those through which the network saw them, if any.
 
     `images` counts the images that were measured. `skipped` ones were not, and `converted` ones
     were measured after a conversion. `miou` and `drop` (the reference's mIoU less the candidate's)
@@ -167,6 +169,7 @@ class Report(Value, frozen=True, kw_only=True):
     reference: Subject | None = None
     data: Data | None = None
     protocol: str = "ss"
+    windows: Windows | None = None
     gates: tuple[Gate, ...]
     unjudged: tuple[Unjudged, ...] = ()
     images: int = 0
@@ -218,6 +221,11 @@ class Report(Value, frozen=True, kw_only=True):
     def judged(self) -> Judged:
         """The gates, judged or not: the verdict follows from them."""
         return Judged(gates=self.gates, unjudged=self.unjudged)
+
+    @property
+    def way(self) -> str:
+        """The protocol, and the windows if there were any."""
+        return self.protocol if self.windows is None else f"{self.protocol}: {self.windows.words}"
 
     @property
     def misses(self) -> tuple[Gate, ...]:

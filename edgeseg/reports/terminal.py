@@ -47,7 +47,7 @@ def _describe_noted(what: str, images: tuple[Noted, ...]) -> Iterator[str]:
 def _describe_accuracy(report: Report) -> Iterator[str]:
     if report.miou is None:
         return
-    how = "" if report.protocol == "ss" else f", protocol {report.protocol}"
+    how = "" if report.protocol == "ss" else f", protocol {report.way}"
     yield (
         f"mIoU {report.miou:.2f} (95 % interval {report.miou_low:.2f} to {report.miou_high:.2f}) "
         f"on {pluralize(report.images, 'image')}{how}"

@@ -29,45 +29,43 @@ from edgeseg.accuracy.limits import Limits, decides, name_option
 from edgeseg.accuracy.tally import Tally, collect_tally, make_image_tally
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
-from edgeseg.progress import SILENT, Progress, track
 from edgeseg.reports.measured import ImageResult
 from edgeseg.reports.report import Change, Comparison, CostChange, Report
 from edgeseg.text import pluralize
 from edgeseg.verification.reader import hash_readable
+from edgeseg.verification.ways import Way, recall_way
 
-__all__ = ["check_images", "check_protocol", "compare_reports", "judge_changes"]
+__all__ = ["check_images", "check_way", "compare_reports", "judge_changes"]
 
 _REMEDY: Final = "measure both on the same images in the same way"
 
 
-def check_protocol(baseline: Report, *, origin: Path, protocol: str, size: tuple[int, int]) -> None:
+def check_way(baseline: Report, now: Way, *, origin: Path) -> None:
     """Refuse a baseline that cannot be compared, before anything is measured.
 
     Raises:
-        ReportError: the baseline holds no data set, or another protocol or input size.
+        ReportError: the baseline holds no data set, or was measured in another way.
     """
-    reasons = []
+    reasons, before = [], recall_way(baseline)
     if baseline.data is None or not baseline.per_image:
         reasons.append("it holds no measurement on a data set")
-    elif baseline.protocol != protocol:
-        reasons.append(f"its protocol is {baseline.protocol}, this one {protocol}")
-    before = baseline.candidate.height, baseline.candidate.width
-    if before != size:
-        reasons.append(
-            f"its input is {before[0]}x{before[1]}, this one {size[0]}x{size[1]} (height x width)"
-        )
+    elif before.protocol != now.protocol:
+        reasons.append(f"its protocol is {before.protocol}, this one {now.protocol}")
+    elif before.windows and now.windows and before.windows != now.windows:
+        reasons.append(f"it has {before.windows.words}, this one {now.windows.words}")
+    if before.size != now.size:
+        sizes = f"{before.size[0]}x{before.size[1]}, this one {now.size[0]}x{now.size[1]}"
+        reasons.append(f"its input is {sizes} (height x width)")
     _refuse(origin, reasons)
 
 
-def check_images(
-    baseline: Report, dataset: Dataset, *, origin: Path, progress: Progress = SILENT
-) -> None:
+def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
     """Refuse a data set without every image of the baseline, before hours are spent on it.
 
     Raises:
         ReportError: an image of the baseline, or its truth, is not there or not the same.
     """
-    here = set(map(hash_readable, track(progress, "hashing", dataset.items)))
+    here = set(map(hash_readable, dataset.items))
     alone = [image.name for image in baseline.per_image if image.sha256 not in here]
     if alone:
         ours = _describe(dataset.title, dataset.split, len(dataset))
@@ -75,12 +73,7 @@ def check_images(
 
 
 def compare_reports(
-    report: Report,
-    baseline: Report,
-    *,
-    origin: Path,
-    limits: Limits,
-    progress: Progress = SILENT,
+    report: Report, baseline: Report, *, origin: Path, limits: Limits
 ) -> Comparison:
     """Compare what both reports measured; classes are matched by name.
 
@@ -96,7 +89,7 @@ def compare_reports(
     family = np.array([name in counted for name in common.names]) & (
         common.now.shown >= MIN_CLASS_IMAGES
     )
-    lost = estimate_losses(common.before, common.now, family=family, progress=progress)
+    lost = estimate_losses(common.before, common.now, family=family)
     images = len(common.now)
     return Comparison(
         baseline=origin.name,

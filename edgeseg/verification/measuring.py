@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.corruptions import corrupt
 from edgeseg.datasets import Dataset, Differences, Item, Survey, explain_uncounted, match_classes
 from edgeseg.errors import DatasetError
-from edgeseg.images.sizes import SizeTeller
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import describe_shrinking
@@ -21,9 +20,9 @@ from edgeseg.reports.data_facts import collect_facts
 from edgeseg.reports.report import Data, Noted, note_image
 from edgeseg.text import pluralize, to_encodable
 from edgeseg.verification.doubts import find_doubts
-from edgeseg.verification.protocols import segment_by
 from edgeseg.verification.reader import Measured, Readable
 from edgeseg.verification.subjects import Model
+from edgeseg.verification.ways import segment_as
 
 __all__ = [
     "Corruption",
@@ -35,6 +34,9 @@ __all__ = [
     "measure",
     "measure_share",
 ]
+
+
+_REMEDY: Final = "--protocol slide measures at their own resolution, as edgeseg run --tile segments"
 
 
 class Corruption(NamedTuple):
@@ -68,19 +70,10 @@ class Pair:
         if self.protocol != "ss":
             return None
         height, width = image.shape[:2]
-        return describe_shrinking(height, width, self.candidate.input)
+        return describe_shrinking(height, width, self.candidate.input, remedy=_REMEDY)
 
     def _segment(self, model: Model, frame: Bgr) -> ClassMap:
-        if self.protocol == "ss":
-            return model.segment(frame)
-        size = self.candidate.input
-        return segment_by(
-            self.protocol,
-            model,
-            frame,
-            short_px=min(size.height, size.width),
-            threshold=model.threshold,
-        )
+        return segment_as(self.protocol, model, frame, candidate=self.candidate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,11 +140,9 @@ def measure_share(
     counts = Counts(labels, ignore_index=labels.ignore_index)
     tracked = track(progress, name_phase(corruption), items)
     readable = Readable(tracked, strict=strict)
-    shrunk, sizes = [], SizeTeller(progress.say)
+    shrunk = []
     for measured, sample in readable:
         image = sample.image
-        if corruption is None:
-            sizes.see(*image.shape[:2])
         shrunk.append(pair.note_shrinking(image))
         if corruption is not None:
             image = corrupt(image, *corruption, seed=int(measured.sha256, 16))
@@ -248,5 +239,5 @@ def _describe_shrinking(share: Share) -> Iterator[str]:
 
 
 def _combine(hashes: Sequence[str]) -> str:
-    """Combine hashes as `Dataset.compute_sha256` does."""
+    """Combine hashes as `Dataset.sha256` does."""
     return hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -30,8 +30,9 @@ import numpy as np
 
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr, ClassMap, Planes, resize_by_opencv, resize_rows, to_mask
+from edgeseg.pixels.windows import split_rows
 from edgeseg.spec import MIN_SIDE_PX
-from edgeseg.verification.windows import Network, View, look_through, split_rows
+from edgeseg.verification.windows import Network, View, look_through
 
 __all__ = [
     "PROTOCOLS",
@@ -220,8 +221,8 @@ def _add_probabilities(
     total: Planes, view: View, *, mirrored: bool, weights: Planes | None
 ) -> None:
     """Add a view's probabilities to `total` (classes, H, W) in place, to save memory."""
-    _, height, width = total.shape
-    for block in split_rows(total):
+    classes, height, width = total.shape
+    for block in split_rows(range(height), values=classes * width):
         planes = resize_rows(view.rows, of=view.height, height=height, width=width, rows=block)
         planes -= planes.max(axis=0)
         np.exp(planes, out=planes)

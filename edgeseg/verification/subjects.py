@@ -13,6 +13,8 @@ from edgeseg.labels import Labels
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
 from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.pixels import to_input
+from edgeseg.pixels.tiles import segment_tiles
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.segmenter import Segmenter
@@ -88,8 +90,12 @@ class Model(Protocol):
     def unjudged(self) -> tuple[Unjudged, ...]:
         """What no verdict on or against this model decides."""
 
-    def segment(self, frame: Bgr, /) -> ClassMap:
-        """Segment a uint8 (H, W, C) frame in the model's own way: class ids (H, W)."""
+    def segment(self, frame: Bgr, /, *, tile: bool = False) -> ClassMap:
+        """Segment a uint8 (H, W, C) frame in the model's own way: class ids (H, W).
+
+        With `tile`, the model sees the frame at its own resolution, through windows of the size of
+        its input.
+        """
 
     def logits(self, image: Bgr, /) -> Logits:
         """Compute the logits (1, classes, h, w) of an image that has the network's size already.
@@ -177,9 +183,9 @@ class BundleModel:
             license=manifest.checkpoint.license,
         )
 
-    def segment(self, frame: Bgr, /) -> ClassMap:
-        """Segment a frame as `edgeseg run` does."""
-        return self.segmenter.segment(frame).mask
+    def segment(self, frame: Bgr, /, *, tile: bool = False) -> ClassMap:
+        """Segment a frame as `edgeseg run` does, with its `--tile` or without."""
+        return self.segmenter.segment(frame, tile=tile).mask
 
     def logits(self, image: Bgr, /) -> Logits:
         """Run the engine."""
@@ -257,10 +263,12 @@ class CheckpointModel:
             license=self.checkpoint.license,
         )
 
-    def segment(self, frame: Bgr, /) -> ClassMap:
-        """Segment a frame as the checkpoint's own framework does."""
+    def segment(self, frame: Bgr, /, *, tile: bool = False) -> ClassMap:
+        """Segment a frame as the checkpoint's own framework does; with `tile`, each window."""
         from edgeseg.export.reference import compute_reference_mask
 
+        if tile:
+            return segment_tiles(self._look, self.input, frame)
         return compute_reference_mask(self.checkpoint.model, self.input, frame)
 
     def logits(self, image: Bgr, /) -> Logits:
@@ -268,6 +276,9 @@ class CheckpointModel:
         from edgeseg.export.reference import compute_logits
 
         return compute_logits(self.checkpoint.model, self.input, image)
+
+    def _look(self, part: Bgr) -> Logits:
+        return self.logits(to_input(part, self.input)[0])
 
     def close(self) -> None:
         """Do nothing: no engine is held."""

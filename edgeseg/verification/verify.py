@@ -17,7 +17,7 @@ from edgeseg.errors import SpecError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import list_tools
 from edgeseg.pixels import Bgr
-from edgeseg.progress import SILENT, Progress, begin
+from edgeseg.progress import SILENT, Progress
 from edgeseg.redact import hide_secrets
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.golden import judge_golden, read_golden_frame
@@ -25,7 +25,7 @@ from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 from edgeseg.verification.baseline import (
     check_images,
-    check_protocol,
+    check_way,
     compare_reports,
     judge_changes,
 )
@@ -52,6 +52,7 @@ from edgeseg.verification.output import hold_report_folder
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
+from edgeseg.verification.ways import describe_way, find_windows, is_tiled
 
 __all__ = ["verify"]
 
@@ -72,7 +73,6 @@ def verify(request: VerifyRequest, *, progress: Progress = SILENT) -> Report:
 
 def _verify(request: VerifyRequest, progress: Progress) -> Report:
     baseline = None if request.baseline is None else read_report(request.baseline)
-    begin(progress, "listing the images")
     dataset = (
         None
         if request.data is None
@@ -87,20 +87,16 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
         if baseline is not None:
             _check_baseline(request, baseline, candidate)
         reference = _open_reference(request, candidate, progress, stack)
+        _say_windows(request.protocol, candidate, reference, progress)
         pair = Pair(candidate=candidate, reference=reference, protocol=request.protocol)
         found, robustness, workers = None, None, dict[str, int]()
         if dataset is not None:
             dataset = dataset.read_as(candidate.input.channels)
             if baseline is not None and request.baseline is not None:
-                check_images(baseline, dataset, origin=request.baseline, progress=progress)
+                check_images(baseline, dataset, origin=request.baseline)
             found, robustness, workers = _measure(request, pair, dataset, progress)
         report = msgspec.structs.replace(
-            _compare(
-                _make_report(request, pair, found, robustness, progress),
-                baseline,
-                request,
-                progress,
-            ),
+            _compare(_make_report(request, pair, found, robustness), baseline, request),
             workers=workers,
         )
         if found is not None and isinstance(candidate, CheckpointModel) and request.short_sides:
@@ -111,7 +107,7 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
             )
             report = msgspec.structs.replace(report, short_sides=points)
         if request.report is not None:
-            _write(request.report, report, pair, found, progress)
+            _write(request.report, report, pair, found)
     return report
 
 
@@ -133,7 +129,6 @@ def _measure(
             work = cluster.describe_work(pair, dataset.items[0], strict=request.strict)
             workers = cluster.processors
             shares = partial(cluster.count_shares, work)
-        begin(progress, "matching the classes")
         found = measure(dataset, pair, shares, strict=request.strict)
         if not request.corruptions:
             return found, None, workers
@@ -174,12 +169,21 @@ def _check_kind(request: VerifyRequest, candidate: Model) -> None:
 
 def _check_baseline(request: VerifyRequest, baseline: Report, candidate: Model) -> None:
     assert request.baseline is not None, "it was read from there"
-    check_protocol(
-        baseline,
-        origin=request.baseline,
-        protocol=request.protocol,
-        size=(candidate.input.height, candidate.input.width),
-    )
+    check_way(baseline, describe_way(request.protocol, candidate), origin=request.baseline)
+
+
+def _say_windows(
+    protocol: str, candidate: Model, reference: Model | None, progress: Progress
+) -> None:
+    """Say through which windows each model sees the images, if through any."""
+    windows = find_windows(protocol, candidate)
+    if windows is None:
+        return
+    progress.say(f"--protocol {protocol} of {candidate.name}: {windows.words}")
+    if reference is not None and is_tiled(protocol, candidate):
+        own = find_windows(protocol, reference) if reference.size is not None else windows
+        if own is not None and own != windows:
+            progress.say(f"the reference, {reference.name}: {own.words}")
 
 
 def _open_reference(
@@ -214,15 +218,11 @@ def _open_reference(
 
 
 def _make_report(
-    request: VerifyRequest,
-    pair: Pair,
-    found: Measurement | None,
-    robustness: Robustness | None,
-    progress: Progress,
+    request: VerifyRequest, pair: Pair, found: Measurement | None, robustness: Robustness | None
 ) -> Report:
     """Make a report of what was measured, with the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
-    fields: dict[str, Any] = {} if found is None else _make_fields(found, progress)
+    fields: dict[str, Any] = {} if found is None else _make_fields(found)
     channels = candidate.input.channels
     if request.report is not None and found is not None and channels != RGB:
         note = f"no image is drawn here: the images have {pluralize(channels, 'channel')}"
@@ -231,14 +231,14 @@ def _make_report(
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
     if request.report is not None or request.limits.given & COST_LIMITS:
         timed = reference if _is_timed(request, reference) else None
-        frame = _choose_timed_frame(candidate, found)
-        fields["costs"] = measure_costs(candidate, timed, frame, progress=progress)
+        fields["costs"] = measure_costs(candidate, timed, _choose_timed_frame(candidate, found))
     measured = Report(
         passed=None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         candidate=candidate.about,
         reference=None if reference is None else reference.about,
         protocol=request.protocol,
+        windows=find_windows(request.protocol, candidate),
         gates=(),
         sensitivity=_find_sensitivity(candidate),
         machine=describe_machine(),
@@ -264,18 +264,10 @@ def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
     return judged
 
 
-def _compare(
-    report: Report, baseline: Report | None, request: VerifyRequest, progress: Progress
-) -> Report:
+def _compare(report: Report, baseline: Report | None, request: VerifyRequest) -> Report:
     """Add the changes since the baseline, the gates on them, and all notes."""
     if baseline is not None and request.baseline is not None:
-        changes = compare_reports(
-            report,
-            baseline,
-            origin=request.baseline,
-            limits=request.limits,
-            progress=progress,
-        )
+        changes = compare_reports(report, baseline, origin=request.baseline, limits=request.limits)
         regressions = judge_changes(changes, request.limits, rare=name_rare_classes(report.classes))
         report = _add_judgment(msgspec.structs.replace(report, baseline=changes), regressions)
     notes = (*report.notes, *list_notes(report, request.limits), *request.notes)
@@ -290,11 +282,11 @@ def _add_judgment(report: Report, further: Judged) -> Report:
     )
 
 
-def _make_fields(found: Measurement, progress: Progress) -> dict[str, Any]:
+def _make_fields(found: Measurement) -> dict[str, Any]:
     """Make the fields of a `Report` about a data set."""
     share = found.share
     return {
-        **make_accuracy_fields(found.counts, progress=progress),
+        **make_accuracy_fields(found.counts),
         "per_image": make_image_results(found.counts, share.measured),
         "data": found.data,
         "skipped": share.skipped,
@@ -304,16 +296,13 @@ def _make_fields(found: Measurement, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _write(
-    folder: Path, report: Report, pair: Pair, found: Measurement | None, progress: Progress
-) -> None:
+def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) -> None:
     from edgeseg.reports.writing import write_reports
     from edgeseg.verification.hardest import draw_hardest
 
     pictures = []
     if found is not None and pair.candidate.input.channels == RGB:
-        pictures = list(draw_hardest(pair, found, report, progress=progress))
-    begin(progress, "writing the report")
+        pictures = list(draw_hardest(pair, found, report))
     write_reports(folder, report, labels=pair.candidate.labels, pictures=pictures)
 
 

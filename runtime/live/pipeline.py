@@ -26,6 +26,7 @@ from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.sources.limit import stop_after
 from edgeseg.runtime.threads import start_thread
+from edgeseg.runtime.tiling import segment_tiled
 from edgeseg.runtime.timing import time_call
 from edgeseg.spec import InputSpec
 
@@ -79,6 +80,7 @@ class _Work:
     grab_ms: float
     network_input: Frame | None = None
     output: Output | None = None
+    tiled: Segmentation | None = None
     prepare_ms: float = 0.0
     infer_ms: float = 0.0
 
@@ -103,8 +105,10 @@ class Stream:
 
 
 @contextmanager
-def stream(network: Network, source: Source) -> Iterator[Stream]:
+def stream(network: Network, source: Source, *, tile: bool = False) -> Iterator[Stream]:
     """Segment a source's frames; while the block runs, each stage has a thread of its own.
+
+    With `tile`, the stage `infer` makes a frame's whole mask, window by window.
 
     Raises, while iterating:
         SourceError: the source broke off.
@@ -126,15 +130,13 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
         output, infer_ms = time_call(_infer, network.backend, work.network_input)
         return replace(work, network_input=None, output=output, infer_ms=infer_ms)
 
+    def infer_tiles(work: _Work) -> _Work:
+        return replace(work, tiled=segment_tiled(network.backend, spec, work.captured.image))
+
     def mask(work: _Work) -> Result:
-        assert work.output is not None, "it was just inferred"
-        found, mask_ms = time_call(to_frame_mask, work.output, spec, work.captured.image)
-        part = Segmentation(
-            mask=found, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=mask_ms
-        )
         return Result(
             captured=work.captured,
-            segmentation=part,
+            segmentation=work.tiled or _make_mask(work, spec),
             grab_ms=work.grab_ms,
             dropped=opened.dropped,
             failed=opened.failed,
@@ -142,9 +144,9 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
 
     tolerant = _Tolerance(opened)
     threads = [
-        _make_worker("capture", _grab(source), lambda work: work, captured),
-        _make_worker("prepare", captured, prepare, prepared),
-        _make_worker("infer", prepared, tolerant.guard(infer), inferred),
+        _make_worker("capture", _grab(source), _pass_on, captured),
+        _make_worker("prepare", captured, _pass_on if tile else prepare, prepared),
+        _make_worker("infer", prepared, tolerant.guard(infer_tiles if tile else infer), inferred),
         _make_worker("mask", inferred, tolerant.guard(mask), masked),
     ]
 
@@ -155,6 +157,18 @@ def stream(network: Network, source: Source) -> Iterator[Stream]:
 
     with _run_threads(threads, end):
         yield opened
+
+
+def _pass_on(work: _Work) -> _Work:
+    return work
+
+
+def _make_mask(work: _Work, spec: InputSpec) -> Segmentation:
+    assert work.output is not None, "it was just inferred"
+    mask, mask_ms = time_call(to_frame_mask, work.output, spec, work.captured.image)
+    return Segmentation(
+        mask=mask, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=mask_ms
+    )
 
 
 def _infer(backend: Backend, network_input: Frame) -> Output:
@@ -247,15 +261,16 @@ def run(
     max_seconds: float | None = None,
     on_frame: Callable[[Result], None] | None = None,
     stop: threading.Event | None = None,
+    tile: bool = False,
 ) -> Summary:
     """Feed every result to every sink until the source ends, a limit is reached, or Ctrl-C.
 
     `stop` ends the run after the frame that is being written. A camera or stream that is lost for
-    good ends the run too, if it gave frames before.
+    good ends the run too, if it gave frames before. `tile` is that of `stream`.
     """
     tally = _Tally()
     lost: str | None = None
-    with stop_after(max_seconds, source), stream(network, source) as results:
+    with stop_after(max_seconds, source), stream(network, source, tile=tile) as results:
         try:
             for result in results:
                 _, output_ms = time_call(_write, result, sinks)

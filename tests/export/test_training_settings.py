@@ -81,17 +81,18 @@ def test_a_decoder_that_is_not_the_weights_is_refused(head: str, says: str, tmp_
         (
             "model = dict(test_cfg=dict(mode='slide', crop_size=(1024, 1024), stride=(768, 768)))",
             (
-                "sliding windows of 1024x1024 pixels, 768x768 apart; edgeseg sees a frame whole. "
-                "edgeseg verify --protocol slide measures through windows of 1024x1024 pixels, 768 "
+                "sliding windows of 1024x1024 pixels, 768x768 apart; edgeseg sees a frame whole, "
+                "and with edgeseg run --tile through windows of the bundle's size. edgeseg verify "
+                "CHECKPOINT --protocol slide measures through windows of 1024x1024 pixels, 768 "
                 "apart"
             ),
         ),
         (
             "test_cfg = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))",
             (
-                "512x512 pixels, 341x341 apart; edgeseg sees a frame whole. edgeseg verify "
-                "--protocol slide measures through windows of 1024x1024 pixels, 768 apart, which "
-                "are not these"
+                "512x512 pixels, 341x341 apart; edgeseg sees a frame whole, and with edgeseg run "
+                "--tile through windows of the bundle's size. edgeseg verify CHECKPOINT --protocol "
+                "slide measures through windows of 1024x1024 pixels, 768 apart, which are not these"
             ),
         ),
         (

@@ -29,17 +29,19 @@ FITTED = InputSpec(height=512, width=512, aspect=Aspect.KEEP)
         (480, 6000, SQUARE, "11.7"),
         (6000, 480, SQUARE, "11.7"),
         (6000, 480, FITTED, "11.7"),
-        (3072, 512, SQUARE, "6.0"),
+        (2100, 512, SQUARE, "4.1"),
+        (2048, 512, SQUARE, None),
         (1080, 1920, SQUARE, None),
         (1080, 1920, FITTED, None),
         (100, 100, SQUARE, None),
     ],
 )
-def test_from_six_times_on(height: int, width: int, spec: InputSpec, times: str | None) -> None:
-    note = describe_shrinking(height, width, spec)
+def test_beyond_four_times(height: int, width: int, spec: InputSpec, times: str | None) -> None:
+    note = describe_shrinking(height, width, spec, remedy="cut it")
     assert (note is None) == (times is None)
     if note is not None:
         assert f"{height}x{width} pixels (height x width) are shrunk {times} times" in note
+        assert note.endswith("lost; cut it")
 
 
 @pytest.fixture
@@ -60,12 +62,22 @@ def test_a_run_says_it_once(edgeseg, seeded_bundle: Bundle, data: Path) -> None:
     outcome = edgeseg("run", seeded_bundle.folder, "--source", data / "images")
     assert outcome.status == 0
     assert outcome.err.count("700x700 pixels (height x width) are shrunk 7.3 times") == 1
+    assert outcome.err.count("--tile keeps their resolution") == 1
+
+
+def test_a_run_that_shrinks_nothing_does_not_say_it(
+    edgeseg, seeded_bundle: Bundle, data: Path
+) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", data / "images", "--tile")
+    assert outcome.status == 0
+    assert "shrunk" not in outcome.err
 
 
 def test_verify_says_how_many(edgeseg, seeded_bundle: Bundle, data: Path) -> None:
     outcome = edgeseg("verify", seeded_bundle.folder, "--data", data)
     assert outcome.err.count("3 of 4 images are far larger than the network's input") == 1
     assert "shrunk 7.3 times for the network's input of 96x128" in outcome.err
+    assert "; --protocol slide measures at their own resolution" in outcome.err
 
 
 @pytest.mark.parametrize("limit", [2000, 5000])
@@ -96,3 +108,4 @@ def test_what_an_export_measures_on_is_seen(
             read()
     (line,) = said
     assert "700x700 pixels (height x width) are shrunk 7.3 times" in line
+    assert line.endswith("choose a larger --size, or segment them with edgeseg run --tile")

@@ -15,8 +15,10 @@ import edgeseg
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import ReportError
+from edgeseg.reports.measured import Windows
 from edgeseg.reports.report import Data, encode_report, read_report
-from edgeseg.verification.baseline import check_protocol, compare_reports
+from edgeseg.verification.baseline import check_way, compare_reports
+from edgeseg.verification.ways import Way
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,10 +71,28 @@ def test_what_was_measured_otherwise_is_refused_before_measuring(
     case: Foreign, hits: np.ndarray
 ) -> None:
     with pytest.raises(ReportError) as error:
-        check_protocol(report(hits, **case.fields), origin=ORIGIN, protocol="ss", size=(96, 128))
+        check_way(report(hits, **case.fields), Way("ss", None, (96, 128)), origin=ORIGIN)
     assert str(error.value).startswith(f"baseline {ORIGIN} cannot be compared with: ")
     assert case.says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+TILES = Windows(height=96, width=128, stride_down=72, stride_across=96)
+PUBLISHED = Windows(height=1024, width=1024, stride_down=768, stride_across=768, short_px=96)
+
+
+@pytest.mark.parametrize("before", [PUBLISHED, None], ids=["named", "of an older edgeseg"])
+def test_other_windows_are_refused(before: Windows | None, hits: np.ndarray) -> None:
+    """An older edgeseg named none, and had the published ones only."""
+    earlier = report(hits, protocol="slide", windows=before)
+    with pytest.raises(ReportError) as error:
+        check_way(earlier, Way("slide", TILES, (96, 128)), origin=ORIGIN)
+    assert (
+        "it has windows of 1024x1024 pixels, 768 apart down and 768 across, over images rescaled "
+        "to a short side of 96, this one windows of 96x128 pixels, 72 apart down and 96 across, "
+        "over images at their own size"
+    ) in str(error.value)
+    check_way(earlier, Way("slide", PUBLISHED, (96, 128)), origin=ORIGIN)
 
 
 def test_other_images_are_refused_by_name(hits: np.ndarray) -> None:

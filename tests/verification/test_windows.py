@@ -13,12 +13,13 @@ from published_protocols import Convolution, _photo
 
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr, Logits
+from edgeseg.pixels.windows import list_windows
 from edgeseg.verification.protocols import (
     PUBLISHED,
     Settings,
     rescale_size,
 )
-from edgeseg.verification.windows import list_windows, look_through
+from edgeseg.verification.windows import look_through
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,14 @@ _PreviewTokenOption = Annotated[
         help="Token that requests to --preview must carry; required if other machines reach it.",
     ),
 ]
+_TileOption = Annotated[
+    bool,
+    typer.Option(
+        "--tile",
+        help="Keep the resolution of images larger than the network's input: segment them through "
+        "windows of its size that overlap, and average the logits. Slower.",
+    ),
+]
 _FramesOption = Annotated[
     int | None,
     typer.Option(min=1, help="Stop after this many frames."),
@@ -148,6 +156,7 @@ def run(
     camera_size: _CameraSizeOption = None,
     camera_fps: _CameraFpsOption = None,
     max_retries: _MaxRetriesOption = None,
+    tile: _TileOption = False,
     value_range: RangeOption = None,
     save: _SaveOption = None,
     masks: _MasksOption = None,
@@ -183,6 +192,7 @@ def run(
         show=show,
         frames=frames,
         seconds=seconds,
+        tile=tile,
         value_range=read_range(value_range),
     )
     with show_progress(lines=False) as progress:

@@ -1,0 +1,62 @@
+"""Segments frames larger than the network's input, window by window, with a bundle's engine."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from edgeseg.bundle.manifest import VariantInfo
+from edgeseg.errors import SpecError
+from edgeseg.pixels import Bgr, Logits, to_input
+from edgeseg.pixels.tiles import find_stride, segment_tiles
+from edgeseg.runtime.backends.backend import Backend
+from edgeseg.runtime.result import Segmentation
+from edgeseg.runtime.timing import time_call
+from edgeseg.spec import InputSpec
+
+__all__ = ["check_gives_logits", "describe_tiles", "segment_tiled"]
+
+_LOGITS: Final = "logits"
+
+
+def check_gives_logits(variant: VariantInfo) -> None:
+    """Refuse a variant whose graph ends in class ids.
+
+    Raises:
+        SpecError: it does.
+    """
+    if variant.output != _LOGITS:
+        raise SpecError(
+            f"variant {variant.name} ends in class ids, which cannot be averaged where windows "
+            f"overlap; show it whole images (without --tile, --protocol ss), or export for a "
+            f"target whose graph ends in logits: edgeseg export --target onnxruntime"
+        )
+
+
+def describe_tiles(spec: InputSpec) -> str:
+    """Say how large the tiles are and how far apart, for people."""
+    down, across = find_stride(spec.height), find_stride(spec.width)
+    return (
+        f"tiles of {spec.height}x{spec.width} pixels (height x width), {down} apart down and "
+        f"{across} across, over each frame at its own size"
+    )
+
+
+def segment_tiled(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
+    """Segment one frame through windows of the network's size; times are sums over the windows."""
+    prepare_ms, infer_ms = 0.0, 0.0
+
+    def look(part: Bgr) -> Logits:
+        nonlocal prepare_ms, infer_ms
+        network_input, prepared_ms = time_call(to_input, part, spec)
+        output, inferred_ms = time_call(backend.infer, network_input)
+        prepare_ms += prepared_ms
+        infer_ms += inferred_ms
+        return cast("Logits", output)
+
+    mask, total_ms = time_call(segment_tiles, look, spec, frame)
+    return Segmentation(
+        mask=mask,
+        prepare_ms=prepare_ms,
+        infer_ms=infer_ms,
+        mask_ms=total_ms - prepare_ms - infer_ms,
+    )
