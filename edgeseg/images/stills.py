@@ -30,6 +30,7 @@ __all__ = [
     "CONVERSIONS",
     "FIRST_FRAME",
     "IMAGE_SUFFIXES",
+    "PERHAPS_12_BITS",
     "ROTATED",
     "list_files",
     "read_and_convert",
@@ -44,10 +45,15 @@ IMAGE_SUFFIXES: Final = (
 ROTATED: Final = "rotated by its EXIF tag"
 FIRST_FRAME: Final = "first of several frames"
 BANDS_AS_RGB: Final = "three bands as red, green and blue"
+PERHAPS_12_BITS: Final = "perhaps of 12 bits: see --range"
+_DEEP: Final = "16-bit"
 # The ways in which an image is changed to become 8-bit BGR, in the order in which they are named.
 CONVERSIONS: Final = (
-    "gray", "alpha", "16-bit", "CMYK", "palette", BANDS_AS_RGB, ROTATED, FIRST_FRAME
+    "gray", "alpha", _DEEP, PERHAPS_12_BITS, "CMYK", "palette", BANDS_AS_RGB, ROTATED, FIRST_FRAME
 )  # fmt: skip
+
+# Of 16 bits the upper 8 are kept, and of 4096 that is this.
+_BRIGHTER_THAN_12_BITS: Final = 4096 >> 8
 
 # Rows at a time: the steps between make copies.
 _ROWS: Final = 512
@@ -95,8 +101,15 @@ def read_and_convert(
     try:
         found = _decode(path)
     except FormatError as error:
-        return _make_bgr(read_instead_of_pillow(path, error), None, path)
-    return _to_bgr(found, path), _list_conversions(found)
+        return _question_depth(*_make_bgr(read_instead_of_pillow(path, error), None, path))
+    return _question_depth(_to_bgr(found, path), _list_conversions(found))
+
+
+def _question_depth(image: Bgr, conversions: tuple[str, ...]) -> tuple[Bgr, tuple[str, ...]]:
+    """Name an image whose values of 16 bits are all below 4096, which is what 12 bits hold."""
+    if _DEEP not in conversions or not 0 < image.max(initial=0) < _BRIGHTER_THAN_12_BITS:
+        return image, conversions
+    return image, _name_conversions(dict.fromkeys((*conversions, PERHAPS_12_BITS), True))
 
 
 def write_image(image: Bgr, path: Path) -> None:
@@ -166,7 +179,7 @@ def _make_bgr(
     taken = {
         "gray": storage.colors == 1,
         "alpha": storage.channels > storage.colors,
-        "16-bit": storage.bits > 8 and value_range is None,
+        _DEEP: storage.bits > 8 and value_range is None,
         BANDS_AS_RGB: storage.assumed,
         ROTATED: samples.turned,
         FIRST_FRAME: samples.several,
@@ -181,7 +194,7 @@ def _list_conversions(found: Decoded) -> tuple[str, ...]:
         # LA;16B is decoded as RGBA.
         "gray": _is_deep_gray(image) or image.mode in {"1", "L", "LA"} or raw == "LA;16B",
         "alpha": image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info,
-        "16-bit": _is_deep_gray(image) or _is_deep_color(raw),
+        _DEEP: _is_deep_gray(image) or _is_deep_color(raw),
         "CMYK": image.mode == "CMYK",
         "palette": image.mode in {"P", "PA"},
         ROTATED: found.turned,

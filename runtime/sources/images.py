@@ -15,6 +15,7 @@ from edgeseg.images import (
     BANDS_AS_RGB,
     FIRST_FRAME,
     IMAGE_SUFFIXES,
+    PERHAPS_12_BITS,
     list_files,
     read_and_convert,
 )
@@ -63,12 +64,12 @@ def read_images(
     """Read each image; the frame's name is the file's stem.
 
     `value_range` says which values of deep images become 0 and 255. `say` hears of the first image
-    of each kind of which only a part is read, or whose channels are guessed.
+    of each kind of which only a part is read, or whose colors or depth are guessed.
     """
     told: set[str] = set()
     for index, path in enumerate(paths):
         image, conversions = read_and_convert(path, value_range)
-        for doubt in {BANDS_AS_RGB, FIRST_FRAME}.intersection(conversions) - told:
+        for doubt in {BANDS_AS_RGB, FIRST_FRAME, PERHAPS_12_BITS}.intersection(conversions) - told:
             told.add(doubt)
             say(f"{path}: {doubt}; the next such images are not named")
         yield Captured(

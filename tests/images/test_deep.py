@@ -18,7 +18,7 @@ from rasters import DEEP, GRAY, Write, as_bytes, as_mode, by_opencv, tiff, twelv
 
 from edgeseg.data_rules import ValueRange
 from edgeseg.errors import SourceError
-from edgeseg.images import read_and_convert, read_image
+from edgeseg.images import PERHAPS_12_BITS, read_and_convert, read_image
 from edgeseg.images.bands import read_frame, read_frame_and_convert
 
 HEIGHT, WIDTH = GRAY.shape
@@ -157,6 +157,19 @@ def test_colors_keep_their_places(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / file), blue_green_red)
         image = read_image(tmp_path / file, TWELVE)
         np.testing.assert_array_equal(image, scale(blue_green_red, 0, 4095))
+
+
+@pytest.mark.parametrize(
+    ("file", "channels"), [("a.png", 1), ("a.png", 3), ("a.tif", 1), ("a.tif", 3)]
+)
+def test_12_bits_in_16_are_doubted(file: str, channels: int, tmp_path: Path) -> None:
+    for highest, doubted in ((4095, True), (4096, False)):
+        values = np.full((4, 5, channels), 300, np.uint16)
+        values[2, 3] = highest
+        cv2.imwrite(str(tmp_path / file), values)
+        conversions = read_and_convert(tmp_path / file)[1]
+        assert (PERHAPS_12_BITS in conversions) is doubted
+        assert PERHAPS_12_BITS not in read_and_convert(tmp_path / file, TWELVE)[1]
 
 
 def test_12_bits_a_pixel_are_the_files_values(tmp_path: Path) -> None:
