@@ -72,7 +72,7 @@ def gather(
             )
         with ending(end), stop_after(seconds, source):
             frames = _watch(source, seconds, progress, ended)
-            chosen = keep_frames(frames, partial, count=count)
+            chosen = keep_frames(frames, partial, count=count, progress=progress)
     pictures = tuple(ImageFile(folder / f"{picture.name}.png") for picture in chosen.pictures)
     return replace(chosen, source=str(folder), pictures=pictures)
 

@@ -22,11 +22,11 @@ from edgeseg.calibration.pictures import DEFAULT_COUNT, Picture, list_pictures
 from edgeseg.datasets import NO_RULES, Dataset, Rules
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
+from edgeseg.progress import SILENT, Progress, track
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
 __all__ = [
-    "DEFAULT_COUNT",
     "CalibrationSet",
     "choose_calibration_set",
     "hash_content",
@@ -79,6 +79,7 @@ def choose_calibration_set(
     seed: int = 0,
     channels: int = RGB,
     rules: Rules = NO_RULES,
+    progress: Progress = SILENT,
 ) -> CalibrationSet:
     """Choose `count` images from a source: a folder of images, a data set, or `demo`.
 
@@ -96,7 +97,7 @@ def choose_calibration_set(
     noisy: list[bool] = []
     hashes: list[str] = []
     unreadable: list[str] = []
-    for picture in pictures:
+    for picture in track(progress, "choosing images", pictures):
         try:
             frame = picture.image()
         except SourceError as error:
@@ -121,7 +122,12 @@ def choose_calibration_set(
 
 
 def keep_frames(
-    frames: Iterable[Bgr], folder: Path, *, count: int = DEFAULT_COUNT, seed: int = 0
+    frames: Iterable[Bgr],
+    folder: Path,
+    *,
+    count: int = DEFAULT_COUNT,
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> CalibrationSet:
     """Write varied frames of a video or camera as PNG into `folder`, then choose `count` of them.
 
@@ -149,7 +155,7 @@ def keep_frames(
                 kept = kept[::2]
     except OSError as error:
         raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
-    chosen = choose_calibration_set(str(folder), count=count, seed=seed)
+    chosen = choose_calibration_set(str(folder), count=count, seed=seed, progress=progress)
     names = {picture.name for picture in chosen.pictures}
     for path in kept:
         if path.stem not in names:
@@ -173,10 +179,13 @@ def hash_content(image: Bgr) -> str:
     return digest.hexdigest()
 
 
-def find_shared_images(chosen: CalibrationSet, dataset: Dataset) -> tuple[str, ...]:
+def find_shared_images(
+    chosen: CalibrationSet, dataset: Dataset, *, progress: Progress = SILENT
+) -> tuple[str, ...]:
     """Name the images of `dataset` that are also in the calibration set, by their pixels."""
     ours = set(chosen.hashes)
-    return tuple(item.name for item in dataset.items if hash_content(item.image()) in ours)
+    items = track(progress, "comparing with the calibration images", dataset.items)
+    return tuple(item.name for item in items if hash_content(item.image()) in ours)
 
 
 def _list_warnings(images: int, duplicates: int, noise: int) -> Iterator[str]:

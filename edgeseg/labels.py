@@ -21,6 +21,7 @@ __all__ = [
     "choose_ignore_index",
     "get_known_labels",
     "find_labels",
+    "normalize_name",
     "order_names",
     "parse_labels",
     "parse_names",
@@ -87,8 +88,8 @@ def find_labels(names: Sequence[str] | None, classes: int) -> tuple[Labels, str]
     if names is not None and not are_placeholders(names):
         cleaned = tuple(name.strip() for name in names)
         for known in map(get_known_labels, KNOWN):
-            if [_normalize(name) for name in known.classes] == [
-                _normalize(name) for name in cleaned
+            if [normalize_name(name) for name in known.classes] == [
+                normalize_name(name) for name in cleaned
             ]:
                 return Labels(
                     classes=cleaned, palette=known.palette, ignore_index=known.ignore_index
@@ -240,7 +241,8 @@ def are_placeholders(names: Sequence[str]) -> bool:
     return all(name == f"LABEL_{index}" for index, name in enumerate(names))
 
 
-def _normalize(name: str) -> str:
+def normalize_name(name: str) -> str:
+    """Write a class name as names are compared: without case and surrounding blanks."""
     return name.strip().casefold()
 
 

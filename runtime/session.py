@@ -16,6 +16,7 @@ from edgeseg.bundle.store import Bundle, is_bundle, open_bundle
 from edgeseg.data_rules import ValueRange
 from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import BundleError
+from edgeseg.images.sizes import SizeTeller
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
@@ -189,6 +190,7 @@ class _Session:
         self._service = service
         self._stop = threading.Event()
         self._shrinking = ShrinkTeller(segmenter.input, progress.say, remedy=_SEE_ALL)
+        self._sizes = SizeTeller(progress.say)
 
     def run(self, ended_by: EndedBy) -> RunResult:
         about = _describe(self._segmenter, self._source)
@@ -222,6 +224,7 @@ class _Session:
         def on_frame(result: Result) -> None:
             if not self._request.tile:
                 self._shrinking.see(*result.captured.image.shape[:2])
+            self._sizes.see(*result.captured.image.shape[:2])
             step()
             self._service.report_alive()
 

@@ -9,6 +9,8 @@ from typing import Final, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.progress import SILENT, Progress, track
+
 __all__ = ["SAME_SPEED", "alternate", "order_by_speed", "time_call"]
 
 P = ParamSpec("P")
@@ -29,10 +31,12 @@ def time_call(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[
     return result, 1e3 * (time.perf_counter() - begun)
 
 
-def alternate(calls: Mapping[str, Callable[[], object]]) -> dict[str, npt.NDArray[np.float64]]:
+def alternate(
+    calls: Mapping[str, Callable[[], object]], *, progress: Progress = SILENT
+) -> dict[str, npt.NDArray[np.float64]]:
     """Time all calls in turns; give the milliseconds of each call in each round."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(WARM_UP + ROUNDS):
+    for turn in track(progress, "timing", range(WARM_UP + ROUNDS), "round"):
         for name, call in calls.items():
             time.sleep(PAUSE_S)
             _, took_ms = time_call(call)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from economy import FOLDER, save_work
 from hypothesis import settings
 from made_once import made_once
 
@@ -38,9 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """The same examples each time: a change is judged by itself. `--long` draws new ones.
 
     Engines get one thread each: networks are tiny, and where several processes share the cores,
-    threads that spin for each other take four times the time.
+    threads that spin for each other take four times the time. What else is saved (economy.py) is
+    saved in the processes that tests start, too.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    paths = (str(FOLDER), os.environ.get("PYTHONPATH"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    save_work()
     settings.register_profile("repeatable", derandomize=True)
     if not config.getoption("--long"):
         settings.load_profile("repeatable")
@@ -55,33 +60,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords:
             item.add_marker(skip)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As OMP_NUM_THREADS, which ONNX Runtime does not read. A test may still ask for more."""
-    import onnxruntime
-
-    class Options(onnxruntime.SessionOptions):
-        def __init__(self) -> None:
-            super().__init__()
-            self.intra_op_num_threads = 1
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnxruntime, "SessionOptions", Options)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _no_framework_of_its_own(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hundreds of exports run in tests, and the check with transformers takes a second of each.
-
-    The tests of checkpoints, of tools and of commands in their own process have it.
-    """
-    if not request.node.nodeid.startswith(("tests/export/", "tests/tools/")):
-        monkeypatch.setattr("edgeseg.deploy.graph.check_own_framework", lambda *_args: None)
 
 
 @pytest.fixture(autouse=True)
@@ -102,10 +80,9 @@ def _no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the user's own cache, and none asserts a time: few rounds do."""
+    """No test reads or writes the user's own cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr("edgeseg.runtime.timing.ROUNDS", 3)
         yield
 
 

@@ -73,12 +73,14 @@ def _show_bars() -> Iterator[Progress]:
 def _print_phases() -> Iterator[Phase]:
     """Print how far a long phase is, even while nothing in it is counted."""
     now = ("", 0, 0, "image")
+    first = 0  # what was done when the phase began: an interrupted one goes on
     begun = due = time.monotonic()
     ended = threading.Event()
 
     def hear(name: str, done: int, total: int = 0, unit: str = "image", /) -> None:
-        nonlocal now, begun, due
+        nonlocal now, first, begun, due
         if name != now[0] or done == 0:
+            first = done
             begun = time.monotonic()
             due = begun + _FIRST_LINE_S
         now = (name, done, total, unit)
@@ -89,8 +91,10 @@ def _print_phases() -> Iterator[Phase]:
             name, done, total, unit = now
             if name and time.monotonic() >= due:
                 due = time.monotonic() + _BETWEEN_LINES_S
+                spent = time.monotonic() - begun
                 counter = _describe_count(done, total, unit)
-                sys.stderr.write(f"{name}:{counter} {_format_time(time.monotonic() - begun)}\n")
+                left = _describe_rest(spent, done - first, total - done)
+                sys.stderr.write(f"{name}:{counter} {_format_time(spent)} minutes{left}\n")
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     watcher.start()
@@ -108,7 +112,12 @@ def _describe_count(done: int, total: int, unit: str) -> str:
     return f" {pluralize(done, unit)} in" if done else ""
 
 
+def _describe_rest(spent_s: float, done: int, left: int) -> str:
+    """Write how long the rest will take, if it takes as long for each unit as what was done."""
+    return f", about {_format_time(spent_s * left / done)} left" if done and left > 0 else ""
+
+
 def _format_time(seconds: float) -> str:
-    """Format a time, for example as 2:05 minutes."""
+    """Format minutes and seconds, for example as 2:05."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02} minutes"
+    return f"{minutes}:{rest:02}"

@@ -11,6 +11,7 @@ from edgeseg.data_rules import NO_RULES, Rules
 from edgeseg.datasets.items import Item, Sample
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels
+from edgeseg.progress import SILENT, Progress, track
 from edgeseg.redact import redact
 from edgeseg.text import to_encodable
 
@@ -76,11 +77,10 @@ class Dataset:
         origin = redact(self.origin) if "://" in self.origin else self.origin
         return to_encodable(Path(origin).resolve().name)
 
-    @property
-    def sha256(self) -> str:
-        """A hash of every item, in order."""
+    def compute_sha256(self, progress: Progress = SILENT) -> str:
+        """Compute a hash of every item, in order."""
         digest = hashlib.sha256()
-        for item in self.items:
+        for item in track(progress, "hashing", self.items):
             digest.update(item.sha256.encode())
         return digest.hexdigest()
 

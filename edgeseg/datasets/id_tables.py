@@ -14,9 +14,9 @@ from edgeseg.data_rules import Rules
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.reading import Reading
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels, choose_ignore_index
+from edgeseg.labels import Labels, choose_ignore_index, normalize_name
 
-__all__ = ["find_groups", "make_reading", "normalize_name"]
+__all__ = ["find_groups", "make_reading"]
 
 _TWO: Final = 2
 
@@ -84,11 +84,6 @@ def find_groups(rules: Rules, theirs: Labels) -> Mapping[str, tuple[int, ...]]:
             own_ids.append(own)
         groups[group] = tuple(own_ids)
     return groups
-
-
-def normalize_name(name: str) -> str:
-    """Write a class name as names are compared: without case and surrounding blanks."""
-    return name.strip().casefold()
 
 
 def _match_names(dataset: Dataset, theirs: Labels, ours: Labels) -> dict[int, int]:

@@ -8,12 +8,13 @@ from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.dataset import Dataset
-from edgeseg.datasets.id_tables import find_groups, make_reading, normalize_name
+from edgeseg.datasets.id_tables import find_groups, make_reading
+from edgeseg.datasets.known_groups import find_known_groups
 from edgeseg.datasets.painted import BLACK, WHITE, are_painted
 from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.datasets.rest import list_ordered, settle_rest
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels
+from edgeseg.labels import Labels, normalize_name
 
 __all__ = ["Differences", "match_classes"]
 
@@ -55,7 +56,8 @@ def match_classes(
     """Return the data set with the model's class ids, and the classes that do not match.
 
     Names are compared without case and surrounding blanks. If the data set or the model has no
-    names, classes are matched by position. `reduce_labels` says that training took 0 for no class
+    names, classes are matched by position. Classes of a published data set are grouped as those of
+    models that are trained on it with fewer. `reduce_labels` says that training took 0 for no class
     and 1 for the first class; masks of a data set without names are then read in the same way,
     unless the data set's rules say otherwise. If there are two classes and the masks hold only 0
     and 255, 255 is read as the second class, unless the rules settle what 255 is. The result's
@@ -71,6 +73,7 @@ def match_classes(
         return _apply_rules(dataset, labels, labels), Differences()
     if labels.classes == tuple(f"class {index}" for index in range(len(labels.classes))):
         return _match_by_position(dataset, theirs, labels), Differences()
+    dataset = _group_known_classes(dataset, theirs, labels)
     dataset, theirs = settle_rest(dataset, theirs, labels)
     left_out = _list_merged(dataset.rules, theirs)
     ours = {normalize_name(name) for name in labels.classes}
@@ -89,6 +92,18 @@ def match_classes(
             f"is it another data set's model?"
         )
     return _apply_rules(dataset, theirs, labels), found
+
+
+def _group_known_classes(dataset: Dataset, theirs: Labels, ours: Labels) -> Dataset:
+    """Group the classes of a published data set as the model's, unless the user groups them."""
+    groups = find_known_groups(theirs, ours)
+    if groups is None or dataset.rules.merge is not None:
+        return dataset
+    note = (
+        f"CamVid's {len(theirs.classes)} classes are grouped as the {len(ours.classes)} of SegNet, "
+        f"which the model has; --merge groups them otherwise"
+    )
+    return replace(dataset, rules=replace(dataset.rules, merge=groups)).add_notes(note)
 
 
 def _settle_reduction(dataset: Dataset, labels: Labels, *, asked: bool) -> Dataset:

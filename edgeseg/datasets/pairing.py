@@ -19,7 +19,7 @@ _SUFFIXES: Final = (
     "",
     *("_gtFine_labelTrainIds", "_gtFine_labelIds", "_gtFine_color", "_labelTrainIds", "_labelIds"),
     *("_train_id", "_train_color", "_segmentation", "_mask", "-mask", "_masks", "_label"),
-    *("_labels", "_L", "_gt", "_GT", "_seg", "_manual1", "_color"),
+    *("_labels", "_L", "_P", "_gt", "_GT", "_seg", "_manual1", "_color"),
 )
 # What the name of an image may have where its mask has another ending.
 _IMAGE_SUFFIXES: Final = ("_leftImg8bit", "_image", "_img", "_rgb", "_sat", "_training", "_test")

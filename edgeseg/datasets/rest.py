@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from edgeseg.datasets.dataset import Dataset, Rest
-from edgeseg.datasets.id_tables import normalize_name
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels
+from edgeseg.labels import Labels, normalize_name
 
 __all__ = ["REST_NAME", "find_rest", "list_ordered", "settle_rest"]
 

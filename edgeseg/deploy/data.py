@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from edgeseg.datasets import Dataset
 from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.images.sizes import SizeTeller
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import begin
@@ -124,7 +125,8 @@ def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
             data = _gather_labelled(job, dataset, Path(scratch))
         remedy = "choose a larger --size, or segment them with edgeseg run --tile"
         teller = ShrinkTeller(job.checkpoint.input, job.progress.say, remedy=remedy)
-        yield replace(data, images=tuple(partial(_read, read, teller) for read in data.images))
+        tellers = (teller, SizeTeller(job.progress.say))
+        yield replace(data, images=tuple(partial(_read, read, tellers) for read in data.images))
 
 
 def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportData:
@@ -139,7 +141,7 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
     if source is not None:
         count = job.request.calibration_images
         chosen = _collect(job, source, count, scratch)
-        shared = find_shared_images(chosen, dataset)
+        shared = find_shared_images(chosen, dataset, progress=job.progress)
         if shared:
             raise CalibrationError(
                 f"{' '.join(filter(None, (dataset.origin, dataset.split)))} shares "
@@ -153,7 +155,7 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
         images=tuple(partial(read_with_truth, item) for item in dataset.items),
         data=dataset.title,
         split=dataset.split,
-        sha256=dataset.sha256,
+        sha256=dataset.compute_sha256(job.progress),
         ignore_index=labels.ignore_index,
     )
 
@@ -192,7 +194,12 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
     rules = find_calibration_rules(source, job.request.dataset, job.request.rules)
     if not Path(source).is_file():
         return choose_calibration_set(
-            source, count=count, seed=_SEED, channels=channels, rules=rules
+            source,
+            count=count,
+            seed=_SEED,
+            channels=channels,
+            rules=rules,
+            progress=job.progress,
         )
     if channels != RGB:
         raise CalibrationError(
@@ -201,13 +208,15 @@ def _collect(job: ExportJob, source: str, count: int, scratch: Path) -> Calibrat
         )
     of_images = rules.range if Path(source).suffix.lower() in IMAGE_SUFFIXES else None
     with open_source(source, retry=Retry(say=job.progress.say), value_range=of_images) as feed:
-        chosen = keep_frames((c.image for c in feed.frames), scratch, count=count, seed=_SEED)
+        frames = (captured.image for captured in feed.frames)
+        chosen = keep_frames(frames, scratch, count=count, seed=_SEED, progress=job.progress)
     return replace(chosen, source=source)
 
 
-def _read(read: Read, teller: ShrinkTeller) -> tuple[Bgr, ClassMap | None]:
+def _read(read: Read, tellers: Sequence[ShrinkTeller | SizeTeller]) -> tuple[Bgr, ClassMap | None]:
     image, truth = read()
-    teller.see(*image.shape[:2])
+    for teller in tellers:
+        teller.see(*image.shape[:2])
     return image, truth
 
 

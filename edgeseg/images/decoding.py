@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgeseg.errors import FormatError, SourceError
 from edgeseg.images.opening import lift_limit, open_image
-from edgeseg.images.sizes import check_size
+from edgeseg.images.sizes import BYTES, check_size
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -25,9 +25,7 @@ _NO_PAGE: Final = 1 | 4
 # Formats whose frames are alike. The others of an MPO or HEIC are no pictures of their own.
 _IN_FRAMES: Final = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
 
-# What a pixel takes while it is read: Pillow's 4 bytes and a turned copy, or the array beside it.
 # Whole numbers of 32 bits and floats become arrays of their own on the way.
-_BYTES: Final = 8
 _DEEP_BYTES: Final = 16
 
 
@@ -77,7 +75,7 @@ def decode(path: Path) -> Decoded:
 
 def _decode(image: ImageFile.ImageFile) -> Decoded:
     width, height = image.size
-    check_size(height, width, _DEEP_BYTES if image.mode in {"I", "F"} else _BYTES)
+    check_size(height, width, _DEEP_BYTES if image.mode in {"I", "F"} else BYTES)
     several = _holds_several(image)
     raw = _find_raw_mode(image)
     misread = _is_misread(image, raw)

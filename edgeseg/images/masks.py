@@ -150,6 +150,8 @@ def _explain_no_mask(found: Decoded, path: Path) -> str | None:
     mode = found.image.mode
     if mode not in {"1", "L", "P", "LA", "RGB", "RGBA"} and not mode.startswith("I"):
         return f"is a {mode} image; a mask holds an id or a color a pixel (mode L, P, I;16, RGB)"
+    if found.several:
+        return "holds several frames or pages, and a mask is one image; save the one that is meant"
     if found.misread:
         return "is a 16-bit TIFF of a kind that Pillow misreads; write the ids as a 16-bit PNG"
     if found.format in {"JPEG", "MPO"} or _is_lossy_webp(found, path):

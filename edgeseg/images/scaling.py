@@ -12,6 +12,7 @@ from edgeseg.data_rules import ValueRange
 __all__ = ["scale_values"]
 
 _WHITE: Final = 255
+_SHORTS: Final = 1 << 16
 # Rows at a time: the steps between take 8 bytes a value.
 _ROWS: Final = 256
 
@@ -21,12 +22,11 @@ def scale_values(values: npt.NDArray[Any], value_range: ValueRange) -> npt.NDArr
 
     Between the ends of the range the map is linear, and halves are rounded up.
     """
-    if values.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}:
-        levels = _scale(np.arange(1 << 8 * values.dtype.itemsize), value_range)
-        return np.take(levels, values)
+    levels = _scale(np.arange(_SHORTS), value_range) if values.dtype == np.uint16 else None
     scaled = np.empty(values.shape, np.uint8)
     for top in range(0, len(values), _ROWS):
-        scaled[top : top + _ROWS] = _scale(values[top : top + _ROWS], value_range)
+        rows = values[top : top + _ROWS]
+        scaled[top : top + _ROWS] = _scale(rows, value_range) if levels is None else levels[rows]
     return scaled
 
 

@@ -15,6 +15,7 @@ from edgeseg.datasets import Dataset
 from edgeseg.files.whole import compute_sha256
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import hash_code, list_tools
+from edgeseg.progress import SILENT, Progress, track
 from edgeseg.reports.report import Data
 from edgeseg.sweep.plan import Cell, Plan
 from edgeseg.verification.reader import hash_readable
@@ -22,10 +23,11 @@ from edgeseg.verification.reader import hash_readable
 __all__ = ["describe_data", "list_dependencies"]
 
 
-def describe_data(dataset: Dataset) -> Data:
+def describe_data(dataset: Dataset, *, progress: Progress = SILENT) -> Data:
     """Describe a data set as reports do: its name, its split and the hash of all its files."""
-    digest = hashlib.sha256("".join(map(hash_readable, dataset.items)).encode())
-    return Data(name=dataset.title, split=dataset.split, sha256=digest.hexdigest())
+    hashes = map(hash_readable, track(progress, "hashing", dataset.items))
+    sha256 = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return Data(name=dataset.title, split=dataset.split, sha256=sha256)
 
 
 def list_dependencies(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> Mapping[str, object]:

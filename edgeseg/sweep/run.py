@@ -21,7 +21,7 @@ from edgeseg.deploy.defaults import check_calibration
 from edgeseg.errors import DatasetError, EdgesegError, GateMissedError, NotJudgedError, SourceError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import list_tools
-from edgeseg.progress import SILENT, Progress
+from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.reports.report import Data, Report
 from edgeseg.reports.writing import check_can_write
 from edgeseg.runtime import timing
@@ -60,9 +60,10 @@ def sweep(
     _check_cluster(plan)
     if plan.export.calibration is not None:
         check_calibration(plan.export.calibration)
+    begin(progress, "listing the images")
     dataset = open_dataset(plan.data, split=plan.export.split, rules=plan.export.rules)
     first = _find_first_image(plan, dataset)
-    data = describe_data(dataset)
+    data = describe_data(dataset, progress=progress)
     with lock_folder(plan.folder):
         return _sweep_cells(plan, dataset, data, first, progress=progress)
 
@@ -95,7 +96,8 @@ def _sweep_cells(
         rows=tuple(rows),
     )
     write_overview(plan.folder, untimed)
-    timed = msgspec.structs.replace(untimed, rows=tuple(time_cells(plan, rows, item)))
+    timed_rows = time_cells(plan, rows, item, progress=progress)
+    timed = msgspec.structs.replace(untimed, rows=tuple(timed_rows))
     write_overview(plan.folder, timed)
     return timed
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edgeseg.bundle.store import open_bundle
 from edgeseg.datasets import Item
 from edgeseg.pixels import Bgr
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime import timing
 from edgeseg.sweep.plan import Plan
 from edgeseg.sweep.results import Row
@@ -24,7 +25,9 @@ __all__ = ["time_cells"]
 Milliseconds = npt.NDArray[np.float64]
 
 
-def time_cells(plan: Plan, rows: Sequence[Row], item: Item) -> list[Row]:
+def time_cells(
+    plan: Plan, rows: Sequence[Row], item: Item, *, progress: Progress = SILENT
+) -> list[Row]:
     """Add latencies on an image to the rows that have a bundle; a failing engine's row says why."""
     failures: dict[str, str] = {}
     with ExitStack() as stack:
@@ -38,7 +41,7 @@ def time_cells(plan: Plan, rows: Sequence[Row], item: Item) -> list[Row]:
                 frame = item.read_as(model.input.channels).image()
                 model.segment(frame)
                 calls[row.name] = partial(_segment, model, frame, row.name, failures)
-        times = timing.alternate(calls)
+        times = timing.alternate(calls, progress=progress)
     timed = {name: milliseconds for name, milliseconds in times.items() if name not in failures}
     first = next(iter(timed.values()), None)
     return [_with_latency(row, timed.get(row.name), first, failures.get(row.name)) for row in rows]

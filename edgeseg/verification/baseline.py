@@ -29,6 +29,7 @@ from edgeseg.accuracy.limits import Limits, decides, name_option
 from edgeseg.accuracy.tally import Tally, collect_tally, make_image_tally
 from edgeseg.datasets import Dataset
 from edgeseg.errors import ReportError
+from edgeseg.progress import SILENT, Progress, track
 from edgeseg.reports.measured import ImageResult
 from edgeseg.reports.report import Change, Comparison, CostChange, Report
 from edgeseg.text import pluralize
@@ -59,13 +60,15 @@ def check_way(baseline: Report, now: Way, *, origin: Path) -> None:
     _refuse(origin, reasons)
 
 
-def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
+def check_images(
+    baseline: Report, dataset: Dataset, *, origin: Path, progress: Progress = SILENT
+) -> None:
     """Refuse a data set without every image of the baseline, before hours are spent on it.
 
     Raises:
         ReportError: an image of the baseline, or its truth, is not there or not the same.
     """
-    here = set(map(hash_readable, dataset.items))
+    here = set(map(hash_readable, track(progress, "hashing", dataset.items)))
     alone = [image.name for image in baseline.per_image if image.sha256 not in here]
     if alone:
         ours = _describe(dataset.title, dataset.split, len(dataset))
@@ -73,7 +76,12 @@ def check_images(baseline: Report, dataset: Dataset, *, origin: Path) -> None:
 
 
 def compare_reports(
-    report: Report, baseline: Report, *, origin: Path, limits: Limits
+    report: Report,
+    baseline: Report,
+    *,
+    origin: Path,
+    limits: Limits,
+    progress: Progress = SILENT,
 ) -> Comparison:
     """Compare what both reports measured; classes are matched by name.
 
@@ -89,7 +97,7 @@ def compare_reports(
     family = np.array([name in counted for name in common.names]) & (
         common.now.shown >= MIN_CLASS_IMAGES
     )
-    lost = estimate_losses(common.before, common.now, family=family)
+    lost = estimate_losses(common.before, common.now, family=family, progress=progress)
     images = len(common.now)
     return Comparison(
         baseline=origin.name,
@@ -263,11 +271,9 @@ def _sort_images(report: Report) -> list[ImageResult]:
 
 def _collect_tally(report: Report) -> Tally:
     """Collect the candidate's counts."""
-    images = [
-        make_image_tally(image.classes, image.hits, image.labelled, image.predicted)
-        for image in _sort_images(report)
-    ]
-    return collect_tally(images, classes=len(report.classes))
+    images = _sort_images(report)
+    tallies = [make_image_tally(i.classes, i.hits, i.labelled, i.predicted) for i in images]
+    return collect_tally(tallies, classes=len(report.classes))
 
 
 def _list_class_changes(

@@ -23,7 +23,7 @@ from uuid import uuid4
 from edgeseg.datasets import Dataset, FilePair, Item
 from edgeseg.errors import ClusterError, MissingPackageError
 from edgeseg.machine.extras import make_install_command
-from edgeseg.progress import Progress
+from edgeseg.progress import Progress, begin
 from edgeseg.redact import redact, scrub
 from edgeseg.text import pluralize
 from edgeseg.verification.cluster_errors import make_release_error, to_edgeseg_error, to_line
@@ -199,6 +199,7 @@ class Cluster:
             name: self._client.submit(open_models, work, workers=[name], pure=False)
             for name in self.list_workers()
         }
+        begin(self._progress, "opening the models on the workers")
         limit = time.monotonic() + _OPEN_S
         while waiting := {name for name, future in asked.items() if not future.done()}:
             _wait([asked[name] for name in waiting])

@@ -10,6 +10,7 @@ import numpy as np
 from edgeseg.accuracy.gates import Judged, apply_limit
 from edgeseg.accuracy.limits import Limits
 from edgeseg.pixels import Bgr
+from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.reports.measured import Cost, Costs
 from edgeseg.runtime import timing
 from edgeseg.verification.footprint import measure_peak_mb
@@ -20,14 +21,18 @@ __all__ = ["COST_LIMITS", "judge_costs", "measure_costs"]
 COST_LIMITS: Final = frozenset({"max_latency_ratio", "max_size_mb", "max_memory_mb"})
 
 
-def measure_costs(candidate: Model, reference: Model | None, frame: Bgr) -> Costs:
+def measure_costs(
+    candidate: Model, reference: Model | None, frame: Bgr, *, progress: Progress = SILENT
+) -> Costs:
     """Time whole frames, from pixels to mask; measure memory for bundles only.
 
     Candidate and reference are timed in turns, so that a busy moment slows both. The ratio is the
     median of the rounds' ratios.
     """
     models = {"candidate": candidate, **({} if reference is None else {"reference": reference})}
-    times = timing.alternate({name: partial(m.segment, frame) for name, m in models.items()})
+    calls = {name: partial(model.segment, frame) for name, model in models.items()}
+    times = timing.alternate(calls, progress=progress)
+    begin(progress, "measuring memory")
     height, width = frame.shape[:2]
     costs = {
         name: Cost(

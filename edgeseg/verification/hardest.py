@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from edgeseg.errors import DatasetError, SourceError
+from edgeseg.progress import SILENT, Progress, track
 from edgeseg.reports.draw.pictures import ImagePictures, draw_pictures
 from edgeseg.reports.report import Report
 from edgeseg.verification.findings import rank_hardest_first
@@ -16,9 +17,12 @@ __all__ = ["draw_hardest"]
 COUNT: Final = 10
 
 
-def draw_hardest(pair: Pair, found: Measurement, report: Report) -> Iterator[ImagePictures]:
+def draw_hardest(
+    pair: Pair, found: Measurement, report: Report, *, progress: Progress = SILENT
+) -> Iterator[ImagePictures]:
     """Read and segment the `COUNT` hardest images once more (none was kept), and draw them."""
-    for place in rank_hardest_first(found.counts, report.per_image)[:COUNT]:
+    places = rank_hardest_first(found.counts, report.per_image)[:COUNT]
+    for place in track(progress, "drawing the hardest images", places):
         result = report.per_image[place]
         try:
             sample = found.share.measured[place].item.read()

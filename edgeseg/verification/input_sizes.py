@@ -48,7 +48,7 @@ def measure_sides(
     """
     frame = measured[0].item.image()
     sizes = {side: rescale_size(*frame.shape[:2], short_px=side) for side in sides}
-    latencies = _time_sizes(model, frame, sizes)
+    latencies = _time_sizes(model, frame, sizes, progress)
     return tuple(
         SidePoint(
             short_px=side,
@@ -73,7 +73,10 @@ def _measure_miou(
 
 
 def _time_sizes(
-    model: CheckpointModel, frame: Bgr, sizes: Mapping[int, tuple[int, int]]
+    model: CheckpointModel,
+    frame: Bgr,
+    sizes: Mapping[int, tuple[int, int]],
+    progress: Progress,
 ) -> dict[int, float]:
     """Time a whole frame at each size, in turns; return the medians in milliseconds."""
     with ExitStack() as stack:
@@ -82,7 +85,7 @@ def _time_sizes(
             graph = _Graph(model, height, width)
             stack.callback(graph.close)
             calls[str(side)] = partial(segment_by, "keep", graph, frame, short_px=side)
-        times = timing.alternate(calls)
+        times = timing.alternate(calls, progress=progress)
     return {side: float(np.median(times[str(side)])) for side in sizes}
 
 

@@ -11,6 +11,7 @@ from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.corruptions import corrupt
 from edgeseg.datasets import Dataset, Differences, Item, Survey, explain_uncounted, match_classes
 from edgeseg.errors import DatasetError
+from edgeseg.images.sizes import SizeTeller
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import describe_shrinking
@@ -140,9 +141,11 @@ def measure_share(
     counts = Counts(labels, ignore_index=labels.ignore_index)
     tracked = track(progress, name_phase(corruption), items)
     readable = Readable(tracked, strict=strict)
-    shrunk = []
+    shrunk, sizes = [], SizeTeller(progress.say)
     for measured, sample in readable:
         image = sample.image
+        if corruption is None:
+            sizes.see(*image.shape[:2])
         shrunk.append(pair.note_shrinking(image))
         if corruption is not None:
             image = corrupt(image, *corruption, seed=int(measured.sha256, 16))
@@ -239,5 +242,5 @@ def _describe_shrinking(share: Share) -> Iterator[str]:
 
 
 def _combine(hashes: Sequence[str]) -> str:
-    """Combine hashes as `Dataset.sha256` does."""
+    """Combine hashes as `Dataset.compute_sha256` does."""
     return hashlib.sha256("".join(hashes).encode()).hexdigest()

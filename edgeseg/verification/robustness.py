@@ -55,7 +55,7 @@ def measure_robustness(
         progress.part("corruptions", done, len(steps))
         found = join_shares(shares(items, corruption), labels)
         _check_same(clean.share, found)
-        result, draws = _make_result(corruption, found)
+        result, draws = _make_result(corruption, found, progress)
         results.append(result)
         drawn.append(draws)
     progress.part("corruptions", len(steps), len(steps))
@@ -79,7 +79,9 @@ def _check_same(clean: Share, found: Share) -> None:
         raise DatasetError(f"the images are no longer those that were measured clean: {reason}")
 
 
-def _make_result(corruption: Corruption, found: Share) -> tuple[CorruptionResult, Points | None]:
+def _make_result(
+    corruption: Corruption, found: Share, progress: Progress
+) -> tuple[CorruptionResult, Points | None]:
     counts = found.counts
     miou = mean_iou(counts.candidate.total)
     result = CorruptionResult(
@@ -94,7 +96,8 @@ def _make_result(corruption: Corruption, found: Share) -> tuple[CorruptionResult
     compared = msgspec.structs.replace(
         result, reference_miou=reference_miou, drop=reference_miou - miou
     )
-    return compared, draw_drops(counts.reference.tally, counts.candidate.tally)
+    sides = counts.reference.tally, counts.candidate.tally
+    return compared, draw_drops(*sides, progress=progress)
 
 
 def _make_families(

@@ -17,7 +17,7 @@ from edgeseg.errors import SpecError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import list_tools
 from edgeseg.pixels import Bgr
-from edgeseg.progress import SILENT, Progress
+from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.redact import hide_secrets
 from edgeseg.reports.report import Report, read_report
 from edgeseg.runtime.golden import judge_golden, read_golden_frame
@@ -73,6 +73,7 @@ def verify(request: VerifyRequest, *, progress: Progress = SILENT) -> Report:
 
 def _verify(request: VerifyRequest, progress: Progress) -> Report:
     baseline = None if request.baseline is None else read_report(request.baseline)
+    begin(progress, "listing the images")
     dataset = (
         None
         if request.data is None
@@ -93,10 +94,15 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
         if dataset is not None:
             dataset = dataset.read_as(candidate.input.channels)
             if baseline is not None and request.baseline is not None:
-                check_images(baseline, dataset, origin=request.baseline)
+                check_images(baseline, dataset, origin=request.baseline, progress=progress)
             found, robustness, workers = _measure(request, pair, dataset, progress)
         report = msgspec.structs.replace(
-            _compare(_make_report(request, pair, found, robustness), baseline, request),
+            _compare(
+                _make_report(request, pair, found, robustness, progress),
+                baseline,
+                request,
+                progress,
+            ),
             workers=workers,
         )
         if found is not None and isinstance(candidate, CheckpointModel) and request.short_sides:
@@ -107,7 +113,7 @@ def _verify(request: VerifyRequest, progress: Progress) -> Report:
             )
             report = msgspec.structs.replace(report, short_sides=points)
         if request.report is not None:
-            _write(request.report, report, pair, found)
+            _write(request.report, report, pair, found, progress)
     return report
 
 
@@ -129,6 +135,7 @@ def _measure(
             work = cluster.describe_work(pair, dataset.items[0], strict=request.strict)
             workers = cluster.processors
             shares = partial(cluster.count_shares, work)
+        begin(progress, "matching the classes")
         found = measure(dataset, pair, shares, strict=request.strict)
         if not request.corruptions:
             return found, None, workers
@@ -218,11 +225,15 @@ def _open_reference(
 
 
 def _make_report(
-    request: VerifyRequest, pair: Pair, found: Measurement | None, robustness: Robustness | None
+    request: VerifyRequest,
+    pair: Pair,
+    found: Measurement | None,
+    robustness: Robustness | None,
+    progress: Progress,
 ) -> Report:
     """Make a report of what was measured, with the gates that it decides."""
     candidate, reference = pair.candidate, pair.reference
-    fields: dict[str, Any] = {} if found is None else _make_fields(found)
+    fields: dict[str, Any] = {} if found is None else _make_fields(found, progress)
     channels = candidate.input.channels
     if request.report is not None and found is not None and channels != RGB:
         note = f"no image is drawn here: the images have {pluralize(channels, 'channel')}"
@@ -231,7 +242,8 @@ def _make_report(
         fields |= {"corruptions": robustness.corruptions, "families": robustness.families}
     if request.report is not None or request.limits.given & COST_LIMITS:
         timed = reference if _is_timed(request, reference) else None
-        fields["costs"] = measure_costs(candidate, timed, _choose_timed_frame(candidate, found))
+        frame = _choose_timed_frame(candidate, found)
+        fields["costs"] = measure_costs(candidate, timed, frame, progress=progress)
     measured = Report(
         passed=None,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -264,10 +276,18 @@ def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
     return judged
 
 
-def _compare(report: Report, baseline: Report | None, request: VerifyRequest) -> Report:
+def _compare(
+    report: Report, baseline: Report | None, request: VerifyRequest, progress: Progress
+) -> Report:
     """Add the changes since the baseline, the gates on them, and all notes."""
     if baseline is not None and request.baseline is not None:
-        changes = compare_reports(report, baseline, origin=request.baseline, limits=request.limits)
+        changes = compare_reports(
+            report,
+            baseline,
+            origin=request.baseline,
+            limits=request.limits,
+            progress=progress,
+        )
         regressions = judge_changes(changes, request.limits, rare=name_rare_classes(report.classes))
         report = _add_judgment(msgspec.structs.replace(report, baseline=changes), regressions)
     notes = (*report.notes, *list_notes(report, request.limits), *request.notes)
@@ -282,11 +302,11 @@ def _add_judgment(report: Report, further: Judged) -> Report:
     )
 
 
-def _make_fields(found: Measurement) -> dict[str, Any]:
+def _make_fields(found: Measurement, progress: Progress) -> dict[str, Any]:
     """Make the fields of a `Report` about a data set."""
     share = found.share
     return {
-        **make_accuracy_fields(found.counts),
+        **make_accuracy_fields(found.counts, progress=progress),
         "per_image": make_image_results(found.counts, share.measured),
         "data": found.data,
         "skipped": share.skipped,
@@ -296,13 +316,16 @@ def _make_fields(found: Measurement) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, report: Report, pair: Pair, found: Measurement | None) -> None:
+def _write(
+    folder: Path, report: Report, pair: Pair, found: Measurement | None, progress: Progress
+) -> None:
     from edgeseg.reports.writing import write_reports
     from edgeseg.verification.hardest import draw_hardest
 
     pictures = []
     if found is not None and pair.candidate.input.channels == RGB:
-        pictures = list(draw_hardest(pair, found, report))
+        pictures = list(draw_hardest(pair, found, report, progress=progress))
+    begin(progress, "writing the report")
     write_reports(folder, report, labels=pair.candidate.labels, pictures=pictures)
 
 

@@ -42,13 +42,17 @@ def test_a_phase_that_lasts_names_itself_though_nothing_in_it_advances(
         for _ in range(12):
             step()
         clock[0] += 75.0
-        assert _hear_line(capsys) == "calibrating: 12 of 40 images in 1:15 minutes\n"
+        assert (
+            _hear_line(capsys) == "calibrating: 12 of 40 images in 1:15 minutes, about 2:55 left\n"
+        )
         clock[0] += 29.0
         step()
         time.sleep(0.05)
         assert capsys.readouterr().err == ""
         clock[0] += 1.0
-        assert _hear_line(capsys) == "calibrating: 13 of 40 images in 1:45 minutes\n"
+        assert (
+            _hear_line(capsys) == "calibrating: 13 of 40 images in 1:45 minutes, about 3:38 left\n"
+        )
 
 
 def test_short_phases_say_nothing_and_leave_no_thread(
@@ -112,3 +116,15 @@ def test_an_item_counts_as_done_when_the_next_is_asked_for() -> None:
     assert heard == [("reading", 0, 2, "letter")]
     assert list(items) == ["b"]
     assert heard[1:] == [("reading", 1, 2, "letter"), ("reading", 2, 2, "letter")]
+
+
+def test_the_time_left_does_not_count_what_an_earlier_run_did(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    monkeypatch.setattr(progress_module, "_TICK_S", 0.001)
+    with show_progress() as progress:
+        progress.phase("calibrating", 30, 40, "image")
+        progress.phase("calibrating", 32, 40, "image")
+        clock[0] += 10.0
+        told = "calibrating: 32 of 40 images in 0:10 minutes, about 0:40 left\n"
+        assert _hear_line(capsys) == told

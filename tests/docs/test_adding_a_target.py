@@ -77,7 +77,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(tree: Path, folder: Path, code: str, *arguments: str) -> str:
     """What a program prints that has the copy for its edgeseg."""
-    environment = os.environ | {"PYTHONPATH": str(tree), "XDG_CACHE_HOME": str(tree / "cache")}
+    paths = os.pathsep.join([str(tree), os.environ["PYTHONPATH"]])
+    environment = os.environ | {"PYTHONPATH": paths, "XDG_CACHE_HOME": str(tree / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,

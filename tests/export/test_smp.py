@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,10 @@ SIZE = (96, 128)
 
 
 @pytest.fixture(scope="module")
-def smp(common: Path) -> Smp:
-    return find_smp(common)
+def smp(common: Path) -> Iterator[Smp]:
+    found = find_smp(common)
+    yield found
+    found.close()
 
 
 def test_masks_are_those_of_the_package(smp: Smp, tmp_path: Path) -> None:

@@ -74,6 +74,9 @@ NO_MASKS = [
     Refused(name="floating point", file="a.tif",
             write=as_bytes(tiff([GRAY.astype("<f4").tobytes()], bits=32, sample=3)),
             says="is a F image; a mask holds an id or a color a pixel"),
+    Refused(name="pages", file="a.tif", says="holds several frames or pages, and a mask is one",
+            write=lambda path: Image.fromarray(GRAY).save(
+                path, save_all=True, append_images=[Image.fromarray(GRAY)])),
     Refused(name="jpeg", write=as_bytes(whole("JPEG")),
             says="is a JPEG, whose compression changes class ids; make the mask anew, as a PNG"),
     *(

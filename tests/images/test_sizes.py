@@ -14,6 +14,7 @@ from PIL import Image
 from edgeseg.errors import SourceError
 from edgeseg.images import read_image
 from edgeseg.images.opening import lift_limit
+from edgeseg.images.sizes import SizeTeller
 
 LIMIT = 1000
 
@@ -94,3 +95,12 @@ def test_an_image_that_half_of_the_memory_does_not_hold_is_refused(
         f"smaller"
     )
     assert is_in_the_guide(str(caught.value))
+
+
+def test_the_first_large_image_is_told_once() -> None:
+    told: list[str] = []
+    teller = SizeTeller(told.append)
+    for height, width in ((8000, 9000), (12_000, 20_000), (12_000, 20_001)):
+        teller.see(height, width)
+    says = "12000x20000 pixels (height x width) are 240 megapixels; to read such an image takes"
+    assert told == [f"{says} 1.9 GB of memory"]

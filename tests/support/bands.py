@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from oracle import change, small_demo
+from oracle import change, open_transformers, small_demo
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
@@ -40,10 +40,7 @@ def turn_gray(frame: Bgr) -> Bgr:
 @torch.inference_mode()
 def gray_mask(folder: Path, frame: Bgr) -> ClassMap:
     """What transformers says of a gray camera's frame, with its own image processor."""
-    from transformers import SegformerForSemanticSegmentation, SegformerImageProcessorPil
-
-    model = SegformerForSemanticSegmentation.from_pretrained(folder).float().eval()
-    processor = SegformerImageProcessorPil.from_pretrained(folder)
+    model, processor = open_transformers(folder)
     pixels = processor(Image.fromarray(frame[:, :, 0].copy()), return_tensors="pt").pixel_values
     assert pixels.shape[1] == 1
     (mask,) = processor.post_process_semantic_segmentation(
@@ -98,9 +95,7 @@ def to_bands(rgb: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]
 @torch.inference_mode()
 def band_mask(folder: Path, frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> ClassMap:
     """What transformers' network says of a frame; the pixels go there band by band."""
-    from transformers import SegformerForSemanticSegmentation
-
-    model = SegformerForSemanticSegmentation.from_pretrained(folder).float().eval()
+    model, _ = open_transformers(folder)
     height, width = size
     bands = [
         np.asarray(Image.fromarray(band).resize((width, height), Image.Resampling.BILINEAR))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from literal import mmseg_logits, mmseg_state
-from oracle import small_demo
+from oracle import open_transformers, small_demo
 from torch.nn import functional
 
 from edgeseg.pixels import Bgr, ClassMap
@@ -37,10 +37,7 @@ def binary_demo(folder: Path, *names: str) -> Path:
 @torch.inference_mode()
 def transformers_probabilities(folder: Path, frame: Bgr) -> np.ndarray:
     """Sigmoids of transformers' one logit, resized to the frame: (H, W)."""
-    from transformers import SegformerForSemanticSegmentation, SegformerImageProcessorPil
-
-    model = SegformerForSemanticSegmentation.from_pretrained(folder).float().eval()
-    processor = SegformerImageProcessorPil.from_pretrained(folder)
+    model, processor = open_transformers(folder)
     pixels = processor(np.ascontiguousarray(frame[:, :, ::-1]), return_tensors="pt").pixel_values
     return _to_probabilities(model(pixels).logits, frame)
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from forms import Scene, draw_scenes, save_ids, save_image, write_classes
+import numpy as np
+from forms import LABELS, VOID, Scene, draw_scenes, save_ids, save_image, write_classes
+
+from edgeseg.pixels import ClassMap
+
+Save = Callable[[ClassMap, Path], None]
+Writer = Callable[[Path, str], None]
 
 
 class Form(NamedTuple):
@@ -17,7 +24,7 @@ class Form(NamedTuple):
     """
 
     layout: str
-    write: Callable[[Path, str], None]
+    write: Writer
     splits: tuple[str, str] = ("train", "val")
 
 
@@ -32,21 +39,24 @@ def _name(scene: Scene, split: str) -> str:
     return f"{split}_{scene.name}"
 
 
-def put_between(images: str, masks: str, *, suffix: str = "", named: bool = True):
-    """Make a writer into the folders `images` and `masks`, which name the split as `{}`."""
+def put_between(images: str, masks: str, *, suffix: str = "", save: Save | None = None) -> Writer:
+    """Make a writer into the folders `images` and `masks`, which name the split as `{}`.
+
+    With `save`, the masks are written by it, and no dataset.json names the classes.
+    """
 
     def write(root: Path, split: str) -> None:
         for scene in draw_scenes():
             name = _name(scene, split)
             save_image(scene, root / images.format(split) / f"{name}.png")
-            save_ids(scene.ids, root / masks.format(split) / f"{name}{suffix}.png")
-        if named:
+            (save or save_ids)(scene.ids, root / masks.format(split) / f"{name}{suffix}.png")
+        if save is None:
             write_classes(root)
 
     return write
 
 
-def write_voc(masks: str, lists: str):
+def write_voc(masks: str, lists: str) -> Writer:
     """Make a writer of Pascal VOC's form, where `lists` is the folder of the splits' lists."""
 
     def write(root: Path, split: str) -> None:
@@ -54,6 +64,25 @@ def write_voc(masks: str, lists: str):
         (root / lists).mkdir(parents=True, exist_ok=True)
         names = (_name(scene, split) for scene in draw_scenes())
         (root / lists / f"{split}.txt").write_text("\n".join(names))
+
+    return write
+
+
+def write_mapillary(masks: str, config: str) -> Writer:
+    """Make a writer of Mapillary's form, whose first id is not evaluated."""
+
+    def write(root: Path, split: str) -> None:
+        for scene in draw_scenes():
+            name = _name(scene, split)
+            save_image(scene, root / split / "images" / f"{name}.png")
+            ids = np.where(scene.ids == VOID, 0, scene.ids + 1).astype(np.uint8)
+            save_ids(ids, root / split / masks / f"{name}.png")
+        rows = [{"readable": "Void", "name": "void", "color": [0, 0, 0], "evaluate": False}]
+        rows += [
+            {"readable": name, "name": "x", "color": list(color), "evaluate": True}
+            for name, color in zip(LABELS.classes, LABELS.palette, strict=True)
+        ]
+        (root / config).write_text(json.dumps({"labels": rows}))
 
     return write
 
@@ -80,4 +109,25 @@ FORMS = {
         "voc", write_voc("SegmentationClassAug", "ImageSets/Segmentation"), ("train", "train_aug")
     ),
     "VOC with lists beside": Form("voc", write_voc("SegmentationClass", "")),
+    "Mapillary v1.2": Form(
+        "mapillary", write_mapillary("v1.2/labels", "config_v1.2.json"), ("training", "validation")
+    ),
+    "Mapillary v2.0": Form(
+        "mapillary", write_mapillary("v2.0/labels", "config_v2.0.json"), ("training", "validation")
+    ),
+    "Mapillary v1": Form(
+        "mapillary", write_mapillary("labels", "config.json"), ("training", "validation")
+    ),
+    "BDD100K": Form("bdd100k", put_between("images/10k/{}", "labels/sem_seg/masks/{}")),
+    "BDD100K, older": Form(
+        "bdd100k", put_between("seg/images/{}", "seg/labels/{}", suffix="_train_id")
+    ),
+    "BDD100K, older and alone": Form(
+        "bdd100k", put_between("images/{}", "labels/{}", suffix="_train_id")
+    ),
+    "KITTI": Form("kitti", put_between("{}/image_2", "{}/semantic"), ("training", "testing")),
+    "SegNet's folders": Form("beside", put_between("{}", "{}annot")),
+    "folders of labels beside": Form("beside", put_between("{}", "{}_labels", suffix="_L")),
+    "folders of masks beside": Form("beside", put_between("{}", "{}_masks"), ("train", "valid")),
+    "labels of fastai": Form("folder", put_between("images/{}", "labels/{}", suffix="_P")),
 }

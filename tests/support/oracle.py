@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,24 @@ def deployed_mask(source: Path, frame: Bgr, **options: Any) -> ClassMap:
     return to_frame_mask(logits, spec, frame)
 
 
-@torch.inference_mode()
-def transformers_mask(folder: Path, frame: Bgr) -> ClassMap:
-    """What transformers says of it, with its own image processor."""
+def open_transformers(folder: Path) -> tuple[Any, Any]:
+    """transformers' network and image processor of a folder, opened once while it is unchanged."""
+    stats = ((path.name, path.stat()) for path in sorted(folder.iterdir()))
+    return _open(folder, tuple((name, stat.st_ino, stat.st_mtime_ns) for name, stat in stats))
+
+
+@lru_cache(maxsize=2)
+def _open(folder: Path, _state: tuple[tuple[str, int, int], ...]) -> tuple[Any, Any]:
     from transformers import SegformerForSemanticSegmentation, SegformerImageProcessorPil
 
     model = SegformerForSemanticSegmentation.from_pretrained(folder).float().eval()
-    processor = SegformerImageProcessorPil.from_pretrained(folder)
+    return model, SegformerImageProcessorPil.from_pretrained(folder)
+
+
+@torch.inference_mode()
+def transformers_mask(folder: Path, frame: Bgr) -> ClassMap:
+    """What transformers says of it, with its own image processor."""
+    model, processor = open_transformers(folder)
     rgb = np.ascontiguousarray(frame[:, :, ::-1])
     outputs = model(processor(rgb, return_tensors="pt").pixel_values)
     (mask,) = processor.post_process_semantic_segmentation(outputs, [frame.shape[:2]])

@@ -1,7 +1,9 @@
-"""Writes the street scenes in each form of a data set whose truth is shapes."""
+"""Writes the street scenes in each form that labelling tools export."""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from form_writers import Form
-from forms import LABELS, VOID, draw_scenes, save_image
+from forms import LABELS, VOID, draw_scenes, save_ids, save_image
+from PIL import Image
 from pycocotools import mask as coco
 
 Encode = Callable[[np.ndarray], dict[str, Any]]
@@ -76,7 +79,65 @@ def put_coco(file: str, images: str) -> Callable[[Path, str], None]:
     return write
 
 
+def paste_in_labelme(label: str, mask: np.ndarray) -> dict[str, Any]:
+    """A mask, (H, W), as labelme's shape: a PNG in base64 between two corners."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    (top, bottom), (left, right) = (rows[[0, -1]].tolist(), columns[[0, -1]].tolist())
+    file = io.BytesIO()
+    Image.fromarray(mask[top : bottom + 1, left : right + 1].astype(np.uint8) * 255).save(
+        file, format="PNG"
+    )
+    return {
+        "label": label,
+        "points": [[left, top], [right, bottom]],
+        "shape_type": "mask",
+        "mask": base64.b64encode(file.getvalue()).decode(),
+    }
+
+
+def describe_in_labelme(
+    shapes: list[dict[str, Any]], image: str, size: tuple[int, int]
+) -> dict[str, Any]:
+    """labelme's JSON, with the bytes of an image that nobody needs."""
+    return {
+        "version": "5.4.1",
+        "flags": {},
+        "shapes": [{"group_id": None, "flags": {}} | shape for shape in shapes],
+        "imagePath": image,
+        "imageData": base64.b64encode(b"no image").decode(),
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+    }
+
+
+def write_labelme(root: Path, split: str) -> None:
+    """Write labelme's JSON beside each image: void is `__ignore__`, and all else is drawn."""
+    for scene in draw_scenes():
+        names = {own: LABELS.classes[own] for own in np.unique(scene.ids) if own != VOID}
+        names[VOID] = "__ignore__"
+        shapes = [paste_in_labelme(name, scene.ids == own) for own, name in names.items()]
+        path = root / split / f"{split}_{scene.name}.png"
+        save_image(scene, path)
+        content = describe_in_labelme(shapes, path.name, scene.ids.shape)
+        path.with_suffix(".json").write_text(json.dumps(content))
+    names = ("__ignore__", "_background_", *LABELS.classes)
+    (root / "labels.txt").write_text("\n".join(names))
+
+
+def write_roboflow(root: Path, split: str) -> None:
+    """Write Roboflow's masks of ids with background as 0, and their `_classes.csv`."""
+    for scene in draw_scenes():
+        save_image(scene, root / split / f"{split}_{scene.name}.png")
+        ids = np.where(scene.ids == VOID, 0, scene.ids + 1).astype(np.uint8)
+        save_ids(ids, root / split / f"{split}_{scene.name}_mask.png")
+    names = ("background", *LABELS.classes)
+    lines = ["Pixel Value, Class", *(f"{own}, {name}" for own, name in enumerate(names))]
+    (root / split / "_classes.csv").write_text("\n".join(lines))
+
+
 SHAPE_FORMS = {
+    "labelme": Form("labelme", write_labelme),
+    "Roboflow's masks": Form("roboflow", write_roboflow, ("train", "valid")),
     "COCO": Form(
         "coco",
         put_coco("annotations/instances_{}.json", "images/{}"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_once import made_once
+from smp_program import DONE
 
 from edgeseg.pixels import Bgr, ClassMap
 
@@ -22,10 +23,18 @@ _PACKAGES = ("segmentation-models-pytorch", "timm", "torchvision")
 
 
 class Smp:
-    """The package, and the folder that holds it; everything else comes from this environment."""
+    """The package, and the folder that holds it; everything else comes from this environment.
+
+    One process answers all questions, from the first one until `close`: its imports take seconds.
+    """
 
     def __init__(self, packages: Path) -> None:
         self.packages = packages
+        self._process: subprocess.Popen[str] | None = None
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.communicate()
 
     def masks(self, folder: Path, *frames: Bgr, height: int, width: int) -> list[ClassMap]:
         """What the package says of frames, which it resizes to `height` x `width` first."""
@@ -41,10 +50,18 @@ class Smp:
         return folder
 
     def _run(self, *words: object) -> None:
-        environment = os.environ | {"PYTHONPATH": str(self.packages), "HF_HUB_OFFLINE": "1"}
-        command = [sys.executable, str(_PROGRAM), *map(str, words)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        self._process = self._process or self._start()
+        print(*words, sep="\t", file=self._process.stdin, flush=True)
+        assert DONE in iter(self._process.stdout.readline, ""), "it failed; stderr says why"
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(_PROGRAM)],
+            env=os.environ | {"PYTHONPATH": str(self.packages), "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
 
 def find_smp(common: Path) -> Smp:

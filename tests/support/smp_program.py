@@ -1,4 +1,6 @@
-"""Runs segmentation_models_pytorch in a process of its own: python smp_program.py COMMAND ...
+"""Runs segmentation_models_pytorch in a process of its own.
+
+A line of its input is a command, whose words have tabs between them; "done" follows each.
 
     segment FOLDER HEIGHT WIDTH FRAME.npy ...   masks of frames, by a saved model: FRAME.mask.npy
     make FOLDER ENCODER                         a model with random weights, as it is saved
@@ -14,6 +16,8 @@ import sys
 import numpy as np
 import torch
 from torch.nn import functional
+
+DONE = "done\n"
 
 
 def segment(folder: str, height: str, width: str, *frames: str) -> None:
@@ -54,4 +58,7 @@ if __name__ == "__main__":
     library = torch.library.Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    {"segment": segment, "make": make}[sys.argv[1]](*sys.argv[2:])
+    for line in sys.stdin:
+        command, *words = line.rstrip("\n").split("\t")
+        {"segment": segment, "make": make}[command](*words)
+        print(DONE, end="", flush=True)  # noqa: T201  # the answer

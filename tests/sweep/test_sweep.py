@@ -256,9 +256,9 @@ def test_all_is_timed_at_the_end_in_turns(plan: Plan, monkeypatch: pytest.Monkey
         order.append("cell")
         return found
 
-    def timing(calls):
+    def timing(calls, **more):
         order.append(f"timed {len(calls)}")
-        return alternate(calls)
+        return alternate(calls, **more)
 
     monkeypatch.setattr(making, "verify", verifying)
     monkeypatch.setattr(run_module.timing, "alternate", timing)

@@ -10,11 +10,18 @@ from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import find_classes
+from edgeseg.datasets.layouts.bdd100k import BDD100K
+from edgeseg.datasets.layouts.beside import BESIDE
+from edgeseg.datasets.layouts.camvid32 import CAMVID32
 from edgeseg.datasets.layouts.coco import COCO
 from edgeseg.datasets.layouts.folder import FOLDER
+from edgeseg.datasets.layouts.kitti import KITTI
+from edgeseg.datasets.layouts.labelme import LABELME
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
+from edgeseg.datasets.layouts.mapillary import MAPILLARY
 from edgeseg.datasets.layouts.mmseg import MMSEG
 from edgeseg.datasets.layouts.published import LAYOUTS as _PUBLISHED
+from edgeseg.datasets.layouts.roboflow import ROBOFLOW
 from edgeseg.datasets.layouts.voc import VOC
 
 __all__ = [
@@ -29,7 +36,20 @@ __all__ = [
 ]
 
 # In the order in which they are tried: what only one data set has comes before general forms.
-LAYOUTS: Final[tuple[Layout, ...]] = (*_PUBLISHED, VOC, MMSEG, FOLDER, COCO)
+LAYOUTS: Final[tuple[Layout, ...]] = (
+    *_PUBLISHED,
+    CAMVID32,
+    KITTI,
+    MAPILLARY,
+    BDD100K,
+    VOC,
+    MMSEG,
+    BESIDE,
+    FOLDER,
+    COCO,
+    ROBOFLOW,
+    LABELME,
+)
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
 PUBLISHED: Final = tuple(layout.name for layout in _PUBLISHED)
@@ -38,9 +58,10 @@ PUBLISHED: Final = tuple(layout.name for layout in _PUBLISHED)
 def recognize(root: Path, rules: Rules) -> Layout | None:
     """Find the layout of a folder; None if it has none that edgeseg knows. No image is read.
 
-    Where a user names the folders, it is that of a folder of images and masks.
+    Where a user names the folders, it is one of those that take such names.
     """
     rules = find_classes(root, given=rules).rules
-    if rules.images_dir is not None or rules.masks_dir is not None:
-        return FOLDER
-    return next((layout for layout in LAYOUTS if layout.recognize(root, rules)), None)
+    named = rules.images_dir is not None or rules.masks_dir is not None
+    fitting = (layout for layout in LAYOUTS if layout.takes_folders or not named)
+    found = next((layout for layout in fitting if layout.recognize(root, rules)), None)
+    return FOLDER if found is None and named else found

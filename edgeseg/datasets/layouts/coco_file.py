@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from edgeseg.datasets.id_tables import normalize_name
 from edgeseg.errors import DatasetError, SourceError
+from edgeseg.labels import normalize_name
 from edgeseg.memory import find_free_memory
 from edgeseg.text import explain, pluralize
 

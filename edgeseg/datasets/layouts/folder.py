@@ -19,6 +19,7 @@ from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.layout import Layout, choose_split
 from edgeseg.datasets.layouts.places import Place, find_places
 from edgeseg.datasets.pairing import pair_by_name
+from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.datasets.truth.mask_file import MaskFile
 from edgeseg.errors import DatasetError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
@@ -32,9 +33,17 @@ _MASKS: Final = ("masks", "mask", "labels", "label")
 
 
 def open_folders(
-    root: Path, images: Path, masks: Path, *, split: str | None, classes: Classes
+    root: Path,
+    images: Path,
+    masks: Path,
+    *,
+    split: str | None,
+    classes: Classes,
+    ids: IdMap | None = None,
 ) -> Dataset:
     """List the pairs of a folder of images and a folder of masks, which may be the same.
+
+    `ids` says what the ids in the masks mean, if they are not those of the classes.
 
     Raises:
         DatasetError: there are no images.
@@ -48,13 +57,14 @@ def open_folders(
                 f"has after its image's, for example _mask"
             )
         drawn = [path for path in drawn if path.stem.endswith(suffix)]
-        pictures = [path for path in pictures if path not in drawn]
+        taken = set(drawn)
+        pictures = [path for path in pictures if path not in taken]
     if not pictures:
         raise DatasetError(
             f"{images} holds no images; put some there "
             f"({', '.join((*IMAGE_SUFFIXES, BANDS_SUFFIX))})"
         )
-    make_truth = partial(MaskFile, colors=classes.colors)
+    make_truth = partial(MaskFile, ids=ids, colors=classes.colors)
     paired = pair_by_name(pictures, drawn, folder=masks, make_truth=make_truth, suffix=suffix)
     told = (
         f"the name of a mask has {paired.suffix!r} after its image's; --mask-suffix says otherwise"

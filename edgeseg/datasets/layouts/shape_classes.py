@@ -9,10 +9,9 @@ from pathlib import Path
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import Classes, find_classes
 from edgeseg.datasets.dataset import Rest
-from edgeseg.datasets.id_tables import normalize_name
 from edgeseg.datasets.rest import REST_NAME, find_rest
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels, parse_labels
+from edgeseg.labels import Labels, normalize_name, parse_labels
 
 __all__ = ["ShapeClasses", "number_classes"]
 
@@ -25,10 +24,6 @@ class ShapeClasses:
     ids: Mapping[str, int]
     rest: Rest
     found: Classes
-
-    def find(self, name: str) -> int | None:
-        """Find the id of a class; None if there is no such class."""
-        return self.ids.get(normalize_name(name))
 
 
 def number_classes(

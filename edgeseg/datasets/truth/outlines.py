@@ -55,7 +55,8 @@ def check_points(points: npt.NDArray[np.float64], height: int, width: int) -> No
     Raises:
         ValueError: a point lies far outside the image, or the outline is too long.
     """
-    if not np.isfinite(points).all() or np.abs(points).max() > _MARGIN * max(height, width):
+    farthest = np.abs(points).max(initial=0)
+    if not np.isfinite(points).all() or farthest > _MARGIN * max(height, width):
         raise ValueError(f"has a point far outside the image of {height}x{width}")
     steps = np.abs(points - np.roll(points, 1, axis=0)).max(axis=1)
     if steps.sum() > 4 * (height + 2) * (width + 2) + 2 * _MARGIN * max(height, width):

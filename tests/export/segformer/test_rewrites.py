@@ -9,7 +9,8 @@ from edgeseg.segformer.arch import VARIANTS, HeadKind
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 SIZES = ((256, 256), (360, 480), (512, 1024), (97, 131))
-SHORT = {("b0", (256, 256))} | {(variant, (97, 131)) for variant in VARIANTS}
+# B3 and B4 differ from B2 and B5 in the number of blocks alone; test_network.py has them.
+SHORT = {("b0", (256, 256))} | {(variant, (97, 131)) for variant in ("b0", "b1", "b2", "b5")}
 CASES = [
     pytest.param(
         variant,

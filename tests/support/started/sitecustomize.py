@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from economy import save_work
+
+save_work()
