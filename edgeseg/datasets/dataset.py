@@ -77,8 +77,13 @@ class Dataset:
         origin = redact(self.origin) if "://" in self.origin else self.origin
         return to_encodable(Path(origin).resolve().name)
 
-    def compute_sha256(self, progress: Progress = SILENT) -> str:
-        """Compute a hash of every item, in order."""
+    @property
+    def sha256(self) -> str:
+        """A hash of every item, in order."""
+        return self.compute_sha256(SILENT)
+
+    def compute_sha256(self, progress: Progress) -> str:
+        """Compute `sha256`, which reads every file, and say how far it is."""
         digest = hashlib.sha256()
         for item in track(progress, "hashing", self.items):
             digest.update(item.sha256.encode())

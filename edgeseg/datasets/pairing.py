@@ -89,11 +89,16 @@ def pair_up(
 
 
 def _find_suffix(images: Sequence[Path], masks: Container[str]) -> str:
-    def count(suffix: str) -> int:
-        return sum(any(name in masks for name in _name_masks(path, suffix)) for path in images)
-
-    found = {suffix: count(suffix) for suffix in _SUFFIXES}
-    return max(_SUFFIXES, key=found.__getitem__)  # the first of several
+    """Find the suffix under which most images have a mask, the first of several."""
+    stems = [_list_stems(path) for path in images]
+    most, best = 0, ""
+    for suffix in _SUFFIXES:
+        found = sum(any(stem + suffix in masks for stem in own) for own in stems)
+        if found > most:
+            most, best = found, suffix
+        if most == len(images):  # a long set has its answer after one pass
+            break
+    return best
 
 
 def _find_mask(image: Path, masks: dict[str, Path], suffix: str, folder: Path, ending: str) -> Path:
@@ -105,8 +110,13 @@ def _find_mask(image: Path, masks: dict[str, Path], suffix: str, folder: Path, e
 
 def _name_masks(image: Path, suffix: str) -> tuple[str, ...]:
     """List the names that an image's mask may have, the likeliest first."""
-    stems = (image.stem.removesuffix(own) for own in _IMAGE_SUFFIXES if image.stem.endswith(own))
-    return image.stem + suffix, *(stem + suffix for stem in stems)
+    return tuple(stem + suffix for stem in _list_stems(image))
+
+
+def _list_stems(image: Path) -> tuple[str, ...]:
+    """List what an image's name and its mask's may have in common, the likeliest first."""
+    stem = image.stem
+    return stem, *(stem.removesuffix(own) for own in _IMAGE_SUFFIXES if stem.endswith(own))
 
 
 def _find_fault(claimants: list[FilePair], *, there: bool) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.errors import SinkError
@@ -19,6 +20,34 @@ from edgeseg.runtime.sources import list_files_read
 from edgeseg.text import explain
 
 __all__ = ["claim_outputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The files that a run reads: as they are named, by their real paths, and by their inodes."""
+
+    files: Sequence[Path]
+    paths: frozenset[Path]
+    inodes: frozenset[tuple[int, int] | None]
+
+    def hold(self, path: Path) -> bool:
+        """Tell whether `path`, a real path, is one of the files, by links too."""
+        return path in self.paths or _find_inode(path) in self.inodes
+
+
+def _list_inputs(uri: str | int) -> _Inputs:
+    """List the files, and look each up once: a folder may hold a hundred thousand."""
+    files = list_files_read(uri)
+    inodes = frozenset(map(_find_inode, files)) - {None}
+    return _Inputs(files, frozenset(file.resolve() for file in files), inodes)
+
+
+def _find_inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -62,7 +91,7 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
         check_ending(outputs.save)
     names = [Path(name) for name in outputs.files]
     real = [name.resolve() for name in names]
-    read = list_files_read(uri)
+    read = _list_inputs(uri)
     for name, path in zip(names, real, strict=True):
         if real.count(path) > 1:
             raise SinkError(f"{name} is named for two outputs; give each its own")
@@ -71,13 +100,13 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
         if path.is_relative_to(bundle.resolve()):
             raise SinkError(f"{name} lies in the bundle {bundle}; write somewhere else")
         _check_unread(name, str(uri), read)
-        if any(_is_same(name_partial(path), file) for file in read):
+        if read.hold(name_partial(path)):
             raise SinkError(
                 f"{uri} holds {name_partial(path).name}, as {name} is called until it is whole; "
                 f"give another name"
             )
     for folder in outputs.folders:
-        _check_folder(folder, read)
+        _check_folder(folder, read.files)
     _check_free(name for name in names if name not in outputs.folders)
 
 
@@ -99,18 +128,13 @@ def _check_free(names: Iterable[Path]) -> None:
             raise SinkError(f"{name} exists and {UNKNOWN}; remove it, or give another name")
 
 
-def _check_unread(name: Path, uri: str, read: Sequence[Path]) -> None:
+def _check_unread(name: Path, uri: str, read: _Inputs) -> None:
     """Refuse an output that is a file read, lies in a folder read, or holds files read."""
     path, source = name.resolve(), Path(uri)
-    within = bool(read) and source.is_dir() and path.parent == source.resolve()
-    folders = {file.resolve().parent for file in read}
-    if within or path in folders or any(_is_same(path, file) for file in read):
+    within = bool(read.files) and source.is_dir() and path.parent == source.resolve()
+    folders = {file.parent for file in read.paths}
+    if within or path in folders or read.hold(path):
         raise SinkError(f"{name} lies where {uri} is read from; write somewhere else")
-
-
-def _is_same(path: Path, file: Path) -> bool:
-    """Tell whether two paths name the same file, by links too."""
-    return path == file.resolve() or (path.exists() and path.samefile(file))
 
 
 def _check_folder(folder: Path, read: Sequence[Path]) -> None:

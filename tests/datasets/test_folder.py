@@ -123,7 +123,7 @@ def test_the_hash_of_a_data_set_is_that_of_its_pairs(tmp_path: Path) -> None:
     complete = open_dataset(make(tmp_path, ["a", "b"])).sha256
     make(tmp_path, ["a", "b", "c"])
     (tmp_path / "masks" / "c.png").unlink()
-    assert open_dataset(tmp_path).compute_sha256() == complete
+    assert open_dataset(tmp_path).sha256 == complete
 
 
 def test_a_folder_whose_name_is_no_text_has_a_title_that_json_holds(tmp_path: Path) -> None:

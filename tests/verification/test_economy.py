@@ -77,13 +77,13 @@ def test_a_file_that_was_changed_has_another_hash(street: Path, tmp_path: Path) 
         source = min((street / "test" / part).iterdir())
         (tmp_path / part / source.name).write_bytes(source.read_bytes())
     settled(tmp_path)
-    first = open_dataset(tmp_path).compute_sha256()
-    assert open_dataset(tmp_path).compute_sha256() == first
+    first = open_dataset(tmp_path).sha256
+    assert open_dataset(tmp_path).sha256 == first
     (mask,) = (tmp_path / "masks").iterdir()
     status = mask.stat()
     mask.write_bytes(mask.read_bytes()[:-1] + b"x")
     os.utime(mask, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert open_dataset(tmp_path).compute_sha256() != first
+    assert open_dataset(tmp_path).sha256 != first
 
 
 def test_images_are_not_stacked_for_every_class(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,5 +105,5 @@ def test_rows_of_images_add_up_to_the_whole(
         assert result.images == sum(image.labelled[column] > 0 for image, column in rows)
     dataset = open_dataset(street, split="test")
     assert report.data is not None
-    assert report.data.sha256 == dataset.compute_sha256()
+    assert report.data.sha256 == dataset.sha256
     assert sum(map(sum, report.confusion)) == sum(sum(i.labelled) for i in report.per_image)
