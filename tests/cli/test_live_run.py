@@ -58,11 +58,12 @@ def test_ctrl_c_ends_a_run_cleanly(
         "solidWhiteRight",
     ],
 )
-def test_a_real_clip(edgeseg, shared: Path, name: str) -> None:
-    """The packaged demo bundle on it: size and rate of what is saved are the clip's."""
+def test_a_real_clip(edgeseg, shared: Path, seeded_bundle: Bundle, name: str) -> None:
+    """Size and rate of what is saved are the clip's."""
     clip = shared / "video" / f"{name}.mp4"
     outputs = ("--save", "o.mp4", "--masks", "m", "--jsonl", "o.jsonl")
-    outcome = edgeseg("run", "--source", clip, "--frames", 12, *outputs, "--json")
+    command = ("run", seeded_bundle.folder, "--source", clip, "--frames", 12)
+    outcome = edgeseg(*command, *outputs, "--json")
     assert outcome.status == 0
     assert (outcome.json["frames"], outcome.json["dropped"]) == (12, 0)
     assert len(list(Path("m").glob("*.png"))) == 12
