@@ -225,7 +225,7 @@ def test_no_name_leads_outside(name: str, tmp_path: Path) -> None:
         ({"size": [24, 32], "counts": [10**12]}, "has run lengths that no mask has"),
         ({"size": [24, 32], "counts": [-1, 769]}, "has run lengths that no mask has"),
         ({"size": [10**6, 10**6], "counts": [10**12]}, "is made for an image of 1000000x1000000"),
-        ({"polygon": 1}, "cannot be read: "),
+        ({"polygon": 1}, "has a damaged text of run lengths"),
         ("text", "cannot be read: "),
     ],
 )  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 from form_writers import Form
@@ -124,6 +125,47 @@ def write_labelme(root: Path, split: str) -> None:
     (root / "labels.txt").write_text("\n".join(names))
 
 
+def describe_in_cvat(images: list[str], labels: Sequence[str]) -> str:
+    """CVAT's XML of images that are written already, and of labels."""
+    named = "".join(f"<label><name>{escape(name)}</name></label>" for name in labels)
+    return (
+        "<?xml version='1.0' encoding='utf-8'?>\n<annotations>\n<version>1.1</version><meta><job>"
+        f"<labels>{named}</labels></job></meta>{''.join(images)}</annotations>"
+    )
+
+
+def mask_in_cvat(label: str, mask: np.ndarray) -> str:
+    """A mask, (H, W), as CVAT's run lengths of the rows of its box."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left, height, width = rows[0], columns[0], np.ptp(rows) + 1, np.ptp(columns) + 1
+    part = mask[top : top + height, left : left + width]
+    counts = ", ".join(map(str, count_runs(part.ravel())))
+    return (
+        f'<mask label="{escape(label)}" rle="{counts}" left="{left}" top="{top}" '
+        f'width="{width}" height="{height}" z_order="0"></mask>'
+    )
+
+
+def write_cvat(root: Path) -> None:
+    """Write "CVAT for images 1.1" with two subsets of the same scenes."""
+    described = []
+    for subset in ("Train", "Validation"):
+        for scene in draw_scenes():
+            name = f"{subset}_{scene.name}.png"
+            save_image(scene, root / "images" / subset / name)
+            height, width = scene.ids.shape
+            masks = [
+                mask_in_cvat(LABELS.classes[own], scene.ids == own)
+                for own in np.unique(scene.ids)
+                if own != VOID
+            ]
+            described.append(
+                f'<image id="0" name="{name}" subset="{subset}" width="{width}" height="{height}">'
+                f"{''.join(masks)}</image>"
+            )
+    (root / "annotations.xml").write_text(describe_in_cvat(described, LABELS.classes))
+
+
 def write_roboflow(root: Path, split: str) -> None:
     """Write Roboflow's masks of ids with background as 0, and their `_classes.csv`."""
     for scene in draw_scenes():
@@ -136,6 +178,7 @@ def write_roboflow(root: Path, split: str) -> None:
 
 
 SHAPE_FORMS = {
+    "CVAT": Form("cvat", lambda root, _split: write_cvat(root), ("Train", "Validation")),
     "labelme": Form("labelme", write_labelme),
     "Roboflow's masks": Form("roboflow", write_roboflow, ("train", "valid")),
     "COCO": Form(

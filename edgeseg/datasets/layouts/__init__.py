@@ -14,6 +14,7 @@ from edgeseg.datasets.layouts.bdd100k import BDD100K
 from edgeseg.datasets.layouts.beside import BESIDE
 from edgeseg.datasets.layouts.camvid32 import CAMVID32
 from edgeseg.datasets.layouts.coco import COCO
+from edgeseg.datasets.layouts.cvat import CVAT
 from edgeseg.datasets.layouts.folder import FOLDER
 from edgeseg.datasets.layouts.kitti import KITTI
 from edgeseg.datasets.layouts.labelme import LABELME
@@ -49,6 +50,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     COCO,
     ROBOFLOW,
     LABELME,
+    CVAT,
 )
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}

@@ -8,21 +8,18 @@ ROOT/annotations.json                   ROOT/images/NAME.jpg
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import Rules
-from edgeseg.datasets.dataset import Dataset, Unpaired
-from edgeseg.datasets.items import FilePair
+from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.coco_file import CocoFile, read_coco_file
-from edgeseg.datasets.layouts.inside import find_inside
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, Layout, choose_split
 from edgeseg.datasets.layouts.shape_classes import ShapeClasses, number_classes
-from edgeseg.datasets.truth.shape_list import ShapeList, pack_shapes
+from edgeseg.datasets.layouts.shape_pairs import ShapedImage, pair_shapes
 from edgeseg.errors import DatasetError
-from edgeseg.images import list_files
 from edgeseg.machine.extras import require
 
 __all__ = ["COCO"]
@@ -90,13 +87,19 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     content = read_coco_file(part.file)
     above = (root / name, root) if name else (root,)
     classes = number_classes(content.names, *above, rules=rules)
-    items, missing = _pair(part, content, classes)
+    items, unpaired = pair_shapes(
+        _list_images(content, classes),
+        part.folders,
+        origin=part.file,
+        rest=classes.rest.own,
+        whole=part.folders[0] if part.is_own else None,
+    )
     return Dataset(
         origin=str(root),
         split=name or None,
         items=items,
         labels=classes.labels,
-        unpaired=(*missing, *_list_unnamed(part, content, items)),
+        unpaired=unpaired,
         splits=there,
         rules=classes.found.rules,
         said=classes.found.said,
@@ -105,41 +108,10 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     )
 
 
-def _pair(
-    part: _Part, content: CocoFile, classes: ShapeClasses
-) -> tuple[tuple[FilePair, ...], tuple[Unpaired, ...]]:
-    pairs, missing = [], []
+def _list_images(content: CocoFile, classes: ShapeClasses) -> Iterator[ShapedImage]:
     for image in content.images:
-        path = find_inside(image.file_name, part.folders, origin=part.file)
-        if not path.exists():
-            reason = f"{part.file} names {image.file_name}, and there is no {path}"
-            missing.append(Unpaired(name=path.stem, reason=reason))
-            continue
         shapes = [(classes.ids[name], area) for name, area in content.list_shapes(image)]
-        truth = ShapeList(
-            path=part.file,
-            name=image.file_name,
-            height=image.height,
-            width=image.width,
-            packed=pack_shapes(shapes),
-            rest=classes.rest.own,
-        )
-        pairs.append(FilePair(path, truth))
-    return tuple(pairs), tuple(missing)
-
-
-def _list_unnamed(
-    part: _Part, content: CocoFile, pairs: tuple[FilePair, ...]
-) -> tuple[Unpaired, ...]:
-    """List the images in the split's own folder that the JSON does not name."""
-    if not part.is_own:
-        return ()
-    named = {pair.image_path.name for pair in pairs}
-    return tuple(
-        Unpaired(name=path.stem, reason=f"{path} is not named by {part.file}")
-        for path in list_files(part.folders[0])
-        if path.name not in named
-    )
+        yield ShapedImage(image.file_name, image.height, image.width, shapes)
 
 
 COCO: Final = Layout(

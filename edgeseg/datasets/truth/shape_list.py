@@ -1,4 +1,4 @@
-"""Ground truth as shapes: polygons and run lengths, drawn one image at a time."""
+"""Ground truth as shapes: polygons, run lengths and ellipses, drawn one image at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.datasets.truth.ellipses import fill_ellipse
 from edgeseg.datasets.truth.mask_file import ReadTruth
 from edgeseg.datasets.truth.outlines import fill_outlines
 from edgeseg.datasets.truth.runs import fill_runs, unpack_counts
@@ -24,22 +25,24 @@ __all__ = ["ShapeList", "pack_shapes"]
 _BYTES: Final = 3  # a pixel: the mask, a shape, and a copy of it
 
 
-class _Runs(msgspec.Struct):
-    """Run lengths: of all columns of an image of `size`, or of the rows of a `window`.
+class _Region(msgspec.Struct):
+    """Run lengths of an image's columns, those of the rows of a `window`, or an ellipse.
 
-    `size` is height and width, `window` is left, top, width and height.
+    `size` is the image's height and width, `window` is left, top, width and height. `ellipse` has
+    the numbers of `fill_ellipse`.
     """
 
-    counts: list[int] | str
+    counts: list[int] | str = ""
     size: tuple[int, int] | None = None
     window: tuple[int, int, int, int] | None = None
+    ellipse: tuple[float, float, float, float, float] | None = None
 
 
 class _Shape(msgspec.Struct, array_like=True):
-    """The class id of a shape, and its polygons or run lengths."""
+    """The class id of a shape, and its polygons, run lengths or ellipse."""
 
     own: int
-    area: list[list[float]] | _Runs
+    area: list[list[float]] | _Region
 
 
 _DECODER: Final = msgspec.json.Decoder(list[_Shape])
@@ -103,10 +106,12 @@ class ShapeList:
         return f"{self.path}: a shape of {self.name} {fault}; correct it, or remove it"
 
 
-def _fill(area: list[list[float]] | _Runs, height: int, width: int) -> npt.NDArray[np.bool_]:
+def _fill(area: list[list[float]] | _Region, height: int, width: int) -> npt.NDArray[np.bool_]:
     """Fill a shape as a mask (height, width)."""
-    if not isinstance(area, _Runs):
+    if not isinstance(area, _Region):
         return fill_outlines(area, height, width)
+    if area.ellipse is not None:
+        return fill_ellipse(area.ellipse, height, width)
     counts = unpack_counts(area.counts) if isinstance(area.counts, str) else area.counts
     if area.window is not None:
         return _fill_window(counts, area.window, height, width)
