@@ -38,8 +38,11 @@ _ADDRESS: Final = re.compile(
     r"|(?:[\w+.-]*(?::/+|//+))?[^/]*:.*@|.*[?&][^=&/]+=",
     re.DOTALL | re.IGNORECASE,
 )
-# What may stand before the path of a published data set.
-_DATASET: Final = re.compile(r"(?:(?:ade20k|camvid|cityscapes|cocostuff):)?")
+# What may stand before the path of a data set: the names of edgeseg.datasets.LAYOUT_NAMES.
+_DATASET: Final = re.compile(
+    r"(?:(?:ade20k|bdd100k|beside|camvid|camvid32|cityscapes|coco|cocostuff|cvat|folder|huggingface"
+    r"|kitti|labelme|mapillary|mmseg|roboflow|voc):)?"
+)
 _BARE_USER: Final = re.compile(r".*:.*@", re.DOTALL)
 _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?=[/?#]|$)")
 # An & that no further name follows belongs to the value.

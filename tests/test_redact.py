@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.datasets import PUBLISHED
+from edgeseg.datasets import LAYOUT_NAMES
 from edgeseg.redact import encode_address, redact, scrub
 
 # Parts of secrets that no address has otherwise. None of them may be seen, not even alone.
@@ -119,12 +119,12 @@ def test_an_address_without_secrets_stays(address: str) -> None:
         "/data/12:30/me@work.mp4", "runs/12:30/me@work.mp4", "runs//session=3/out.png",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("kind", ["", *(f"{name}:" for name in PUBLISHED)])
+@pytest.mark.parametrize("kind", ["", "cityscapes:"])
 def test_a_path_of_this_machine_stays(path: str, kind: str) -> None:
     assert redact(kind + path) == kind + path
 
 
-@pytest.mark.parametrize("kind", ["", *(f"{name}:" for name in PUBLISHED)])
+@pytest.mark.parametrize("kind", ["", "cityscapes:"])
 @pytest.mark.parametrize(
     "address",
     [
@@ -137,6 +137,12 @@ def test_a_path_of_this_machine_stays(path: str, kind: str) -> None:
 )  # fmt: skip
 def test_an_address_in_an_unusual_form(address: str, kind: str) -> None:
     shows_nothing(redact(kind + address))
+
+
+@pytest.mark.parametrize("name", LAYOUT_NAMES)
+def test_each_form_of_a_data_set_may_stand_before_an_address(name: str) -> None:
+    assert redact(f"{name}:runs/12:30/me@work.mp4") == f"{name}:runs/12:30/me@work.mp4"
+    shows_nothing(redact(f"{name}:rtsp:/host/user=admin_password=zqxj"))
 
 
 def test_a_path_is_told_as_it_was_given(edgeseg: Callable, seeded_bundle: Bundle) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeseg.data_rules import NO_RULES, Rules
 from edgeseg.datasets.dataset import Dataset, Unpaired
 from edgeseg.datasets.items import DrawnScene, FilePair, Item, Sample
-from edgeseg.datasets.layouts import LAYOUT_NAMES, PUBLISHED, SPLIT_NAMES, SPLITS, recognize
+from edgeseg.datasets.layouts import LAYOUT_NAMES, SPLIT_NAMES, SPLITS, recognize
 from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.opening import open_dataset
 from edgeseg.datasets.reading import Matched
@@ -16,7 +16,6 @@ from edgeseg.datasets.uncounted import Tally, explain_uncounted
 
 __all__ = [
     "NO_RULES",
-    "PUBLISHED",
     "SPLITS",
     "SPLIT_NAMES",
     "Dataset",

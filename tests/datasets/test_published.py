@@ -235,3 +235,38 @@ def test_the_real_ade20k_sample(shared: Path, tmp_path: Path) -> None:
     for item, one in zip(dataset.items, dataset, strict=True):
         raw = read_mask(sample / "annotations" / f"{item.name}.png").astype(int)
         np.testing.assert_array_equal(one.mask, np.where(raw == 0, 255, raw - 1))
+
+
+def test_a_dataset_json_names_other_classes(tmp_path: Path) -> None:
+    """As in somebody's own data set in the folders of a published one."""
+    case = published("ade20k")
+    put(tmp_path / case.image, "RGB", (1, 2, 3), size=(2, 6))
+    put_mask(tmp_path / case.mask, [0, 1])
+    (tmp_path / "dataset.json").write_text('{"classes": ["road", "grass"], "ignore_index": 200}')
+    found = open_dataset(tmp_path)
+    assert found.labels.classes == ("road", "grass")
+    assert found.items[0].read().mask[0].tolist() == [0, 1]
+    (tmp_path / "dataset.json").write_text('{"ignore_index": 3}')
+    found = open_dataset(tmp_path)
+    assert found.labels == get_known_labels("ade20k")
+    assert found.rules.ignore_index == (3,)
+
+
+def test_masks_of_coco_stuff_in_train_ids(tmp_path: Path) -> None:
+    """As mmsegmentation makes them, beside those in the data set's own ids."""
+    folder = tmp_path / "annotations" / "val2017"
+    put(tmp_path / "images" / "val2017" / "000000000139.jpg", "RGB", (1, 2, 3), size=(2, 6))
+    put_mask(folder / "000000000139.png", [12, 255])
+    put_mask(folder / "000000000139_labelTrainIds.png", [11, 255])
+    found = open_dataset(tmp_path)
+    assert found.layout == "cocostuff"
+    assert found.items[0].read().mask[0].tolist() == [11, 255]
+    (folder / "000000000139_labelTrainIds.png").unlink()
+    assert open_dataset(tmp_path).items[0].read().mask[0].tolist() == [11, 255]
+
+
+@pytest.mark.parametrize("split", ["training", "train"])
+def test_the_folder_of_a_split_is_its_name_too(split: str, tmp_path: Path) -> None:
+    put(tmp_path / "images" / "training" / "ADE_train_1.jpg", "RGB", (1, 2, 3))
+    put_mask(tmp_path / "annotations" / "training" / "ADE_train_1.png", [0] * 8)
+    assert len(open_dataset(tmp_path, split=split)) == 1

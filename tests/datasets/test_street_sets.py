@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from form_writers import FORMS, put_between, write_form
-from forms import VOID, count, draw_scenes, save_ids, write_plain
+from form_writers import FORMS, Save, put_between, write_form
+from forms import VOID, count, draw_scenes, save_ids, save_image, write_plain
 from PIL import Image
 
 from edgeseg.datasets import Rules, open_dataset
@@ -108,3 +108,36 @@ def test_a_config_of_mapillary_that_is_damaged(tmp_path: Path) -> None:
     (root / "config.json").write_text('{"labels": [{"name": "a"}]}')
     with pytest.raises(SourceError, match=r"config\.json cannot be read: 'color'"):
         open_dataset(root)
+
+
+def write_cityscapes(root: Path, ending: str, save: Save = save_label_ids) -> Path:
+    for index, scene in enumerate(draw_scenes()):
+        name = f"ulm_{index:06d}_000019"
+        save_image(scene, root / "leftImg8bit" / "val" / "ulm" / f"{name}_leftImg8bit.png")
+        save(scene.ids, root / "gtFine" / "val" / "ulm" / f"{name}_gtFine_{ending}.png")
+    return root
+
+
+def test_cityscapes(plain: np.ndarray, tmp_path: Path) -> None:
+    """Masks in train ids go first, then those in label ids, then the painted ones."""
+    root = write_cityscapes(tmp_path / "city", "color", save_street_colors)
+    painted = open_dataset(root)
+    np.testing.assert_array_equal(count(painted, STREETS), plain)
+    assert any("polegroup count as pole" in note for note in painted.notes)
+    write_cityscapes(root, "labelIds")
+    by_ids = open_dataset(root)
+    assert by_ids.layout == "cityscapes"
+    assert not any("polegroup" in note for note in by_ids.notes)
+    np.testing.assert_array_equal(count(by_ids, STREETS), plain)
+    write_cityscapes(root, "labelTrainIds", save_ids)
+    np.testing.assert_array_equal(count(open_dataset(root), STREETS), plain)
+
+
+def test_cityscapes_without_fine_masks(tmp_path: Path) -> None:
+    (tmp_path / "leftImg8bit" / "val").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"has leftImg8bit/ and no gtFine/; unpack") as caught:
+        open_dataset(tmp_path)
+    assert "name your own folders with --images-dir and --masks-dir" in str(caught.value)
+    (tmp_path / "gtCoarse" / "val").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="gtCoarse/ is not read, because its outlines are rough"):
+        open_dataset(tmp_path)

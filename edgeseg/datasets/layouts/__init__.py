@@ -13,6 +13,7 @@ from edgeseg.datasets.class_files import find_classes
 from edgeseg.datasets.layouts.bdd100k import BDD100K
 from edgeseg.datasets.layouts.beside import BESIDE
 from edgeseg.datasets.layouts.camvid32 import CAMVID32
+from edgeseg.datasets.layouts.cityscapes import CITYSCAPES
 from edgeseg.datasets.layouts.coco import COCO
 from edgeseg.datasets.layouts.cvat import CVAT
 from edgeseg.datasets.layouts.folder import FOLDER
@@ -21,7 +22,7 @@ from edgeseg.datasets.layouts.labelme import LABELME
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
 from edgeseg.datasets.layouts.mapillary import MAPILLARY
 from edgeseg.datasets.layouts.mmseg import MMSEG
-from edgeseg.datasets.layouts.published import LAYOUTS as _PUBLISHED
+from edgeseg.datasets.layouts.published import ADE20K, CAMVID, COCOSTUFF
 from edgeseg.datasets.layouts.roboflow import ROBOFLOW
 from edgeseg.datasets.layouts.voc import VOC
 
@@ -29,7 +30,6 @@ __all__ = [
     "BY_NAME",
     "LAYOUTS",
     "LAYOUT_NAMES",
-    "PUBLISHED",
     "SPLITS",
     "SPLIT_NAMES",
     "Layout",
@@ -38,7 +38,10 @@ __all__ = [
 
 # In the order in which they are tried: what only one data set has comes before general forms.
 LAYOUTS: Final[tuple[Layout, ...]] = (
-    *_PUBLISHED,
+    CITYSCAPES,
+    ADE20K,
+    COCOSTUFF,
+    CAMVID,
     CAMVID32,
     KITTI,
     MAPILLARY,
@@ -54,7 +57,6 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
 )
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
-PUBLISHED: Final = tuple(layout.name for layout in _PUBLISHED)
 
 
 def recognize(root: Path, rules: Rules) -> Layout | None:

@@ -17,6 +17,7 @@ from edgeseg.datasets.layouts.beside import find_beside
 from edgeseg.datasets.layouts.folder import open_folders
 from edgeseg.datasets.layouts.layout import Layout, choose_split
 from edgeseg.datasets.layouts.places import Place
+from edgeseg.datasets.layouts.published import CAMVID_SEQUENCES
 from edgeseg.datasets.truth.color_table import make_color_table
 from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.errors import DatasetError
@@ -26,8 +27,6 @@ __all__ = ["CAMVID32"]
 
 _WHOLE: Final = ("701_StillsRaw_full", "LabeledApproved_full")
 _BESIDE: Final = ("_labels",)
-# The names of its sequences. The folders of copies have names that other data sets have, too.
-_SEQUENCES: Final = ("0001TP_", "0006R0_", "0016E5_", "Seq05VD_")
 _LOOKED_FOR: Final = "701_StillsRaw_full/ and LabeledApproved_full/, or SPLIT_labels/0001TP_*"
 # label_colors.txt at mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid.
 _COLORS: Final[dict[str, Rgb]] = {
@@ -92,7 +91,8 @@ def _find_places(root: Path) -> dict[str | None, Place]:
     return {
         split: place
         for split, place in find_beside(root, _BESIDE).items()
-        if any(path.name.startswith(_SEQUENCES) for path in place.masks.iterdir())
+        # Other data sets have such folders, too: the names of the files tell.
+        if any(path.name.startswith(CAMVID_SEQUENCES) for path in place.masks.iterdir())
     }
 
 

