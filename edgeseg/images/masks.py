@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MASK_SUFFIXES",
     "StoredMask",
+    "fill_palette",
     "read_mask",
     "read_stored_mask",
     "write_mask",
@@ -193,7 +194,7 @@ def write_mask(
     image = Image.fromarray(mask)
     if palette is not None and mask.dtype == np.uint8:
         # All 256 entries: with fewer, Pillow packs several ids into a byte.
-        image.putpalette(_fill_palette(palette, 256).tobytes())
+        image.putpalette(fill_palette(palette, 256).tobytes())
     _save(image, path, software)
 
 
@@ -209,11 +210,11 @@ def write_painted_mask(
     """
     from PIL import Image
 
-    colors = _fill_palette(palette, 256 if mask.dtype == np.uint8 else _HIGHEST_ID + 1)
+    colors = fill_palette(palette, 256 if mask.dtype == np.uint8 else _HIGHEST_ID + 1)
     _save(Image.fromarray(colors[mask]), path, software)
 
 
-def _fill_palette(palette: Sequence[Rgb], length: int) -> _Painted:
+def fill_palette(palette: Sequence[Rgb], length: int) -> _Painted:
     """Make a table of `length` colors, uint8 RGB; those after the palette's are black."""
     colors = np.zeros((length, _RGB), np.uint8)
     colors[: len(palette)] = palette[:length]

@@ -19,6 +19,8 @@ _HEIGHT: Final = 257
 _BITS: Final = 258
 _PHOTOMETRIC: Final = 262
 _ORIENTATION: Final = 274
+# Of GeoTIFF: pixel scale, tie points, transformation, keys of the coordinate system.
+_GEOREFERENCE: Final = (33550, 33922, 34264, 34735)
 _CHANNELS: Final = 277
 
 # Values of the tag PhotometricInterpretation.
@@ -41,7 +43,8 @@ class Storage(NamedTuple):
     """How a file stores its samples.
 
     `format` is `TIFF` or `PNG`, `photometric` TIFF's number for what the channels mean,
-    and `orientation` EXIF's number for how the image is turned.
+    and `orientation` EXIF's number for how the image is turned. `georeferenced` says that it has a
+    place on the map.
     """
 
     format: str
@@ -51,6 +54,7 @@ class Storage(NamedTuple):
     bits: int
     photometric: int
     orientation: int
+    georeferenced: bool = False
 
     @property
     def inverted(self) -> bool:
@@ -117,4 +121,5 @@ def _read_tags(file: BinaryIO, start: bytes) -> Storage:
         bits=max(tags.get(_BITS, (1,))),
         photometric=tags.get(_PHOTOMETRIC, _BLACK_IS_0),
         orientation=tags.get(_ORIENTATION, 1),
+        georeferenced=any(tag in tags for tag in _GEOREFERENCE),
     )

@@ -49,7 +49,9 @@ EXTRAS: Final = MappingProxyType(
         ),
         "coco": _make_extra("polygons of COCO and CVAT", pycocotools="pycocotools"),
         "parquet": _make_extra("Parquet files of Hugging Face", pyarrow="pyarrow"),
-        "geo": _make_extra("TIFFs of any number of bands and bits", rasterio="rasterio"),
+        "geo": _make_extra(
+            "TIFFs of any number of bands and bits, GeoTIFF masks", rasterio="rasterio"
+        ),
         "export": _make_extra(
             "checkpoints (export, sweep, inspect)",
             torch="torch",

@@ -148,8 +148,12 @@ def _check_folder(folder: Path, read: Sequence[Path]) -> None:
                 f"or run them apart"
             )
     images = {file.stem for file in read}
-    for path in sorted((*folder.glob("*.png"), *folder.glob(LEGEND))):
-        # Frames that are not images are named by number.
-        taken = path.name == LEGEND or path.stem in images or path.stem.isdecimal()
+    # The mask of a GeoTIFF is one, too.
+    rasters = {f"{file.stem}.tif" for file in read if file.suffix.lower() in {".tif", ".tiff"}}
+    for path in sorted((*folder.glob("*.png"), *folder.glob("*.tif"), *folder.glob(LEGEND))):
+        if path.suffix == ".png":  # frames that are not images are named by number
+            taken = path.stem in images or path.stem.isdecimal()
+        else:
+            taken = path.name == LEGEND or path.name in rasters
         if taken and not is_replaceable(path):
             raise SinkError(f"{path} exists and {UNKNOWN}; move it away, or give another folder")

@@ -53,7 +53,10 @@ class FolderSink:
             raise self._refuse(error) from None
 
     def write(self, result: Result, /) -> None:
-        """Write `NAME.png`: the image's own name, or the frame's number."""
+        """Write `NAME.png`, or beside it what `write` makes of it.
+
+        NAME is the image's own name, or the frame's number.
+        """
         path = self._partial / f"{result.captured.name}.png"
         try:
             self._write(result, path)
@@ -96,7 +99,8 @@ class FolderSink:
 
     def _say_kept(self, made: Set[str]) -> None:
         """Say how many pictures of an earlier run lie among the new ones."""
-        others = (path for path in self._folder.glob("*.png") if path.name not in made)
+        there = (*self._folder.glob("*.png"), *self._folder.glob("*.tif"))
+        others = (path for path in there if path.name not in made)
         kept = sum(map(_is_earlier, others))
         if made and kept:
             earlier = pluralize(kept, self._what)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from edgeseg.errors import SpecError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.images import write_mask, write_painted_mask
+from edgeseg.images.georeference import Place, write_geotiff
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import ClassMap
 from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
 from edgeseg.runtime.sinks.label_ids import find_label_ids
+from edgeseg.runtime.sinks.places import Places
 
 __all__ = ["LEGEND", "MaskFiles", "open_mask_sink", "plan_masks"]
 
@@ -50,15 +51,46 @@ class MaskFiles:
             )
 
 
-class MaskForm(NamedTuple):
-    """How masks are written: `ids[i]` stands for class i, and `save` writes a mask to a path.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskForm:
+    """How masks are written: `ids[i]` stands for class i, and `table[i]` is what is written for it.
 
-    `told` says which ids these are, where they are not the class ids.
+    Without a table these are the class ids. `palette` has the colors of what is written. `told`
+    says which ids these are, where they are not the class ids.
     """
 
     ids: tuple[int, ...]
-    save: Callable[[ClassMap, Path], None]
+    palette: tuple[Rgb, ...]
+    table: ClassMap | None = None
+    painted: bool = False
     told: str | None = None
+
+    def save(self, mask: ClassMap, path: Path) -> None:
+        """Write a mask as a PNG.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        write = write_painted_mask if self.painted else write_mask
+        write(self._rename(mask), path, palette=self.palette, software=SIGNATURE)
+
+    def save_at(self, place: Place, mask: ClassMap, path: Path) -> None:
+        """Write a mask as a GeoTIFF that lies at a place on the map.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        write_geotiff(
+            self._rename(mask),
+            path,
+            place,
+            palette=self.palette,
+            painted=self.painted,
+            software=SIGNATURE,
+        )
+
+    def _rename(self, mask: ClassMap) -> ClassMap:
+        return mask if self.table is None else self.table[mask]
 
 
 def plan_masks(files: MaskFiles, labels: Labels) -> MaskForm:
@@ -70,33 +102,35 @@ def plan_masks(files: MaskFiles, labels: Labels) -> MaskForm:
     ids = tuple(range(len(labels.classes)))
     if files.painted:
         _check_colors(labels)
-        paint = partial(write_painted_mask, palette=labels.palette, software=SIGNATURE)
-        return MaskForm(ids, paint)
     if files.label_ids is None:
-        return MaskForm(ids, partial(write_mask, palette=labels.palette, software=SIGNATURE))
+        return MaskForm(ids=ids, palette=tuple(labels.palette), painted=files.painted)
     found = find_label_ids(files.label_ids, labels)
-    table, palette = _make_table(found.ids), _order_palette(found.ids, labels)
-
-    def rename(mask: ClassMap, path: Path) -> None:
-        write_mask(table[mask], path, palette=palette, software=SIGNATURE)
-
-    return MaskForm(found.ids, rename, found.told)
+    return MaskForm(
+        ids=found.ids,
+        palette=_order_palette(found.ids, labels),
+        table=_make_table(found.ids),
+        told=found.told,
+    )
 
 
 def open_mask_sink(files: MaskFiles, labels: Labels, say: Say) -> FolderSink:
-    """Open a sink that writes each mask into a folder.
+    """Open a sink that writes each mask into a folder: a GeoTIFF if the image is one, else a PNG.
 
-    `say` hears which ids the masks hold, and of an earlier run's masks.
+    `say` hears which ids the masks hold, of an earlier run's masks, and where rasterio is missing.
 
     Raises:
         SpecError: see `plan_masks`.
     """
-    form = plan_masks(files, labels)
+    form, places = plan_masks(files, labels), Places(say)
     if form.told is not None:
         say(form.told)
 
     def write(result: Result, path: Path) -> None:
-        form.save(result.mask, path)
+        place = places.find(result.captured.path)
+        if place is None:
+            form.save(result.mask, path)
+        else:
+            form.save_at(place, result.mask, path.with_suffix(".tif"))
 
     legend = _write_legend(files, labels, form.ids)
     return FolderSink(files.folder, "mask", write, beside={LEGEND: legend}, say=say)

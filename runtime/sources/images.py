@@ -78,4 +78,5 @@ def read_images(
             time_s=index / IMAGES_FPS,
             at=time.perf_counter(),
             image=image,
+            path=path,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
@@ -16,7 +17,8 @@ class Captured:
     """One frame: `image` is uint8 BGR (H, W, 3).
 
     `index` counts frames from 0. `time_s` is in seconds from the source's start, `at` in seconds of
-    `time.perf_counter()`. `truth` has the class ids (H, W), where the source knows them.
+    `time.perf_counter()`. `truth` has the class ids (H, W), where the source knows them. `path` is
+    the frame's own file, if it has one.
     """
 
     index: int
@@ -25,6 +27,7 @@ class Captured:
     at: float
     image: Bgr
     truth: ClassMap | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

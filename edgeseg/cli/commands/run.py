@@ -87,8 +87,8 @@ _SaveOption = Annotated[
 _MasksOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for one PNG of class ids per frame, and a legend. Only files that an earlier "
-        "run wrote are replaced."
+        help="Folder for one PNG of class ids per frame (for a GeoTIFF a GeoTIFF), and a legend. "
+        "Only files that an earlier run wrote are replaced."
     ),
 ]
 _LabelIdsOption = Annotated[
