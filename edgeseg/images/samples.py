@@ -81,9 +81,6 @@ def _read(file: BinaryIO, storage: Storage) -> Samples:
             f"has channels of a kind (PhotometricInterpretation {storage.photometric}) that "
             f"edgeseg does not know; save them as gray or RGB"
         )
-    # The file, its values, these turned or scaled, and the 8 bits that are made of them.
-    size = 3 * -(-storage.bits // 8) + 1
-    check_size(storage.height, storage.width, storage.channels * size)
     file.seek(0)
     values, several = _read_rows(file, storage.format)
     if storage.inverted and values.dtype.kind == "u":
@@ -102,7 +99,10 @@ def _read_rows(file: BinaryIO, driver: str) -> tuple[npt.NDArray[Any], bool]:
         # The file and not its path: the path may be a URL, and GDAL would look at files beside it.
         raster = rasterio.open(file, driver=driver)
     with raster:
-        values = np.empty((raster.height, raster.width, raster.count), raster.dtypes[0])
+        dtype = np.dtype(raster.dtypes[0])
+        # The file, its values, these turned or scaled, and the 8 bits that are made of them.
+        check_size(raster.height, raster.width, raster.count * (3 * dtype.itemsize + 1))
+        values = np.empty((raster.height, raster.width, raster.count), dtype)
         for top in range(0, raster.height, _ROWS):
             window = Window(0, top, raster.width, min(_ROWS, raster.height - top))
             values[top : top + _ROWS] = np.moveaxis(raster.read(window=window), 0, -1)

@@ -14,8 +14,6 @@ TIFF: Final = "GTiff"
 PNG: Final = "PNG"
 
 # Tags of TIFF 6.0 and of EXIF.
-_WIDTH: Final = 256
-_HEIGHT: Final = 257
 _BITS: Final = 258
 _PHOTOMETRIC: Final = 262
 _ORIENTATION: Final = 274
@@ -48,8 +46,6 @@ class Storage(NamedTuple):
     """
 
     format: str
-    height: int
-    width: int
     channels: int
     bits: int
     photometric: int
@@ -97,8 +93,6 @@ def read_storage(file: BinaryIO) -> Storage | None:
     channels, photometric = _PNG_TYPES[start[25]]
     return Storage(
         format=PNG,
-        height=image.height,
-        width=image.width,
         channels=channels,
         bits=start[24],
         photometric=photometric,
@@ -115,8 +109,6 @@ def _read_tags(file: BinaryIO, start: bytes) -> Storage:
     tags.load(file)
     return Storage(
         format=TIFF,
-        height=tags[_HEIGHT],
-        width=tags[_WIDTH],
         channels=tags.get(_CHANNELS, 1),
         bits=max(tags.get(_BITS, (1,))),
         photometric=tags.get(_PHOTOMETRIC, _BLACK_IS_0),

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import rasterio
 from guide import is_in_the_guide
 from PIL import Image
 
 from edgeseg.errors import SourceError
 from edgeseg.images import read_image
+from edgeseg.images.bands import read_frame
 from edgeseg.images.opening import lift_limit
 from edgeseg.images.sizes import SizeTeller
 
@@ -104,3 +106,17 @@ def test_the_first_large_image_is_told_once() -> None:
         teller.see(height, width)
     says = "12000x20000 pixels (height x width) are 240 megapixels; to read such an image takes"
     assert told == [f"{says} 1.9 GB of memory"]
+
+
+def test_a_tiny_tiff_of_many_bands_that_claims_to_be_huge_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with rasterio.open(path, "w", driver="GTiff", height=40_000, width=40_000, count=5,
+                       dtype="uint16", tiled=True, sparse_ok=True, compress="lzw",
+                       crs="EPSG:32633", transform=rasterio.Affine(2, 0, 0, 0, -2, 0)):  # fmt: skip
+        pass
+    assert path.stat().st_size < 2 << 20
+    with pytest.raises(
+        SourceError, match=r"a\.tif has 40000x40000 pixels .* edgeseg reads"
+    ) as caught:
+        read_frame(path, 5)
+    assert is_in_the_guide(str(caught.value))
