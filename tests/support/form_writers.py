@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -39,17 +40,28 @@ def _name(scene: Scene, split: str) -> str:
     return f"{split}_{scene.name}"
 
 
-def put_between(images: str, masks: str, *, suffix: str = "", save: Save | None = None) -> Writer:
+def put_between(
+    images: str,
+    masks: str,
+    *,
+    name: str = "{}",
+    suffix: str = "",
+    save: Save | None = None,
+    folders: Mapping[str, str] = MappingProxyType({}),
+) -> Writer:
     """Make a writer into the folders `images` and `masks`, which name the split as `{}`.
 
-    With `save`, the masks are written by it, and no dataset.json names the classes.
+    `name` makes the images' names, and `suffix` follows it in those of masks. `folders` are the
+    folders of splits that have other names. With `save`, the masks are written by it, and no
+    dataset.json names the classes.
     """
 
     def write(root: Path, split: str) -> None:
         for scene in draw_scenes():
-            name = _name(scene, split)
-            save_image(scene, root / images.format(split) / f"{name}.png")
-            (save or save_ids)(scene.ids, root / masks.format(split) / f"{name}{suffix}.png")
+            stem, folder = _name(scene, split), folders.get(split, split)
+            save_image(scene, root / images.format(folder) / f"{name.format(stem)}.png")
+            mask = f"{name.partition('_left')[0].format(stem)}{suffix}.png"
+            (save or save_ids)(scene.ids, root / masks.format(folder) / mask)
         if save is None:
             write_classes(root)
 
@@ -130,4 +142,44 @@ FORMS = {
     "folders of labels beside": Form("beside", put_between("{}", "{}_labels", suffix="_L")),
     "folders of masks beside": Form("beside", put_between("{}", "{}_masks"), ("train", "valid")),
     "labels of fastai": Form("folder", put_between("images/{}", "labels/{}", suffix="_P")),
+    # The published ones, in which a dataset.json names other classes.
+    "Cityscapes": Form(
+        "cityscapes",
+        put_between(
+            "leftImg8bit/{}/ulm",
+            "gtFine/{}/ulm",
+            name="{}_leftImg8bit",
+            suffix="_gtFine_labelIds",
+        ),
+    ),
+    "ADE20K": Form(
+        "ade20k",
+        put_between(
+            "images/{}",
+            "annotations/{}",
+            name="ADE_train_{}",
+            folders={"train": "training", "val": "validation"},
+        ),
+    ),
+    "COCO-Stuff": Form(
+        "cocostuff",
+        put_between(
+            "images/{}",
+            "stuffthingmaps/{}",
+            folders={"train": "train2017", "val": "val2017"},
+        ),
+    ),
+    "COCO-Stuff in annotations": Form(
+        "cocostuff",
+        put_between(
+            "images/{}",
+            "annotations/{}",
+            name="000000000139{}",
+            folders={"train": "train2017", "val": "val2017"},
+        ),
+    ),
+    "CamVid": Form("camvid", put_between("{}", "{}annot", name="0016E5_{}")),
+    "CamVid's copies": Form(
+        "camvid32", put_between("{}", "{}_labels", name="Seq05VD_{}", suffix="_L")
+    ),
 }

@@ -11,7 +11,7 @@ from edgeseg.data_rules import Rules
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.errors import DatasetError, SplitNeededError
 
-__all__ = ["SPLITS", "SPLIT_NAMES", "Layout", "choose_split"]
+__all__ = ["SPLITS", "SPLIT_NAMES", "Layout", "choose_split", "find_split"]
 
 # The names of the splits, with the other names that data sets and tools have for them.
 SPLIT_NAMES: Final = {
@@ -40,6 +40,12 @@ class Layout:
     takes_folders: bool = False
 
 
+def find_split(there: Sequence[str], wanted: str) -> str | None:
+    """Find a split by its name, or by another name that data sets have for it."""
+    others = next((names for names in SPLIT_NAMES.values() if wanted in names), ())
+    return next((name for name in (wanted, *others) if name in there), None)
+
+
 def choose_split(
     there: Sequence[str], split: str | None, *, origin: str, default: str | None = None
 ) -> str | None:
@@ -53,9 +59,9 @@ def choose_split(
     """
     wanted = split or default
     if wanted is not None:
-        found = [name for name in (wanted, *SPLIT_NAMES.get(wanted, ())) if name in there]
-        if found:
-            return found[0]
+        found = find_split(there, wanted)
+        if found is not None:
+            return found
         hint = f"it has: {', '.join(there)}" if there else "it has no splits; leave --split out"
         raise DatasetError(f"data set {origin} has no split {wanted!r}; {hint}")
     if len(there) > 1:

@@ -19,7 +19,7 @@ from typing import Final
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.items import FilePair
-from edgeseg.datasets.layouts.layout import Layout
+from edgeseg.datasets.layouts.layout import Layout, find_split
 from edgeseg.datasets.layouts.own_classes import find_meaning
 from edgeseg.datasets.pairing import pair_up
 from edgeseg.datasets.truth.color_table import ColorTable
@@ -68,11 +68,11 @@ def open_published(form: PublishedForm, root: Path, split: str | None, rules: Ru
     Raises:
         DatasetError: there is no such split, there are no images, or none has a mask.
     """
-    folders = {**form.splits} | {folder: folder for folder in form.splits.values()}
-    split = split or "val"
-    if split not in folders:
+    wanted = split or "val"
+    split = find_split(tuple(form.splits), wanted)
+    if split is None:
         raise DatasetError(
-            f"data set {form.name} has no published split {split!r}; it has: "
+            f"data set {form.name} has no published split {wanted!r}; it has: "
             f"{', '.join(form.splits)}"
         )
     classes, ids = find_meaning(
@@ -83,7 +83,7 @@ def open_published(form: PublishedForm, root: Path, split: str | None, rules: Ru
         colors=form.colors,
     )
     make_truth = partial(MaskFile, ids=ids, colors=classes.colors)
-    items, unpaired = pair_up(form.pairs(root, folders[split], make_truth))
+    items, unpaired = pair_up(form.pairs(root, form.splits[split], make_truth))
     if not items and not unpaired:
         raise DatasetError(
             f"{root} holds no images of {form.name}'s {split} split; give the folder that its "
