@@ -24,18 +24,11 @@ from edgeseg.runtime.timing import alternate
 from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
-    from edgeseg.datasets import Item
     from edgeseg.pixels import Frame
 
-__all__ = ["Meter", "Read", "measure_speed", "read_with_truth"]
+__all__ = ["Meter", "Read", "measure_speed"]
 
 Read = Callable[[], tuple[Bgr, ClassMap | None]]
-
-
-def read_with_truth(item: Item) -> tuple[Bgr, ClassMap | None]:
-    """Read an image of a data set, uint8 (H, W, C), and its ground truth, (H, W)."""
-    sample = item.read()
-    return sample.image, sample.mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

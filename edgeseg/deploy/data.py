@@ -20,15 +20,16 @@ from edgeseg.calibration.sets import (
     find_shared_images,
     keep_frames,
 )
-from edgeseg.datasets import Dataset
+from edgeseg.datasets import Dataset, Item
 from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.images import IMAGE_SUFFIXES
+from edgeseg.images.doubts import DoubtTeller
 from edgeseg.images.sizes import SizeTeller
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import begin
-from edgeseg.quantize.meter import Read, read_with_truth
+from edgeseg.quantize.meter import Read
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
@@ -150,9 +151,10 @@ def _gather_labelled(job: ExportJob, dataset: Dataset, scratch: Path) -> ExportD
                 f"on others: what is calibrated on may not decide"
             )
     labels = job.checkpoint.labels if dataset.labels is None else dataset.labels
+    doubts = DoubtTeller(job.progress.say)
     return ExportData(
         calibration=chosen,
-        images=tuple(partial(read_with_truth, item) for item in dataset.items),
+        images=tuple(partial(_read_item, item, doubts) for item in dataset.items),
         data=dataset.title,
         split=dataset.split,
         sha256=dataset.compute_sha256(job.progress),
@@ -218,6 +220,12 @@ def _read(read: Read, tellers: Sequence[ShrinkTeller | SizeTeller]) -> tuple[Bgr
     for teller in tellers:
         teller.see(*image.shape[:2])
     return image, truth
+
+
+def _read_item(item: Item, doubts: DoubtTeller) -> tuple[Bgr, ClassMap | None]:
+    sample = item.read()
+    doubts.see(sample.name, sample.conversions)
+    return sample.image, sample.mask
 
 
 def _read_picture(picture: Picture) -> tuple[Bgr, ClassMap | None]:

@@ -12,13 +12,11 @@ from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError
 from edgeseg.images import (
-    BANDS_AS_RGB,
-    FIRST_FRAME,
     IMAGE_SUFFIXES,
-    PERHAPS_12_BITS,
     list_files,
     read_and_convert,
 )
+from edgeseg.images.doubts import DoubtTeller
 from edgeseg.progress import Say, ignore
 from edgeseg.redact import redact
 from edgeseg.runtime.sources.source import Captured
@@ -66,12 +64,10 @@ def read_images(
     `value_range` says which values of deep images become 0 and 255. `say` hears of the first image
     of each kind of which only a part is read, or whose colors or depth are guessed.
     """
-    told: set[str] = set()
+    doubts = DoubtTeller(say)
     for index, path in enumerate(paths):
         image, conversions = read_and_convert(path, value_range)
-        for doubt in {BANDS_AS_RGB, FIRST_FRAME, PERHAPS_12_BITS}.intersection(conversions) - told:
-            told.add(doubt)
-            say(f"{path}: {doubt}; the next such images are not named")
+        doubts.see(path, conversions)
         yield Captured(
             index=index,
             name=path.stem,

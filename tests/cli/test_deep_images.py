@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from edgeseg.calibration.sets import choose_calibration_set
-from edgeseg.images import read_image, read_mask
+from edgeseg.images import PERHAPS_12_BITS, read_image, read_mask
 
 RANGE = ("--range", "100,3000")
 
@@ -54,6 +54,19 @@ def test_export_calibrates_and_measures_in_a_range(
     assert done.json["calibration"]["sha256"] == choose_calibration_set(str(street)).sha256
     fp32 = next(one for one in done.json["variants"] if one["precision"] == "fp32")
     assert fp32["miou"] == pytest.approx(100)
+    assert PERHAPS_12_BITS not in done.err
+
+
+def test_export_doubts_deep_images_without_a_range(
+    edgeseg, checkpoint_folder: Path, deep: Path
+) -> None:
+    done = edgeseg(
+        *("export", "--weights", checkpoint_folder, "--data", deep, "--split", "test"),
+        *("--recipe", "int8-linear", "--int8", "--max-drop", "90", "-o", "made"),
+    )
+    first = min(path.stem for path in (deep / "test" / "images").iterdir())
+    doubts = [line for line in done.err.splitlines() if PERHAPS_12_BITS in line]
+    assert doubts == [f"{first}: {PERHAPS_12_BITS}; the next such images are not named"]
 
 
 def test_run_and_calibrate_read_images_in_a_range(
