@@ -54,15 +54,17 @@ def test_three_workers_count_what_one_process_counts(
     alone = verify(asked)
     phases: list[tuple[str, int, int]] = []
     lines: list[str] = []
-    progress = Progress(say=lines.append, phase=lambda *phase: phases.append(phase))
+    progress = Progress(say=lines.append, phase=lambda *phase: phases.append(phase[:3]))
     shared = verify(replace(asked, dask=cluster.address), progress=progress)
     assert counts(shared) == counts(alone)
     assert shared.drop == alone.drop
     assert sum(shared.workers.values()) == 3
     assert not alone.workers
-    assert phases[0] == ("measuring", 0, 10)
-    assert phases[-1] == ("measuring", 10, 10)
-    assert [done for _, done, _ in phases] == sorted(done for _, done, _ in phases)
+    before = ["listing the images", "opening the models on the workers"]
+    assert list(dict.fromkeys(name for name, _, _ in phases)) == [*before, "measuring"]
+    measured = [(done, total) for name, done, total in phases if name == "measuring"]
+    assert (measured[0], measured[-1]) == ((0, 10), (10, 10))
+    assert measured == sorted(measured)
     assert f"cluster {cluster.address}: 3 workers" in lines
 
 
@@ -71,7 +73,7 @@ def test_a_killed_workers_share_is_counted_again(asked: VerifyRequest, tmp_path:
     lines: list[str] = []
     with dask_cluster(tmp_path, workers=3) as cluster:
 
-        def kill_midway(_name: str, done: int, _all: int) -> None:
+        def kill_midway(_name: str, done: int, *_: object) -> None:
             if done == 1:
                 cluster.kill("worker1")
 
@@ -214,14 +216,14 @@ def test_workers_that_all_die_end_it(
 ) -> None:
     monkeypatch.setattr("edgeseg.verification.cluster.PATIENCE_S", 3)
     with dask_cluster(tmp_path, workers=1) as cluster:
-        progress = Progress(phase=lambda _name, done, _all: done and cluster.kill("worker0"))
+        progress = Progress(phase=lambda _name, done, *_: done and cluster.kill("worker0"))
         with pytest.raises(ClusterError, match="has had no worker for 3 seconds"):
             verify(replace(asked, dask=cluster.address), progress=progress)
 
 
 def test_a_scheduler_that_dies_ends_it(asked: VerifyRequest, tmp_path: Path) -> None:
     with dask_cluster(tmp_path, workers=1) as cluster:
-        progress = Progress(phase=lambda _name, done, _all: done and cluster.scheduler.kill())
+        progress = Progress(phase=lambda _name, done, *_: done and cluster.scheduler.kill())
         with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
             verify(replace(asked, dask=cluster.address), progress=progress)
 
@@ -232,7 +234,7 @@ def test_a_scheduler_that_freezes_ends_it(
     monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
     with dask_cluster(tmp_path, workers=1) as cluster:
 
-        def freeze(_name: str, done: int, _all: int) -> None:
+        def freeze(_name: str, done: int, *_: object) -> None:
             if done:
                 cluster.scheduler.send_signal(signal.SIGSTOP)
 
@@ -247,7 +249,7 @@ def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
     monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
     with dask_cluster(tmp_path, workers=1) as cluster:
 
-        def freeze(_name: str, done: int, _all: int) -> None:
+        def freeze(_name: str, done: int, *_: object) -> None:
             if done == 2:  # a share has two images
                 time.sleep(3)  # until the next two shares have been counted, and are known to be
             if done == 4:
@@ -260,7 +262,7 @@ def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
 def test_a_worker_that_comes_back_in_time_goes_on(asked: VerifyRequest, tmp_path: Path) -> None:
     with dask_cluster(tmp_path, workers=1) as cluster:
 
-        def replace_worker(_name: str, done: int, _all: int) -> None:
+        def replace_worker(_name: str, done: int, *_: object) -> None:
             if done and "second" not in cluster.workers:
                 cluster.kill("worker0")
                 cluster.add("second")
@@ -276,7 +278,7 @@ def test_a_late_worker_that_differs_is_refused(asked: VerifyRequest, tmp_path: P
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0.7\n")
     with dask_cluster(tmp_path, workers=1) as cluster:
 
-        def replace_worker(_name: str, done: int, _all: int) -> None:
+        def replace_worker(_name: str, done: int, *_: object) -> None:
             if done and "odd" not in cluster.workers:
                 cluster.kill("worker0")
                 cluster.add("odd", environment={"PYTHONPATH": str(info.parent)})
