@@ -221,7 +221,7 @@ def test_systemd_hears_of_a_run(seeded_bundle: Bundle, tmp_path: Path) -> None:
                 told.append(manager.recv(1000).decode())
     assert told[0].startswith("READY=1\nSTATUS=")
     assert told[1:-1] == ["WATCHDOG=1"] * len(told[1:-1])
-    assert 2 <= len(told[1:-1]) <= 4  # once a second
+    assert 1 <= len(told[1:-1]) <= 4  # once a second, or with each frame where one takes longer
     assert told[-1] == "STOPPING=1"
 
 
