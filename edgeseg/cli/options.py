@@ -48,15 +48,16 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         help="Data set to measure on: a folder with images/, masks/ and dataset.json, which names "
-        "the class of each mask id (splits are folders train/, val/, test/); `demo`; a published "
-        "set as ade20k:PATH, cityscapes:PATH, cocostuff:PATH or camvid:PATH; or a URL of a set.",
+        "the class of each mask id (splits are folders train/, val/, test/), or in another form "
+        "that edgeseg recognizes, as docs/datasets.md lists them; `demo`; NAME:PATH with the name "
+        "of a form, as voc:PATH or cityscapes:PATH; or a URL of a set.",
     ),
 ]
 SplitOption = Annotated[
     str | None,
     typer.Option(
         "--split",
-        help="Split of --data: train, val or test.",
+        help="Split of --data: train, val or test, or the data set's own name of it.",
         show_default="val for published sets, test for demo",
     ),
 ]

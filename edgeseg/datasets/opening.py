@@ -9,8 +9,9 @@ from typing import Final
 from edgeseg.data_rules import NO_RULES, Rules
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.items import DrawnScene, FilePair
-from edgeseg.datasets.layouts import BY_NAME, LAYOUTS, Layout, recognize
+from edgeseg.datasets.layouts import BY_NAME, Layout, recognize
 from edgeseg.datasets.location import open_location
+from edgeseg.datasets.unknown_form import explain_unknown_form
 from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import DatasetError
@@ -19,7 +20,6 @@ from edgeseg.redact import hide_secrets
 
 __all__ = ["open_dataset"]
 
-_MOST_NAMED: Final = 8
 _FOLDERS: Final = frozenset({"images_dir", "masks_dir"})
 
 
@@ -64,7 +64,7 @@ def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | No
         )
     layout = named or recognize(root, rules)
     if layout is None:
-        raise DatasetError(_explain_unknown(root))
+        raise DatasetError(explain_unknown_form(root))
     found = replace(layout.open(root, split, rules), layout=layout.name)
     if named is not None or layout.name == "folder":
         return found
@@ -100,20 +100,4 @@ def _open_demo(split: str, rules: Rules) -> Dataset:
         layout=DEMO,
         splits=tuple(DEMO_SPLITS),
         rules=rules,
-    )
-
-
-def _explain_unknown(root: Path) -> str:
-    """Say what was looked for, and what is there."""
-    there = sorted(
-        f"{path.name}/" if path.is_dir() else path.name
-        for path in root.iterdir()
-        if not path.name.startswith(".")
-    )
-    more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
-    shown = ", ".join(there[:_MOST_NAMED]) + more if there else "nothing"
-    forms = "; ".join(f"{layout.title} ({layout.looked_for})" for layout in LAYOUTS)
-    return (
-        f"data set {root} has no form that edgeseg knows. It holds {shown}. Looked for were: "
-        f"{forms}. Name your folders with --images-dir and --masks-dir"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from form_writers import FORMS, Form, write_form
+from form_writers import FORMS, Form, put_between, write_form
 from forms import count, count_plain, draw_scenes, save_ids
 from shape_writers import SHAPE_FORMS
 
@@ -101,3 +101,21 @@ def test_a_form_at_a_url(form: Form, tmp_path: Path) -> None:
     there = open_dataset(f"file://{root}", split=form.splits[1])
     assert (there.layout, there.splits) == (here.layout, here.splits)
     assert [item.sha256 for item in there.items] == [item.sha256 for item in here.items]
+
+
+def test_a_data_set_in_a_folder_of_what_was_given_is_named(tmp_path: Path) -> None:
+    write_form(FORMS["VOC"], tmp_path / "unpacked" / "street")
+    with pytest.raises(DatasetError) as caught:
+        open_dataset(tmp_path / "unpacked")
+    assert str(caught.value) == (
+        f"data set {tmp_path}/unpacked has no form that edgeseg knows. It holds street/. In it, "
+        f"street/ (a data set in Pascal VOC's form) may be meant: give that folder"
+    )
+
+
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_folders_of_files_of_the_same_names_are_told(above: str, tmp_path: Path) -> None:
+    put_between(f"{above}photos", f"{above}truth")(tmp_path / "data", "train")
+    with pytest.raises(DatasetError, match="hold files of the same names: if they are") as caught:
+        open_dataset(tmp_path / "data")
+    assert str(caught.value).endswith("as --images-dir photos --masks-dir truth")

@@ -10,9 +10,9 @@ from edgeseg.datasets.layouts.layout import SPLIT_NAMES
 from edgeseg.images import MASK_SUFFIXES, list_files
 from edgeseg.images.bands import list_frames
 
-__all__ = ["Place", "find_places", "list_folders"]
+__all__ = ["SPLIT_FOLDERS", "Place", "find_places", "list_folders"]
 
-_SPLIT_FOLDERS: Final = tuple(name for names in SPLIT_NAMES.values() for name in names)
+SPLIT_FOLDERS: Final = tuple(name for names in SPLIT_NAMES.values() for name in names)
 
 
 class Place(NamedTuple):
@@ -32,14 +32,14 @@ def find_places(
     below them any name if `any_split`.
     """
     found: dict[str | None, Place] = {}
-    for split in list_folders(root, _SPLIT_FOLDERS):
+    for split in list_folders(root, SPLIT_FOLDERS):
         place = _find_place(root / split, names)
         if place is not None:
             found[split] = place
     whole = _find_place(root, names)
     if whole is None:
         return found
-    for split in list_folders(whole.images, None if any_split else _SPLIT_FOLDERS):
+    for split in list_folders(whole.images, None if any_split else SPLIT_FOLDERS):
         below = Place(whole.images / split, whole.masks / split)
         if below.masks.is_dir():
             found.setdefault(split, below)

@@ -1,0 +1,73 @@
+"""Explains that a folder has no form that edgeseg knows: what it holds, and what may be meant."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+from edgeseg.data_rules import NO_RULES
+from edgeseg.datasets.layouts import LAYOUTS, Layout, recognize
+from edgeseg.datasets.layouts.places import SPLIT_FOLDERS, list_folders
+from edgeseg.errors import EdgesegError
+from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
+
+__all__ = ["explain_unknown_form"]
+
+_MOST_NAMED: Final = 8
+_MOST_FOLDERS: Final = 32  # that are looked into
+_SUFFIXES: Final = (*IMAGE_SUFFIXES, *MASK_SUFFIXES)
+
+
+def explain_unknown_form(root: Path) -> str:
+    """Say what a folder holds, and what may be meant, or else what was looked for."""
+    there = sorted(
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in root.iterdir()
+        if not path.name.startswith(".")
+    )
+    more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
+    shown = ", ".join(there[:_MOST_NAMED]) + more if there else "nothing"
+    told = f"data set {root} has no form that edgeseg knows. It holds {shown}."
+    hint = _find_data_set_below(root) or _find_files_of_same_names(root)
+    if hint is not None:
+        return f"{told} {hint}"
+    forms = "; ".join(f"{layout.title} ({layout.looked_for})" for layout in LAYOUTS)
+    return f"{told} Looked for were: {forms}. Name your folders with --images-dir and --masks-dir"
+
+
+def _find_data_set_below(root: Path) -> str | None:
+    """Name the folders that are data sets, as an archive has them that was unpacked into `root`."""
+    found = [
+        f"{name}/ ({layout.title})"
+        for name in list_folders(root)[:_MOST_FOLDERS]
+        if (layout := _recognize(root / name)) is not None
+    ]
+    if not found:
+        return None
+    which = "give that folder" if len(found) == 1 else "give one of these folders"
+    return f"In it, {', '.join(found)} may be meant: {which}"
+
+
+def _recognize(folder: Path) -> Layout | None:
+    try:
+        return recognize(folder, NO_RULES)
+    except EdgesegError:  # whoever names the folder is told
+        return None
+
+
+def _find_files_of_same_names(root: Path) -> str | None:
+    """Name two folders whose files have the same names, perhaps images and masks."""
+    for above in (root, *(root / split for split in list_folders(root, SPLIT_FOLDERS))):
+        stems = {
+            name: {path.stem for path in list_files(above / name, _SUFFIXES)}
+            for name in list_folders(above)[:_MOST_FOLDERS]
+        }
+        for one, other in combinations(stems, 2):
+            if stems[one] & stems[other]:
+                return (
+                    f"{above.name}/{one} and {above.name}/{other} hold files of the same names: "
+                    f"if they are images and masks, say so with --images-dir and --masks-dir, as "
+                    f"--images-dir {one} --masks-dir {other}"
+                )
+    return None
