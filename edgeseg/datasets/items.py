@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 
 from edgeseg.data_rules import ValueRange
 from edgeseg.datasets.hashing import hash_file
-from edgeseg.datasets.location import is_remote
+from edgeseg.datasets.location import is_served
 from edgeseg.datasets.truth.mask_file import Truth
 from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import SIDE
@@ -157,7 +157,7 @@ class FilePair:
         A missing file is then no fault of the data set, and to skip it would measure a part only.
         """
         for path in (self.image_path, self.mask_path):
-            if not is_remote(path):
+            if not is_served(path):
                 continue
             try:
                 path.read_bytes()

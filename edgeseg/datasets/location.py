@@ -8,14 +8,22 @@ from typing import cast
 from edgeseg.errors import DatasetError, MissingPackageError
 from edgeseg.redact import redact, scrub
 
-__all__ = ["is_remote", "open_location"]
+__all__ = ["is_remote", "is_served", "open_location"]
 
 _INSTALL = "pip install 'edgeseg[dask]' -c constraints.txt"
 
 
 def is_remote(path: object) -> bool:
-    """Tell whether a path stands for a URL: it has the methods of pathlib.Path, not the class."""
+    """Tell whether a path stands for a URL, or for a part of a file.
+
+    It then has the methods of pathlib.Path, and not the class.
+    """
     return not isinstance(path, Path)
+
+
+def is_served(path: object) -> bool:
+    """Tell whether a server delivers a path, or the file that it is a part of."""
+    return is_remote(getattr(path, "container", path))
 
 
 def open_location(source: str) -> Path:

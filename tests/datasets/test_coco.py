@@ -293,9 +293,21 @@ def test_items_travel_between_processes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(item.read().mask, data.items[0].read().mask)
 
 
-def test_reduced_labels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="reduce_labels is for masks of ids; leave it out"):
-        open_dataset(write(tmp_path, ROAD), rules=Rules(reduce_labels=True))
+@pytest.mark.parametrize("rules", [Rules(reduce_labels=True), Rules(mask_suffix="_x")])
+def test_rules_of_masks_are_refused(rules: Rules, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="(reduce_labels|mask_suffix) is for masks; leave it"):
+        open_dataset(write(tmp_path, ROAD), rules=rules)
+
+
+def test_the_folder_of_images_may_have_another_name(tmp_path: Path) -> None:
+    root = write(tmp_path, ROAD)
+    (root / "images").rename(root / "photos")
+    assert len(open_dataset(root, rules=Rules(images_dir="photos"))) == 1
+    (root / "dataset.json").write_text('{"images_dir": "photos"}')
+    found = open_dataset(root)
+    assert (found.layout, len(found)) == ("coco", 1)
+    with pytest.raises(DatasetError, match="has no photos/ and truth/"):
+        open_dataset(root, rules=Rules(masks_dir="truth"))
 
 
 def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

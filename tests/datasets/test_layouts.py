@@ -94,7 +94,7 @@ def test_masks_go_before_annotations(plain: np.ndarray, tmp_path: Path) -> None:
     np.testing.assert_array_equal(count(found), plain)
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@each_form
 def test_a_form_at_a_url(form: Form, tmp_path: Path) -> None:
     root = write_form(form, tmp_path / "data")
     here = open_dataset(root, split=form.splits[1])

@@ -177,7 +177,58 @@ def write_roboflow(root: Path, split: str) -> None:
     (root / split / "_classes.csv").write_text("\n".join(lines))
 
 
+def encode_picture(pixels: np.ndarray) -> bytes:
+    """The bytes of a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
+
+
+def save_table(path: Path, columns: dict[str, list[Any]], *, described: bool = True) -> None:
+    """Write pictures as `datasets` does, in groups of two rows."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    table = pa.table(
+        {
+            name: pa.array(cells, kind if isinstance(cells[0], dict) else None)
+            for name, cells in columns.items()
+        }
+    )
+    if described:
+        features = {
+            name: {"_type": "Image"} if isinstance(cells[0], dict) else {"dtype": "string"}
+            for name, cells in columns.items()
+        }
+        about = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": about})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path, row_group_size=2)
+
+
+def list_cells() -> dict[str, list[Any]]:
+    """The scenes as the columns of a table."""
+    scenes = draw_scenes()
+    return {
+        "id": [scene.name for scene in scenes],
+        "image": [
+            {"bytes": encode_picture(scene.image[:, :, ::-1]), "path": f"{scene.name}.png"}
+            for scene in scenes
+        ],
+        "label": [{"bytes": encode_picture(scene.ids), "path": None} for scene in scenes],
+    }
+
+
+def write_parquet(root: Path, split: str) -> None:
+    """Write a split as the Hugging Face Hub has it, with the names of the ids."""
+    save_table(root / "data" / f"{split}-00000-of-00001.parquet", list_cells())
+    names = dict(enumerate(LABELS.classes))
+    (root / "id2label.json").write_text(json.dumps(names))
+
+
 SHAPE_FORMS = {
+    "Parquet": Form("parquet", write_parquet, ("train", "validation")),
     "CVAT": Form("cvat", lambda root, _split: write_cvat(root), ("Train", "Validation")),
     "labelme": Form("labelme", write_labelme),
     "Roboflow's masks": Form("roboflow", write_roboflow, ("train", "valid")),

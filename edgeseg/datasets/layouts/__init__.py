@@ -22,6 +22,7 @@ from edgeseg.datasets.layouts.labelme import LABELME
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, SPLITS, Layout
 from edgeseg.datasets.layouts.mapillary import MAPILLARY
 from edgeseg.datasets.layouts.mmseg import MMSEG
+from edgeseg.datasets.layouts.parquet import PARQUET
 from edgeseg.datasets.layouts.published import ADE20K, CAMVID, COCOSTUFF
 from edgeseg.datasets.layouts.roboflow import ROBOFLOW
 from edgeseg.datasets.layouts.voc import VOC
@@ -54,6 +55,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     ROBOFLOW,
     LABELME,
     CVAT,
+    PARQUET,
 )
 LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import Rules
+from edgeseg.datasets.class_files import find_classes
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.coco_file import CocoFile, read_coco_file
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, Layout, choose_split
@@ -65,7 +66,7 @@ def _find_parts(root: Path, rules: Rules) -> Mapping[str, _Part]:
 
 
 def _recognize(root: Path, rules: Rules) -> bool:
-    parts = _find_parts(root, rules)
+    parts = _find_parts(root, rules) if rules.masks_dir is None else {}
     return bool(parts) and _begins_as_coco(next(iter(parts.values())).file)
 
 
@@ -75,6 +76,7 @@ def _begins_as_coco(path: Path) -> bool:
 
 
 def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
+    rules = find_classes(root, given=rules).rules  # it may name the folder of images
     parts = _find_parts(root, rules)
     there = tuple(name for name in parts if name)
     name = choose_split(there, split, origin=str(root)) or ""
@@ -120,4 +122,5 @@ COCO: Final = Layout(
     looked_for=f"{_ROBOFLOW}, annotations/{_PREFIX}*.json, or {_SINGLE}",
     recognize=_recognize,
     open=_open,
+    takes_folders=True,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import Rules
+from edgeseg.datasets.class_files import find_classes
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.cvat_file import CvatImage, read_cvat_file
 from edgeseg.datasets.layouts.layout import Layout, choose_split
@@ -29,9 +30,9 @@ _HEAD_BYTES: Final = 4096
 _BEGINNING: Final = re.compile(rb"<annotations[\s>]")
 
 
-def _recognize(root: Path, _rules: Rules) -> bool:
+def _recognize(root: Path, rules: Rules) -> bool:
     path = root / _FILE
-    if not path.is_file():
+    if rules.masks_dir is not None or not path.is_file():
         return False
     with path.open("rb") as file:
         return _BEGINNING.search(file.read(_HEAD_BYTES)) is not None
@@ -41,6 +42,7 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     path = root / _FILE
     if not path.is_file():
         raise DatasetError(f"data set {root} has no {_FILE}")
+    rules = find_classes(root, given=rules).rules  # it may name the folder of images
     content = read_cvat_file(path)
     require("drawing CVAT's shapes", ["coco", *(["opencv"] if content.has_ellipses else [])])
     subsets = _list_subsets(content.images)
@@ -97,4 +99,5 @@ CVAT: Final = Layout(
     looked_for=f"{_FILE} of CVAT",
     recognize=_recognize,
     open=_open,
+    takes_folders=True,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import Classes, find_classes
@@ -14,6 +15,8 @@ from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, normalize_name, parse_labels
 
 __all__ = ["ShapeClasses", "number_classes"]
+
+_OF_MASKS: Final = ("reduce_labels", "masks_dir", "mask_suffix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +39,13 @@ def number_classes(
 
     Raises:
         SourceError: the file cannot be read.
-        DatasetError: a rule is for masks of ids.
+        DatasetError: a rule is for masks.
     """
     found = find_classes(*folders, given=rules)
-    if found.rules.reduce_labels:
+    wrong = [name for name in _OF_MASKS if getattr(found.rules, name)]
+    if wrong:
         raise DatasetError(
-            f"{folders[0]} holds shapes with class names, and reduce_labels is for masks of ids; "
-            f"leave it out"
+            f"{folders[-1]} holds shapes with names, and {wrong[0]} is for masks; leave it out"
         )
     ordered = found.labels.classes if found.labels is not None else ()
     known = {normalize_name(name): name for name in (*ordered, *names)}
@@ -57,6 +60,6 @@ def number_classes(
     )
     labels = found.labels
     if labels is None or labels.classes != classes:
-        labels = parse_labels({"classes": list(classes)}, origin=str(folders[0]))
+        labels = parse_labels({"classes": list(classes)}, origin=str(folders[-1]))
     ids = {name: place for place, name in enumerate(known)}
     return ShapeClasses(labels=labels, ids=ids, rest=rest, found=found)
