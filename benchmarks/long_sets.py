@@ -25,6 +25,7 @@ from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.accuracy.limits import Limits
 from edgeseg.cli.scripts import run_script
 from edgeseg.datasets import FilePair
+from edgeseg.datasets.truth.mask_file import MaskFile
 from edgeseg.labels import Labels
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import list_tools
@@ -102,7 +103,10 @@ def list_images(images: int) -> list[Measured]:
     root = Path("/data/street")
     return [
         Measured(
-            FilePair(root / "images" / f"{index:08d}.jpg", root / "masks" / f"{index:08d}.png"),
+            FilePair(
+                root / "images" / f"{index:08d}.jpg",
+                MaskFile(root / "masks" / f"{index:08d}.png"),
+            ),
             f"{index:064x}",
         )
         for index in range(images)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from struct import Struct
 from typing import Final
 
 from edgeseg.datasets.location import is_remote
@@ -17,9 +18,11 @@ __all__ = ["hash_file"]
 
 # A file that was just written may change again without a change of its times.
 _SETTLED_NS: Final = 2_000_000_000
-_Stamp = tuple[int, int, int]  # size, and the times of content and inode
+# What a file is told by: device, inode, size, and the times of content and inode. As bytes, and so
+# the hashes: 200,000 files take 45 MB, and as numbers and digits 120.
+_STAMP: Final = Struct("QQqqq")
 
-_known: Final[dict[tuple[int, int], tuple[_Stamp, str]]] = {}
+_known: Final[dict[bytes, bytes]] = {}
 
 
 def hash_file(path: Path) -> str:
@@ -33,12 +36,12 @@ def hash_file(path: Path) -> str:
     if is_remote(path):
         return compute_sha256(path)
     status = path.stat()
-    place = status.st_dev, status.st_ino
-    stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    known = _known.get(place)
-    if known is not None and known[0] == stamp:
-        return known[1]
+    times = status.st_mtime_ns, status.st_ctime_ns
+    stamp = _STAMP.pack(status.st_dev, status.st_ino, status.st_size, *times)
+    known = _known.get(stamp)
+    if known is not None:
+        return known.hex()
     found = compute_sha256(path)
-    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
-        _known[place] = stamp, found
+    if time.time_ns() - max(times) > _SETTLED_NS:
+        _known[stamp] = bytes.fromhex(found)
     return found
