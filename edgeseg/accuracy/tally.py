@@ -98,7 +98,8 @@ class Tally:
         places[list(classes)] = np.arange(len(classes))
         renamed, owners = places[self.rows[0]], self.images
         kept = images[owners] & (renamed >= 0)
-        rows = np.concatenate([renamed[None, kept], self.rows[1:, kept]])
+        names = renamed[None, kept].astype(self.rows.dtype)
+        rows = np.concatenate([names, self.rows[1:, kept]])
         sizes = np.bincount(owners[kept], minlength=len(self))[images]
         return Tally(classes=len(classes), starts=_sum_up(sizes), rows=rows)
 
