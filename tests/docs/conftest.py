@@ -94,7 +94,9 @@ def write_at_hand(folder: Path) -> None:
     shutil.copy(folder / "old" / "report.json", folder / "REPORT.json")
     images = [read_image(path) for path in sorted((test / "images").iterdir())]
     write_clip(folder / "drive.mp4", list(np.arange(len(images)) / 10), images=images)
-    Image.fromarray(np.ascontiguousarray(images[0][:, :, ::-1])).save(folder / "frame.png")
+    picture = Image.fromarray(np.ascontiguousarray(images[0][:, :, ::-1]))
+    for name in ("frame.png", "survey.tif"):
+        picture.save(folder / name)
     for name in CHECKOUT:
         (folder / name).symlink_to(ROOT / name)
 
