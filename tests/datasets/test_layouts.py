@@ -12,7 +12,7 @@ from shape_writers import SHAPE_FORMS
 
 from edgeseg.calibration.pictures import list_pictures
 from edgeseg.datasets import LAYOUT_NAMES, NO_RULES, SPLIT_NAMES, open_dataset, recognize
-from edgeseg.errors import CalibrationError, DatasetError
+from edgeseg.errors import CalibrationError, DatasetError, EdgesegError
 
 ALL_FORMS = FORMS | SHAPE_FORMS
 each_form = pytest.mark.parametrize("form", ALL_FORMS.values(), ids=ALL_FORMS)
@@ -72,6 +72,19 @@ def test_splits_have_other_names(other: str, asked: str, plain: np.ndarray, tmp_
     found = open_dataset(tmp_path / "data", split=asked)
     assert found.split == other
     np.testing.assert_array_equal(count(found), plain)
+
+
+def test_a_list_of_classes_is_read_for_the_forms_that_take_it_alone(tmp_path: Path) -> None:
+    """A detector's classes.txt, say, does not stop a published data set from being recognized."""
+    root = write_form(FORMS["ADE20K"], tmp_path / "data")
+    (root / "dataset.json").unlink()
+    (root / "classes.txt").write_text("0: wall\n1: floor\n")
+    assert open_dataset(root).layout == "ade20k"
+    other = write_form(FORMS["mmsegmentation"], tmp_path / "other")
+    (other / "dataset.json").unlink()
+    (other / "classes.txt").write_text("0: wall\n1: floor\n")
+    with pytest.raises(EdgesegError, match="classes.txt have numbered lines, as '0: wall'"):
+        open_dataset(other, split="val")
 
 
 def test_boxes_and_json_are_no_masks(tmp_path: Path) -> None:

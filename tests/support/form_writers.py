@@ -46,12 +46,14 @@ def put_between(
     *,
     name: str = "{}",
     suffix: str = "",
+    ending: str = ".png",
     save: Save | None = None,
     folders: Mapping[str, str] = MappingProxyType({}),
 ) -> Writer:
     """Make a writer into the folders `images` and `masks`, which name the split as `{}`.
 
-    `name` makes the images' names, and `suffix` follows it in those of masks. `folders` are the
+    `name` makes the images' names, and `suffix` and `ending` follow it in
+    those of masks. `folders` are the
     folders of splits that have other names. With `save`, the masks are written by it, and no
     dataset.json names the classes.
     """
@@ -60,7 +62,7 @@ def put_between(
         for scene in draw_scenes():
             stem, folder = _name(scene, split), folders.get(split, split)
             save_image(scene, root / images.format(folder) / f"{name.format(stem)}.png")
-            mask = f"{name.partition('_left')[0].format(stem)}{suffix}.png"
+            mask = f"{name.partition('_left')[0].format(stem)}{suffix}{ending}"
             (save or save_ids)(scene.ids, root / masks.format(folder) / mask)
         if save is None:
             write_classes(root)
@@ -107,6 +109,7 @@ FORMS = {
     "images and labels": Form("folder", put_between("images/{}", "labels/{}"), ("training", "dev")),
     "JPEGImages and masks": Form("folder", put_between("JPEGImages/{}", "masks/{}")),
     "mmsegmentation": Form("mmseg", put_between("img_dir/{}", "ann_dir/{}")),
+    "mmsegmentation in .tif": Form("mmseg", put_between("img_dir/{}", "ann_dir/{}", ending=".tif")),
     "mmsegmentation's annotations": Form(
         "mmseg",
         put_between("images/{}", "annotations/{}", suffix="_labelTrainIds"),

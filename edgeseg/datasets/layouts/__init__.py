@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import Rules
-from edgeseg.datasets.class_files import find_classes
+from edgeseg.datasets.class_files import DATASET_FILE, find_classes
 from edgeseg.datasets.layouts.bdd100k import BDD100K
 from edgeseg.datasets.layouts.beside import BESIDE
 from edgeseg.datasets.layouts.camvid32 import CAMVID32
@@ -66,7 +66,8 @@ def recognize(root: Path, rules: Rules) -> Layout | None:
 
     Where a user names the folders, it is one of those that take such names.
     """
-    rules = find_classes(root, given=rules).rules
+    if (root / DATASET_FILE).exists():  # other files of classes have no rules
+        rules = find_classes(root, given=rules).rules
     named = rules.images_dir is not None or rules.masks_dir is not None
     fitting = (layout for layout in LAYOUTS if layout.takes_folders or not named)
     found = next((layout for layout in fitting if layout.recognize(root, rules)), None)
