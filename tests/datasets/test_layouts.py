@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from form_writers import FORMS, Form, put_between, write_form
 from forms import count, count_plain, draw_scenes, save_ids
+from guide import is_in_the_guide
 from shape_writers import SHAPE_FORMS
 
 from edgeseg.calibration.pictures import list_pictures
@@ -85,6 +86,22 @@ def test_a_list_of_classes_is_read_for_the_forms_that_take_it_alone(tmp_path: Pa
     (other / "classes.txt").write_text("0: wall\n1: floor\n")
     with pytest.raises(EdgesegError, match="classes.txt have numbered lines, as '0: wall'"):
         open_dataset(other, split="val")
+
+
+def test_folders_in_upper_case(plain: np.ndarray, tmp_path: Path) -> None:
+    put_between("{}/Images", "{}/Masks")(tmp_path / "data", "Train")
+    found = open_dataset(tmp_path / "data", split="train")
+    assert found.split == "Train"
+    np.testing.assert_array_equal(count(found), plain)
+
+
+def test_masks_that_are_jpegs_are_told(tmp_path: Path) -> None:
+    put_between("images", "masks", ending=".jpg")(tmp_path, "")
+    with pytest.raises(
+        DatasetError, match=r"masks/_street0\.jpg is a JPEG, whose compression"
+    ) as caught:
+        open_dataset(tmp_path)
+    assert is_in_the_guide(str(caught.value))
 
 
 def test_boxes_and_json_are_no_masks(tmp_path: Path) -> None:

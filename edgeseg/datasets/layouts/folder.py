@@ -64,6 +64,12 @@ def open_folders(
             f"{images} holds no images; put some there "
             f"({', '.join((*IMAGE_SUFFIXES, BANDS_SUFFIX))})"
         )
+    lossy = [] if drawn else list_files(masks, (".jpg", ".jpeg"))
+    if lossy:
+        raise DatasetError(
+            f"{lossy[0]} is a JPEG, whose compression changes class ids, and {masks} holds no "
+            f"other masks; make them anew, as PNGs"
+        )
     make_truth = partial(MaskFile, ids=ids, colors=classes.colors)
     paired = pair_by_name(pictures, drawn, folder=masks, make_truth=make_truth, suffix=suffix)
     told = (

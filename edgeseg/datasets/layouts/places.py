@@ -64,13 +64,14 @@ def _holds_masks(place: Place) -> bool:
 
 
 def _find_place(above: Path, names: Sequence[tuple[str, str]]) -> Place | None:
-    """Find the first pair of names whose folders are there.
+    """Find the first pair of names whose folders are there, in lower or upper case.
 
     Where the names are not the first ones, the folder of masks must hold some: labels/ may hold
     boxes, and annotations/ JSON.
     """
+    spelled = {name.casefold(): name for name in list_folders(above)}
     for pair in names:
-        place = Place(above / pair[0], above / pair[1])
+        place = Place(*(above / spelled.get(name, name) for name in pair))
         there = place.images.is_dir() and place.masks.is_dir()
         if there and (pair == names[0] or _holds_masks(place)):
             return place
