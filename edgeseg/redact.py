@@ -40,8 +40,8 @@ _ADDRESS: Final = re.compile(
 )
 # What may stand before the path of a data set: the names of edgeseg.datasets.LAYOUT_NAMES.
 _DATASET: Final = re.compile(
-    r"(?:(?:ade20k|bdd100k|beside|camvid|camvid32|cityscapes|coco|cocostuff|cvat|folder|huggingface"
-    r"|kitti|labelme|mapillary|mmseg|roboflow|voc):)?"
+    r"(?:(?:ade20k|bdd100k|beside|camvid|camvid32|cityscapes|coco|cocostuff|cvat|folder|kitti"
+    r"|labelme|mapillary|mmseg|parquet|roboflow|voc):)?"
 )
 _BARE_USER: Final = re.compile(r".*:.*@", re.DOTALL)
 _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?=[/?#]|$)")
