@@ -195,6 +195,22 @@ def test_verify_measures_it(
     assert "next: edgeseg bench" in done.err
 
 
+def test_verify_measures_it_through_windows(
+    edgeseg: Callable[..., Outcome],
+    bundle: Path,
+    networks: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    """Images of 120x160, at their own size: four windows each."""
+    data = write_truth(tmp_path / "data", networks(4), 4)
+    options = ("--data", data, "--reference", networks(4), "--protocol", "slide", "--json")
+    done = edgeseg("verify", bundle, *options)
+    assert done.status == 0, done.err
+    assert (done.json["windows"]["height"], done.json["windows"]["short_px"]) == (96, None)
+    assert done.json["pixel_agreement"] > 99.9
+    assert done.json["miou"] < 99  # the truth is of whole images
+
+
 def test_python_segments_arrays(bundle: Path, networks: Callable[[int], Path]) -> None:
     frame = band_frame(4)
     with package.open(bundle) as segmenter:
