@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, cast
 
 from edgeseg.bundle.manifest import VariantInfo
@@ -13,9 +14,13 @@ from edgeseg.runtime.result import Segmentation
 from edgeseg.runtime.timing import time_call
 from edgeseg.spec import InputSpec
 
-__all__ = ["check_gives_logits", "describe_tiles", "segment_tiled"]
+__all__ = ["StoppedError", "check_gives_logits", "describe_tiles", "segment_tiled"]
 
 _LOGITS: Final = "logits"
+
+
+class StoppedError(Exception):
+    """Nobody waits for the mask any more."""
 
 
 def check_gives_logits(variant: VariantInfo) -> None:
@@ -41,12 +46,23 @@ def describe_tiles(spec: InputSpec) -> str:
     )
 
 
-def segment_tiled(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
-    """Segment one frame through windows of the network's size; times are sums over the windows."""
+def segment_tiled(
+    backend: Backend, spec: InputSpec, frame: Bgr, *, stopped: Callable[[], bool] = lambda: False
+) -> Segmentation:
+    """Segment one frame through windows of the network's size; times are sums over the windows.
+
+    `stopped` is asked before each window, for a frame may take minutes.
+
+    Raises:
+        StoppedError: `stopped` said so.
+        BackendError: the engine fails.
+    """
     prepare_ms, infer_ms = 0.0, 0.0
 
     def look(part: Bgr) -> Logits:
         nonlocal prepare_ms, infer_ms
+        if stopped():
+            raise StoppedError
         network_input, prepared_ms = time_call(to_input, part, spec)
         output, inferred_ms = time_call(backend.infer, network_input)
         prepare_ms += prepared_ms

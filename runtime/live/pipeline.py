@@ -119,6 +119,7 @@ def stream(network: Network, source: Source, *, tile: bool = False) -> Iterator[
     inferred: Channel[_Work] = Channel()
     masked: Channel[Result] = Channel()
     opened = Stream(results=iter(masked), _channels=(captured, prepared))
+    ended = threading.Event()
     spec = network.input
 
     def prepare(work: _Work) -> _Work:
@@ -131,7 +132,9 @@ def stream(network: Network, source: Source, *, tile: bool = False) -> Iterator[
         return replace(work, network_input=None, output=output, infer_ms=infer_ms)
 
     def infer_tiles(work: _Work) -> _Work:
-        return replace(work, tiled=segment_tiled(network.backend, spec, work.captured.image))
+        image = work.captured.image
+        tiled = segment_tiled(network.backend, spec, image, stopped=ended.is_set)
+        return replace(work, tiled=tiled)
 
     def mask(work: _Work) -> Result:
         return Result(
@@ -151,6 +154,7 @@ def stream(network: Network, source: Source, *, tile: bool = False) -> Iterator[
     ]
 
     def end() -> None:
+        ended.set()
         source.stop()
         for channel in (masked, inferred, prepared, captured):
             channel.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import cv2
@@ -15,8 +16,10 @@ from edgeseg.demo import draw_scene
 from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import SpecError
 from edgeseg.images import read_image, read_mask, write_image, write_mask
+from edgeseg.pixels import Frame, Output
 from edgeseg.reports.measured import Windows
 from edgeseg.reports.report import read_report
+from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.verification.opening import open_model
 from edgeseg.verification.protocols import segment_by
@@ -129,6 +132,30 @@ def test_a_video_is_tiled_at_its_own_size(edgeseg, seeded_bundle: Bundle, tmp_pa
     )
     assert outcome.json["frames"] == 2
     assert [read_mask(path).shape for path in Path("m").glob("*.png")] == [(130, 200)] * 2
+
+
+def test_a_frame_that_nobody_waits_for_is_given_up(seeded_bundle: Bundle, tmp_path: Path) -> None:
+    """The first mask is taken; the second frame's 196 windows are not all looked at."""
+
+    class Slow:
+        def __init__(self, backend: Backend) -> None:
+            self.backend, self.looks = backend, 0
+
+        def infer(self, frame: Frame, /) -> Output:
+            self.looks += 1
+            time.sleep(0.01 * (self.looks > 1))
+            return self.backend.infer(frame)
+
+    write_image(np.zeros((96, 128, 3), np.uint8), tmp_path / "a.png")
+    write_image(np.zeros((1000, 1300, 3), np.uint8), tmp_path / "b.png")
+    with Segmenter(seeded_bundle) as segmenter:
+        slow = Slow(segmenter.backend)
+        segmenter.backend = slow
+        results = segmenter.stream(str(tmp_path), tile=True)
+        assert next(results).captured.name == "a"
+        results.close()
+        assert slow.looks < 100
+        segmenter.backend = slow.backend
 
 
 def test_class_ids_are_not_averaged(seeded_bundle: Bundle, large: Path) -> None:
