@@ -9,6 +9,7 @@ from typing import Final
 from edgeseg.datasets.dataset import Dataset, Rest
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, normalize_name
+from edgeseg.text import join_words
 
 __all__ = ["REST_NAME", "find_rest", "list_ordered", "settle_rest"]
 
@@ -36,8 +37,8 @@ def settle_rest(dataset: Dataset, theirs: Labels, ours: Labels) -> tuple[Dataset
     wanted = [name for name in (normalize_name(own), *_NAMES) if name in known]
     if not wanted:
         note = (
-            f"pixels of no shape are not counted: the model has no class {' or '.join(_NAMES)}; "
-            f"--merge CLASS={own} counts them as one"
+            f"pixels of no shape are not counted: the model has no class "
+            f"{join_words(_NAMES, 'or')}; --merge CLASS={own} counts them as one"
         )
         return dataset.add_notes(note), theirs
     name = known[wanted[0]]

@@ -1,7 +1,7 @@
 """Pictures in the rows of a Parquet file, each of which is read like a file of its own.
 
 Rows are read one after another, and none but the last is kept. To go back, a row's group is read
-again from its beginning.
+again from its beginning. pyarrow may hold a whole group: it writes the pictures of one as one page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import numpy as np
 
 from edgeseg.datasets.location import is_remote
 from edgeseg.errors import MissingPackageError
@@ -62,11 +64,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A picture in a row of a group, with those methods of pathlib.Path that reading needs."""
+    """A picture in a row of a group, with those methods of pathlib.Path that reading needs.
+
+    `is_array` says that it is a list of rows of ids, which is read as a `.npy` file.
+    """
 
     group: Group
     row: int
     column: str
+    is_array: bool = False
 
     def __str__(self) -> str:
         return f"{self.group.file}, row {self.group.first + self.row}, column {self.column!r}"
@@ -88,8 +94,8 @@ class Cell:
 
     @property
     def suffix(self) -> str:
-        """Nothing: the bytes say what they are."""
-        return ""
+        """That of an array; else nothing, for the bytes of a picture say what they are."""
+        return ".npy" if self.is_array else ""
 
     def exists(self) -> bool:
         """Whether the file is there."""
@@ -102,6 +108,8 @@ class Cell:
             ValueError: the Parquet file is damaged or gone.
         """
         value = _read_row(self.group, self.row)[self.column]
+        if self.is_array:
+            return _save_array(value)
         if isinstance(value, Mapping):
             value = value.get("bytes")
         return value or b""
@@ -120,6 +128,17 @@ class Cell:
         return replace(self, group=replace(self.group, file=self.group.file.absolute()))
 
 
+def _save_array(rows: list[list[int]] | None) -> bytes:
+    """Write ids as the bytes of a `.npy` file.
+
+    Raises:
+        ValueError: the rows differ in length, or hold no whole numbers.
+    """
+    file = io.BytesIO()
+    np.save(file, np.array(rows or [[]], np.int64), allow_pickle=False)
+    return file.getvalue()
+
+
 class _Stream:
     """Reads the rows of a group in their order."""
 
@@ -128,7 +147,7 @@ class _Stream:
         self.stamp = _get_stamp(group.file)
         self.row = -1
         self.values: Mapping[str, Any] = {}
-        self._rows = self._iterate(open_table(group.file))
+        self._rows = _iterate(open_table(group.file), group)
 
     def read(self, row: int) -> Mapping[str, Any]:
         while self.row < row:
@@ -136,11 +155,12 @@ class _Stream:
             self.row += 1
         return self.values
 
-    def _iterate(self, table: ParquetFile) -> Iterator[Mapping[str, Any]]:
-        columns = list(self.group.columns)
-        with table:
-            for batch in table.iter_batches(1, row_groups=[self.group.number], columns=columns):
-                yield from batch.to_pylist()
+
+def _iterate(table: ParquetFile, group: Group) -> Iterator[Mapping[str, Any]]:
+    with table:
+        columns = list(group.columns)
+        for batch in table.iter_batches(1, row_groups=[group.number], columns=columns):
+            yield from batch.to_pylist()
 
 
 # Of each thread: pyarrow's readers are not shared.
@@ -148,15 +168,7 @@ _local = threading.local()
 
 
 def _read_row(group: Group, row: int) -> Mapping[str, Any]:
-    stream: _Stream | None = getattr(_local, "stream", None)
-    if (
-        stream is None
-        or stream.group != group
-        or stream.row > row
-        or stream.stamp != _get_stamp(group.file)
-    ):
-        _local.stream = None
-        stream = _Stream(group)
+    stream = _take_stream(group, row) or _Stream(group)
     from pyarrow import ArrowException
 
     try:
@@ -165,6 +177,15 @@ def _read_row(group: Group, row: int) -> Mapping[str, Any]:
         raise ValueError(explain(error)) from None
     _local.stream = stream
     return values
+
+
+def _take_stream(group: Group, row: int) -> _Stream | None:
+    """Take the stream that was read last, if the row is its next or last; else let go of it."""
+    stream: _Stream | None = getattr(_local, "stream", None)
+    _local.stream = None
+    if stream is None or stream.group != group or stream.row > row:
+        return None
+    return stream if stream.stamp == _get_stamp(group.file) else None
 
 
 def _get_stamp(path: Path) -> tuple[int, int] | None:

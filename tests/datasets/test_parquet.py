@@ -14,7 +14,7 @@ from guide import is_in_the_guide
 from shape_writers import encode_picture, list_cells, save_table, write_parquet
 
 from edgeseg.data_rules import Rules
-from edgeseg.datasets import Dataset, open_dataset
+from edgeseg.datasets import Dataset, open_dataset, table
 from edgeseg.datasets.table import Cell
 from edgeseg.errors import DatasetError, MissingPackageError, SourceError, SpecError
 from edgeseg.pixels import ClassMap
@@ -64,12 +64,26 @@ def test_rows_are_read_in_any_order(order: list[int], tmp_path: Path) -> None:
     assert [item.name for item in data.items] == ["a_000000", "a_000001", "a_000002"]
 
 
+def test_a_group_is_closed_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyarrow holds the pictures of a whole group."""
+    save_table(tmp_path / "a.parquet", list_cells())
+    data = open_dataset(tmp_path)
+    opened = []
+
+    def note(path: Path, plain: Any = table.open_table) -> Any:
+        assert all(one.closed for one in opened)
+        opened.append(plain(path))
+        return opened[-1]
+
+    monkeypatch.setattr(table, "open_table", note)
+    read_masks(data, [0, 2, 0, 2])
+    assert len(opened) == 4
+
+
 def test_rows_in_order_open_a_file_once_a_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of three rows, two are in one group; hashing reads a row as well."""
-    from edgeseg.datasets import table
-
     save_table(tmp_path / "a.parquet", list_cells())
     data = open_dataset(tmp_path)
     opened = []
@@ -118,6 +132,28 @@ def test_painted_masks(tmp_path: Path) -> None:
     )
 
 
+def test_masks_of_lists_with_the_names_of_their_ids(tmp_path: Path) -> None:
+    """As `datasets` describes a sequence of sequences of `ClassLabel`."""
+    label = {"names": list(LABELS.classes), "_type": "ClassLabel"}
+    described = {
+        "image": {"_type": "Image"},
+        "scene": {"names": ["day", "night"], "_type": "ClassLabel"},
+        "label": {"feature": {"feature": label, "_type": "Sequence"}, "_type": "Sequence"},
+    }
+    cells = list_cells() | {"label": [scene.ids.astype(int).tolist() for scene in draw_scenes()]}
+    save_table(tmp_path / "d" / "train.parquet", cells, described=described)
+    found = open_dataset(tmp_path / "d")
+    np.testing.assert_array_equal(count(found), count_plain(tmp_path / "plain"))
+    assert f"names of the classes: {tmp_path / 'd' / 'train.parquet'}" in found.notes
+
+
+def test_lists_of_rows_that_differ_are_named(tmp_path: Path) -> None:
+    cells = list_cells() | {"label": [[[1, 2], [3]]] * 3}
+    save_table(tmp_path / "a.parquet", cells, described=None)
+    with pytest.raises(SourceError, match="a.parquet, row 0, column 'label' cannot be read as an"):
+        open_dataset(tmp_path).items[0].read()
+
+
 def rename(**names: str) -> dict[str, Any]:
     return {names.get(key, key): cells for key, cells in list_cells().items()}
 
@@ -134,7 +170,7 @@ def rename(**names: str) -> dict[str, Any]:
 )
 def test_columns_by_their_names(columns: dict[str, Any], tmp_path: Path) -> None:
     plain_bytes = isinstance(columns.get("label", [None])[0], bytes)
-    save_table(tmp_path / "a.parquet", columns, described=not plain_bytes)
+    save_table(tmp_path / "a.parquet", columns, described=None if plain_bytes else {})
     for mask, scene in zip(
         read_masks(open_dataset(tmp_path), [0, 1, 2]), draw_scenes(), strict=True
     ):
@@ -145,7 +181,7 @@ def test_columns_by_their_names(columns: dict[str, Any], tmp_path: Path) -> None
     ("columns", "says"),
     [
         (rename(label="depth"), "has these columns of pictures: image, depth; edgeseg takes"),
-        ({"id": ["a"]}, r"none \(its columns are id\)"),
+        ({"id": ["a"]}, r"none \(it has id\)"),
         (rename() | {"mask": list_cells()["label"]}, "pictures: image, label, mask; edgeseg takes"),
     ],
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -184,8 +185,13 @@ def encode_picture(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def save_table(path: Path, columns: dict[str, list[Any]], *, described: bool = True) -> None:
-    """Write pictures as `datasets` does, in groups of two rows."""
+def save_table(
+    path: Path,
+    columns: dict[str, list[Any]],
+    *,
+    described: Mapping[str, Any] | None = MappingProxyType({}),
+) -> None:
+    """Write pictures in groups of two rows, with `datasets`' description, or without for None."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -196,12 +202,12 @@ def save_table(path: Path, columns: dict[str, list[Any]], *, described: bool = T
             for name, cells in columns.items()
         }
     )
-    if described:
-        features = {
+    if described is not None:
+        features = described or {
             name: {"_type": "Image"} if isinstance(cells[0], dict) else {"dtype": "string"}
             for name, cells in columns.items()
         }
-        about = json.dumps({"info": {"features": features}})
+        about = json.dumps({"info": {"features": dict(features)}})
         table = table.replace_schema_metadata({"huggingface": about})
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(table, path, row_group_size=2)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
@@ -26,6 +27,9 @@ from edgeseg.images import list_files
 from edgeseg.labels import Labels, order_names, parse_labels
 from edgeseg.machine.extras import require
 from edgeseg.text import explain
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
 
 __all__ = ["PARQUET"]
 
@@ -78,7 +82,7 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     there = tuple(name for name in files if name)
     is_whole = split is None and "" in files
     name = "" if is_whole else choose_split(there, split, origin=str(root)) or ""
-    classes = _name_classes(root, rules)
+    classes = _name_classes(root, rules, files[name][0])
     items = tuple(pair for path in files[name] for pair in _list_rows(path, classes))
     return Dataset(
         origin=str(root),
@@ -94,35 +98,41 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
 
 def _list_rows(path: Path, classes: Classes) -> Iterator[FilePair]:
     """List the rows of a file. Nothing but its footer is read."""
-    try:
-        table = open_table(path)
-    except ValueError as error:
-        raise SourceError(f"{path} cannot be read: {error}") from None
-    with table:
+    make_truth = partial(MaskFile, colors=classes.colors)
+    with _open_table(path) as table:
         columns = find_columns(table.schema_arrow, classes.rules, origin=path)
-        make_truth = partial(MaskFile, colors=classes.colors)
         first = 0
         for number in range(table.metadata.num_row_groups):
-            group = Group(path, number, first, columns)
-            rows = table.metadata.row_group(number).num_rows
-            for row in range(rows):
-                image, mask = (cast("Path", Cell(group, row, column)) for column in columns)
-                yield FilePair(image, make_truth(mask))
-            first += rows
+            group = Group(path, number, first, columns[:2])
+            for row in range(table.metadata.row_group(number).num_rows):
+                image = Cell(group, row, columns.image)
+                mask = Cell(group, row, columns.mask, is_array=columns.is_array)
+                yield FilePair(cast("Path", image), make_truth(cast("Path", mask)))
+            first += table.metadata.row_group(number).num_rows
 
 
-def _name_classes(root: Path, rules: Rules) -> Classes:
-    """Find the classes: those of dataset.json or a class file, else of id2label.json."""
+def _open_table(path: Path) -> ParquetFile:
+    try:
+        return open_table(path)
+    except ValueError as error:
+        raise SourceError(f"{path} cannot be read: {error}") from None
+
+
+def _name_classes(root: Path, rules: Rules, first: Path) -> Classes:
+    """Find the classes: of dataset.json or a class file, of id2label.json, or of the first file."""
     found = find_classes(root, root / "data", given=rules)
-    paths = [path for path in (root / _NAMES, root / "data" / _NAMES) if path.is_file()]
-    if found.labels is not None or not paths:
+    if found.labels is not None:
         return found
-    return Classes(
-        labels=_read_names(paths[0]),
-        rules=found.rules,
-        said=found.said,
-        notes=(*found.notes, f"names of the classes: {paths[0]}"),
-    )
+    paths = [path for path in (root / _NAMES, root / "data" / _NAMES) if path.is_file()]
+    if paths:
+        labels, source = _read_names(paths[0]), paths[0]
+    else:
+        with _open_table(first) as table:
+            names = find_columns(table.schema_arrow, found.rules, origin=first).names
+        if not names:
+            return found
+        labels, source = parse_labels({"classes": list(names)}, origin=str(first)), first
+    return replace(found, labels=labels, notes=(*found.notes, f"names of the classes: {source}"))
 
 
 def _read_names(path: Path) -> Labels:
