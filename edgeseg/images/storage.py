@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from edgeseg.images.opening import open_image
@@ -17,8 +18,11 @@ PNG: Final = "PNG"
 _BITS: Final = 258
 _PHOTOMETRIC: Final = 262
 _ORIENTATION: Final = 274
-# Of GeoTIFF: pixel scale, tie points, transformation, keys of the coordinate system.
-_GEOREFERENCE: Final = (33550, 33922, 34264, 34735)
+# Of GeoTIFF: a pixel's size on the map, points that tie pixels to the map, and a whole transform.
+_SCALE: Final = 33550
+_TIE_POINTS: Final = 33922
+_TRANSFORM: Final = 34264
+_TIE_POINT_NUMBERS: Final = 6
 _CHANNELS: Final = 277
 
 # Values of the tag PhotometricInterpretation.
@@ -113,5 +117,11 @@ def _read_tags(file: BinaryIO, start: bytes) -> Storage:
         bits=max(tags.get(_BITS, (1,))),
         photometric=tags.get(_PHOTOMETRIC, _BLACK_IS_0),
         orientation=tags.get(_ORIENTATION, 1),
-        georeferenced=any(tag in tags for tag in _GEOREFERENCE),
+        georeferenced=_is_georeferenced(tags),
     )
+
+
+def _is_georeferenced(tags: Mapping[int, Any]) -> bool:
+    """Whether the tags tie pixels to the map: by a transform, a point and a scale, or points."""
+    points = len(tags.get(_TIE_POINTS, ())) // _TIE_POINT_NUMBERS
+    return _TRANSFORM in tags or points > 1 or (points == 1 and _SCALE in tags)

@@ -67,7 +67,8 @@ _BaselineOption = Annotated[
 _ProtocolOption = Annotated[
     ProtocolName,
     typer.Option(
-        help="How an image becomes a mask: ss as in `edgeseg run`, the others as in mmsegmentation."
+        help="How an image becomes a mask: ss as in `edgeseg run`, slide of a bundle as in "
+        "`edgeseg run --tile`, the others as in mmsegmentation."
     ),
 ]
 _ShortSidesOption = Annotated[

@@ -130,6 +130,26 @@ def test_an_image_that_is_stored_turned_has_no_place(
     assert read_mask(Path("m/turned.png")).shape == (80, 64)
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {34735: (1, 1, 0, 1, 1024, 0, 1, 1)},
+        {33550: (1.0, 1.0, 0.0)},
+        {33922: (0.0, 0.0, 0.0, 4e5, 5e6, 0.0)},
+    ],
+    ids=["keys", "scale", "point"],
+)
+def test_tags_that_tie_no_pixel_to_the_map_are_no_georeference(
+    edgeseg, seeded_bundle: Bundle, tmp_path: Path, tags: dict[int, tuple[float, ...]]
+) -> None:
+    pixels = np.ascontiguousarray(draw_scene(3, 0, height=64, width=80).image)
+    Image.fromarray(pixels).save(tmp_path / "a.tif", tiffinfo=tags)
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "a.tif", "--masks", "m")
+    assert outcome.status == 0
+    assert "georeferenced" not in outcome.err
+    assert Path("m/a.png").exists()
+
+
 def test_a_raster_of_somebody_else_is_not_replaced(
     edgeseg, seeded_bundle: Bundle, survey: Path
 ) -> None:
