@@ -268,6 +268,14 @@ def test_other_json_is_not_taken_for_cocos(text: str, tmp_path: Path) -> None:
         open_dataset(f"coco:{root}")
 
 
+def test_the_single_file_is_looked_into(tmp_path: Path) -> None:
+    """A list of annotations of another tool has the same name."""
+    root = write(tmp_path, ROAD)
+    (root / "annotations.json").write_text('[{"image": "a.png", "annotations": []}]')
+    with pytest.raises(DatasetError, match="has no form that edgeseg knows"):
+        open_dataset(root)
+
+
 def test_an_image_of_a_million_pixels_a_side_takes_no_memory(tmp_path: Path) -> None:
     root = write(tmp_path, ROAD)
     text = (root / "annotations.json").read_text().replace('"height": 24', '"height": 1000000')

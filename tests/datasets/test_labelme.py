@@ -137,6 +137,13 @@ def test_another_image_is_found_by_its_name(tmp_path: Path) -> None:
     assert not open_dataset(root).unpaired
 
 
+def test_other_json_may_lie_beside(tmp_path: Path) -> None:
+    root = write(tmp_path, [TRIANGLE])
+    for number in range(9):
+        (root / f"0{number}.json").write_text("[]")
+    assert open_dataset(root).layout == "labelme"
+
+
 def test_an_image_without_a_file_is_named(tmp_path: Path) -> None:
     root = write(tmp_path, [TRIANGLE])
     Image.new("RGB", SIZE[::-1]).save(root / "c.png")

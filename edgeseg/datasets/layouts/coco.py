@@ -29,10 +29,8 @@ _ROBOFLOW: Final = "_annotations.coco.json"
 _SINGLE: Final = "annotations.json"
 _PREFIX: Final = "instances_"
 _HEAD_BYTES: Final = 4096
-# What COCO's JSON begins with, whatever the order of its keys.
-_BEGINNING: Final = re.compile(
-    rb'\s*\{\s*"(info|images|licenses|categories|annotations)"\s*:\s*[\[{]'
-)
+# A list of COCO's JSON: other JSON may have the name of the single file.
+_LISTS: Final = re.compile(rb'"(images|annotations|categories|licenses)"\s*:\s*\[')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +65,13 @@ def _find_parts(root: Path, rules: Rules) -> Mapping[str, _Part]:
 
 def _recognize(root: Path, rules: Rules) -> bool:
     parts = _find_parts(root, rules) if rules.masks_dir is None else {}
-    return bool(parts) and _begins_as_coco(next(iter(parts.values())).file)
+    return any(part.file.name != _SINGLE or _begins_as_coco(part.file) for part in parts.values())
 
 
 def _begins_as_coco(path: Path) -> bool:
     with path.open("rb") as file:
-        return _BEGINNING.match(file.read(_HEAD_BYTES)) is not None
+        head = file.read(_HEAD_BYTES)
+    return head.lstrip().startswith(b"{") and _LISTS.search(head) is not None
 
 
 def _open(root: Path, split: str | None, rules: Rules) -> Dataset:

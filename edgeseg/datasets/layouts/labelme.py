@@ -45,7 +45,9 @@ def _find_folders(root: Path) -> dict[str, Path]:
 
 
 def _holds_files(folder: Path) -> bool:
-    for path in _list_json(folder)[:_TRIED]:
+    stems = {path.stem for path in list_frames(folder)}
+    listed = sorted(_list_json(folder), key=lambda path: path.stem not in stems)
+    for path in listed[:_TRIED]:
         try:
             read_labelme(path)
         except SourceError:
