@@ -60,7 +60,9 @@ def open_job(request: ExportRequest, progress: Progress) -> Iterator[ExportJob]:
     """Read the checkpoint and lock the folder, which becomes a bundle if the block succeeds.
 
     Raises:
-        CheckpointError: the weights cannot be used, or are of another variant than asked for.
+        CheckpointError: the weights cannot be used, or are of another variant than asked for; or
+            the framework that was asked for cannot judge them.
+        MissingPackageError: that framework is not installed.
         ExportError: the input needs more memory than there is.
         DatasetError: the data set does not fit the checkpoint's classes or channels.
         BundleError: the folder cannot be written, or holds what is not to be replaced.
@@ -96,6 +98,10 @@ def _read_checkpoint(request: ExportRequest, progress: Progress) -> Checkpoint:
             f"{request.weights} is a {checkpoint.spec.title}, not {request.variant}; "
             f"leave --model out, or give other weights"
         )
+    if request.check_with is not None:
+        from edgeseg.export.frameworks.own import demand_framework
+
+        demand_framework(request.check_with, request.weights, checkpoint)
     _check_memory(checkpoint)
     for note in request.notes:
         progress.say(note)

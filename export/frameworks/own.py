@@ -26,7 +26,7 @@ from edgeseg.text import pluralize
 if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
 
-__all__ = ["FRAMEWORKS", "OwnFramework", "open_framework"]
+__all__ = ["FRAMEWORKS", "OwnFramework", "demand_framework", "open_framework"]
 
 Segment = Callable[[Bgr], ClassMap]
 
@@ -77,6 +77,34 @@ FRAMEWORKS: Final[Mapping[str, _Framework]] = {
 }
 
 
+def demand_framework(name: str, source: str, checkpoint: Checkpoint) -> None:
+    """Refuse a framework, asked for by name, that cannot judge the checkpoint.
+
+    Raises:
+        CheckpointError: it does not train this layout, lacks the resizing rule, or takes no such
+            images.
+        MissingPackageError: it is not installed.
+    """
+    framework = FRAMEWORKS[name]
+    if checkpoint.layout not in framework.layouts:
+        raise CheckpointError(
+            f"{source} has the layout of {checkpoint.layout}, which {name} does not load; "
+            f"leave --check-with out"
+        )
+    lack = _find_lack(framework, checkpoint)
+    if lack is not None:
+        raise CheckpointError(
+            f"{source} cannot be checked with {name}: {lack}; leave --check-with out"
+        )
+    if not _is_installed(framework):
+        distribution = framework.package.replace("_", "-")
+        raise MissingPackageError(
+            distribution,
+            purpose=f"--check-with {name}",
+            command=f"pip install {distribution}",
+        )
+
+
 def open_framework(
     source: str, checkpoint: Checkpoint, *, asked: str | None, say: Say = ignore
 ) -> OwnFramework | None:
@@ -86,38 +114,39 @@ def open_framework(
     where the framework lacks the resizing rule or takes no such images, which `say` hears.
 
     Raises:
-        CheckpointError: the framework that was asked for does not train this layout, or it cannot
-            load the checkpoint.
+        CheckpointError: the framework cannot load the checkpoint, or the one that was asked for
+            cannot judge it.
         MissingPackageError: the framework that was asked for is not installed.
     """
-    name = asked or next(
-        (name for name, one in FRAMEWORKS.items() if checkpoint.layout in one.layouts), None
-    )
-    if name is None:
-        return None
+    if asked is not None:
+        demand_framework(asked, source, checkpoint)
+        return _open(asked, source, checkpoint)
+    for name, framework in FRAMEWORKS.items():
+        if checkpoint.layout in framework.layouts and _is_installed(framework):
+            lack = _find_lack(framework, checkpoint)
+            if lack is None:
+                return _open(name, source, checkpoint)
+            say(f"not checked with {name}: {lack}")
+    return None
+
+
+def _open(name: str, source: str, checkpoint: Checkpoint) -> OwnFramework:
     framework = FRAMEWORKS[name]
-    if checkpoint.layout not in framework.layouts:
-        raise CheckpointError(
-            f"{source} has the layout of {checkpoint.layout}, which {name} does not load; "
-            f"leave --check-with out"
-        )
-    if importlib.util.find_spec(framework.package) is None:
-        if asked is None:
-            return None
-        distribution = framework.package.replace("_", "-")
-        raise MissingPackageError(
-            distribution,
-            purpose=f"--check-with {name}",
-            command=f"pip install {distribution}",
-        )
-    spec = checkpoint.input
-    if not framework.resizes(spec):
-        say(f"not checked with {name}: it has no {spec.resize.value}, aspect {spec.aspect.value}")
-        return None
-    if checkpoint.spec.channels not in {GRAY, RGB} and not framework.bands:
-        told = pluralize(checkpoint.spec.channels, "channel")
-        say(f"not checked with {name}: it gets color or gray images, and the network takes {told}")
-        return None
     segment = framework.open(source, checkpoint)
     version = str(importlib.import_module(framework.package).__version__)
     return OwnFramework(name=name, version=version, segment=segment)
+
+
+def _is_installed(framework: _Framework) -> bool:
+    return importlib.util.find_spec(framework.package) is not None
+
+
+def _find_lack(framework: _Framework, checkpoint: Checkpoint) -> str | None:
+    """Find what a framework cannot do of a checkpoint's input; None where it can do all."""
+    spec = checkpoint.input
+    if not framework.resizes(spec):
+        return f"it has no {spec.resize.value}, aspect {spec.aspect.value}"
+    if checkpoint.spec.channels not in {GRAY, RGB} and not framework.bands:
+        told = pluralize(checkpoint.spec.channels, "channel")
+        return f"it gets color or gray images, and the network takes {told}"
+    return None

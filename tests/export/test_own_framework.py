@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from bands import band_frame, mix_bands, statistics
+from bands import band_demo, band_frame, mix_bands, statistics
 from oracle import change, small_demo
 from PIL import Image
 from renamed import smp_folder, smp_state
@@ -216,10 +216,37 @@ def _judge_by_smp(smp: Smp, folder: Path, here: Path, *options: str) -> Framewor
     return check
 
 
-def test_another_framework_than_its_own_is_refused(edgeseg: Edgeseg, tmp_path: Path) -> None:
-    outcome = export(edgeseg, small_demo(tmp_path / "demo"), "--check-with", "smp")
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["smp"], "has the layout of huggingface, which smp does not load"),
+        (
+            ["transformers", "--resize", "opencv-bilinear,keep"],
+            "cannot be checked with transformers: it has no opencv-bilinear, aspect keep",
+        ),
+    ],
+    ids=["layout", "rule"],
+)
+def test_a_check_that_was_asked_for_is_made_or_refused_before_the_graph(
+    edgeseg: Edgeseg, tmp_path: Path, options: list[str], says: str
+) -> None:
+    outcome = export(edgeseg, small_demo(tmp_path / "demo"), "--check-with", *options)
     assert outcome.status == 1
-    assert "has the layout of huggingface, which smp does not load" in outcome.err
+    assert f"{says}; leave --check-with out" in outcome.err
+    assert "graph" not in outcome.err
+    assert not Path("b").exists()
+
+
+def test_bands_that_the_framework_does_not_take_end_an_export_that_asks_for_it(
+    tmp_path: Path,
+) -> None:
+    from edgeseg.errors import CheckpointError
+    from edgeseg.export.checkpoint import read_checkpoint
+    from edgeseg.export.frameworks.own import demand_framework
+
+    folder = band_demo(tmp_path / "demo", 4)
+    with pytest.raises(CheckpointError, match="network takes 4 channels; leave --check-with out"):
+        demand_framework("transformers", str(folder), read_checkpoint(str(folder)))
 
 
 def test_a_framework_that_is_not_installed_is_named_only_if_it_was_asked_for(
@@ -238,3 +265,4 @@ def test_a_framework_that_is_not_installed_is_named_only_if_it_was_asked_for(
     outcome = export(edgeseg, folder, "--check-with", "transformers")
     assert outcome.status == 1
     assert "--check-with transformers needs transformers" in outcome.err
+    assert "graph" not in outcome.err
