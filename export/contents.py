@@ -13,6 +13,7 @@ from edgeseg.export.locating import PICKLES, explain_foreign, find_weights
 from edgeseg.export.weights.adapters import explain_adapter, find_base, merge_adapter
 from edgeseg.export.weights.choosing import Choice, choose_network, pass_over
 from edgeseg.export.weights.extras import list_names
+from edgeseg.export.weights.lookalikes import explain_bytes, explain_cut
 from edgeseg.export.weights.names import Names, gather_names, join, read_leaf
 from edgeseg.export.weights.networks import Network, find_networks
 from edgeseg.export.weights.refusals import explain_contents, explain_nothing, has_adapters
@@ -110,6 +111,7 @@ def _open(path: Path) -> _Opened:
 
 
 def _open_one(path: Path) -> _Opened:
+    _check_bytes(path)
     if path.suffix == ".safetensors":
         return _Opened(content=_read_safetensors(path), files=(path,))
     if not path.name.endswith(PICKLES):
@@ -122,6 +124,16 @@ def _open_one(path: Path) -> _Opened:
     return _Opened(content=read.content, files=(path,), notes=(note,) if read.is_program else ())
 
 
+def _check_bytes(path: Path) -> None:
+    """Refuse what is no file of weights, whatever its name says."""
+    try:
+        refusal = explain_bytes(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {explain(error)}") from None
+    if refusal is not None:
+        raise CheckpointError(f"{path} {refusal}")
+
+
 def _read_safetensors(path: Path) -> object:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -129,7 +141,8 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read; is it whole? ({explain(error)})") from None
+        told = explain_cut(path) or f"cannot be read; is it whole? ({explain(error)})"
+        raise CheckpointError(f"{path} {told}") from None
 
 
 def _choose(

@@ -12,6 +12,7 @@ from edgeseg.demo import DEMO
 from edgeseg.demo.assets import find_demo_checkpoint
 from edgeseg.errors import CheckpointError, MissingPackageError
 from edgeseg.export.weights.adapters import ADAPTER_CONFIG, explain_adapter
+from edgeseg.export.weights.extras import list_names
 from edgeseg.export.weights.shards import list_shards
 from edgeseg.progress import Say
 from edgeseg.text import explain
@@ -38,7 +39,11 @@ _FOREIGN: Final[Mapping[str, str]] = {
     ".tflite": "is a TensorFlow Lite graph; edgeseg needs the weights that it was made from",
     ".msgpack": "holds Flax weights; edgeseg needs PyTorch's",
     ".onnx": "is an ONNX graph; edgeseg needs the weights that it was made from",
-    ".engine": "is a TensorRT engine; edgeseg needs the weights that it was made from",
+    ".xml": "is a graph of OpenVINO; edgeseg needs the weights that it was made from",
+    **dict.fromkeys(
+        (".engine", ".plan", ".trt"),
+        "is a TensorRT engine; edgeseg needs the weights that it was made from",
+    ),
     ".index": "belongs to a TensorFlow checkpoint; edgeseg needs the PyTorch weights",
     ".meta": "is a TensorFlow graph; edgeseg needs the PyTorch weights",
     ".pdparams": "holds PaddlePaddle weights; edgeseg reads PyTorch's",
@@ -48,7 +53,7 @@ _FOREIGN: Final[Mapping[str, str]] = {
 def find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     """Find the weights file, and the folder that may hold its JSON files.
 
-    `say` receives a line before the network is used.
+    `say` receives a line before the network is used, and the file's name if it is not a usual one.
 
     Raises:
         CheckpointError: there is no weights file, it cannot be read, or edgeseg does not read its
@@ -71,14 +76,26 @@ def _find_weights(source: str, *, say: Say) -> tuple[Path, Path]:
     for name in (*_ADAPTER_NAMES, *_WEIGHT_NAMES, *_INDEX_NAMES):
         if (path / name).is_file():
             return path / name, path
+    return _find_pickle(path, source, say=say), path
+
+
+def _find_pickle(path: Path, source: str, *, say: Say) -> Path:
+    """Find the only file with weights of a folder, whatever it is called."""
     refusal = _explain_folder(path)
     if refusal is not None:
         raise CheckpointError(f"folder {source} {refusal}")
     pickles = sorted(p for p in path.iterdir() if p.name.endswith(_SUFFIXES))
     if len(pickles) == 1:
-        return pickles[0], path
+        say(f"weights taken from {pickles[0].name}, the only such file in the folder")
+        return pickles[0]
     wanted = f"folder {source} should hold {' or '.join(_WEIGHT_NAMES)}"
     if not pickles:
+        inner = _list_inner(path)
+        if inner:
+            raise CheckpointError(
+                f"folder {source} holds no weights itself; name one of its folders that do: "
+                f"{list_names(inner)}"
+            )
         raise CheckpointError(f"{wanted}; it holds no weights: check the path")
     raise CheckpointError(
         f"{wanted}; it holds several files of weights: name one of "
@@ -92,6 +109,17 @@ def explain_foreign(path: Path) -> str:
     if foreign is not None:
         return f"{path} {foreign}"
     return f"{path} is of no known kind; edgeseg reads {', '.join(_SUFFIXES)}"
+
+
+def _list_inner(folder: Path) -> list[str]:
+    """List the folders inside that hold weights, as a trainer's checkpoint-500; last one first."""
+    inner = {path.parent.name for path in folder.glob("*/*") if path.name.endswith(_SUFFIXES)}
+    return sorted(inner, key=_split_numbers, reverse=True)
+
+
+def _split_numbers(name: str) -> list[tuple[int, str]]:
+    """Split a name so that it is sorted by its numbers: checkpoint-500 before checkpoint-1000."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _explain_folder(folder: Path) -> str | None:

@@ -83,6 +83,10 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
     if not kinds or takes.intersection(kinds):
         return
     kind = kinds[0]
+    if kind is Kind.ARTIFACT and Kind.CHECKPOINT in takes and not _serves(Path(text), takes):
+        from edgeseg.export.locating import explain_foreign
+
+        raise typer.BadParameter(explain_foreign(Path(text)))
     what = f"{quote_value(text)} is {kind.value}, not {_name_kinds(takes)}"
     raise typer.BadParameter(f"{what}; {_suggest_remedy(text, kind, command)}")
 
@@ -121,6 +125,11 @@ def _suggest_remedy(text: str, kind: Kind, command: Command) -> str:
     if kind is Kind.ARTIFACT and Kind.BUNDLE in _find_kinds(str(path.parent)):
         return f"give its bundle: {quote_value(str(path.parent))}"
     return f"edgeseg {command.name} --help says what it takes"
+
+
+def _serves(artifact: Path, takes: frozenset[Kind]) -> bool:
+    """Tell whether the folder of an engine's file is a bundle, and can be given in its place."""
+    return Kind.BUNDLE in takes and Kind.BUNDLE in _find_kinds(str(artifact.parent))
 
 
 def _name_kinds(kinds: frozenset[Kind]) -> str:

@@ -22,6 +22,13 @@ _QUANTIZERS: Final = (
     *("torch.ao.nn.quantized", "torch.nn.quantized", "torch._utils._rebuild_qtensor"),
     *("torchao.", "optimum.quanto", "quanto.", "bitsandbytes.", "auto_gptq", "gptqmodel"),
 )
+# The last parts of the names in an optimizer's state, whatever it optimizes.
+_OPTIMIZER: Final = frozenset(
+    {
+        *("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer"),
+        *("square_avg", "grad_avg", "acc_delta", "sum", "ax", "mu", "eta"),
+    }
+)
 _ADAPTERS: Final = (".lora_A", ".lora_B", "lora_embedding")
 
 
@@ -35,6 +42,11 @@ def explain_contents(state: Mapping[str, Tensor], objects: Mapping[str, str]) ->
 
     `objects` are what stands among the weights and is no tensor, with the names of their classes.
     """
+    if state and all(name.rpartition(".")[2] in _OPTIMIZER for name in state):
+        return (
+            "holds an optimizer's state and no weights; give the file of the weights that was "
+            "saved with it (model.safetensors, pytorch_model.bin or a .pth)"
+        )
     marked = [name for name in (*state, *objects) if any(mark in name for mark in _QUANTIZED)]
     marked += [name for name, origin in objects.items() if origin.startswith(_QUANTIZERS)]
     marked += [name for name, tensor in state.items() if _is_narrow(name, tensor)]
@@ -63,6 +75,13 @@ def explain_nothing(content: object, objects: Mapping[str, str]) -> str:
         )
     if content.get("state_dict_encrypted"):
         return "was encrypted by NVIDIA TAO; train the network without a key, and give that file"
+    arrays = [name for name, origin in objects.items() if origin.startswith("numpy.")]
+    if arrays:
+        return (
+            f"holds NumPy arrays and no tensors ({list_names(arrays)}); save them as tensors: "
+            f"torch.save({{name: torch.from_numpy(array) for name, array in WEIGHTS.items()}}, "
+            f"'weights.pth')"
+        )
     keys = [str(key) for key in content]
     found = f", but {list_names(keys)}" if keys else ""
     return f"holds no weights{found}; save them: torch.save(model.state_dict(), 'weights.pth')"

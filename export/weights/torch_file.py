@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from edgeseg.errors import CheckpointError
+from edgeseg.export.weights.lookalikes import explain_cut
 from edgeseg.export.weights.unpickle import InertUnpickler, Storage
 from edgeseg.text import explain, to_plain
 
@@ -48,9 +49,8 @@ def read_torch_file(path: Path) -> TorchFile:
             return TorchFile(content=_read_old(path, file), is_program=False)
     except Exception as error:  # a hostile or damaged pickle raises any kind
         reason = to_plain(explain(error)) or type(error).__name__
-        raise CheckpointError(
-            f"{path} cannot be read as a torch checkpoint; is it whole? ({reason})"
-        ) from None
+        told = f"cannot be read as a torch checkpoint; is it whole? ({reason})"
+        raise CheckpointError(f"{path} {explain_cut(path) or told}") from None
 
 
 def _read_archive(path: Path, file: IO[bytes]) -> TorchFile:

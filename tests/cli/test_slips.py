@@ -42,6 +42,13 @@ EXPORT_FIRST = "is a checkpoint, not a bundle; export it first: edgeseg export -
             ["run", "street/model.onnx"],
             "is an engine's file, not a bundle; give its bundle: street",
         ),
+        (
+            ["export", "--weights", "net.onnx"],
+            "net.onnx is an ONNX graph; edgeseg needs the weights that it was made from",
+        ),
+        (["inspect", "net.plan"], "net.plan is a TensorRT engine; edgeseg needs the weights"),
+        (["sweep", "--weights", "net.xml", "--data", "d"], "net.xml is a graph of OpenVINO;"),
+        (["inspect", "street/model.onnx"], "give its bundle: street"),
         (["run", "street", "--source", "my data"], "give its images: 'my data/test/images'"),
         (["run", "street", "--source", "weights"], "weights is a checkpoint, not a folder"),
         (["export", "--weights", "street"], "street is a bundle, not a checkpoint; it is exported"),
