@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,7 @@ from edgeseg.errors import CheckpointError
 from edgeseg.export.architecture import describe_unseen
 from edgeseg.export.contents import Contents, read_contents
 from edgeseg.export.facts import Settled, assume_facts, settle
+from edgeseg.export.json_files import read_json
 from edgeseg.export.locating import find_weights
 from edgeseg.export.metadata import Metadata, read_metadata
 from edgeseg.export.segformer.layouts import Layout, State
@@ -38,6 +39,7 @@ from edgeseg.export.segformer.one_logit import (
     settle_threshold,
     split_logit,
 )
+from edgeseg.export.weights.shards import INDEX
 from edgeseg.files.whole import compute_sha256
 from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
@@ -45,7 +47,7 @@ from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import Say, ignore
 from edgeseg.segformer.arch import ModelSpec
 from edgeseg.spec import ChannelOrder, InputSpec
-from edgeseg.text import to_encodable
+from edgeseg.text import pluralize, to_encodable
 
 if TYPE_CHECKING:
     from edgeseg.export.segformer.network import SegFormer
@@ -123,7 +125,8 @@ def read_checkpoint(
     chosen, labels_source = _choose_labels(labels, files, spec, origin=str(weights))
     head: tuple[str, ...] = () if threshold is None else (threshold.describe(chosen),)
     head += describe_auxiliary(state, layout)
-    for line in (*contents.notes, *head, *files.notes(), *describe_unseen(spec), *settled.lines):
+    told = (*_describe_parts(weights, contents), *contents.notes, *_describe_widths(contents.state))
+    for line in (*told, *head, *files.notes(), *describe_unseen(spec), *settled.lines):
         say(line)
     return Checkpoint(
         model=_build_model(spec, layout, state, settled.channel_order, origin=str(weights)),
@@ -144,7 +147,8 @@ def read_checkpoint(
 
 def _read_files(folder: Path, contents: Contents, *, origin: str) -> Metadata:
     """Find the layout, and read what the files beside the weights say of them."""
-    layout = find_layout(contents.state, origin=origin)
+    config = read_json(folder / "config.json")
+    layout = find_layout(contents.state, config, origin=origin)
     return read_metadata(
         folder,
         layout,
@@ -217,6 +221,23 @@ def _check_multiple(spec: InputSpec, layout: Layout, *, origin: str) -> None:
             f"{origin}: {layout.framework} takes sides that are multiples of {multiple}, and the "
             f"input is {spec.height}x{spec.width} (height x width); give --size {height}x{width}"
         )
+
+
+def _describe_parts(weights: Path, contents: Contents) -> Iterator[str]:
+    """Say that the weights lie in several files."""
+    if weights.name.endswith(INDEX):
+        parts = [path for path in contents.files if path != weights]
+        yield f"weights read from {pluralize(len(parts), 'part')}, as {weights.name} lists them"
+
+
+def _describe_widths(state: State) -> Iterator[str]:
+    """Say that weights have 16 bits. edgeseg computes with them in float32, which holds each."""
+    import torch
+
+    for dtype, name in {torch.float16: "FP16", torch.bfloat16: "BF16"}.items():
+        count = sum(tensor.dtype == dtype for tensor in state.values())
+        if count:
+            yield f"{count} of the {len(state)} weights are {name}, and are widened to float32"
 
 
 def _name_checkpoint(source: str, weights: Path) -> str:

@@ -15,7 +15,7 @@ from edgeseg.export.weights.choosing import Choice, choose_network, pass_over
 from edgeseg.export.weights.extras import list_names
 from edgeseg.export.weights.lookalikes import explain_bytes, explain_cut
 from edgeseg.export.weights.names import Names, gather_names, join, read_leaf
-from edgeseg.export.weights.networks import Network, find_networks
+from edgeseg.export.weights.networks import Network, find_networks, find_twin
 from edgeseg.export.weights.refusals import explain_contents, explain_nothing, has_adapters
 from edgeseg.export.weights.shards import INDEX, find_index, read_shards
 from edgeseg.export.weights.torch_file import read_torch_file
@@ -152,7 +152,25 @@ def _choose(
     if not found:
         return Choice(network=_take_largest(names))
     above = [one for network in found for one in _list_above(content, network.group)]
-    return pass_over(choose_network(found, above, key=key, origin=origin), key=key, origin=origin)
+    choice = choose_network(found, above, key=key, origin=origin)
+    if key is None:
+        _ask_about_twin(names, found, choice.network, origin)
+    return pass_over(choice, key=key, origin=origin)
+
+
+def _ask_about_twin(names: Names, found: list[Network], network: Network, origin: str) -> None:
+    """Refuse a network that the file has again without some weights: it may be an older one.
+
+    Raises:
+        CheckpointError: it has.
+    """
+    address, lacking = find_twin(names, network, [one.address for one in found])
+    if lacking:
+        raise CheckpointError(
+            f"{origin} holds the network under `{network.label}`, and again under "
+            f"`{address or '.'}`, where it lacks {list_names(lacking)}; if the whole one is meant "
+            f"to be used, say --weights-key {network.label!r}"
+        )
 
 
 def _take_largest(names: Names) -> Network:

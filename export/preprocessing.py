@@ -36,6 +36,7 @@ _KNOWN_PROCESSORS: Final = (
 _NORMALIZATION: Final = ("image_mean", "image_std", "do_rescale", "rescale_factor", "do_normalize")
 _RESIZING: Final = ("do_resize", "resample", "default_to_square", *_PROCESSORS)
 _DEFAULT_SIDE: Final = 512  # transformers' own
+_CROPPING: Final = ("do_center_crop", "do_pad")
 _FAST: Final = "SegformerImageProcessorFast"
 _OWN_SIZES: Final = frozenset({"shortest_edge", "longest_edge", "max_height", "max_width"})
 _CAMERA: Final = (720, 1280)  # the frame of an example, in pixels
@@ -102,6 +103,12 @@ def describe_config(config: Mapping[str, object], *, origin: str) -> list[str]:
         notes.append(
             f"{origin} names {_FAST}, which resizes by torchvision; edgeseg resizes by Pillow, "
             f"{_FAST_DIFFERENCES.get(rule, 'whose pixels differ by rounding')}"
+        )
+    cropping = [name for name in _CROPPING if config.get(name)]
+    if cropping:
+        notes.append(
+            f"{origin} has {' and '.join(cropping)}: SegFormer's image processor neither crops nor "
+            f"pads, whatever the file says; neither does edgeseg"
         )
     known = {*_NORMALIZATION, *_RESIZING, *_WITHOUT_EFFECT, "size", "data_format"}
     unknown = sorted(config.keys() - known)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from edgeseg.export.segformer.layouts import SMP, Layout, State
@@ -44,6 +46,11 @@ _DETECTION: Final = (
     *("class_labels_classifier", ".dfl."),
 )
 
+# The last layer of a network that names a whole image's class: a matrix.
+_CLASSIFIER: Final = re.compile(r"(?:.*\.)?(?:fc|head|classifier(?:\.\d+)?|head\.fc)\.weight")
+_COUNTERS: Final = ("num_batches_tracked", "running_mean", "running_var")
+_SHOWN: Final = 5
+
 _ENCODERS: Final = (
     *("segformer.", "patch_embed1.", "backbone.patch_embed1.", "backbone.layers.0.0."),
     "encoder.patch_embed1.",
@@ -70,9 +77,15 @@ def explain_encoder(state: State, layout: Layout) -> str | None:
     return None
 
 
-def explain_unknown(state: State) -> str:
-    """Explain weights of no known layout."""
+def explain_unknown(state: State, config: Mapping[str, object]) -> str:
+    """Explain weights of no known layout; `config` is what config.json beside them says."""
     keys = tuple(state)
+    kind = config.get("model_type")
+    if isinstance(kind, str) and kind != "segformer":
+        return (
+            f"is of another architecture: config.json beside it says model_type {kind!r}; edgeseg "
+            f"takes SegFormer segmentation models"
+        )
     if any(word in key for key in keys for word in _DETECTION):
         return "is a detection model; edgeseg takes SegFormer segmentation models"
     if any(key.startswith("segmentation_head.") for key in keys):
@@ -86,11 +99,26 @@ def explain_unknown(state: State) -> str:
             "is a classification backbone: it has SegFormer's encoder but no decoder; "
             "give a checkpoint that was trained for segmentation"
         )
+    layer = next((k for k in keys if _CLASSIFIER.fullmatch(k) and state[k].ndim == 2), None)
+    if layer is not None:
+        return (
+            f"is a classification network: {layer} gives an image one of {len(state[layer])} "
+            f"classes; edgeseg takes SegFormer segmentation models"
+        )
+    belongs = "; config.json beside it says segformer, but is of other weights" if kind else ""
     return (
-        f"has an unknown layout ({len(keys)} weights: {', '.join(keys[:5])}, ...); edgeseg reads "
-        f"SegFormer from Hugging Face, NVlabs, mmsegmentation, segmentation_models_pytorch and "
-        f"NVIDIA TAO"
+        f"has an unknown layout ({len(keys)} weights: {', '.join(_pick_names(keys))}){belongs}; "
+        f"edgeseg reads SegFormer from Hugging Face, NVlabs, mmsegmentation, "
+        f"segmentation_models_pytorch and NVIDIA TAO"
     )
+
+
+def _pick_names(keys: Sequence[str]) -> list[str]:
+    """Pick names from all parts of a network, and no counters of BatchNorm."""
+    telling = [key for key in keys if not key.endswith(_COUNTERS)] or keys
+    last = len(telling) - 1
+    places = sorted({round(i * last / (_SHOWN - 1)) for i in range(_SHOWN)})
+    return [telling[place] for place in places]
 
 
 def is_encoder_alone(state: State) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import CheckpointError, SpecError
@@ -24,8 +24,8 @@ _FUSED_MEAN: Final = "head.norm.running_mean"
 _PUBLISHED: Final = VARIANTS["b0"].encoder  # heads and strides are the same from B0 to B5
 
 
-def find_layout(state: State, *, origin: str) -> Layout:
-    """Find the layout of a checkpoint.
+def find_layout(state: State, config: Mapping[str, object], *, origin: str) -> Layout:
+    """Find the layout of a checkpoint; `config` is what config.json beside it says.
 
     Raises:
         CheckpointError: this is another kind of model; the message says which, where known.
@@ -36,7 +36,7 @@ def find_layout(state: State, *, origin: str) -> Layout:
             if foreign is not None:
                 raise CheckpointError(f"{origin} {foreign}")
             return layout
-    raise CheckpointError(f"{origin} {explain_unknown(state)}")
+    raise CheckpointError(f"{origin} {explain_unknown(state, config)}")
 
 
 def infer_spec(state: State, layout: Layout, unseen: Unseen, *, origin: str) -> ModelSpec:

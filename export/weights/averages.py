@@ -16,21 +16,23 @@ from edgeseg.export.literals import read_assignments
 from edgeseg.export.weights.names import Leaf, join
 from edgeseg.export.weights.networks import Network
 
-__all__ = ["complete_average", "is_averaged", "split_buffers"]
+__all__ = ["complete_average", "find_average_mark", "split_buffers"]
 
 _AVERAGED: Final = re.compile(
     r"(?:^|[._])(?:ema|swa|avg|averaged?|shadow)(?:[._]|$)|EMA|Ema(?![a-z])|SWA"
 )
+_BY_TRAINER: Final = "as its trainer validates it"
+_BY_NAME: Final = "as its name says; the file does not say which one was validated"
 _BUFFERS: Final = ("running_mean", "running_var", "num_batches_tracked")
 _MMCV: Final = "ema_"  # its EMAHook's buffers; dots became underscores
 _LIGHTNING: Final = frozenset({"current_model_state", "averaging_state"})
 
 
-def is_averaged(network: Network, above: Sequence[Mapping[object, object]]) -> bool:
-    """Tell whether the file says that a network is averaged; `above` are the file's dictionaries.
+def find_average_mark(network: Network, above: Sequence[Mapping[object, object]]) -> str | None:
+    """Find what says that a network is averaged, in words; None where nothing does.
 
-    mmengine's EMAHook and Lightning's WeightAveraging save the average under `state_dict`, and
-    the last weights under the other name.
+    `above` are the file's dictionaries. mmengine's EMAHook and Lightning's WeightAveraging save the
+    average under `state_dict`, and the last weights under the other name.
     """
     exchanged = any(
         keys >= _LIGHTNING or (_is_of_mmengine(one) and "ema_state_dict" in keys)
@@ -38,10 +40,10 @@ def is_averaged(network: Network, above: Sequence[Mapping[object, object]]) -> b
         for keys in ({str(key) for key in one},)
     )
     if exchanged:
-        return network.matches("state_dict")
+        return _BY_TRAINER if network.matches("state_dict") else None
     if network.address.endswith(".ema_*") or network.address == "ema_*":
-        return _counts_iterations(above)
-    return _AVERAGED.search(network.address) is not None
+        return _BY_TRAINER if _counts_iterations(above) else None
+    return _BY_NAME if _AVERAGED.search(network.address) else None
 
 
 def split_buffers(network: Network) -> list[Network]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from edgeseg.errors import CheckpointError
-from edgeseg.export.weights.averages import complete_average, is_averaged, split_buffers
+from edgeseg.export.weights.averages import complete_average, find_average_mark, split_buffers
 from edgeseg.export.weights.extras import (
     describe_statistics,
     is_extra,
@@ -60,17 +60,19 @@ def choose_network(
             _check_sole(network, origin)
         notes = _describe_key(network, networks, key)
         return Choice(network=network, notes=notes, part=_name_part(network, networks))
-    averaged = [network for network in distinct if is_averaged(network, above)]
-    others = [network for network in distinct if network not in averaged]
+    marks = [(network, find_average_mark(network, above)) for network in distinct]
+    averaged = [(network, mark) for network, mark in marks if mark is not None]
+    others = [network for network, mark in marks if mark is None]
     if len(averaged) == len(others) == 1:
-        average = complete_average(averaged[0], others[0])
+        network, mark = averaged[0]
+        average = complete_average(network, others[0])
         if average is not None:
-            notes = (_describe_average(average, others[0]),)
+            notes = (_describe_average(average, others[0], mark),)
             return Choice(network=average, notes=notes, part=average.label)
-    labels = [f"`{network.label}`" for network in distinct]
+    labels = [_describe_label(network) for network in distinct]
     raise CheckpointError(
         f"{origin} holds {len(distinct)} networks, {join_words(labels)}, and does not say which "
-        f"one is meant to be used; name it: {_OPTION} {distinct[0].label!r}"
+        f"one is meant to be used; name it: {_OPTION} {_propose(distinct, averaged)}"
     )
 
 
@@ -150,8 +152,19 @@ def _describe_key(
     return (f"weights read from `{network.label}` in the file{copies}",)
 
 
-def _describe_average(average: Network, other: Network) -> str:
+def _describe_average(average: Network, other: Network, mark: str) -> str:
     return (
-        f"the file has two sets of weights: the averaged one, `{average.label}`, is used, as its "
-        f"trainer validates it; {_OPTION} {other.label!r} takes the other"
+        f"the file has two sets of weights: the averaged one, `{average.label}`, is used, {mark}; "
+        f"{_OPTION} {other.label!r} takes the other"
     )
+
+
+def _describe_label(network: Network) -> str:
+    return f"`{network.label}`{'' if network.address else ' (the top of the file)'}"
+
+
+def _propose(distinct: Sequence[Network], averaged: Sequence[tuple[Network, str]]) -> str:
+    """Propose the averaged network or the teacher, which averages in most programs; else none."""
+    likely = [network for network, _ in averaged]
+    likely = likely or [network for network in distinct if network.matches("teacher")]
+    return repr(likely[0].label) if len(likely) == 1 else "KEY"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from edgeseg.export.segformer.layouts import LAYOUTS, Layout, find_source
 from edgeseg.export.weights.names import Leaf, Names, join, read_leaf
 
-__all__ = ["Network", "find_networks", "is_same"]
+__all__ = ["Network", "find_networks", "find_twin", "is_same"]
+
+# Of a network's weights; those of the encoder alone are fewer.
+_NEARLY: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,24 @@ def find_networks(names: Names) -> list[Network]:
     networks = whole or [network for network, _ in found.values()]
     addresses = [network.address for network in networks]
     return [_leave_out(network, addresses) for network in networks]
+
+
+def find_twin(names: Names, network: Network, known: Collection[str]) -> tuple[str, list[str]]:
+    """Find the address of nearly the same network, and the names that it lacks; none if empty.
+
+    `known` are the addresses that do not count.
+    """
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names.tensors:
+        parts = name.split(".")
+        for i in range(len(parts)):
+            inner = ".".join(parts[i:])
+            if inner in network.tensors:
+                places[".".join(parts[:i])].add(inner)
+    for address, inside in places.items():
+        if address not in known and len(inside) > _NEARLY * len(network.tensors):
+            return address, [name for name in network.tensors if name not in inside]
+    return "", []
 
 
 def is_same(one: Network, other: Network) -> bool:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.overrides import Overrides
 
 
 def _refused(path: Path) -> str:
@@ -102,7 +103,48 @@ def test_another_network_with_a_segformers_config(tmp_path: Path) -> None:
     folder = small_demo(tmp_path / "demo")
     state = {f"bb.layers.{i}.weight": torch.ones(2) for i in range(30)}
     save_file(state, folder / "model.safetensors")
-    assert "unknown layout (30 weights: bb.layers.0.weight" in _refused(folder)
+    said = _refused(folder)
+    assert "unknown layout (30 weights: bb.layers.0.weight" in said
+    assert "bb.layers.9.weight); config.json beside it says segformer, but is of other" in said
+
+
+def resnet_state() -> dict[str, torch.Tensor]:
+    """Names and order of a ResNet of torchvision; safetensors puts the counters first."""
+    state = {"bn1.num_batches_tracked": torch.tensor(1)}
+    state |= {f"layer{i}.0.bn1.num_batches_tracked": torch.tensor(1) for i in range(1, 5)}
+    state |= {"conv1.weight": torch.ones(64, 3, 7, 7)}
+    state |= {f"layer{i}.0.conv1.weight": torch.ones(2, 2, 3, 3) for i in range(1, 5)}
+    return state | {"fc.weight": torch.ones(1000, 512), "fc.bias": torch.ones(1000)}
+
+
+def test_another_architecture_is_called_what_its_configuration_says(tmp_path: Path) -> None:
+    save_file(resnet_state(), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "resnet"}))
+    assert "config.json beside it says model_type 'resnet'" in _refused(tmp_path)
+
+
+def test_a_classification_network_is_called_so(tmp_path: Path) -> None:
+    torch.save(resnet_state(), tmp_path / "w.pth")
+    assert "fc.weight gives an image one of 1000 classes" in _refused(tmp_path / "w.pth")
+
+
+def test_the_names_that_are_shown_tell_something(tmp_path: Path) -> None:
+    state = {name: one for name, one in resnet_state().items() if not name.startswith("fc")}
+    save_file(state, tmp_path / "w.safetensors")
+    said = _refused(tmp_path / "w.safetensors")
+    assert "unknown layout (10 weights: conv1.weight, layer1.0.conv1.weight, " in said
+    assert "num_batches_tracked" not in said
+
+
+def test_the_same_network_without_its_classifier_is_asked_about(tmp_path: Path) -> None:
+    whole = nvlabs_state()
+    headless = {name: 2 * one for name, one in whole.items() if "linear_pred" not in name}
+    torch.save({"state_dict": headless, "init_model": whole}, tmp_path / "w.pth")
+    said = _refused(tmp_path / "w.pth")
+    assert "again under `state_dict`, where it lacks decode_head.linear_pred.weight, " in said
+    assert said.endswith("say --weights-key 'init_model'")
+    found = read_checkpoint(str(tmp_path / "w.pth"), overrides=Overrides(weights_key="init_model"))
+    assert found.layout == "nvlabs"
 
 
 def test_a_whole_model_with_its_adapter_unmerged(tmp_path: Path) -> None:

@@ -131,6 +131,14 @@ def test_what_no_processor_reads_is_said(tmp_path: Path) -> None:
     assert any("keep_ratio" in line and "does not read" in line for line in told)
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_crop_that_no_processor_makes_is_said(asked: bool, tmp_path: Path) -> None:
+    crop = {"do_center_crop": asked, "crop_size": {"height": 64, "width": 64}}
+    told: list[str] = []
+    read_checkpoint(str(_folder(Case(says=crop), tmp_path)), say=told.append)
+    assert any("do_center_crop: SegFormer" in line for line in told) is asked
+
+
 @pytest.mark.parametrize(
     "case",
     [

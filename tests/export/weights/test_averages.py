@@ -66,7 +66,7 @@ def test_a_name_tells_the_average(wrap: Any, last: State, average: State, tmp_pa
     assert torch.equal(state[BIAS], average[BIAS])
     (note,) = [note for note in notes if "two sets of weights" in note]
     assert "the averaged one, " in note
-    assert "--weights-key" in note
+    assert "as its name says; the file does not say which one was validated; --weights-key" in note
 
 
 def test_each_set_has_a_hash_of_its_own(last: State, average: State, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_mmengine_exchanges_the_two(
     kept = {"steps": torch.tensor(3)} | prefix(last, "module.")
     state, notes = read(mark | {"state_dict": average, "ema_state_dict": kept}, tmp_path)
     assert torch.equal(state[BIAS], average[BIAS])
-    assert any("the averaged one, `state_dict`, is used" in note for note in notes)
+    assert any("one, `state_dict`, is used, as its trainer validates it" in note for note in notes)
 
 
 def test_lightning_exchanges_the_two(last: State, average: State, tmp_path: Path) -> None:

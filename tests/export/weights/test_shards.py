@@ -42,7 +42,9 @@ def assert_is_the_demo(source: str, say: Callable[[str], None] = print) -> None:
 
 @pytest.mark.parametrize("ending", ["safetensors", "bin"])
 def test_a_folder_of_parts(ending: str, tmp_path: Path) -> None:
-    assert_is_the_demo(str(write_shards(tmp_path / "w", ending)))
+    told: list[str] = []
+    assert_is_the_demo(str(write_shards(tmp_path / "w", ending)), told.append)
+    assert any(line.startswith("weights read from 3 parts, as ") for line in told)
 
 
 def test_what_transformers_writes_in_parts(tmp_path: Path) -> None:

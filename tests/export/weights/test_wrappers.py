@@ -256,6 +256,9 @@ def test_other_widths_of_numbers(
     theirs = narrow["decode_head.classifier.weight"]
     assert torch.equal(model.head.classifier.weight, theirs.float())
     assert not any("rounded" in line for line in told)  # every number fits float32
+    name = {torch.float16: "FP16", torch.bfloat16: "BF16"}.get(dtype, "none")
+    widened = any(f"weights are {name}, and are widened to float32" in line for line in told)
+    assert widened is (dtype != torch.float64)
 
 
 def test_digits_beyond_float32_are_rounded_and_said(tmp_path: Path) -> None:
@@ -284,6 +287,23 @@ def test_the_only_network_is_not_a_teacher(inners: list[State], tmp_path: Path) 
     with pytest.raises(CheckpointError, match="--weights-key 'teacher'"):
         read_contents(path)
     assert_is(read_contents(path, key="teacher"), inners[0])
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ("teacher", r"`student` and `teacher`, .* name it: --weights-key 'teacher'"),
+        ("copy", r"`student` and `copy`, .* name it: --weights-key KEY"),
+        ("", r"`student` and `\.` \(the top of the file\), .* --weights-key KEY"),
+    ],
+)
+def test_only_a_likely_network_is_proposed(
+    inners: list[State], other: str, says: str, tmp_path: Path
+) -> None:
+    two = {name: tensor + 1000 for name, tensor in inners[0].items()}
+    content = {"student": inners[0]} | ({other: two} if other else two)
+    with pytest.raises(CheckpointError, match=says):
+        read_contents(save_as(content, tmp_path))
 
 
 def test_a_key_that_leads_nowhere_lists_what_there_is(inners: list[State], tmp_path: Path) -> None:
