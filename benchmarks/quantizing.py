@@ -13,13 +13,13 @@ from edgeseg.bundle.manifest import Accuracy
 from edgeseg.calibration.observe import Tap, observe, resume_observation
 from edgeseg.calibration.ranges import ESTIMATORS, Range, Statistics
 from edgeseg.calibration.sets import choose_calibration_set
-from edgeseg.datasets import Dataset
+from edgeseg.datasets import Dataset, Item
 from edgeseg.export.checkpoint import Checkpoint
 from edgeseg.export.graph import GELU_OPSET
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.export.segformer.to_onnx import to_onnx
-from edgeseg.pixels import to_input
-from edgeseg.quantize.meter import Meter, read_with_truth
+from edgeseg.pixels import Bgr, ClassMap, to_input
+from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.taps import find_taps, tap_graph
@@ -103,10 +103,16 @@ def observe_taps(
     return observe(tapped, frames, resume_observation(tapped, taps, folder / "ranges.npz"))
 
 
+def read_item(item: Item) -> tuple[Bgr, ClassMap | None]:
+    """Read an item's image, uint8 (H, W, C), and its ground truth, (H, W)."""
+    sample = item.read()
+    return sample.image, sample.mask
+
+
 def make_meter(target: str, fp32: Path, checkpoint: Checkpoint, dataset: Dataset) -> Meter:
     """Make a meter that compares with the graph `fp32`, on all items of `dataset`."""
     return Meter(
-        images=list(enumerate(partial(read_with_truth, item) for item in dataset.items)),
+        images=list(enumerate(partial(read_item, item) for item in dataset.items)),
         labels=checkpoint.labels,
         ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
         spec=checkpoint.input,

@@ -38,7 +38,9 @@ def test_drawn_scenes_do_not_serve(
         _export(network, tmp_path, dataset=dataset)
 
 
-@pytest.mark.parametrize(("channels", "has"), [(5, "120x160x5"), (3, "an image|Pillow as RGB")])
+@pytest.mark.parametrize(
+    ("channels", "has"), [(5, "120x160x5"), (3, "has 3 channels, and the network takes 4")]
+)
 def test_images_of_other_channels_are_refused(
     channels: int, has: str, network: Path, tmp_path: Path
 ) -> None:

@@ -119,8 +119,7 @@ BAD = [
     Bad(
         name="mask in color",
         spoil=colored_mask,
-        says="data/masks/100.png is a RGB image; a mask holds one class id a pixel "
-        "(mode L, P, I;16 or 1)",
+        says="data/masks/100.png is painted in colors, and nothing says what they mean: ",
     ),
     Bad(
         name="mask id out of range",
@@ -131,7 +130,7 @@ BAD = [
         name="image of floats",
         spoil=floating,
         says="data/images/100.png holds floating-point pixels, which have no one way to 8 bits; "
-        "save it as 8-bit RGB",
+        "say with --range LOW,HIGH which values are black and white",
     ),
     Bad(
         name="gray",

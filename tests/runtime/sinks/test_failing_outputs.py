@@ -102,7 +102,8 @@ def test_an_unknown_ending_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path, field: str) -> None:
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "x.mp4"
-    outputs = Outputs(**{field: str(path) if field == "jsonl" else path})
+    values = {"save": path, "masks": MaskFiles(path), "jsonl": str(path)}
+    outputs = Outputs(**{field: values[field]})
     with pytest.raises(SinkError, match=r"x\.mp4"), Opened(outputs):
         pass
 
