@@ -34,6 +34,9 @@ _SMP_DECODERS: Final = (
     ("decoder.reassemble_blocks.", "DPT"),
 )
 
+# Of each model of that package; transformers' MobileNetV2 has a segmentation_head, too.
+_SMP_PARTS: Final = ("encoder.", "decoder.", "segmentation_head.")
+
 # Parts of keys, and the backbone that TAO puts before SegFormer's decoder.
 _TAO_BACKBONES: Final = (
     ("backbone.radio.", "C-RADIO"),
@@ -88,7 +91,7 @@ def explain_unknown(state: State, config: Mapping[str, object]) -> str:
         )
     if any(word in key for key in keys for word in _DETECTION):
         return "is a detection model; edgeseg takes SegFormer segmentation models"
-    if any(key.startswith("segmentation_head.") for key in keys):
+    if all(any(key.startswith(part) for key in keys) for part in _SMP_PARTS):
         decoder = _find_part(state, _SMP_DECODERS) or "model with another decoder"
         return (
             f"is a {decoder} of segmentation_models_pytorch; edgeseg reads its Segformer only, "

@@ -68,6 +68,11 @@ def explain_nothing(content: object, objects: Mapping[str, str]) -> str:
     """Explain what a file without any named tensor holds."""
     if not isinstance(content, Mapping):
         origin = objects.get("", "")
+        if origin.startswith("__torch__"):
+            return (
+                "is a TorchScript program whose weights have no names, as torch.jit.freeze leaves "
+                "it; give the checkpoint that it was made from"
+            )
         kind = f"an object{f' ({origin})' * bool(origin)}" if "" in objects else ""
         return (
             f"holds {kind or type(content).__name__}, not a dictionary of weights; save them: "

@@ -128,6 +128,13 @@ def test_a_classification_network_is_called_so(tmp_path: Path) -> None:
     assert "fc.weight gives an image one of 1000 classes" in _refused(tmp_path / "w.pth")
 
 
+def test_a_segmentation_head_alone_is_no_package(tmp_path: Path) -> None:
+    """transformers' MobileNetV2 has one, as segmentation_models_pytorch has."""
+    names = ("mobilenet_v2.conv_stem.weight", "segmentation_head.classifier.convolution.weight")
+    torch.save(dict.fromkeys(names, torch.ones(2, 2, 1, 1)), tmp_path / "w.pth")
+    assert "unknown layout (2 weights: mobilenet_v2" in _refused(tmp_path / "w.pth")
+
+
 def test_the_names_that_are_shown_tell_something(tmp_path: Path) -> None:
     state = {name: one for name, one in resnet_state().items() if not name.startswith("fc")}
     save_file(state, tmp_path / "w.safetensors")

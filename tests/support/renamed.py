@@ -45,8 +45,9 @@ def nvlabs_state() -> State:
     return state
 
 
-def smp_state() -> State:
-    theirs = _read_demo()
+def smp_state(theirs: State | None = None) -> State:
+    """The demo's weights, or others under the names of its file."""
+    theirs = theirs or _read_demo()
     state = _rename_encoder(theirs, "encoder")
     for stage in range(4):
         mlp = f"decoder.mlp_stage.{3 - stage}.linear"

@@ -24,6 +24,7 @@ from zoo.frameworks import (
 from zoo.huggingface import copy_demo, judge_with, load_demo
 from zoo.kind import Kind, Mask, Photo
 
+from edgeseg.demo import draw_scene
 from edgeseg.overrides import Overrides
 
 ROAD = 3
@@ -94,18 +95,26 @@ def _by_demo(threshold: float) -> Callable[[Photo], Mask]:
     return lambda photo: judge_with(load_binary_demo(), threshold=threshold)(photo)
 
 
+def draw_roads() -> list[tuple[Photo, Mask]]:
+    """Drawn streets, whose truth is 1 on the road and 0 elsewhere."""
+    scenes = [draw_scene(seed, 0, height=240, width=320) for seed in range(901, 905)]
+    return [(scene.image[:, :, ::-1].copy(), (scene.mask == ROAD).astype(int)) for scene in scenes]
+
+
 KINDS = [
     Kind(
         name="num_labels=1",
         make=_huggingface,
         judge=_by_demo(0.5),
         judged_by="transformers",
+        truth=draw_roads,
     ),
     Kind(
         name="num_labels=1, --threshold 0.8",
         make=_huggingface,
         judge=_by_demo(0.8),
         judged_by="transformers",
+        truth=draw_roads,
         options={"overrides": Overrides(threshold=0.8)},
     ),
     Kind(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from bands import band_mask, mix_bands, statistics, to_bands
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
@@ -15,7 +17,6 @@ from zoo.huggingface import copy_demo
 from zoo.kind import DEMO, SIZE, Kind, Mask, Photo, load_photo
 
 from edgeseg.labels import get_known_labels
-from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 FIRST = "segformer.encoder.patch_embeddings.0.proj.weight"
 GRAY = ([0.45], [0.226])
@@ -62,22 +63,13 @@ def _by_gray(photo: Photo) -> Mask:
     return full[0].argmax(0).numpy().astype(np.int64)
 
 
-def _bands(folder: Path) -> Path:
-    """Red, green, blue, and a fourth band that is half red and half green."""
-    first = _first()
-    fourth = 0.5 * (first[:, :1] * IMAGENET_STD[0] + first[:, 1:2] * IMAGENET_STD[1]) / 0.25
-    mean, std = [*IMAGENET_MEAN, 0.5], [*IMAGENET_STD, 0.25]
-    return _write(folder, torch.cat([first, fourth], dim=1), mean, std)
+def _bands(channels: int, folder: Path) -> Path:
+    return _write(folder, mix_bands(_first(), channels), *statistics(channels))
 
 
-def add_band(photo: Photo) -> Photo:
-    """Red, green, blue, and their mean."""
-    return np.dstack([photo, photo.mean(2).round().astype(np.uint8)])
-
-
-def _write_bands(folder: Path) -> None:
+def _write_bands(channels: int, folder: Path) -> None:
     """Four cuts of the photograph as `.npy` files, with masks that nothing measures."""
-    photo = add_band(load_photo())
+    photo = to_bands(load_photo(), channels)
     for name in ("images", "masks"):
         (folder / name).mkdir()
     for index in range(4):
@@ -87,34 +79,23 @@ def _write_bands(folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps({"classes": classes}))
 
 
-@torch.inference_mode()
-def _by_bands(photo: Photo) -> Mask:
-    """Transformers' network; its image processor takes no four channels, so Pillow resizes each."""
-    from transformers import SegformerForSemanticSegmentation
-
+def _judge_bands(channels: int, photo: Photo) -> Mask:
+    """Transformers' network; its image processor takes no bands, so Pillow resizes each."""
     with tempfile.TemporaryDirectory() as made:
-        model = SegformerForSemanticSegmentation.from_pretrained(
-            _bands(Path(made)), dtype=torch.float32
-        )
-    bands = [
-        np.asarray(Image.fromarray(band).resize(SIZE[::-1], Image.Resampling.BILINEAR))
-        for band in np.moveaxis(photo, 2, 0)
-    ]
-    mean, std = np.array([*IMAGENET_MEAN, 0.5]), np.array([*IMAGENET_STD, 0.25])
-    values = (np.stack(bands, axis=2) / 255 - mean) / std
-    image = torch.from_numpy(values.astype(np.float32).transpose(2, 0, 1))[None]
-    full = functional.interpolate(model.eval()(image).logits, photo.shape[:2], mode="bilinear")
-    return full[0].argmax(0).numpy().astype(np.int64)
+        return band_mask(_bands(channels, Path(made)), photo, SIZE)
 
 
 KINDS = [
-    Kind(
-        name="num_channels=4, from .npy files",
-        make=_bands,
-        judge=_by_bands,
-        judged_by="transformers",
-        data=_write_bands,
-        prepare=add_band,
+    *(
+        Kind(
+            name=f"num_channels={channels}, from .npy files",
+            make=partial(_bands, channels),
+            judge=partial(_judge_bands, channels),
+            judged_by="transformers",
+            data=partial(_write_bands, channels),
+            prepare=partial(to_bands, channels=channels),
+        )
+        for channels in (2, 4, 5)
     ),
     Kind(
         name="num_channels=1, a gray camera's photograph",

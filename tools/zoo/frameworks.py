@@ -24,8 +24,10 @@ from torch.nn import functional
 from zoo.huggingface import load_demo
 from zoo.kind import SIZE, Kind, Mask, NotJudgedError, Photo
 
+from edgeseg.labels import get_known_labels
+
 State = dict[str, Tensor]
-Rules = tuple[tuple[float, float, float], tuple[float, float, float]]
+Rules = tuple[tuple[float, ...], tuple[float, ...]]
 Network = Callable[[State, Tensor], Tensor]
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -36,7 +38,7 @@ BYTES = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 MMSEG_1 = """
 crop_size = ({height}, {width})
 data_preprocessor = dict(
-    type='SegDataPreProcessor', mean={mean}, std={std}, bgr_to_rgb=True, size=crop_size)
+    type='SegDataPreProcessor', mean={mean}, std={std}, bgr_to_rgb={turned}, size=crop_size)
 model = dict(
     type='EncoderDecoder',
     backbone=dict(type='MixVisionTransformer', num_heads=[1, 2, 5, 8], embed_dims=32),
@@ -46,6 +48,29 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=({width}, {height}), keep_ratio=False),
     dict(type='PackSegInputs')]
+"""
+
+# What mmsegmentation 0.x writes there.
+MMSEG_0 = """
+img_norm_cfg = dict(mean={mean}, std={std}, to_rgb=True)
+crop_size = ({height}, {width})
+model = dict(
+    type='EncoderDecoder',
+    backbone=dict(type='MixVisionTransformer', embed_dims=32, num_heads=[1, 2, 5, 8]),
+    decode_head=dict(
+        type='SegformerHead', in_channels=[32, 64, 160, 256], channels=256, num_classes=11,
+        align_corners=False),
+    test_cfg=dict(mode='whole'))
+data = dict(test=dict(pipeline=[
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='MultiScaleFlipAug', img_scale=({width}, {height}), flip=False,
+        transforms=[
+            dict(type='Resize', keep_ratio=False),
+            dict(type='RandomFlip'),
+            dict(type='Normalize', mean={mean}, std={std}, to_rgb=True),
+            dict(type='ImageToTensor', keys=['img']),
+            dict(type='Collect', keys=['img'])])]))
 """
 
 
@@ -178,12 +203,44 @@ def _save(name: str, content: Callable[[], object]) -> Callable[[Path], Path]:
     return make
 
 
-def describe_mmseg(*, classes: int = 11, head: str = "") -> str:
-    """The text of a training configuration; `head` is more of the decoder's arguments."""
-    mean, std = (list(one) for one in BYTES)
+def describe_mmseg(*, classes: int = 11, head: str = "", turned: bool = True) -> str:
+    """The text of a training configuration; `head` is more of the decoder's arguments.
+
+    Images that are not `turned` stay in the order of OpenCV, BGR, and so do their statistics.
+    """
+    mean, std = (list(one if turned else one[::-1]) for one in BYTES)
     return MMSEG_1.format(
-        height=SIZE[0], width=SIZE[1], mean=mean, std=std, classes=classes, head=head
+        height=SIZE[0],
+        width=SIZE[1],
+        mean=mean,
+        std=std,
+        classes=classes,
+        head=head,
+        turned=turned,
     )
+
+
+def _mmseg_0() -> object:
+    mean, std = (list(one) for one in BYTES)
+    text = MMSEG_0.format(height=SIZE[0], width=SIZE[1], mean=mean, std=std)
+    labels = get_known_labels("camvid")
+    meta = {
+        "mmcv_version": "1.7.2",
+        "config": text,
+        "CLASSES": labels.classes,
+        "PALETTE": [list(color) for color in labels.palette],
+    }
+    return {"meta": meta, "state_dict": mmseg_state(), "optimizer": {}}
+
+
+def _bgr_state() -> State:
+    """The demo's weights as if they were trained on BGR."""
+    state, first = mmseg_state(), "backbone.layers.0.0.projection.weight"
+    return state | {first: state[first].flip(1)}
+
+
+def _mmseg_bgr() -> object:
+    return {"meta": {"cfg": describe_mmseg(turned=False)}, "state_dict": _bgr_state()}
 
 
 def _mmseg_1() -> object:
@@ -214,6 +271,23 @@ KINDS = [
         name="mmsegmentation 1.x with its configuration",
         make=_save("w.pth", _mmseg_1),
         judge=BY_MMSEG,
+        judged_by=LITERAL,
+    ),
+    Kind(
+        name="mmsegmentation 0.x with config, CLASSES and PALETTE",
+        make=_save("w.pth", _mmseg_0),
+        judge=BY_MMSEG,
+        judged_by=LITERAL,
+    ),
+    Kind(
+        name="mmsegmentation 1.x, bgr_to_rgb=False",
+        make=_save("w.pth", _mmseg_bgr),
+        judge=judge_logits(
+            mmseg_logits,
+            _bgr_state,
+            lambda photo: by_opencv(photo)[:, :, ::-1],
+            (IMAGENET[0][::-1], IMAGENET[1][::-1]),
+        ),
         judged_by=LITERAL,
     ),
     Kind(

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from zoo.kind import DEMO, SIZE, Kind, Mask, Photo
 
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
+
 Judge = Callable[[Photo], Mask]
 
 NAMES = ("config.json", "preprocessor_config.json")
@@ -136,6 +138,17 @@ def _rule(name: str, **rules: object) -> Kind:
     )
 
 
+@torch.inference_mode()
+def _by_torch(photo: Photo) -> Mask:
+    """Torch's antialiased interpolation of bytes, which torchvision calls."""
+    pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].contiguous()
+    small = functional.interpolate(pixels, SIZE, mode="bilinear", antialias=True)
+    mean, std = (torch.tensor(one).reshape(-1, 1, 1) for one in (IMAGENET_MEAN, IMAGENET_STD))
+    logits = load_demo()((small / 255 - mean) / std).logits
+    full = functional.interpolate(logits, photo.shape[:2], mode="bilinear")
+    return full[0].argmax(0).numpy().astype(np.int64)
+
+
 def _describe(
     name: str,
     make: Callable[[Path], Path],
@@ -185,5 +198,37 @@ KINDS = [
     _rule("nearest", resample=0),
     _rule("no normalization", do_normalize=False),
     _rule("mean and std 0.5", image_mean=[0.5] * 3, image_std=[0.5] * 3),
+    _rule("do_reduce_labels", do_reduce_labels=True),
+    _rule("do_center_crop", do_center_crop=True, crop_size={"height": 128, "width": 128}),
+    _rule("SegformerImageProcessorPil", image_processor_type="SegformerImageProcessorPil"),
+    _describe(
+        "preprocessor: SegformerFeatureExtractor, one side",
+        _folder(
+            rules={
+                "feature_extractor_type": "SegformerFeatureExtractor",
+                "image_processor_type": None,
+                "reduce_labels": True,
+                "size": 224,
+            }
+        ),
+        lambda photo: judge_with(load_demo(), size={"height": 224, "width": 224})(photo),
+    ),
+    _describe(
+        "preprocessor: shortest_edge, --size",
+        _folder(rules={"size": {"shortest_edge": 192}}),
+        options={"size": SIZE},
+    ),
+    Kind(
+        name="preprocessor: shortest_edge",
+        make=_folder(rules={"size": {"shortest_edge": 192}}),
+        refusal="--size",
+    ),
+    Kind(
+        name="preprocessor: SegformerImageProcessorFast",
+        make=_folder(rules={"image_processor_type": "SegformerImageProcessorFast"}),
+        judge=_by_torch,
+        judged_by="transformers, resized as torchvision does",
+        least=99.9,  # its pixels differ from Pillow's by rounding
+    ),
     _rule("rescale 1/127.5, no normalization", rescale_factor=1 / 127.5, do_normalize=False),
 ]

@@ -28,8 +28,10 @@ class Kind:
     """A kind of checkpoint: `make` writes it into an empty folder and returns what to export.
 
     `judge` gives the mask of an RGB photograph by the framework that trained the kind. A kind that
-    edgeseg refuses has none, and `refusal` is a part of the message. `options` are those of
-    `edgeseg export` that this kind needs, by their Python names.
+    edgeseg refuses has none, and `refusal` is a part of the message. `truth` gives pictures with
+    their masks, on which edgeseg's mIoU must be the judge's. `needs` is a package without which the
+    row is skipped. `options` are those of `edgeseg export` that this kind needs, by their Python
+    names.
     """
 
     name: str
@@ -37,8 +39,11 @@ class Kind:
     judge: Callable[[Photo], Mask] | None = None
     judged_by: str = ""
     refusal: str = ""
+    needs: str = ""
+    least: float = 99.99  # in % of the pixels
     options: dict[str, Any] = field(default_factory=dict)
     data: Callable[[Path], None] | None = None  # writes a data set, where a kind needs its own
+    truth: Callable[[], list[tuple[Photo, Mask]]] | None = None
     prepare: Callable[[Photo], Photo] = lambda photo: photo  # what the kind's camera gives of it
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from zoo.huggingface import by_demo, copy_demo, load_demo, save_pickle, weights
-from zoo.kind import Kind
+from zoo.huggingface import by_demo, copy_demo, judge_with, load_demo, save_pickle, weights
+from zoo.kind import Kind, Mask, Photo
 
 from edgeseg.overrides import Overrides
 
@@ -86,6 +86,13 @@ class _Logits(nn.Module):
         return logits
 
 
+def _frozen(folder: Path) -> Path:
+    """Its weights are constants of the program, and have no names."""
+    traced = torch.jit.trace(_Logits().eval(), torch.zeros(1, 3, 64, 64))
+    torch.jit.freeze(traced).save(str(folder / "frozen.pt"))
+    return folder / "frozen.pt"
+
+
 def _torchscript(folder: Path) -> Path:
     copy_demo(folder)
     (folder / "model.safetensors").unlink()
@@ -129,6 +136,46 @@ def _lora(folder: Path) -> Path:
     return there
 
 
+def _lora_alone(folder: Path) -> Path:
+    import shutil
+
+    there = _lora(folder)
+    shutil.rmtree(folder / "base")
+    return there
+
+
+def _adapt() -> nn.Module:
+    """A model of peft over the demo, with halves as training leaves them."""
+    import peft
+
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"])
+    torch.manual_seed(0)  # peft draws one half of each adapter
+    adapted: nn.Module = peft.get_peft_model(load_demo(), config)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, value in adapted.named_parameters():
+            if "lora_" in name:
+                value.add_(0.02 * torch.randn(value.shape, generator=generator))
+    return adapted.eval()
+
+
+def _by_peft(folder: Path) -> Path:
+    base, there = copy_demo(folder / "base"), folder / "adapter"
+    adapted: Any = _adapt()
+    adapted.peft_config["default"].base_model_name_or_path = str(base)
+    adapted.save_pretrained(there)
+    return there
+
+
+def _judge_peft(photo: Photo) -> Mask:
+    adapted: Any = _adapt()
+    return judge_with(adapted.merge_and_unload())(photo)
+
+
+def _behead(state: State) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if "classifier" not in name}
+
+
 def _wrap_demo(name: str, wrap: Callable[[State], object], file: str = "w.pth") -> Kind:
     return Kind(
         name=name,
@@ -161,6 +208,46 @@ KINDS = [
     _wrap_demo(
         "state_dict and state_dict_ema", lambda s: {"state_dict": spoil(s), "state_dict_ema": s}
     ),
+    _wrap_demo("state_dict_ema alone", lambda s: {"state_dict_ema": s, "epoch": 3}),
+    _wrap_demo(
+        "mmengine's ema_state_dict",
+        lambda s: {
+            "message_hub": {},
+            "state_dict": s,
+            "ema_state_dict": {"steps": torch.tensor(3)} | prefix(spoil(s), "module."),
+        },
+    ),
+    _wrap_demo(
+        "SWA of torch's AveragedModel",
+        lambda s: {
+            "net": spoil(s),
+            "swa_model": {"n_averaged": torch.tensor(7)} | prefix(s, "module."),
+        },
+    ),
+    _wrap_demo(
+        "Lightning .ckpt, a stack of prefixes",
+        lambda s: _as_lightning(prefix(s, "model._orig_mod.module.net.")),
+        "last.ckpt",
+    ),
+    Kind(
+        name="teacher alone",
+        make=save_pickle("w.pth", lambda: {"teacher": weights(), "epoch": 3}),
+        refusal="--weights-key 'teacher'",
+    ),
+    Kind(
+        name="teacher alone, --weights-key",
+        make=save_pickle("w.pth", lambda: {"teacher": weights(), "epoch": 3}),
+        judge=by_demo,
+        judged_by="transformers",
+        options={"overrides": Overrides(weights_key="teacher")},
+    ),
+    Kind(
+        name="state_dict without its classifier, and init_model",
+        make=save_pickle(
+            "w.pth", lambda: {"state_dict": _behead(spoil(weights())), "init_model": weights()}
+        ),
+        refusal="--weights-key 'init_model'",
+    ),
     Kind(
         name="mmcv's ema_ buffers",
         make=save_pickle("w.pth", lambda: _ema_buffers(weights())),
@@ -176,7 +263,20 @@ KINDS = [
     _judge_demo("sharded .bin", _sharded_bin),
     _judge_demo("whole pickled model", save_pickle("whole.pth", load_demo)),
     _judge_demo("TorchScript archive", _torchscript),
+    Kind(
+        name="TorchScript archive, frozen",
+        make=_frozen,
+        refusal="torch.jit.freeze",
+    ),
     _judge_demo("LoRA adapter with its base", _lora),
+    Kind(name="LoRA adapter without its base", make=_lora_alone, refusal="merge_and_unload()"),
+    Kind(
+        name="LoRA adapter written by peft",
+        make=_by_peft,
+        judge=_judge_peft,
+        judged_by="peft's merge_and_unload",
+        needs="peft",
+    ),
     Kind(
         name="student and teacher",
         make=save_pickle(

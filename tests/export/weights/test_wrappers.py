@@ -235,7 +235,7 @@ def test_a_torchscript_program(demo: torch.nn.Module, tmp_path: Path) -> None:
 def test_a_frozen_program_has_no_names(tmp_path: Path) -> None:
     program = torch.jit.freeze(torch.jit.script(torch.nn.Sequential(torch.nn.Linear(2, 2))).eval())
     torch.jit.save(program, tmp_path / "w.pt")
-    with pytest.raises(CheckpointError, match="without weights that have names|no weights|object"):
+    with pytest.raises(CheckpointError, match="have no names, as torch.jit.freeze leaves it; give"):
         read_contents(tmp_path / "w.pt")
 
 
