@@ -1,0 +1,193 @@
+"""Says how the network is built: exact, or with merged tokens and a cheaper head.
+
+A form is plain data beside the recipe. A recipe changes the precision of what is computed; a form
+changes the function itself, so that every form but `exact` has to be judged on images.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from edgeseg.errors import SpecError
+from edgeseg.segformer.arch import STAGES
+
+__all__ = ["EXACT", "FORMS", "Form", "HeadForm", "halve", "read_form"]
+
+_ALL_STAGES: Final = frozenset(range(1, STAGES + 1))
+_FIELDS: Final = ("name", "queries", "keys", "head")
+# `--form auto` lets the search choose.
+_AUTO: Final = "auto"
+
+
+class HeadForm(enum.Enum):
+    """How the four stages' shares of the head come to the first stage's size."""
+
+    DIRECT = "direct"
+    """Each share is upsampled at once, as in every published SegFormer."""
+
+    CASCADE = "cascade"
+    """A share is upsampled to the next finer stage's size and added there, stage by stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A name, and what differs from the trained network.
+
+    `queries` are the stages, 1 to 4, whose queries are averaged over 2x2 neighbors; the attention's
+    output is spread over the four again. `keys` are the stages whose keys and values are averaged
+    likewise, after the stage's own reduction.
+    """
+
+    name: str
+    queries: frozenset[int] = frozenset()
+    keys: frozenset[int] = frozenset()
+    head: HeadForm = HeadForm.DIRECT
+
+    def __post_init__(self) -> None:
+        unknown = sorted((self.queries | self.keys) - _ALL_STAGES)
+        if unknown:
+            raise SpecError(
+                f"form {self.name}: a network has the stages 1 to {STAGES}, and no stage "
+                f"{unknown[0]}; name others"
+            )
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the network computes what it was trained to compute."""
+        return not self.queries and not self.keys and self.head is HeadForm.DIRECT
+
+    def describe(self) -> str:
+        """Say in one phrase, for people, what the form changes."""
+        if self.is_exact:
+            return "the network as it was trained"
+        parts = [
+            f"{what} of {_list_stages(stages)} averaged 2x2"
+            for what, stages in (("queries", self.queries), ("keys and values", self.keys))
+            if stages
+        ]
+        if self.head is HeadForm.CASCADE:
+            parts.append("the head upsampled in a cascade")
+        return ", ".join(parts)
+
+
+EXACT: Final = Form(name="exact")
+
+# From careful to bold; each name says what is merged, and all merged forms have the cascade.
+# Merged queries and the cascade cost next to nothing on every network that was measured. Merged
+# keys and values are free on some networks and not on others: less in stage 2, more in stage 1. In
+# stages 3 and 4 they cost a point (CamVid), so no named form merges them. In mIoU without any
+# training, on 40 of the demo's scenes and on 86 images of CamVid:
+#
+#                            demo     CamVid
+#     exact                  86.74    45.19
+#     merge-queries          86.71    45.11 (without the cascade)
+#     merge-queries-keys2    86.56
+#     merge-queries-keys12   86.26    45.19
+FORMS: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        form.name: form
+        for form in (
+            EXACT,
+            Form(name="merge-queries", queries=_ALL_STAGES, head=HeadForm.CASCADE),
+            Form(
+                name="merge-queries-keys2",
+                queries=_ALL_STAGES,
+                keys=frozenset({2}),
+                head=HeadForm.CASCADE,
+            ),
+            Form(
+                name="merge-queries-keys12",
+                queries=_ALL_STAGES,
+                keys=frozenset({1, 2}),
+                head=HeadForm.CASCADE,
+            ),
+        )
+    }
+)
+
+
+def halve(size: tuple[int, int]) -> tuple[int, int]:
+    """Halve height and width, in positions; an odd side rounds up."""
+    return (size[0] + 1) // 2, (size[1] + 1) // 2
+
+
+def read_form(name_or_path: str) -> Form:
+    """Read one of the named forms, or a form from a JSON file.
+
+        {"name": "mine", "queries": [1, 2], "keys": [2], "head": "cascade"}
+
+    Every field may be left out: the name is then the file's, and the rest is exact.
+
+    Raises:
+        SpecError: no such name or file, a field or value that no form has, or the name of another
+            form.
+    """
+    if name_or_path in FORMS:
+        return FORMS[name_or_path]
+    path = Path(name_or_path)
+    content = _read_json(path)
+    unknown = [key for key in content if key not in _FIELDS]
+    if unknown:
+        raise SpecError(f"{path}: a form has no {unknown[0]!r}; it has {', '.join(_FIELDS)}")
+    return Form(
+        name=_check_name(content.get("name", path.stem), path),
+        queries=_check_stages(content, "queries", path),
+        keys=_check_stages(content, "keys", path),
+        head=_check_head(content.get("head", HeadForm.DIRECT.value), path),
+    )
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SpecError(
+            f"form {path} is neither a file ({error.strerror}) nor one of {', '.join(FORMS)}; "
+            f"choose one of them"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"form {path} is not JSON ({error}); mend the file") from None
+    if not isinstance(content, dict):
+        raise SpecError(f"form {path} is no JSON object; write {{{', '.join(_FIELDS)}}}")
+    return content
+
+
+def _check_name(given: object, path: Path) -> str:
+    """Check a form's name, which variants and reports will show."""
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
+        raise SpecError(f"{path}: the form's name is {given!r}; give it one that prints")
+    if given.strip().casefold() in {*FORMS, _AUTO}:
+        raise SpecError(f"{path}: {given} means another form already; give this one another name")
+    return given.strip()
+
+
+def _check_stages(content: Mapping[str, object], field: str, path: Path) -> frozenset[int]:
+    given = content.get(field, [])
+    if not isinstance(given, list) or not all(type(stage) is int for stage in given):
+        raise SpecError(f"{path}: `{field}` is no list of stages; write it as [1, 2]")
+    unknown = [stage for stage in given if stage not in _ALL_STAGES]
+    if unknown:
+        raise SpecError(f"{path}: `{field}` names stage {unknown[0]}; stages are 1 to {STAGES}")
+    return frozenset(given)
+
+
+def _check_head(given: object, path: Path) -> HeadForm:
+    kinds = {kind.value: kind for kind in HeadForm}
+    if not isinstance(given, str) or given not in kinds:
+        raise SpecError(f"{path}: `head` is {given!r}; choose {' or '.join(kinds)}")
+    return kinds[given]
+
+
+def _list_stages(stages: frozenset[int]) -> str:
+    if stages == _ALL_STAGES:
+        return "all stages"
+    names = [str(stage) for stage in sorted(stages)]
+    if len(names) == 1:
+        return f"stage {names[0]}"
+    return f"stages {', '.join(names[:-1])} and {names[-1]}"
