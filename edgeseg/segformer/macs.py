@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from types import MappingProxyType
 from typing import Final
 
 from edgeseg.segformer.arch import HeadKind, ModelSpec
+from edgeseg.segformer.form import EXACT, Form, halve
 from edgeseg.spec import GRAY, RGB
 
 __all__ = ["PAPER_GMACS", "Costs", "count_costs", "estimate_least_memory"]
@@ -39,23 +41,24 @@ class Costs:
     """Learned values: weights and biases, without BatchNorm's running statistics."""
 
     macs: int
-    """Multiply-adds of the graph that edgeseg deploys."""
+    """Multiply-adds of the graph that edgeseg deploys, in the form that was asked for."""
 
     macs_original: int
     """Multiply-adds of the network as published."""
 
 
-def count_costs(spec: ModelSpec, *, height: int, width: int) -> Costs:
-    """Count a model at one input size, in pixels."""
+def count_costs(spec: ModelSpec, *, height: int, width: int, form: Form = EXACT) -> Costs:
+    """Count a model at one input size, in pixels, and in one form."""
     sizes = spec.encoder.compute_sizes(height, width)
     encoder_params = sum(_count_stage_params(spec, stage) for stage in range(4))
-    encoder_macs = sum(_count_stage_macs(spec, stage, sizes[stage]) for stage in range(4))
+    original, deployed = (
+        sum(_count_stage_macs(spec, stage, sizes[stage], one) for stage in range(4))
+        for one in (EXACT, form)
+    )
     return Costs(
         params=encoder_params + _count_head_params(spec),
-        macs=encoder_macs
-        + _count_gray_macs(spec, sizes[0])
-        + _count_deployed_head_macs(spec, sizes),
-        macs_original=encoder_macs + _count_original_head_macs(spec, sizes),
+        macs=deployed + _count_gray_macs(spec, sizes[0]) + _count_deployed_head_macs(spec, sizes),
+        macs_original=original + _count_original_head_macs(spec, sizes),
     )
 
 
@@ -84,17 +87,19 @@ def _count_stage_params(spec: ModelSpec, stage: int) -> int:
     return patch_embed + encoder.depths[stage] * (2 * norm + attention + ffn) + norm
 
 
-def _count_stage_macs(spec: ModelSpec, stage: int, size: tuple[int, int]) -> int:
+def _count_stage_macs(spec: ModelSpec, stage: int, size: tuple[int, int], form: Form) -> int:
     encoder = spec.encoder
     width, reduction = encoder.widths[stage], encoder.reductions[stage]
     inputs = spec.channels if stage == 0 else encoder.widths[stage - 1]
     hidden = encoder.ffn_widths[stage]
-    tokens = size[0] * size[1]
-    reduced = (size[0] // reduction) * (size[1] // reduction)
+    reduced_size = (size[0] // reduction, size[1] // reduction)
+    tokens, reduced = prod(size), prod(reduced_size)
+    queries = prod(halve(size)) if stage + 1 in form.queries else tokens
+    keys = prod(halve(reduced_size)) if stage + 1 in form.keys else reduced
     patch_embed = tokens * inputs * width * encoder.patch_sizes[stage] ** 2
-    linears = tokens * width * width * 2 + reduced * width * width * 2  # q, out; k, v
+    linears = queries * width * width * 2 + keys * width * width * 2  # q, out; k, v
     sr_conv = reduced * width * width * reduction**2 if reduction > 1 else 0
-    products = 2 * tokens * reduced * width
+    products = 2 * queries * keys * width
     ffn = tokens * (2 * width * hidden + 9 * hidden)
     return patch_embed + encoder.depths[stage] * (linears + sr_conv + products + ffn)
 

@@ -1,6 +1,7 @@
 """Rewrites the published network into the deployed one, which computes the same function.
 
 Each rewrite equals the original up to rounding. Weights are combined in float64 and rounded once.
+Only a form that the caller names (see `edgeseg.segformer.form`) makes it another function.
 
     fold_input               uint8 in, as a camera gives it; 1/std goes into the first convolution
     merge_attention          1/sqrt(d) goes into the query; keys and values become one matrix
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgeseg.export.segformer.merging import average_tokens, spread_tokens
 from edgeseg.export.segformer.network import (
     AllMlpHead,
     Block,
@@ -30,6 +32,7 @@ from edgeseg.export.segformer.network import (
     upsample,
 )
 from edgeseg.segformer.arch import LUMA_RGB, ModelSpec
+from edgeseg.segformer.form import EXACT, Form, HeadForm
 from edgeseg.spec import GRAY, RGB
 
 __all__ = [
@@ -44,13 +47,21 @@ __all__ = [
 
 
 class MergedAttention(nn.Module):
-    """Efficient self-attention with two projections: a scaled query, and keys beside values."""
+    """Efficient self-attention with two projections: a scaled query, and keys beside values.
 
-    def __init__(self, original: EfficientSelfAttention) -> None:
+    With `average_queries` four neighbors share a query and its answer; with `average_keys` they
+    share a key and a value.
+    """
+
+    def __init__(
+        self, original: EfficientSelfAttention, *, average_queries: bool, average_keys: bool
+    ) -> None:
         super().__init__()
         width = original.q.in_features
         self.heads = original.heads
         self.reduction = original.reduction
+        self.average_queries = average_queries
+        self.average_keys = average_keys
         self.q = nn.Linear(width, width)
         self.kv = nn.Linear(width, 2 * width)
         self.out = original.out
@@ -59,34 +70,48 @@ class MergedAttention(nn.Module):
             self.norm = original.norm
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Map tokens to tokens of the same shape, as the original does."""
-        reduced = tokens
+        """Map tokens to tokens of the same shape."""
+        reduced, reduced_size = tokens, size
         if self.reduction > 1:
-            reduced = self.norm(to_tokens(self.sr(to_image(tokens, size))))
-        q = self.q(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            image = self.sr(to_image(tokens, size))
+            reduced, reduced_size = self.norm(to_tokens(image)), (image.shape[2], image.shape[3])
+        if self.average_keys:  # a linear layer's mean is that of its input: keys and values at once
+            reduced = average_tokens(reduced, reduced_size)
+        asking = average_tokens(tokens, size) if self.average_queries else tokens
+        q = self.q(asking).unflatten(2, (self.heads, -1)).transpose(1, 2)
         k, v = self.kv(reduced).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = (q @ k.transpose(2, 3)).softmax(dim=3) @ v
-        return cast("Tensor", self.out(mixed.transpose(1, 2).flatten(2)))
+        answer = cast("Tensor", self.out(mixed.transpose(1, 2).flatten(2)))
+        return spread_tokens(answer, size) if self.average_queries else answer
 
 
 class SummedHead(nn.Module):
     """The decoder without concatenation: each stage's share is computed small, then upsampled.
 
     `branches[i]` is a 1x1 convolution to the decoder's width; with mmsegmentation's head it is two
-    such convolutions around a ReLU. The finest branch holds the bias of all branches.
+    such convolutions around a ReLU. The finest branch holds the bias of all branches. `upsampling`
+    says whether a share goes to the finest size at once, or from stage to stage.
     """
 
-    def __init__(self, branches: Sequence[nn.Module], classifier: nn.Conv2d) -> None:
+    def __init__(
+        self, branches: Sequence[nn.Module], classifier: nn.Conv2d, *, upsampling: HeadForm
+    ) -> None:
         super().__init__()
+        self.upsampling = upsampling
         self.branches = nn.ModuleList(branches)
         self.classifier = classifier
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Map four feature maps to logits at the size of the finest map."""
-        finest = (features[0].shape[2], features[0].shape[3])
-        total = self.branches[0](features[0])
-        for branch, x in zip(self.branches[1:], features[1:], strict=True):
-            total = total + upsample(branch(x), finest)
+        shares = [branch(x) for branch, x in zip(self.branches, features, strict=True)]
+        if self.upsampling is HeadForm.CASCADE:
+            total = shares[-1]
+            for share in shares[-2::-1]:
+                total = share + upsample(total, (share.shape[2], share.shape[3]))
+        else:
+            total = shares[0]
+            for share in shares[1:]:
+                total = total + upsample(share, (total.shape[2], total.shape[3]))
         return cast("Tensor", self.classifier(functional.relu(total)))
 
 
@@ -113,16 +138,22 @@ class DeployedSegFormer(nn.Module):
 
 
 @torch.no_grad()
-def rewrite(model: SegFormer, *, mean: Sequence[float], std: Sequence[float]) -> DeployedSegFormer:
-    """Apply all rewrites to a copy.
+def rewrite(
+    model: SegFormer, *, mean: Sequence[float], std: Sequence[float], form: Form = EXACT
+) -> DeployedSegFormer:
+    """Apply all rewrites to a copy, and build it in a form.
 
     `mean` and `std` are of values in 0..1, for each channel of the frame: red, green and blue of a
     color or gray network, else the network's own channels.
     """
     stages = copy.deepcopy(list(model.stages))
-    for stage in cast("list[Stage]", stages):
+    for number, stage in enumerate(cast("list[Stage]", stages), start=1):
         for block in cast("list[Block]", list(stage.blocks)):
-            block.attention = merge_attention(block.attention)  # type: ignore[assignment]  # same call
+            block.attention = merge_attention(  # type: ignore[assignment]  # same call
+                block.attention,
+                average_queries=number in form.queries,
+                average_keys=number in form.keys,
+            )
     first = cast("Stage", stages[0])
     first.patch_embed = fold_input(first.patch_embed, std=std)
     dtype = first.patch_embed.proj.weight.dtype
@@ -131,7 +162,7 @@ def rewrite(model: SegFormer, *, mean: Sequence[float], std: Sequence[float]) ->
         model.spec,
         mean=torch.tensor([255 * one for one in means], dtype=dtype),
         stages=cast("list[Stage]", stages),
-        head=sum_before_upsampling(model.head),
+        head=sum_before_upsampling(model.head, upsampling=form.head),
     )
     return deployed.eval().requires_grad_(requires_grad=False)
 
@@ -158,9 +189,13 @@ def fold_input(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatc
     return folded
 
 
-def merge_attention(original: EfficientSelfAttention) -> MergedAttention:
+def merge_attention(
+    original: EfficientSelfAttention, *, average_queries: bool = False, average_keys: bool = False
+) -> MergedAttention:
     """Fold the score scale 1/sqrt(d) into the query and stack keys over values."""
-    merged = MergedAttention(original).to(original.q.weight.dtype)
+    merged = MergedAttention(
+        original, average_queries=average_queries, average_keys=average_keys
+    ).to(original.q.weight.dtype)
     scale = (original.q.out_features // original.heads) ** -0.5
     merged.q.weight.copy_(original.q.weight.double() * scale)
     merged.q.bias.copy_(original.q.bias.double() * scale)
@@ -169,7 +204,9 @@ def merge_attention(original: EfficientSelfAttention) -> MergedAttention:
     return merged
 
 
-def sum_before_upsampling(head: AllMlpHead | ConvHead) -> SummedHead:
+def sum_before_upsampling(
+    head: AllMlpHead | ConvHead, *, upsampling: HeadForm = HeadForm.DIRECT
+) -> SummedHead:
     """Exchange upsampling with the 1x1 convolutions behind it.
 
         norm(fuse(concat_i up(P_i x_i + b_i)))  ==  sum_i up(g F_i P_i x_i) + bias
@@ -205,7 +242,7 @@ def sum_before_upsampling(head: AllMlpHead | ConvHead) -> SummedHead:
             )
             for stage, (share, projection) in enumerate(zip(shares, head.projections, strict=True))
         ]
-    return SummedHead(branches, copy.deepcopy(head.classifier))
+    return SummedHead(branches, copy.deepcopy(head.classifier), upsampling=upsampling)
 
 
 def _list_linears(head: AllMlpHead) -> list[nn.Linear]:

@@ -34,9 +34,11 @@ from edgeseg.export.layers import (
     to_image,
     to_tokens,
 )
+from edgeseg.export.segformer.merging import write_average, write_spread
 from edgeseg.export.segformer.network import Block, MixFfn, OverlapPatchEmbed, Stage
 from edgeseg.export.segformer.rewrites import DeployedSegFormer, MergedAttention, SummedHead
 from edgeseg.segformer.arch import Role
+from edgeseg.segformer.form import HeadForm, halve
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -62,7 +64,7 @@ def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = O
     for index, (stage, size) in enumerate(zip(_list_stages(model), sizes, strict=True)):
         x = _stage(graph, stage, x, size, name=f"stage{index + 1}")
         features.append(x)
-    _head(graph, model.head, features, sizes[0])
+    _head(graph, model.head, features, sizes)
     return graph.model(
         name=f"segformer_{model.spec.name}_{height}x{width}",
         inputs=(INPUT_NAME, np.dtype(np.uint8), (1, height, width, len(mean))),
@@ -115,7 +117,11 @@ def _attention(
     """Write attention; the heads are the batch of its two products, (heads, L, d)."""
     width, heads = attention.q.in_features, attention.heads
     reduced = _reduce(graph, attention, tokens, size, name=name)
-    q = linear(graph, attention.q, tokens, name=f"{name}.{Role.Q.value}")
+    asking, asked = tokens, size
+    if attention.average_queries:
+        asking = write_average(graph, tokens, size, width, name=f"{name}.q_average")
+        asked = halve(size)
+    q = linear(graph, attention.q, asking, name=f"{name}.{Role.Q.value}")
     kv = linear(graph, attention.kv, reduced, name=f"{name}.{Role.KV.value}")
     q = split_heads(graph, q, heads, width // heads, perm=[1, 0, 2], name=f"{name}.q_heads")
     k = slice_columns(graph, kv, 0, width, name=f"{name}.k")
@@ -126,21 +132,27 @@ def _attention(
     shares = graph.node("Softmax", [scores], name=f"{name}.softmax", axis=-1)
     mixed = graph.node("MatMul", [shares, v], name=f"{name}.{Role.VALUES.value}")
     mixed = graph.node("Transpose", [mixed], name=f"{name}.merge_heads", perm=[1, 0, 2])
-    mixed = reshape(graph, mixed, (size[0] * size[1], width), name=f"{name}.merged")
-    return linear(graph, attention.out, mixed, name=f"{name}.{Role.ATTN_OUT.value}")
+    mixed = reshape(graph, mixed, (asked[0] * asked[1], width), name=f"{name}.merged")
+    answer = linear(graph, attention.out, mixed, name=f"{name}.{Role.ATTN_OUT.value}")
+    if attention.average_queries:
+        answer = write_spread(graph, answer, size, width, name=f"{name}.attn_spread")
+    return answer
 
 
 def _reduce(
     graph: GraphWriter, attention: MergedAttention, tokens: str, size: Size, *, name: str
 ) -> str:
-    if attention.reduction == 1:
-        return tokens
+    """Write what keys and values are computed from."""
     width, ratio = attention.q.in_features, attention.reduction
-    x = to_image(graph, tokens, size, width, name=f"{name}.sr_image")
-    x = conv(graph, attention.sr, x, name=f"{name}.{Role.SR_CONV.value}")
-    reduced = (size[0] // ratio, size[1] // ratio)
-    x = to_tokens(graph, x, reduced, width, name=f"{name}.sr_tokens")
-    return layer_norm(graph, attention.norm, x, name=f"{name}.sr_norm")
+    x, reduced = tokens, (size[0] // ratio, size[1] // ratio)
+    if ratio > 1:
+        x = to_image(graph, tokens, size, width, name=f"{name}.sr_image")
+        x = conv(graph, attention.sr, x, name=f"{name}.{Role.SR_CONV.value}")
+        x = to_tokens(graph, x, reduced, width, name=f"{name}.sr_tokens")
+        x = layer_norm(graph, attention.norm, x, name=f"{name}.sr_norm")
+    if attention.average_keys:
+        x = write_average(graph, x, reduced, width, name=f"{name}.kv_average")
+    return x
 
 
 def _mix_ffn(graph: GraphWriter, ffn: MixFfn, tokens: str, size: Size, *, name: str) -> str:
@@ -154,7 +166,9 @@ def _mix_ffn(graph: GraphWriter, ffn: MixFfn, tokens: str, size: Size, *, name: 
     return to_tokens(graph, x, size, width, name=f"{name}.ffn_tokens")
 
 
-def _head(graph: GraphWriter, head: SummedHead, features: list[str], finest: Size) -> str:
+def _head(
+    graph: GraphWriter, head: SummedHead, features: list[str], sizes: tuple[Size, ...]
+) -> str:
     """Write the head: from four images to logits.
 
     The finest share is added last. An engine can then fuse the sum and the ReLU into its
@@ -165,22 +179,45 @@ def _head(graph: GraphWriter, head: SummedHead, features: list[str], finest: Siz
         for index, (branch, x) in enumerate(zip(head.branches, features, strict=True))
     ]
     embed = head.classifier.in_channels
-    total = ""
-    for index in (3, 2, 1):
-        name = f"head.stage{index + 1}"
-        target = graph.weight(f"{name}.size", np.array([1, embed, *finest], np.int64))
-        share = graph.node(
-            "Resize",
-            [shares[index], "", "", target],
-            name=f"{name}.upsample",
-            mode="linear",
-            coordinate_transformation_mode="half_pixel",
-        )
-        total = graph.node("Add", [total, share], name=f"{name}.sum") if total else share
-    total = graph.node("Add", [shares[0], total], name="head.stage1.sum")
+    write = _cascade if head.upsampling is HeadForm.CASCADE else _upsample_each
+    coarse = write(graph, shares, sizes, embed)
+    total = graph.node("Add", [shares[0], coarse], name="head.stage1.sum")
     total = graph.node("Relu", [total], name="head.relu")
     logits = conv(graph, head.classifier, total, name=f"head.{Role.CLASSIFIER.value}")
     return graph.node("Identity", [logits], name=OUTPUT_NAME)
+
+
+def _upsample_each(
+    graph: GraphWriter, shares: list[str], sizes: tuple[Size, ...], embed: int
+) -> str:
+    """Write the sum of all shares but the finest; each goes to the finest size at once."""
+    total = ""
+    for index in (3, 2, 1):
+        name = f"head.stage{index + 1}"
+        share = _upsample(graph, shares[index], sizes[0], embed, name=name)
+        total = graph.node("Add", [total, share], name=f"{name}.sum") if total else share
+    return total
+
+
+def _cascade(graph: GraphWriter, shares: list[str], sizes: tuple[Size, ...], embed: int) -> str:
+    """Write the sum of all shares but the finest; the sum goes from stage to stage."""
+    total = _upsample(graph, shares[3], sizes[2], embed, name="head.stage4")
+    for index in (2, 1):
+        name = f"head.stage{index + 1}"
+        total = graph.node("Add", [shares[index], total], name=f"{name}.sum")
+        total = _upsample(graph, total, sizes[index - 1], embed, name=name)
+    return total
+
+
+def _upsample(graph: GraphWriter, x: str, size: Size, embed: int, *, name: str) -> str:
+    target = graph.weight(f"{name}.size", np.array([1, embed, *size], np.int64))
+    return graph.node(
+        "Resize",
+        [x, "", "", target],
+        name=f"{name}.upsample",
+        mode="linear",
+        coordinate_transformation_mode="half_pixel",
+    )
 
 
 def _branch(graph: GraphWriter, branch: nn.Module, x: str, *, name: str) -> str:
