@@ -34,16 +34,19 @@ OPERATORS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "Add": _MOVED,
         "ArgMax": _MOVED,
         "Cast": _MOVED | {"UINT8"},
+        "Concat": _MOVED,
         "Conv": _FLOATS,
         "DequantizeLinear": frozenset({"INT8"}),
         "Div": _MOVED,
         "Erf": _FLOATS,
+        "Expand": _MOVED,
         "Gemm": _FLOATS,
         "Identity": _MOVED,
         "LayerNormalization": _FLOATS,
         "MatMul": _FLOATS,
         "Mul": _MOVED,
         "QuantizeLinear": _FLOATS,
+        "ReduceMean": _MOVED,
         "Relu": _FLOATS,
         "Reshape": _MOVED,
         "Resize": _FLOATS,
@@ -89,6 +92,11 @@ class _Graph:
         typed = (*graph.value_info, *graph.input, *graph.output)
         kinds = {v.name: TensorProto.DataType.Name(v.type.tensor_type.elem_type) for v in typed}
         return kinds | {w.name: TensorProto.DataType.Name(w.data_type) for w in graph.initializer}
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """How many axes each value between nodes has, by its name."""
+        return {v.name: len(v.type.tensor_type.shape.dim) for v in self.model.graph.value_info}
 
     def readers(self, name: str) -> list[NodeProto]:
         return [node for node in self.nodes if name in node.input]
@@ -238,8 +246,17 @@ def _check_layer_norms(graph: _Graph) -> Iterator[str]:
             kinds = {graph.kinds.get(name) for name in (*node.input, *node.output)}
             if kinds != {"FLOAT"}:
                 yield f"{node.name} is not in FP32 throughout: {sorted(map(str, kinds))}"
-        elif node.op_type in {"ReduceMean", "Sqrt", "Pow"}:
+        elif node.op_type in {"Sqrt", "Pow"} or _averages_channels(graph, node):
             yield f"{node.name} is a {node.op_type}: a LayerNorm is one node"
+
+
+def _averages_channels(graph: _Graph, node: NodeProto) -> bool:
+    """Tell a LayerNorm's mean, over the last axis, from a mean over neighboring tokens."""
+    if node.op_type != "ReduceMean":
+        return False
+    axes = graph.constants.get(node.input[1]) if len(node.input) > 1 else None
+    rank = graph.ranks.get(node.input[0])
+    return axes is None or rank is None or bool(np.isin(axes, (-1, rank - 1)).any())
 
 
 def _check_attention(graph: _Graph) -> Iterator[str]:
