@@ -6,7 +6,7 @@ share a mistake with the runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -23,6 +23,7 @@ from edgeseg.spec import GRAY, RGB, Aspect, InputSpec, Resize, Upsampling
 
 if TYPE_CHECKING:
     from edgeseg.export.segformer.network import SegFormer
+    from edgeseg.export.segformer.rewrites import DeployedSegFormer
     from edgeseg.pixels import Bgr, ClassMap, Frame, Logits
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "limit_threads",
     "normalize",
     "resize",
+    "run_deployed",
+    "run_published",
 ]
 
 # Logits of trained models span tens; FP32 rounding through 50 layers stays below 1e-4 of that.
@@ -91,14 +94,28 @@ def normalize(frame: Frame, spec: InputSpec) -> Tensor:
     return _standardize(_turn(frame[0]), spec)
 
 
+def run_published(model: SegFormer, spec: InputSpec) -> Callable[[Frame], Logits]:
+    """Return what computes the published network's logits for an input, uint8 (1, H, W, C)."""
+    return lambda frame: _segment(model, normalize(frame, spec)).numpy()
+
+
+def run_deployed(network: DeployedSegFormer) -> Callable[[Frame], Logits]:
+    """Return what computes the deployed network's logits for an input, uint8 (1, H, W, C)."""
+    return lambda frame: cast("Logits", network(torch.from_numpy(frame.copy())).numpy())
+
+
 @torch.inference_mode()
 def check_parity(
-    graph: Path, model: SegFormer, spec: InputSpec, frames: Iterable[Frame], *, image_source: str
+    graph: Path,
+    compute: Callable[[Frame], Logits],
+    frames: Iterable[Frame],
+    *,
+    image_source: str,
 ) -> Parity:
-    """Compare a float graph in ONNX Runtime with the published network, on the same inputs.
+    """Compare a float graph in ONNX Runtime with PyTorch, on the same inputs.
 
-    `frames` are inputs of the network: uint8 (1, H, W, C). `image_source` names where they come
-    from, for the manifest.
+    `frames` are inputs of the network, uint8 (1, H, W, C), of which `compute` makes the logits in
+    PyTorch. `image_source` names where they come from, for the manifest.
 
     Raises:
         ExportError: a logit differs by more than `MAX_ABS_DIFF`, or is NaN; or there is no frame.
@@ -115,7 +132,7 @@ def check_parity(
     for frame in frames:
         with name_failures("onnxruntime"):
             (logits,) = session.run(None, {graph_input.name: frame})
-        expected = _segment(model, normalize(frame, spec)).numpy()
+        expected = compute(frame)
         difference = float(np.abs(cast("Any", logits) - expected).max())
         if not difference <= MAX_ABS_DIFF:  # also true for NaN
             raise ExportError(

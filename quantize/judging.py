@@ -20,7 +20,7 @@ from edgeseg.quantize.meter import measure_speed
 from edgeseg.quantize.search import Search, Trial, describe_verdict, drop_failed, measure_once
 from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
 
-__all__ = ["sort_by_speed", "judge", "rank_timed"]
+__all__ = ["decide", "judge", "rank_timed", "sort_by_speed"]
 
 # Shares that differ by less count as equally bold: B0's first convolution and classifier.
 SAME_BOLDNESS: Final = 0.1
@@ -127,7 +127,7 @@ def _judge_in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
         if not trial.approved:
             judged.append(trial)
         elif winner is None or winner.candidate.path == own.path or own is job.floats[0]:
-            judged.append(_decide(job, trial))
+            judged.append(decide(job, trial))
             winner = judged[-1] if winner is None and judged[-1].approved else winner
         else:
             judged.append(
@@ -136,7 +136,7 @@ def _judge_in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     return judged
 
 
-def _decide(job: Search, trial: Trial) -> Trial:
+def decide(job: Search, trial: Trial) -> Trial:
     """Measure a trial on the gate half, and give it the verdict."""
     images = len(job.gate_half.images)
     job.progress.say(f"deciding on {images} other images: {trial.candidate.name}")

@@ -26,6 +26,7 @@ from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.runtime import timing
 from edgeseg.runtime.backends.backend import Backend
+from edgeseg.segformer.form import EXACT, Form
 from edgeseg.segformer.groups import Group
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ __all__ = [
     "explore",
     "drop_failed",
     "measure_once",
+    "measure_trial",
+    "put_in_form",
     "describe_verdict",
 ]
 
@@ -73,7 +76,7 @@ class Candidate:
     """An artifact, and the type that its float parts compute in.
 
     `output` is `logits` or `class_map`. `instead_of` names a candidate of the same precision that
-    this one replaces where an engine does not build it.
+    this one replaces where an engine does not build it. `form` is that of the network.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Candidate:
     path: Path
     output: str = "logits"
     instead_of: str | None = None
+    form: Form = EXACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,8 @@ class Trial:
 class Search:
     """What a search works with.
 
-    `floats` are the float artifact under each type that this machine computes in, FP32 first.
+    `floats` are the float artifact under each type that this machine computes in, exact FP32 first.
+    What is made in INT8 has the form `form`, and its files are written to `artifacts`.
     `open_engine` opens a file and its float type on what proves it here; `timed` says whether that
     is also what runs it, so that its speed counts. `frame` is one real input, for timing.
     """
@@ -116,6 +121,8 @@ class Search:
     limits: Limits
     frame: Frame
     workspace: Workspace
+    artifacts: Workspace
+    form: Form
     open_engine: Callable[[Path, str], Backend]
     timed: bool
     budget: Budget
@@ -130,7 +137,7 @@ def explore(job: Search) -> list[Trial]:
     """
     with job.budget.spending("measuring"):
         trials = [
-            _measure_trial(job, Trial(candidate=candidate, int8_share=0.0))
+            measure_trial(job, Trial(candidate=candidate, int8_share=0.0))
             for candidate in job.floats
         ]
         _reserve(job, trials)
@@ -207,28 +214,43 @@ def _list_possible(job: Search) -> list[Recipe]:
 def _try_recipe(job: Search, recipe: Recipe) -> list[Trial]:
     """Write a recipe's file, and measure it under each float type that its quantizer allows."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
-    path = job.workspace.path(f"int8_{recipe.digest}{job.floats[0].path.suffix}")
+    path = job.artifacts.path(f"int8_{recipe.digest}{job.floats[0].path.suffix}")
     if not path.exists():
         begin(job.progress, f"making {recipe.name}")
         with job.budget.spending("making INT8"):
             job.quantizer.make(recipe, path)
     share = job.quantizer.int8_share(path)
     trials = []
-    for compute in job.quantizer.computes or [candidate.compute for candidate in job.floats]:
+    computes = dict.fromkeys(candidate.compute for candidate in job.floats)
+    for compute in job.quantizer.computes or computes:
         plain = compute == "f32" or job.quantizer.computes
         name = recipe.name if plain else f"{recipe.name}+{compute}"
-        candidate = Candidate(
+        plain_form = Candidate(
             name=name, precision="int8", compute=compute, recipe=recipe, path=path
         )
+        candidate = put_in_form(plain_form, job.form)
         trial = Trial(candidate=candidate, int8_share=share)
         if share < MIN_INT8_SHARE:
             verdict = f"only {100 * share:.0f} % of the multiply-adds are INT8"
             return [replace(trial, verdict=verdict)]
-        trials.append(_measure_trial(job, trial))
+        trials.append(measure_trial(job, trial))
     return trials
 
 
-def _measure_trial(job: Search, trial: Trial) -> Trial:
+def put_in_form(candidate: Candidate, form: Form) -> Candidate:
+    """Say that a candidate's network has a form; every name tells it, but that of the exact one."""
+    if form.is_exact:
+        return candidate
+    instead_of = candidate.instead_of
+    return replace(
+        candidate,
+        name=f"{form.name}+{candidate.name}",
+        instead_of=None if instead_of is None else f"{form.name}+{instead_of}",
+        form=form,
+    )
+
+
+def measure_trial(job: Search, trial: Trial) -> Trial:
     """Measure and judge a trial on the search half; drop it if its engine fails."""
     try:
         accuracy = measure_once(job, trial.candidate, job.search_half, "search")
@@ -269,7 +291,8 @@ def measure_once(job: Search, candidate: Candidate, meter: Meter, half: str) -> 
     Raises:
         BackendError: the candidate's engine fails on an image.
     """
-    name = f"{half}_{candidate.path.stem}_{candidate.compute}"
+    form = "" if candidate.form.is_exact else f"{candidate.form.digest}_"
+    name = f"{half}_{form}{candidate.path.stem}_{candidate.compute}"
     with suppress(msgspec.ValidationError):  # nothing is kept, or something that is no accuracy
         return msgspec.convert(job.workspace.recall(name), Accuracy)
     begun = time.monotonic()

@@ -34,6 +34,12 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def open_part(self, name: str) -> Workspace:
+        """Open a folder of this folder, made if need be, for the files of one part of the work."""
+        part = self.path(name)
+        part.mkdir(exist_ok=True)
+        return Workspace(part)
+
     def path(self, name: str) -> Path:
         """The path of a file in the folder."""
         return self.folder / name

@@ -20,6 +20,7 @@ __all__ = [
     "Chosen",
     "File",
     "Evaluation",
+    "FormInfo",
     "FrameworkCheck",
     "Golden",
     "Machine",
@@ -135,13 +136,26 @@ class Accuracy(_Value, frozen=True, kw_only=True):
     agreement_iou: float
 
 
+class FormInfo(_Value, frozen=True, kw_only=True):
+    """A form of the network other than the exact one; see `edgeseg.segformer.form.Form`.
+
+    `queries` and `keys` are stages, 1 to 4. `macs` are the multiply-adds for a frame.
+    """
+
+    name: str
+    queries: tuple[int, ...]
+    keys: tuple[int, ...]
+    head: str
+    macs: int
+
+
 class VariantInfo(_Value, frozen=True, kw_only=True):
     """One artifact: `file` is what the engine opens, `compute` what its float parts compute in.
 
     `output` is `logits`, or `class_map` for class ids at the input's size. `instead_of` names the
     variant that this one replaces where the engine cannot build it. `search` was measured on the
     half of the data that the search saw, `gate` on the other half. `int8_share` is the share of the
-    multiply-adds, 0..1, that are INT8 in the file.
+    multiply-adds, 0..1, that are INT8 in the file. `form` is None for the exact network.
     """
 
     name: str
@@ -151,6 +165,7 @@ class VariantInfo(_Value, frozen=True, kw_only=True):
     compute: str = "f32"
     output: str = "logits"
     instead_of: str | None = None
+    form: FormInfo | None = None
     int8_share: float = 0.0
     search: Accuracy | None = None
     gate: Accuracy | None = None

@@ -13,6 +13,7 @@ from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
 from edgeseg.calibration.choose import FEW
 from edgeseg.calibration.ranges import SAMPLING
 from edgeseg.deploy.data import ExportData
+from edgeseg.deploy.forms import choose_form
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
 from edgeseg.deploy.select import Selection, select, select_fp32
@@ -24,9 +25,10 @@ from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.calibrated import Calibrated, recall_figures
 from edgeseg.quantize.judging import judge, sort_by_speed
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.search import Search, Trial, explore
+from edgeseg.quantize.search import Candidate, Search, Trial, explore, put_in_form
 from edgeseg.quantize.targets.maker import Job, Tools, load_maker
 from edgeseg.quantize.workspace import Workspace, open_workspace
+from edgeseg.segformer.form import EXACT, Form
 from edgeseg.targets import find_target, list_packages
 from edgeseg.text import pluralize
 
@@ -79,9 +81,12 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
     with open_workspace(_describe_search(job, graph, data), say=job.progress.say) as workspace:
         _warn(job, data, workspace)
         search = _plan_search(job, graph, data, workspace, budget)
+        chosen = choose_form(job, graph, search)
+        search = _continue_in_form(search, chosen.form)
         with budget.spending("preparing"):
-            tools = _prepare(job, graph, data, search)
-        search = replace(search, floats=tools.floats, quantizer=tools.quantizer)
+            tools = _prepare(job, chosen, data, search)
+        floats = _list_floats(graph, chosen, tools)
+        search = replace(search, floats=floats, quantizer=tools.quantizer)
         ordered = sort_by_speed(search, explore(search))
         if job.request.sensitivity and tools.quantizer is not None:
             with budget.spending("measuring sensitivity"):
@@ -92,9 +97,25 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
             budget=budget,
             calibration=data.describe_calibration(tools.estimator or job.request.estimator),
             evaluation=data.evaluation,
-            sensitivity=recall_figures(workspace, "sensitivity"),
-            peaks=recall_figures(workspace, "peaks"),
+            sensitivity=recall_figures(search.artifacts, "sensitivity"),
+            peaks=recall_figures(search.artifacts, "peaks"),
         )
+
+
+def _continue_in_form(search: Search, form: Form) -> Search:
+    """Let the search write what it makes of a form into a folder of that form."""
+    if form.is_exact:
+        return search
+    part = search.workspace.open_part(f"form_{form.digest}")
+    return replace(search, form=form, artifacts=part)
+
+
+def _list_floats(graph: FloatGraph, chosen: FloatGraph, tools: Tools) -> Sequence[Candidate]:
+    """List the float candidates: those of the form, behind exact FP32, the reference of all."""
+    if chosen.form.is_exact:
+        return tools.floats
+    formed = (put_in_form(candidate, chosen.form) for candidate in tools.floats)
+    return (graph.candidates[0], *formed)
 
 
 def _describe_search(job: ExportJob, graph: FloatGraph, data: ExportData) -> dict[str, object]:
@@ -148,6 +169,8 @@ def _plan_search(
         limits=request.limits,
         frame=to_input(first_image, job.checkpoint.input),
         workspace=workspace,
+        artifacts=workspace,
+        form=EXACT,
         open_engine=job.open_to_prove,
         timed=not find_target(request.target).on_device,
         budget=budget,
@@ -189,7 +212,7 @@ def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search
             taps=taps,
             estimator=job.request.estimator,
             meter=search.search_half,
-            workspace=search.workspace,
+            workspace=search.artifacts,
             progress=search.progress,
         )
 
@@ -201,7 +224,7 @@ def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search
             frames=frames or searched,
             calibrate=calibrate if may_be_int8 else None,
             upsampling=job.checkpoint.input.upsampling,
-            workspace=search.workspace,
+            workspace=search.artifacts,
             progress=search.progress,
         )
     )

@@ -104,7 +104,7 @@ class ExportData:
 
 @contextlib.contextmanager
 def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
-    """Gather the images; yield None if only FP32 is requested, which needs no proof.
+    """Gather the images; yield None if only exact FP32 is requested, which needs no proof.
 
     Without a data set some of the calibration images are held back to measure on. Frames of a video
     lie in a temporary folder while the block runs.
@@ -115,7 +115,8 @@ def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
         SourceError: images that cannot be read.
     """
     begin(job.progress, "choosing images")
-    if job.request.precision == "fp32":
+    form = job.request.form
+    if job.request.precision == "fp32" and (form is None or form.is_exact):
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="edgeseg-frames-") as scratch:

@@ -16,6 +16,7 @@ from edgeseg.errors import CalibrationError, CheckpointError, NotJudgedError
 from edgeseg.labels import read_labels
 from edgeseg.quantize.recipes import Recipe, read_recipe
 from edgeseg.quantize.targets.maker import load_maker
+from edgeseg.segformer.form import AUTO, read_form
 
 __all__ = ["check_calibration", "fill_defaults"]
 
@@ -50,7 +51,13 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
     precision = options.precision
     if calibration is None:
         precision = _lower_precision(precision, dataset, notes)
-    if dataset is not None and precision != "fp32":
+    form = None if options.form == AUTO else read_form(options.form)
+    if form is not None and not form.is_exact and dataset is None and calibration is None:
+        raise CalibrationError(
+            f"form {form.name} changes what the network computes, so it has to be judged on "
+            f"images; add --data DATASET or --calibration SOURCE"
+        )
+    if dataset is not None and (precision != "fp32" or not (form is None or form.is_exact)):
         _check_decides(dataset, options.limits, precision, notes)
     labels, recipe = options.labels, options.recipe
     return ExportRequest(
@@ -72,6 +79,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         limits=options.limits,
         budget_s=options.budget_s,
         sensitivity=options.sensitivity,
+        form=form,
         check_with=options.check_with,
         notes=tuple(notes),
     )

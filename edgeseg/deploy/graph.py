@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -15,18 +15,21 @@ from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.deploy.job import ExportJob
 from edgeseg.deploy.own_framework import check_own_framework
-from edgeseg.pixels import Bgr, to_input
+from edgeseg.pixels import Bgr, Frame, Logits, to_input
 from edgeseg.progress import begin, track
-from edgeseg.quantize.recipes import FLOAT
+from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
-from edgeseg.quantize.targets.maker import load_maker
+from edgeseg.quantize.targets.maker import Maker, load_maker
+from edgeseg.segformer.form import EXACT, Form
 from edgeseg.targets import find_target
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["FloatGraph", "read_examples", "write_graph"]
+    from edgeseg.export.segformer.rewrites import DeployedSegFormer
+
+__all__ = ["FloatGraph", "read_examples", "write_graph", "write_graph_in_form"]
 
 PARITY_FRAMES: Final = 4
 _PRECISIONS: Final = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
@@ -40,7 +43,8 @@ class FloatGraph:
     """The float network as an ONNX graph, and as the target's artifact in the staging folder.
 
     `candidates` are the artifact under each type that this machine computes in, FP32 first.
-    `parity` says how close the graph comes to PyTorch.
+    `parity` says how close the graph comes to PyTorch. `form` is that of the network; of any but
+    the exact one, `framework` is None.
     """
 
     model: ModelProto
@@ -48,6 +52,7 @@ class FloatGraph:
     candidates: tuple[Candidate, ...]
     parity: Parity
     framework: FrameworkCheck | None
+    form: Form = EXACT
 
 
 def write_graph(job: ExportJob) -> FloatGraph:
@@ -57,13 +62,15 @@ def write_graph(job: ExportJob) -> FloatGraph:
         ExportError: the graph does not compute what the checkpoint computes.
         MissingPackageError: what converts it for the target is not installed.
     """
+    from edgeseg.export.reference import run_published
     from edgeseg.export.storage import halve_weights
 
-    model = _to_onnx(job)
+    model = _to_onnx(job, _rewrite(job, EXACT))
     path = job.staging / "model.onnx"
     path.write_bytes(model.SerializeToString())
     frames = list(read_examples(job.request.dataset, PARITY_FRAMES))
-    parity = _compare(job, path, frames)
+    published = run_published(job.checkpoint.model, job.checkpoint.input)
+    parity = _compare(job, path, frames, published)
     framework = check_own_framework(job, path, frames)
     stored = FLOAT.name
     # After parity, which is of the graph: golden masks show what storing costs.
@@ -72,8 +79,47 @@ def write_graph(job: ExportJob) -> FloatGraph:
         stored = "float, weights stored as FP16"
     maker = load_maker(job.request.target)
     artifact = maker.convert(path)
-    recipe = replace(FLOAT, name=stored)
-    candidates = tuple(
+    return FloatGraph(
+        model=model,
+        artifact=artifact,
+        candidates=_list_candidates(maker, artifact, replace(FLOAT, name=stored)),
+        parity=parity,
+        framework=framework,
+    )
+
+
+def write_graph_in_form(job: ExportJob, form: Form, folder: Path) -> FloatGraph:
+    """Write the network in another form than the exact one, into a folder of the search's.
+
+    The graph is compared with PyTorch's network of the same form: that shows that it is written
+    right. What the form itself costs is for the gates to judge.
+
+    Raises:
+        ExportError: the graph does not compute what PyTorch computes.
+    """
+    from edgeseg.export.reference import run_deployed
+
+    deployed = _rewrite(job, form)
+    model = _to_onnx(job, deployed)
+    path = folder / f"form_{form.digest}.onnx"
+    path.write_bytes(model.SerializeToString())
+    frames = list(read_examples(job.request.dataset, PARITY_FRAMES))
+    parity = _compare(job, path, frames, run_deployed(deployed))
+    maker = load_maker(job.request.target)
+    artifact = maker.convert(path)
+    return FloatGraph(
+        model=model,
+        artifact=artifact,
+        candidates=_list_candidates(maker, artifact, FLOAT),
+        parity=parity,
+        framework=None,
+        form=form,
+    )
+
+
+def _list_candidates(maker: Maker, artifact: Path, recipe: Recipe) -> tuple[Candidate, ...]:
+    """List a float artifact under each type that this machine computes in."""
+    return tuple(
         Candidate(
             name=_PRECISIONS[compute],
             precision=_PRECISIONS[compute],
@@ -83,13 +129,6 @@ def write_graph(job: ExportJob) -> FloatGraph:
         )
         for compute in maker.float_types()
     )
-    return FloatGraph(
-        model=model,
-        artifact=artifact,
-        candidates=candidates,
-        parity=parity,
-        framework=framework,
-    )
 
 
 def read_examples(dataset: Dataset | None, count: int) -> Iterator[Bgr]:
@@ -97,13 +136,18 @@ def read_examples(dataset: Dataset | None, count: int) -> Iterator[Bgr]:
     return islice(_examples(dataset), count)
 
 
-def _to_onnx(job: ExportJob) -> ModelProto:
+def _rewrite(job: ExportJob, form: Form) -> DeployedSegFormer:
     from edgeseg.export.segformer.rewrites import rewrite
-    from edgeseg.export.segformer.to_onnx import to_onnx
 
     begin(job.progress, "writing the graph")
     spec = job.checkpoint.input
-    deployed = rewrite(job.checkpoint.model, mean=spec.mean, std=spec.std)
+    return rewrite(job.checkpoint.model, mean=spec.mean, std=spec.std, form=form)
+
+
+def _to_onnx(job: ExportJob, deployed: DeployedSegFormer) -> ModelProto:
+    from edgeseg.export.segformer.to_onnx import to_onnx
+
+    spec = job.checkpoint.input
     opset = find_target(job.request.target).opset
     model = to_onnx(deployed, height=spec.height, width=spec.width, opset=opset)
     nodes = len(model.graph.node)
@@ -111,7 +155,9 @@ def _to_onnx(job: ExportJob) -> ModelProto:
     return model
 
 
-def _compare(job: ExportJob, path: Path, frames: Sequence[Bgr]) -> Parity:
+def _compare(
+    job: ExportJob, path: Path, frames: Sequence[Bgr], compute: Callable[[Frame], Logits]
+) -> Parity:
     """Measure how close the graph comes to PyTorch on a few images."""
     from edgeseg.export.reference import check_parity
 
@@ -122,7 +168,7 @@ def _compare(job: ExportJob, path: Path, frames: Sequence[Bgr]) -> Parity:
     inputs = (
         to_input(frame, spec) for frame in track(job.progress, "comparing with PyTorch", frames)
     )
-    parity = check_parity(path, job.checkpoint.model, spec, inputs, image_source=title)
+    parity = check_parity(path, compute, inputs, image_source=title)
     job.progress.say(
         f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
         f"on {pluralize(parity.images, 'image')} ({title})"

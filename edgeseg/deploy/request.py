@@ -17,6 +17,7 @@ from edgeseg.labels import Labels
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.segformer.arch import VARIANTS
+from edgeseg.segformer.form import EXACT, Form
 from edgeseg.spec import check_number, check_size
 from edgeseg.targets import DEFAULT_TARGET, TARGETS, find_target, refuse_precision
 from edgeseg.text import join_words
@@ -33,7 +34,8 @@ class ExportOptions:
 
     `model` is the variant that `weights` must have; `b0` without `weights` is the demo's. `size` is
     height and width in pixels. `calibration` and `data` are sources by name, and `rules` go before
-    those of the data set's dataset.json. `budget_s` is in seconds.
+    those of the data set's dataset.json. `form` is `auto`, a name or a JSON file. `budget_s` is in
+    seconds.
 
     Raises:
         SpecError: the options do not fit together, or one is unknown.
@@ -55,6 +57,7 @@ class ExportOptions:
     budget_s: float = DEFAULT_BUDGET_S
     recipe: str | None = None
     sensitivity: bool = False
+    form: str = EXACT.name
     folder: Path | None = None
     force: bool = False
     check_with: str | None = None
@@ -106,9 +109,10 @@ class ExportRequest:
     `half_weights` stores the FP32 weights as FP16 and casts them on load, which halves the file.
     INT8 is tried only with a `calibration`; without `recipes`, all named recipes are tried. Without
     images to measure on, only FP32 is exported, and `fp32_reason` says why. The sensitivity of each
-    group is measured if the search needs it or `sensitivity` is true. `overrides` replace what the
-    checkpoint says of its input, and `rules` go before those of the calibration's dataset.json.
-    `notes` are printed once the checkpoint is known to be usable.
+    group is measured if the search needs it or `sensitivity` is true. `form` is the network's, and
+    None lets the search choose. `overrides` replace what the checkpoint says of its input, and
+    `rules` go before those of the calibration's dataset.json. `notes` are printed once the
+    checkpoint is known to be usable.
     """
 
     weights: str
@@ -131,5 +135,6 @@ class ExportRequest:
     limits: Limits = field(default_factory=Limits)
     budget_s: float = DEFAULT_BUDGET_S
     sensitivity: bool = False
+    form: Form | None = EXACT
     check_with: str | None = None
     notes: tuple[str, ...] = ()

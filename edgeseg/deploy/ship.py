@@ -16,8 +16,9 @@ import msgspec
 
 from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.accuracy.metrics import pixel_agreement
-from edgeseg.bundle.manifest import Accuracy, Golden, VariantInfo
+from edgeseg.bundle.manifest import Accuracy, FormInfo, Golden, VariantInfo
 from edgeseg.deploy.candidates import Found
+from edgeseg.deploy.forms import count_macs
 from edgeseg.deploy.golden import GoldenFrames
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
@@ -29,6 +30,7 @@ from edgeseg.quantize.search import Trial
 from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.segmenter import segment_frame
+from edgeseg.segformer.form import Form
 from edgeseg.targets import find_target
 
 __all__ = ["Shipped", "ship_variants"]
@@ -93,7 +95,9 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
     if candidate.path != path:
         casts = "_casts" if candidate.instead_of is not None else ""
         output = "" if candidate.output == "logits" else "_map"
-        path = job.staging / f"{candidate.precision}{casts}{output}{candidate.path.suffix}"
+        form = "" if candidate.form.is_exact else f"_{candidate.form.digest}"
+        name = f"{candidate.precision}{form}{casts}{output}{candidate.path.suffix}"
+        path = job.staging / name
         for suffix in find_target(job.request.target).suffixes:
             part = candidate.path.with_suffix(suffix)
             if part.exists():
@@ -106,10 +110,23 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
         compute=candidate.compute,
         output=candidate.output,
         instead_of=candidate.instead_of,
+        form=_describe_form(job, candidate.form),
         int8_share=trial.int8_share,
         search=trial.search,
         gate=trial.gate,
         latency_ms=trial.latency_ms,
+    )
+
+
+def _describe_form(job: ExportJob, form: Form) -> FormInfo | None:
+    if form.is_exact:
+        return None
+    return FormInfo(
+        name=form.name,
+        queries=tuple(sorted(form.queries)),
+        keys=tuple(sorted(form.keys)),
+        head=form.head.value,
+        macs=count_macs(job, form),
     )
 
 

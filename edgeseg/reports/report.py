@@ -52,7 +52,8 @@ class Subject(Value, frozen=True, kw_only=True):
     `kind` is `bundle` or `checkpoint`. `name` is the name of the folder or the file, without its
     path, and `sha256` the hash of the bundle's manifest or of the checkpoint's weights. `model` is
     b0 to b5. `engine` holds the engine's version and settings. `height` and `width` are the
-    network's input in pixels. `target` and `variant` are None for a checkpoint.
+    network's input in pixels. `target` and `variant` are None for a checkpoint. `form` names the
+    form of the network, and is None for the exact one.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Subject(Value, frozen=True, kw_only=True):
     model: str
     target: str | None = None
     variant: str | None = None
+    form: str | None = None
     precision: str
     engine: str
     height: int

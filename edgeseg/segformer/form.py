@@ -7,6 +7,7 @@ changes the function itself, so that every form but `exact` has to be judged on 
 from __future__ import annotations
 
 import enum
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ from typing import Final
 from edgeseg.errors import SpecError
 from edgeseg.segformer.arch import STAGES
 
-__all__ = ["EXACT", "FORMS", "Form", "HeadForm", "halve", "read_form"]
+__all__ = ["AUTO", "EXACT", "FORMS", "Form", "HeadForm", "halve", "read_form"]
 
 _ALL_STAGES: Final = frozenset(range(1, STAGES + 1))
 _FIELDS: Final = ("name", "queries", "keys", "head")
 # `--form auto` lets the search choose.
-_AUTO: Final = "auto"
+AUTO: Final = "auto"
 
 
 class HeadForm(enum.Enum):
@@ -61,6 +62,12 @@ class Form:
     def is_exact(self) -> bool:
         """Whether the network computes what it was trained to compute."""
         return not self.queries and not self.keys and self.head is HeadForm.DIRECT
+
+    @property
+    def digest(self) -> str:
+        """A short hash of what the form computes, whatever its name."""
+        text = f"{sorted(self.queries)} {sorted(self.keys)} {self.head.value}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def describe(self) -> str:
         """Say in one phrase, for people, what the form changes."""
@@ -162,7 +169,7 @@ def _check_name(given: object, path: Path) -> str:
     """Check a form's name, which variants and reports will show."""
     if not isinstance(given, str) or not given.strip() or not given.isprintable():
         raise SpecError(f"{path}: the form's name is {given!r}; give it one that prints")
-    if given.strip().casefold() in {*FORMS, _AUTO}:
+    if given.strip().casefold() in {*FORMS, AUTO}:
         raise SpecError(f"{path}: {given} means another form already; give this one another name")
     return given.strip()
 

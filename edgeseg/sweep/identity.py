@@ -53,6 +53,7 @@ def list_dependencies(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> M
         if export.calibration is None
         else _hash_listing(export.calibration),
         "calibration_images": export.calibration_images,
+        "form": export.form,
         "limits": export.limits.values,
         "budget_s": export.budget_s,
         "threads": plan.verify.threads,

@@ -98,10 +98,16 @@ def open_own_reference(model: Model) -> BundleModel | None:
     A float variant's file computes in FP32 when its engine is told to. A typed file is the
     exception: a Jetson's float variant is FP16, and the device has no other.
     """
-    if not isinstance(model, BundleModel) or model.variant.precision == "fp32":
+    if not isinstance(model, BundleModel):
+        return None
+    if model.variant.precision == "fp32" and model.variant.form is None:
         return None
     manifest = model.bundle.manifest
-    floats = [v for v in manifest.variants if v.precision != "int8" and v.instead_of is None]
+    floats = [
+        variant
+        for variant in manifest.variants
+        if variant.precision != "int8" and variant.instead_of is None and variant.form is None
+    ]
     if not floats:
         return None
     chosen = min(floats, key=lambda variant: variant.precision != "fp32")

@@ -176,6 +176,7 @@ class BundleModel:
             model=manifest.model.variant,
             target=manifest.target,
             variant=self.variant.name,
+            form=None if self.variant.form is None else self.variant.form.name,
             precision=self.variant.precision,
             engine=self.segmenter.backend.name,
             height=self.input.height,

@@ -13,7 +13,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.observe import observe, resume_observation
 from edgeseg.errors import BackendError
 from edgeseg.export.checkpoint import read_checkpoint
-from edgeseg.export.reference import check_parity
+from edgeseg.export.reference import check_parity, run_published
 from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 
@@ -39,7 +39,10 @@ def test_parity_says_that_the_engine_failed(failing_graph: Path, checkpoint_fold
     checkpoint = read_checkpoint(str(checkpoint_folder))
     with pytest.raises(BackendError, match=r"^onnxruntime failed: .+"):
         check_parity(
-            failing_graph, checkpoint.model, checkpoint.input, [IMAGE], image_source="black"
+            failing_graph,
+            run_published(checkpoint.model, checkpoint.input),
+            [IMAGE],
+            image_source="black",
         )
 
 

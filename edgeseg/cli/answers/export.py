@@ -10,6 +10,7 @@ from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, to_json
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers import Json
 from edgeseg.runtime.timing import SAME_SPEED
+from edgeseg.segformer.form import Form, HeadForm
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
@@ -37,7 +38,24 @@ def describe_export(exported: Exported) -> list[str]:
                 f"{SAME_SPEED:.0%} count as equal, and the variant that agrees best is taken"
             )
     lines += [f"sensitivity  {line}" for line in describe_sensitivity(manifest)]
-    return [*lines, *_warn_at_chance(exported.bundle.chosen.gate), manifest.chosen.reason]
+    lines += _warn_at_chance(exported.bundle.chosen.gate)
+    return [*lines, *_describe_form(manifest), manifest.chosen.reason]
+
+
+def _describe_form(manifest: Manifest) -> list[str]:
+    """Say what is not as it was trained, if the chosen variant has another form."""
+    chosen = next(one for one in manifest.variants if one.name == manifest.chosen.variant)
+    if chosen.form is None:
+        return []
+    form = Form(
+        name=chosen.form.name,
+        queries=frozenset(chosen.form.queries),
+        keys=frozenset(chosen.form.keys),
+        head=HeadForm(chosen.form.head),
+    )
+    share = chosen.form.macs / manifest.model.macs
+    told = f"form {form.name}, not the network as it was trained: {form.describe()}"
+    return [f"{told}; {share:.0%} of its multiply-adds"]
 
 
 def _warn_at_chance(found: Accuracy | None) -> list[str]:
@@ -124,6 +142,7 @@ def _variant_to_json(bundle: Bundle, variant: VariantInfo) -> Json:
         "name": variant.name,
         "precision": variant.precision,
         "int8_share": variant.int8_share,
+        "form": "exact" if variant.form is None else variant.form.name,
         "miou": None if measured is None else measured.miou,
         "drop": None if measured is None else measured.drop,
         "pixel_agreement": None if measured is None else measured.pixel_agreement,

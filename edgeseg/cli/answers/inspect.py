@@ -122,6 +122,8 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
 
 def _describe_variant(variant: VariantInfo) -> str:
     parts = [f"{variant.name} ({variant.file})", variant.precision]
+    if variant.form is not None:
+        parts.append(f"form {variant.form.name}, {variant.form.macs / 1e9:.2f} G multiply-adds")
     if variant.int8_share:
         parts.append(f"{100 * variant.int8_share:.0f} % INT8")
     if variant.gate is not None and variant.gate.drop is not None:

@@ -127,6 +127,14 @@ _CheckWithOption = Annotated[
         show_default="the framework that trained it, if installed",
     ),
 ]
+_FormOption = Annotated[
+    str,
+    typer.Option(
+        metavar="exact|auto|NAME|FILE",
+        help="Form of the network: exact as it was trained; a form by name or JSON file, which "
+        "merges tokens and is judged as INT8 is; auto for the fastest that passes.",
+    ),
+]
 _OutputOption = Annotated[
     Path | None,
     typer.Option(
@@ -167,6 +175,7 @@ def export(
     budget: _BudgetOption = 20.0,
     recipe: _RecipeOption = None,
     sensitivity: _SensitivityOption = False,
+    form: _FormOption = "exact",
     check_with: _CheckWithOption = None,
     output: _OutputOption = None,
     force: _ForceOption = False,
@@ -198,14 +207,14 @@ def export(
             budget_s=60 * budget,
             recipe=recipe,
             sensitivity=sensitivity,
+            form=form,
             check_with=None if check_with is None else check_with.value,
             folder=output,
             force=force,
         )
     request = fill_defaults(options)
     with show_progress() as progress:
-        exported = export_bundle(request, progress=progress)
-    _tell(exported, json=json)
+        _tell(export_bundle(request, progress=progress), json=json)
 
 
 def _tell(exported: Exported, *, json: bool) -> None:

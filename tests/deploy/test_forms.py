@@ -1,0 +1,137 @@
+"""Forms of the network in an export: judged in FP32 first, then quantized, and always named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from search_limits import LINEAR, export
+
+from edgeseg.accuracy.limits import Limits
+from edgeseg.cli.answers.inspect import inspect_anything
+from edgeseg.datasets import open_dataset
+from edgeseg.deploy.defaults import fill_defaults
+from edgeseg.deploy.request import ExportOptions, ExportRequest
+from edgeseg.errors import CalibrationError, GateMissedError, SpecError
+from edgeseg.export.checkpoint import read_checkpoint
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.overrides import NO_OVERRIDES
+from edgeseg.segformer.form import EXACT, FORMS, Form
+from edgeseg.segformer.macs import count_costs
+
+LENIENT = Limits(max_drop=99, max_class_drop=None)
+QUERIES = FORMS["merge-queries"]
+
+
+@pytest.fixture
+def request_(
+    checkpoint_folder: Path, street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ExportRequest:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return ExportRequest(
+        weights=str(checkpoint_folder),
+        target="onnxruntime",
+        folder=tmp_path / "bundle",
+        dataset=open_dataset(street, split="test"),
+        calibration=str(street),
+        precision="int8",
+        recipes=LINEAR,
+        limits=LENIENT,
+        form=QUERIES,
+    )
+
+
+def test_int8_of_a_form_ships_with_the_exact_network_beside_it(request_: ExportRequest) -> None:
+    bundle, lines = export(request_)
+    assert bundle.chosen.name == "merge-queries+int8-linear"
+    form = bundle.chosen.form
+    assert form is not None
+    assert (form.name, form.queries, form.keys, form.head) == (
+        "merge-queries", (1, 2, 3, 4), (), "cascade",
+    )  # fmt: skip
+    spec = read_checkpoint(request_.weights).spec
+    assert form.macs == count_costs(spec, height=96, width=128, form=QUERIES).macs
+    fp32 = next(one for one in bundle.manifest.variants if one.name == "fp32")
+    assert fp32.form is None
+    assert fp32.gate is not None
+    assert fp32.gate.drop == 0  # the truth is the exact network's mask
+    assert bundle.chosen.gate is not None
+    assert bundle.chosen.gate.pixel_agreement < 100
+    nodes = onnx.load(bundle.path(bundle.chosen.file)).graph.node
+    assert sum(node.op_type == "ReduceMean" for node in nodes) == sum(spec.encoder.depths)
+    assert f"form merge-queries: {QUERIES.describe()}" in lines
+    shown, content = inspect_anything(str(bundle.folder), overrides=NO_OVERRIDES, say=print)
+    assert any("form merge-queries, " in line for line in shown)
+    assert json.loads(json.dumps(content))["variants"]
+
+
+def test_the_float_file_of_a_form_is_that_of_pytorch(request_: ExportRequest) -> None:
+    bundle, _ = export(replace(request_, precision="fp32", calibration=None))
+    assert bundle.chosen.name == "merge-queries+fp32"
+    assert bundle.chosen.form is not None
+    checkpoint = read_checkpoint(request_.weights)
+    spec = checkpoint.input
+    network = rewrite(checkpoint.model, mean=spec.mean, std=spec.std, form=QUERIES)
+    frame = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3), np.uint8)
+    session = onnxruntime.InferenceSession(str(bundle.path(bundle.chosen.file)))
+    (found,) = session.run(None, {"image": frame})
+    expected = network(torch.from_numpy(frame)).numpy()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_auto_takes_the_fastest_that_passes(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What speed decides is decided here: each form is twice as fast as the one before."""
+    speeds = {form.name: 2.0**place for place, form in enumerate(FORMS.values())}
+
+    def rank(_job: object, _search: object, trials: list) -> list:
+        passed = [trial for trial in trials if trial.approved]
+        return sorted(passed, key=lambda trial: -speeds[trial.candidate.form.name])
+
+    monkeypatch.setattr("edgeseg.deploy.forms._rank", rank)
+    request = replace(request_, form=None, recipes=LINEAR)
+    bundle, lines = export(request)
+    boldest = list(FORMS)[-1]
+    assert bundle.chosen.name == f"{boldest}+int8-linear"
+    (plan,) = (line for line in lines if line.startswith("forms of the network to try"))
+    assert all(name in plan for name in FORMS if name != "exact")
+
+
+def test_a_form_that_misses_is_not_shipped(request_: ExportRequest, tmp_path: Path) -> None:
+    strict = Limits(max_drop=None, max_class_drop=None, min_agreement=100)
+    with pytest.raises(GateMissedError, match="form merge-queries missed on the search half"):
+        export(replace(request_, limits=strict))
+    assert not (tmp_path / "bundle").exists()
+    bundle, lines = export(replace(request_, limits=strict, form=None, precision="auto"))
+    assert bundle.chosen.form is None
+    assert "form exact: no other one passed, or was faster" in lines
+
+
+def test_a_jetson_bundle_of_a_form(request_: ExportRequest) -> None:
+    bundle, _ = export(replace(request_, target="jetson"))
+    names = {one.name: one.form and one.form.name for one in bundle.manifest.variants}
+    assert names["merge-queries+int8-linear"] == "merge-queries"
+    assert {name for name, form in names.items() if form} >= {"merge-queries+fp16"}
+
+
+def test_a_form_is_judged_or_refused(checkpoint_folder: Path) -> None:
+    options = ExportOptions(weights=str(checkpoint_folder), precision="fp32", form="merge-queries")
+    with pytest.raises(CalibrationError, match="form merge-queries changes what the network comp"):
+        fill_defaults(options)
+    with pytest.raises(SpecError, match="form nobody is neither a file"):
+        fill_defaults(replace(options, form="nobody"))
+    assert fill_defaults(replace(options, form="exact")).form is EXACT
+    assert fill_defaults(replace(options, form="auto")).form is None
+
+
+def test_forms_of_one_name_are_told_apart() -> None:
+    one, other = Form(name="mine", queries=frozenset({1})), Form(name="mine", keys=frozenset({1}))
+    assert one.digest != other.digest
+    assert one.digest == replace(one, name="yours").digest
