@@ -90,7 +90,7 @@ def _read(path: Path, names: Names, opened: _Opened, key: str | None) -> Content
             *opened.notes,
             *choice.notes,
             *_describe_object(names, network),
-            *_describe_other_sets(names, network, {one.group for one in found}),
+            *_describe_other_sets(names, network, found),
             *_describe_rounding(state),
         ),
         files=opened.files,
@@ -239,8 +239,16 @@ def _describe_object(names: Names, network: Network) -> Iterator[str]:
         )
 
 
-def _describe_other_sets(names: Names, network: Network, known: set[str]) -> Iterator[str]:
+def _describe_other_sets(names: Names, network: Network, found: list[Network]) -> Iterator[str]:
     """Name sets of tensors that are as large as a network's, but of no known layout."""
+    known = {one.group for one in found}
+    twin, lacking = find_twin(names, network, [one.address for one in found])
+    if lacking:
+        yield (
+            f"the file has the network again under `{twin or '.'}`, without {list_names(lacking)}; "
+            f"that one is not used"
+        )
+        known.add(twin)
     counts = Counter(names.groups.values())
     others = [
         group
