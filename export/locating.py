@@ -94,7 +94,7 @@ def _find_pickle(path: Path, source: str, *, say: Say) -> Path:
         if inner:
             raise CheckpointError(
                 f"folder {source} holds no weights itself; name one of its folders that do: "
-                f"{list_names(inner)}"
+                f"{list_names(str(path / name) for name in inner)}"
             )
         raise CheckpointError(f"{wanted}; it holds no weights: check the path")
     raise CheckpointError(
