@@ -9,7 +9,7 @@ from typing import Final
 from edgeseg.data_rules import NO_RULES, Rules
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.items import DrawnScene, FilePair
-from edgeseg.datasets.layouts import BY_NAME, Layout, recognize
+from edgeseg.datasets.layouts import BY_NAME, LAYOUT_NAMES, Layout, recognize, recognize_others
 from edgeseg.datasets.location import open_location
 from edgeseg.datasets.unknown_form import explain_unknown_form
 from edgeseg.demo import DEMO
@@ -56,7 +56,7 @@ def open_dataset(
 
 def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | None) -> Dataset:
     if not root.is_dir():
-        raise DatasetError(f"data set {root} is no folder; give a folder, or `demo`")
+        raise DatasetError(_explain_no_folder(root))
     if named is not None and not named.takes_folders and rules.given & _FOLDERS:
         raise DatasetError(
             f"{named.title} has folders of its own; leave {named.name}: out to name yours with "
@@ -66,10 +66,23 @@ def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | No
     if layout is None:
         raise DatasetError(explain_unknown_form(root))
     found = replace(layout.open(root, split, rules), layout=layout.name)
-    if named is not None or layout.name == "folder":
+    if named is not None:
         return found
     told = f"{root} is read as {layout.title}, recognized by {layout.looked_for}"
-    return replace(found, notes=(told, *found.notes))
+    others = (
+        f"{root} also has the form of {other.title}, which is not read; "
+        f"--data {other.name}:{root} reads that"
+        for other in recognize_others(root, rules, layout)
+    )
+    usual = layout.name == "folder"
+    return replace(found, notes=(*(() if usual else (told,)), *others, *found.notes))
+
+
+def _explain_no_folder(root: Path) -> str:
+    name, colon, path = str(root).partition(":")
+    if colon and "/" not in name and Path(path).is_dir():
+        return f"data set {root}: {name!r} is no form; the forms are {', '.join(LAYOUT_NAMES)}"
+    return f"data set {root} is no folder; give a folder, or `demo`"
 
 
 def _scale_images(dataset: Dataset) -> Dataset:

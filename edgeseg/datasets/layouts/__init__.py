@@ -35,6 +35,7 @@ __all__ = [
     "SPLIT_NAMES",
     "Layout",
     "recognize",
+    "recognize_others",
 ]
 
 # In the order in which they are tried: what only one data set has comes before general forms.
@@ -61,14 +62,43 @@ LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
 
 
+# A published data set also has the form of which it is a special case.
+_GENERAL_FORMS: Final = {
+    "ade20k": {"mmseg"},
+    "cocostuff": {"mmseg", "coco"},
+    "camvid": {"beside"},
+    "camvid32": {"beside"},
+    "mapillary": {"folder"},
+    "bdd100k": {"folder"},
+}
+
+
 def recognize(root: Path, rules: Rules) -> Layout | None:
     """Find the layout of a folder; None if it has none that edgeseg knows. No image is read.
 
     Where a user names the folders, it is one of those that take such names.
     """
-    if (root / DATASET_FILE).exists():  # other files of classes have no rules
-        rules = find_classes(root, given=rules).rules
-    named = rules.images_dir is not None or rules.masks_dir is not None
+    rules = _add_own(root, rules)
+    named = _names_folders(rules)
     fitting = (layout for layout in LAYOUTS if layout.takes_folders or not named)
     found = next((layout for layout in fitting if layout.recognize(root, rules)), None)
     return FOLDER if found is None and named else found
+
+
+def recognize_others(root: Path, rules: Rules, chosen: Layout) -> tuple[Layout, ...]:
+    """Find the other layouts of a folder, unless the user names the folders to read."""
+    rules = _add_own(root, rules)
+    if _names_folders(rules):
+        return ()
+    known = {chosen.name, *_GENERAL_FORMS.get(chosen.name, ())}
+    others = (layout for layout in LAYOUTS if layout.name not in known)
+    return tuple(layout for layout in others if layout.recognize(root, rules))
+
+
+def _add_own(root: Path, rules: Rules) -> Rules:
+    """Add the rules of the folder's dataset.json; other files of classes have none."""
+    return find_classes(root, given=rules).rules if (root / DATASET_FILE).exists() else rules
+
+
+def _names_folders(rules: Rules) -> bool:
+    return rules.images_dir is not None or rules.masks_dir is not None

@@ -6,7 +6,7 @@ ROOT/images/[SPLIT/]NAME.jpg      ROOT/masks/[SPLIT/]NAME.png      or image/, la
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -17,7 +17,7 @@ from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import Classes, find_classes
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.layout import Layout, choose_split
-from edgeseg.datasets.layouts.places import Place, find_places
+from edgeseg.datasets.layouts.places import Place, find_places, list_folders
 from edgeseg.datasets.pairing import pair_by_name
 from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.datasets.truth.mask_file import MaskFile
@@ -30,6 +30,8 @@ __all__ = ["FOLDER", "open_folders", "open_place"]
 # The names that people give the two folders. The first ones are ours.
 _IMAGES: Final = ("images", "image", "imgs", "img", "JPEGImages")
 _MASKS: Final = ("masks", "mask", "labels", "label")
+# It holds masks in mmsegmentation's form, which has no masks/.
+_ANNOTATIONS: Final = "annotations"
 
 
 def open_folders(
@@ -114,9 +116,34 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
         raise DatasetError(_explain_no_images(root, split, names[0], whole=bool(places)))
     found = open_place(root, places, split, rules=rules)
     place = places[found.split]
+    found = found.add_notes(*_name_others(place, found.split, rules))
     if find_places(root, names[:1]).get(found.split) == place:
         return found
     return found.add_notes(f"images are those of {place.images}, and masks those of {place.masks}")
+
+
+def _name_others(place: Place, split: str | None, rules: Rules) -> Iterator[str]:
+    """Name the other folders that may be those of the images or of the masks."""
+    masks = () if rules.masks_dir is not None else (*_MASKS, _ANNOTATIONS)
+    for name in _list_others(place.masks, split, masks, MASK_SUFFIXES):
+        yield f"masks are those of {place.masks}, and not those of {name}; --masks-dir chooses"
+    images = () if rules.images_dir is not None else _IMAGES
+    for name in _list_others(place.images, split, images, IMAGE_SUFFIXES):
+        yield f"images are those of {place.images}, and not those of {name}; --images-dir chooses"
+
+
+def _list_others(
+    taken: Path, split: str | None, names: Sequence[str], endings: tuple[str, ...]
+) -> Iterator[str]:
+    """List the folders of some names that hold files, beside the one that is taken."""
+    below = taken.name == split
+    above = taken.parent.parent if below else taken.parent
+    wanted = {name.casefold() for name in names}
+    for name in list_folders(above) if names else ():
+        folder = above / name / taken.name if below else above / name
+        usual = name.casefold() in wanted and folder != taken
+        if usual and folder.is_dir() and list_files(folder, endings):
+            yield f"{name}/"
 
 
 def _list_names(rules: Rules) -> tuple[tuple[str, str], ...]:
