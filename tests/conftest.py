@@ -38,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """The same examples each time: a change is judged by itself. `--long` draws new ones.
 
+    No example has a deadline: on a busy machine any of them may take a second.
+
     Engines get one thread each: networks are tiny, and where several processes share the cores,
     threads that spin for each other take four times the time. What else is saved (economy.py) is
     saved in the processes that tests start, too.
@@ -46,9 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = (str(FOLDER), os.environ.get("PYTHONPATH"))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     save_work()
-    settings.register_profile("repeatable", derandomize=True)
-    if not config.getoption("--long"):
-        settings.load_profile("repeatable")
+    settings.register_profile("repeatable", derandomize=True, deadline=None)
+    settings.register_profile("long", deadline=None)
+    settings.load_profile("long" if config.getoption("--long") else "repeatable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
