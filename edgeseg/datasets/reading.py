@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from edgeseg.datasets.edges import find_edge_ids
+from edgeseg.datasets.edges import find_edge_ids, looks_smoothed
 from edgeseg.datasets.items import FilePair, Item, Sample
 from edgeseg.datasets.painted import BLACK, WHITE
 from edgeseg.datasets.truth.mask_file import Truth
@@ -70,6 +70,10 @@ class Reading:
             lookup[own] = self.table.get(own, self.others or 0)
         return lookup[mask]
 
+    def sees_smoothing(self, mask: ClassMap) -> bool:
+        """Tell whether a mask, (H, W), as its file holds it, looks smoothed."""
+        return looks_smoothed(mask, is_binary=self.others is not None)
+
     def _explain_not_painted(self, item: Item) -> str:
         path = item.mask_path if isinstance(item, FilePair) else item.name
         return (
@@ -120,7 +124,9 @@ class Matched:
     def read(self) -> Sample:
         """Read the item; see `Item`."""
         sample = self.item.read()
-        return replace(sample, mask=self.reading.apply(sample.mask, self.item))
+        mask = self.reading.apply(sample.mask, self.item)
+        # Other ids than those of the file would hide smoothing.
+        return replace(sample, mask=mask, smoothed=self.reading.sees_smoothing(sample.mask))
 
     def image(self) -> Bgr:
         """Read the image alone; see `Item`."""

@@ -54,7 +54,7 @@ class Survey:
         if sample.unknown:
             self.unknown.update(sample.unknown)
             self.stained.append(sample.name)
-        if looks_smoothed(sample.mask):
+        if looks_smoothed(sample.mask) if sample.smoothed is None else sample.smoothed:
             self.smoothed.append(sample.name)
 
     @staticmethod
@@ -85,9 +85,10 @@ class Survey:
             yield self._describe_unknown_colors()
         if self.smoothed:
             yield (
-                f"masks that look smoothed, with many ids that lie along edges only: "
-                f"{len(self.smoothed)}, the first {self.smoothed[0]}; each such id counts as the "
-                f"class of that number: save masks without antialiasing"
+                f"masks that look smoothed, with ids along edges that lie between those on both "
+                f"sides: {len(self.smoothed)}, the first {self.smoothed[0]}; such an id counts as "
+                f"what its number stands for: save masks without antialiasing, and resize or turn "
+                f"them to the nearest pixel"
             )
 
     def _describe_unknown_colors(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from edgeseg.datasets import Dataset, Matched, Rules, match_classes
+from edgeseg.datasets import Dataset, Matched, Rules, Sample, match_classes
 from edgeseg.datasets.id_tables import find_groups
 from edgeseg.datasets.reading import Reading
 from edgeseg.labels import Labels, parse_labels
@@ -43,6 +43,12 @@ class OwnClasses:
             if place is not None:
                 lookup[own] = place
         return lookup[mask]
+
+    def check_smoothing(self, sample: Sample) -> Sample:
+        """Say in a sample whether its mask looks smoothed."""
+        if self.reading is None:
+            return sample
+        return replace(sample, smoothed=self.reading.sees_smoothing(sample.mask))
 
     def drop_unseen(self, facts: DataFacts) -> DataFacts:
         """Leave out the ids that no mask holds, if ids stand for classes without names."""

@@ -87,7 +87,7 @@ def _look_at_split(dataset: Dataset, pictures: int, progress: Progress) -> _Seen
         except (SourceError, DatasetError) as error:
             failing.append(note_image(item.name, scrub(str(error), dataset.origin)))
             continue
-        survey.add(sample)
+        survey.add(own.check_smoothing(sample))
         if sample.conversions:
             converted.append(note_image(sample.name, ", ".join(sample.conversions)))
         if place in drawn:

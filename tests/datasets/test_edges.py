@@ -1,16 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from guide import is_in_the_guide
 from PIL import Image
 
-from edgeseg.datasets import FilePair, MaskFile, Sample, Survey
+from edgeseg.data_rules import Rules
+from edgeseg.datasets import (
+    FilePair,
+    MaskFile,
+    Sample,
+    Survey,
+    match_classes,
+    open_dataset,
+)
 from edgeseg.datasets.edges import find_edge_ids, looks_smoothed
 from edgeseg.datasets.reading import Reading
+from edgeseg.datasheet.looking import look_at
+from edgeseg.demo import draw_scene
 from edgeseg.errors import DatasetError
+from edgeseg.labels import parse_labels
+from edgeseg.progress import SILENT
 
 
 def smoothed() -> np.ndarray:
@@ -43,5 +57,55 @@ def test_smoothed_masks_whose_ids_are_all_classes_are_noted() -> None:
     survey.add(Sample(name="a", image=image, mask=smoothed() // 2))
     (note,) = Survey.join([survey]).notes(None)
     assert (
-        "masks that look smoothed, with many ids that lie along edges only: 1, the first a" in note
+        "masks that look smoothed, with ids along edges that lie between those on both sides: 1, "
+        "the first a" in note
     )
+
+
+def turn(mask: np.ndarray, interpolation: int) -> np.ndarray:
+    height, width = mask.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0.4, 1)
+    border = cv2.BORDER_REPLICATE
+    return cv2.warpAffine(mask, matrix, (width, height), flags=interpolation, borderMode=border)
+
+
+def halve(mask: np.ndarray, interpolation: int) -> np.ndarray:
+    return cv2.resize(mask, None, fx=0.5, fy=0.5, interpolation=interpolation)
+
+
+@pytest.mark.parametrize("order", [range(12), (3, 9, 0, 11, 5, 1, 8, 2, 10, 4, 7, 6)])
+def test_smoothed_masks_of_few_classes_are_known(order: Sequence[int]) -> None:
+    """Drawn streets have eleven classes; every id between two of them is one of them."""
+    for seed in range(3):
+        mask = np.uint8(order)[np.minimum(draw_scene(seed, 0, height=192, width=256).mask, 11)]
+        sharp = (mask, turn(mask, cv2.INTER_NEAREST), halve(mask, cv2.INTER_NEAREST))
+        assert not any(map(looks_smoothed, sharp))
+        blurred = cv2.GaussianBlur(mask, (3, 3), 0.6)
+        mixed = (blurred, turn(mask, cv2.INTER_LINEAR), halve(mask, cv2.INTER_LINEAR))
+        assert all(map(looks_smoothed, mixed))
+
+
+def test_smoothing_is_seen_in_the_ids_of_the_file(tmp_path: Path) -> None:
+    """A reading gives other ids, which hide it: those of `foreground`, of 0 and 255, the most."""
+    shades, sharp = smoothed(), np.uint8(255) * (smoothed() > 127)
+    jpeg = [
+        cv2.imdecode(cv2.imencode(".jpg", sharp, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], -1)
+        for quality in (75, 95)
+    ]
+    masks = {"a": (shades, 1), "b": (jpeg[0], 1), "c": (jpeg[1], 1), "d": (sharp, 0)}
+    for folder, (mask, told) in masks.items():
+        for kind in ("images", "masks"):
+            (tmp_path / folder / kind).mkdir(parents=True)
+            Image.fromarray(mask).save(tmp_path / folder / kind / "one.png")
+        data = open_dataset(tmp_path / folder, rules=Rules(foreground=(255,)))
+        matched, _ = match_classes(data, parse_labels({"classes": ["no", "yes"]}, origin="test"))
+        survey = Survey()
+        for sample in matched:
+            assert set(np.unique(sample.mask)) == {0, 1}
+            survey.add(sample)
+        assert sum("look smoothed" in note for note in survey.notes(None)) == told
+        rules = Rules(foreground=(255,))
+        sheet, _ = look_at(
+            str(tmp_path / folder), split=None, rules=rules, pictures=0, progress=SILENT
+        )
+        assert sum("look smoothed" in note for note in sheet.splits[0].notes) == told

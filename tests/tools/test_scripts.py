@@ -53,6 +53,7 @@ def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ("tools/contact_sheet.py", ["x.txt"], 2, "neither a .jpg nor a .png"),
         ("tools/damaged_bundle.py", ["missing", "out"], 1, "no bundle at missing"),
         ("tools/pack_demo.py", ["missing"], 1, "no checkpoint at missing"),
+        ("tools/smoothed_masks.py", ["missing"], 1, "data set missing is no folder"),
         ("tools/street_picture.py", ["missing.mp4"], 2, "missing.mp4 has no frame 105"),
     ],
     ids=lambda value: value if isinstance(value, str) and "/" in value else "",
