@@ -39,11 +39,12 @@ def make_reading(dataset: Dataset, theirs: Labels, ours: Labels) -> Reading:
         table, others = dict.fromkeys(rules.foreground, table[1]), table[0]
     if rules.reduce_labels:
         table = {0: ours.ignore_index} | {own + 1: new for own, new in table.items()}
+    ignored = _list_ignored(rules, theirs)
     return Reading(
         origin=dataset.origin,
         classes=len(theirs.classes),
-        ignored=theirs.ignore_index,
-        table=table | dict.fromkeys(_list_ignored(rules, theirs), ours.ignore_index),
+        ignored=tuple(sorted(set(ignored))),
+        table=table | dict.fromkeys(ignored, ours.ignore_index),
         others=others,
     )
 
@@ -52,10 +53,11 @@ def _list_ignored(rules: Rules, theirs: Labels) -> tuple[int, ...]:
     """List the ids, as masks hold them, of pixels that are not counted."""
     if rules.foreground is not None:
         return rules.ignore_index or ()
-    if rules.reduce_labels and rules.ignore_index is None:
-        # As transformers' reduce_label does, whatever the model's own ignored id is.
-        return (choose_ignore_index(len(theirs.classes)),)
-    return (*(rules.ignore_index or ()), theirs.ignore_index)
+    if rules.ignore_index is not None:
+        return (*rules.ignore_index, theirs.ignore_index)
+    usual = choose_ignore_index(len(theirs.classes))
+    # `reduce_labels` as transformers' reduce_label does, whatever the model's own ignored id is.
+    return (usual,) if rules.reduce_labels else (usual, theirs.ignore_index)
 
 
 def find_groups(rules: Rules, theirs: Labels) -> Mapping[str, tuple[int, ...]]:

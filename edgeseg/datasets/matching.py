@@ -160,7 +160,7 @@ def _settle_white(
         return dataset, reading
     white = theirs.classes[1]
     if not are_painted(dataset.items):
-        may_be = white if theirs.ignore_index == WHITE else None
+        may_be = white if WHITE in reading.ignored else None
         return dataset, replace(reading, white_may_be=may_be)
     table = {BLACK: reading.table[0], WHITE: reading.table[1]}
     ignored = {theirs.ignore_index: ours.ignore_index}

@@ -15,6 +15,7 @@ from edgeseg.datasets.painted import BLACK, WHITE
 from edgeseg.datasets.truth.mask_file import Truth
 from edgeseg.errors import DatasetError, TruthError
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.text import join_words
 
 __all__ = ["Matched", "Reading"]
 
@@ -28,14 +29,14 @@ class Reading:
     """How the ids in masks are read: `table[id]` is the model's class id of a valid id.
 
     An id that `table` lacks is of the class `others`, or refused if that is None. `origin`,
-    `classes` (their number) and `ignored` (the ignored id) describe the data set in messages.
+    `classes` (their number) and `ignored` (the ignored ids) describe the data set in messages.
     `painted` says that masks hold 0 and 255 for the two classes. `white_may_be` names the
     class that 255 may stand for, if dataset.json does not say that 255 is ignored.
     """
 
     origin: str
     classes: int
-    ignored: int
+    ignored: tuple[int, ...]
     table: Mapping[int, int]
     others: int | None = None
     painted: bool = False
@@ -90,10 +91,12 @@ class Reading:
                 f"the mask of {name} holds {len(found)} ids, of which {len(unknown)} are no class "
                 f"and lie along edges only, as smoothing leaves them; save it without antialiasing"
             )
+        ignored = join_words([*map(str, self.ignored)], "or")
         return (
             f"the mask of {name} holds the id {unknown[-1]}, but {self.origin} has "
-            f"{self.classes} classes and the ignore index {self.ignored}; correct the mask, or say "
-            f"in dataset.json what the id is"
+            f"{self.classes} classes and the ignore index {ignored}; "
+            f"correct the mask, name the id's class in dataset.json, or leave the id out with "
+            f"--ignore-index"
         )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from edgeseg.datasets import Dataset, Matched, Rules, Sample, match_classes
 from edgeseg.datasets.id_tables import find_groups
 from edgeseg.datasets.reading import Reading
-from edgeseg.labels import Labels, parse_labels
+from edgeseg.labels import DEFAULT_IGNORE_INDEX, Labels, parse_labels
 from edgeseg.pixels import ClassMap
 from edgeseg.reports.data_facts import DataFacts
+from edgeseg.text import join_words
 
 __all__ = ["OwnClasses", "find_own_classes"]
 
@@ -22,15 +23,21 @@ _MOST_IDS: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnClasses:
-    """A data set's classes, and what its ids mean; `reading` is None if nothing names them."""
+    """A data set's classes, and what its ids mean; `reading` is None if nothing names them.
+
+    The ids in `ignored` are then not counted.
+    """
 
     labels: Labels
     reading: Reading | None
+    ignored: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     def find_place(self, own: int) -> int | None:
         """Find the class of an id in masks; None if the id means nothing."""
         if self.reading is None:
+            if own in self.ignored:
+                return self.labels.ignore_index
             return own if own < len(self.labels.classes) else None
         return self.reading.table.get(own, self.reading.others)
 
@@ -64,12 +71,7 @@ def find_own_classes(dataset: Dataset) -> OwnClasses:
     if rules.foreground is not None and dataset.labels is None:
         labels = parse_labels({"classes": ["background", "foreground"]}, origin="foreground")
     elif dataset.labels is None:
-        names = [f"id {own}" for own in range(_MOST_IDS)]
-        note = (
-            "nothing names the masks' ids, so they are shown as numbers; name them in dataset.json"
-        )
-        unnamed = parse_labels({"classes": names}, origin="ids")
-        return OwnClasses(labels=unnamed, reading=None, notes=(note,))
+        return _number_ids(rules)
     else:
         labels = _merge_labels(dataset.labels, rules)
     matched, _ = match_classes(dataset, labels)
@@ -77,6 +79,18 @@ def find_own_classes(dataset: Dataset) -> OwnClasses:
     assert isinstance(first, Matched), "matching returns matched items"
     new = matched.notes[len(dataset.notes) :]
     return OwnClasses(labels=labels, reading=first.reading, notes=new)
+
+
+def _number_ids(rules: Rules) -> OwnClasses:
+    """Take each id for a class but those that the rules, or else custom, leave out."""
+    ignored = (DEFAULT_IGNORE_INDEX,) if rules.ignore_index is None else rules.ignore_index
+    names = [f"id {own}" for own in range(_MOST_IDS)]
+    note = (
+        f"nothing names the masks' ids, so they are shown as numbers, and of "
+        f"{join_words([*map(str, ignored)])} no pixel is counted; name them in dataset.json"
+    )
+    unnamed = parse_labels({"classes": names}, origin="ids")
+    return OwnClasses(labels=unnamed, reading=None, ignored=ignored, notes=(note,))
 
 
 def _merge_labels(labels: Labels, rules: Rules) -> Labels:

@@ -42,7 +42,7 @@ def test_a_smoothed_mask_is_known_by_its_edges() -> None:
 
 
 def test_a_smoothed_mask_of_few_classes_is_refused_as_one() -> None:
-    reading = Reading(origin="d", classes=2, ignored=255, table={0: 0, 1: 1, 255: 255})
+    reading = Reading(origin="d", classes=2, ignored=(255,), table={0: 0, 1: 1, 255: 255})
     item = FilePair(Path("a.jpg"), MaskFile(Path("a.png")))
     with pytest.raises(DatasetError, match="lie along edges only, as smoothing") as caught:
         reading.apply(smoothed(), item)

@@ -72,6 +72,22 @@ def test_ids_that_are_not_counted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(count_both(other, CLASSES, {"ignore_index": 77}), plain)
 
 
+def test_255_is_not_counted_unless_another_id_is_stated(tmp_path: Path) -> None:
+    """A data set without names has the model's ids, and CamVid's models ignore 11."""
+    plain = count(open_dataset(write_and_name(write(tmp_path / "plain"))))
+
+    def use_both(ids: ClassMap) -> ClassMap:
+        ids[:2][ids[:2] == VOID] = 11
+        return ids
+
+    assert LABELS.ignore_index == 11
+    data = write(tmp_path / "both", use_both)
+    np.testing.assert_array_equal(count(open_dataset(data)), plain)
+    stated = open_dataset(data, rules=Rules(ignore_index=(12,)))
+    with pytest.raises(DatasetError, match="255, but .* 11 or 12; .* with --ignore-index"):
+        count(stated)
+
+
 def write_and_name(folder: Path) -> Path:
     write_classes(folder)
     return folder

@@ -128,7 +128,13 @@ def test_ids_without_names_are_shown_as_numbers(street: Path, edgeseg) -> None:
     (street / "dataset.json").unlink()
     found = edgeseg("data", street, "--split", "test", "--json").json["splits"][0]
     seen = sorted(set(np.unique([scene.ids for scene in draw_scenes()]).tolist()))
-    assert [row["name"] for row in found["facts"]["classes"]] == [f"id {own}" for own in seen]
+    names = [f"id {own}" for own in seen if own != VOID]
+    assert [row["name"] for row in found["facts"]["classes"]] == names
+    assert found["facts"]["uncounted"] > 0
+    assert not found["facts"]["strays"]
+    stated = ("--ignore-index", f"{ROAD},{VOID}")
+    left = edgeseg("data", street, "--split", "test", *stated, "--json").json["splits"][0]
+    assert {row["name"] for row in left["facts"]["classes"]} == set(names) - {f"id {ROAD}"}
     assert any("nothing names the masks' ids" in note for note in found["notes"])
     binary = edgeseg("data", street, "--split", "test", "--foreground", ROAD, "--json")
     rows = binary.json["splits"][0]["facts"]["classes"]
