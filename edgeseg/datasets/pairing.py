@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,9 @@ from typing import Final
 from edgeseg.datasets.dataset import Unpaired
 from edgeseg.datasets.items import FilePair
 from edgeseg.datasets.truth.mask_file import Truth
+from edgeseg.text import join_words
 
-__all__ = ["Paired", "pair_by_name", "pair_up"]
+__all__ = ["Paired", "explain_twins", "pair_by_name", "pair_up"]
 
 # What the name of a mask has after its image's, as tools and data sets write it. Longer ones first:
 # each is tried only if no image has a mask under the names before.
@@ -23,15 +25,23 @@ _SUFFIXES: Final = (
 )
 # What the name of an image may have where its mask has another ending.
 _IMAGE_SUFFIXES: Final = ("_leftImg8bit", "_image", "_img", "_rgb", "_sat", "_training", "_test")
+_TWINS: Final = 2  # masks of one name, or more
+_FREQUENT: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """Complete pairs, what is left over, and what masks have after their images' names."""
+    """Complete pairs, what is left over, and what masks have after their images' names.
+
+    `others` counts the masks of the same images that have another suffix, by that suffix. `fits`
+    says that some mask has the name of an image.
+    """
 
     items: tuple[FilePair, ...]
     unpaired: tuple[Unpaired, ...]
     suffix: str
+    others: Mapping[str, int]
+    fits: bool
 
 
 def pair_by_name(
@@ -45,23 +55,43 @@ def pair_by_name(
     """Pair images with the masks in `folder` of the same names; also list what has no partner.
 
     Without `suffix`, that of the masks is found: the one under which most images have a mask. A
-    mask may also have its suffix in place of one of its image's, as a_mask.png of a_sat.jpg.
+    mask may also have its suffix in place of one of its image's, as a_mask.png of a_sat.jpg, or
+    after the whole of its image's name, as a.jpg.png.
     """
-    by_name = {path.stem: path for path in masks}
+    by_name: dict[str, list[Path]] = {}
+    for path in masks:
+        by_name.setdefault(path.stem, []).append(path)
     suffix = _find_suffix(images, by_name) if suffix is None else suffix
     ending = masks[0].suffix if masks else ".png"
+    found = {path: _find_masks(path, by_name, suffix) for path in images}
     pairs = [
-        FilePair(path, make_truth(_find_mask(path, by_name, suffix, folder, ending)))
-        for path in images
+        FilePair(path, make_truth(own[0] if own else folder / f"{path.stem}{suffix}{ending}"))
+        for path, own in found.items()
+        if len(own) < _TWINS
     ]
     items, unpaired = pair_up(pairs, masks=set(masks))
-    taken = {pair.mask_path for pair in pairs}
+    twins = [explain_twins(path, own) for path, own in found.items() if len(own) >= _TWINS]
+    taken = {path for own in found.values() for path in own}
+    left = [path for path in masks if path not in taken]
+    others = _find_other_suffixes(left, [path for path, own in found.items() if own])
     alone = (
         Unpaired(name=path.stem, reason=f"{path} has no image of its own in {images[0].parent}")
-        for path in masks
-        if path not in taken
+        for path in left
+        if path not in others
     )
-    return Paired(items=items, unpaired=(*unpaired, *alone), suffix=suffix)
+    return Paired(
+        items=items,
+        unpaired=(*unpaired, *twins, *alone),
+        suffix=suffix,
+        others=Counter(others.values()),
+        fits=bool(taken),
+    )
+
+
+def explain_twins(image: Path, masks: Sequence[Path]) -> Unpaired:
+    """Leave out an image of several masks, as a.png and a.tif: nobody knows which is meant."""
+    names = join_words([str(path) for path in masks])
+    return Unpaired(name=image.stem, reason=f"{image} has the masks {names}; keep one of them")
 
 
 def pair_up(
@@ -101,22 +131,35 @@ def _find_suffix(images: Sequence[Path], masks: Container[str]) -> str:
     return best
 
 
-def _find_mask(image: Path, masks: dict[str, Path], suffix: str, folder: Path, ending: str) -> Path:
-    """Find an image's mask, or the path that it would have."""
-    names = _name_masks(image, suffix)
-    found = next((masks[name] for name in names if name in masks), None)
-    return folder / f"{names[0]}{ending}" if found is None else found
+def _find_masks(image: Path, masks: Mapping[str, list[Path]], suffix: str) -> list[Path]:
+    """Find the masks of an image under the likeliest name that there is."""
+    names = (stem + suffix for stem in _list_stems(image))
+    return next((masks[name] for name in names if name in masks), [])
 
 
-def _name_masks(image: Path, suffix: str) -> tuple[str, ...]:
-    """List the names that an image's mask may have, the likeliest first."""
-    return tuple(stem + suffix for stem in _list_stems(image))
+def _find_other_suffixes(left: Sequence[Path], images: Sequence[Path]) -> dict[Path, str]:
+    """Find the masks that are left over of images which have a mask, and their suffixes.
+
+    A suffix is a usual one, or that of a mask of every second image.
+    """
+    stems = {stem for path in images for stem in _list_stems(path)}
+    found = {path: rest for path in left if (rest := _find_rest(path.stem, stems)) is not None}
+    counts = Counter(found.values())
+    known = {one for one in counts if one in _SUFFIXES or _FREQUENT * counts[one] >= len(images)}
+    return {path: rest for path, rest in found.items() if rest in known}
+
+
+def _find_rest(name: str, stems: Container[str]) -> str | None:
+    """Find what a name has after the longest stem, where a word ends; None if it has no stem."""
+    places = (place for place in range(len(name), 0, -1) if not name[place : place + 1].isalnum())
+    return next((name[place:] for place in places if name[:place] in stems), None)
 
 
 def _list_stems(image: Path) -> tuple[str, ...]:
     """List what an image's name and its mask's may have in common, the likeliest first."""
     stem = image.stem
-    return stem, *(stem.removesuffix(own) for own in _IMAGE_SUFFIXES if stem.endswith(own))
+    shorter = (stem.removesuffix(own) for own in _IMAGE_SUFFIXES if stem.endswith(own))
+    return stem, *shorter, image.name
 
 
 def _find_fault(claimants: list[FilePair], *, there: bool) -> str | None:

@@ -18,12 +18,14 @@ from edgeseg.datasets.class_files import Classes, find_classes
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.layout import Layout, choose_split
 from edgeseg.datasets.layouts.places import Place, find_places, list_folders
-from edgeseg.datasets.pairing import pair_by_name
+from edgeseg.datasets.pairing import Paired, pair_by_name
 from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.datasets.truth.mask_file import MaskFile
+from edgeseg.datasets.unfit_names import explain_unfit_names
 from edgeseg.errors import DatasetError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
 from edgeseg.images.bands import BANDS_SUFFIX, list_frames
+from edgeseg.text import pluralize
 
 __all__ = ["FOLDER", "open_folders", "open_place"]
 
@@ -74,9 +76,8 @@ def open_folders(
         )
     make_truth = partial(MaskFile, ids=ids, colors=classes.colors)
     paired = pair_by_name(pictures, drawn, folder=masks, make_truth=make_truth, suffix=suffix)
-    told = (
-        f"the name of a mask has {paired.suffix!r} after its image's; --mask-suffix says otherwise"
-    )
+    if drawn and not paired.fits:
+        raise DatasetError(explain_unfit_names(pictures, drawn))
     return Dataset(
         origin=str(root),
         split=split,
@@ -85,8 +86,23 @@ def open_folders(
         unpaired=paired.unpaired,
         rules=classes.rules,
         said=classes.said,
-        notes=(*classes.notes, *((told,) if paired.suffix and suffix is None else ())),
+        notes=(*classes.notes, *_tell_suffixes(paired, given=suffix is not None)),
     )
+
+
+def _tell_suffixes(paired: Paired, *, given: bool) -> Iterator[str]:
+    """Say which suffix of the masks was found, and which masks have others."""
+    if paired.suffix and not given:
+        yield (
+            f"the name of a mask has {paired.suffix!r} after its image's; --mask-suffix says "
+            f"otherwise"
+        )
+    for other, count in sorted(paired.others.items()):
+        verb = "is" if count == 1 else "are"
+        yield (
+            f"{pluralize(count, 'mask')} of the same images with {other!r} after the image's name "
+            f"{verb} left out; those with {paired.suffix!r} are read; --mask-suffix chooses"
+        )
 
 
 def open_place(

@@ -17,7 +17,7 @@ from edgeseg.datasets.dataset import Dataset, Unpaired
 from edgeseg.datasets.items import FilePair
 from edgeseg.datasets.layouts.layout import Layout, choose_split
 from edgeseg.datasets.layouts.places import list_folders
-from edgeseg.datasets.pairing import pair_up
+from edgeseg.datasets.pairing import explain_twins, pair_up
 from edgeseg.datasets.truth.color_table import make_color_table
 from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.datasets.truth.mask_file import MaskFile
@@ -70,13 +70,14 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     classes, ids = _name_classes(root, names, rules)
     masks = _list_masks(root, classes.rules.mask_suffix or "")
     absent = root / list_folders(root, _MASKS)[0]
-    truths = (MaskFile(masks.get(one, absent / f"{one}.png"), ids, classes.colors) for one in names)
+    listed = {one: masks.get(one, [absent / f"{one}.png"]) for one in names if one in images}
     pairs = [
-        FilePair(images[one], truth)
-        for one, truth in zip(names, truths, strict=True)
-        if one in images
+        FilePair(images[one], MaskFile(own[0], ids, classes.colors))
+        for one, own in listed.items()
+        if len(own) == 1
     ]
-    items, unpaired = pair_up(pairs, masks=set(masks.values()))
+    items, unpaired = pair_up(pairs, masks={path for own in masks.values() for path in own})
+    twins = (explain_twins(images[one], own) for one, own in listed.items() if len(own) > 1)
     missing = (
         Unpaired(name=name, reason=f"{root / _IMAGES} has no image {name}, which {own}.txt lists")
         for name in names
@@ -87,7 +88,7 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
         split=own,
         items=items,
         labels=classes.labels,
-        unpaired=(*unpaired, *missing),
+        unpaired=(*unpaired, *twins, *missing),
         splits=tuple(lists),
         rules=classes.rules,
         said=classes.said,
@@ -134,13 +135,14 @@ def _take_stem(name: str) -> str:
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
-def _list_masks(root: Path, suffix: str) -> dict[str, Path]:
-    """List the mask of each image, in the first folder that has one."""
-    found: dict[str, Path] = {}
+def _list_masks(root: Path, suffix: str) -> dict[str, list[Path]]:
+    """List the masks of each image, in the first folder that has one."""
+    found: dict[str, list[Path]] = {}
     for folder in list_folders(root, _MASKS):
         for path in list_files(root / folder, MASK_SUFFIXES):
-            if path.stem.endswith(suffix):
-                found.setdefault(path.stem.removesuffix(suffix), path)
+            own = path.stem.removesuffix(suffix)
+            if path.stem.endswith(suffix) and found.get(own, [path])[0].parent == path.parent:
+                found.setdefault(own, []).append(path)
     return found
 
 
