@@ -64,13 +64,15 @@ def _measure_way(counts: Confusion) -> float:
 
 def _find_remedy(counts: Confusion, names: Sequence[str]) -> str:
     """Name another reading of the ids under which the masks fit; empty where none does."""
-    for step, how in ((-1, "lower"), (1, "higher")):
+    for step, how, remedy in (
+        (-1, "lower", "--reduce-labels reads them so, with 0 as no class"),
+        (1, "higher", "name the model's classes without the first in dataset.json"),
+    ):
         moved = _find_shifts(counts, step)
         if _is_far_better(moved, counts):
-            first = "a name for id 0 before" if step < 0 else "the names without the first of"
             return (
                 f"if every id in the masks were one {how}, it would be {mean_iou(moved):.2f}; "
-                f"write a dataset.json whose classes are {first} the model's"
+                f"{remedy}"
             )
     order = _find_partners(counts)
     moved = np.zeros_like(counts)
@@ -82,7 +84,7 @@ def _find_remedy(counts: Confusion, names: Sequence[str]) -> str:
     more = f" and {len(swapped) - _MOST_NAMES} more" if len(swapped) > _MOST_NAMES else ""
     return (
         f"if the masks' ids were in another order ({', '.join(swapped[:_MOST_NAMES])}{more}), it "
-        f"would be {mean_iou(moved):.2f}; write a dataset.json with the classes in the masks' order"
+        f"would be {mean_iou(moved):.2f}; name the classes in dataset.json in the masks' order"
     )
 
 

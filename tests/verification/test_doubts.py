@@ -41,3 +41,14 @@ def test_classes_in_another_order_are_named() -> None:
     swapped = np.array([[10, 900], [800, 20]])
     assert "at chance level" in said(swapped)
     assert "in another order (c0 for c1, c1 for c0), it would be 9" in said(swapped)
+
+
+def test_ids_that_are_off_by_one_have_the_remedy_for_their_side() -> None:
+    right = np.zeros((6, 6), int)
+    right[1:5, 1:5] = np.diag([900, 800, 700, 600]) + 5
+    higher, lower = said(np.roll(right, 1, axis=0)), said(np.roll(right, -1, axis=0))
+    assert "were one lower, it would be" in higher
+    assert "; --reduce-labels reads them so, with 0 as no class" in higher
+    assert "were one higher, it would be" in lower
+    assert "; name the model's classes without the first in dataset.json" in lower
+    assert "--reduce-labels" not in lower
