@@ -9,6 +9,7 @@ from edgeseg.datasets.layouts import LAYOUT_NAMES, SPLIT_NAMES, SPLITS, recogniz
 from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.opening import open_dataset
 from edgeseg.datasets.reading import Matched
+from edgeseg.datasets.refusal import tell_notes_if_refused
 from edgeseg.datasets.survey import Survey
 from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.datasets.truth.mask_file import MaskFile
@@ -36,4 +37,5 @@ __all__ = [
     "match_classes",
     "open_dataset",
     "recognize",
+    "tell_notes_if_refused",
 ]

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from edgeseg.datasets import Dataset, Rules, Sample, Survey, open_dataset
+from edgeseg.datasets import (
+    Dataset,
+    Rules,
+    Sample,
+    Survey,
+    open_dataset,
+    tell_notes_if_refused,
+)
 from edgeseg.datasheet.classes import OwnClasses, find_own_classes
 from edgeseg.datasheet.sheet import DataSheet, Shared, SheetPicture, SplitSheet
 from edgeseg.demo import DEMO
@@ -75,7 +82,8 @@ def _open_or_explain(source: str, name: str, rules: Rules) -> Dataset | str:
 
 
 def _look_at_split(dataset: Dataset, pictures: int, progress: Progress) -> _Seen:
-    own = find_own_classes(dataset)
+    with tell_notes_if_refused(dataset, progress):
+        own = find_own_classes(dataset)
     drawn = _choose_places(len(dataset.items), pictures)
     survey, shown = Survey(), []
     failing = [note_image(gap.name, gap.reason) for gap in dataset.unpaired]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.bundle.staging import new_bundle
-from edgeseg.datasets import Dataset, match_classes
+from edgeseg.datasets import Dataset, match_classes, tell_notes_if_refused
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import CheckpointError, DatasetError, ExportError
 from edgeseg.memory import find_total_memory
@@ -121,9 +121,11 @@ def _match_dataset(
                 f"scenes have three; add --data DATASET with such images"
             )
         return request
-    dataset, differences = match_classes(
-        request.dataset.read_as(channels), checkpoint.labels, reduce_labels=checkpoint.reduce_labels
-    )
+    read = request.dataset.read_as(channels)
+    with tell_notes_if_refused(read, progress):
+        dataset, differences = match_classes(
+            read, checkpoint.labels, reduce_labels=checkpoint.reduce_labels
+        )
     about_size = () if request.size is None else _ask_about_size(request.size, dataset)
     for line in (*differences.lines, *dataset.notes, *about_size):
         progress.say(line)

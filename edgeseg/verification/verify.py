@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from edgeseg.accuracy.gates import Judged
-from edgeseg.datasets import Dataset, Item, open_dataset
+from edgeseg.datasets import Dataset, Item, open_dataset, tell_notes_if_refused
 from edgeseg.errors import SpecError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import list_tools
@@ -121,7 +121,7 @@ def _measure(
     request: VerifyRequest, pair: Pair, dataset: Dataset, progress: Progress
 ) -> tuple[Measurement, Robustness | None, dict[str, int]]:
     """Measure the data set and its corruptions; return also the workers that counted."""
-    with ExitStack() as stack:
+    with tell_notes_if_refused(dataset, progress), ExitStack() as stack:
         workers: dict[str, int] = {}
         if request.dask is None:
             shares: Shares = partial(

@@ -202,6 +202,21 @@ def test_a_checkpoint_that_reduces_labels_is_measured_on_reduced_ones(
     assert "0 is ignored and 1 is 'c0'" in noted(reduced)
 
 
+def test_a_slip_in_dataset_json_is_told_where_it_makes_the_masks_refused(
+    edgeseg: Verify, checkpoints: Path, predicted: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    masks = [np.where(mask == 0, 77, mask) for mask in predicted[5]]
+    said = {"classes": list(names(5).classes), "ignore_label": 77}
+    data = save(tmp_path / "d", masks, **said)
+    outcome = edgeseg("verify", checkpoints / "5", "--data", data)
+    assert outcome.status == 1
+    told, refused = outcome.err.splitlines()[-2:]
+    assert "holds the id 77" in refused
+    assert told.startswith("note: ")
+    assert told.endswith("did you mean 'ignore_index'?")
+    measured(edgeseg("verify", checkpoints / "5", "--data", data, "--ignore-index", 77, "--json"))
+
+
 @pytest.mark.parametrize(("step", "how"), [(1, "lower"), (-1, "higher")])
 def test_ids_that_are_off_by_one_are_told_in_every_report(
     step: int,
