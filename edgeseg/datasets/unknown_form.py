@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import NO_RULES
-from edgeseg.datasets.layouts import LAYOUTS, Layout, recognize
+from edgeseg.datasets.layouts import LAYOUT_NAMES, Layout, recognize
+from edgeseg.datasets.layouts.mapillary import explain_missing_config
 from edgeseg.datasets.layouts.places import SPLIT_FOLDERS, list_folders
 from edgeseg.errors import EdgesegError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
@@ -28,12 +30,18 @@ def explain_unknown_form(root: Path) -> str:
     )
     more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
     shown = ", ".join(there[:_MOST_NAMED]) + more if there else "nothing"
-    told = f"data set {root} has no form that edgeseg knows. It holds {shown}."
-    hint = _find_data_set_below(root) or _find_files_of_same_names(root)
+    told = f"data set {root} has no form that edgeseg knows"
+    hint = (
+        explain_missing_config(root)
+        or _find_data_set_below(root)
+        or _find_files_of_same_names(root)
+    )
     if hint is not None:
-        return f"{told} {hint}"
-    forms = "; ".join(f"{layout.title} ({layout.looked_for})" for layout in LAYOUTS)
-    return f"{told} Looked for were: {forms}. Name your folders with --images-dir and --masks-dir"
+        return f"{told}. It holds {shown}. {hint}"
+    return (
+        f"{told}; name your folders with --images-dir and --masks-dir. It holds {shown}. The forms "
+        f"are {', '.join(LAYOUT_NAMES)}; docs/datasets.md says by what each is recognized"
+    )
 
 
 def _find_data_set_below(root: Path) -> str | None:
@@ -59,15 +67,25 @@ def _recognize(folder: Path) -> Layout | None:
 def _find_files_of_same_names(root: Path) -> str | None:
     """Name two folders whose files have the same names, perhaps images and masks."""
     for above in (root, *(root / split for split in list_folders(root, SPLIT_FOLDERS))):
-        stems = {
-            name: {path.stem for path in list_files(above / name, _SUFFIXES)}
+        files = {
+            name: list_files(above / name, _SUFFIXES)
             for name in list_folders(above)[:_MOST_FOLDERS]
         }
-        for one, other in combinations(stems, 2):
-            if stems[one] & stems[other]:
+        for one, other in combinations(files, 2):
+            images, masks = (other, one) if _are_images(files[other]) else (one, other)
+            if _share_names(files[images], files[masks]) and not _are_images(files[masks]):
                 return (
                     f"{above.name}/{one} and {above.name}/{other} hold files of the same names: "
                     f"if they are images and masks, say so with --images-dir and --masks-dir, as "
-                    f"--images-dir {one} --masks-dir {other}"
+                    f"--images-dir {images} --masks-dir {masks}"
                 )
     return None
+
+
+def _are_images(files: Sequence[Path]) -> bool:
+    """Tell whether some file cannot be a mask, as a JPEG."""
+    return any(path.suffix.lower() not in MASK_SUFFIXES for path in files)
+
+
+def _share_names(files: Sequence[Path], others: Sequence[Path]) -> bool:
+    return not {path.stem for path in files}.isdisjoint(path.stem for path in others)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from form_writers import FORMS, Form, put_between, write_form
-from forms import count, count_plain, draw_scenes, save_ids
+from forms import count, count_plain, draw_scenes, save_ids, save_image
 from guide import is_in_the_guide
 from shape_writers import SHAPE_FORMS
 
 from edgeseg.calibration.pictures import list_pictures
+from edgeseg.data_rules import Rules
 from edgeseg.datasets import LAYOUT_NAMES, NO_RULES, SPLIT_NAMES, open_dataset, recognize
 from edgeseg.errors import CalibrationError, DatasetError, EdgesegError
 
@@ -149,3 +150,29 @@ def test_folders_of_files_of_the_same_names_are_told(above: str, tmp_path: Path)
     with pytest.raises(DatasetError, match="hold files of the same names: if they are") as caught:
         open_dataset(tmp_path / "data")
     assert str(caught.value).endswith("as --images-dir photos --masks-dir truth")
+
+
+@pytest.mark.parametrize("images", ["fotos", "zz"])
+def test_a_folder_of_jpegs_is_not_suggested_for_masks(images: str, tmp_path: Path) -> None:
+    scene = draw_scenes()[0]
+    save_image(scene, tmp_path / images / "a.jpg")
+    save_ids(scene.ids, tmp_path / "labelled" / "a.png")
+    with pytest.raises(DatasetError) as caught:
+        open_dataset(tmp_path)
+    assert str(caught.value).endswith(f"as --images-dir {images} --masks-dir labelled")
+    assert len(open_dataset(tmp_path, rules=Rules(images_dir=images, masks_dir="labelled"))) == 1
+
+
+def test_two_folders_of_jpegs_are_not_suggested(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        save_image(draw_scenes()[0], tmp_path / folder / "a.jpg")
+    with pytest.raises(DatasetError, match="The forms are"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("version", ["v1.2", "v2.0"])
+def test_mapillary_without_its_classes_is_told(version: str, tmp_path: Path) -> None:
+    root = write_form(FORMS[f"Mapillary {version}"], tmp_path / "data")
+    (root / f"config_{version}.json").unlink()
+    with pytest.raises(DatasetError, match=rf"config_{version}\.json, which names the classes, is"):
+        open_dataset(root)

@@ -24,7 +24,7 @@ from edgeseg.errors import DatasetError, SourceError
 from edgeseg.labels import Labels, Rgb
 from edgeseg.text import explain
 
-__all__ = ["MAPILLARY"]
+__all__ = ["MAPILLARY", "explain_missing_config"]
 
 _IMAGES: Final = "images"
 # The folders of masks, and the file that names their classes. Most models know the 65 classes of
@@ -70,6 +70,20 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     others = [one for one in versions if one != masks and rules.masks_dir is None]
     told = f"masks of {masks} are read, and not those of {', '.join(others)}; --masks-dir chooses"
     return replace(found, splits=there).add_notes(*((told,) if others else ()))
+
+
+def explain_missing_config(root: Path) -> str | None:
+    """Say which file of Mapillary Vistas is missing, if the masks of one of its versions are there.
+
+    A folder that is only called labels/ may be anybody's.
+    """
+    for masks, config in _CONFIGS.items():
+        if "/" in masks and not (root / config).exists() and find_places(root, [(_IMAGES, masks)]):
+            return (
+                f"Its {masks}/ is that of {MAPILLARY.title}, and {config}, which names the "
+                f"classes, is missing; put the archive's file there"
+            )
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
