@@ -19,6 +19,7 @@ from edgeseg.labels import Labels, normalize_name
 __all__ = ["Differences", "match_classes"]
 
 _PAINTED_CLASSES: Final = 2
+_MOST_NAMED: Final = 5
 _REDUCED: Final = "the checkpoint was trained on reduced labels (do_reduce_labels)"
 
 
@@ -37,17 +38,22 @@ class Differences:
 
     @property
     def lines(self) -> Iterator[str]:
-        """Name the classes that do not match, a line for each side."""
+        """Name some of the classes that do not match, a line for each side."""
         if self.data_only:
             yield (
                 f"classes of the data set that the model does not have, not counted: "
-                f"{', '.join(self.data_only)}"
+                f"{_name_some(self.data_only)}"
             )
         if self.model_only:
             yield (
                 f"classes of the model that the data set does not have: "
-                f"{', '.join(self.model_only)}"
+                f"{_name_some(self.model_only)}"
             )
+
+
+def _name_some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def match_classes(
