@@ -11,7 +11,7 @@ from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, normalize_name
 from edgeseg.text import join_words
 
-__all__ = ["REST_NAME", "find_rest", "list_ordered", "settle_rest"]
+__all__ = ["REST_NAME", "explain_rest", "find_rest", "list_ordered", "settle_rest"]
 
 REST_NAME: Final = "background"
 # How data sets and models call the class of what is none of their things.
@@ -22,6 +22,20 @@ def find_rest(names: Sequence[str]) -> int | None:
     """Find the class of pixels of no shape among names; None if there is none."""
     places = {normalize_name(name): own for own, name in enumerate(names)}
     return next((places[name] for name in _NAMES if name in places), None)
+
+
+def explain_rest(dataset: Dataset) -> tuple[str, ...]:
+    """Say what becomes of pixels of no shape, as long as no model is given."""
+    rest, labels = dataset.rest, dataset.labels
+    if rest is None or labels is None or _is_merged(dataset, rest, labels):
+        return ()
+    own = labels.classes[rest.own]
+    names = tuple(dict.fromkeys((own, *_NAMES)))
+    told = (
+        f"pixels of no shape are shown as the class {own!r}; they are counted if the model has a "
+        f"class {join_words(names, 'or')}"
+    )
+    return (told,)
 
 
 def settle_rest(dataset: Dataset, theirs: Labels, ours: Labels) -> tuple[Dataset, Labels]:

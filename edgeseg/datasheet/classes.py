@@ -11,6 +11,7 @@ import numpy as np
 from edgeseg.datasets import Dataset, Matched, Rules, Sample, match_classes
 from edgeseg.datasets.id_tables import find_groups
 from edgeseg.datasets.reading import Reading
+from edgeseg.datasets.rest import explain_rest
 from edgeseg.labels import DEFAULT_IGNORE_INDEX, Labels, parse_labels
 from edgeseg.pixels import ClassMap
 from edgeseg.reports.data_facts import DataFacts
@@ -74,11 +75,12 @@ def find_own_classes(dataset: Dataset) -> OwnClasses:
         return _number_ids(rules)
     else:
         labels = _merge_labels(dataset.labels, rules)
-    matched, _ = match_classes(dataset, labels)
+    # Its own classes are no model's, which decides whether pixels of no shape are counted.
+    matched, _ = match_classes(replace(dataset, rest=None), labels)
     first = matched.items[0]
     assert isinstance(first, Matched), "matching returns matched items"
     new = matched.notes[len(dataset.notes) :]
-    return OwnClasses(labels=labels, reading=first.reading, notes=new)
+    return OwnClasses(labels=labels, reading=first.reading, notes=(*explain_rest(dataset), *new))
 
 
 def _number_ids(rules: Rules) -> OwnClasses:

@@ -20,6 +20,7 @@ from shape_writers import compress, list_runs, write_coco
 from edgeseg.data_rules import Rules
 from edgeseg.datasets import Dataset, match_classes, open_dataset
 from edgeseg.datasets.truth.runs import fill_runs, unpack_counts
+from edgeseg.datasheet.classes import find_own_classes
 from edgeseg.errors import DatasetError, MissingPackageError, SourceError
 from edgeseg.labels import Labels, parse_labels
 
@@ -151,6 +152,17 @@ def test_what_pixels_of_no_shape_are(
     assert np.unique(matched.items[0].read().mask[8:]).tolist() == [rest]
     assert [note for note in matched.notes if note.startswith(says)]
     assert "background" not in differences.data_only
+
+
+def test_a_look_says_that_the_model_decides_on_pixels_of_no_shape(tmp_path: Path) -> None:
+    own = find_own_classes(open_dataset(write(tmp_path, ROAD)))
+    (told,) = (note for note in own.notes if "no shape" in note)
+    assert told == (
+        "pixels of no shape are shown as the class 'background'; they are counted if the model has "
+        "a class background, _background_ or other"
+    )
+    merged = open_dataset(write(tmp_path, ROAD), rules=Rules(merge={"car": ("background",)}))
+    assert not [note for note in find_own_classes(merged).notes if "no shape" in note]
 
 
 def test_the_data_set_may_name_the_class_of_no_shape(tmp_path: Path) -> None:
