@@ -34,6 +34,7 @@ _IMAGES: Final = ("images", "image", "imgs", "img", "JPEGImages")
 _MASKS: Final = ("masks", "mask", "labels", "label")
 # It holds masks in mmsegmentation's form, which has no masks/.
 _ANNOTATIONS: Final = "annotations"
+_DEEPEST: Final = 3  # folders below that of the images in which images are looked for
 
 
 def open_folders(
@@ -64,10 +65,7 @@ def open_folders(
         taken = set(drawn)
         pictures = [path for path in pictures if path not in taken]
     if not pictures:
-        raise DatasetError(
-            f"{images} holds no images; put some there "
-            f"({', '.join((*IMAGE_SUFFIXES, BANDS_SUFFIX))})"
-        )
+        raise DatasetError(_explain_no_pictures(root, images, masks))
     lossy = [] if drawn else list_files(masks, (".jpg", ".jpeg"))
     if lossy:
         raise DatasetError(
@@ -87,6 +85,29 @@ def open_folders(
         rules=classes.rules,
         said=classes.said,
         notes=(*classes.notes, *_tell_suffixes(paired, given=suffix is not None)),
+    )
+
+
+def _explain_no_pictures(root: Path, images: Path, masks: Path) -> str:
+    """Name the folders below that hold images, or say what to put there."""
+    for depth in range(1, _DEEPEST + 1):
+        below = sorted(
+            {
+                path.parent
+                for path in images.glob("*/" * depth + "*.*")
+                if path.suffix.lower() in IMAGE_SUFFIXES
+            }
+        )
+        if below:
+            first = below[0].relative_to(images)
+            return (
+                f"{images} holds no images, and {pluralize(len(below), 'folder')} below it "
+                f"some, the first: {first}. Put all into one folder, or give one of them without "
+                f"--split: --images-dir {images.relative_to(root) / first} "
+                f"--masks-dir {masks.relative_to(root) / first}"
+            )
+    return (
+        f"{images} holds no images; put some there ({', '.join((*IMAGE_SUFFIXES, BANDS_SUFFIX))})"
     )
 
 
@@ -117,7 +138,15 @@ def open_place(
     own = None if split is None and None in places else choose_split(there, split, origin=str(root))
     above = root if own is None else root / own
     classes = find_classes(above, root, given=rules)
-    return replace(open_folders(root, *places[own], split=own, classes=classes), splits=there)
+    place = places[own]
+    found = open_folders(root, *place, split=own, classes=classes)
+    below = [
+        f"{name}/"
+        for name in list_folders(place.images)
+        if name not in places and (place.masks / name).is_dir() and list_frames(place.images / name)
+    ]
+    told = f"images in folders of {place.images} are not read: {', '.join(below)}"
+    return replace(found, splits=there).add_notes(*((told,) if below else ()))
 
 
 def _recognize(root: Path, rules: Rules) -> bool:

@@ -57,10 +57,11 @@ def list_folders(folder: Path, wanted: Sequence[str] | None = None) -> tuple[str
 
 
 def _holds_masks(place: Place) -> bool:
-    """Tell whether files that may be masks lie in the folder of masks, or in one of a split."""
-    splits = list_folders(place.masks, list_folders(place.images))
-    folders = (place.masks, *(place.masks / split for split in splits))
-    return any(list_files(folder, MASK_SUFFIXES) for folder in folders)
+    """Tell whether files that may be masks lie in the folder of masks, or below in both folders."""
+    if list_files(place.masks, MASK_SUFFIXES):
+        return True
+    shared = list_folders(place.masks, list_folders(place.images))
+    return any(_holds_masks(Place(place.images / one, place.masks / one)) for one in shared)
 
 
 def _find_place(above: Path, names: Sequence[tuple[str, str]]) -> Place | None:
