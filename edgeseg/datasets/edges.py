@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.pixels import ClassMap
 
@@ -28,8 +29,11 @@ _RISING: Final = 0.4
 _ENOUGH: Final = 20  # pixels: in a small mask, a few prove nothing
 
 
-def find_edge_ids(mask: ClassMap) -> set[int]:
-    """Find the ids in a mask, (H, W), of which no pixel has four neighbors with the same id."""
+def find_edge_ids(mask: npt.NDArray[np.integer[Any]]) -> set[int]:
+    """Find the ids in a mask, (H, W), of which no pixel has four neighbors with the same id.
+
+    The ids may be colors, each as one number.
+    """
     inside = np.ones(mask.shape, bool)
     for axis in (0, 1):
         ahead, behind = (_slice_axis(axis, slice(1, None)), _slice_axis(axis, slice(-1)))

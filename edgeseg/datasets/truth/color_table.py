@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.datasets.edges import find_edge_ids
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, Rgb
 from edgeseg.pixels import ClassMap
@@ -20,6 +21,9 @@ __all__ = ["ColorTable", "Colored", "make_color_table", "refuse_unknown_palette"
 # would hide, and far below what a forgotten class takes.
 _TOLERATED: Final = 0.001
 _MOST_NAMED: Final = 5
+# A mask looks smoothed if so many colors are no class, and this share of them along edges only.
+_MANY: Final = 8
+_SMOOTHED: Final = 0.75
 
 _Painted = npt.NDArray[np.uint8]
 
@@ -65,9 +69,8 @@ class ColorTable:
         unknown = {} if known.all() else _count_colors(packed[~known])
         if sum(unknown.values()) > _TOLERATED * packed.size:
             raise DatasetError(
-                f"{path} has colors of no class of {self.origin}: "
-                f"{_name_colors(unknown, packed.size)}; give each color a class, or list those "
-                f'that are not counted as "ignore_colors" in dataset.json'
+                f"{path} has colors of no class of {self.origin}"
+                f"{_explain_unknown_colors(unknown, packed)}"
             )
         return Colored(ids, unknown)
 
@@ -120,6 +123,23 @@ def _count_colors(packed: npt.NDArray[np.int32]) -> dict[Rgb, int]:
         (int(found[i]) >> 16, int(found[i]) >> 8 & 255, int(found[i]) & 255): int(counts[i])
         for i in order
     }
+
+
+def _explain_unknown_colors(unknown: Mapping[Rgb, int], packed: npt.NDArray[np.int32]) -> str:
+    """Name the colors that are no class in a mask, and the remedy."""
+    named = _name_colors(unknown, packed.size)
+    if len(unknown) >= _MANY:
+        at_edges = find_edge_ids(packed) & set(map(_pack_one, unknown))
+        if len(at_edges) >= _SMOOTHED * len(unknown):
+            return (
+                f", {len(at_edges)} of {len(unknown)} along edges only, as smoothing leaves them: "
+                f"{named}; save the mask without antialiasing, and resize or turn it to the "
+                f"nearest pixel"
+            )
+    return (
+        f": {named}; give each color a class, or list those that are not counted as "
+        f'"ignore_colors" in dataset.json'
+    )
 
 
 def _name_colors(counts: Mapping[Rgb, int], pixels: int) -> str:
