@@ -13,6 +13,7 @@ from typing import Final
 
 from edgeseg.data_rules import NO_RULES, Rules, parse_rules
 from edgeseg.datasets.truth.color_table import ColorTable, make_color_table
+from edgeseg.datasets.truth.void_colors import VOID_COLORS
 from edgeseg.errors import SourceError, SpecError
 from edgeseg.labels import (
     KNOWN,
@@ -36,6 +37,7 @@ _NAMES: Final = ("class_names.txt", "classes.txt", "codes.txt")
 
 _KEYS: Final = frozenset({"classes", "palette", "ignore_colors", *Rules.__dataclass_fields__})
 _CSV_NAMES: Final = ("name", "class", "label", "class_name")
+_CSV_CHANNELS: Final = (("r", "red"), ("g", "green"), ("b", "blue"))
 _CSV_IDS: Final = ("id", "pixel value", "value", "index")
 
 
@@ -85,10 +87,13 @@ def _read_dataset_file(path: Path, given: Rules) -> Classes:
     if not isinstance(content, dict):
         raise SpecError(f"{path} is not a JSON object with `classes`")
     rules = given.over(parse_rules(content, origin=str(path)))
+    content, void = _split_off_void(content, rules)
     labels, palette = _parse_labels(content, rules, origin=str(path))
     colors = None
     if labels is not None and palette:
-        ignored = _parse_colors(content.get("ignore_colors", []), origin=str(path))
+        given_colors = content.get("ignore_colors", [])
+        ignored = _parse_colors(given_colors, "ignore_colors", origin=str(path))
+        ignored += _parse_colors(void, "palette", origin=str(path))
         colors = make_color_table(labels, origin=str(path), ignored=ignored)
     return Classes(
         labels=labels,
@@ -97,6 +102,23 @@ def _read_dataset_file(path: Path, given: Rules) -> Classes:
         said=frozenset(content),
         notes=tuple(_find_slips(content, path)),
     )
+
+
+def _split_off_void(
+    content: dict[str, object], rules: Rules
+) -> tuple[dict[str, object], Sequence[object]]:
+    """Return the content without a color of the ignored id, and the colors of what is no class.
+
+    A list of colors may have one more than there are classes, if the next id is ignored.
+    """
+    palette, classes = content.get("palette"), content.get("classes")
+    if isinstance(palette, str):
+        return content, VOID_COLORS.get(palette, ())
+    if isinstance(palette, list) and isinstance(classes, list):
+        count = len(classes)
+        if len(palette) == count + 1 and count in (rules.ignore_index or ()):
+            return content | {"palette": palette[:count]}, palette[count:]
+    return content, ()
 
 
 def _find_slips(content: Iterable[str], path: Path) -> Iterator[str]:
@@ -130,11 +152,11 @@ def _find_ignored(content: dict[str, object], rules: Rules) -> int:
     return own[0] if own else choose_ignore_index(count)
 
 
-def _parse_colors(value: object, *, origin: str) -> list[Rgb]:
+def _parse_colors(value: object, key: str, *, origin: str) -> list[Rgb]:
     try:
         return [(int(red), int(green), int(blue)) for red, green, blue in value]  # type: ignore[attr-defined]  # checked by trying
     except (TypeError, ValueError):
-        raise SpecError(f"{origin}: `ignore_colors` is not a list of [red, green, blue]") from None
+        raise SpecError(f"{origin}: `{key}` is not a list of [red, green, blue]") from None
 
 
 def _read_table(path: Path, given: Rules) -> Classes:
@@ -147,7 +169,8 @@ def _read_table(path: Path, given: Rules) -> Classes:
     names = _find_column(header, _CSV_NAMES)
     if names is None:
         raise ValueError(f"its header {','.join(rows[0])} has no column name, class or label")
-    colors = [header.index(channel) for channel in "rgb" if channel in header]
+    found = [_find_column(header, names) for names in _CSV_CHANNELS]
+    colors = [place for place in found if place is not None]
     ids = _find_column(header, _CSV_IDS)
     rows = rows[1:]
     if ids is not None and len(colors) < 3:

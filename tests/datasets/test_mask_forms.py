@@ -26,7 +26,9 @@ from guide import is_in_the_guide
 from PIL import Image
 
 from edgeseg.datasets import Survey, open_dataset
-from edgeseg.errors import DatasetError, SourceError
+from edgeseg.datasets.truth.void_colors import VOID_COLORS
+from edgeseg.errors import DatasetError, SourceError, SpecError
+from edgeseg.labels import get_known_labels
 from edgeseg.pixels import ClassMap
 
 Save = Callable[[ClassMap, Path], None]
@@ -121,6 +123,7 @@ def write_csv(header: str, line: str, folder: Path, name: str) -> None:
     [
         ("classes.csv", "name,r,g,b", "{name},{r},{g},{b}"),
         ("class_dict.csv", "name, r, g, b", "{name}, {r}, {g}, {b}"),
+        ("classes.csv", "Class,Red,Green,Blue", "{name},{r},{g},{b}"),
         ("labelmap.txt", "# label:color_rgb:parts:actions", "{name}:{r},{g},{b}::"),
         ("label_colors.txt", "", "{r} {g} {b}\t{name}"),
     ],
@@ -150,10 +153,25 @@ def test_names_by_pixel_value(plain: np.ndarray, tmp_path: Path) -> None:
 
 
 def test_a_published_palette_by_its_name(plain: np.ndarray, tmp_path: Path) -> None:
-    rules = {"palette": "camvid", "ignore_colors": [[0, 0, 0]]}
-    data = write(tmp_path / "data", save_painted, **rules)
-    (data / "dataset.json").write_text(json.dumps(rules))
-    np.testing.assert_array_equal(count(open_dataset(data)), plain)
+    data = write(tmp_path / "data", save_painted)
+    for rules in ({"palette": "camvid"}, {"palette": "camvid", "ignore_colors": [[0, 0, 0]]}):
+        (data / "dataset.json").write_text(json.dumps(rules))
+        np.testing.assert_array_equal(count(open_dataset(data)), plain)
+
+
+def test_the_published_colors_of_no_class_are_no_class_of_the_palette() -> None:
+    for name, colors in VOID_COLORS.items():
+        assert (0, 0, 0) in colors
+        assert not set(colors) & set(get_known_labels(name).palette)
+
+
+def test_a_color_of_the_ignored_id(plain: np.ndarray, tmp_path: Path) -> None:
+    """CamVid's trainers list twelve colors, of which the last is that of the ignored id 11."""
+    more = {"palette": [*PALETTE, [0, 0, 0]]}
+    data = open_dataset(write(tmp_path / "data", save_painted, ignore_index=11, **more))
+    np.testing.assert_array_equal(count(data), plain)
+    with pytest.raises(SpecError, match="11 class names but 12 colors"):
+        open_dataset(write(tmp_path / "other", save_painted, ignore_index=255, **more))
 
 
 def test_a_few_pixels_of_other_colors_are_counted_and_named(tmp_path: Path) -> None:
@@ -176,6 +194,16 @@ def test_a_few_pixels_of_other_colors_are_counted_and_named(tmp_path: Path) -> N
 def test_colors_of_no_class_are_refused(tmp_path: Path) -> None:
     data = open_dataset(write(tmp_path / "data", save_painted, palette=PALETTE))
     with pytest.raises(DatasetError, match=r"#000000 \(2\.60 % of its pixels\)") as caught:
+        data.items[0].read()
+    assert is_in_the_guide(str(caught.value))
+
+
+def test_smoothed_colors_are_told_from_forgotten_ones(tmp_path: Path) -> None:
+    def smooth(ids: ClassMap, path: Path) -> None:
+        Image.fromarray(cv2.GaussianBlur(paint(ids), (3, 3), 0.6)).save(path)
+
+    data = open_dataset(write(tmp_path / "data", smooth, palette="camvid"))
+    with pytest.raises(DatasetError, match="along edges only, as smoothing") as caught:
         data.items[0].read()
     assert is_in_the_guide(str(caught.value))
 

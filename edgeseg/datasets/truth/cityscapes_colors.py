@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from edgeseg.datasets.truth.color_table import ColorTable, make_color_table
+from edgeseg.datasets.truth.void_colors import VOID_COLORS
 from edgeseg.labels import get_known_labels
 
 __all__ = ["SHARED_COLORS", "make_cityscapes_colors"]
 
-# The colors of labels that the benchmark does not evaluate (cityscapesScripts, labels.py).
-_IGNORED: Final = (
-    *((0, 0, 0), (111, 74, 0), (81, 0, 81), (250, 170, 160), (230, 150, 140), (180, 165, 180)),
-    *((150, 100, 100), (150, 120, 90), (0, 0, 90), (0, 0, 110)),
-)
 SHARED_COLORS: Final = (
     "the masks are painted, and two of Cityscapes' colors stand for two labels each: pixels of "
     "polegroup count as pole, and those of license plate as car"
@@ -22,4 +18,6 @@ SHARED_COLORS: Final = (
 
 def make_cityscapes_colors() -> ColorTable:
     """Make the table of the colors of the 19 classes; those of other labels are not counted."""
-    return make_color_table(get_known_labels("cityscapes"), origin="Cityscapes", ignored=_IGNORED)
+    return make_color_table(
+        get_known_labels("cityscapes"), origin="Cityscapes", ignored=VOID_COLORS["cityscapes"]
+    )
