@@ -13,7 +13,7 @@ from edgeseg.datasets.items import FilePair
 from edgeseg.datasets.truth.mask_file import Truth
 from edgeseg.text import join_words
 
-__all__ = ["Paired", "explain_twins", "pair_by_name", "pair_up"]
+__all__ = ["Paired", "explain_twins", "pair_by_name", "pair_up", "split_by_suffix"]
 
 # What the name of a mask has after its image's, as tools and data sets write it. Longer ones first:
 # each is tried only if no image has a mask under the names before.
@@ -86,6 +86,21 @@ def pair_by_name(
         others=Counter(others.values()),
         fits=bool(taken),
     )
+
+
+def split_by_suffix(
+    images: Sequence[Path], masks: Sequence[Path], suffix: str
+) -> tuple[list[Path], list[Path]]:
+    """Divide the files of one folder into images and masks, of which some have another suffix.
+
+    `images` are the files that may be images, and `masks` those that may be masks.
+    """
+    drawn = {path for path in masks if path.stem.endswith(suffix)}
+    stems = {path.stem.removesuffix(suffix) for path in drawn}
+    left = (path for path in masks if path not in drawn)
+    others = {path for path in left if _find_rest(path.stem, stems) in _SUFFIXES[1:]}
+    pictures = [path for path in images if path not in drawn | others]
+    return pictures, sorted(drawn | others)
 
 
 def explain_twins(image: Path, masks: Sequence[Path]) -> Unpaired:

@@ -22,7 +22,7 @@ _SUFFIXES: Final = (*IMAGE_SUFFIXES, *MASK_SUFFIXES)
 
 
 def explain_unknown_form(root: Path) -> str:
-    """Say what a folder holds, and what may be meant, or else what was looked for."""
+    """Say what a folder holds, and what may be meant, or else which forms there are."""
     there = sorted(
         f"{path.name}/" if path.is_dir() else path.name
         for path in root.iterdir()

@@ -56,6 +56,16 @@ def test_masks_of_another_suffix_are_left_out(
     ]
 
 
+def test_masks_of_another_suffix_are_no_images_in_a_folder_of_both(tmp_path: Path) -> None:
+    names = ["a.png", "a_color.png", "a_labelIds.png", "b_color.png", "b_labelIds.png"]
+    write(tmp_path, ["b.png"], [], ".")
+    write(tmp_path, names, [], ".")
+    rules = Rules(images_dir=".", masks_dir=".", mask_suffix="_labelIds")
+    found = open_dataset(tmp_path, rules=rules).require_complete()
+    assert [item.name for item in found.items] == ["a", "b"]
+    assert any("2 masks of the same images with '_color'" in note for note in found.notes)
+
+
 def test_a_mask_of_an_image_that_is_not_there_is_no_other_suffix(tmp_path: Path) -> None:
     write(tmp_path, ["a.jpg", "b.jpg", "c.jpg"], ["a.png", "b.png", "c.png", "a_2.png"])
     (left,) = open_dataset(tmp_path).unpaired

@@ -18,7 +18,7 @@ from edgeseg.datasets.class_files import Classes, find_classes
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.layouts.layout import Layout, choose_split
 from edgeseg.datasets.layouts.places import Place, find_places, list_folders
-from edgeseg.datasets.pairing import Paired, pair_by_name
+from edgeseg.datasets.pairing import Paired, pair_by_name, split_by_suffix
 from edgeseg.datasets.truth.id_map import IdMap
 from edgeseg.datasets.truth.mask_file import MaskFile
 from edgeseg.datasets.unfit_names import explain_unfit_names
@@ -34,6 +34,7 @@ _IMAGES: Final = ("images", "image", "imgs", "img", "JPEGImages")
 _MASKS: Final = ("masks", "mask", "labels", "label")
 # It holds masks in mmsegmentation's form, which has no masks/.
 _ANNOTATIONS: Final = "annotations"
+_MOST_NAMED: Final = 5
 _DEEPEST: Final = 3  # folders below that of the images in which images are looked for
 
 
@@ -61,9 +62,7 @@ def open_folders(
                 f"{images} holds images and masks; say with --mask-suffix what the name of a mask "
                 f"has after its image's, for example _mask"
             )
-        drawn = [path for path in drawn if path.stem.endswith(suffix)]
-        taken = set(drawn)
-        pictures = [path for path in pictures if path not in taken]
+        pictures, drawn = split_by_suffix(pictures, drawn, suffix)
     if not pictures:
         raise DatasetError(_explain_no_pictures(root, images, masks))
     lossy = [] if drawn else list_files(masks, (".jpg", ".jpeg"))
@@ -99,11 +98,13 @@ def _explain_no_pictures(root: Path, images: Path, masks: Path) -> str:
             }
         )
         if below:
+            names = [f"{path.relative_to(images)}/" for path in below]
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
             first = below[0].relative_to(images)
             return (
-                f"{images} holds no images, and {pluralize(len(below), 'folder')} below it "
-                f"some, the first: {first}. Put all into one folder, or give one of them without "
-                f"--split: --images-dir {images.relative_to(root) / first} "
+                f"{images} itself holds no images; {', '.join(names[:_MOST_NAMED])}{more} below it "
+                f"do. Put all into one folder, or give one folder without --split: "
+                f"--images-dir {images.relative_to(root) / first} "
                 f"--masks-dir {masks.relative_to(root) / first}"
             )
     return (
