@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import BackendError, DatasetError
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, count_ids, split_rows
 
 __all__ = [
     "AT_CHANCE",
@@ -46,7 +46,7 @@ def class_shares(mask: ClassMap, classes: Sequence[str]) -> dict[str, float]:
     The mask is unsigned (H, W), uint8 or uint16. Absent classes are left out. An id that is no
     class, which only a faulty engine gives, is named by its number: `id 12`.
     """
-    counts = np.bincount(mask.ravel())
+    counts = count_ids(mask)
     names = (*classes, *(f"id {index}" for index in range(len(classes), len(counts))))
     return {name: float(n / mask.size) for name, n in zip(names, counts, strict=False) if n}
 
@@ -65,6 +65,16 @@ def confusion(
     """
     if truth.shape != predicted.shape:
         raise DatasetError(f"the mask is {truth.shape}, the prediction {predicted.shape}")
+    counts = np.zeros(classes * classes, np.int64)
+    for rows in split_rows(*truth.shape):
+        counts += _count_pairs(truth[rows], predicted[rows], classes, ignore_index)
+    return counts.reshape(classes, classes)
+
+
+def _count_pairs(
+    truth: ClassMap, predicted: ClassMap, classes: int, ignore_index: int
+) -> npt.NDArray[np.int64]:
+    """Count as `confusion` does, into (classes * classes,)."""
     counted = truth != ignore_index
     ids, predictions = truth[counted].astype(np.int64), predicted[counted].astype(np.int64)
     if ids.size and ids.max() >= classes:
@@ -77,8 +87,8 @@ def confusion(
             f"the engine gave the class id {predictions.max()}, but the model has {classes} "
             f"classes; its artifact is unusable"
         )
-    counts = np.bincount(ids * classes + predictions, minlength=classes * classes)
-    return counts.reshape(classes, classes).astype(np.int64)
+    pairs = np.bincount(ids * classes + predictions, minlength=classes * classes)
+    return pairs.astype(np.int64)
 
 
 def iou(counts: Confusion) -> npt.NDArray[np.float64]:

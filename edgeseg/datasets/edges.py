@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, count_ids, split_rows
 
 __all__ = ["find_edge_ids", "looks_smoothed"]
 
@@ -28,19 +29,31 @@ _BETWEEN: Final = 0.07
 _RISING: Final = 0.4
 _ENOUGH: Final = 20  # pixels: in a small mask, a few prove nothing
 
+_Ids = npt.NDArray[np.integer[Any]]
 
-def find_edge_ids(mask: npt.NDArray[np.integer[Any]]) -> set[int]:
+
+def find_edge_ids(mask: _Ids) -> set[int]:
     """Find the ids in a mask, (H, W), of which no pixel has four neighbors with the same id.
 
     The ids may be colors, each as one number.
     """
+    seen: set[int] = set()
+    inner: set[int] = set()
+    for part, rows in _cut_blocks(mask):
+        seen.update(np.unique(part[rows]).tolist())
+        inner.update(np.unique(part[rows][_find_inside(part)[rows]]).tolist())
+    return seen - inner
+
+
+def _find_inside(mask: _Ids) -> npt.NDArray[np.bool_]:
+    """Find the pixels whose neighbors, two to four, have the same id."""
     inside = np.ones(mask.shape, bool)
     for axis in (0, 1):
         ahead, behind = (_slice_axis(axis, slice(1, None)), _slice_axis(axis, slice(-1)))
         same = mask[ahead] == mask[behind]
         inside[ahead] &= same
         inside[behind] &= same
-    return set(np.unique(mask).tolist()) - set(np.unique(mask[inside]).tolist())
+    return inside
 
 
 def looks_smoothed(mask: ClassMap, *, is_binary: bool = False) -> bool:
@@ -51,21 +64,32 @@ def looks_smoothed(mask: ClassMap, *, is_binary: bool = False) -> bool:
     if _has_ids_between(mask):
         return True
     fewest, share = (_FEWEST_OF_TWO, _SHARE_OF_TWO) if is_binary else (_FEWEST, _SHARE)
-    ids = int(np.count_nonzero(np.bincount(mask.ravel())))
+    ids = int(np.count_nonzero(count_ids(mask)))
     return ids >= fewest and len(find_edge_ids(mask)) >= share * ids
 
 
 def _has_ids_between(mask: ClassMap) -> bool:
     """Tell whether many edges have a single pixel with an id between those on both sides."""
     edges = single = between = 0
-    for turned in (mask, mask.T):
-        before, here, after = turned[:-2], turned[1:-1], turned[2:]
-        differs = before != after
-        edges += int(np.count_nonzero(differs))
-        differs &= (before != here) & (here != after)
-        single += int(np.count_nonzero(differs))
-        between += int(np.count_nonzero(differs & ((before < here) == (here < after))))
+    for part, rows in _cut_blocks(mask):
+        for turned in (part, part[rows].T):
+            before, here, after = turned[:-2], turned[1:-1], turned[2:]
+            differs = before != after
+            edges += int(np.count_nonzero(differs))
+            differs &= (before != here) & (here != after)
+            single += int(np.count_nonzero(differs))
+            between += int(np.count_nonzero(differs & ((before < here) == (here < after))))
     return between >= max(_ENOUGH, _BETWEEN * edges, _RISING * single)
+
+
+def _cut_blocks(mask: _Ids) -> Iterator[tuple[_Ids, slice]]:
+    """Cut a mask into blocks of rows, each with the rows above and below; tell which are its own.
+
+    Of a whole large mask, comparisons would take many bytes a pixel.
+    """
+    for rows in split_rows(*mask.shape):
+        start = max(0, rows.start - 1)
+        yield mask[start : rows.stop + 1], slice(rows.start - start, rows.stop - start)
 
 
 def _slice_axis(axis: int, along: slice) -> tuple[slice, slice]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
-
 from edgeseg.datasets.items import Item
 from edgeseg.errors import DatasetError, SourceError
+from edgeseg.pixels import find_ids
 
 __all__ = ["BLACK", "WHITE", "are_painted"]
 
@@ -46,6 +45,6 @@ def _read_ids(items: Sequence[Item]) -> Iterator[set[int]]:
             if item.truth is None or not item.truth.is_verbatim:
                 continue
             try:
-                yield set(np.unique(item.truth.read().mask).tolist())
+                yield set(find_ids(item.truth.read().mask))
             except (SourceError, DatasetError):
                 continue

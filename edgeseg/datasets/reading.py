@@ -14,7 +14,7 @@ from edgeseg.datasets.items import FilePair, Item, Sample
 from edgeseg.datasets.painted import BLACK, WHITE
 from edgeseg.datasets.truth.mask_file import Truth
 from edgeseg.errors import DatasetError, TruthError
-from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.pixels import Bgr, ClassMap, find_ids, rename_ids
 from edgeseg.text import join_words
 
 __all__ = ["Matched", "Reading"]
@@ -59,7 +59,7 @@ class Reading:
             TruthError: the masks were taken for painted ones, and this one shows that they are not.
             DatasetError: the mask holds an id that means nothing.
         """
-        found = np.flatnonzero(np.bincount(mask.ravel())).tolist()
+        found = find_ids(mask)
         unknown = [own for own in found if own not in self.table]
         if self.painted and unknown == [1]:
             raise TruthError(self._explain_not_painted(item))
@@ -69,7 +69,7 @@ class Reading:
         lookup: ClassMap = np.zeros(found[-1] + 1, dtype)
         for own in found:
             lookup[own] = self.table.get(own, self.others or 0)
-        return lookup[mask]
+        return rename_ids(mask, lookup)
 
     def sees_smoothing(self, mask: ClassMap) -> bool:
         """Tell whether a mask, (H, W), as its file holds it, looks smoothed."""

@@ -14,7 +14,7 @@ import numpy as np
 from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.painted import BLACK, WHITE
 from edgeseg.datasets.reading import Matched, Reading
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, count_ids
 
 __all__ = ["Tally", "explain_uncounted"]
 
@@ -32,7 +32,7 @@ class Tally:
 
     def add(self, mask: ClassMap) -> Sequence[int]:
         """Count one mask, and return its ids."""
-        counts = np.bincount(mask.ravel())
+        counts = count_ids(mask)
         ids: list[int] = np.flatnonzero(counts).tolist()
         self.pixels.update({own: int(counts[own]) for own in ids})
         if len(ids) <= _FEW:

@@ -13,7 +13,7 @@ from edgeseg.datasets.id_tables import find_groups
 from edgeseg.datasets.reading import Reading
 from edgeseg.datasets.rest import explain_rest
 from edgeseg.labels import DEFAULT_IGNORE_INDEX, Labels, parse_labels
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, find_ids, rename_ids
 from edgeseg.reports.data_facts import DataFacts
 from edgeseg.text import join_words
 
@@ -44,13 +44,13 @@ class OwnClasses:
 
     def apply(self, mask: ClassMap) -> ClassMap:
         """Turn a mask, (H, W), into class ids; ids that mean nothing become ignored."""
-        ids = np.flatnonzero(np.bincount(mask.ravel())).tolist()
+        ids = find_ids(mask)
         lookup: ClassMap = np.full(ids[-1] + 1, self.labels.ignore_index, np.uint16)
         for own in ids:
             place = self.find_place(own)
             if place is not None:
                 lookup[own] = place
-        return lookup[mask]
+        return rename_ids(mask, lookup)
 
     def check_smoothing(self, sample: Sample) -> Sample:
         """Say in a sample whether its mask looks smoothed."""

@@ -100,6 +100,7 @@ def _look_at_split(dataset: Dataset, pictures: int, progress: Progress) -> _Seen
             converted.append(note_image(sample.name, ", ".join(sample.conversions)))
         if place in drawn:
             shown.append(_draw(sample, own, dataset.split))
+        del sample  # a large image is not kept while the next one is read
     sheet = _make_sheet(dataset, own, survey, failing, converted)
     return _Seen(sheet=sheet, survey=survey, pictures=tuple(shown))
 

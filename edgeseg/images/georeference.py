@@ -12,7 +12,7 @@ from edgeseg.files.whole import write_whole
 from edgeseg.images.masks import fill_palette
 from edgeseg.images.storage import Storage, read_storage
 from edgeseg.labels import Rgb
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, rename_ids
 
 __all__ = ["Place", "read_georeferenced", "read_place", "write_geotiff"]
 
@@ -105,7 +105,7 @@ def write_geotiff(
                 if tabled:
                     target.write_colormap(1, dict(enumerate(map(tuple, colors.tolist()))))
                 if painted:
-                    target.write(np.moveaxis(colors[mask], -1, 0))
+                    target.write(np.moveaxis(rename_ids(mask, colors), -1, 0))
                 else:
                     target.write(mask, 1)
         except RasterioError as error:

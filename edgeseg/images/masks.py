@@ -14,7 +14,7 @@ from edgeseg.files.whole import write_whole
 from edgeseg.images.arrays import read_array
 from edgeseg.images.decoding import Decoded, decode
 from edgeseg.labels import Rgb
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, find_ids, rename_ids, split_rows
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -88,9 +88,10 @@ def read_stored_mask(path: Path) -> StoredMask:
 
 def _sort_painted(values: _Painted) -> StoredMask:
     """Take an image whose three channels are alike for gray: its values are ids or colors."""
-    gray = values[:, :, 0]
-    alike = bool((values == gray[:, :, None]).all())
-    return StoredMask(gray.copy() if alike else None, values, {})
+    alike = all(
+        (values[rows] == values[rows, :, :1]).all() for rows in split_rows(*values.shape[:2])
+    )
+    return StoredMask(values[:, :, 0].copy() if alike else None, values, {})
 
 
 def _read_array(path: Path) -> StoredMask:
@@ -134,14 +135,14 @@ def _drop_opaque_alpha(image: Image.Image, path: Path) -> Image.Image:
     return image.convert("RGB" if image.mode == "RGBA" else "L")
 
 
-def _read_colors(image: Image.Image, mask: npt.NDArray[Any]) -> Mapping[int, Rgb]:
+def _read_colors(image: Image.Image, mask: ClassMap) -> Mapping[int, Rgb]:
     """The color of each id in a mask; none if the image has no palette."""
     if image.mode != "P":
         return {}
     palette = image.getpalette() or []
     return {
         own: (palette[3 * own], palette[3 * own + 1], palette[3 * own + 2])
-        for own in np.flatnonzero(np.bincount(mask.ravel())).tolist()
+        for own in find_ids(mask)
         if 3 * own + 2 < len(palette)
     }
 
@@ -211,7 +212,7 @@ def write_painted_mask(
     from PIL import Image
 
     colors = fill_palette(palette, 256 if mask.dtype == np.uint8 else _HIGHEST_ID + 1)
-    _save(Image.fromarray(colors[mask]), path, software)
+    _save(Image.fromarray(rename_ids(mask, colors)), path, software)
 
 
 def fill_palette(palette: Sequence[Rgb], length: int) -> _Painted:

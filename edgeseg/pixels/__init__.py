@@ -7,6 +7,7 @@ resizing. Normalization is part of the graph.
 from __future__ import annotations
 
 from edgeseg.pixels.arrays import Bgr, ClassMap, Frame, Logits, Output, Planes
+from edgeseg.pixels.ids import count_ids, find_ids, rename_ids, split_rows
 from edgeseg.pixels.input import (
     fit_size,
     measure_coverage,
@@ -24,14 +25,18 @@ __all__ = [
     "Logits",
     "Output",
     "Planes",
+    "count_ids",
+    "find_ids",
     "measure_coverage",
     "fit_size",
+    "rename_ids",
     "to_frame_mask",
     "resize_bands",
     "resize_by_opencv",
     "resize_ids",
     "resize_logits",
     "resize_rows",
+    "split_rows",
     "to_input",
     "to_mask",
 ]

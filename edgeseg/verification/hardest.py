@@ -40,3 +40,5 @@ def draw_hardest(
             lost=result.lost,
             agreement=result.agreement,
         )
+        # A large image is not kept while the next one is read.
+        del sample, truth, expected, own

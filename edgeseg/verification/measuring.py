@@ -150,6 +150,7 @@ def measure_share(
         if corruption is not None:
             image = corrupt(image, *corruption, seed=int(measured.sha256, 16))
         counts.add(pair.make_masks(image, sample.mask))
+        del sample, image  # a large image is not kept while the next one is read
     return Share(
         counts=counts,
         hashes=tuple(readable.hashes),
@@ -238,7 +239,8 @@ def measure(dataset: Dataset, pair: Pair, shares: Shares, *, strict: bool) -> Me
 def _describe_shrinking(share: Share) -> Iterator[str]:
     if share.shrunk:
         some = f"{len(share.shrunk)} of {pluralize(len(share.measured), 'image')}"
-        yield f"{some} are far larger than the network's input, the first: {share.shrunk[0]}"
+        verb = "is" if len(share.shrunk) == 1 else "are"
+        yield f"{some} {verb} far larger than the network's input, the first: {share.shrunk[0]}"
 
 
 def _combine(hashes: Sequence[str]) -> str:

@@ -47,6 +47,7 @@ class Readable:
                 self.measured.append(measured)
                 self.survey.add(sample)
                 yield measured, sample
+                del sample  # a large image is not kept while the next one is read
 
     def _read(self, item: Item) -> Sample | None:
         try:

@@ -15,7 +15,7 @@ from edgeseg.files.signature import SIGNATURE
 from edgeseg.images import write_mask, write_painted_mask
 from edgeseg.images.georeference import Place, write_geotiff
 from edgeseg.labels import Labels, Rgb
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, rename_ids
 from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
@@ -90,7 +90,7 @@ class MaskForm:
         )
 
     def _rename(self, mask: ClassMap) -> ClassMap:
-        return mask if self.table is None else self.table[mask]
+        return mask if self.table is None else rename_ids(mask, self.table)
 
 
 def plan_masks(files: MaskFiles, labels: Labels) -> MaskForm:

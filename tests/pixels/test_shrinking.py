@@ -80,6 +80,14 @@ def test_verify_says_how_many(edgeseg, seeded_bundle: Bundle, data: Path) -> Non
     assert "; --protocol slide measures at their own resolution" in outcome.err
 
 
+def test_verify_says_it_of_a_single_image(edgeseg, seeded_bundle: Bundle, data: Path) -> None:
+    for kind in ("images", "masks"):
+        for path in sorted((data / kind).iterdir())[:-1]:
+            path.unlink()
+    outcome = edgeseg("verify", seeded_bundle.folder, "--data", data)
+    assert "1 of 1 image is far larger than the network's input" in outcome.err
+
+
 @pytest.mark.parametrize("limit", [2000, 5000])
 def test_an_image_beyond_half_of_pillows_limit_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int

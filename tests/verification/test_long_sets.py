@@ -14,10 +14,11 @@ import pytest
 
 from edgeseg.accuracy.counts import Counts, Masks
 from edgeseg.bundle.store import Bundle
-from edgeseg.datasets import Sample, Survey
+from edgeseg.datasets import Rules, Sample, Survey
 from edgeseg.datasets.items import FilePair
+from edgeseg.datasheet.looking import look_at
 from edgeseg.labels import Labels
-from edgeseg.progress import Progress
+from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Report, encode_report
 from edgeseg.verification.measuring import Share, join_shares
 from edgeseg.verification.request import VerifyRequest
@@ -60,8 +61,13 @@ def test_a_file_is_opened_to_hash_it_and_to_decode_it(
     assert {opened[name] for name in files} == {2}
 
 
-def test_no_image_is_kept(
-    seeded_bundle: Bundle, street: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", ["verify", "data"])
+def test_no_image_is_kept_while_the_next_is_read(
+    seeded_bundle: Bundle,
+    street: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    command: str,
 ) -> None:
     alive: list[int] = []
     images: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
@@ -74,9 +80,12 @@ def test_no_image_is_kept(
         return sample
 
     monkeypatch.setattr(FilePair, "read", watched)
-    verify(ask(seeded_bundle, street))
-    assert len(alive) == 10
-    assert max(alive) <= 2  # one that is counted, and the next
+    if command == "verify":
+        verify(ask(seeded_bundle, street, report=tmp_path / "report"))
+    else:
+        look_at(str(street), split="test", rules=Rules(), pictures=3, progress=SILENT)
+    assert len(alive) == (20 if command == "verify" else 10)  # a report draws all ten again
+    assert max(alive) == 1
 
 
 def test_every_step_is_heard_with_its_count(

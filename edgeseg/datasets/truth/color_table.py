@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from edgeseg.datasets.edges import find_edge_ids
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, Rgb
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, split_rows
 
 __all__ = ["ColorTable", "Colored", "make_color_table", "refuse_unknown_palette", "to_hex"]
 
@@ -58,19 +59,24 @@ class ColorTable:
         """
         if self.clash is not None:
             raise DatasetError(f"{path} is painted in colors, and {self.clash}")
-        packed = _pack(painted)
         colors = sorted(self.ids, key=_pack_one)
         keys = np.array([_pack_one(color) for color in colors], np.int32)
         dtype = np.uint8 if max(*self.ids.values(), self.ignored) <= 255 else np.uint16
         values = np.array([self.ids[color] for color in colors], dtype)
-        places = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
-        known = keys[places] == packed
-        ids = np.where(known, values[places], dtype(self.ignored))
-        unknown = {} if known.all() else _count_colors(packed[~known])
-        if sum(unknown.values()) > _TOLERATED * packed.size:
+        ids: ClassMap = np.empty(painted.shape[:2], dtype)
+        strange: Counter[Rgb] = Counter()
+        for rows in split_rows(*ids.shape):
+            packed = _pack(painted[rows])
+            places = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
+            known = keys[places] == packed
+            ids[rows] = np.where(known, values[places], dtype(self.ignored))
+            if not known.all():
+                strange.update(_count_colors(packed[~known]))
+        unknown = dict(strange.most_common())
+        if strange.total() > _TOLERATED * ids.size:
             raise DatasetError(
                 f"{path} has colors of no class of {self.origin}"
-                f"{_explain_unknown_colors(unknown, packed)}"
+                f"{_explain_unknown_colors(unknown, _pack(painted))}"
             )
         return Colored(ids, unknown)
 
@@ -106,8 +112,10 @@ def to_hex(color: Rgb) -> str:
 
 
 def _pack(painted: _Painted) -> npt.NDArray[np.int32]:
-    wide = painted.astype(np.int32)
-    packed: npt.NDArray[np.int32] = wide[:, :, 0] << 16 | wide[:, :, 1] << 8 | wide[:, :, 2]
+    packed = painted[:, :, 0].astype(np.int32)
+    for channel in (1, 2):
+        packed <<= 8
+        packed |= painted[:, :, channel]
     return packed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeseg.errors import DatasetError
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, find_ids, rename_ids
 
 __all__ = ["IdMap"]
 
@@ -32,14 +32,14 @@ class IdMap:
         Raises:
             DatasetError: the mask holds an id that the data set does not have.
         """
-        found = np.unique(mask)
-        unknown = [int(value) for value in found if int(value) not in self.table]
+        found = find_ids(mask)
+        unknown = [own for own in found if own not in self.table]
         if unknown:
             raise DatasetError(
                 f"{origin} holds the ids {', '.join(map(str, unknown[:5]))}, which {self.name} "
                 f"does not have; give the masks that belong to {self.name}"
             )
-        lookup = np.zeros(int(found[-1]) + 1, np.uint8)
-        for value in found:
-            lookup[value] = self.table[int(value)]
-        return lookup[mask]
+        lookup = np.zeros(found[-1] + 1, np.uint8)
+        for own in found:
+            lookup[own] = self.table[own]
+        return rename_ids(mask, lookup)

@@ -39,7 +39,7 @@ _DARKEST_GRAY: Final = 196
 _QUALITY: Final = 82  # of JPEG
 
 Ids = npt.NDArray[np.intp]  # (H, W), of classes or of colors
-Colors = npt.NDArray[np.uint8]  # (n, 3), RGB
+Colors = npt.NDArray[np.uint8]  # (n, 3) or (H, W, 3), RGB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +81,7 @@ def draw_pictures(
     different ways, and `UNJUDGED` where the truth is unknown. Without a reference, `LOST` is
     wherever the candidate is wrong.
     """
-    from PIL import Image
-
-    photo = _shrink(Image.fromarray(np.ascontiguousarray(image[:, :, ::-1])))
+    photo = _shrink(image[:, :, ::-1])
     size = photo.size
     true, found = _pick_nearest(truth, size), _pick_nearest(candidate, size)
     expected = None if reference is None else _pick_nearest(reference, size)
@@ -106,20 +104,25 @@ def draw_image_and_mask(image: Bgr, ids: ClassMap, labels: Labels) -> tuple[byte
     Both have the same size, at most `MAX_WIDTH` pixels wide. Ids that are no class are `UNJUDGED`.
     Of an image of other than three channels, the first ones are shown.
     """
-    from PIL import Image
-
-    shown = image[:, :, 2::-1] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2)
-    photo = _shrink(Image.fromarray(np.ascontiguousarray(shown)))
+    shown = image[:, :, 2::-1] if image.shape[2] >= 3 else image[:, :, [0, 0, 0]]
+    photo = _shrink(shown)
     return _to_jpeg(photo), _encode_mask(_pick_nearest(ids, photo.size), labels)
 
 
-def _shrink(photo: Image.Image) -> Image.Image:
+def _shrink(rgb: Colors) -> Image.Image:
+    """Make a picture of an image, uint8 RGB (H, W, 3), at most `MAX_WIDTH` pixels wide.
+
+    Pillow resizes each channel on its own. So only one channel is copied at a time.
+    """
     from PIL import Image
 
-    if photo.width <= MAX_WIDTH:
-        return photo
-    height = max(1, round(photo.height * MAX_WIDTH / photo.width))
-    return photo.resize((MAX_WIDTH, height), Image.Resampling.BILINEAR)
+    height, width = rgb.shape[:2]
+    if width <= MAX_WIDTH:
+        return Image.fromarray(np.ascontiguousarray(rgb))
+    size = MAX_WIDTH, max(1, round(height * MAX_WIDTH / width))
+    channels = (np.ascontiguousarray(rgb[:, :, channel]) for channel in range(3))
+    how = Image.Resampling.BILINEAR
+    return Image.merge("RGB", [Image.fromarray(one).resize(size, how) for one in channels])
 
 
 def _pick_nearest(mask: ClassMap, size: tuple[int, int]) -> Ids:
