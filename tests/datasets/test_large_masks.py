@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.accuracy.metrics import class_shares, confusion
 from edgeseg.datasets import FilePair, MaskFile, Sample, Survey
-from edgeseg.datasets.edges import find_edge_ids
+from edgeseg.datasets.edges import find_edge_ids, looks_smoothed
 from edgeseg.datasets.reading import Reading
 from edgeseg.datasets.truth.color_table import ColorTable
 from edgeseg.datasets.truth.id_map import IdMap
@@ -82,3 +82,13 @@ def test_edges_at_the_border_of_two_blocks() -> None:
         mask[row - 1 : row + 2, 10:13] = 1
         mask[row, 20] = 2
         assert find_edge_ids(mask) == {2}
+
+
+def test_an_id_between_two_others_at_the_border_of_two_blocks() -> None:
+    first, second, *_ = split_rows(SIDE, SIDE)
+    for row in (first.stop - 1, second.start):
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        mask[row] = 1
+        mask[row + 1 :] = 2
+        assert looks_smoothed(mask)
+        assert looks_smoothed(mask.T)
