@@ -25,6 +25,9 @@ _MOST_NAMED: Final = 5
 # A mask looks smoothed if so many colors are no class, and this share of them along edges only.
 _MANY: Final = 8
 _SMOOTHED: Final = 0.75
+_UNSMOOTHED: Final = (
+    "save the mask without antialiasing, and resize or turn it to the nearest pixel"
+)
 
 _Painted = npt.NDArray[np.uint8]
 
@@ -99,10 +102,13 @@ def make_color_table(labels: Labels, *, origin: str, ignored: Iterable[Rgb] = ()
 def refuse_unknown_palette(painted: _Painted, path: Path) -> DatasetError:
     """Explain that a mask is painted, and that nothing says what its colors mean."""
     packed = _pack(painted)
+    counts = _count_colors(packed)
+    smoothing = _describe_smoothing(counts, packed)
+    listed = f"{_UNSMOOTHED}, and list its colors" if smoothing else "list them"
     return DatasetError(
-        f"{path} is painted in colors, and nothing says what they mean: "
-        f'{_name_colors(_count_colors(packed), packed.size)}; list them as "palette" beside the '
-        f'"classes" of dataset.json, or in a classes.csv with the lines name,r,g,b'
+        f"{path} is painted in colors, and nothing says what they mean{smoothing}: "
+        f'{_name_colors(counts, packed.size)}; {listed} as "palette" beside the "classes" of '
+        f"dataset.json, or in a classes.csv with the lines name,r,g,b"
     )
 
 
@@ -135,19 +141,24 @@ def _count_colors(packed: npt.NDArray[np.int32]) -> dict[Rgb, int]:
 
 def _explain_unknown_colors(unknown: Mapping[Rgb, int], packed: npt.NDArray[np.int32]) -> str:
     """Name the colors that are no class in a mask, and the remedy."""
-    named = _name_colors(unknown, packed.size)
-    if len(unknown) >= _MANY:
-        at_edges = find_edge_ids(packed) & set(map(_pack_one, unknown))
-        if len(at_edges) >= _SMOOTHED * len(unknown):
-            return (
-                f", {len(at_edges)} of {len(unknown)} along edges only, as smoothing leaves them: "
-                f"{named}; save the mask without antialiasing, and resize or turn it to the "
-                f"nearest pixel"
-            )
-    return (
-        f": {named}; give each color a class, or list those that are not counted as "
-        f'"ignore_colors" in dataset.json'
+    smoothing = _describe_smoothing(unknown, packed)
+    listed = (
+        "give each color a class, or list those that are not counted as "
+        '"ignore_colors" in dataset.json'
     )
+    remedy = _UNSMOOTHED if smoothing else listed
+    return f"{smoothing}: {_name_colors(unknown, packed.size)}; {remedy}"
+
+
+def _describe_smoothing(colors: Iterable[Rgb], packed: npt.NDArray[np.int32]) -> str:
+    """Tell that most of many colors lie along edges only; empty where they do not."""
+    wanted = set(map(_pack_one, colors))
+    if len(wanted) < _MANY:
+        return ""
+    at_edges = len(find_edge_ids(packed) & wanted)
+    if at_edges < _SMOOTHED * len(wanted):
+        return ""
+    return f", {at_edges} of {len(wanted)} along edges only, as smoothing leaves them"
 
 
 def _name_colors(counts: Mapping[Rgb, int], pixels: int) -> str:
