@@ -23,7 +23,7 @@ from edgeseg.redact import scrub
 from edgeseg.reports.data_facts import collect_facts
 from edgeseg.reports.draw.pictures import draw_image_and_mask
 from edgeseg.reports.report import Noted, note_image
-from edgeseg.text import to_encodable
+from edgeseg.text import pluralize, to_encodable
 
 __all__ = ["look_at"]
 
@@ -34,11 +34,12 @@ def look_at(
     """Look at a split, or at all splits, and draw some pictures of each.
 
     Raises:
-        DatasetError: the data set cannot be opened, or none of its splits.
+        DatasetError: the data set cannot be opened, or none of its splits, or nothing can be read.
         SourceError: its dataset.json cannot be read.
     """
     datasets, notes = _open_splits(source, split, rules)
     seen = [_look_at_split(one, pictures, progress) for one in datasets]
+    _check_any_read(datasets, seen)
     sheet = DataSheet(
         name=datasets[0].title,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -79,6 +80,22 @@ def _open_or_explain(source: str, name: str, rules: Rules) -> Dataset | str:
         return open_dataset(source, split=name, rules=rules)
     except DatasetError as error:
         return f"split {name} is left out: {scrub(str(error), source)}"
+
+
+def _check_any_read(datasets: Sequence[Dataset], seen: Sequence[_Seen]) -> None:
+    """Refuse a data set of which nothing can be read: its sheet would be empty.
+
+    Raises:
+        DatasetError: the first image's or mask's reason.
+    """
+    if any(one.sheet.facts.images for one in seen):
+        return
+    count = sum(len(one) for one in datasets)
+    # Images or masks without the other come first, and are not what was read.
+    reason = seen[0].sheet.failing[len(datasets[0].unpaired)].reason
+    raise DatasetError(
+        f"none of {pluralize(count, 'image')} can be read with its mask, the first for: {reason}"
+    )
 
 
 def _look_at_split(dataset: Dataset, pictures: int, progress: Progress) -> _Seen:

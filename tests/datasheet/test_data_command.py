@@ -149,3 +149,20 @@ def test_a_split_that_cannot_be_opened_is_left_out_and_said(street: Path, edgese
     assert "split test is left out: " in done.json["notes"][0]
     assert edgeseg("data", street / "test").status == 1
     assert "data set nowhere is no folder" in edgeseg("data", "nowhere").err
+
+
+def test_a_data_set_of_which_nothing_can_be_read_is_refused(street: Path, edgeseg) -> None:
+    """With one line that has the reason: no table, no page, and no next step."""
+    for path in (street / "test" / "masks").iterdir():
+        Image.new("RGB", (64, 48), (1, 2, 3)).save(path)
+    done = edgeseg("data", street, "--split", "test", "--sheet", "s.html", "--json")
+    assert (done.status, done.out) == (1, "")
+    (line,) = [one for one in done.err.splitlines() if one.strip()]
+    assert "none of 3 images can be read with its mask, the first for: " in line
+    assert "street0.png" in line
+    assert "nothing says what they mean" in line
+    assert not Path("s.html").exists()
+    # A split of which something can be read is shown beside it.
+    both = edgeseg("data", street, "--json")
+    assert both.status == 0
+    assert [one["facts"]["images"] for one in both.json["splits"]] == [3, 0]
