@@ -141,13 +141,19 @@ def open_place(
     classes = find_classes(above, root, given=rules)
     place = places[own]
     found = open_folders(root, *place, split=own, classes=classes)
+    # Over a network, to ask whether each image is a folder takes a request each.
+    names = sorted(path.name for path in place.images.iterdir() if "." not in path.name)
     below = [
         f"{name}/"
-        for name in list_folders(place.images)
-        if name not in places and (place.masks / name).is_dir() and list_frames(place.images / name)
+        for name in names
+        if name not in places and _holds_frames(Place(place.images / name, place.masks / name))
     ]
     told = f"images in folders of {place.images} are not read: {', '.join(below)}"
     return replace(found, splits=there).add_notes(*((told,) if below else ()))
+
+
+def _holds_frames(place: Place) -> bool:
+    return place.images.is_dir() and place.masks.is_dir() and bool(list_frames(place.images))
 
 
 def _recognize(root: Path, rules: Rules) -> bool:
