@@ -204,7 +204,9 @@ def test_smoothed_colors_are_told_from_forgotten_ones(tmp_path: Path) -> None:
 
     for name, rules in (("known", {"palette": "camvid"}), ("unknown", {})):
         data = open_dataset(write(tmp_path / name, smooth, **rules))
-        with pytest.raises(DatasetError, match="along edges only, as smoothing") as caught:
+        with pytest.raises(
+            DatasetError, match="along edges only, as in .* a smoothed mask"
+        ) as caught:
             data.items[0].read()
         assert is_in_the_guide(str(caught.value))
 
@@ -213,7 +215,7 @@ def test_colors_without_a_palette_are_refused_with_the_colors(tmp_path: Path) ->
     data = open_dataset(write(tmp_path / "data", save_painted))
     with pytest.raises(DatasetError, match="painted in colors, and nothing says .*#") as caught:
         data.items[0].read()
-    assert "smoothing" not in str(caught.value)
+    assert "smoothed" not in str(caught.value)
     assert is_in_the_guide(str(caught.value))
 
 

@@ -119,7 +119,7 @@ BAD = [
     Bad(
         name="mask in color",
         spoil=colored_mask,
-        says="data/masks/100.png is painted in colors, and nothing says what they mean: ",
+        says="data/masks/100.png is painted in colors, and nothing says what they mean, ",
     ),
     Bad(
         name="mask id out of range",

@@ -158,7 +158,7 @@ def _describe_smoothing(colors: Iterable[Rgb], packed: npt.NDArray[np.int32]) ->
     at_edges = len(find_edge_ids(packed) & wanted)
     if at_edges < _SMOOTHED * len(wanted):
         return ""
-    return f", {at_edges} of {len(wanted)} along edges only, as smoothing leaves them"
+    return f", {at_edges} of {len(wanted)} along edges only, as in a photograph or a smoothed mask"
 
 
 def _name_colors(counts: Mapping[Rgb, int], pixels: int) -> str:
