@@ -34,6 +34,8 @@ _TABLES: Final = ("classes.csv", "class_dict.csv", "_classes.csv", "labels.csv")
 _LISTS: Final = ("labelmap.txt", "label_colors.txt")
 # A name a line: as labelme's labelme2voc, several labelling tools and fastai's CamVid have it.
 _NAMES: Final = ("class_names.txt", "classes.txt", "codes.txt")
+# As edgeseg itself writes it beside masks.
+_LEGEND: Final = "legend.json"
 
 _KEYS: Final = frozenset({"classes", "palette", "ignore_colors", *Rules.__dataclass_fields__})
 _CSV_NAMES: Final = ("name", "class", "label", "class_name")
@@ -70,6 +72,7 @@ def find_classes(*folders: Path, given: Rules = NO_RULES) -> Classes:
         *((name, _read_table) for name in _TABLES),
         *((name, _read_list) for name in _LISTS),
         *((name, _read_names) for name in _NAMES),
+        (_LEGEND, _read_legend),
     )
     for name, read in readers:
         for folder in folders:
@@ -212,6 +215,33 @@ def _read_list(path: Path, given: Rules) -> Classes:
 def _read_names(path: Path, given: Rules) -> Classes:
     """Read a file with a class name a line."""
     return _make_classes(path, given, list(parse_names(path, path.read_text("utf-8-sig"))), [])
+
+
+def _read_legend(path: Path, given: Rules) -> Classes:
+    """Read the legend that `edgeseg run --masks` writes beside its masks.
+
+    It names no classes for masks of other ids than 0, 1, 2, ... (`--label-ids`); a note says so.
+    """
+    content = json.loads(path.read_text("utf-8"))
+    classes = content.get("classes", []) if isinstance(content, dict) else []
+    try:
+        ids = [int(one["id"]) for one in classes]
+        names = [str(one["name"]) for one in classes]
+        palette = [_take_hex(one["color"]) for one in classes]
+    except (KeyError, TypeError):
+        raise ValueError("its `classes` lack an id, a name or a color") from None
+    if ids != list(range(len(ids))) or not ids:
+        told = (
+            f"{path} says that the masks hold other ids than 0, 1, 2, ...: give dataset.json a "
+            f"list `classes` with a name at the place of each id"
+        )
+        return Classes(rules=given, notes=(told,))
+    return _make_classes(path, given, names, palette)
+
+
+def _take_hex(color: str) -> Rgb:
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
 
 
 def _take_color(cells: Sequence[str | None]) -> Rgb:

@@ -138,8 +138,8 @@ def open_place(
     there = tuple(name for name in places if name is not None)
     own = None if split is None and None in places else choose_split(there, split, origin=str(root))
     above = root if own is None else root / own
-    classes = find_classes(above, root, given=rules)
     place = places[own]
+    classes = find_classes(above, root, place.masks, given=rules)
     found = open_folders(root, *place, split=own, classes=classes)
     # Over a network, to ask whether each image is a folder takes a request each.
     names = sorted(path.name for path in place.images.iterdir() if "." not in path.name)
