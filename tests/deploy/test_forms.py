@@ -85,6 +85,7 @@ def test_the_float_file_of_a_form_is_that_of_pytorch(request_: ExportRequest) ->
     assert np.abs(found - expected).max() < 1e-3
 
 
+@pytest.mark.long
 def test_auto_takes_the_fastest_that_passes(
     request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,11 @@ def test_a_form_that_misses_is_not_shipped(request_: ExportRequest, tmp_path: Pa
     with pytest.raises(GateMissedError, match="form merge-queries missed on the search half"):
         export(replace(request_, limits=strict))
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.long
+def test_auto_takes_the_exact_network_where_no_form_passes(request_: ExportRequest) -> None:
+    strict = Limits(max_drop=None, max_class_drop=None, min_agreement=100)
     bundle, lines = export(replace(request_, limits=strict, form=None, precision="auto"))
     assert bundle.chosen.form is None
     assert "form exact: no other one passed, or was faster" in lines

@@ -8,12 +8,14 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from ci_kit import FORMS, KIT, _guide
 from ci_runner import Runner, load
 
 from edgeseg.reports.report import read_report
 
 
+@pytest.mark.long
 def test_the_gitlab_job_installs_measures_and_reports(
     source: Path, fresh: Path, workspace: Path
 ) -> None:

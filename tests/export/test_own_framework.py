@@ -180,6 +180,7 @@ def test_segmentation_models_pytorch_judges_its_own(
     assert check.agreement > 99.99
 
 
+@pytest.mark.long
 def test_segmentation_models_pytorch_judges_bands(common: Path, tmp_path: Path) -> None:
     smp = find_smp(common)
     folder = smp_folder(tmp_path / "saved", in_channels=4)

@@ -268,6 +268,7 @@ def test_all_is_timed_at_the_end_in_turns(plan: Plan, monkeypatch: pytest.Monkey
     assert "cell" not in order[order.index("timed 2") :]
 
 
+@pytest.mark.long
 def test_workers_of_a_cluster_count_the_same(plan: Plan, tmp_path: Path) -> None:
     alone = with_options(plan, threads=1)
     with dask_cluster(tmp_path, workers=2) as cluster:

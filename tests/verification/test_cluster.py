@@ -242,6 +242,7 @@ def test_a_scheduler_that_freezes_ends_it(
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
     asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def rows(variant: str, height: int, width: int) -> str:
     return "".join(lines)
 
 
+@pytest.mark.long
 def test_every_form_of_b0_is_built(golden: Callable[[str, str], None]) -> None:
     golden("rtx_layers_b0_96x128.txt", rows("b0", 96, 128))
 
