@@ -23,6 +23,7 @@ __all__ = [
     "find_labels",
     "normalize_name",
     "order_names",
+    "parse_colors",
     "parse_labels",
     "parse_names",
     "read_labels",
@@ -201,18 +202,27 @@ def parse_labels(content: object, *, origin: str) -> Labels:
             f"{origin}: `ignore_index` is {json.dumps(ignore_index)}, not a whole number of 0 to "
             f"{WIDE_IGNORE_INDEX}"
         )
-    colors = _make_palette(len(classes)) if palette is None else _parse_palette(palette, origin)
+    colors = (
+        _make_palette(len(classes))
+        if palette is None
+        else parse_colors(palette, "palette", origin=origin)
+    )
     try:
         return Labels(classes=tuple(classes), palette=colors, ignore_index=ignore_index)
     except SpecError as error:
         raise SpecError(f"{origin}: {error}") from None
 
 
-def _parse_palette(palette: object, origin: str) -> tuple[Rgb, ...]:
+def parse_colors(value: object, key: str, *, origin: str) -> tuple[Rgb, ...]:
+    """Make colors of parsed JSON, which stands under `key` in `origin`.
+
+    Raises:
+        SpecError: the JSON holds something else.
+    """
     try:
-        return tuple((int(r), int(g), int(b)) for r, g, b in palette)  # type: ignore[attr-defined]  # checked by trying
+        return tuple((int(r), int(g), int(b)) for r, g, b in value)  # type: ignore[attr-defined]  # checked by trying
     except (TypeError, ValueError):
-        raise SpecError(f"{origin}: `palette` is not a list of [red, green, blue]") from None
+        raise SpecError(f"{origin}: `{key}` is not a list of [red, green, blue]") from None
 
 
 @cache

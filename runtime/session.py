@@ -131,10 +131,10 @@ def run_bundle(
         GateMissedError: no variant of the bundle works here.
         SourceError: the source is not there, or broke off before its first frame; or the bundle
             takes other frames than a source gives.
-        SpecError: tiles are asked for, and the variant's graph ends in class ids.
         SinkError: an output cannot be written, or would replace a file of somebody else.
         BusyError: another process writes one of the outputs.
-        SpecError: masks are to hold ids or colors that the model's classes do not have.
+        SpecError: masks are to hold ids or colors that the model's classes do not have; or tiles
+            are asked for, and the variant's graph ends in class ids.
         BackendError: the engine failed on ten frames in a row.
     """
     require("this run", request.extras)

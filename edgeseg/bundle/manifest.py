@@ -10,6 +10,7 @@ import msgspec
 from edgeseg.errors import BundleError, SpecError
 from edgeseg.labels import Labels
 from edgeseg.segformer.arch import ATTENTION_HEADS, PerStage
+from edgeseg.segformer.form import Form, HeadForm
 from edgeseg.spec import ChannelOrder, InputSpec
 
 __all__ = [
@@ -147,6 +148,16 @@ class FormInfo(_Value, frozen=True, kw_only=True):
     keys: tuple[int, ...]
     head: str
     macs: int
+
+    @property
+    def form(self) -> Form:
+        """The form itself."""
+        return Form(
+            name=self.name,
+            queries=frozenset(self.queries),
+            keys=frozenset(self.keys),
+            head=HeadForm(self.head),
+        )
 
 
 class VariantInfo(_Value, frozen=True, kw_only=True):

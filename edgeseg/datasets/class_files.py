@@ -21,6 +21,7 @@ from edgeseg.labels import (
     Rgb,
     choose_ignore_index,
     get_known_labels,
+    parse_colors,
     parse_labels,
     parse_names,
 )
@@ -30,7 +31,7 @@ __all__ = ["DATASET_FILE", "Classes", "find_classes"]
 
 DATASET_FILE: Final = "dataset.json"
 # As CamVid's copies, SuperAnnotate, Roboflow, CVAT and VOC exports name the file.
-_TABLES: Final = ("classes.csv", "class_dict.csv", "_classes.csv", "labels.csv")
+_TABLES: Final = ("classes.csv", "class_dict.csv", "_classes.csv")
 _LISTS: Final = ("labelmap.txt", "label_colors.txt")
 # A name a line: as labelme's labelme2voc, several labelling tools and fastai's CamVid have it.
 _NAMES: Final = ("class_names.txt", "classes.txt", "codes.txt")
@@ -65,7 +66,6 @@ def find_classes(*folders: Path, given: Rules = NO_RULES) -> Classes:
 
     Raises:
         SourceError: the file cannot be read, or has another form.
-        DatasetError: two classes have the same color.
     """
     readers: tuple[tuple[str, Callable[[Path, Rules], Classes]], ...] = (
         (DATASET_FILE, _read_dataset_file),
@@ -95,8 +95,8 @@ def _read_dataset_file(path: Path, given: Rules) -> Classes:
     colors = None
     if labels is not None and palette:
         given_colors = content.get("ignore_colors", [])
-        ignored = _parse_colors(given_colors, "ignore_colors", origin=str(path))
-        ignored += _parse_colors(void, "palette", origin=str(path))
+        ignored = parse_colors(given_colors, "ignore_colors", origin=str(path))
+        ignored += parse_colors(void, "palette", origin=str(path))
         colors = make_color_table(labels, origin=str(path), ignored=ignored)
     return Classes(
         labels=labels,
@@ -153,13 +153,6 @@ def _find_ignored(content: dict[str, object], rules: Rules) -> int:
     count = len(classes) if isinstance(classes, list) else 0
     own = [one for one in rules.ignore_index or () if one >= count]
     return own[0] if own else choose_ignore_index(count)
-
-
-def _parse_colors(value: object, key: str, *, origin: str) -> list[Rgb]:
-    try:
-        return [(int(red), int(green), int(blue)) for red, green, blue in value]  # type: ignore[attr-defined]  # checked by trying
-    except (TypeError, ValueError):
-        raise SpecError(f"{origin}: `{key}` is not a list of [red, green, blue]") from None
 
 
 def _read_table(path: Path, given: Rules) -> Classes:

@@ -83,11 +83,12 @@ def _try_forms(
         trial = Trial(candidate=put_in_form(written.candidates[0], form), int8_share=0.0)
         try:
             with search.budget.limited():
-                yield form.name, (measure_trial(search, trial), written)
+                measured = measure_trial(search, trial)
         except UsedUp:
             left = [one.name for one in forms[place:]]
             job.progress.say(search.budget.explain_shortage(left))
             return
+        yield form.name, (measured, written)
 
 
 def _rank(job: ExportJob, search: Search, trials: Sequence[Trial]) -> list[Trial]:

@@ -79,11 +79,10 @@ def resize_rows(
 def blend(planes: Planes, taps: Taps, *, axis: int) -> Planes:
     """Blend the rows of planes (`axis` 1) or their columns (2), as many as `taps` has outputs."""
     shape = (-1, 1) if axis == 1 else (-1,)
-    total, *others = (
-        planes.take(inputs, axis=axis) * shares.reshape(shape)
-        for inputs, shares in zip(taps.inputs, taps.shares, strict=True)
-    )
-    for other in others:
+    total, *others = (planes.take(inputs, axis=axis) for inputs in taps.inputs)
+    total *= taps.shares[0].reshape(shape)
+    for other, shares in zip(others, taps.shares[1:], strict=True):
+        other *= shares.reshape(shape)
         total += other
     blended: Planes = total
     return blended

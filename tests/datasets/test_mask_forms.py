@@ -273,3 +273,11 @@ def test_names_of_masks(image: str, mask: str, plain: np.ndarray, tmp_path: Path
     np.testing.assert_array_equal(count(found), plain)
     told = any("the name of a mask has '" in note for note in found.notes)
     assert told == (not rules)
+
+
+def test_a_table_of_something_else_is_no_file_of_classes(tmp_path: Path) -> None:
+    """`labels.csv` is what many exports call a list of files or boxes."""
+    data = write(tmp_path / "data", save_ids)
+    (data / "dataset.json").unlink()
+    (data / "labels.csv").write_text("file,x,y\na.png,1,2\n")
+    assert open_dataset(data).labels is None

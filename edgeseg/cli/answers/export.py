@@ -10,7 +10,6 @@ from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, to_json
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers import Json
 from edgeseg.runtime.timing import SAME_SPEED
-from edgeseg.segformer.form import Form, HeadForm
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
@@ -47,15 +46,10 @@ def _describe_form(manifest: Manifest) -> list[str]:
     chosen = next(one for one in manifest.variants if one.name == manifest.chosen.variant)
     if chosen.form is None:
         return []
-    form = Form(
-        name=chosen.form.name,
-        queries=frozenset(chosen.form.queries),
-        keys=frozenset(chosen.form.keys),
-        head=HeadForm(chosen.form.head),
-    )
+    told = chosen.form.form.describe()
     share = chosen.form.macs / manifest.model.macs
-    told = f"form {form.name}, not the network as it was trained: {form.describe()}"
-    return [f"{told}; {share:.0%} of its multiply-adds"]
+    changed = f"form {chosen.form.name}, not the network as it was trained: {told}"
+    return [f"{changed}; {share:.0%} of its multiply-adds"]
 
 
 def _warn_at_chance(found: Accuracy | None) -> list[str]:

@@ -212,9 +212,9 @@ def export(
             folder=output,
             force=force,
         )
-    request = fill_defaults(options)
     with show_progress() as progress:
-        _tell(export_bundle(request, progress=progress), json=json)
+        exported = export_bundle(fill_defaults(options), progress=progress)
+    _tell(exported, json=json)
 
 
 def _tell(exported: Exported, *, json: bool) -> None:
