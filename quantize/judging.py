@@ -117,7 +117,8 @@ def _sort_by_boldness(trials: Sequence[Trial]) -> list[Trial]:
 def _judge_in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Judge on the gate half, from fast to slow, until one passes; the others stay as they are.
 
-    FP32 is always measured: it is the reference of every figure. The file that passed is also
+    FP32 is always measured: it is the reference of every figure. What passes in another form than
+    that of the search, as exact FP32 may, makes nothing unneeded. The file that passed is also
     measured under its other float types: another machine may have to run it so.
     """
     judged: list[Trial] = []
@@ -128,7 +129,8 @@ def _judge_in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
             judged.append(trial)
         elif winner is None or winner.candidate.path == own.path or own is job.floats[0]:
             judged.append(decide(job, trial))
-            winner = judged[-1] if winner is None and judged[-1].approved else winner
+            if winner is None and judged[-1].approved and own.form == job.form:
+                winner = judged[-1]
         else:
             judged.append(
                 replace(trial, approved=False, verdict=_explain_not_needed(trial, winner))

@@ -247,6 +247,7 @@ def _decide(
         calibrated=data.calibration is not None,
         forms=tools.forms,
         shortage=search.budget.shortage,
+        form=job.request.form,
     )
 
 

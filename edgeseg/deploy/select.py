@@ -13,6 +13,7 @@ from edgeseg.errors import BackendError, ExportError, GateMissedError
 from edgeseg.quantize.judging import rank_timed
 from edgeseg.quantize.search import Candidate, Trial
 from edgeseg.runtime.timing import SAME_SPEED
+from edgeseg.segformer.form import Form
 from edgeseg.text import pluralize
 
 __all__ = ["Selection", "select", "select_fp32"]
@@ -60,12 +61,13 @@ def select(
     calibrated: bool,
     forms: Callable[[Candidate], Iterable[Candidate]],
     shortage: str = "",
+    form: Form | None = None,
 ) -> Selection:
     """Select the fastest trial of what was asked for; all that was approved ships.
 
     `gate_images` is how many images decided. `calibrated` says whether INT8 could be tried, and
     `shortage` why the budget left something untried. `forms` gives the further files of a
-    candidate, from which a device chooses.
+    candidate, from which a device chooses. With a `form`, only a trial in that form may run.
 
     Raises:
         ExportError: nothing of the precision asked for was tried; says why.
@@ -73,17 +75,21 @@ def select(
     """
     approved = _from_fast_to_slow([trial for trial in trials if trial.approved])
     kinds = _KINDS[precision]
-    fitting = [t for t in approved if t.candidate.precision in kinds]
-    if not any(trial.candidate.precision in kinds for trial in trials):
+    asked = [
+        trial
+        for trial in trials
+        if trial.candidate.precision in kinds and form in {None, trial.candidate.form}
+    ]
+    if not asked:
         why = _explain_untried(precision, calibrated=calibrated, shortage=shortage)
         raise ExportError(f"nothing in {precision} was tried: {why}")
-    if not fitting:
-        raise GateMissedError(_explain_misses(precision, kinds, trials, limits, shortage))
-    chosen = fitting[0]
+    chosen = next((trial for trial in approved if trial in asked), None)
+    if chosen is None:
+        raise GateMissedError(_explain_misses(precision, asked, limits, shortage))
     return Selection(
         shipped=tuple(_list_shipped(approved, forms)),
         chosen=chosen,
-        reason=_explain_choice(precision, chosen, approved, gate_images),
+        reason=_explain_choice(_name_asked(precision, form), chosen, approved, gate_images),
         tried=tuple(trials),
     )
 
@@ -113,10 +119,16 @@ def _list_shipped(
             yield replace(trial, candidate=form, search=None, gate=None)
 
 
-def _explain_choice(
-    precision: str, chosen: Trial, approved: Sequence[Trial], gate_images: int
-) -> str:
-    """Say in one sentence why the chosen trial runs."""
+def _name_asked(precision: str, form: Form | None) -> str:
+    """Name the precision and the form that the user asked for; empty if the search chose both."""
+    parts = [] if precision == "auto" else [precision]
+    if form is not None and not form.is_exact:
+        parts.append(f"form {form.name}")
+    return " and ".join(parts)
+
+
+def _explain_choice(asked: str, chosen: Trial, approved: Sequence[Trial], gate_images: int) -> str:
+    """Say in one sentence why the chosen trial runs; `asked` is what the user asked for."""
     accuracy = chosen.gate
     assert accuracy is not None, "what is approved was measured on the gate half"
     what = (
@@ -135,10 +147,11 @@ def _explain_choice(
             f"times {names} and keeps the faster" if " and " in names else f"proves {names} again"
         )
         return f"{name} passed: {measured}; the device {decides}"
-    if precision == "auto":
+    if not asked:
         return f"{name} {_compare_speed(chosen, approved)}: {speedup:.2f}x FP32 here, {measured}"
     note = _warn_of_slowness(chosen, approved)
-    return f"{precision} was asked for: {name}, {speedup:.2f}x FP32 here, {measured}{note}"
+    verb = "were" if " and " in asked else "was"
+    return f"{asked} {verb} asked for: {name}, {speedup:.2f}x FP32 here, {measured}{note}"
 
 
 def _compare_speed(chosen: Trial, approved: Sequence[Trial]) -> str:
@@ -176,13 +189,7 @@ def _explain_untried(precision: str, *, calibrated: bool, shortage: str) -> str:
     return "the recipe names no operation that this target computes in INT8; give another --recipe"
 
 
-def _explain_misses(
-    precision: str,
-    kinds: frozenset[str],
-    trials: Sequence[Trial],
-    limits: Limits,
-    shortage: str,
-) -> str:
+def _explain_misses(precision: str, asked: Sequence[Trial], limits: Limits, shortage: str) -> str:
     """Say which three came nearest to passing, and what would let them pass."""
 
     def judge_trial(trial: Trial) -> Judged:
@@ -194,8 +201,7 @@ def _explain_misses(
             return float("inf")
         return max((abs(gate.value - gate.limit) for gate in judge_trial(trial).misses), default=0)
 
-    failed = [t for t in trials if not t.approved and t.candidate.precision in kinds]
-    named = sorted(failed, key=distance)[:3]
+    named = sorted(asked, key=distance)[:3]
     misses = "; ".join(f"{t.candidate.name} {t.verdict}" for t in named)
     missed = {gate.key for trial in named for gate in judge_trial(trial).misses}
     open_ones = [j.unjudged for j in map(judge_trial, named) if not j.misses]

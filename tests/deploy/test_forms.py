@@ -85,6 +85,17 @@ def test_the_float_file_of_a_form_is_that_of_pytorch(request_: ExportRequest) ->
     assert np.abs(found - expected).max() < 1e-3
 
 
+@pytest.mark.parametrize("speedup", [0.5, 1.0])
+def test_the_form_that_was_asked_for_runs_even_if_it_is_no_faster(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch, speedup: float
+) -> None:
+    monkeypatch.setattr("edgeseg.quantize.judging.measure_speed", lambda *_: (speedup, 10.0))
+    bundle, _ = export(replace(request_, precision="fp32", calibration=None))
+    assert bundle.chosen.name == "merge-queries+fp32"
+    assert bundle.chosen.form is not None
+    assert "fp32 and form merge-queries were asked for" in str(bundle.manifest)
+
+
 @pytest.mark.long
 def test_auto_takes_the_fastest_that_passes(
     request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
