@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from edgeseg.data_rules import Member
-from edgeseg.labels import Labels, get_known_labels
+from edgeseg.labels import Labels, get_known_labels, normalize_name
 
 __all__ = ["find_known_groups"]
 
@@ -36,12 +36,12 @@ def find_known_groups(theirs: Labels, ours: Labels) -> Mapping[str, tuple[Member
     whole = _fold(theirs.classes) - {_VOID} == every
     if not whole or _fold(ours.classes) != _fold(get_known_labels("camvid").classes):
         return None
-    names = {name.strip().casefold(): name for name in theirs.classes}
+    names = {normalize_name(name): name for name in theirs.classes}
     return {
-        group: tuple(names[str(member).casefold()] for member in members)
+        group: tuple(names[normalize_name(str(member))] for member in members)
         for group, members in _CAMVID.items()
     }
 
 
 def _fold(names: Iterable[object]) -> set[str]:
-    return {str(name).strip().casefold() for name in names}
+    return {normalize_name(str(name)) for name in names}
