@@ -27,6 +27,7 @@ __all__ = [
     "parse_labels",
     "parse_names",
     "read_labels",
+    "to_hex",
 ]
 
 Rgb = tuple[int, int, int]  # 0..255
@@ -254,6 +255,11 @@ def are_placeholders(names: Sequence[str]) -> bool:
 def normalize_name(name: str) -> str:
     """Write a class name as names are compared: without case and surrounding blanks."""
     return name.strip().casefold()
+
+
+def to_hex(color: Rgb) -> str:
+    """Write a color as #rrggbb, as CSS does."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def _make_palette(classes: int) -> tuple[Rgb, ...]:

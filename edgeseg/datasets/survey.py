@@ -11,9 +11,8 @@ import numpy as np
 
 from edgeseg.datasets.edges import looks_smoothed
 from edgeseg.datasets.items import Sample
-from edgeseg.datasets.truth.color_table import to_hex
 from edgeseg.datasets.uncounted import Tally
-from edgeseg.labels import Labels, Rgb
+from edgeseg.labels import Labels, Rgb, to_hex
 from edgeseg.pixels import Bgr
 
 __all__ = ["Survey"]

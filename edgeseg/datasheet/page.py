@@ -9,9 +9,9 @@ from typing import Final
 from edgeseg.datasheet.sheet import DataSheet, SheetPicture
 from edgeseg.errors import ReportError
 from edgeseg.files.whole import write_file
+from edgeseg.labels import to_hex
 from edgeseg.reports.data_facts import describe_facts
 from edgeseg.reports.pages import read_packaged, render
-from edgeseg.reports.tables import to_hex_color
 
 __all__ = ["check_page", "write_page"]
 
@@ -63,5 +63,5 @@ def _make_legend(pictures: Sequence[SheetPicture], split: str | None) -> dict[st
     first = next((picture for picture in pictures if picture.split == split), None)
     if first is None:
         return {}
-    colors = map(to_hex_color, first.labels.palette)
+    colors = map(to_hex, first.labels.palette)
     return dict(zip(first.labels.classes, colors, strict=True))

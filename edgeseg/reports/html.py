@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from edgeseg.labels import Labels
+from edgeseg.labels import Labels, to_hex
 from edgeseg.reports.confusions import find_moves
 from edgeseg.reports.data_facts import describe_facts
 from edgeseg.reports.draw import pictures as drawn
@@ -29,7 +29,6 @@ from edgeseg.reports.tables import (
     make_class_rows,
     make_corruption_rows,
     make_group_rows,
-    to_hex_color,
 )
 
 __all__ = ["to_html"]
@@ -90,8 +89,7 @@ def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
         "open_classes": _OPEN_CLASSES,
         "open_lines": _OPEN_LINES,
         "tints": {
-            name: to_hex_color(getattr(drawn, name))
-            for name in ("LOST", "GAINED", "CHANGED", "UNJUDGED")
+            name: to_hex(getattr(drawn, name)) for name in ("LOST", "GAINED", "CHANGED", "UNJUDGED")
         },
         "absent": _list_absent(report),
         "facts": _describe_data(report),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edgeseg.labels import Labels
+from edgeseg.labels import Labels, to_hex
 from edgeseg.reports.draw.charts import Span, Spread, draw_bar, draw_dots, draw_spread
 from edgeseg.reports.measured import ClassResult, CorruptionResult
 from edgeseg.reports.phrases import explain_not_counted, find_limit
@@ -23,7 +23,6 @@ __all__ = [
     "find_class_span",
     "make_corruption_rows",
     "make_group_rows",
-    "to_hex_color",
     "order_by_loss",
 ]
 
@@ -83,7 +82,7 @@ def find_class_span(report: Report) -> Span:
 
 def make_class_rows(report: Report, labels: Labels) -> list[ClassRow]:
     """List classes that count in the order of `order_by_loss`, then the others by reason."""
-    colors = dict(zip(labels.classes, map(to_hex_color, labels.palette), strict=True))
+    colors = dict(zip(labels.classes, map(to_hex, labels.palette), strict=True))
     span, limit = find_class_span(report), _find_class_limit(report)
     return [
         ClassRow(
@@ -143,11 +142,6 @@ def make_corruption_rows(report: Report) -> list[CorruptionRow]:
         )
         for name, results in rows.items()
     ]
-
-
-def to_hex_color(color: tuple[int, int, int]) -> str:
-    """Write a color as CSS does."""
-    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def _find_class_limit(report: Report) -> float | None:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from edgeseg.datasets.edges import find_edge_ids
 from edgeseg.errors import DatasetError
-from edgeseg.labels import Labels, Rgb
+from edgeseg.labels import Labels, Rgb, to_hex
 from edgeseg.pixels import ClassMap, split_rows
 
-__all__ = ["ColorTable", "Colored", "make_color_table", "refuse_unknown_palette", "to_hex"]
+__all__ = ["ColorTable", "Colored", "make_color_table", "refuse_unknown_palette"]
 
 # Share of a mask's pixels that may have colors of no class: more than a few strokes of a brush
 # would hide, and far below what a forgotten class takes.
@@ -110,11 +110,6 @@ def refuse_unknown_palette(painted: _Painted, path: Path) -> DatasetError:
         f'{_name_colors(counts, packed.size)}; {listed} as "palette" beside the "classes" of '
         f"dataset.json, or in a classes.csv with the lines name,r,g,b"
     )
-
-
-def to_hex(color: Rgb) -> str:
-    """Write a color as #rrggbb."""
-    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def _pack(painted: _Painted) -> npt.NDArray[np.int32]:
