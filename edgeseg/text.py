@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["explain", "join_words", "pluralize", "to_encodable", "to_plain"]
+__all__ = ["explain", "join_words", "list_some", "pluralize", "to_encodable", "to_plain"]
 
 _SUBSTITUTE: Final = "\ufffd"
 _JOINERS: Final = "\u200c\u200d"  # part of the spelling in Persian and Indic scripts
@@ -38,6 +38,12 @@ def pluralize(count: int, what: str) -> str:
 def join_words(words: Sequence[str], last: str = "and") -> str:
     """Join words as `a, b and c`."""
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def list_some(words: Sequence[str], most: int) -> str:
+    """List the first few words as `a, b and 3 more`; all of them, as `a, b`, if they are few."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 def explain(error: BaseException) -> str:

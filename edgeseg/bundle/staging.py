@@ -21,6 +21,7 @@ from edgeseg.bundle.store import MANIFEST, MANIFEST_HASH, is_bundle
 from edgeseg.errors import BundleError
 from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.files.whole import compute_sha256
+from edgeseg.text import list_some
 
 __all__ = ["check_replaceable", "new_bundle", "remove_bundle", "seal_bundle"]
 
@@ -62,9 +63,8 @@ def _read_own_manifest(folder: Path) -> Manifest:
         ) from None
     foreign = _find_foreign(folder, manifest)
     if foreign:
-        more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
         raise BundleError(
-            f"{folder} holds what is not the bundle's: {', '.join(foreign[:_NAMED])}{more}; move "
+            f"{folder} holds what is not the bundle's: {list_some(foreign, _NAMED)}; move "
             f"it away, or choose another name with -o"
         )
     return manifest

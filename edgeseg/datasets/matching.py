@@ -15,6 +15,7 @@ from edgeseg.datasets.reading import Matched, Reading
 from edgeseg.datasets.rest import list_ordered, settle_rest
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, normalize_name
+from edgeseg.text import list_some
 
 __all__ = ["Differences", "match_classes"]
 
@@ -42,18 +43,13 @@ class Differences:
         if self.data_only:
             yield (
                 f"classes of the data set that the model does not have, not counted: "
-                f"{_name_some(self.data_only)}"
+                f"{list_some(self.data_only, _MOST_NAMED)}"
             )
         if self.model_only:
             yield (
                 f"classes of the model that the data set does not have: "
-                f"{_name_some(self.model_only)}"
+                f"{list_some(self.model_only, _MOST_NAMED)}"
             )
-
-
-def _name_some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def match_classes(

@@ -13,6 +13,7 @@ from edgeseg.datasets.layouts.mapillary import explain_missing_config
 from edgeseg.datasets.layouts.places import SPLIT_FOLDERS, list_folders
 from edgeseg.errors import EdgesegError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
+from edgeseg.text import list_some
 
 __all__ = ["explain_unknown_form"]
 
@@ -28,8 +29,7 @@ def explain_unknown_form(root: Path) -> str:
         for path in root.iterdir()
         if not path.name.startswith(".")
     )
-    more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
-    shown = ", ".join(there[:_MOST_NAMED]) + more if there else "nothing"
+    shown = list_some(there, _MOST_NAMED) or "nothing"
     told = f"data set {root} has no form that edgeseg knows"
     hint = (
         explain_missing_config(root)

@@ -9,7 +9,7 @@ from typing import Final
 from edgeseg.datasets import Survey
 from edgeseg.labels import Labels
 from edgeseg.reports.measured import Value
-from edgeseg.text import pluralize, to_encodable
+from edgeseg.text import list_some, pluralize, to_encodable
 
 __all__ = ["ClassShare", "DataFacts", "Stray", "Twins", "collect_facts", "describe_facts"]
 
@@ -118,21 +118,17 @@ def collect_facts(survey: Survey, labels: Labels, *, layout: str, lookup: Lookup
 def describe_facts(facts: DataFacts) -> Iterator[str]:
     """Describe sizes, pixels and images in lines; classes are for a table."""
     sizes = [f"{one.images} of {one.height}x{one.width}" for one in facts.sizes]
-    yield f"sizes (height x width): {_join(sizes)}"
+    yield f"sizes (height x width): {list_some(sizes, _MOST)}"
     yield f"pixels that are not counted: {facts.uncounted:.2f} %"
     if facts.absent:
-        yield f"classes that never occur: {len(facts.absent)}: {_join(facts.absent)}"
+        yield f"classes that never occur: {len(facts.absent)}: {list_some(facts.absent, _MOST)}"
     if facts.strays:
         ids = [
             f"{one.id} ({one.share:.3f} % of the pixels, {pluralize(one.images, 'mask')})"
             for one in facts.strays
         ]
-        yield f"ids that mean nothing: {len(ids)}: {_join(ids)}"
+        yield f"ids that mean nothing: {len(ids)}: {list_some(ids, _MOST)}"
     if facts.twins:
         twins = [f"{one.first} = {one.second}" for one in facts.twins]
-        yield f"images with the same pixels: {pluralize(len(twins), 'pair')}: {_join(twins)}"
-
-
-def _join(parts: list[str] | tuple[str, ...]) -> str:
-    more = f" and {len(parts) - _MOST} more" if len(parts) > _MOST else ""
-    return ", ".join(parts[:_MOST]) + more
+        pairs = pluralize(len(twins), "pair")
+        yield f"images with the same pixels: {pairs}: {list_some(twins, _MOST)}"

@@ -33,7 +33,7 @@ from edgeseg.reports.phrases import (
 )
 from edgeseg.reports.report import Change, Comparison, Noted, Report, Subject
 from edgeseg.reports.tables import make_corruption_rows
-from edgeseg.text import pluralize
+from edgeseg.text import list_some, pluralize
 
 __all__ = ["to_markdown"]
 
@@ -330,6 +330,4 @@ def _join(*words: str | None) -> str:
 
 
 def _write_names(names: Sequence[str]) -> str:
-    shown = ", ".join(map(to_code, names[:_MOST_NAMES]))
-    more = len(names) - _MOST_NAMES
-    return f"{shown} and {more} more" if more > 0 else shown
+    return list_some([*map(to_code, names)], _MOST_NAMES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +29,6 @@ __all__ = [
     "format_number",
     "format_signed",
     "judge_brittleness",
-    "list_some",
     "name_subject",
     "name_verdict",
     "shorten",
@@ -43,7 +41,6 @@ NOTHING: Final = "\N{EN DASH}"  # stands where nothing was measured
 NOT_JUDGED: Final = "NOT JUDGED"
 MINUS: Final = "\N{MINUS SIGN}"
 _MOST_DIGITS: Final = 6
-_MOST_NAMES: Final = 10
 _LONGEST_GATE: Final = 160  # characters; one gate's name lists all classes that are missing
 
 
@@ -231,12 +228,6 @@ def describe_rarity(result: ClassResult) -> str:
     if result.images < MIN_CLASS_IMAGES:
         return f"{result.name} in {pluralize(result.images, 'image')}"
     return f"{result.name} on {format_number(result.share, 3)} % of the pixels"
-
-
-def list_some(names: Sequence[str]) -> str:
-    """List the first few names, and say how many more there are."""
-    more = len(names) - _MOST_NAMES
-    return f"{', '.join(names[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _look_alike(gate: Gate, digits: int) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeseg.accuracy.counts import Counts
 from edgeseg.accuracy.metrics import AT_CHANCE, Confusion, above_chance, chance_miou, mean_iou
+from edgeseg.text import list_some
 
 __all__ = ["find_doubts"]
 
@@ -36,11 +37,9 @@ def _find_never_true(counts: Counts, absent: Sequence[str]) -> Iterator[str]:
         if not there and name.casefold() not in known
     ]
     if names:
-        shown = ", ".join(names[:_MOST_NAMES])
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         yield (
             f"classes of the model that occur in no mask and are not in the mIoU: {len(names)} of "
-            f"{len(occurs)}: {shown}{more}"
+            f"{len(occurs)}: {list_some(names, _MOST_NAMES)}"
         )
 
 
@@ -81,9 +80,8 @@ def _find_remedy(counts: Confusion, names: Sequence[str]) -> str:
     if not _is_far_better(moved, counts):
         return ""
     swapped = [f"{names[own]} for {names[new]}" for own, new in order.items() if own != new]
-    more = f" and {len(swapped) - _MOST_NAMES} more" if len(swapped) > _MOST_NAMES else ""
     return (
-        f"if the masks' ids were in another order ({', '.join(swapped[:_MOST_NAMES])}{more}), it "
+        f"if the masks' ids were in another order ({list_some(swapped, _MOST_NAMES)}), it "
         f"would be {mean_iou(moved):.2f}; name the classes in dataset.json in the masks' order"
     )
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.accuracy.gates import Judged, judge, not_judged
 from edgeseg.accuracy.limits import LIMITS, Limits, decides, name_option
 from edgeseg.errors import NotJudgedError
 from edgeseg.reports.measured import ClassResult
-from edgeseg.reports.phrases import describe_rarity, list_some
+from edgeseg.reports.phrases import describe_rarity
 from edgeseg.reports.report import Comparison, Noted, Report
+from edgeseg.text import list_some
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.subjects import BundleModel, Model
 
 __all__ = ["check_can_judge", "judge_coverage", "judge_drops", "list_notes", "name_rare_classes"]
+
+_MOST_NAMES: Final = 10
 
 
 def check_can_judge(request: VerifyRequest, candidate: Model, *, compared: bool) -> None:
@@ -75,7 +79,8 @@ def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> J
 def name_rare_classes(classes: Sequence[ClassResult]) -> str:
     """Name the classes that are in the truth, but too rarely for a limit; empty where none is."""
     return list_some(
-        [describe_rarity(result) for result in classes if result.images and not result.counted]
+        [describe_rarity(result) for result in classes if result.images and not result.counted],
+        _MOST_NAMES,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.demo.assets import find_demo_bundle
-from edgeseg.text import explain, pluralize
+from edgeseg.text import explain, list_some, pluralize
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,11 @@ def test_bench_proposes_the_fastest_and_measures_each_alone(
     assert outcome.err.splitlines()[-1].startswith("next: edgeseg run '")
     assert seeded["peak_rss_mb"] + 10 < demo["peak_rss_mb"]  # 96x128 against 512x512
     assert " times as fast as the first; " in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [((), ""), (("a", "b"), "a, b"), (("a", "b", "c", "d"), "a, b and 2 more")],
+)
+def test_a_long_list_says_how_much_it_leaves_out(words: tuple[str, ...], says: str) -> None:
+    assert list_some(words, 2) == says

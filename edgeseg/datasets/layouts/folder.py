@@ -25,7 +25,7 @@ from edgeseg.datasets.unfit_names import explain_unfit_names
 from edgeseg.errors import DatasetError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
 from edgeseg.images.bands import BANDS_SUFFIX, list_frames
-from edgeseg.text import pluralize
+from edgeseg.text import list_some, pluralize
 
 __all__ = ["FOLDER", "open_folders", "open_place"]
 
@@ -99,10 +99,9 @@ def _explain_no_pictures(root: Path, images: Path, masks: Path) -> str:
         )
         if below:
             names = [f"{path.relative_to(images)}/" for path in below]
-            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
             first = below[0].relative_to(images)
             return (
-                f"{images} itself holds no images; {', '.join(names[:_MOST_NAMED])}{more} below it "
+                f"{images} itself holds no images; {list_some(names, _MOST_NAMED)} below it "
                 f"do. Put all into one folder, or give one folder without --split: "
                 f"--images-dir {images.relative_to(root) / first} "
                 f"--masks-dir {masks.relative_to(root) / first}"
