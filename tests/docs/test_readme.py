@@ -66,7 +66,7 @@ def run(command: str, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stdout
     # A slow machine also says how far a step is.
-    printed = re.sub(r"(?m)^.*: .*\d+:\d\d minutes\n", "", done.stdout)
+    printed = re.sub(r"(?m)^.*: .*\d+:\d\d minutes(, about .* left)?\n", "", done.stdout)
     return printed.replace(str(Path(edgeseg.__file__).parents[1]), "...")
 
 
