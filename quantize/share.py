@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgeseg.quantize.attention import ATTENTION
+
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
     from openvino import Model, Node, Output
 
 __all__ = ["int8_share", "compute_onnx_share", "compute_openvino_share"]
@@ -53,18 +55,25 @@ def compute_onnx_share(model: ModelProto) -> float:
             return is_int8(node.input[0])
         return bool(node.op_type == "DequantizeLinear")
 
-    def count_products() -> Iterator[tuple[int, bool]]:
-        for node in graph.node:
-            if node.op_type not in {"Conv", "Gemm", "MatMul"}:
-                continue
-            output = math.prod(shapes[node.output[0]])
-            if node.op_type == "Conv":
-                macs = output * math.prod(shapes[node.input[1]][1:])
-            else:
-                macs = output * shapes[node.input[0]][-1]
-            yield macs, is_int8(node.input[0]) and is_int8(node.input[1])
+    counted = [
+        (
+            _count_macs(node, shapes),
+            # MultiHeadAttention takes float operands only.
+            node.op_type != ATTENTION and is_int8(node.input[0]) and is_int8(node.input[1]),
+        )
+        for node in graph.node
+        if node.op_type in {"Conv", "Gemm", "MatMul", ATTENTION}
+    ]
+    return _divide(counted)
 
-    return _divide(list(count_products()))
+
+def _count_macs(node: NodeProto, shapes: Mapping[str, Sequence[int]]) -> int:
+    """Count the multiply-adds of an ONNX node."""
+    first, second = (shapes[name] for name in node.input[:2])
+    if node.op_type == ATTENTION:  # queries and keys, (1, L, width)
+        return 2 * math.prod(first) * math.prod(second[:-1])
+    output = math.prod(shapes[node.output[0]])
+    return output * (math.prod(second[1:]) if node.op_type == "Conv" else first[-1])
 
 
 def compute_openvino_share(model: Model) -> float:

@@ -1,4 +1,4 @@
-"""ONNX files for ONNX Runtime; INT8 as Q/DQ, with our ranges."""
+"""ONNX files for ONNX Runtime; attention as one node, INT8 as Q/DQ with our ranges."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgeseg.files.whole import write_file
+from edgeseg.quantize.attention import fuse_attention
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import RECIPES, Recipe
@@ -27,7 +28,10 @@ __all__ = [
 
 
 def convert(graph: Path) -> Path:
-    """See `Maker`. The ONNX file is the artifact."""
+    """See `Maker`. The artifact is an ONNX file, too."""
+    import onnx
+
+    write_file(graph, fuse_attention(onnx.load(graph)).SerializeToString())
     return graph
 
 
@@ -64,7 +68,7 @@ class OrtQuantizer:
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write a Q/DQ graph."""
         made = to_qdq(self._calibrated.model, recipe, self._calibrated.ranges)
-        write_file(path, made.SerializeToString())
+        write_file(path, fuse_attention(made).SerializeToString())
 
     def int8_share(self, path: Path) -> float:
         """See `Quantizer`."""

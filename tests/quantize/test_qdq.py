@@ -21,8 +21,8 @@ from edgeseg.segformer.groups import find_group
 
 
 @pytest.fixture(scope="module")
-def model(seeded_bundle: Bundle) -> onnx.ModelProto:
-    return onnx.load(seeded_bundle.path("model.onnx"))
+def model(seeded_graph: onnx.ModelProto) -> onnx.ModelProto:
+    return seeded_graph
 
 
 def frames(count: int) -> list:

@@ -2,22 +2,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnx
 import pytest
 
-from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.quantize.recipes import FLOAT, RECIPES, read_recipe
 from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.reports.draw.sensitivity import draw_sensitivity
 from edgeseg.segformer.groups import GROUPS, Group, find_group
 
+if TYPE_CHECKING:
+    import onnx
 
-def test_every_node_with_multiply_adds_has_a_group(seeded_bundle: Bundle) -> None:
-    graph = onnx.load(seeded_bundle.path("model.onnx")).graph
+
+def test_every_node_with_multiply_adds_has_a_group(seeded_graph: onnx.ModelProto) -> None:
     groups = {
-        find_group(node.name) for node in graph.node if node.op_type in {"Conv", "Gemm", "MatMul"}
+        find_group(node.name)
+        for node in seeded_graph.graph.node
+        if node.op_type in {"Conv", "Gemm", "MatMul"}
     }
     assert None not in groups
     # The last stage has no sequence reduction.

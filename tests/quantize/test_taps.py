@@ -12,7 +12,6 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from edgeseg.bundle.store import Bundle
 from edgeseg.calibration.observe import observe, resume_observation
 from edgeseg.calibration.ranges import BINS, ESTIMATORS, SAMPLE, Statistics, choose_sample_positions
 from edgeseg.demo import draw_scene
@@ -24,8 +23,8 @@ IMAGES = [draw_scene(seed, 0, height=96, width=128).image[None] for seed in rang
 
 
 @pytest.fixture(scope="module")
-def model(seeded_bundle: Bundle) -> onnx.ModelProto:
-    return onnx.load(seeded_bundle.path("model.onnx"))
+def model(seeded_graph: onnx.ModelProto) -> onnx.ModelProto:
+    return seeded_graph
 
 
 def whole_tensors(model: onnx.ModelProto, names: list[str]) -> list[dict[str, np.ndarray]]:
