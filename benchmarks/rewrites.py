@@ -103,16 +103,19 @@ def export(model: torch.nn.Module, pixels: torch.Tensor, path: Path, *, dynamo: 
     """Torch's own exporters, without what they print."""
     logging.disable(logging.WARNING)
     quiet = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(quiet):
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model,
-            (pixels,),
-            str(path),
-            dynamo=dynamo,
-            opset_version=18 if dynamo else 17,
-            external_data=False,
-        )
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(quiet):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                model,
+                (pixels,),
+                str(path),
+                dynamo=dynamo,
+                opset_version=18 if dynamo else 17,
+                external_data=False,
+            )
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def make_runner(path: Path, data: np.ndarray) -> Callable[[], np.ndarray]:
