@@ -71,8 +71,8 @@ def export_model(
     The bundle is written to `output`, or to {model}-{target}-{precision}. `say` hears each note;
     without it they go to stderr. The result's `bundle` ships, `tried` is all that was measured.
 
-    `edgeseg.deploy.request.ExportOptions` has all options of the command line, among them the
-    `overrides` of what a checkpoint says (threshold, mean and so on):
+    `edgeseg.deploy.request.ExportOptions` has all options of the command line, among them `form`
+    (`"exact"` keeps the network as it was trained) and the `overrides` of what a checkpoint says:
     `export_bundle(fill_defaults(options))`, of `edgeseg.deploy.export` and `.defaults`.
 
     Raises:

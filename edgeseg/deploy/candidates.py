@@ -4,38 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
 from edgeseg.calibration.choose import FEW
 from edgeseg.calibration.ranges import SAMPLING
 from edgeseg.deploy.data import ExportData
+from edgeseg.deploy.explore import Explored, explore_forms
 from edgeseg.deploy.forms import choose_form
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.plan import describe_plan
 from edgeseg.deploy.select import Selection, select, select_fp32
 from edgeseg.files.whole import compute_sha256
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
 from edgeseg.pixels import to_input
 from edgeseg.quantize.budget import Budget
-from edgeseg.quantize.calibrated import Calibrated, recall_figures
-from edgeseg.quantize.judging import judge, sort_by_speed
+from edgeseg.quantize.calibrated import recall_figures
+from edgeseg.quantize.judging import judge
 from edgeseg.quantize.meter import Meter
-from edgeseg.quantize.search import Candidate, Search, Trial, explore, put_in_form
-from edgeseg.quantize.targets.maker import Job, Tools, load_maker
+from edgeseg.quantize.search import Search
+from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.quantize.workspace import Workspace, open_workspace
-from edgeseg.segformer.form import EXACT, Form
+from edgeseg.segformer.form import EXACT
 from edgeseg.targets import find_target, list_packages
 from edgeseg.text import pluralize
-
-if TYPE_CHECKING:
-    from edgeseg.calibration.observe import Tap
-    from edgeseg.pixels import Bgr, Frame
-    from edgeseg.quantize.meter import Read
 
 __all__ = ["Decide", "Found", "find_variants"]
 
@@ -81,18 +77,15 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
     with open_workspace(_describe_search(job, graph, data), say=job.progress.say) as workspace:
         _warn(job, data, workspace)
         search = _plan_search(job, graph, data, workspace, budget)
+        job.progress.say(describe_plan(job, search, data))
         chosen = choose_form(job, graph, search)
-        search = _continue_in_form(search, chosen.form)
-        with budget.spending("preparing"):
-            tools = _prepare(job, chosen, data, search)
-        floats = _list_floats(graph, chosen, tools)
-        search = replace(search, floats=floats, quantizer=tools.quantizer)
-        ordered = sort_by_speed(search, explore(search))
+        explored = explore_forms(job, graph, chosen, data, search)
+        search, tools = explored.search, explored.tools
         if job.request.sensitivity and tools.quantizer is not None:
             with budget.spending("measuring sensitivity"):
                 tools.quantizer.sensitivity()
         yield Found(
-            decide=partial(_decide, job, data, search, tools, ordered),
+            decide=partial(_decide, job, data, explored),
             gate_half=search.gate_half,
             budget=budget,
             calibration=data.describe_calibration(tools.estimator or job.request.estimator),
@@ -100,22 +93,6 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
             sensitivity=recall_figures(search.artifacts, "sensitivity"),
             peaks=recall_figures(search.artifacts, "peaks"),
         )
-
-
-def _continue_in_form(search: Search, form: Form) -> Search:
-    """Let the search write what it makes of a form into a folder of that form."""
-    if form.is_exact:
-        return search
-    part = search.workspace.open_part(f"form_{form.digest}")
-    return replace(search, form=form, artifacts=part)
-
-
-def _list_floats(graph: FloatGraph, chosen: FloatGraph, tools: Tools) -> Sequence[Candidate]:
-    """List the float candidates: those of the form, behind exact FP32, the reference of all."""
-    if chosen.form.is_exact:
-        return tools.floats
-    formed = (put_in_form(candidate, chosen.form) for candidate in tools.floats)
-    return (graph.candidates[0], *formed)
 
 
 def _describe_search(job: ExportJob, graph: FloatGraph, data: ExportData) -> dict[str, object]:
@@ -193,64 +170,17 @@ def _make_meter(
     )
 
 
-def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search) -> Tools:
-    """Let the target's module make INT8 variants of the graph with the calibration images."""
-
-    def read_input(read: Callable[[], Bgr]) -> Frame:
-        search.budget.check()  # calibration reads one image after the other
-        return to_input(read(), job.checkpoint.input)
-
-    chosen = data.calibration
-    pictures = () if chosen is None else chosen.pictures
-    frames = [partial(read_input, picture.image) for picture in pictures]
-    searched = [partial(read_input, partial(_read_image, r)) for _, r in search.search_half.images]
-
-    def calibrate(taps: Sequence[Tap]) -> Calibrated:
-        return Calibrated(
-            graph.model,
-            frames,
-            taps=taps,
-            estimator=job.request.estimator,
-            meter=search.search_half,
-            workspace=search.artifacts,
-            progress=search.progress,
-        )
-
-    may_be_int8 = chosen is not None and job.request.precision in {"auto", "int8"}
-    return load_maker(job.request.target).prepare(
-        Job(
-            graph=graph.model,
-            floats=graph.candidates,
-            frames=frames or searched,
-            calibrate=calibrate if may_be_int8 else None,
-            upsampling=job.checkpoint.input.upsampling,
-            workspace=search.artifacts,
-            progress=search.progress,
-        )
-    )
-
-
 def _decide(
-    job: ExportJob,
-    data: ExportData,
-    search: Search,
-    tools: Tools,
-    trials: Sequence[Trial],
-    out: Mapping[str, str],
+    job: ExportJob, data: ExportData, explored: Explored, out: Mapping[str, str]
 ) -> Selection:
     """Select what ships among the trials that the gate half approves, except those in `out`."""
     return select(
-        judge(search, trials, out),
+        judge(explored.search, explored.trials, out),
         precision=job.request.precision,
         limits=job.request.limits,
         gate_images=len(data.gate_places),
         calibrated=data.calibration is not None,
-        forms=tools.forms,
-        shortage=search.budget.shortage,
+        forms=explored.forms,
+        shortage=explored.search.budget.shortage,
         form=job.request.form,
     )
-
-
-def _read_image(read: Read) -> Bgr:
-    image, _ = read()
-    return image

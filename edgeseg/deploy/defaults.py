@@ -16,7 +16,7 @@ from edgeseg.errors import CalibrationError, CheckpointError, NotJudgedError
 from edgeseg.labels import read_labels
 from edgeseg.quantize.recipes import Recipe, read_recipe
 from edgeseg.quantize.targets.maker import load_maker
-from edgeseg.segformer.form import AUTO, read_form
+from edgeseg.segformer.form import AUTO, EXACT, Form, read_form
 
 __all__ = ["check_calibration", "fill_defaults"]
 
@@ -51,14 +51,11 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
     precision = options.precision
     if calibration is None:
         precision = _lower_precision(precision, dataset, notes)
-    form = None if options.form == AUTO else read_form(options.form)
-    if form is not None and not form.is_exact and dataset is None and calibration is None:
-        raise CalibrationError(
-            f"form {form.name} changes what the network computes, so it has to be judged on "
-            f"images; add --data DATASET or --calibration SOURCE"
-        )
-    if dataset is not None and (precision != "fp32" or not (form is None or form.is_exact)):
-        _check_decides(dataset, options.limits, precision, notes)
+    decided = dataset is None or _can_decide(dataset, options.limits)
+    judged = calibration is not None or dataset is not None
+    form = _choose_form(options.form, precision, judged=judged, decided=decided)
+    if dataset is not None and not decided and (precision != "fp32" or form is not EXACT):
+        _tell_undecided(dataset, precision, notes)
     labels, recipe = options.labels, options.recipe
     return ExportRequest(
         weights=weights,
@@ -122,11 +119,40 @@ def _lower_precision(precision: str, dataset: Dataset | None, notes: list[str]) 
     return precision
 
 
-def _check_decides(dataset: Dataset, limits: Limits, precision: str, notes: list[str]) -> None:
-    """Check, before anything is tried, that half of the images can decide on classes."""
-    deciding = len(dataset) - len(dataset) // 2
-    if deciding >= MIN_CLASS_IMAGES or not decides(limits.max_class_drop):
-        return
+def _choose_form(given: str | None, precision: str, *, judged: bool, decided: bool) -> Form | None:
+    """Return the form that is asked for, or None where the search is to choose.
+
+    FP32 without `--form` means the network as it was trained. A form is left open only where images
+    can judge it and decide.
+
+    Raises:
+        CalibrationError: the form changes what is computed, and there are no images to judge it on.
+        SpecError: no such form.
+    """
+    if given is None:
+        given = AUTO if precision != "fp32" else EXACT.name
+    if given == AUTO:
+        return None if judged and decided else EXACT
+    form = read_form(given)
+    if not form.is_exact and not judged:
+        raise CalibrationError(
+            f"form {form.name} changes what the network computes, so it has to be judged on "
+            f"images; add --data DATASET or --calibration SOURCE"
+        )
+    return form
+
+
+def _can_decide(dataset: Dataset, limits: Limits) -> bool:
+    """Tell whether half of the images can decide on classes."""
+    return _count_deciding(dataset) >= MIN_CLASS_IMAGES or not decides(limits.max_class_drop)
+
+
+def _count_deciding(dataset: Dataset) -> int:
+    return len(dataset) - len(dataset) // 2
+
+
+def _tell_undecided(dataset: Dataset, precision: str, notes: list[str]) -> None:
+    """Say, before anything is tried, that half of the images cannot decide on classes."""
     told = (
         f"half of the {len(dataset)} images decides, and the limit on classes takes "
         f"{MIN_CLASS_IMAGES} images in that half; give {2 * MIN_CLASS_IMAGES} or more, or allow "

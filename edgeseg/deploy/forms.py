@@ -11,13 +11,14 @@ from typing import Final
 
 from edgeseg.deploy.graph import FloatGraph, write_graph_in_form
 from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.plan import list_forms
 from edgeseg.errors import GateMissedError
 from edgeseg.progress import begin
 from edgeseg.quantize.budget import UsedUp
 from edgeseg.quantize.judging import decide, sort_by_speed
 from edgeseg.quantize.search import Search, Trial, measure_trial, put_in_form
 from edgeseg.runtime.timing import SAME_SPEED
-from edgeseg.segformer.form import EXACT, FORMS, Form
+from edgeseg.segformer.form import EXACT, Form
 from edgeseg.segformer.macs import count_costs
 
 __all__ = ["choose_form", "count_macs"]
@@ -37,8 +38,7 @@ def choose_form(job: ExportJob, graph: FloatGraph, search: Search) -> FloatGraph
         ExportError: a graph does not compute what PyTorch computes.
     """
     wanted = job.request.form
-    forms = list(FORMS.values()) if wanted is None else [wanted]
-    merged = [form for form in forms if not form.is_exact]
+    merged = list_forms(wanted)
     if not merged:
         return graph
     with search.budget.spending("trying forms"):

@@ -34,8 +34,8 @@ class ExportOptions:
 
     `model` is the variant that `weights` must have; `b0` without `weights` is the demo's. `size` is
     height and width in pixels. `calibration` and `data` are sources by name, and `rules` go before
-    those of the data set's dataset.json. `form` is `auto`, a name or a JSON file. `budget_s` is in
-    seconds.
+    those of the data set's dataset.json. `form` is `auto`, a name or a JSON file; None is `auto`,
+    but `exact` for FP32 and where no images can judge. `budget_s` is in seconds.
 
     Raises:
         SpecError: the options do not fit together, or one is unknown.
@@ -57,7 +57,7 @@ class ExportOptions:
     budget_s: float = DEFAULT_BUDGET_S
     recipe: str | None = None
     sensitivity: bool = False
-    form: str = EXACT.name
+    form: str | None = None
     folder: Path | None = None
     force: bool = False
     check_with: str | None = None

@@ -211,6 +211,8 @@ def _explain_misses(precision: str, asked: Sequence[Trial], limits: Limits, shor
     remedies += left
     if precision == "int8" and not left:
         remedies.append("calibrate on more or other images")
+    if any(not trial.candidate.form.is_exact for trial in asked):
+        remedies.append("keep the exact network with --form exact")
     if shortage:
         remedies.append("give a longer --budget, which left some untried")
     return f"no {precision} variant passed its gates. Nearest: {misses}" + (

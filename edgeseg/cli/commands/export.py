@@ -32,7 +32,7 @@ from edgeseg.targets import find_target
 if TYPE_CHECKING:
     from edgeseg.deploy.export import Exported
 
-__all__ = ["CalibrationImagesOption", "Precision", "export"]
+__all__ = ["CalibrationImagesOption", "FormOption", "Precision", "export"]
 
 
 class Precision(str, Enum):
@@ -127,12 +127,13 @@ _CheckWithOption = Annotated[
         show_default="the framework that trained it, if installed",
     ),
 ]
-_FormOption = Annotated[
-    str,
+FormOption = Annotated[
+    str | None,
     typer.Option(
         metavar="exact|auto|NAME|FILE",
         help="Form of the network: exact as it was trained; a form by name or JSON file, which "
         "merges tokens and is judged as INT8 is; auto for the fastest that passes.",
+        show_default="auto; exact for fp32, and without images to judge another",
     ),
 ]
 _OutputOption = Annotated[
@@ -175,7 +176,7 @@ def export(
     budget: _BudgetOption = 20.0,
     recipe: _RecipeOption = None,
     sensitivity: _SensitivityOption = False,
-    form: _FormOption = "exact",
+    form: FormOption = None,
     check_with: _CheckWithOption = None,
     output: _OutputOption = None,
     force: _ForceOption = False,

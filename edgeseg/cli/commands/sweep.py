@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 import typer
 
 from edgeseg.accuracy.limits import Limits
-from edgeseg.cli.commands.export import CalibrationImagesOption, Precision
+from edgeseg.cli.commands.export import CalibrationImagesOption, FormOption, Precision
 from edgeseg.cli.data_rules import add_rule_options
 from edgeseg.cli.limits import EXPORT_LIMITS, add_limit_options
 from edgeseg.cli.options import (
@@ -111,6 +111,7 @@ def sweep(
     calibration_images: CalibrationImagesOption = 300,
     limits: Limits,
     budget: _BudgetOption = 20.0,
+    form: FormOption = None,
     dask: DaskOption = None,
     threads: ThreadsOption = None,
     output: _OutputOption = Path("sweep"),
@@ -144,6 +145,7 @@ def sweep(
                 calibration_images=calibration_images,
                 **measured,
                 budget_s=60 * budget,
+                form=form,
             ),
             verify=VerifyRequest(**measured, source="cells", dask=dask, threads=threads),
             folder=output,
