@@ -72,19 +72,8 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     classes, origin, notes = _name_classes(folder, root, rules, listed)
     ids = {**classes.ids, _IGNORED: classes.labels.ignore_index}
     make_truth = partial(LabelmeFile, ids=ids, rest=classes.rest.own, origin=origin)
-    items, unpaired = _pair(folder, root, listed, make_truth)
-    return Dataset(
-        origin=str(root),
-        split=name or None,
-        items=items,
-        labels=classes.labels,
-        unpaired=unpaired,
-        splits=there,
-        rules=classes.found.rules,
-        said=classes.found.said,
-        rest=classes.rest,
-        notes=(*classes.found.notes, *notes),
-    )
+    paired = _pair(folder, root, listed, make_truth)
+    return classes.make_dataset(root, name, paired, splits=there, notes=notes)
 
 
 def _name_classes(
