@@ -130,7 +130,7 @@ def _find_named(
     left = []
     for path in listed:
         try:
-            name = read_labelme(path).imagePath
+            name = read_labelme(path).image_path
         except SourceError:
             continue
         # Its folders are those of the machine on which it was drawn.
