@@ -11,7 +11,7 @@ import numpy as np
 from edgeseg.datasets import Dataset, Matched, Rules, Sample, match_classes
 from edgeseg.datasets.id_tables import find_groups
 from edgeseg.datasets.reading import Reading
-from edgeseg.datasets.rest import explain_rest
+from edgeseg.datasets.unshaped_pixels import explain_rest
 from edgeseg.labels import DEFAULT_IGNORE_INDEX, Labels, parse_labels
 from edgeseg.pixels import ClassMap, find_ids, rename_ids
 from edgeseg.reports.data_facts import DataFacts

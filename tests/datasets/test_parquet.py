@@ -14,8 +14,8 @@ from guide import is_in_the_guide
 from shape_writers import encode_picture, list_cells, save_table, write_parquet
 
 from edgeseg.data_rules import Rules
-from edgeseg.datasets import Dataset, open_dataset, table
-from edgeseg.datasets.table import Cell
+from edgeseg.datasets import Dataset, open_dataset, parquet_cells
+from edgeseg.datasets.parquet_cells import Cell
 from edgeseg.errors import DatasetError, MissingPackageError, SourceError, SpecError
 from edgeseg.pixels import ClassMap
 
@@ -70,12 +70,12 @@ def test_a_group_is_closed_before_the_next(tmp_path: Path, monkeypatch: pytest.M
     data = open_dataset(tmp_path)
     opened = []
 
-    def note(path: Path, plain: Any = table.open_table) -> Any:
+    def note(path: Path, plain: Any = parquet_cells.open_table) -> Any:
         assert all(one.closed for one in opened)
         opened.append(plain(path))
         return opened[-1]
 
-    monkeypatch.setattr(table, "open_table", note)
+    monkeypatch.setattr(parquet_cells, "open_table", note)
     read_masks(data, [0, 2, 0, 2])
     assert len(opened) == 4
 
@@ -88,7 +88,9 @@ def test_rows_in_order_open_a_file_once_a_group(
     data = open_dataset(tmp_path)
     opened = []
     monkeypatch.setattr(
-        table, "open_table", lambda path, plain=table.open_table: opened.append(path) or plain(path)
+        parquet_cells,
+        "open_table",
+        lambda path, plain=parquet_cells.open_table: opened.append(path) or plain(path),
     )
     for item in data.items:
         assert item.sha256

@@ -14,8 +14,8 @@ from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import DATASET_FILE, find_classes
 from edgeseg.datasets.dataset import Dataset, Unpaired
 from edgeseg.datasets.items import FilePair
-from edgeseg.datasets.layouts.inside import find_inside
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, Layout, choose_split
+from edgeseg.datasets.layouts.named_images import find_named_image
 from edgeseg.datasets.layouts.shape_classes import ShapeClasses, number_classes
 from edgeseg.datasets.pairing import pair_by_name
 from edgeseg.datasets.truth.labelme_file import LabelmeFile, LabelmeShape, read_labelme
@@ -134,7 +134,7 @@ def _find_named(
         except SourceError:
             continue
         # Its folders are those of the machine on which it was drawn.
-        image = find_inside(PureWindowsPath(name).name, (folder, root), origin=path)
+        image = find_named_image(PureWindowsPath(name).name, (folder, root), origin=path)
         if image.exists():
             found[image] = path
         else:

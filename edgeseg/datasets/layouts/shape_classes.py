@@ -11,7 +11,7 @@ from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import Classes, find_classes
 from edgeseg.datasets.dataset import Dataset, Rest, Unpaired
 from edgeseg.datasets.items import Item
-from edgeseg.datasets.rest import REST_NAME, find_rest
+from edgeseg.datasets.unshaped_pixels import REST_NAME, find_rest
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, normalize_name, parse_labels
 
