@@ -102,7 +102,7 @@ def test_items_travel_between_processes(tmp_path: Path, monkeypatch: pytest.Monk
     save_table(tmp_path / "a.parquet", list_cells())
     monkeypatch.chdir(tmp_path)
     data = open_dataset(".")
-    item = pickle.loads(pickle.dumps(data.items[1].make_absolute()))  # type: ignore[attr-defined]
+    item = pickle.loads(pickle.dumps(data.items[1].make_absolute()))
     monkeypatch.chdir("/")
     np.testing.assert_array_equal(item.read().mask, draw_scenes()[1].ids)
 
@@ -209,7 +209,7 @@ def test_a_row_without_bytes_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="a.parquet, row 2, column 'image' is empty") as caught:
         item.read()
     assert is_in_the_guide(str(caught.value))
-    assert item.withheld is None  # type: ignore[attr-defined]
+    assert item.withheld is None
 
 
 def test_a_file_that_is_damaged_or_gone_is_named(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_cell_is_a_part_of_its_file(tmp_path: Path) -> None:
     save_table(tmp_path / "a.parquet", list_cells())
-    cell: Any = open_dataset(tmp_path).items[1].image_path  # type: ignore[attr-defined]
+    cell: Any = open_dataset(tmp_path).items[1].image_path
     assert isinstance(cell, Cell)
     assert str(cell) == f"{tmp_path / 'a.parquet'}, row 1, column 'image'"
     assert cell.exists()
