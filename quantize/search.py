@@ -197,7 +197,7 @@ def _reserve(job: Search, trials: Sequence[Trial]) -> None:
 def _try_within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
     """Try a recipe. Where its time runs out, name it in `untried` and return no trial."""
     try:
-        with job.budget.limited():
+        with job.budget.enforce():
             return _try_recipe(job, recipe)
     except UsedUp:
         untried.append(recipe.name)
@@ -271,7 +271,7 @@ def _recover(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list[T
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     try:
-        with job.budget.limited(), job.budget.spending("measuring sensitivity"):
+        with job.budget.enforce(), job.budget.spending("measuring sensitivity"):
             costs = job.quantizer.sensitivity()
     except UsedUp:
         untried.append(f"a smaller {recipe.name}")
