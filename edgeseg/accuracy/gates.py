@@ -75,7 +75,7 @@ class Unjudged:
 
     @property
     def told(self) -> str:
-        """Why, and what helps."""
+        """The reason, and what helps."""
         return f"{self.reason}; {self.remedy}"
 
 

@@ -63,7 +63,7 @@ class Storage(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether the channels are light as it is: GDAL turns all else into RGBA, or some of it."""
+        """Whether the channels are gray or RGB; GDAL turns some of the other kinds into RGBA."""
         return self.photometric in {_WHITE_IS_0, _BLACK_IS_0, _IS_RGB}
 
     @property

@@ -170,7 +170,7 @@ def _paste(text: str, points: _Points, height: int, width: int) -> npt.NDArray[n
     try:
         image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)))
         if image.size != (right - left + 1, bottom - top + 1):
-            raise ValueError("is a mask whose PNG has not the size of its box")
+            raise ValueError("is a mask whose PNG does not have the size of its box")
         part = np.asarray(image.convert("L")) != 0
     except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"is a mask whose PNG cannot be read: {error}") from None
