@@ -111,7 +111,7 @@ DEFAULT_TARGET: Final = "onnxruntime"
 
 
 def find_target(name: str) -> Target:
-    """The row of a target.
+    """Find the row of a target.
 
     Raises:
         BackendError: this edgeseg has no such target.
@@ -125,13 +125,13 @@ def find_target(name: str) -> Target:
 
 
 def refuse_precision(target: Target, precision: str) -> str | None:
-    """Why a target is never exported in a precision; None where it is. `auto` is for every one."""
+    """Explain why a target is never exported in a precision; None where it may be, as in `auto`."""
     if precision in {"auto", *target.precisions}:
         return None
     return target.limitation
 
 
 def list_packages() -> tuple[str, ...]:
-    """All packages that the artifacts of any target depend on, as pip names them."""
+    """List all packages that the artifacts of any target depend on, as pip names them."""
     named = (name for row in TARGETS.values() for name in (row.package, *row.tools))
     return tuple(dict.fromkeys(name for name in named if name is not None))

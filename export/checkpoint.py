@@ -118,7 +118,7 @@ def read_checkpoint(
     layout = files.layout
     threshold = _settle_threshold(overrides, files, origin=str(weights))
     state = contents.state if threshold is None else split_logit(contents.state, layout, threshold)
-    spec = files.apply_config(infer_spec(state, layout, files.unseen(), origin=str(weights)))
+    spec = files.apply_config(infer_spec(state, layout, files.read_unseen(), origin=str(weights)))
     settled = _settle_input(overrides, size, files, spec, origin=str(weights))
     spec.encoder.check_size(settled.input.height, settled.input.width)
     _check_multiple(settled.input, layout, origin=str(weights))

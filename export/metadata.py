@@ -57,7 +57,7 @@ class Metadata:
     training: Training | None
     one_logit: bool
 
-    def unseen(self) -> Unseen:
+    def read_unseen(self) -> Unseen:
         """Read what the weights do not show: attention heads and strides.
 
         Raises:
@@ -65,7 +65,7 @@ class Metadata:
         """
         if self._config_counts():
             return read_unseen(self.config, origin=str(self.folder / _CONFIG))
-        return Unseen() if self.training is None else self.training.network.unseen()
+        return Unseen() if self.training is None else self.training.network.read_unseen()
 
     def apply_config(self, spec: ModelSpec) -> ModelSpec:
         """Check the model, read from the weights, against the files, and take their epsilons.

@@ -33,7 +33,7 @@ class TrainedNetwork:
     model: Config
     origin: str
 
-    def unseen(self) -> Unseen:
+    def read_unseen(self) -> Unseen:
         """Read what the weights do not show of the encoder; None where nothing says it.
 
         Raises:

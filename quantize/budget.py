@@ -26,7 +26,7 @@ class Budget:
         self.image_s = 0.0  # the longest time that reading and measuring an image took
         self.shortage = ""  # why a recipe was not tried; empty where all were
         self._begun = time.monotonic()
-        self._limited = False
+        self._enforced = False
         self._spent: dict[str, float] = {}
         self._on: list[tuple[str, float]] = []
 
@@ -48,22 +48,22 @@ class Budget:
         return f"budget used up: {join_words(names)} {were} not tried: {self.shortage}"
 
     @contextmanager
-    def limited(self) -> Iterator[None]:
+    def enforce(self) -> Iterator[None]:
         """Make `check` raise while the block runs."""
-        self._limited = True
+        self._enforced = True
         try:
             self.check()
             yield
         finally:
-            self._limited = False
+            self._enforced = False
 
     def check(self) -> None:
         """Raise an error where the time is used up.
 
         Raises:
-            UsedUp: within a `limited` block, no time is left.
+            UsedUp: within an `enforce` block, no time is left.
         """
-        if self._limited and self.left <= 0:
+        if self._enforced and self.left <= 0:
             raise UsedUp
 
     def watch(self, progress: Progress) -> Progress:

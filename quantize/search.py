@@ -183,8 +183,9 @@ def _may_recover(made: Sequence[Trial]) -> bool:
 def _reserve(job: Search, trials: Sequence[Trial]) -> None:
     """Reserve the time that timing, deciding and confirming will take; say what is left.
 
-    As slow as the slowest image so far: every float type and those of one INT8 file are measured
-    on the deciding half, and once more as they ship; what passed is timed beside the baseline.
+    Each image counts as the slowest one so far. Every float type and those of one INT8 file are
+    measured on the deciding half, and once more as they ship. What passed is timed beside the
+    baseline.
     """
     budget, passing = job.budget, sum(trial.approved for trial in trials)
     images = 2 * 2 * len(job.floats) * len(job.gate_half.images)
@@ -197,7 +198,7 @@ def _reserve(job: Search, trials: Sequence[Trial]) -> None:
 def _try_within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
     """Try a recipe. Where its time runs out, name it in `untried` and return no trial."""
     try:
-        with job.budget.limited():
+        with job.budget.enforce():
             return _try_recipe(job, recipe)
     except UsedUp:
         untried.append(recipe.name)
@@ -238,7 +239,7 @@ def _try_recipe(job: Search, recipe: Recipe) -> list[Trial]:
 
 
 def put_in_form(candidate: Candidate, form: Form) -> Candidate:
-    """Say that a candidate's network has a form; every name tells it, but that of the exact one."""
+    """Give a candidate a form, which its name tells unless it is the exact one."""
     if form.is_exact:
         return candidate
     instead_of = candidate.instead_of
@@ -271,7 +272,7 @@ def _recover(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list[T
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     try:
-        with job.budget.limited(), job.budget.spending("measuring sensitivity"):
+        with job.budget.enforce(), job.budget.spending("measuring sensitivity"):
             costs = job.quantizer.sensitivity()
     except UsedUp:
         untried.append(f"a smaller {recipe.name}")

@@ -30,9 +30,9 @@ __all__ = [
     "at_most",
     "judge",
     "judge_accuracy",
-    "no_class",
-    "not_judged",
-    "worst_of",
+    "make_unjudged",
+    "make_unjudged_classes",
+    "make_worst_gates",
 ]
 
 # Keys of gates that no field of `Limits` decides.
@@ -75,7 +75,7 @@ class Unjudged:
 
     @property
     def told(self) -> str:
-        """Why, and what helps."""
+        """The reason, and what helps."""
         return f"{self.reason}; {self.remedy}"
 
 
@@ -123,7 +123,7 @@ def apply_limit(key: str, value: float, limit: float, *, of: str = "") -> Gate:
     return compare(name, value, limit, key=key, unit=about.unit)
 
 
-def not_judged(key: str, *, reason: str, remedy: str) -> Unjudged:
+def make_unjudged(key: str, *, reason: str, remedy: str) -> Unjudged:
     """Say that the limit `key` decides nothing, and why."""
     return Unjudged(name=LIMITS[key].gate, key=key, reason=reason, remedy=remedy)
 
@@ -148,9 +148,9 @@ def judge(
     if limits.max_drop is not None and drop is not None:
         gates.append(apply_limit("max_drop", drop, limits.max_drop))
     if limits.max_class_drop is not None:
-        gates += worst_of("max_class_drop", class_drops, limits.max_class_drop)
+        gates += make_worst_gates("max_class_drop", class_drops, limits.max_class_drop)
         if drop is not None and not class_drops and decides(limits.max_class_drop):
-            unjudged.append(no_class("max_class_drop", rare=rare))
+            unjudged.append(make_unjudged_classes("max_class_drop", rare=rare))
     least = limits.min_agreement
     if least is None and drop is None:
         least = MIN_AGREEMENT_ALONE
@@ -159,9 +159,9 @@ def judge(
     return Judged(gates=tuple(gates), unjudged=tuple(unjudged))
 
 
-def no_class(key: str, *, rare: str = "") -> Unjudged:
+def make_unjudged_classes(key: str, *, rare: str = "") -> Unjudged:
     """Say that a limit on classes is not judged: each class is too rare, as `rare` tells."""
-    return not_judged(
+    return make_unjudged(
         key,
         reason=f"no class is in {MIN_CLASS_IMAGES} images with {100 * MIN_CLASS_SHARE:g} % of the "
         f"pixels{rare and f' ({rare})'}",
@@ -180,7 +180,7 @@ def judge_accuracy(accuracy: Accuracy, limits: Limits) -> Judged:
     )
 
 
-def worst_of(key: str, values: Mapping[str, float], limit: float) -> list[Gate]:
+def make_worst_gates(key: str, values: Mapping[str, float], limit: float) -> list[Gate]:
     """Make a gate for each value above the limit, the largest first, or else for the largest value.
 
     Values and limit are in points.

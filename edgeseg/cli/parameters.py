@@ -37,17 +37,17 @@ class Parameter:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it takes no value."""
+        """Whether the parameter takes no value."""
         return self.kind is bool
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The only values that it takes; empty if it takes any."""
+        """The only values that the parameter takes; empty if it takes any."""
         return tuple(c.value for c in self.kind) if issubclass(self.kind, Enum) else ()
 
     @property
     def takes(self) -> str:
-        """What its value is, in words."""
+        """What the parameter's value is, in words."""
         if self.choices:
             return join_words(self.choices, "or")
         return {int: "a whole number", float: "a number", Path: "a path"}.get(self.kind, "a value")

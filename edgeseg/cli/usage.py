@@ -48,7 +48,7 @@ class _Given:
 
     @property
     def is_bare(self) -> bool:
-        """Whether it came without an option."""
+        """Whether the value came without an option."""
         return self.parameter is None or not self.parameter.spellings
 
 

@@ -8,7 +8,7 @@ from edgeseg.datasets.items import DrawnScene, FilePair, Item, Sample
 from edgeseg.datasets.layouts import LAYOUT_NAMES, SPLIT_NAMES, SPLITS, recognize
 from edgeseg.datasets.matching import Differences, match_classes
 from edgeseg.datasets.opening import open_dataset
-from edgeseg.datasets.reading import Matched
+from edgeseg.datasets.reading import Matched, read_for_survey
 from edgeseg.datasets.refusal import tell_notes_if_refused
 from edgeseg.datasets.survey import Survey
 from edgeseg.datasets.truth.id_map import IdMap
@@ -36,6 +36,7 @@ __all__ = [
     "explain_uncounted",
     "match_classes",
     "open_dataset",
+    "read_for_survey",
     "recognize",
     "tell_notes_if_refused",
 ]

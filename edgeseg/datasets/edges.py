@@ -85,7 +85,7 @@ def _has_ids_between(mask: ClassMap) -> bool:
 def _cut_blocks(mask: _Ids) -> Iterator[tuple[_Ids, slice]]:
     """Cut a mask into blocks of rows, each with the rows above and below; tell which are its own.
 
-    Of a whole large mask, comparisons would take many bytes a pixel.
+    To compare a whole large mask at once would take many bytes a pixel.
     """
     for rows in split_rows(*mask.shape):
         start = max(0, rows.start - 1)

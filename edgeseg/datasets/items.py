@@ -33,7 +33,7 @@ class Sample:
     `conversions` are those of `edgeseg.images.CONVERSIONS` that made the image 8-bit BGR. `colors`
     maps the ids in the mask's file to their RGB colors, if the file has a palette. `unknown` counts
     the pixels of a painted mask whose colors stand for no class; they have the ignored id.
-    `smoothed` says whether the file's ids look smoothed; None if `mask` has them still.
+    `smoothed` says whether the file's ids look smoothed; None if that was not looked for.
     """
 
     name: str

@@ -12,7 +12,7 @@ from edgeseg.datasets.id_tables import find_groups, make_reading
 from edgeseg.datasets.known_groups import find_known_groups
 from edgeseg.datasets.painted import BLACK, WHITE, are_painted
 from edgeseg.datasets.reading import Matched, Reading
-from edgeseg.datasets.rest import list_ordered, settle_rest
+from edgeseg.datasets.unshaped_pixels import list_ordered, settle_rest
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, normalize_name
 from edgeseg.text import list_some

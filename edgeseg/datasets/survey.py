@@ -43,7 +43,10 @@ class Survey:
         self.twins: list[tuple[str, str]] = []
 
     def add(self, sample: Sample) -> None:
-        """Take notes of one sample, which is not kept."""
+        """Take notes of one sample, which is not kept.
+
+        If its ids are not those of its file, `read_for_survey` has to read it.
+        """
         for index, color in sample.colors.items():
             self._see(index, color, sample.name)
         self.shown.update(self.tally.add(sample.mask))

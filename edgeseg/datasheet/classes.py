@@ -11,7 +11,7 @@ import numpy as np
 from edgeseg.datasets import Dataset, Matched, Rules, Sample, match_classes
 from edgeseg.datasets.id_tables import find_groups
 from edgeseg.datasets.reading import Reading
-from edgeseg.datasets.rest import explain_rest
+from edgeseg.datasets.unshaped_pixels import explain_rest
 from edgeseg.labels import DEFAULT_IGNORE_INDEX, Labels, parse_labels
 from edgeseg.pixels import ClassMap, find_ids, rename_ids
 from edgeseg.reports.data_facts import DataFacts
@@ -84,12 +84,12 @@ def find_own_classes(dataset: Dataset) -> OwnClasses:
 
 
 def _number_ids(rules: Rules) -> OwnClasses:
-    """Take each id for a class but those that the rules, or else custom, leave out."""
+    """Take each id for a class, except those that the rules leave out; 255 if they say nothing."""
     ignored = (DEFAULT_IGNORE_INDEX,) if rules.ignore_index is None else rules.ignore_index
     names = [f"id {own}" for own in range(_MOST_IDS)]
     note = (
-        f"nothing names the masks' ids, so they are shown as numbers, and of "
-        f"{join_words([*map(str, ignored)])} no pixel is counted; name them in dataset.json"
+        f"nothing names the masks' ids, so they are shown as numbers, and no "
+        f"pixel of {join_words([*map(str, ignored)])} is counted; name them in dataset.json"
     )
     unnamed = parse_labels({"classes": names}, origin="ids")
     return OwnClasses(labels=unnamed, reading=None, ignored=ignored, notes=(note,))

@@ -234,5 +234,5 @@ def _read_picture(picture: Picture) -> tuple[Bgr, ClassMap | None]:
 
 
 def _get_title(source: str) -> str:
-    """The name of a folder or file without its path, which means nothing on other machines."""
+    """Get the name of a folder or file without its path, which means nothing on other machines."""
     return Path(source).resolve().name

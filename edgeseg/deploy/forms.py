@@ -82,7 +82,7 @@ def _try_forms(
         written = write_graph_in_form(job, form, folder)
         trial = Trial(candidate=put_in_form(written.candidates[0], form), int8_share=0.0)
         try:
-            with search.budget.limited():
+            with search.budget.enforce():
                 measured = measure_trial(search, trial)
         except UsedUp:
             left = [one.name for one in forms[place:]]

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeseg.files.whole import write_whole
 from edgeseg.images.masks import fill_palette
-from edgeseg.images.storage import Storage, read_storage
+from edgeseg.images.storage import Storage, read_tiff_storage
 from edgeseg.labels import Rgb
 from edgeseg.pixels import ClassMap, rename_ids
 
@@ -36,7 +36,7 @@ def read_georeferenced(path: Path) -> Storage | None:
     """Read by its tags how a GeoTIFF is stored; None for any other file, a damaged one too."""
     try:
         with path.open("rb") as file:
-            storage = read_storage(file)
+            storage = read_tiff_storage(file)
     except Exception:  # damaged headers raise errors of any kind
         return None
     return storage if storage is not None and storage.georeferenced else None

@@ -136,7 +136,7 @@ def _drop_opaque_alpha(image: Image.Image, path: Path) -> Image.Image:
 
 
 def _read_colors(image: Image.Image, mask: ClassMap) -> Mapping[int, Rgb]:
-    """The color of each id in a mask; none if the image has no palette."""
+    """Read the color of each id in a mask; none if the image has no palette."""
     if image.mode != "P":
         return {}
     palette = image.getpalette() or []

@@ -41,7 +41,7 @@ class Samples(NamedTuple):
 
     @property
     def turned(self) -> bool:
-        """Whether it was stored otherwise than upright."""
+        """Whether the file stores the image turned or mirrored."""
         return self.storage.orientation in range(2, 9)
 
 

@@ -113,7 +113,7 @@ def _question_depth(image: Bgr, conversions: tuple[str, ...]) -> tuple[Bgr, tupl
 
 
 def write_image(image: Bgr, path: Path) -> None:
-    """8-bit BGR pixels, (H, W, 3), as a PNG. The whole file or none.
+    """Write 8-bit BGR pixels, (H, W, 3), as a PNG: the whole file or none.
 
     Raises:
         OSError: the disk is full, or the folder is not writable.
@@ -165,9 +165,9 @@ def _is_deep_color(raw: str) -> bool:
 
 
 def _is_deep_gray(image: Image.Image) -> bool:
-    """Whether it has 16 bits a pixel and no color.
+    """Whether an image has 16 bits a pixel and no color.
 
-    Mode I;16, or I in TIFFs and before Pillow 10.3.
+    Its mode is I;16, or I in TIFFs and before Pillow 10.3.
     """
     return image.mode.startswith("I")
 

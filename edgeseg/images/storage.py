@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from edgeseg.images.opening import open_image
 from edgeseg.spec import RGB
 
-__all__ = ["TIFF", "Storage", "read_storage"]
+__all__ = ["TIFF", "Storage", "read_storage", "read_tiff_storage"]
 
 # GDAL's names of the two formats.
 TIFF: Final = "GTiff"
@@ -63,7 +63,7 @@ class Storage(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether the channels are light as it is: GDAL turns all else into RGBA, or some of it."""
+        """Whether the channels are gray or RGB; GDAL turns some of the other kinds into RGBA."""
         return self.photometric in {_WHITE_IS_0, _BLACK_IS_0, _IS_RGB}
 
     @property
@@ -102,6 +102,15 @@ def read_storage(file: BinaryIO) -> Storage | None:
         photometric=photometric,
         orientation=image.getexif().get(_ORIENTATION, 1),
     )
+
+
+def read_tiff_storage(file: BinaryIO) -> Storage | None:
+    """Read the header of a TIFF; None for any other file, of which it reads a few bytes.
+
+    On a damaged header Pillow raises errors of any kind.
+    """
+    start = file.read(16)
+    return _read_tags(file, start) if start.startswith(_TIFF_STARTS) else None
 
 
 def _read_tags(file: BinaryIO, start: bytes) -> Storage:

@@ -123,7 +123,7 @@ def _see(look: Look, spec: InputSpec, frame: Bgr, rows: range, columns: range) -
 
 
 def _release(held: Sequence[Window], bottom: int, right: int) -> Iterator[Window]:
-    """Release what no pixel needs below `bottom`, nor at the right of `right` above it."""
+    """Keep the windows that reach beyond `right`, and of the others the rows from `bottom` on."""
     for window in held:
         if window.columns.stop > right:
             yield window

@@ -21,9 +21,9 @@ from edgeseg.accuracy.gates import (
     Judged,
     apply_limit,
     at_most,
-    no_class,
-    not_judged,
-    worst_of,
+    make_unjudged,
+    make_unjudged_classes,
+    make_worst_gates,
 )
 from edgeseg.accuracy.limits import Limits, decides, name_option
 from edgeseg.accuracy.tally import Tally, collect_tally, make_image_tally
@@ -170,9 +170,9 @@ def judge_changes(comparison: Comparison, limits: Limits, *, rare: str = "") -> 
         gates.append(apply_limit("max_regression", certain, limits.max_regression))
     if limits.max_class_regression is not None:
         certainly = {change.name: max(0.0, 0.0 - change.high) for change in comparison.classes}
-        gates += worst_of("max_class_regression", certainly, limits.max_class_regression)
+        gates += make_worst_gates("max_class_regression", certainly, limits.max_class_regression)
         if not certainly and decides(limits.max_class_regression):
-            unjudged.append(no_class("max_class_regression", rare=rare))
+            unjudged.append(make_unjudged_classes("max_class_regression", rare=rare))
     return Judged(gates=tuple(gates), unjudged=tuple(unjudged)) + _explain_missing(comparison)
 
 
@@ -180,7 +180,7 @@ def _explain_too_few(images: int, limits: Limits) -> Judged:
     """Say that there are too few images to judge the limits on regressions that could be missed."""
     return Judged(
         unjudged=tuple(
-            not_judged(
+            make_unjudged(
                 limit,
                 reason=f"{images} images are compared, and below {MIN_IMAGES} chance alone changes "
                 f"as much",

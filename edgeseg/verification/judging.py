@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
-from edgeseg.accuracy.gates import Judged, judge, not_judged
+from edgeseg.accuracy.gates import Judged, judge, make_unjudged
 from edgeseg.accuracy.limits import LIMITS, Limits, decides, name_option
 from edgeseg.errors import NotJudgedError
 from edgeseg.reports.measured import ClassResult
@@ -65,7 +65,7 @@ def judge_coverage(measured: int, skipped: Sequence[Noted], limits: Limits) -> J
     first = skipped[0]
     return Judged(
         unjudged=(
-            not_judged(
+            make_unjudged(
                 "max_skipped",
                 reason=f"{len(skipped)} of {measured + len(skipped)} images were skipped, "
                 f"{share:.1f} % and not at most {limit:g} %, the first: {first.name}: "

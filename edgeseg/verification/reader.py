@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edgeseg.datasets import FilePair, Item, Matched, Sample, Survey
+from edgeseg.datasets import FilePair, Item, Matched, Sample, Survey, read_for_survey
 from edgeseg.errors import DatasetError, SourceError, TruthError
 from edgeseg.reports.report import Noted, note_image
 
@@ -51,7 +51,7 @@ class Readable:
 
     def _read(self, item: Item) -> Sample | None:
         try:
-            sample = item.read()
+            sample = read_for_survey(item)
             if sample.conversions:
                 self._convert(sample)
         except (SourceError, DatasetError) as error:

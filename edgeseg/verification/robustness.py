@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from edgeseg.accuracy.bootstrap import MIN_IMAGES, Points, draw_drops, find_joint_intervals
-from edgeseg.accuracy.gates import Judged, worst_of
+from edgeseg.accuracy.gates import Judged, make_worst_gates
 from edgeseg.accuracy.limits import Limits
 from edgeseg.accuracy.metrics import mean_iou
 from edgeseg.corruptions import FAMILIES, SEVERITIES, find_family
@@ -69,7 +69,7 @@ def judge_robustness(families: Sequence[FamilyResult], limits: Limits) -> Judged
     if limits.max_extra_drop is None:
         return Judged()
     extra = {f.name: f.extra_drop for f in families if f.extra_drop is not None}
-    return Judged(gates=tuple(worst_of("max_extra_drop", extra, limits.max_extra_drop)))
+    return Judged(gates=tuple(make_worst_gates("max_extra_drop", extra, limits.max_extra_drop)))
 
 
 def _check_same(clean: Share, found: Share) -> None:

@@ -64,7 +64,7 @@ class Model(Protocol):
 
     @property
     def reduce_labels(self) -> bool:
-        """Whether it was trained on masks whose 0 is no class and whose id 1 is its first one."""
+        """Whether 0 was no class, and 1 the first one, in the masks of the training."""
 
     @property
     def threshold(self) -> float | None:

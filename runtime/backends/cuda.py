@@ -48,7 +48,7 @@ class Pinned:
     def __init__(self, cuda: Cuda, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._cuda = cuda
         count = int(np.prod(shape))
-        self.address = cuda.pinned(count * np.dtype(dtype).itemsize)
+        self.address = cuda.allocate_pinned(count * np.dtype(dtype).itemsize)
         buffer = (ctypes.c_byte * (count * np.dtype(dtype).itemsize)).from_address(self.address)
         self.array: npt.NDArray[Any] = np.frombuffer(memoryview(buffer), dtype).reshape(shape)
 
@@ -81,7 +81,7 @@ class Cuda:
         """Release device memory."""
         self._call("cudaFree", address)
 
-    def pinned(self, size: int) -> int:
+    def allocate_pinned(self, size: int) -> int:
         """Allocate `size` bytes of page-locked host memory; return the address."""
         pointer = c_void_p()
         self._call("cudaMallocHost", byref(pointer), size)

@@ -207,7 +207,7 @@ class _Tolerance:
     def guard(self, call: Callable[[A], B]) -> Callable[[A], B | None]:
         """Wrap `call` so that it returns None where it fails."""
 
-        def guarded(item: A) -> B | None:
+        def call_or_count(item: A) -> B | None:
             try:
                 made = call(item)
             except BackendError as error:
@@ -225,7 +225,7 @@ class _Tolerance:
                     self._in_a_row = 0
             return made
 
-        return guarded
+        return call_or_count
 
 
 def _grab(source: Source) -> Iterator[_Work]:

@@ -64,12 +64,12 @@ class _Device:
         return image is not None, image
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        def asked(*arguments: object) -> Any:  # noqa: ANN401  # what OpenCV's gives
+        def ask(*arguments: object) -> Any:  # noqa: ANN401  # what OpenCV's gives
             answer = self._capture.ask(method, *arguments)
             self._check()
             return answer
 
-        return asked
+        return ask
 
     def _check(self) -> None:
         if self._capture.stopped.is_set():

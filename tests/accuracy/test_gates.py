@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.accuracy.gates import Judged, at_least, at_most, judge, worst_of
+from edgeseg.accuracy.gates import Judged, at_least, at_most, judge, make_worst_gates
 from edgeseg.accuracy.limits import LIMITS, Limits
 from edgeseg.errors import SpecError
 
@@ -41,7 +41,7 @@ def test_every_class_that_lost_too_much_is_a_gate_the_worst_first() -> None:
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(-100, 100), max_size=6), st.floats(0, 100))
 def test_no_miss_is_left_out(values: dict[str, float], limit: float) -> None:
-    gates = worst_of("max_class_drop", values, limit)
+    gates = make_worst_gates("max_class_drop", values, limit)
     assert sum(not gate.passed for gate in gates) == sum(value > limit for value in values.values())
     assert bool(gates) == bool(values)
     assert len([gate for gate in gates if gate.passed]) <= 1

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote
 from urllib.request import urlopen
@@ -89,9 +90,9 @@ def test_a_camera_that_is_watched(
     seen: list[str] = []
     jpegs = web.jpegs(2000, pause_s=0.02)
 
-    def answer(request: object) -> None:
-        seen.append(request.path)  # type: ignore[attr-defined]
-        jpegs(request)  # type: ignore[arg-type]
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        seen.append(request.path)
+        jpegs(request)
 
     with web.served(answer) as port:
         path = f"user=admin&password={SECRET}&channel=1"

@@ -12,7 +12,7 @@ from forms import count, count_plain, draw_scenes, save_ids, write_classes
 
 from edgeseg.calibration.pictures import find_calibration_rules, list_pictures
 from edgeseg.calibration.sets import choose_calibration_set
-from edgeseg.data_rules import Rules, ValueRange, parse_rules
+from edgeseg.data_rules import NO_RULES, Rules, ValueRange, parse_rules
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportOptions
 from edgeseg.errors import DatasetError, SourceError, SpecError
@@ -103,7 +103,7 @@ def test_calibration_images_are_read_as_the_measured_ones(
     own = prepare(write_deep(tmp_path / "own", 0, 999, range=[0, 999]))
     (plain / "dataset.json").unlink()
 
-    def find(source: Path, given: Rules = Rules()) -> Rules:  # noqa: B008  # frozen
+    def find(source: Path, given: Rules = NO_RULES) -> Rules:
         return find_calibration_rules(str(source), measured, given)
 
     np.testing.assert_array_equal(image_of(plain, find(plain)), expected)

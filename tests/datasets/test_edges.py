@@ -11,12 +11,14 @@ from PIL import Image
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets import (
+    Dataset,
     FilePair,
     MaskFile,
     Sample,
     Survey,
     match_classes,
     open_dataset,
+    reading,
 )
 from edgeseg.datasets.edges import find_edge_ids, looks_smoothed
 from edgeseg.datasets.reading import Reading
@@ -25,6 +27,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.errors import DatasetError
 from edgeseg.labels import parse_labels
 from edgeseg.progress import SILENT
+from edgeseg.verification.reader import Readable
 
 
 def smoothed() -> np.ndarray:
@@ -94,18 +97,32 @@ def test_smoothing_is_seen_in_the_ids_of_the_file(tmp_path: Path) -> None:
     ]
     masks = {"a": (shades, 1), "b": (jpeg[0], 1), "c": (jpeg[1], 1), "d": (sharp, 0)}
     for folder, (mask, told) in masks.items():
-        for kind in ("images", "masks"):
-            (tmp_path / folder / kind).mkdir(parents=True)
-            Image.fromarray(mask).save(tmp_path / folder / kind / "one.png")
-        data = open_dataset(tmp_path / folder, rules=Rules(foreground=(255,)))
-        matched, _ = match_classes(data, parse_labels({"classes": ["no", "yes"]}, origin="test"))
-        survey = Survey()
-        for sample in matched:
-            assert set(np.unique(sample.mask)) == {0, 1}
-            survey.add(sample)
-        assert sum("look smoothed" in note for note in survey.notes(None)) == told
+        readable = Readable(save_foreground(mask, tmp_path / folder).items, strict=False)
+        ((_, sample),) = readable
+        assert set(np.unique(sample.mask)) == {0, 1}
+        assert sum("look smoothed" in note for note in readable.survey.notes(None)) == told
         rules = Rules(foreground=(255,))
         sheet, _ = look_at(
             str(tmp_path / folder), split=None, rules=rules, pictures=0, progress=SILENT
         )
         assert sum("look smoothed" in note for note in sheet.splits[0].notes) == told
+
+
+def test_only_a_survey_looks_for_smoothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes as long as to read the ids, and an export reads each mask many times."""
+    looked: list[np.ndarray] = []
+    monkeypatch.setattr(reading, "looks_smoothed", lambda mask, **_: not looked.append(mask))
+    data = save_foreground(smoothed(), tmp_path)
+    assert [sample.smoothed for sample in data] == [None]
+    assert not looked
+    assert [sample.smoothed for _, sample in Readable(data.items, strict=False)] == [True]
+    assert len(looked) == 1
+
+
+def save_foreground(mask: np.ndarray, folder: Path) -> Dataset:
+    """Save a mask as its image, too, and match it with a model of a background and a foreground."""
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+        Image.fromarray(mask).save(folder / kind / "one.png")
+    data = open_dataset(folder, rules=Rules(foreground=(255,)))
+    return match_classes(data, parse_labels({"classes": ["no", "yes"]}, origin="test"))[0]

@@ -176,7 +176,7 @@ def test_a_mask_of_another_size_than_its_box(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content["shapes"][0]["points"][1][0] -= 1
     path.write_text(json.dumps(content))
-    with pytest.raises(DatasetError, match="is a mask whose PNG has not the size of its box"):
+    with pytest.raises(DatasetError, match="PNG does not have the size of its box"):
         open_dataset(tmp_path).items[0].read()
 
 

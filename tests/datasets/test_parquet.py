@@ -14,8 +14,8 @@ from guide import is_in_the_guide
 from shape_writers import encode_picture, list_cells, save_table, write_parquet
 
 from edgeseg.data_rules import Rules
-from edgeseg.datasets import Dataset, open_dataset, table
-from edgeseg.datasets.table import Cell
+from edgeseg.datasets import Dataset, open_dataset, parquet_cells
+from edgeseg.datasets.parquet_cells import Cell
 from edgeseg.errors import DatasetError, MissingPackageError, SourceError, SpecError
 from edgeseg.pixels import ClassMap
 
@@ -70,12 +70,12 @@ def test_a_group_is_closed_before_the_next(tmp_path: Path, monkeypatch: pytest.M
     data = open_dataset(tmp_path)
     opened = []
 
-    def note(path: Path, plain: Any = table.open_table) -> Any:
+    def note(path: Path, plain: Any = parquet_cells.open_table) -> Any:
         assert all(one.closed for one in opened)
         opened.append(plain(path))
         return opened[-1]
 
-    monkeypatch.setattr(table, "open_table", note)
+    monkeypatch.setattr(parquet_cells, "open_table", note)
     read_masks(data, [0, 2, 0, 2])
     assert len(opened) == 4
 
@@ -88,7 +88,9 @@ def test_rows_in_order_open_a_file_once_a_group(
     data = open_dataset(tmp_path)
     opened = []
     monkeypatch.setattr(
-        table, "open_table", lambda path, plain=table.open_table: opened.append(path) or plain(path)
+        parquet_cells,
+        "open_table",
+        lambda path, plain=parquet_cells.open_table: opened.append(path) or plain(path),
     )
     for item in data.items:
         assert item.sha256
@@ -100,7 +102,7 @@ def test_items_travel_between_processes(tmp_path: Path, monkeypatch: pytest.Monk
     save_table(tmp_path / "a.parquet", list_cells())
     monkeypatch.chdir(tmp_path)
     data = open_dataset(".")
-    item = pickle.loads(pickle.dumps(data.items[1].make_absolute()))  # type: ignore[attr-defined]
+    item = pickle.loads(pickle.dumps(data.items[1].make_absolute()))
     monkeypatch.chdir("/")
     np.testing.assert_array_equal(item.read().mask, draw_scenes()[1].ids)
 
@@ -207,7 +209,7 @@ def test_a_row_without_bytes_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="a.parquet, row 2, column 'image' is empty") as caught:
         item.read()
     assert is_in_the_guide(str(caught.value))
-    assert item.withheld is None  # type: ignore[attr-defined]
+    assert item.withheld is None
 
 
 def test_a_file_that_is_damaged_or_gone_is_named(tmp_path: Path) -> None:
@@ -267,7 +269,7 @@ def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_cell_is_a_part_of_its_file(tmp_path: Path) -> None:
     save_table(tmp_path / "a.parquet", list_cells())
-    cell: Any = open_dataset(tmp_path).items[1].image_path  # type: ignore[attr-defined]
+    cell: Any = open_dataset(tmp_path).items[1].image_path
     assert isinstance(cell, Cell)
     assert str(cell) == f"{tmp_path / 'a.parquet'}, row 1, column 'image'"
     assert cell.exists()

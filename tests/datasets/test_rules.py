@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +21,11 @@ ROAD = LABELS.classes.index("Road")
 TWO = Labels(classes=("other", "Road"), palette=((0, 0, 0), (255, 255, 255)))
 
 
-def write(folder: Path, make: object = None, **content: object) -> Path:
+def write(
+    folder: Path, make: Callable[[ClassMap], ClassMap] | None = None, **content: object
+) -> Path:
     for scene in draw_scenes():
-        ids = scene.ids if make is None else make(scene.ids.copy())  # type: ignore[operator]
+        ids = scene.ids if make is None else make(scene.ids.copy())
         save_image(scene, folder / "images" / f"{scene.name}.png")
         save_ids(ids, folder / "masks" / f"{scene.name}.png")
     (folder / "dataset.json").write_text(json.dumps(content)) if content else None

@@ -11,6 +11,7 @@ from shape_writers import SHAPE_FORMS
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets import open_dataset
+from edgeseg.datasets.layouts import BY_NAME, LAYOUTS, Layout
 from edgeseg.errors import DatasetError
 
 ALL_FORMS = FORMS | SHAPE_FORMS
@@ -75,6 +76,12 @@ def test_one_form_is_not_taken_for_two(form: Form, tmp_path: Path) -> None:
     root = write_form(form, tmp_path / "data")
     notes = open_dataset(root, split=form.splits[1]).notes
     assert not [note for note in notes if "also has" in note or "not those of" in note]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_general_forms_are_layouts_that_are_tried_later(layout: Layout) -> None:
+    later = LAYOUTS[LAYOUTS.index(layout) + 1 :]
+    assert {BY_NAME[name] for name in layout.general_forms} <= set(later)
 
 
 def test_a_form_that_is_none_is_told_with_the_forms(tmp_path: Path) -> None:

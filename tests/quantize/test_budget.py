@@ -18,14 +18,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_what_decides_is_kept_from_what_tries(clock: list[float]) -> None:
     budget = Budget(60)
     budget.reserved = 20
-    budget.check()  # nothing is limited
-    with pytest.raises(UsedUp), budget.limited():
+    budget.check()  # nothing is enforced
+    with pytest.raises(UsedUp), budget.enforce():
         clock[0] += 39
         budget.check()
         clock[0] += 1
         budget.check()
     budget.check()
-    with pytest.raises(UsedUp), budget.limited():
+    with pytest.raises(UsedUp), budget.enforce():
         pytest.fail("there is no time left")
 
 

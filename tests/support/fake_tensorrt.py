@@ -230,7 +230,7 @@ class FakeCuda:
         FakeCuda.held += 1
         return address
 
-    pinned = malloc
+    allocate_pinned = malloc
 
     def free(self, address: int) -> None:
         del self._blocks[address]

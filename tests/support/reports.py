@@ -15,8 +15,8 @@ from edgeseg.accuracy.gates import (
     apply_limit,
     at_least,
     at_most,
-    no_class,
-    worst_of,
+    make_unjudged_classes,
+    make_worst_gates,
 )
 from edgeseg.bundle.manifest import Machine
 from edgeseg.corruptions import FAMILIES, SEVERITIES
@@ -106,7 +106,7 @@ def measured(
     gates = [
         at_least("golden/0.png pixel agreement", 98.71, 98.21, key=GOLDEN, unit="%"),
         apply_limit("max_drop", found["drop"], 1.0),
-        *worst_of("max_class_drop", drops, 5.0),
+        *make_worst_gates("max_class_drop", drops, 5.0),
         apply_limit("max_latency_ratio", 0.2431, max_latency_ratio),
     ]
     fields: dict[str, Any] = {
@@ -299,7 +299,7 @@ def labels_of(report: Report) -> Labels:
 def not_judged(**more: Any) -> Report:
     """No gate is missed, and two limits decide nothing."""
     left = (
-        no_class("max_class_drop", rare="Car in 3 images"),
+        make_unjudged_classes("max_class_drop", rare="Car in 3 images"),
         Unjudged(
             name="data set", key="max_skipped", reason="14 of 16 images were skipped",
             remedy="restore them",

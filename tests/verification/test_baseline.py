@@ -16,8 +16,10 @@ from edgeseg.reports.report import Data, Report, encode_report, read_report
 from edgeseg.reports.terminal import describe_report
 from edgeseg.verification.baseline import compare_reports, judge_changes
 
+DEFAULT_LIMITS = Limits()
 
-def compared(now: Report, before: Report, limits: Limits = Limits()) -> tuple[dict, set[str]]:  # noqa: B008
+
+def compared(now: Report, before: Report, limits: Limits = DEFAULT_LIMITS) -> tuple[dict, set[str]]:
     found = compare_reports(now, before, origin=ORIGIN, limits=limits)
     missed = {gate.name for gate in judge_changes(found, limits).misses}
     return {change.name: change for change in (found.miou, *found.classes)}, missed

@@ -62,17 +62,6 @@ LAYOUT_NAMES: Final = tuple(layout.name for layout in LAYOUTS)
 BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
 
 
-# A published data set also has the form of which it is a special case.
-_GENERAL_FORMS: Final = {
-    "ade20k": {"mmseg"},
-    "cocostuff": {"mmseg", "coco"},
-    "camvid": {"beside"},
-    "camvid32": {"beside"},
-    "mapillary": {"folder"},
-    "bdd100k": {"folder"},
-}
-
-
 def recognize(root: Path, rules: Rules) -> Layout | None:
     """Find the layout of a folder; None if it has none that edgeseg knows. No image is read.
 
@@ -90,7 +79,7 @@ def recognize_others(root: Path, rules: Rules, chosen: Layout) -> tuple[Layout, 
     rules = _add_own(root, rules)
     if _names_folders(rules):
         return ()
-    known = {chosen.name, *_GENERAL_FORMS.get(chosen.name, ())}
+    known = {chosen.name, *chosen.general_forms}
     others = (layout for layout in LAYOUTS if layout.name not in known)
     return tuple(layout for layout in others if layout.recognize(root, rules))
 

@@ -65,4 +65,5 @@ BDD100K: Final = Layout(
     looked_for=_LOOKED_FOR,
     recognize=_recognize,
     open=_open,
+    general_forms=("folder",),
 )

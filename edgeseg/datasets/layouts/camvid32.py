@@ -107,4 +107,5 @@ CAMVID32: Final = Layout(
     looked_for=_LOOKED_FOR,
     recognize=_recognize,
     open=_open,
+    general_forms=("beside",),
 )

@@ -88,25 +88,14 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     content = read_coco_file(part.file)
     above = (root / name, root) if name else (root,)
     classes = number_classes(content.names, *above, rules=rules)
-    items, unpaired = pair_shapes(
+    paired = pair_shapes(
         _list_images(content, classes),
         part.folders,
         origin=part.file,
         rest=classes.rest.own,
         whole=part.folders[0] if part.is_own else None,
     )
-    return Dataset(
-        origin=str(root),
-        split=name or None,
-        items=items,
-        labels=classes.labels,
-        unpaired=unpaired,
-        splits=there,
-        rules=classes.found.rules,
-        said=classes.found.said,
-        rest=classes.rest,
-        notes=(*classes.found.notes, *content.notes),
-    )
+    return classes.make_dataset(root, name, paired, splits=there, notes=content.notes)
 
 
 def _list_images(content: CocoFile, classes: ShapeClasses) -> Iterator[ShapedImage]:

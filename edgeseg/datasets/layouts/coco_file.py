@@ -35,7 +35,7 @@ class _Annotation(msgspec.Struct):
 
     @property
     def has_area(self) -> bool:
-        """Whether it has more than a box."""
+        """Whether the shape has more than a box."""
         return bytes(self.segmentation).strip() not in {b"[]", b"null", b"[[]]"}
 
 

@@ -49,25 +49,14 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     name = choose_split(subsets, split, origin=str(root))
     classes = number_classes(content.labels, root, rules=rules)
     folders = _list_folders(root, name, rules)
-    items, unpaired = pair_shapes(
+    paired = pair_shapes(
         _list_images((one for one in content.images if name in {None, _get_subset(one)}), classes),
         folders,
         origin=path,
         rest=classes.rest.own,
         whole=folders[0] if len(subsets) < 2 else None,
     )
-    return Dataset(
-        origin=str(root),
-        split=name,
-        items=items,
-        labels=classes.labels,
-        unpaired=unpaired,
-        splits=subsets,
-        rules=classes.found.rules,
-        said=classes.found.said,
-        rest=classes.rest,
-        notes=(*classes.found.notes, *content.notes),
-    )
+    return classes.make_dataset(root, name, paired, splits=subsets, notes=content.notes)
 
 
 def _list_subsets(images: Iterable[CvatImage]) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import DATASET_FILE, find_classes
 from edgeseg.datasets.dataset import Dataset, Unpaired
 from edgeseg.datasets.items import FilePair
-from edgeseg.datasets.layouts.inside import find_inside
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, Layout, choose_split
+from edgeseg.datasets.layouts.named_images import find_named_image
 from edgeseg.datasets.layouts.shape_classes import ShapeClasses, number_classes
 from edgeseg.datasets.pairing import pair_by_name
 from edgeseg.datasets.truth.labelme_file import LabelmeFile, LabelmeShape, read_labelme
@@ -72,19 +72,8 @@ def _open(root: Path, split: str | None, rules: Rules) -> Dataset:
     classes, origin, notes = _name_classes(folder, root, rules, listed)
     ids = {**classes.ids, _IGNORED: classes.labels.ignore_index}
     make_truth = partial(LabelmeFile, ids=ids, rest=classes.rest.own, origin=origin)
-    items, unpaired = _pair(folder, root, listed, make_truth)
-    return Dataset(
-        origin=str(root),
-        split=name or None,
-        items=items,
-        labels=classes.labels,
-        unpaired=unpaired,
-        splits=there,
-        rules=classes.found.rules,
-        said=classes.found.said,
-        rest=classes.rest,
-        notes=(*classes.found.notes, *notes),
-    )
+    paired = _pair(folder, root, listed, make_truth)
+    return classes.make_dataset(root, name, paired, splits=there, notes=notes)
 
 
 def _name_classes(
@@ -141,11 +130,11 @@ def _find_named(
     left = []
     for path in listed:
         try:
-            name = read_labelme(path).imagePath
+            name = read_labelme(path).image_path
         except SourceError:
             continue
         # Its folders are those of the machine on which it was drawn.
-        image = find_inside(PureWindowsPath(name).name, (folder, root), origin=path)
+        image = find_named_image(PureWindowsPath(name).name, (folder, root), origin=path)
         if image.exists():
             found[image] = path
         else:

@@ -29,7 +29,7 @@ class Layout:
     `name` is what a user may write before a path, as `voc:PATH`, and `title` is for people.
     `looked_for` says in words by what it is recognized. `recognize` tells whether a folder has this
     form; it reads no image. `open` lists a split of it, or all of it. `takes_folders` says that the
-    user may name its folders.
+    user may name its folders. `general_forms` names the layouts of which it is a special case.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Layout:
     recognize: Callable[[Path, Rules], bool]
     open: Callable[[Path, str | None, Rules], Dataset]
     takes_folders: bool = False
+    general_forms: tuple[str, ...] = ()
 
 
 def find_split(there: Sequence[str], wanted: str) -> str | None:

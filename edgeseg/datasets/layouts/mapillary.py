@@ -136,4 +136,5 @@ MAPILLARY: Final = Layout(
     recognize=_recognize,
     open=_open,
     takes_folders=True,
+    general_forms=("folder",),
 )

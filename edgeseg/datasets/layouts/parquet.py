@@ -20,7 +20,7 @@ from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.items import FilePair
 from edgeseg.datasets.layouts.layout import SPLIT_NAMES, Layout, choose_split
 from edgeseg.datasets.layouts.parquet_columns import find_columns
-from edgeseg.datasets.table import Cell, Group, open_table
+from edgeseg.datasets.parquet_cells import Cell, Group, open_table
 from edgeseg.datasets.truth.mask_file import MaskFile
 from edgeseg.errors import DatasetError, SourceError
 from edgeseg.images import list_files

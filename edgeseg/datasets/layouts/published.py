@@ -150,7 +150,12 @@ def _recognize_cocostuff(root: Path, _rules: Rules) -> bool:
 
 
 def _make_layout(
-    form: PublishedForm, title: str, looked_for: str, recognize: Callable[[Path, Rules], bool]
+    form: PublishedForm,
+    title: str,
+    looked_for: str,
+    *,
+    recognize: Callable[[Path, Rules], bool],
+    general_forms: tuple[str, ...],
 ) -> Layout:
     return Layout(
         name=form.name,
@@ -158,6 +163,7 @@ def _make_layout(
         looked_for=looked_for,
         recognize=recognize,
         open=partial(open_published, form),
+        general_forms=general_forms,
     )
 
 
@@ -168,6 +174,7 @@ ADE20K: Final = _make_layout(
     "ADE20K",
     "images/validation/ADE_val_*",
     recognize=_recognize_ade20k,
+    general_forms=("mmseg",),
 )
 COCOSTUFF: Final = _make_layout(
     PublishedForm(
@@ -178,6 +185,7 @@ COCOSTUFF: Final = _make_layout(
     "COCO-Stuff",
     "stuffthingmaps/val2017/, or annotations/val2017/ with COCO's numbers",
     recognize=_recognize_cocostuff,
+    general_forms=("mmseg", "coco"),
 )
 CAMVID: Final = _make_layout(
     PublishedForm(
@@ -186,4 +194,5 @@ CAMVID: Final = _make_layout(
     "CamVid",
     "testannot/0001TP_*",
     recognize=_recognize_camvid,
+    general_forms=("beside",),
 )

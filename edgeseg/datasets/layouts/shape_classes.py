@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edgeseg.data_rules import Rules
 from edgeseg.datasets.class_files import Classes, find_classes
-from edgeseg.datasets.dataset import Rest
-from edgeseg.datasets.rest import REST_NAME, find_rest
+from edgeseg.datasets.dataset import Dataset, Rest, Unpaired
+from edgeseg.datasets.items import Item
+from edgeseg.datasets.unshaped_pixels import REST_NAME, find_rest
 from edgeseg.errors import DatasetError
 from edgeseg.labels import Labels, normalize_name, parse_labels
 
@@ -27,6 +28,33 @@ class ShapeClasses:
     ids: Mapping[str, int]
     rest: Rest
     found: Classes
+
+    def make_dataset(
+        self,
+        root: Path,
+        split: str | None,
+        paired: tuple[tuple[Item, ...], tuple[Unpaired, ...]],
+        *,
+        splits: tuple[str, ...],
+        notes: Iterable[str],
+    ) -> Dataset:
+        """Make the data set of these classes, of items and of what has no partner.
+
+        One without splits has the split "" or None.
+        """
+        items, unpaired = paired
+        return Dataset(
+            origin=str(root),
+            split=split or None,
+            items=items,
+            labels=self.labels,
+            unpaired=unpaired,
+            splits=splits,
+            rules=self.found.rules,
+            said=self.found.said,
+            rest=self.rest,
+            notes=(*self.found.notes, *notes),
+        )
 
 
 def number_classes(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgeseg.datasets.dataset import Unpaired
 from edgeseg.datasets.items import FilePair
-from edgeseg.datasets.layouts.inside import find_inside
+from edgeseg.datasets.layouts.named_images import find_named_image
 from edgeseg.datasets.truth.shape_list import ShapeList, pack_shapes
 from edgeseg.images import list_files
 
@@ -45,7 +45,7 @@ def pair_shapes(
     """
     pairs, left = [], []
     for image in images:
-        path = find_inside(image.name, folders, origin=origin)
+        path = find_named_image(image.name, folders, origin=origin)
         if not path.exists():
             reason = f"{origin} names {image.name}, and there is no {path}"
             left.append(Unpaired(name=path.stem, reason=reason))

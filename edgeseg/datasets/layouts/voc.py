@@ -119,7 +119,7 @@ def _find_lists(root: Path) -> Mapping[str, Path]:
 
 
 def _read_list(path: Path, images: Mapping[str, Path]) -> Iterator[str]:
-    """Read the names of a split's images: one a line, perhaps as a path, with its mask's behind."""
+    """Read the names of a split's images: one a line, or its path and its mask's."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:

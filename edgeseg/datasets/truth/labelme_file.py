@@ -48,9 +48,9 @@ class LabelmeContent(msgspec.Struct):
     """What edgeseg takes of the JSON; the image's own bytes in it are passed over."""
 
     shapes: list[LabelmeShape]
-    imagePath: str  # noqa: N815 (labelme's name)
-    imageHeight: int | None = None  # noqa: N815
-    imageWidth: int | None = None  # noqa: N815
+    image_path: str = msgspec.field(name="imagePath")
+    height: int | None = msgspec.field(name="imageHeight", default=None)
+    width: int | None = msgspec.field(name="imageWidth", default=None)
 
 
 def read_labelme(path: Path) -> LabelmeContent:
@@ -93,7 +93,7 @@ class LabelmeFile:
     def read(self) -> ReadTruth:
         """Draw the shapes; see `Truth`."""
         content = read_labelme(self.path)
-        height, width = content.imageHeight or 0, content.imageWidth or 0
+        height, width = content.height or 0, content.width or 0
         if height <= 0 or width <= 0:
             raise DatasetError(
                 f"{self.path} lacks the image's height and width; save it again with labelme"
@@ -170,7 +170,7 @@ def _paste(text: str, points: _Points, height: int, width: int) -> npt.NDArray[n
     try:
         image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)))
         if image.size != (right - left + 1, bottom - top + 1):
-            raise ValueError("is a mask whose PNG has not the size of its box")
+            raise ValueError("is a mask whose PNG does not have the size of its box")
         part = np.asarray(image.convert("L")) != 0
     except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"is a mask whose PNG cannot be read: {error}") from None

@@ -35,11 +35,11 @@ class Truth(Protocol):
 
     @property
     def path(self) -> Path:
-        """The file that holds it."""
+        """The file that holds the ground truth."""
 
     @property
     def is_verbatim(self) -> bool:
-        """Whether it is in the ids that somebody wrote, which may be 0 and 255 for two classes."""
+        """Whether the ids are those that somebody wrote, perhaps 0 and 255 for two classes."""
 
     @property
     def fingerprint(self) -> str:
@@ -50,7 +50,7 @@ class Truth(Protocol):
         """
 
     def read(self) -> ReadTruth:
-        """Read it.
+        """Read the ids, and what is known of their colors.
 
         Raises:
             SourceError: the file cannot be read.

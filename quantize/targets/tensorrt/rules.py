@@ -106,7 +106,7 @@ class _Graph:
         node = self.makers.get(name)
         return "" if node is None else node.op_type
 
-    def behind_casts(self, name: str) -> str:
+    def skip_casts(self, name: str) -> str:
         """Return the value that a chain of Casts starts with."""
         while self.maker(name) == "Cast":
             name = self.makers[name].input[0]
@@ -193,10 +193,10 @@ def _check_zero_points(graph: _Graph) -> Iterator[str]:
 def _check_weights(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         made = graph.makers.get(node.input[0]) if node.op_type in _WEIGHTED else None
-        weight = graph.behind_casts(node.input[1]) if node.op_type in _WEIGHTED else ""
+        weight = graph.skip_casts(node.input[1]) if node.op_type in _WEIGHTED else ""
         quantized = graph.maker(weight) == "DequantizeLinear"
         if made is not None:
-            data = graph.maker(graph.behind_casts(node.input[0])) == "DequantizeLinear"
+            data = graph.maker(graph.skip_casts(node.input[0])) == "DequantizeLinear"
             if data != quantized:
                 yield f"{node.name}: of its data and its weight only one is int8"
         if not quantized:
@@ -227,7 +227,7 @@ def _check_stays_float(graph: _Graph) -> Iterator[str]:
         if node.op_type not in _NEVER_QUANTIZED and not product:
             continue
         for name in node.input:
-            if name and graph.maker(graph.behind_casts(name)) == "DequantizeLinear":
+            if name and graph.maker(graph.skip_casts(name)) == "DequantizeLinear":
                 what = "attention product" if product else node.op_type
                 yield f"{node.name}: Q/DQ at the input of a {what}"
 
@@ -261,7 +261,7 @@ def _averages_channels(graph: _Graph, node: NodeProto) -> bool:
 
 def _check_attention(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
-        if node.op_type == "Softmax" and graph.maker(graph.behind_casts(node.input[0])) != "MatMul":
+        if node.op_type == "Softmax" and graph.maker(graph.skip_casts(node.input[0])) != "MatMul":
             yield f"{node.name}: its input is no product; the attention scale belongs into q"
 
 

@@ -17,7 +17,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
 from edgeseg.files.signature import is_replaceable
 from edgeseg.images import read_image, read_mask
-from edgeseg.images.georeference import Place, write_geotiff
+from edgeseg.images.georeference import Place, read_georeferenced, write_geotiff
 from edgeseg.labels import get_known_labels
 
 UTM = CRS.from_epsg(32633)
@@ -51,6 +51,15 @@ def survey(tmp_path: Path) -> Path:
     pixels = read_image(folder / "transform.tif")[:, :, ::-1]
     Image.fromarray(np.ascontiguousarray(pixels)).save(folder / "plain.png")
     return folder
+
+
+def test_no_png_is_decoded_for_a_place(survey: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow decodes a PNG to tell its EXIF tags, which takes as long as to read it."""
+    opened: list[object] = []
+    monkeypatch.setattr("edgeseg.images.storage.open_image", opened.append)
+    assert read_georeferenced(survey / "plain.png") is None
+    assert read_georeferenced(survey / "transform.tif") is not None
+    assert not opened
 
 
 @pytest.mark.parametrize("tile", [(), ("--tile",)], ids=["whole", "tiled"])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import cv2
@@ -241,8 +241,8 @@ def test_a_process_ends_though_a_driver_holds_a_thread() -> None:
     assert re.fullmatch(r"False True\nedgeseg \S+\n", ended.stdout)
 
 
-def until(true: object) -> None:
+def until(true: Callable[[], object]) -> None:
     end = time.monotonic() + 10
-    while not true():  # type: ignore[operator]
+    while not true():
         assert time.monotonic() < end
         time.sleep(0.01)

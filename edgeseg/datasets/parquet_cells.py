@@ -89,12 +89,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The same name; a cell has no ending."""
+        """The stem: a cell has no ending."""
         return self.stem
 
     @property
     def suffix(self) -> str:
-        """That of an array; else nothing, for the bytes of a picture say what they are."""
+        """`.npy` for an array; else empty, since the bytes of a picture say what they are."""
         return ".npy" if self.is_array else ""
 
     def exists(self) -> bool:
@@ -189,7 +189,7 @@ def _take_stream(group: Group, row: int) -> _Stream | None:
 
 
 def _get_stamp(path: Path) -> tuple[int, int] | None:
-    """The size and time of a local file, which change with it."""
+    """Get the size and time of a local file, which change with it; None for a file at a URL."""
     if is_remote(path):
         return None
     try:

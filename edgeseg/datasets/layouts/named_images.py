@@ -1,4 +1,4 @@
-"""Finds the files that another file names, inside the data set's folder alone."""
+"""Finds the images that another file names, inside the data set's folder alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from edgeseg.errors import DatasetError
 
-__all__ = ["find_inside"]
+__all__ = ["find_named_image"]
 
 
-def find_inside(name: str, folders: Sequence[Path], *, origin: Path) -> Path:
-    """Find a file below one of the folders; the path in the first of them if it is in none.
+def find_named_image(name: str, folders: Sequence[Path], *, origin: Path) -> Path:
+    """Find an image below one of the folders; the path in the first of them if it is in none.
 
     `name` may have the separators of Windows. `origin` is the file that names it.
 
