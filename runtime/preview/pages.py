@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.accuracy.metrics import class_shares
+from edgeseg.labels import to_hex
 from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.metrics import to_prometheus
 from edgeseg.runtime.preview.motion import KIND, MAX_VIEWERS, Motion, Viewers
@@ -70,7 +71,7 @@ class Pages:
     async def _info(self, _request: Request) -> Response:
         from starlette.responses import JSONResponse
 
-        colors = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in self._labels.palette]
+        colors = map(to_hex, self._labels.palette)
         classes = [
             {"name": name, "colour": color}
             for name, color in zip(self._labels.classes, colors, strict=True)

@@ -14,7 +14,7 @@ from edgeseg.errors import SpecError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.images import write_mask, write_painted_mask
 from edgeseg.images.georeference import Place, write_geotiff
-from edgeseg.labels import Labels, Rgb
+from edgeseg.labels import Labels, Rgb, to_hex
 from edgeseg.pixels import ClassMap, rename_ids
 from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
@@ -147,7 +147,7 @@ def _check_colors(labels: Labels) -> None:
         if first.setdefault(color, name) != name:
             raise SpecError(
                 f"--masks-palette: {first[color]!r} and {name!r} have the same color, "
-                f"{_to_hex(color)}; write class ids, or export with --labels that give each class "
+                f"{to_hex(color)}; write class ids, or export with --labels that give each class "
                 f"its own"
             )
 
@@ -174,7 +174,7 @@ def _write_legend(files: MaskFiles, labels: Labels, ids: Sequence[int]) -> str:
     """Write each id's meaning and color, as JSON with one class on a line."""
     known = zip(ids, labels.classes, labels.palette, strict=True)
     lines = [
-        json.dumps({"id": own, "name": name, "color": _to_hex(color)}) for own, name, color in known
+        json.dumps({"id": own, "name": name, "color": to_hex(color)}) for own, name, color in known
     ]
     about: dict[str, object] = {"software": SIGNATURE}
     if files.label_ids is not None:
@@ -183,7 +183,3 @@ def _write_legend(files: MaskFiles, labels: Labels, ids: Sequence[int]) -> str:
         about["painted"] = True
     head = json.dumps(about).removesuffix("}")
     return f'{head}, "classes": [\n' + ",\n".join(lines) + "\n]}\n"
-
-
-def _to_hex(color: Rgb) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)

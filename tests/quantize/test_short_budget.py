@@ -30,9 +30,10 @@ def test_a_budget_too_small_for_int8_is_the_only_cause_and_no_missed_gate(
     *told, error = outcome.err.strip().splitlines()
     assert "nothing in int8 was tried: " in error
     assert "0:00 minutes of --budget passed" in error
-    (used_up,) = (line for line in told if "budget used up" in line)
-    assert "int8-linear" in used_up
-    assert "were not tried: " in used_up
+    forms, recipes = (line for line in told if "budget used up" in line)
+    assert "merge-queries-keys12 were not tried: " in forms
+    assert "int8-linear" in recipes
+    assert "were not tried: " in recipes
     assert "left to try more" not in outcome.err
     for phase in ("reading the checkpoint", "comparing with PyTorch", "measuring fp32"):
         assert f"\n{phase}: " in f"\n{outcome.err}"
