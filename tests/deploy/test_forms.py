@@ -23,7 +23,6 @@ from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import CalibrationError, GateMissedError, SpecError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
-from edgeseg.overrides import NO_OVERRIDES
 from edgeseg.segformer.form import EXACT, FORMS, Form
 from edgeseg.segformer.macs import count_costs
 
@@ -68,7 +67,7 @@ def test_int8_of_a_form_ships_with_the_exact_network_beside_it(request_: ExportR
     nodes = onnx.load(bundle.path(bundle.chosen.file)).graph.node
     assert sum(node.op_type == "ReduceMean" for node in nodes) == sum(spec.encoder.depths)
     assert f"form merge-queries: {QUERIES.describe()}" in lines
-    shown, content = inspect_anything(str(bundle.folder), overrides=NO_OVERRIDES, say=print)
+    shown, content = inspect_anything(str(bundle.folder))
     assert any("form merge-queries, " in line for line in shown)
     assert json.loads(json.dumps(content))["variants"]
 

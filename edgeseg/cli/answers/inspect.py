@@ -9,9 +9,10 @@ from edgeseg.bundle.manifest import VariantInfo, to_json
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
 from edgeseg.cli.answers import Json
 from edgeseg.cli.answers.export import describe_sensitivity, format_drop
+from edgeseg.cli.answers.receptive_field import FieldPicture, answer_fields
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
-from edgeseg.progress import Say, ignore
+from edgeseg.progress import SILENT, Progress
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, title_model
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, count_costs
 from edgeseg.spec import RGB, InputSpec, PerChannel, Upsampling
@@ -30,11 +31,13 @@ def inspect_anything(
     what: str,
     *,
     overrides: Overrides = NO_OVERRIDES,
-    say: Say = ignore,
+    picture: FieldPicture | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[list[str], Json]:
     """Describe a model size, a bundle or a checkpoint, in lines and as a JSON object.
 
-    `overrides` replace what a checkpoint says of its input; `say` is called with assumptions.
+    `overrides` replace what a checkpoint says of its input, and `picture` asks for its receptive
+    fields; `progress` hears of assumptions.
 
     Raises:
         EdgesegError: it is none of these, or damaged; or overrides are for no checkpoint.
@@ -46,7 +49,7 @@ def inspect_anything(
         return _inspect_variant(what)
     if bundle:
         return _inspect_bundle(open_bundle(Path(what)))
-    return _inspect_checkpoint(what, overrides, say)
+    return _inspect_checkpoint(what, overrides, picture, progress)
 
 
 def _inspect_variant(name: str) -> tuple[list[str], Json]:
@@ -137,10 +140,20 @@ def _describe_variant(variant: VariantInfo) -> str:
     return ", ".join(parts)
 
 
-def _inspect_checkpoint(source: str, overrides: Overrides, say: Say) -> tuple[list[str], Json]:
+def _inspect_checkpoint(
+    source: str, overrides: Overrides, picture: FieldPicture | None, progress: Progress
+) -> tuple[list[str], Json]:
     from edgeseg.export.checkpoint import read_checkpoint
 
-    checkpoint = read_checkpoint(source, overrides=overrides, say=say)
+    checkpoint = read_checkpoint(source, overrides=overrides, say=progress.say)
+    lines, content = _describe_checkpoint(checkpoint)
+    if picture is None:
+        return lines, content
+    more, fields = answer_fields(checkpoint, picture, progress)
+    return [*lines, *more], {**content, "receptive_field": fields}
+
+
+def _describe_checkpoint(checkpoint: Checkpoint) -> tuple[list[str], Json]:
     height, width = checkpoint.input.height, checkpoint.input.width
     channels = checkpoint.spec.channels
     count = count_costs(checkpoint.spec, height=height, width=width)
