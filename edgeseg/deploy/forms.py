@@ -17,7 +17,7 @@ from edgeseg.progress import begin
 from edgeseg.quantize.budget import UsedUp
 from edgeseg.quantize.judging import decide, sort_by_speed
 from edgeseg.quantize.search import Search, Trial, measure_trial, put_in_form
-from edgeseg.runtime.timing import SAME_SPEED
+from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
 from edgeseg.segformer.form import EXACT, Form
 from edgeseg.segformer.macs import count_costs
 
@@ -94,7 +94,8 @@ def _try_forms(
 def _rank(job: ExportJob, search: Search, trials: Sequence[Trial]) -> list[Trial]:
     """List the trials that passed and are faster than the exact network, the fastest first.
 
-    Where a device will time them, fewer multiply-adds count as faster.
+    Of those equally fast, the one with the smallest mIoU drop comes first: a form may move pixels
+    and be right. Where a device will time them, fewer multiply-adds count as faster.
     """
     passed = [trial for trial in trials if trial.approved]
     if not search.timed:
@@ -102,6 +103,15 @@ def _rank(job: ExportJob, search: Search, trials: Sequence[Trial]) -> list[Trial
     timed = sort_by_speed(replace(search, quantizer=None), passed) if passed else []
     least = 1 + SAME_SPEED
     wanted = job.request.form is not None
-    return [
+    faster = [
         trial for trial in timed if trial.approved and (wanted or (trial.speedup or 0.0) >= least)
     ]
+    return order_by_speed(faster, speed=lambda t: t.speedup or 0.0, agreement=_rate_accuracy)
+
+
+def _rate_accuracy(trial: Trial) -> float:
+    """Rate a trial by the mIoU that it keeps; without ground truth, by the pixels that agree."""
+    accuracy = trial.search
+    if accuracy is None:
+        return 0.0
+    return accuracy.pixel_agreement if accuracy.drop is None else -accuracy.drop

@@ -202,3 +202,20 @@ def test_forms_of_one_name_are_told_apart() -> None:
     one, other = Form(name="mine", queries=frozenset({1})), Form(name="mine", keys=frozenset({1}))
     assert one.digest != other.digest
     assert one.digest == replace(one, name="yours").digest
+
+
+def test_of_equally_fast_forms_the_most_accurate_is_decided_on_first(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.quantize.judging.measure_speed", lambda *_: (2.0, 10.0))
+    _, lines = export(replace(request_, form=None, precision="fp32", calibration=None))
+    drops = {
+        name: float(found[1])
+        for line in lines
+        for name in FORMS
+        if (found := re.match(rf"\s*{re.escape(name)}\+fp32: .*drop ([+-][\d.]+)", line))
+    }
+    assert len(drops) == 3
+    best = min(drops, key=lambda name: drops[name])
+    decided = next(line for line in lines if line.startswith("deciding on "))
+    assert decided.endswith(f": {best}+fp32")
