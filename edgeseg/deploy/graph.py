@@ -17,9 +17,9 @@ from edgeseg.deploy.job import ExportJob
 from edgeseg.deploy.own_framework import check_own_framework
 from edgeseg.pixels import Bgr, Frame, Logits, to_input
 from edgeseg.progress import begin, track
-from edgeseg.quantize.recipes import FLOAT, Recipe
+from edgeseg.quantize.recipes import FLOAT
 from edgeseg.quantize.search import Candidate
-from edgeseg.quantize.targets.maker import Maker, load_maker
+from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.segformer.form import EXACT, Form
 from edgeseg.targets import find_target
 from edgeseg.text import pluralize
@@ -63,7 +63,6 @@ def write_graph(job: ExportJob) -> FloatGraph:
         MissingPackageError: what converts it for the target is not installed.
     """
     from edgeseg.export.reference import run_published
-    from edgeseg.export.storage import halve_weights
 
     model = _to_onnx(job, _rewrite(job, EXACT))
     path = job.staging / "model.onnx"
@@ -72,17 +71,11 @@ def write_graph(job: ExportJob) -> FloatGraph:
     published = run_published(job.checkpoint.model, job.checkpoint.input)
     parity = _compare(job, path, frames, published)
     framework = check_own_framework(job, path, frames)
-    stored = FLOAT.name
-    # After parity, which is of the graph: golden masks show what storing costs.
-    if job.request.half_weights:
-        path.write_bytes(halve_weights(model).SerializeToString())
-        stored = "float, weights stored as FP16"
-    maker = load_maker(job.request.target)
-    artifact = maker.convert(path)
+    artifact, candidates = _make_artifact(job, model, path)
     return FloatGraph(
         model=model,
         artifact=artifact,
-        candidates=_list_candidates(maker, artifact, replace(FLOAT, name=stored)),
+        candidates=candidates,
         parity=parity,
         framework=framework,
     )
@@ -105,26 +98,39 @@ def write_graph_in_form(job: ExportJob, form: Form, folder: Path) -> FloatGraph:
     path.write_bytes(model.SerializeToString())
     frames = list(read_examples(job.request.dataset, PARITY_FRAMES))
     parity = _compare(job, path, frames, run_deployed(deployed))
-    maker = load_maker(job.request.target)
-    artifact = maker.convert(path)
+    artifact, candidates = _make_artifact(job, model, path)
     return FloatGraph(
         model=model,
         artifact=artifact,
-        candidates=_list_candidates(maker, artifact, FLOAT),
+        candidates=candidates,
         parity=parity,
         framework=None,
         form=form,
     )
 
 
-def _list_candidates(maker: Maker, artifact: Path, recipe: Recipe) -> tuple[Candidate, ...]:
-    """List a float artifact under each type that this machine computes in."""
-    return tuple(
+def _make_artifact(
+    job: ExportJob, model: ModelProto, path: Path
+) -> tuple[Path, tuple[Candidate, ...]]:
+    """Convert a graph, which `path` holds, for the target.
+
+    Return the artifact, and a candidate for each type that this machine computes in.
+    """
+    from edgeseg.export.storage import halve_weights
+
+    stored = FLOAT
+    # After parity, which is of the graph: golden masks show what storing costs.
+    if job.request.half_weights:
+        path.write_bytes(halve_weights(model).SerializeToString())
+        stored = replace(FLOAT, name="float, weights stored as FP16")
+    maker = load_maker(job.request.target)
+    artifact = maker.convert(path)
+    return artifact, tuple(
         Candidate(
             name=_PRECISIONS[compute],
             precision=_PRECISIONS[compute],
             compute=compute,
-            recipe=recipe,
+            recipe=stored,
             path=artifact,
         )
         for compute in maker.float_types()

@@ -10,6 +10,7 @@ from edgeseg.deploy.data import ExportData
 from edgeseg.deploy.job import ExportJob
 from edgeseg.quantize.search import Search
 from edgeseg.runtime.segmenter import segment_frame
+from edgeseg.runtime.timing import PAUSE_S, ROUNDS, WARM_UP
 from edgeseg.segformer.form import FORMS, Form
 from edgeseg.text import pluralize
 
@@ -46,13 +47,15 @@ def describe_plan(job: ExportJob, search: Search, data: ExportData) -> str:
         + types * (1 + recipes) * searched
         + 4 * types * decided  # floats and INT8, and both once more as they ship
     )
-    minutes = images * _time_image(job, search) / 60
+    timings = 2 * (WARM_UP + ROUNDS) * (forms + types * (1 + recipes)) if search.timed else 0
+    seconds = (images + timings) * _time_image(job, search) + timings * PAUSE_S
     parts = [pluralize(forms, "form") + " of the network"] if forms else []
     parts += [pluralize(recipes, "INT8 recipe")] if recipes else []
     what = " and ".join(parts) or "FP32 alone"
+    needed, given = seconds / 60, job.request.budget_s / 60
     return (
-        f"to try: {what}; about {minutes:.1f} minutes of the {job.request.budget_s / 60:.1f} of "
-        f"--budget, if each takes as long as FP32 on an image"
+        f"to try: {what}; about {needed:.1f} minutes of the {given:.1f} of --budget, if each takes "
+        f"as long as FP32 on an image"
     )
 
 
