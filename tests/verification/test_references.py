@@ -48,7 +48,9 @@ def test_a_bundle_is_compared_with_its_own_float_variant(tmp_path: Path) -> None
     )
     assert report.passed
     assert report.reference is not None
-    assert (report.candidate.variant, report.reference.variant) == ("int8-linear", "fp32")
+    assert (report.candidate.variant, report.reference.variant) == (
+        "merge-queries+int8-linear", "fp32",
+    )  # fmt: skip
     assert report.drop is not None
     assert 98 < (report.pixel_agreement or 0) < 100
 
@@ -59,7 +61,7 @@ def test_what_the_export_chose_is_judged_whatever_is_fastest_here(
     """Or a gate in CI would judge what its machine's processor happens to prefer."""
     monkeypatch.setattr("edgeseg.verification.opening.choose_variant", pytest.fail)
     report = verify(VerifyRequest(source=str(find_demo_bundle())))
-    assert report.candidate.variant == "int8-linear"
+    assert report.candidate.variant == "merge-queries+int8-linear"
 
 
 def with_bf16(seeded_bundle: Bundle) -> Bundle:
