@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -189,6 +190,18 @@ def test_every_python_runs_bundles(
 def test_the_oldest_numpy_runs_bundles(wheel: Path, tmp_path: Path, seeded_bundle: Bundle) -> None:
     installed = _environment(tmp_path / "env", wheel, _python("3.10"))
     _run([str(installed / "pip"), "install", "-q", "numpy==1.21.6"], cwd=tmp_path)
+    _assert_segments(installed, tmp_path, seeded_bundle)
+
+
+@pytest.mark.long
+def test_the_oldest_onnxruntime_runs_bundles(
+    wheel: Path, tmp_path: Path, seeded_bundle: Bundle
+) -> None:
+    """The one that pyproject.toml names reads the graph's opset and the attention's operator."""
+    (oldest,) = re.findall(r'"onnxruntime>=([\d.]+)"', (ROOT / "pyproject.toml").read_text("utf-8"))
+    installed = _environment(tmp_path / "env", wheel)
+    pip = [str(installed / "pip"), "install", "-q"]
+    _run([*pip, f"onnxruntime=={oldest}.*", "numpy<2"], cwd=tmp_path)
     _assert_segments(installed, tmp_path, seeded_bundle)
 
 
