@@ -140,8 +140,6 @@ def _judge_in_order(job: Search, trials: Sequence[Trial]) -> list[Trial]:
 
 def decide(job: Search, trial: Trial) -> Trial:
     """Measure a trial on the gate half, and give it the verdict."""
-    images = len(job.gate_half.images)
-    job.progress.say(f"deciding on {images} other images: {trial.candidate.name}")
     try:
         accuracy = measure_once(job, trial.candidate, job.gate_half, "gate")
     except BackendError as error:

@@ -297,7 +297,10 @@ def measure_once(job: Search, candidate: Candidate, meter: Meter, half: str) -> 
     with suppress(msgspec.ValidationError):  # nothing is kept, or something that is no accuracy
         return msgspec.convert(job.workspace.recall(name), Accuracy)
     begun = time.monotonic()
-    doing = "deciding on" if half == "gate" else "measuring"
+    doing = "measuring"
+    if half == "gate":
+        doing = "deciding on"
+        job.progress.say(f"deciding on {len(meter.images)} other images: {candidate.name}")
     step = begin(job.progress, f"{doing} {candidate.name}", len(meter.images))
     with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
         accuracy = meter.measure(backend, step=step)

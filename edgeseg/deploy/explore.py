@@ -1,4 +1,4 @@
-"""Searches for variants in one form of the network, and in the exact one where INT8 needs it."""
+"""Searches for variants in one form of the network, and in the exact one where INT8 needs that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
 from edgeseg.pixels import to_input
 from edgeseg.quantize.calibrated import Calibrated
-from edgeseg.quantize.judging import sort_by_speed
+from edgeseg.quantize.judging import judge, sort_by_speed
 from edgeseg.quantize.search import Candidate, Search, Trial, explore, put_in_form
 from edgeseg.quantize.targets.maker import Job, Tools, load_maker
 
@@ -45,11 +45,15 @@ def explore_forms(
     The exact one is only tried where the user left the form open.
     """
     found = _explore(job, exact, chosen, data, search)
-    if chosen.form.is_exact or job.request.form is not None or not _misses_int8(found):
+    if chosen.form.is_exact or job.request.form is not None:
+        return found
+    # Decided here, not at the end: what is measured on the deciding half is kept.
+    judged = judge(found.search, found.trials, {})
+    if not _misses_int8(judged):
         return found
     job.progress.say(f"no INT8 of form {chosen.form.name} passed: trying that of the exact network")
     plain = _explore(job, exact, exact, data, search)
-    formed = [trial for trial in found.trials if not trial.candidate.form.is_exact]
+    formed = [trial for trial in judged if not trial.candidate.form.is_exact]
     return Explored(
         search=plain.search,
         tools=plain.tools,
@@ -73,9 +77,9 @@ def _explore(
     return Explored(search=search, tools=tools, trials=trials, forms=tools.forms)
 
 
-def _misses_int8(found: Explored) -> bool:
+def _misses_int8(trials: Sequence[Trial]) -> bool:
     """Tell whether INT8 was tried, and none of it passed."""
-    tried = [trial for trial in found.trials if trial.candidate.precision == "int8"]
+    tried = [trial for trial in trials if trial.candidate.precision == "int8"]
     return bool(tried) and not any(trial.approved for trial in tried)
 
 

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
@@ -16,6 +17,7 @@ import torch
 from search_limits import LINEAR, export
 
 from edgeseg.accuracy.limits import Limits
+from edgeseg.bundle.manifest import Accuracy
 from edgeseg.cli.answers.inspect import inspect_anything
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.defaults import fill_defaults
@@ -23,6 +25,8 @@ from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import CalibrationError, GateMissedError, SpecError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.quantize.meter import Meter
+from edgeseg.quantize.search import Candidate, Search, measure_once
 from edgeseg.segformer.form import EXACT, FORMS, Form
 from edgeseg.segformer.macs import count_costs
 
@@ -202,6 +206,27 @@ def test_forms_of_one_name_are_told_apart() -> None:
     one, other = Form(name="mine", queries=frozenset({1})), Form(name="mine", keys=frozenset({1}))
     assert one.digest != other.digest
     assert one.digest == replace(one, name="yours").digest
+
+
+def test_int8_of_a_form_that_misses_on_the_deciding_half_is_no_dead_end(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deciding half has other pixels, so that what passed on the search half may miss there."""
+    monkeypatch.setattr("edgeseg.quantize.judging.measure_speed", lambda *_: (2.0, 10.0))
+    monkeypatch.setattr("edgeseg.deploy.plan.FORMS", {"merge-queries": QUERIES})
+
+    def measure_worse(job: Search, candidate: Candidate, meter: Meter, half: str) -> Accuracy:
+        found = measure_once(job, candidate, meter, half)
+        formed = candidate.precision == "int8" and not candidate.form.is_exact
+        return msgspec.structs.replace(found, pixel_agreement=10.0) if formed else found
+
+    monkeypatch.setattr("edgeseg.quantize.judging.measure_once", measure_worse)
+    limits = Limits(max_drop=None, max_class_drop=None, min_agreement=60)
+    bundle, lines = export(replace(request_, limits=limits, form=None))
+    assert "no INT8 of form merge-queries passed: trying that of the exact network" in lines
+    assert bundle.chosen.name == "int8-linear"
+    decided = [line for line in lines if line.startswith("deciding on ")]
+    assert len(decided) == len(set(decided))
 
 
 def test_of_equally_fast_forms_the_most_accurate_is_decided_on_first(
