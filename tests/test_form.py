@@ -80,6 +80,7 @@ def test_a_form_says_what_it_changes(form: Form, told: str) -> None:
         ({"name": 3}, r"mine.json: the form's name is 3; give it one that prints"),
         ({"name": "Exact"}, r"mine.json: Exact means another form already; give this one another"),
         ({"name": "auto"}, r"mine.json: auto means another form already"),
+        ({"name": "a+b"}, r"mine.json: the form's name 'a\+b' has \+ or /; variants join names"),
     ],
 )
 def test_what_is_no_form_is_refused_in_one_line(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -174,13 +174,19 @@ def _decide(
     job: ExportJob, data: ExportData, explored: Explored, out: Mapping[str, str]
 ) -> Selection:
     """Select what ships among the trials that the gate half approves, except those in `out`."""
-    return select(
-        judge(explored.search, explored.trials, out),
+    search = explored.search
+    selection = select(
+        judge(search, explored.trials, out),
         precision=job.request.precision,
         limits=job.request.limits,
         gate_images=len(data.gate_places),
         calibrated=data.calibration is not None,
         forms=explored.forms,
-        shortage=explored.search.budget.shortage,
+        shortage=search.budget.shortage,
         form=job.request.form,
     )
+    if not job.request.half_weights:
+        return selection
+    kept = {selection.chosen.candidate.name, search.floats[0].name}
+    few = (trial for trial in selection.shipped if trial.candidate.name in kept)
+    return replace(selection, shipped=tuple(few))

@@ -30,7 +30,6 @@ from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import begin
 from edgeseg.quantize.meter import Read
-from edgeseg.segformer.form import EXACT
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
@@ -116,7 +115,8 @@ def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
         SourceError: images that cannot be read.
     """
     begin(job.progress, "choosing images")
-    if job.request.precision == "fp32" and job.request.form is EXACT:
+    form = job.request.form
+    if job.request.precision == "fp32" and form is not None and form.is_exact:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="edgeseg-frames-") as scratch:

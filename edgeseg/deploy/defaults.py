@@ -54,7 +54,11 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
     decided = dataset is None or _can_decide(dataset, options.limits)
     judged = calibration is not None or dataset is not None
     form = _choose_form(options.form, precision, judged=judged, decided=decided)
-    if dataset is not None and not decided and (precision != "fp32" or form is not EXACT):
+    if (
+        dataset is not None
+        and not decided
+        and (precision != "fp32" or form is None or not form.is_exact)
+    ):
         _tell_undecided(dataset, precision, notes)
     labels, recipe = options.labels, options.recipe
     return ExportRequest(

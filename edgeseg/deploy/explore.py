@@ -107,13 +107,20 @@ def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search
     frames = [partial(read_input, picture.image) for picture in pictures]
     searched = [partial(read_input, partial(_read_image, r)) for _, r in search.search_half.images]
 
+    # What INT8 costs a group is measured against the same form in float.
+    own_half = replace(
+        search.search_half,
+        masks=search.artifacts.path("masks"),
+        open_reference=partial(job.open_to_prove, graph.artifact, "f32"),
+    )
+
     def calibrate(taps: Sequence[Tap]) -> Calibrated:
         return Calibrated(
             graph.model,
             frames,
             taps=taps,
             estimator=job.request.estimator,
-            meter=search.search_half,
+            meter=own_half,
             workspace=search.artifacts,
             progress=search.progress,
         )

@@ -53,11 +53,13 @@ def choose_form(job: ExportJob, graph: FloatGraph, search: Search) -> FloatGraph
             tried[trial.candidate.form.name] = decided, tried[trial.candidate.form.name][1]
     if wanted is not None:
         found = tried.get(wanted.name)
-        verdict = "was not tried in the budget" if found is None else found[0].verdict
-        raise GateMissedError(
-            f"form {wanted.name} {verdict}; allow more loss, or leave --form out to take the exact "
-            f"network"
-        )
+        exact = "keep the exact network with --form exact"
+        if found is None:
+            raise GateMissedError(
+                f"form {wanted.name} was not tried: {search.budget.shortage}; give a longer "
+                f"--budget, or {exact}"
+            )
+        raise GateMissedError(f"form {wanted.name} {found[0].verdict}; allow more loss, or {exact}")
     job.progress.say("form exact: no other one passed, or was faster")
     return graph
 

@@ -37,7 +37,7 @@ def describe_plan(job: ExportJob, search: Search, data: ExportData) -> str:
     forms = len(list_forms(job.request.form))
     chosen = None if job.request.precision in {"fp32", "fp16"} else data.calibration
     calibrated = 0 if chosen is None else len(chosen.pictures)
-    recipes = len(search.recipes) if calibrated else 0
+    recipes = sum(bool(recipe.int8) for recipe in search.recipes) if calibrated else 0
     types = len(search.floats)
     searched, decided = len(search.search_half.images), len(search.gate_half.images)
     images = (

@@ -106,7 +106,9 @@ class ExportRequest:
     Without `folder` the bundle goes into {variant}-{target}-{precision}; a bundle of another export
     is replaced there only with `force`.
 
-    `half_weights` stores the FP32 weights as FP16 and casts them on load, which halves the file.
+    `half_weights` makes a small bundle: FP32 weights are stored as FP16 and cast on load, and of
+    all that passed only the chosen variant ships beside exact FP32.
+
     INT8 is tried only with a `calibration`; without `recipes`, all named recipes are tried. Without
     images to measure on, only FP32 is exported, and `fp32_reason` says why. The sensitivity of each
     group is measured if the search needs it or `sensitivity` is true. `form` is the network's, and

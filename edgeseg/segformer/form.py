@@ -169,6 +169,8 @@ def _check_name(given: object, path: Path) -> str:
     """Check a form's name, which variants and reports will show."""
     if not isinstance(given, str) or not given.strip() or not given.isprintable():
         raise SpecError(f"{path}: the form's name is {given!r}; give it one that prints")
+    if {"+", "/"} & set(given):
+        raise SpecError(f"{path}: the form's name {given!r} has + or /; variants join names with +")
     if given.strip().casefold() in {*FORMS, AUTO}:
         raise SpecError(f"{path}: {given} means another form already; give this one another name")
     return given.strip()

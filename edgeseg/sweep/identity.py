@@ -17,6 +17,7 @@ from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import hash_code, list_tools
 from edgeseg.progress import SILENT, Progress, track
 from edgeseg.reports.report import Data
+from edgeseg.segformer.form import AUTO, read_form
 from edgeseg.sweep.plan import Cell, Plan
 from edgeseg.verification.reader import hash_readable
 
@@ -54,6 +55,7 @@ def list_dependencies(plan: Plan, cell: Cell, data: Data, dataset: Dataset) -> M
         else _hash_listing(export.calibration),
         "calibration_images": export.calibration_images,
         "form": export.form,
+        "form_digest": _hash_form(export.form),
         "limits": export.limits.values,
         "budget_s": export.budget_s,
         "threads": plan.verify.threads,
@@ -92,3 +94,8 @@ def _hash_content(source: str) -> str | None:
         f"{one.name} {compute_sha256(one)}" for one in sorted(path.iterdir()) if one.is_file()
     )
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _hash_form(form: str | None) -> str | None:
+    """Hash what a form computes, for its file may change; None where the search chooses."""
+    return None if form in {None, AUTO} else read_form(form).digest

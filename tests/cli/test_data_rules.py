@@ -46,7 +46,17 @@ def test_export_calibrates_on_the_train_split_of_the_same_form(
     edgeseg, checkpoint_folder: Path, renamed: Path
 ) -> None:
     done = edgeseg(
-        *("export", "--weights", checkpoint_folder, "--data", renamed, "--split", "test"),
+        *(
+            "export",
+            "--form",
+            "exact",
+            "--weights",
+            checkpoint_folder,
+            "--data",
+            renamed,
+            "--split",
+            "test",
+        ),
         *(*OPTIONS[:7], "--recipe", "int8-linear", "--int8", "--max-drop", "90"),
         *("--max-class-drop", "100", "-o", "made", "--json"),
     )

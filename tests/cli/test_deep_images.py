@@ -45,7 +45,18 @@ def test_export_calibrates_and_measures_in_a_range(
     edgeseg, checkpoint_folder: Path, street: Path, deep: Path
 ) -> None:
     done = edgeseg(
-        *("export", "--weights", checkpoint_folder, "--data", deep, "--split", "test", *RANGE),
+        *(
+            "export",
+            "--form",
+            "exact",
+            "--weights",
+            checkpoint_folder,
+            "--data",
+            deep,
+            "--split",
+            "test",
+            *RANGE,
+        ),
         *("--recipe", "int8-linear", "--int8", "--max-drop", "90", "--max-class-drop", "100"),
         *("-o", "made", "--json"),
     )

@@ -244,3 +244,26 @@ def test_of_equally_fast_forms_the_most_accurate_is_decided_on_first(
     best = min(drops, key=lambda name: drops[name])
     decided = next(line for line in lines if line.startswith("deciding on "))
     assert decided.endswith(f": {best}+fp32")
+
+
+def test_a_form_file_that_changes_nothing_is_the_exact_network(
+    checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "plain.json"
+    file.write_text("{}")
+    options = ExportOptions(
+        weights=str(checkpoint_folder), precision="fp32", form=str(file), folder=tmp_path / "b"
+    )
+    bundle, _ = export(fill_defaults(options))
+    assert (bundle.chosen.name, bundle.chosen.form) == ("fp32", None)
+
+
+def test_a_form_without_time_asks_for_more_of_it(request_: ExportRequest) -> None:
+    with pytest.raises(GateMissedError, match=r"not tried: .*; give a longer --budget, or keep"):
+        export(replace(request_, budget_s=0))
+
+
+def test_int8_of_a_form_is_rated_against_that_form_in_float(request_: ExportRequest) -> None:
+    """The form alone moves a tenth of this network's pixels or more; INT8 of one group does not."""
+    bundle, _ = export(replace(request_, sensitivity=True))
+    assert min(bundle.manifest.sensitivity.values()) < 2

@@ -171,7 +171,7 @@ def test_a_report_of_another_bundle_is_not_kept(
     assert again.rows[0].status == "passed"
 
 
-@pytest.mark.parametrize("changed", ["labels", "calibration", "classes", "ignored"])
+@pytest.mark.parametrize("changed", ["labels", "calibration", "classes", "ignored", "form"])
 def test_other_inputs_under_the_same_names_are_another_request(
     changed: str, plan: Plan, street: Path, tmp_path: Path
 ) -> None:
@@ -179,7 +179,10 @@ def test_other_inputs_under_the_same_names_are_another_request(
     shutil.copytree(street, data)
     names = data / "names.json"
     names.write_text(json.dumps({"classes": [f"c{i}" for i in range(11)]}))
+    form = data / "form.json"
+    form.write_text('{"queries": [1]}')
     one = with_options(plan, labels=str(names), calibration=str(data / "train"), data=str(data))
+    one = with_options(one, form=str(form))
     (cell, _) = list_cells(one)
     with pytest.raises(SpecError, match="measures on one data set"):
         replace(one, verify=plan.verify)
@@ -192,6 +195,8 @@ def test_other_inputs_under_the_same_names_are_another_request(
     assert request() == before
     if changed == "labels":
         names.write_text(json.dumps({"classes": [f"d{i}" for i in range(11)]}))
+    elif changed == "form":
+        form.write_text('{"queries": [2]}')
     elif changed == "calibration":
         next((data / "train" / "images").iterdir()).unlink()
     else:
