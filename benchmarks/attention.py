@@ -50,7 +50,7 @@ from edgeseg.targets import find_target
 CLASSES = 19
 WRITTEN = "as written"
 ENGINES = ("onnxruntime", "openvino")
-# The first opset with Attention, and the first IR version that goes with it.
+# The first opset with Attention.
 ATTENTION_OPSET = 23
 
 

@@ -83,13 +83,8 @@ def _write_attention(
     """Write the nodes that replace one attention, and the shape that they need."""
     from onnx import helper, numpy_helper
 
-    def find_shape(part: str) -> list[int]:
-        sizes: list[int] = numpy_helper.to_array(
-            weights[nodes[f"{block}.{part}"].input[1]]
-        ).tolist()
-        return sizes
-
-    _, heads, depth = find_shape("q_heads.split")
+    split = nodes[f"{block}.q_heads.split"].input[1]
+    _, heads, depth = numpy_helper.to_array(weights[split]).tolist()
     shape = numpy_helper.from_array(
         np.array([1, -1, heads * depth], np.int64), f"{block}.attention.shape"
     )

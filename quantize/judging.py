@@ -19,6 +19,7 @@ from edgeseg.progress import track
 from edgeseg.quantize.meter import measure_speed
 from edgeseg.quantize.search import Search, Trial, describe_verdict, drop_failed, measure_once
 from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
+from edgeseg.text import pluralize
 
 __all__ = ["decide", "judge", "rank_timed", "sort_by_speed"]
 
@@ -35,7 +36,7 @@ def sort_by_speed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     out = [trial for trial in trials if not trial.approved]
     if not job.timed:
         return [*_sort_by_boldness(passed), *out]
-    job.progress.say(f"timing {len(passed)} variants in turns with FP32")
+    job.progress.say(f"timing {pluralize(len(passed), 'variant')} in turns with FP32")
     with job.budget.spending("timing"):
         timed = _time_in_turns(job, passed)
     return [

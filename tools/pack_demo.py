@@ -38,7 +38,7 @@ def main() -> None:
         calibration=DEMO,
         precision="auto",
         recipes=(RECIPES["int8-linear"],),  # as fast as the others, and the smallest file
-        half_weights=True,
+        small=True,
         form=None,  # the fastest that passes
     )
     for line in describe_export(export_bundle(request, progress=Progress(say=print))):

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.datasheet.sheet import DataSheet, SheetPicture
-from edgeseg.errors import ReportError
-from edgeseg.files.whole import write_file
 from edgeseg.labels import to_hex
 from edgeseg.reports.data_facts import describe_facts
+from edgeseg.reports.own_pages import check_own_page, write_own_page
 from edgeseg.reports.pages import read_packaged, render
 
 __all__ = ["check_page", "write_page"]
@@ -25,11 +24,7 @@ def check_page(path: Path) -> None:
     Raises:
         ReportError: the folder is not there, or the file is not a page of this command.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else "lies in a folder that is not there"
-        raise ReportError(f"{path} {what}; name an .html file")
-    if path.exists() and _MARK.encode() not in path.read_bytes()[:4096]:
-        raise ReportError(f"{path} is no page of edgeseg data; choose another name")
+    check_own_page(path, mark=_MARK, what="page of edgeseg data")
 
 
 def write_page(path: Path, sheet: DataSheet, pictures: Sequence[SheetPicture]) -> None:
@@ -52,10 +47,7 @@ def write_page(path: Path, sheet: DataSheet, pictures: Sequence[SheetPicture]) -
     ]
     css = read_packaged("report.css") + read_packaged("datasheet.css")
     text = render("datasheet.html.jinja", css=css, sheet=sheet, splits=splits)
-    try:
-        write_file(path, text.encode())
-    except OSError as error:
-        raise ReportError(f"{path} cannot be written: {error.strerror}; choose another") from None
+    write_own_page(path, text)
 
 
 def _make_legend(pictures: Sequence[SheetPicture], split: str | None) -> dict[str, str]:

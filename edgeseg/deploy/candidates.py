@@ -185,7 +185,7 @@ def _decide(
         shortage=search.budget.shortage,
         form=job.request.form,
     )
-    if not job.request.half_weights:
+    if not job.request.small:
         return selection
     kept = {selection.chosen.candidate.name, search.floats[0].name}
     few = (trial for trial in selection.shipped if trial.candidate.name in kept)

@@ -11,19 +11,24 @@ from typing import Final
 
 from edgeseg.deploy.graph import FloatGraph, write_graph_in_form
 from edgeseg.deploy.job import ExportJob
-from edgeseg.deploy.plan import list_forms
 from edgeseg.errors import GateMissedError
 from edgeseg.progress import begin
 from edgeseg.quantize.budget import UsedUp
 from edgeseg.quantize.judging import decide, sort_by_speed
 from edgeseg.quantize.search import Search, Trial, measure_trial, put_in_form
 from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
-from edgeseg.segformer.form import EXACT, Form
+from edgeseg.segformer.form import EXACT, FORMS, Form
 from edgeseg.segformer.macs import count_costs
 
-__all__ = ["choose_form", "count_macs"]
+__all__ = ["choose_form", "count_macs", "list_forms"]
 
 _FOLDER: Final = "forms"
+
+
+def list_forms(form: Form | None) -> list[Form]:
+    """List the forms to try beside the exact network, from careful to bold; None is all of them."""
+    forms = FORMS.values() if form is None else [form]
+    return [one for one in forms if not one.is_exact]
 
 
 def choose_form(job: ExportJob, graph: FloatGraph, search: Search) -> FloatGraph:

@@ -120,7 +120,7 @@ def _make_artifact(
 
     stored = FLOAT
     # After parity, which is of the graph: golden masks show what storing costs.
-    if job.request.half_weights:
+    if job.request.small:
         path.write_bytes(halve_weights(model).SerializeToString())
         stored = replace(FLOAT, name="float, weights stored as FP16")
     maker = load_maker(job.request.target)

@@ -7,23 +7,17 @@ from contextlib import closing
 from typing import Final
 
 from edgeseg.deploy.data import ExportData
+from edgeseg.deploy.forms import list_forms
 from edgeseg.deploy.job import ExportJob
 from edgeseg.quantize.search import Search
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import PAUSE_S, ROUNDS, WARM_UP
-from edgeseg.segformer.form import FORMS, Form
 from edgeseg.text import pluralize
 
-__all__ = ["describe_plan", "list_forms"]
+__all__ = ["describe_plan"]
 
 # Calibrating on an image takes at most this many times as long as segmenting it.
 _CALIBRATION: Final = 3
-
-
-def list_forms(form: Form | None) -> list[Form]:
-    """List the forms to try beside the exact network, from careful to bold; None is all of them."""
-    forms = FORMS.values() if form is None else [form]
-    return [one for one in forms if not one.is_exact]
 
 
 def describe_plan(job: ExportJob, search: Search, data: ExportData) -> str:

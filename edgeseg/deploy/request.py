@@ -106,7 +106,7 @@ class ExportRequest:
     Without `folder` the bundle goes into {variant}-{target}-{precision}; a bundle of another export
     is replaced there only with `force`.
 
-    `half_weights` makes a small bundle: FP32 weights are stored as FP16 and cast on load, and of
+    `small` makes a small bundle: FP32 weights are stored as FP16 and cast on load, and of
     all that passed only the chosen variant ships beside exact FP32.
 
     INT8 is tried only with a `calibration`; without `recipes`, all named recipes are tried. Without
@@ -127,7 +127,7 @@ class ExportRequest:
     overrides: Overrides = NO_OVERRIDES
     dataset: Dataset | None = None
     rules: Rules = NO_RULES
-    half_weights: bool = False
+    small: bool = False
     precision: str = "fp32"
     fp32_reason: str = "fp32 was asked for"
     calibration: str | None = None

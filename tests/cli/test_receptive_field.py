@@ -100,8 +100,8 @@ def test_only_its_own_picture_is_replaced_and_only_in_a_folder_that_is_there(
     Path("folder.svg").mkdir()
     for name, says in {
         "own.svg": "is no picture of edgeseg inspect; choose another name",
-        "folder.svg": "is a folder; name an .svg file",
-        "away/f.svg": "lies in a folder that is not there; name an .svg file",
+        "folder.svg": "is a folder; name a file in it",
+        "away/f.svg": "lies in a folder that is not there; make away first",
     }.items():
         done = edgeseg("inspect", "gone.pth", "--receptive-field", name, "--data", "gone")
         assert (done.status, done.err) == (1, f"edgeseg: {name} {says}\n")

@@ -190,7 +190,7 @@ def test_int8_of_the_exact_network_is_tried_where_that_of_the_form_misses(
     """On the search half 80.6 % of FP32's pixels agree, 78.8 % of INT8's, and 92.2 % of exact's."""
     monkeypatch.setattr("edgeseg.quantize.judging.measure_speed", lambda *_: (2.0, 10.0))
     monkeypatch.setattr("edgeseg.quantize.search._may_recover", lambda _made: False)
-    monkeypatch.setattr("edgeseg.deploy.plan.FORMS", {"merge-queries": QUERIES})
+    monkeypatch.setattr("edgeseg.deploy.forms.FORMS", {"merge-queries": QUERIES})
     limits = Limits(max_drop=None, max_class_drop=None, min_agreement=80)
     bundle, lines = export(replace(request_, limits=limits, form=None))
     (plan,) = (line for line in lines if line.startswith("to try: "))
@@ -213,7 +213,7 @@ def test_int8_of_a_form_that_misses_on_the_deciding_half_is_no_dead_end(
 ) -> None:
     """The deciding half has other pixels, so that what passed on the search half may miss there."""
     monkeypatch.setattr("edgeseg.quantize.judging.measure_speed", lambda *_: (2.0, 10.0))
-    monkeypatch.setattr("edgeseg.deploy.plan.FORMS", {"merge-queries": QUERIES})
+    monkeypatch.setattr("edgeseg.deploy.forms.FORMS", {"merge-queries": QUERIES})
 
     def measure_worse(job: Search, candidate: Candidate, meter: Meter, half: str) -> Accuracy:
         found = measure_once(job, candidate, meter, half)

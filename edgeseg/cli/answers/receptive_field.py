@@ -12,12 +12,10 @@ import numpy as np
 
 from edgeseg.cli.answers import Json
 from edgeseg.data_rules import NO_RULES, Rules
-from edgeseg.errors import ReportError
-from edgeseg.files.whole import write_file
 from edgeseg.progress import SILENT, Progress
 from edgeseg.segformer.form import FORMS
 from edgeseg.segformer.receptive_field import PARTS, SHARES, ReceptiveField
-from edgeseg.text import explain, pluralize
+from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from edgeseg.datasets import Dataset, Item
@@ -53,12 +51,9 @@ def check_picture(path: Path) -> None:
         ReportError: the folder is not there, or the file is not a picture of this command.
     """
     from edgeseg.reports.draw.receptive_fields import MARK
+    from edgeseg.reports.own_pages import check_own_page
 
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else "lies in a folder that is not there"
-        raise ReportError(f"{path} {what}; name an .svg file")
-    if path.exists() and MARK.encode() not in path.read_bytes()[:4096]:
-        raise ReportError(f"{path} is no picture of edgeseg inspect; choose another name")
+    check_own_page(path, mark=MARK, what="picture of edgeseg inspect")
 
 
 def answer_fields(
@@ -77,6 +72,7 @@ def answer_fields(
     from edgeseg.datasets import open_dataset
     from edgeseg.export.segformer.receptive_field import measure_receptive_fields
     from edgeseg.reports.draw.receptive_fields import draw_receptive_fields
+    from edgeseg.reports.own_pages import write_own_page
 
     whole = open_dataset(picture.data, split=picture.split, rules=picture.rules)
     for note in whole.notes:
@@ -93,7 +89,7 @@ def answer_fields(
         f"{spec.height}x{spec.width} (height x width)"
     )
     title = f"Effective receptive field of {checkpoint.spec.title}: {what}"
-    _write(picture.path, draw_receptive_fields(fields, title=title))
+    write_own_page(picture.path, draw_receptive_fields(fields, title=title))
     even = _spread_evenly(fields)
     table = _tabulate({**fields, _EVEN: even})
     lines = [f"receptive field of {what}", *table, f"picture written: {picture.path}"]
@@ -114,13 +110,6 @@ def _read(item: Item, spec: InputSpec) -> Frame:
 
 def _name_data(dataset: Dataset) -> str:
     return " ".join(filter(None, (dataset.title, dataset.split)))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_file(path, text.encode())
-    except OSError as error:
-        raise ReportError(f"{path} cannot be written: {explain(error)}; choose another") from None
 
 
 def _spread_evenly(fields: Fields) -> dict[str, ReceptiveField]:
