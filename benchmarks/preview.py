@@ -23,9 +23,9 @@ from edgeseg.bundle.store import open_bundle
 from edgeseg.cli.scripts import run_script
 from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.runtime.about import About
-from edgeseg.runtime.live.pipeline import run
+from edgeseg.runtime.live.run import run
 from edgeseg.runtime.preview.address import Address
-from edgeseg.runtime.preview.sink import PreviewSink
+from edgeseg.runtime.preview.sink import PreviewSink, open_previews
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import open_source
@@ -92,7 +92,7 @@ def preview(segmenter: Segmenter) -> Iterator[PreviewSink]:
         fps=10,
         live=False,
     )
-    sink = PreviewSink(Address(host="127.0.0.1", port=0), about)
+    (sink,) = open_previews(Address(host="127.0.0.1", port=0), [about])
     try:
         yield sink
     finally:

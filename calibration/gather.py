@@ -70,7 +70,7 @@ def gather(
             progress.say(
                 f"{source.name} has no end: watched for {seconds:g} s; --seconds watches longer"
             )
-        with ending(end), stop_after(seconds, source):
+        with ending(end), stop_after(seconds, [source]):
             frames = _watch(source, seconds, progress, ended)
             chosen = keep_frames(frames, partial, count=count, progress=progress)
     pictures = tuple(ImageFile(folder / f"{picture.name}.png") for picture in chosen.pictures)

@@ -26,15 +26,15 @@ import os
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from edgeseg.accuracy.limits import Limits
     from edgeseg.deploy.export import Exported
     from edgeseg.reports.report import Report
     from edgeseg.runtime.preview.address import Address
+    from edgeseg.runtime.request import RunResult
     from edgeseg.runtime.segmenter import Segmenter
-    from edgeseg.runtime.session import RunResult
     from edgeseg.runtime.sinks.masks import MaskFiles
     from edgeseg.runtime.sources.options import CameraOptions
 
@@ -129,7 +129,7 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
 def run(
     bundle: str | Path | None = None,
     *,
-    source: str | Path | int,
+    source: str | Path | int | Sequence[str | Path | int] | Mapping[str, str | Path | int],
     camera: CameraOptions | None = None,
     max_retries: int | None = None,
     save: str | Path | None = None,
@@ -144,41 +144,38 @@ def run(
 ) -> RunResult:
     """Segment a source into files, a window or a page: `edgeseg run`, with the same defaults.
 
-    `source` is a camera's number or what `--source` takes, `masks` a folder or a `MaskFiles`,
-    `preview` host:port or an `Address`. `say` hears what stderr shows. Ctrl-C ends the run.
+    `source` is a camera's number or what `--source` takes; several make a list, or a dict with
+    their names. `masks` is a folder or a `MaskFiles`, `preview` host:port or an `Address`. `say`
+    hears what stderr shows. Ctrl-C ends the run.
 
     Raises:
-        SpecError: a number is out of range, or masks or tiles are asked for that do not fit.
-        BundleError: there is no bundle, or several and none is named.
-        GateMissedError: no variant of it works here.
-        MissingPackageError: what the source or an output needs is not installed.
-        SourceError: the source is not there, or broke off before its first frame.
-        SinkError: an output cannot be written, or would replace what is not this run's.
-        BusyError: another process writes one of the outputs.
-        BackendError: the engine failed on ten frames in a row.
+        EdgesegError: as `edgeseg.runtime.session.run_bundle` lists.
     """
     from pathlib import Path
 
     from edgeseg.files.homes import expand_home
     from edgeseg.progress import Progress, print_line
     from edgeseg.runtime.preview.address import parse_address
-    from edgeseg.runtime.session import RunRequest, run_bundle
+    from edgeseg.runtime.request import RunRequest
+    from edgeseg.runtime.session import run_bundle
     from edgeseg.runtime.sinks.masks import MaskFiles
     from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
+    from edgeseg.runtime.sources.named import name_sources
     from edgeseg.runtime.sources.options import CameraOptions
 
     file, folder = to_file_or_folder(None if save is None else expand_home(str(save)))
+    outputs = Outputs(
+        save=file,
+        overlays=folder,
+        masks=MaskFiles(Path(masks).expanduser()) if isinstance(masks, str | Path) else masks,
+        jsonl=None if jsonl is None else expand_home(str(jsonl)),
+        preview=parse_address(preview, None) if isinstance(preview, str) else preview,
+    )
     request = RunRequest(
-        source=source if isinstance(source, int) else expand_home(str(source)),
+        sources=name_sources(source),
         camera=camera or CameraOptions(),
         max_retries=max_retries,
-        outputs=Outputs(
-            save=file,
-            overlays=folder,
-            masks=MaskFiles(Path(masks).expanduser()) if isinstance(masks, str | Path) else masks,
-            jsonl=None if jsonl is None else expand_home(str(jsonl)),
-            preview=parse_address(preview, None) if isinstance(preview, str) else preview,
-        ),
+        outputs=outputs,
         show=show,
         frames=frames,
         seconds=seconds,

@@ -15,7 +15,8 @@ class About:
     """What outputs need to know of a run: its source and its model.
 
     When a `live` source is lost, outputs keep what they have. `last_frame_s` tells how long the
-    source shows its last frame, in seconds; None where unknown.
+    source shows its last frame, in seconds; None where unknown. `name` tells the source from the
+    run's others; None where it is the only one.
     """
 
     bundle: str
@@ -26,3 +27,4 @@ class About:
     fps: float
     live: bool
     last_frame_s: Callable[[], float | None] = lambda: None
+    name: str | None = None

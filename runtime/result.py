@@ -36,13 +36,15 @@ class Segmentation:
 class Result:
     """A frame, its mask, and how long the mask took.
 
-    `dropped` counts the frames so far that newer ones replaced, and `failed` the frames so far for
-    which the engine gave no mask.
+    `feed` says which of the stream's sources the frame is from, counted from 0. `dropped` counts
+    that source's frames so far that newer ones replaced, and `failed` its frames so far for which
+    the engine gave no mask.
     """
 
     captured: Captured
     segmentation: Segmentation
     grab_ms: float
+    feed: int = 0
     dropped: int = 0
     failed: int = 0
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgeseg.progress import SILENT, Progress, track
 
-__all__ = ["SAME_SPEED", "alternate", "order_by_speed", "time_call"]
+__all__ = ["SAME_SPEED", "alternate", "measure_since", "order_by_speed", "time_call"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +28,12 @@ def time_call(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[
     """Call a function; return its result, and the milliseconds that it took."""
     begun = time.perf_counter()
     result = call(*args, **kwargs)
-    return result, 1e3 * (time.perf_counter() - begun)
+    return result, measure_since(begun)
+
+
+def measure_since(begun: float) -> float:
+    """Measure the milliseconds since `begun`, a time of `time.perf_counter()`."""
+    return 1e3 * (time.perf_counter() - begun)
 
 
 def alternate(

@@ -27,7 +27,7 @@ from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr, Frame, Output, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.golden import read_golden_frame
-from edgeseg.runtime.live.pipeline import run
+from edgeseg.runtime.live.run import run
 from edgeseg.runtime.segmenter import Segmenter, check_takes_color
 from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sources import open_source

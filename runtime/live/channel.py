@@ -1,28 +1,35 @@
-"""A bounded queue from one thread to the next."""
+"""A bounded queue from one thread to the next, and fair turns among several queues."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "EndedError", "Turns"]
 
 T = TypeVar("T")
+
+
+class EndedError(Exception):
+    """A channel was closed, or its writer ended it: there is nothing more to take."""
 
 
 class Channel(Generic[T]):
     """Holds at most `size` items. The writer ends the channel; the reader may close it.
 
-    With `newest`, a full channel drops its oldest item, so that the writer does not wait.
+    With `newest`, a full channel drops its oldest item, so that the writer does not wait. Channels
+    that are read by `Turns` share the condition `changed`.
     """
 
-    def __init__(self, size: int = 1, *, newest: bool = False) -> None:
+    def __init__(
+        self, size: int = 1, *, newest: bool = False, changed: threading.Condition | None = None
+    ) -> None:
         self._items: deque[T] = deque()
         self._size = size
         self._newest = newest
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
@@ -43,6 +50,13 @@ class Channel(Generic[T]):
             self._changed.notify_all()
             return True
 
+    def wait_for_room(self) -> None:
+        """Wait until `put` would not wait, or the channel is closed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._newest or len(self._items) < self._size or self._closed
+            )
+
     def end(self, error: BaseException | None = None) -> None:
         """Say that no more items come; `error` is raised in the reader after the last item."""
         with self._changed:
@@ -56,6 +70,28 @@ class Channel(Generic[T]):
             self._items.clear()
             self._changed.notify_all()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether `take` would not wait: there is an item, or there will be none."""
+        return bool(self._items) or self._ended or self._closed
+
+    def take(self) -> T:
+        """Wait for the next item, and take it.
+
+        Raises:
+            EndedError: the channel was closed, or ended without an error.
+            BaseException: the error with which the writer ended the channel.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_ready)
+            if not self._items:
+                if self._error is not None and not self._closed:
+                    raise self._error
+                raise EndedError
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
     def __iter__(self) -> Iterator[T]:
         """Give every item, in order, until the end.
 
@@ -63,13 +99,54 @@ class Channel(Generic[T]):
             BaseException: the error with which the writer ended the channel.
         """
         while True:
-            with self._changed:
-                while not self._items and not self._ended and not self._closed:
-                    self._changed.wait()
-                if not self._items:
-                    if self._error is not None and not self._closed:
-                        raise self._error
-                    return
-                item = self._items.popleft()
-                self._changed.notify_all()
+            try:
+                item = self.take()
+            except EndedError:
+                return
             yield item
+
+
+class Turns(Generic[T]):
+    """Takes the items of several channels in turn: first of the one that waited longest.
+
+    So channels that always have an item give as many as each other. The channels share the
+    condition `changed`. `wait` is called before each item is taken, so that the item is the newest
+    then. `on_error` hears of a channel's error, and raises it or lets the others go on.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[Channel[T]],
+        changed: threading.Condition,
+        *,
+        wait: Callable[[], None],
+        on_error: Callable[[int, BaseException], None],
+    ) -> None:
+        self._channels = channels
+        self._changed = changed
+        self._wait = wait
+        self._on_error = on_error
+
+    def __iter__(self) -> Iterator[T]:
+        """Give items until every channel has ended."""
+        waiting = list(range(len(self._channels)))  # the one that waited longest comes first
+        while waiting:
+            self._wait()
+            with self._changed:
+                self._changed.wait_for(lambda: any(self._channels[i].is_ready for i in waiting))
+                index = next(i for i in waiting if self._channels[i].is_ready)
+            waiting.remove(index)
+            try:
+                item = self._channels[index].take()
+            except EndedError:
+                continue
+            except BaseException as error:  # the writer's, of any kind
+                self._on_error(index, error)
+                continue
+            waiting.append(index)
+            yield item
+
+    def close(self) -> None:
+        """Close every channel."""
+        for channel in self._channels:
+            channel.close()

@@ -28,7 +28,7 @@ class Newest:
     def __init__(self, board: Board) -> None:
         self._board = board
         self._changed = asyncio.Event()
-        self._end = asyncio.Event()
+        self.ended = False  # whether no more results come
 
     def wake(self) -> None:
         """Announce a new result: all waiters go on, and later waiters wait for the next result."""
@@ -37,17 +37,8 @@ class Newest:
 
     def end(self) -> None:
         """End all waiting."""
-        self._end.set()
+        self.ended = True
         self.wake()
-
-    @property
-    def ended(self) -> bool:
-        """Whether no more results come."""
-        return self._end.is_set()
-
-    async def wait_until_ended(self) -> None:
-        """Wait for `end`."""
-        await self._end.wait()
 
     async def wait_after(
         self, seen: Result | None, *, unless: asyncio.Future[None], seconds: float

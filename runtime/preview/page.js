@@ -159,6 +159,10 @@ async function start() {
   classes = info.classes;
   element("about").textContent =
     `${info.bundle} (${info.precision}) on ${info.engine}, source ${info.source}`;
+  if (info.name !== null) {
+    document.title = `${info.name} - edgeseg`;
+    element("all-sources").hidden = false;
+  }
   element("opacity").addEventListener("input", () => {
     element("opacity-value").textContent = `${element("opacity").value} %`;
     watchSoon();

@@ -1,127 +1,173 @@
-"""Answers the preview's requests, path by path."""
+"""Answers the preview's requests, path by path.
+
+The only source has the paths themselves. Of several sources, each has them below its name, and
+above them lie a page that shows all sources, their health and their metrics.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.accuracy.metrics import class_shares
 from edgeseg.labels import to_hex
-from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.metrics import to_prometheus
 from edgeseg.runtime.preview.motion import KIND, MAX_VIEWERS, Motion, Viewers
-from edgeseg.runtime.preview.newest import Encoder, Newest
 from edgeseg.runtime.preview.picture import Look, parse_look, to_jpeg
+from edgeseg.runtime.preview.view import View
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
-    from edgeseg.runtime.about import About
+    Answer = Callable[[Request], Awaitable[Response | ASGIApp]]
 
-__all__ = ["Pages"]
+__all__ = ["make_app"]
 
-# Without a mask for this long a run counts as not healthy.
+# Without a mask for this long a source counts as not healthy.
 _HEALTHY_S: Final = 10.0
-_FILES: Final = {
-    "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
-}
+_KINDS: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 
-class Pages:
-    """The preview's pages; they belong to one event loop."""
+def make_app(views: Sequence[View]) -> Starlette:
+    """Make the application with all paths; it belongs to one event loop."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
 
-    def __init__(self, board: Board, about: About, newest: Newest, encoder: Encoder) -> None:
-        self._board = board
-        self._labels = about.labels
-        self._about = {
-            "bundle": about.bundle,
-            "engine": about.engine,
-            "precision": about.precision,
-            "source": about.source,
+    viewers = Viewers()
+
+    def list_routes(view: View) -> list[BaseRoute]:
+        pages, alone = _Pages(view, viewers), _Group([view], viewers)
+        return [*_list_files("page"), *pages.routes, *alone.routes]
+
+    if len(views) == 1:
+        return Starlette(routes=list_routes(views[0]))
+    group = _Group(views, viewers)
+    mounts = [Mount(f"/{view.about.name}", routes=list_routes(view)) for view in views]
+    return Starlette(routes=[*_list_files("grid"), *group.routes, *mounts])
+
+
+def _list_files(page: str) -> list[BaseRoute]:
+    """List the routes of a page and of what it loads."""
+    return _make_routes(
+        {
+            "/": _serve_file(f"{page}.html"),
+            f"/{page}.js": _serve_file(f"{page}.js"),
+            "/page.css": _serve_file("page.css"),
         }
-        self._newest = newest
-        self._encoder = encoder
-        self._viewers = Viewers()
+    )
+
+
+class _Group:
+    """The figures of one source, or of all together."""
+
+    def __init__(self, views: Sequence[View], viewers: Viewers) -> None:
+        self._views = views
+        self._viewers = viewers
         self._begun = time.monotonic()
 
-    def make_app(self) -> Starlette:
-        """Make the application with all paths."""
-        from starlette.applications import Starlette
-        from starlette.routing import Route
-
-        answers = {
-            "/info": self._info,
-            "/stats": self._stats,
-            "/stream": self._stream,
-            "/snapshot": self._snapshot,
-            "/healthz": self._healthz,
-            "/metrics": self._metrics,
-            **dict.fromkeys(_FILES, _read_file),
-        }
-        return Starlette(routes=[Route(path, answer) for path, answer in answers.items()])
-
-    async def _info(self, _request: Request) -> Response:
-        from starlette.responses import JSONResponse
-
-        colors = map(to_hex, self._labels.palette)
-        classes = [
-            {"name": name, "colour": color}
-            for name, color in zip(self._labels.classes, colors, strict=True)
-        ]
-        return JSONResponse({**self._about, "classes": classes, "max_viewers": MAX_VIEWERS})
-
-    async def _stats(self, _request: Request) -> Response:
-        from starlette.responses import JSONResponse
-
-        shares = await self._shares()
-        figures = asdict(self._board.compute_stats())
-        return JSONResponse({**figures, "shares": shares, "viewers": self._viewers.count})
-
-    async def _shares(self) -> Mapping[str, float]:
-        newest = self._board.newest
-        if newest is None:
-            return {}
-        return await self._encoder.run(lambda: class_shares(newest.mask, self._labels.classes))
+    @property
+    def routes(self) -> list[BaseRoute]:
+        return _make_routes(
+            {"/healthz": self._healthz, "/metrics": self._metrics, "/sources": self._sources}
+        )
 
     async def _healthz(self, _request: Request) -> Response:
+        """Report whether any source gives masks, and since when each has given none."""
         from starlette.responses import JSONResponse
 
-        newest_s = self._board.compute_stats().newest_s
-        waited = time.monotonic() - self._begun if newest_s is None else newest_s
-        healthy = waited < _HEALTHY_S
-        content = {"healthy": healthy, "newest_frame_s": newest_s}
+        newest = {view.about.name: view.board.compute_stats().newest_s for view in self._views}
+        healthy = any(map(self._is_healthy, newest.values()))
+        told = newest if len(newest) > 1 else next(iter(newest.values()))
+        content = {"healthy": healthy, "newest_frame_s": told}
         return JSONResponse(content, 200 if healthy else 503)
+
+    def _is_healthy(self, newest_s: float | None) -> bool:
+        waited = time.monotonic() - self._begun if newest_s is None else newest_s
+        return waited < _HEALTHY_S
 
     async def _metrics(self, _request: Request) -> Response:
         from prometheus_client import CONTENT_TYPE_LATEST
         from starlette.responses import Response
 
-        text = to_prometheus(
-            self._board.compute_stats(),
-            shares=await self._shares(),
-            viewers=self._viewers.count,
-            about=self._about,
-        )
+        figures = [await view.compute_figures() for view in self._views]
+        text = to_prometheus(figures, viewers=self._viewers.count)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def _sources(self, _request: Request) -> Response:
+        from starlette.responses import JSONResponse
+
+        return JSONResponse(
+            [
+                {"name": view.about.name, **view.texts, **asdict(view.board.compute_stats())}
+                for view in self._views
+            ]
+        )
+
+
+class _Pages:
+    """The pages of one source."""
+
+    def __init__(self, view: View, viewers: Viewers) -> None:
+        self._view = view
+        self._viewers = viewers
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        return _make_routes(
+            {
+                "/info": self._info,
+                "/stats": self._stats,
+                "/stream": self._stream,
+                "/picture": self._picture,
+                "/snapshot": self._snapshot,
+            }
+        )
+
+    async def _info(self, _request: Request) -> Response:
+        from starlette.responses import JSONResponse
+
+        labels = self._view.about.labels
+        classes = [
+            {"name": name, "colour": color}
+            for name, color in zip(labels.classes, map(to_hex, labels.palette), strict=True)
+        ]
+        more = {"classes": classes, "max_viewers": MAX_VIEWERS, "name": self._view.about.name}
+        return JSONResponse({**self._view.texts, **more})
+
+    async def _stats(self, _request: Request) -> Response:
+        from starlette.responses import JSONResponse
+
+        figures = await self._view.compute_figures()
+        shown = {"shares": figures.shares, "viewers": self._viewers.count}
+        return JSONResponse({**asdict(figures.stats), **shown})
+
+    async def _picture(self, request: Request) -> Response:
+        return await self._show(request, whole=False)
+
     async def _snapshot(self, request: Request) -> Response:
+        return await self._show(request, whole=True)
+
+    async def _show(self, request: Request, *, whole: bool) -> Response:
+        """Show the newest picture: at the frame's size, or as a page shows it."""
         from starlette.responses import Response
 
         look = self._look(request)
-        newest = self._board.newest
+        newest = self._view.board.newest
         if newest is None:
             return _refuse("there is no frame yet", 503)
         if look is None:
             return _refuse(_LOOK_FORM, 400)
-        jpeg = await self._encoder.run(lambda: to_jpeg(newest, self._labels, look, whole=True))
+        encoder, labels = self._view.encoder, self._view.about.labels
+        if whole:
+            jpeg = await encoder.run(lambda: to_jpeg(newest, labels, look, whole=True))
+        else:
+            jpeg = await encoder.encode(newest, look)
         return Response(jpeg, media_type="image/jpeg")
 
     async def _stream(self, request: Request) -> ASGIApp:
@@ -135,13 +181,19 @@ class Pages:
             return _refuse(busy, 503)
         if request.method == "HEAD":
             return Response(headers={"Content-Type": KIND})
-        return Motion(self._newest, self._encoder, self._viewers, look)
+        return Motion(self._view.newest, self._view.encoder, self._viewers, look)
 
     def _look(self, request: Request) -> Look | None:
-        return parse_look(request.query_params, len(self._labels.classes))
+        return parse_look(request.query_params, len(self._view.about.labels.classes))
 
 
 _LOOK_FORM: Final = "as in hide=3,4&opacity=60: class ids with commas, and 0 to 100 percent"
+
+
+def _make_routes(answers: dict[str, Answer]) -> list[BaseRoute]:
+    from starlette.routing import Route
+
+    return [Route(path, answer) for path, answer in answers.items()]
 
 
 def _refuse(reason: str, status: int) -> Response:
@@ -151,9 +203,11 @@ def _refuse(reason: str, status: int) -> Response:
     return PlainTextResponse(f"{reason}\n", status, headers)
 
 
-async def _read_file(request: Request) -> Response:
-    from starlette.responses import Response
+def _serve_file(name: str) -> Answer:
+    async def serve(_request: Request) -> Response:
+        from starlette.responses import Response
 
-    name, kind = _FILES[request.url.path]
-    content = resources.files("edgeseg.runtime.preview").joinpath(name).read_bytes()
-    return Response(content, media_type=kind)
+        content = resources.files("edgeseg.runtime.preview").joinpath(name).read_bytes()
+        return Response(content, media_type=_KINDS[name[name.rindex(".") :]])
+
+    return serve

@@ -6,22 +6,19 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from edgeseg.errors import BackendError, SinkError
 from edgeseg.machine.extras import require
 from edgeseg.runtime.preview.address import Address
-from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.guard import Guard
 from edgeseg.runtime.preview.motion import STUCK_S
-from edgeseg.runtime.preview.newest import Encoder, Newest
-from edgeseg.runtime.preview.pages import Pages
+from edgeseg.runtime.preview.pages import make_app
+from edgeseg.runtime.preview.view import View
 from edgeseg.runtime.threads import start_thread
 from edgeseg.text import explain
-
-if TYPE_CHECKING:
-    from edgeseg.runtime.about import About
 
 __all__ = ["PreviewServer"]
 
@@ -31,47 +28,56 @@ _GRACE_S: Final = 1
 
 
 class PreviewServer:
-    """Serves a board's content, from construction until `stop`."""
+    """Serves what there is to see of sources, until every view has left."""
 
-    def __init__(self, address: Address, board: Board, about: About) -> None:
+    def __init__(self, address: Address, views: Sequence[View]) -> None:
         require("--preview", ["preview"])
         self._socket = _bind(address)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         self._loop = asyncio.new_event_loop()
-        self._newest = Newest(board)
-        self._encoder = Encoder(about.labels)
+        self._views = views
+        self._left = list(views)
+        self._ended = asyncio.Event()
         self._error: BaseException | None = None
-        pages = Pages(board, about, self._newest, self._encoder)
-        app = Guard(pages.make_app(), token=address.token)
+        app = Guard(make_app(views), token=address.token)
         self._thread = threading.Thread(
             target=self._serve, args=(app,), name="edgeseg preview", daemon=True
         )
         try:
             start_thread(self._thread)
         except BackendError:
-            self._loop.close()
-            self._encoder.close()
-            self._socket.close()
+            self._close()
             raise
 
-    def announce(self) -> None:
-        """Announce a new result; never waits.
+    def announce(self, view: View) -> None:
+        """Announce a new result on a view's board; never waits.
 
         Raises:
             SinkError: the server broke down.
         """
         try:
-            self._loop.call_soon_threadsafe(self._newest.wake)
+            self._loop.call_soon_threadsafe(view.newest.wake)
         except RuntimeError:  # the server's loop is closed
             raise SinkError(f"the preview broke down: {self._error or 'it was stopped'}") from None
 
-    def stop(self) -> None:
-        """Drop every viewer and end the thread. Calling twice is harmless."""
-        with suppress(RuntimeError):  # the loop is closed: `stop` was called before
-            self._loop.call_soon_threadsafe(self._newest.end)
+    def leave(self, view: View) -> None:
+        """Show no more of a view; after the last one drop every viewer, and end the thread."""
+        if view in self._left:
+            self._left.remove(view)
+            with suppress(RuntimeError):  # the server broke down, and closed its loop
+                self._loop.call_soon_threadsafe(view.newest.end)
+        if self._left:
+            return
+        with suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
-        self._encoder.close()
+        self._close()
+
+    def _close(self) -> None:
+        self._loop.close()
+        for view in self._views:
+            view.encoder.close()
         self._socket.close()
 
     def _serve(self, app: Guard) -> None:
@@ -101,7 +107,7 @@ class PreviewServer:
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[self._socket]))
-        ended = asyncio.ensure_future(self._newest.wait_until_ended())
+        ended = asyncio.ensure_future(self._ended.wait())
         await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         try:

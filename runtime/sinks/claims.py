@@ -57,12 +57,13 @@ def claim_outputs(
     bundle: Path,
     *,
     frames: int | None,
+    beside: Sequence[str | int] = (),
     say: Say,
 ) -> Iterator[None]:
     """Lock the outputs of a run of `bundle` on the source `uri` while the block runs.
 
-    `frames` is the most frames that the run takes. `say` receives a line about files that a killed
-    run left.
+    `frames` is the most frames that the run takes, `beside` are its other sources. `say` receives a
+    line about files that a killed run left.
 
     Raises:
         SinkError: an output would replace a file that is read, another output, or a file that no
@@ -73,6 +74,10 @@ def claim_outputs(
     with ExitStack() as stack:
         try:
             _check(outputs, uri, bundle)
+            for other in beside:
+                read = _list_inputs(other)
+                for name in outputs.files:
+                    _check_unread(Path(name), str(other), read)
             if outputs.picture and frames != 1:
                 _check_one_frame(outputs, uri)
             for name in sorted(outputs.files):

@@ -22,11 +22,17 @@ from edgeseg.text import explain
 __all__ = ["JsonlSink", "to_line"]
 
 
-def to_line(captured: Captured, mask: ClassMap, labels: Labels) -> str:
-    """Write a frame as a JSON object on one line, with each class's share of its pixels, 0..1."""
+def to_line(
+    captured: Captured, mask: ClassMap, labels: Labels, *, source: str | None = None
+) -> str:
+    """Write a frame as a JSON object on one line, with each class's share of its pixels, 0..1.
+
+    `source` names the source, where there are several.
+    """
     shares = {name: round(share, 6) for name, share in class_shares(mask, labels.classes).items()}
     return json.dumps(
         {
+            **({} if source is None else {"source": source}),
             "index": captured.index,
             "name": captured.name,
             "time_s": round(captured.time_s, 6),
@@ -38,8 +44,9 @@ def to_line(captured: Captured, mask: ClassMap, labels: Labels) -> str:
 class JsonlSink:
     """Writes a temporary file beside the final one; for `-`, writes to standard output."""
 
-    def __init__(self, target: str, labels: Labels) -> None:
+    def __init__(self, target: str, labels: Labels, *, source: str | None = None) -> None:
         self._labels = labels
+        self._source = source
         self._path = None if target == "-" else Path(target)
         self._file: BinaryIO = sys.stdout.buffer
         self._whole = 0
@@ -55,7 +62,8 @@ class JsonlSink:
 
     def write(self, result: Result, /) -> None:
         """Write one line and flush it at once, for readers that follow the file."""
-        line = (to_line(result.captured, result.mask, self._labels) + "\n").encode()
+        text = to_line(result.captured, result.mask, self._labels, source=self._source)
+        line = f"{text}\n".encode()
         try:
             written = self._file.write(line)
             self._file.flush()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,6 @@ from edgeseg.errors import SinkError
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
 from edgeseg.runtime.preview.address import Address
-from edgeseg.runtime.preview.sink import PreviewSink
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskFiles, open_mask_sink
@@ -80,6 +79,21 @@ class Outputs:
         """The folders that get a picture for each frame."""
         masks = None if self.masks is None else self.masks.folder
         return tuple(folder for folder in (self.overlays, masks) if folder is not None)
+
+    def put_below(self, name: str) -> Outputs:
+        """Put a folder `name` above each file, and into each folder; standard output stays."""
+        masks, lines = self.masks, self.jsonl
+
+        def put_above(file: Path) -> Path:
+            return file.parent / name / file.name
+
+        return replace(
+            self,
+            save=None if self.save is None else put_above(self.save),
+            overlays=None if self.overlays is None else self.overlays / name,
+            masks=None if masks is None else replace(masks, folder=masks.folder / name),
+            jsonl=lines if lines in {None, "-"} else str(put_above(Path(lines))),
+        )
 
     @property
     def picture(self) -> bool:
@@ -179,10 +193,11 @@ def open_outputs(
     outputs: Outputs,
     about: About,
     *,
+    more: Sequence[Sink] = (),
     say: Say,
     stop: Callable[[], None],
 ) -> Iterator[FanOut]:
-    """Open every output that is wanted.
+    """Open every output that is wanted, but the preview, beside `more` that are open already.
 
     `say` receives a line about each output that fails. `stop` ends the run; it is called when no
     output is left, or when the user closes the window.
@@ -191,7 +206,7 @@ def open_outputs(
         SinkError: an output cannot be opened.
         MissingPackageError: a package that an output needs is not installed.
     """
-    sinks: list[Sink] = []
+    sinks = list(more)
     try:
         for sink in _open(outputs, about, say=say, stop=stop):
             sinks.append(sink)  # noqa: PERF402  # `sinks` must hold those opened before a failure
@@ -222,15 +237,11 @@ def _open(
     if outputs.masks is not None:
         yield open_mask_sink(outputs.masks, about.labels, say)
     if outputs.jsonl is not None:
-        yield JsonlSink(outputs.jsonl, about.labels)
+        yield JsonlSink(outputs.jsonl, about.labels, source=about.name)
     if outputs.window:
         from edgeseg.runtime.sinks.window import WindowSink
 
-        yield WindowSink(f"{about.bundle}: {about.source}", about.labels, stop)
-    if outputs.preview is not None:
-        preview = PreviewSink(outputs.preview, about)
-        say(f"preview: {preview.url}")
-        yield preview
+        yield WindowSink(f"{about.bundle}: {about.name or about.source}", about.labels, stop)
 
 
 def _open_save_sink(path: Path, about: About) -> Sink:

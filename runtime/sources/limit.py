@@ -1,9 +1,9 @@
-"""Ends a source after a time, even where it gives no more frames."""
+"""Ends sources after a time, even where they give no more frames."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from edgeseg.runtime.sources.source import Source
@@ -13,8 +13,8 @@ __all__ = ["stop_after"]
 
 
 @contextmanager
-def stop_after(seconds: float | None, source: Source) -> Iterator[None]:
-    """Stop the source after `seconds`, whether or not it gives frames.
+def stop_after(seconds: float | None, sources: Sequence[Source]) -> Iterator[None]:
+    """Stop the sources after `seconds`, whether or not they give frames.
 
     Raises:
         BackendError: the system gives no further thread.
@@ -22,7 +22,12 @@ def stop_after(seconds: float | None, source: Source) -> Iterator[None]:
     if seconds is None or seconds > threading.TIMEOUT_MAX:  # about three centuries
         yield
         return
-    timer = threading.Timer(seconds, source.stop)
+
+    def stop() -> None:
+        for source in sources:
+            source.stop()
+
+    timer = threading.Timer(seconds, stop)
     timer.daemon = True
     start_thread(timer)
     try:

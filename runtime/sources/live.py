@@ -34,6 +34,7 @@ BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # Seconds from opening to the first frame: cameras need one or two, and some need another attempt.
 FIRST_FRAME_S: Final = 5.0
 _BETWEEN_TRIES_S: Final = 0.1
+_NOT_YET: Final = "gives no frame yet"
 
 
 @contextmanager
@@ -46,14 +47,15 @@ def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterato
     capture = PatientCapture(uri, open_)
     try:
         device = LiveDevice(uri, capture, retry)
-        device.start()
+        absent = device.start()
         yield Source(
-            name=describe_opened(capture, uri),
+            name=name_source(uri) if absent else describe_opened(capture, uri),
             frames=_read_live(device),
             fps=read_rate(capture),
             length=None,
             live=True,
             stop=capture.stop,
+            absent=absent,
         )
     finally:
         capture.close()
@@ -69,20 +71,25 @@ class LiveDevice:
         self._first: Bgr | None = None
         self._lost = 0
 
-    def start(self) -> None:
+    def start(self) -> str | None:
         """Open the capture and wait for its first frame, as often as the attempts allow.
 
-        Without a limit there is one attempt only, so that a wrong address is noticed.
+        Without a limit there is one attempt only, so that a wrong address is noticed. Where the
+        source may be waited for, there is one attempt, too, and the reason of its fault is
+        returned.
 
         Raises:
             SourceError: the capture does not open, or gives no frame; with the likely reason.
         """
         attempt = 0
         while (fault := self._find_fault_at_start()) is not None:
+            if self._retry.wait:
+                return fault
             if attempt >= (self._retry.attempts or 0):
                 raise SourceError(fault)
             attempt += 1
-            self._pause(attempt, "gives no frame yet")
+            self._pause(attempt, _NOT_YET)
+        return None
 
     def _find_fault_at_start(self) -> str | None:
         """Explain why there is no first frame; None where there is one."""
@@ -124,7 +131,7 @@ class LiveDevice:
                 f"connected?"
             )
         self._lost += attempt == 1
-        self._pause(attempt, f"lost after {count} frames")
+        self._pause(attempt, f"lost after {count} frames" if count else _NOT_YET)
         if not self._capture.stopped.is_set():
             self._capture.open()
 

@@ -23,8 +23,10 @@ class Retry:
     """How often a lost source is opened again, and who receives the messages.
 
     `attempts` counts attempts without a frame in between; None means without a limit. A number also
-    holds at the start; with None the source must be there at the start.
+    holds at the start; with None the source must be there at the start. With `wait`, a source that
+    is not there at the start is waited for as a lost one is.
     """
 
     attempts: int | None = 0
     say: Say = ignore
+    wait: bool = False

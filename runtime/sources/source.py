@@ -37,7 +37,8 @@ class Source:
     A `live` source goes on whether or not its frames are taken, so the newest frame counts. Another
     thread may call `stop`, which ends the wait for a frame. `labels` give the meaning of the ids in
     the frames' `truth`; None where there is no truth. `last_frame_s` looks up how long the last
-    frame is shown, in seconds; None where unknown.
+    frame is shown, in seconds; None where unknown. `absent` says why there is no frame yet, where
+    somebody waits for the source.
     """
 
     name: str
@@ -48,3 +49,4 @@ class Source:
     live: bool = False
     stop: Callable[[], None] = lambda: None
     last_frame_s: Callable[[], float | None] = lambda: None
+    absent: str | None = None

@@ -13,7 +13,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.preview.address import Address
-from edgeseg.runtime.preview.sink import PreviewSink
+from edgeseg.runtime.preview.sink import PreviewSink, open_previews
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import Captured
 
@@ -28,6 +28,17 @@ ABOUT = About(
 
 TOKEN = "correct horse"
 
+# Debian's build without a screen, a sandbox of its own, or calls home.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
 
 def result(index: int, *, height: int = 120, width: int = 160) -> Result:
     drawn = draw_scene(1, index, height=height, width=width)
@@ -41,7 +52,7 @@ def result(index: int, *, height: int = 120, width: int = 160) -> Result:
 
 @contextmanager
 def preview(token: str | None = None, *, host: str = "127.0.0.1") -> Iterator[PreviewSink]:
-    sink = PreviewSink(Address(host=host, port=0, token=token), ABOUT)
+    (sink,) = open_previews(Address(host=host, port=0, token=token), [ABOUT])
     try:
         yield sink
     finally:

@@ -9,39 +9,71 @@ from edgeseg.cli.answers import Json
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.live.pipeline import Summary
-    from edgeseg.runtime.session import RunResult
+    from edgeseg.runtime.live.tally import Summary
+    from edgeseg.runtime.request import PartResult, RunResult
 
 __all__ = ["run_to_json", "describe_run"]
 
 
-def describe_run(summary: Summary, *, miou: float | None, live: bool) -> list[str]:
-    """Write the last lines of a run; `miou` is given, in points, if the source has ground truth.
+def describe_run(result: RunResult) -> list[str]:
+    """Write the last lines of a run; of several sources, first a line about each.
 
     The age of a frame is printed for a live source only: the frames of a file are read ahead and
     wait.
     """
-    latency, age = summary.latency_ms, summary.frame_age_ms
-    stages = ", ".join(f"{name} {value:.1f}" for name, value in summary.stages_ms.items())
-    accuracy = [] if miou is None else [f"mIoU {miou:.2f} against the source's ground truth"]
+    several = len(result.parts) > 1
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in result.summary.stages_ms.items())
+    accuracy = [] if several else _describe_accuracy(result.parts[0])
     return [
-        f"{pluralize(summary.frames, 'frame')}, {summary.fps:.1f} a second, {summary.dropped} "
-        f"dropped"
-        + (
-            f", {summary.failed} failed, the last: {summary.last_failure}" if summary.failed else ""
-        ),
-        f"latency p50 {latency.p50:.1f} p95 {latency.p95:.1f} p99 {latency.p99:.1f} ms"
-        + (f"; frame age p50 {age.p50:.1f} p95 {age.p95:.1f} p99 {age.p99:.1f} ms" if live else ""),
+        *(f"{part.name}: {_describe_part(part)}" for part in result.parts if several),
+        _describe_frames(result.summary),
+        _describe_times(result.summary, live=result.live),
         f"stages, median ms: {stages}",
         *accuracy,
     ]
 
 
+def _describe_part(part: PartResult) -> str:
+    lost = [] if part.summary.lost is None else [f"lost: {part.summary.lost}"]
+    return "; ".join(
+        (
+            _describe_frames(part.summary),
+            _describe_times(part.summary, live=part.live),
+            *_describe_accuracy(part),
+            *lost,
+        )
+    )
+
+
+def _describe_frames(summary: Summary) -> str:
+    failed = f", {summary.failed} failed, the last: {summary.last_failure}"
+    return (
+        f"{pluralize(summary.frames, 'frame')}, {summary.fps:.1f} a second, {summary.dropped} "
+        f"dropped{failed if summary.failed else ''}"
+    )
+
+
+def _describe_times(summary: Summary, *, live: bool) -> str:
+    latency, age = summary.latency_ms, summary.frame_age_ms
+    line = f"latency p50 {latency.p50:.1f} p95 {latency.p95:.1f} p99 {latency.p99:.1f} ms"
+    ages = f"; frame age p50 {age.p50:.1f} p95 {age.p95:.1f} p99 {age.p99:.1f} ms"
+    return line + (ages if live else "")
+
+
+def _describe_accuracy(part: PartResult) -> list[str]:
+    return [] if part.miou is None else [f"mIoU {part.miou:.2f} against the source's ground truth"]
+
+
 def run_to_json(result: RunResult) -> Json:
-    """Turn the end of a run into the JSON object of `run --json`."""
+    """Turn the end of a run into the JSON object of `run --json`.
+
+    Of several sources, `sources` has the figures of each, by name.
+    """
+    sources = {part.name: {**asdict(part.summary), "miou": part.miou} for part in result.parts}
     return {
         **asdict(result.summary),
         "backend": result.backend,
         "precision": result.precision,
         "miou": result.miou,
+        **({"sources": sources} if len(result.parts) > 1 else {}),
     }

@@ -24,8 +24,9 @@ from edgeseg.cli.sizes import parse_size
 
 if TYPE_CHECKING:
     from edgeseg.runtime.preview.address import Address
-    from edgeseg.runtime.session import RunResult
+    from edgeseg.runtime.request import RunResult
     from edgeseg.runtime.sinks.masks import MaskFiles
+    from edgeseg.runtime.sources.named import NamedSource
     from edgeseg.runtime.sources.options import CameraOptions
 
 __all__ = ["run"]
@@ -40,18 +41,21 @@ _BundleArgument = Annotated[
     ),
 ]
 _CameraOption = Annotated[
-    int | None,
-    typer.Option(min=0, help="Number of the camera, for example 0."),
+    list[int] | None,
+    typer.Option(min=0, help="Number of the camera, for example 0. Repeat it for several."),
 ]
 _SourceOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        help="Video, image, folder, pattern in quotes, rtsp:// or http:// URL, or `demo`."
+        help="Video, image, folder, pattern in quotes, rtsp:// or http:// URL, or `demo`. Repeat "
+        "it for several sources, or give a .toml file of a table [sources] that names them."
     ),
 ]
 _GstreamerOption = Annotated[
-    str | None,
-    typer.Option(help="GStreamer pipeline that ends in an appsink, for CSI cameras."),
+    list[str] | None,
+    typer.Option(
+        help="GStreamer pipeline that ends in an appsink, for CSI cameras. Repeat it for several."
+    ),
 ]
 _CameraSizeOption = Annotated[
     str | None,
@@ -170,22 +174,26 @@ def run(
     seconds: _SecondsOption = None,
     json: JsonFlag = False,
 ) -> None:
-    """Segment a camera, a stream, a video or images.
+    """Segment a camera, a stream, a video or images; or several at once.
+
+    Of several sources, frames are taken in turn. The files of each go into a folder of its name.
 
     Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
     """
     from edgeseg.errors import SourceError
-    from edgeseg.runtime.session import RunRequest, run_bundle
+    from edgeseg.runtime.request import RunRequest
+    from edgeseg.runtime.session import run_bundle
     from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
 
     file, folder = to_file_or_folder(save)
-    uri, asked = _choose_source(camera, source, gstreamer, camera_size, camera_fps)
+    sources = _collect_sources(camera or [], source or [], gstreamer or [])
+    asked = _describe_camera(camera or [], camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
     address = _parse_address(preview, preview_token)
     files = _describe_masks(masks, label_ids, painted=masks_palette)
     request = RunRequest(
-        source=uri,
+        sources=sources,
         camera=asked,
         max_retries=max_retries,
         outputs=Outputs(save=file, overlays=folder, masks=files, jsonl=jsonl, preview=address),
@@ -208,7 +216,7 @@ def _tell(result: RunResult, *, json: bool) -> None:
     """Print how the run went, for people and for machines."""
     from edgeseg.cli.answers.run import describe_run, run_to_json
 
-    for line in describe_run(result.summary, miou=result.miou, live=result.live):
+    for line in describe_run(result):
         say(line)
     for path in result.written:
         say(f"written: {_shorten(path)}")
@@ -253,26 +261,35 @@ def _describe_masks(
         return MaskFiles(folder, label_ids=label_ids, painted=painted)
 
 
-def _choose_source(
-    camera: int | None,
-    source: str | None,
-    gstreamer: str | None,
-    camera_size: str | None,
-    camera_fps: float | None,
-) -> tuple[int | str, CameraOptions]:
-    """Return the one source that was named, and the options of a camera."""
+def _collect_sources(
+    cameras: list[int], sources: list[str], pipelines: list[str]
+) -> tuple[NamedSource, ...]:
+    """Collect the sources that were named; a .toml file stands alone, and names them itself."""
     from edgeseg.runtime.sources import GSTREAMER
+    from edgeseg.runtime.sources.named import is_source_file, name_sources, read_source_file
+
+    given: list[int | str] = [*cameras, *sources, *(f"{GSTREAMER}{one}" for one in pipelines)]
+    if not given:
+        raise typer.BadParameter(
+            "no source is named; give one of --camera, --source and --gstreamer, or several"
+        )
+    files = [uri for uri in sources if is_source_file(uri)]
+    if files and len(given) > 1:
+        raise typer.BadParameter(f"{files[0]} names all sources; give it alone, or add to the file")
+    with report_wrong_usage():
+        return name_sources(read_source_file(Path(files[0])) if files else given)
+
+
+def _describe_camera(
+    cameras: list[int], camera_size: str | None, camera_fps: float | None
+) -> CameraOptions:
+    """Describe what is asked of every camera."""
     from edgeseg.runtime.sources.options import CameraOptions
 
-    pipeline = None if gstreamer is None else f"{GSTREAMER}{gstreamer}"
-    named: list[int | str] = [given for given in (camera, source, pipeline) if given is not None]
-    if len(named) != 1:
-        told = "no source is named" if not named else "several sources are named"
-        raise typer.BadParameter(f"{told}; give one of --camera, --source and --gstreamer")
-    if camera is None and (camera_size is not None or camera_fps is not None):
+    if not cameras and (camera_size is not None or camera_fps is not None):
         raise typer.BadParameter("--camera-size and --camera-fps need --camera")
     height, width = (None, None) if camera_size is None else _parse_camera_size(camera_size)
-    return named[0], CameraOptions(width=width, height=height, fps=camera_fps)
+    return CameraOptions(width=width, height=height, fps=camera_fps)
 
 
 def _parse_camera_size(text: str) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from rtsp import RtspServer
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.demo.assets import find_demo_bundle
-from edgeseg.runtime.live.pipeline import run
+from edgeseg.runtime.live.run import run
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import open_source

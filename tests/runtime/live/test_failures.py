@@ -12,7 +12,8 @@ from live_parts import Recorder, frames
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output
 from edgeseg.runtime.backends.backend import Backend
-from edgeseg.runtime.live.pipeline import run, stream
+from edgeseg.runtime.live.pipeline import stream
+from edgeseg.runtime.live.run import Fed, Limits, run, run_all
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source
@@ -114,4 +115,6 @@ def test_a_stop_ends_after_the_frame_at_hand(segmenter: Segmenter) -> None:
         if len(seen) == 3:
             stop.set()
 
-    assert run(segmenter, source, [], on_frame=third, stop=stop).frames == 3
+    feeds = [Fed(source=source)]
+    whole, _ = run_all(segmenter, feeds, limits=Limits(), on_frame=third, stop=stop)
+    assert whole.frames == 3

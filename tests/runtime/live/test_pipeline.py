@@ -15,7 +15,9 @@ from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import LIVE_SEED
 from edgeseg.runtime.live.channel import Channel
 from edgeseg.runtime.live.durations import Durations
-from edgeseg.runtime.live.pipeline import STAGES, run, stream
+from edgeseg.runtime.live.pipeline import stream
+from edgeseg.runtime.live.run import run
+from edgeseg.runtime.live.tally import STAGES
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source, open_source

@@ -7,7 +7,7 @@ from previews import ABOUT, TOKEN, get, port_of, preview, result
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.preview.address import Address, is_address, parse_address
-from edgeseg.runtime.preview.sink import PreviewSink
+from edgeseg.runtime.preview.sink import open_previews
 
 PATHS = ("/", "/page.js", "/page.css", "/info", "/stats", "/stream", "/snapshot", "/healthz",
          "/metrics", "/nothing")  # fmt: skip
@@ -99,9 +99,9 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         preview() as sink,
         pytest.raises(SinkError, match=r"127\.0\.0\.1:\d+: Address already in use; choose another"),
     ):
-        PreviewSink(Address(host="127.0.0.1", port=port_of(sink)), ABOUT)
+        open_previews(Address(host="127.0.0.1", port=port_of(sink)), [ABOUT])
 
 
 def test_a_host_that_is_not_here() -> None:
     with pytest.raises(SinkError, match="no preview at"):
-        PreviewSink(Address(host="203.0.113.1", port=1, token=TOKEN), ABOUT)
+        open_previews(Address(host="203.0.113.1", port=1, token=TOKEN), [ABOUT])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from previews import LABELS, TOKEN, get, preview, result, running, until
+from previews import CHROMIUM_ARGUMENTS, LABELS, TOKEN, get, preview, result, running, until
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.preview.picture import Look, parse_look, to_jpeg
@@ -188,18 +188,6 @@ def test_a_real_browser_shows_it(tmp_path: Path) -> None:
         phone.get_by_text("live", exact=True).wait_for()
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     assert complaints == []
-
-
-# Debian's build without a screen, a sandbox of its own, or calls home.
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def sorted_ids(page: Any) -> str:

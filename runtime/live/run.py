@@ -1,0 +1,115 @@
+"""Feeds what a stream gives to sinks, until the sources end, a limit is reached, or Ctrl-C."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgeseg.errors import BackendError, SourceError
+from edgeseg.runtime.live.pipeline import Network, Stream, stream
+from edgeseg.runtime.live.tally import Summary, Tally
+from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.sink import Sink
+from edgeseg.runtime.sources import Source
+from edgeseg.runtime.sources.limit import stop_after
+from edgeseg.runtime.timing import time_call
+
+__all__ = ["Fed", "Limits", "run", "run_all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fed:
+    """A source, and the sinks that receive its results."""
+
+    source: Source
+    sinks: Sequence[Sink] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a run ends by itself: after frames of all sources, or seconds; None is no limit."""
+
+    frames: int | None = None
+    seconds: float | None = None
+
+    def are_reached(self, tally: Tally) -> bool:
+        """Tell whether the run is over."""
+        over = self.seconds is not None and tally.seconds >= self.seconds
+        return over or tally.frames == self.frames
+
+
+def run(
+    network: Network,
+    source: Source,
+    sinks: Sequence[Sink],
+    *,
+    max_frames: int | None = None,
+    max_seconds: float | None = None,
+    tile: bool = False,
+) -> Summary:
+    """Feed every result of one source to every sink, as `run_all` does."""
+    limits = Limits(frames=max_frames, seconds=max_seconds)
+    whole, _ = run_all(network, [Fed(source=source, sinks=sinks)], limits=limits, tile=tile)
+    return whole
+
+
+def run_all(
+    network: Network,
+    feeds: Sequence[Fed],
+    *,
+    limits: Limits,
+    on_frame: Callable[[Result], None] | None = None,
+    stop: threading.Event | None = None,
+    tile: bool = False,
+) -> tuple[Summary, list[Summary]]:
+    """Feed every result to its source's sinks until all sources end, a limit is reached or Ctrl-C.
+
+    `stop` ends the run after the frame that is being written. A source that is lost for good ends
+    alone; the only one ends the run, too. `tile` is that of `stream`. Returns the summary of all,
+    and that of each source.
+
+    Raises:
+        SourceError: the only source broke off, and is a file, or gave no frame before; or all did.
+        BackendError: the engine failed on every frame, or on ten in a row.
+    """
+    whole, parts = Tally(), [Tally() for _ in feeds]
+    sources = [feed.source for feed in feeds]
+    with stop_after(limits.seconds, sources), stream(network, *sources, tile=tile) as results:
+        try:
+            for result in results:
+                _, output_ms = time_call(_write, result, feeds[result.feed].sinks)
+                whole.add(result, output_ms=output_ms)
+                parts[result.feed].add(result, output_ms=output_ms)
+                if on_frame is not None:
+                    on_frame(result)
+                if limits.are_reached(whole) or (stop is not None and stop.is_set()):
+                    break
+        except KeyboardInterrupt:
+            pass  # the usual way to end a camera; results are kept and summed up
+        except SourceError as error:
+            if not (sources[0].live and whole.frames):
+                raise
+            results.feeds[0].lost = str(error)
+        _check(results, whole)
+        summaries = [
+            part.summarize(counts) for part, counts in zip(parts, results.feeds, strict=True)
+        ]
+        return whole.summarize(results), summaries
+
+
+def _check(results: Stream, whole: Tally) -> None:
+    """Check that a run without a mask has no reason that the user must know."""
+    if whole.frames:
+        return
+    if results.failed:
+        raise BackendError(
+            f"no frame got a mask: {results.failed} failed, the last with: {results.last_failure}"
+        )
+    if results.lost is not None:
+        raise SourceError(results.lost)
+
+
+def _write(result: Result, sinks: Sequence[Sink]) -> None:
+    for sink in sinks:
+        sink.write(result)

@@ -1,0 +1,187 @@
+"""The parts of a run: each source with its own outputs, counts and ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from edgeseg.errors import SourceError
+from edgeseg.progress import Say
+from edgeseg.runtime.about import About
+from edgeseg.runtime.live.tally import Summary
+from edgeseg.runtime.preview.sink import open_previews
+from edgeseg.runtime.request import PartResult, RunRequest
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.sinks.claims import claim_outputs
+from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
+from edgeseg.runtime.sinks.sink import Sink
+from edgeseg.runtime.sinks.truth import TruthMeter
+from edgeseg.runtime.sinks.window import explain_no_window, has_display
+from edgeseg.runtime.sources import Source, open_source
+from edgeseg.runtime.sources.options import Retry
+from edgeseg.text import to_plain
+
+__all__ = ["Part", "claim_all", "make_parts", "open_all", "open_parts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What a run does with one source: `meter` compares with its ground truth, if it has one."""
+
+    name: str
+    about: About
+    outputs: Outputs
+    meter: TruthMeter | None
+
+    def list_sinks(self, fan: FanOut) -> list[Sink]:
+        """List the sinks that take the source's results."""
+        return [fan] if self.meter is None else [self.meter, fan]
+
+    def sum_up(self, summary: Summary, fan: FanOut) -> PartResult:
+        """Sum up how it went."""
+        return PartResult(
+            name=self.name,
+            live=self.about.live,
+            summary=summary,
+            miou=None if self.meter is None else self.meter.miou,
+            failed_outputs=fan.failed,
+            written=tuple(fan.written),
+        )
+
+
+def claim_all(
+    request: RunRequest, bundle: Path, *, say: Say
+) -> Iterator[AbstractContextManager[None]]:
+    """Give, for each source, the lock of its outputs; `claim_outputs` says what is refused."""
+    uris = [source.uri for source in request.sources]
+    for source in request.sources:
+        yield claim_outputs(
+            _choose_outputs(request, source.name),
+            source.uri,
+            bundle,
+            frames=request.frames if len(uris) == 1 else None,
+            beside=[uri for uri in uris if uri != source.uri],
+            say=say,
+        )
+
+
+def _choose_outputs(request: RunRequest, name: str) -> Outputs:
+    """Give a source its outputs: of several sources, each has a folder of its name."""
+    return request.outputs if len(request.sources) == 1 else request.outputs.put_below(name)
+
+
+@contextmanager
+def open_all(request: RunRequest, *, say: Say) -> Iterator[list[Source]]:
+    """Open all sources at the same time; of several, those that are not there are waited for.
+
+    Raises:
+        SourceError: none of them is there, or a file is not.
+        MissingPackageError: a package that a source needs is not installed.
+    """
+    several = len(request.sources) > 1
+    retry = Retry(attempts=request.max_retries, say=say, wait=several)
+
+    def open_one(stack: ExitStack, uri: str | int) -> Source:
+        opening = open_source(
+            uri, camera=request.camera, retry=retry, value_range=request.value_range
+        )
+        return stack.enter_context(opening)
+
+    with ExitStack() as stack:
+        uris = [source.uri for source in request.sources]
+        if several:
+            with ThreadPoolExecutor(len(uris), "edgeseg opening") as pool:
+                sources = list(pool.map(partial(open_one, stack), uris))
+        else:
+            sources = [open_one(stack, uris[0])]
+        absent = [source.absent for source in sources if source.absent is not None]
+        if len(absent) == len(sources):
+            raise SourceError("; ".join(absent))
+        for fault in absent:
+            say(f"{fault} (the run begins without it, and tries again)")
+        yield sources
+
+
+def make_parts(
+    segmenter: Segmenter, sources: Sequence[Source], request: RunRequest, *, say: Say
+) -> list[Part]:
+    """Make the parts of a run: for each source its outputs, and what these need to know."""
+    several = len(sources) > 1
+    window = _wants_window(show=request.show, live=any(source.live for source in sources), say=say)
+    parts = []
+    for named, source in zip(request.sources, sources, strict=True):
+        about = _describe(segmenter, source, named.name if several else None)
+        is_known = source.labels is not None and source.labels.classes == about.labels.classes
+        parts.append(
+            Part(
+                name=named.name,
+                about=about,
+                outputs=replace(_choose_outputs(request, named.name), window=window),
+                meter=TruthMeter(about.labels, say=say) if is_known else None,
+            )
+        )
+    return parts
+
+
+@contextmanager
+def open_parts(
+    parts: Sequence[Part], request: RunRequest, *, say: Say, end: Callable[[], None]
+) -> Iterator[list[FanOut]]:
+    """Open the outputs of all parts; `end` ends the run, where no output of any part is left.
+
+    Raises:
+        SinkError: an output cannot be opened.
+        MissingPackageError: a package that an output needs is not installed.
+    """
+    left = set(range(len(parts)))
+
+    def leave(index: int) -> None:
+        left.discard(index)
+        if not left:
+            end()
+
+    with ExitStack() as stack:
+        previews: list[list[Sink]] = [[] for _ in parts]
+        if request.outputs.preview is not None:
+            opened = open_previews(request.outputs.preview, [part.about for part in parts])
+            say(f"preview: {opened[0].url}")
+            for sink in opened:
+                stack.callback(sink.discard)
+            previews = [[sink] for sink in opened]
+        yield [
+            stack.enter_context(
+                open_outputs(
+                    part.outputs, part.about, more=more, say=say, stop=partial(leave, index)
+                )
+            )
+            for index, (part, more) in enumerate(zip(parts, previews, strict=True))
+        ]
+
+
+def _describe(segmenter: Segmenter, source: Source, name: str | None) -> About:
+    manifest = segmenter.bundle.manifest
+    return About(
+        bundle=to_plain(manifest.name),
+        engine=segmenter.backend.name,
+        precision=segmenter.variant.precision,
+        source=to_plain(source.name),  # a file's name may be no text, and hold line breaks
+        name=name,
+        labels=manifest.labels,
+        fps=source.fps,
+        live=source.live,
+        last_frame_s=source.last_frame_s,
+    )
+
+
+def _wants_window(*, show: bool | None, live: bool, say: Say) -> bool:
+    """Decide whether to open windows; where the user may expect one, say why none opens."""
+    if show is False or (show is None and not (live and has_display())):
+        return False
+    reason = explain_no_window()
+    if reason is not None:
+        say(f"no window: {reason}")
+    return reason is None

@@ -1,0 +1,114 @@
+"""What a run is asked for, and how it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgeseg.data_rules import ValueRange
+from edgeseg.errors import SpecError
+from edgeseg.redact import GSTREAMER
+from edgeseg.runtime.live.tally import Summary
+from edgeseg.runtime.sinks.outputs import Outputs
+from edgeseg.runtime.sources.named import NamedSource
+from edgeseg.runtime.sources.options import CameraOptions
+from edgeseg.spec import check_number
+
+__all__ = ["PartResult", "RunRequest", "RunResult"]
+
+_AS_IT_COMES: Final = CameraOptions()
+_NO_FILES: Final = Outputs()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What to segment, where the results go, and when the run ends by itself.
+
+    Of several `sources`, frames are taken in turn, and files of each go into a folder of its name.
+    `max_retries` says how often a camera or stream without a frame is opened again; None means no
+    limit. `show` opens a window; None opens one for a camera or stream where there is a screen.
+    `frames` counts those of all sources, and `seconds` from the first frame. `value_range` says
+    which values of images of more than 8 bits become 0 and 255. `tile` shows the network each frame
+    at its own size, in windows.
+
+    Raises:
+        SpecError: there is no source, or a number is out of range.
+    """
+
+    sources: tuple[NamedSource, ...]
+    camera: CameraOptions = _AS_IT_COMES
+    max_retries: int | None = None
+    outputs: Outputs = _NO_FILES
+    show: bool | None = None
+    frames: int | None = None
+    seconds: float | None = None
+    value_range: ValueRange | None = None
+    tile: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise SpecError("a run needs a source; name one")
+        check_number("frames", self.frames, least=1, whole=True)
+        check_number("seconds", self.seconds, least=0)
+        check_number("max_retries", self.max_retries, least=0, whole=True)
+
+    @property
+    def extras(self) -> list[str]:
+        """The package's extras that the run needs."""
+        uris = [source.uri for source in self.sources]
+        save = self.outputs.save
+        needed = {
+            "opencv": any(isinstance(uri, int) or uri.startswith(GSTREAMER) for uri in uris),
+            "video": save is not None and save.suffix.lower() == ".mp4",
+            "preview": self.outputs.preview is not None,
+        }
+        return [extra for extra, is_needed in needed.items() if is_needed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartResult:
+    """How a run went for one of its sources.
+
+    `miou` is in percent, None where the source has no ground truth. `summary.lost` says why the
+    source ended by itself. `failed_outputs` counts the outputs that were not finished; `written`
+    are the files and folders of the others.
+    """
+
+    name: str
+    live: bool
+    summary: Summary
+    miou: float | None
+    failed_outputs: int
+    written: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run went, until its end or until Ctrl-C: `summary` is of all sources together."""
+
+    summary: Summary
+    bundle: Path
+    backend: str
+    precision: str
+    parts: tuple[PartResult, ...]
+
+    @property
+    def live(self) -> bool:
+        """Whether any source was a camera or stream."""
+        return any(part.live for part in self.parts)
+
+    @property
+    def miou(self) -> float | None:
+        """The mIoU of the only source, in percent; None without ground truth, or of several."""
+        return self.parts[0].miou if len(self.parts) == 1 else None
+
+    @property
+    def failed_outputs(self) -> int:
+        """How many outputs were not finished."""
+        return sum(part.failed_outputs for part in self.parts)
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The files and folders that were written."""
+        return tuple(path for part in self.parts for path in part.written)

@@ -1,0 +1,126 @@
+"""Gives each of several sources a name, which its files and its page carry."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgeseg.demo import DEMO
+from edgeseg.errors import SourceError, SpecError
+from edgeseg.files.homes import expand_home
+from edgeseg.redact import GSTREAMER
+from edgeseg.spec import check_number
+from edgeseg.text import explain
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["NamedSource", "is_source_file", "name_sources", "read_source_file"]
+
+# Names become folders, addresses of pages and labels of metrics.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_FORM: Final = '[sources], with a line such as front = "rtsp://..." or rear = 0 for each'
+
+
+Given = str | Path | int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSource:
+    """A camera's number, or any source that `edgeseg run --source` takes; and a name of its own.
+
+    Raises:
+        SpecError: a number is negative, or the name is no plain word.
+    """
+
+    uri: str | int
+    name: str = "source"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.uri, int):
+            check_number("source", self.uri, least=0, whole=True)
+        if _NAME.fullmatch(self.name) is None:
+            raise SpecError(
+                f"{self.name!r} cannot name a source; use up to 64 letters, digits, - and _"
+            )
+
+
+def name_sources(
+    sources: Given | Sequence[Given] | Mapping[str, Given],
+) -> tuple[NamedSource, ...]:
+    """Name each source: as the mapping does, or after the file, the camera or the stream.
+
+    An address gives no name, because it may hold a secret: streams are counted.
+
+    Raises:
+        SpecError: a number is negative, or a name is no plain word.
+    """
+    if isinstance(sources, Mapping):
+        return tuple(NamedSource(_to_uri(given), name) for name, given in sources.items())
+    several = [sources] if isinstance(sources, str | Path | int) else sources
+    named: list[NamedSource] = []
+    for uri in map(_to_uri, several):
+        base = _derive_name(uri)
+        taken = {one.name for one in named}
+        names = (base, *(f"{base}-{count}" for count in range(2, len(taken) + 2)))
+        named.append(NamedSource(uri, next(name for name in names if name not in taken)))
+    return tuple(named)
+
+
+def _to_uri(given: Given) -> str | int:
+    return given if isinstance(given, int) else expand_home(str(given))
+
+
+def _derive_name(uri: str | int) -> str:
+    if isinstance(uri, int):
+        return f"camera-{uri}"
+    if uri == DEMO:
+        return DEMO
+    if uri.startswith(GSTREAMER):
+        return "pipeline"
+    if "://" in uri:
+        return "stream"
+    plain = _UNFIT.sub("-", Path(uri).stem).strip("-_")[:48]
+    return plain or "source"
+
+
+def is_source_file(uri: str) -> bool:
+    """Tell by its name whether a source is a file that names sources."""
+    return "://" not in uri and uri.lower().endswith(".toml")
+
+
+def read_source_file(path: Path) -> dict[str, str | int]:
+    """Read a TOML file of sources: a table `[sources]` of names, each with a string or a number.
+
+    A relative path of a source is relative to the file's folder.
+
+    Raises:
+        SourceError: the file cannot be read, or holds something else.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SourceError(f"sources {path} cannot be read: {explain(error)}") from None
+    except ValueError as error:
+        raise SourceError(f"sources {path} is not TOML ({error}); write {_FORM}") from None
+    table = content.pop("sources", None)
+    if content or not isinstance(table, dict) or not table:
+        raise SourceError(f"sources {path} does not name sources; write {_FORM}")
+    return {name: _read_uri(path, name, given) for name, given in table.items()}
+
+
+def _read_uri(path: Path, name: str, given: object) -> str | int:
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise SourceError(f"sources {path}: {name} is neither a text nor a number; write {_FORM}")
+    if isinstance(given, int) or given in {DEMO, "-"} or given.isdecimal():
+        return given
+    if "://" in given or given.startswith(GSTREAMER):
+        return given
+    return str(path.parent / Path(given).expanduser())

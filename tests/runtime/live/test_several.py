@@ -1,0 +1,128 @@
+"""Several sources in one run: fair turns, and one that fails leaves the others alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from live_parts import Recorder, frames
+
+from edgeseg.demo import draw_scene
+from edgeseg.errors import SourceError
+from edgeseg.runtime.live.channel import Channel, Turns
+from edgeseg.runtime.live.pipeline import stream
+from edgeseg.runtime.live.run import Fed, Limits, run_all
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.sources import Captured, Source
+
+NO_LIMITS = Limits()
+
+
+def make_camera(name: str, *, every_s: float, until: int | None = None) -> Source:
+    """A live source that gives a frame at a steady rate, and is lost after `until` frames."""
+    image = draw_scene(1, 0, height=48, width=64).image
+
+    def give() -> Iterator[Captured]:
+        for index in count():
+            if index == until:
+                raise SourceError(f"{name} is unplugged")
+            time.sleep(every_s)
+            now = time.perf_counter()
+            yield Captured(index=index, name=str(index), time_s=now, at=now, image=image)
+
+    return Source(name=name, frames=give(), fps=1 / every_s, length=None, live=True)
+
+
+class Late(Recorder):
+    """A sink that is slower than every camera, so that all have frames waiting."""
+
+    def write(self, result) -> None:
+        super().write(result)
+        time.sleep(0.03)
+
+
+def test_busy_cameras_of_different_rates_get_equal_turns(segmenter: Segmenter) -> None:
+    sinks = [Late() for _ in range(4)]
+    rates = (0.002, 0.004, 0.006, 0.008)
+    feeds = [
+        Fed(source=make_camera(f"camera {index}", every_s=rate), sinks=[sink])
+        for index, (rate, sink) in enumerate(zip(rates, sinks, strict=True))
+    ]
+    whole, parts = run_all(segmenter, feeds, limits=Limits(frames=80))
+    counts = [part.frames for part in parts]
+    assert sum(counts) == whole.frames == 80
+    assert max(counts) - min(counts) <= 2, counts
+    assert [len(sink.indices) for sink in sinks] == counts
+    for sink, part in zip(sinks, parts, strict=True):
+        assert sink.indices == sorted(sink.indices)  # the newest, and never one from before
+        assert part.dropped > 0
+    assert whole.dropped == sum(part.dropped for part in parts)
+
+
+def test_files_lose_nothing_beside_a_camera_and_each_other(segmenter: Segmenter) -> None:
+    first, second, third = Recorder(), Recorder(), Recorder()
+    whole, parts = run_all(
+        segmenter,
+        [
+            Fed(source=Source(name="a", frames=frames(9), fps=10, length=9), sinks=[first]),
+            Fed(source=make_camera("c", every_s=0.005, until=30), sinks=[second]),
+            Fed(source=Source(name="b", frames=frames(5), fps=10, length=5), sinks=[third]),
+        ],
+        limits=NO_LIMITS,
+    )
+    assert first.indices == list(range(9))
+    assert third.indices == list(range(5))
+    assert [part.lost for part in parts] == [None, "c is unplugged", None]
+    assert whole.lost == "c is unplugged"
+    assert whole.frames == 14 + len(second.indices)
+
+
+def test_a_run_fails_where_no_source_gives_a_frame(segmenter: Segmenter) -> None:
+    dead = [Fed(source=make_camera(name, every_s=0.001, until=0)) for name in ("left", "right")]
+    with pytest.raises(SourceError, match="left is unplugged; right is unplugged"):
+        run_all(segmenter, dead, limits=NO_LIMITS)
+
+
+def test_an_error_that_is_no_loss_ends_the_run(segmenter: Segmenter) -> None:
+    def break_down() -> Iterator[Captured]:
+        raise RuntimeError("a bug")
+        yield
+
+    feeds = [
+        Fed(source=make_camera("camera", every_s=0.001)),
+        Fed(source=Source(name="odd", frames=break_down(), fps=1, length=None)),
+    ]
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_all(segmenter, feeds, limits=NO_LIMITS)
+
+
+def test_each_result_tells_its_source(segmenter: Segmenter) -> None:
+    sources = [Source(name=n, frames=frames(3), fps=10, length=3) for n in ("a", "b")]
+    with stream(segmenter, *sources) as results:
+        seen = [(result.feed, result.captured.index) for result in results]
+    assert sorted(seen) == [(feed, index) for feed in (0, 1) for index in range(3)]
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=5))
+def test_turns_give_every_item_once_and_evenly(lengths: list[int]) -> None:
+    """As many items as a channel has: while all have some, no one is two ahead."""
+    changed = threading.Condition()
+    channels: list[Channel[tuple[int, int]]] = [Channel(12, changed=changed) for _ in lengths]
+    for index, (channel, length) in enumerate(zip(channels, lengths, strict=True)):
+        for item in range(length):
+            channel.put((index, item))
+        channel.end()
+    turns = Turns(channels, changed, wait=lambda: None, on_error=lambda _index, _error: None)
+    taken = list(turns)
+    for index, length in enumerate(lengths):
+        assert [item for source, item in taken if source == index] == list(range(length))
+    common = min(lengths) * len(lengths)
+    for end in range(common):
+        sources = [source for source, _ in taken[:end]]
+        counts = [sources.count(index) for index in range(len(lengths))]
+        assert max(counts) - min(counts) <= 1

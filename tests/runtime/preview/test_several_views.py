@@ -1,0 +1,140 @@
+"""One preview of several sources: a grid, a page for each, and figures by name."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from previews import ABOUT, CHROMIUM_ARGUMENTS, get, result, until
+
+from edgeseg.runtime.preview.address import Address
+from edgeseg.runtime.preview.sink import PreviewSink, open_previews
+
+NAMES = ("front", "left", "rear", "right")
+
+
+@contextmanager
+def previews() -> Iterator[list[PreviewSink]]:
+    abouts = [replace(ABOUT, name=name, source=f"camera {i}") for i, name in enumerate(NAMES)]
+    sinks = open_previews(Address(host="127.0.0.1", port=0), abouts)
+    try:
+        yield sinks
+    finally:
+        for sink in sinks:
+            sink.finish()
+
+
+def test_each_source_has_its_own_figures_and_pictures() -> None:
+    with previews() as (front, left, *_):
+        for index in range(3):
+            front.write(result(index))
+        left.write(result(0, height=240, width=320))
+        sources = json.loads(get(front, "/sources")[2])
+        assert [(one["name"], one["frames"]) for one in sources] == [
+            *(("front", 3), ("left", 1), ("rear", 0), ("right", 0)),
+        ]
+        assert json.loads(get(front, "/left/stats")[2])["frames"] == 1
+        assert json.loads(get(front, "/rear/info")[2])["source"] == "camera 2"
+        status, headers, body = get(front, "/left/picture")
+        assert (status, headers["Content-Type"]) == (200, "image/jpeg")
+        assert body.startswith(b"\xff\xd8")
+        assert get(front, "/right/picture")[0] == 503
+        assert get(front, "/nobody/stats")[0] == 404
+        assert get(front, "/")[2] != get(front, "/front/")[2]
+
+
+def test_metrics_carry_the_names() -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    with previews() as (front, left, *_):
+        front.write(result(0))
+        front.write(result(1))
+        left.write(result(0))
+        _, _, body = get(front, "/metrics")
+        _, _, own = get(front, "/left/metrics")
+    frames = {
+        sample.labels["source"]: sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+        if sample.name == "edgeseg_frames_total"
+    }
+    assert frames == {"front": 2, "left": 1, "rear": 0, "right": 0}
+    assert b'edgeseg_frames_total{source="left"} 1.0' in own
+    assert b'source="front"' not in own
+
+
+def test_one_source_that_gives_frames_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with previews() as (front, *_):
+        front.write(result(0))
+        monkeypatch.setattr("edgeseg.runtime.preview.pages._HEALTHY_S", 0.0)
+        assert get(front, "/healthz")[0] == 503
+        monkeypatch.undo()
+        status, _, body = get(front, "/healthz")
+        assert status == 200
+        newest = json.loads(body)["newest_frame_s"]
+        assert newest["front"] is not None
+        assert newest["rear"] is None
+
+
+def test_the_preview_ends_with_the_last_source() -> None:
+    with previews() as sinks:
+        sinks[0].finish()
+        sinks[0].finish()
+        assert get(sinks[1], "/left/stats")[0] == 200
+        for sink in sinks[1:]:
+            sink.discard()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            get(sinks[1], "/left/stats")
+
+
+def test_a_real_browser_shows_the_grid(tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is absent; run: tools/install-system-packages.sh")
+    api = pytest.importorskip("playwright.sync_api")
+    complaints: list[str] = []
+    with ExitStack() as stack:
+        sinks = stack.enter_context(previews())
+        for sink in sinks[:3]:  # the fourth has no frame yet
+            sink.write(result(0, height=240, width=320))
+        driver = stack.enter_context(api.sync_playwright())
+        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        stack.callback(browser.close)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(sinks[0].url)
+        page.get_by_text("4 sources", exact=True).wait_for()
+        assert page.locator("#sources a").count() == 4
+        until(lambda: count_shown(page) == 3, "three pictures are shown")
+        assert "waiting" in page.locator("#sources a", has_text="right").text_content()
+        before = page.locator("#sources img").first.get_attribute("src")
+        sinks[0].write(result(1, height=240, width=320))
+        until(
+            lambda: page.locator("#sources img").first.get_attribute("src") != before,
+            "the picture is asked for again",
+        )
+        page.screenshot(path=tmp_path / "grid.png")
+
+        page.locator("#sources a", has_text="left").click()
+        page.get_by_text("source camera 1").wait_for()
+        assert page.url == f"{sinks[0].url}left/"
+        until(lambda: count_shown(page, "#picture") == 1, "the picture is shown large")
+        page.get_by_role("link", name="All sources").click()
+        page.get_by_text("4 sources", exact=True).wait_for()
+
+        phone = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True)
+        phone.goto(sinks[0].url)
+        phone.get_by_text("4 sources", exact=True).wait_for()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    assert complaints == []
+
+
+def count_shown(page: object, which: str = "#sources img") -> int:
+    shown = "images => images.filter(image => image.naturalWidth > 0).length"
+    return int(page.locator(which).evaluate_all(shown))  # type: ignore[attr-defined]

@@ -1,0 +1,156 @@
+"""`edgeseg run` with several sources: names, folders, lines, summaries, and one that is absent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+import edgeseg as library
+from edgeseg.bundle.store import Bundle
+from edgeseg.demo import draw_scene
+from edgeseg.errors import SourceError, SpecError
+from edgeseg.runtime.sources.named import NamedSource, name_sources, read_source_file
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two folders of images in the working folder: `left` with 3, `right` with 2."""
+    monkeypatch.chdir(tmp_path)
+    for name, count in (("left", 3), ("right", 2)):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            image = draw_scene(index, 0, height=48, width=64).image
+            cv2.imwrite(str(tmp_path / name / f"{index}.png"), image)
+    return tmp_path
+
+
+def test_files_of_each_source_go_into_a_folder_of_its_name(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    outcome = edgeseg(
+        *("run", seeded_bundle.folder, "--source", "left", "--source", "right", "--json"),
+        *("--masks", "masks", "--save", "saved/", "--jsonl", "lines/all.jsonl"),
+    )
+    assert outcome.status == 0, outcome.err
+    for name, count in (("left", 3), ("right", 2)):
+        assert len(list((folders / "masks" / name).glob("?.png"))) == count
+        assert (folders / "masks" / name / "legend.json").exists()
+        assert len(list((folders / "saved" / name).glob("?.png"))) == count
+        lines = (folders / "lines" / name / "all.jsonl").read_text().splitlines()
+        assert [json.loads(line)["source"] for line in lines] == [name] * count
+    assert outcome.json["frames"] == 5
+    assert {name: part["frames"] for name, part in outcome.json["sources"].items()} == {
+        "left": 3,
+        "right": 2,
+    }
+    assert "left: 3 frames" in outcome.err
+    again = edgeseg(
+        "run", seeded_bundle.folder, "--source", "left", "--source", "right", "--jsonl", "-"
+    )
+    assert sorted(json.loads(line)["source"] for line in again.out.splitlines()) == [
+        *["left"] * 3,
+        *["right"] * 2,
+    ]
+
+
+def test_an_output_of_one_source_may_not_lie_where_another_is_read(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    (folders / "right" / "left").mkdir()
+    outcome = edgeseg(
+        "run", seeded_bundle.folder, "--source", "left", "--source", "right", "--masks", "."
+    )
+    assert outcome.status == 1
+    assert "left lies where left is read from" in outcome.err
+    outcome = edgeseg(
+        *("run", seeded_bundle.folder, "--source", "left/0.png", "--source", "0/0.png"),
+        *("--masks", "out"),
+    )
+    assert outcome.status == 1
+    assert "no source at 0/0.png" in outcome.err
+
+
+def test_a_file_names_sources(edgeseg, seeded_bundle: Bundle, folders: Path) -> None:
+    (folders / "cars").mkdir()
+    (folders / "cars" / "sources.toml").write_text(
+        '[sources]\nfront = "../left"\nrear = "../right/0.png"\n'
+    )
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "cars/sources.toml", "--json")
+    assert outcome.status == 0, outcome.err
+    assert {name: part["frames"] for name, part in outcome.json["sources"].items()} == {
+        "front": 3,
+        "rear": 1,
+    }
+    outcome = edgeseg(
+        *("run", seeded_bundle.folder, "--source", "cars/sources.toml", "--source", "left")
+    )
+    assert outcome.status == 2
+    assert "names all sources" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("front = 3", "does not name sources"),
+        ("[sources]", "does not name sources"),
+        ("[sources]\nfront = true", "neither a text nor a number"),
+        ("[sources", "is not TOML"),
+        ("[sources]\nfront = 0\n[more]\nx = 1", "does not name sources"),
+    ],
+)
+def test_a_file_that_names_no_sources_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "sources.toml"
+    path.write_text(text)
+    with pytest.raises(SourceError, match=says):
+        read_source_file(path)
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_source_file(tmp_path / "none.toml")
+
+
+def test_names_are_plain_words_that_hold_no_secret() -> None:
+    named = name_sources(
+        [0, "/data/my drive.mp4", "/other/my drive.mp4", "rtsp://user:secret@10.0.0.1/key", "demo"]
+    )
+    assert [one.name for one in named] == [
+        *("camera-0", "my-drive", "my-drive-2", "stream", "demo"),
+    ]
+    assert [one.name for one in name_sources({"front": 0, "rear": "x.mp4"})] == ["front", "rear"]
+    for wrong in ("../x", "", "a/b", "a b", "-x", 65 * "x"):
+        with pytest.raises(SpecError, match="cannot name a source"):
+            NamedSource("demo", wrong)
+
+
+def test_python_takes_several(seeded_bundle: Bundle, folders: Path) -> None:
+    result = library.run(seeded_bundle.folder, source={"a": "left", "b": Path("right")}, masks="m")
+    assert [(part.name, part.summary.frames) for part in result.parts] == [("a", 3), ("b", 2)]
+    assert sorted(path.name for path in result.written) == ["a", "b"]
+
+
+def test_an_absent_stream_is_waited_for_while_others_run(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    absent = "rtsp://127.0.0.1:9/none"
+    outcome = edgeseg(
+        *(
+            "run",
+            seeded_bundle.folder,
+            "--source",
+            "left",
+            "--source",
+            absent,
+            "--max-retries",
+            "1",
+        ),
+        *("--masks", "masks", "--json"),
+    )
+    assert outcome.status == 1
+    assert "the run begins without it, and tries again" in outcome.err
+    assert outcome.json["sources"]["left"]["frames"] == 3
+    assert outcome.json["sources"]["stream"]["lost"] is not None
+    assert len(list((folders / "masks" / "left").glob("?.png"))) == 3
+    alone = edgeseg("run", seeded_bundle.folder, "--source", absent, "--source", f"{absent}2")
+    assert alone.status == 1
+    assert alone.err.count("cannot be opened") == 2
