@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import SpecError
-from edgeseg.segformer.form import EXACT, FORMS, Form, HeadForm, halve, read_form
+from edgeseg.segformer.form import EXACT, FORMS, Form, HeadForm, describe_form, halve, read_form
 
 
 def write(folder: Path, content: object) -> str:
@@ -63,6 +63,27 @@ def test_a_form_is_read_from_a_file(tmp_path: Path) -> None:
 )
 def test_a_form_says_what_it_changes(form: Form, told: str) -> None:
     assert form.describe() == told
+    assert form.changes == (None if form is EXACT else told)
+
+
+@pytest.mark.parametrize(
+    ("form", "costs", "told"),
+    [
+        (EXACT, {}, "exact: the network as it was trained"),
+        (
+            EXACT,
+            {"macs": 3_514_000_000, "exact_macs": 3_514_000_000},
+            "exact: the network as it was trained (3.51 G multiply-adds)",
+        ),
+        (
+            Form(name="mine", keys=frozenset({3})),
+            {"macs": 2_996_000_000, "exact_macs": 4_000_000_000},
+            "mine: keys and values of stage 3 averaged 2x2 (3.00 G multiply-adds, 75 % of exact)",
+        ),
+    ],
+)
+def test_a_form_is_told_with_its_cost(form: Form, costs: dict[str, int], told: str) -> None:
+    assert describe_form(form.name, form.changes, **costs) == told
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,11 @@ class FormInfo(_Value, frozen=True, kw_only=True):
     name: str
     queries: tuple[int, ...]
     keys: tuple[int, ...]
-    head: str
+    head: HeadForm
     macs: int
+
+    def __post_init__(self) -> None:
+        _ = self.form  # refuses stages that no network has
 
     @property
     def form(self) -> Form:
@@ -156,7 +159,7 @@ class FormInfo(_Value, frozen=True, kw_only=True):
             name=self.name,
             queries=frozenset(self.queries),
             keys=frozenset(self.keys),
-            head=HeadForm(self.head),
+            head=self.head,
         )
 
 

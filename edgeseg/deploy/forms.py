@@ -17,7 +17,7 @@ from edgeseg.quantize.budget import UsedUp
 from edgeseg.quantize.judging import decide, sort_by_speed
 from edgeseg.quantize.search import Search, Trial, measure_trial, put_in_form
 from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
-from edgeseg.segformer.form import EXACT, FORMS, Form
+from edgeseg.segformer.form import EXACT, FORMS, Form, describe_form
 from edgeseg.segformer.macs import count_costs
 
 __all__ = ["choose_form", "count_macs", "list_forms"]
@@ -53,7 +53,7 @@ def choose_form(job: ExportJob, graph: FloatGraph, search: Search) -> FloatGraph
             decided = decide(search, trial)
             if decided.approved:
                 form = trial.candidate.form
-                job.progress.say(f"form {form.name}: {form.describe()}")
+                job.progress.say(f"form {_describe_form(job, form)}")
                 return tried[form.name][1]
             tried[trial.candidate.form.name] = decided, tried[trial.candidate.form.name][1]
     if wanted is not None:
@@ -74,6 +74,11 @@ def count_macs(job: ExportJob, form: Form) -> int:
     size = job.checkpoint.input
     spec = job.checkpoint.spec
     return count_costs(spec, height=size.height, width=size.width, form=form).macs
+
+
+def _describe_form(job: ExportJob, form: Form) -> str:
+    macs, exact = count_macs(job, form), count_macs(job, EXACT)
+    return describe_form(form.name, form.changes, macs=macs, exact_macs=exact)
 
 
 def _try_forms(

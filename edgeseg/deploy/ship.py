@@ -16,6 +16,7 @@ import msgspec
 
 from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.accuracy.metrics import pixel_agreement
+from edgeseg.bundle.forms import make_form_info
 from edgeseg.bundle.manifest import Accuracy, FormInfo, Golden, VariantInfo
 from edgeseg.deploy.candidates import Found
 from edgeseg.deploy.forms import count_macs
@@ -119,15 +120,7 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
 
 
 def _describe_form(job: ExportJob, form: Form) -> FormInfo | None:
-    if form.is_exact:
-        return None
-    return FormInfo(
-        name=form.name,
-        queries=tuple(sorted(form.queries)),
-        keys=tuple(sorted(form.keys)),
-        head=form.head.value,
-        macs=count_macs(job, form),
-    )
+    return None if form.is_exact else make_form_info(form, count_macs(job, form))
 
 
 def _prove(

@@ -18,12 +18,23 @@ from typing import Final
 from edgeseg.errors import SpecError
 from edgeseg.segformer.arch import STAGES
 
-__all__ = ["AUTO", "EXACT", "FORMS", "Form", "HeadForm", "halve", "read_form"]
+__all__ = [
+    "AUTO",
+    "EXACT",
+    "FORMS",
+    "Form",
+    "HeadForm",
+    "describe_form",
+    "format_macs",
+    "halve",
+    "read_form",
+]
 
 _ALL_STAGES: Final = frozenset(range(1, STAGES + 1))
 _FIELDS: Final = ("name", "queries", "keys", "head")
 # `--form auto` lets the search choose.
 AUTO: Final = "auto"
+_UNCHANGED: Final = "the network as it was trained"
 
 
 class HeadForm(enum.Enum):
@@ -69,10 +80,9 @@ class Form:
         text = f"{sorted(self.queries)} {sorted(self.keys)} {self.head.value}"
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def describe(self) -> str:
-        """Say in one phrase, for people, what the form changes."""
-        if self.is_exact:
-            return "the network as it was trained"
+    @property
+    def changes(self) -> str | None:
+        """What the form changes, in one phrase for people; None for the exact network."""
         parts = [
             f"{what} of {_list_stages(stages)} averaged 2x2"
             for what, stages in (("queries", self.queries), ("keys and values", self.keys))
@@ -80,7 +90,11 @@ class Form:
         ]
         if self.head is HeadForm.CASCADE:
             parts.append("the head upsampled in a cascade")
-        return ", ".join(parts)
+        return ", ".join(parts) or None
+
+    def describe(self) -> str:
+        """Say in one phrase, for people, what the form changes."""
+        return self.changes or _UNCHANGED
 
 
 EXACT: Final = Form(name="exact")
@@ -117,6 +131,26 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         )
     }
 )
+
+
+def describe_form(
+    name: str, changes: str | None, *, macs: int | None = None, exact_macs: int | None = None
+) -> str:
+    """Describe a form in one line: its name, its `changes`, its cost.
+
+    `macs` are its multiply-adds for a frame, and `exact_macs` those of the exact network. Without
+    `macs` the line leaves out the cost, without `exact_macs` the share.
+    """
+    told = f"{name}: {changes or _UNCHANGED}"
+    if macs is None:
+        return told
+    share = f", {100 * macs / exact_macs:.0f} % of exact" if changes and exact_macs else ""
+    return f"{told} ({format_macs(macs)}{share})"
+
+
+def format_macs(macs: int) -> str:
+    """Format multiply-adds in G, with their unit."""
+    return f"{macs / 1e9:.2f} G multiply-adds"
 
 
 def halve(size: tuple[int, int]) -> tuple[int, int]:

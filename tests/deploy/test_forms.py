@@ -18,6 +18,7 @@ from search_limits import LINEAR, export
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy
+from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers.inspect import inspect_anything
 from edgeseg.datasets import open_dataset
 from edgeseg.deploy.defaults import fill_defaults
@@ -27,7 +28,7 @@ from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.search import Candidate, Search, measure_once
-from edgeseg.segformer.form import EXACT, FORMS, Form
+from edgeseg.segformer.form import EXACT, FORMS, Form, HeadForm
 from edgeseg.segformer.macs import count_costs
 
 LENIENT = Limits(max_drop=99, max_class_drop=None)
@@ -52,13 +53,18 @@ def request_(
     )
 
 
+def _tell(bundle: Bundle, macs: int) -> str:
+    cost = f"{macs / 1e9:.2f} G multiply-adds, {100 * macs / bundle.manifest.model.macs:.0f} %"
+    return f"form merge-queries: {QUERIES.changes} ({cost} of exact)"
+
+
 def test_int8_of_a_form_ships_with_the_exact_network_beside_it(request_: ExportRequest) -> None:
     bundle, lines = export(request_)
     assert bundle.chosen.name == "merge-queries+int8-linear"
     form = bundle.chosen.form
     assert form is not None
     assert (form.name, form.queries, form.keys, form.head) == (
-        "merge-queries", (1, 2, 3, 4), (), "cascade",
+        "merge-queries", (1, 2, 3, 4), (), HeadForm.CASCADE,
     )  # fmt: skip
     spec = read_checkpoint(request_.weights).spec
     assert form.macs == count_costs(spec, height=96, width=128, form=QUERIES).macs
@@ -70,7 +76,7 @@ def test_int8_of_a_form_ships_with_the_exact_network_beside_it(request_: ExportR
     assert bundle.chosen.gate.pixel_agreement < 100
     nodes = onnx.load(bundle.path(bundle.chosen.file)).graph.node
     assert sum(node.op_type == "ReduceMean" for node in nodes) == sum(spec.encoder.depths)
-    assert f"form merge-queries: {QUERIES.describe()}" in lines
+    assert _tell(bundle, form.macs) in lines
     shown, content = inspect_anything(str(bundle.folder))
     assert any("form merge-queries, " in line for line in shown)
     assert json.loads(json.dumps(content))["variants"]
@@ -195,7 +201,8 @@ def test_int8_of_the_exact_network_is_tried_where_that_of_the_form_misses(
     bundle, lines = export(replace(request_, limits=limits, form=None))
     (plan,) = (line for line in lines if line.startswith("to try: "))
     assert re.match(r"to try: 1 form of the network and 1 INT8 recipe; about \d+\.\d minutes", plan)
-    assert "form merge-queries: " + QUERIES.describe() in lines
+    formed = next(one.form for one in bundle.manifest.variants if one.form is not None)
+    assert _tell(bundle, formed.macs) in lines
     assert "no INT8 of form merge-queries passed: trying that of the exact network" in lines
     assert (bundle.chosen.name, bundle.chosen.form) == ("int8-linear", None)
     names = {one.name for one in bundle.manifest.variants}

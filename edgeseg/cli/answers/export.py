@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeseg.accuracy.metrics import AT_CHANCE, above_chance
+from edgeseg.bundle.forms import describe_forms, find_form, list_forms
 from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, to_json
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers import Json
@@ -38,18 +39,18 @@ def describe_export(exported: Exported) -> list[str]:
             )
     lines += [f"sensitivity  {line}" for line in describe_sensitivity(manifest)]
     lines += _warn_at_chance(exported.bundle.chosen.gate)
-    return [*lines, *_describe_form(manifest), manifest.chosen.reason]
+    return [*lines, *_describe_forms(exported.bundle), manifest.chosen.reason]
 
 
-def _describe_form(manifest: Manifest) -> list[str]:
-    """Say what is not as it was trained, if the chosen variant has another form."""
-    chosen = next(one for one in manifest.variants if one.name == manifest.chosen.variant)
+def _describe_forms(bundle: Bundle) -> list[str]:
+    """Describe the forms that ship, and say so if what runs is not as it was trained."""
+    exact = bundle.manifest.model.macs
+    lines = [f"form {line}" for line in describe_forms(list_forms(bundle.manifest), exact)]
+    chosen = bundle.chosen
     if chosen.form is None:
-        return []
-    told = chosen.form.form.describe()
-    share = chosen.form.macs / manifest.model.macs
-    changed = f"form {chosen.form.name}, not the network as it was trained: {told}"
-    return [f"{changed}; {share:.0%} of its multiply-adds"]
+        return lines
+    told = f"{chosen.name} has form {chosen.form.name}: not the network as it was trained"
+    return [*lines, told]
 
 
 def _warn_at_chance(found: Accuracy | None) -> list[str]:
@@ -115,7 +116,8 @@ def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def export_to_json(exported: Exported) -> Json:
     """Turn what was exported into the JSON object of `export --json`.
 
-    Accuracy and latency are null where they were not measured.
+    Accuracy and latency are null where they were not measured. `form_changes` says what a variant's
+    form changes, and is null for the exact network; `macs` are multiply-adds for a frame.
     """
     bundle = exported.bundle
     manifest, chosen = bundle.manifest, bundle.chosen
@@ -132,11 +134,14 @@ def export_to_json(exported: Exported) -> Json:
 
 def _variant_to_json(bundle: Bundle, variant: VariantInfo) -> Json:
     measured = variant.gate or variant.search
+    form = find_form(bundle.manifest, variant)
     return {
         "name": variant.name,
         "precision": variant.precision,
         "int8_share": variant.int8_share,
-        "form": "exact" if variant.form is None else variant.form.name,
+        "form": form.name,
+        "form_changes": form.form.changes,
+        "macs": form.macs,
         "miou": None if measured is None else measured.miou,
         "drop": None if measured is None else measured.drop,
         "pixel_agreement": None if measured is None else measured.pixel_agreement,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgeseg.bundle.manifest import VariantInfo, to_json
+from edgeseg.bundle.forms import describe_forms, list_forms, make_form_info
+from edgeseg.bundle.manifest import FormInfo, VariantInfo, to_json
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
 from edgeseg.cli.answers import Json
 from edgeseg.cli.answers.export import describe_sensitivity, format_drop
@@ -14,6 +16,7 @@ from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import SILENT, Progress
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, title_model
+from edgeseg.segformer.form import EXACT, FORMS
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, count_costs
 from edgeseg.spec import RGB, InputSpec, PerChannel, Upsampling
 from edgeseg.text import pluralize
@@ -63,13 +66,16 @@ def _inspect_variant(name: str) -> tuple[list[str], Json]:
         eps=NormEps(patch_embed=1e-5, block=1e-5, reduction=1e-5, stage=1e-5),
     )
     count = count_costs(spec, height=side, width=side)
+    forms = _count_forms(spec, side, side)
     lines = [
         f"SegFormer-{name.upper()}, {_PAPER_CLASSES} classes, {side}x{side}",
         f"parameters   {count.params:,}",
         *_describe_macs(count),
         f"paper        {paper:.1f} G (table 1, ADE20K)",
+        *_describe_forms(forms, count.macs),
     ]
-    return lines, {**_costs_to_json(count, side, side), "macs_paper": paper * 1e9}
+    costs = _costs_to_json(count, side, side)
+    return lines, {**costs, "forms": _forms_to_json(forms), "macs_paper": paper * 1e9}
 
 
 def _describe_macs(count: Costs) -> list[str]:
@@ -80,6 +86,22 @@ def _describe_macs(count: Costs) -> list[str]:
             f"deployed {count.macs / 1e9:.2f} G ({saved:.0f} % fewer)"
         ),
     ]
+
+
+def _count_forms(spec: ModelSpec, height: int, width: int) -> list[FormInfo]:
+    """Count the multiply-adds of a network in each named form, at an input size in pixels."""
+    return [
+        make_form_info(form, count_costs(spec, height=height, width=width, form=form).macs)
+        for form in FORMS.values()
+    ]
+
+
+def _describe_forms(forms: Sequence[FormInfo], exact_macs: int) -> list[str]:
+    return [f"form         {line}" for line in describe_forms(forms, exact_macs)]
+
+
+def _forms_to_json(forms: Sequence[FormInfo]) -> list[Json]:
+    return [{"name": one.name, "changes": one.form.changes, "macs": one.macs} for one in forms]
 
 
 def _costs_to_json(count: Costs, height: int, width: int) -> Json:
@@ -94,6 +116,7 @@ def _costs_to_json(count: Costs, height: int, width: int) -> Json:
 def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
     manifest, model = bundle.manifest, bundle.manifest.model
     size = sum(file.bytes for file in manifest.files.values()) / 1e6
+    forms = list_forms(manifest)
     lines = [
         (
             f"bundle {manifest.name}: {title_model(model.variant, model.widths, model.depths)} for "
@@ -107,6 +130,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
         *(f"variant      {_describe_variant(variant)}" for variant in manifest.variants),
+        *_describe_forms(forms, model.macs),
         (
             f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "
             f"license {manifest.checkpoint.license}"
@@ -120,13 +144,12 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         *(f"sensitivity  {line}" for line in describe_sensitivity(manifest)),
         f"classes      {', '.join(manifest.labels.classes)}",
     ]
-    return lines, to_json(manifest)
+    return lines, {**to_json(manifest), "forms": _forms_to_json(forms)}
 
 
 def _describe_variant(variant: VariantInfo) -> str:
-    parts = [f"{variant.name} ({variant.file})", variant.precision]
-    if variant.form is not None:
-        parts.append(f"form {variant.form.name}, {variant.form.macs / 1e9:.2f} G multiply-adds")
+    form = EXACT.name if variant.form is None else variant.form.name
+    parts = [f"{variant.name} ({variant.file})", variant.precision, f"form {form}"]
     if variant.int8_share:
         parts.append(f"{100 * variant.int8_share:.0f} % INT8")
     if variant.gate is not None and variant.gate.drop is not None:
@@ -157,6 +180,7 @@ def _describe_checkpoint(checkpoint: Checkpoint) -> tuple[list[str], Json]:
     height, width = checkpoint.input.height, checkpoint.input.width
     channels = checkpoint.spec.channels
     count = count_costs(checkpoint.spec, height=height, width=width)
+    forms = _count_forms(checkpoint.spec, height, width)
     lines = [
         (
             f"{checkpoint.spec.title}, {checkpoint.spec.classes} classes, "
@@ -175,10 +199,12 @@ def _describe_checkpoint(checkpoint: Checkpoint) -> tuple[list[str], Json]:
         ),
         f"parameters   {count.params:,}",
         *_describe_macs(count),
+        *_describe_forms(forms, count.macs),
         f"classes      {', '.join(checkpoint.labels.classes)} (from {checkpoint.labels_source})",
     ]
     return lines, {
         **_costs_to_json(count, height, width),
+        "forms": _forms_to_json(forms),
         "variant": checkpoint.spec.name,
         "layout": checkpoint.layout,
         "license": checkpoint.license,
