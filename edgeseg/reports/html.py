@@ -16,6 +16,7 @@ from edgeseg.reports.draw.side_chart import draw_accuracy_latency
 from edgeseg.reports.pages import read_packaged, render
 from edgeseg.reports.phrases import (
     describe_gate,
+    describe_networks,
     find_limit,
     name_verdict,
     write_headline,
@@ -66,6 +67,7 @@ def _collect_view(report: Report, labels: Labels) -> dict[str, Any]:
         "verdict": name_verdict(report),
         "headline": write_headline(report),
         "summary": write_summary(report),
+        "networks": describe_networks(report),
         "misses": list(map(describe_gate, report.misses)),
         "gates": [
             describe_gate(g) for g in (*report.misses, *(g for g in report.gates if g.passed))

@@ -10,6 +10,7 @@ from edgeseg.reports.phrases import (
     NOT_JUDGED,
     NOTHING,
     describe_gate,
+    describe_network,
     format_number,
     name_subject,
     name_verdict,
@@ -90,8 +91,12 @@ def _list_properties(report: Report) -> dict[str, str]:
     known: dict[str, str | None] = {
         "candidate": name_subject(report.candidate),
         "candidate sha256": report.candidate.sha256,
+        "network": describe_network(report.candidate),
         "engine": report.candidate.engine,
         "reference": None if report.reference is None else name_subject(report.reference),
+        "reference network": None
+        if report.reference is None
+        else describe_network(report.reference),
         "reference sha256": None if report.reference is None else report.reference.sha256,
         "data": None if report.data is None else report.data.name,
         "data split": None if report.data is None else report.data.split,

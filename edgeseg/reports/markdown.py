@@ -20,6 +20,7 @@ from edgeseg.reports.phrases import (
     NOT_JUDGED,
     NOTHING,
     describe_gate,
+    describe_networks,
     explain_doubt,
     format_cost,
     format_count,
@@ -52,6 +53,7 @@ def to_markdown(report: Report) -> str:
     parts = [
         f"## {_SIGNS[word]} {word}: {write_headline(report)}",
         _write_subjects(report),
+        _write_networks(report),
         write_summary(report),
         _write_notes(report.notes),
         _write_gates(report),
@@ -83,6 +85,11 @@ def _write_subject(subject: Subject) -> str:
     return (
         f"{to_code(subject.name)} ({', '.join(map(to_code, inside))}) on {to_code(subject.engine)}"
     )
+
+
+def _write_networks(report: Report) -> str:
+    told = describe_networks(report).items()
+    return "\n".join(f"- {side}: {to_code(words, _LONGEST_NOTE)}" for side, words in told)
 
 
 def _write_notes(notes: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from edgeseg.accuracy.counts import MIN_CLASS_IMAGES, MIN_CLASS_SHARE
 from edgeseg.accuracy.gates import BASELINE_CLASSES, Gate
 from edgeseg.reports.measured import ClassResult, FamilyResult
 from edgeseg.reports.report import Comparison, Report, Subject
+from edgeseg.segformer.form import EXACT, describe_form, format_macs
 from edgeseg.text import pluralize, to_plain
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "NOT_JUDGED",
     "GateWords",
     "describe_gate",
+    "describe_network",
+    "describe_networks",
     "describe_rarity",
     "explain_doubt",
     "explain_not_counted",
@@ -186,6 +189,32 @@ def name_subject(subject: Subject) -> str:
     """Name a subject, its variant and the precision."""
     inside = ", ".join(dict.fromkeys(filter(None, (subject.variant, subject.precision))))
     return to_plain(f"{subject.name} ({inside})")
+
+
+def describe_network(subject: Subject) -> str:
+    """Describe the form of the network that was measured; empty where an old report has none."""
+    if subject.macs is None:
+        told = "" if subject.form is None else f"form {subject.form}"
+    elif subject.exact_macs is None:
+        told = f"the network as published ({format_macs(subject.macs)})"
+    else:
+        name, exact = subject.form or EXACT.name, subject.exact_macs
+        told = describe_form(name, subject.form_changes, macs=subject.macs, exact_macs=exact)
+        told = f"form {told}"
+    return to_plain(told)
+
+
+def describe_networks(report: Report) -> dict[str, str]:
+    """Describe the networks of candidate, reference and baseline, as far as the report has them.
+
+    The baseline's is left out where it is the candidate's.
+    """
+    before = None if report.baseline is None else report.baseline.subject
+    sides = {"candidate": report.candidate, "reference": report.reference, "baseline": before}
+    told = {side: describe_network(one) for side, one in sides.items() if one is not None}
+    if told.get("baseline") == told["candidate"]:
+        del told["baseline"]
+    return {side: words for side, words in told.items() if words}
 
 
 def explain_doubt(found: Comparison) -> str:

@@ -53,7 +53,11 @@ class Subject(Value, frozen=True, kw_only=True):
     path, and `sha256` the hash of the bundle's manifest or of the checkpoint's weights. `model` is
     b0 to b5. `engine` holds the engine's version and settings. `height` and `width` are the
     network's input in pixels. `target` and `variant` are None for a checkpoint. `form` names the
-    form of the network, and is None for the exact one.
+    form of the network and `form_changes` says what it changes; both are None for the exact one.
+
+    `macs` are the multiply-adds for one input, and `exact_macs` those of the exact network, None
+    for a checkpoint: its own network is measured as published. The report of an older edgeseg has
+    neither.
     """
 
     kind: str
@@ -63,6 +67,9 @@ class Subject(Value, frozen=True, kw_only=True):
     target: str | None = None
     variant: str | None = None
     form: str | None = None
+    form_changes: str | None = None
+    macs: int | None = None
+    exact_macs: int | None = None
     precision: str
     engine: str
     height: int

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from edgeseg.reports.measured import Costs
 from edgeseg.reports.phrases import (
     NOT_JUDGED,
+    describe_networks,
     explain_doubt,
     format_cost,
     judge_brittleness,
@@ -21,6 +22,7 @@ __all__ = ["describe_report"]
 def describe_report(report: Report) -> list[str]:
     """Describe what the verdict rests on, then the verdict; all lines are printable."""
     lines = (
+        *(f"{side}: {words}" for side, words in describe_networks(report).items()),
         *report.differences.lines,
         *_describe_noted("skipped", report.skipped),
         *_describe_noted("converted", report.converted),

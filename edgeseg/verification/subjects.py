@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from edgeseg.accuracy.gates import Unjudged
+from edgeseg.bundle.forms import find_form
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
@@ -19,6 +20,7 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
+from edgeseg.segformer.macs import count_costs
 from edgeseg.spec import InputSpec
 from edgeseg.text import to_encodable
 
@@ -169,6 +171,7 @@ class BundleModel:
     def about(self) -> Subject:
         """The facts of the manifest that a report states."""
         manifest = self.bundle.manifest
+        form = self.variant.form
         return Subject(
             kind="bundle",
             name=to_encodable(self.bundle.folder.resolve().name),
@@ -176,7 +179,10 @@ class BundleModel:
             model=manifest.model.variant,
             target=manifest.target,
             variant=self.variant.name,
-            form=None if self.variant.form is None else self.variant.form.name,
+            form=None if form is None else form.name,
+            form_changes=None if form is None else form.form.changes,
+            macs=find_form(manifest, self.variant).macs,
+            exact_macs=manifest.model.macs,
             precision=self.variant.precision,
             engine=self.segmenter.backend.name,
             height=self.input.height,
@@ -252,15 +258,17 @@ class CheckpointModel:
     @property
     def about(self) -> Subject:
         """The facts of the checkpoint that a report states."""
+        height, width = self.input.height, self.input.width
         return Subject(
             kind="checkpoint",
             name=self.checkpoint.source,
             sha256=self.checkpoint.sha256,
             model=self.checkpoint.spec.name,
+            macs=count_costs(self.checkpoint.spec, height=height, width=width).macs_original,
             precision="fp32",
             engine=f"torch {find_version('torch')}",
-            height=self.input.height,
-            width=self.input.width,
+            height=height,
+            width=width,
             license=self.checkpoint.license,
         )
 

@@ -32,6 +32,7 @@ from edgeseg.reports.measured import (
     SidePoint,
 )
 from edgeseg.reports.report import Change, Comparison, CostChange, Data, Noted, Report, Subject
+from edgeseg.segformer.form import FORMS
 
 CAMVID = get_known_labels("camvid")
 HOSTILE = (
@@ -46,7 +47,11 @@ CANDIDATE = Subject(
     sha256="8d1c3f0b6a52e4978d1c3f0b6a52e4978d1c3f0b6a52e4978d1c3f0b6a52e497",
     model="b0",
     target="openvino",
-    variant="int8-conv+bf16",
+    variant="merge-queries+int8-conv+bf16",
+    form="merge-queries",
+    form_changes=FORMS["merge-queries"].changes,
+    macs=2_500_000_000,
+    exact_macs=3_510_000_000,
     precision="int8",
     engine="OpenVINO 2026.4.1, CPU, bf16",
     height=360,
@@ -58,6 +63,7 @@ REFERENCE = Subject(
     name="segformer_b0_camvid",
     sha256="51aa07c9be3344f0d2e98f6151aa07c9be3344f0d2e98f6151aa07c9be3344f0",
     model="b0",
+    macs=6_420_000_000,
     precision="fp32",
     engine="PyTorch 2.13.0",
     height=360,
@@ -228,6 +234,7 @@ def hostile() -> Report:
     )
     subject = Subject(
         kind="bundle", name="@octocat | `x`", sha256="0" * 64, model="b0", variant="<b>|`",
+        form="@me|<i>`", form_changes="<u>@you", macs=2, exact_macs=0,
         precision="int8", engine="#1 <img src=x>", height=64, width=64, license="@x|",
     )  # fmt: skip
     comparison = Comparison(

@@ -51,6 +51,11 @@ def test_a_bundle_is_compared_with_its_own_float_variant(tmp_path: Path) -> None
     assert (report.candidate.variant, report.reference.variant) == (
         "merge-queries+int8-linear", "fp32",
     )  # fmt: skip
+    assert report.candidate.macs is not None
+    assert report.reference.macs == report.reference.exact_macs == report.candidate.exact_macs
+    assert report.candidate.macs < (report.reference.macs or 0)
+    assert str(report.candidate.form_changes).startswith("queries of all stages averaged 2x2")
+    assert report.reference.form_changes is None
     assert report.drop is not None
     assert 98 < (report.pixel_agreement or 0) < 100
 

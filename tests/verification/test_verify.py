@@ -55,6 +55,8 @@ def test_a_checkpoint_is_a_reference_and_can_be_measured_itself(
     assert report.pixel_agreement == pytest.approx(100, abs=0.05)
     assert report.reference is not None
     assert (report.reference.kind, report.candidate.kind) == ("checkpoint", "bundle")
+    assert (report.reference.macs or 0) > (report.candidate.macs or 0) > 0
+    assert report.reference.exact_macs is None
     alone = verified(checkpoint_folder, street)
     assert alone.candidate == report.reference
     assert alone.miou == report.reference_miou
