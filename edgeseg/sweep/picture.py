@@ -142,8 +142,9 @@ def _choose_color(target: str) -> str:
 
 def _find_kind(row: Row) -> str:
     """Find the precision that the variant computes in; without a variant, the one asked for."""
-    name = row.variant or row.precision
-    return next((kind for kind in _SHAPES if name.startswith(kind)), row.precision)
+    parts = (row.variant or row.precision).split("+")  # a form's name may come first
+    found = (kind for part in parts for kind in _SHAPES if part.startswith(kind))
+    return next(found, row.precision)
 
 
 def _draw_legend(rows: Sequence[Row]) -> list[str]:

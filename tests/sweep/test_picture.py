@@ -3,6 +3,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,22 @@ def test_every_row_that_was_measured_is_in_both_panels_by_its_number() -> None:
     hollow = [mark for mark in _marks(picture) if mark.get("fill") == "white"]
     assert len(hollow) == 2
     assert len(list(picture.iter(f"{SVG}polyline"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("variant", "shape"),
+    [
+        ("fp32", "circle"),
+        ("merge-queries+fp32", "circle"),
+        ("merge-queries+bf16", "path"),
+        ("int8-linear+bf16", "rect"),
+        ("merge-queries+int8-linear+bf16", "rect"),
+    ],
+)
+def test_a_variant_of_a_form_has_the_shape_of_its_precision(variant: str, shape: str) -> None:
+    picture = ET.fromstring(str(draw_pareto([row(0, precision="auto", variant=variant)])))
+    cell = [mark for mark in _marks(picture) if "cell <0>" in str(mark.findtext(f"{SVG}title"))]
+    assert [mark.tag for mark in cell] == [f"{SVG}{shape}"] * 2
 
 
 def test_where_nothing_was_measured_there_is_no_picture() -> None:
