@@ -17,6 +17,7 @@ from edgeseg.reports.phrases import (
     name_subject,
     to_plain,
 )
+from edgeseg.segformer.form import format_macs
 
 __all__ = ["read_packaged", "render"]
 
@@ -49,6 +50,7 @@ def render(template: str, *, css: str, **view: object) -> str:
         "cost": format_cost,
         "doubt": explain_doubt,
         "interval": format_interval,
+        "macs": format_macs,
         "number": format_number,
         "plain": to_plain,
         "signed": format_signed,

@@ -11,6 +11,7 @@ from edgeseg.files.whole import write_files
 from edgeseg.reports.gfm import to_cell, to_table
 from edgeseg.reports.pages import read_packaged, render
 from edgeseg.reports.phrases import NOTHING, format_interval, format_number, to_plain
+from edgeseg.segformer.form import EXACT, describe_form
 from edgeseg.sweep.picture import draw_pareto
 from edgeseg.sweep.results import Row, Sweep, encode_sweep
 from edgeseg.text import pluralize
@@ -21,6 +22,7 @@ _HEADINGS: Final = (
     "",
     "Cell",
     "Variant",
+    "multiply-adds, G",
     "mIoU",
     "Drop",
     "95 % interval",
@@ -29,7 +31,7 @@ _HEADINGS: Final = (
     "MB",
     "Status",
 )
-_ALIGNMENT: Final = "rllrrrrrrl"
+_ALIGNMENT: Final = "rllrrrrrrrl"
 _LONGEST_REASON: Final = 200  # characters
 
 
@@ -69,6 +71,7 @@ def to_markdown(sweep: Sweep) -> str:
         f"# Sweep of {write_headline(sweep)}",
         to_table(_HEADINGS, _make_rows(sweep, to_cell), _ALIGNMENT),
         "\n".join(reasons),
+        "\n".join(f"- {to_cell(line, _LONGEST_REASON)}" for line in _describe_forms(sweep)),
         _explain_timing(sweep),
     )
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -79,6 +82,7 @@ def describe_sweep(sweep: Sweep) -> list[str]:
     return [
         *_align([_HEADINGS, *_make_rows(sweep, to_plain)]),
         *(f"{row.status}: {row.name}: {to_plain(row.reason)}" for row in sweep.rows if row.reason),
+        *map(to_plain, _describe_forms(sweep)),
         *filter(None, (_explain_timing(sweep),)),
     ]
 
@@ -96,6 +100,7 @@ def to_html(sweep: Sweep, picture: str | None) -> str:
         picture=picture,
         numbers=[_format_numbers(row) for row in sweep.rows],
         headline=write_headline(sweep),
+        forms=_describe_forms(sweep),
         timed_how=_explain_timing(sweep),
     )
 
@@ -107,6 +112,7 @@ def _make_rows(sweep: Sweep, show: Callable[[str], str]) -> list[tuple[str, ...]
             str(number),
             show(row.name),
             show(row.variant or NOTHING),
+            format_number(None if row.macs is None else row.macs / 1e9),
             *_format_numbers(row),
             row.status,
         )
@@ -114,8 +120,15 @@ def _make_rows(sweep: Sweep, show: Callable[[str], str]) -> list[tuple[str, ...]
     ]
 
 
+def _describe_forms(sweep: Sweep) -> list[str]:
+    """Describe the forms of the bundles that were measured, each once."""
+    measured = (row for row in sweep.rows if row.variant is not None)
+    forms = dict.fromkeys((row.form or EXACT.name, row.form_changes) for row in measured)
+    return [f"form {describe_form(name, changes)}" for name, changes in forms]
+
+
 def _format_numbers(row: Row) -> tuple[str, ...]:
-    """Format the numbers of a row, in the order of `_HEADINGS`."""
+    """Format what was measured of a row, in the order of `_HEADINGS`."""
     return (
         format_number(row.miou),
         format_number(row.drop),

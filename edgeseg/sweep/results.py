@@ -24,7 +24,9 @@ class Row(Value, frozen=True, kw_only=True):
 
     `weights`, `target` and `precision` are what the plan asked for; `name` is the name of the
     cell's folders. `model` and `variant` are what the bundle holds, `height` and `width` its
-    network's input in pixels, `bytes` the size of the files that the engine opens.
+    network's input in pixels, `bytes` the size of the files that the engine opens. `form` names the
+    form of the network and `form_changes` says what it changes; both are None for the exact one.
+    `macs` are the multiply-adds for one input.
 
     `status` is `passed`; `missed` if the bundle misses a gate, or if no variant passed and there
     is no bundle; `not judged` if no gate is missed and one could not be judged; `failed` if the
@@ -45,6 +47,9 @@ class Row(Value, frozen=True, kw_only=True):
     reason: str | None = None
     model: str | None = None
     variant: str | None = None
+    form: str | None = None
+    form_changes: str | None = None
+    macs: int | None = None
     height: int | None = None
     width: int | None = None
     miou: float | None = None

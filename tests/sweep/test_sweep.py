@@ -80,6 +80,8 @@ def test_each_cell_that_was_measured_has_a_bundle_and_a_report(whole: tuple[Plan
             continue
         report = read_report((plan.folder / str(row.report)).with_suffix(".json"))
         assert (report.miou, report.candidate.name) == (row.miou, row.name)
+        macs = open_bundle(bundle).manifest.model.macs
+        assert (row.form, row.form_changes, row.macs) == (None, None, macs)
         assert (bundle / "manifest.json").exists()
     bundles = list((plan.folder / "bundles").iterdir())
     assert len(bundles) == 2  # nothing half-written is left
@@ -102,6 +104,7 @@ def test_the_overview_tells_every_cell_in_each_form(whole: tuple[Plan, Sweep]) -
         for row in found.rows:
             assert row.name in text
     page = (plan.folder / "sweep.html").read_text("utf-8")
+    assert "Form exact: the network as it was trained." in page
     assert 'href="reports/seeded-onnxruntime-fp32-96x128/report.html"' in page
     assert "<script" not in page
     ET.parse(plan.folder / "pareto.svg")
