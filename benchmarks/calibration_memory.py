@@ -56,7 +56,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     from edgeseg.export.segformer.to_onnx import to_onnx
     from edgeseg.quantize.recipes import RECIPES
     from edgeseg.quantize.taps import estimate_bytes, find_taps
-    from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
+    from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
     from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
     deployed = rewrite(
@@ -72,7 +72,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         else:
             source = Path(folder) / "fp32.onnx"
             source.write_bytes(graph.SerializeToString())
-            recipe = RECIPES["int8-linear"].only(NNCF_ROLES)
+            recipe = RECIPES["int8-linear"].only(ROLES)
             quantize_openvino(source, Path(folder) / "int8.xml", recipe, frames)
     report(
         "calibration_memory",

@@ -102,12 +102,12 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
     from edgeseg.calibration.ranges import percentile
     from edgeseg.quantize.recipes import RECIPES
     from edgeseg.quantize.taps import find_floats, find_taps
-    from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino
+    from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if target == "openvino":
-            recipe = RECIPES["int8-linear"].only(NNCF_ROLES)
+            recipe = RECIPES["int8-linear"].only(ROLES)
             quantize_openvino(source, folder / "int8.xml", recipe, frames)
             return
         taps = (find_floats if target == "jetson" else find_taps)(graph)

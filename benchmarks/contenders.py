@@ -163,7 +163,7 @@ def make_int8(target: str, tools: Tools, folder: Path) -> tuple[Path, float]:
     quantizer = tools.quantizer
     assert quantizer is not None, "the job had a `calibrate`"
     path = folder / f"int8{find_target(target).suffixes[0]}"
-    quantizer.make(RECIPE.only(quantizer.roles), path)
+    quantizer.make(RECIPE.only(load_maker(target).ROLES), path)
     return path, quantizer.int8_share(path)
 
 

@@ -30,7 +30,7 @@ from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps
-from edgeseg.quantize.targets.openvino import NNCF_ROLES, quantize_openvino, quiet_nncf
+from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino, quiet_nncf
 from edgeseg.runtime.backends.backend import open_artifact
 from edgeseg.runtime.backends.openvino import list_float_types
 
@@ -87,7 +87,7 @@ def make(
         for name in options.recipes:
             if name == "int8-full":  # the same to NNCF as int8-no-softmax
                 continue
-            recipe = RECIPES[name].only(NNCF_ROLES)
+            recipe = RECIPES[name].only(ROLES)
             path = folder / f"{recipe.name}.xml"
             quantize_openvino(fp32, path, recipe, frames)
             yield from ((f"{recipe.name}+{c}", path, c) for c in computes)

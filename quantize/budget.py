@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Final
 
 from edgeseg.progress import Progress
 from edgeseg.text import join_words
 
-__all__ = ["Budget", "UsedUp"]
+__all__ = ["Budget", "Pace", "UsedUp", "format_clock"]
+
+# Of an estimate: golden frames, and a variant that the deciding half refuses, take time as well.
+MARGIN: Final = 1.25
 
 
 class UsedUp(Exception):  # noqa: N818  # no error: a search without time left goes on to decide
     """Raised where trying a recipe would take longer than the budget allows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long measuring a variant takes: `once_s` seconds, and `image_s` more for each image.
+
+    `once_s` is for opening its engine and computing intervals.
+    """
+
+    once_s: float
+    image_s: float
+
+    @classmethod
+    def of(cls, *, once_s: float, images_s: Sequence[float]) -> Pace:
+        """Sum up a measurement by the seconds of each image and those beside the images.
+
+        An image counts as the median. So a few images that other work on the machine held up do not
+        make all that is still to measure look slow.
+        """
+        return cls(once_s=once_s, image_s=median(images_s))
 
 
 class Budget:
@@ -23,10 +48,10 @@ class Budget:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.reserved = 0.0
-        self.image_s = 0.0  # the longest time that reading and measuring an image took
         self.shortage = ""  # why a recipe was not tried; empty where all were
         self._begun = time.monotonic()
         self._enforced = False
+        self._paces: dict[str, Pace] = {}
         self._spent: dict[str, float] = {}
         self._on: list[tuple[str, float]] = []
 
@@ -35,13 +60,32 @@ class Budget:
         """Seconds that may still be used to try recipes; negative where there are none."""
         return self.seconds - self.reserved - (time.monotonic() - self._begun)
 
+    def note_pace(self, name: str, pace: Pace) -> None:
+        """Note how long measuring a variant took the last time."""
+        self._paces[name] = pace
+
+    def estimate(self, names: Iterable[str], images: int) -> float:
+        """Estimate the seconds that measuring each of the variants on `images` images takes.
+
+        A variant that was not measured in this run counts as the slowest of those that were. The
+        sum is raised by a margin. Without any measurement it is 0.
+        """
+        known = self._paces.values()
+        if not known:
+            return 0.0
+        slowest = Pace(
+            once_s=max(pace.once_s for pace in known), image_s=max(pace.image_s for pace in known)
+        )
+        paces = [self._paces.get(name, slowest) for name in names]
+        return MARGIN * sum(pace.once_s + images * pace.image_s for pace in paces)
+
     def explain_shortage(self, names: Sequence[str]) -> str:
         """Say in a line what there was no time for, and why; keep the reason as `shortage`."""
         passed = time.monotonic() - self._begun
-        total, kept = map(_format_clock, (self.seconds, self.reserved))
-        needed = _format_clock(passed + self.reserved)
+        total, kept = map(format_clock, (self.seconds, self.reserved))
+        needed = format_clock(passed + self.reserved)
         self.shortage = (
-            f"{_format_clock(passed)} of the {total} minutes of --budget passed, and {kept} are "
+            f"{format_clock(passed)} of the {total} minutes of --budget passed, and {kept} are "
             f"kept to decide and confirm; trying more takes over {needed} minutes"
         )
         were = "was" if len(names) == 1 else "were"
@@ -92,10 +136,10 @@ class Budget:
     def line(self) -> str:
         """A line that says what the time was spent on."""
         parts = [
-            f"{name} {_format_clock(spent)}" for name, spent in self._spent.items() if spent >= 0.5
+            f"{name} {format_clock(spent)}" for name, spent in self._spent.items() if spent >= 0.5
         ]
-        whole = _format_clock(time.monotonic() - self._begun)
-        given = _format_clock(self.seconds)
+        whole = format_clock(time.monotonic() - self._begun)
+        given = format_clock(self.seconds)
         line = (
             f"the search took {whole} of the {given} minutes of --budget"
             if time.monotonic() - self._begun <= self.seconds
@@ -112,7 +156,7 @@ class Budget:
             self._on[-1] = (name, now)
 
 
-def _format_clock(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """Write minutes and seconds, such as 3:07."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"

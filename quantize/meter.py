@@ -46,6 +46,10 @@ class Meter:
     masks: Path
     open_reference: Callable[[], Backend]
 
+    def list_kept(self) -> list[bool]:
+        """Tell of each image whether the reference's mask is kept, so that it need not run."""
+        return [self._find_mask(place).exists() for place, _ in self.images]
+
     def measure(
         self, candidate: Backend, *, step: Step = ignore, most: int | None = None
     ) -> Accuracy:
@@ -72,7 +76,7 @@ class Meter:
             reference: Backend | None = None
             for place, read in images:
                 frame, truth = read()
-                kept = self.masks / f"{place}.png"
+                kept = self._find_mask(place)
                 if not kept.exists():
                     if reference is None:
                         reference = self.open_reference()
@@ -88,6 +92,9 @@ class Meter:
                 found = segment_frame(candidate, self.spec, frame).mask
                 yield Masks(truth, read_mask(kept), found)
                 step()
+
+    def _find_mask(self, place: int) -> Path:
+        return self.masks / f"{place}.png"
 
 
 def measure_speed(candidate: Backend, baseline: Backend, frame: Frame) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,8 +20,8 @@ from edgeseg.accuracy.gates import Judged, judge_accuracy
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.errors import BackendError
-from edgeseg.progress import Progress, begin
-from edgeseg.quantize.budget import Budget, UsedUp
+from edgeseg.progress import Progress, Step, begin
+from edgeseg.quantize.budget import Budget, Pace, UsedUp, format_clock
 from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.workspace import Workspace
@@ -43,6 +44,7 @@ __all__ = [
     "measure_once",
     "measure_trial",
     "put_in_form",
+    "reserve",
     "describe_verdict",
 ]
 
@@ -52,10 +54,6 @@ MIN_INT8_SHARE: Final = 0.5
 
 class Quantizer(Protocol):
     """Makes INT8 artifacts for one target."""
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """The roles that the quantizer can do; recipes are cut down to them."""
 
     @property
     def computes(self) -> tuple[str, ...]:
@@ -108,7 +106,8 @@ class Search:
     """What a search works with.
 
     `floats` are the float artifact under each type that this machine computes in, exact FP32 first.
-    What is made in INT8 has the form `form`, and its files are written to `artifacts`.
+    What is made in INT8 has the form `form`, and its files are written to `artifacts`. `recipes`
+    are tried as they are: each has INT8, and the quantizer can do all of it.
     `open_engine` opens a file and its float type on what proves it here; `timed` says whether that
     is also what runs it, so that its speed counts. `frame` is one real input, for timing.
     """
@@ -140,23 +139,20 @@ def explore(job: Search) -> list[Trial]:
             measure_trial(job, Trial(candidate=candidate, int8_share=0.0))
             for candidate in job.floats
         ]
-        _reserve(job, trials)
+        reserve(job, trials)
         failures: list[Recipe] = []
         untried: list[str] = []
-        seen: set[str] = set()
-        for recipe in _list_possible(job):
-            if recipe.digest not in seen:
-                seen.add(recipe.digest)
-                made = _try_within_budget(job, recipe, untried)
-                if made:
-                    trials += made
-                    _reserve(job, trials)
-                if _may_recover(made):
-                    failures.append(recipe)
+        for recipe in job.recipes if job.quantizer is not None else ():
+            made = _try_within_budget(job, recipe, untried)
+            if made:
+                trials += made
+                reserve(job, trials)
+            if _may_recover(made):
+                failures.append(recipe)
         for recipe in failures:
             for made in _recover(job, recipe, untried):
                 trials += made
-                _reserve(job, trials)
+                reserve(job, trials)
     if untried:
         job.progress.say(job.budget.explain_shortage(untried))
     return trials
@@ -180,19 +176,23 @@ def _may_recover(made: Sequence[Trial]) -> bool:
     return tried and not any(trial.approved for trial in made)
 
 
-def _reserve(job: Search, trials: Sequence[Trial]) -> None:
+def reserve(job: Search, trials: Sequence[Trial]) -> None:
     """Reserve the time that timing, deciding and confirming will take; say what is left.
 
-    Each image counts as the slowest one so far. Every float type and those of one INT8 file are
-    measured on the deciding half, and once more as they ship. What passed is timed beside the
-    baseline.
+    Every float type and those of one INT8 file, which count as much, are measured on the deciding
+    half, and once more as they ship; the reference's masks are made there. What passed is timed
+    beside the baseline.
     """
-    budget, passing = job.budget, sum(trial.approved for trial in trials)
-    images = 2 * 2 * len(job.floats) * len(job.gate_half.images)
-    timings = 2 * (timing.WARM_UP + timing.ROUNDS) * passing if job.timed else 0
-    budget.reserved = (images + timings) * budget.image_s + timings * timing.PAUSE_S
+    budget, baseline = job.budget, job.floats[0].name
+    floats = [candidate.name for candidate in job.floats]
+    budget.reserved = budget.estimate([*4 * floats, baseline], len(job.gate_half.images))
+    if job.timed:
+        passing = [trial.candidate.name for trial in trials if trial.approved]
+        rounds = timing.WARM_UP + timing.ROUNDS
+        pauses = 2 * rounds * len(passing) * timing.PAUSE_S
+        budget.reserved += budget.estimate([*passing, *len(passing) * [baseline]], rounds) + pauses
     if job.quantizer is not None and budget.left > 0:
-        job.progress.say(f"  {budget.left / 60:.1f} min of the budget left to try more")
+        job.progress.say(f"  {format_clock(budget.left)} minutes of --budget left to try more")
 
 
 def _try_within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[Trial]:
@@ -203,13 +203,6 @@ def _try_within_budget(job: Search, recipe: Recipe, untried: list[str]) -> list[
     except UsedUp:
         untried.append(recipe.name)
         return []
-
-
-def _list_possible(job: Search) -> list[Recipe]:
-    if job.quantizer is None:
-        return []
-    recipes = [recipe.only(job.quantizer.roles) for recipe in job.recipes]
-    return [recipe for recipe in recipes if recipe.int8]
 
 
 def _try_recipe(job: Search, recipe: Recipe) -> list[Trial]:
@@ -296,17 +289,35 @@ def measure_once(job: Search, candidate: Candidate, meter: Meter, half: str) -> 
     name = f"{half}_{form}{candidate.path.stem}_{candidate.compute}"
     with suppress(msgspec.ValidationError):  # nothing is kept, or something that is no accuracy
         return msgspec.convert(job.workspace.recall(name), Accuracy)
-    begun = time.monotonic()
     doing = "measuring"
     if half == "gate":
         doing = "deciding on"
         job.progress.say(f"deciding on {len(meter.images)} other images: {candidate.name}")
     step = begin(job.progress, f"{doing} {candidate.name}", len(meter.images))
-    with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
-        accuracy = meter.measure(backend, step=step)
-    image_s = (time.monotonic() - begun) / max(1, accuracy.images)
-    job.budget.image_s = max(job.budget.image_s, image_s)
+    accuracy = _measure(job, candidate, meter, step)
     job.workspace.keep(name, msgspec.to_builtins(accuracy))
+    return accuracy
+
+
+def _measure(job: Search, candidate: Candidate, meter: Meter, step: Step) -> Accuracy:
+    """Measure a candidate's accuracy, and note how long that took."""
+    begun = time.monotonic()
+    kept = meter.list_kept()
+    with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
+        ends = [time.monotonic()]
+
+        def end_image() -> None:
+            ends.append(time.monotonic())
+            step()
+
+        accuracy = meter.measure(backend, step=end_image)
+    once_s = time.monotonic() - begun - (ends[-1] - ends[0])
+    # Where no mask is kept, the reference runs beside the candidate.
+    images_s = [
+        (end - start) / (1 if alone else 2)
+        for (start, end), alone in zip(pairwise(ends), kept, strict=True)
+    ]
+    job.budget.note_pace(candidate.name, Pace.of(once_s=once_s, images_s=images_s))
     return accuracy
 
 

@@ -16,7 +16,8 @@ from edgeseg.deploy.explore import Explored, explore_forms
 from edgeseg.deploy.forms import choose_form
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
-from edgeseg.deploy.plan import describe_plan
+from edgeseg.deploy.plan import describe_plan, measure_pace
+from edgeseg.deploy.request import ExportRequest
 from edgeseg.deploy.select import Selection, select, select_fp32
 from edgeseg.files.whole import compute_sha256
 from edgeseg.machine.cpu import describe_machine
@@ -26,6 +27,7 @@ from edgeseg.quantize.budget import Budget
 from edgeseg.quantize.calibrated import recall_figures
 from edgeseg.quantize.judging import judge
 from edgeseg.quantize.meter import Meter
+from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.search import Search
 from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.quantize.workspace import Workspace, open_workspace
@@ -33,7 +35,7 @@ from edgeseg.segformer.form import EXACT
 from edgeseg.targets import find_target, list_packages
 from edgeseg.text import pluralize
 
-__all__ = ["Decide", "Found", "find_variants"]
+__all__ = ["Decide", "Found", "find_variants", "list_recipes"]
 
 # From the variants that are out, by name with the reason, to what is left to ship.
 Decide = Callable[[Mapping[str, str]], Selection]
@@ -77,7 +79,9 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
     with open_workspace(_describe_search(job, graph, data), say=job.progress.say) as workspace:
         _warn(job, data, workspace)
         search = _plan_search(job, graph, data, workspace, budget)
-        job.progress.say(describe_plan(job, search, data))
+        pace = measure_pace(job, search)
+        budget.note_pace(search.floats[0].name, pace)
+        job.progress.say(describe_plan(job, search, data, pace))
         chosen = choose_form(job, graph, search)
         explored = explore_forms(job, graph, chosen, data, search)
         search, tools = explored.search, explored.tools
@@ -135,12 +139,11 @@ def _plan_search(
     """Make the search, with the float candidates only."""
     request = job.request
     first_image, _ = data.images[0]()
-    named = tuple(load_maker(request.target).RECIPES.values())
     masks = workspace.path("masks")
     return Search(
         floats=graph.candidates,
         quantizer=None,
-        recipes=named if request.recipes is None else request.recipes,
+        recipes=list_recipes(request),
         search_half=_make_meter(job, graph, data, data.search_places, masks),
         gate_half=_make_meter(job, graph, data, data.gate_places, masks),
         limits=request.limits,
@@ -153,6 +156,16 @@ def _plan_search(
         budget=budget,
         progress=budget.watch(job.progress),
     )
+
+
+def list_recipes(request: ExportRequest) -> Sequence[Recipe]:
+    """List the recipes to try, cut down to what the target can do; of equal ones the first."""
+    maker = load_maker(request.target)
+    named = maker.RECIPES.values() if request.recipes is None else request.recipes
+    able: dict[str, Recipe] = {}
+    for recipe in (one.only(maker.ROLES) for one in named):
+        able.setdefault(recipe.digest, recipe)
+    return [recipe for recipe in able.values() if recipe.int8]
 
 
 def _make_meter(

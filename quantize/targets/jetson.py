@@ -9,13 +9,22 @@ from typing import Final
 from edgeseg.quantize.recipes import RECIPES as ALL_RECIPES
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.quantize.taps import find_floats
-from edgeseg.quantize.targets.maker import Job, Tools
+from edgeseg.quantize.targets.maker import Effort, Job, Tools
 from edgeseg.quantize.targets.tensorrt.emulation import open_emulation
-from edgeseg.quantize.targets.tensorrt.quantizer import TypedQuantizer
+from edgeseg.quantize.targets.tensorrt.quantizer import TYPED_ROLES, TypedQuantizer
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.arch import Role
 
-__all__ = ["RECIPES", "check", "convert", "float_types", "open_to_prove", "prepare"]
+__all__ = [
+    "EFFORT",
+    "RECIPES",
+    "ROLES",
+    "check",
+    "convert",
+    "float_types",
+    "open_to_prove",
+    "prepare",
+]
 
 # TensorRT-RTX pads depth-wise convolutions in INT8 to four times their channels; a recipe from a
 # file may still ask for them.
@@ -24,6 +33,9 @@ _DENSE: Final = frozenset(role.value for role in Role if role is not Role.DWCONV
 RECIPES: Final[Mapping[str, Recipe]] = {
     name: recipe.only(_DENSE) for name, recipe in ALL_RECIPES.items()
 }
+
+ROLES: Final = TYPED_ROLES
+EFFORT: Final = Effort(calibration=2.3, floats=1)  # docs/decisions/0012-calibration-in-one-pass.md
 
 
 def convert(graph: Path) -> Path:

@@ -23,7 +23,22 @@ if TYPE_CHECKING:
     from edgeseg.calibration.observe import Tap
     from edgeseg.pixels import Frame
 
-__all__ = ["Job", "Maker", "Tools", "load_maker", "open_to_prove"]
+__all__ = ["Effort", "Job", "Maker", "Tools", "load_maker", "open_to_prove"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long a maker's own work takes, for the plan that an export prints before it begins.
+
+    In times of inferring the same images in FP32, calibrating takes `calibration` once, and
+    `recipe` for each recipe; a recipe takes `recipe_s` seconds beside that. `floats` is how many
+    float candidates `prepare` adds to those that it is given.
+    """
+
+    calibration: float = 0.0
+    recipe: float = 0.0
+    recipe_s: float = 0.0
+    floats: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +78,13 @@ class Tools:
 class Maker(Protocol):
     """The module that makes a target's artifacts, `edgeseg/quantize/targets/NAME.py`.
 
-    `RECIPES` are tried by name, from careful to bold.
+    `RECIPES` are tried by name, from careful to bold. `ROLES` are those that its quantizer can do;
+    recipes are cut down to them. `EFFORT` tells how long that takes.
     """
 
     RECIPES: Mapping[str, Recipe]
+    ROLES: frozenset[str]
+    EFFORT: Effort
 
     def convert(self, graph: Path) -> Path:
         """Replace a float ONNX file by the target's own artifact, and return its path.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from edgeseg.files.whole import write_file
 from edgeseg.quantize.attention import fuse_attention
@@ -12,12 +13,14 @@ from edgeseg.quantize.qdq import QDQ_ROLES, to_qdq
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps
-from edgeseg.quantize.targets.maker import Job, Tools
+from edgeseg.quantize.targets.maker import Effort, Job, Tools
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.groups import Group
 
 __all__ = [
+    "EFFORT",
     "RECIPES",
+    "ROLES",
     "OrtQuantizer",
     "check",
     "convert",
@@ -25,6 +28,10 @@ __all__ = [
     "open_to_prove",
     "prepare",
 ]
+
+
+ROLES: Final = QDQ_ROLES
+EFFORT: Final = Effort(calibration=2.1)  # docs/decisions/0012-calibration-in-one-pass.md
 
 
 def convert(graph: Path) -> Path:
@@ -59,7 +66,6 @@ def check(path: Path) -> None:
 class OrtQuantizer:
     """Q/DQ for ONNX Runtime, with our ranges."""
 
-    roles = QDQ_ROLES
     computes = ()
 
     def __init__(self, calibrated: Calibrated) -> None:

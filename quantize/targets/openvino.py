@@ -21,7 +21,7 @@ from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps
-from edgeseg.quantize.targets.maker import Job, Tools
+from edgeseg.quantize.targets.maker import Effort, Job, Tools
 from edgeseg.runtime.backends import openvino as backend
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.segformer.arch import Role
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from edgeseg.pixels import Frame
 
 __all__ = [
-    "NNCF_ROLES",
+    "EFFORT",
     "RECIPES",
+    "ROLES",
     "OpenVinoQuantizer",
     "check",
     "convert",
@@ -44,7 +45,9 @@ __all__ = [
 ]
 
 # In its transformer mode NNCF never quantizes the product after the softmax.
-NNCF_ROLES: Final = frozenset(role.value for role in Role if role is not Role.VALUES)
+ROLES: Final = frozenset(role.value for role in Role if role is not Role.VALUES)
+# NNCF calibrates anew for each recipe: docs/decisions/0012-calibration-in-one-pass.md.
+EFFORT: Final = Effort(recipe=2.1, recipe_s=4.6)
 
 _COMPUTES: Final = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 
@@ -148,7 +151,6 @@ def quiet_nncf() -> Iterator[None]:
 class OpenVinoQuantizer:
     """NNCF on the float artifact; it finds its own ranges, in the graph that it smooths."""
 
-    roles = NNCF_ROLES
     computes = ()
 
     def __init__(self, calibrated: Calibrated, source: Path) -> None:

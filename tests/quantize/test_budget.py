@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pytest
+from search_limits import export
+
+from edgeseg.deploy import job as job_module
+from edgeseg.deploy.request import ExportRequest
+from edgeseg.pixels import Frame, Logits
 from edgeseg.quantize import budget as budget_module
-from edgeseg.quantize.budget import Budget, UsedUp
+from edgeseg.quantize.budget import MARGIN, Budget, Pace, UsedUp
+from edgeseg.runtime.backends.backend import Backend
 
 
 @pytest.fixture
@@ -62,3 +71,46 @@ def test_why_something_was_not_tried_adds_up(clock: list[float]) -> None:
         "passed, and 0:50 are kept to decide and confirm; trying more takes over 1:04 minutes"
     )
     assert budget.explain_shortage(["int8-a"]).startswith("budget used up: int8-a was not tried: ")
+
+
+def test_a_slow_image_does_not_make_the_others_look_slow() -> None:
+    budget = Budget(60)
+    assert budget.estimate(["fp32"], 10) == 0  # nothing is known
+    budget.note_pace("fp32", Pace.of(once_s=2, images_s=[1, 1, 100, 1]))
+    assert budget.estimate(["fp32", "fp32"], 10) == MARGIN * 2 * (2 + 10)
+    budget.note_pace("bf16", Pace.of(once_s=1, images_s=[0.5, 0.5, 0.5]))
+    assert budget.estimate(["bf16"], 10) == MARGIN * (1 + 5)
+    assert budget.estimate(["unknown"], 10) == MARGIN * (2 + 10)
+
+
+class SlowOnce:
+    """An engine whose every image takes a second of a pretended clock, but one takes a hundred."""
+
+    def __init__(self, backend: Backend, clock: list[float], left: list[int]) -> None:
+        self._backend, self._clock, self._left = backend, clock, left
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def infer(self, frame: Frame, /) -> Logits:
+        self._left[0] -= 1
+        self._clock[0] += 100 if self._left[0] == 0 else 1
+        return self._backend.infer(frame)
+
+
+@pytest.mark.parametrize("slow", [2, 8])
+def test_one_slow_image_does_not_stop_a_search(
+    request_: ExportRequest, clock: list[float], monkeypatch: pytest.MonkeyPatch, slow: int
+) -> None:
+    """The second inference is of the plan, the eighth of FP32 on the search half."""
+    opened, left = job_module.open_to_prove, [slow]
+
+    def open_slow(target: str, path: Path, compute: str, **options: Any) -> Any:
+        return SlowOnce(opened(target, path, compute, **options), clock, left)
+
+    monkeypatch.setattr(job_module, "open_to_prove", open_slow)
+    bundle, lines = export(replace(request_, precision="auto", budget_s=420))
+    assert left[0] < 0
+    assert not any("budget used up" in line for line in lines)
+    assert {one.precision for one in bundle.manifest.variants} == {"fp32", "int8"}
+    assert any(line.startswith("the search took ") and "of the 7:00" in line for line in lines)

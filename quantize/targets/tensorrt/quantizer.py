@@ -52,7 +52,6 @@ class TypedQuantizer:
     enlarge the logits.
     """
 
-    roles = TYPED_ROLES
     computes = ("f16",)
 
     def __init__(
@@ -124,7 +123,7 @@ class TypedQuantizer:
         def write_one_group(recipe: Recipe, path: Path) -> None:
             write_file(path, self._make_typed(recipe, Scales.TYPED).SerializeToString())
 
-        return self._calibrated.sensitivity_of(write_one_group, open_emulation, roles=self.roles)
+        return self._calibrated.sensitivity_of(write_one_group, open_emulation, roles=TYPED_ROLES)
 
     @cached_property
     def hot(self) -> frozenset[str]:
