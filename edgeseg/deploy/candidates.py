@@ -82,8 +82,8 @@ def find_variants(job: ExportJob, graph: FloatGraph, data: ExportData | None) ->
         pace = measure_pace(job, search)
         budget.note_pace(search.floats[0].name, pace)
         job.progress.say(describe_plan(job, search, data, pace))
-        chosen = choose_form(job, graph, search)
-        explored = explore_forms(job, graph, chosen, data, search)
+        choice = choose_form(job, graph, search)
+        explored = explore_forms(job, graph, choice, data, search)
         search, tools = explored.search, explored.tools
         if job.request.sensitivity and tools.quantizer is not None:
             with budget.spending("measuring sensitivity"):

@@ -1,4 +1,4 @@
-"""Searches for variants in one form of the network, and in the exact one where INT8 needs that."""
+"""Searches for variants in one form of the network, and in others where its INT8 misses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edgeseg.deploy.data import ExportData
+from edgeseg.deploy.forms import Choice, write_form
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
 from edgeseg.pixels import to_input
@@ -15,6 +16,7 @@ from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.judging import judge, sort_by_speed
 from edgeseg.quantize.search import Candidate, Search, Trial, explore, put_in_form
 from edgeseg.quantize.targets.maker import Job, Tools, load_maker
+from edgeseg.segformer.form import EXACT
 
 if TYPE_CHECKING:
     from edgeseg.calibration.observe import Tap
@@ -38,27 +40,37 @@ class Explored:
 
 
 def explore_forms(
-    job: ExportJob, exact: FloatGraph, chosen: FloatGraph, data: ExportData, search: Search
+    job: ExportJob, exact: FloatGraph, choice: Choice, data: ExportData, search: Search
 ) -> Explored:
-    """Search in the chosen form; where all of its INT8 misses, search in the exact one, too.
+    """Search in the chosen form; where all of its INT8 misses, search in others, too.
 
-    The exact one is only tried where the user left the form open.
+    More careful forms come first, while the budget lasts; the exact one comes last. They are only
+    tried where the user left the form open.
     """
-    found = _explore(job, exact, chosen, data, search)
-    if chosen.form.is_exact or job.request.form is not None:
+    found = _explore(job, exact, choice.graph, data, search)
+    if choice.graph.form.is_exact or job.request.form is not None:
         return found
-    # Decided here, not at the end: what is measured on the deciding half is kept.
-    judged = judge(found.search, found.trials, {})
-    if not _misses_int8(judged):
+    tools = {choice.graph.form: found.tools}
+    earlier: list[Trial] = []
+    for form in (*choice.careful, EXACT):
+        if not form.is_exact and search.budget.left <= 0:
+            continue
+        # Decided here, not at the end: what is measured on the deciding half is kept.
+        judged = judge(found.search, found.trials, {})
+        if not _misses_int8(judged):
+            break
+        earlier += [trial for trial in judged if not trial.candidate.form.is_exact]
+        name = "the exact network" if form.is_exact else f"form {form.name}"
+        job.progress.say(f"no INT8 of form {found.search.form.name} passed: trying that of {name}")
+        graph = exact if form.is_exact else write_form(job, search, form)
+        found = _explore(job, exact, graph, data, search)
+        tools[form] = found.tools
+    if not earlier:
         return found
-    job.progress.say(f"no INT8 of form {chosen.form.name} passed: trying that of the exact network")
-    plain = _explore(job, exact, exact, data, search)
-    formed = [trial for trial in judged if not trial.candidate.form.is_exact]
-    return Explored(
-        search=plain.search,
-        tools=plain.tools,
-        trials=sort_by_speed(plain.search, [*plain.trials, *formed]),
-        forms=partial(_list_files, plain.tools, found.tools),
+    return replace(
+        found,
+        trials=sort_by_speed(found.search, [*found.trials, *earlier]),
+        forms=lambda candidate: tools[candidate.form].forms(candidate),
     )
 
 
@@ -81,10 +93,6 @@ def _misses_int8(trials: Sequence[Trial]) -> bool:
     """Tell whether INT8 was tried, and none of it passed."""
     tried = [trial for trial in trials if trial.candidate.precision == "int8"]
     return bool(tried) and not any(trial.approved for trial in tried)
-
-
-def _list_files(exact: Tools, formed: Tools, candidate: Candidate) -> Iterable[Candidate]:
-    return (exact if candidate.form.is_exact else formed).forms(candidate)
 
 
 def _list_floats(exact: FloatGraph, chosen: FloatGraph, tools: Tools) -> Sequence[Candidate]:

@@ -64,12 +64,12 @@ def write_graph(job: ExportJob) -> FloatGraph:
     """
     from edgeseg.export.reference import run_published
 
-    model = _to_onnx(job, _rewrite(job, EXACT))
+    model = _to_onnx(job, _rewrite(job, EXACT), EXACT)
     path = job.staging / "model.onnx"
     path.write_bytes(model.SerializeToString())
     frames = list(read_examples(job.request.dataset, PARITY_FRAMES))
     published = run_published(job.checkpoint.model, job.checkpoint.input)
-    parity = _compare(job, path, frames, published)
+    parity = _compare(job, path, frames, published, EXACT)
     framework = check_own_framework(job, path, frames)
     artifact, candidates = _make_artifact(job, model, path)
     return FloatGraph(
@@ -93,11 +93,11 @@ def write_graph_in_form(job: ExportJob, form: Form, folder: Path) -> FloatGraph:
     from edgeseg.export.reference import run_deployed
 
     deployed = _rewrite(job, form)
-    model = _to_onnx(job, deployed)
+    model = _to_onnx(job, deployed, form)
     path = folder / f"form_{form.digest}.onnx"
     path.write_bytes(model.SerializeToString())
     frames = list(read_examples(job.request.dataset, PARITY_FRAMES))
-    parity = _compare(job, path, frames, run_deployed(deployed))
+    parity = _compare(job, path, frames, run_deployed(deployed), form)
     artifact, candidates = _make_artifact(job, model, path)
     return FloatGraph(
         model=model,
@@ -150,19 +150,24 @@ def _rewrite(job: ExportJob, form: Form) -> DeployedSegFormer:
     return rewrite(job.checkpoint.model, mean=spec.mean, std=spec.std, form=form)
 
 
-def _to_onnx(job: ExportJob, deployed: DeployedSegFormer) -> ModelProto:
+def _to_onnx(job: ExportJob, deployed: DeployedSegFormer, form: Form) -> ModelProto:
     from edgeseg.export.segformer.to_onnx import to_onnx
 
     spec = job.checkpoint.input
     opset = find_target(job.request.target).opset
     model = to_onnx(deployed, height=spec.height, width=spec.width, opset=opset)
     nodes = len(model.graph.node)
-    job.progress.say(f"graph written: {nodes} nodes, input {spec.height}x{spec.width}")
+    written = f"graph{_name_form(form)} written"
+    job.progress.say(f"{written}: {nodes} nodes, input {spec.height}x{spec.width}")
     return model
 
 
 def _compare(
-    job: ExportJob, path: Path, frames: Sequence[Bgr], compute: Callable[[Frame], Logits]
+    job: ExportJob,
+    path: Path,
+    frames: Sequence[Bgr],
+    compute: Callable[[Frame], Logits],
+    form: Form,
 ) -> Parity:
     """Measure how close the graph comes to PyTorch on a few images."""
     from edgeseg.export.reference import check_parity
@@ -176,10 +181,15 @@ def _compare(
     )
     parity = check_parity(path, compute, inputs, image_source=title)
     job.progress.say(
-        f"parity with PyTorch: logits differ by at most {parity.max_abs_diff:.1e} "
+        f"parity{_name_form(form)} with PyTorch: "
+        f"logits differ by at most {parity.max_abs_diff:.1e} "
         f"on {pluralize(parity.images, 'image')} ({title})"
     )
     return parity
+
+
+def _name_form(form: Form) -> str:
+    return "" if form.is_exact else f" of form {form.name}"
 
 
 def _examples(dataset: Dataset | None) -> Iterator[Bgr]:

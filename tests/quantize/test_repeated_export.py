@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -125,7 +126,7 @@ def test_a_killed_export_goes_on_and_leaves_no_half_bundle(
         *(sys.executable, "-m", "edgeseg", "export", "--weights", str(checkpoint_folder)),
         *("--target", "onnxruntime", "--int8", "--data", str(street), "--split", "test"),
         *("--max-drop", "90", "--max-class-drop", "100", "--recipe", "int8-linear"),
-        *("--form", "merge-queries", "-o", "out", "--json"),  # what is timed may choose another
+        *("-o", "out", "--json"),
     ]
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache.parent)}
     first = subprocess.Popen(
@@ -137,12 +138,17 @@ def test_a_killed_export_goes_on_and_leaves_no_half_bundle(
         assert time.monotonic() < until
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
-    first.communicate()
+    told = first.communicate()[1].decode()
     assert not (tmp_path / "out").exists()
+    (kept,) = cache.rglob("chosen_form_*.json")
+    form = (*json.loads(kept.read_text()), "exact")[0]
+    assert re.search(rf"^form {form}:", told, re.MULTILINE)
     second = subprocess.run(
         args, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert "calibrating" not in second.stderr
+    assert f"model, data and limits: form {form}" in second.stderr
+    assert "forms of the network to try" not in second.stderr
     assert json.loads(second.stdout)["chosen"]["precision"] == "int8"
     assert open_bundle(tmp_path / "out").chosen.precision == "int8"
     assert not list(tmp_path.glob(".out*"))

@@ -33,13 +33,21 @@ def describe_export(exported: Exported) -> list[str]:
         ranked = sorted(exported.tried, key=lambda trial: -(trial.speedup or 0))
         lines += _align_columns([_TRIAL_HEADINGS, *map(_make_trial_row, ranked)])
         if any(trial.speedup is not None for trial in ranked):
-            lines.append(
-                f"speeds are of the engine alone, timed in turns with FP32; speeds within "
-                f"{SAME_SPEED:.0%} count as equal, and the variant that agrees best is taken"
-            )
+            lines.append(_explain_speeds(ranked))
     lines += [f"sensitivity  {line}" for line in describe_sensitivity(manifest)]
     lines += _warn_at_chance(exported.bundle.chosen.gate)
     return [*lines, *_describe_forms(exported.bundle), manifest.chosen.reason]
+
+
+def _explain_speeds(trials: Sequence[Trial]) -> str:
+    """Say how speeds were measured, and what decides between equal ones."""
+    line = (
+        f"speeds are of the engine alone, timed in turns with FP32; speeds within {SAME_SPEED:.0%} "
+        f"count as equal, and the variant that agrees best is taken"
+    )
+    if all(trial.candidate.form.is_exact for trial in trials):
+        return line
+    return f"{line}; of equally fast forms, the one with the smallest drop"
 
 
 def _describe_forms(bundle: Bundle) -> list[str]:
