@@ -108,6 +108,22 @@ def test_only_its_own_picture_is_replaced_and_only_in_a_folder_that_is_there(
     assert Path("own.svg").read_text() == "<svg/>"
 
 
+def test_a_folder_that_takes_no_file_is_told_before_the_work(
+    edgeseg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux lets nobody make a file in /proc/self, root neither."""
+    monkeypatch.setattr(receptive_field, "answer_fields", None)
+    names = [f"{'x' * 300}.svg"]
+    names += ["/proc/self/f.svg"] if Path("/proc/self").is_dir() else []
+    for name in names:
+        done = edgeseg("inspect", "gone.pth", "--receptive-field", name, "--data", "gone")
+        assert done.status == 1
+        (line,) = done.err.splitlines()
+        assert line.startswith(f"edgeseg: {name} cannot be written: ")
+        assert line.endswith("; choose another")
+    assert not list(Path.cwd().iterdir())
+
+
 def test_a_failure_on_the_way_leaves_no_file(
     edgeseg, checkpoint_folder: Path, scenes: Path, tmp_path: Path
 ) -> None:
