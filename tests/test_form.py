@@ -89,19 +89,24 @@ def test_a_form_is_told_with_its_cost(form: Form, costs: dict[str, int], told: s
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", r"form .*mine.json is not JSON \(.*\); mend the file"),
-        ("[1]", r"form .*mine.json is no JSON object; write"),
-        ({"query": [1]}, r"mine.json: a form has no 'query'; it has name, queries, keys, head"),
+        ("{", r"form .*mine.json is not JSON \(.*\); mend the file, for example to {\"queries\""),
+        ("", r"form .*mine.json is empty; write for example {\"queries\": \[1, 2\], "),
+        ("null", r"form .*mine.json is no JSON object; write for example {"),
+        ("[1]", r"form .*mine.json is no JSON object; write for example {"),
+        (
+            {"query": [1]},
+            r"has no 'query'; leave it out, or write one of name, queries, keys, head",
+        ),
         ({"queries": 1}, r"mine.json: `queries` is no list of stages; write it as \[1, 2\]"),
         ({"keys": [True]}, r"mine.json: `keys` is no list of stages; write it as \[1, 2\]"),
-        ({"keys": [5]}, r"mine.json: `keys` names stage 5; stages are 1 to 4"),
+        ({"keys": [5]}, r"mine.json: `keys` names stage 5; name stages 1 to 4"),
         ({"head": "stride8"}, r"mine.json: `head` is 'stride8'; choose direct or cascade"),
         ({"head": ["cascade"]}, r"mine.json: `head` is .*; choose direct or cascade"),
         ({"name": ""}, r"mine.json: the form's name is ''; give it one that prints"),
         ({"name": 3}, r"mine.json: the form's name is 3; give it one that prints"),
         ({"name": "Exact"}, r"mine.json: Exact means another form already; give this one another"),
         ({"name": "auto"}, r"mine.json: auto means another form already"),
-        ({"name": "a+b"}, r"mine.json: the form's name 'a\+b' has \+ or /; variants join names"),
+        ({"name": "a+b"}, r"mine.json: the form's name 'a\+b' has \+ or /; leave these out"),
     ],
 )
 def test_what_is_no_form_is_refused_in_one_line(
@@ -112,9 +117,23 @@ def test_what_is_no_form_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_name_lists_the_forms() -> None:
-    with pytest.raises(SpecError, match=r"form bolder is neither a file .* exact, merge-queries,"):
-        read_form("bolder")
+def test_an_unknown_name_lists_the_choices(tmp_path: Path) -> None:
+    names = "exact, auto, merge-queries, merge-queries-keys2, merge-queries-keys12"
+    for path in ("bolder", str(tmp_path / "gone.json"), "x" * 300):
+        says = (
+            rf"form {path} is neither a file \(.*\) nor one of {names}; choose one of them, or wr"
+        )
+        with pytest.raises(SpecError, match=says) as caught:
+            read_form(path)
+        example = str(caught.value).partition("such as ")[2]
+        assert not read_form(write(tmp_path, example)).is_exact
+    with pytest.raises(SpecError, match=f"is a folder; name a JSON file in it, or one of {names}"):
+        read_form(str(tmp_path))
+
+
+def test_a_search_alone_knows_what_auto_means() -> None:
+    with pytest.raises(SpecError, match="form auto is for a search; here name one of exact, merge"):
+        read_form("auto")
 
 
 def test_a_form_of_other_stages_is_refused() -> None:

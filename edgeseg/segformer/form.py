@@ -17,6 +17,7 @@ from typing import Final
 
 from edgeseg.errors import SpecError
 from edgeseg.segformer.arch import STAGES
+from edgeseg.text import explain
 
 __all__ = [
     "AUTO",
@@ -35,6 +36,7 @@ _FIELDS: Final = ("name", "queries", "keys", "head")
 # `--form auto` lets the search choose.
 AUTO: Final = "auto"
 _UNCHANGED: Final = "the network as it was trained"
+_EXAMPLE: Final = '{"queries": [1, 2], "keys": [2], "head": "cascade"}'
 
 
 class HeadForm(enum.Enum):
@@ -171,11 +173,16 @@ def read_form(name_or_path: str) -> Form:
     """
     if name_or_path in FORMS:
         return FORMS[name_or_path]
+    if name_or_path == AUTO:
+        raise SpecError(f"form {AUTO} is for a search; here name one of {', '.join(FORMS)}")
     path = Path(name_or_path)
     content = _read_json(path)
     unknown = [key for key in content if key not in _FIELDS]
     if unknown:
-        raise SpecError(f"{path}: a form has no {unknown[0]!r}; it has {', '.join(_FIELDS)}")
+        raise SpecError(
+            f"{path}: a form has no {unknown[0]!r}; leave it out, or write one of "
+            f"{', '.join(_FIELDS)}"
+        )
     return Form(
         name=_check_name(content.get("name", path.stem), path),
         queries=_check_stages(content, "queries", path),
@@ -185,17 +192,26 @@ def read_form(name_or_path: str) -> Form:
 
 
 def _read_json(path: Path) -> dict[str, object]:
+    names = ", ".join((EXACT.name, AUTO, *(name for name in FORMS if name != EXACT.name)))
     try:
-        content = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        content = json.loads(text or "null")
+    except IsADirectoryError:
+        raise SpecError(
+            f"form {path} is a folder; name a JSON file in it, or one of {names}"
+        ) from None
     except OSError as error:
         raise SpecError(
-            f"form {path} is neither a file ({error.strerror}) nor one of {', '.join(FORMS)}; "
-            f"choose one of them"
+            f"form {path} is neither a file ({explain(error)}) nor one of {names}; choose one of "
+            f"them, or write a file such as {_EXAMPLE}"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"form {path} is not JSON ({error}); mend the file") from None
+        raise SpecError(
+            f"form {path} is not JSON ({error}); mend the file, for example to {_EXAMPLE}"
+        ) from None
     if not isinstance(content, dict):
-        raise SpecError(f"form {path} is no JSON object; write {{{', '.join(_FIELDS)}}}")
+        what = "is no JSON object" if text else "is empty"
+        raise SpecError(f"form {path} {what}; write for example {_EXAMPLE}")
     return content
 
 
@@ -204,7 +220,7 @@ def _check_name(given: object, path: Path) -> str:
     if not isinstance(given, str) or not given.strip() or not given.isprintable():
         raise SpecError(f"{path}: the form's name is {given!r}; give it one that prints")
     if {"+", "/"} & set(given):
-        raise SpecError(f"{path}: the form's name {given!r} has + or /; variants join names with +")
+        raise SpecError(f"{path}: the form's name {given!r} has + or /; leave these out")
     if given.strip().casefold() in {*FORMS, AUTO}:
         raise SpecError(f"{path}: {given} means another form already; give this one another name")
     return given.strip()
@@ -216,7 +232,7 @@ def _check_stages(content: Mapping[str, object], field: str, path: Path) -> froz
         raise SpecError(f"{path}: `{field}` is no list of stages; write it as [1, 2]")
     unknown = [stage for stage in given if stage not in _ALL_STAGES]
     if unknown:
-        raise SpecError(f"{path}: `{field}` names stage {unknown[0]}; stages are 1 to {STAGES}")
+        raise SpecError(f"{path}: `{field}` names stage {unknown[0]}; name stages 1 to {STAGES}")
     return frozenset(given)
 
 
