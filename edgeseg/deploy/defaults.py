@@ -54,11 +54,10 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
     decided = dataset is None or _can_decide(dataset, options.limits)
     judged = calibration is not None or dataset is not None
     form = _choose_form(options.form, precision, judged=judged, decided=decided)
-    if (
-        dataset is not None
-        and not decided
-        and (precision != "fp32" or form is None or not form.is_exact)
-    ):
+    changes = precision != "fp32" or form is None or not form.is_exact
+    if options.form == AUTO and not changes:
+        notes.append(f"form {EXACT.name} is kept: {_explain_exact(dataset)}")
+    elif dataset is not None and not decided and changes:
         _tell_undecided(dataset, precision, notes)
     labels, recipe = options.labels, options.recipe
     return ExportRequest(
@@ -155,16 +154,28 @@ def _count_deciding(dataset: Dataset) -> int:
     return len(dataset) - len(dataset) // 2
 
 
-def _tell_undecided(dataset: Dataset, precision: str, notes: list[str]) -> None:
-    """Say, before anything is tried, that half of the images cannot decide on classes."""
-    told = (
+def _explain_exact(dataset: Dataset | None) -> str:
+    """Explain why no other form can be tried, and what would change that."""
+    if dataset is None:
+        return "there are no images to judge another one on; add --data or --calibration"
+    return _explain_undecided(dataset)
+
+
+def _explain_undecided(dataset: Dataset) -> str:
+    """Explain why half of the images cannot decide on classes, and what would change that."""
+    return (
         f"half of the {len(dataset)} images decides, and the limit on classes takes "
         f"{MIN_CLASS_IMAGES} images in that half; give {2 * MIN_CLASS_IMAGES} or more, or allow "
         f"any loss of a class with --max-class-drop 100"
     )
+
+
+def _tell_undecided(dataset: Dataset, precision: str, notes: list[str]) -> None:
+    """Say, before anything is tried, that half of the images cannot decide on classes."""
+    told = _explain_undecided(dataset)
     if precision != "auto":
         raise NotJudgedError(f"not judged: {told}")
-    notes.append(f"nothing but FP32 can pass: {told}")
+    notes.append(f"nothing but exact FP32 can pass: {told}")
 
 
 def _choose_weights(weights: str | None, model: str | None, notes: list[str]) -> str:

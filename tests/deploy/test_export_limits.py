@@ -12,6 +12,7 @@ from edgeseg.accuracy.limits import Limits
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import NotJudgedError
+from edgeseg.segformer.form import EXACT
 
 
 @pytest.fixture
@@ -38,8 +39,23 @@ def test_images_too_few_for_the_limit_on_classes_are_told_before_the_search(few:
     with pytest.raises(NotJudgedError, match=r"not judged: half of the 8 images .* give 10 or"):
         asked(few, "int8", Limits())
     told = asked(few, "auto", Limits()).notes
-    assert any(note.startswith("nothing but FP32 can pass: half of the 8") for note in told)
+    assert any(note.startswith("nothing but exact FP32 can pass: half of the 8") for note in told)
     assert not asked(few, "int8", Limits(max_class_drop=100)).notes
+
+
+def test_a_form_that_no_images_can_choose_is_told(few: Path) -> None:
+    def ask(**given: object) -> tuple[str, ...]:
+        made = ExportOptions(weights="w.pth", precision="fp32", **given)  # type: ignore[arg-type]  # as named
+        request = fill_defaults(made)
+        assert request.form is EXACT
+        return request.notes
+
+    assert ask() == ask(data=str(few)) == ask(data=str(few), form="exact") == ()
+    (told,) = ask(data=str(few), form="auto")
+    assert told.startswith("form exact is kept: half of the 8 images decides")
+    assert told.endswith("give 10 or more, or allow any loss of a class with --max-class-drop 100")
+    (told,) = ask(form="auto")
+    assert told.endswith("no images to judge another one on; add --data or --calibration")
 
 
 @pytest.mark.parametrize("option", ["--max-drop", "--max-class-drop"])
