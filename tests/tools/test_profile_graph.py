@@ -1,4 +1,4 @@
-"""The profile of a network: every operation of an engine in a known kind, all shares together 100."""
+"""The profile of a network: each operation is of a known kind, and the shares make 100 %."""
 
 from __future__ import annotations
 
