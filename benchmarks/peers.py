@@ -14,6 +14,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from edgeseg.errors import SpecError
 from edgeseg.pixels import to_mask
 from edgeseg.spec import RGB
+from edgeseg.text import explain
 
 if TYPE_CHECKING:
     from edgeseg.pixels import ClassMap, Frame, Output
@@ -54,16 +55,25 @@ def read_peer(name: str, path: Path) -> Peer:
     """Read what an ONNX file takes.
 
     Raises:
-        SpecError: the file is no ONNX graph with one input.
+        SpecError: the file cannot be read, or is no ONNX graph with one input.
     """
     try:
-        graph = onnx.load(path, load_external_data=False).graph
+        content = path.read_bytes()
+        graph = onnx.load_model_from_string(content).graph
+    except OSError as error:
+        raise SpecError(
+            f"peer {name}: {path} cannot be read ({explain(error)}); name an ONNX file"
+        ) from None
     except DecodeError:
-        raise SpecError(f"{path} is no ONNX file; export the network again") from None
+        raise SpecError(f"peer {name}: {path} is no ONNX file; export the network again") from None
+    if not content:
+        raise SpecError(f"peer {name}: {path} is empty; export the network again")
     weights = {weight.name for weight in graph.initializer}
     inputs = [given for given in graph.input if given.name not in weights]
     if len(inputs) != 1:
-        raise SpecError(f"{path} has {len(inputs)} inputs; give a file with one, the image")
+        raise SpecError(
+            f"peer {name}: {path} has {len(inputs)} inputs; name a file with one, the image"
+        )
     tensor = inputs[0].type.tensor_type
     return Peer(
         name=name,

@@ -102,16 +102,32 @@ def test_both_engines_and_exporters(arguments: list[str]) -> None:
     check_lines([json.loads(line) for line in done.stdout.splitlines()], engines=2)
 
 
-def test_a_file_that_is_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, r"cannot be read \(No such file or directory\); name an ONNX file"),
+        ("folder", r"cannot be read \(Is a directory\); name an ONNX file"),
+        (b"", "is empty; export the network again"),
+        (b"<html>", "is no ONNX file; export the network again"),
+        (onnx.ModelProto(ir_version=10).SerializeToString(), "has 0 inputs; name a file with one"),
+    ],
+    ids=["gone", "folder", "empty", "page", "graph of nothing"],
+)
+def test_what_is_no_network_is_named_with_a_remedy(
+    content: bytes | str | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     from peers import read_peer
 
     from edgeseg.errors import SpecError
 
-    path = tmp_path / "page.onnx"
-    path.write_text("<html>")
-    with pytest.raises(SpecError, match="page.onnx is no ONNX file"):
-        read_peer("page", path)
+    path = tmp_path / "theirs.onnx"
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    with pytest.raises(SpecError, match=rf"^peer theirs: {path} {says}"):
+        read_peer("theirs", path)
 
 
 def test_a_peer_takes_the_image_in_its_own_form(
