@@ -21,7 +21,7 @@ _ImagesDirOption = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="Folder of the images, below --data or its split.",
-        show_default="images, or as the data set's form has it",
+        show_default="images, or as the data set's layout has it",
     ),
 ]
 _MasksDirOption = Annotated[
@@ -29,7 +29,7 @@ _MasksDirOption = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="Folder of the masks, below --data or its split.",
-        show_default="masks, or as the data set's form has it",
+        show_default="masks, or as the data set's layout has it",
     ),
 ]
 _MaskSuffixOption = Annotated[

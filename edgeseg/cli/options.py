@@ -48,9 +48,9 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         help="Data set to measure on: a folder with images/, masks/ and dataset.json, which names "
-        "the class of each mask id (splits are folders train/, val/, test/), or in another form "
+        "the class of each mask id (splits are folders train/, val/, test/), or in another layout "
         "that edgeseg recognizes, as docs/datasets.md lists them; `demo`; NAME:PATH with the name "
-        "of a form, as voc:PATH or cityscapes:PATH; or a URL of a set.",
+        "of a layout, as voc:PATH or cityscapes:PATH; or a URL of a set.",
     ),
 ]
 SplitOption = Annotated[

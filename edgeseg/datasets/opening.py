@@ -11,7 +11,7 @@ from edgeseg.datasets.dataset import Dataset
 from edgeseg.datasets.items import DrawnScene, FilePair
 from edgeseg.datasets.layouts import BY_NAME, LAYOUT_NAMES, Layout, recognize, recognize_others
 from edgeseg.datasets.location import open_location
-from edgeseg.datasets.unknown_form import explain_unknown_form
+from edgeseg.datasets.unknown_layout import explain_unknown_layout
 from edgeseg.demo import DEMO
 from edgeseg.demo.splits import DEMO_SPLITS
 from edgeseg.errors import DatasetError
@@ -28,8 +28,9 @@ def open_dataset(
 ) -> Dataset:
     """Open a data set: list its images and masks, and read its class names. No image is read.
 
-    `source` is `demo`, a folder in one of the forms of `edgeseg.datasets.layouts`, or `NAME:PATH`
-    with the name of a form. A folder may be a URL that fsspec knows, such as `s3://bucket/street`.
+    `source` is `demo`, a folder in one of the layouts of `edgeseg.datasets.layouts`, or
+    `NAME:PATH` with the name of a layout. A folder may be a URL that fsspec knows, such as
+    `s3://bucket/street`.
     Without `split`, `demo` opens its split `test`, a published data set its split `val`, and any
     other must have no splits, or one. `rules` go before those of the folder's dataset.json. Images
     without a mask are listed in the result's `unpaired`; `require_complete()` refuses them.
@@ -64,13 +65,13 @@ def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | No
         )
     layout = named or recognize(root, rules)
     if layout is None:
-        raise DatasetError(explain_unknown_form(root))
+        raise DatasetError(explain_unknown_layout(root))
     found = replace(layout.open(root, split, rules), layout=layout.name)
     if named is not None:
         return found
     told = f"{root} is read as {layout.title}, recognized by {layout.looked_for}"
     others = (
-        f"{root} also has the form of {other.title}, which is not read; "
+        f"{root} also has the layout of {other.title}, which is not read; "
         f"--data {other.name}:{root} reads that"
         for other in recognize_others(root, rules, layout)
     )
@@ -81,7 +82,7 @@ def _open_folder(root: Path, split: str | None, rules: Rules, named: Layout | No
 def _explain_no_folder(root: Path) -> str:
     name, colon, path = str(root).partition(":")
     if colon and "/" not in name and Path(path).is_dir():
-        return f"data set {root}: {name!r} is no form; the forms are {', '.join(LAYOUT_NAMES)}"
+        return f"data set {root}: {name!r} is no layout; the layouts are {', '.join(LAYOUT_NAMES)}"
     return f"data set {root} is no folder; give a folder, or `demo`"
 
 

@@ -1,4 +1,4 @@
-"""Explains that a folder has no form that edgeseg knows: what it holds, and what may be meant."""
+"""Explains that a folder has no layout that edgeseg knows: what it holds, and what may be meant."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from edgeseg.errors import EdgesegError
 from edgeseg.images import IMAGE_SUFFIXES, MASK_SUFFIXES, list_files
 from edgeseg.text import list_some
 
-__all__ = ["explain_unknown_form"]
+__all__ = ["explain_unknown_layout"]
 
 _MOST_NAMED: Final = 8
 _MOST_FOLDERS: Final = 32  # that are looked into
 _SUFFIXES: Final = (*IMAGE_SUFFIXES, *MASK_SUFFIXES)
 
 
-def explain_unknown_form(root: Path) -> str:
+def explain_unknown_layout(root: Path) -> str:
     """Say what a folder holds, and what may be meant, or else which forms there are."""
     there = sorted(
         f"{path.name}/" if path.is_dir() else path.name
@@ -30,7 +30,7 @@ def explain_unknown_form(root: Path) -> str:
         if not path.name.startswith(".")
     )
     shown = list_some(there, _MOST_NAMED) or "nothing"
-    told = f"data set {root} has no form that edgeseg knows"
+    told = f"data set {root} has no layout that edgeseg knows"
     hint = (
         explain_missing_config(root)
         or _find_data_set_below(root)
@@ -39,8 +39,8 @@ def explain_unknown_form(root: Path) -> str:
     if hint is not None:
         return f"{told}. It holds {shown}. {hint}"
     return (
-        f"{told}; name your folders with --images-dir and --masks-dir. It holds {shown}. The forms "
-        f"are {', '.join(LAYOUT_NAMES)}; docs/datasets.md says by what each is recognized"
+        f"{told}; name your folders with --images-dir and --masks-dir. It holds {shown}. The "
+        f"layouts are {', '.join(LAYOUT_NAMES)}; docs/datasets.md says by what each is recognized"
     )
 
 

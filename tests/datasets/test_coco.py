@@ -284,7 +284,7 @@ def test_the_single_file_is_looked_into(tmp_path: Path) -> None:
     """A list of annotations of another tool has the same name."""
     root = write(tmp_path, ROAD)
     (root / "annotations.json").write_text('[{"image": "a.png", "annotations": []}]')
-    with pytest.raises(DatasetError, match="has no form that edgeseg knows"):
+    with pytest.raises(DatasetError, match="has no layout that edgeseg knows"):
         open_dataset(root)
 
 

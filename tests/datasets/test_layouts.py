@@ -113,7 +113,7 @@ def test_boxes_and_json_are_no_masks(tmp_path: Path) -> None:
     (tmp_path / "annotations" / "instances.json").write_text("{}")
     save_ids(draw_scenes()[0].ids, tmp_path / "annotations" / "trimaps" / "a.png")
     assert recognize(tmp_path, NO_RULES) is None
-    with pytest.raises(DatasetError, match="has no form that edgeseg knows"):
+    with pytest.raises(DatasetError, match="has no layout that edgeseg knows"):
         open_dataset(tmp_path)
 
 
@@ -139,7 +139,7 @@ def test_a_data_set_in_a_folder_of_what_was_given_is_named(tmp_path: Path) -> No
     with pytest.raises(DatasetError) as caught:
         open_dataset(tmp_path / "unpacked")
     assert str(caught.value) == (
-        f"data set {tmp_path}/unpacked has no form that edgeseg knows. It holds street/. In it, "
+        f"data set {tmp_path}/unpacked has no layout that edgeseg knows. It holds street/. In it, "
         f"street/ (a data set in Pascal VOC's form) may be meant: give that folder"
     )
 
@@ -166,7 +166,7 @@ def test_a_folder_of_jpegs_is_not_suggested_for_masks(images: str, tmp_path: Pat
 def test_two_folders_of_jpegs_are_not_suggested(tmp_path: Path) -> None:
     for folder in ("one", "other"):
         save_image(draw_scenes()[0], tmp_path / folder / "a.jpg")
-    with pytest.raises(DatasetError, match="The forms are"):
+    with pytest.raises(DatasetError, match="The layouts are"):
         open_dataset(tmp_path)
 
 

@@ -24,7 +24,7 @@ def test_classes_of_whole_images_are_no_masks(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "_classes.csv").write_text("filename, road, sky\na.jpg, 0, 1")
     (tmp_path / "train" / "a.jpg").touch()
-    with pytest.raises(DatasetError, match="has no form that edgeseg knows"):
+    with pytest.raises(DatasetError, match="has no layout that edgeseg knows"):
         open_dataset(tmp_path)
     with pytest.raises(DatasetError, match="has no _classes.csv beside masks NAME_mask.png"):
         open_dataset(f"roboflow:{tmp_path}")

@@ -27,7 +27,7 @@ def test_a_file_of_shapes_beside_masks_is_named(tmp_path: Path) -> None:
     (tmp_path / "annotations.json").write_text(json.dumps({"images": [], "annotations": []}))
     (told,) = choose(tmp_path)
     assert told == (
-        f"{tmp_path} also has the form of COCO's JSON, which is not read; "
+        f"{tmp_path} also has the layout of COCO's JSON, which is not read; "
         f"--data coco:{tmp_path} reads that"
     )
     assert not choose(tmp_path, masks_dir="masks")
@@ -85,5 +85,7 @@ def test_general_forms_are_layouts_that_are_tried_later(layout: Layout) -> None:
 
 
 def test_a_form_that_is_none_is_told_with_the_forms(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"'foo' is no form; the forms are cityscapes, .*voc"):
+    with pytest.raises(
+        DatasetError, match=r"'foo' is no layout; the layouts are cityscapes, .*voc"
+    ):
         open_dataset(f"foo:{tmp_path}")

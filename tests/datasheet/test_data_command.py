@@ -69,7 +69,7 @@ def test_lines_for_people(street: Path, edgeseg) -> None:
     done = edgeseg("data", street)
     assert done.out == ""
     for line in (
-        "train: 3 images with masks, form folder",
+        "train: 3 images with masks, layout folder",
         "  sizes (height x width): 3 of 48x64",
         "  ids that mean nothing: 1: 77 (0.065 % of the pixels, 1 mask)",
         "  images with the same pixels: 1 pair: again = street0",

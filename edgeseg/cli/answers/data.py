@@ -29,7 +29,7 @@ def describe_sheet(sheet: DataSheet) -> Iterator[str]:
 
 def _describe_split(one: SplitSheet) -> Iterator[str]:
     title = one.split or "all images"
-    yield f"{title}: {pluralize(one.facts.images, 'image')} with masks, form {one.facts.layout}"
+    yield f"{title}: {pluralize(one.facts.images, 'image')} with masks, layout {one.facts.layout}"
     yield from (f"  {line}" for line in describe_facts(one.facts))
     yield from (f"  {note}" for note in one.notes)
     width = max((len(row.name) for row in one.facts.classes), default=0)

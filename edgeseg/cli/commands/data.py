@@ -21,7 +21,7 @@ __all__ = ["data"]
 @add_rule_options
 def data(
     dataset: Annotated[
-        str, typer.Argument(help="Data set to look at, in any form that --data of verify takes.")
+        str, typer.Argument(help="Data set to look at, in any layout that --data of verify takes.")
     ],
     *,
     split: Annotated[
@@ -42,7 +42,7 @@ def data(
     ] = 24,
     json: JsonFlag = False,
 ) -> None:
-    """Show what a data set holds: form, images, classes with their shares, and what is wrong.
+    """Show what a data set holds: layout, images, classes with their shares, and what is wrong.
 
     Example: edgeseg data street --sheet street.html
     """
