@@ -227,8 +227,8 @@ def test_a_form_that_nobody_knows_is_told_with_the_forms(tmp_path: Path) -> None
         open_dataset(tmp_path)
     told = str(caught.value)
     assert told.startswith(
-        f"data set {tmp_path} has no layout that edgeseg knows; name your folders with --images-dir "
-        f"and --masks-dir. It holds notes.txt, pictures/. The layouts are cityscapes, "
+        f"data set {tmp_path} has no layout that edgeseg knows; name your folders with "
+        f"--images-dir and --masks-dir. It holds notes.txt, pictures/. The layouts are cityscapes, "
     )
     assert "docs/datasets.md" in told
     assert len(told) - len(str(tmp_path)) < 400
