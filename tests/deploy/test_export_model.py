@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 import edgeseg as package
+from edgeseg.bundle.store import open_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import CheckpointError, SpecError
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "forms.md"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -110,3 +114,22 @@ def test_weights_are_named_or_are_the_demos() -> None:
 def test_python_takes_at_most_fourteen_parameters() -> None:
     for function in (package.verify, package.export_model):
         assert len(inspect.signature(function).parameters) <= 14
+
+
+def test_the_python_of_the_guide_to_forms_exports(
+    checkpoint_folder: Path,
+    street: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In FP32 and small, to take a second; all else as the guide has it."""
+    monkeypatch.chdir(tmp_path)
+    Path("CHECKPOINT").symlink_to(checkpoint_folder)
+    Path("camvid").symlink_to(street)
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    changed = code.replace('form="exact"', 'form="exact", precision="fp32", size=(64, 96)')
+    assert changed != code
+    exec(changed, {})  # our own example
+    folder = Path(capsys.readouterr().out.strip())
+    assert open_bundle(folder).chosen.form is None
