@@ -42,6 +42,8 @@ from edgeseg.segformer.form import Form, read_form
 from edgeseg.targets import find_target
 
 if TYPE_CHECKING:
+    import onnx
+
     from edgeseg.pixels import Frame
 
 REST = "the rest"
@@ -56,7 +58,7 @@ OPERATIONS = {
     "LayerNorm": ("LayerNormalization", "SkipLayerNormalization", "MVN"),
     "GELU": ("Gelu", "BiasGelu", "Erf"),
     "upsampling": ("Upsample", "Resize", "Interpolate"),
-    "averaging": ("ReduceMean", "Expand", "Broadcast", "Reduce"),
+    "averaging": ("ReduceMean", "Expand", "Broadcast", "Reduce", "AveragePool", "AvgPool"),
     "layout changes": (
         *("ReorderInput", "ReorderOutput", "Reorder", "Transpose", "Reshape", "Split"),
         *("VariadicSplit", "Concat", "Slice", "StridedSlice"),
@@ -113,14 +115,20 @@ def main() -> None:
                 report_profile(profile, checkpoint, form, engine, options.threads)
 
 
-def write_artifact(checkpoint: Checkpoint, form: Form, engine: str, folder: Path) -> Path:
-    """Write the FP32 file that an export would ship."""
+def write_artifact(
+    checkpoint: Checkpoint,
+    form: Form,
+    engine: str,
+    folder: Path,
+    change: Callable[[onnx.ModelProto], onnx.ModelProto] = lambda graph: graph,
+) -> Path:
+    """Write the FP32 file that an export would ship, of the graph as `change` makes it."""
     spec = checkpoint.input
     deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std, form=form)
     opset = find_target(engine).opset
     graph = to_onnx(deployed, height=spec.height, width=spec.width, opset=opset)
     path = folder / "model.onnx"
-    path.write_bytes(graph.SerializeToString())
+    path.write_bytes(change(graph).SerializeToString())
     return load_maker(engine).convert(path)
 
 
@@ -199,20 +207,26 @@ def find_kind(operation: str, nodes: Sequence[str]) -> str:
     return REST
 
 
-def report_profile(
-    profile: Profile, checkpoint: Checkpoint, form: Form, engine: str, threads: int | None
-) -> None:
-    """Print the share of each kind, in percent, the largest first."""
-    smallest = profile.times_ms.min(axis=0)
+def sum_by_kind(profile: Profile) -> tuple[dict[str, float], dict[str, dict[str, int]]]:
+    """Sum the smallest times of each kind, in ms, and count its operations."""
     spent = dict.fromkeys(KINDS, 0.0)
     operations: dict[str, dict[str, int]] = {}
+    smallest = profile.times_ms.min(axis=0)
     for operation, nodes, time_ms in zip(profile.operations, profile.nodes, smallest, strict=True):
         if time_ms == 0:  # it is part of another operation
             continue
         kind = find_kind(operation, nodes)
-        spent[kind] += time_ms
+        spent[kind] += float(time_ms)
         counted = operations.setdefault(kind, {})
         counted[operation] = counted.get(operation, 0) + 1
+    return spent, operations
+
+
+def report_profile(
+    profile: Profile, checkpoint: Checkpoint, form: Form, engine: str, threads: int | None
+) -> None:
+    """Print the share of each kind, in percent, the largest first."""
+    spent, operations = sum_by_kind(profile)
     total = sum(spent.values())
     ranked = sorted(spent, key=lambda kind: -spent[kind])
     machine = describe_machine()

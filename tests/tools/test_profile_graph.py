@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.segformer.form import FORMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,3 +68,36 @@ def test_an_operation_goes_by_its_type_and_else_by_its_nodes(
     from profile_graph import find_kind
 
     assert find_kind(operation, nodes) == kind
+
+
+def test_other_ways_to_move_maps_compute_the_same(
+    checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import moved_maps
+
+    words = ["--weights", str(checkpoint_folder), "--size", "64x128", "--rounds", "1"]
+    words += ["--engine", "onnxruntime", "--threads", "1"]
+    monkeypatch.setattr(sys, "argv", ["moved_maps.py", *words])
+    moved_maps.main()
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    ways = list(moved_maps.WAYS)
+    assert list(line["difference"]) == list(line["by_kind_ms"]) == list(line["speed"]) == ways
+    # Means of means are rounded differently; the logits' standard deviation is 1 or more.
+    assert max(line["difference"].values()) < 1e-4
+
+
+def test_other_ways_to_move_maps_are_other_graphs(
+    checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from moved_maps import WAYS
+    from profile_graph import write_artifact
+
+    checkpoint = read_checkpoint(str(checkpoint_folder), size=(64, 128))
+    form = FORMS["merge-queries-keys12"]
+    graphs = {
+        write_artifact(checkpoint, form, "onnxruntime", tmp_path, change).read_bytes()
+        for change in WAYS.values()
+    }
+    assert len(graphs) == len(WAYS)
