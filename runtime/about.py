@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgeseg.labels import Labels
+from edgeseg.runtime.events import Events
 
 __all__ = ["About"]
 
@@ -16,7 +17,7 @@ class About:
 
     When a `live` source is lost, outputs keep what they have. `last_frame_s` tells how long the
     source shows its last frame, in seconds; None where unknown. `name` tells the source from the
-    run's others; None where it is the only one.
+    run's others; None where it is the only one. `events` counts what changes midway.
     """
 
     bundle: str
@@ -28,3 +29,4 @@ class About:
     live: bool
     last_frame_s: Callable[[], float | None] = lambda: None
     name: str | None = None
+    events: Events = field(default_factory=Events)

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgeseg.errors import SourceError
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
+from edgeseg.runtime.events import Events
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.preview.sink import open_previews
 from edgeseg.runtime.request import PartResult, RunRequest
@@ -50,6 +51,7 @@ class Part:
             miou=None if self.meter is None else self.meter.miou,
             failed_outputs=fan.failed,
             written=tuple(fan.written),
+            events={kind: count for kind, count in self.about.events.counts.items() if count},
         )
 
 
@@ -75,17 +77,19 @@ def _choose_outputs(request: RunRequest, name: str) -> Outputs:
 
 
 @contextmanager
-def open_all(request: RunRequest, *, say: Say) -> Iterator[list[Source]]:
+def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iterator[list[Source]]:
     """Open all sources at the same time; of several, those that are not there are waited for.
+
+    Each source tells the events of its own.
 
     Raises:
         SourceError: none of them is there, or a file is not.
         MissingPackageError: a package that a source needs is not installed.
     """
     several = len(request.sources) > 1
-    retry = Retry(attempts=request.max_retries, say=say, wait=several)
 
-    def open_one(stack: ExitStack, uri: str | int) -> Source:
+    def open_one(stack: ExitStack, uri: str | int, told: Events) -> Source:
+        retry = Retry(attempts=request.max_retries, say=say, tell=told.tell, wait=several)
         opening = open_source(
             uri, camera=request.camera, retry=retry, value_range=request.value_range
         )
@@ -95,9 +99,9 @@ def open_all(request: RunRequest, *, say: Say) -> Iterator[list[Source]]:
         uris = [source.uri for source in request.sources]
         if several:
             with ThreadPoolExecutor(len(uris), "edgeseg opening") as pool:
-                sources = list(pool.map(partial(open_one, stack), uris))
+                sources = list(pool.map(partial(open_one, stack), uris, events))
         else:
-            sources = [open_one(stack, uris[0])]
+            sources = [open_one(stack, uris[0], events[0])]
         absent = [source.absent for source in sources if source.absent is not None]
         if len(absent) == len(sources):
             raise SourceError("; ".join(absent))
@@ -107,14 +111,19 @@ def open_all(request: RunRequest, *, say: Say) -> Iterator[list[Source]]:
 
 
 def make_parts(
-    segmenter: Segmenter, sources: Sequence[Source], request: RunRequest, *, say: Say
+    segmenter: Segmenter,
+    sources: Sequence[Source],
+    events: Sequence[Events],
+    request: RunRequest,
+    *,
+    say: Say,
 ) -> list[Part]:
     """Make the parts of a run: for each source its outputs, and what these need to know."""
     several = len(sources) > 1
     window = _wants_window(show=request.show, live=any(source.live for source in sources), say=say)
     parts = []
-    for named, source in zip(request.sources, sources, strict=True):
-        about = _describe(segmenter, source, named.name if several else None)
+    for named, source, told in zip(request.sources, sources, events, strict=True):
+        about = _describe(segmenter, source, told, named.name if several else None)
         is_known = source.labels is not None and source.labels.classes == about.labels.classes
         parts.append(
             Part(
@@ -162,7 +171,7 @@ def open_parts(
         ]
 
 
-def _describe(segmenter: Segmenter, source: Source, name: str | None) -> About:
+def _describe(segmenter: Segmenter, source: Source, events: Events, name: str | None) -> About:
     manifest = segmenter.bundle.manifest
     return About(
         bundle=to_plain(manifest.name),
@@ -174,6 +183,7 @@ def _describe(segmenter: Segmenter, source: Source, name: str | None) -> About:
         fps=source.fps,
         live=source.live,
         last_frame_s=source.last_frame_s,
+        events=events,
     )
 
 

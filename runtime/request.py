@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,7 +74,8 @@ class PartResult:
 
     `miou` is in percent, None where the source has no ground truth. `summary.lost` says why the
     source ended by itself. `failed_outputs` counts the outputs that were not finished; `written`
-    are the files and folders of the others.
+    are the files and folders of the others. `events` counts what changed midway, by its kind
+    (`edgeseg.runtime.events`); kinds without an event are left out.
     """
 
     name: str
@@ -81,6 +84,7 @@ class PartResult:
     miou: float | None
     failed_outputs: int
     written: tuple[Path, ...]
+    events: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +116,8 @@ class RunResult:
     def written(self) -> tuple[Path, ...]:
         """The files and folders that were written."""
         return tuple(path for part in self.parts for path in part.written)
+
+    @property
+    def events(self) -> Mapping[str, int]:
+        """How many events of each kind there were; kinds without an event are left out."""
+        return dict(sum((Counter(part.events) for part in self.parts), Counter()))

@@ -18,6 +18,7 @@ from edgeseg.images.sizes import SizeTeller
 from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import SILENT, Progress, Say, begin
+from edgeseg.runtime.events import Events
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.live.tally import Summary
@@ -75,6 +76,7 @@ def run_bundle(
         progress.say(line)
         service.report_alive()
 
+    events = [Events(say) for _ in request.sources]
     with ExitStack() as stack:
         for claim in claim_all(request, bundle.folder, say=progress.say):
             stack.enter_context(claim)
@@ -82,8 +84,9 @@ def run_bundle(
         if request.tile:
             check_gives_logits(variant)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
-        sources = stack.enter_context(open_all(request, say=say))
-        return _Session(segmenter, sources, request, progress, service).run(ended_by)
+        sources = stack.enter_context(open_all(request, events, say=say))
+        parts = make_parts(segmenter, sources, events, request, say=progress.say)
+        return _Session(segmenter, sources, parts, request, progress, service).run(ended_by)
 
 
 class _Session:
@@ -93,12 +96,14 @@ class _Session:
         self,
         segmenter: Segmenter,
         sources: Sequence[Source],
+        parts: Sequence[Part],
         request: RunRequest,
         progress: Progress,
         service: Service,
     ) -> None:
         self._segmenter = segmenter
         self._sources = sources
+        self._parts = parts
         self._request = request
         self._progress = progress
         self._service = service
@@ -107,7 +112,7 @@ class _Session:
     def run(self, ended_by: EndedBy) -> RunResult:
         bundle, variant = self._segmenter.bundle, self._segmenter.variant
         say = self._progress.say
-        parts = make_parts(self._segmenter, self._sources, self._request, say=say)
+        parts = self._parts
         named = ", ".join(part.about.source for part in parts)
         engine = self._segmenter.backend.name
         say(f"{bundle.folder} ({variant.name}) on {engine}, source {named}")
@@ -115,7 +120,7 @@ class _Session:
             say(describe_tiles(self._segmenter.input))
         with ended_by(self._end), open_parts(parts, self._request, say=say, end=self._end) as fans:
             self._service.report_ready(f"{parts[0].about.bundle}, source {named}")
-            whole, summaries = self._segment(parts, fans)
+            whole, summaries = self._segment(fans)
             self._service.report_stopping()
         return RunResult(
             summary=whole,
@@ -128,9 +133,7 @@ class _Session:
             ),
         )
 
-    def _segment(
-        self, parts: Sequence[Part], fans: Sequence[FanOut]
-    ) -> tuple[Summary, list[Summary]]:
+    def _segment(self, fans: Sequence[FanOut]) -> tuple[Summary, list[Summary]]:
         length = _count_frames(self._sources, self._request.frames)
         step = begin(self._progress, "segmenting", length or 0, "frame")
         spec, say = self._segmenter.input, self._progress.say
@@ -147,7 +150,7 @@ class _Session:
             self._segmenter,
             [
                 Fed(source=source, sinks=part.list_sinks(fan))
-                for source, part, fan in zip(self._sources, parts, fans, strict=True)
+                for source, part, fan in zip(self._sources, self._parts, fans, strict=True)
             ],
             limits=Limits(frames=self._request.frames, seconds=self._request.seconds),
             on_frame=on_frame,

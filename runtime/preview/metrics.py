@@ -18,12 +18,17 @@ __all__ = ["Figures", "to_prometheus"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The figures of one source; `name` labels them where there are several sources."""
+    """The figures of one source; `name` labels them where there are several sources.
+
+    `events` counts what changed midway, by its kind; kinds of which there was none are there, too:
+    a rate needs the first step.
+    """
 
     name: str | None
     about: Mapping[str, str]
     stats: Stats
     shares: Mapping[str, float]
+    events: Mapping[str, int]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -74,6 +79,8 @@ def _list_metrics(figures: Sequence[Figures], viewers: int) -> Iterator[Metric]:
         ("failed_frames", "Frames that the engine gave no mask for.", [s.failed for s in stats]),
     ):
         yield gather(CounterMetricFamily, name, text, [{"": count} for count in counts])
+    events = [one.events for one in figures]
+    yield gather(CounterMetricFamily, "events", "What changed midway.", events, "event")
     for name, text, rows in (
         ("frames_per_second", "Over the last frames.", [{"": s.fps} for s in stats]),
         ("newest_frame_seconds", "Since the newest mask.", [_list_newest(s) for s in stats]),

@@ -54,4 +54,5 @@ class View:
             about=self.texts,
             stats=self.board.compute_stats(),
             shares=await self.compute_shares(),
+            events=self.about.events.counts,
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
+from edgeseg.runtime.events import Event, Kind, Tell
 from edgeseg.runtime.sources.camera import describe_opened
 from edgeseg.runtime.sources.naming import (
     explain_cannot_open,
@@ -25,6 +26,8 @@ from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.rate import read_rate
 from edgeseg.runtime.sources.source import Captured, Source
+from edgeseg.runtime.sources.watch import watch_clock, watch_rate, watch_sizes
+from edgeseg.runtime.sources.whole import WholeCapture
 
 __all__ = ["LiveDevice", "open_live"]
 
@@ -44,13 +47,14 @@ def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterato
     Raises:
         SourceError: it does not open, or gives no frame. Later, while iterating: it is lost.
     """
-    capture = PatientCapture(uri, open_)
+    name = name_source(uri)
+    capture = PatientCapture(uri, lambda: WholeCapture(open_(), name, retry.report))
     try:
         device = LiveDevice(uri, capture, retry)
         absent = device.start()
         yield Source(
-            name=name_source(uri) if absent else describe_opened(capture, uri),
-            frames=_read_live(device),
+            name=name if absent else describe_opened(capture, uri),
+            frames=_watch(_read_live(device), name, retry.report),
             fps=read_rate(capture),
             length=None,
             live=True,
@@ -88,7 +92,7 @@ class LiveDevice:
             if attempt >= (self._retry.attempts or 0):
                 raise SourceError(fault)
             attempt += 1
-            self._pause(attempt, _NOT_YET)
+            self._pause("retry", attempt, _NOT_YET)
         return None
 
     def _find_fault_at_start(self) -> str | None:
@@ -115,7 +119,9 @@ class LiveDevice:
             image = self._capture.read() if image is None else image
             if image is not None:
                 if attempt:
-                    self._say(f"back after attempt {attempt}; lost {self._lost} times so far")
+                    self._tell(
+                        "back", f"back after attempt {attempt}; lost {self._lost} times so far"
+                    )
                 attempt, count = 0, count + 1
                 yield _check(image, self._uri)
             elif not self._capture.stopped.is_set():
@@ -131,23 +137,25 @@ class LiveDevice:
                 f"connected?"
             )
         self._lost += attempt == 1
-        self._pause(attempt, f"lost after {count} frames" if count else _NOT_YET)
+        kind: Kind = "lost" if attempt == 1 and count else "retry"
+        self._pause(kind, attempt, f"lost after {count} frames" if count else _NOT_YET)
         if not self._capture.stopped.is_set():
             self._capture.open()
 
-    def _pause(self, attempt: int, why: str) -> None:
+    def _pause(self, kind: Kind, attempt: int, why: str) -> None:
         """Say why, release the capture, and wait until the next attempt."""
         hung = self._capture.hangs
         wait = BACK_OFF_S[min(attempt, len(BACK_OFF_S)) - 1]
         # A hang is reported once only: each line keeps the service manager from restarting the run.
         if attempt == 1 or not hung:
-            self._say(f"{'does not answer' if hung else why}, attempt {attempt} in {wait:g} s")
+            why = "does not answer" if hung else why
+            self._tell(kind, f"{why}, attempt {attempt} in {wait:g} s")
         if not hung:
             self._capture.release()
         self._capture.stopped.wait(wait)
 
-    def _say(self, line: str) -> None:
-        self._retry.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {name_source(self._uri)}: {line}")
+    def _tell(self, kind: Kind, what: str) -> None:
+        self._retry.report(Event(kind=kind, text=f"{name_source(self._uri)}: {what}"))
 
 
 def _check(image: Bgr, uri: str | int) -> Bgr:
@@ -162,3 +170,9 @@ def _read_live(device: LiveDevice) -> Iterator[Captured]:
     for index, image in enumerate(device.read_images()):
         now = time.perf_counter()
         yield Captured(index=index, name=f"{index:06d}", time_s=now - start, at=now, image=image)
+
+
+def _watch(frames: Iterator[Captured], name: str, tell: Tell) -> Iterator[Captured]:
+    for watch in (watch_sizes, watch_rate, watch_clock):
+        frames = watch(frames, name, tell)
+    return frames

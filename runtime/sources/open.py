@@ -55,8 +55,8 @@ def open_source(
     """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
 
     `camera` applies to cameras only. `retry` says how often a lost camera or stream is opened
-    again; `retry.say` also receives doubts about a video or images. `value_range` says which values
-    of images of more than 8 bits become 0 and 255.
+    again; `retry.say` also receives doubts about a video or images, and `retry.tell` what changes
+    midway. `value_range` says which values of images of more than 8 bits become 0 and 255.
 
     Raises:
         SourceError: it is not there, or cannot be read; or there is a range of values, and it is
@@ -77,7 +77,8 @@ def open_source(
     elif uri.startswith(WEB_SCHEMES) and is_file(uri):
         name = redact(uri)
         with open_web_video(
-            uri, lambda device: open_video(device, name, path=None, say=retry.say)
+            uri,
+            lambda device: open_video(device, name, path=None, say=retry.say, tell=retry.report),
         ) as source:
             yield source
     elif uri.startswith(STREAM_SCHEMES):
@@ -91,7 +92,7 @@ def open_source(
         yield Source(name=uri, frames=frames, fps=IMAGES_FPS, length=len(images))
     else:
         with open_capture(uri, uri) as device:
-            yield open_video(device, uri, path=Path(uri), say=retry.say)
+            yield open_video(device, uri, path=Path(uri), say=retry.say, tell=retry.report)
 
 
 def _is_images(uri: str | int) -> bool:

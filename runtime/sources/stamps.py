@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from edgeseg.progress import ignore
+
 __all__ = ["Stamps"]
 
 # A stamp that falls back by less is out of order; one that falls back by more restarts the clock.
@@ -20,7 +22,8 @@ class Stamps:
     decoder still holds when the file ends: up to OpenCV 4.6 in every clip with B-frames, later in
     AVI and MPEG-PS. `rest` then gives the times of all frames, where they are known; otherwise the
     last distance between two frames repeats. Raw H.264 has no stamps at all: `untimed` is called
-    once, and `guessed` is true. Where the clock restarts, as in joined recordings, time goes on.
+    once, and `guessed` is true. Where the clock restarts, as in joined recordings, time goes on,
+    and `restarted` receives the stamps before and after.
     """
 
     def __init__(
@@ -29,10 +32,12 @@ class Stamps:
         frame_s: float,
         rest: Callable[[], Sequence[float]],
         untimed: Callable[[], None],
+        restarted: Callable[[float, float], None] = ignore,
     ) -> None:
         """Start before the first frame; `frame_s` is the usual seconds between two frames."""
         self._rest = rest
         self._untimed = untimed
+        self._restarted = restarted
         self._known: Sequence[float] | None = None
         self._first: float | None = None
         self._index = 0
@@ -53,6 +58,7 @@ class Stamps:
         else:
             if stamp < self._stamp - _ANEW_S:
                 self._first = stamp - (self.last + self._gap)
+                self._restarted(self._stamp, stamp)
             self._stamp = stamp
             time = max(self.last, stamp - self._first)
         if time > self.last:

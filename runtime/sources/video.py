@@ -11,6 +11,7 @@ from typing import Any
 from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.progress import Say
+from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.sources.color import describe_color
 from edgeseg.runtime.sources.container import read_last_frame_s, read_times
 from edgeseg.runtime.sources.naming import explain_cannot_open
@@ -18,6 +19,8 @@ from edgeseg.runtime.sources.rate import read_rate
 from edgeseg.runtime.sources.source import Captured, Source
 from edgeseg.runtime.sources.stamps import Stamps
 from edgeseg.runtime.sources.turning import make_turner
+from edgeseg.runtime.sources.watch import watch_sizes
+from edgeseg.runtime.sources.whole import WholeCapture
 
 __all__ = ["open_capture", "open_video"]
 
@@ -35,11 +38,19 @@ def open_capture(uri: str | int, name: str) -> Iterator[Any]:
         device.release()
 
 
-def open_video(device: Any, name: str, *, path: Path | None, say: Say) -> Source:  # noqa: ANN401  # cv2.VideoCapture
-    """Make a source of all frames of an opened video, in order.
+def open_video(
+    device: Any,  # noqa: ANN401  # cv2.VideoCapture
+    name: str,
+    *,
+    path: Path | None,
+    say: Say,
+    tell: Tell,
+) -> Source:
+    """Make a source of all frames of an opened video, in order, from the first whole one on.
 
     `path` is given where the video is a file of this machine. `say` receives doubts: unreadable
-    times, unusual colors, and a video that ends before the container says.
+    times, unusual colors, and a video that ends before the container says. `tell` hears of what
+    changes midway.
     """
     cv2 = import_opencv(f"reading {name}")
     fps = read_rate(device)
@@ -52,9 +63,10 @@ def open_video(device: Any, name: str, *, path: Path | None, say: Say) -> Source
     color = describe_color(device, name, path)
     if color is not None:
         say(color)
+    frames = _read_video(WholeCapture(device, name, tell), name, path=path, say=say, tell=tell)
     return Source(
         name=name,
-        frames=_read_video(device, name, path=path, say=say),
+        frames=watch_sizes(frames, name, tell),
         fps=fps,
         length=length if length > 0 else None,
         last_frame_s=lambda: None if path is None else read_last_frame_s(path),
@@ -67,6 +79,7 @@ def _read_video(
     *,
     path: Path | None,
     say: Say,
+    tell: Tell,
 ) -> Iterator[Captured]:
     stamp_of = _make_stamp_reader(device)
     upright = make_turner(device)
@@ -77,6 +90,13 @@ def _read_video(
         rest=lambda: [] if path is None else read_times(path),
         untimed=lambda: say(
             f"{name} tells no times: its frames are taken for {fps:g} a second, evenly spaced"
+        ),
+        restarted=lambda before, after: tell(
+            Event(
+                kind="clock",
+                text=f"{name}: its time stamps fall from {before:.3f} to {after:.3f} s; time_s "
+                f"counts on",
+            )
         ),
     )
     index = 0

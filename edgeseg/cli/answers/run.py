@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def describe_run(result: RunResult) -> list[str]:
         _describe_frames(result.summary),
         _describe_times(result.summary, live=result.live),
         f"stages, median ms: {stages}",
+        *(_describe_changes(result.parts[0]) if not several else []),
         *accuracy,
     ]
 
@@ -40,6 +42,7 @@ def _describe_part(part: PartResult) -> str:
             _describe_frames(part.summary),
             _describe_times(part.summary, live=part.live),
             *_describe_accuracy(part),
+            *_describe_changes(part),
             *lost,
         )
     )
@@ -60,6 +63,11 @@ def _describe_times(summary: Summary, *, live: bool) -> str:
     return line + (ages if live else "")
 
 
+def _describe_changes(part: PartResult) -> list[str]:
+    changes = ", ".join(f"{kind} {count}" for kind, count in part.events.items())
+    return [f"changes midway: {changes}"] if changes else []
+
+
 def _describe_accuracy(part: PartResult) -> list[str]:
     return [] if part.miou is None else [f"mIoU {part.miou:.2f} against the source's ground truth"]
 
@@ -67,13 +75,22 @@ def _describe_accuracy(part: PartResult) -> list[str]:
 def run_to_json(result: RunResult) -> Json:
     """Turn the end of a run into the JSON object of `run --json`.
 
-    Of several sources, `sources` has the figures of each, by name.
+    `events` is there only if something changed midway. Of several sources, `sources` has the
+    figures of each, by name.
     """
-    sources = {part.name: {**asdict(part.summary), "miou": part.miou} for part in result.parts}
+    sources = {
+        part.name: {**asdict(part.summary), "miou": part.miou, **_list_events(part.events)}
+        for part in result.parts
+    }
     return {
         **asdict(result.summary),
         "backend": result.backend,
         "precision": result.precision,
         "miou": result.miou,
+        **_list_events(result.events),
         **({"sources": sources} if len(result.parts) > 1 else {}),
     }
+
+
+def _list_events(events: Mapping[str, int]) -> Json:
+    return {"events": dict(events)} if events else {}

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from previews import CHROMIUM_ARGUMENTS, LABELS, TOKEN, get, preview, result, running, until
+from previews import ABOUT, CHROMIUM_ARGUMENTS, LABELS, TOKEN, get, preview, result, running, until
 
 from edgeseg.errors import SinkError
+from edgeseg.runtime.events import Event
 from edgeseg.runtime.preview.picture import Look, parse_look, to_jpeg
 from edgeseg.runtime.preview.sink import PreviewSink
 
@@ -60,6 +61,7 @@ def test_metrics_can_be_read_by_prometheus() -> None:
     with preview() as sink:
         for index in range(3):
             sink.write(result(index))
+        ABOUT.events.tell(Event(kind="resized", text="camera 0: resized"))
         status, headers, body = get(sink, "/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain; version=")
@@ -70,6 +72,8 @@ def test_metrics_can_be_read_by_prometheus() -> None:
     }
     assert samples["edgeseg_frames_total",] == 3
     assert samples["edgeseg_dropped_frames_total",] == 4
+    assert samples["edgeseg_events_total", "resized"] >= 1  # other tests share `ABOUT`
+    assert samples["edgeseg_events_total", "segment"] == 0
     assert samples["edgeseg_stage_seconds", "infer"] == pytest.approx(0.02)
     assert samples["edgeseg_class_ratio", "Road"] > 0
     assert samples["process_resident_memory_bytes",] > 1e6

@@ -1,0 +1,57 @@
+"""Tells what changes while a run goes on: each event is a line with its time, and is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
+
+from edgeseg.progress import Say, ignore
+
+__all__ = ["KINDS", "Event", "Events", "Kind", "Tell"]
+
+# lost, retry, back: a camera or stream gives no frames, is opened again, and gives frames again.
+# resized, rate: its frames have another size, or come at another rate. clock: time stamps start
+# anew, or the machine's clock jumped. broken: frames are skipped, as nobody can make them whole.
+# segment: a recording goes on in another file.
+Kind: TypeAlias = Literal["lost", "retry", "back", "resized", "rate", "clock", "broken", "segment"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that changed. `text` names the source or output, and says what happened to it."""
+
+    kind: Kind
+    text: str
+
+    def to_line(self) -> str:
+        """Write the event as a line that begins with the local time now."""
+        return f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.text}"
+
+
+Tell: TypeAlias = Callable[[Event], None]
+
+
+class Events:
+    """Passes each event to `say` as a line, and counts the kinds. Threads may share it."""
+
+    def __init__(self, say: Say = ignore) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self._counts: Counter[Kind] = Counter()
+
+    def tell(self, event: Event, /) -> None:
+        """Say and count an event."""
+        with self._lock:
+            self._counts[event.kind] += 1
+        self._say(event.to_line())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many events of each kind there were; kinds without one are there, too."""
+        with self._lock:
+            return {kind: self._counts[kind] for kind in KINDS}
