@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TypeGuard
 
 from edgeseg.errors import SourceError
-from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.progress import Say
-from edgeseg.runtime.sinks.partial import name_partial, set_aside
+from edgeseg.runtime.sinks.partial import name_partial, reserve
 
 __all__ = ["new_folder"]
 
@@ -32,10 +31,7 @@ def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
         try:
             _check(folder, uri)
             folder = folder.resolve()  # `.` has no name to derive the temporary one from
-            held = stack.enter_context(hold_lock(name_lock_beside(folder), folder))
-            left = set_aside(folder, left_behind=held.left_behind)
-            if left is not None:
-                say(f"what a killed run left is kept: {left.name}")
+            stack.enter_context(reserve(folder, folder, say=say))
             partial = name_partial(folder)
             partial.mkdir()
         except OSError as error:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.errors import SinkError
-from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.files.signature import UNKNOWN, is_replaceable
 from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.progress import Say
 from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs, check_ending
-from edgeseg.runtime.sinks.partial import name_partial, set_aside
+from edgeseg.runtime.sinks.partial import name_partial, reserve
+from edgeseg.runtime.sinks.recording import is_segment
 from edgeseg.runtime.sources import list_files_read
 from edgeseg.text import explain
 
@@ -81,11 +81,7 @@ def claim_outputs(
             if outputs.picture and frames != 1:
                 _check_one_frame(outputs, uri)
             for name in sorted(outputs.files):
-                path = Path(name).resolve()
-                held = stack.enter_context(hold_lock(name_lock_beside(path), name))
-                left = set_aside(path, left_behind=held.left_behind)
-                if left is not None:
-                    say(f"what a killed run left is kept: {left.name}")
+                stack.enter_context(reserve(Path(name).resolve(), name, say=say))
         except OSError as error:
             raise SinkError(f"{error.filename} cannot be written: {explain(error)}") from None
         yield
@@ -110,6 +106,7 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
                 f"{uri} holds {name_partial(path).name}, as {name} is called until it is whole; "
                 f"give another name"
             )
+    _check_segments(outputs.save, str(uri), read)
     for folder in outputs.folders:
         _check_folder(folder, read.files)
     _check_free(name for name in names if name not in outputs.folders)
@@ -140,6 +137,16 @@ def _check_unread(name: Path, uri: str, read: _Inputs) -> None:
     folders = {file.parent for file in read.paths}
     if within or path in folders or read.hold(path):
         raise SinkError(f"{name} lies where {uri} is read from; write somewhere else")
+
+
+def _check_segments(save: Path | None, uri: str, read: _Inputs) -> None:
+    """Refuse a recording that may go on in a file that is read, because edgeseg wrote that file."""
+    for file in read.paths:
+        if save is not None and is_segment(file, save.resolve()) and is_replaceable(file):
+            raise SinkError(
+                f"{uri} is read, and {save} goes on in such a file when the size of the frames "
+                f"changes; give another name"
+            )
 
 
 def _check_folder(folder: Path, read: Sequence[Path]) -> None:

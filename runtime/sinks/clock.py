@@ -9,19 +9,19 @@ __all__ = ["LONGEST_PAUSE_S", "TICKS", "Clock"]
 TICKS: Final = 90_000  # a second: MPEG's clock, which all usual frame rates divide
 # FFmpeg keeps the distance of two frames in 31 bits (6.6 hours), and is wrong beyond that.
 LONGEST_PAUSE_S: Final = 6 * 3600.0
-# A longer absence of a camera is shortened to this in the video.
-_LONGEST_AWAY_S: Final = 10.0
 _FRAGMENT_S: Final = 1.0
 
 
 class Clock:
-    """Turns times into ticks that always grow, and decides where fragments begin."""
+    """Turns times into ticks that always grow, and decides where fragments begin.
 
-    def __init__(self, *, live: bool) -> None:
-        self._longest_s = _LONGEST_AWAY_S if live else LONGEST_PAUSE_S
+    Ticks count from the first frame: FFmpeg lets each MP4 begin at 0.
+    """
+
+    def __init__(self) -> None:
         self._last_tick = -1
+        self._begins_s: float | None = None
         self._last_s = 0.0
-        self._cut_s = 0.0
         self._next_key_s = 0.0
         self._fragments = 0
 
@@ -31,10 +31,11 @@ class Clock:
 
     def tick(self, seconds: float) -> tuple[int, bool]:
         """Compute a frame's tick, and whether a fragment begins with that frame."""
-        self._cut_s += max(0.0, self.pause_before(seconds) - self._longest_s)
+        if self._begins_s is None:
+            self._begins_s = self._next_key_s = seconds
         self._last_s = seconds
         # Two frames may have one time, or times within a tick; a video's ticks must grow.
-        self._last_tick = max(self._last_tick + 1, round((seconds - self._cut_s) * TICKS))
+        self._last_tick = max(self._last_tick + 1, round((seconds - self._begins_s) * TICKS))
         return self._last_tick, seconds >= self._next_key_s
 
     def take(self, *, begins_fragment: bool) -> None:

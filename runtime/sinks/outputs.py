@@ -17,8 +17,9 @@ from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskFiles, open_mask_sink
 from edgeseg.runtime.sinks.partial import TakenError
 from edgeseg.runtime.sinks.picture import PictureSink, open_overlay_sink
+from edgeseg.runtime.sinks.recording import RecordingSink
 from edgeseg.runtime.sinks.sink import Sink
-from edgeseg.runtime.sinks.video import VideoSink
+from edgeseg.runtime.sinks.video import VideoFile
 
 __all__ = ["FanOut", "Outputs", "check_ending", "to_file_or_folder", "open_outputs"]
 
@@ -161,18 +162,18 @@ class FanOut:
             sink.discard()
             return []
         try:
-            path = sink.finish()
+            paths = _list_paths(sink.finish())
         except SinkError:  # one line for each output is enough
             return [_BESIDE]
-        if path is None:
+        if not paths:
             sink.discard()
             return []
-        self.written.append(path)
+        self.written += paths
         return ["what it has so far is kept"]
 
     def _finish(self, sink: Sink) -> None:
         try:
-            path = sink.finish()
+            paths = _list_paths(sink.finish())
         except TakenError as error:
             self.failed += 1
             self._say(f"edgeseg: {error}")
@@ -184,8 +185,14 @@ class FanOut:
                 self._say(f"edgeseg: {error}")
                 sink.discard()
         else:
-            if path is not None:
-                self.written.append(path)
+            self.written += paths
+
+
+def _list_paths(finished: Path | Sequence[Path] | None) -> Sequence[Path]:
+    """List what a sink finished."""
+    if finished is None:
+        return ()
+    return (finished,) if isinstance(finished, Path) else finished
 
 
 @contextmanager
@@ -231,7 +238,7 @@ def _open(
     stop: Callable[[], None],
 ) -> Iterator[Sink]:
     if outputs.save is not None:
-        yield _open_save_sink(outputs.save, about)
+        yield _open_save_sink(outputs.save, about, say)
     if outputs.overlays is not None:
         yield open_overlay_sink(outputs.overlays, about.labels, say)
     if outputs.masks is not None:
@@ -244,7 +251,7 @@ def _open(
         yield WindowSink(f"{about.bundle}: {about.name or about.source}", about.labels, stop)
 
 
-def _open_save_sink(path: Path, about: About) -> Sink:
+def _open_save_sink(path: Path, about: About, say: Say) -> Sink:
     """Open a sink for a picture or a video, by the file's ending."""
     check_ending(path)
     if path.is_dir():
@@ -255,6 +262,13 @@ def _open_save_sink(path: Path, about: About) -> Sink:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from None
     if path.suffix.lower() in _PICTURES:
         return PictureSink(path, about.labels)
-    return VideoSink(
-        path, about.labels, fps=about.fps, live=about.live, last_frame_s=about.last_frame_s
-    )
+
+    def open_file(path: Path) -> VideoFile:
+        return VideoFile(
+            path,
+            about.labels,
+            fps=about.fps,
+            last_frame_s=about.last_frame_s,
+        )
+
+    return RecordingSink(path, open_file, tell=about.events.tell, say=say)

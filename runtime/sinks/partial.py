@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SinkError
+from edgeseg.files.locks import hold_lock, name_lock_beside
 from edgeseg.files.signature import UNKNOWN, is_replaceable
+from edgeseg.progress import Say
 
-__all__ = ["TakenError", "give_name", "name_partial", "set_aside"]
+__all__ = ["TakenError", "give_name", "name_partial", "reserve"]
 
 
 class TakenError(SinkError):
@@ -21,7 +25,26 @@ def name_partial(path: Path) -> Path:
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-def set_aside(path: Path, *, left_behind: bool) -> Path | None:
+@contextmanager
+def reserve(path: Path, name: object, *, say: Say) -> Iterator[None]:
+    """Lock the output at `path`, called `name` in messages, while the block runs.
+
+    What a killed run left there under the temporary name is moved away; `say` receives a line
+    about it.
+
+    Raises:
+        BusyError: another process writes the output.
+        SinkError: somebody else's file has the temporary name.
+        OSError: the output's folder takes no file, or the file there cannot be read or moved.
+    """
+    with hold_lock(name_lock_beside(path), name) as held:
+        left = _set_aside(path, left_behind=held.left_behind)
+        if left is not None:
+            say(f"what a killed run left is kept: {left.name}")
+        yield
+
+
+def _set_aside(path: Path, *, left_behind: bool) -> Path | None:
     """Move an earlier run's partial file to a free name, `x.partial-1.mp4`; None without one.
 
     `left_behind` says that a killed process left the output's lock.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +22,10 @@ class Sink(Protocol):
                 before are still good: `finish` keeps them, `discard` removes them.
         """
 
-    def finish(self) -> Path | None:
+    def finish(self) -> Path | Sequence[Path] | None:
         """Complete the output, give it its final name, and return that name, if it has one.
+
+        An output of several files returns the names of all of them.
 
         Raises:
             SinkError: this fails. The temporary file stays until `discard`.

@@ -1,4 +1,4 @@
-"""Writes overlays as a video: H.264 in fragments, which survive when the process is killed."""
+"""Writes overlays to a video file: H.264 in fragments, which survive when the process is killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["VideoSink"]
+__all__ = ["VideoFile"]
 
 # A fragment begins at each key frame and is written when the next one begins. After a `kill -9` the
 # file plays up to the last complete fragment. An ordinary MP4 gets its frame list at the end, and
@@ -46,7 +46,7 @@ _ENCODER: Final = {
 _CODEC: Final = "libx264"
 
 
-class VideoSink:
+class VideoFile:
     """Encodes a temporary file, each frame at its own time. The first frame decides the size.
 
     H.264 with halved color needs even sizes, so an odd last row or column is repeated.
@@ -59,7 +59,6 @@ class VideoSink:
         labels: Labels,
         *,
         fps: float,
-        live: bool,
         last_frame_s: Callable[[], float | None],
     ) -> None:
         try:
@@ -80,52 +79,58 @@ class VideoSink:
         self._rate = Fraction(fps).limit_denominator(1001)  # 29.97 is 30000/1001
         self._last_frame_s = last_frame_s
         self._frame_ticks = 0
-        self._live = live
         self._size_wh = (0, 0)
         self._file: _File | None = None
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
-        self._clock = Clock(live=live)
+        self._clock = Clock()
         self._failed = False
 
     def write(self, result: Result, /) -> None:
-        """Append one frame."""
-        size_wh = (result.mask.shape[1], result.mask.shape[0])
-        if self._container is None:
-            self._open(size_wh)
-        self._check(result)
+        """Append a frame that `find_misfit` finds nothing against."""
+        if self._file is None:
+            self._open((result.mask.shape[1], result.mask.shape[0]))
         with self._name_failures():
             self._encode(self._overlay.draw(result.captured.image, result.mask), result)
 
-    def _check(self, result: Result) -> None:
-        """Refuse a frame of another size, or with a time that the format cannot hold."""
-        name, (height, width) = result.captured.name, result.mask.shape
+    def find_misfit(self, result: Result) -> str | None:
+        """Find why the video cannot take a frame: its size, or its time; None where it can."""
+        if self._file is None:
+            return None
+        height, width = result.mask.shape
         if (width, height) != self._size_wh:
-            raise SinkError(
-                f"{self._path} cannot take {name}: it is {height}x{width} (height x width), the "
-                f"frames before are {self._size_wh[1]}x{self._size_wh[0]}; --save FOLDER/ writes "
-                f"a picture for each, of any size"
+            return (
+                f"it is {height}x{width} (height x width), the frames before are "
+                f"{self._size_wh[1]}x{self._size_wh[0]}"
             )
         pause_s = self._clock.pause_before(result.captured.time_s)
-        if pause_s > LONGEST_PAUSE_S and not self._live:
-            raise SinkError(
-                f"{self._path} cannot take {name}: it is shown {pause_s / 3600:.1f} hours after "
-                f"the frame before it, a video takes pauses of {LONGEST_PAUSE_S / 3600:.0f}; "
-                f"--save FOLDER/ writes a picture for each frame"
+        if pause_s > LONGEST_PAUSE_S:
+            return (
+                f"it is shown {pause_s / 3600:.1f} hours after the frame before it, a video takes "
+                f"pauses of {LONGEST_PAUSE_S / 3600:.0f}"
             )
+        return None
+
+    def close(self) -> None:
+        """Complete the temporary file, as far as it can be. Calling twice is harmless.
+
+        Raises:
+            SinkError: the last fragment cannot be written.
+        """
+        if self._failed or self._container is None:
+            self._let_go()
+            return
+        with self._name_failures():
+            self._close()
 
     def finish(self) -> Path | None:
         """Close and rename the video; after an error, only where a fragment is complete."""
         if self._file is None:
             return None
-        if self._failed:
-            self._let_go()
-            if not self._clock.whole_fragments:
-                self.discard()
-                return None
-        else:
-            with self._name_failures():
-                self._close()
+        self.close()
+        if self._failed and not self._clock.whole_fragments:
+            self.discard()
+            return None
         try:
             return give_name(self._partial, self._path)
         except OSError as error:
@@ -192,6 +197,7 @@ class VideoSink:
             self._container.mux(self._stream.encode())
             self._container.close()
         finally:
+            self._container = self._stream = None
             self._file.close()
         if self._file.error is not None:
             raise self._file.error

@@ -10,6 +10,7 @@ import numpy as np
 from edgeseg.demo import draw_scene
 from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
+from edgeseg.runtime.events import Events
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sinks.masks import MaskFiles
 from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
@@ -48,8 +49,9 @@ class Opened:
         self.said: list[str] = []
         self.stopped = False
         about = About(
-            bundle="b", engine="e", precision="p", source="s", labels=LABELS, fps=10, live=live
-        )
+            bundle="b", engine="e", precision="p", source="s", labels=LABELS, fps=10, live=live,
+            events=Events(self.said.append),
+        )  # fmt: skip
         self._opened = open_outputs(outputs, about, say=self.said.append, stop=self.stop)
 
     def stop(self) -> None:

@@ -28,7 +28,10 @@ class RtspServer:
         self._port = "0"
         self.start()
 
-    def start(self) -> None:
+    def start(self, what: str | None = None) -> None:
+        """Start at the address of before; with `what`, serve that from now on."""
+        if what is not None:
+            self._what[0] = what
         self._process = subprocess.Popen(
             [SYSTEM_PYTHON, str(SERVER), self._port, *self._what],
             stdout=subprocess.PIPE,

@@ -2,10 +2,10 @@
 
 rtsp_server.py PORT [WHAT [USER PASSWORD]]
 
-WHAT is `ball`, a moving test picture; `clock`, the time drawn into each picture; or a folder of
-00000.jpg, 00001.jpg, ... played over and over at 30 a second. With USER and PASSWORD whoever gives
-others is refused (digest authentication). Prints its address once it listens, and serves until it
-is ended.
+WHAT is `ball`, a moving test picture, or `ball:WIDTHxHEIGHT`; `clock`, the time drawn into each
+picture; or a folder of 00000.jpg, 00001.jpg, ... played over and over at 30 a second. With USER
+and PASSWORD whoever gives others is refused (digest authentication). Prints its address once it
+listens, and serves until it is ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
 CLOCK_RATE = 25
 ENCODE = "videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=ultrafast"
 SEND = "key-int-max=15 ! rtph264pay name=pay0"
-BALL = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=15/1"
+BALL = (
+    "videotestsrc is-live=true pattern=ball"
+    " ! video/x-raw,width={width},height={height},framerate=15/1"
+)
 CLOCK = (
     "appsrc name=clock is-live=true do-timestamp=true format=time caps=video/x-raw,format=GRAY8,"
     f"width={clock.WIDTH},height={clock.HEIGHT},framerate={CLOCK_RATE}/1"
@@ -35,7 +38,12 @@ JPEGS = (
 
 
 def pipeline(what: str) -> str:
-    source = {"ball": BALL, "clock": CLOCK}.get(what) or JPEGS.format(folder=what)
+    name, _, size = what.partition(":")
+    if name == "ball":
+        width, height = (size or "320x240").split("x")
+        source = BALL.format(width=width, height=height)
+    else:
+        source = CLOCK if what == "clock" else JPEGS.format(folder=what)
     return f"( {source} ! {ENCODE} {SEND} )"
 
 

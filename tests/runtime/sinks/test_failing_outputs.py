@@ -59,13 +59,18 @@ def test_the_last_output_that_fails_asks_for_the_end(
     with opened as fan:
         fan.write(result(0))
         assert not opened.stopped
-        fan.write(result(1, second))
+        fan.write(of_a_file(result(1, second)))
     assert opened.stopped
     assert fan.failed == 1
     assert len(opened.said) == 1
     assert says in opened.said[0]
     assert ("kept" in opened.said[0]) == live
     assert [p.name for p in tmp_path.iterdir()] == ([name] if live else [])
+
+
+def of_a_file(one: Result) -> Result:
+    """As a folder of images gives it."""
+    return replace(one, captured=replace(one.captured, path=Path("1.png")))
 
 
 def test_one_output_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:

@@ -102,15 +102,6 @@ def test_the_overlay_is_half_frame_and_half_color() -> None:
     np.testing.assert_array_equal(frame, captured(0).image)  # and the frame is as it was
 
 
-def test_a_camera_that_was_away_for_a_day_shows_ten_seconds(tmp_path: Path) -> None:
-    with Opened(Outputs(save=tmp_path / "v.mp4"), live=True) as fan:
-        for index in (0, 1, 864_000, 864_001):
-            fan.write(result(index, ids=mask(0)))
-    with av.open(str(tmp_path / "v.mp4")) as container:
-        times = [frame.time for frame in container.decode(video=0)]
-    assert times == pytest.approx([0, 0.1, 10.1, 10.2])
-
-
 def test_trying_for_a_window_executes_nothing_in_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

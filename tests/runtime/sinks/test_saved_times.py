@@ -41,15 +41,20 @@ def test_a_long_pause_of_a_file_is_kept(edgeseg, seeded_bundle: Bundle, tmp_path
     assert frame_times(Path("saved.mp4")) == pytest.approx(times, abs=MILLISECOND)
 
 
-def test_a_pause_that_no_video_holds_is_one_line(
+def test_a_recording_goes_on_after_a_pause_that_no_video_holds(
     edgeseg, seeded_bundle: Bundle, tmp_path: Path
 ) -> None:
-    clip = write_clip(tmp_path / "clip.mkv", [0.0, 0.1, 90_000.0])
+    clip = write_clip(tmp_path / "clip.mkv", [0.0, 0.1, 90_000.0, 90_000.5])
     outcome = edgeseg("run", seeded_bundle.folder, "--source", clip, "--save", "saved.mp4")
-    assert outcome.status == 1
+    assert outcome.status == 0
     line = next(line for line in outcome.err.splitlines() if "saved.mp4" in line)
-    assert "cannot take 000002: it is shown 25.0 hours after the frame before it" in line
-    assert not Path("saved.mp4").exists()
+    assert line.partition("saved.mp4 ")[2] == (
+        "goes on as saved.002.mp4 from frame 000002 on, 90000.000 s after the first: it is shown "
+        "25.0 hours after the frame before it, a video takes pauses of 6"
+    )
+    assert frame_times(Path("saved.mp4")) == pytest.approx([0, 0.1], abs=MILLISECOND)
+    assert frame_times(Path("saved.002.mp4")) == pytest.approx([0, 0.5], abs=MILLISECOND)
+    assert outcome.err.count("written: ") == 2
 
 
 def test_a_pyav_without_the_encoder_is_one_line(

@@ -39,13 +39,15 @@ def decode(path: Path) -> list[np.ndarray]:
 
 
 def clip(path: Path, codec: str) -> Path:
-    images = [draw_scene(3, index, height=96, width=128).image for index in range(40)]
-    return write(path, images, codec=codec, every=EVERY)
+    return write(path, 40, codec=codec, every=EVERY)
 
 
-def write(path: Path, images: list[np.ndarray], *, codec: str, every: int) -> Path:
+def write(path: Path, count: int, *, codec: str, every: int) -> Path:
+    """A street that moves on."""
+    scene = draw_scene(3, 0, height=96, width=128).image
+    images = [np.roll(scene, 2 * index, axis=1) for index in range(count)]
     options = {"g": str(every), "bf": "0"} | ({"sc_threshold": "0"} if codec == "libx264" else {})
-    times = [index / 10 for index in range(len(images))]
+    times = [index / 10 for index in range(count)]
     return write_clip(path, times, images=images, codec=codec, options=options, ticks=1000)
 
 
@@ -110,8 +112,7 @@ def test_a_clip_without_a_whole_frame(
 ) -> None:
     """After a while its frames are taken as they are: better than nothing."""
     monkeypatch.setattr(whole, "_MOST_FRAMES", most)
-    images = [draw_scene(3, index, height=96, width=128).image for index in range(20)]
-    complete = write(tmp_path / "whole.avi", images, codec="mpeg4", every=100)
+    complete = write(tmp_path / "whole.avi", 20, codec="mpeg4", every=100)
     broken = cut(complete, tmp_path / "cut.avi", CUT)
     told: list[Event] = []
     with open_source(str(broken), retry=Retry(tell=told.append)) as source:
