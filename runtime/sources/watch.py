@@ -11,13 +11,13 @@ from edgeseg.runtime.sources.source import Captured
 
 __all__ = ["watch_clock", "watch_rate", "watch_sizes"]
 
-# Frames are counted for this long to find a rate. A change shows in the second such window.
-_WINDOW_S: Final = 5.0
+# Frames are counted for this long to find a rate. A change is told once two such windows agree.
+_WINDOW_S: Final = 10.0
 # A longer gap is a loss, and no rate.
 _LONGEST_GAP_S: Final = 1.0
 # Networks and drivers vary by less; cameras change to 0.8 times (30 to 25) or less.
 _OTHER_RATE: Final = 0.15
-# The same rate, in two windows: one frame more or less at 5 frames a second is 4 %.
+# The same rate, in two windows: one frame more or less at 5 frames a second is 2 %.
 _SAME_RATE: Final = 0.05
 # Time servers move a clock that is right by less.
 _JUMP_S: Final = 1.0

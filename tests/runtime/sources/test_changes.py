@@ -31,21 +31,23 @@ def at(times_s: list[float]) -> Iterator[Captured]:
         yield Captured(index=index, name="x", time_s=seconds, at=seconds, image=NIGHT)
 
 
-def test_a_camera_that_comes_back_with_another_size(
+def test_a_camera_that_is_away_for_long_and_comes_back_with_another_size(
     monkeypatch: pytest.MonkeyPatch, told: list[Event]
 ) -> None:
     monkeypatch.setattr(live, "BACK_OFF_S", (0.0,))
     day, night = FakeCapture(3), FakeCapture(2, picture=NIGHT)
-    monkeypatch.setattr(cv2, "VideoCapture", in_turn(day, night, FakeCapture(0, opens=False)))
+    away = [FakeCapture(0, opens=False)] * 20
+    monkeypatch.setattr(cv2, "VideoCapture", in_turn(day, *away, night, *away))
     got = []
     with (
         pytest.raises(SourceError),
-        open_source(0, retry=Retry(attempts=1, tell=told.append)) as source,
+        open_source(0, retry=Retry(attempts=21, tell=told.append)) as source,
     ):
         got.extend((captured.index, captured.image.shape[:2]) for captured in source.frames)
     assert got == [(0, (2, 2)), (1, (2, 2)), (2, (2, 2)), (3, (3, 4)), (4, (3, 4))]
-    assert [event.kind for event in told] == ["lost", "back", "resized", "lost"]
-    assert told[2].text == ("camera 0: frames of 3x4 (height x width) from frame 3 on, 2x2 before")
+    again = ["retry"] * 20
+    assert [event.kind for event in told] == ["lost", *again, "back", "resized", "lost", *again]
+    assert told[22].text == ("camera 0: frames of 3x4 (height x width) from frame 3 on, 2x2 before")
 
 
 def paced(*parts: tuple[int, float]) -> list[float]:
@@ -55,7 +57,7 @@ def paced(*parts: tuple[int, float]) -> list[float]:
 
 
 def test_a_rate_that_changes_is_told_once_each_time(told: list[Event]) -> None:
-    times = paced((600, 30), (300, 15), (600, 30))
+    times = paced((900, 30), (450, 15), (900, 30))
     assert [one.at for one in watch_rate(at(times), "camera 0", told.append)] == times
     assert [event.text for event in told] == [
         "camera 0: about 15.0 frames a second now, 30.0 before",
@@ -65,9 +67,9 @@ def test_a_rate_that_changes_is_told_once_each_time(told: list[Event]) -> None:
 
 def test_what_is_no_other_rate(told: list[Event]) -> None:
     """Frames that come unevenly, a loss, and some seconds at another rate."""
-    uneven = np.array(paced((600, 30))) + np.random.default_rng(0).uniform(0, 0.03, 600)
-    lost = [*uneven, *(uneven[-1] + 3600 + np.array(paced((600, 30))))]
-    hiccup = [*lost, *(lost[-1] + np.array(paced((45, 15), (600, 30))))]
+    uneven = np.array(paced((900, 30))) + np.random.default_rng(0).uniform(0, 0.03, 900)
+    lost = [*uneven, *(uneven[-1] + 3600 + np.array(paced((900, 30))))]
+    hiccup = [*lost, *(lost[-1] + np.array(paced((90, 15), (900, 30))))]
     assert len(list(watch_rate(at(hiccup), "camera 0", told.append))) == len(hiccup)
     assert told == []
 
