@@ -19,6 +19,7 @@ from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.runtime.sources import Source, open_source
+from edgeseg.runtime.sources.address import read_name
 from edgeseg.runtime.sources.limit import stop_after
 from edgeseg.runtime.sources.options import Retry
 
@@ -56,6 +57,7 @@ def gather(
         CalibrationError: the source gave no frame.
     """
     ended = threading.Event()
+    uri = read_name(uri)
     with (
         new_folder(folder, uri, say=progress.say) as partial,
         open_source(uri, retry=Retry(say=progress.say), value_range=value_range) as source,

@@ -31,8 +31,7 @@ GSTREAMER: Final = "gstreamer:"
 
 _SCHEME: Final = re.compile(r"(?:\w+:)?[A-Za-z][\w+.:-]*://")
 # What is no path of this machine: a URL or a pipeline, also with a mistyped scheme; an address with
-# a
-# # user and no scheme; an address with a query.
+# a user and no scheme; an address with a query.
 _ADDRESS: Final = re.compile(
     r".*://|.* ! |(?:rtsps?|rtmps?|https?|s3|tcp|tls|udp|srt)(?::/|//)"
     r"|(?:[\w+.-]*(?::/+|//+))?[^/]*:.*@|.*[?&][^=&/]+=",
@@ -51,9 +50,12 @@ _VALUE: Final = re.compile(
 )
 _PRIVATE: Final = re.compile(
     r"pass|pw|psw|pin$|psk|secret|token|key|auth(?!or(?!i))|sig|cred|user|usr|login|account|jwt|sess|sid"
+    r"|streamid"  # SRT's holds names, passwords and keys
     r"|^u$|^p$",
     re.IGNORECASE,
 )
+# What follows an application's name in RTMP's addresses is often the key to a stream.
+_STREAM_KEY: Final = re.compile(r"[^/?]*/+[^/?]+/+(?P<key>[^?]+)")
 # Letters and digits that hold no word, as in UniFi's streams and in signed addresses.
 _RANDOM: Final = re.compile(
     r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}(?![A-Za-z0-9])"
@@ -161,6 +163,7 @@ def _find_spans(address: str) -> Iterator[tuple[int, int]]:
     values = list(_find_private_values(address))
     yield from values
     yield from (found.span() for found in _RANDOM.finditer(address) if _SCHEME.match(address))
+    yield from _find_stream_key(address)
     scheme = _SCHEME.match(address)
     if scheme is None and not _BARE_USER.match(address):
         return
@@ -169,6 +172,16 @@ def _find_spans(address: str) -> Iterator[tuple[int, int]]:
         inside = any(begin <= found.start() < end for begin, end in values)
         if found.start() >= start and (not inside or _HOST.match(address, found.end())):
             yield start, found.start()
+
+
+def _find_stream_key(address: str) -> Iterator[tuple[int, int]]:
+    scheme = _SCHEME.match(address)
+    if scheme is None or not scheme[0].lower().startswith("rtmp"):
+        return
+    host = scheme.end() + _find_user_end(address[scheme.end() :])
+    found = _STREAM_KEY.match(address, host)
+    if found:
+        yield found.span("key")
 
 
 def _find_private_values(address: str) -> Iterator[tuple[int, int]]:
@@ -202,7 +215,11 @@ def _find_hidden(address: str) -> Iterator[str]:
 
 def _list_secrets(address: str) -> Iterator[str]:
     """List the secrets: as written, decoded and encoded."""
+    words = {address[start:end] for start, end in _find_stream_key(address)}
     for piece in _find_hidden(address):
+        # A word for a stream, as in rtmp://host/live/camera, occurs in any text, and is no secret.
+        if piece in words and piece.isalpha():
+            continue
         for part in (piece, piece.partition(":")[2]):  # a password without its user's name
             forms = (part, unquote(part), quote(part), quote(part, safe=""), _encode(part))
             yield from (form for form in forms if len(form) >= _SHORTEST)

@@ -13,6 +13,7 @@ from edgeseg.errors import SpecError
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.sinks.outputs import Outputs
+from edgeseg.runtime.sources.address import is_camera
 from edgeseg.runtime.sources.named import NamedSource
 from edgeseg.runtime.sources.options import CameraOptions
 from edgeseg.spec import check_number
@@ -61,7 +62,7 @@ class RunRequest:
         uris = [source.uri for source in self.sources]
         save = self.outputs.save
         needed = {
-            "opencv": any(isinstance(uri, int) or uri.startswith(GSTREAMER) for uri in uris),
+            "opencv": any(is_camera(uri) or str(uri).startswith(GSTREAMER) for uri in uris),
             "video": save is not None and save.suffix.lower() == ".mp4",
             "preview": self.outputs.preview is not None,
         }

@@ -16,7 +16,10 @@ from edgeseg.redact import encode_address, redact, scrub
 # Parts of secrets that no address has otherwise. None of them may be seen, not even alone.
 WORDS = ("zqxj", "vkwz", "XQJW", "7391", "%zq1")
 HOSTS = ("camera.example", "127.0.0.1:8554", "[::1]:554", "192.168.1.20")
-SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "s3", "tcp", "tls", "camvid:https")
+SCHEMES = (
+    *("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "srt", "tcp", "tls", "s3"),
+    "camvid:https",
+)
 KEYS = (
     *("password", "passwd", "pwd", "user-pw", "token", "access_token", "api_key", "sig"),
     *("X-Amz-Signature", "auth", "AWSAccessKeyId", "jwt", "p", "PIN"),
@@ -92,6 +95,15 @@ def test_what_others_wrote_about_an_address(secret: str, scheme: str) -> None:
         ("rtsps://host:7441/AbCdEfGhIjKlMnOp?enableSrtp", "rtsps://host:7441/***?enableSrtp"),
         ("https://host/8f3b9c7712aa4d0e/index.m3u8", "https://host/***/index.m3u8"),
         ("gstreamer:SECRET", "GStreamer"),
+        ("srt://host:9000?mode=caller&passphrase=a b&latency=20",
+         "srt://host:9000?mode=caller&passphrase=***&latency=20"),
+        ("srt://host:9000?streamid=#!::u=admin,s=zq/x&latency=20",
+         "srt://host:9000?streamid=***&latency=20"),
+        ("srt://host:9000?streamid=read:street:admin:zqxj", "srt://host:9000?streamid=***"),
+        ("rtmp://a.rtmp.example/live2/ab1c-defg-hijk", "rtmp://a.rtmp.example/live2/***"),
+        ("RTMPS://host:443/app/key/more?user=x", "RTMPS://host:443/app/***?user=***"),
+        ("rtmp://admin:zqxj@host/live/street", "rtmp://***@host/live/***"),
+        ("udp://@239.0.0.1:5000?pkt_size=1316", "udp://@239.0.0.1:5000?pkt_size=1316"),
     ],
 )  # fmt: skip
 def test_what_cameras_have(address: str, shown: str) -> None:
@@ -103,6 +115,7 @@ def test_what_cameras_have(address: str, shown: str) -> None:
     [
         "drive.mp4", "frames/*.png", "/data/run=3/drive@2x.mp4", "demo", "cityscapes:/data/city",
         "rtsp://camera/stream", "http://host:8080/video.mjpg?channel=1&resolution=640x480",
+        "udp://239.0.0.1:5000", "srt://127.0.0.1:9000?mode=listener", "rtmp://host/live",
         "s3://bucket/street/train", "tcp://127.0.0.1:8786", "http://[::1]:80/drive.mp4",
         "http://host/author=kim/drive.mp4",
     ],
@@ -110,6 +123,23 @@ def test_what_cameras_have(address: str, shown: str) -> None:
 def test_an_address_without_secrets_stays(address: str) -> None:
     assert redact(address) == address
     assert encode_address(address) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "shown"),
+    [
+        ("rtmp://host/live/ab1c-defg", "no ab1c-defg", "no ***"),
+        (
+            "rtmp://host/live/stream",
+            "stream rtmp://host/live/stream",
+            "stream rtmp://host/live/***",
+        ),
+        ("srt://h:1?passphrase=zqxjvkwz", "wrong zqxjvkwz", "wrong ***"),
+        ("srt://h:1?streamid=read:zqxjvkwz", "no read:zqxjvkwz", "no ***"),
+    ],
+)
+def test_keys_of_streams_in_what_others_wrote(address: str, said: str, shown: str) -> None:
+    assert scrub(said, address) == shown
 
 
 @pytest.mark.parametrize(

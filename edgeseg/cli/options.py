@@ -22,6 +22,7 @@ __all__ = [
     "EXIT_FAILED",
     "EXIT_GATE_MISSED",
     "EXIT_USAGE",
+    "CameraOption",
     "DaskOption",
     "DataOption",
     "JsonFlag",
@@ -33,6 +34,7 @@ __all__ = [
     "say_next",
     "say_next_run",
     "suggest_source",
+    "read_camera",
     "read_range",
     "report_wrong_usage",
 ]
@@ -72,6 +74,14 @@ RangeOption = Annotated[
 ]
 
 
+CameraOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|DEVICE",
+        help="Camera: its number, for example 0, or its device, for example a link in "
+        "/dev/v4l/by-id, which stays when the number changes.",
+    ),
+]
 DaskOption = Annotated[
     str | None,
     typer.Option(
@@ -99,6 +109,21 @@ def report_wrong_usage() -> Iterator[None]:
         yield
     except SpecError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def read_camera(text: str) -> int | str:
+    """Parse `--camera`: a number, or the path of a device.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    if not text.startswith("/dev/"):
+        raise typer.BadParameter(
+            f"--camera takes a whole number, or a device such as /dev/video0; got {text}"
+        )
+    return text
 
 
 def read_range(text: str | None) -> ValueRange | None:

@@ -33,7 +33,9 @@ class Kind(Enum):
     CAMERA = "a camera"
 
 
-_SOURCES: Final = frozenset({Kind.IMAGES, Kind.IMAGE, Kind.VIDEO, Kind.STREAM, Kind.WEB})
+_SOURCES: Final = frozenset(
+    {Kind.IMAGES, Kind.IMAGE, Kind.VIDEO, Kind.STREAM, Kind.WEB, Kind.CAMERA}
+)
 _MODELS: Final = frozenset({Kind.BUNDLE, Kind.CHECKPOINT})
 # What each parameter takes. A parameter that is not here takes any path.
 _TAKES: Final = MappingProxyType(
@@ -62,7 +64,7 @@ _SUFFIXES: Final = MappingProxyType(
 )
 _STREAM: Final = re.compile(r"(?:rtsps?|rtmps?|udp|tcp|srt)://", re.IGNORECASE)
 _WEB: Final = re.compile(r"https?://", re.IGNORECASE)
-_DEVICE: Final = re.compile(r"(?:/dev/video)?(\d+)")
+_DEVICE: Final = re.compile(r"(?:/dev/video)?\d+")
 _SPLITS: Final = ("", "train", "val", "test")
 
 
@@ -75,7 +77,9 @@ def check_path(parameter: Parameter, text: str, command: Command) -> None:
     from edgeseg.demo import DEMO
 
     # A camera's number, though a folder may have that name; elsewhere a name like any other.
-    number = text.isdecimal() and (parameter.kind is int or "--camera" not in command.options)
+    number = text.isdecimal() and (
+        parameter.name == "--camera" or "--camera" not in command.options
+    )
     takes = _TAKES.get(parameter.name)
     if takes is None or number or text == DEMO:
         return
@@ -97,7 +101,7 @@ def find_place(text: str, command: Command) -> str | None:
     parameters = {parameter.name: parameter for parameter in command.parameters}
     for name, kinds in _TAKES.items():
         if kind in kinds and name in parameters:
-            value = _find_camera_number(text) if kind is Kind.CAMERA else quote_value(text)
+            value = quote_value(text)
             return f"{name} {value}" if parameters[name].spellings else value
     return None
 
@@ -146,7 +150,7 @@ def _find_kinds(text: str) -> tuple[Kind, ...]:
     try:
         if path.is_dir():
             return _find_kinds_of_folder(path)
-        if _find_camera_number(text) is not None and (path.is_char_device() or not path.exists()):
+        if _names_camera(text) and (path.is_char_device() or not path.exists()):
             return (Kind.CAMERA,)
     except OSError:  # too long a name, or a closed folder: whoever opens it says so
         return ()
@@ -177,7 +181,6 @@ def _has_images(folder: Path) -> bool:
     return (folder / "images").is_dir()
 
 
-def _find_camera_number(text: str) -> str | None:
-    """Find the number of a camera; follow links such as those of /dev/v4l/by-id."""
-    found = _DEVICE.fullmatch(text) or _DEVICE.fullmatch(os.path.realpath(text))
-    return found[1] if found else None
+def _names_camera(text: str) -> bool:
+    """Tell whether a text names a camera; follow links such as those of /dev/v4l/by-id."""
+    return any(map(_DEVICE.fullmatch, (text, os.path.realpath(text))))

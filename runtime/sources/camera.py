@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from edgeseg.machine.cameras import find_number
 from edgeseg.machine.opencv import import_opencv
+from edgeseg.progress import Say
+from edgeseg.runtime.sources.address import is_camera
 from edgeseg.runtime.sources.naming import name_source
 from edgeseg.runtime.sources.options import CameraOptions
 from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.rate import read_rate
 
-__all__ = ["describe_opened", "open_camera"]
+__all__ = ["CameraOpener", "describe_opened"]
 
 
-def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # cv2.VideoCapture
+class CameraOpener:
+    """Opens a camera by its number or its device's path; a link is followed at each opening.
+
+    `say` receives a line where the link leads to another device than before, as after a re-plug.
+    """
+
+    def __init__(self, uri: str | int, options: CameraOptions, say: Say) -> None:
+        self._uri = uri
+        self._options = options
+        self._say = say
+        self._number: int | None = None
+
+    def __call__(self) -> Any:  # noqa: ANN401  # cv2.VideoCapture
+        """Open the camera; the capture is closed where no camera has the name now."""
+        cv2 = import_opencv(f"reading {name_source(self._uri)}")
+        number = self._uri if isinstance(self._uri, int) else find_number(self._uri)
+        if number is None:
+            return cv2.VideoCapture()
+        if self._number not in {None, number}:
+            at = time.strftime("%Y-%m-%d %H:%M:%S")
+            self._say(f"{at} {name_source(self._uri)}: is /dev/video{number} now")
+        self._number = number
+        return _open_camera(number, self._options)
+
+
+def _open_camera(number: int, options: CameraOptions) -> Any:  # noqa: ANN401  # as above
     """Open a camera; ask for MJPG first, since USB 2 carries few uncompressed frames a second."""
-    cv2 = import_opencv(f"reading camera {index}")
-    device = cv2.VideoCapture(index)
+    cv2 = import_opencv(f"reading camera {number}")
+    device = cv2.VideoCapture(number)
     if device.isOpened():
         device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*"MJPG"))
         wanted = (
@@ -34,7 +63,7 @@ def open_camera(index: int, options: CameraOptions) -> Any:  # noqa: ANN401  # c
 def describe_opened(capture: PatientCapture, uri: str | int) -> str:
     """Describe a camera by name and actual settings, which may differ from the requested ones."""
     name = name_source(uri)
-    if not isinstance(uri, int):
+    if not is_camera(uri):
         return name
     cv2 = import_opencv(f"reading {name}")
     code = int(capture.get(cv2.CAP_PROP_FOURCC))
@@ -43,4 +72,14 @@ def describe_opened(capture: PatientCapture, uri: str | int) -> str:
         int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
     )
     rate = read_rate(capture)
-    return f"{name} ({height}x{width}, {rate:g} a second, {kind or 'format unknown'})"
+    return (
+        f"{name} ({_name_device(uri)}{height}x{width}, {rate:g} a second, "
+        f"{kind or 'format unknown'})"
+    )
+
+
+def _name_device(uri: str | int) -> str:
+    """Name the device that a link leads to now, with a comma; nothing where `uri` names it."""
+    number = None if isinstance(uri, int) else find_number(uri)
+    device = f"/dev/video{number}"
+    return "" if number is None or device == uri else f"{device}, "

@@ -19,6 +19,7 @@ from edgeseg.images import (
 from edgeseg.images.doubts import DoubtTeller
 from edgeseg.progress import Say, ignore
 from edgeseg.redact import redact
+from edgeseg.runtime.sources.sequences import is_sequence, list_sequence
 from edgeseg.runtime.sources.source import Captured
 
 __all__ = ["IMAGES_FPS", "list_images", "read_images"]
@@ -45,14 +46,16 @@ def list_images(uri: str) -> list[Path]:
         return found
     if path.is_file():
         return [path] if path.suffix.lower() in IMAGE_SUFFIXES else []
+    if is_sequence(uri):
+        return list_sequence(uri)
     if glob.has_magic(uri):
         found = sorted(Path(p) for p in glob.glob(uri) if Path(p).suffix.lower() in IMAGE_SUFFIXES)  # noqa: PTH207  # patterns may be absolute
         if not found:
             raise SourceError(f"no image matches {redact(uri)} ({_SUFFIXES}); is it right?")
         return found
     raise SourceError(
-        f"no source at {redact(uri)}; give a file, a folder, a pattern, a URL or {DEMO}; run and "
-        f"calibrate take a camera as --camera NUMBER, and run takes --gstreamer PIPELINE"
+        f"no source at {redact(uri)}; give a file, a folder, a pattern, a URL, a camera or {DEMO}; "
+        f"edgeseg sources lists the cameras"
     )
 
 

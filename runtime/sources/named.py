@@ -13,6 +13,7 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError, SpecError
 from edgeseg.files.homes import expand_home
 from edgeseg.redact import GSTREAMER
+from edgeseg.runtime.sources.address import read_name
 from edgeseg.spec import check_number
 from edgeseg.text import explain
 
@@ -61,6 +62,7 @@ def name_sources(
 
     Raises:
         SpecError: a number is negative, or a name is no plain word.
+        SourceError: an address is of an unknown kind.
     """
     if isinstance(sources, Mapping):
         return tuple(NamedSource(_to_uri(given), name) for name, given in sources.items())
@@ -75,7 +77,7 @@ def name_sources(
 
 
 def _to_uri(given: Given) -> str | int:
-    return given if isinstance(given, int) else expand_home(str(given))
+    return read_name(given if isinstance(given, int) else expand_home(str(given)))
 
 
 def _derive_name(uri: str | int) -> str:

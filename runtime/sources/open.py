@@ -1,11 +1,14 @@
 """Opens a source by its name. The device is released in every case.
 
-0                          a camera by its index
-rtsp://... http://...      a network stream; http://.../drive.mp4 is a video
+0                          a camera by its number
+/dev/video0                a camera by its device, or by a link such as those in /dev/v4l/by-id
+rtsp://... udp://...       a network stream, of the schemes in edgeseg.runtime.sources.address
+http://.../drive.mp4       a video on a web server
 gstreamer:...              a GStreamer pipeline that ends in an appsink
-drive.mp4                  a video
+drive.mp4                  a video; file:///home/me/drive.mp4, too
 street.jpg                 one image
 frames/                    the images of a folder, by name
+frames/%06d.png            an image sequence, by number
 'frames/*.png'             the images that match
 demo                       a drawn street with ground truth, without end
 """
@@ -21,20 +24,17 @@ from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO, FPS
 from edgeseg.errors import SourceError
 from edgeseg.labels import get_known_labels
+from edgeseg.progress import Say
 from edgeseg.redact import GSTREAMER, redact
-from edgeseg.runtime.sources.camera import open_camera
+from edgeseg.runtime.sources.address import is_camera, is_stream, is_web_video, read_name
+from edgeseg.runtime.sources.camera import CameraOpener
 from edgeseg.runtime.sources.drawn import draw_scenes
 from edgeseg.runtime.sources.images import IMAGES_FPS, list_images, read_images
 from edgeseg.runtime.sources.live import open_live
 from edgeseg.runtime.sources.options import CameraOptions, Retry
+from edgeseg.runtime.sources.sequences import describe_gaps, is_sequence
 from edgeseg.runtime.sources.source import Source
-from edgeseg.runtime.sources.stream import (
-    STREAM_SCHEMES,
-    WEB_SCHEMES,
-    is_file,
-    open_gstreamer,
-    open_stream,
-)
+from edgeseg.runtime.sources.stream import open_gstreamer, open_stream
 from edgeseg.runtime.sources.video import open_capture, open_video
 from edgeseg.runtime.sources.web import open_web_video
 
@@ -52,7 +52,7 @@ def open_source(
     retry: Retry = _ONCE,
     value_range: ValueRange | None = None,
 ) -> Iterator[Source]:
-    """Open a camera by index, a stream by URL or GStreamer string, or files by path or pattern.
+    """Open a camera by number or device, a stream by URL or GStreamer string, or files by path.
 
     `camera` applies to cameras only. `retry` says how often a lost camera or stream is opened
     again; `retry.say` also receives doubts about a video or images, and `retry.tell` what changes
@@ -63,31 +63,33 @@ def open_source(
             not images. Later, while iterating: it broke off.
         MissingPackageError: it is a camera, stream or video, and OpenCV is not installed.
     """
+    uri = read_name(uri)
     if value_range is not None and not _is_images(uri):
         raise SourceError(
             f"{redact(str(uri))} is not images, and --range is for images of more than 8 bits; "
             f"leave --range out"
         )
-    if isinstance(uri, int):
-        with open_live(uri, lambda: open_camera(uri, camera), retry) as source:
+    if isinstance(uri, int) or is_camera(uri):
+        with open_live(uri, CameraOpener(uri, camera, retry.say), retry) as source:
             yield source
     elif uri == DEMO:
         labels = get_known_labels("camvid")
         yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
-    elif uri.startswith(WEB_SCHEMES) and is_file(uri):
+    elif is_web_video(uri):
         name = redact(uri)
         with open_web_video(
             uri,
             lambda device: open_video(device, name, path=None, say=retry.say, tell=retry.report),
         ) as source:
             yield source
-    elif uri.startswith(STREAM_SCHEMES):
+    elif is_stream(uri):
         with open_live(uri, lambda: open_stream(uri), retry) as source:
             yield source
     elif uri.startswith(GSTREAMER):
         with open_live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry) as source:
             yield source
     elif images := list_images(uri):
+        _tell_gaps(uri, images, retry.say)
         frames = read_images(images, value_range, say=retry.say)
         yield Source(name=uri, frames=frames, fps=IMAGES_FPS, length=len(images))
     else:
@@ -95,7 +97,13 @@ def open_source(
             yield open_video(device, uri, path=Path(uri), say=retry.say, tell=retry.report)
 
 
+def _tell_gaps(uri: str, images: list[Path], say: Say) -> None:
+    gaps = describe_gaps(uri, images) if is_sequence(uri) else None
+    if gaps is not None:
+        say(gaps)
+
+
 def _is_images(uri: str | int) -> bool:
-    if isinstance(uri, int) or uri == DEMO or uri.startswith((*STREAM_SCHEMES, GSTREAMER)):
+    if isinstance(uri, int) or is_camera(uri) or is_stream(uri):
         return False
-    return bool(list_images(uri))
+    return uri != DEMO and not uri.startswith(GSTREAMER) and bool(list_images(uri))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edgeseg.demo import DEMO
 from edgeseg.redact import GSTREAMER
+from edgeseg.runtime.sources.address import is_camera, is_stream, read_name
 from edgeseg.runtime.sources.images import list_images
-from edgeseg.runtime.sources.stream import STREAM_SCHEMES
 
 __all__ = ["list_files_read"]
 
@@ -16,8 +16,11 @@ def list_files_read(uri: str | int) -> list[Path]:
     """List the files of a folder, pattern or path; none for a camera, a stream or `demo`.
 
     Raises:
-        SourceError: the folder, pattern or path has no files.
+        SourceError: the folder, pattern or path has no files, or the scheme is not known.
     """
-    if isinstance(uri, int) or uri == DEMO or uri.startswith((*STREAM_SCHEMES, GSTREAMER)):
+    uri = read_name(uri)
+    if isinstance(uri, int) or is_camera(uri) or is_stream(uri):
+        return []
+    if uri == DEMO or uri.startswith(GSTREAMER):
         return []
     return list_images(uri) or [Path(uri)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import import_opencv_for
@@ -12,26 +10,13 @@ from edgeseg.redact import GSTREAMER, encode_address
 
 __all__ = [
     "PATIENCE_S",
-    "STREAM_SCHEMES",
-    "WEB_SCHEMES",
-    "is_file",
     "open_gstreamer",
     "open_stream",
     "open_url",
 ]
 
-WEB_SCHEMES: Final = ("http://", "https://")
-STREAM_SCHEMES: Final = ("rtsp://", "rtsps://", *WEB_SCHEMES)
-
 # Seconds to wait for a server that does not answer, or sends nothing more.
 PATIENCE_S: Final = 5.0
-
-_VIDEO_SUFFIXES: Final = (".avi", ".mkv", ".mov", ".mp4", ".webm")
-
-
-def is_file(url: str) -> bool:
-    """Tell by a URL's ending whether it is a video file; asking the server could use it up."""
-    return Path(urlsplit(url).path).suffix.lower() in _VIDEO_SUFFIXES
 
 
 def open_stream(url: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture

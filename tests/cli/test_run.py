@@ -109,7 +109,7 @@ def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle) -> None:
     [
         (["--camera", "0", "--source", "demo"], "give one of"),
         (["--source", "demo", "--gstreamer", "videotestsrc ! appsink"], "give one of"),
-        (["--source", "demo", "--camera-size", "720x1280"], "need --camera"),
+        (["--source", "demo", "--camera-size", "720x1280"], "need a camera; give --camera"),
         (["--camera", "0", "--camera-size", "big"], "HEIGHTxWIDTH"),
     ],
 )

@@ -12,7 +12,7 @@ from edgeseg.cli.commands.run import _choose_source
 
 
 def test_the_camera_is_asked_for_height_and_width() -> None:
-    _, asked = _choose_source(0, None, None, "720x1280", None)
+    _, asked = _choose_source("0", None, None, "720x1280", None)
     assert (asked.height, asked.width) == (720, 1280)
 
 

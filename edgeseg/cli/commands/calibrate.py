@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, RangeOption, print_json, read_range, say, say_next
+from edgeseg.cli.options import (
+    CameraOption,
+    JsonFlag,
+    RangeOption,
+    print_json,
+    read_camera,
+    read_range,
+    say,
+    say_next,
+)
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.signals import end_on_signals
 from edgeseg.text import pluralize
@@ -18,12 +27,12 @@ __all__ = ["calibrate"]
 def calibrate(
     source: Annotated[
         str | None,
-        typer.Argument(help="Video, folder of images, or rtsp:// or http:// URL."),
+        typer.Argument(
+            help="Video, folder of images, camera or stream: what `run --source` takes."
+        ),
     ] = None,
     *,
-    camera: Annotated[
-        int | None, typer.Option(min=0, help="Number of the camera, for example 0.")
-    ] = None,
+    camera: CameraOption = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="New or empty folder for the images.")
     ],
@@ -48,7 +57,7 @@ def calibrate(
     if (camera is None) == (source is None):
         told = "no source is named" if source is None else "two sources are named"
         raise typer.BadParameter(f"{told}; give one of SOURCE and --camera")
-    uri = camera if camera is not None else source
+    uri = read_camera(camera) if camera is not None else source
     assert uri is not None, "exactly one of the two was given"
     with show_progress() as progress:
         chosen = gather(

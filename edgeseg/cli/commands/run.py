@@ -13,6 +13,7 @@ from edgeseg.cli.options import (
     JsonFlag,
     RangeOption,
     print_json,
+    read_camera,
     read_range,
     report_wrong_usage,
     say,
@@ -41,14 +42,19 @@ _BundleArgument = Annotated[
     ),
 ]
 _CameraOption = Annotated[
-    list[int] | None,
-    typer.Option(min=0, help="Number of the camera, for example 0. Repeat it for several."),
+    list[str] | None,
+    typer.Option(
+        metavar="NUMBER|DEVICE",
+        help="Camera: its number, for example 0, or its device, such as /dev/video0 or a link to "
+        "it. Repeat it for several.",
+    ),
 ]
 _SourceOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Video, image, folder, pattern in quotes, rtsp:// or http:// URL, or `demo`. Repeat "
-        "it for several sources, or give a .toml file of a table [sources] that names them."
+        help="Video, image, folder, pattern in quotes, image sequence such as frames/%06d.png, "
+        "camera (0, /dev/video0 or a link to it), URL (rtsp, rtmp, srt, udp, tcp, http, file), or "
+        "`demo`. Repeat it for several, or give a .toml file whose table [sources] names them."
     ),
 ]
 _GstreamerOption = Annotated[
@@ -61,7 +67,7 @@ _CameraSizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="HxW",
-        help="Frame size to ask --camera for, height x width in pixels.",
+        help="Frame size to ask a camera for, height x width in pixels.",
         show_default="the camera's",
     ),
 ]
@@ -69,7 +75,7 @@ _CameraFpsOption = Annotated[
     float | None,
     typer.Option(
         min=1.0,
-        help="Frames per second to ask --camera for.",
+        help="Frames per second to ask a camera for.",
         show_default="the camera's",
     ),
 ]
@@ -187,7 +193,7 @@ def run(
 
     file, folder = to_file_or_folder(save)
     sources = _collect_sources(camera or [], source or [], gstreamer or [])
-    asked = _describe_camera(camera or [], camera_size, camera_fps)
+    asked = _describe_camera(sources, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
     address = _parse_address(preview, preview_token)
@@ -262,13 +268,14 @@ def _describe_masks(
 
 
 def _collect_sources(
-    cameras: list[int], sources: list[str], pipelines: list[str]
+    cameras: list[str], sources: list[str], pipelines: list[str]
 ) -> tuple[NamedSource, ...]:
     """Collect the sources that were named; a .toml file stands alone, and names them itself."""
     from edgeseg.runtime.sources import GSTREAMER
     from edgeseg.runtime.sources.named import is_source_file, name_sources, read_source_file
 
-    given: list[int | str] = [*cameras, *sources, *(f"{GSTREAMER}{one}" for one in pipelines)]
+    devices = map(read_camera, cameras)
+    given = [*devices, *sources, *(f"{GSTREAMER}{one}" for one in pipelines)]
     if not given:
         raise typer.BadParameter(
             "no source is named; give one of --camera, --source and --gstreamer, or several"
@@ -281,13 +288,15 @@ def _collect_sources(
 
 
 def _describe_camera(
-    cameras: list[int], camera_size: str | None, camera_fps: float | None
+    sources: tuple[NamedSource, ...], camera_size: str | None, camera_fps: float | None
 ) -> CameraOptions:
     """Describe what is asked of every camera."""
+    from edgeseg.runtime.sources.address import is_camera
     from edgeseg.runtime.sources.options import CameraOptions
 
-    if not cameras and (camera_size is not None or camera_fps is not None):
-        raise typer.BadParameter("--camera-size and --camera-fps need --camera")
+    is_asked = camera_size is not None or camera_fps is not None
+    if is_asked and not any(is_camera(source.uri) for source in sources):
+        raise typer.BadParameter("--camera-size and --camera-fps need a camera; give --camera")
     height, width = (None, None) if camera_size is None else _parse_camera_size(camera_size)
     return CameraOptions(width=width, height=height, fps=camera_fps)
 

@@ -202,8 +202,8 @@ def test_drawn_scenes_have_no_end() -> None:
         (
             "missing.mp4",
             (
-                "no source at missing.mp4; give a file, a folder, a pattern, a URL or demo; "
-                "run and calibrate take a camera as --camera NUMBER, and run takes --gstreamer"
+                "no source at missing.mp4; give a file, a folder, a pattern, a URL, a camera or "
+                "demo; edgeseg sources lists the cameras"
             ),
         ),
         ("missing/*.png", "no image matches"),

@@ -1,0 +1,105 @@
+"""Turns the frames of a GStreamer pipeline into BGR, by the format that its caps name."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from edgeseg.errors import SourceError
+from edgeseg.machine.opencv import import_opencv
+from edgeseg.pixels import Bgr
+from edgeseg.redact import redact
+
+__all__ = ["read_format", "to_bgr"]
+
+# What OpenCV's appsink passes on: the name of cv2's conversion, and bytes a pixel; 0 for planes of
+# YUV 4:2:0, one after the other in (1.5 H, W).
+_FORMATS: Final = MappingProxyType(
+    {
+        "GRAY8": ("COLOR_GRAY2BGR", 1),
+        "YUY2": ("COLOR_YUV2BGR_YUY2", 2),
+        "YVYU": ("COLOR_YUV2BGR_YVYU", 2),
+        "UYVY": ("COLOR_YUV2BGR_UYVY", 2),
+        "BGRx": ("COLOR_BGRA2BGR", 4),
+        "BGRA": ("COLOR_BGRA2BGR", 4),
+        "RGBx": ("COLOR_RGBA2BGR", 4),
+        "RGBA": ("COLOR_RGBA2BGR", 4),
+        "NV12": ("COLOR_YUV2BGR_NV12", 0),
+        "NV21": ("COLOR_YUV2BGR_NV21", 0),
+        "I420": ("COLOR_YUV2BGR_I420", 0),
+        "YV12": ("COLOR_YUV2BGR_YV12", 0),
+    }
+)
+_QUOTED: Final = r"\"(?:\\.|[^\"])*\"|'[^']*'"
+_ELEMENT: Final = re.compile(rf"(?:{_QUOTED}|[^!\"'])+")
+_FORMAT: Final = re.compile(r"\bformat\s*=\s*(?:\(string\)\s*)?[\"']?(\w+)")
+# Elements that leave a frame's format as it is.
+_KEEPING: Final = re.compile(r"\s*(?:queue2?|identity|tee|videorate|video/x-raw|capsfilter)\b")
+_BGR_END: Final = "videoconvert ! video/x-raw,format=BGR ! appsink drop=1"
+
+
+def read_format(pipeline: str) -> str | None:
+    """Read the format of the frames that reach a pipeline's appsink; None where no caps name it.
+
+    Caps count if nothing stands between them and the appsink that changes a frame's format.
+    """
+    elements = [element.strip(" \t\n\"'") for element in _ELEMENT.findall(pipeline)]
+    ends = [at for at, element in enumerate(elements) if element.startswith("appsink")]
+    if not ends:
+        return None
+    for element in reversed(elements[: ends[-1] + 1]):
+        named = _FORMAT.search(element)
+        if named is not None:
+            return named[1]
+        if not element.startswith("appsink") and _KEEPING.match(element) is None:
+            return None
+    return None
+
+
+def to_bgr(image: Any, pipeline: str) -> Bgr:  # noqa: ANN401  # any array that OpenCV gives
+    """Convert a frame of a pipeline into uint8 BGR (H, W, 3), as `cv2.cvtColor` defines it.
+
+    A frame of three bytes a pixel is BGR already, and stays. YUV is read as BT.601 with limited
+    range. `pipeline` is the text that GStreamer runs.
+
+    Raises:
+        SourceError: the caps name no format, another one, or one that the frame does not have.
+    """
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return np.asarray(image)
+    form = read_format(pipeline)
+    if form not in _FORMATS:
+        _refuse(image, pipeline, form)
+    conversion, pixel_bytes = _FORMATS[form]
+    if not _fits(image, pixel_bytes):
+        _refuse(image, pipeline, form)
+    cv2 = import_opencv("reading frames")
+    return np.asarray(cv2.cvtColor(image, getattr(cv2, conversion)))
+
+
+def _fits(image: Any, pixel_bytes: int) -> bool:  # noqa: ANN401  # as above
+    """Tell whether a frame has the shape of its format."""
+    if image.dtype != np.uint8 or image.size == 0:
+        return False
+    if pixel_bytes == 0:  # half as many rows and columns of color
+        return bool(image.ndim == 2 and image.shape[0] % 3 == 0 and image.shape[1] % 2 == 0)
+    return bool((1 if image.ndim == 2 else image.shape[2]) == pixel_bytes)
+
+
+def _refuse(image: Any, pipeline: str, form: str | None) -> None:  # noqa: ANN401  # as above
+    shape = "x".join(map(str, image.shape))
+    what = f"{redact(f'gstreamer:{pipeline}')} gives frames of {shape} {image.dtype}"
+    known = ", ".join(_FORMATS)
+    if form is None:
+        raise SourceError(
+            f"{what}, and no caps before its appsink say in which format; name it, as: "
+            f"video/x-raw,format=NV12 ! appsink drop=1 (BGR, {known}), or end in: {_BGR_END}"
+        )
+    if form in _FORMATS:
+        raise SourceError(f"{what}, which are not {form} as its caps say; end in: {_BGR_END}")
+    raise SourceError(
+        f"{what} in the format {form}; edgeseg reads BGR, {known}; end in: {_BGR_END}"
+    )
