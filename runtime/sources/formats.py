@@ -11,7 +11,7 @@ import numpy as np
 from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr
-from edgeseg.redact import redact
+from edgeseg.redact import GSTREAMER, redact
 
 __all__ = ["read_format", "to_bgr"]
 
@@ -37,7 +37,7 @@ _QUOTED: Final = r"\"(?:\\.|[^\"])*\"|'[^']*'"
 _ELEMENT: Final = re.compile(rf"(?:{_QUOTED}|[^!\"'])+")
 _FORMAT: Final = re.compile(r"\bformat\s*=\s*(?:\(string\)\s*)?[\"']?(\w+)")
 # Elements that leave a frame's format as it is.
-_KEEPING: Final = re.compile(r"\s*(?:queue2?|identity|tee|videorate|video/x-raw|capsfilter)\b")
+_KEEPING: Final = re.compile(r"(?:appsink|capsfilter|identity|queue2?|tee|videorate|video/x-raw)\b")
 _BGR_END: Final = "videoconvert ! video/x-raw,format=BGR ! appsink drop=1"
 
 
@@ -51,11 +51,11 @@ def read_format(pipeline: str) -> str | None:
     if not ends:
         return None
     for element in reversed(elements[: ends[-1] + 1]):
+        if _KEEPING.match(element) is None:
+            return None
         named = _FORMAT.search(element)
         if named is not None:
             return named[1]
-        if not element.startswith("appsink") and _KEEPING.match(element) is None:
-            return None
     return None
 
 
@@ -71,11 +71,9 @@ def to_bgr(image: Any, pipeline: str) -> Bgr:  # noqa: ANN401  # any array that 
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         return np.asarray(image)
     form = read_format(pipeline)
-    if form not in _FORMATS:
-        _refuse(image, pipeline, form)
-    conversion, pixel_bytes = _FORMATS[form]
-    if not _fits(image, pixel_bytes):
-        _refuse(image, pipeline, form)
+    conversion, pixel_bytes = _FORMATS.get(form or "", ("", 0))
+    if not conversion or not _fits(image, pixel_bytes):
+        raise SourceError(_explain(image, pipeline, form))
     cv2 = import_opencv("reading frames")
     return np.asarray(cv2.cvtColor(image, getattr(cv2, conversion)))
 
@@ -86,20 +84,21 @@ def _fits(image: Any, pixel_bytes: int) -> bool:  # noqa: ANN401  # as above
         return False
     if pixel_bytes == 0:  # half as many rows and columns of color
         return bool(image.ndim == 2 and image.shape[0] % 3 == 0 and image.shape[1] % 2 == 0)
+    if pixel_bytes == 2 and image.shape[1] % 2:  # two pixels share a color
+        return False
     return bool((1 if image.ndim == 2 else image.shape[2]) == pixel_bytes)
 
 
-def _refuse(image: Any, pipeline: str, form: str | None) -> None:  # noqa: ANN401  # as above
+def _explain(image: Any, pipeline: str, form: str | None) -> str:  # noqa: ANN401  # as above
+    """Explain why frames are not converted, and what to write into the pipeline."""
     shape = "x".join(map(str, image.shape))
-    what = f"{redact(f'gstreamer:{pipeline}')} gives frames of {shape} {image.dtype}"
+    what = f"{redact(f'{GSTREAMER}{pipeline}')} gives frames of {shape} {image.dtype}"
     known = ", ".join(_FORMATS)
     if form is None:
-        raise SourceError(
-            f"{what}, and no caps before its appsink say in which format; name it, as: "
-            f"video/x-raw,format=NV12 ! appsink drop=1 (BGR, {known}), or end in: {_BGR_END}"
+        return (
+            f"{what}, and no caps before its appsink say in which format; name it, as in "
+            f"video/x-raw,format=NV12 ! appsink drop=1, or end in: {_BGR_END}"
         )
     if form in _FORMATS:
-        raise SourceError(f"{what}, which are not {form} as its caps say; end in: {_BGR_END}")
-    raise SourceError(
-        f"{what} in the format {form}; edgeseg reads BGR, {known}; end in: {_BGR_END}"
-    )
+        return f"{what}, which are not {form} as its caps say; end in: {_BGR_END}"
+    return f"{what} in the format {form}; edgeseg reads BGR, {known}; end in: {_BGR_END}"

@@ -14,8 +14,10 @@ import numpy as np
 
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
+from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.events import Event, Kind, Tell
 from edgeseg.runtime.sources.camera import describe_opened
+from edgeseg.runtime.sources.formats import to_bgr
 from edgeseg.runtime.sources.naming import (
     explain_cannot_open,
     explain_no_frame,
@@ -104,7 +106,7 @@ class LiveDevice:
             if self._capture.hangs or time.monotonic() > until:
                 return explain_no_frame(self._uri)
             self._capture.stopped.wait(_BETWEEN_TRIES_S)
-        self._first = _check(image, self._uri)
+        self._first = _to_bgr(image, self._uri)
         return None
 
     def read_images(self) -> Iterator[Bgr]:
@@ -123,7 +125,7 @@ class LiveDevice:
                         "back", f"back after attempt {attempt}; lost {self._lost} times so far"
                     )
                 attempt, count = 0, count + 1
-                yield _check(image, self._uri)
+                yield _to_bgr(image, self._uri)
             elif not self._capture.stopped.is_set():
                 attempt += 1
                 self._open_again(count, attempt)
@@ -158,8 +160,10 @@ class LiveDevice:
         self._retry.report(Event(kind=kind, text=f"{name_source(self._uri)}: {what}"))
 
 
-def _check(image: Bgr, uri: str | int) -> Bgr:
-    """Check that a frame is a color picture, and return it: a pipeline may give other formats."""
+def _to_bgr(image: Bgr, uri: str | int) -> Bgr:
+    """Convert a pipeline's frame, which may be of another format; check any other source's."""
+    if isinstance(uri, str) and uri.startswith(GSTREAMER):
+        return to_bgr(image, uri.removeprefix(GSTREAMER))
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SourceError(explain_not_bgr(image, uri))
     return image

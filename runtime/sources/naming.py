@@ -60,12 +60,12 @@ def explain_no_frame(uri: str | int) -> str:
 
 
 def explain_not_bgr(image: Bgr, uri: str | int) -> str:
-    """Explain that frames are not color pictures, as from a pipeline without caps."""
+    """Explain that the frames of a camera or stream are not color pictures."""
     form = "x".join(map(str, image.shape))
     return (
         f"{name_source(uri)} gives frames of {form} {image.dtype}, where height x width x 3 uint8 "
-        f"(BGR) is read; end a pipeline with: ! videoconvert ! video/x-raw,format=BGR ! appsink "
-        f"drop=1"
+        f"(BGR) is read; read it through GStreamer: --gstreamer '... ! videoconvert ! "
+        f"video/x-raw,format=BGR ! appsink drop=1'"
     )
 
 

@@ -150,7 +150,7 @@ def test_a_stop_ends_every_waiting(monkeypatch: pytest.MonkeyPatch, *, hangs: bo
 @pytest.mark.parametrize(
     "shape", [(48, 64), (72, 64), (48, 64, 4), (48, 64, 2)], ids=["GRAY8", "NV12", "BGRx", "YUY2"]
 )
-def test_a_pipeline_of_another_format_is_one_line(
+def test_a_pipeline_whose_format_no_caps_name_is_one_line(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda _backend: True)
@@ -158,7 +158,9 @@ def test_a_pipeline_of_another_format_is_one_line(
         cv2, "VideoCapture", in_turn(FakeCapture(5, picture=np.zeros(shape, np.uint8)))
     )
     with (
-        pytest.raises(SourceError, match=r"GStreamer videotestsrc gives .*format=BGR ! appsink"),
+        pytest.raises(
+            SourceError, match=r"GStreamer videotestsrc gives .* name it, .*format=BGR ! appsink"
+        ),
         open_source("gstreamer:videotestsrc ! appsink") as source,
     ):
         next(source.frames)
