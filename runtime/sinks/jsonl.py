@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +20,7 @@ from edgeseg.runtime.sinks.partial import give_name, name_partial
 from edgeseg.runtime.sources import Captured
 from edgeseg.text import explain
 
-__all__ = ["JsonlSink", "to_line"]
+__all__ = ["JsonlSink", "format_wall", "to_line"]
 
 
 def to_line(
@@ -27,7 +28,7 @@ def to_line(
 ) -> str:
     """Write a frame as a JSON object on one line, with each class's share of its pixels, 0..1.
 
-    `source` names the source, where there are several.
+    A frame of a camera or stream has its time of capture, too. `source` names the source, where there are several.
     """
     shares = {name: round(share, 6) for name, share in class_shares(mask, labels.classes).items()}
     return json.dumps(
@@ -36,9 +37,16 @@ def to_line(
             "index": captured.index,
             "name": captured.name,
             "time_s": round(captured.time_s, 6),
+            **({} if captured.wall_s is None else {"wall": format_wall(captured.wall_s)}),
             "shares": shares,
         }
     )
+
+
+def format_wall(wall_s: float) -> str:
+    """Write seconds since 1970 as ISO 8601 in UTC, rounded down to milliseconds."""
+    at = datetime.fromtimestamp(wall_s, timezone.utc)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class JsonlSink:

@@ -172,8 +172,15 @@ def _to_bgr(image: Bgr, uri: str | int) -> Bgr:
 def _read_live(device: LiveDevice) -> Iterator[Captured]:
     start = time.perf_counter()
     for index, image in enumerate(device.read_images()):
-        now = time.perf_counter()
-        yield Captured(index=index, name=f"{index:06d}", time_s=now - start, at=now, image=image)
+        now, wall_s = time.perf_counter(), time.time()
+        yield Captured(
+            index=index,
+            name=f"{index:06d}",
+            time_s=now - start,
+            at=now,
+            wall_s=wall_s,
+            image=image,
+        )
 
 
 def _watch(frames: Iterator[Captured], name: str, tell: Tell) -> Iterator[Captured]:

@@ -102,7 +102,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray], None]:
     ("pipeline", "form"),
     [
         ("v4l2src ! video/x-raw,format=NV12 ! appsink", "NV12"),
-        ("v4l2src ! video/x-raw,format=NV12 ! nvvidconv ! video/x-raw,format=BGRx ! appsink", "BGRx"),
+        ("v4l2src ! video/x-raw,format=NV12 ! nvvidconv ! video/x-raw,format=BGRx ! appsink",
+         "BGRx"),
         ("v4l2src ! 'video/x-raw, format=(string)YUY2' ! queue max-size-buffers=1 ! appsink",
          "YUY2"),
         ('v4l2src ! capsfilter caps="video/x-raw,format=I420" ! appsink name=out', "I420"),
