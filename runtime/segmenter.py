@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from edgeseg.pixels import Bgr, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
 from edgeseg.runtime.live.pipeline import stream
+from edgeseg.runtime.region import read_region
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.options import Retry
@@ -102,38 +104,50 @@ class Segmenter:
         """The size of the network's input, and how a frame becomes it."""
         return self.bundle.manifest.input
 
-    def segment(self, frame: Bgr, *, tile: bool = False) -> Segmentation:
+    def segment(
+        self, frame: Bgr, *, tile: bool = False, roi: tuple[int, int, int, int] | None = None
+    ) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size.
 
         A bundle of a network for other than three channels takes (H, W, C), in the order of its
         training. With `tile`, an image larger than the network's input keeps its own resolution:
-        the network sees it in windows that overlap, as `edgeseg run --tile` does.
+        the network sees it in windows that overlap, as `edgeseg run --tile` does. With `roi`, (top,
+        left, height, width) in pixels, the network sees that part of the frame only, and the mask
+        has the part's size.
 
         Raises:
-            SourceError: the frame has another shape or dtype.
-            SpecError: with `tile`, the variant's graph ends in class ids.
+            SourceError: the frame has another shape or dtype, or `roi` reaches beyond it.
+            SpecError: `roi` is no region; or with `tile`, the variant's graph ends in class ids.
             BackendError: the engine fails.
         """
         _check(frame, self.input.channels)
+        if roi is not None:
+            frame = read_region(roi).cut(frame)
         if tile:
             check_gives_logits(self.variant)
             return segment_tiled(self.backend, self.input, frame)
         return segment_frame(self.backend, self.input, frame)
 
     def stream(
-        self, source: str | int, *, retry: Retry | None = None, tile: bool = False
+        self,
+        source: str | int,
+        *,
+        retry: Retry | None = None,
+        tile: bool = False,
+        roi: tuple[int, int, int, int] | None = None,
     ) -> Iterator[Result]:
         """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
 
         With a live source, each result is of the newest frame. The source is released at the end,
         and also when the iterator is closed or dropped early. `retry` says how often a lost camera
-        or stream is opened again; by default never. `tile` segments each frame as `segment` does
-        with it.
+        or stream is opened again; by default never. `tile` and `roi` segment each frame as
+        `segment` does with them. With `roi`, each result's `captured.image` is that part of the
+        frame, a view.
 
         Raises:
             SourceError: the source is not there, or broke off; or the bundle takes other frames
-                than a camera's.
-            SpecError: with `tile`, the variant's graph ends in class ids.
+                than a camera's; or `roi` reaches beyond a frame.
+            SpecError: `roi` is no region; or with `tile`, the variant's graph ends in class ids.
             BackendError: the engine failed on ten frames in a row.
         """
         from edgeseg.files.homes import expand_home
@@ -141,12 +155,13 @@ class Segmenter:
         check_takes_color(self.bundle)
         if tile:
             check_gives_logits(self.variant)
+        region = None if roi is None else read_region(roi)
         uri = source if isinstance(source, int) else expand_home(source)
-        with (
-            open_source(uri, retry=retry or Retry()) as feed,
-            stream(self, feed, tile=tile) as results,
-        ):
-            yield from results
+        with open_source(uri, retry=retry or Retry()) as feed:
+            if region is not None:
+                feed = replace(feed, frames=region.cut_all(feed.frames))
+            with stream(self, feed, tile=tile) as results:
+                yield from results
 
     def close(self) -> None:
         """Release the engine."""
