@@ -22,7 +22,10 @@ from PIL import ImageGrab
 from edgeseg.bundle.store import Bundle
 
 # Everything that runs on a device. `export` and the modules that join it need more.
-COMMANDS = ("export", "run", "verify", "bench", "build", "calibrate", "inspect", "doctor")
+COMMANDS = (
+    *("export", "run", "verify", "bench", "build"),
+    *("calibrate", "inspect", "sources", "doctor"),
+)
 
 FOLDERS = ("calibration", "export", "quantize", "runtime")
 # The packages that need the workstation's extra; everything else imports with the base install.

@@ -25,6 +25,7 @@ JSON_KEYS: Final = {
     "build": ("variants", "kept"),
     "calibrate": ("folder", "images", "sha256"),
     "data": ("name", "created", "splits", "shared", "notes"),
+    "sources": ("cameras", "opencv", "pyav", "schemes", "problems"),
     "doctor": (
         "edgeseg", "python", "numpy", "machine", "cpu", "features", "cores", "engines", "extras",
         "opencv", "cameras", "jetson", "cuda", "disk_free", "memory_free", "problems",

@@ -22,7 +22,7 @@ from edgeseg.machine.packages import find_version
 from edgeseg.memory import find_free_memory
 from edgeseg.targets import DEFAULT_TARGET, TARGETS
 
-__all__ = ["Problem", "examine"]
+__all__ = ["Problem", "examine", "examine_opencv"]
 
 # An engine's build takes some GB; masks and videos need space.
 _LITTLE_MEMORY: Final = 2e9
@@ -41,7 +41,7 @@ class Problem:
 def examine(root: Path = Path("/")) -> dict[str, object]:
     """Examine this machine; files of the system are read below `root`."""
     machine, board = describe_machine(), read_jetson(root)
-    opencv = _examine_opencv()
+    opencv = examine_opencv()
     cuda = _examine_cuda()
     findings: dict[str, object] = {
         "edgeseg": find_version("edgeseg"),
@@ -133,8 +133,11 @@ def _find_space_problems(memory: int | None, disk: int) -> Iterator[Problem]:
         )
 
 
-def _examine_opencv() -> dict[str, object] | None:
-    """Import OpenCV and ask it: the one of a Jetson is no pip package."""
+def examine_opencv() -> dict[str, object] | None:
+    """Import OpenCV and ask it for its version and parts; None where there is none.
+
+    The one of a Jetson is no pip package.
+    """
     if importlib.util.find_spec("cv2") is None:
         return None
     from edgeseg.machine.opencv import find_opencv_fault, import_opencv

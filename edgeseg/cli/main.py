@@ -19,6 +19,7 @@ from edgeseg.cli.commands.doctor import doctor
 from edgeseg.cli.commands.export import export
 from edgeseg.cli.commands.inspect import inspect
 from edgeseg.cli.commands.run import run
+from edgeseg.cli.commands.sources import sources
 from edgeseg.cli.commands.sweep import sweep
 from edgeseg.cli.commands.verify import verify
 from edgeseg.cli.options import EXIT_FAILED, EXIT_GATE_MISSED, EXIT_USAGE, say
@@ -43,7 +44,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run trained SegFormer checkpoints live on a device, with their accuracy proved.",
 )
-for command in (export, run, verify, data, sweep, bench, build, calibrate, inspect, doctor):
+for command in (
+    *(export, run, verify, data, sweep, bench),
+    *(build, calibrate, inspect, sources, doctor),
+):
     app.command()(command)
 
 

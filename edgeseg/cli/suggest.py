@@ -30,6 +30,7 @@ _COMMANDS: Final = _index_by_synonym(
         ("compile engine tune", "build"),
         ("calibration collect record gather capture", "calibrate"),
         ("info show describe summary list", "inspect"),
+        ("cameras camera devices webcams list-cameras", "sources"),
         ("diagnose env system status version-info", "doctor"),
         ("grid matrix search", "sweep"),
     )

@@ -18,8 +18,8 @@ class Captured:
 
     `index` counts frames from 0. `time_s` is in seconds from the source's start, `at` in seconds of
     `time.perf_counter()`. `wall_s` is the clock's time of capture, in seconds since 1970 (UTC), as
-    `time.time()` gives it; None for files, which say nothing of it. `truth` has the class ids (H, W),
-    where the source knows them. `path` is the frame's own file, if it has one.
+    `time.time()` gives it; None for files, which say nothing of it. `truth` has the class ids
+    (H, W), where the source knows them. `path` is the frame's own file, if it has one.
     """
 
     index: int

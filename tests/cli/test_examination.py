@@ -130,7 +130,7 @@ def test_a_video_names_what_an_opencv_that_does_not_load_says(
 
 def test_an_opencv_without_gstreamer(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"version": "4.10.0", "ffmpeg": True, "gstreamer": False, "window": False}
-    monkeypatch.setattr(doctor, "_examine_opencv", lambda: found)
+    monkeypatch.setattr(doctor, "examine_opencv", lambda: found)
     assert any("CSI cameras" in what for what in problems(examine(board)))
 
 

@@ -71,7 +71,8 @@ def test_values_defaults_and_help_are_shown(sections: Mapping[str, str]) -> None
 
 
 @pytest.mark.parametrize(
-    "command", ["run --source demo --frames 2", "bench --frames 1", "build", "doctor", "calibrate"]
+    "command",
+    ["run --source demo --frames 2", "bench --frames 1", "build", "doctor", "sources", "calibrate"],
 )
 def test_the_keys_of_json(
     edgeseg: Callable[..., Outcome], seeded_bundle: Bundle, command: str, tmp_path: Path
