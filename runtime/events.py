@@ -14,10 +14,12 @@ from edgeseg.progress import Say, ignore
 __all__ = ["KINDS", "Event", "Events", "Kind", "Tell"]
 
 # lost, retry, back: a camera or stream gives no frames, is opened again, and gives frames again.
-# resized, rate: its frames have another size, or come at another rate. clock: time stamps start
-# anew, or the machine's clock jumped. broken: frames are skipped, as nobody can make them whole.
-# segment: a recording goes on in another file.
-Kind: TypeAlias = Literal["lost", "retry", "back", "resized", "rate", "clock", "broken", "segment"]
+# moved: a camera's link leads to another device. resized, rate: its frames have another size, or
+# come at another rate. clock: time stamps start anew, or the machine's clock jumped. broken: frames
+# are skipped, as nobody can make them whole. segment: a recording goes on in another file.
+Kind: TypeAlias = Literal[
+    "lost", "retry", "back", "moved", "resized", "rate", "clock", "broken", "segment"
+]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 

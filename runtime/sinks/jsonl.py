@@ -28,7 +28,8 @@ def to_line(
 ) -> str:
     """Write a frame as a JSON object on one line, with each class's share of its pixels, 0..1.
 
-    A frame of a camera or stream has its time of capture, too. `source` names the source, where there are several.
+    A frame of a camera or stream has its time of capture, too. `source` names the source, where
+    there are several.
     """
     shares = {name: round(share, 6) for name, share in class_shares(mask, labels.classes).items()}
     return json.dumps(

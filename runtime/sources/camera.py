@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from edgeseg.machine.cameras import find_number
 from edgeseg.machine.opencv import import_opencv
-from edgeseg.progress import Say
+from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.sources.address import is_camera
 from edgeseg.runtime.sources.naming import name_source
 from edgeseg.runtime.sources.options import CameraOptions
@@ -20,13 +19,13 @@ __all__ = ["CameraOpener", "describe_opened"]
 class CameraOpener:
     """Opens a camera by its number or its device's path; a link is followed at each opening.
 
-    `say` receives a line where the link leads to another device than before, as after a re-plug.
+    `tell` receives an event where the link leads to another device than before, as after a re-plug.
     """
 
-    def __init__(self, uri: str | int, options: CameraOptions, say: Say) -> None:
+    def __init__(self, uri: str | int, options: CameraOptions, tell: Tell) -> None:
         self._uri = uri
         self._options = options
-        self._say = say
+        self._tell = tell
         self._number: int | None = None
 
     def __call__(self) -> Any:  # noqa: ANN401  # cv2.VideoCapture
@@ -36,8 +35,8 @@ class CameraOpener:
         if number is None:
             return cv2.VideoCapture()
         if self._number not in {None, number}:
-            at = time.strftime("%Y-%m-%d %H:%M:%S")
-            self._say(f"{at} {name_source(self._uri)}: is /dev/video{number} now")
+            text = f"{name_source(self._uri)}: is /dev/video{number} now"
+            self._tell(Event(kind="moved", text=text))
         self._number = number
         return _open_camera(number, self._options)
 

@@ -70,7 +70,7 @@ def open_source(
             f"leave --range out"
         )
     if isinstance(uri, int) or is_camera(uri):
-        with open_live(uri, CameraOpener(uri, camera, retry.say), retry) as source:
+        with open_live(uri, CameraOpener(uri, camera, retry.report), retry) as source:
             yield source
     elif uri == DEMO:
         labels = get_known_labels("camvid")

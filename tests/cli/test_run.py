@@ -97,10 +97,26 @@ def test_a_video_that_ends_early_is_mentioned(edgeseg, seeded_bundle: Bundle, cl
     assert "it says that it lasts 0.6 s: is it whole?" in outcome.err
 
 
-def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle) -> None:
-    outcome = edgeseg("run", seeded_bundle.folder, "--source", "rtsp://me:secret@127.0.0.1:9/x")
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://me:secret@127.0.0.1:9/x", "rtsp://***@127.0.0.1:9/x"),
+        ("rtsps://me:secret@127.0.0.1:9/x", "rtsps://***@127.0.0.1:9/x"),
+        ("rtmp://127.0.0.1:9/live/secret-1", "rtmp://127.0.0.1:9/live/***"),
+        ("RTMPS://127.0.0.1:9/live/secret-1", "rtmps://127.0.0.1:9/live/***"),
+        (
+            "srt://127.0.0.1:9?passphrase=secret1234&streamid=read:secret",
+            "srt://127.0.0.1:9?passphrase=***&streamid=***",
+        ),
+        ("tcp://me:secret@127.0.0.1:9", "tcp://***@127.0.0.1:9"),
+        ("https://127.0.0.1:9/x?token=secret", "https://127.0.0.1:9/x?token=***"),
+        ("nope://me:secret@127.0.0.1:9/x", "nope:// is no scheme of a source"),
+    ],
+)
+def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle, address: str, shown: str) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", address)
     assert outcome.status == 1
-    assert "rtsp://***@127.0.0.1:9/x" in outcome.err
+    assert shown in outcome.err
     assert "secret" not in outcome.err
 
 
@@ -119,11 +135,37 @@ def test_sources_that_do_not_go_together(edgeseg, args: list[str], says: str) ->
     assert says in " ".join(outcome.err.split())
 
 
-def test_a_missing_camera(edgeseg, seeded_bundle: Bundle) -> None:
-    outcome = edgeseg("run", seeded_bundle.folder, "--camera", 9, "--save", "o.mp4")
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--camera 9", "9"),
+        ("--camera /dev/v4l/by-id/usb-x", "/dev/v4l/by-id/usb-x"),
+        ("--source 9", "9"),
+        ("--source /dev/video9 --camera-size 720x1280", "/dev/video9"),
+    ],
+)
+def test_a_missing_camera(edgeseg, seeded_bundle: Bundle, words: str, named: str) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, *words.split(), "--save", "o.mp4")
     assert outcome.status == 1
-    assert "camera 9 cannot be opened" in outcome.err
+    assert f"camera {named} cannot be opened" in outcome.err
     assert list(Path().iterdir()) == []
+
+
+def test_images_to_calibrate_on_from_a_camera(edgeseg) -> None:
+    assert "camera 9 cannot be opened" in edgeseg("calibrate", "9", "-o", "c").err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_file_by_its_address_is_not_written_over(edgeseg, seeded_bundle: Bundle) -> None:
+    picture = (seeded_bundle.folder / "golden" / "frame_0.png").read_bytes()
+    Path("a b.png").write_bytes(picture)
+    address = f"file://{Path.cwd()}/a%20b.png"
+    refused = edgeseg("run", seeded_bundle.folder, "--source", address, "--save", "a b.png")
+    assert refused.status == 1
+    assert "is read from; write somewhere else" in refused.err
+    assert Path("a b.png").read_bytes() == picture
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", address, "--save", "o.png")
+    assert outcome.status == 0, outcome.err
 
 
 def test_a_file_that_breaks_off_leaves_nothing(edgeseg, seeded_bundle: Bundle) -> None:

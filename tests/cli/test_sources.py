@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ DRIVERS = {
 
 
 def call_device(device: int, request: int, field: ctypes.Structure) -> object:
-    name = Path(os.readlink(f"/proc/self/fd/{device}")).name
+    name = Path(f"/proc/self/fd/{device}").readlink().name
     if name == "video3":
         raise PermissionError(errno.EACCES, "Permission denied")
     return DRIVERS[name](device, request, field)

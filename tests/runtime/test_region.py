@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+import edgeseg
 from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError, SpecError
@@ -38,6 +40,19 @@ def test_a_stream_gives_the_part_and_its_mask(segmenter: Segmenter, tmp_path: Pa
     np.testing.assert_array_equal(result.captured.image, FRAME[:, :64])
     assert result.captured.image.base is not None
     np.testing.assert_array_equal(result.mask, segmenter.segment(FRAME[:, :64]).mask)
+
+
+def test_the_guides_example_runs(seeded_bundle: Bundle, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "runtime.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(with [^`]*roi=[^`]*)```", guide)
+    frame = draw_scene(1, 0, height=120, width=160).image
+    cv2.imwrite(str(tmp_path / "a.png"), frame)
+    for shown, here in (("street", seeded_bundle.folder), ("drive.mp4", tmp_path / "a.png")):
+        assert f'"{shown}"' in code
+        code = code.replace(f'"{shown}"', repr(str(here)))
+    names = {"edgeseg": edgeseg, "frame": frame}
+    exec(code, names)  # our own example
+    assert names["mask"].shape == (60, 160)
 
 
 def test_truth_is_cut_too(segmenter: Segmenter) -> None:

@@ -11,6 +11,7 @@ import pytest
 from captures import FakeCapture, in_turn
 
 from edgeseg.errors import SourceError
+from edgeseg.machine.cameras import find_number
 from edgeseg.runtime.sources import list_files_read, live, naming, open_source
 from edgeseg.runtime.sources.address import SCHEMES, is_camera, is_stream, is_web_video, read_name
 from edgeseg.runtime.sources.options import Retry
@@ -122,6 +123,15 @@ def test_a_camera_that_comes_back_under_another_number(monkeypatch: pytest.Monke
         "is /dev/video5 now",
         "back after attempt 2; lost 1 times so far",
     ]
+
+
+def test_a_link_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = tmp_path / "front"
+    link.symlink_to("/dev/video97")
+    assert find_number(str(link)) is None  # it is unplugged
+    assert find_number("/dev/null") is None
+    monkeypatch.setattr("os.path.exists", lambda path: path == "/dev/video97")
+    assert find_number(str(link)) == find_number("/dev/video97") == 97
 
 
 def test_a_camera_that_is_not_there() -> None:
