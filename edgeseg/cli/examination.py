@@ -19,6 +19,7 @@ from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.extras import EXTRAS, make_install_command
 from edgeseg.machine.jetson import read_jetson, read_state
 from edgeseg.machine.packages import find_version
+from edgeseg.machine.pyav import import_pyav
 from edgeseg.memory import find_free_memory
 from edgeseg.targets import DEFAULT_TARGET, TARGETS
 
@@ -88,7 +89,8 @@ def _find_video_problems(found: Mapping[str, Any], *, on_jetson: bool) -> Iterat
     opencv = found["opencv"]
     if opencv is None:
         remedy = "sudo apt install python3-opencv" if on_jetson else _INSTALL_OPENCV
-        yield Problem(what="no OpenCV: no video and no cameras", remedy=remedy)
+        lacks = "cameras" if import_pyav() is not None else "videos, streams and cameras"
+        yield Problem(what=f"no OpenCV: no {lacks}", remedy=remedy)
     elif "error" in opencv:
         yield _explain_opencv(opencv["error"])
     elif on_jetson and not opencv["gstreamer"]:

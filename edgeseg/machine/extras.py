@@ -35,7 +35,7 @@ def _make_extra(what: str, **packages: str) -> Extra:
 EXTRAS: Final = MappingProxyType(
     {
         "opencv": _make_extra("cameras, streams and videos", cv2="OpenCV"),
-        "video": _make_extra("saving videos (run --save)", av="av"),
+        "video": _make_extra("videos and streams, and saving videos (run --save)", av="av"),
         "preview": _make_extra(
             "watching in a browser (run --preview)",
             uvicorn="uvicorn",

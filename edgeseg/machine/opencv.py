@@ -10,7 +10,7 @@ from edgeseg.machine.extras import make_install_command
 from edgeseg.redact import holds_secret, redact
 from edgeseg.text import explain
 
-__all__ = ["find_opencv_fault", "import_opencv", "import_opencv_for"]
+__all__ = ["find_opencv_fault", "has_opencv", "import_opencv", "import_opencv_for"]
 
 # A library reads these once, when it loads. Our errors say in one line what it would print.
 _QUIET: Final = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
@@ -51,6 +51,15 @@ def find_opencv_fault() -> str | None:
     except (ImportError, AttributeError) as error:
         return _explain_fault(error)
     return None
+
+
+def has_opencv() -> bool:
+    """Tell whether an OpenCV is installed and loads."""
+    try:
+        _load()
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def _load() -> Any:  # noqa: ANN401  # as above

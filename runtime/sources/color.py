@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from edgeseg.machine.opencv import import_opencv
+from edgeseg.runtime.sources import properties
 from edgeseg.runtime.sources.container import read_color
 
 __all__ = ["describe_color"]
@@ -41,7 +41,6 @@ def describe_color(device: Any, name: str, path: Path | None) -> str | None:  # 
 
 def _is_deep(device: Any) -> bool:  # noqa: ANN401  # as above
     """Tell whether frames have more than 8 bits; FFmpeg's code for such YUV ends in the number."""
-    cv2 = import_opencv("reading frames")
-    code = int(device.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) & 0xFFFFFFFF
+    code = int(device.get(properties.PIXEL_FORMAT)) & 0xFFFFFFFF
     letters = code.to_bytes(4, "little")
     return letters.startswith(b"Y3") and letters[3] > 8

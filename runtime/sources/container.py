@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from edgeseg.machine.pyav import import_pyav
+
 if TYPE_CHECKING:
     from av.container import InputContainer
 
@@ -54,11 +56,10 @@ class _Shown(NamedTuple):
 
 
 def _ask(path: Path, question: Callable[[InputContainer], T], unknown: T) -> T:
-    try:
-        import av
-    except ImportError:
+    if import_pyav() is None:
         return unknown
-    av.logging.set_level(None)
+    import av
+
     try:
         with av.open(str(path)) as container:
             return question(container)

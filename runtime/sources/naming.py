@@ -42,7 +42,7 @@ def explain_cannot_open(uri: str | int, *, hangs: bool = False) -> str:
         return _explain_unsupported(str(uri)) or (
             f"stream {name} cannot be opened; is the address right, and the sender running?"
         )
-    return f"{name} cannot be opened as a video; is it whole, and its codec known to this OpenCV?"
+    return f"{name} cannot be opened as a video; is it whole, and its codec known here?"
 
 
 def explain_no_frame(uri: str | int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from edgeseg.machine.opencv import import_opencv
+from edgeseg.runtime.sources import properties
 
 __all__ = ["read_rate"]
 
@@ -14,6 +14,5 @@ _UNKNOWN_FPS: Final = 30.0
 
 def read_rate(device: Any) -> float:  # noqa: ANN401  # cv2.VideoCapture
     """Read a capture's frames a second; 30 where its answer is not plausible."""
-    cv2 = import_opencv("reading frames")
-    fps = float(device.get(cv2.CAP_PROP_FPS))
+    fps = float(device.get(properties.FPS))
     return fps if 0 < fps < 1000 else _UNKNOWN_FPS  # some drivers answer 0 or 90000

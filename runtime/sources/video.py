@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import SourceError
-from edgeseg.machine.opencv import import_opencv
+from edgeseg.machine.opencv import has_opencv, import_opencv
+from edgeseg.machine.pyav import import_pyav
 from edgeseg.progress import Say
 from edgeseg.runtime.events import Event, Tell
+from edgeseg.runtime.sources import properties
 from edgeseg.runtime.sources.color import describe_color
 from edgeseg.runtime.sources.container import read_last_frame_s, read_times
 from edgeseg.runtime.sources.naming import explain_cannot_open
+from edgeseg.runtime.sources.pyav import AvCapture
 from edgeseg.runtime.sources.rate import read_rate
 from edgeseg.runtime.sources.source import Captured, Source
 from edgeseg.runtime.sources.stamps import Stamps
@@ -27,15 +30,22 @@ __all__ = ["open_capture", "open_video"]
 
 @contextmanager
 def open_capture(uri: str | int, name: str) -> Iterator[Any]:
-    """Open an OpenCV capture that gives frames, and release it at the end."""
-    cv2 = import_opencv(f"reading {name}")
-    device = cv2.VideoCapture(uri)
+    """Open a capture that gives frames, and release it at the end."""
+    device = _open_file(uri, name)
     try:
         if not device.isOpened():
             raise SourceError(explain_cannot_open(uri))
         yield device
     finally:
         device.release()
+
+
+def _open_file(uri: str | int, name: str) -> Any:  # noqa: ANN401  # cv2.VideoCapture
+    """Open a file with PyAV, and with OpenCV where PyAV is absent or cannot read it."""
+    device = None if import_pyav() is None else AvCapture(uri)
+    if device is not None and (device.isOpened() or not has_opencv()):
+        return device
+    return import_opencv(f"reading {name}").VideoCapture(uri)
 
 
 def open_video(
@@ -52,10 +62,9 @@ def open_video(
     times, unusual colors, and a video that ends before the container says. `tell` hears of what
     changes midway.
     """
-    cv2 = import_opencv(f"reading {name}")
     fps = read_rate(device)
-    length = int(device.get(cv2.CAP_PROP_FRAME_COUNT))
-    if device.getBackendName() != "FFMPEG":
+    length = int(device.get(properties.FRAME_COUNT))
+    if device.getBackendName() not in properties.HAS_TIMES:
         say(
             f"{name} is read without FFmpeg, which this OpenCV lacks: its frames are taken for "
             f"{fps:g} a second, evenly spaced and upright; pip install opencv-python-headless"
@@ -113,7 +122,7 @@ def _read_video(
         )
         index += 1
     if index == 0:
-        raise SourceError(f"{name} holds no frame that this OpenCV can decode")
+        raise SourceError(f"{name} holds no frame that can be decoded here")
     shown_s = stamps.last + stamps.longest_gap
     promised_s = _read_promised_s(device)
     if not stamps.guessed and shown_s + frame_s < promised_s:
@@ -129,9 +138,8 @@ def _make_stamp_reader(device: Any) -> Callable[[int], float]:  # noqa: ANN401  
     Only FFmpeg's stamps are exact. GStreamer's position belongs to another frame, and OpenCV's own
     AVI reader has none.
     """
-    cv2 = import_opencv("reading frames")
-    if device.getBackendName() == "FFMPEG":
-        return lambda _index: device.get(cv2.CAP_PROP_POS_MSEC) / 1000
+    if device.getBackendName() in properties.HAS_TIMES:
+        return lambda _index: device.get(properties.POSITION_MS) / 1000
     fps = read_rate(device)
     return lambda index: index / fps
 
@@ -141,6 +149,5 @@ def _read_promised_s(device: Any) -> float:  # noqa: ANN401  # as above
 
     The container's frame count is often computed from the duration, so it counts no real frames.
     """
-    cv2 = import_opencv("reading frames")
-    count, fps = device.get(cv2.CAP_PROP_FRAME_COUNT), device.get(cv2.CAP_PROP_FPS)
+    count, fps = device.get(properties.FRAME_COUNT), device.get(properties.FPS)
     return float(count / fps) if count > 0 and fps > 0 else 0.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.events import Event, Tell
+from edgeseg.runtime.sources import properties
 from edgeseg.text import pluralize
 
 __all__ = ["WholeCapture"]
@@ -30,7 +30,7 @@ _MOST_FRAMES: Final = 300
 
 
 class WholeCapture:
-    """An OpenCV capture whose first frame is whole, where that can be told.
+    """A capture of OpenCV or PyAV whose first frame is whole, where that can be told.
 
     `tell` hears how many frames were skipped. OpenCV tells a frame's type from version 4.6 on.
     """
@@ -67,14 +67,11 @@ class WholeCapture:
         return getattr(self._device, method)
 
     def _is_broken(self) -> bool:
-        cv2 = import_opencv(f"reading {self._name}")
-        if not hasattr(cv2, "CAP_PROP_FRAME_TYPE"):
-            return False
-        code = int(self._device.get(cv2.CAP_PROP_FOURCC))
+        code = int(self._device.get(properties.FOURCC))
         codec = (code & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1").lower()
         if codec not in _DRAWN_OVER_GRAY:
             return False
-        return int(self._device.get(cv2.CAP_PROP_FRAME_TYPE)) in _BUILT_ON_OTHERS
+        return int(self._device.get(properties.FRAME_TYPE)) in _BUILT_ON_OTHERS
 
     def _report(self, what: str) -> None:
         self._tell(Event(kind="broken", text=f"{self._name}: {what}"))

@@ -79,6 +79,6 @@ def test_doctor_lists_what_can_be_done_and_what_not() -> None:
 
 def test_doctor_tells_what_is_there() -> None:
     assert any(
-        line.startswith("yes saving videos (run --save) (av ")
+        line.startswith("yes videos and streams, and saving videos (run --save) (av ")
         for line in describe_findings(examine())
     )

@@ -166,6 +166,7 @@ def test_a_pipeline_whose_format_no_caps_name_is_one_line(
         next(source.frames)
 
 
+@pytest.mark.usefixtures("by_opencv")
 def test_what_opencv_raises_is_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(url: str, *_asked: object) -> FakeCapture:
         raise cv2.error(f"cannot open {url}")
@@ -199,6 +200,7 @@ def silent_server() -> Iterator[int]:
             connection.close()
 
 
+@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("form", ["rtsp://127.0.0.1:{}/x", "http://127.0.0.1:{}/x.mp4"])
 def test_a_server_that_says_nothing(silent_server: int, form: str) -> None:
     begun = time.monotonic()

@@ -80,6 +80,7 @@ def test_one_image(images: Path) -> None:
     np.testing.assert_array_equal(captured.image, draw_scene(1, 0, height=48, width=64).image)
 
 
+@pytest.mark.usefixtures("reader")
 def test_a_video_loses_no_frame(video: Path) -> None:
     with open_source(str(video)) as source:
         assert (source.length, source.fps) == (7, 12.5)
@@ -91,6 +92,7 @@ def test_a_video_loses_no_frame(video: Path) -> None:
         assert error.mean() < 6  # JPEG
 
 
+@pytest.mark.usefixtures("reader")
 def test_a_network_camera(mjpeg_camera: str) -> None:
     with open_source(mjpeg_camera) as source:
         assert source.length is None
@@ -173,6 +175,7 @@ def test_an_rtsp_camera(rtsp_camera: str) -> None:
     assert not np.array_equal(captured[0].image, captured[9].image)  # the ball moves
 
 
+@pytest.mark.usefixtures("reader")
 def test_a_stream_that_ends_says_so(mjpeg_camera: str) -> None:
     with open_source(mjpeg_camera) as source, pytest.raises(SourceError, match="no more frames"):
         list(source.frames)
@@ -224,6 +227,7 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("name", ["broken.mp4", "broken.txt"])
 def test_a_video_that_is_none(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x00\x01 nothing of the kind" * 50)
@@ -238,6 +242,7 @@ def test_a_broken_image_is_named(images: Path) -> None:
         list(s.frames)
 
 
+@pytest.mark.usefixtures("by_opencv")
 def test_the_device_is_released_when_the_consumer_stops_early(
     video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

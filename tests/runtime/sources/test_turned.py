@@ -12,6 +12,8 @@ from PIL import Image
 
 from edgeseg.runtime.sources import open_source
 
+pytestmark = pytest.mark.usefixtures("reader")
+
 # Red above green, left of blue: every turn shows.
 UPRIGHT = np.zeros((64, 48, 3), np.uint8)
 UPRIGHT[:32, :, 2] = 200
@@ -45,12 +47,16 @@ def test_a_phones_clip(tmp_path: Path, ending: str, clockwise: int) -> None:
 @pytest.mark.skipif(cv2.__version__ == "4.6.0", reason="it needs no other to tell it backwards")
 @pytest.mark.parametrize("clockwise", STORED)
 def test_an_opencv_that_tells_the_angle_backwards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clockwise: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    clockwise: int,
 ) -> None:
     """As OpenCV 4.6.0 does, which Debian 12 has; test_opencv_versions.py tries the real one."""
     stored = np.ascontiguousarray(STORED[clockwise])
     clip = turn(write_clip(tmp_path / "clip.mp4", [0], images=[stored]), -clockwise % 360)
     monkeypatch.setattr(cv2, "__version__", "4.6.0")
+    request.getfixturevalue("by_opencv")
     with open_source(str(clip)) as source:
         (captured,) = source.frames
     assert is_upright(captured.image)
