@@ -91,7 +91,11 @@ def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iter
     def open_one(stack: ExitStack, uri: str | int, told: Events) -> Source:
         retry = Retry(attempts=request.max_retries, say=say, tell=told.tell, wait=several)
         opening = open_source(
-            uri, camera=request.camera, retry=retry, value_range=request.value_range
+            uri,
+            camera=request.camera,
+            retry=retry,
+            value_range=request.value_range,
+            raw=request.raw,
         )
         return stack.enter_context(opening)
 

@@ -14,8 +14,10 @@ from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.sinks.outputs import Outputs
 from edgeseg.runtime.sources.address import is_camera
+from edgeseg.runtime.sources.bag import find_bag
 from edgeseg.runtime.sources.named import NamedSource
 from edgeseg.runtime.sources.options import CameraOptions
+from edgeseg.runtime.sources.raw import RawFrames
 from edgeseg.spec import check_number
 
 __all__ = ["PartResult", "RunRequest", "RunResult"]
@@ -33,7 +35,7 @@ class RunRequest:
     limit. `show` opens a window; None opens one for a camera or stream where there is a screen.
     `frames` counts those of all sources, and `seconds` from the first frame. `value_range` says
     which values of images of more than 8 bits become 0 and 255. `tile` shows the network each frame
-    at its own size, in windows.
+    at its own size, in windows. `raw` describes raw frames on standard input.
 
     Raises:
         SpecError: there is no source, or a number is out of range.
@@ -48,6 +50,7 @@ class RunRequest:
     seconds: float | None = None
     value_range: ValueRange | None = None
     tile: bool = False
+    raw: RawFrames | None = None
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -62,6 +65,7 @@ class RunRequest:
         uris = [source.uri for source in self.sources]
         save = self.outputs.save
         needed = {
+            "bag": any(find_bag(uri) is not None for uri in uris),
             "opencv": any(is_camera(uri) or str(uri).startswith(GSTREAMER) for uri in uris),
             "video": save is not None and save.suffix.lower() == ".mp4",
             "preview": self.outputs.preview is not None,

@@ -36,6 +36,7 @@ EXTRAS: Final = MappingProxyType(
     {
         "opencv": _make_extra("cameras, streams and videos", cv2="OpenCV"),
         "video": _make_extra("videos and streams, and saving videos (run --save)", av="av"),
+        "bag": _make_extra("ROS bags and MCAP files", rosbags="rosbags"),
         "preview": _make_extra(
             "watching in a browser (run --preview)",
             uvicorn="uvicorn",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from edgeseg.demo import DEMO
@@ -14,6 +15,7 @@ from edgeseg.errors import SourceError, SpecError
 from edgeseg.files.homes import expand_home
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.sources.address import read_name
+from edgeseg.runtime.sources.stdin import STDIN
 from edgeseg.spec import check_number
 from edgeseg.text import explain
 
@@ -26,6 +28,7 @@ __all__ = ["NamedSource", "is_source_file", "name_sources", "read_source_file"]
 
 # Names become folders, addresses of pages and labels of metrics.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_OWN_NAMES: Final = MappingProxyType({DEMO: DEMO, STDIN: "stdin"})
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _FORM: Final = '[sources], with a line such as front = "rtsp://..." or rear = 0 for each'
 
@@ -83,8 +86,8 @@ def _to_uri(given: Given) -> str | int:
 def _derive_name(uri: str | int) -> str:
     if isinstance(uri, int):
         return f"camera-{uri}"
-    if uri == DEMO:
-        return DEMO
+    if uri in _OWN_NAMES:
+        return _OWN_NAMES[uri]
     if uri.startswith(GSTREAMER):
         return "pipeline"
     if "://" in uri:
@@ -121,7 +124,7 @@ def read_source_file(path: Path) -> dict[str, str | int]:
 def _read_uri(path: Path, name: str, given: object) -> str | int:
     if isinstance(given, bool) or not isinstance(given, str | int):
         raise SourceError(f"sources {path}: {name} is neither a text nor a number; write {_FORM}")
-    if isinstance(given, int) or given in {DEMO, "-"} or given.isdecimal():
+    if isinstance(given, int) or given in _OWN_NAMES or given.isdecimal():
         return given
     if "://" in given or given.startswith(GSTREAMER):
         return given

@@ -10,13 +10,15 @@ street.jpg                 one image
 frames/                    the images of a folder, by name
 frames/%06d.png            an image sequence, by number
 'frames/*.png'             the images that match
+-                          what another program writes to standard input
+drive.mcap:/camera/image   a topic of images in a ROS bag
 demo                       a drawn street with ground truth, without end
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +29,16 @@ from edgeseg.labels import get_known_labels
 from edgeseg.progress import Say
 from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.sources.address import is_camera, is_stream, is_web_video, read_name
+from edgeseg.runtime.sources.bag import find_bag, open_bag
 from edgeseg.runtime.sources.camera import CameraOpener
 from edgeseg.runtime.sources.drawn import draw_scenes
 from edgeseg.runtime.sources.images import IMAGES_FPS, list_images, read_images
 from edgeseg.runtime.sources.live import open_live
 from edgeseg.runtime.sources.options import CameraOptions, Retry
+from edgeseg.runtime.sources.raw import RawFrames
 from edgeseg.runtime.sources.sequences import describe_gaps, is_sequence
 from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.sources.stdin import STDIN, open_stdin
 from edgeseg.runtime.sources.stream import open_gstreamer, open_stream
 from edgeseg.runtime.sources.video import open_capture, open_video
 from edgeseg.runtime.sources.web import open_web_video
@@ -51,17 +56,19 @@ def open_source(
     camera: CameraOptions = _AS_IT_COMES,
     retry: Retry = _ONCE,
     value_range: ValueRange | None = None,
+    raw: RawFrames | None = None,
 ) -> Iterator[Source]:
     """Open a camera by number or device, a stream by URL or GStreamer string, or files by path.
 
     `camera` applies to cameras only. `retry` says how often a lost camera or stream is opened
     again; `retry.say` also receives doubts about a video or images, and `retry.tell` what changes
-    midway. `value_range` says which values of images of more than 8 bits become 0 and 255.
+    midway. `value_range` says which values of images of more than 8 bits become 0 and 255. `raw`
+    describes raw frames on standard input.
 
     Raises:
         SourceError: it is not there, or cannot be read; or there is a range of values, and it is
             not images. Later, while iterating: it broke off.
-        MissingPackageError: it is a camera, stream or video, and OpenCV is not installed.
+        MissingPackageError: what reads it is not installed: OpenCV, PyAV, or rosbags.
     """
     uri = read_name(uri)
     if value_range is not None and not _is_images(uri):
@@ -69,24 +76,42 @@ def open_source(
             f"{redact(str(uri))} is not images, and --range is for images of more than 8 bits; "
             f"leave --range out"
         )
+    opening = _open_unending(uri, camera, retry, raw) or _open_files(uri, value_range, retry)
+    with opening as source:
+        yield source
+
+
+def _open_unending(
+    uri: str | int, camera: CameraOptions, retry: Retry, raw: RawFrames | None
+) -> AbstractContextManager[Source] | None:
+    """Open a source that has no file of this machine; None for one that has."""
+    if uri == STDIN:
+        return open_stdin(raw, retry)
     if isinstance(uri, int) or is_camera(uri):
-        with open_live(uri, CameraOpener(uri, camera, retry.report), retry) as source:
-            yield source
-    elif uri == DEMO:
+        return open_live(uri, CameraOpener(uri, camera, retry.report), retry)
+    if uri == DEMO:
         labels = get_known_labels("camvid")
-        yield Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
-    elif is_web_video(uri):
+        drawn = Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
+        return nullcontext(drawn)
+    if is_web_video(uri):
         name = redact(uri)
-        with open_web_video(
+        return open_web_video(
             uri,
             lambda device: open_video(device, name, path=None, say=retry.say, tell=retry.report),
-        ) as source:
-            yield source
-    elif is_stream(uri):
-        with open_live(uri, lambda: open_stream(uri), retry) as source:
-            yield source
-    elif uri.startswith(GSTREAMER):
-        with open_live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry) as source:
+        )
+    if is_stream(uri):
+        return open_live(uri, lambda: open_stream(uri), retry)
+    if uri.startswith(GSTREAMER):
+        return open_live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry)
+    return None
+
+
+@contextmanager
+def _open_files(uri: str | int, value_range: ValueRange | None, retry: Retry) -> Iterator[Source]:
+    uri = str(uri)
+    bag = find_bag(uri)
+    if bag is not None:
+        with open_bag(bag, retry.say) as source:
             yield source
     elif images := list_images(uri):
         _tell_gaps(uri, images, retry.say)
@@ -106,4 +131,6 @@ def _tell_gaps(uri: str, images: list[Path], say: Say) -> None:
 def _is_images(uri: str | int) -> bool:
     if isinstance(uri, int) or is_camera(uri) or is_stream(uri):
         return False
-    return uri != DEMO and not uri.startswith(GSTREAMER) and bool(list_images(uri))
+    if uri in {DEMO, STDIN} or uri.startswith(GSTREAMER):
+        return False
+    return find_bag(uri) is None and bool(list_images(uri))

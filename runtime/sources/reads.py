@@ -7,7 +7,9 @@ from pathlib import Path
 from edgeseg.demo import DEMO
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.sources.address import is_camera, is_stream, read_name
+from edgeseg.runtime.sources.bag import find_bag
 from edgeseg.runtime.sources.images import list_images
+from edgeseg.runtime.sources.stdin import STDIN
 
 __all__ = ["list_files_read"]
 
@@ -21,6 +23,9 @@ def list_files_read(uri: str | int) -> list[Path]:
     uri = read_name(uri)
     if isinstance(uri, int) or is_camera(uri) or is_stream(uri):
         return []
-    if uri == DEMO or uri.startswith(GSTREAMER):
+    if uri in {DEMO, STDIN} or uri.startswith(GSTREAMER):
         return []
+    bag = find_bag(uri)
+    if bag is not None:
+        return bag.list_files()
     return list_images(uri) or [Path(uri)]

@@ -116,8 +116,13 @@ def test_an_opencv_that_does_not_load(
 
 
 def test_a_video_names_what_an_opencv_that_does_not_load_says(
-    edgeseg, broken_opencv: Callable[[str], None], tmp_path: Path
+    edgeseg,
+    broken_opencv: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    """Where PyAV cannot stand in for it."""
+    monkeypatch.setitem(sys.modules, "av", None)
     broken_opencv("ImportError('libGL.so.1: cannot open shared object file')")
     (tmp_path / "drive.mp4").write_bytes(b"frames")
     outcome = edgeseg("run", "--source", "drive.mp4")

@@ -13,22 +13,19 @@ from edgeseg.cli.options import (
     JsonFlag,
     RangeOption,
     print_json,
-    read_camera,
     read_range,
     report_wrong_usage,
     say,
     say_next,
 )
 from edgeseg.cli.progress import show_progress
+from edgeseg.cli.run_sources import GivenSources, add_source_options
 from edgeseg.cli.signals import end_on_signals
-from edgeseg.cli.sizes import parse_size
 
 if TYPE_CHECKING:
     from edgeseg.runtime.preview.address import Address
     from edgeseg.runtime.request import RunResult
     from edgeseg.runtime.sinks.masks import MaskFiles
-    from edgeseg.runtime.sources.named import NamedSource
-    from edgeseg.runtime.sources.options import CameraOptions
 
 __all__ = ["run"]
 
@@ -39,44 +36,6 @@ _BundleArgument = Annotated[
     typer.Argument(
         help="Bundle to run.",
         show_default="the only bundle in the working folder, otherwise the demo's",
-    ),
-]
-_CameraOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NUMBER|DEVICE",
-        help="Camera: its number, for example 0, or its device, such as /dev/video0 or a link to "
-        "it. Repeat it for several.",
-    ),
-]
-_SourceOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Video, image, folder, pattern in quotes, image sequence such as frames/%06d.png, "
-        "camera (0, /dev/video0 or a link to it), URL (rtsp, rtmp, srt, udp, tcp, http, file), or "
-        "`demo`. Repeat it for several, or give a .toml file whose table [sources] names them."
-    ),
-]
-_GstreamerOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="GStreamer pipeline that ends in an appsink, for CSI cameras. Repeat it for several."
-    ),
-]
-_CameraSizeOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HxW",
-        help="Frame size to ask a camera for, height x width in pixels.",
-        show_default="the camera's",
-    ),
-]
-_CameraFpsOption = Annotated[
-    float | None,
-    typer.Option(
-        min=1.0,
-        help="Frames per second to ask a camera for.",
-        show_default="the camera's",
     ),
 ]
 _MaxRetriesOption = Annotated[
@@ -157,14 +116,11 @@ _SecondsOption = Annotated[
 ]
 
 
+@add_source_options
 def run(
     bundle: _BundleArgument = None,
     *,
-    camera: _CameraOption = None,
-    source: _SourceOption = None,
-    gstreamer: _GstreamerOption = None,
-    camera_size: _CameraSizeOption = None,
-    camera_fps: _CameraFpsOption = None,
+    given: GivenSources,
     max_retries: _MaxRetriesOption = None,
     tile: _TileOption = False,
     value_range: RangeOption = None,
@@ -192,15 +148,14 @@ def run(
     from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
 
     file, folder = to_file_or_folder(save)
-    sources = _collect_sources(camera or [], source or [], gstreamer or [])
-    asked = _describe_camera(sources, camera_size, camera_fps)
     if json and jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
     address = _parse_address(preview, preview_token)
     files = _describe_masks(masks, label_ids, painted=masks_palette)
     request = RunRequest(
-        sources=sources,
-        camera=asked,
+        sources=given.sources,
+        camera=given.camera,
+        raw=given.raw,
         max_retries=max_retries,
         outputs=Outputs(save=file, overlays=folder, masks=files, jsonl=jsonl, preview=address),
         show=show,
@@ -265,48 +220,3 @@ def _describe_masks(
         return None
     with report_wrong_usage():
         return MaskFiles(folder, label_ids=label_ids, painted=painted)
-
-
-def _collect_sources(
-    cameras: list[str], sources: list[str], pipelines: list[str]
-) -> tuple[NamedSource, ...]:
-    """Collect the sources that were named; a .toml file stands alone, and names them itself."""
-    from edgeseg.runtime.sources import GSTREAMER
-    from edgeseg.runtime.sources.named import is_source_file, name_sources, read_source_file
-
-    devices = map(read_camera, cameras)
-    given = [*devices, *sources, *(f"{GSTREAMER}{one}" for one in pipelines)]
-    if not given:
-        raise typer.BadParameter(
-            "no source is named; give one of --camera, --source and --gstreamer, or several"
-        )
-    files = [uri for uri in sources if is_source_file(uri)]
-    if files and len(given) > 1:
-        raise typer.BadParameter(f"{files[0]} names all sources; give it alone, or add to the file")
-    with report_wrong_usage():
-        return name_sources(read_source_file(Path(files[0])) if files else given)
-
-
-def _describe_camera(
-    sources: tuple[NamedSource, ...], camera_size: str | None, camera_fps: float | None
-) -> CameraOptions:
-    """Describe what is asked of every camera."""
-    from edgeseg.runtime.sources.address import is_camera
-    from edgeseg.runtime.sources.options import CameraOptions
-
-    is_asked = camera_size is not None or camera_fps is not None
-    if is_asked and not any(is_camera(source.uri) for source in sources):
-        raise typer.BadParameter("--camera-size and --camera-fps need a camera; give --camera")
-    height, width = (None, None) if camera_size is None else _parse_camera_size(camera_size)
-    return CameraOptions(width=width, height=height, fps=camera_fps)
-
-
-def _parse_camera_size(text: str) -> tuple[int, int]:
-    """Parse height and width; warn if they seem to be swapped."""
-    height, width = parse_size(text, "--camera-size")
-    if height > width:
-        say(
-            f"--camera-size {text} is {height} high and {width} wide (height x width); "
-            f"did you mean {width}x{height}?"
-        )
-    return height, width

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import sys
+import threading
 from pathlib import Path
+from types import ModuleType
 
 import av
 import cv2
@@ -19,8 +22,13 @@ from edgeseg.errors import MissingPackageError
 from edgeseg.runtime.sources import open_source, stream
 from edgeseg.runtime.sources.pyav import AvCapture
 
-# PyAV 18 and OpenCV 5 hold an FFmpeg that heeds a clip's color matrix; those before do not.
-SAME_AGE = (int(av.__version__.split(".")[0]) >= 18) == (int(cv2.__version__.split(".")[0]) >= 5)
+
+def find_version(module: ModuleType) -> tuple[int, ...]:
+    return tuple(map(int, module.__version__.split(".")[:2]))
+
+
+# PyAV follows what a clip says of its color matrix from 17 on, and OpenCV from 4.13 on.
+SAME_AGE = (find_version(av) >= (17, 0)) == (find_version(cv2) >= (4, 13))
 TAGGED = pytest.mark.skipif(not SAME_AGE, reason="PyAV's FFmpeg and OpenCV's are not of one age")
 
 
@@ -45,6 +53,8 @@ def read_by_opencv(path: Path | str) -> list[np.ndarray]:
         ("large.mp4", (360, 640), {}),
         ("odd.mkv", (45, 71), {"pix_fmt": "yuv444p"}),
         ("narrow.ts", (46, 70), {}),
+        ("half.mkv", (48, 70), {"pix_fmt": "yuv422p"}),
+        ("vp9.webm", (48, 64), {"codec": "libvpx-vp9"}),
         ("jpeg.mkv", (48, 66), {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
         ("mpeg4.avi", (48, 64), {"codec": "mpeg4", "ticks": 30}),
         ("full.mp4", (48, 64), {"colorspace": 6, "color_range": 2}),
@@ -94,6 +104,28 @@ def test_a_web_video(tmp_path: Path) -> None:
 
     with web.served(answer) as port, open_source(f"http://127.0.0.1:{port}/clip.mp4") as source:
         frames = [captured.image for captured in source.frames]
+    np.testing.assert_array_equal(frames, read_by_opencv(path))
+
+
+def test_a_stream(tmp_path: Path, reader: str) -> None:
+    """Every frame that was sent, by TCP, whichever reads."""
+    path = write_clip(tmp_path / "clip.ts", [i / 30 for i in range(9)], images=scenes(9, 48, 64))
+
+    def send(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(path.read_bytes())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = threading.Thread(target=send, args=(server,))
+        sender.start()
+        capture = stream.open_stream(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        frames = []
+        while (read := capture.read())[0]:
+            frames.append(read[1])
+        capture.release()
+        sender.join()
+    assert isinstance(capture, AvCapture) == (reader == "PyAV")
     np.testing.assert_array_equal(frames, read_by_opencv(path))
 
 
