@@ -23,6 +23,7 @@ from edgeseg.bundle.store import open_bundle
 from edgeseg.cli.scripts import run_script
 from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.runtime.about import About
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.run import run
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink, open_previews
@@ -88,7 +89,7 @@ def preview(segmenter: Segmenter) -> Iterator[PreviewSink]:
         engine="",
         precision="",
         source="",
-        labels=segmenter.bundle.manifest.labels,
+        legend=Legend.of(segmenter.bundle.manifest.labels),
         fps=10,
         live=False,
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgeseg.accuracy.limits import Limits
     from edgeseg.deploy.export import Exported
     from edgeseg.reports.report import Report
+    from edgeseg.runtime.class_choice import MinScore
     from edgeseg.runtime.preview.address import Address
     from edgeseg.runtime.request import RunResult
     from edgeseg.runtime.segmenter import Segmenter
@@ -137,49 +138,46 @@ def run(
     jsonl: str | Path | None = None,
     show: bool | None = None,
     preview: str | Address | None = None,
+    restream: str | None = None,
     frames: int | None = None,
     seconds: float | None = None,
     tile: bool = False,
+    classes: Sequence[str] | None = None,
+    min_score: MinScore | None = None,
     say: Callable[[str], None] | None = None,
 ) -> RunResult:
     """Segment a source into files, a window or a page: `edgeseg run`, with the same defaults.
 
     `source` is a camera's number or what `--source` takes; several make a list, or a dict with
-    their names. `masks` is a folder or a `MaskFiles`, `preview` host:port or an `Address`. `say`
-    hears what stderr shows. Ctrl-C ends the run.
+    their names. `masks` is a folder or a `MaskFiles`, `preview` host:port or an `Address`,
+    `min_score` a probability, a mapping from classes, or what the option takes. `say` hears what
+    stderr shows. Ctrl-C ends the run. `edgeseg.runtime.request.RunRequest` has all options.
 
     Raises:
         EdgesegError: as `edgeseg.runtime.session.run_bundle` lists.
     """
     from pathlib import Path
 
-    from edgeseg.files.homes import expand_home
     from edgeseg.progress import Progress, print_line
-    from edgeseg.runtime.preview.address import parse_address
     from edgeseg.runtime.request import RunRequest
     from edgeseg.runtime.session import run_bundle
-    from edgeseg.runtime.sinks.masks import MaskFiles
-    from edgeseg.runtime.sinks.outputs import Outputs, to_file_or_folder
+    from edgeseg.runtime.sinks.outputs import plan_outputs
     from edgeseg.runtime.sources.named import name_sources
     from edgeseg.runtime.sources.options import CameraOptions
 
-    file, folder = to_file_or_folder(None if save is None else expand_home(str(save)))
-    outputs = Outputs(
-        save=file,
-        overlays=folder,
-        masks=MaskFiles(Path(masks).expanduser()) if isinstance(masks, str | Path) else masks,
-        jsonl=None if jsonl is None else expand_home(str(jsonl)),
-        preview=parse_address(preview, None) if isinstance(preview, str) else preview,
-    )
     request = RunRequest(
         sources=name_sources(source),
         camera=camera or CameraOptions(),
         max_retries=max_retries,
-        outputs=outputs,
+        outputs=plan_outputs(
+            save=save, masks=masks, jsonl=jsonl, preview=preview, restream=restream
+        ),
         show=show,
         frames=frames,
         seconds=seconds,
         tile=tile,
+        classes=classes,
+        min_score=min_score,
     )
     named = None if bundle is None else Path(bundle).expanduser()
     return run_bundle(named, request, progress=Progress(say=say or print_line))

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from typing import Final
 
-__all__ = ["explain", "join_words", "list_some", "pluralize", "to_encodable", "to_plain"]
+__all__ = [
+    "explain",
+    "find_alike",
+    "join_words",
+    "list_some",
+    "pluralize",
+    "to_encodable",
+    "to_plain",
+]
 
+# Two words at least this similar are taken for a typing error, on difflib's scale.
+_ALIKE: Final = 0.7
 _SUBSTITUTE: Final = "\ufffd"
 _JOINERS: Final = "\u200c\u200d"  # part of the spelling in Persian and Indic scripts
 
@@ -52,3 +63,8 @@ def explain(error: BaseException) -> str:
     The number and the file name in a system's error are left out.
     """
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def find_alike(word: str, known: Collection[str], *, alike: float = _ALIKE) -> str | None:
+    """Find the known word that `word` is most likely a typing error of; None if none is like it."""
+    return next(iter(get_close_matches(word, known, n=1, cutoff=alike)), None)

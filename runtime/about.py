@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edgeseg.labels import Labels
 from edgeseg.runtime.events import Events
+from edgeseg.runtime.legend import Legend
 
 __all__ = ["About"]
 
@@ -24,7 +24,7 @@ class About:
     engine: str
     precision: str
     source: str
-    labels: Labels
+    legend: Legend
     fps: float
     live: bool
     last_frame_s: Callable[[], float | None] = lambda: None

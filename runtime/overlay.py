@@ -5,20 +5,24 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.runtime.legend import Legend
 
-__all__ = ["Overlay"]
+__all__ = ["Overlay", "pad_to_even"]
 
 
 class Overlay:
-    """Blends frames with the colors of their classes, half and half."""
+    """Blends frames with the colors of their classes, half and half.
 
-    def __init__(self, labels: Labels) -> None:
-        colors = len(labels.palette)
+    Where the legend has no color for an id, the frame is shown as it is.
+    """
+
+    def __init__(self, legend: Legend) -> None:
+        colors = len(legend.palette)
         # Ids beyond the classes are black: a faulty engine's id must not end the run.
         palette_bgr = np.zeros((256 if colors <= 256 else 65536, 3), np.uint8)
-        palette_bgr[:colors] = np.array(labels.palette, np.uint8)[:, ::-1]
+        palette_bgr[:colors] = np.array(legend.palette, np.uint8)[:, ::-1]
+        self._clear = np.isin(np.arange(len(palette_bgr)), legend.clear) if legend.clear else None
         # Colors are halved once for each class; a frame then costs a shift and an addition a value.
         self._halves: npt.NDArray[np.uint8] = np.ascontiguousarray(palette_bgr >> 1)
 
@@ -26,4 +30,15 @@ class Overlay:
         """Draw the mask over the frame, as a new image of the frame's size, uint8 BGR."""
         colors = self._halves.take(mask, axis=0)
         blended: Bgr = np.right_shift(frame, 1)
-        return np.add(blended, colors, out=blended)
+        np.add(blended, colors, out=blended)
+        if self._clear is not None:
+            np.copyto(blended, frame, where=self._clear.take(mask)[:, :, None])
+        return blended
+
+
+def pad_to_even(image: Bgr) -> Bgr:
+    """Repeat an odd last row or column: H.264 with halved color needs even sizes."""
+    odd_hw = (image.shape[0] % 2, image.shape[1] % 2)
+    if not any(odd_hw):
+        return image
+    return np.pad(image, ((0, odd_hw[0]), (0, odd_hw[1]), (0, 0)), mode="edge")

@@ -13,6 +13,8 @@ from edgeseg.errors import SourceError
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
 from edgeseg.runtime.events import Events
+from edgeseg.runtime.finish import Finish
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.preview.sink import open_previews
 from edgeseg.runtime.request import PartResult, RunRequest
@@ -27,6 +29,15 @@ from edgeseg.runtime.sources.options import Retry
 from edgeseg.text import to_plain
 
 __all__ = ["Part", "claim_all", "make_parts", "open_all", "open_parts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The model of a run: its engine, what is made of the output, and what the ids mean then."""
+
+    segmenter: Segmenter
+    finish: Finish
+    legend: Legend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +126,7 @@ def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iter
 
 
 def make_parts(
-    segmenter: Segmenter,
+    model: Model,
     sources: Sequence[Source],
     events: Sequence[Events],
     request: RunRequest,
@@ -127,14 +138,13 @@ def make_parts(
     window = _wants_window(show=request.show, live=any(source.live for source in sources), say=say)
     parts = []
     for named, source, told in zip(request.sources, sources, events, strict=True):
-        about = _describe(segmenter, source, told, named.name if several else None)
-        is_known = source.labels is not None and source.labels.classes == about.labels.classes
+        about = _describe(model, source, told, named.name if several else None)
         parts.append(
             Part(
                 name=named.name,
                 about=about,
                 outputs=replace(_choose_outputs(request, named.name), window=window),
-                meter=TruthMeter(about.labels, say=say) if is_known else None,
+                meter=_make_meter(model, source, say),
             )
         )
     return parts
@@ -175,15 +185,27 @@ def open_parts(
         ]
 
 
-def _describe(segmenter: Segmenter, source: Source, events: Events, name: str | None) -> About:
-    manifest = segmenter.bundle.manifest
+def _make_meter(model: Model, source: Source, say: Say) -> TruthMeter | None:
+    """Make what compares with a source's ground truth; None where they cannot be compared.
+
+    A mask without some classes, or without some pixels, has no mIoU to compare.
+    """
+    labels = model.segmenter.bundle.manifest.labels
+    if source.labels is None or source.labels.classes != labels.classes:
+        return None
+    whole = not (model.finish.becomes or model.finish.least)
+    return TruthMeter(labels, say=say) if whole else None
+
+
+def _describe(model: Model, source: Source, events: Events, name: str | None) -> About:
+    segmenter = model.segmenter
     return About(
-        bundle=to_plain(manifest.name),
+        bundle=to_plain(segmenter.bundle.manifest.name),
         engine=segmenter.backend.name,
         precision=segmenter.variant.precision,
         source=to_plain(source.name),  # a file's name may be no text, and hold line breaks
         name=name,
-        labels=manifest.labels,
+        legend=model.legend,
         fps=source.fps,
         live=source.live,
         last_frame_s=source.last_frame_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from edgeseg.data_rules import ValueRange
 from edgeseg.errors import SpecError
 from edgeseg.redact import GSTREAMER
+from edgeseg.runtime.class_choice import MinScore
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.sinks.outputs import Outputs
 from edgeseg.runtime.sources.address import is_camera
@@ -35,10 +36,13 @@ class RunRequest:
     limit. `show` opens a window; None opens one for a camera or stream where there is a screen.
     `frames` counts those of all sources, and `seconds` from the first frame. `value_range` says
     which values of images of more than 8 bits become 0 and 255. `tile` shows the network each frame
-    at its own size, in windows. `raw` describes raw frames on standard input.
+    at its own size, in windows. `raw` describes raw frames on standard input. `classes` are the
+    names of those that the outputs tell apart; all others become background. A pixel whose class
+    has a probability below `min_score` is ignored; see `find_min_scores`.
 
     Raises:
-        SpecError: there is no source, or a number is out of range.
+        SpecError: there is no source, a number is out of range, or several sources cannot share
+            an output.
     """
 
     sources: tuple[NamedSource, ...]
@@ -51,6 +55,8 @@ class RunRequest:
     value_range: ValueRange | None = None
     tile: bool = False
     raw: RawFrames | None = None
+    classes: Sequence[str] | None = None
+    min_score: MinScore | None = None
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -58,6 +64,8 @@ class RunRequest:
         check_number("frames", self.frames, least=1, whole=True)
         check_number("seconds", self.seconds, least=0)
         check_number("max_retries", self.max_retries, least=0, whole=True)
+        if len(self.sources) > 1:
+            self.outputs.put_below(self.sources[0].name)  # each of them can have its own
 
     @property
     def extras(self) -> list[str]:
@@ -67,7 +75,8 @@ class RunRequest:
         needed = {
             "bag": any(find_bag(uri) is not None for uri in uris),
             "opencv": any(is_camera(uri) or str(uri).startswith(GSTREAMER) for uri in uris),
-            "video": save is not None and save.suffix.lower() == ".mp4",
+            "video": (save is not None and save.suffix.lower() == ".mp4")
+            or self.outputs.restream is not None,
             "preview": self.outputs.preview is not None,
         }
         return [extra for extra, is_needed in needed.items() if is_needed]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import ClassMap, Scores
 from edgeseg.runtime.sources import Captured
 
 __all__ = ["MASK_STAGES", "Result", "Segmentation"]
@@ -19,12 +19,15 @@ class Segmentation:
     """A frame's mask, and the milliseconds that each step took.
 
     `mask` holds class ids (H, W) at the frame's own size; uint8 up to 256 classes, else uint16.
+    `scores` are uint8 (H, W), 255 times the probability of each pixel's class; None where nobody
+    asked for them.
     """
 
     mask: ClassMap
     prepare_ms: float
     infer_ms: float
     mask_ms: float
+    scores: Scores | None = None
 
     @property
     def latency_ms(self) -> float:

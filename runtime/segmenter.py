@@ -11,15 +11,16 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
-from edgeseg.pixels import Bgr, to_frame_mask, to_input
+from edgeseg.pixels import Bgr, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
+from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.region import read_region
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.options import Retry
-from edgeseg.runtime.tiling import check_gives_logits, segment_tiled
+from edgeseg.runtime.tiling import check_gives_logits, check_gives_scores, segment_tiled
 from edgeseg.runtime.timing import time_call
 from edgeseg.spec import RGB, InputSpec
 from edgeseg.text import pluralize
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["Segmenter", "check_takes_color", "segment_frame"]
 
 
-def segment_frame(backend: Backend, spec: InputSpec, frame: Bgr) -> Segmentation:
-    """Segment one frame: make the input, run the engine, make the mask."""
+def segment_frame(
+    backend: Backend, spec: InputSpec, frame: Bgr, finish: Finish = PLAIN
+) -> Segmentation:
+    """Segment one frame: make the input, run the engine, make what `finish` asks for."""
     network_input, prepare_ms = time_call(to_input, frame, spec)
     output, infer_ms = time_call(backend.infer, network_input)
-    mask, mask_ms = time_call(to_frame_mask, output, spec, frame)
-    return Segmentation(mask=mask, prepare_ms=prepare_ms, infer_ms=infer_ms, mask_ms=mask_ms)
+    return finish.segment(output, spec, frame, prepare_ms=prepare_ms, infer_ms=infer_ms)
 
 
 def check_takes_color(bundle: Bundle) -> None:
@@ -105,28 +107,34 @@ class Segmenter:
         return self.bundle.manifest.input
 
     def segment(
-        self, frame: Bgr, *, tile: bool = False, roi: tuple[int, int, int, int] | None = None
+        self,
+        frame: Bgr,
+        *,
+        tile: bool = False,
+        scores: bool = False,
+        roi: tuple[int, int, int, int] | None = None,
     ) -> Segmentation:
         """Segment a uint8 BGR (H, W, 3) image of any size.
 
         A bundle of a network for other than three channels takes (H, W, C), in the order of its
         training. With `tile`, an image larger than the network's input keeps its own resolution:
-        the network sees it in windows that overlap, as `edgeseg run --tile` does. With `roi`, (top,
-        left, height, width) in pixels, the network sees that part of the frame only, and the mask
-        has the part's size.
+        the network sees it in windows that overlap, as `edgeseg run --tile` does. With `scores`,
+        the result's `scores` say how sure the network is of each pixel, as `edgeseg run --scores`
+        writes it. With `roi`, (top, left, height, width) in pixels, the network sees that part of
+        the frame only, and the mask has the part's size.
 
         Raises:
             SourceError: the frame has another shape or dtype, or `roi` reaches beyond it.
-            SpecError: `roi` is no region; or with `tile`, the variant's graph ends in class ids.
+            SpecError: `roi` is no region; or with `tile` or `scores`, the variant's graph ends in
+                class ids.
             BackendError: the engine fails.
         """
         _check(frame, self.input.channels)
         if roi is not None:
             frame = read_region(roi).cut(frame)
-        if tile:
-            check_gives_logits(self.variant)
-            return segment_tiled(self.backend, self.input, frame)
-        return segment_frame(self.backend, self.input, frame)
+        finish = self._plan(tile=tile, scores=scores)
+        segment = segment_tiled if tile else segment_frame
+        return segment(self.backend, self.input, frame, finish)
 
     def stream(
         self,
@@ -134,34 +142,42 @@ class Segmenter:
         *,
         retry: Retry | None = None,
         tile: bool = False,
+        scores: bool = False,
         roi: tuple[int, int, int, int] | None = None,
     ) -> Iterator[Result]:
         """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
 
         With a live source, each result is of the newest frame. The source is released at the end,
         and also when the iterator is closed or dropped early. `retry` says how often a lost camera
-        or stream is opened again; by default never. `tile` and `roi` segment each frame as
-        `segment` does with them. With `roi`, each result's `captured.image` is that part of the
-        frame, a view.
+        or stream is opened again; by default never. `tile`, `scores` and `roi` segment each frame
+        as `segment` does with them; the scores of a result are `result.segmentation.scores`. With
+        `roi`, each result's `captured.image` is that part of the frame, a view.
 
         Raises:
             SourceError: the source is not there, or broke off; or the bundle takes other frames
                 than a camera's; or `roi` reaches beyond a frame.
-            SpecError: `roi` is no region; or with `tile`, the variant's graph ends in class ids.
+            SpecError: `roi` is no region; or with `tile` or `scores`, the variant's graph ends in
+                class ids.
             BackendError: the engine failed on ten frames in a row.
         """
         from edgeseg.files.homes import expand_home
 
         check_takes_color(self.bundle)
-        if tile:
-            check_gives_logits(self.variant)
+        finish = self._plan(tile=tile, scores=scores)
         region = None if roi is None else read_region(roi)
         uri = source if isinstance(source, int) else expand_home(source)
         with open_source(uri, retry=retry or Retry()) as feed:
             if region is not None:
                 feed = replace(feed, frames=region.cut_all(feed.frames))
-            with stream(self, feed, tile=tile) as results:
+            with stream(self, feed, finish=finish) as results:
                 yield from results
+
+    def _plan(self, *, tile: bool, scores: bool) -> Finish:
+        if tile:
+            check_gives_logits(self.variant)
+        if scores:
+            check_gives_scores(self.variant)
+        return Finish(tile=tile, scores=scores)
 
     def close(self) -> None:
         """Release the engine."""

@@ -11,18 +11,23 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Final
 
+from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle, is_bundle, open_bundle
 from edgeseg.demo.assets import find_demo_bundle
 from edgeseg.errors import BundleError
 from edgeseg.images.sizes import SizeTeller
+from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import SILENT, Progress, Say, begin
+from edgeseg.runtime.class_choice import find_class_ids, find_min_scores
 from edgeseg.runtime.events import Events
+from edgeseg.runtime.finish import Finish
+from edgeseg.runtime.legend import Legend, plan_finish
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.live.tally import Summary
-from edgeseg.runtime.parts import Part, claim_all, make_parts, open_all, open_parts
+from edgeseg.runtime.parts import Model, Part, claim_all, make_parts, open_all, open_parts
 from edgeseg.runtime.request import RunRequest, RunResult
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter, check_takes_color
@@ -30,7 +35,7 @@ from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sinks.masks import plan_masks
 from edgeseg.runtime.sinks.outputs import FanOut
 from edgeseg.runtime.sources import Source
-from edgeseg.runtime.tiling import check_gives_logits, describe_tiles
+from edgeseg.runtime.tiling import check_gives_logits, check_gives_scores, describe_tiles
 
 __all__ = ["EndedBy", "run_bundle"]
 
@@ -60,15 +65,17 @@ def run_bundle(
             takes other frames than a source gives.
         SinkError: an output cannot be written, or would replace a file of somebody else.
         BusyError: another process writes one of the outputs.
-        SpecError: masks are to hold ids or colors that the model's classes do not have; or tiles
-            are asked for, and the variant's graph ends in class ids.
+        SpecError: masks are to hold ids or colors that the model's classes do not have; or the
+            model has no class of a name; or tiles or probabilities are asked for, and the variant's
+            graph ends in class ids.
         BackendError: the engine failed on ten frames in a row.
     """
     require("this run", request.extras)
     bundle = _find_bundle(folder, progress.say)
     check_takes_color(bundle)
+    finish, legend = _plan_finish(request, bundle.manifest.labels)
     if request.outputs.masks is not None:  # refused now, and not after the engine has opened
-        plan_masks(request.outputs.masks, bundle.manifest.labels)
+        plan_masks(request.outputs.masks, legend)
     service = Service()
 
     def say(line: str) -> None:
@@ -81,12 +88,12 @@ def run_bundle(
         for claim in claim_all(request, bundle.folder, say=progress.say):
             stack.enter_context(claim)
         variant = choose_variant(bundle, progress=progress)
-        if request.tile:
-            check_gives_logits(variant)
+        _check_output(variant, finish)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
         sources = stack.enter_context(open_all(request, events, say=say))
-        parts = make_parts(segmenter, sources, events, request, say=progress.say)
-        return _Session(segmenter, sources, parts, request, progress, service).run(ended_by)
+        model = Model(segmenter=segmenter, finish=finish, legend=legend)
+        parts = make_parts(model, sources, events, request, say=progress.say)
+        return _Session(model, sources, parts, request, progress, service).run(ended_by)
 
 
 class _Session:
@@ -94,14 +101,15 @@ class _Session:
 
     def __init__(
         self,
-        segmenter: Segmenter,
+        model: Model,
         sources: Sequence[Source],
         parts: Sequence[Part],
         request: RunRequest,
         progress: Progress,
         service: Service,
     ) -> None:
-        self._segmenter = segmenter
+        self._model = model
+        self._segmenter = model.segmenter
         self._sources = sources
         self._parts = parts
         self._request = request
@@ -155,7 +163,7 @@ class _Session:
             limits=Limits(frames=self._request.frames, seconds=self._request.seconds),
             on_frame=on_frame,
             stop=self._stop,
-            tile=self._request.tile,
+            finish=self._model.finish,
         )
 
     def _end(self) -> None:
@@ -163,6 +171,26 @@ class _Session:
         self._stop.set()
         for source in self._sources:
             source.stop()
+
+
+def _plan_finish(request: RunRequest, labels: Labels) -> tuple[Finish, Legend]:
+    """Plan what is made of the engine's output, and what the ids mean then."""
+    least, kept, masks = request.min_score, request.classes, request.outputs.masks
+    return plan_finish(
+        labels,
+        tile=request.tile,
+        scores=masks is not None and masks.scores,
+        least=() if least is None else find_min_scores(least, labels),
+        kept=() if kept is None else find_class_ids(kept, labels),
+    )
+
+
+def _check_output(variant: VariantInfo, finish: Finish) -> None:
+    """Refuse a variant whose output does not do; see `check_gives_logits`."""
+    if finish.tile:
+        check_gives_logits(variant)
+    if finish.needs_logits:
+        check_gives_scores(variant)
 
 
 def _find_bundle(folder: Path | None, say: Say) -> Bundle:

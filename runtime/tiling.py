@@ -8,13 +8,20 @@ from typing import Final, cast
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr, Logits, to_input
-from edgeseg.pixels.tiles import find_stride, segment_tiles
+from edgeseg.pixels.tiles import find_stride
 from edgeseg.runtime.backends.backend import Backend
+from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.result import Segmentation
 from edgeseg.runtime.timing import time_call
 from edgeseg.spec import InputSpec
 
-__all__ = ["StoppedError", "check_gives_logits", "describe_tiles", "segment_tiled"]
+__all__ = [
+    "StoppedError",
+    "check_gives_logits",
+    "check_gives_scores",
+    "describe_tiles",
+    "segment_tiled",
+]
 
 _LOGITS: Final = "logits"
 
@@ -37,6 +44,20 @@ def check_gives_logits(variant: VariantInfo) -> None:
         )
 
 
+def check_gives_scores(variant: VariantInfo) -> None:
+    """Refuse a variant whose graph ends in class ids, where probabilities are asked for.
+
+    Raises:
+        SpecError: it does.
+    """
+    if variant.output != _LOGITS:
+        raise SpecError(
+            f"variant {variant.name} ends in class ids, which have no probabilities; leave out "
+            f"--scores and --min-score, or export for a target whose graph ends in logits: "
+            f"edgeseg export --target onnxruntime"
+        )
+
+
 def describe_tiles(spec: InputSpec) -> str:
     """Say how large the tiles are and how far apart, for people."""
     down, across = find_stride(spec.height), find_stride(spec.width)
@@ -47,11 +68,17 @@ def describe_tiles(spec: InputSpec) -> str:
 
 
 def segment_tiled(
-    backend: Backend, spec: InputSpec, frame: Bgr, *, stopped: Callable[[], bool] = lambda: False
+    backend: Backend,
+    spec: InputSpec,
+    frame: Bgr,
+    finish: Finish,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Segmentation:
     """Segment one frame through windows of the network's size; times are sums over the windows.
 
-    `stopped` is asked before each window, for a frame may take minutes.
+    `finish` says what is made of the logits. `stopped` is asked before each window, for a frame may
+    take minutes.
 
     Raises:
         StoppedError: `stopped` said so.
@@ -69,9 +96,10 @@ def segment_tiled(
         infer_ms += inferred_ms
         return cast("Logits", output)
 
-    mask, total_ms = time_call(segment_tiles, look, spec, frame)
+    (mask, scores), total_ms = time_call(finish.make_tiled, look, spec, frame)
     return Segmentation(
         mask=mask,
+        scores=scores,
         prepare_ms=prepare_ms,
         infer_ms=infer_ms,
         mask_ms=total_ms - prepare_ms - infer_ms,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Debian packages that some tests need: a real RTSP server, on loopback, and a real browser; with
-# --long also, for `make check-long`, hosts of a network, an emulator of older CPUs and a screen
-# without a screen. Tests skip without them.
+# Debian packages that some tests need: a real RTSP server and a real MQTT broker, on loopback, and a
+# real browser; with --long also, for `make check-long`, hosts of a network, an emulator of older
+# CPUs and a screen without a screen. Tests skip without them.
 set -euo pipefail
 packages=(
   chromium
@@ -9,6 +9,8 @@ packages=(
   gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good
   gstreamer1.0-plugins-ugly
+  mosquitto
+  mosquitto-clients
   poppler-utils
   python3-gi
 )

@@ -16,6 +16,7 @@ import numpy as np
 import edgeseg
 from edgeseg.cli.scripts import run_script
 from edgeseg.demo.assets import find_demo_bundle
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "street.jpg"
@@ -37,7 +38,7 @@ def main() -> None:
         parser.error(f"{options.video} has no frame {FRAME}")
     with edgeseg.open(find_demo_bundle()) as segmenter:
         mask = segmenter.segment(frame).mask
-        overlay = Overlay(segmenter.bundle.manifest.labels).draw(frame, mask)
+        overlay = Overlay(Legend.of(segmenter.bundle.manifest.labels)).draw(frame, mask)
     left, right = (
         cv2.resize(picture[ROWS], SIZE_WH, interpolation=cv2.INTER_AREA)
         for picture in (frame, overlay)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
 from edgeseg.cli.parameters import Command
 from edgeseg.targets import TARGETS
+from edgeseg.text import find_alike
 
 __all__ = ["find_command", "find_parameter", "find_value"]
-
-# Two words at least this similar are taken for a typing error, on difflib's scale.
-_ALIKE: Final = 0.7
 
 
 def _index_by_synonym(table: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
@@ -69,7 +66,11 @@ _PARAMETERS: Final = _index_by_synonym(
         ("--retries --retry --reconnect", "--max-retries"),
         ("--workers --jobs -j --cpus --num-threads", "--threads"),
         ("--cluster --scheduler", "--dask"),
-        ("--tolerance --max-loss --threshold", "--max-drop"),
+        ("--tolerance --max-loss --threshold", "--max-drop --min-score"),
+        ("--confidence --conf --min-confidence --min-conf --conf-thres", "--min-score"),
+        ("--probabilities --probs --uncertainty --softmax", "--scores"),
+        ("--publish --push --rtmp --broadcast --forward", "--restream"),
+        ("--only --keep --filter --class", "--classes"),
         ("--html --junit --report-dir", "--report"),
         ("--compare --against --teacher", "--reference"),
         ("-h -? --usage", "--help"),
@@ -102,7 +103,7 @@ def find_parameter(spelling: str, command: Command, *, guess: bool = True) -> st
     """
     known = (*command.options, *(argument.name for argument in command.arguments))
     word = spelling if len(spelling) == 2 else f"--{spelling.strip('-').replace('_', '-').lower()}"
-    return _find_meant(word, _PARAMETERS, known, alike=_ALIKE if guess else 1.0)
+    return _find_meant(word, _PARAMETERS, known, guess=guess)
 
 
 def find_value(word: str, choices: Collection[str]) -> str | None:
@@ -117,9 +118,9 @@ def _find_meant(
     synonyms: Mapping[str, tuple[str, ...]],
     known: Collection[str],
     *,
-    alike: float = _ALIKE,
+    guess: bool = True,
 ) -> str | None:
     if word in known:
         return word
     synonym = next((meant for meant in synonyms.get(word, ()) if meant in known), None)
-    return synonym or next(iter(get_close_matches(word, known, n=1, cutoff=alike)), None)
+    return synonym or (find_alike(word, known) if guess else None)

@@ -6,7 +6,7 @@ resizing. Normalization is part of the graph.
 
 from __future__ import annotations
 
-from edgeseg.pixels.arrays import Bgr, ClassMap, Frame, Logits, Output, Planes
+from edgeseg.pixels.arrays import Bgr, ClassMap, Frame, Logits, Output, Planes, Scores
 from edgeseg.pixels.ids import count_ids, find_ids, rename_ids, split_rows
 from edgeseg.pixels.input import (
     fit_size,
@@ -17,6 +17,7 @@ from edgeseg.pixels.input import (
 )
 from edgeseg.pixels.mask import resize_ids, to_frame_mask, to_mask
 from edgeseg.pixels.resizing import resize_logits, resize_rows
+from edgeseg.pixels.scores import Place, Probabilities, Take, rate_bands
 
 __all__ = [
     "Bgr",
@@ -24,11 +25,16 @@ __all__ = [
     "Frame",
     "Logits",
     "Output",
+    "Place",
     "Planes",
+    "Probabilities",
+    "Scores",
+    "Take",
     "count_ids",
     "find_ids",
     "measure_coverage",
     "fit_size",
+    "rate_bands",
     "rename_ids",
     "to_frame_mask",
     "resize_bands",

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bgr", "ClassMap", "Frame", "Logits", "Output", "Planes"]
+__all__ = ["Bgr", "ClassMap", "Frame", "Logits", "Output", "Planes", "Scores"]
 
 Bgr = npt.NDArray[np.uint8]
 """An image: uint8 (H, W, 3), 0 to 255, blue first, as OpenCV and cameras deliver it.
@@ -26,6 +26,9 @@ Planes = npt.NDArray[np.float32]
 
 ClassMap = npt.NDArray[np.unsignedinteger]
 """A mask: class ids (H, W); uint8 up to 256 classes, else uint16."""
+
+Scores = npt.NDArray[np.uint8]
+"""How sure a network is of each pixel: uint8 (H, W), 255 times the probability of its class."""
 
 Output: TypeAlias = "Logits | ClassMap"
 """What an engine gives: logits, or class ids (1, H, W) at the input's size."""

@@ -12,11 +12,13 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.pixels.arrays import Bgr, ClassMap, Logits
 from edgeseg.pixels.axis import follow_frame
 from edgeseg.pixels.input import measure_coverage
 from edgeseg.pixels.mask import find_id_type, to_frame_mask, to_mask
+from edgeseg.pixels.scores import Take, find_highest, rate_bands
 from edgeseg.pixels.windows import (
     Window,
     average_windows,
@@ -46,7 +48,9 @@ def find_stride(side_px: int, overlap: float = OVERLAP) -> int:
     return max(1, int(side_px * (1 - overlap)))
 
 
-def segment_tiles(look: Look, spec: InputSpec, frame: Bgr, *, overlap: float = OVERLAP) -> ClassMap:
+def segment_tiles(
+    look: Look, spec: InputSpec, frame: Bgr, *, overlap: float = OVERLAP, rate: Take | None = None
+) -> ClassMap:
     """Segment a frame through windows of the network's size: class ids (H, W) at its own size.
 
     The frame is uint8 (H, W, C). A side of it that is shorter than the network's is stretched or
@@ -58,6 +62,9 @@ def segment_tiles(look: Look, spec: InputSpec, frame: Bgr, *, overlap: float = O
     beside the frame and its mask, memory holds about `overlap` of the logits of one row of windows.
     At the bottom, where the last row is moved back, it holds at most one row and `overlap`.
 
+    `rate` gets the highest probability of every pixel, of softmax over the mean logits, block by
+    block.
+
     Raises:
         BackendError: a logit is NaN or plus infinity.
     """
@@ -67,7 +74,7 @@ def segment_tiles(look: Look, spec: InputSpec, frame: Bgr, *, overlap: float = O
         for length, side in ((height, spec.height), (width, spec.width))
     )
     if len(down) == len(across) == 1:
-        return to_frame_mask(look(frame), spec, frame)
+        return _segment_whole(look(frame), spec, frame, rate)
     mask: ClassMap | None = None
     held: list[Window] = []
     for rows, bottom in _find_ends(down):
@@ -78,7 +85,7 @@ def segment_tiles(look: Look, spec: InputSpec, frame: Bgr, *, overlap: float = O
             for block in product(
                 _split(range(rows.start, bottom)), _split(range(columns.start, right))
             ):
-                _fill(mask, held, *block)
+                _fill(mask, held, *block, rate)
             held = list(_release(held, bottom, right))
     assert mask is not None, "an image has pixels"
     return mask
@@ -90,17 +97,34 @@ def _split(pixels: range) -> Iterator[range]:
         yield range(start, min(start + _BLOCK_PX, pixels.stop))
 
 
-def _fill(mask: ClassMap, windows: Sequence[Window], rows: range, columns: range) -> None:
-    """Write into a block of `mask` the classes with the highest mean logits."""
+def _segment_whole(logits: Logits, spec: InputSpec, frame: Bgr, rate: Take | None) -> ClassMap:
+    mask = to_frame_mask(logits, spec, frame)
+    if rate is not None:
+        rate_bands(logits, spec, mask, rate)
+    return mask
+
+
+def _fill(
+    mask: ClassMap, windows: Sequence[Window], rows: range, columns: range, rate: Take | None
+) -> None:
+    """Write into a block of `mask` the classes with the highest mean logits, and rate them."""
     seen = crop_windows(windows, rows, columns)
+    place = (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
+    mask[place] = _choose_classes(seen, rows, columns)
+    if rate is not None:
+        rate(place, mask[place], find_highest(average_windows(seen, rows, columns)))
+
+
+def _choose_classes(seen: Sequence[Window], rows: range, columns: range) -> npt.NDArray[np.intp]:
+    """Choose the classes of a block's pixels: (rows, columns), or one for all of them."""
     contenders = find_contenders(seen)
-    block = mask[rows.start : rows.stop, columns.start : columns.stop]
     if len(contenders) == 1:
-        block[:] = contenders[0]
-        return
+        return contenders
     planes = average_windows(seen, rows, columns, contenders)
-    best = to_mask(planes[None], height=len(rows), width=len(columns))
-    block[:] = contenders.astype(mask.dtype)[best]
+    chosen: npt.NDArray[np.intp] = contenders[
+        to_mask(planes[None], height=len(rows), width=len(columns))
+    ]
+    return chosen
 
 
 def _find_ends(windows: Sequence[range]) -> Iterator[tuple[range, int]]:

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from edgeseg.errors import BackendError, SourceError
-from edgeseg.pixels import Frame, Output, to_frame_mask, to_input
+from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.backends.backend import Backend
-from edgeseg.runtime.live.channel import Channel, Turns
+from edgeseg.runtime.channel import Channel, Turns
+from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.threads import start_thread
@@ -116,11 +117,12 @@ class Stream:
 
 
 @contextmanager
-def stream(network: Network, *sources: Source, tile: bool = False) -> Iterator[Stream]:
+def stream(network: Network, *sources: Source, finish: Finish = PLAIN) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
     Frames of several sources are taken in turn, and a source that breaks off does not end the
-    others. With `tile`, the stage `infer` makes a frame's whole mask, window by window.
+    others. `finish` says what is made of the engine's output. With tiles, the stage `infer` makes a
+    frame's whole mask, window by window.
 
     Raises, while iterating:
         SourceError: the only source broke off.
@@ -134,7 +136,7 @@ def stream(network: Network, *sources: Source, tile: bool = False) -> Iterator[S
     inferred: Channel[_Work] = Channel()
     masked: Channel[Result] = Channel()
     feeds = [Feed(channels=(channel, prepared) if only else (channel,)) for channel in captured]
-    stages = _Stages(network, feeds)
+    stages = _Stages(network, feeds, finish)
     tolerant = _Tolerance(feeds)
 
     def note_loss(index: int, error: BaseException) -> None:
@@ -143,13 +145,13 @@ def stream(network: Network, *sources: Source, tile: bool = False) -> Iterator[S
         feeds[index].lost = str(error)
 
     turns = Turns(captured, changed, wait=prepared.wait_for_room, on_error=note_loss)
-    infer = tolerant.guard(stages.infer_tiles if tile else stages.infer)
+    infer = tolerant.guard(stages.infer_tiles if finish.tile else stages.infer)
     threads = [
         *(
             _make_worker("capture", _grab(source, index), _pass_on, channel)
             for index, (source, channel) in enumerate(zip(sources, captured, strict=True))
         ),
-        _make_worker("prepare", turns, _pass_on if tile else stages.prepare, prepared),
+        _make_worker("prepare", turns, _pass_on if finish.tile else stages.prepare, prepared),
         _make_worker("infer", prepared, infer, inferred),
         _make_worker("mask", inferred, tolerant.guard(stages.mask), masked),
     ]
@@ -168,8 +170,9 @@ def stream(network: Network, *sources: Source, tile: bool = False) -> Iterator[S
 class _Stages:
     """What is done with a frame, stage by stage."""
 
-    def __init__(self, network: Network, feeds: Sequence[Feed]) -> None:
+    def __init__(self, network: Network, feeds: Sequence[Feed], finish: Finish) -> None:
         self._network = network
+        self._finish = finish
         self._feeds = feeds
         self.ended = threading.Event()
 
@@ -183,14 +186,19 @@ class _Stages:
         return replace(work, network_input=None, output=output, infer_ms=infer_ms)
 
     def infer_tiles(self, work: _Work) -> _Work:
-        network, image = self._network, work.captured.image
-        tiled = segment_tiled(network.backend, network.input, image, stopped=self.ended.is_set)
+        tiled = segment_tiled(
+            self._network.backend,
+            self._network.input,
+            work.captured.image,
+            self._finish,
+            stopped=self.ended.is_set,
+        )
         return replace(work, tiled=tiled)
 
     def mask(self, work: _Work) -> Result:
         return Result(
             captured=work.captured,
-            segmentation=work.tiled or _make_mask(work, self._network.input),
+            segmentation=work.tiled or _make_mask(work, self._network.input, self._finish),
             grab_ms=work.grab_ms,
             feed=work.feed,
             dropped=self._feeds[work.feed].dropped,
@@ -202,12 +210,10 @@ def _pass_on(work: _Work) -> _Work:
     return work
 
 
-def _make_mask(work: _Work, spec: InputSpec) -> Segmentation:
+def _make_mask(work: _Work, spec: InputSpec, finish: Finish) -> Segmentation:
     assert work.output is not None, "it was just inferred"
-    mask, mask_ms = time_call(to_frame_mask, work.output, spec, work.captured.image)
-    return Segmentation(
-        mask=mask, prepare_ms=work.prepare_ms, infer_ms=work.infer_ms, mask_ms=mask_ms
-    )
+    before = {"prepare_ms": work.prepare_ms, "infer_ms": work.infer_ms}
+    return finish.segment(work.output, spec, work.captured.image, **before)
 
 
 def _infer(backend: Backend, network_input: Frame) -> Output:

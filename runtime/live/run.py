@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgeseg.errors import BackendError, SourceError
+from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.live.pipeline import Network, Stream, stream
 from edgeseg.runtime.live.tally import Summary, Tally
 from edgeseg.runtime.result import Result
@@ -46,11 +47,11 @@ def run(
     *,
     max_frames: int | None = None,
     max_seconds: float | None = None,
-    tile: bool = False,
+    finish: Finish = PLAIN,
 ) -> Summary:
     """Feed every result of one source to every sink, as `run_all` does."""
     limits = Limits(frames=max_frames, seconds=max_seconds)
-    whole, _ = run_all(network, [Fed(source=source, sinks=sinks)], limits=limits, tile=tile)
+    whole, _ = run_all(network, [Fed(source=source, sinks=sinks)], limits=limits, finish=finish)
     return whole
 
 
@@ -61,12 +62,12 @@ def run_all(
     limits: Limits,
     on_frame: Callable[[Result], None] | None = None,
     stop: threading.Event | None = None,
-    tile: bool = False,
+    finish: Finish = PLAIN,
 ) -> tuple[Summary, list[Summary]]:
     """Feed every result to its source's sinks until all sources end, a limit is reached or Ctrl-C.
 
     `stop` ends the run after the frame that is being written. A source that is lost for good ends
-    alone; the only one ends the run, too. `tile` is that of `stream`. Returns the summary of all,
+    alone; the only one ends the run, too. `finish` is that of `stream`. Returns the summary of all,
     and that of each source.
 
     Raises:
@@ -75,7 +76,7 @@ def run_all(
     """
     whole, parts = Tally(), [Tally() for _ in feeds]
     sources = [feed.source for feed in feeds]
-    with stop_after(limits.seconds, sources), stream(network, *sources, tile=tile) as results:
+    with stop_after(limits.seconds, sources), stream(network, *sources, finish=finish) as results:
         try:
             for result in results:
                 _, output_ms = time_call(_write, result, feeds[result.feed].sinks)

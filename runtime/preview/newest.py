@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from edgeseg.labels import Labels
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.picture import Look, to_jpeg
 from edgeseg.runtime.result import Result
@@ -56,8 +56,8 @@ class Newest:
 class Encoder:
     """Encodes all pictures in one thread; viewers with the same `Look` share a picture."""
 
-    def __init__(self, labels: Labels) -> None:
-        self._labels = labels
+    def __init__(self, legend: Legend) -> None:
+        self._legend = legend
         self._thread = ThreadPoolExecutor(1, "edgeseg preview", _step_back)
         self._of: Result | None = None
         self._made: dict[Look, asyncio.Future[bytes]] = {}
@@ -68,7 +68,7 @@ class Encoder:
             self._of, self._made = result, {}
         made = self._made.get(look)
         if made is None:
-            made = asyncio.ensure_future(self.run(lambda: to_jpeg(result, self._labels, look)))
+            made = asyncio.ensure_future(self.run(lambda: to_jpeg(result, self._legend, look)))
             self._made[look] = made
         return await asyncio.shield(made)  # a viewer who leaves must not cancel it for the others
 

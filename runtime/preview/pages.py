@@ -132,7 +132,7 @@ class _Pages:
     async def _info(self, _request: Request) -> Response:
         from starlette.responses import JSONResponse
 
-        labels = self._view.about.labels
+        labels = self._view.about.legend.labels
         classes = [
             {"name": name, "colour": color}
             for name, color in zip(labels.classes, map(to_hex, labels.palette), strict=True)
@@ -163,9 +163,9 @@ class _Pages:
             return _refuse("there is no frame yet", 503)
         if look is None:
             return _refuse(_LOOK_FORM, 400)
-        encoder, labels = self._view.encoder, self._view.about.labels
+        encoder, legend = self._view.encoder, self._view.about.legend
         if whole:
-            jpeg = await encoder.run(lambda: to_jpeg(newest, labels, look, whole=True))
+            jpeg = await encoder.run(lambda: to_jpeg(newest, legend, look, whole=True))
         else:
             jpeg = await encoder.encode(newest, look)
         return Response(jpeg, media_type="image/jpeg")
@@ -184,7 +184,7 @@ class _Pages:
         return Motion(self._view.newest, self._view.encoder, self._viewers, look)
 
     def _look(self, request: Request) -> Look | None:
-        return parse_look(request.query_params, len(self._view.about.labels.classes))
+        return parse_look(request.query_params, len(self._view.about.legend.labels.classes))
 
 
 _LOOK_FORM: Final = "as in hide=3,4&opacity=60: class ids with commas, and 0 to 100 percent"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.labels import Labels
 from edgeseg.pixels import ClassMap
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.result import Result
 
 if TYPE_CHECKING:
@@ -50,22 +50,22 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= _DIGITS
 
 
-def to_jpeg(result: Result, labels: Labels, look: Look, *, whole: bool = False) -> bytes:
+def to_jpeg(result: Result, legend: Legend, look: Look, *, whole: bool = False) -> bytes:
     """Draw the classes' colors over the frame and encode it; `whole` keeps the frame's size."""
     step = 1 if whole else -(-result.mask.shape[1] // _WIDEST)
     frame = np.ascontiguousarray(result.captured.image[::step, ::step])
-    drawn = _blend(frame, result.mask[::step, ::step], labels, look)
+    drawn = _blend(frame, result.mask[::step, ::step], legend, look)
     encoded = io.BytesIO()
     drawn.save(encoded, "JPEG", quality=_QUALITY)
     return encoded.getvalue()
 
 
-def _blend(frame: npt.NDArray[np.uint8], mask: ClassMap, labels: Labels, look: Look) -> Image.Image:
+def _blend(frame: npt.NDArray[np.uint8], mask: ClassMap, legend: Legend, look: Look) -> Image.Image:
     from PIL import Image
 
-    palette = np.array(labels.palette, np.uint8)
+    palette = np.array(legend.palette, np.uint8)
     opacity = np.full(len(palette), round(255 * look.opacity), np.uint8)
-    opacity[list(look.hidden)] = 0
+    opacity[[*look.hidden, *legend.clear]] = 0
     height, width = mask.shape
     shown = Image.frombuffer("RGB", (width, height), frame, "raw", "BGR", 0, 1)
     colors = Image.fromarray(palette.take(mask, axis=0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from edgeseg.accuracy.metrics import class_shares
 from edgeseg.runtime.preview.board import Board
 from edgeseg.runtime.preview.metrics import Figures
 from edgeseg.runtime.preview.newest import Encoder, Newest
@@ -27,7 +26,7 @@ class View:
         self.about = about
         self.board = Board()
         self.newest = Newest(self.board)
-        self.encoder = Encoder(about.labels)
+        self.encoder = Encoder(about.legend)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -45,7 +44,7 @@ class View:
         newest = self.board.newest
         if newest is None:
             return {}
-        return await self.encoder.run(lambda: class_shares(newest.mask, self.about.labels.classes))
+        return await self.encoder.run(lambda: self.about.legend.compute_shares(newest.mask))
 
     async def compute_figures(self) -> Figures:
         """Compute the source's figures at this moment."""

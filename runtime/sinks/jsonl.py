@@ -11,10 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from edgeseg.accuracy.metrics import class_shares
 from edgeseg.errors import SinkError
-from edgeseg.labels import Labels
 from edgeseg.pixels import ClassMap
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import give_name, name_partial
 from edgeseg.runtime.sources import Captured
@@ -24,14 +23,14 @@ __all__ = ["JsonlSink", "format_wall", "to_line"]
 
 
 def to_line(
-    captured: Captured, mask: ClassMap, labels: Labels, *, source: str | None = None
+    captured: Captured, mask: ClassMap, legend: Legend, *, source: str | None = None
 ) -> str:
     """Write a frame as a JSON object on one line, with each class's share of its pixels, 0..1.
 
     A frame of a camera or stream has its time of capture, too. `source` names the source, where
     there are several.
     """
-    shares = {name: round(share, 6) for name, share in class_shares(mask, labels.classes).items()}
+    shares = {name: round(share, 6) for name, share in legend.compute_shares(mask).items()}
     return json.dumps(
         {
             **({} if source is None else {"source": source}),
@@ -53,8 +52,8 @@ def format_wall(wall_s: float) -> str:
 class JsonlSink:
     """Writes a temporary file beside the final one; for `-`, writes to standard output."""
 
-    def __init__(self, target: str, labels: Labels, *, source: str | None = None) -> None:
-        self._labels = labels
+    def __init__(self, target: str, legend: Legend, *, source: str | None = None) -> None:
+        self._legend = legend
         self._source = source
         self._path = None if target == "-" else Path(target)
         self._file: BinaryIO = sys.stdout.buffer
@@ -71,7 +70,7 @@ class JsonlSink:
 
     def write(self, result: Result, /) -> None:
         """Write one line and flush it at once, for readers that follow the file."""
-        text = to_line(result.captured, result.mask, self._labels, source=self._source)
+        text = to_line(result.captured, result.mask, self._legend, source=self._source)
         line = f"{text}\n".encode()
         try:
             written = self._file.write(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ __all__ = ["LabelIds", "find_label_ids"]
 _OPTION: Final = "--label-ids"
 _NAMES: Final = ("ade20k", "camvid", "cityscapes", "coco")
 _COCO: Final = "cocostuff"
+_BYTE: Final = 255
 _HIGHEST_ID: Final = 65535
 _MOST_NAMED: Final = 5
 # What somebody could confuse with the data set's own numbering.
@@ -31,18 +32,29 @@ _Pair = tuple[str, object]  # a class and its id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelIds:
-    """The id of each class, `ids[i]` that of class i; `told` says in a line which they are."""
+    """The id of each class, `ids[i]` that of class i; `told` says in a line which they are.
+
+    `named` has all ids of the source, by name; `unnamed` is the id of what the source does not
+    name, and of what is no class: the highest that a mask of these ids holds.
+    """
 
     ids: tuple[int, ...]
     told: str
+    named: Mapping[str, int]
+    unnamed: int
+
+    def find(self, name: str) -> int:
+        """Find the id of something that is no class of the model."""
+        return self.named.get(_plain(name), self.unnamed)
 
 
-def find_label_ids(source: str, labels: Labels) -> LabelIds:
+def find_label_ids(source: str, labels: Labels, *, free: Collection[str] = ()) -> LabelIds:
     """Find an id for each class, by its name.
 
     `source` is `ade20k`, `camvid`, `cityscapes` or `coco` (COCO-Stuff), or a file: JSON with the id
     of each class, {"road": 7}, or text with a line for each, `road,7`. A class's own number may
     stand for its name: {"0": 7}. Names are compared without case and blanks.
+    The names in `free` need no id: they get 255, or 65535 where an id is above 255.
 
     Raises:
         SpecError: a class has no id; or the file cannot be read, or holds something else.
@@ -58,11 +70,14 @@ def find_label_ids(source: str, labels: Labels) -> LabelIds:
         by_name = _index_pairs(_read_pairs(Path(source)), labels, source)
         origin, caution = f"the ids of {source}", None
     found = {one: by_name.get(_plain(one)) for one in labels.classes}
-    absent = [one for one, own in found.items() if own is None]
+    absent = [one for one, own in found.items() if own is None and one not in free]
     if absent:
         raise SpecError(_explain_absent(source, absent, len(found)))
-    ids = tuple(own for own in found.values() if own is not None)
-    return LabelIds(ids=ids, told=_tell(ids, labels, origin, caution))
+    highest = max((own for own in found.values() if own is not None), default=0)
+    unnamed = _BYTE if highest <= _BYTE else _HIGHEST_ID
+    ids = tuple(unnamed if own is None else own for own in found.values())
+    told = _tell(ids, labels, origin, caution)
+    return LabelIds(ids=ids, told=told, named=by_name, unnamed=unnamed)
 
 
 def _plain(name: str) -> str:

@@ -14,9 +14,10 @@ from edgeseg.errors import SpecError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.images import write_mask, write_painted_mask
 from edgeseg.images.georeference import Place, write_geotiff
-from edgeseg.labels import Labels, Rgb, to_hex
+from edgeseg.labels import Rgb, to_hex
 from edgeseg.pixels import ClassMap, rename_ids
 from edgeseg.progress import Say
+from edgeseg.runtime.legend import BACKGROUND, IGNORE, Legend
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
 from edgeseg.runtime.sinks.label_ids import find_label_ids
@@ -34,7 +35,8 @@ class MaskFiles:
     """The folder for masks, and what they hold: class ids, if nothing else is asked for.
 
     `label_ids` names other ids, as `edgeseg run --label-ids` takes them. `painted` masks are RGB,
-    in the classes' colors.
+    in the classes' colors. With `scores`, a folder beside this one has a picture for each mask: how
+    sure the network is of each pixel.
 
     Raises:
         SpecError: masks of ids are asked for, and painted ones.
@@ -43,6 +45,7 @@ class MaskFiles:
     folder: Path
     label_ids: str | None = field(default=None, kw_only=True)
     painted: bool = field(default=False, kw_only=True)
+    scores: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.painted and self.label_ids is not None:
@@ -50,16 +53,27 @@ class MaskFiles:
                 "--label-ids writes ids and --masks-palette colors; leave one of them out"
             )
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folder of masks, and that of scores where they are wanted.
+
+        Scores have a folder of their own: who reads masks often takes every PNG of a folder.
+        """
+        folder = Path(self.folder)  # Python's users write a text
+        own = folder.resolve()
+        return (folder, own.with_name(f"{own.name}-scores")) if self.scores else (folder,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskForm:
-    """How masks are written: `ids[i]` stands for class i, and `table[i]` is what is written for it.
+    """How masks are written.
 
-    Without a table these are the class ids. `palette` has the colors of what is written. `told`
-    says which ids these are, where they are not the class ids.
+    `legend` is the text that explains them. `table[i]` is what is written for the id i; without a
+    table this is i itself. `palette` has the colors of what is written. `told` says which ids these
+    are, where they are not the class ids.
     """
 
-    ids: tuple[int, ...]
+    legend: str
     palette: tuple[Rgb, ...]
     table: ClassMap | None = None
     painted: bool = False
@@ -93,27 +107,32 @@ class MaskForm:
         return mask if self.table is None else rename_ids(mask, self.table)
 
 
-def plan_masks(files: MaskFiles, labels: Labels) -> MaskForm:
+def plan_masks(files: MaskFiles, legend: Legend) -> MaskForm:
     """Plan how masks are written.
 
     Raises:
         SpecError: a class has no id, or two classes that are to be painted have the same color.
     """
-    ids = tuple(range(len(labels.classes)))
     if files.painted:
-        _check_colors(labels)
+        _check_colors(legend)
     if files.label_ids is None:
-        return MaskForm(ids=ids, palette=tuple(labels.palette), painted=files.painted)
-    found = find_label_ids(files.label_ids, labels)
+        text = _write_legend(files, legend, legend.entries, legend.ignore)
+        return MaskForm(legend=text, palette=legend.palette, painted=files.painted)
+    found = find_label_ids(files.label_ids, legend.labels, free=(BACKGROUND,))
+    entries = [(found.ids[id_], name, color) for id_, name, color in legend.entries]
+    ignore = None if legend.ignore is None else found.find(IGNORE)
+    colors = {own: color for own, _, color in entries}
+    if ignore is not None:
+        colors.setdefault(ignore, legend.palette[-1])
     return MaskForm(
-        ids=found.ids,
-        palette=_order_palette(found.ids, labels),
-        table=_make_table(found.ids),
+        legend=_write_legend(files, legend, entries, ignore),
+        palette=tuple(colors.get(own, (0, 0, 0)) for own in range(_BYTE + 1)),
+        table=_make_table(found.ids, found.find(IGNORE)),
         told=found.told,
     )
 
 
-def open_mask_sink(files: MaskFiles, labels: Labels, say: Say) -> FolderSink:
+def open_mask_sink(files: MaskFiles, legend: Legend, say: Say) -> FolderSink:
     """Open a sink that writes each mask into a folder: a GeoTIFF if the image is one, else a PNG.
 
     `say` hears which ids the masks hold, of an earlier run's masks, and where rasterio is missing.
@@ -121,7 +140,7 @@ def open_mask_sink(files: MaskFiles, labels: Labels, say: Say) -> FolderSink:
     Raises:
         SpecError: see `plan_masks`.
     """
-    form, places = plan_masks(files, labels), Places(say)
+    form, places = plan_masks(files, legend), Places(say)
     if form.told is not None:
         say(form.told)
 
@@ -132,18 +151,20 @@ def open_mask_sink(files: MaskFiles, labels: Labels, say: Say) -> FolderSink:
         else:
             form.save_at(place, result.mask, path.with_suffix(".tif"))
 
-    legend = _write_legend(files, labels, form.ids)
-    return FolderSink(files.folder, "mask", write, beside={LEGEND: legend}, say=say)
+    return FolderSink(files.folders[0], "mask", write, beside={LEGEND: form.legend}, say=say)
 
 
-def _check_colors(labels: Labels) -> None:
+def _check_colors(legend: Legend) -> None:
     """Refuse classes of one color, which nobody could tell apart.
 
     Raises:
         SpecError: there are such classes.
     """
     first: dict[Rgb, str] = {}
-    for name, color in zip(labels.classes, labels.palette, strict=True):
+    named = [(name, color) for _, name, color in legend.entries]
+    if legend.ignore is not None:
+        named.append((IGNORE, legend.palette[-1]))
+    for name, color in named:
         if first.setdefault(color, name) != name:
             raise SpecError(
                 f"--masks-palette: {first[color]!r} and {name!r} have the same color, "
@@ -152,34 +173,31 @@ def _check_colors(labels: Labels) -> None:
             )
 
 
-def _make_table(ids: Sequence[int]) -> ClassMap:
+def _make_table(ids: Sequence[int], ignore: int) -> ClassMap:
     """Make the table from class ids to `ids`; two bytes each where one byte does not hold them.
 
-    A class id beyond the classes, which only a faulty engine gives, becomes the highest id.
+    What is no class, as pixels that are not sure enough, becomes `ignore`.
     """
-    dtype, highest = (np.uint8, _BYTE) if max(ids) <= _BYTE else (np.uint16, _HIGHEST_ID)
-    length = _BYTE + 1 if len(ids) <= _BYTE + 1 else _HIGHEST_ID + 1
-    table: ClassMap = np.full(length, highest, dtype)
+    dtype = np.uint8 if max(*ids, ignore) <= _BYTE else np.uint16
+    table: ClassMap = np.full(_HIGHEST_ID + 1, ignore, dtype)
     table[: len(ids)] = ids
     return table
 
 
-def _order_palette(ids: Sequence[int], labels: Labels) -> tuple[Rgb, ...]:
-    """Put the colors of the classes at the places of their ids; others are black."""
-    colors = dict(zip(ids, labels.palette, strict=True))
-    return tuple(colors.get(own, (0, 0, 0)) for own in range(_BYTE + 1))
-
-
-def _write_legend(files: MaskFiles, labels: Labels, ids: Sequence[int]) -> str:
+def _write_legend(
+    files: MaskFiles, legend: Legend, entries: Sequence[tuple[int, str, Rgb]], ignore: int | None
+) -> str:
     """Write each id's meaning and color, as JSON with one class on a line."""
-    known = zip(ids, labels.classes, labels.palette, strict=True)
     lines = [
-        json.dumps({"id": own, "name": name, "color": to_hex(color)}) for own, name, color in known
+        json.dumps({"id": own, "name": name, "color": to_hex(color)})
+        for own, name, color in entries
     ]
     about: dict[str, object] = {"software": SIGNATURE}
     if files.label_ids is not None:
         about["label_ids"] = files.label_ids
     if files.painted:
         about["painted"] = True
+    if ignore is not None:
+        about["ignore"] = {"id": ignore, "color": to_hex(legend.palette[-1])}
     head = json.dumps(about).removesuffix("}")
     return f'{head}, "classes": [\n' + ",\n".join(lines) + "\n]}\n"

@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import SinkError
+from edgeseg.files.homes import expand_home
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
-from edgeseg.runtime.preview.address import Address
+from edgeseg.runtime.preview.address import Address, parse_address
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskFiles, open_mask_sink
 from edgeseg.runtime.sinks.partial import TakenError
 from edgeseg.runtime.sinks.picture import PictureSink, open_overlay_sink
 from edgeseg.runtime.sinks.recording import RecordingSink
+from edgeseg.runtime.sinks.restream import RestreamSink
+from edgeseg.runtime.sinks.scores import open_score_sink
+from edgeseg.runtime.sinks.sender import check_target, extend_target
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoFile
 
-__all__ = ["FanOut", "Outputs", "check_ending", "to_file_or_folder", "open_outputs"]
+__all__ = ["FanOut", "Outputs", "check_ending", "open_outputs", "plan_outputs", "to_file_or_folder"]
 
 _VIDEO_SUFFIX: Final = ".mp4"
 # Those that can record that edgeseg wrote them, so that the next run can replace them.
@@ -58,7 +62,11 @@ def check_ending(save: Path) -> None:
 class Outputs:
     """The outputs of a run; None for those not wanted. `jsonl` may be `-`, standard output.
 
-    `save` is a video or one picture, `overlays` a folder of pictures.
+    `save` is a video or one picture, `overlays` a folder of pictures, `restream` the address of a
+    server.
+
+    Raises:
+        SpecError: `restream` is no address that takes video.
     """
 
     save: Path | None = None
@@ -67,6 +75,11 @@ class Outputs:
     jsonl: str | None = None
     window: bool = False
     preview: Address | None = None
+    restream: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.restream is not None:
+            check_target(self.restream)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -78,11 +91,15 @@ class Outputs:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders that get a picture for each frame."""
-        masks = None if self.masks is None else self.masks.folder
-        return tuple(folder for folder in (self.overlays, masks) if folder is not None)
+        masks = () if self.masks is None else self.masks.folders
+        return tuple(folder for folder in (self.overlays, *masks) if folder is not None)
 
     def put_below(self, name: str) -> Outputs:
-        """Put a folder `name` above each file, and into each folder; standard output stays."""
+        """Put a folder `name` above each file, and into each folder; standard output stays.
+
+        Raises:
+            SpecError: the server's address is none that can be extended by the name.
+        """
         masks, lines = self.masks, self.jsonl
 
         def put_above(file: Path) -> Path:
@@ -94,12 +111,40 @@ class Outputs:
             overlays=None if self.overlays is None else self.overlays / name,
             masks=None if masks is None else replace(masks, folder=masks.folder / name),
             jsonl=lines if lines in {None, "-"} else str(put_above(Path(lines))),
+            restream=None if self.restream is None else extend_target(self.restream, name),
         )
 
     @property
     def picture(self) -> bool:
         """Whether `save` is a picture of one frame."""
         return self.save is not None and self.save.suffix.lower() in _PICTURES
+
+
+def plan_outputs(
+    *,
+    save: str | Path | None,
+    masks: str | Path | MaskFiles | None,
+    jsonl: str | Path | None,
+    preview: str | Address | None,
+    restream: str | None,
+) -> Outputs:
+    """Plan a run's outputs; `save` names a video, a picture, or a folder of pictures.
+
+    A `~` is the user's home, as in a shell.
+
+    Raises:
+        SpecError: see `Outputs`.
+        SinkError: `preview` is no address.
+    """
+    file, folder = to_file_or_folder(None if save is None else expand_home(str(save)))
+    return Outputs(
+        save=file,
+        overlays=folder,
+        masks=MaskFiles(Path(masks).expanduser()) if isinstance(masks, str | Path) else masks,
+        jsonl=None if jsonl is None else expand_home(str(jsonl)),
+        preview=parse_address(preview, None) if isinstance(preview, str) else preview,
+        restream=restream,
+    )
 
 
 class FanOut:
@@ -239,16 +284,24 @@ def _open(
 ) -> Iterator[Sink]:
     if outputs.save is not None:
         yield _open_save_sink(outputs.save, about, say)
-    if outputs.overlays is not None:
-        yield open_overlay_sink(outputs.overlays, about.labels, say)
-    if outputs.masks is not None:
-        yield open_mask_sink(outputs.masks, about.labels, say)
+    yield from _open_folders(outputs, about, say)
     if outputs.jsonl is not None:
-        yield JsonlSink(outputs.jsonl, about.labels, source=about.name)
+        yield JsonlSink(outputs.jsonl, about.legend, source=about.name)
     if outputs.window:
         from edgeseg.runtime.sinks.window import WindowSink
 
-        yield WindowSink(f"{about.bundle}: {about.name or about.source}", about.labels, stop)
+        yield WindowSink(f"{about.bundle}: {about.name or about.source}", about.legend, stop)
+    if outputs.restream is not None:
+        yield RestreamSink(outputs.restream, about.legend, fps=about.fps, live=about.live, say=say)
+
+
+def _open_folders(outputs: Outputs, about: About, say: Say) -> Iterator[Sink]:
+    if outputs.overlays is not None:
+        yield open_overlay_sink(outputs.overlays, about.legend, say)
+    if outputs.masks is not None:
+        yield open_mask_sink(outputs.masks, about.legend, say)
+        if outputs.masks.scores:
+            yield open_score_sink(outputs.masks.folders[-1], say)
 
 
 def _open_save_sink(path: Path, about: About, say: Say) -> Sink:
@@ -261,12 +314,12 @@ def _open_save_sink(path: Path, about: About, say: Say) -> Sink:
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from None
     if path.suffix.lower() in _PICTURES:
-        return PictureSink(path, about.labels)
+        return PictureSink(path, about.legend)
 
     def open_file(path: Path) -> VideoFile:
         return VideoFile(
             path,
-            about.labels,
+            about.legend,
             fps=about.fps,
             last_frame_s=about.last_frame_s,
         )

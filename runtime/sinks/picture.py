@@ -8,9 +8,9 @@ from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.files.signature import SIGNATURE
-from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr
 from edgeseg.progress import Say
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
@@ -22,9 +22,9 @@ __all__ = ["PictureSink", "open_overlay_sink"]
 _SOFTWARE: Final = 305  # EXIF's tag
 
 
-def open_overlay_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
+def open_overlay_sink(folder: Path, legend: Legend, say: Say) -> FolderSink:
     """Open a sink that writes every frame's overlay; `say` hears of an earlier run's files."""
-    overlay = Overlay(labels)
+    overlay = Overlay(legend)
 
     def write(result: Result, path: Path) -> None:
         _write(overlay.draw(result.captured.image, result.mask), path)
@@ -35,10 +35,10 @@ def open_overlay_sink(folder: Path, labels: Labels, say: Say) -> FolderSink:
 class PictureSink:
     """Writes a temporary picture beside the final file."""
 
-    def __init__(self, path: Path, labels: Labels) -> None:
+    def __init__(self, path: Path, legend: Legend) -> None:
         self._path = path
         self._partial = name_partial(path)
-        self._overlay = Overlay(labels)
+        self._overlay = Overlay(legend)
         self._written = False
 
     def write(self, result: Result, /) -> None:

@@ -8,14 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from edgeseg.errors import MissingPackageError, SinkError
 from edgeseg.files.signature import SIGNATURE
-from edgeseg.labels import Labels
 from edgeseg.machine.extras import make_install_command
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.overlay import Overlay
+from edgeseg.runtime.legend import Legend
+from edgeseg.runtime.overlay import Overlay, pad_to_even
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
 from edgeseg.runtime.sinks.partial import give_name, name_partial
@@ -56,7 +54,7 @@ class VideoFile:
     def __init__(
         self,
         path: Path,
-        labels: Labels,
+        legend: Legend,
         *,
         fps: float,
         last_frame_s: Callable[[], float | None],
@@ -75,7 +73,7 @@ class VideoFile:
         av.logging.set_level(None)  # edgeseg's own errors say the same in one line
         self._path = path
         self._partial = name_partial(path)
-        self._overlay = Overlay(labels)
+        self._overlay = Overlay(legend)
         self._rate = Fraction(fps).limit_denominator(1001)  # 29.97 is 30000/1001
         self._last_frame_s = last_frame_s
         self._frame_ticks = 0
@@ -175,10 +173,7 @@ class VideoFile:
 
         assert self._container is not None, "it was just opened"
         assert self._stream is not None, "it was opened with the container"
-        odd_hw = (self._size_wh[1] % 2, self._size_wh[0] % 2)
-        if any(odd_hw):
-            drawn = np.pad(drawn, ((0, odd_hw[0]), (0, odd_hw[1]), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(drawn, format="bgr24")
+        frame = av.VideoFrame.from_ndarray(pad_to_even(drawn), format="bgr24")
         frame.pts, begins_fragment = self._clock.tick(result.captured.time_s)
         frame.time_base = Fraction(1, TICKS)
         if begins_fragment:

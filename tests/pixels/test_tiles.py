@@ -3,72 +3,23 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
+from tiled import Network, draw_photo, mean_logits
 
 from edgeseg.errors import BackendError
-from edgeseg.pixels import Bgr, Logits, to_frame_mask, to_input
+from edgeseg.pixels import to_frame_mask, to_input
 from edgeseg.pixels.axis import center_pixels
 from edgeseg.pixels.tiles import find_stride, segment_tiles
 from edgeseg.pixels.windows import Window, average_windows, crop_windows, find_contenders
 from edgeseg.spec import Aspect, InputSpec, Resize, Upsampling
 
+if TYPE_CHECKING:
+    import torch
+
 SPEC = InputSpec(height=64, width=96)
-
-
-class Network:
-    """A seeded convolution of one input size, with logits at a quarter of it."""
-
-    def __init__(self, spec: InputSpec, classes: int = 6) -> None:
-        self.spec = spec
-        self.inputs: list[Bgr] = []
-        generator = torch.Generator().manual_seed(4)
-        self.weight = torch.randn(classes, spec.channels, 7, 7, generator=generator)
-
-    def look(self, part: Bgr) -> Logits:
-        image = to_input(part, self.spec)[0]
-        assert image.shape[:2] == (self.spec.height, self.spec.width)
-        self.inputs.append(image)
-        pixels = torch.from_numpy(image.astype(np.float32) / 255 - 0.5).permute(2, 0, 1)[None]
-        return functional.conv2d(pixels, self.weight, stride=4, padding=3).numpy()
-
-
-def _photo(height: int, width: int, channels: int = 3) -> Bgr:
-    generator = torch.Generator().manual_seed(height * 1000 + width)
-    image = torch.zeros(1, channels, height, width)
-    for cells in (3, 9, 25):
-        noise = torch.randn(1, channels, cells, cells, generator=generator)
-        image += functional.interpolate(noise, (height, width), mode="bicubic")
-    return (127 + 50 * image[0].permute(1, 2, 0)).clamp(0, 255).numpy().astype(np.uint8)
-
-
-def _starts(length: int, side: int) -> list[int]:
-    """Each a stride on, until one reaches the end; the last one is moved back."""
-    stride, start, found = int(side * 0.75), 0, []
-    while start + side < length:
-        found.append(start)
-        start += stride
-    return [*found, max(length - side, 0)]
-
-
-def _literal(network: Network, frame: Bgr) -> torch.Tensor:
-    """The mean logits (classes, H, W), of windows that are all in memory, in PyTorch."""
-    spec, (height, width) = network.spec, frame.shape[:2]
-    corners = spec.upsampling is Upsampling.ALIGN_CORNERS
-    total = torch.zeros(len(network.weight), height, width)
-    count = torch.zeros(height, width)
-    for top in _starts(height, spec.height):
-        for left in _starts(width, spec.width):
-            down, across = slice(top, top + spec.height), slice(left, left + spec.width)
-            logits = torch.from_numpy(network.look(frame[down, across]))
-            total[:, down, across] += functional.interpolate(
-                logits, (spec.height, spec.width), mode="bilinear", align_corners=corners
-            )[0]
-            count[down, across] += 1
-    return total / count
 
 
 def _assert_equal_but_for_ties(mask: np.ndarray, scores: torch.Tensor) -> None:
@@ -82,17 +33,17 @@ def _assert_equal_but_for_ties(mask: np.ndarray, scores: torch.Tensor) -> None:
 @pytest.mark.parametrize("upsampling", Upsampling)
 def test_the_mask_is_that_of_mean_logits(size: tuple[int, int], upsampling: Upsampling) -> None:
     spec = InputSpec(height=64, width=96, upsampling=upsampling)
-    frame = _photo(*size)
+    frame = draw_photo(*size)
     mask = segment_tiles(Network(spec).look, spec, frame)
-    _assert_equal_but_for_ties(mask, _literal(Network(spec), frame))
+    _assert_equal_but_for_ties(mask, mean_logits(Network(spec), frame))
     assert len(np.unique(mask)) == 6
 
 
 def test_bands_are_seen_in_windows_too() -> None:
     spec = InputSpec(height=64, width=96, mean=(0.5,) * 5, std=(0.2,) * 5)
-    frame = _photo(100, 130, channels=5)
+    frame = draw_photo(100, 130, channels=5)
     mask = segment_tiles(Network(spec).look, spec, frame)
-    _assert_equal_but_for_ties(mask, _literal(Network(spec), frame))
+    _assert_equal_but_for_ties(mask, mean_logits(Network(spec), frame))
 
 
 @pytest.mark.parametrize("aspect", Aspect)
@@ -101,7 +52,7 @@ def test_a_frame_that_one_window_sees_is_segmented_as_without(
     size: tuple[int, int], aspect: Aspect
 ) -> None:
     spec = InputSpec(height=64, width=96, aspect=aspect)
-    frame, network = _photo(*size), Network(spec)
+    frame, network = draw_photo(*size), Network(spec)
     expected = to_frame_mask(network.look(frame), spec, frame)
     np.testing.assert_array_equal(segment_tiles(network.look, spec, frame), expected)
 
@@ -114,7 +65,7 @@ def test_a_short_side_becomes_the_networks_by_its_own_rule(
 ) -> None:
     """A strip of 40 rows: stretched to 64, or padded below with the mean color."""
     spec = InputSpec(height=64, width=96, resize=rule, aspect=aspect, upsampling=upsampling)
-    frame, network = _photo(40, 150), Network(spec)
+    frame, network = draw_photo(40, 150), Network(spec)
     mask = segment_tiles(network.look, spec, frame)
     assert mask.shape == (40, 150)
     parts = [frame[:, :96], frame[:, 54:]]  # 72 apart; the second is moved back
@@ -134,7 +85,7 @@ def test_windows_lie_as_the_protocol_slide_has_them() -> None:
     """A stride of three quarters, as mmsegmentation's 768 of 1024."""
     assert find_stride(1024) == 768
     network = Network(SPEC)
-    frame = _photo(100, 200)
+    frame = draw_photo(100, 200)
     segment_tiles(network.look, SPEC, frame)
     tops, lefts = (0, 36), (0, 72, 104)
     expected = [frame[top : top + 64, left : left + 96] for top in tops for left in lefts]
@@ -142,7 +93,7 @@ def test_windows_lie_as_the_protocol_slide_has_them() -> None:
 
 
 def test_more_classes_than_a_byte_holds_have_wide_ids() -> None:
-    mask = segment_tiles(Network(SPEC, classes=300).look, SPEC, _photo(70, 100))
+    mask = segment_tiles(Network(SPEC, classes=300).look, SPEC, draw_photo(70, 100))
     assert mask.dtype == np.uint16
 
 
@@ -150,7 +101,7 @@ def test_logits_that_are_not_finite_are_refused() -> None:
     network = Network(SPEC)
     network.weight[2, 1, 3, 3] = np.inf
     with pytest.raises(BackendError, match="logits that are not finite"):
-        segment_tiles(network.look, SPEC, _photo(70, 100))
+        segment_tiles(network.look, SPEC, draw_photo(70, 100))
 
 
 def _measure_peak(height: int, width: int) -> int:
@@ -181,7 +132,7 @@ def test_memory_is_that_of_a_row_of_windows() -> None:
 def test_a_block_of_many_contenders_takes_little_memory() -> None:
     """All 150 classes tie."""
     tracemalloc.start()
-    segment_tiles(lambda _: np.zeros((1, 150, 16, 24), np.float32), SPEC, _photo(64, 97))
+    segment_tiles(lambda _: np.zeros((1, 150, 16, 24), np.float32), SPEC, draw_photo(64, 97))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16e6

@@ -11,12 +11,14 @@ from edgeseg.demo import draw_scene
 from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.events import Events
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sinks.masks import MaskFiles
 from edgeseg.runtime.sinks.outputs import FanOut, Outputs, open_outputs
 from edgeseg.runtime.sources import Captured
 
 LABELS = get_known_labels("camvid")
+LEGEND = Legend.of(LABELS)
 
 
 SIZE = (48, 64)
@@ -49,7 +51,7 @@ class Opened:
         self.said: list[str] = []
         self.stopped = False
         about = About(
-            bundle="b", engine="e", precision="p", source="s", labels=LABELS, fps=10, live=live,
+            bundle="b", engine="e", precision="p", source="s", legend=LEGEND, fps=10, live=live,
             events=Events(self.said.append),
         )  # fmt: skip
         self._opened = open_outputs(outputs, about, say=self.said.append, stop=self.stop)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from edgeseg.demo import draw_scene
 from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink, open_previews
 from edgeseg.runtime.result import Result, Segmentation
@@ -22,7 +23,7 @@ LABELS = get_known_labels("camvid")
 
 ABOUT = About(
     bundle="street", engine="engine 1.0", precision="int8", source="demo",
-    labels=LABELS, fps=10, live=True,
+    legend=Legend.of(LABELS), fps=10, live=True,
 )  # fmt: skip
 
 

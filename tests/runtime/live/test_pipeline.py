@@ -13,7 +13,7 @@ from live_parts import Recorder, frames
 
 from edgeseg.demo import draw_scene
 from edgeseg.demo.splits import LIVE_SEED
-from edgeseg.runtime.live.channel import Channel
+from edgeseg.runtime.channel import Channel
 from edgeseg.runtime.live.durations import Durations
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.live.run import run

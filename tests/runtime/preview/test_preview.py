@@ -14,6 +14,7 @@ from previews import ABOUT, CHROMIUM_ARGUMENTS, LABELS, TOKEN, get, preview, res
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.events import Event
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.preview.picture import Look, parse_look, to_jpeg
 from edgeseg.runtime.preview.sink import PreviewSink
 
@@ -95,7 +96,7 @@ def test_hidden_classes_show_the_frame_and_others_their_color() -> None:
     one = result(0)
     road = LABELS.classes.index("Road")
     look = Look(hidden=frozenset({road}), opacity=1.0)
-    with Image.open(io.BytesIO(to_jpeg(one, LABELS, look, whole=True))) as image:
+    with Image.open(io.BytesIO(to_jpeg(one, Legend.of(LABELS), look, whole=True))) as image:
         shown = np.asarray(image)[:, :, ::-1].astype(int)
     colors = np.array(LABELS.palette)[one.mask][:, :, ::-1]
     expected = np.where((one.mask == road)[..., None], one.captured.image, colors)
@@ -104,7 +105,7 @@ def test_hidden_classes_show_the_frame_and_others_their_color() -> None:
 
 
 def test_a_wide_frame_is_streamed_smaller() -> None:
-    big = to_jpeg(result(0, height=1080, width=1920), LABELS, Look())
+    big = to_jpeg(result(0, height=1080, width=1920), Legend.of(LABELS), Look())
     with Image.open(io.BytesIO(big)) as image:
         assert image.size == (960, 540)
 

@@ -14,6 +14,7 @@ from edgeseg.errors import BackendError
 from edgeseg.labels import get_known_labels
 from edgeseg.runtime.about import About
 from edgeseg.runtime.backends.checked import Checked
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sinks.masks import MaskFiles
 from edgeseg.runtime.sinks.outputs import Outputs, open_outputs
@@ -24,7 +25,7 @@ LABELS = get_known_labels("camvid")
 SIZE = (48, 64)
 BEYOND = np.array([[0, 0, 1, 12]], np.uint8)
 ABOUT = About(
-    bundle="b", engine="e", precision="p", source="s", labels=LABELS, fps=10, live=False
+    bundle="b", engine="e", precision="p", source="s", legend=Legend.of(LABELS), fps=10, live=False
 )  # fmt: skip
 
 

@@ -201,3 +201,15 @@ def test_a_folder_that_takes_no_file_is_an_error_of_the_system(tmp_path: Path) -
             np.zeros((4, 4), np.uint8), tmp_path / "nowhere" / "a.tif", place,
             palette=((0, 0, 0),), painted=False, software="s",
         )  # fmt: skip
+
+
+def test_scores_have_the_place_of_their_image(edgeseg, seeded_bundle: Bundle, survey: Path) -> None:
+    run = ("run", seeded_bundle.folder, "--source", survey, "--masks", "m", "--scores")
+    for _ in range(2):  # the second replaces what the first wrote
+        outcome = edgeseg(*run)
+        assert outcome.status == 0, outcome.err
+    names = ["plain.png", "points.tif", "transform.tif"]
+    assert sorted(path.name for path in Path("m-scores").iterdir()) == names
+    with rasterio.open("m-scores/transform.tif") as scores:
+        assert scores.transform == TRANSFORM
+        np.testing.assert_array_equal(scores.read(1), np.asarray(Image.open("m-scores/plain.png")))

@@ -16,6 +16,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.errors import SpecError
 from edgeseg.images import write_image
 from edgeseg.labels import Labels, get_known_labels
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sinks.label_ids import find_label_ids
 from edgeseg.runtime.sinks.masks import MaskFiles, open_mask_sink
@@ -42,7 +43,7 @@ def draw_classes(labels: Labels) -> np.ndarray:
 def write(files: MaskFiles, labels: Labels, mask: np.ndarray) -> tuple[Path, list[str]]:
     """Write one mask as a run does; return its path, and what was said."""
     said: list[str] = []
-    sink = open_mask_sink(files, labels, said.append)
+    sink = open_mask_sink(files, Legend.of(labels), said.append)
     image = np.zeros((*mask.shape, 3), np.uint8)
     frame = Captured(index=0, name="a", time_s=0.0, at=0.0, image=image, truth=None)
     part = Segmentation(mask=mask, prepare_ms=1, infer_ms=1, mask_ms=1)
@@ -202,4 +203,4 @@ def test_wrong_usage_is_named(edgeseg, seeded_bundle: Bundle) -> None:
 
 def test_classes_of_one_color_are_not_painted(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="'Road' and '2' have the same color, #010101"):
-        open_mask_sink(MaskFiles(tmp_path, painted=True), THREE, print)
+        open_mask_sink(MaskFiles(tmp_path, painted=True), Legend.of(THREE), print)

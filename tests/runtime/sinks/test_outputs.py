@@ -7,7 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from outputs import LABELS, SIZE, Opened, captured, everything, mask, result
+from outputs import LABELS, LEGEND, SIZE, Opened, captured, everything, mask, result
 from PIL import Image
 from videos import frames_in
 
@@ -29,7 +29,7 @@ def test_a_run_that_succeeds_leaves_whole_outputs_and_nothing_else(tmp_path: Pat
     assert video.get(cv2.CAP_PROP_FPS) == 10
     shown = video.read()[1]
     video.release()
-    drawn = Overlay(LABELS).draw(captured(0).image, mask(0))
+    drawn = Overlay(LEGEND).draw(captured(0).image, mask(0))
     assert shown.shape == drawn.shape
 
     assert len(list((folder / "masks").glob("*.png"))) == 5
@@ -51,7 +51,7 @@ def test_a_video_shows_the_overlay_in_its_colors(tmp_path: Path) -> None:
     video = cv2.VideoCapture(str(tmp_path / "v.mp4"))
     shown = video.read()[1]
     video.release()
-    drawn = Overlay(LABELS).draw(captured(0).image, pavement)
+    drawn = Overlay(LEGEND).draw(captured(0).image, pavement)
     np.testing.assert_allclose(shown.mean(axis=(0, 1)), drawn.mean(axis=(0, 1)), atol=6)
 
 
@@ -59,7 +59,7 @@ def test_one_picture(tmp_path: Path) -> None:
     with Opened(Outputs(save=tmp_path / "p.png")) as fan:
         fan.write(result(0))
     with Image.open(tmp_path / "p.png") as image:
-        expected = Overlay(LABELS).draw(captured(0).image, mask(0))
+        expected = Overlay(LEGEND).draw(captured(0).image, mask(0))
         np.testing.assert_array_equal(np.asarray(image)[:, :, ::-1], expected)
     assert [p.name for p in tmp_path.iterdir()] == ["p.png"]
 
@@ -90,14 +90,14 @@ def test_an_odd_size_is_recorded_whole(tmp_path: Path) -> None:
         fan.write(result(0, (47, 63)))
     shown = cv2.VideoCapture(str(tmp_path / "v.mp4")).read()[1]
     assert shown.shape == (48, 64, 3)
-    drawn = Overlay(LABELS).draw(captured(0, (47, 63)).image, mask(0, (47, 63)))
+    drawn = Overlay(LEGEND).draw(captured(0, (47, 63)).image, mask(0, (47, 63)))
     assert abs(shown[:47, :63].astype(int) - drawn).mean() < 30  # color is coded at half the size
 
 
 def test_the_overlay_is_half_frame_and_half_color() -> None:
     frame, ids = captured(0).image, mask(0)
     expected = (frame >> 1) + (np.array(LABELS.palette, np.uint8)[ids][:, :, ::-1] >> 1)
-    drawn = Overlay(LABELS).draw(frame, ids)
+    drawn = Overlay(LEGEND).draw(frame, ids)
     np.testing.assert_array_equal(drawn, expected)
     np.testing.assert_array_equal(frame, captured(0).image)  # and the frame is as it was
 

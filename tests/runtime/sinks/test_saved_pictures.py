@@ -16,6 +16,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
 from edgeseg.images import read_image, read_mask
 from edgeseg.labels import get_known_labels
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def test_a_folder_of_overlays(run: Callable[..., Outcome], exists: bool) -> None
         image = read_image(Path(f"frames/{name}.png"))
         mask = read_mask(Path(f"masks/{name}.png"))
         assert mask.shape == size
-        drawn = Overlay(get_known_labels("camvid")).draw(image, mask)
+        drawn = Overlay(Legend.of(get_known_labels("camvid"))).draw(image, mask)
         np.testing.assert_array_equal(read_image(Path(f"overlays/{name}.png")), drawn)
 
 

@@ -1,0 +1,179 @@
+"""Sends the overlay to a server, live; the run never waits for the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final, NamedTuple
+
+from edgeseg.errors import MissingPackageError, SinkError
+from edgeseg.machine.extras import make_install_command
+from edgeseg.pixels import Bgr
+from edgeseg.progress import Say
+from edgeseg.redact import redact
+from edgeseg.runtime.channel import Channel
+from edgeseg.runtime.legend import Legend
+from edgeseg.runtime.overlay import Overlay, pad_to_even
+from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.sender import Sender, UnableError
+from edgeseg.runtime.sources.live import BACK_OFF_S
+from edgeseg.runtime.threads import start_thread
+from edgeseg.text import explain
+
+__all__ = ["RestreamSink"]
+
+# A connection that lived so long has worked: the next loss begins with the shortest pause again.
+_STEADY_S: Final = 5.0
+# A pause in a file that is not waited for.
+_LONGEST_PAUSE_S: Final = 10.0
+_CLOSE_S: Final = 2.0
+
+
+class _Drawn(NamedTuple):
+    image: Bgr
+    time_s: float
+
+
+class RestreamSink:
+    """Draws each frame, and leaves it to a thread that sends the newest one.
+
+    A file is sent at its own pace. A server that is lost is looked for again, with pauses that
+    grow; frames are dropped until then, and `say` hears of it.
+    """
+
+    def __init__(self, url: str, legend: Legend, *, fps: float, live: bool, say: Say) -> None:
+        try:
+            import av  # noqa: F401  # the sender's process needs it
+        except ImportError:
+            raise MissingPackageError(
+                "PyAV", purpose="--restream", command=make_install_command(["video"])
+            ) from None
+        self._url = url
+        self._overlay = Overlay(legend)
+        self._link = _Link(url, fps, say)
+        self._pace = None if live else _Pace()
+        self._drawn: Channel[_Drawn] = Channel(newest=True)
+        self._thread = threading.Thread(target=self._work, name="edgeseg restream", daemon=True)
+        start_thread(self._thread)
+
+    def write(self, result: Result, /) -> None:
+        """Leave one frame to the thread; wait until a file's frame is due.
+
+        Raises:
+            SinkError: FFmpeg cannot send to such an address.
+        """
+        if self._link.unable is not None:
+            raise SinkError(f"{redact(self._url)} cannot be sent to: {self._link.unable}")
+        time_s = result.captured.time_s
+        if self._pace is not None:
+            time_s = self._pace.wait_for(time_s)
+        image = pad_to_even(self._overlay.draw(result.captured.image, result.mask))
+        self._drawn.put(_Drawn(image, time_s))
+
+    def finish(self) -> None:
+        """Send the last frame, and end the connection."""
+        self._drawn.end()
+        self._thread.join(_CLOSE_S)
+        self.discard()
+
+    def discard(self) -> None:
+        """End the connection."""
+        self._drawn.close()
+        self._link.end()
+        self._thread.join()
+
+    def _work(self) -> None:
+        for drawn in self._drawn:
+            self._link.send(drawn)
+        self._link.close()
+
+
+class _Pace:
+    """Holds back a file's frames until they are due, and gives the times at which they are sent."""
+
+    def __init__(self) -> None:
+        self._begun: float | None = None
+
+    def wait_for(self, time_s: float) -> float:
+        """Wait until the frame at `time_s` is due; return the seconds since the first frame."""
+        now = time.perf_counter()
+        if self._begun is None:
+            self._begun = now - time_s
+        early_s = self._begun + time_s - now
+        if early_s > _LONGEST_PAUSE_S:
+            self._begun -= early_s - _LONGEST_PAUSE_S
+        time.sleep(min(max(early_s, 0.0), _LONGEST_PAUSE_S))
+        # A frame that is late, for a slow engine, moves all that follow.
+        self._begun += max(-early_s, 0.0)
+        return self._begun + time_s
+
+
+class _Link:
+    """The connection to the server, opened again when it is lost. `unable` says why it never is."""
+
+    def __init__(self, url: str, rate: float, say: Say) -> None:
+        self._url = url
+        self._rate = rate
+        self._say_line = say
+        self._sender: Sender | None = None
+        self._shape: tuple[int, ...] = ()
+        self._first_s = self._last_s = 0.0
+        self._frames = self._attempt = 0
+        self._up_at = self._retry_at = 0.0
+        self._ended = False
+        self.unable: str | None = None
+
+    def send(self, drawn: _Drawn) -> None:
+        """Send a frame, or drop it while the server is lost."""
+        if self._ended or self.unable is not None or time.monotonic() < self._retry_at:
+            return
+        try:
+            if self._sender is None or drawn.image.shape != self._shape:
+                self._open(drawn)
+            assert self._sender is not None, "it was just opened"
+            # Times must grow by a tick at least; a source's clock may jump.
+            self._last_s = max(self._last_s + 1e-3, drawn.time_s - self._first_s)
+            self._sender.send(drawn.image, self._last_s)
+        except UnableError as error:
+            self.unable = str(error)
+        except (SinkError, OSError) as error:  # a process cannot be started without memory
+            self._lose(explain(error))
+        else:
+            self._frames += 1
+
+    def close(self) -> None:
+        """End the connection in good order."""
+        if self._sender is not None:
+            self._sender.close(wait_s=_CLOSE_S)
+
+    def end(self) -> None:
+        """End the connection at once, from another thread."""
+        self._ended = True
+        if self._sender is not None:
+            self._sender.kill()
+
+    def _open(self, drawn: _Drawn) -> None:
+        self.close()
+        self._sender, self._shape = None, drawn.image.shape
+        height, width, _ = drawn.image.shape
+        self._sender = Sender(self._url, height=height, width=width, rate=self._rate)
+        self._sender.connect()
+        self._up_at, self._first_s, self._last_s = time.monotonic(), drawn.time_s, -1e-3
+        if self._attempt:
+            self._say(f"back after attempt {self._attempt}")
+
+    def _lose(self, reason: str) -> None:
+        """Say why the server is lost, and when it is looked for again."""
+        if self._ended:
+            return
+        if self._sender is not None and time.monotonic() - self._up_at > _STEADY_S:
+            self._attempt = 0
+        self._sender = None
+        self._attempt += 1
+        pause_s = BACK_OFF_S[min(self._attempt, len(BACK_OFF_S)) - 1]
+        self._retry_at = time.monotonic() + pause_s
+        lost = f"lost after {self._frames} frames" if self._frames else "takes no frame yet"
+        self._say(f"{lost} ({reason}), attempt {self._attempt} in {pause_s:g} s")
+
+    def _say(self, line: str) -> None:
+        self._say_line(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {redact(self._url)}: {line}")

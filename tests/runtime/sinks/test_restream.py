@@ -1,0 +1,158 @@
+"""The overlay is sent to a server, which FFmpeg and GStreamer play here."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from outputs import LEGEND, Opened, result
+from restreams import Receiver, find_port
+from rtsp import SYSTEM_PYTHON
+
+from edgeseg.errors import SpecError
+from edgeseg.runtime.overlay import Overlay
+from edgeseg.runtime.sinks.outputs import Outputs
+
+RECORDER = Path(__file__).parents[2] / "support" / "rtsp_recorder.py"
+EVERY_S = 0.1  # the frames of `result` are so far apart
+
+
+def _send(url: str, frames: int, *, live: bool = True, size: tuple[int, int] = (48, 64)) -> Opened:
+    opened = Opened(Outputs(restream=url), live=live)
+    with opened as fan:
+        for index in range(frames):
+            fan.write(result(index, size))
+            if live:
+                time.sleep(0.04 if index else 1.0)  # the sender's process starts first
+    return opened
+
+
+def _means(indices: range, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """The mean colors of the overlays."""
+    overlay = Overlay(LEGEND)
+    shown = (result(index, size) for index in indices)
+    return np.array([overlay.draw(one.captured.image, one.mask).mean(axis=(0, 1)) for one in shown])
+
+
+def _assert_came(came: list[list[float]], sent: int) -> None:
+    """The frames are those that were sent, at their times."""
+    found = np.array(came)
+    assert len(found) >= 5
+    index = np.rint((found[:, 0] - found[0, 0]) / EVERY_S).astype(int)
+    first = sent - 1 - index[-1]  # the server may miss the first frames
+    assert 0 <= first <= sent - 5
+    assert np.abs(found[:, 0] - found[0, 0] - EVERY_S * index).max() < 0.002
+    assert np.abs(found[:, 1:4] - _means(range(sent))[first + index]).max() < 3
+
+
+def test_rtmp() -> None:
+    url = f"rtmp://127.0.0.1:{find_port()}/live/street"
+    receiver = Receiver(url, frames=20)
+    opened = _send(url, 20)
+    _assert_came(receiver.wait(), 20)
+    assert opened.said == []
+
+
+def test_udp() -> None:
+    url = f"udp://127.0.0.1:{find_port(socket.SOCK_DGRAM)}"
+    receiver = Receiver(url, frames=12, listen=False)
+    opened = _send(url, 40)
+    came = receiver.wait()
+    assert len(came) == 12
+    assert opened.said == []
+    receiver.kill()
+
+
+def test_an_odd_size_and_a_file_at_its_own_pace() -> None:
+    url = f"rtmp://127.0.0.1:{find_port()}/live/street"
+    receiver = Receiver(url, frames=11)
+    begun = time.monotonic()
+    _send(url, 12, live=False, size=(47, 63))
+    assert time.monotonic() - begun > 11 * EVERY_S
+    assert receiver.wait()[0][4:] == [48, 64]
+
+
+def test_rtsp(has_rtsp, tmp_path: Path) -> None:
+    """A server of GStreamer takes the stream, and writes it into a file."""
+    command = [SYSTEM_PYTHON, str(RECORDER), str(tmp_path / "street.h264")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        opened = _send(process.stdout.readline().strip(), 20)
+        process.kill()
+    assert opened.said == []
+    with av.open(str(tmp_path / "street.h264"), format="h264") as container:
+        images = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    assert len(images) >= 5
+    found = np.array([image.mean(axis=(0, 1)) for image in images])
+    sent = _means(range(20))
+    # In their order; the server may miss the first frames.
+    nearest = np.abs(found[:, None] - sent[None]).max(axis=2)
+    assert nearest.min(axis=1).max() < 3
+    assert len(set(nearest.argmin(axis=1).tolist())) >= 5
+
+
+def test_a_lost_server_is_found_again() -> None:
+    url = f"rtmp://127.0.0.1:{find_port()}/live/key-s3cretS3cretS3cret"
+    opened = Opened(Outputs(restream=url), live=True)
+    shown = 0
+    with opened as fan:
+
+        def write_until(said: str) -> None:
+            nonlocal shown
+            until = time.monotonic() + 30
+            while not any(said in line for line in opened.said):
+                assert time.monotonic() < until, opened.said
+                fan.write(result(shown))
+                shown += 1
+                time.sleep(0.05)
+
+        write_until("takes no frame yet (Connection refused), attempt 1 in 0.5 s")
+        receiver = Receiver(url, frames=1000)
+        write_until("back after attempt")
+        receiver.kill()
+        write_until("frames (")
+        receiver = Receiver(url, frames=5)
+        opened.said.clear()
+        write_until("back after attempt")
+        for index in range(20):
+            fan.write(result(shown + index))
+            time.sleep(0.05)
+    assert len(receiver.wait()) == 5
+    assert fan.failed == 0
+    assert not any("s3cret" in line for line in opened.said)
+    assert all("rtmp://127.0.0.1" in line for line in opened.said)
+
+
+def test_a_server_that_does_not_answer_holds_up_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun = time.monotonic()
+        _send(f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live/street", 4)
+        assert time.monotonic() - begun < 6
+
+
+@pytest.mark.parametrize("url", ["rstp://host/a", "street", "http://host/a", "rtsp://"])
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(SpecError, match="is no address that takes video"):
+        Outputs(restream=url)
+
+
+def test_the_command_line_refuses_them(edgeseg) -> None:
+    outcome = edgeseg("run", "--source", "demo", "--restream", "http://me:s3cret@host/a")
+    assert outcome.status == 2
+    assert "--restream http://***@host/a is no address that takes video" in outcome.err
+
+
+def test_what_ffmpeg_lacks_ends_the_output_alone() -> None:
+    probe = "import av; av.open('srt://127.0.0.1:1?mode=listener&timeout=1', timeout=1)"
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    if "ProtocolNotFoundError" not in told.stderr:
+        pytest.skip("this PyAV knows SRT")
+    opened = _send("srt://127.0.0.1:9000", 6)
+    assert opened.stopped
+    assert "srt://127.0.0.1:9000 cannot be sent to: Protocol not found" in opened.said[0]
