@@ -12,6 +12,7 @@ from edgeseg.data_rules import ValueRange
 from edgeseg.errors import SpecError
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.class_choice import MinScore
+from edgeseg.runtime.live.reuse import EXACT, Reuse, check_reuse
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.sinks.outputs import Outputs
 from edgeseg.runtime.sources.address import is_camera
@@ -38,11 +39,12 @@ class RunRequest:
     which values of images of more than 8 bits become 0 and 255. `tile` shows the network each frame
     at its own size, in windows. `raw` describes raw frames on standard input. `classes` are the
     names of those that the outputs tell apart; all others become background. A pixel whose class
-    has a probability below `min_score` is ignored; see `find_min_scores`.
+    has a probability below `min_score` is ignored; see `find_min_scores`. `reuse` says which frames
+    have the mask of an earlier one.
 
     Raises:
-        SpecError: there is no source, a number is out of range, or several sources cannot share
-            an output.
+        SpecError: there is no source, a number is out of range, tiles are to have a gate, or
+            several sources cannot share an output.
     """
 
     sources: tuple[NamedSource, ...]
@@ -57,6 +59,7 @@ class RunRequest:
     raw: RawFrames | None = None
     classes: Sequence[str] | None = None
     min_score: MinScore | None = None
+    reuse: Reuse = EXACT
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -64,6 +67,7 @@ class RunRequest:
         check_number("frames", self.frames, least=1, whole=True)
         check_number("seconds", self.seconds, least=0)
         check_number("max_retries", self.max_retries, least=0, whole=True)
+        check_reuse(self.reuse, tile=self.tile)
         if len(self.sources) > 1:
             self.outputs.put_below(self.sources[0].name)  # each of them can have its own
 

@@ -39,9 +39,8 @@ class Segmentation:
 class Result:
     """A frame, its mask, and how long the mask took.
 
-    `feed` says which of the stream's sources the frame is from, counted from 0. `dropped` counts
     that source's frames so far that newer ones replaced, and `failed` its frames so far for which
-    the engine gave no mask.
+    the engine gave no mask. `reused` says whether the mask is that of an earlier frame.
     """
 
     captured: Captured
@@ -50,6 +49,7 @@ class Result:
     feed: int = 0
     dropped: int = 0
     failed: int = 0
+    reused: bool = False
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -16,6 +16,7 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.live.pipeline import stream
+from edgeseg.runtime.live.reuse import check_reuse, parse_reuse
 from edgeseg.runtime.region import read_region
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
@@ -144,6 +145,7 @@ class Segmenter:
         tile: bool = False,
         scores: bool = False,
         roi: tuple[int, int, int, int] | None = None,
+        reuse: str = "exact",
     ) -> Iterator[Result]:
         """Segment a source frame by frame: a camera's number, or what `edgeseg run --source` takes.
 
@@ -151,25 +153,29 @@ class Segmenter:
         and also when the iterator is closed or dropped early. `retry` says how often a lost camera
         or stream is opened again; by default never. `tile`, `scores` and `roi` segment each frame
         as `segment` does with them; the scores of a result are `result.segmentation.scores`. With
-        `roi`, each result's `captured.image` is that part of the frame, a view.
+        `roi`, each result's `captured.image` is that part of the frame, a view. `reuse` is what
+        `edgeseg run --reuse` takes: with `exact`, a frame that looks the same to the network has
+        the last mask; with `gated`, also one that differs by noise.
 
         Raises:
             SourceError: the source is not there, or broke off; or the bundle takes other frames
                 than a camera's; or `roi` reaches beyond a frame.
             SpecError: `roi` is no region; or with `tile` or `scores`, the variant's graph ends in
-                class ids.
+                class ids; or `reuse` is not known, or gated with `tile`.
             BackendError: the engine failed on ten frames in a row.
         """
         from edgeseg.files.homes import expand_home
 
         check_takes_color(self.bundle)
         finish = self._plan(tile=tile, scores=scores)
+        reused = parse_reuse(reuse)
+        check_reuse(reused, tile=tile)
         region = None if roi is None else read_region(roi)
         uri = source if isinstance(source, int) else expand_home(source)
         with open_source(uri, retry=retry or Retry()) as feed:
             if region is not None:
                 feed = replace(feed, frames=region.cut_all(feed.frames))
-            with stream(self, feed, finish=finish) as results:
+            with stream(self, feed, finish=finish, reuse=reused) as results:
                 yield from results
 
     def _plan(self, *, tile: bool, scores: bool) -> Finish:

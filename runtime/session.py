@@ -164,6 +164,7 @@ class _Session:
             on_frame=on_frame,
             stop=self._stop,
             finish=self._model.finish,
+            reuse=self._request.reuse,
         )
 
     def _end(self) -> None:

@@ -50,6 +50,7 @@ _TAKES: Final = MappingProxyType(
         "--data": frozenset({Kind.DATASET, Kind.IMAGES, Kind.WEB}),
         "--calibration": frozenset({Kind.DATASET, Kind.IMAGES, Kind.IMAGE, Kind.VIDEO}),
         "--reference": _MODELS,
+        "--video": frozenset({Kind.VIDEO, Kind.IMAGES}),
     }
 )
 _SUFFIXES: Final = MappingProxyType(

@@ -27,6 +27,7 @@ class VerifyRequest:
     `reference`, a bundle is compared with its own float variant. A checkpoint is also measured at
     `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask` is a
     scheduler's address. `threads` is the number of the engine's threads; None takes all cores.
+    Of a `video` only is measured what reuse does there, and nothing else is then asked for.
     `rules` go before those of the data set's dataset.json. `report` is a folder, and `notes` go
     into the report. `overrides` replace what a checkpoint says of its input.
 
@@ -50,6 +51,7 @@ class VerifyRequest:
     strict: bool = False
     report: Path | None = None
     notes: tuple[str, ...] = ()
+    video: Path | None = None
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -60,6 +62,8 @@ class VerifyRequest:
         if self.dask is not None and self.short_sides:
             raise SpecError("--short-sides are measured in this process; leave --dask out")
         check_threads(self.threads)
+        if self.video is not None and (others := list(self._list_options_beside_video())):
+            raise SpecError(f"--video is measured alone; leave {others[0]} out")
         idle = sorted(self.list_undecided(self.limits.given))
         if self.data is None:
             needy = [*self._list_options_on_data(), *map(name_option, idle)]
@@ -97,6 +101,16 @@ class VerifyRequest:
             f"--protocol {self.protocol}": self.protocol != "ss",
         }
         return (name for name, is_given in needy.items() if is_given)
+
+    def _list_options_beside_video(self) -> Iterator[str]:
+        """List the given options that have no meaning for a video."""
+        if self.data is not None:
+            yield "--data"
+        yield from self._list_options_on_data()
+        yield from map(name_option, sorted(self.limits.given))
+        yield from self.overrides.options
+        if self.report is not None:
+            yield "--report"
 
 
 def check_threads(threads: int | None) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from edgeseg.errors import BackendError, SourceError
@@ -23,6 +24,7 @@ from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.channel import Channel, Turns
 from edgeseg.runtime.finish import PLAIN, Finish
+from edgeseg.runtime.live.reuse import EXACT, LastMask, Reuse, Reuser
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.threads import start_thread
@@ -60,6 +62,7 @@ class _Work:
     grab_ms: float
     network_input: Frame | None = None
     output: Output | None = None
+    reused: bool = False
     tiled: Segmentation | None = None
     prepare_ms: float = 0.0
     infer_ms: float = 0.0
@@ -117,12 +120,15 @@ class Stream:
 
 
 @contextmanager
-def stream(network: Network, *sources: Source, finish: Finish = PLAIN) -> Iterator[Stream]:
+def stream(
+    network: Network, *sources: Source, finish: Finish = PLAIN, reuse: Reuse = EXACT
+) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
     Frames of several sources are taken in turn, and a source that breaks off does not end the
     others. `finish` says what is made of the engine's output. With tiles, the stage `infer` makes a
-    frame's whole mask, window by window.
+    frame's whole mask, window by window. `reuse` says which frames have the mask of an earlier one
+    of the same source.
 
     Raises, while iterating:
         SourceError: the only source broke off.
@@ -136,7 +142,7 @@ def stream(network: Network, *sources: Source, finish: Finish = PLAIN) -> Iterat
     inferred: Channel[_Work] = Channel()
     masked: Channel[Result] = Channel()
     feeds = [Feed(channels=(channel, prepared) if only else (channel,)) for channel in captured]
-    stages = _Stages(network, feeds, finish)
+    stages = _Stages(network, feeds, finish, reuse)
     tolerant = _Tolerance(feeds)
 
     def note_loss(index: int, error: BaseException) -> None:
@@ -170,10 +176,14 @@ def stream(network: Network, *sources: Source, finish: Finish = PLAIN) -> Iterat
 class _Stages:
     """What is done with a frame, stage by stage."""
 
-    def __init__(self, network: Network, feeds: Sequence[Feed], finish: Finish) -> None:
+    def __init__(
+        self, network: Network, feeds: Sequence[Feed], finish: Finish, reuse: Reuse
+    ) -> None:
         self._network = network
         self._finish = finish
         self._feeds = feeds
+        self._reusers = [Reuser(reuse, partial(_infer, network.backend)) for _ in feeds]
+        self._last_masks = [LastMask(finish) for _ in feeds]
         self.ended = threading.Event()
 
     def prepare(self, work: _Work) -> _Work:
@@ -182,8 +192,9 @@ class _Stages:
 
     def infer(self, work: _Work) -> _Work:
         assert work.network_input is not None, "it was just prepared"
-        output, infer_ms = time_call(_infer, self._network.backend, work.network_input)
-        return replace(work, network_input=None, output=output, infer_ms=infer_ms)
+        find_output = self._reusers[work.feed].find_output
+        (output, reused), infer_ms = time_call(find_output, work.network_input, work.captured)
+        return replace(work, network_input=None, output=output, reused=reused, infer_ms=infer_ms)
 
     def infer_tiles(self, work: _Work) -> _Work:
         tiled = segment_tiled(
@@ -198,22 +209,29 @@ class _Stages:
     def mask(self, work: _Work) -> Result:
         return Result(
             captured=work.captured,
-            segmentation=work.tiled or _make_mask(work, self._network.input, self._finish),
+            segmentation=work.tiled or self._make_mask(work),
             grab_ms=work.grab_ms,
             feed=work.feed,
+            reused=work.reused,
             dropped=self._feeds[work.feed].dropped,
             failed=self._feeds[work.feed].failed,
+        )
+
+    def _make_mask(self, work: _Work) -> Segmentation:
+        assert work.output is not None, "it was just inferred"
+        find, spec = self._last_masks[work.feed].find, self._network.input
+        (mask, scores), mask_ms = time_call(find, work.output, spec, work.captured.image)
+        return Segmentation(
+            mask=mask,
+            scores=scores,
+            prepare_ms=work.prepare_ms,
+            infer_ms=work.infer_ms,
+            mask_ms=mask_ms,
         )
 
 
 def _pass_on(work: _Work) -> _Work:
     return work
-
-
-def _make_mask(work: _Work, spec: InputSpec, finish: Finish) -> Segmentation:
-    assert work.output is not None, "it was just inferred"
-    before = {"prepare_ms": work.prepare_ms, "infer_ms": work.infer_ms}
-    return finish.segment(work.output, spec, work.captured.image, **before)
 
 
 def _infer(backend: Backend, network_input: Frame) -> Output:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.live.pipeline import Network, Stream, stream
+from edgeseg.runtime.live.reuse import EXACT, Reuse
 from edgeseg.runtime.live.tally import Summary, Tally
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.sink import Sink
@@ -48,10 +49,13 @@ def run(
     max_frames: int | None = None,
     max_seconds: float | None = None,
     finish: Finish = PLAIN,
+    reuse: Reuse = EXACT,
 ) -> Summary:
     """Feed every result of one source to every sink, as `run_all` does."""
     limits = Limits(frames=max_frames, seconds=max_seconds)
-    whole, _ = run_all(network, [Fed(source=source, sinks=sinks)], limits=limits, finish=finish)
+    whole, _ = run_all(
+        network, [Fed(source=source, sinks=sinks)], limits=limits, finish=finish, reuse=reuse
+    )
     return whole
 
 
@@ -63,12 +67,13 @@ def run_all(
     on_frame: Callable[[Result], None] | None = None,
     stop: threading.Event | None = None,
     finish: Finish = PLAIN,
+    reuse: Reuse = EXACT,
 ) -> tuple[Summary, list[Summary]]:
     """Feed every result to its source's sinks until all sources end, a limit is reached or Ctrl-C.
 
     `stop` ends the run after the frame that is being written. A source that is lost for good ends
-    alone; the only one ends the run, too. `finish` is that of `stream`. Returns the summary of all,
-    and that of each source.
+    alone; the only one ends the run, too. `finish` and `reuse` are those of
+    `stream`. Returns the summary of all, and that of each source.
 
     Raises:
         SourceError: the only source broke off, and is a file, or gave no frame before; or all did.
@@ -76,7 +81,10 @@ def run_all(
     """
     whole, parts = Tally(), [Tally() for _ in feeds]
     sources = [feed.source for feed in feeds]
-    with stop_after(limits.seconds, sources), stream(network, *sources, finish=finish) as results:
+    with (
+        stop_after(limits.seconds, sources),
+        stream(network, *sources, finish=finish, reuse=reuse) as results,
+    ):
         try:
             for result in results:
                 _, output_ms = time_call(_write, result, feeds[result.feed].sinks)

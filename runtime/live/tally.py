@@ -20,8 +20,8 @@ class Summary:
     """What a run did. Durations are milliseconds for each frame; `stages_ms` are medians.
 
     `frame_age_ms` is the time from capture to the end of output. `failed` counts frames for which
-    the engine gave no mask; `last_failure` is the reason for the last one. `lost` says why a camera
-    or stream ended by itself.
+    the engine gave no mask; `last_failure` is the reason for the last one. `reused` counts frames
+    that have the mask of an earlier one. `lost` says why a camera or stream ended by itself.
     """
 
     frames: int
@@ -29,6 +29,7 @@ class Summary:
     latency_ms: Percentiles
     frame_age_ms: Percentiles
     dropped: int
+    reused: int
     failed: int
     last_failure: str | None
     stages_ms: dict[str, float]
@@ -62,7 +63,7 @@ class Tally:
         self._begun = time.perf_counter()
         self._latency, self._age = Durations(), Durations()
         self._stages = {name: Durations() for name in STAGES}
-        self.frames = 0
+        self.frames = self.reused = 0
 
     @property
     def seconds(self) -> float:
@@ -76,6 +77,7 @@ class Tally:
         self._latency.add(result.segmentation.latency_ms)
         self._age.add(measure_since(result.captured.at))
         self.frames += 1
+        self.reused += result.reused
 
     def summarize(self, counts: Counts) -> Summary:
         """Sum up until now."""
@@ -85,6 +87,7 @@ class Tally:
             latency_ms=self._latency.percentiles,
             frame_age_ms=self._age.percentiles,
             dropped=counts.dropped,
+            reused=self.reused,
             failed=counts.failed,
             last_failure=counts.last_failure,
             stages_ms={name: stage.percentile(50) for name, stage in self._stages.items()},

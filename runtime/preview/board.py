@@ -27,6 +27,7 @@ class Stats:
 
     frames: int
     dropped: int
+    reused: int
     failed: int
     fps: float
     age_p50_ms: float
@@ -50,7 +51,7 @@ class Board:
         self._lock = threading.Lock()
         self._newest: Result | None = None
         self._recent: deque[_Row] = deque(maxlen=_RECENT)
-        self._frames = 0
+        self._frames = self._reused = 0
 
     def publish(self, result: Result) -> None:
         """Make `result` the newest result."""
@@ -60,6 +61,7 @@ class Board:
             self._newest = result
             self._recent.append(row)
             self._frames += 1
+            self._reused += result.reused
 
     @property
     def newest(self) -> Result | None:
@@ -69,11 +71,12 @@ class Board:
     def compute_stats(self) -> Stats:
         """Compute the figures of the run at this moment."""
         with self._lock:
-            newest, rows, frames = self._newest, tuple(self._recent), self._frames
+            newest, rows = self._newest, tuple(self._recent)
+            frames, reused = self._frames, self._reused
         if newest is None:
             nothing = dict.fromkeys(MASK_STAGES, 0.0)
             return Stats(
-                frames=0, dropped=0, failed=0, fps=0.0, age_p50_ms=0.0, age_p95_ms=0.0,
+                frames=0, dropped=0, reused=0, failed=0, fps=0.0, age_p50_ms=0.0, age_p95_ms=0.0,
                 age_p99_ms=0.0, stages_ms=nothing, newest_s=None,
             )  # fmt: skip
         now = time.perf_counter()
@@ -84,6 +87,7 @@ class Board:
         return Stats(
             frames=frames,
             dropped=newest.dropped,
+            reused=reused,
             failed=newest.failed,
             fps=(len(rows) - 1) / span if span > 0 else 0.0,
             age_p50_ms=p50,

@@ -76,6 +76,7 @@ def _list_metrics(figures: Sequence[Figures], viewers: int) -> Iterator[Metric]:
     for name, text, counts in (
         ("frames", "Frames segmented.", [s.frames for s in stats]),
         ("dropped_frames", "Frames that newer ones replaced.", [s.dropped for s in stats]),
+        ("reused_frames", "Frames with the mask of an earlier one.", [s.reused for s in stats]),
         ("failed_frames", "Frames that the engine gave no mask for.", [s.failed for s in stats]),
     ):
         yield gather(CounterMetricFamily, name, text, [{"": count} for count in counts])

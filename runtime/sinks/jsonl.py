@@ -1,4 +1,7 @@
-"""Writes JSON lines: each frame's index, name and time, and the share of every class."""
+"""Writes JSON lines: each frame's index, name and time, and the share of every class.
+
+A frame that has the mask of an earlier one is marked `"reused": true`.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgeseg.errors import SinkError
-from edgeseg.pixels import ClassMap
 from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import give_name, name_partial
-from edgeseg.runtime.sources import Captured
 from edgeseg.text import explain
 
 __all__ = ["JsonlSink", "format_wall", "to_line"]
 
 
-def to_line(
-    captured: Captured, mask: ClassMap, legend: Legend, *, source: str | None = None
-) -> str:
+def to_line(result: Result, legend: Legend, *, source: str | None = None) -> str:
     """Write a frame as a JSON object on one line, with each class's share of its pixels, 0..1.
 
     A frame of a camera or stream has its time of capture, too. `source` names the source, where
     there are several.
     """
-    shares = {name: round(share, 6) for name, share in legend.compute_shares(mask).items()}
+    captured = result.captured
+    shares = {name: round(share, 6) for name, share in legend.compute_shares(result.mask).items()}
     return json.dumps(
         {
             **({} if source is None else {"source": source}),
@@ -39,6 +39,7 @@ def to_line(
             "time_s": round(captured.time_s, 6),
             **({} if captured.wall_s is None else {"wall": format_wall(captured.wall_s)}),
             "shares": shares,
+            **({"reused": True} if result.reused else {}),
         }
     )
 
@@ -70,7 +71,7 @@ class JsonlSink:
 
     def write(self, result: Result, /) -> None:
         """Write one line and flush it at once, for readers that follow the file."""
-        text = to_line(result.captured, result.mask, self._legend, source=self._source)
+        text = to_line(result, self._legend, source=self._source)
         line = f"{text}\n".encode()
         try:
             written = self._file.write(line)

@@ -29,6 +29,7 @@ def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
         "latency_ms",
         "frame_age_ms",
         "dropped",
+        "reused",
         "failed",
         "last_failure",
         "lost",
@@ -252,3 +253,36 @@ def test_other_classes_than_the_sources_have_no_miou(
     outcome = edgeseg("run", "b", "--source", "demo", "--frames", "2", "--json")
     assert outcome.json["miou"] is None
     assert "mIoU" not in outcome.err
+
+
+def test_frames_that_repeat_are_reused_and_counted(edgeseg, seeded_bundle: Bundle) -> None:
+    Path("still").mkdir()
+    for index, scene in enumerate((0, 0, 0, 1)):
+        cv2.imwrite(f"still/{index}.png", draw_scene(scene, 0, height=48, width=64).image)
+    args = ["--source", "still", "--jsonl", "o.jsonl", "--json"]
+    for way in ("exact", "gated", "gated=2"):
+        outcome = edgeseg("run", seeded_bundle.folder, *args, "--reuse", way)
+        assert (outcome.json["frames"], outcome.json["reused"]) == (4, 2)
+        assert "0 dropped, 2 reused" in outcome.err
+        lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+        assert [line.get("reused") for line in lines] == [None, True, True, None]
+        assert lines[0]["shares"] == lines[1]["shares"] == lines[2]["shares"]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (
+            ["--reuse", "gate"],
+            "--reuse takes exact, gated or gated=FACTOR, as gated=1.5",
+        ),
+        (["--reuse", "gated=0"], "the factor of a gate is a number above 0; got 0"),
+        (["--reuse", "gated", "--tile"], "leave out --reuse gated or --tile"),
+    ],
+)
+def test_ways_to_reuse_that_there_are_not(
+    edgeseg, seeded_bundle: Bundle, args: list[str], told: str
+) -> None:
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "demo", *args)
+    assert outcome.status == 2
+    assert told in outcome.err

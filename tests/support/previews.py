@@ -48,7 +48,10 @@ def result(index: int, *, height: int = 120, width: int = 160) -> Result:
         index=index, name=f"{index:06d}", time_s=index / 10, at=time.perf_counter(),
         image=drawn.image,
     )  # fmt: skip
-    return Result(captured=captured, segmentation=part, grab_ms=4, dropped=2 * index, failed=1)
+    return Result(
+        captured=captured, segmentation=part, grab_ms=4, dropped=2 * index, failed=1,
+        reused=index % 2 == 1,
+    )  # fmt: skip
 
 
 @contextmanager

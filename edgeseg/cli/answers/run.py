@@ -50,9 +50,10 @@ def _describe_part(part: PartResult) -> str:
 
 def _describe_frames(summary: Summary) -> str:
     failed = f", {summary.failed} failed, the last: {summary.last_failure}"
+    reused = f", {summary.reused} reused" if summary.reused else ""
     return (
         f"{pluralize(summary.frames, 'frame')}, {summary.fps:.1f} a second, {summary.dropped} "
-        f"dropped{failed if summary.failed else ''}"
+        f"dropped{reused}{failed if summary.failed else ''}"
     )
 
 

@@ -13,6 +13,7 @@ from edgeseg.cli.options import (
     RangeOption,
     print_json,
     read_range,
+    report_wrong_usage,
     say,
     say_next,
 )
@@ -72,6 +73,15 @@ _ClassesOption = Annotated[
         help="Keep these classes, as road,person, and make all others background, in every output.",
     ),
 ]
+_ReuseOption = Annotated[
+    str,
+    typer.Option(
+        metavar="exact|gated|gated=FACTOR",
+        help="Which frames get the mask of an earlier one: exact, those that are identical for the "
+        "network; gated, also those that differ by no more than the camera's noise, for two "
+        "seconds at most. FACTOR scales the gate's threshold; verify --video measures which fits.",
+    ),
+]
 _FramesOption = Annotated[
     int | None,
     typer.Option(min=1, help="Stop after this many frames."),
@@ -90,6 +100,7 @@ def run(
     given: GivenSources,
     max_retries: _MaxRetriesOption = None,
     tile: _TileOption = False,
+    reuse: _ReuseOption = "exact",
     value_range: RangeOption = None,
     min_score: _MinScoreOption = None,
     classes: _ClassesOption = None,
@@ -106,25 +117,28 @@ def run(
     Example: edgeseg run street --source drive.mp4 --save overlay.mp4 --masks masks
     """
     from edgeseg.errors import SourceError
+    from edgeseg.runtime.live.reuse import parse_reuse
     from edgeseg.runtime.request import RunRequest
     from edgeseg.runtime.session import run_bundle
 
     if json and outputs.plan.jsonl == "-":
         raise typer.BadParameter("--json and --jsonl - would both write to stdout")
-    request = RunRequest(
-        sources=given.sources,
-        camera=given.camera,
-        raw=given.raw,
-        max_retries=max_retries,
-        outputs=outputs.plan,
-        show=show,
-        frames=frames,
-        seconds=seconds,
-        tile=tile,
-        value_range=read_range(value_range),
-        min_score=min_score,
-        classes=None if classes is None else tuple(classes.split(",")),
-    )
+    with report_wrong_usage():
+        request = RunRequest(
+            sources=given.sources,
+            camera=given.camera,
+            raw=given.raw,
+            max_retries=max_retries,
+            outputs=outputs.plan,
+            show=show,
+            frames=frames,
+            seconds=seconds,
+            tile=tile,
+            reuse=parse_reuse(reuse),
+            value_range=read_range(value_range),
+            min_score=min_score,
+            classes=None if classes is None else tuple(classes.split(",")),
+        )
     with show_progress(lines=False) as progress:
         result = run_bundle(bundle, request, progress=progress, ended_by=end_on_signals)
     _tell(result, json=json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,7 @@ from edgeseg.cli.options import (
     JsonFlag,
     SplitOption,
     ThreadsOption,
+    print_json,
     report_wrong_usage,
     say,
     say_next,
@@ -101,6 +102,14 @@ _CorruptionsOption = Annotated[
         "single corruptions, each at five severities.",
     ),
 ]
+_VideoOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Measure only what `edgeseg run --reuse gated` saves and costs on this video, for "
+        "several factors.",
+    ),
+]
 _StrictOption = Annotated[
     bool,
     typer.Option(
@@ -130,6 +139,7 @@ def verify(
     corruptions: _CorruptionsOption = None,
     dask: DaskOption = None,
     threads: ThreadsOption = None,
+    video: _VideoOption = None,
     strict: _StrictOption = False,
     json: JsonFlag = False,
 ) -> None:
@@ -142,11 +152,8 @@ def verify(
     from edgeseg.corruptions import parse_corruptions
     from edgeseg.machine.extras import require
     from edgeseg.verification.request import VerifyRequest
-    from edgeseg.verification.settings import SETTINGS
-    from edgeseg.verification.verify import verify as verify_source
 
-    needed = {"report": report is not None, "dask": dask is not None}
-    require("this verify", [extra for extra, is_needed in needed.items() if is_needed])
+    require("this verify", [name for name, it in (("report", report), ("dask", dask)) if it])
     with report_wrong_usage():
         request = VerifyRequest(
             source=source,
@@ -164,12 +171,41 @@ def verify(
             overrides=_check_overrides(source, reference, overrides),
             strict=strict,
             report=report,
+            video=video,
         )
+    if video is None:
+        _verify(request, config, json=json)
+    else:
+        _measure_reuse(request, config, json=json)
+
+
+def _verify(request: VerifyRequest, config: Path | None, *, json: bool) -> None:
+    """Measure and judge what is asked for, with the limits of a file, and tell the verdict."""
+    from edgeseg.verification.settings import SETTINGS
+    from edgeseg.verification.verify import verify as verify_source
+
     if config is not None or SETTINGS.exists():
         request = _add_limits_of(config or SETTINGS, request)
     with show_progress() as progress:
         found = verify_source(request, progress=progress)
-    _tell(found, source, report, json=json)
+    _tell(found, request.source, request.report, json=json)
+
+
+def _measure_reuse(request: VerifyRequest, config: Path | None, *, json: bool) -> None:
+    """Measure what reuse does on a video, and print it, for people and for machines."""
+    from edgeseg.cli.answers.reuse import describe_reuse
+    from edgeseg.verification.reuse import measure_reuse
+
+    if config is not None:
+        raise typer.BadParameter("--video is measured alone; leave --config out")
+    with show_progress() as progress:
+        found = measure_reuse(request, progress=progress)
+    for line in describe_reuse(found):
+        say(line)
+    way = "exact" if found.fits is None else f"gated={found.fits:g}"
+    say_next("run", request.source, *suggest_source(), "--reuse", way)
+    if json:
+        print_json(asdict(found))
 
 
 def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> None:

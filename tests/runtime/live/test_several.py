@@ -14,7 +14,7 @@ from live_parts import Recorder, frames
 
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
-from edgeseg.runtime.live.channel import Channel, Turns
+from edgeseg.runtime.channel import Channel, Turns
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.segmenter import Segmenter

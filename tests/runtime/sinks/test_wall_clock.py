@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 from captures import FakeCapture, in_turn
-from outputs import LABELS, captured, mask
+from outputs import LEGEND, captured, result
 
 from edgeseg.files.signature import is_replaceable
 from edgeseg.runtime.sinks.jsonl import to_line
@@ -44,7 +44,7 @@ def test_drawn_and_read_frames_have_none(tmp_path: Path) -> None:
 def test_a_line_in_iso_8601(milliseconds: int, tmp_path: Path) -> None:
     at = datetime(2026, 3, 1, 12, 30, 59, 1000 * milliseconds + 400, tzinfo=timezone.utc)
     frame = replace(captured(4), wall_s=at.timestamp())
-    line = to_line(frame, mask(4), LABELS)
+    line = to_line(replace(result(4), captured=frame), LEGEND)
     written = json.loads(line)
     assert written["wall"] == f"2026-03-01T12:30:59.{milliseconds:03d}Z"
     (tmp_path / "o.jsonl").write_text(line + "\n")
@@ -52,6 +52,6 @@ def test_a_line_in_iso_8601(milliseconds: int, tmp_path: Path) -> None:
 
 
 def test_a_line_of_a_file_has_no_clock() -> None:
-    assert list(json.loads(to_line(captured(4), mask(4), LABELS))) == [
+    assert list(json.loads(to_line(result(4), LEGEND))) == [
         *("index", "name", "time_s", "shares"),
     ]
