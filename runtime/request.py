@@ -127,7 +127,7 @@ class RunResult:
 
     @property
     def failed_outputs(self) -> int:
-        """How many outputs were not finished."""
+        """The number of outputs that were not finished."""
         return sum(part.failed_outputs for part in self.parts)
 
     @property
@@ -137,5 +137,5 @@ class RunResult:
 
     @property
     def events(self) -> Mapping[str, int]:
-        """How many events of each kind there were; kinds without an event are left out."""
+        """The number of events of each kind; kinds without an event are left out."""
         return dict(sum((Counter(part.events) for part in self.parts), Counter()))

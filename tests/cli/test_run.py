@@ -124,8 +124,9 @@ def test_a_password_is_not_shown(edgeseg, seeded_bundle: Bundle, address: str, s
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--camera", "0", "--source", "demo"], "give one of"),
-        (["--source", "demo", "--gstreamer", "videotestsrc ! appsink"], "give one of"),
+        ([], "give one of"),
+        (["--camera", "0", "--source", "cars.toml"], "cars.toml names all sources"),
+        (["--camera", "video0"], "--camera takes a whole number, or a device"),
         (["--source", "demo", "--camera-size", "720x1280"], "need a camera; give --camera"),
         (["--camera", "0", "--camera-size", "big"], "HEIGHTxWIDTH"),
     ],

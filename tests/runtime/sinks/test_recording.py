@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from outputs import LABELS, Opened, result
+from outputs import LEGEND, Opened, result
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.files.locks import hold_lock, name_lock_beside
@@ -37,7 +37,7 @@ def read(video: Path) -> tuple[list[float], list[np.ndarray]]:
 
 
 def drawn(one: Result, height: int, width: int) -> np.ndarray:
-    image = Overlay(LABELS).draw(one.captured.image, one.mask)
+    image = Overlay(LEGEND).draw(one.captured.image, one.mask)
     return np.pad(
         image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)), mode="edge"
     )
