@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.runtime.finish import PLAIN, Finish
@@ -104,7 +104,8 @@ def run_all(
         summaries = [
             part.summarize(counts) for part, counts in zip(parts, results.feeds, strict=True)
         ]
-        return whole.summarize(results), summaries
+        dropped = sum(part.dropped for part in summaries)  # a camera goes on dropping meanwhile
+        return replace(whole.summarize(results), dropped=dropped), summaries
 
 
 def _check(results: Stream, whole: Tally) -> None:

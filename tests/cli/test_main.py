@@ -47,7 +47,7 @@ def test_the_version(edgeseg) -> None:
         ["calibrate", "-o", "c"],
         ["calibrate", "clip.avi"],
         ["run"],
-        ["run", "--camera", "0", "--source", "x"],
+        ["run", "--source", "x.toml", "--source", "x"],
         ["run", "--source", "x", "--json", "--jsonl", "-"],
         ["run", "--source", "x", "--frames", "0"],
         ["verify"],

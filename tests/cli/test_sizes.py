@@ -8,11 +8,12 @@ import pytest
 from small import write_street
 
 from edgeseg.bundle.store import Bundle
-from edgeseg.cli.commands.run import _choose_source
+from edgeseg.cli.run_sources import _describe_camera
+from edgeseg.runtime.sources.named import NamedSource
 
 
 def test_the_camera_is_asked_for_height_and_width() -> None:
-    _, asked = _choose_source("0", None, None, "720x1280", None)
+    asked = _describe_camera((NamedSource(0),), "720x1280", None)
     assert (asked.height, asked.width) == (720, 1280)
 
 
