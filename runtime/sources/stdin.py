@@ -164,9 +164,15 @@ def _read_frames(pipe: Pipe, images: Iterator[Bgr], *, fps: float | None) -> Ite
     start = time.perf_counter()
     count = 0
     for index, image in enumerate(images):
-        at = time.perf_counter()
-        time_s = at - start if fps is None else index / fps
-        yield Captured(index=index, name=f"{index:06d}", time_s=time_s, at=at, image=image)
+        at, now = time.perf_counter(), time.time()
+        yield Captured(
+            index=index,
+            name=f"{index:06d}",
+            time_s=at - start if fps is None else index / fps,
+            at=at,
+            wall_s=now if fps is None else None,
+            image=image,
+        )
         count += 1
     if not count and not pipe.stopped:
         raise SourceError(f"{_NAME} ended before its first frame")

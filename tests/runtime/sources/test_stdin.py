@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_jpegs_in_a_pipe_are_live() -> None:
         frames = list(source.frames)
     assert [c.index for c in frames] == list(range(5))
     assert 0 <= frames[0].time_s <= frames[4].time_s
+    assert all(abs(c.wall_s - time.time()) < 60 for c in frames)
     expected = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in JPEGS]
     np.testing.assert_array_equal([c.image for c in frames], expected)
     assert said == ["standard input: JPEGs, live, the newest frame counts"]
