@@ -31,6 +31,14 @@ def draw(milliseconds: int) -> bytes:
     return b"".join(b"".join(bytes([255 * bit]) * BLOCK for bit in row) * BLOCK for row in rows)
 
 
+def picture(number: int) -> npt.NDArray[np.uint8]:
+    """The same as (HEIGHT, WIDTH, 3)."""
+    import numpy as np
+
+    gray = np.frombuffer(draw(number), np.uint8).reshape(HEIGHT, WIDTH, 1)
+    return np.repeat(gray, 3, axis=2)
+
+
 def read(picture: npt.NDArray[np.uint8]) -> int:
     """From (HEIGHT, WIDTH, 3)."""
     gray = picture.mean(axis=2).reshape(-1, BLOCK, COLUMNS, BLOCK)

@@ -3,14 +3,16 @@
 rtsp_server.py PORT [WHAT [USER PASSWORD]]
 
 WHAT is `ball`, a moving test picture, or `ball:WIDTHxHEIGHT`; `clock`, the time drawn into each
-picture; or a folder of 00000.jpg, 00001.jpg, ... played over and over at 30 a second. With USER
-and PASSWORD whoever gives others is refused (digest authentication). Prints its address once it
-listens, and serves until it is ended.
+picture, or `clock:LOG`, which also writes these numbers to a file; or a folder of 00000.jpg,
+00001.jpg, ... played over and over at 30 a second. With USER and PASSWORD whoever gives others is
+refused (digest authentication). Prints its address once it listens, and
+serves until it is ended.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import clock
 import gi
@@ -43,7 +45,7 @@ def pipeline(what: str) -> str:
         width, height = (size or "320x240").split("x")
         source = BALL.format(width=width, height=height)
     else:
-        source = CLOCK if what == "clock" else JPEGS.format(folder=what)
+        source = CLOCK if name == "clock" else JPEGS.format(folder=what)
     return f"( {source} ! {ENCODE} {SEND} )"
 
 
@@ -52,7 +54,10 @@ def feed(_factory: object, media: GstRtspServer.RTSPMedia) -> None:
     source = media.get_element().get_child_by_name("clock")
 
     def push() -> bool:
-        drawn = Gst.Buffer.new_wrapped(clock.draw(clock.now_ms()))
+        number = clock.now_ms()
+        if log is not None:
+            print(number, file=log, flush=True)
+        drawn = Gst.Buffer.new_wrapped(clock.draw(number))
         return source.emit("push-buffer", drawn) == Gst.FlowReturn.OK
 
     GLib.timeout_add(1000 // CLOCK_RATE, push)
@@ -79,7 +84,9 @@ shown = sys.argv[2] if len(sys.argv) > 2 else "ball"
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(pipeline(shown))
 factory.set_shared(True)
-if shown == "clock":
+name, _, path = shown.partition(":")
+log = Path(path).open("a") if name == "clock" and path else None  # noqa: SIM115  # to the end
+if name == "clock":
     factory.connect("media-configure", feed)
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
