@@ -26,6 +26,8 @@ _CODES: Final = MappingProxyType({"mpeg4": b"FMP4", "h263": b"H263", "flv": b"FL
 # OpenCV's variable, its form, and what OpenCV sets without it.
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _RTSP: Final = MappingProxyType({"rtsp_flags": "prefer_tcp"})
+# By default FFmpeg looks 5 s for the sound that RTMP always announces. Frames grow old meanwhile.
+_RTMP: Final = MappingProxyType({"analyzeduration": "2000000"})  # microseconds
 
 
 class BgrConverter:
@@ -191,11 +193,12 @@ def _decode(container: InputContainer, stream: VideoStream) -> Generator[VideoFr
 
 
 def _read_options(file: Any) -> dict[str, str]:  # noqa: ANN401  # as above
-    """Read the options for FFmpeg that the user set for OpenCV, or take OpenCV's own."""
+    """Read the options for FFmpeg that the user set for OpenCV, or take those of the scheme."""
     if not (isinstance(file, str) and "://" in file):
         return {}
     text = os.environ.get(_OPTIONS)
     if text is None:
-        return dict(_RTSP) if file.startswith("rtsp") else {}
+        known = {"rtsp": _RTSP, "rtmp": _RTMP}
+        return dict(known.get(file[:4], {}))  # rtsps and rtmps, too
     pairs = (pair.partition(";") for pair in text.split("|"))
     return {name: value for name, separator, value in pairs if separator}
