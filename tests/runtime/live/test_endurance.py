@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -19,6 +17,7 @@ import clock
 import cv2
 import pytest
 from rtsp import RtspServer
+from soak import MINUTES, ask, measure_process
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.demo.assets import find_demo_bundle
@@ -71,7 +70,6 @@ def test_the_true_age_of_a_frame(
     assert median(true_ms[-20:]) < 2 * median(true_ms[:20]) + 100
 
 
-MINUTES = float(os.environ.get("EDGESEG_SOAK_MINUTES", "30"))
 RESTARTS = 5
 FRAMES = 250
 
@@ -166,16 +164,10 @@ def sampled(
 
 
 def sample(pid: int, url: str, second: float) -> Sample:
-    status = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-    )
-    with urllib.request.urlopen(f"{url}stats", timeout=10) as answer:
-        stats = json.load(answer)
+    stats = ask(f"{url}stats")
     return Sample(
         second=round(second),
-        resident=int(status["VmRSS"].split()[0]),
-        threads=int(status["Threads"]),
-        descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        **measure_process(pid),
         age_p50_ms=round(stats["age_p50_ms"], 1),
         fps=round(stats["fps"], 1),
     )
