@@ -69,16 +69,15 @@ def serve(form: str, scheme: str, path: str = "", *, codec: str = "libx264", **t
     return opens
 
 
-def udp(log: Path, stack: ExitStack) -> tuple[str, Camera]:
-    url = f"udp://127.0.0.1:{find_port(socket.SOCK_DGRAM)}"
-    target = f"{url}?pkt_size=1316"
-    return url, stack.enter_context(Sender(target, form="mpegts", codec="libx264", log=log))
+def send_to(scheme: str, query: str) -> Opener:
+    """MPEG-TS in datagrams."""
 
+    def opens(log: Path, stack: ExitStack) -> tuple[str, Camera]:
+        url = f"{scheme}://127.0.0.1:{find_port(socket.SOCK_DGRAM)}"
+        made = Sender(f"{url}?{query}", form="mpegts", codec="libx264", log=log)
+        return url, stack.enter_context(made)
 
-def srt(log: Path, stack: ExitStack) -> tuple[str, Camera]:
-    url = f"srt://127.0.0.1:{find_port(socket.SOCK_DGRAM)}"
-    target = f"{url}?mode=listener"
-    return url, stack.enter_context(Sender(target, form="mpegts", codec="libx264", log=log))
+    return opens
 
 
 def rtsp(log: Path, stack: ExitStack) -> tuple[str, Camera]:
@@ -114,8 +113,8 @@ MULTIPART = {"codec": "mjpeg", "content_type": r"multipart/x-mixed-replace\\;bou
 KINDS = {
     "rtsp": rtsp,
     "rtmp": serve("flv", "rtmp", "/live/street"),
-    "srt": srt,
-    "udp": udp,
+    "srt": send_to("srt", "mode=listener"),
+    "udp": send_to("udp", "pkt_size=1316"),
     "tcp": serve("mpegts", "tcp"),
     "http": serve("mpegts", "http", "/live"),
     "http of JPEGs": serve("mpjpeg", "http", "/live", **MULTIPART),
