@@ -28,6 +28,7 @@ from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 __all__ = ["Segmenter", "check_takes_color", "segment_frame"]
@@ -139,7 +140,7 @@ class Segmenter:
 
     def stream(
         self,
-        source: str | int,
+        source: str | Path | int,
         *,
         retry: Retry | None = None,
         tile: bool = False,
@@ -171,7 +172,7 @@ class Segmenter:
         reused = parse_reuse(reuse)
         check_reuse(reused, tile=tile)
         region = None if roi is None else read_region(roi)
-        uri = source if isinstance(source, int) else expand_home(source)
+        uri = source if isinstance(source, int) else expand_home(str(source))
         with open_source(uri, retry=retry or Retry()) as feed:
             if region is not None:
                 feed = replace(feed, frames=region.cut_all(feed.frames))

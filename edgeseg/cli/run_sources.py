@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -112,9 +111,9 @@ def _collect(given: dict[str, Any]) -> GivenSources:
 def _collect_sources(
     cameras: list[str], sources: list[str], pipelines: list[str]
 ) -> tuple[NamedSource, ...]:
-    """Collect the sources that were named; a .toml file stands alone, and names them itself."""
+    """Collect the sources that were named."""
     from edgeseg.runtime.sources import GSTREAMER
-    from edgeseg.runtime.sources.named import is_source_file, name_sources, read_source_file
+    from edgeseg.runtime.sources.named import name_sources
 
     devices = map(read_camera, cameras)
     given = [*devices, *sources, *(f"{GSTREAMER}{one}" for one in pipelines)]
@@ -122,11 +121,8 @@ def _collect_sources(
         raise typer.BadParameter(
             "no source is named; give one of --camera, --source and --gstreamer, or several"
         )
-    files = [uri for uri in sources if is_source_file(uri)]
-    if files and len(given) > 1:
-        raise typer.BadParameter(f"{files[0]} names all sources; give it alone, or add to the file")
     with report_wrong_usage():
-        return name_sources(read_source_file(Path(files[0])) if files else given)
+        return name_sources(given)
 
 
 def _describe_raw(

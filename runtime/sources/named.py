@@ -24,7 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["NamedSource", "is_source_file", "name_sources", "read_source_file"]
+__all__ = ["NamedSource", "name_sources", "read_source_file"]
 
 # Names become folders, addresses of pages and labels of metrics.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -61,15 +61,22 @@ def name_sources(
 ) -> tuple[NamedSource, ...]:
     """Name each source: as the mapping does, or after the file, the camera or the stream.
 
-    An address gives no name, because it may hold a secret: streams are counted.
+    An address gives no name, because it may hold a secret: streams are counted. A .toml file stands
+    alone, and names the sources itself.
 
     Raises:
-        SpecError: a number is negative, or a name is no plain word.
-        SourceError: an address is of an unknown kind.
+        SpecError: a number is negative, a name is no plain word, or there are sources beside a
+            .toml file.
+        SourceError: an address is of an unknown kind, or a .toml file names no sources.
     """
     if isinstance(sources, Mapping):
         return tuple(NamedSource(_to_uri(given), name) for name, given in sources.items())
     several = [sources] if isinstance(sources, str | Path | int) else sources
+    files = [given for given in map(str, several) if _is_source_file(given)]
+    if files and len(several) > 1:
+        raise SpecError(f"{files[0]} names all sources; give it alone, or add to the file")
+    if files:
+        return name_sources(read_source_file(Path(expand_home(files[0]))))
     named: list[NamedSource] = []
     for uri in map(_to_uri, several):
         base = _derive_name(uri)
@@ -96,7 +103,7 @@ def _derive_name(uri: str | int) -> str:
     return plain or "source"
 
 
-def is_source_file(uri: str) -> bool:
+def _is_source_file(uri: str) -> bool:
     """Tell by its name whether a source is a file that names sources."""
     return "://" not in uri and uri.lower().endswith(".toml")
 

@@ -129,6 +129,26 @@ def test_python_takes_several(seeded_bundle: Bundle, folders: Path) -> None:
     assert sorted(path.name for path in result.written) == ["a", "b"]
 
 
+def test_python_takes_a_file_that_names_sources(seeded_bundle: Bundle, folders: Path) -> None:
+    (folders / "sources.toml").write_text('[sources]\na = "left"\nb = "right"\n')
+    result = library.run(seeded_bundle.folder, source=Path("sources.toml"))
+    assert [(part.name, part.summary.frames) for part in result.parts] == [("a", 3), ("b", 2)]
+    with pytest.raises(SpecError, match="names all sources"):
+        library.run(seeded_bundle.folder, source=["left", "sources.toml"])
+
+
+def test_python_takes_what_the_options_take(seeded_bundle: Bundle, folders: Path) -> None:
+    names = list(seeded_bundle.manifest.labels.classes[:2])
+    for chosen in (names, ",".join(names)):
+        library.run(seeded_bundle.folder, source="left", classes=chosen, masks="m", reuse="gated")
+        legend = json.loads((folders / "m" / "legend.json").read_text())
+        assert [one["name"] for one in legend["classes"]] == [*names, "background"]
+    with pytest.raises(SpecError, match="--reuse takes"):
+        library.run(seeded_bundle.folder, source="left", reuse="all")
+    with library.open(seeded_bundle.folder) as segmenter:
+        assert len(list(segmenter.stream(Path("left")))) == 3
+
+
 def test_an_absent_stream_is_waited_for_while_others_run(
     edgeseg, seeded_bundle: Bundle, folders: Path
 ) -> None:
