@@ -21,7 +21,7 @@ from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import SILENT, Progress, Say, begin
 from edgeseg.runtime.class_choice import find_class_ids, find_min_scores
-from edgeseg.runtime.events import Events
+from edgeseg.runtime.events import Event, Events
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend, plan_finish
 from edgeseg.runtime.live.run import Fed, Limits, run_all
@@ -162,10 +162,16 @@ class _Session:
             ],
             limits=Limits(frames=self._request.frames, seconds=self._request.seconds),
             on_frame=on_frame,
+            on_loss=self._tell_loss,
             stop=self._stop,
             finish=self._model.finish,
             reuse=self._request.reuse,
         )
+
+    def _tell_loss(self, index: int, reason: str) -> None:
+        """Say at once that a source is lost for good: the others may go on for days."""
+        text = f"{self._parts[index].name}: {reason}; the run goes on without it"
+        self._progress.say(Event(kind="lost", text=text).to_line())
 
     def _end(self) -> None:
         """End the run after the current frame, and stop waiting for lost sources."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output, to_input
@@ -32,11 +32,12 @@ from edgeseg.runtime.tiling import segment_tiled
 from edgeseg.runtime.timing import measure_since, time_call
 from edgeseg.spec import InputSpec
 
-__all__ = ["Feed", "Network", "Stream", "stream"]
+__all__ = ["Feed", "Network", "OnLoss", "Stream", "stream"]
 
 # A frame is skipped where the engine fails on it; this many failures in a row end the run.
 FAILURES_IN_A_ROW: Final = 10
 
+OnLoss: TypeAlias = Callable[[int, str], None]
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -121,14 +122,18 @@ class Stream:
 
 @contextmanager
 def stream(
-    network: Network, *sources: Source, finish: Finish = PLAIN, reuse: Reuse = EXACT
+    network: Network,
+    *sources: Source,
+    finish: Finish = PLAIN,
+    reuse: Reuse = EXACT,
+    on_loss: OnLoss = lambda _index, _reason: None,
 ) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
     Frames of several sources are taken in turn, and a source that breaks off does not end the
     others. `finish` says what is made of the engine's output. With tiles, the stage `infer` makes a
     frame's whole mask, window by window. `reuse` says which frames have the mask of an earlier one
-    of the same source.
+    of the same source. `on_loss` hears which of several sources broke off, and why, in a thread.
 
     Raises, while iterating:
         SourceError: the only source broke off.
@@ -149,6 +154,7 @@ def stream(
         if only or not isinstance(error, SourceError):
             raise error
         feeds[index].lost = str(error)
+        on_loss(index, str(error))
 
     turns = Turns(captured, changed, wait=prepared.wait_for_room, on_error=note_loss)
     infer = tolerant.guard(stages.infer_tiles if finish.tile else stages.infer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.runtime.finish import PLAIN, Finish
-from edgeseg.runtime.live.pipeline import Network, Stream, stream
+from edgeseg.runtime.live.pipeline import Network, OnLoss, Stream, stream
 from edgeseg.runtime.live.reuse import EXACT, Reuse
 from edgeseg.runtime.live.tally import Summary, Tally
 from edgeseg.runtime.result import Result
@@ -65,6 +65,7 @@ def run_all(
     *,
     limits: Limits,
     on_frame: Callable[[Result], None] | None = None,
+    on_loss: OnLoss = lambda _index, _reason: None,
     stop: threading.Event | None = None,
     finish: Finish = PLAIN,
     reuse: Reuse = EXACT,
@@ -72,8 +73,8 @@ def run_all(
     """Feed every result to its source's sinks until all sources end, a limit is reached or Ctrl-C.
 
     `stop` ends the run after the frame that is being written. A source that is lost for good ends
-    alone; the only one ends the run, too. `finish` and `reuse` are those of
-    `stream`. Returns the summary of all, and that of each source.
+    alone; the only one ends the run, too. `on_loss`, `finish` and `reuse` are those of `stream`.
+    Returns the summary of all, and that of each source.
 
     Raises:
         SourceError: the only source broke off, and is a file, or gave no frame before; or all did.
@@ -83,7 +84,7 @@ def run_all(
     sources = [feed.source for feed in feeds]
     with (
         stop_after(limits.seconds, sources),
-        stream(network, *sources, finish=finish, reuse=reuse) as results,
+        stream(network, *sources, finish=finish, reuse=reuse, on_loss=on_loss) as results,
     ):
         try:
             for result in results:

@@ -149,6 +149,19 @@ def test_python_takes_what_the_options_take(seeded_bundle: Bundle, folders: Path
         assert len(list(segmenter.stream(Path("left")))) == 3
 
 
+def test_a_source_that_breaks_off_is_told_at_once(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    (folders / "left" / "1.png").write_bytes(b"no image")
+    outcome = edgeseg(
+        "run", seeded_bundle.folder, "--source", "left", "--source", "right", "--jsonl", "o/j"
+    )
+    assert outcome.status == 1
+    (told,) = (line for line in outcome.err.splitlines() if "goes on without it" in line)
+    assert " left: left/1.png cannot be read as an image" in told
+    assert outcome.err.index(told) < outcome.err.index("left: 1 frame,")
+
+
 def test_an_absent_stream_is_waited_for_while_others_run(
     edgeseg, seeded_bundle: Bundle, folders: Path
 ) -> None:
