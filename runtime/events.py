@@ -39,10 +39,14 @@ Tell: TypeAlias = Callable[[Event], None]
 
 
 class Events:
-    """Passes each event to `say` as a line, and counts the kinds. Threads may share it."""
+    """Passes each event to `say` as a line, and counts the kinds. Threads may share it.
 
-    def __init__(self, say: Say = ignore) -> None:
+    Of several sources, `name` tells whose event it is: their addresses may look the same.
+    """
+
+    def __init__(self, say: Say = ignore, *, name: str | None = None) -> None:
         self._say = say
+        self._name = name
         self._lock = threading.Lock()
         self._counts: Counter[Kind] = Counter()
 
@@ -50,7 +54,8 @@ class Events:
         """Say and count an event."""
         with self._lock:
             self._counts[event.kind] += 1
-        self._say(event.to_line())
+        text = event.text if self._name is None else f"{self._name}: {event.text}"
+        self._say(Event(kind=event.kind, text=text).to_line())
 
     @property
     def counts(self) -> dict[str, int]:

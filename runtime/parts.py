@@ -49,6 +49,12 @@ class Part:
     outputs: Outputs
     meter: TruthMeter | None
 
+    @property
+    def title(self) -> str:
+        """The source as people know it; of several, with the name that its outputs carry."""
+        source = self.about.source
+        return source if self.about.name in {None, source} else f"{self.name} ({source})"
+
     def list_sinks(self, fan: FanOut) -> list[Sink]:
         """List the sinks that take the source's results."""
         return [fan] if self.meter is None else [self.meter, fan]
@@ -117,11 +123,15 @@ def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iter
                 sources = list(pool.map(partial(open_one, stack), uris, events))
         else:
             sources = [open_one(stack, uris[0], events[0])]
-        absent = [source.absent for source in sources if source.absent is not None]
+        absent = {
+            named.name: source.absent
+            for named, source in zip(request.sources, sources, strict=True)
+            if source.absent is not None
+        }
         if len(absent) == len(sources):
-            raise SourceError("; ".join(absent))
-        for fault in absent:
-            say(f"{fault} (the run begins without it, and tries again)")
+            raise SourceError("; ".join(absent.values()))
+        for name, fault in absent.items():
+            say(f"{name}: {fault} (the run begins without it, and tries again)")
         yield sources
 
 

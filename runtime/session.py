@@ -83,7 +83,8 @@ def run_bundle(
         progress.say(line)
         service.report_alive()
 
-    events = [Events(say) for _ in request.sources]
+    several = len(request.sources) > 1
+    events = [Events(say, name=one.name if several else None) for one in request.sources]
     with ExitStack() as stack:
         for claim in claim_all(request, bundle.folder, say=progress.say):
             stack.enter_context(claim)
@@ -121,7 +122,7 @@ class _Session:
         bundle, variant = self._segmenter.bundle, self._segmenter.variant
         say = self._progress.say
         parts = self._parts
-        named = ", ".join(part.about.source for part in parts)
+        named = ", ".join(part.title for part in parts)
         engine = self._segmenter.backend.name
         say(f"{bundle.folder} ({variant.name}) on {engine}, source {named}")
         if self._request.tile:

@@ -37,10 +37,11 @@ def describe_run(result: RunResult) -> list[str]:
 
 def _describe_part(part: PartResult) -> str:
     lost = [] if part.summary.lost is None else [f"lost: {part.summary.lost}"]
+    times = [_describe_times(part.summary, live=part.live)] if part.summary.frames else []
     return "; ".join(
         (
             _describe_frames(part.summary),
-            _describe_times(part.summary, live=part.live),
+            *times,
             *_describe_accuracy(part),
             *_describe_changes(part),
             *lost,
