@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edgeseg.errors import SourceError
+from edgeseg.errors import SinkError, SourceError
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
 from edgeseg.runtime.events import Events
@@ -77,9 +77,15 @@ def claim_all(
 ) -> Iterator[AbstractContextManager[None]]:
     """Give, for each source, the lock of its outputs; `claim_outputs` says what is refused."""
     uris = [source.uri for source in request.sources]
+    taken: dict[str, str] = {}
     for source in request.sources:
+        outputs = _choose_outputs(request, source.name)
+        for file in outputs.files:  # a source may be called as another one's folder of scores
+            other = taken.setdefault(str(Path(file).resolve()), source.name)
+            if other != source.name:
+                raise SinkError(f"{other} and {source.name} would both write {file}; rename one")
         yield claim_outputs(
-            _choose_outputs(request, source.name),
+            outputs,
             source.uri,
             bundle,
             frames=request.frames if len(uris) == 1 else None,

@@ -62,8 +62,8 @@ def claim_outputs(
 ) -> Iterator[None]:
     """Lock the outputs of a run of `bundle` on the source `uri` while the block runs.
 
-    `frames` is the most frames that the run takes, `beside` are its other sources. `say` receives a
-    line about files that a killed run left.
+    `frames` is the most frames that the run takes of the source, `beside` are its other sources.
+    `say` receives a line about files that a killed run left.
 
     Raises:
         SinkError: an output would replace a file that is read, another output, or a file that no
@@ -73,13 +73,14 @@ def claim_outputs(
     """
     with ExitStack() as stack:
         try:
-            _check(outputs, uri, bundle)
+            _check(outputs, uri, bundle, several=bool(beside))
             for other in beside:
                 read = _list_inputs(other)
                 for name in outputs.files:
-                    _check_unread(Path(name), str(other), read)
+                    _check_unread(Path(name), str(other), read, several=True)
+                _check_segments(outputs.save, str(other), read)
             if outputs.picture and frames != 1:
-                _check_one_frame(outputs, uri)
+                _check_one_frame(outputs, uri, several=bool(beside))
             for name in sorted(outputs.files):
                 stack.enter_context(reserve(Path(name).resolve(), name, say=say))
         except OSError as error:
@@ -87,7 +88,7 @@ def claim_outputs(
         yield
 
 
-def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
+def _check(outputs: Outputs, uri: str | int, bundle: Path, *, several: bool) -> None:
     if outputs.save is not None:
         check_ending(outputs.save)
     names = [Path(name) for name in outputs.files]
@@ -100,7 +101,7 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
             raise SinkError(f"{name} is a device or a pipe, not a file; use - for stdout")
         if path.is_relative_to(bundle.resolve()):
             raise SinkError(f"{name} lies in the bundle {bundle}; write somewhere else")
-        _check_unread(name, str(uri), read)
+        _check_unread(name, str(uri), read, several=several)
         if read.hold(name_partial(path)):
             raise SinkError(
                 f"{uri} holds {name_partial(path).name}, as {name} is called until it is whole; "
@@ -112,14 +113,17 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path) -> None:
     _check_free(name for name in names if name not in outputs.folders)
 
 
-def _check_one_frame(outputs: Outputs, uri: str | int) -> None:
+def _check_one_frame(outputs: Outputs, uri: str | int, *, several: bool) -> None:
     assert outputs.save is not None, "it is a picture"
     read = list_files_read(uri)
     if len(read) != 1 or read[0].suffix.lower() not in IMAGE_SUFFIXES:
-        raise SinkError(
-            f"{outputs.save} takes one frame, and the source may have more; save a video (.mp4), "
-            f"a folder of pictures (--save {outputs.save.with_suffix('')}/), or add --frames 1"
+        path = outputs.save
+        # --frames 1 ends a run after one frame of all sources together.
+        others = "save a video (.mp4) or a folder of pictures, as --save overlays/" if several else (
+            f"save a video (.mp4), a folder of pictures (--save {path.with_suffix('')}/), or add "
+            f"--frames 1"
         )
+        raise SinkError(f"{path} takes one frame, and the source may have more; {others}")
 
 
 def _check_free(names: Iterable[Path]) -> None:
@@ -130,13 +134,14 @@ def _check_free(names: Iterable[Path]) -> None:
             raise SinkError(f"{name} exists and {UNKNOWN}; remove it, or give another name")
 
 
-def _check_unread(name: Path, uri: str, read: _Inputs) -> None:
+def _check_unread(name: Path, uri: str, read: _Inputs, *, several: bool) -> None:
     """Refuse an output that is a file read, lies in a folder read, or holds files read."""
     path, source = name.resolve(), Path(uri)
     within = bool(read.files) and source.is_dir() and path.parent == source.resolve()
     folders = {file.parent for file in read.paths}
     if within or path in folders or read.hold(path):
-        raise SinkError(f"{name} lies where {uri} is read from; write somewhere else")
+        why = ": each of several sources has a folder of its name" if several else ""
+        raise SinkError(f"{name} lies where {uri} is read from; write somewhere else{why}")
 
 
 def _check_segments(save: Path | None, uri: str, read: _Inputs) -> None:

@@ -73,6 +73,41 @@ def test_an_output_of_one_source_may_not_lie_where_another_is_read(
     assert "no source at 0/0.png" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--masks", "m", "--scores"], "a and a-scores would both write m/a-scores; rename one"),
+        (["--save", "o/x.png", "--frames", "1"], "save a video (.mp4) or a folder of pictures"),
+        (["--save", "a/x.mp4"], "somewhere else: each of several sources has a folder of its name"),
+    ],
+)
+def test_outputs_that_several_sources_cannot_have(
+    edgeseg, seeded_bundle: Bundle, folders: Path, given: list[str], says: str
+) -> None:
+    (folders / "s.toml").write_text('[sources]\na = "left"\na-scores = "right"\n')
+    (folders / "a").mkdir()
+    (folders / "left").rename(folders / "a" / "a")
+    (folders / "left").symlink_to(folders / "a" / "a")
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "s.toml", *given)
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert says in outcome.err
+
+
+def test_a_recording_may_not_go_on_in_what_another_source_reads(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    first = edgeseg("run", seeded_bundle.folder, "--source", "left", "--save", "left-o/x.002.mp4")
+    assert first.status == 0, first.err
+    (folders / "o").mkdir()
+    (folders / "left-o").rename(folders / "o" / "left")
+    outcome = edgeseg(
+        *("run", seeded_bundle.folder, "--source", "left", "--source", "o/left/x.002.mp4"),
+        *("--save", "o/x.mp4"),
+    )
+    assert outcome.status == 1
+    assert "o/left/x.002.mp4 is read, and o/left/x.mp4 goes on in such a file" in outcome.err
+
+
 def test_a_file_names_sources(edgeseg, seeded_bundle: Bundle, folders: Path) -> None:
     (folders / "cars").mkdir()
     (folders / "cars" / "sources.toml").write_text(
