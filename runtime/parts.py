@@ -170,7 +170,10 @@ def make_parts(
 def open_parts(
     parts: Sequence[Part], request: RunRequest, *, say: Say, end: Callable[[], None]
 ) -> Iterator[list[FanOut]]:
-    """Open the outputs of all parts; `end` ends the run, where no output of any part is left.
+    """Open the outputs of all parts.
+
+    `end` ends the run, where no output of any part is left, or the user closes any window: OpenCV
+    does not tell which window a key was meant for.
 
     Raises:
         SinkError: an output cannot be opened.
@@ -194,7 +197,12 @@ def open_parts(
         yield [
             stack.enter_context(
                 open_outputs(
-                    part.outputs, part.about, more=more, say=say, stop=partial(leave, index)
+                    part.outputs,
+                    part.about,
+                    more=more,
+                    say=say,
+                    stop=partial(leave, index),
+                    end=end,
                 )
             )
             for index, (part, more) in enumerate(zip(parts, previews, strict=True))

@@ -248,11 +248,12 @@ def open_outputs(
     more: Sequence[Sink] = (),
     say: Say,
     stop: Callable[[], None],
+    end: Callable[[], None] | None = None,
 ) -> Iterator[FanOut]:
     """Open every output that is wanted, but the preview, beside `more` that are open already.
 
-    `say` receives a line about each output that fails. `stop` ends the run; it is called when no
-    output is left, or when the user closes the window.
+    `say` receives a line about each output that fails. `stop` is called when no output is left, and
+    `end` when the user closes the window; without `end` it is `stop`, too.
 
     Raises:
         SinkError: an output cannot be opened.
@@ -260,7 +261,7 @@ def open_outputs(
     """
     sinks = list(more)
     try:
-        for sink in _open(outputs, about, say=say, stop=stop):
+        for sink in _open(outputs, about, say=say, end=end or stop):
             sinks.append(sink)  # noqa: PERF402  # `sinks` must hold those opened before a failure
     except BaseException:
         for sink in sinks:
@@ -280,7 +281,7 @@ def _open(
     about: About,
     *,
     say: Say,
-    stop: Callable[[], None],
+    end: Callable[[], None],
 ) -> Iterator[Sink]:
     if outputs.save is not None:
         yield _open_save_sink(outputs.save, about, say)
@@ -290,7 +291,7 @@ def _open(
     if outputs.window:
         from edgeseg.runtime.sinks.window import WindowSink
 
-        yield WindowSink(f"{about.bundle}: {about.name or about.source}", about.legend, stop)
+        yield WindowSink(f"{about.bundle}: {about.name or about.source}", about.legend, end)
     if outputs.restream is not None:
         yield RestreamSink(outputs.restream, about.legend, fps=about.fps, live=about.live, say=say)
 

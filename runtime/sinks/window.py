@@ -62,13 +62,13 @@ def explain_no_window() -> str | None:
 
 
 class WindowSink:
-    """Shows the newest frame. Closing the window, or pressing q or Escape, calls `stop`."""
+    """Shows the newest frame. Closing the window, or pressing q or Escape, calls `end`."""
 
-    def __init__(self, title: str, legend: Legend, stop: Callable[[], None]) -> None:
+    def __init__(self, title: str, legend: Legend, end: Callable[[], None]) -> None:
         self._cv2 = import_opencv("a window")
         self._title = title
         self._overlay = Overlay(legend)
-        self._stop = stop
+        self._end = end
         self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
 
     def write(self, result: Result, /) -> None:
@@ -81,12 +81,12 @@ class WindowSink:
         except self._cv2.error as error:
             raise SinkError(f"the window cannot be drawn: {error}") from None
         if gone or key in _ENDING_KEYS:
-            self._stop()
+            self._end()
 
     def finish(self) -> None:
         """Close the window."""
         with suppress(self._cv2.error):
-            self._cv2.destroyAllWindows()
+            self._cv2.destroyWindow(self._title)
 
     def discard(self) -> None:
         """Close the window."""

@@ -226,3 +226,40 @@ def test_an_absent_stream_is_waited_for_while_others_run(
     alone = edgeseg("run", seeded_bundle.folder, "--source", absent, "--source", f"{absent}2")
     assert alone.status == 1
     assert alone.err.count("cannot be opened") == 2
+
+
+class _Screen:
+    """Stands in for OpenCV's windows: somebody presses q in the first one that asks."""
+
+    WINDOW_NORMAL = WINDOW_KEEPRATIO = WND_PROP_VISIBLE = 0
+    error = RuntimeError
+
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+        self.shown = 0
+
+    def namedWindow(self, title: str, _flags: int) -> None:  # noqa: N802  # as OpenCV calls it
+        self.open.add(title)
+
+    def destroyWindow(self, title: str) -> None:  # noqa: N802  # as above
+        self.open.remove(title)
+
+    def imshow(self, _title: str, _image: object) -> None:
+        self.shown += 1
+
+    def waitKey(self, _ms: int) -> int:  # noqa: N802  # as above
+        return ord("q")
+
+    def getWindowProperty(self, _title: str, _which: int) -> float:  # noqa: N802  # as above
+        return 1.0
+
+
+def test_a_key_in_any_window_ends_the_run_of_all(
+    seeded_bundle: Bundle, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = _Screen()
+    monkeypatch.setattr("edgeseg.runtime.sinks.window.import_opencv", lambda _purpose: screen)
+    monkeypatch.setattr("edgeseg.runtime.parts.explain_no_window", lambda: None)
+    result = library.run(seeded_bundle.folder, source=["left", "right"], show=True)
+    assert result.summary.frames == screen.shown == 1
+    assert screen.open == set()
