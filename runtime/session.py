@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,7 @@ from edgeseg.runtime.class_choice import find_class_ids, find_min_scores
 from edgeseg.runtime.events import Events
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend, plan_finish
+from edgeseg.runtime.live.rate_watch import RateWatch
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.live.tally import Summary
@@ -126,6 +129,8 @@ class _Session:
         say(f"{bundle.folder} ({variant.name}) on {engine}, source {named}")
         if self._request.tile:
             say(describe_tiles(self._segmenter.input))
+        for line in _describe_pace(self._sources, self._request.fps):
+            say(line)
         with ended_by(self._end), open_parts(parts, self._request, say=say, end=self._end) as fans:
             self._service.report_ready(f"{parts[0].about.bundle}, source {named}")
             whole, summaries = self._segment(fans)
@@ -142,12 +147,14 @@ class _Session:
         )
 
     def _segment(self, fans: Sequence[FanOut]) -> tuple[Summary, list[Summary]]:
-        length = _count_frames(self._sources, self._request.frames)
+        length = _count_frames(self._sources, self._request)
         step = begin(self._progress, "segmenting", length or 0, "frame")
         spec, say = self._segmenter.input, self._progress.say
         shrinking, sizes = ShrinkTeller(spec, say, remedy=_SEE_ALL), SizeTeller(say)
+        watch = _watch_rates(self._sources, self._parts, self._request.fps)
 
         def on_frame(result: Result) -> None:
+            watch(result)
             if not self._request.tile:
                 shrinking.see(*result.captured.image.shape[:2])
             sizes.see(*result.captured.image.shape[:2])
@@ -157,7 +164,7 @@ class _Session:
         return run_all(
             self._segmenter,
             [
-                Fed(source=source, sinks=part.list_sinks(fan))
+                Fed(source=source, sinks=part.list_sinks(fan), tell=part.about.events.tell)
                 for source, part, fan in zip(self._sources, self._parts, fans, strict=True)
             ],
             limits=Limits(frames=self._request.frames, seconds=self._request.seconds),
@@ -165,6 +172,7 @@ class _Session:
             stop=self._stop,
             finish=self._model.finish,
             reuse=self._request.reuse,
+            pace=self._request.pace,
         )
 
     def _end(self) -> None:
@@ -212,9 +220,40 @@ def _find_bundle(folder: Path | None, say: Say) -> Bundle:
     return open_bundle(found[0] if found else find_demo_bundle())
 
 
-def _count_frames(sources: Sequence[Source], limit: int | None) -> int | None:
-    """Count the frames that will come; None where unknown."""
-    lengths = [source.length for source in sources]
+def _count_frames(sources: Sequence[Source], request: RunRequest) -> int | None:
+    """Count the frames that will come; None where unknown. Of thinned files it is an estimate."""
+    lengths = [
+        None
+        if source.length is None
+        else math.ceil(source.length * min(1.0, (request.fps or source.fps) / source.fps))
+        for source in sources
+    ]
     known = [length for length in lengths if length is not None]
     whole = sum(known) if len(known) == len(lengths) else None
-    return min((count for count in (whole, limit) if count is not None), default=None)
+    return min((count for count in (whole, request.frames) if count is not None), default=None)
+
+
+def _describe_pace(sources: Sequence[Source], fps: float | None) -> Iterator[str]:
+    """Say of which sources frames are skipped."""
+    for source in sources:
+        if fps is not None and source.fps > fps:
+            taken = f"{fps:g} of {source.fps:.4g} frames a second are segmented"
+            yield f"{source.name}: {taken} (--fps), the others are skipped"
+
+
+def _watch_rates(
+    sources: Sequence[Source], parts: Sequence[Part], fps: float | None
+) -> Callable[[Result], None]:
+    """Watch the rate of live sources; a file has none, for it waits."""
+    watches = [
+        RateWatch(source.name, fps) if fps is not None and source.live else None
+        for source in sources
+    ]
+
+    def see(result: Result) -> None:
+        watch = watches[result.feed]
+        event = None if watch is None else watch.see(time.perf_counter(), result.dropped)
+        if event is not None:
+            parts[result.feed].about.events.tell(event)
+
+    return see

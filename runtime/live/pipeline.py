@@ -23,7 +23,10 @@ from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.channel import Channel, Turns
+from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
+from edgeseg.runtime.live.feed import Feed, Stream, give_young, limit_ages
+from edgeseg.runtime.live.pace import FREE, Pace, Thinner
 from edgeseg.runtime.live.reuse import EXACT, LastMask, Reuse, Reuser
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import Captured, Source
@@ -32,7 +35,7 @@ from edgeseg.runtime.tiling import segment_tiled
 from edgeseg.runtime.timing import measure_since, time_call
 from edgeseg.spec import InputSpec
 
-__all__ = ["Feed", "Network", "Stream", "stream"]
+__all__ = ["Network", "stream"]
 
 # A frame is skipped where the engine fails on it; this many failures in a row end the run.
 FAILURES_IN_A_ROW: Final = 10
@@ -68,67 +71,22 @@ class _Work:
     infer_ms: float = 0.0
 
 
-@dataclass
-class Feed:
-    """What a stream counts of one of its sources; up to date at any time.
-
-    `failed` counts frames for which the engine gave no mask, `last_failure` is the reason for the
-    last one. `lost` says why the source ended by itself, where others went on.
-    """
-
-    channels: Sequence[Channel[_Work]] = ()
-    failed: int = 0
-    last_failure: str | None = None
-    lost: str | None = None
-
-    @property
-    def dropped(self) -> int:
-        """How many frames of a live source were replaced by newer ones."""
-        return sum(channel.dropped for channel in self.channels)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Results in order, with what is counted of each source; iterate once."""
-
-    results: Iterator[Result]
-    feeds: Sequence[Feed]
-
-    @property
-    def dropped(self) -> int:
-        """How many frames of live sources were replaced by newer ones."""
-        return sum(feed.dropped for feed in self.feeds)
-
-    @property
-    def failed(self) -> int:
-        """For how many frames the engine gave no mask."""
-        return sum(feed.failed for feed in self.feeds)
-
-    @property
-    def last_failure(self) -> str | None:
-        """Why the engine gave no mask for a frame."""
-        return next((feed.last_failure for feed in self.feeds if feed.last_failure), None)
-
-    @property
-    def lost(self) -> str | None:
-        """Why sources ended by themselves; None where none did."""
-        return "; ".join(feed.lost for feed in self.feeds if feed.lost) or None
-
-    def __iter__(self) -> Iterator[Result]:
-        """Give the results; `stream` says which errors end them."""
-        return self.results
-
-
 @contextmanager
 def stream(
-    network: Network, *sources: Source, finish: Finish = PLAIN, reuse: Reuse = EXACT
+    network: Network,
+    *sources: Source,
+    finish: Finish = PLAIN,
+    reuse: Reuse = EXACT,
+    pace: Pace = FREE,
+    tells: Sequence[Tell] = (),
 ) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
     Frames of several sources are taken in turn, and a source that breaks off does not end the
     others. `finish` says what is made of the engine's output. With tiles, the stage `infer` makes a
     frame's whole mask, window by window. `reuse` says which frames have the mask of an earlier one
-    of the same source.
+    of the same source. `pace` thins each source's frames before they are computed, and drops live
+    frames that waited too long. `tells` hear each source's events.
 
     Raises, while iterating:
         SourceError: the only source broke off.
@@ -141,7 +99,10 @@ def stream(
     prepared: Channel[_Work] = Channel(newest=only and sources[0].live)
     inferred: Channel[_Work] = Channel()
     masked: Channel[Result] = Channel()
-    feeds = [Feed(channels=(channel, prepared) if only else (channel,)) for channel in captured]
+    feeds = [
+        Feed(channels=(channel, prepared) if only else (channel,), limit=limit)
+        for channel, limit in zip(captured, limit_ages(sources, pace, tells), strict=True)
+    ]
     stages = _Stages(network, feeds, finish, reuse)
     tolerant = _Tolerance(feeds)
 
@@ -154,7 +115,7 @@ def stream(
     infer = tolerant.guard(stages.infer_tiles if finish.tile else stages.infer)
     threads = [
         *(
-            _make_worker("capture", _grab(source, index), _pass_on, channel)
+            _make_worker("capture", _grab(source, index, pace, feeds[index]), _pass_on, channel)
             for index, (source, channel) in enumerate(zip(sources, captured, strict=True))
         ),
         _make_worker("prepare", turns, _pass_on if finish.tile else stages.prepare, prepared),
@@ -170,7 +131,7 @@ def stream(
             passage.close()
 
     with _run_threads(threads, end):
-        yield Stream(results=iter(masked), feeds=feeds)
+        yield Stream(results=give_young(masked, feeds), feeds=feeds)
 
 
 class _Stages:
@@ -186,17 +147,23 @@ class _Stages:
         self._last_masks = [LastMask(finish) for _ in feeds]
         self.ended = threading.Event()
 
-    def prepare(self, work: _Work) -> _Work:
+    def prepare(self, work: _Work) -> _Work | None:
+        if self._is_old(work):
+            return None
         network_input, prepare_ms = time_call(to_input, work.captured.image, self._network.input)
         return replace(work, network_input=network_input, prepare_ms=prepare_ms)
 
-    def infer(self, work: _Work) -> _Work:
+    def infer(self, work: _Work) -> _Work | None:
+        if self._is_old(work):
+            return None
         assert work.network_input is not None, "it was just prepared"
         find_output = self._reusers[work.feed].find_output
         (output, reused), infer_ms = time_call(find_output, work.network_input, work.captured)
         return replace(work, network_input=None, output=output, reused=reused, infer_ms=infer_ms)
 
-    def infer_tiles(self, work: _Work) -> _Work:
+    def infer_tiles(self, work: _Work) -> _Work | None:
+        if self._is_old(work):
+            return None
         tiled = segment_tiled(
             self._network.backend,
             self._network.input,
@@ -214,8 +181,12 @@ class _Stages:
             feed=work.feed,
             reused=work.reused,
             dropped=self._feeds[work.feed].dropped,
+            skipped=self._feeds[work.feed].skipped,
             failed=self._feeds[work.feed].failed,
         )
+
+    def _is_old(self, work: _Work) -> bool:
+        return self._feeds[work.feed].limit.refuses(work.captured.at)
 
     def _make_mask(self, work: _Work) -> Segmentation:
         assert work.output is not None, "it was just inferred"
@@ -287,10 +258,14 @@ class _Tolerance:
         return call_or_count
 
 
-def _grab(source: Source, index: int) -> Iterator[_Work]:
+def _grab(source: Source, index: int, pace: Pace, feed: Feed) -> Iterator[_Work]:
+    thinner = Thinner(pace.fps)
     begun = time.perf_counter()
     for captured in source.frames:
-        yield _Work(captured=captured, feed=index, grab_ms=measure_since(begun))
+        if thinner.takes(captured.time_s):
+            yield _Work(captured=captured, feed=index, grab_ms=measure_since(begun))
+        else:
+            feed.skipped += 1
         begun = time.perf_counter()
 
 

@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgeseg.errors import BackendError, SourceError
+from edgeseg.progress import ignore
+from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
-from edgeseg.runtime.live.pipeline import Network, Stream, stream
+from edgeseg.runtime.live.feed import Stream
+from edgeseg.runtime.live.pace import FREE, Pace
+from edgeseg.runtime.live.pipeline import Network, stream
 from edgeseg.runtime.live.reuse import EXACT, Reuse
 from edgeseg.runtime.live.tally import Summary, Tally
 from edgeseg.runtime.result import Result
@@ -22,10 +26,11 @@ __all__ = ["Fed", "Limits", "run", "run_all"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
-    """A source, and the sinks that receive its results."""
+    """A source, the sinks that receive its results, and who hears its events."""
 
     source: Source
     sinks: Sequence[Sink] = ()
+    tell: Tell = ignore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +55,12 @@ def run(
     max_seconds: float | None = None,
     finish: Finish = PLAIN,
     reuse: Reuse = EXACT,
+    pace: Pace = FREE,
 ) -> Summary:
     """Feed every result of one source to every sink, as `run_all` does."""
     limits = Limits(frames=max_frames, seconds=max_seconds)
-    whole, _ = run_all(
-        network, [Fed(source=source, sinks=sinks)], limits=limits, finish=finish, reuse=reuse
-    )
+    feeds = [Fed(source=source, sinks=sinks)]
+    whole, _ = run_all(network, feeds, limits=limits, finish=finish, reuse=reuse, pace=pace)
     return whole
 
 
@@ -68,12 +73,13 @@ def run_all(
     stop: threading.Event | None = None,
     finish: Finish = PLAIN,
     reuse: Reuse = EXACT,
+    pace: Pace = FREE,
 ) -> tuple[Summary, list[Summary]]:
     """Feed every result to its source's sinks until all sources end, a limit is reached or Ctrl-C.
 
     `stop` ends the run after the frame that is being written. A source that is lost for good ends
-    alone; the only one ends the run, too. `finish` and `reuse` are those of
-    `stream`. Returns the summary of all, and that of each source.
+    alone; the only one ends the run, too. `finish`, `reuse` and `pace` are those of `stream`.
+    Returns the summary of all, and that of each source.
 
     Raises:
         SourceError: the only source broke off, and is a file, or gave no frame before; or all did.
@@ -83,7 +89,14 @@ def run_all(
     sources = [feed.source for feed in feeds]
     with (
         stop_after(limits.seconds, sources),
-        stream(network, *sources, finish=finish, reuse=reuse) as results,
+        stream(
+            network,
+            *sources,
+            finish=finish,
+            reuse=reuse,
+            pace=pace,
+            tells=[feed.tell for feed in feeds],
+        ) as results,
     ):
         try:
             for result in results:
