@@ -17,7 +17,8 @@ __all__ = ["KINDS", "Event", "Events", "Kind", "Tell"]
 # moved: a camera's link leads to another device. resized, rate: its frames have another size, or
 # come at another rate. clock: time stamps start anew, or the machine's clock jumped. broken: frames
 # are skipped, as nobody can make them whole. segment: a recording goes on in another file.
-# behind, held: the rate that was asked for is missed, and held again.
+# behind, held: the rate that was asked for is missed, and held again. size: the network's input has
+# another size, so that the rate is held.
 Kind: TypeAlias = Literal[
     "lost",
     "retry",
@@ -30,6 +31,7 @@ Kind: TypeAlias = Literal[
     "segment",
     "behind",
     "held",
+    "size",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 

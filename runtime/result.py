@@ -41,7 +41,8 @@ class Result:
 
     `feed` is the index of its source. `dropped` counts that source's frames so far that newer ones
     replaced or that waited too long, `skipped` those that the pace left out, and `failed` those for
-    which the engine gave no mask. `reused` says whether the mask is that of an earlier frame.
+    which the engine gave no mask. `reused` says whether the mask is that of an earlier frame, and
+    `network` is the index of the network that gave it, where there are several.
     """
 
     captured: Captured
@@ -52,6 +53,7 @@ class Result:
     skipped: int = 0
     failed: int = 0
     reused: bool = False
+    network: int = 0
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -37,6 +37,7 @@ from edgeseg.runtime.segmenter import Segmenter, check_takes_color
 from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sinks.masks import plan_masks
 from edgeseg.runtime.sinks.outputs import FanOut
+from edgeseg.runtime.sizes import SizeKeeper, open_smaller
 from edgeseg.runtime.sources import Source
 from edgeseg.runtime.tiling import check_gives_logits, check_gives_scores, describe_tiles
 
@@ -93,8 +94,12 @@ def run_bundle(
         variant = choose_variant(bundle, progress=progress)
         _check_output(variant, finish)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
+        by_size = request.fps is not None and not request.tile
+        smaller = open_smaller(bundle, stack, progress) if by_size else ()
+        for one in smaller:
+            _check_output(one.variant, finish)
         sources = stack.enter_context(open_all(request, events, say=say))
-        model = Model(segmenter=segmenter, finish=finish, legend=legend)
+        model = Model(segmenter=segmenter, smaller=smaller, finish=finish, legend=legend)
         parts = make_parts(model, sources, events, request, say=progress.say)
         return _Session(model, sources, parts, request, progress, service).run(ended_by)
 
@@ -151,10 +156,13 @@ class _Session:
         step = begin(self._progress, "segmenting", length or 0, "frame")
         spec, say = self._segmenter.input, self._progress.say
         shrinking, sizes = ShrinkTeller(spec, say, remedy=_SEE_ALL), SizeTeller(say)
+        keeper = self._keep_size()
         watch = _watch_rates(self._sources, self._parts, self._request.fps)
 
         def on_frame(result: Result) -> None:
             watch(result)
+            if keeper is not None:
+                keeper.see(result)
             if not self._request.tile:
                 shrinking.see(*result.captured.image.shape[:2])
             sizes.see(*result.captured.image.shape[:2])
@@ -162,7 +170,7 @@ class _Session:
             self._service.report_alive()
 
         return run_all(
-            self._segmenter,
+            self._segmenter if keeper is None else keeper.choice,
             [
                 Fed(source=source, sinks=part.list_sinks(fan), tell=part.about.events.tell)
                 for source, part, fan in zip(self._sources, self._parts, fans, strict=True)
@@ -174,6 +182,26 @@ class _Session:
             reuse=self._request.reuse,
             pace=self._request.pace,
         )
+
+    def _keep_size(self) -> SizeKeeper | None:
+        """Keep the rate of live sources by the input's size; None where there is one size only."""
+        fps, smaller = self._request.fps, self._model.smaller
+        live = [index for index, source in enumerate(self._sources) if source.live]
+        if fps is None or not smaller:
+            return None
+        if not live:
+            spec = self._segmenter.input
+            self._progress.say(
+                f"a file has no rate to hold: the input is {spec.height}x{spec.width}, the largest"
+            )
+            return None
+        keeper = SizeKeeper(
+            [self._segmenter, *smaller],
+            rate=sum(min(fps, self._sources[index].fps) for index in live),
+            tell=self._parts[live[0]].about.events.tell,
+        )
+        self._progress.say(f"the input is {keeper.name} at first, by how long frames take here")
+        return keeper
 
     def _end(self) -> None:
         """End the run after the current frame, and stop waiting for lost sources."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output, to_input
@@ -26,6 +26,7 @@ from edgeseg.runtime.channel import Channel, Turns
 from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.live.feed import Feed, Stream, give_young, limit_ages
+from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
 from edgeseg.runtime.live.pace import FREE, Pace, Thinner
 from edgeseg.runtime.live.reuse import EXACT, LastMask, Reuse, Reuser
 from edgeseg.runtime.result import Result, Segmentation
@@ -33,27 +34,14 @@ from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.threads import start_thread
 from edgeseg.runtime.tiling import segment_tiled
 from edgeseg.runtime.timing import measure_since, time_call
-from edgeseg.spec import InputSpec
 
-__all__ = ["Network", "stream"]
+__all__ = ["stream"]
 
 # A frame is skipped where the engine fails on it; this many failures in a row end the run.
 FAILURES_IN_A_ROW: Final = 10
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-class Network(Protocol):
-    """What the pipeline needs of a segmenter: an engine, and how a frame becomes its input."""
-
-    @property
-    def backend(self) -> Backend:
-        """The engine. Only one thread calls it at a time."""
-
-    @property
-    def input(self) -> InputSpec:
-        """The size of the engine's input, and the rule by which frames are resized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +51,7 @@ class _Work:
     captured: Captured
     feed: int
     grab_ms: float
+    network: int = 0
     network_input: Frame | None = None
     output: Output | None = None
     reused: bool = False
@@ -73,7 +62,7 @@ class _Work:
 
 @contextmanager
 def stream(
-    network: Network,
+    network: Network | Choice,
     *sources: Source,
     finish: Finish = PLAIN,
     reuse: Reuse = EXACT,
@@ -83,10 +72,11 @@ def stream(
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
     Frames of several sources are taken in turn, and a source that breaks off does not end the
-    others. `finish` says what is made of the engine's output. With tiles, the stage `infer` makes a
-    frame's whole mask, window by window. `reuse` says which frames have the mask of an earlier one
-    of the same source. `pace` thins each source's frames before they are computed, and drops live
-    frames that waited too long. `tells` hear each source's events.
+    others. Of a `Choice`, each frame is segmented by the network that is picked when the frame is
+    prepared; tiles take the first. `finish` says what is made of the engine's output. With tiles,
+    the stage `infer` makes a frame's whole mask, window by window. `reuse` says which frames have
+    the mask of an earlier one of the same source. `pace` thins each source's frames before they are
+    computed, and drops live frames that waited too long. `tells` hear each source's events.
 
     Raises, while iterating:
         SourceError: the only source broke off.
@@ -138,26 +128,32 @@ class _Stages:
     """What is done with a frame, stage by stage."""
 
     def __init__(
-        self, network: Network, feeds: Sequence[Feed], finish: Finish, reuse: Reuse
+        self, network: Network | Choice, feeds: Sequence[Feed], finish: Finish, reuse: Reuse
     ) -> None:
-        self._network = network
+        self._networks = list_networks(network)
+        self._pick = make_pick(network)
         self._finish = finish
         self._feeds = feeds
-        self._reusers = [Reuser(reuse, partial(_infer, network.backend)) for _ in feeds]
+        # Each network has outputs of its own, which no other one's frame may reuse.
+        self._reusers = [
+            [Reuser(reuse, partial(_infer, one.backend)) for one in self._networks] for _ in feeds
+        ]
         self._last_masks = [LastMask(finish) for _ in feeds]
         self.ended = threading.Event()
 
     def prepare(self, work: _Work) -> _Work | None:
         if self._is_old(work):
             return None
-        network_input, prepare_ms = time_call(to_input, work.captured.image, self._network.input)
-        return replace(work, network_input=network_input, prepare_ms=prepare_ms)
+        network = self._pick()
+        spec = self._networks[network].input
+        network_input, prepare_ms = time_call(to_input, work.captured.image, spec)
+        return replace(work, network=network, network_input=network_input, prepare_ms=prepare_ms)
 
     def infer(self, work: _Work) -> _Work | None:
         if self._is_old(work):
             return None
         assert work.network_input is not None, "it was just prepared"
-        find_output = self._reusers[work.feed].find_output
+        find_output = self._reusers[work.feed][work.network].find_output
         (output, reused), infer_ms = time_call(find_output, work.network_input, work.captured)
         return replace(work, network_input=None, output=output, reused=reused, infer_ms=infer_ms)
 
@@ -165,8 +161,8 @@ class _Stages:
         if self._is_old(work):
             return None
         tiled = segment_tiled(
-            self._network.backend,
-            self._network.input,
+            self._networks[0].backend,
+            self._networks[0].input,
             work.captured.image,
             self._finish,
             stopped=self.ended.is_set,
@@ -179,6 +175,7 @@ class _Stages:
             segmentation=work.tiled or self._make_mask(work),
             grab_ms=work.grab_ms,
             feed=work.feed,
+            network=work.network,
             reused=work.reused,
             dropped=self._feeds[work.feed].dropped,
             skipped=self._feeds[work.feed].skipped,
@@ -190,7 +187,7 @@ class _Stages:
 
     def _make_mask(self, work: _Work) -> Segmentation:
         assert work.output is not None, "it was just inferred"
-        find, spec = self._last_masks[work.feed].find, self._network.input
+        find, spec = self._last_masks[work.feed].find, self._networks[work.network].input
         (mask, scores), mask_ms = time_call(find, work.output, spec, work.captured.image)
         return Segmentation(
             mask=mask,

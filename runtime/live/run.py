@@ -11,8 +11,9 @@ from edgeseg.progress import ignore
 from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.live.feed import Stream
+from edgeseg.runtime.live.network import Choice, Network
 from edgeseg.runtime.live.pace import FREE, Pace
-from edgeseg.runtime.live.pipeline import Network, stream
+from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.live.reuse import EXACT, Reuse
 from edgeseg.runtime.live.tally import Summary, Tally
 from edgeseg.runtime.result import Result
@@ -47,7 +48,7 @@ class Limits:
 
 
 def run(
-    network: Network,
+    network: Network | Choice,
     source: Source,
     sinks: Sequence[Sink],
     *,
@@ -65,7 +66,7 @@ def run(
 
 
 def run_all(
-    network: Network,
+    network: Network | Choice,
     feeds: Sequence[Fed],
     *,
     limits: Limits,

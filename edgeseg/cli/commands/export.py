@@ -32,6 +32,7 @@ from edgeseg.targets import find_target
 
 if TYPE_CHECKING:
     from edgeseg.deploy.export import Exported
+    from edgeseg.deploy.request import ExportOptions
 
 __all__ = ["CalibrationImagesOption", "FormOption", "Precision", "export"]
 
@@ -188,8 +189,6 @@ def export(
 
     Example: edgeseg export --weights segformer_b0/ --target openvino --data camvid --split test
     """
-    from edgeseg.deploy.defaults import fill_defaults
-    from edgeseg.deploy.export import export_bundle
     from edgeseg.deploy.request import ExportOptions
 
     sizes = sorted(map(parse_size, size or []), key=math.prod, reverse=True)
@@ -217,9 +216,15 @@ def export(
             folder=output,
             force=force,
         )
+    _tell(_export(options), json=json)
+
+
+def _export(options: ExportOptions) -> Exported:
+    from edgeseg.deploy.defaults import fill_defaults
+    from edgeseg.deploy.export import export_bundle
+
     with show_progress() as progress:
-        exported = export_bundle(fill_defaults(options), progress=progress)
-    _tell(exported, json=json)
+        return export_bundle(fill_defaults(options), progress=progress)
 
 
 def _tell(exported: Exported, *, json: bool) -> None:
