@@ -72,11 +72,10 @@ def stream(
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
     Frames of several sources are taken in turn, and a source that breaks off does not end the
-    others. Of a `Choice`, each frame is segmented by the network that is picked when the frame is
-    prepared; tiles take the first. `finish` says what is made of the engine's output. With tiles,
-    the stage `infer` makes a frame's whole mask, window by window. `reuse` says which frames have
-    the mask of an earlier one of the same source. `pace` thins each source's frames before they are
-    computed, and drops live frames that waited too long. `tells` hear each source's events.
+    others. Of a `Choice`, each frame has the network that is picked when it is prepared; tiles have
+    the first. `finish` says what is made of the engine's output. With tiles, the stage `infer`
+    makes a frame's whole mask, window by window. `reuse` says which frames have the mask of an
+    earlier one of the same source. `pace` says which frames are left out, and `tells` hear events.
 
     Raises, while iterating:
         SourceError: the only source broke off.

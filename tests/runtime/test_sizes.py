@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -105,3 +109,28 @@ def test_each_frame_has_the_mask_of_the_size_that_was_picked(segmenters: list[Se
     assert not np.array_equal(*expected)
     for result in given:
         np.testing.assert_array_equal(result.mask, expected[result.network])
+
+
+def test_a_run_on_a_pipe_chooses_among_the_sizes(sized_bundle: Bundle) -> None:
+    """The command line, with a live source: half of its frames are skipped."""
+    command = [sys.executable, "-m", "edgeseg", "run", str(sized_bundle.folder), "--source", "-"]
+    given = ["--raw-size", "48x64", "--raw-format", "bgr24", "--fps", "5", "--json"]
+    with subprocess.Popen([*command, *given], stdin=PIPE, stdout=PIPE, stderr=PIPE) as running:
+        assert running.stdin is not None
+        for captured in frames(12, pause_s=0.1):
+            running.stdin.write(captured.image.tobytes())
+            running.stdin.flush()
+        out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err
+    assert b"the input is 96x128 at first" in err
+    summary = json.loads(out)
+    assert summary["skipped"] > 0
+    assert summary["frames"] + summary["skipped"] + summary["dropped"] == 12
+
+
+def test_a_file_takes_the_largest_size(edgeseg, sized_bundle: Bundle) -> None:
+    args = ["--source", "demo", "--frames", 2]
+    outcome = edgeseg("run", sized_bundle.folder, *args, "--fps", 5)
+    assert outcome.status == 0
+    assert "a file has no rate to hold: the input is 96x128, the largest" in outcome.err
+    assert "the input is" not in edgeseg("run", sized_bundle.folder, *args).err
