@@ -63,7 +63,7 @@ class Ladder:
     ) -> None:
         """Begin on the largest rung that fits.
 
-        `times_ms` are what a frame takes on each rung, measured under the same conditions, and
+        `times_ms` are what the network takes on each rung, measured under the same conditions, and
         `rate` the frames a second that are expected of all sources together.
         """
         self._times_ms = times_ms
@@ -82,7 +82,7 @@ class Ladder:
     ) -> Move | None:
         """See a result at a time of a steady clock, and move if it is time to.
 
-        `dropped` counts the dropped frames so far. `took_ms` is the time of the slowest step; None
+        `dropped` counts the dropped frames so far. `took_ms` is how long the network took; None
         where nothing was computed.
         """
         paused = now_s - self._last_s > _PAUSE_S and dropped == self._last_dropped

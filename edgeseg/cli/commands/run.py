@@ -87,7 +87,8 @@ _FpsOption = Annotated[
     typer.Option(
         metavar="N",
         help="Segment N frames a second of each source at most, evenly by their times; of a file, "
-        "too. The others are skipped.",
+        "too. The others are skipped. If the bundle has several sizes, a camera or stream gets the "
+        "largest that holds the rate.",
     ),
 ]
 _MaxAgeOption = Annotated[
