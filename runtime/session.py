@@ -26,6 +26,7 @@ from edgeseg.runtime.class_choice import find_class_ids, find_min_scores
 from edgeseg.runtime.events import Events
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend, plan_finish
+from edgeseg.runtime.live.pace import Pace
 from edgeseg.runtime.live.rate_watch import RateWatch
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.live.service import Service
@@ -134,7 +135,7 @@ class _Session:
         say(f"{bundle.folder} ({variant.name}) on {engine}, source {named}")
         if self._request.tile:
             say(describe_tiles(self._segmenter.input))
-        for line in _describe_pace(self._sources, self._request.fps):
+        for line in _describe_pace(self._sources, self._request.pace):
             say(line)
         with ended_by(self._end), open_parts(parts, self._request, say=say, end=self._end) as fans:
             self._service.report_ready(f"{parts[0].about.bundle}, source {named}")
@@ -261,8 +262,11 @@ def _count_frames(sources: Sequence[Source], request: RunRequest) -> int | None:
     return min((count for count in (whole, request.frames) if count is not None), default=None)
 
 
-def _describe_pace(sources: Sequence[Source], fps: float | None) -> Iterator[str]:
-    """Say of which sources frames are skipped."""
+def _describe_pace(sources: Sequence[Source], pace: Pace) -> Iterator[str]:
+    """Say of which sources frames are skipped, and that no frame of a file is too old."""
+    fps = pace.fps
+    if pace.max_age_ms is not None and not any(source.live for source in sources):
+        yield "--max-age has no effect: the frames of a file wait as long as they must"
     for source in sources:
         if fps is not None and source.fps > fps:
             taken = f"{fps:g} of {source.fps:.4g} frames a second are segmented"

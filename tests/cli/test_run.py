@@ -263,7 +263,8 @@ def test_a_clip_is_thinned_and_its_overlay_keeps_the_times(edgeseg, seeded_bundl
         image = draw_scene(index, 0, height=48, width=64).image
         cv2.imwrite(f"frames/{index:02d}.png", image)
     args = ["--source", "frames/%02d.png", "--fps", 4, "--jsonl", "o.jsonl", "--save", "o.mp4"]
-    outcome = edgeseg("run", seeded_bundle.folder, *args, "--json")
+    outcome = edgeseg("run", seeded_bundle.folder, *args, "--max-age", 1, "--json")
+    assert "--max-age has no effect" in outcome.err
     assert "frames/%02d.png: 4 of 10 frames a second are segmented (--fps)" in outcome.err
     assert "0 dropped, 5 skipped" in outcome.err
     assert (outcome.json["frames"], outcome.json["skipped"]) == (4, 5)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +15,11 @@ from live_parts import Recorder, frames
 
 from edgeseg.errors import SpecError
 from edgeseg.runtime.events import Event
+from edgeseg.runtime.live.feed import Feed, give_young
 from edgeseg.runtime.live.pace import AgeLimit, Pace, Thinner
 from edgeseg.runtime.live.rate_watch import RateWatch
 from edgeseg.runtime.live.run import Fed, Limits, run, run_all
+from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source
 
@@ -155,6 +158,22 @@ def test_a_file_is_thinned_by_its_times_and_counted(segmenter: Segmenter) -> Non
     summary = run(segmenter, source, [sink], pace=pace)
     assert sink.indices == [0, 2, 5, 7, 10]
     assert (summary.frames, summary.skipped, summary.dropped) == (5, 6, 0)
+
+
+def test_results_that_waited_for_a_slow_output_are_dropped() -> None:
+    """The time that the network took is no waiting."""
+    (one,) = frames(1)
+    mask = np.zeros(one.image.shape[:2], np.uint8)
+
+    def age(computed_ms: float) -> Result:
+        part = Segmentation(mask=mask, prepare_ms=0, infer_ms=computed_ms, mask_ms=0)
+        old = replace(one, at=time.perf_counter() - 60)
+        return Result(captured=old, segmentation=part, grab_ms=0)
+
+    feed = Feed(limit=AgeLimit(10_000))
+    waited, computed = age(0), age(59_000)
+    assert list(give_young([waited, computed, waited], [feed])) == [computed]
+    assert feed.dropped == 2
 
 
 def test_each_source_is_thinned_by_itself(segmenter: Segmenter) -> None:
