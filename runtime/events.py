@@ -17,8 +17,21 @@ __all__ = ["KINDS", "Event", "Events", "Kind", "Tell"]
 # moved: a camera's link leads to another device. resized, rate: its frames have another size, or
 # come at another rate. clock: time stamps start anew, or the machine's clock jumped. broken: frames
 # are skipped, as nobody can make them whole. segment: a recording goes on in another file.
+# behind, held: the rate that was asked for is missed, and held again. size: the network's input has
+# another size, so that the rate is held.
 Kind: TypeAlias = Literal[
-    "lost", "retry", "back", "moved", "resized", "rate", "clock", "broken", "segment"
+    "lost",
+    "retry",
+    "back",
+    "moved",
+    "resized",
+    "rate",
+    "clock",
+    "broken",
+    "segment",
+    "behind",
+    "held",
+    "size",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 

@@ -33,9 +33,13 @@ __all__ = ["Part", "claim_all", "make_parts", "open_all", "open_parts"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """The model of a run: its engine, what is made of the output, and what the ids mean then."""
+    """The model of a run: its engine, what is made of the output, and what the ids mean then.
+
+    `smaller` are the engines of smaller inputs, the largest first, where a rate is to be held.
+    """
 
     segmenter: Segmenter
+    smaller: tuple[Segmenter, ...] = ()
     finish: Finish
     legend: Legend
 

@@ -12,6 +12,7 @@ from edgeseg.data_rules import ValueRange
 from edgeseg.errors import SpecError
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.class_choice import MinScore
+from edgeseg.runtime.live.pace import Pace
 from edgeseg.runtime.live.reuse import EXACT, Reuse, check_reuse
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.sinks.outputs import Outputs
@@ -40,7 +41,8 @@ class RunRequest:
     at its own size, in windows. `raw` describes raw frames on standard input. `classes` are the
     names of those that the outputs tell apart; all others become background. A pixel whose class
     has a probability below `min_score` is ignored; see `find_min_scores`. `reuse` says which frames
-    have the mask of an earlier one.
+    have the mask of an earlier one. Each source gives `fps` frames a second at most, evenly; the
+    others are not computed. A live frame that waited for more than `max_age_ms` is dropped.
 
     Raises:
         SpecError: there is no source, a number is out of range, tiles are to have a gate, or
@@ -60,6 +62,8 @@ class RunRequest:
     classes: Sequence[str] | None = None
     min_score: MinScore | None = None
     reuse: Reuse = EXACT
+    fps: float | None = None
+    max_age_ms: float | None = None
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -68,8 +72,14 @@ class RunRequest:
         check_number("seconds", self.seconds, least=0)
         check_number("max_retries", self.max_retries, least=0, whole=True)
         check_reuse(self.reuse, tile=self.tile)
+        _ = self.pace  # refuses what is not above 0
         if len(self.sources) > 1:
             self.outputs.put_below(self.sources[0].name)  # each of them can have its own
+
+    @property
+    def pace(self) -> Pace:
+        """The most frames a second, and how long a frame may wait."""
+        return Pace(fps=self.fps, max_age_ms=self.max_age_ms)
 
     @property
     def extras(self) -> list[str]:

@@ -39,8 +39,10 @@ class Segmentation:
 class Result:
     """A frame, its mask, and how long the mask took.
 
-    that source's frames so far that newer ones replaced, and `failed` its frames so far for which
-    the engine gave no mask. `reused` says whether the mask is that of an earlier frame.
+    `feed` is the index of its source. `dropped` counts that source's frames so far that newer ones
+    replaced or that waited too long, `skipped` those that the pace left out, and `failed` those for
+    which the engine gave no mask. `reused` says whether the mask is that of an earlier frame, and
+    `network` is the index of the network that gave it, where there are several.
     """
 
     captured: Captured
@@ -48,8 +50,10 @@ class Result:
     grab_ms: float
     feed: int = 0
     dropped: int = 0
+    skipped: int = 0
     failed: int = 0
     reused: bool = False
+    network: int = 0
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Final
@@ -21,9 +23,11 @@ from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import SILENT, Progress, Say, begin
 from edgeseg.runtime.class_choice import find_class_ids, find_min_scores
-from edgeseg.runtime.events import Event, Events
+from edgeseg.runtime.events import Events
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend, plan_finish
+from edgeseg.runtime.live.pace import Pace
+from edgeseg.runtime.live.rate_watch import RateWatch
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.live.tally import Summary
@@ -34,6 +38,7 @@ from edgeseg.runtime.segmenter import Segmenter, check_takes_color
 from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sinks.masks import plan_masks
 from edgeseg.runtime.sinks.outputs import FanOut
+from edgeseg.runtime.sizes import SizeKeeper, open_smaller
 from edgeseg.runtime.sources import Source
 from edgeseg.runtime.tiling import check_gives_logits, check_gives_scores, describe_tiles
 
@@ -91,8 +96,12 @@ def run_bundle(
         variant = choose_variant(bundle, progress=progress)
         _check_output(variant, finish)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
+        by_size = request.fps is not None and not request.tile
+        smaller = open_smaller(bundle, stack, progress) if by_size else ()
+        for one in smaller:
+            _check_output(one.variant, finish)
         sources = stack.enter_context(open_all(request, events, say=say))
-        model = Model(segmenter=segmenter, finish=finish, legend=legend)
+        model = Model(segmenter=segmenter, smaller=smaller, finish=finish, legend=legend)
         parts = make_parts(model, sources, events, request, say=progress.say)
         return _Session(model, sources, parts, request, progress, service).run(ended_by)
 
@@ -127,6 +136,8 @@ class _Session:
         say(f"{bundle.folder} ({variant.name}) on {engine}, source {named}")
         if self._request.tile:
             say(describe_tiles(self._segmenter.input))
+        for line in _describe_pace(self._sources, self._request.pace):
+            say(line)
         with ended_by(self._end), open_parts(parts, self._request, say=say, end=self._end) as fans:
             self._service.report_ready(f"{parts[0].about.bundle}, source {named}")
             whole, summaries = self._segment(fans)
@@ -143,12 +154,17 @@ class _Session:
         )
 
     def _segment(self, fans: Sequence[FanOut]) -> tuple[Summary, list[Summary]]:
-        length = _count_frames(self._sources, self._request.frames)
+        length = _count_frames(self._sources, self._request)
         step = begin(self._progress, "segmenting", length or 0, "frame")
         spec, say = self._segmenter.input, self._progress.say
         shrinking, sizes = ShrinkTeller(spec, say, remedy=_SEE_ALL), SizeTeller(say)
+        keeper = self._keep_size()
+        watch = _watch_rates(self._sources, self._parts, self._request.fps)
 
         def on_frame(result: Result) -> None:
+            watch(result)
+            if keeper is not None:
+                keeper.see(result)
             if not self._request.tile:
                 shrinking.see(*result.captured.image.shape[:2])
             sizes.see(*result.captured.image.shape[:2])
@@ -156,23 +172,38 @@ class _Session:
             self._service.report_alive()
 
         return run_all(
-            self._segmenter,
+            self._segmenter if keeper is None else keeper.choice,
             [
-                Fed(source=source, sinks=part.list_sinks(fan))
+                Fed(source=source, sinks=part.list_sinks(fan), tell=part.about.events.tell)
                 for source, part, fan in zip(self._sources, self._parts, fans, strict=True)
             ],
             limits=Limits(frames=self._request.frames, seconds=self._request.seconds),
             on_frame=on_frame,
-            on_loss=self._tell_loss,
             stop=self._stop,
             finish=self._model.finish,
             reuse=self._request.reuse,
+            pace=self._request.pace,
         )
 
-    def _tell_loss(self, index: int, reason: str) -> None:
-        """Say at once that a source is lost for good: the others may go on for days."""
-        text = f"{self._parts[index].name}: {reason}; the run goes on without it"
-        self._progress.say(Event(kind="lost", text=text).to_line())
+    def _keep_size(self) -> SizeKeeper | None:
+        """Keep the rate of live sources by the input's size; None where there is one size only."""
+        fps, smaller = self._request.fps, self._model.smaller
+        live = [index for index, source in enumerate(self._sources) if source.live]
+        if fps is None or not smaller:
+            return None
+        if not live:
+            spec = self._segmenter.input
+            self._progress.say(
+                f"a file has no rate to hold: the input is {spec.height}x{spec.width}, the largest"
+            )
+            return None
+        keeper = SizeKeeper(
+            [self._segmenter, *smaller],
+            rate=sum(min(fps, self._sources[index].fps) for index in live),
+            tell=self._parts[live[0]].about.events.tell,
+        )
+        self._progress.say(f"the input is {keeper.name} at first, by how long frames take here")
+        return keeper
 
     def _end(self) -> None:
         """End the run after the current frame, and stop waiting for lost sources."""
@@ -219,9 +250,43 @@ def _find_bundle(folder: Path | None, say: Say) -> Bundle:
     return open_bundle(found[0] if found else find_demo_bundle())
 
 
-def _count_frames(sources: Sequence[Source], limit: int | None) -> int | None:
-    """Count the frames that will come; None where unknown."""
-    lengths = [source.length for source in sources]
+def _count_frames(sources: Sequence[Source], request: RunRequest) -> int | None:
+    """Count the frames that will come; None where unknown. Of thinned files it is an estimate."""
+    lengths = [
+        None
+        if source.length is None
+        else math.ceil(source.length * min(1.0, (request.fps or source.fps) / source.fps))
+        for source in sources
+    ]
     known = [length for length in lengths if length is not None]
     whole = sum(known) if len(known) == len(lengths) else None
-    return min((count for count in (whole, limit) if count is not None), default=None)
+    return min((count for count in (whole, request.frames) if count is not None), default=None)
+
+
+def _describe_pace(sources: Sequence[Source], pace: Pace) -> Iterator[str]:
+    """Say of which sources frames are skipped, and that no frame of a file is too old."""
+    fps = pace.fps
+    if pace.max_age_ms is not None and not any(source.live for source in sources):
+        yield "--max-age has no effect: the frames of a file wait as long as they must"
+    for source in sources:
+        if fps is not None and source.fps > fps:
+            taken = f"{fps:g} of {source.fps:.4g} frames a second are segmented"
+            yield f"{source.name}: {taken} (--fps), the others are skipped"
+
+
+def _watch_rates(
+    sources: Sequence[Source], parts: Sequence[Part], fps: float | None
+) -> Callable[[Result], None]:
+    """Watch the rate of live sources; a file has none, for it waits."""
+    watches = [
+        RateWatch(source.name, fps) if fps is not None and source.live else None
+        for source in sources
+    ]
+
+    def see(result: Result) -> None:
+        watch = watches[result.feed]
+        event = None if watch is None else watch.see(time.perf_counter(), result.dropped)
+        if event is not None:
+            parts[result.feed].about.events.tell(event)
+
+    return see

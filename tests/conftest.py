@@ -209,6 +209,23 @@ def seeded_bundle(checkpoint_folder: Path, common: Path) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def sized_bundle(checkpoint_folder: Path, common: Path) -> Bundle:
+    """The seeded checkpoint, exported for 96x128 and 48x64. Tests that change it copy it."""
+
+    def make(folder: Path) -> None:
+        from edgeseg.deploy.export import export_bundle
+        from edgeseg.deploy.request import ExportRequest
+
+        request = ExportRequest(
+            weights=str(checkpoint_folder), target="onnxruntime", folder=folder / "sized",
+            size=(96, 128), further_sizes=((48, 64),),
+        )  # fmt: skip
+        export_bundle(request)
+
+    return open_bundle(made_once(common / "sized", make) / "sized")
+
+
+@pytest.fixture(scope="session")
 def street(seeded_bundle: Bundle, common: Path) -> Path:
     """Twelve scenes to calibrate on and ten to measure, as large as the network's input."""
 

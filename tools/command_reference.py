@@ -18,8 +18,8 @@ __all__ = ["JSON_KEYS", "write_command_reference"]
 JSON_KEYS: Final = {
     "export": ("bundle", "target", "chosen", "reason", "variants", "parity", "calibration"),
     "run": (
-        "frames", "fps", "latency_ms", "frame_age_ms", "dropped", "reused", "failed",
-        "last_failure", "stages_ms", "lost", "backend", "precision", "miou",
+        "frames", "fps", "latency_ms", "frame_age_ms", "dropped", "skipped", "reused",
+        "failed", "last_failure", "stages_ms", "lost", "backend", "precision", "miou",
     ),
     "bench": ("results", "end_to_end"),
     "build": ("variants", "kept"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ __all__ = [
     "Manifest",
     "ModelInfo",
     "Parity",
+    "SizeInfo",
     "Tensor",
     "VariantInfo",
     "to_json",
@@ -236,12 +238,23 @@ class Golden(_Value, frozen=True, kw_only=True):
     agreement: dict[str, float]
 
 
+class SizeInfo(_Value, frozen=True, kw_only=True):
+    """A complete bundle of the same weights for a smaller input, inside the bundle.
+
+    `folder` is relative to the bundle, as sizes/256x512. `height` and `width` are in pixels.
+    """
+
+    folder: str
+    height: int
+    width: int
+
+
 class Manifest(_Value, frozen=True, kw_only=True):
     """All that is known about a bundle. `files` is filled in when the bundle is sealed.
 
     `schema` is the format's number. `sensitivity` is the share of the pixels, in %, that change
-    class when one group of nodes alone is INT8. A manifest whose parts do not fit together is
-    refused.
+    class when one group of nodes alone is INT8. `sizes` are further, smaller inputs, the largest
+    first. A manifest whose parts do not fit together is refused.
     """
 
     schema: int = SCHEMA
@@ -262,6 +275,7 @@ class Manifest(_Value, frozen=True, kw_only=True):
     machine: Machine | None = None
     sensitivity: dict[str, float] = {}
     golden: tuple[Golden, ...]
+    sizes: tuple[SizeInfo, ...] = ()
     tools: dict[str, str]
     files: dict[str, File] = {}
 
@@ -281,6 +295,10 @@ class Manifest(_Value, frozen=True, kw_only=True):
             raise SpecError("there is no golden frame")
         if any(golden.agreement.keys() != set(names) for golden in self.golden):
             raise SpecError("golden frames do not record the agreement of each variant")
+        pixels = [self.input.height * self.input.width]
+        pixels += [size.height * size.width for size in self.sizes]
+        if any(after >= before for before, after in pairwise(pixels)):
+            raise SpecError("the sizes do not become smaller from one to the next")
 
 
 def decode_manifest(text: bytes, *, origin: str) -> Manifest:

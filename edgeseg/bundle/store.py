@@ -4,6 +4,7 @@
     manifest.sha256    the SHA-256 of the manifest
     model.onnx ...     the variants
     golden/            frames, and the masks that the checkpoint's own framework gives for them
+    sizes/HxW/         complete bundles of the same weights for smaller inputs, if there are any
 
 Nothing in it is ever executed or unpickled. It is written whole or not at all
 (edgeseg.bundle.staging), and read only when every byte is as it was written.
@@ -16,11 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from edgeseg.bundle.manifest import File, Manifest, VariantInfo, decode_manifest
+from edgeseg.bundle.manifest import File, Manifest, SizeInfo, VariantInfo, decode_manifest
 from edgeseg.errors import BundleError
 from edgeseg.files.whole import compute_sha256
 
-__all__ = ["MANIFEST", "MANIFEST_HASH", "Bundle", "is_bundle", "open_bundle", "resembles_bundle"]
+__all__ = [
+    "MANIFEST",
+    "MANIFEST_HASH",
+    "Bundle",
+    "is_bundle",
+    "open_bundle",
+    "open_sizes",
+    "resembles_bundle",
+]
 
 MANIFEST: Final = "manifest.json"
 MANIFEST_HASH: Final = "manifest.sha256"
@@ -91,10 +100,40 @@ def open_bundle(folder: Path) -> Bundle:
         _check_file(folder, name, file)
     listed = {variant.file for variant in manifest.variants}
     listed |= {path for golden in manifest.golden for path in (golden.frame, golden.mask)}
+    listed |= {
+        f"{size.folder}/{name}" for size in manifest.sizes for name in (MANIFEST, MANIFEST_HASH)
+    }
     if not listed <= manifest.files.keys():
         missing = min(listed - manifest.files.keys())
         raise BundleError(f"{folder / MANIFEST} names {missing}, but holds no hash of it")
     return Bundle(folder=folder, manifest=manifest)
+
+
+def open_sizes(bundle: Bundle) -> list[Bundle]:
+    """Open the bundles of smaller inputs inside a bundle, the largest first.
+
+    Raises:
+        BundleError: one is no bundle, was changed, or is of other weights, classes or another size.
+    """
+    return [_open_size(bundle, size) for size in bundle.manifest.sizes]
+
+
+def _open_size(bundle: Bundle, size: SizeInfo) -> Bundle:
+    inner, outer = open_bundle(bundle.path(size.folder)), bundle.manifest
+    own = inner.manifest
+    differences = {
+        "of another size": (own.input.height, own.input.width) != (size.height, size.width),
+        "of other weights": own.checkpoint.sha256 != outer.checkpoint.sha256,
+        "of other classes": own.labels != outer.labels,
+        "for another target": own.target != outer.target,
+        "for other channels": own.input.channels != outer.input.channels,
+    }
+    found = [what for what, differs in differences.items() if differs]
+    if found:
+        raise BundleError(
+            f"{inner.folder} is {' and '.join(found)} than {bundle.folder} says; export it again"
+        )
+    return inner
 
 
 def _read_manifest(folder: Path) -> Manifest:

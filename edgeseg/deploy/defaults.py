@@ -67,6 +67,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         force=options.force,
         variant=options.model,
         size=options.size,
+        further_sizes=options.further_sizes,
         labels=None if labels is None else read_labels(labels),
         overrides=options.overrides,
         dataset=dataset,

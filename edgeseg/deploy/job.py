@@ -103,6 +103,8 @@ def _read_checkpoint(request: ExportRequest, progress: Progress) -> Checkpoint:
 
         demand_framework(request.check_with, request.weights, checkpoint)
     _check_memory(checkpoint)
+    for height, width in request.further_sizes:  # refused now, and not after the first one's search
+        replace(checkpoint.input, height=height, width=width)
     for note in request.notes:
         progress.say(note)
     progress.say(_describe(checkpoint))

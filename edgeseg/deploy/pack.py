@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import platform
 
+import msgspec
+
 from edgeseg.bundle.manifest import (
     CheckpointInfo,
     Chosen,
     Manifest,
     ModelInfo,
+    SizeInfo,
     Tensor,
 )
 from edgeseg.bundle.staging import seal_bundle
@@ -27,8 +30,16 @@ from edgeseg.targets import list_packages
 __all__ = ["seal"]
 
 
-def seal(job: ExportJob, graph: FloatGraph, found: Found, shipped: Shipped) -> None:
+def seal(
+    job: ExportJob,
+    graph: FloatGraph,
+    found: Found,
+    shipped: Shipped,
+    sizes: tuple[SizeInfo, ...],
+) -> None:
     """Write what the search learned and the manifest into the staging folder.
+
+    `sizes` are the bundles of smaller inputs that lie there already.
 
     Raises:
         BundleError: the folder cannot be written.
@@ -39,7 +50,8 @@ def seal(job: ExportJob, graph: FloatGraph, found: Found, shipped: Shipped) -> N
     if found.peaks:
         peaks = json.dumps(found.peaks, indent=1)
         (job.staging / "peaks.json").write_text(peaks, "utf-8")
-    seal_bundle(job.staging, _make_manifest(job, graph, found, shipped))
+    manifest = _make_manifest(job, graph, found, shipped)
+    seal_bundle(job.staging, msgspec.structs.replace(manifest, sizes=sizes))
 
 
 def _make_manifest(job: ExportJob, graph: FloatGraph, found: Found, shipped: Shipped) -> Manifest:

@@ -30,6 +30,8 @@ def find_replaced(job: ExportJob) -> Manifest | None:
     found = {
         "other weights": old.checkpoint.sha256 != job.checkpoint.sha256,
         f"another input ({own.height}x{own.width})": old.input != own,
+        "other sizes": [(one.height, one.width) for one in old.sizes]
+        != list(job.request.further_sizes),
         "other classes": old.labels != job.checkpoint.labels,
     }
     _refuse(job.folder, old, [what for what, differs in found.items() if differs])

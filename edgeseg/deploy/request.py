@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,10 @@ class ExportOptions:
     """The options of `edgeseg export`, of a sweep and of `edgeseg.export_model`.
 
     `model` is the variant that `weights` must have; `b0` without `weights` is the demo's. `size` is
-    height and width in pixels. `calibration` and `data` are sources by name, and `rules` go before
-    those of the data set's dataset.json. `form` is `auto`, a name or a JSON file; None is `auto`,
-    but `exact` for FP32 and where no images can judge. `budget_s` is in seconds.
+    height and width in pixels, and `further_sizes` are smaller ones for the same bundle, the
+    largest first. `calibration` and `data` are sources by name, and `rules` go before those of the
+    data set's dataset.json. `form` is `auto`, a name or a JSON file; None is `auto`, but `exact`
+    for FP32 and where no images can judge. `budget_s` is in seconds, for each size.
 
     Raises:
         SpecError: the options do not fit together, or one is unknown.
@@ -46,6 +48,7 @@ class ExportOptions:
     target: str = DEFAULT_TARGET
     precision: str = "auto"
     size: tuple[int, int] | None = None
+    further_sizes: tuple[tuple[int, int], ...] = ()
     labels: str | None = None
     overrides: Overrides = NO_OVERRIDES
     calibration: str | None = None
@@ -71,6 +74,7 @@ class ExportOptions:
                 raise SpecError(f"{name} {value!r} is not one of {', '.join(filter(None, values))}")
         _check_precision(self.target, self.precision)
         check_size(self.size)
+        _check_further_sizes(self.size, self.further_sizes)
         check_number("the budget", self.budget_s, least=0)
         if self.split is not None and self.data is None:
             raise SpecError("--split needs --data; add --data DATASET")
@@ -84,6 +88,20 @@ class ExportOptions:
         if on_truth and self.data is None and self.weights not in {None, DEMO}:
             raise SpecError(
                 f"{name_option(on_truth[0])} needs images with ground truth; add --data DATASET"
+            )
+
+
+def _check_further_sizes(size: tuple[int, int] | None, further: Sequence[tuple[int, int]]) -> None:
+    """Refuse sizes that do not become smaller from one to the next."""
+    for one in further:
+        check_size(one)
+    if further and size is None:
+        raise SpecError("further sizes need a first one; give --size for each")
+    for (height, width), (below, beside) in pairwise([*([size] if size else []), *further]):
+        if below * beside >= height * width:
+            raise SpecError(
+                f"of the sizes in a bundle each has other pixels: {below}x{beside} is no smaller "
+                f"than {height}x{width}; leave one out"
             )
 
 
@@ -102,6 +120,8 @@ def _check_precision(target: str, precision: str) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
     """What to export, and into which folder.
+
+    `further_sizes` are smaller inputs, whose bundles lie inside the bundle.
 
     Without `folder` the bundle goes into {variant}-{target}-{precision}; a bundle of another export
     is replaced there only with `force`.
@@ -123,6 +143,7 @@ class ExportRequest:
     force: bool = False
     variant: str | None = None
     size: tuple[int, int] | None = None
+    further_sizes: tuple[tuple[int, int], ...] = ()
     labels: Labels | None = None
     overrides: Overrides = NO_OVERRIDES
     dataset: Dataset | None = None

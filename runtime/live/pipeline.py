@@ -17,41 +17,31 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.channel import Channel, Turns
+from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.finish import PLAIN, Finish
+from edgeseg.runtime.live.feed import Feed, Stream, give_young, limit_ages
+from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
+from edgeseg.runtime.live.pace import FREE, Pace, Thinner
 from edgeseg.runtime.live.reuse import EXACT, LastMask, Reuse, Reuser
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.threads import start_thread
 from edgeseg.runtime.tiling import segment_tiled
 from edgeseg.runtime.timing import measure_since, time_call
-from edgeseg.spec import InputSpec
 
-__all__ = ["Feed", "Network", "OnLoss", "Stream", "stream"]
+__all__ = ["stream"]
 
 # A frame is skipped where the engine fails on it; this many failures in a row end the run.
 FAILURES_IN_A_ROW: Final = 10
 
-OnLoss: TypeAlias = Callable[[int, str], None]
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-class Network(Protocol):
-    """What the pipeline needs of a segmenter: an engine, and how a frame becomes its input."""
-
-    @property
-    def backend(self) -> Backend:
-        """The engine. Only one thread calls it at a time."""
-
-    @property
-    def input(self) -> InputSpec:
-        """The size of the engine's input, and the rule by which frames are resized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +51,7 @@ class _Work:
     captured: Captured
     feed: int
     grab_ms: float
+    network: int = 0
     network_input: Frame | None = None
     output: Output | None = None
     reused: bool = False
@@ -69,71 +60,22 @@ class _Work:
     infer_ms: float = 0.0
 
 
-@dataclass
-class Feed:
-    """What a stream counts of one of its sources; up to date at any time.
-
-    `failed` counts frames for which the engine gave no mask, `last_failure` is the reason for the
-    last one. `lost` says why the source ended by itself, where others went on.
-    """
-
-    channels: Sequence[Channel[_Work]] = ()
-    failed: int = 0
-    last_failure: str | None = None
-    lost: str | None = None
-
-    @property
-    def dropped(self) -> int:
-        """How many frames of a live source were replaced by newer ones."""
-        return sum(channel.dropped for channel in self.channels)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Results in order, with what is counted of each source; iterate once."""
-
-    results: Iterator[Result]
-    feeds: Sequence[Feed]
-
-    @property
-    def dropped(self) -> int:
-        """How many frames of live sources were replaced by newer ones."""
-        return sum(feed.dropped for feed in self.feeds)
-
-    @property
-    def failed(self) -> int:
-        """For how many frames the engine gave no mask."""
-        return sum(feed.failed for feed in self.feeds)
-
-    @property
-    def last_failure(self) -> str | None:
-        """Why the engine gave no mask for a frame."""
-        return next((feed.last_failure for feed in self.feeds if feed.last_failure), None)
-
-    @property
-    def lost(self) -> str | None:
-        """Why sources ended by themselves; None where none did."""
-        return "; ".join(feed.lost for feed in self.feeds if feed.lost) or None
-
-    def __iter__(self) -> Iterator[Result]:
-        """Give the results; `stream` says which errors end them."""
-        return self.results
-
-
 @contextmanager
 def stream(
-    network: Network,
+    network: Network | Choice,
     *sources: Source,
     finish: Finish = PLAIN,
     reuse: Reuse = EXACT,
-    on_loss: OnLoss = lambda _index, _reason: None,
+    pace: Pace = FREE,
+    tells: Sequence[Tell] = (),
 ) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
     Frames of several sources are taken in turn, and a source that breaks off does not end the
-    others. `finish` says what is made of the engine's output. With tiles, the stage `infer` makes a
-    frame's whole mask, window by window. `reuse` says which frames have the mask of an earlier one
-    of the same source. `on_loss` hears which of several sources broke off, and why, in a thread.
+    others. Of a `Choice`, each frame has the network that is picked when it is prepared; tiles have
+    the first. `finish` says what is made of the engine's output. With tiles, the stage `infer`
+    makes a frame's whole mask, window by window. `reuse` says which frames have the mask of an
+    earlier one of the same source. `pace` says which frames are left out, and `tells` hear events.
 
     Raises, while iterating:
         SourceError: the only source broke off.
@@ -146,21 +88,19 @@ def stream(
     prepared: Channel[_Work] = Channel(newest=only and sources[0].live)
     inferred: Channel[_Work] = Channel()
     masked: Channel[Result] = Channel()
-    feeds = [Feed(channels=(channel, prepared) if only else (channel,)) for channel in captured]
+    feeds = [
+        Feed(channels=(channel, prepared) if only else (channel,), limit=limit)
+        for channel, limit in zip(captured, limit_ages(sources, pace, tells), strict=True)
+    ]
     stages = _Stages(network, feeds, finish, reuse)
     tolerant = _Tolerance(feeds)
 
-    def note_loss(index: int, error: BaseException) -> None:
-        if only or not isinstance(error, SourceError):
-            raise error
-        feeds[index].lost = str(error)
-        on_loss(index, str(error))
-
-    turns = Turns(captured, changed, wait=prepared.wait_for_room, on_error=note_loss)
+    on_error = partial(_note_loss, feeds, tells)
+    turns = Turns(captured, changed, wait=prepared.wait_for_room, on_error=on_error)
     infer = tolerant.guard(stages.infer_tiles if finish.tile else stages.infer)
     threads = [
         *(
-            _make_worker("capture", _grab(source, index), _pass_on, channel)
+            _make_worker("capture", _grab(source, index, pace, feeds[index]), _pass_on, channel)
             for index, (source, channel) in enumerate(zip(sources, captured, strict=True))
         ),
         _make_worker("prepare", turns, _pass_on if finish.tile else stages.prepare, prepared),
@@ -176,36 +116,59 @@ def stream(
             passage.close()
 
     with _run_threads(threads, end):
-        yield Stream(results=iter(masked), feeds=feeds)
+        yield Stream(results=give_young(masked, feeds), feeds=feeds)
+
+
+def _note_loss(
+    feeds: Sequence[Feed], tells: Sequence[Tell], index: int, error: BaseException
+) -> None:
+    """Note why one of several sources broke off; raise the error of the only one."""
+    if len(feeds) == 1 or not isinstance(error, SourceError):
+        raise error
+    feeds[index].lost = str(error)
+    if tells:
+        tells[index](Event(kind="lost", text=f"{error}; the run goes on without it"))
 
 
 class _Stages:
     """What is done with a frame, stage by stage."""
 
     def __init__(
-        self, network: Network, feeds: Sequence[Feed], finish: Finish, reuse: Reuse
+        self, network: Network | Choice, feeds: Sequence[Feed], finish: Finish, reuse: Reuse
     ) -> None:
-        self._network = network
+        self._networks = list_networks(network)
+        self._pick = make_pick(network)
         self._finish = finish
         self._feeds = feeds
-        self._reusers = [Reuser(reuse, partial(_infer, network.backend)) for _ in feeds]
+        # Each network has outputs of its own, which no other one's frame may reuse.
+        self._reusers = [
+            [Reuser(reuse, partial(_infer, one.backend)) for one in self._networks] for _ in feeds
+        ]
         self._last_masks = [LastMask(finish) for _ in feeds]
         self.ended = threading.Event()
 
-    def prepare(self, work: _Work) -> _Work:
-        network_input, prepare_ms = time_call(to_input, work.captured.image, self._network.input)
-        return replace(work, network_input=network_input, prepare_ms=prepare_ms)
+    def prepare(self, work: _Work) -> _Work | None:
+        if self._is_old(work):
+            return None
+        network = self._pick()
+        spec = self._networks[network].input
+        network_input, prepare_ms = time_call(to_input, work.captured.image, spec)
+        return replace(work, network=network, network_input=network_input, prepare_ms=prepare_ms)
 
-    def infer(self, work: _Work) -> _Work:
+    def infer(self, work: _Work) -> _Work | None:
+        if self._is_old(work):
+            return None
         assert work.network_input is not None, "it was just prepared"
-        find_output = self._reusers[work.feed].find_output
+        find_output = self._reusers[work.feed][work.network].find_output
         (output, reused), infer_ms = time_call(find_output, work.network_input, work.captured)
         return replace(work, network_input=None, output=output, reused=reused, infer_ms=infer_ms)
 
-    def infer_tiles(self, work: _Work) -> _Work:
+    def infer_tiles(self, work: _Work) -> _Work | None:
+        if self._is_old(work):
+            return None
         tiled = segment_tiled(
-            self._network.backend,
-            self._network.input,
+            self._networks[0].backend,
+            self._networks[0].input,
             work.captured.image,
             self._finish,
             stopped=self.ended.is_set,
@@ -218,14 +181,19 @@ class _Stages:
             segmentation=work.tiled or self._make_mask(work),
             grab_ms=work.grab_ms,
             feed=work.feed,
+            network=work.network,
             reused=work.reused,
             dropped=self._feeds[work.feed].dropped,
+            skipped=self._feeds[work.feed].skipped,
             failed=self._feeds[work.feed].failed,
         )
 
+    def _is_old(self, work: _Work) -> bool:
+        return self._feeds[work.feed].limit.refuses(work.captured.at)
+
     def _make_mask(self, work: _Work) -> Segmentation:
         assert work.output is not None, "it was just inferred"
-        find, spec = self._last_masks[work.feed].find, self._network.input
+        find, spec = self._last_masks[work.feed].find, self._networks[work.network].input
         (mask, scores), mask_ms = time_call(find, work.output, spec, work.captured.image)
         return Segmentation(
             mask=mask,
@@ -293,10 +261,14 @@ class _Tolerance:
         return call_or_count
 
 
-def _grab(source: Source, index: int) -> Iterator[_Work]:
+def _grab(source: Source, index: int, pace: Pace, feed: Feed) -> Iterator[_Work]:
+    thinner = Thinner(pace.fps)
     begun = time.perf_counter()
     for captured in source.frames:
-        yield _Work(captured=captured, feed=index, grab_ms=measure_since(begun))
+        if thinner.takes(captured.time_s):
+            yield _Work(captured=captured, feed=index, grab_ms=measure_since(begun))
+        else:
+            feed.skipped += 1
         begun = time.perf_counter()
 
 

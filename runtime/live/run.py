@@ -7,8 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edgeseg.errors import BackendError, SourceError
+from edgeseg.progress import ignore
+from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
-from edgeseg.runtime.live.pipeline import Network, OnLoss, Stream, stream
+from edgeseg.runtime.live.feed import Stream
+from edgeseg.runtime.live.network import Choice, Network
+from edgeseg.runtime.live.pace import FREE, Pace
+from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.live.reuse import EXACT, Reuse
 from edgeseg.runtime.live.tally import Summary, Tally
 from edgeseg.runtime.result import Result
@@ -22,10 +27,11 @@ __all__ = ["Fed", "Limits", "run", "run_all"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
-    """A source, and the sinks that receive its results."""
+    """A source, the sinks that receive its results, and who hears its events."""
 
     source: Source
     sinks: Sequence[Sink] = ()
+    tell: Tell = ignore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,7 @@ class Limits:
 
 
 def run(
-    network: Network,
+    network: Network | Choice,
     source: Source,
     sinks: Sequence[Sink],
     *,
@@ -50,30 +56,30 @@ def run(
     max_seconds: float | None = None,
     finish: Finish = PLAIN,
     reuse: Reuse = EXACT,
+    pace: Pace = FREE,
 ) -> Summary:
     """Feed every result of one source to every sink, as `run_all` does."""
     limits = Limits(frames=max_frames, seconds=max_seconds)
-    whole, _ = run_all(
-        network, [Fed(source=source, sinks=sinks)], limits=limits, finish=finish, reuse=reuse
-    )
+    feeds = [Fed(source=source, sinks=sinks)]
+    whole, _ = run_all(network, feeds, limits=limits, finish=finish, reuse=reuse, pace=pace)
     return whole
 
 
 def run_all(
-    network: Network,
+    network: Network | Choice,
     feeds: Sequence[Fed],
     *,
     limits: Limits,
     on_frame: Callable[[Result], None] | None = None,
-    on_loss: OnLoss = lambda _index, _reason: None,
     stop: threading.Event | None = None,
     finish: Finish = PLAIN,
     reuse: Reuse = EXACT,
+    pace: Pace = FREE,
 ) -> tuple[Summary, list[Summary]]:
     """Feed every result to its source's sinks until all sources end, a limit is reached or Ctrl-C.
 
     `stop` ends the run after the frame that is being written. A source that is lost for good ends
-    alone; the only one ends the run, too. `on_loss`, `finish` and `reuse` are those of `stream`.
+    alone; the only one ends the run, too. `finish`, `reuse` and `pace` are those of `stream`.
     Returns the summary of all, and that of each source.
 
     Raises:
@@ -84,7 +90,14 @@ def run_all(
     sources = [feed.source for feed in feeds]
     with (
         stop_after(limits.seconds, sources),
-        stream(network, *sources, finish=finish, reuse=reuse, on_loss=on_loss) as results,
+        stream(
+            network,
+            *sources,
+            finish=finish,
+            reuse=reuse,
+            pace=pace,
+            tells=[feed.tell for feed in feeds],
+        ) as results,
     ):
         try:
             for result in results:

@@ -19,9 +19,11 @@ STAGES: Final = (*MASK_STAGES, "output")
 class Summary:
     """What a run did. Durations are milliseconds for each frame; `stages_ms` are medians.
 
-    `frame_age_ms` is the time from capture to the end of output. `failed` counts frames for which
-    the engine gave no mask; `last_failure` is the reason for the last one. `reused` counts frames
-    that have the mask of an earlier one. `lost` says why a camera or stream ended by itself.
+    `frame_age_ms` is the time from capture to the end of output. `dropped` counts live frames that
+    newer ones replaced or that waited too long, `skipped` frames beyond the rate that was asked
+    for. `failed` counts frames for which the engine gave no mask; `last_failure` is the reason for
+    the last one. `reused` counts frames that have the mask of an earlier one. `lost` says why a
+    camera or stream ended by itself.
     """
 
     frames: int
@@ -29,6 +31,7 @@ class Summary:
     latency_ms: Percentiles
     frame_age_ms: Percentiles
     dropped: int
+    skipped: int
     reused: int
     failed: int
     last_failure: str | None
@@ -41,7 +44,11 @@ class Counts(Protocol):
 
     @property
     def dropped(self) -> int:
-        """How many frames were replaced by newer ones."""
+        """How many frames were replaced by newer ones, or waited too long."""
+
+    @property
+    def skipped(self) -> int:
+        """How many frames the pace left out."""
 
     @property
     def failed(self) -> int:
@@ -87,6 +94,7 @@ class Tally:
             latency_ms=self._latency.percentiles,
             frame_age_ms=self._age.percentiles,
             dropped=counts.dropped,
+            skipped=counts.skipped,
             reused=self.reused,
             failed=counts.failed,
             last_failure=counts.last_failure,

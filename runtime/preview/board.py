@@ -27,6 +27,7 @@ class Stats:
 
     frames: int
     dropped: int
+    skipped: int
     reused: int
     failed: int
     fps: float
@@ -76,8 +77,8 @@ class Board:
         if newest is None:
             nothing = dict.fromkeys(MASK_STAGES, 0.0)
             return Stats(
-                frames=0, dropped=0, reused=0, failed=0, fps=0.0, age_p50_ms=0.0, age_p95_ms=0.0,
-                age_p99_ms=0.0, stages_ms=nothing, newest_s=None,
+                frames=0, dropped=0, skipped=0, reused=0, failed=0, fps=0.0, age_p50_ms=0.0,
+                age_p95_ms=0.0, age_p99_ms=0.0, stages_ms=nothing, newest_s=None,
             )  # fmt: skip
         now = time.perf_counter()
         newest_s = now - rows[-1].at
@@ -87,6 +88,7 @@ class Board:
         return Stats(
             frames=frames,
             dropped=newest.dropped,
+            skipped=newest.skipped,
             reused=reused,
             failed=newest.failed,
             fps=(len(rows) - 1) / span if span > 0 else 0.0,

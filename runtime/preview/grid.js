@@ -43,7 +43,8 @@ function showSource(source) {
   const { figures, state } = tiles.get(source.name);
   figures.textContent =
     `${source.fps.toFixed(1)} FPS, age ${source.age_p50_ms.toFixed(0)} ms, ` +
-    `${source.dropped} dropped`;
+    `${source.dropped} dropped` +
+    (source.skipped ? `, ${source.skipped} skipped` : "");
   const late = source.newest_s === null || source.newest_s > 2;
   if (source.newest_s === null) state.textContent = "waiting for the first frame";
   else state.textContent = late ? `no new frame for ${source.newest_s.toFixed(0)} s` : "live";

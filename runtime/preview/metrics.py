@@ -75,7 +75,12 @@ def _list_metrics(figures: Sequence[Figures], viewers: int) -> Iterator[Metric]:
     stats = [one.stats for one in figures]
     for name, text, counts in (
         ("frames", "Frames segmented.", [s.frames for s in stats]),
-        ("dropped_frames", "Frames that newer ones replaced.", [s.dropped for s in stats]),
+        (
+            "dropped_frames",
+            "Frames that newer ones replaced, or too old.",
+            [s.dropped for s in stats],
+        ),
+        ("skipped_frames", "Frames beyond the rate asked for.", [s.skipped for s in stats]),
         ("reused_frames", "Frames with the mask of an earlier one.", [s.reused for s in stats]),
         ("failed_frames", "Frames that the engine gave no mask for.", [s.failed for s in stats]),
     ):

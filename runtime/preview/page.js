@@ -117,6 +117,7 @@ function showFigures(stats) {
     ["Frame age, p95", ms(stats.age_p95_ms)],
     ["Frames", stats.frames],
     ["Dropped", stats.dropped],
+    ["Skipped", stats.skipped],
     ["Reused", stats.reused],
     ["Failed", stats.failed],
     ...Object.entries(stats.stages_ms).map(([stage, value]) => [`Stage ${stage}`, ms(value)]),

@@ -118,11 +118,10 @@ def _check_one_frame(outputs: Outputs, uri: str | int, *, several: bool) -> None
     read = list_files_read(uri)
     if len(read) != 1 or read[0].suffix.lower() not in IMAGE_SUFFIXES:
         path = outputs.save
-        # --frames 1 ends a run after one frame of all sources together.
-        others = "save a video (.mp4) or a folder of pictures, as --save overlays/" if several else (
-            f"save a video (.mp4), a folder of pictures (--save {path.with_suffix('')}/), or add "
-            f"--frames 1"
-        )
+        folder = f"(--save {path.with_suffix('')}/)"
+        others = f"save a video (.mp4), a folder of pictures {folder}, or add --frames 1"
+        if several:  # --frames 1 ends a run after one frame of all sources together
+            others = "save a video (.mp4) or a folder of pictures, as --save overlays/"
         raise SinkError(f"{path} takes one frame, and the source may have more; {others}")
 
 

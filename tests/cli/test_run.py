@@ -9,6 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
+import av
 import cv2
 import pytest
 import web
@@ -29,6 +30,7 @@ def test_run_on_a_video(edgeseg, seeded_bundle: Bundle, clip: Path) -> None:
         "latency_ms",
         "frame_age_ms",
         "dropped",
+        "skipped",
         "reused",
         "failed",
         "last_failure",
@@ -254,6 +256,31 @@ def test_other_classes_than_the_sources_have_no_miou(
     outcome = edgeseg("run", "b", "--source", "demo", "--frames", "2", "--json")
     assert outcome.json["miou"] is None
     assert "mIoU" not in outcome.err
+
+
+def test_a_clip_is_thinned_and_its_overlay_keeps_the_times(edgeseg, seeded_bundle: Bundle) -> None:
+    Path("frames").mkdir()
+    for index in range(9):
+        image = draw_scene(index, 0, height=48, width=64).image
+        cv2.imwrite(f"frames/{index:02d}.png", image)
+    args = ["--source", "frames/%02d.png", "--fps", 4, "--jsonl", "o.jsonl", "--save", "o.mp4"]
+    outcome = edgeseg("run", seeded_bundle.folder, *args, "--max-age", 1, "--json")
+    assert "--max-age has no effect" in outcome.err
+    assert "frames/%02d.png: 4 of 10 frames a second are segmented (--fps)" in outcome.err
+    assert "0 dropped, 5 skipped" in outcome.err
+    assert (outcome.json["frames"], outcome.json["skipped"]) == (4, 5)
+    lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines] == [0, 2, 5, 7]
+    with av.open("o.mp4") as saved:
+        times = [float(frame.time) for frame in saved.decode(video=0)]
+    assert times == pytest.approx([line["time_s"] for line in lines], abs=1e-3)
+
+
+def test_a_pace_that_is_none_is_wrong_usage(edgeseg, seeded_bundle: Bundle) -> None:
+    for option in ("--fps", "--max-age"):
+        outcome = edgeseg("run", seeded_bundle.folder, "--source", "demo", option, 0)
+        assert outcome.status == 2
+        assert f"{option} is a number above 0; got 0" in outcome.err
 
 
 def test_frames_that_repeat_are_reused_and_counted(edgeseg, seeded_bundle: Bundle) -> None:

@@ -49,8 +49,8 @@ def result(index: int, *, height: int = 120, width: int = 160) -> Result:
         image=drawn.image,
     )  # fmt: skip
     return Result(
-        captured=captured, segmentation=part, grab_ms=4, dropped=2 * index, failed=1,
-        reused=index % 2 == 1,
+        captured=captured, segmentation=part, grab_ms=4, dropped=2 * index, skipped=3 * index,
+        failed=1, reused=index % 2 == 1,
     )  # fmt: skip
 
 

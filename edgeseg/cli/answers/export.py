@@ -36,7 +36,28 @@ def describe_export(exported: Exported) -> list[str]:
             lines.append(_explain_speeds(ranked))
     lines += [f"sensitivity  {line}" for line in describe_sensitivity(manifest)]
     lines += _warn_at_chance(exported.bundle.chosen.gate)
-    return [*lines, *_describe_forms(exported.bundle), manifest.chosen.reason]
+    lines += [*_describe_forms(exported.bundle), manifest.chosen.reason]
+    for one in exported.sizes:
+        spec = one.bundle.manifest.input
+        lines += [f"size {spec.height}x{spec.width}:", *describe_export(one)]
+    return [*lines, *_compare_sizes(exported)]
+
+
+def _compare_sizes(exported: Exported) -> list[str]:
+    """Say what runs at each size: its gate compares it with FP32 at that size only."""
+    if not exported.sizes:
+        return []
+    return [_describe_size(one.bundle) for one in (exported, *exported.sizes)]
+
+
+def _describe_size(bundle: Bundle) -> str:
+    spec, chosen = bundle.manifest.input, bundle.chosen
+    parts = [f"{spec.height}x{spec.width}: {chosen.name}"]
+    if chosen.gate is not None and chosen.gate.miou is not None:
+        parts.append(f"mIoU {chosen.gate.miou:.2f}")
+    if chosen.latency_ms is not None:
+        parts.append(f"{chosen.latency_ms:.1f} ms")
+    return ", ".join(parts)
 
 
 def _explain_speeds(trials: Sequence[Trial]) -> str:
@@ -125,7 +146,8 @@ def export_to_json(exported: Exported) -> Json:
     """Turn what was exported into the JSON object of `export --json`.
 
     Accuracy and latency are null where they were not measured. `form_changes` says what a variant's
-    form changes, and is null for the exact network; `macs` are multiply-adds for a frame.
+    form changes, and is null for the exact network; `macs` are multiply-adds for a frame. `sizes`
+    are the smaller inputs, if there are any, each as such an object.
     """
     bundle = exported.bundle
     manifest, chosen = bundle.manifest, bundle.chosen
@@ -137,6 +159,7 @@ def export_to_json(exported: Exported) -> Json:
         "variants": [_variant_to_json(bundle, variant) for variant in manifest.variants],
         "parity": {"max_abs_diff": manifest.parity.max_abs_diff},
         "calibration": None if manifest.calibration is None else to_json(manifest.calibration),
+        **({"sizes": [*map(export_to_json, exported.sizes)]} if exported.sizes else {}),
     }
 
 

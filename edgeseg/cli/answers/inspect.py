@@ -128,6 +128,10 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
             f"{manifest.input.resize.value}, aspect {manifest.input.aspect.value}"
             f"{_describe_bands(manifest.input)}{_describe_upsampling(manifest.input)}"
         ),
+        *(
+            f"size         {size.height}x{size.width} too: {bundle.path(size.folder)}"
+            for size in manifest.sizes
+        ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
         *(f"variant      {_describe_variant(variant)}" for variant in manifest.variants),
         *_describe_forms(forms, model.macs),

@@ -51,10 +51,11 @@ def _describe_part(part: PartResult) -> str:
 
 def _describe_frames(summary: Summary) -> str:
     failed = f", {summary.failed} failed, the last: {summary.last_failure}"
+    skipped = f", {summary.skipped} skipped" if summary.skipped else ""
     reused = f", {summary.reused} reused" if summary.reused else ""
     return (
         f"{pluralize(summary.frames, 'frame')}, {summary.fps:.1f} a second, {summary.dropped} "
-        f"dropped{reused}{failed if summary.failed else ''}"
+        f"dropped{skipped}{reused}{failed if summary.failed else ''}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from pathlib import Path
 from shlex import quote
@@ -31,6 +32,7 @@ from edgeseg.targets import find_target
 
 if TYPE_CHECKING:
     from edgeseg.deploy.export import Exported
+    from edgeseg.deploy.request import ExportOptions
 
 __all__ = ["CalibrationImagesOption", "FormOption", "Precision", "export"]
 
@@ -86,10 +88,11 @@ _PrecisionOption = Annotated[
 _Int8Option = Annotated[bool, typer.Option("--int8", help="Same as --precision int8.")]
 _Fp16Option = Annotated[bool, typer.Option("--fp16", help="Same as --precision fp16.")]
 _SizeOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="HxW",
-        help="Input size, height x width in pixels, at least 32x32.",
+        help="Input size, height x width in pixels, at least 32x32. Repeat it for a bundle of "
+        "several sizes: run --fps takes the largest that holds the rate.",
         show_default="the checkpoint's",
     ),
 ]
@@ -186,17 +189,17 @@ def export(
 
     Example: edgeseg export --weights segformer_b0/ --target openvino --data camvid --split test
     """
-    from edgeseg.deploy.defaults import fill_defaults
-    from edgeseg.deploy.export import export_bundle
     from edgeseg.deploy.request import ExportOptions
 
+    sizes = sorted(map(parse_size, size or []), key=math.prod, reverse=True)
     with report_wrong_usage():
         options = ExportOptions(
             weights=weights,
             model=model.value if model else None,
             target=target.value,
             precision=_choose_precision(precision, int8=int8, fp16=fp16),
-            size=None if size is None else parse_size(size),
+            size=sizes[0] if sizes else None,
+            further_sizes=tuple(sizes[1:]),
             labels=labels,
             overrides=overrides,
             calibration=calibration,
@@ -213,9 +216,15 @@ def export(
             folder=output,
             force=force,
         )
+    _tell(_export(options), json=json)
+
+
+def _export(options: ExportOptions) -> Exported:
+    from edgeseg.deploy.defaults import fill_defaults
+    from edgeseg.deploy.export import export_bundle
+
     with show_progress() as progress:
-        exported = export_bundle(fill_defaults(options), progress=progress)
-    _tell(exported, json=json)
+        return export_bundle(fill_defaults(options), progress=progress)
 
 
 def _tell(exported: Exported, *, json: bool) -> None:

@@ -82,6 +82,23 @@ _ReuseOption = Annotated[
         "seconds at most. FACTOR scales the gate's threshold; verify --video measures which fits.",
     ),
 ]
+_FpsOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N",
+        help="Segment N frames a second of each source at most, evenly by their times; of a file, "
+        "too. The others are skipped. If the bundle has several sizes, a camera or stream gets the "
+        "largest that holds the rate.",
+    ),
+]
+_MaxAgeOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS",
+        help="Drop a frame of a camera or stream that waited for more than MS milliseconds when "
+        "its turn comes.",
+    ),
+]
 _FramesOption = Annotated[
     int | None,
     typer.Option(min=1, help="Stop after this many frames."),
@@ -101,6 +118,8 @@ def run(
     max_retries: _MaxRetriesOption = None,
     tile: _TileOption = False,
     reuse: _ReuseOption = "exact",
+    fps: _FpsOption = None,
+    max_age: _MaxAgeOption = None,
     value_range: RangeOption = None,
     min_score: _MinScoreOption = None,
     classes: _ClassesOption = None,
@@ -135,6 +154,8 @@ def run(
             seconds=seconds,
             tile=tile,
             reuse=parse_reuse(reuse),
+            fps=fps,
+            max_age_ms=max_age,
             value_range=read_range(value_range),
             min_score=min_score,
             classes=None if classes is None else tuple(classes.split(",")),

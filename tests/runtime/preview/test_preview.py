@@ -28,6 +28,7 @@ def test_stats_tell_of_the_run() -> None:
         stats = json.loads(get(sink, "/stats")[2])
     assert (stats["frames"], stats["dropped"], stats["failed"]) == (5, 8, 1)
     assert (before["reused"], stats["reused"]) == (0, 2)
+    assert (before["skipped"], stats["skipped"]) == (0, 12)
     assert stats["stages_ms"] == {"grab": 4, "prepare": 1, "infer": 20, "mask": 3}
     assert 0 <= stats["age_p50_ms"] <= stats["age_p99_ms"]
     road = LABELS.classes.index("Road")
@@ -74,6 +75,7 @@ def test_metrics_can_be_read_by_prometheus() -> None:
     }
     assert samples["edgeseg_frames_total",] == 3
     assert samples["edgeseg_dropped_frames_total",] == 4
+    assert samples["edgeseg_skipped_frames_total",] == 6
     assert samples["edgeseg_events_total", "resized"] >= 1  # other tests share `ABOUT`
     assert samples["edgeseg_events_total", "segment"] == 0
     assert samples["edgeseg_reused_frames_total",] == 1

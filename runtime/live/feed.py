@@ -1,0 +1,99 @@
+"""What a stream gives and counts: its results in order, and figures of each of its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edgeseg.progress import ignore
+from edgeseg.runtime.events import Tell
+from edgeseg.runtime.live.pace import AgeLimit, Pace
+from edgeseg.runtime.result import Result
+from edgeseg.runtime.sources import Source
+
+__all__ = ["Dropping", "Feed", "Stream", "give_young", "limit_ages"]
+
+
+class Dropping(Protocol):
+    """What replaces waiting frames by newer ones."""
+
+    @property
+    def dropped(self) -> int:
+        """How many frames were replaced."""
+
+
+@dataclass
+class Feed:
+    """What a stream counts of one of its sources; up to date at any time.
+
+    `skipped` counts frames that the pace leaves out. `failed` counts frames for which the engine
+    gave no mask, `last_failure` is the reason for the last one. `lost` says why the source ended by
+    itself, where others went on.
+    """
+
+    channels: Sequence[Dropping] = ()
+    limit: AgeLimit = field(default_factory=AgeLimit)
+    skipped: int = 0
+    failed: int = 0
+    last_failure: str | None = None
+    lost: str | None = None
+
+    @property
+    def dropped(self) -> int:
+        """How many frames of a live source were replaced by newer ones, or waited too long."""
+        return sum(channel.dropped for channel in self.channels) + self.limit.refused
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Results in order, with what is counted of each source; iterate once."""
+
+    results: Iterator[Result]
+    feeds: Sequence[Feed]
+
+    @property
+    def dropped(self) -> int:
+        """How many frames of live sources were replaced by newer ones, or waited too long."""
+        return sum(feed.dropped for feed in self.feeds)
+
+    @property
+    def skipped(self) -> int:
+        """How many frames the pace left out."""
+        return sum(feed.skipped for feed in self.feeds)
+
+    @property
+    def failed(self) -> int:
+        """For how many frames the engine gave no mask."""
+        return sum(feed.failed for feed in self.feeds)
+
+    @property
+    def last_failure(self) -> str | None:
+        """Why the engine gave no mask for a frame."""
+        return next((feed.last_failure for feed in self.feeds if feed.last_failure), None)
+
+    @property
+    def lost(self) -> str | None:
+        """Why sources ended by themselves; None where none did."""
+        return "; ".join(feed.lost for feed in self.feeds if feed.lost) or None
+
+    def __iter__(self) -> Iterator[Result]:
+        """Give the results; `stream` says which errors end them."""
+        return self.results
+
+
+def limit_ages(sources: Sequence[Source], pace: Pace, tells: Sequence[Tell]) -> list[AgeLimit]:
+    """Limit the ages of live frames; those of a file wait as long as they must."""
+    return [
+        AgeLimit(pace.max_age_ms if source.live else None, name=source.name, tell=tell)
+        for source, tell in zip(sources, tells or [ignore] * len(sources), strict=True)
+    ]
+
+
+def give_young(results: Iterable[Result], feeds: Sequence[Feed]) -> Iterator[Result]:
+    """Give the results that did not wait too long, as for a slow output."""
+    for result in results:
+        limit = feeds[result.feed].limit
+        if not limit.refuses(result.captured.at, spent_ms=result.segmentation.latency_ms):
+            limit.note_result()
+            yield result

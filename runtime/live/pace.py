@@ -1,0 +1,133 @@
+"""Takes no more frames than a rate asks for, evenly, and drops frames that waited too long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.errors import SpecError
+from edgeseg.progress import ignore
+from edgeseg.runtime.events import Event, Tell
+from edgeseg.spec import check_number
+
+__all__ = ["FREE", "AgeLimit", "Pace", "Thinner"]
+
+# Of the gap between a source's frames, each new one counts by this part: cameras jitter.
+_NEW_PART: Final = 1 / 8
+# Times are sums of floats; a millionth of a second decides nothing.
+_SAME_S: Final = 1e-6
+# After so long without a frame that was young enough, somebody must know.
+_BARREN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How many frames a second each source gives at most, and how old a live frame may grow.
+
+    None is no limit.
+
+    Raises:
+        SpecError: a number is not above 0.
+    """
+
+    fps: float | None = None
+    max_age_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        for option, value in (("--fps", self.fps), ("--max-age", self.max_age_ms)):
+            check_number(option, value, least=0)
+            if value == 0 or value == float("inf"):
+                raise SpecError(f"{option} is a number above 0; got {value:g}")
+
+
+FREE: Final = Pace()
+
+
+class Thinner:
+    """Takes frames at a rate at most, evenly by their times.
+
+    Of a steady source that is faster, the gaps between taken frames differ by one frame at most.
+    A source whose gaps are all as long as the rate's, or longer, loses no frame. Over n seconds at
+    most `fps` * n + 2.5 frames are taken, however they bunch.
+    """
+
+    def __init__(self, fps: float | None) -> None:
+        """Take `fps` frames a second; None takes all."""
+        self._period_s = None if fps is None else 1 / fps
+        self._due_s: float | None = None
+        self._last_s = 0.0
+        self._gap_s: float | None = None
+
+    def takes(self, time_s: float) -> bool:
+        """Decide about the next frame, by its time; times never fall."""
+        period_s = self._period_s
+        if period_s is None:
+            return True
+        if self._due_s is None:
+            self._last_s, self._due_s = time_s, time_s + period_s
+            return True
+        self._learn(time_s - self._last_s)
+        self._last_s = time_s
+        # The frame that is nearest to the due time is taken: half a gap before it, or after it.
+        early_s = min(self._gap_s or 0.0, period_s) / 2
+        if time_s < self._due_s - early_s - _SAME_S:
+            return False
+        # What a slow source left out is not made up for, but for one frame that came late.
+        self._due_s = max(self._due_s, time_s - period_s) + period_s
+        return True
+
+    def _learn(self, gap_s: float) -> None:
+        known_s = gap_s if self._gap_s is None else self._gap_s
+        self._gap_s = known_s + _NEW_PART * (gap_s - known_s)
+
+
+class AgeLimit:
+    """Refuses frames of one source that waited too long, and counts them. Threads may share it."""
+
+    def __init__(
+        self,
+        max_age_ms: float | None = None,
+        *,
+        name: str = "",
+        tell: Tell = ignore,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Refuse frames older than `max_age_ms`, or none; `tell` hears if no frame is younger."""
+        self._max_age_ms = max_age_ms
+        self._name = name
+        self._tell = tell
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._barren_s: float | None = None  # since when no frame came through
+        self._told = False
+        self.refused = 0
+
+    def refuses(self, at: float, *, spent_ms: float = 0.0) -> bool:
+        """Whether a frame, captured `at`, waited too long; computing took `spent_ms` of its age."""
+        if self._max_age_ms is None:
+            return False
+        now = self._clock()
+        waited_ms = 1e3 * (now - at) - spent_ms
+        if waited_ms <= self._max_age_ms:
+            return False
+        with self._lock:
+            self.refused += 1
+            begun_s = self._barren_s = now if self._barren_s is None else self._barren_s
+            tells = now - begun_s >= _BARREN_S and not self._told
+            self._told = self._told or tells
+        if tells:
+            text = (
+                f"{self._name}: no frame for {_BARREN_S:g} s, as all waited longer than the "
+                f"{self._max_age_ms:g} ms of --max-age (the newest {waited_ms:.0f} ms); allow "
+                f"more, or lower --fps"
+            )
+            self._tell(Event(kind="behind", text=text))
+        return True
+
+    def note_result(self) -> None:
+        """Note that a frame came through in time."""
+        with self._lock:
+            self._barren_s, self._told = None, False
