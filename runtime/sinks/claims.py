@@ -117,10 +117,9 @@ def _check_one_frame(outputs: Outputs, uri: str | int, *, several: bool) -> None
     assert outputs.save is not None, "it is a picture"
     read = list_files_read(uri)
     if len(read) != 1 or read[0].suffix.lower() not in IMAGE_SUFFIXES:
-        path = outputs.save
-        folder = f"(--save {path.with_suffix('')}/)"
-        others = f"save a video (.mp4), a folder of pictures {folder}, or add --frames 1"
-        if several:  # --frames 1 ends a run after one frame of all sources together
+        path, folder = outputs.save, outputs.save.with_suffix("")
+        others = f"save a video (.mp4), a folder of pictures (--save {folder}/), or add --frames 1"
+        if several:  # --frames 1 would take one frame of all of them together
             others = "save a video (.mp4) or a folder of pictures, as --save overlays/"
         raise SinkError(f"{path} takes one frame, and the source may have more; {others}")
 
