@@ -206,6 +206,7 @@ def test_the_remedy(edgeseg, words: str, says: str) -> None:
         ["rtsp://me:secret@host/1"],
         ["run", "--frames", "rtsp://me:secret@host/1"],
         ["run", "--source", "rtsp://me:secret@host/1", "--source", "x.toml"],
+        ["run", "--source", "a", "--source", "b", "--restream", "udp://me:secret@host/1"],
         ["run", "--gstreamer", "rtspsrc location=rtsp://me:secret@h !", "--source", "x.toml"],
         ["run", "--preview-token", "secret", "--preview-token", "other"],
         ["run", "--password=secret"],
