@@ -33,8 +33,8 @@ _SourceOption = Annotated[
         metavar="SOURCE",
         help="Video, image, folder, pattern in quotes, image sequence such as frames/%06d.png, "
         "camera (0, /dev/video0 or a link to it), URL (rtsp, rtmp, srt, udp, tcp, http, file), "
-        "topic of a ROS bag (drive.mcap:/camera/image), - for standard input (JPEGs, a video, or "
-        "raw frames), or `demo`. Repeat it for several, or give a .toml file whose table [sources] "
+        "topic of a ROS bag (drive.mcap:/image), - for standard input (JPEGs, a video, or "
+        "raw frames), or `demo`. Repeat it for several, or give a .toml file whose table `sources` "
         "names them.",
     ),
 ]

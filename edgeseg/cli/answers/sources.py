@@ -23,7 +23,10 @@ def describe_sources(found: Mapping[str, Any]) -> list[str]:
         )
     lines += _describe_readers(found["opencv"], found["pyav"])
     lines += _describe_schemes(found["schemes"])
-    lines.append("files: videos, images, folders, patterns, frames/%06d.png, file://, demo")
+    lines.append(
+        "files: videos, images, folders, patterns, frames/%06d.png, file://, drive.mcap:/image"
+    )
+    lines.append("also: demo, and - for standard input")
     lines += [f"problem: {p['what']}; to fix it: {p['remedy']}" for p in found["problems"]]
     return lines
 

@@ -101,7 +101,7 @@ _MaxAgeOption = Annotated[
 ]
 _FramesOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Stop after this many frames."),
+    typer.Option(min=1, help="Stop after this many frames, of all sources together."),
 ]
 _SecondsOption = Annotated[
     float | None,
