@@ -142,7 +142,6 @@ def run(
     frames: int | None = None,
     seconds: float | None = None,
     tile: bool = False,
-    reuse: str = "exact",
     classes: str | Sequence[str] | None = None,
     min_score: MinScore | None = None,
     say: Callable[[str], None] | None = None,
@@ -152,8 +151,8 @@ def run(
     `source` is a camera's number or what `--source` takes; several make a list, or a dict with
     their names. `masks` is a folder or a `MaskFiles`, `preview` host:port or an `Address`,
     `min_score` a probability, a mapping from classes, or what the option takes. `classes` are
-    names, or what the option takes, as is `reuse`. `say` hears what stderr shows. Ctrl-C ends the
-    run. `edgeseg.runtime.request.RunRequest` has all options.
+    names, or what the option takes. `say` hears what stderr shows. Ctrl-C ends the run.
+    `edgeseg.runtime.request.RunRequest` has all options, among them `reuse`.
 
     Raises:
         EdgesegError: as `edgeseg.runtime.session.run_bundle` lists.
@@ -161,7 +160,6 @@ def run(
     from pathlib import Path
 
     from edgeseg.progress import Progress, print_line
-    from edgeseg.runtime.live.reuse import parse_reuse
     from edgeseg.runtime.request import RunRequest
     from edgeseg.runtime.session import run_bundle
     from edgeseg.runtime.sinks.outputs import plan_outputs
@@ -179,7 +177,6 @@ def run(
         frames=frames,
         seconds=seconds,
         tile=tile,
-        reuse=parse_reuse(reuse),
         classes=classes.split(",") if isinstance(classes, str) else classes,
         min_score=min_score,
     )

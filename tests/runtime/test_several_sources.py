@@ -175,11 +175,9 @@ def test_python_takes_a_file_that_names_sources(seeded_bundle: Bundle, folders: 
 def test_python_takes_what_the_options_take(seeded_bundle: Bundle, folders: Path) -> None:
     names = list(seeded_bundle.manifest.labels.classes[:2])
     for chosen in (names, ",".join(names)):
-        library.run(seeded_bundle.folder, source="left", classes=chosen, masks="m", reuse="gated")
+        library.run(seeded_bundle.folder, source="left", classes=chosen, masks="m")
         legend = json.loads((folders / "m" / "legend.json").read_text())
         assert [one["name"] for one in legend["classes"]] == [*names, "background"]
-    with pytest.raises(SpecError, match="--reuse takes"):
-        library.run(seeded_bundle.folder, source="left", reuse="all")
     with library.open(seeded_bundle.folder) as segmenter:
         assert len(list(segmenter.stream(Path("left")))) == 3
 
@@ -263,3 +261,9 @@ def test_a_key_in_any_window_ends_the_run_of_all(
     result = library.run(seeded_bundle.folder, source=["left", "right"], show=True)
     assert result.summary.frames == screen.shown == 1
     assert screen.open == set()
+
+
+def test_the_help_names_the_table_of_a_file_of_sources(edgeseg) -> None:
+    """Square brackets would be taken for markup, and not be shown."""
+    shown = " ".join(edgeseg("run", "--help").out.replace("│", " ").split())
+    assert "give a .toml file whose table `sources` names them" in shown
