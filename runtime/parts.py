@@ -28,7 +28,7 @@ from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.options import Retry
 from edgeseg.text import to_plain
 
-__all__ = ["Part", "claim_all", "make_parts", "open_all", "open_parts"]
+__all__ = ["Model", "Part", "claim_all", "make_parts", "open_all", "open_parts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,6 +218,7 @@ def test_an_absent_stream_is_waited_for_while_others_run(
     assert "the run begins without it, and tries again" in outcome.err
     assert f" stream: {absent}: gives no frame yet" in outcome.err
     assert "stream: 0 frames, 0.0 a second, 0 dropped; changes midway" in outcome.err
+    assert "frame age" not in outcome.err  # all frames are a file's
     assert outcome.json["sources"]["left"]["frames"] == 3
     assert outcome.json["sources"]["stream"]["lost"] is not None
     assert len(list((folders / "masks" / "left").glob("?.png"))) == 3

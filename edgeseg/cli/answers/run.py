@@ -19,7 +19,7 @@ __all__ = ["run_to_json", "describe_run"]
 def describe_run(result: RunResult) -> list[str]:
     """Write the last lines of a run; of several sources, first a line about each.
 
-    The age of a frame is printed for a live source only: the frames of a file are read ahead and
+    The age of a frame is printed for live sources only: the frames of a file are read ahead and
     wait.
     """
     several = len(result.parts) > 1
@@ -28,7 +28,7 @@ def describe_run(result: RunResult) -> list[str]:
     return [
         *(f"{part.name}: {_describe_part(part)}" for part in result.parts if several),
         _describe_frames(result.summary),
-        _describe_times(result.summary, live=result.live),
+        _describe_times(result.summary, live=all(part.live for part in result.parts)),
         f"stages, median ms: {stages}",
         *(_describe_changes(result.parts[0]) if not several else []),
         *accuracy,
