@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +25,9 @@ from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.truth import TruthMeter
 from edgeseg.runtime.sinks.window import explain_no_window, has_display
 from edgeseg.runtime.sources import Source, open_source
+from edgeseg.runtime.sources.clocked import hold_back
 from edgeseg.runtime.sources.options import Retry
+from edgeseg.runtime.threads import start_thread
 from edgeseg.text import to_plain
 
 __all__ = ["Model", "Part", "claim_all", "make_parts", "open_all", "open_parts"]
@@ -114,25 +116,23 @@ def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iter
         MissingPackageError: a package that a source needs is not installed.
     """
     several = len(request.sources) > 1
-
-    def open_one(stack: ExitStack, uri: str | int, told: Events) -> Source:
-        retry = Retry(attempts=request.max_retries, say=say, tell=told.tell, wait=several)
-        opening = open_source(
-            uri,
+    openings = [
+        open_source(
+            named.uri,
             camera=request.camera,
-            retry=retry,
+            retry=Retry(attempts=request.max_retries, say=say, tell=told.tell, wait=several),
             value_range=request.value_range,
             raw=request.raw,
         )
-        return stack.enter_context(opening)
-
+        for named, told in zip(request.sources, events, strict=True)
+    ]
     with ExitStack() as stack:
-        uris = [source.uri for source in request.sources]
         if several:
-            with ThreadPoolExecutor(len(uris), "edgeseg opening") as pool:
-                sources = list(pool.map(partial(open_one, stack), uris, events))
+            sources = _enter_together(stack, openings)
         else:
-            sources = [open_one(stack, uris[0], events[0])]
+            sources = [stack.enter_context(openings[0])]
+        if request.outputs.restream is not None:
+            sources = [source if source.live else hold_back(source) for source in sources]
         absent = {
             named.name: source.absent
             for named, source in zip(request.sources, sources, strict=True)
@@ -143,6 +143,35 @@ def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iter
         for name, fault in absent.items():
             say(f"{name}: {fault} (the run begins without it, and tries again)")
         yield sources
+
+
+def _enter_together(
+    stack: ExitStack, openings: Sequence[AbstractContextManager[Source]]
+) -> list[Source]:
+    """Enter all contexts at the same time; raise the first error.
+
+    Ctrl-C ends the wait: what opens after that is left to the end of the process.
+    """
+    opened: dict[int, Source] = {}
+    failed: dict[int, BaseException] = {}
+
+    def enter(index: int) -> None:
+        try:
+            opened[index] = stack.enter_context(openings[index])
+        except BaseException as error:  # raised again below
+            failed[index] = error
+
+    threads = [
+        threading.Thread(target=enter, args=(index,), name="edgeseg opening", daemon=True)
+        for index in range(len(openings))
+    ]
+    for thread in threads:
+        start_thread(thread)
+    for thread in threads:
+        thread.join()
+    for index in sorted(failed):
+        raise failed[index]
+    return [opened[index] for index in range(len(openings))]
 
 
 def make_parts(

@@ -141,6 +141,9 @@ class _Session:
         with ended_by(self._end), open_parts(parts, self._request, say=say, end=self._end) as fans:
             self._service.report_ready(f"{parts[0].about.bundle}, source {named}")
             whole, summaries = self._segment(fans)
+            for summary, fan in zip(summaries, fans, strict=True):
+                if summary.lost is not None:
+                    fan.discard()  # which keeps what a camera or stream gave
             self._service.report_stopping()
         return RunResult(
             summary=whole,

@@ -24,8 +24,8 @@ __all__ = ["RestreamSink"]
 
 # A connection that lived so long has worked: the next loss begins with the shortest pause again.
 _STEADY_S: Final = 5.0
-# A pause in a file that is not waited for.
-_LONGEST_PAUSE_S: Final = 10.0
+# Frames of a file that is read on time come a little early or late.
+_JITTER_S: Final = 1.0
 _CLOSE_S: Final = 2.0
 
 
@@ -37,8 +37,8 @@ class _Drawn(NamedTuple):
 class RestreamSink:
     """Draws each frame, and leaves it to a thread that sends the newest one.
 
-    A file is sent at its own pace. A server that is lost is looked for again, with pauses that
-    grow; frames are dropped until then, and `say` hears of it.
+    A file's frames must come at its own pace, at which they are sent. A server that is lost is
+    looked for again, with pauses that grow; frames are dropped until then, and `say` hears of it.
     """
 
     def __init__(self, url: str, legend: Legend, *, fps: float, live: bool, say: Say) -> None:
@@ -51,13 +51,13 @@ class RestreamSink:
         self._url = url
         self._overlay = Overlay(legend)
         self._link = _Link(url, fps, say)
-        self._pace = None if live else _Pace()
+        self._times = None if live else _Times()
         self._drawn: Channel[_Drawn] = Channel(newest=True)
         self._thread = threading.Thread(target=self._work, name="edgeseg restream", daemon=True)
         start_thread(self._thread)
 
     def write(self, result: Result, /) -> None:
-        """Leave one frame to the thread; wait until a file's frame is due.
+        """Leave one frame to the thread.
 
         Raises:
             SinkError: FFmpeg cannot send to such an address.
@@ -65,8 +65,8 @@ class RestreamSink:
         if self._link.unable is not None:
             raise SinkError(f"{redact(self._url)} cannot be sent to: {self._link.unable}")
         time_s = result.captured.time_s
-        if self._pace is not None:
-            time_s = self._pace.wait_for(time_s)
+        if self._times is not None:
+            time_s = self._times.find(time_s)
         image = pad_to_even(self._overlay.draw(result.captured.image, result.mask))
         self._drawn.put(_Drawn(image, time_s))
 
@@ -88,24 +88,24 @@ class RestreamSink:
         self._link.close()
 
 
-class _Pace:
-    """Holds back a file's frames until they are due, and gives the times at which they are sent."""
+class _Times:
+    """Gives the times at which the frames of a file are sent, which `hold_back` gave when due.
+
+    A frame that is late, or that follows a pause of which only a part was waited for, moves all
+    that follow.
+    """
 
     def __init__(self) -> None:
         self._begun: float | None = None
 
-    def wait_for(self, time_s: float) -> float:
-        """Wait until the frame at `time_s` is due; return the seconds since the first frame."""
+    def find(self, time_s: float) -> float:
+        """Find the time to send for the frame at `time_s`, in seconds of `time.perf_counter()`."""
         now = time.perf_counter()
-        if self._begun is None:
-            self._begun = now - time_s
-        early_s = self._begun + time_s - now
-        if early_s > _LONGEST_PAUSE_S:
-            self._begun -= early_s - _LONGEST_PAUSE_S
-        time.sleep(min(max(early_s, 0.0), _LONGEST_PAUSE_S))
-        # A frame that is late, for a slow engine, moves all that follow.
-        self._begun += max(-early_s, 0.0)
-        return self._begun + time_s
+        due = now if self._begun is None else self._begun + time_s
+        if not now <= due <= now + _JITTER_S:
+            due = now
+        self._begun = due - time_s
+        return due
 
 
 class _Link:

@@ -70,7 +70,7 @@ def name_sources(
         SourceError: an address is of an unknown kind, or a .toml file names no sources.
     """
     if isinstance(sources, Mapping):
-        return tuple(NamedSource(_to_uri(given), name) for name, given in sources.items())
+        return tuple(NamedSource(_to_uri(given), str(name)) for name, given in sources.items())
     several = [sources] if isinstance(sources, str | Path | int) else sources
     files = [given for given in map(str, several) if _is_source_file(given)]
     if files and len(several) > 1:

@@ -156,6 +156,7 @@ def test_names_are_plain_words_that_hold_no_secret() -> None:
     for wrong in ("../x", "", "a/b", "a b", "-x", 65 * "x"):
         with pytest.raises(SpecError, match="cannot name a source"):
             NamedSource("demo", wrong)
+    assert [one.name for one in name_sources({1: "demo"})] == ["1"]  # type: ignore[dict-item]
 
 
 def test_python_takes_several(seeded_bundle: Bundle, folders: Path) -> None:
@@ -193,6 +194,9 @@ def test_a_source_that_breaks_off_is_told_at_once(
     (told,) = (line for line in outcome.err.splitlines() if "goes on without it" in line)
     assert " left: left/1.png cannot be read as an image" in told
     assert outcome.err.index(told) < outcome.err.index("left: 1 frame,")
+    # Half a file's results would be taken for the whole; those of the other source are whole.
+    assert not (folders / "o" / "left" / "j").exists()
+    assert len((folders / "o" / "right" / "j").read_text().splitlines()) == 2
 
 
 def test_an_absent_stream_is_waited_for_while_others_run(
