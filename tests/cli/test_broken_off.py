@@ -22,7 +22,7 @@ def test_a_stopped_export_leaves_nothing(
     checkpoint_folder: Path, tmp_path: Path, number: signal.Signals, says: str
 ) -> None:
     # A large input, so that the export is still at work when it hears the signal.
-    args = ("export", "--weights", str(checkpoint_folder), "--size", "768x768")
+    args = ("export", "--weights", str(checkpoint_folder), "--size", "1024x1024")
     process = subprocess.Popen(
         [sys.executable, "-m", "edgeseg", *args],
         cwd=tmp_path,
