@@ -11,7 +11,7 @@ from edgeseg.errors import SpecError
 from edgeseg.labels import Labels
 from edgeseg.text import find_alike, list_some
 
-__all__ = ["MinScore", "find_class_ids", "find_min_scores"]
+__all__ = ["MinScore", "check_min_scores", "find_class_ids", "find_min_scores"]
 
 MinScore = float | str | Mapping[str, float]
 """A probability for every class; or what `--min-score` takes; or probabilities by class."""
@@ -46,17 +46,37 @@ def find_min_scores(given: MinScore, labels: Labels) -> tuple[float, ...]:
         SpecError: a class is unknown or named twice, a number is not a probability, or the file
             cannot be read.
     """
-    if isinstance(given, str):
-        origin = f"{_MIN_SCORE} {given}"
-        is_file = given.lower().endswith(".json")
-        pairs = _read_pairs(Path(given)) if is_file else _parse_pairs(given)
-    elif isinstance(given, Mapping):
-        origin, pairs = _MIN_SCORE, list(given.items())
-    else:
-        origin, pairs = _MIN_SCORE, [(_OTHERS, given)]
+    origin, pairs = _read_given(given)
     named = _index_pairs(pairs, labels, origin)
     others = named.get(None, 0.0)
     return tuple(named.get(index, others) for index in range(len(labels.classes)))
+
+
+def check_min_scores(given: MinScore) -> None:
+    """Check, before there is a model and before a file is read, what `find_min_scores` is given.
+
+    Raises:
+        SpecError: a number is not a probability, or the text has another form.
+    """
+    if _is_file(given):
+        return
+    origin, pairs = _read_given(given)
+    for name, value in pairs:
+        _check_probability(value, name, origin)
+
+
+def _is_file(given: MinScore) -> bool:
+    return isinstance(given, str) and given.lower().endswith(".json")
+
+
+def _read_given(given: MinScore) -> tuple[str, list[tuple[str, object]]]:
+    """Read what was given: how messages name it, and its pairs of a class and a number."""
+    if isinstance(given, str):
+        pairs = _read_pairs(Path(given)) if _is_file(given) else _parse_pairs(given)
+        return f"{_MIN_SCORE} {given}", pairs
+    if isinstance(given, Mapping):
+        return _MIN_SCORE, list(given.items())
+    return _MIN_SCORE, [(_OTHERS, given)]
 
 
 def _index_pairs(

@@ -11,7 +11,7 @@ from typing import Final
 from edgeseg.data_rules import ValueRange
 from edgeseg.errors import SpecError
 from edgeseg.redact import GSTREAMER
-from edgeseg.runtime.class_choice import MinScore
+from edgeseg.runtime.class_choice import MinScore, check_min_scores
 from edgeseg.runtime.live.pace import Pace
 from edgeseg.runtime.live.reuse import EXACT, Reuse, check_reuse
 from edgeseg.runtime.live.tally import Summary
@@ -72,6 +72,8 @@ class RunRequest:
         check_number("seconds", self.seconds, least=0)
         check_number("max_retries", self.max_retries, least=0, whole=True)
         check_reuse(self.reuse, tile=self.tile)
+        if self.min_score is not None:
+            check_min_scores(self.min_score)
         _ = self.pace  # refuses what is not above 0
         if len(self.sources) > 1:
             self.outputs.put_below(self.sources[0].name)  # each of them can have its own
