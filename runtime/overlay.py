@@ -14,7 +14,8 @@ __all__ = ["Overlay", "pad_to_even"]
 class Overlay:
     """Blends frames with the colors of their classes, half and half.
 
-    Where the legend has no color for an id, the frame is shown as it is.
+    Where the legend has no color for an id, the frame is shown as it is. The outputs of a source
+    share an overlay, so that a frame is drawn once for all of them. Not thread-safe.
     """
 
     def __init__(self, legend: Legend) -> None:
@@ -25,9 +26,18 @@ class Overlay:
         self._clear = np.isin(np.arange(len(palette_bgr)), legend.clear) if legend.clear else None
         # Colors are halved once for each class; a frame then costs a shift and an addition a value.
         self._halves: npt.NDArray[np.uint8] = np.ascontiguousarray(palette_bgr >> 1)
+        self._last: tuple[Bgr, ClassMap, Bgr] | None = None
 
     def draw(self, frame: Bgr, mask: ClassMap) -> Bgr:
-        """Draw the mask over the frame, as a new image of the frame's size, uint8 BGR."""
+        """Draw the mask over the frame, as an image of the frame's size, uint8 BGR.
+
+        The same frame and mask give the same image again, so nobody may change it.
+        """
+        if self._last is None or self._last[0] is not frame or self._last[1] is not mask:
+            self._last = frame, mask, self._blend(frame, mask)
+        return self._last[2]
+
+    def _blend(self, frame: Bgr, mask: ClassMap) -> Bgr:
         colors = self._halves.take(mask, axis=0)
         blended: Bgr = np.right_shift(frame, 1)
         np.add(blended, colors, out=blended)

@@ -39,7 +39,7 @@ from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sinks.masks import plan_masks
 from edgeseg.runtime.sinks.outputs import FanOut
 from edgeseg.runtime.sizes import SizeKeeper, open_smaller
-from edgeseg.runtime.sources import Source
+from edgeseg.runtime.sources import Source, list_files_read
 from edgeseg.runtime.tiling import check_gives_logits, check_gives_scores, describe_tiles
 
 __all__ = ["EndedBy", "run_bundle"]
@@ -96,7 +96,9 @@ def run_bundle(
         variant = choose_variant(bundle, progress=progress)
         _check_output(variant, finish)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
-        by_size = request.fps is not None and not request.tile
+        # Files have no rate to hold, and each engine costs memory and, on a device, its build.
+        unending = [one for one in request.sources if not list_files_read(one.uri)]
+        by_size = request.fps is not None and not request.tile and unending
         smaller = open_smaller(bundle, stack, progress) if by_size else ()
         for one in smaller:
             _check_output(one.variant, finish)
@@ -190,9 +192,9 @@ class _Session:
 
     def _keep_size(self) -> SizeKeeper | None:
         """Keep the rate of live sources by the input's size; None where there is one size only."""
-        fps, smaller = self._request.fps, self._model.smaller
+        fps, sizes = self._request.fps, self._segmenter.bundle.manifest.sizes
         live = [index for index, source in enumerate(self._sources) if source.live]
-        if fps is None or not smaller:
+        if fps is None or not sizes or self._request.tile:
             return None
         if not live:
             spec = self._segmenter.input
@@ -201,7 +203,7 @@ class _Session:
             )
             return None
         keeper = SizeKeeper(
-            [self._segmenter, *smaller],
+            [self._segmenter, *self._model.smaller],
             rate=sum(min(fps, self._sources[index].fps) for index in live),
             tell=self._parts[live[0]].about.events.tell,
         )

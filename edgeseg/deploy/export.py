@@ -22,9 +22,9 @@ from edgeseg.errors import GateMissedError
 from edgeseg.progress import SILENT, Progress
 from edgeseg.quantize.search import Trial
 
-_FOLDER: Final = "sizes"
-
 __all__ = ["Exported", "export_bundle"]
+
+_FOLDER: Final = "sizes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from edgeseg.errors import SinkError
 from edgeseg.files.homes import expand_home
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
+from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.preview.address import Address, parse_address
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
@@ -283,29 +284,30 @@ def _open(
     say: Say,
     end: Callable[[], None],
 ) -> Iterator[Sink]:
+    overlay = Overlay(about.legend)
     if outputs.save is not None:
-        yield _open_save_sink(outputs.save, about, say)
-    yield from _open_folders(outputs, about, say)
+        yield _open_save_sink(outputs.save, about, overlay, say)
+    yield from _open_folders(outputs, about, overlay, say)
     if outputs.jsonl is not None:
         yield JsonlSink(outputs.jsonl, about.legend, source=about.name)
     if outputs.window:
         from edgeseg.runtime.sinks.window import WindowSink
 
-        yield WindowSink(f"{about.bundle}: {about.name or about.source}", about.legend, end)
+        yield WindowSink(f"{about.bundle}: {about.name or about.source}", overlay, end)
     if outputs.restream is not None:
-        yield RestreamSink(outputs.restream, about.legend, fps=about.fps, live=about.live, say=say)
+        yield RestreamSink(outputs.restream, overlay, fps=about.fps, live=about.live, say=say)
 
 
-def _open_folders(outputs: Outputs, about: About, say: Say) -> Iterator[Sink]:
+def _open_folders(outputs: Outputs, about: About, overlay: Overlay, say: Say) -> Iterator[Sink]:
     if outputs.overlays is not None:
-        yield open_overlay_sink(outputs.overlays, about.legend, say)
+        yield open_overlay_sink(outputs.overlays, overlay, say)
     if outputs.masks is not None:
         yield open_mask_sink(outputs.masks, about.legend, say)
         if outputs.masks.scores:
             yield open_score_sink(outputs.masks.folders[-1], say)
 
 
-def _open_save_sink(path: Path, about: About, say: Say) -> Sink:
+def _open_save_sink(path: Path, about: About, overlay: Overlay, say: Say) -> Sink:
     """Open a sink for a picture or a video, by the file's ending."""
     check_ending(path)
     if path.is_dir():
@@ -315,14 +317,9 @@ def _open_save_sink(path: Path, about: About, say: Say) -> Sink:
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from None
     if path.suffix.lower() in _PICTURES:
-        return PictureSink(path, about.legend)
+        return PictureSink(path, overlay)
 
     def open_file(path: Path) -> VideoFile:
-        return VideoFile(
-            path,
-            about.legend,
-            fps=about.fps,
-            last_frame_s=about.last_frame_s,
-        )
+        return VideoFile(path, overlay, fps=about.fps, last_frame_s=about.last_frame_s)
 
     return RecordingSink(path, open_file, tell=about.events.tell, say=say)

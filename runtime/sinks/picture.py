@@ -10,7 +10,6 @@ from edgeseg.errors import SinkError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.pixels import Bgr
 from edgeseg.progress import Say
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.folder import FolderSink
@@ -22,9 +21,8 @@ __all__ = ["PictureSink", "open_overlay_sink"]
 _SOFTWARE: Final = 305  # EXIF's tag
 
 
-def open_overlay_sink(folder: Path, legend: Legend, say: Say) -> FolderSink:
+def open_overlay_sink(folder: Path, overlay: Overlay, say: Say) -> FolderSink:
     """Open a sink that writes every frame's overlay; `say` hears of an earlier run's files."""
-    overlay = Overlay(legend)
 
     def write(result: Result, path: Path) -> None:
         _write(overlay.draw(result.captured.image, result.mask), path)
@@ -35,10 +33,10 @@ def open_overlay_sink(folder: Path, legend: Legend, say: Say) -> FolderSink:
 class PictureSink:
     """Writes a temporary picture beside the final file."""
 
-    def __init__(self, path: Path, legend: Legend) -> None:
+    def __init__(self, path: Path, overlay: Overlay) -> None:
         self._path = path
         self._partial = name_partial(path)
-        self._overlay = Overlay(legend)
+        self._overlay = overlay
         self._written = False
 
     def write(self, result: Result, /) -> None:

@@ -12,7 +12,6 @@ from edgeseg.pixels import Bgr
 from edgeseg.progress import Say
 from edgeseg.redact import redact
 from edgeseg.runtime.channel import Channel
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay, pad_to_even
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.sender import Sender, UnableError
@@ -24,8 +23,6 @@ __all__ = ["RestreamSink"]
 
 # A connection that lived so long has worked: the next loss begins with the shortest pause again.
 _STEADY_S: Final = 5.0
-# Frames of a file that is read on time come a little early or late.
-_JITTER_S: Final = 1.0
 _CLOSE_S: Final = 2.0
 
 
@@ -37,11 +34,11 @@ class _Drawn(NamedTuple):
 class RestreamSink:
     """Draws each frame, and leaves it to a thread that sends the newest one.
 
-    A file's frames must come at its own pace, at which they are sent. A server that is lost is
+    A file's frames must come when they are due, as `hold_back` gives them. A server that is lost is
     looked for again, with pauses that grow; frames are dropped until then, and `say` hears of it.
     """
 
-    def __init__(self, url: str, legend: Legend, *, fps: float, live: bool, say: Say) -> None:
+    def __init__(self, url: str, overlay: Overlay, *, fps: float, live: bool, say: Say) -> None:
         try:
             import av  # noqa: F401  # the sender's process needs it
         except ImportError:
@@ -49,9 +46,9 @@ class RestreamSink:
                 "PyAV", purpose="--restream", command=make_install_command(["video"])
             ) from None
         self._url = url
-        self._overlay = Overlay(legend)
+        self._overlay = overlay
         self._link = _Link(url, fps, say)
-        self._times = None if live else _Times()
+        self._live = live
         self._drawn: Channel[_Drawn] = Channel(newest=True)
         self._thread = threading.Thread(target=self._work, name="edgeseg restream", daemon=True)
         start_thread(self._thread)
@@ -64,10 +61,10 @@ class RestreamSink:
         """
         if self._link.unable is not None:
             raise SinkError(f"{redact(self._url)} cannot be sent to: {self._link.unable}")
-        time_s = result.captured.time_s
-        if self._times is not None:
-            time_s = self._times.find(time_s)
-        image = pad_to_even(self._overlay.draw(result.captured.image, result.mask))
+        captured = result.captured
+        # A file's pauses may be cut, and its frames be late: `at` is when it was due.
+        time_s = captured.time_s if self._live else captured.at
+        image = pad_to_even(self._overlay.draw(captured.image, result.mask))
         self._drawn.put(_Drawn(image, time_s))
 
     def finish(self) -> None:
@@ -86,26 +83,6 @@ class RestreamSink:
         for drawn in self._drawn:
             self._link.send(drawn)
         self._link.close()
-
-
-class _Times:
-    """Gives the times at which the frames of a file are sent, which `hold_back` gave when due.
-
-    A frame that is late, or that follows a pause of which only a part was waited for, moves all
-    that follow.
-    """
-
-    def __init__(self) -> None:
-        self._begun: float | None = None
-
-    def find(self, time_s: float) -> float:
-        """Find the time to send for the frame at `time_s`, in seconds of `time.perf_counter()`."""
-        now = time.perf_counter()
-        due = now if self._begun is None else self._begun + time_s
-        if not now <= due <= now + _JITTER_S:
-            due = now
-        self._begun = due - time_s
-        return due
 
 
 class _Link:

@@ -12,7 +12,6 @@ from edgeseg.errors import MissingPackageError, SinkError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.machine.extras import make_install_command
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay, pad_to_even
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
@@ -54,7 +53,7 @@ class VideoFile:
     def __init__(
         self,
         path: Path,
-        legend: Legend,
+        overlay: Overlay,
         *,
         fps: float,
         last_frame_s: Callable[[], float | None],
@@ -73,7 +72,7 @@ class VideoFile:
         av.logging.set_level(None)  # edgeseg's own errors say the same in one line
         self._path = path
         self._partial = name_partial(path)
-        self._overlay = Overlay(legend)
+        self._overlay = overlay
         self._rate = Fraction(fps).limit_denominator(1001)  # 29.97 is 30000/1001
         self._last_frame_s = last_frame_s
         self._frame_ticks = 0

@@ -12,7 +12,6 @@ from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.machine.opencv import import_opencv
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.result import Result
 
@@ -64,10 +63,10 @@ def explain_no_window() -> str | None:
 class WindowSink:
     """Shows the newest frame. Closing the window, or pressing q or Escape, calls `end`."""
 
-    def __init__(self, title: str, legend: Legend, end: Callable[[], None]) -> None:
+    def __init__(self, title: str, overlay: Overlay, end: Callable[[], None]) -> None:
         self._cv2 = import_opencv("a window")
         self._title = title
-        self._overlay = Overlay(legend)
+        self._overlay = overlay
         self._end = end
         self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
 

@@ -20,7 +20,8 @@ def hold_back(source: Source) -> Source:
     """Hold each frame back, in the thread that reads, until it is due by its own time.
 
     The first frame is due at once. Of a longer pause, ten seconds are kept. A frame that is late,
-    because whoever takes them is slow, moves all that follow.
+    because whoever takes them is slow, moves all that follow. A frame's `at` is when it was due, or
+    came late.
     """
     stopped = threading.Event()
 
@@ -39,4 +40,4 @@ def _hold_back(frames: Iterator[Captured], stopped: threading.Event) -> Iterator
         if stopped.wait(max(due - now, 0.0)):
             return
         begun = max(due, now) - captured.time_s
-        yield replace(captured, at=time.perf_counter())
+        yield replace(captured, at=max(due, now))

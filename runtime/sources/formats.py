@@ -1,4 +1,4 @@
-"""Turns the frames of a GStreamer pipeline into BGR, by the format that its caps name."""
+"""Turns frames of other pixel formats into BGR; those of a GStreamer pipeline by its caps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER, redact
 
-__all__ = ["read_format", "to_bgr"]
+__all__ = ["convert_colors", "read_format", "to_bgr"]
 
 # What OpenCV's appsink passes on: the name of cv2's conversion, and bytes a pixel; 0 for planes of
 # YUV 4:2:0, one after the other in (1.5 H, W).
@@ -39,6 +40,18 @@ _FORMAT: Final = re.compile(r"\bformat\s*=\s*(?:\(string\)\s*)?[\"']?(\w+)")
 # Elements that leave a frame's format as it is.
 _KEEPING: Final = re.compile(r"(?:appsink|capsfilter|identity|queue2?|tee|videorate|video/x-raw)\b")
 _BGR_END: Final = "videoconvert ! video/x-raw,format=BGR ! appsink drop=1"
+
+
+def convert_colors(pixels: npt.NDArray[np.uint8], code: str, what: str) -> Bgr:
+    """Convert pixels into uint8 BGR (H, W, 3) by OpenCV's color code, such as COLOR_YUV2BGR_NV12.
+
+    `what` names the work in an error. OpenCV reads YUV as BT.601 with limited range.
+
+    Raises:
+        MissingPackageError: OpenCV is not installed.
+    """
+    cv2 = import_opencv(what)
+    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, code)))
 
 
 def read_format(pipeline: str) -> str | None:
@@ -74,8 +87,7 @@ def to_bgr(image: Any, pipeline: str) -> Bgr:  # noqa: ANN401  # any array that 
     conversion, pixel_bytes = _FORMATS.get(form or "", ("", 0))
     if not conversion or not _fits(image, pixel_bytes):
         raise SourceError(_explain(image, pipeline, form))
-    cv2 = import_opencv("reading frames")
-    return np.asarray(cv2.cvtColor(image, getattr(cv2, conversion)))
+    return convert_colors(image, conversion, "reading frames")
 
 
 def _fits(image: Any, pixel_bytes: int) -> bool:  # noqa: ANN401  # as above

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from edgeseg.errors import SpecError
-from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr
+from edgeseg.runtime.sources.formats import convert_colors
 from edgeseg.spec import check_number
 from edgeseg.text import join_words
 
@@ -27,6 +27,8 @@ RAW_FORMATS: Final = MappingProxyType(
         "nv12": Fraction(3, 2),
     }
 )
+# Planes of YUV 4:2:0, one after the other, and OpenCV's code for them.
+_PLANES: Final = MappingProxyType({"yuv420p": "COLOR_YUV2BGR_I420", "nv12": "COLOR_YUV2BGR_NV12"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class RawFrames:
             raise SpecError(
                 f"raw frames are {join_words([*RAW_FORMATS], 'or')}; got {self.format!r}"
             )
-        if self.format in {"yuv420p", "nv12"} and (self.height % 2 or self.width % 2):
+        if self.format in _PLANES and (self.height % 2 or self.width % 2):
             raise SpecError(
                 f"{self.format} has a color for each 2x2 pixels, so height and width are even; got "
                 f"{self.height}x{self.width}"
@@ -71,7 +73,5 @@ class RawFrames:
         if self.format in {"bgr24", "rgb24"}:
             pixels = values.reshape(self.height, self.width, 3)
             return pixels.copy() if self.format == "bgr24" else pixels[:, :, ::-1].copy()
-        cv2 = import_opencv(f"reading raw frames of {self.format}")
-        code = {"yuv420p": cv2.COLOR_YUV2BGR_I420, "nv12": cv2.COLOR_YUV2BGR_NV12}[self.format]
         planes = values.reshape(self.height * 3 // 2, self.width)
-        return np.asarray(cv2.cvtColor(planes, code))
+        return convert_colors(planes, _PLANES[self.format], f"reading raw frames of {self.format}")

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import SourceError
-from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr
+from edgeseg.runtime.sources.formats import convert_colors
 from edgeseg.runtime.sources.pictures import decode_picture
 from edgeseg.text import join_words
 
@@ -36,13 +36,8 @@ def _pick(*channels: int) -> Callable[[_Bytes], _Bytes]:
 
 def _convert_by(code: str) -> Callable[[_Bytes], _Bytes]:
     """Convert by the color code of OpenCV that has this name."""
-
-    def convert(pixels: _Bytes) -> _Bytes:
-        cv2 = import_opencv("reading images of YUV or of a Bayer pattern")
-        converted: _Bytes = cv2.cvtColor(np.ascontiguousarray(pixels), getattr(cv2, code))
-        return converted
-
-    return convert
+    what = "reading images of YUV or of a Bayer pattern"
+    return lambda pixels: convert_colors(np.ascontiguousarray(pixels), code, what)
 
 
 _UYVY: Final = _Encoding(2, _convert_by("COLOR_YUV2BGR_UYVY"))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from edgeseg.demo import draw_scene
 from edgeseg.labels import get_known_labels
@@ -52,6 +56,21 @@ def result(index: int, *, height: int = 120, width: int = 160) -> Result:
         captured=captured, segmentation=part, grab_ms=4, dropped=2 * index, skipped=3 * index,
         failed=1, reused=index % 2 == 1,
     )  # fmt: skip
+
+
+@contextmanager
+def open_browser() -> Iterator[Any]:
+    """Open a real browser of Playwright's; the test skips where there is none."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is absent; run: tools/install-system-packages.sh")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from previews import ABOUT, CHROMIUM_ARGUMENTS, LABELS, TOKEN, get, preview, result, running, until
+from previews import ABOUT, LABELS, TOKEN, get, open_browser, preview, result, running, until
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.events import Event
@@ -149,17 +148,11 @@ def test_a_server_that_breaks_down_is_one_output_that_fails(
 
 def test_a_real_browser_shows_it(tmp_path: Path) -> None:
     """Without a screen: the picture moves, the toggles act, and there are no complaints."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is absent; run: tools/install-system-packages.sh")
-    api = pytest.importorskip("playwright.sync_api")
     complaints: list[str] = []
     with ExitStack() as stack:
         sink = stack.enter_context(preview(TOKEN))
         stack.enter_context(running(sink))
-        driver = stack.enter_context(api.sync_playwright())
-        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-        stack.callback(browser.close)
+        browser = stack.enter_context(open_browser())
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from previews import ABOUT, CHROMIUM_ARGUMENTS, get, result, until
+from previews import ABOUT, get, open_browser, result, until
 
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink, open_previews
@@ -94,18 +93,12 @@ def test_the_preview_ends_with_the_last_source() -> None:
 
 
 def test_a_real_browser_shows_the_grid(tmp_path: Path) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is absent; run: tools/install-system-packages.sh")
-    api = pytest.importorskip("playwright.sync_api")
     complaints: list[str] = []
     with ExitStack() as stack:
         sinks = stack.enter_context(previews())
         for sink in sinks[:3]:  # the fourth has no frame yet
             sink.write(result(0, height=240, width=320))
-        driver = stack.enter_context(api.sync_playwright())
-        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-        stack.callback(browser.close)
+        browser = stack.enter_context(open_browser())
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(sinks[0].url)

@@ -110,3 +110,13 @@ def test_trying_for_a_window_executes_nothing_in_the_working_folder(
     monkeypatch.setenv("DISPLAY", ":99")
     explain_no_window()
     assert not (tmp_path / "executed").exists()
+
+
+def test_outputs_of_one_frame_share_its_overlay() -> None:
+    overlay = Overlay(LEGEND)
+    first = overlay.draw(captured(0).image, mask(0))
+    image, ids = captured(1).image, mask(1)
+    second = overlay.draw(image, ids)
+    assert overlay.draw(image, ids) is second
+    assert overlay.draw(image, mask(2)) is not second
+    np.testing.assert_array_equal(overlay.draw(captured(0).image, mask(0)), first)
