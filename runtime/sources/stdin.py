@@ -58,14 +58,20 @@ def open_stdin(raw: RawFrames | None, retry: Retry, *, descriptor: int = 0) -> I
     say, is_file = retry.say, _check(descriptor)
     pipe = Pipe(descriptor, _NAME, say)
     kind = _find_kind(pipe, raw)
-    say(f"{_NAME}: {kind}, {'a file, every frame' if is_file else 'live, the newest frame counts'}")
+    told = (
+        f"{_NAME}: {kind}, {'a file, every frame' if is_file else 'live, the newest frame counts'}"
+    )
     if kind == _VIDEO and is_file:
         path = Path(f"/proc/self/fd/{descriptor}")
         with open_capture(str(path), _NAME) as device:
+            say(told)
             yield open_video(device, _NAME, path=path, say=say, tell=retry.report)
     elif kind == _VIDEO:
-        yield _open_video_pipe(pipe)
+        source = _open_video_pipe(pipe)
+        say(told)
+        yield source
     else:
+        say(told)
         images = _read_jpegs(pipe, say) if raw is None else _read_raw(pipe, raw, say)
         yield Source(
             name=f"{_NAME} ({kind})",
