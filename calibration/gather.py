@@ -20,7 +20,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.address import read_name
-from edgeseg.runtime.sources.limit import stop_after
+from edgeseg.runtime.sources.live.limit import stop_after
 from edgeseg.runtime.sources.options import Retry
 
 __all__ = ["gather"]

@@ -25,7 +25,7 @@ from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.truth import TruthMeter
 from edgeseg.runtime.sinks.window import explain_no_window, has_display
 from edgeseg.runtime.sources import Source, open_source
-from edgeseg.runtime.sources.clocked import hold_back
+from edgeseg.runtime.sources.files.clocked import hold_back
 from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.threads import start_thread
 from edgeseg.text import to_plain

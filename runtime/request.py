@@ -17,10 +17,10 @@ from edgeseg.runtime.live.reuse import EXACT, Reuse, check_reuse
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.sinks.outputs import Outputs
 from edgeseg.runtime.sources.address import is_camera
-from edgeseg.runtime.sources.bag import find_bag
+from edgeseg.runtime.sources.files.bag import find_bag
+from edgeseg.runtime.sources.live.raw import RawFrames
 from edgeseg.runtime.sources.named import NamedSource
 from edgeseg.runtime.sources.options import CameraOptions
-from edgeseg.runtime.sources.raw import RawFrames
 from edgeseg.spec import check_number
 
 __all__ = ["PartResult", "RunRequest", "RunResult"]

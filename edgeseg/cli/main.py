@@ -100,7 +100,7 @@ def _exit_without_waiting() -> Iterator[None]:
     try:
         yield
     except SystemExit as end:
-        patient = sys.modules.get("edgeseg.runtime.sources.patient")
+        patient = sys.modules.get("edgeseg.runtime.sources.captures.patient")
         if patient is not None and patient.has_left_behind():
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError, ValueError):  # it is closed

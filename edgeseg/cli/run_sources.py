@@ -13,9 +13,9 @@ from edgeseg.cli.options import read_camera, report_wrong_usage, say
 from edgeseg.cli.sizes import parse_size
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.sources.live.raw import RawFrames
     from edgeseg.runtime.sources.named import NamedSource
     from edgeseg.runtime.sources.options import CameraOptions
-    from edgeseg.runtime.sources.raw import RawFrames
 
 __all__ = ["GivenSources", "add_source_options"]
 
@@ -128,8 +128,8 @@ def _collect_sources(
 def _describe_raw(
     sources: tuple[NamedSource, ...], raw_size: str | None, raw_format: str | None
 ) -> RawFrames | None:
-    from edgeseg.runtime.sources.raw import RawFrames
-    from edgeseg.runtime.sources.stdin import STDIN
+    from edgeseg.runtime.sources.live.raw import RawFrames
+    from edgeseg.runtime.sources.live.stdin import STDIN
 
     if raw_size is None and raw_format is None:
         return None

@@ -19,7 +19,7 @@ from edgeseg.runtime.live.tally import Summary, Tally
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Source
-from edgeseg.runtime.sources.limit import stop_after
+from edgeseg.runtime.sources.live.limit import stop_after
 from edgeseg.runtime.timing import time_call
 
 __all__ = ["Fed", "Limits", "run", "run_all"]

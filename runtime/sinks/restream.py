@@ -15,7 +15,7 @@ from edgeseg.runtime.channel import Channel
 from edgeseg.runtime.overlay import Overlay, pad_to_even
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.sender import Sender, UnableError
-from edgeseg.runtime.sources.live import BACK_OFF_S
+from edgeseg.runtime.sources.live.device import BACK_OFF_S
 from edgeseg.runtime.threads import start_thread
 from edgeseg.text import explain
 

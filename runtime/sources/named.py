@@ -15,7 +15,7 @@ from edgeseg.errors import SourceError, SpecError
 from edgeseg.files.homes import expand_home
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.sources.address import read_name
-from edgeseg.runtime.sources.stdin import STDIN
+from edgeseg.runtime.sources.live.stdin import STDIN
 from edgeseg.spec import check_number
 from edgeseg.text import explain
 

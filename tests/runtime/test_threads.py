@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeseg.errors import BackendError
-from edgeseg.runtime.sources.patient import PatientCapture
+from edgeseg.runtime.sources.captures.patient import PatientCapture
 
 if TYPE_CHECKING:
     from edgeseg.bundle.store import Bundle

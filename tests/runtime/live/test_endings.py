@@ -24,7 +24,7 @@ from edgeseg.progress import Progress
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source, open_source
-from edgeseg.runtime.sources import stream as streams
+from edgeseg.runtime.sources.live import stream as streams
 
 SEVERAL_S = 8.0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgeseg.runtime.sources import stream, video
+from edgeseg.runtime.sources.files import video
+from edgeseg.runtime.sources.live import stream
 
 
 @pytest.fixture

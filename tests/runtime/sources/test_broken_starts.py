@@ -14,7 +14,8 @@ from clips import write_clip
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
 from edgeseg.runtime.events import Event
-from edgeseg.runtime.sources import open_source, whole
+from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.captures import whole
 from edgeseg.runtime.sources.options import Retry
 
 EVERY = 12  # frames from one key frame to the next

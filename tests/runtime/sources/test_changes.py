@@ -14,9 +14,11 @@ from clips import write_clip
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.events import Event
-from edgeseg.runtime.sources import Captured, live, open_source, watch
+from edgeseg.runtime.sources import Captured, open_source
+from edgeseg.runtime.sources.captures import watch
+from edgeseg.runtime.sources.captures.watch import watch_rate
+from edgeseg.runtime.sources.live import device as live
 from edgeseg.runtime.sources.options import Retry
-from edgeseg.runtime.sources.watch import watch_rate
 
 NIGHT = np.zeros((3, 4, 3), np.uint8)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from edgeseg.demo import draw_scene
 from edgeseg.runtime.sources import Captured, Source
-from edgeseg.runtime.sources.clocked import hold_back
+from edgeseg.runtime.sources.files.clocked import hold_back
 
 
 def make_file(*times_s: float) -> Source:

@@ -24,7 +24,9 @@ from sender import Sender, listening
 
 from edgeseg.machine.ffmpeg import opens_scheme
 from edgeseg.runtime.events import Event
-from edgeseg.runtime.sources import Captured, live, open_source, stream
+from edgeseg.runtime.sources import Captured, open_source
+from edgeseg.runtime.sources.live import device as live
+from edgeseg.runtime.sources.live import stream
 from edgeseg.runtime.sources.options import Retry
 
 # So many frames must come at the sender's rate: those that waited while the stream was opened, and

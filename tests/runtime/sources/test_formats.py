@@ -11,7 +11,7 @@ from captures import FakeCapture, in_turn
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.formats import read_format, to_bgr
+from edgeseg.runtime.sources.captures.formats import read_format, to_bgr
 
 HEIGHT, WIDTH = 6, 8
 DRAWN = np.random.default_rng(3)

@@ -17,7 +17,10 @@ import pytest
 from captures import FakeCapture, in_turn
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.sources import live, open_source, patient, stream
+from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.captures import patient
+from edgeseg.runtime.sources.live import device as live
+from edgeseg.runtime.sources.live import stream
 from edgeseg.runtime.sources.options import Retry
 
 
@@ -216,7 +219,7 @@ HELD_UP = """
 import sys, time
 import cv2
 from edgeseg.cli import main as cli
-from edgeseg.runtime.sources import patient
+from edgeseg.runtime.sources.captures import patient
 
 def opens():  # comes back from OpenCV again and again, and so also amid Python's end
     while True:

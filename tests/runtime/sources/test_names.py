@@ -12,8 +12,9 @@ from captures import FakeCapture, in_turn
 
 from edgeseg.errors import SourceError
 from edgeseg.machine.cameras import find_number
-from edgeseg.runtime.sources import list_files_read, live, naming, open_source
+from edgeseg.runtime.sources import list_files_read, naming, open_source
 from edgeseg.runtime.sources.address import SCHEMES, is_camera, is_stream, is_web_video, read_name
+from edgeseg.runtime.sources.live import device as live
 from edgeseg.runtime.sources.options import Retry
 
 
@@ -98,7 +99,7 @@ def test_a_camera_that_comes_back_under_another_number(monkeypatch: pytest.Monke
     """Its link is followed at each opening; while it is unplugged, nothing is opened."""
     leads_to: list[int | None] = [2, 2, None, 5]
     monkeypatch.setattr(
-        "edgeseg.runtime.sources.camera.find_number",
+        "edgeseg.runtime.sources.live.camera.find_number",
         lambda _path: leads_to.pop(0) if len(leads_to) > 1 else leads_to[0],
     )
     monkeypatch.setattr(live, "BACK_OFF_S", (0.0,))

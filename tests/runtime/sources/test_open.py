@@ -15,9 +15,10 @@ from rtsp import RtspServer
 
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
-from edgeseg.runtime.sources import live, open_source
+from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.captures.rate import read_rate
+from edgeseg.runtime.sources.live import device as live
 from edgeseg.runtime.sources.options import CameraOptions, Retry
-from edgeseg.runtime.sources.rate import read_rate
 
 
 @pytest.fixture

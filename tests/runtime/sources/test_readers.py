@@ -19,8 +19,9 @@ from rtsp import RtspServer
 
 from edgeseg.demo import draw_scene
 from edgeseg.errors import MissingPackageError
-from edgeseg.runtime.sources import open_source, stream
-from edgeseg.runtime.sources.pyav import AvCapture
+from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.captures.pyav import AvCapture
+from edgeseg.runtime.sources.live import stream
 
 
 def find_version(module: ModuleType) -> tuple[int, ...]:

@@ -26,11 +26,11 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError, SpecError
 from edgeseg.runtime.sources import Source
-from edgeseg.runtime.sources import pipe as pipes
-from edgeseg.runtime.sources.jpegs import JpegSplitter
+from edgeseg.runtime.sources.live import pipe as pipes
+from edgeseg.runtime.sources.live.jpegs import JpegSplitter
+from edgeseg.runtime.sources.live.raw import RAW_FORMATS, RawFrames
+from edgeseg.runtime.sources.live.stdin import open_stdin
 from edgeseg.runtime.sources.options import Retry
-from edgeseg.runtime.sources.raw import RAW_FORMATS, RawFrames
-from edgeseg.runtime.sources.stdin import open_stdin
 
 SCENES = [draw_scene(1, index, height=48, width=64).image for index in range(5)]
 

@@ -9,8 +9,8 @@ import pytest
 from clips import B_FRAMES, UNEVEN, frame_times, write_clip, write_stamped
 
 from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.captures.stamps import Stamps
 from edgeseg.runtime.sources.options import Retry
-from edgeseg.runtime.sources.stamps import Stamps
 
 pytestmark = pytest.mark.usefixtures("reader")
 

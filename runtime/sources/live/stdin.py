@@ -18,15 +18,15 @@ from edgeseg.errors import SourceError
 from edgeseg.machine.pyav import import_pyav
 from edgeseg.pixels import Bgr
 from edgeseg.progress import Say
-from edgeseg.runtime.sources.jpegs import JPEG_START, JpegSplitter
+from edgeseg.runtime.sources.captures.pyav import AvCapture
+from edgeseg.runtime.sources.captures.rate import read_rate
+from edgeseg.runtime.sources.files.pictures import decode_picture
+from edgeseg.runtime.sources.files.video import open_capture, open_video
+from edgeseg.runtime.sources.live.jpegs import JPEG_START, JpegSplitter
+from edgeseg.runtime.sources.live.pipe import Pipe
+from edgeseg.runtime.sources.live.raw import RawFrames
 from edgeseg.runtime.sources.options import Retry
-from edgeseg.runtime.sources.pictures import decode_picture
-from edgeseg.runtime.sources.pipe import Pipe
-from edgeseg.runtime.sources.pyav import AvCapture
-from edgeseg.runtime.sources.rate import read_rate
-from edgeseg.runtime.sources.raw import RawFrames
 from edgeseg.runtime.sources.source import Captured, Source
-from edgeseg.runtime.sources.video import open_capture, open_video
 from edgeseg.text import pluralize
 
 __all__ = ["STDIN", "open_stdin"]

@@ -16,8 +16,12 @@ from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.events import Event, Kind, Tell
-from edgeseg.runtime.sources.camera import describe_opened
-from edgeseg.runtime.sources.formats import to_bgr
+from edgeseg.runtime.sources.captures.formats import to_bgr
+from edgeseg.runtime.sources.captures.patient import PatientCapture
+from edgeseg.runtime.sources.captures.rate import read_rate
+from edgeseg.runtime.sources.captures.watch import watch_clock, watch_rate, watch_sizes
+from edgeseg.runtime.sources.captures.whole import WholeCapture
+from edgeseg.runtime.sources.live.camera import describe_opened
 from edgeseg.runtime.sources.naming import (
     explain_cannot_open,
     explain_no_frame,
@@ -25,11 +29,7 @@ from edgeseg.runtime.sources.naming import (
     name_source,
 )
 from edgeseg.runtime.sources.options import Retry
-from edgeseg.runtime.sources.patient import PatientCapture
-from edgeseg.runtime.sources.rate import read_rate
 from edgeseg.runtime.sources.source import Captured, Source
-from edgeseg.runtime.sources.watch import watch_clock, watch_rate, watch_sizes
-from edgeseg.runtime.sources.whole import WholeCapture
 
 __all__ = ["LiveDevice", "open_live"]
 

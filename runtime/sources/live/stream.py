@@ -8,7 +8,7 @@ from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import has_opencv, import_opencv_for
 from edgeseg.machine.pyav import import_pyav
 from edgeseg.redact import GSTREAMER, encode_address
-from edgeseg.runtime.sources.pyav import AvCapture
+from edgeseg.runtime.sources.captures.pyav import AvCapture
 
 __all__ = [
     "PATIENCE_S",

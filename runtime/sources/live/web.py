@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.sources import stream
+from edgeseg.runtime.sources.captures.patient import PatientCapture
+from edgeseg.runtime.sources.live import stream
 from edgeseg.runtime.sources.naming import explain_cannot_open, name_source
-from edgeseg.runtime.sources.patient import PatientCapture
 from edgeseg.runtime.sources.source import Captured, Source
 
 __all__ = ["open_web_video"]

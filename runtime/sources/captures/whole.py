@@ -11,7 +11,7 @@ import time
 from typing import Any, Final
 
 from edgeseg.runtime.events import Event, Tell
-from edgeseg.runtime.sources import properties
+from edgeseg.runtime.sources.captures import properties
 from edgeseg.text import pluralize
 
 __all__ = ["WholeCapture"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from edgeseg.runtime.sources import properties
+from edgeseg.runtime.sources.captures import properties
 
 __all__ = ["read_rate"]
 

@@ -8,10 +8,10 @@ from edgeseg.machine.cameras import find_number
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.sources.address import is_camera
+from edgeseg.runtime.sources.captures.patient import PatientCapture
+from edgeseg.runtime.sources.captures.rate import read_rate
 from edgeseg.runtime.sources.naming import name_source
 from edgeseg.runtime.sources.options import CameraOptions
-from edgeseg.runtime.sources.patient import PatientCapture
-from edgeseg.runtime.sources.rate import read_rate
 
 __all__ = ["CameraOpener", "describe_opened"]
 

@@ -19,7 +19,7 @@ from edgeseg.images import (
 from edgeseg.images.doubts import DoubtTeller
 from edgeseg.progress import Say, ignore
 from edgeseg.redact import redact
-from edgeseg.runtime.sources.sequences import is_sequence, list_sequence
+from edgeseg.runtime.sources.files.sequences import is_sequence, list_sequence
 from edgeseg.runtime.sources.source import Captured
 
 __all__ = ["IMAGES_FPS", "list_images", "read_images"]

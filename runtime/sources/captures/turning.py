@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.sources import properties
+from edgeseg.runtime.sources.captures import properties
 
 __all__ = ["make_turner"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from edgeseg.runtime.sources import properties
-from edgeseg.runtime.sources.container import read_color
+from edgeseg.runtime.sources.captures import properties
+from edgeseg.runtime.sources.captures.container import read_color
 
 __all__ = ["describe_color"]
 

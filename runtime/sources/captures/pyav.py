@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.sources import properties
+from edgeseg.runtime.sources.captures import properties
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeseg.errors import SpecError
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.sources.formats import convert_colors
+from edgeseg.runtime.sources.captures.formats import convert_colors
 from edgeseg.spec import check_number
 from edgeseg.text import join_words
 

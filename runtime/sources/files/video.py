@@ -13,17 +13,17 @@ from edgeseg.machine.opencv import has_opencv, import_opencv
 from edgeseg.machine.pyav import import_pyav
 from edgeseg.progress import Say
 from edgeseg.runtime.events import Event, Tell
-from edgeseg.runtime.sources import properties
-from edgeseg.runtime.sources.color import describe_color
-from edgeseg.runtime.sources.container import read_last_frame_s, read_times
+from edgeseg.runtime.sources.captures import properties
+from edgeseg.runtime.sources.captures.color import describe_color
+from edgeseg.runtime.sources.captures.container import read_last_frame_s, read_times
+from edgeseg.runtime.sources.captures.pyav import AvCapture
+from edgeseg.runtime.sources.captures.rate import read_rate
+from edgeseg.runtime.sources.captures.stamps import Stamps
+from edgeseg.runtime.sources.captures.turning import make_turner
+from edgeseg.runtime.sources.captures.watch import watch_sizes
+from edgeseg.runtime.sources.captures.whole import WholeCapture
 from edgeseg.runtime.sources.naming import explain_cannot_open
-from edgeseg.runtime.sources.pyav import AvCapture
-from edgeseg.runtime.sources.rate import read_rate
 from edgeseg.runtime.sources.source import Captured, Source
-from edgeseg.runtime.sources.stamps import Stamps
-from edgeseg.runtime.sources.turning import make_turner
-from edgeseg.runtime.sources.watch import watch_sizes
-from edgeseg.runtime.sources.whole import WholeCapture
 
 __all__ = ["open_capture", "open_video"]
 

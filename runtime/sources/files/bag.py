@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from edgeseg.errors import MissingPackageError, SourceError
 from edgeseg.machine.extras import make_install_command
 from edgeseg.progress import Say
-from edgeseg.runtime.sources.images import IMAGES_FPS
-from edgeseg.runtime.sources.ros_images import COMPRESSED, IMAGE, convert_message
+from edgeseg.runtime.sources.files.images import IMAGES_FPS
+from edgeseg.runtime.sources.files.ros_images import COMPRESSED, IMAGE, convert_message
 from edgeseg.runtime.sources.source import Captured, Source
 from edgeseg.text import explain, join_words
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from edgeseg.errors import SourceError
 from edgeseg.pixels import Bgr
-from edgeseg.runtime.sources.formats import convert_colors
-from edgeseg.runtime.sources.pictures import decode_picture
+from edgeseg.runtime.sources.captures.formats import convert_colors
+from edgeseg.runtime.sources.files.pictures import decode_picture
 from edgeseg.text import join_words
 
 __all__ = ["COMPRESSED", "IMAGE", "convert_message"]
