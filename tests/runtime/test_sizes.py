@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
 from subprocess import PIPE
 
+import cv2
 import numpy as np
 import pytest
 from live_parts import frames
@@ -126,6 +128,19 @@ def test_a_run_on_a_pipe_chooses_among_the_sizes(sized_bundle: Bundle) -> None:
     summary = json.loads(out)
     assert summary["skipped"] > 0
     assert summary["frames"] + summary["skipped"] + summary["dropped"] == 12
+
+
+def test_a_file_opens_no_engine_of_a_smaller_size(
+    edgeseg, sized_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise AssertionError("an engine that no frame will see")
+
+    monkeypatch.setattr("edgeseg.runtime.session.open_smaller", refuse)
+    cv2.imwrite(str(tmp_path / "a.png"), next(frames(1)).image)
+    outcome = edgeseg("run", sized_bundle.folder, "--source", tmp_path / "a.png", "--fps", 5)
+    assert outcome.status == 0
+    assert "the input is 96x128, the largest" in outcome.err
 
 
 def test_a_file_takes_the_largest_size(edgeseg, sized_bundle: Bundle) -> None:

@@ -17,6 +17,7 @@ from edgeseg.errors import SourceError
 from edgeseg.runtime.channel import Channel, Turns
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.live.run import Fed, Limits, run_all
+from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source
 
@@ -41,9 +42,9 @@ def make_camera(name: str, *, every_s: float, until: int | None = None) -> Sourc
 class Late(Recorder):
     """A sink that is slower than every camera, so that all have frames waiting."""
 
-    def write(self, result) -> None:
+    def write(self, result: Result, /) -> None:
         super().write(result)
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def test_busy_cameras_of_different_rates_get_equal_turns(segmenter: Segmenter) -> None:
@@ -53,11 +54,10 @@ def test_busy_cameras_of_different_rates_get_equal_turns(segmenter: Segmenter) -
         Fed(source=make_camera(f"camera {index}", every_s=rate), sinks=[sink])
         for index, (rate, sink) in enumerate(zip(rates, sinks, strict=True))
     ]
-    whole, parts = run_all(segmenter, feeds, limits=Limits(frames=80))
+    whole, parts = run_all(segmenter, feeds, limits=Limits(frames=60))
     counts = [part.frames for part in parts]
-    assert sum(counts) == whole.frames == 80
-    # A turn is lost only where a busy machine keeps a camera from its frame.
-    assert max(counts) - min(counts) <= 6, counts
+    assert sum(counts) == whole.frames == 60
+    assert max(counts) - min(counts) <= 2, counts
     assert [len(sink.indices) for sink in sinks] == counts
     for sink, part in zip(sinks, parts, strict=True):
         assert sink.indices == sorted(sink.indices)  # the newest, and never one from before
