@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Channel", "EndedError", "Turns"]
+__all__ = ["Channel", "Ended", "EndedError", "Turns"]
 
 T = TypeVar("T")
 
@@ -106,6 +107,13 @@ class Channel(Generic[T]):
             yield item
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Comes after the last item of a channel, while other channels go on."""
+
+    index: int
+
+
 class Turns(Generic[T]):
     """Takes the items of several channels in turn: first of the one that waited longest.
 
@@ -127,8 +135,8 @@ class Turns(Generic[T]):
         self._wait = wait
         self._on_error = on_error
 
-    def __iter__(self) -> Iterator[T]:
-        """Give items until every channel has ended."""
+    def __iter__(self) -> Iterator[T | Ended]:
+        """Give items until every channel has ended, and say of all but the last one that it has."""
         waiting = list(range(len(self._channels)))  # the one that waited longest comes first
         while waiting:
             self._wait()
@@ -139,12 +147,15 @@ class Turns(Generic[T]):
             try:
                 item = self._channels[index].take()
             except EndedError:
-                continue
+                pass
             except BaseException as error:  # the writer's, of any kind
                 self._on_error(index, error)
+            else:
+                waiting.append(index)
+                yield item
                 continue
-            waiting.append(index)
-            yield item
+            if waiting:
+                yield Ended(index)
 
     def close(self) -> None:
         """Close every channel."""

@@ -17,6 +17,7 @@ __all__ = ["KINDS", "Event", "Events", "Kind", "Tell"]
 # moved: a camera's link leads to another device. resized, rate: its frames have another size, or
 # come at another rate. clock: time stamps start anew, or the machine's clock jumped. broken: frames
 # are skipped, as nobody can make them whole. segment: a recording goes on in another file.
+# ended: a source ended, or was left because all its outputs failed, while others go on.
 # behind, held: the rate that was asked for is missed, and held again. size: the network's input has
 # another size, so that the rate is held.
 Kind: TypeAlias = Literal[
@@ -29,6 +30,7 @@ Kind: TypeAlias = Literal[
     "clock",
     "broken",
     "segment",
+    "ended",
     "behind",
     "held",
     "size",

@@ -6,15 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from edgeseg.errors import SinkError, SourceError
 from edgeseg.progress import Say
 from edgeseg.runtime.about import About
-from edgeseg.runtime.events import Events
+from edgeseg.runtime.events import Event, Events
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend
+from edgeseg.runtime.live.run import Fed
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.preview.sink import open_previews
 from edgeseg.runtime.request import PartResult, RunRequest
@@ -61,9 +61,25 @@ class Part:
         source = self.about.source
         return source if self.about.name in {None, source} else f"{self.name} ({source})"
 
-    def list_sinks(self, fan: FanOut) -> list[Sink]:
-        """List the sinks that take the source's results."""
-        return [fan] if self.meter is None else [self.meter, fan]
+    def feed(self, source: Source, fan: FanOut) -> Fed:
+        """Feed the source's results to its outputs, which end with it."""
+
+        def end(lost: str | None) -> None:
+            if lost is not None:  # which was told
+                fan.discard()  # which keeps what a camera or stream gave
+                return
+            fan.finish()
+            reason = "no output of it is left" if fan.given_up else "it has ended, and its outputs"
+            text = f"{self.about.source}: {reason}; the other sources go on"
+            self.about.events.tell(Event(kind="ended", text=text))
+
+        return Fed(
+            source=source,
+            sinks=[fan] if self.meter is None else [self.meter, fan],
+            tell=self.about.events.tell,
+            wanted=lambda: not fan.given_up,
+            end=end,
+        )
 
     def sum_up(self, summary: Summary, fan: FanOut) -> PartResult:
         """Sum up how it went."""
@@ -205,20 +221,13 @@ def open_parts(
 ) -> Iterator[list[FanOut]]:
     """Open the outputs of all parts.
 
-    `end` ends the run, where no output of any part is left, or the user closes any window: OpenCV
-    does not tell which window a key was meant for.
+    `end` ends the run, where the user closes any window: OpenCV does not tell which window a key
+    was meant for.
 
     Raises:
         SinkError: an output cannot be opened.
         MissingPackageError: a package that an output needs is not installed.
     """
-    left = set(range(len(parts)))
-
-    def leave(index: int) -> None:
-        left.discard(index)
-        if not left:
-            end()
-
     with ExitStack() as stack:
         previews: list[list[Sink]] = [[] for _ in parts]
         if request.outputs.preview is not None:
@@ -228,17 +237,8 @@ def open_parts(
                 stack.callback(sink.discard)
             previews = [[sink] for sink in opened]
         yield [
-            stack.enter_context(
-                open_outputs(
-                    part.outputs,
-                    part.about,
-                    more=more,
-                    say=say,
-                    stop=partial(leave, index),
-                    end=end,
-                )
-            )
-            for index, (part, more) in enumerate(zip(parts, previews, strict=True))
+            stack.enter_context(open_outputs(part.outputs, part.about, more=more, say=say, end=end))
+            for part, more in zip(parts, previews, strict=True)
         ]
 
 

@@ -28,7 +28,7 @@ from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend, plan_finish
 from edgeseg.runtime.live.pace import Pace
 from edgeseg.runtime.live.rate_watch import RateWatch
-from edgeseg.runtime.live.run import Fed, Limits, run_all
+from edgeseg.runtime.live.run import Limits, run_all
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.parts import Model, Part, claim_all, make_parts, open_all, open_parts
@@ -179,7 +179,7 @@ class _Session:
         return run_all(
             self._segmenter if keeper is None else keeper.choice,
             [
-                Fed(source=source, sinks=part.list_sinks(fan), tell=part.about.events.tell)
+                part.feed(source, fan)
                 for source, part, fan in zip(self._sources, self._parts, fans, strict=True)
             ],
             limits=Limits(frames=self._request.frames, seconds=self._request.seconds),

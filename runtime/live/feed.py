@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgeseg.progress import ignore
+from edgeseg.runtime.channel import Ended
 from edgeseg.runtime.events import Tell
 from edgeseg.runtime.live.pace import AgeLimit, Pace
 from edgeseg.runtime.result import Result
@@ -47,10 +48,14 @@ class Feed:
 
 @dataclass(frozen=True)
 class Stream:
-    """Results in order, with what is counted of each source; iterate once."""
+    """Results in order, with what is counted of each source; iterate once.
+
+    `leave` ends a source, by its index: nobody wants more of its frames.
+    """
 
     results: Iterator[Result]
     feeds: Sequence[Feed]
+    leave: Callable[[int], None]
 
     @property
     def dropped(self) -> int:
@@ -90,9 +95,14 @@ def limit_ages(sources: Sequence[Source], pace: Pace, tells: Sequence[Tell]) -> 
     ]
 
 
-def give_young(results: Iterable[Result], feeds: Sequence[Feed]) -> Iterator[Result]:
-    """Give the results that did not wait too long, as for a slow output."""
+def give_young(
+    results: Iterable[Result | Ended], feeds: Sequence[Feed], on_end: Callable[[int], None]
+) -> Iterator[Result]:
+    """Give the results that did not wait too long, as for a slow output; tell `on_end` of ends."""
     for result in results:
+        if isinstance(result, Ended):
+            on_end(result.index)
+            continue
         limit = feeds[result.feed].limit
         if not limit.refuses(result.captured.at, spent_ms=result.segmentation.latency_ms):
             limit.note_result()

@@ -21,8 +21,9 @@ from typing import Final, TypeVar
 
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.pixels import Frame, Output, to_input
+from edgeseg.progress import ignore
 from edgeseg.runtime.backends.backend import Backend
-from edgeseg.runtime.channel import Channel, Turns
+from edgeseg.runtime.channel import Channel, Ended, Turns
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.live.feed import Feed, Stream, give_young, limit_ages
@@ -68,6 +69,7 @@ def stream(
     reuse: Reuse = EXACT,
     pace: Pace = FREE,
     tells: Sequence[Tell] = (),
+    on_end: Callable[[int], None] = ignore,
 ) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
 
@@ -76,6 +78,7 @@ def stream(
     the first. `finish` says what is made of the engine's output. With tiles, the stage `infer`
     makes a frame's whole mask, window by window. `reuse` says which frames have the mask of an
     earlier one of the same source. `pace` says which frames are left out, and `tells` hear events.
+    `on_end` hears, between two results, which source gave its last one while others go on.
 
     Raises, while iterating:
         SourceError: the only source broke off.
@@ -83,11 +86,11 @@ def stream(
     """
     only = len(sources) == 1
     changed = threading.Condition()
-    captured = [Channel[_Work](newest=source.live, changed=changed) for source in sources]
+    captured = [Channel[_Work | Ended](newest=source.live, changed=changed) for source in sources]
     # A newer frame of one source must not replace a waiting frame of another.
-    prepared: Channel[_Work] = Channel(newest=only and sources[0].live)
-    inferred: Channel[_Work] = Channel()
-    masked: Channel[Result] = Channel()
+    prepared: Channel[_Work | Ended] = Channel(newest=only and sources[0].live)
+    inferred: Channel[_Work | Ended] = Channel()
+    masked: Channel[Result | Ended] = Channel()
     feeds = [
         Feed(channels=(channel, prepared) if only else (channel,), limit=limit)
         for channel, limit in zip(captured, limit_ages(sources, pace, tells), strict=True)
@@ -98,10 +101,11 @@ def stream(
     on_error = partial(_note_loss, feeds, tells)
     turns = Turns(captured, changed, wait=prepared.wait_for_room, on_error=on_error)
     infer = tolerant.guard(stages.infer_tiles if finish.tile else stages.infer)
+    grabs = [_grab(source, i, pace, feeds[i]) for i, source in enumerate(sources)]
     threads = [
         *(
-            _make_worker("capture", _grab(source, index, pace, feeds[index]), _pass_on, channel)
-            for index, (source, channel) in enumerate(zip(sources, captured, strict=True))
+            _make_worker("capture", grab, _pass_on, channel)
+            for grab, channel in zip(grabs, captured, strict=True)
         ),
         _make_worker("prepare", turns, _pass_on if finish.tile else stages.prepare, prepared),
         _make_worker("infer", prepared, infer, inferred),
@@ -115,8 +119,9 @@ def stream(
         for passage in (masked, inferred, prepared, turns):
             passage.close()
 
+    leave = partial(_leave, sources, captured)
     with _run_threads(threads, end):
-        yield Stream(results=give_young(masked, feeds), feeds=feeds)
+        yield Stream(results=give_young(masked, feeds, on_end), feeds=feeds, leave=leave)
 
 
 def _note_loss(
@@ -128,6 +133,14 @@ def _note_loss(
     feeds[index].lost = str(error)
     if tells:
         tells[index](Event(kind="lost", text=f"{error}; the run goes on without it"))
+
+
+def _leave(
+    sources: Sequence[Source], captured: Sequence[Channel[_Work | Ended]], index: int
+) -> None:
+    """End one of the sources."""
+    sources[index].stop()
+    captured[index].close()
 
 
 class _Stages:
@@ -273,15 +286,21 @@ def _grab(source: Source, index: int, pace: Pace, feed: Feed) -> Iterator[_Work]
 
 
 def _make_worker(
-    name: str, items: Iterable[A], call: Callable[[A], B | None], target: Channel[B]
+    name: str,
+    items: Iterable[A | Ended],
+    call: Callable[[A], B | None],
+    target: Channel[B | Ended],
 ) -> threading.Thread:
-    """Make a thread that puts `call`'s result for each item into `target`, then ends `target`."""
+    """Make a thread that puts `call`'s result for each item into `target`, then ends `target`.
+
+    What says that a source ended is passed on as it is, behind the source's last frame.
+    """
 
     def work() -> None:
         error: BaseException | None = None
         try:
             for item in items:
-                made = call(item)
+                made = item if isinstance(item, Ended) else call(item)
                 if made is not None and not target.put(made):
                     break
         except BaseException as caught:  # raised again in the consumer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edgeseg.errors import BackendError, SourceError
@@ -27,11 +27,18 @@ __all__ = ["Fed", "Limits", "run", "run_all"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
-    """A source, the sinks that receive its results, and who hears its events."""
+    """A source, the sinks that receive its results, and who hears its events.
+
+    A source that is not `wanted` any more, because its outputs failed, is left. `end` is called
+    after the last result of a source that ends while others go on; it hears why the source was
+    lost, or None.
+    """
 
     source: Source
     sinks: Sequence[Sink] = ()
     tell: Tell = ignore
+    wanted: Callable[[], bool] = lambda: True
+    end: Callable[[str | None], None] = ignore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,7 @@ def run_all(
     """
     whole, parts = Tally(), [Tally() for _ in feeds]
     sources = [feed.source for feed in feeds]
+
     with (
         stop_after(limits.seconds, sources),
         stream(
@@ -97,11 +105,11 @@ def run_all(
             reuse=reuse,
             pace=pace,
             tells=[feed.tell for feed in feeds],
+            on_end=lambda index: feeds[index].end(results.feeds[index].lost),
         ) as results,
     ):
         try:
-            for result in results:
-                _, output_ms = time_call(_write, result, feeds[result.feed].sinks)
+            for result, output_ms in _write_all(results, feeds):
                 whole.add(result, output_ms=output_ms)
                 parts[result.feed].add(result, output_ms=output_ms)
                 if on_frame is not None:
@@ -120,6 +128,18 @@ def run_all(
         ]
         dropped = sum(part.dropped for part in summaries)  # a camera goes on dropping meanwhile
         return replace(whole.summarize(results), dropped=dropped), summaries
+
+
+def _write_all(results: Stream, feeds: Sequence[Fed]) -> Iterator[tuple[Result, float]]:
+    """Write each result, say how long that took, in milliseconds, and leave unwanted sources."""
+    for result in results:
+        feed = feeds[result.feed]
+        if not feed.wanted():
+            continue  # it was under way when the outputs failed
+        _, output_ms = time_call(_write, result, feed.sinks)
+        if not feed.wanted():
+            results.leave(result.feed)
+        yield result, output_ms
 
 
 def _check(results: Stream, whole: Tally) -> None:

@@ -149,10 +149,11 @@ def plan_outputs(
 
 
 class FanOut:
-    """A sink that passes results to several sinks. It calls `stop` when none is left.
+    """A sink that passes results to several sinks.
 
     `keep` says whether a sink that fails keeps its results so far. `written` are the final names of
-    the finished outputs; `failed` counts the sinks that did not finish.
+    the finished outputs; `failed` counts the sinks that did not finish. `given_up` says that every
+    sink has failed.
     """
 
     def __init__(
@@ -161,13 +162,12 @@ class FanOut:
         *,
         keep: bool,
         say: Say,
-        stop: Callable[[], None],
     ) -> None:
         self._sinks = sinks
         self._keep = keep
         self._say = say
-        self._stop = stop
         self.failed = 0
+        self.given_up = False
         self.written: list[Path] = []
 
     def write(self, result: Result, /) -> None:
@@ -199,8 +199,7 @@ class FanOut:
             kept = self._explain_kept(sink)
             goes_on = ["the other outputs go on"] if self._sinks else []
             self._say("; ".join((f"edgeseg: {error}", *kept, *goes_on)))
-            if not self._sinks:
-                self._stop()
+            self.given_up = not self._sinks
 
     def _explain_kept(self, sink: Sink) -> list[str]:
         """Explain what a failed sink leaves."""
@@ -248,13 +247,12 @@ def open_outputs(
     *,
     more: Sequence[Sink] = (),
     say: Say,
-    stop: Callable[[], None],
-    end: Callable[[], None] | None = None,
+    end: Callable[[], None],
 ) -> Iterator[FanOut]:
     """Open every output that is wanted, but the preview, beside `more` that are open already.
 
-    `say` receives a line about each output that fails. `stop` is called when no output is left, and
-    `end` when the user closes the window; without `end` it is `stop`, too.
+    `say` receives a line about each output that fails. `end` is called when the user closes the
+    window.
 
     Raises:
         SinkError: an output cannot be opened.
@@ -262,13 +260,13 @@ def open_outputs(
     """
     sinks = list(more)
     try:
-        for sink in _open(outputs, about, say=say, end=end or stop):
+        for sink in _open(outputs, about, say=say, end=end):
             sinks.append(sink)  # noqa: PERF402  # `sinks` must hold those opened before a failure
     except BaseException:
         for sink in sinks:
             sink.discard()
         raise
-    fan = FanOut(sinks, keep=about.live, say=say, stop=stop)
+    fan = FanOut(sinks, keep=about.live, say=say)
     try:
         yield fan
     except BaseException:

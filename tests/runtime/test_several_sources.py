@@ -47,6 +47,7 @@ def test_files_of_each_source_go_into_a_folder_of_its_name(
         "right": 2,
     }
     assert "left: 3 frames" in outcome.err
+    assert "has ended, and its outputs; the other sources go on" in outcome.err
     again = edgeseg(
         "run", seeded_bundle.folder, "--source", "left", "--source", "right", "--jsonl", "-"
     )
@@ -54,6 +55,21 @@ def test_files_of_each_source_go_into_a_folder_of_its_name(
         *["left"] * 3,
         *["right"] * 2,
     ]
+
+
+def test_a_source_whose_last_output_fails_is_left(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    other = draw_scene(1, 0, height=32, width=32).image
+    cv2.imwrite(str(folders / "left" / "1.png"), other)  # a recording has one size
+    outcome = edgeseg(
+        *("run", seeded_bundle.folder, "--source", "left", "--source", "right", "--json"),
+        *("--save", "saved/x.mp4"),
+    )
+    assert outcome.status == 1
+    assert not (folders / "saved" / "left" / "x.mp4").exists()
+    assert (folders / "saved" / "right" / "x.mp4").exists()
+    assert outcome.json["sources"]["right"]["frames"] == 2
 
 
 def test_an_output_of_one_source_may_not_lie_where_another_is_read(

@@ -45,22 +45,23 @@ def result(index: int, size: tuple[int, int] = SIZE, ids: np.ndarray | None = No
 
 
 class Opened:
-    """The outputs of a run, what was told of them, and whether they asked for its end."""
+    """The outputs of a run, and what was told of them."""
 
     def __init__(self, outputs: Outputs, *, live: bool = False) -> None:
         self.said: list[str] = []
-        self.stopped = False
         about = About(
             bundle="b", engine="e", precision="p", source="s", legend=LEGEND, fps=10, live=live,
             events=Events(self.said.append),
         )  # fmt: skip
-        self._opened = open_outputs(outputs, about, say=self.said.append, stop=self.stop)
-
-    def stop(self) -> None:
-        self.stopped = True
+        self._opened = open_outputs(outputs, about, say=self.said.append, end=lambda: None)
 
     def __enter__(self) -> FanOut:
-        return self._opened.__enter__()
+        self._fan = self._opened.__enter__()
+        return self._fan
+
+    @property
+    def given_up(self) -> bool:
+        return self._fan.given_up
 
     def __exit__(self, *args: object) -> object:
         return self._opened.__exit__(*args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -14,7 +14,7 @@ from live_parts import Recorder, frames
 
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
-from edgeseg.runtime.channel import Channel, Turns
+from edgeseg.runtime.channel import Channel, Ended, Turns
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.result import Result
@@ -83,6 +83,70 @@ def test_files_lose_nothing_beside_a_camera_and_each_other(segmenter: Segmenter)
     assert whole.frames == 14 + len(second.indices)
 
 
+def test_the_outputs_of_a_source_end_with_it(segmenter: Segmenter) -> None:
+    short, lost, long = Recorder(), Recorder(), Recorder()
+    ends: list[tuple[str, str | None, int]] = []
+
+    def note(name: str) -> Callable[[str | None], None]:
+        return lambda why: ends.append((name, why, len(long.indices)))
+
+    run_all(
+        segmenter,
+        [
+            Fed(
+                source=Source(name="short", frames=frames(4), fps=10, length=4),
+                sinks=[short],
+                end=note("short"),
+            ),
+            Fed(source=make_camera("c", every_s=0.01, until=9), sinks=[lost], end=note("c")),
+            Fed(
+                source=Source(name="long", frames=frames(60, pause_s=0.01), fps=10, length=60),
+                sinks=[long],
+                end=note("long"),
+            ),
+        ],
+        limits=NO_LIMITS,
+    )
+    assert {name: why for name, why, _ in ends} == {"short": None, "c": "c is unplugged"}
+    assert all(seen < 60 for _, _, seen in ends)  # while the long one went on
+    assert (len(short.indices), len(long.indices)) == (4, 60)
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
+def test_a_source_that_nobody_wants_is_left(segmenter: Segmenter, live: bool) -> None:
+    """So its frames do not take the time of the others."""
+    given, seen, other = count(), Recorder(), Recorder()
+    stopped = threading.Event()
+    ends: list[str | None] = []
+
+    def give() -> Iterator[Captured]:
+        for captured in frames(1000, pause_s=0.005):
+            if stopped.is_set():
+                return
+            next(given)
+            yield captured
+
+    unwanted = Source(name="u", frames=give(), fps=10, length=None, live=live, stop=stopped.set)
+    _, parts = run_all(
+        segmenter,
+        [
+            Fed(
+                source=unwanted,
+                sinks=[seen],
+                wanted=lambda: len(seen.indices) < 3,
+                end=ends.append,
+            ),
+            Fed(source=Source(name="o", frames=frames(40), fps=10, length=40), sinks=[other]),
+        ],
+        limits=NO_LIMITS,
+    )
+    assert len(other.indices) == 40
+    assert len(seen.indices) == parts[0].frames == 3
+    assert stopped.is_set()
+    assert next(given) < 40
+    assert ends == [None]
+
+
 def test_a_run_fails_where_no_source_gives_a_frame(segmenter: Segmenter) -> None:
     dead = [Fed(source=make_camera(name, every_s=0.001, until=0)) for name in ("left", "right")]
     with pytest.raises(SourceError, match="left is unplugged; right is unplugged"):
@@ -119,7 +183,8 @@ def test_turns_give_every_item_once_and_evenly(lengths: list[int]) -> None:
             channel.put((index, item))
         channel.end()
     turns = Turns(channels, changed, wait=lambda: None, on_error=lambda _index, _error: None)
-    taken = list(turns)
+    given = list(turns)
+    taken = [one for one in given if not isinstance(one, Ended)]
     for index, length in enumerate(lengths):
         assert [item for source, item in taken if source == index] == list(range(length))
     common = min(lengths) * len(lengths)
@@ -127,3 +192,8 @@ def test_turns_give_every_item_once_and_evenly(lengths: list[int]) -> None:
         sources = [source for source, _ in taken[:end]]
         counts = [sources.count(index) for index in range(len(lengths))]
         assert max(counts) - min(counts) <= 1
+    ended = [one.index for one in given if isinstance(one, Ended)]
+    assert len(ended) == len(set(ended)) == len(lengths) - 1  # the last one's end is the end of all
+    for index in ended:
+        after = given[given.index(Ended(index)) + 1 :]
+        assert index not in [one[0] for one in after if not isinstance(one, Ended)]

@@ -51,16 +51,16 @@ def test_a_run_that_fails_keeps_what_an_earlier_one_wrote(tmp_path: Path) -> Non
     ],
 )
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
-def test_the_last_output_that_fails_asks_for_the_end(
+def test_when_the_last_output_fails_all_are_given_up(
     tmp_path: Path, name: str, second: tuple[int, int], says: str, live: bool
 ) -> None:
     """Of a file nothing is left; of a live source, which cannot be run again, what was good."""
     opened = Opened(Outputs(save=tmp_path / name), live=live)
     with opened as fan:
         fan.write(result(0))
-        assert not opened.stopped
+        assert not fan.given_up
         fan.write(of_a_file(result(1, second)))
-    assert opened.stopped
+    assert fan.given_up
     assert fan.failed == 1
     assert len(opened.said) == 1
     assert says in opened.said[0]
@@ -78,7 +78,7 @@ def test_one_output_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     with opened as fan:
         for index in range(5):
             fan.write(result(index))
-    assert not opened.stopped
+    assert not fan.given_up
     assert fan.failed == 1
     (line,) = opened.said
     assert line.startswith(f"edgeseg: {tmp_path / 'p.png'} takes one frame; ")
@@ -145,7 +145,7 @@ def test_a_disk_that_is_full(small_disk: Path, free: int, live: bool) -> None:
     with opened as fan:
         for index in range(frames):
             fan.write(noise(index))
-            if opened.stopped:
+            if fan.given_up:
                 break
     assert fan.failed == 1
     (line,) = opened.said

@@ -47,7 +47,7 @@ def test_every_output_takes_an_id_beyond_the_classes(tmp_path: Path) -> None:
         jsonl=str(tmp_path / "a.jsonl"),
     )
     ids = np.full(SIZE, 12, np.uint8)
-    with open_outputs(outputs, ABOUT, say=print, stop=lambda: None) as fan:
+    with open_outputs(outputs, ABOUT, say=print, end=lambda: None) as fan:
         fan.write(result(ids))
     assert fan.failed == 0
     assert json.loads((tmp_path / "a.jsonl").read_text())["shares"] == {"id 12": 1.0}

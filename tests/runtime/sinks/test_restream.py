@@ -151,5 +151,5 @@ def test_what_ffmpeg_lacks_ends_the_output_alone() -> None:
     if "ProtocolNotFoundError" not in told.stderr:
         pytest.skip("this PyAV knows SRT")
     opened = _send("srt://127.0.0.1:9000", 6)
-    assert opened.stopped
+    assert opened.given_up
     assert "srt://127.0.0.1:9000 cannot be sent to: Protocol not found" in opened.said[0]
