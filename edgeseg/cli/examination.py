@@ -164,7 +164,7 @@ def examine_opencv() -> dict[str, object] | None:
 
 
 def _examine_cuda() -> dict[str, object]:
-    from edgeseg.runtime.backends.cuda import Cuda
+    from edgeseg.runtime.gpu.cuda import Cuda
 
     try:
         cuda = Cuda()

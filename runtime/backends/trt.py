@@ -14,7 +14,7 @@ import numpy as np
 from edgeseg.errors import BackendError
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import check_ends
-from edgeseg.runtime.backends.cuda import Cuda, Pinned
+from edgeseg.runtime.gpu.cuda import Cuda, Pinned
 
 if TYPE_CHECKING:
     import tensorrt

@@ -30,8 +30,8 @@ from edgeseg.files.whole import compute_sha256, write_whole
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.machine.jetson import identify_device, read_jetson
 from edgeseg.progress import Progress
-from edgeseg.runtime.backends.cuda import Cuda
 from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
+from edgeseg.runtime.gpu.cuda import Cuda
 
 __all__ = ["BuiltFor", "identify_software", "open_engine"]
 

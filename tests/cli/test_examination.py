@@ -41,7 +41,7 @@ def test_a_workstation_has_no_board(tmp_path: Path) -> None:
 
 
 def test_a_jetson_says_what_it_lacks(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeseg.runtime.backends.cuda._LIBRARIES", ("libnothing.so",))
+    monkeypatch.setattr("edgeseg.runtime.gpu.cuda._LIBRARIES", ("libnothing.so",))
     findings = examine(board)
     assert findings["jetson"] == {
         "model": "NVIDIA Jetson Orin Nano Developer Kit",

@@ -18,8 +18,8 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache as engines
-from edgeseg.runtime.backends.cuda import Cuda
 from edgeseg.runtime.golden import judge_golden
+from edgeseg.runtime.gpu.cuda import Cuda
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import build, choose_variant
 from edgeseg.verification.subjects import BundleModel
@@ -185,6 +185,6 @@ def test_without_tensorrt_the_remedy_is_named(
 
 
 def test_without_cuda_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeseg.runtime.backends.cuda._LIBRARIES", ("libnothing.so",))
+    monkeypatch.setattr("edgeseg.runtime.gpu.cuda._LIBRARIES", ("libnothing.so",))
     with pytest.raises(BackendError, match="no CUDA runtime library was found"):
         Cuda()
