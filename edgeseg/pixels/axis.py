@@ -12,7 +12,15 @@ import numpy.typing as npt
 
 from edgeseg.spec import Upsampling
 
-__all__ = ["Axis", "Taps", "align_corners", "center_pixels", "follow_frame", "group_cells"]
+__all__ = [
+    "Axis",
+    "Taps",
+    "align_corners",
+    "center_pixels",
+    "follow_frame",
+    "group_cells",
+    "pick_nearest",
+]
 
 Indices = npt.NDArray[np.intp]
 Shares = npt.NDArray[np.float32]
@@ -83,6 +91,11 @@ def follow_frame(outputs: int, inputs: int, share: float, upsampling: Upsampling
     middle = inputs * _LOGITS_STRIDE
     covered = max(round(middle * share), 1)
     return _chain(align_corners(middle, inputs), center_pixels(outputs, covered))
+
+
+def pick_nearest(outputs: int, inputs: int, share: float = 1.0) -> Indices:
+    """Find the input nearest to each output, where the outputs cover a `share` of the inputs."""
+    return ((np.arange(outputs) + 0.5) * (inputs * share / outputs)).astype(np.intp)
 
 
 def group_cells(taps: Taps) -> Axis:

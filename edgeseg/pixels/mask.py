@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgeseg.errors import BackendError
 from edgeseg.pixels.arrays import Bgr, ClassMap, Logits, Output
-from edgeseg.pixels.axis import Axis, follow_frame, group_cells
+from edgeseg.pixels.axis import Axis, follow_frame, group_cells, pick_nearest
 from edgeseg.pixels.input import measure_coverage
 from edgeseg.spec import InputSpec, Upsampling
 
@@ -98,8 +98,8 @@ def resize_ids(
     where the frame is larger than the network's input. `share` is the part of the ids that the
     frame covers.
     """
-    rows = ((np.arange(height) + 0.5) * (ids.shape[0] * share[0] / height)).astype(np.intp)
-    columns = ((np.arange(width) + 0.5) * (ids.shape[1] * share[1] / width)).astype(np.intp)
+    rows = pick_nearest(height, ids.shape[0], share[0])
+    columns = pick_nearest(width, ids.shape[1], share[1])
     resized: ClassMap = ids[rows[:, None], columns]
     return resized
 

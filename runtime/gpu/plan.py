@@ -1,56 +1,109 @@
-"""Plans what a GPU computes for frames of one size: tables, buffers, and launches of kernels.
+"""Plans what a GPU computes for frames of one size: from the frame to the mask and the overlay.
 
-A plan is plain data, made with NumPy alone. `pixels` and the libraries that it uses define what is
+A plan is plain data, made with NumPy. `pixels`, and the libraries that it uses, define what is
 computed. The plan's tables carry the definition to the kernels, which add up in the same order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FramePlan", "Launch", "Table"]
+from edgeseg.pixels import measure_coverage
+from edgeseg.progress import Say, ignore
+from edgeseg.runtime.gpu.drawing_plan import add_nv12, plan_overlay
+from edgeseg.runtime.gpu.input_plan import plan_input
+from edgeseg.runtime.gpu.launches import FramePlan, Launch, Stage, Table
+from edgeseg.runtime.gpu.mask_plan import Target, plan_counts, plan_ids, plan_logits
+from edgeseg.runtime.legend import Legend
+from edgeseg.spec import RGB, InputSpec
 
-Table = npt.NDArray[np.generic]
-"""A constant of the kernels: C-contiguous, of a type that its kernel names."""
+__all__ = ["FramePlan", "Launch", "Table", "add_nv12", "plan_frame"]
+
+_LOGITS_DIMENSIONS = 4  # (1, classes, h, w); class ids are (1, h, w)
+_ID_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int32))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """One call of a kernel of `pixels.cu`.
+def plan_frame(
+    height: int,
+    width: int,
+    spec: InputSpec,
+    *,
+    output_shape: tuple[int, ...],
+    output_dtype: npt.DTypeLike,
+    classes: int | None = None,
+    overlay: Legend | None = None,
+    say: Say = ignore,
+) -> FramePlan | None:
+    """Plan the frames of that size in pixels; None where the CPU has to make input and masks.
 
-    `threads` says how many threads the work needs, across and down; a block of any shape may
-    hold them, and threads beyond them do nothing. Each argument is the name of a buffer or a
-    table, which the kernel gets as a pointer, or a 32-bit integer.
+    The engine's output is logits (1, classes, h, w), float32 or float16, or class ids (1, h, w),
+    uint8, uint16 or int32. `classes` is the number of classes; of ids that do not come with it, as
+    many as their type counts, up to 65536. With `overlay`, each frame's mask is drawn in the
+    legend's colors. `say` gets the reason where there is no plan, as a line.
+
+    Raises:
+        MissingPackageError: the rule of resizing is OpenCV's and OpenCV is not installed.
     """
+    dtype = np.dtype(output_dtype)
+    reason = _find_hindrance(spec, output_shape, dtype)
+    made = None if reason else plan_input(height, width, spec)
+    if made is None:
+        rule = spec.resize.value
+        reason = reason or f"the installed library's {rule} differs from the kernels' for its size"
+        say(f"the CPU prepares frames of {height}x{width} and makes their masks: {reason}")
+        return None
+    target = Target(
+        height=height,
+        width=width,
+        share=measure_coverage(height, width, spec),
+        classes=_count_classes(output_shape, dtype, classes),
+    )
+    masked = _plan_mask(output_shape, dtype, target, spec)
+    drawn = Stage({}, {}, ()) if overlay is None else plan_overlay(overlay, target)
+    start = Launch(
+        kernel="clear",
+        threads=(target.classes, 1),
+        arguments=("counts", "fault", target.classes),
+    )
+    fixed = {
+        "frame": height * width * 3,
+        "output": int(np.prod(output_shape)) * dtype.itemsize,
+        "mask": height * width * target.bytes,
+        "counts": 4 * target.classes,
+        "fault": 4,
+    }
+    return FramePlan(
+        tables={**made.tables, **masked.tables, **drawn.tables},
+        buffers={**fixed, **made.buffers, **masked.buffers, **drawn.buffers},
+        before=made.launches,
+        after=(start, *masked.launches, plan_counts(target), *drawn.launches),
+    )
 
-    kernel: str
-    threads: tuple[int, int]
-    arguments: tuple[str | int, ...]
+
+def _find_hindrance(
+    spec: InputSpec, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+) -> str | None:
+    """Explain why the kernels do not serve; None where they do."""
+    if spec.channels != RGB:
+        return f"the network takes {spec.channels} channels, and the kernels take three"
+    if not shape or shape[0] != 1:
+        return f"the engine's output is {shape}, and the kernels take one frame at a time"
+    logits = len(shape) == _LOGITS_DIMENSIONS and dtype in {np.dtype("f4"), np.dtype("f2")}
+    ids = len(shape) == _LOGITS_DIMENSIONS - 1 and dtype in _ID_TYPES
+    return None if logits or ids else f"the engine's output is {dtype} {shape}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FramePlan:
-    """What is computed for frames of one size, on one stream, in the order of the launches.
+def _count_classes(shape: tuple[int, ...], dtype: np.dtype[np.generic], classes: int | None) -> int:
+    if len(shape) == _LOGITS_DIMENSIONS:
+        return shape[1]
+    return classes or (256 if dtype.itemsize == 1 else 65536)
 
-    `tables` are constants of the size of the frames, uploaded once. `buffers` have a number of
-    bytes each, and are written anew for each frame. Some have fixed names, the others are scratch:
 
-    - "frame", uint8 (H, W, 3) BGR: what a source gave, uploaded before all launches
-    - "input", uint8 (1, h, w, 3) BGR: the engine's input, made by `before`
-    - "output": the engine's output, read by `after`
-    - "mask", uint8 or uint16 (H, W): class ids
-    - "counts", int32 (classes,): the pixels of each class in the mask
-    - "fault", int32 (1,): 0 where the output is usable; see the constants of this module
-    - "overlay", uint8 (H, W, 3) BGR: where a legend is given; equal to `Overlay.draw`
-    - "nv12", uint8 (3/2 of H rounded up to even, W rounded up to even): the overlay for encoders,
-      where it is asked for
-    """
-
-    tables: Mapping[str, Table]
-    buffers: Mapping[str, int]
-    before: tuple[Launch, ...]
-    after: tuple[Launch, ...]
+def _plan_mask(
+    shape: tuple[int, ...], dtype: np.dtype[np.generic], target: Target, spec: InputSpec
+) -> Stage:
+    size = (shape[-2], shape[-1])
+    if len(shape) == _LOGITS_DIMENSIONS:
+        return plan_logits(size, target, spec.upsampling, half=dtype.itemsize == 2)
+    return plan_ids(size, target, given_bytes=dtype.itemsize)
