@@ -8,16 +8,13 @@
 Several devices may share the folder, in a home folder on the network: each device removes only its
 own files.
 
-A plan is code. So a plan is loaded only from a file that belongs to this user and that nobody else
-may write, and only when the plan has the recorded hash.
+A plan is code, so it is loaded only from this user's own files; see `own_cache`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,9 +23,15 @@ from typing import Final
 
 from edgeseg.errors import BackendError
 from edgeseg.files.locks import hold_lock, name_lock_beside
-from edgeseg.files.whole import compute_sha256, write_whole
-from edgeseg.machine.cache import find_cache_folder
+from edgeseg.files.whole import compute_sha256
 from edgeseg.machine.jetson import identify_device, read_jetson
+from edgeseg.machine.own_cache import (
+    find_fault,
+    is_own,
+    make_own_folder,
+    write_own,
+    write_recorded,
+)
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
 from edgeseg.runtime.gpu.cuda import Cuda
@@ -83,7 +86,7 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
         BackendError: the engine cannot be built, or the cache belongs to somebody else.
     """
     here = identify_software()
-    folder = _make_own_folder()
+    folder = make_own_folder("engines")
     name = compute_sha256(graph)[:16]
 
     def wait(holder: str) -> None:
@@ -92,7 +95,7 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
     try:
         with hold_lock(name_lock_beside(folder / name), "the engine", wait=wait):
             plan = folder / f"{name}-{here.key}.plan"
-            found = _find_fault(plan) or _load(plan)
+            found = find_fault(plan) or _load(plan)
             if isinstance(found, TensorRtBackend):
                 return found
             progress.say(
@@ -108,47 +111,18 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
 def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes:
     """Build a plan and save it; the plan is usable even where it cannot be saved."""
     timing = plan.with_name(f"timing-{here.key}.cache")
-    known = timing.read_bytes() if _is_own(timing) else b""
+    known = timing.read_bytes() if is_own(timing) else b""
     made, measured = build_plan(graph.read_bytes(), timing_cache=known, progress=progress)
-    record = {
-        "sha256": hashlib.sha256(made).hexdigest(),
-        "built_for": asdict(here),
-        "device": identify_device(),
-    }
     try:
         _remove_stale(plan)
-        _write(plan, made)
-        # The record is written after its plan: a plan without a record is not loaded.
-        _write(plan.with_suffix(".json"), json.dumps(record).encode())
-        _write(timing, measured)
+        write_recorded(plan, made, {"built_for": asdict(here), "device": identify_device()})
+        write_own(timing, measured)
     except OSError as error:
         progress.say(
             f"the engine of {graph.name} could not be kept in {plan.parent} ({error.strerror}): it "
             f"runs now, and is built again next time{_REMEDY}"
         )
     return made
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read or write."""
-    with write_whole(path) as partial:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-
-
-def _find_fault(plan: Path) -> str | None:
-    """Explain why a plan may not be read; None where it may be read."""
-    record = plan.with_suffix(".json")
-    if not plan.exists() or not record.exists():
-        return "there is none yet"
-    if not _is_own(plan) or not _is_own(record):
-        return "the old one is not this user's alone"
-    try:
-        expected = json.loads(record.read_text("utf-8"))["sha256"]
-    except (ValueError, KeyError, TypeError):
-        return "the old one's record is damaged"
-    return None if expected == compute_sha256(plan) else "the old one is damaged"
 
 
 def _load(plan: Path) -> TensorRtBackend | str:
@@ -187,30 +161,3 @@ def _find_others(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:
             content = json.loads(record.read_text("utf-8"))
             if record.stem != plan.stem and content["device"] == identify_device():
                 yield record, dict(content["built_for"])
-
-
-def _make_own_folder() -> Path:
-    folder = find_cache_folder() / "engines"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise BackendError(
-            f"the cache {folder} cannot be written: {error.strerror}; set XDG_CACHE_HOME to a "
-            f"folder that can"
-        ) from None
-    if not _is_own(folder):
-        raise BackendError(
-            f"{folder} belongs to another user, or others may write to it; engines are code, so "
-            f"none is taken from there: chmod go-w it, or set XDG_CACHE_HOME"
-        )
-    return folder
-
-
-def _is_own(path: Path) -> bool:
-    """Tell whether a file exists, is this user's, and nobody else may write it."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    others = stat.S_IWGRP | stat.S_IWOTH
-    return status.st_uid == os.getuid() and not status.st_mode & others and not path.is_symlink()

@@ -3,9 +3,10 @@
 // A cell is the run of pixels that blend the same logits: 4, or 9 where logits are enlarged in two
 // steps. `find_highest` finds the class of each logit's place. `find_contenders` finds for each cell
 // the classes that may win in it. `fill_mask` blends these alone; a cell of one class needs none.
+// `fill_crowded` blends where a cell has more contenders than its list holds.
 // The tests for a class and the order of the sums are those of edgeseg/pixels/mask.py.
 
-#define LISTED 8  // contenders that a cell's list holds; where there are more, pixels try all classes
+#define LISTED 8  // contenders that a cell's list holds
 
 enum { NOT_FINITE = 1, NO_CLASS = 2 };  // bits of `fault`
 
@@ -136,11 +137,13 @@ extern "C" __global__ void find_contenders(
     Id* contenders, int half, int taps, int classes, int height, int width, int down, int across
 ) {
     if (ACROSS >= across || DOWN >= down) return;
-#define FIND(LOGIT, TAPS)                                                                           \
-    find_contenders_of<LOGIT, TAPS>((const LOGIT*)logits, nearest, rows, columns, count, contenders, \
-                                    classes, height, width, down, across)
-    if (half) taps == 2 ? FIND(Half, 2) : FIND(Half, 3);
-    else taps == 2 ? FIND(float, 2) : FIND(float, 3);
+#define FIND(LOGIT, TAPS)                                                                          \
+    find_contenders_of<LOGIT, TAPS>((const LOGIT*)logits, nearest, rows, columns, count,           \
+                                    contenders, classes, height, width, down, across)
+    if (half && taps == 2) FIND(Half, 2);
+    else if (half) FIND(Half, 3);
+    else if (taps == 2) FIND(float, 2);
+    else FIND(float, 3);
 #undef FIND
 }
 
@@ -170,41 +173,17 @@ static __device__ inline float blend(const float* values, const Grid& grid) {
     return total;
 }
 
-// Apart from the kernel, because it takes many registers and few pixels need it.
-template <typename Logit, int TAPS>
-static __device__ __noinline__ int try_all_classes(
-    Cell<Logit, TAPS> cell, const Id* nearest, const Grid& grid, int classes
-) {
-    cell.judge(nearest);
-    int winner = -1;
-    float best = 0;
-    for (int id = 0; id < classes; ++id) {
-        float values[TAPS * TAPS];
-        if (!cell.may_win(id, values)) continue;
-        const float value = blend<TAPS>(values, grid);
-        if (winner < 0 || value > best) {
-            best = value;
-            winner = id;
-        }
-    }
-    return winner;
-}
-
+// The contender of a pixel whose blended logit is highest; ties go to the lower id. -1 where a
+// cell's list was too short.
 template <typename Logit, int TAPS>
 static __device__ int find_winner(
-    const Logit* logits, const Id* nearest, const int* rows, const int* columns, const Byte* count,
-    const Id* contenders, const Grid& grid, int classes, int height, int width, int down, int across
+    const Cell<Logit, TAPS>& cell, const Grid& grid, const Byte* count, const Id* contenders,
+    size_t place, size_t cells
 ) {
-    const int row = grid.row_cells[DOWN], column = grid.column_cells[ACROSS];
-    const size_t place = (size_t)row * across + column, cells = (size_t)down * across;
     const int found = count[place];
     int winner = contenders[place];
     if (found == 1) return winner;
-    Cell<Logit, TAPS> cell;
-    cell.logits = logits;
-    cell.area = (size_t)height * width;
-    cell.locate(rows + row, down, columns + column, across, width);
-    if (found > LISTED) return try_all_classes(cell, nearest, grid, classes);
+    if (found > LISTED) return -1;
     float best = 0;
     for (int rank = 0; rank < found; ++rank) {
         const int id = contenders[rank * cells + place];
@@ -221,8 +200,61 @@ static __device__ int find_winner(
     return winner;
 }
 
-// Writes the class of each pixel: the contender whose blended logit is highest; ties go to the
-// lower id.
+// The same of all classes, for the pixels whose cell's list was too short; -1 for others.
+template <typename Logit, int TAPS>
+static __device__ int try_all_classes(
+    Cell<Logit, TAPS>& cell, const Grid& grid, const Byte* count, const Id* nearest, size_t place,
+    int classes
+) {
+    if (count[place] <= LISTED) return -1;
+    cell.judge(nearest);
+    int winner = -1;
+    float best = 0;
+    for (int id = 0; id < classes; ++id) {
+        float values[TAPS * TAPS];
+        if (!cell.may_win(id, values)) continue;
+        const float value = blend<TAPS>(values, grid);
+        if (winner < 0 || value > best) {
+            best = value;
+            winner = id;
+        }
+    }
+    return winner;
+}
+
+template <typename Logit, int TAPS, bool CROWDED>
+static __device__ void fill(
+    const void* logits, const Id* nearest, const int* rows, const int* columns, const Byte* count,
+    const Id* contenders, const Grid& grid, void* mask, int classes, int height, int width,
+    int down, int across, int bytes
+) {
+    const int row = grid.row_cells[DOWN], column = grid.column_cells[ACROSS];
+    const size_t place = (size_t)row * across + column;
+    Cell<Logit, TAPS> cell;
+    cell.logits = (const Logit*)logits;
+    cell.area = (size_t)height * width;
+    cell.locate(rows + row, down, columns + column, across, width);
+    const int winner =
+        CROWDED ? try_all_classes(cell, grid, count, nearest, place, classes)
+                : find_winner(cell, grid, count, contenders, place, (size_t)down * across);
+    if (winner >= 0) write_id(mask, (size_t)DOWN * grid.width + ACROSS, winner, bytes);
+}
+
+// The two kernels that write the mask have the same parameters: the cells and their lists (see
+// find_contenders), the frame's pixels (see Grid), the mask, and sizes.
+#define FILL(CROWDED)                                                                              \
+    if (ACROSS >= frame_width || DOWN >= frame_height) return;                                     \
+    const Grid grid = {row_cells, row_shares, column_cells, column_shares, frame_height,           \
+                       frame_width};                                                               \
+    if (half && taps == 2) FILL_OF(Half, 2, CROWDED);                                              \
+    else if (half) FILL_OF(Half, 3, CROWDED);                                                      \
+    else if (taps == 2) FILL_OF(float, 2, CROWDED);                                                \
+    else FILL_OF(float, 3, CROWDED)
+#define FILL_OF(LOGIT, TAPS, CROWDED)                                                              \
+    fill<LOGIT, TAPS, CROWDED>(logits, nearest, rows, columns, count, contenders, grid, mask,      \
+                               classes, height, width, down, across, bytes)
+
+// Writes the class of each pixel, except in cells with too many contenders.
 extern "C" __global__ void fill_mask(
     const void* logits, const Id* nearest, const int* rows, const int* columns, const Byte* count,
     const Id* contenders, const int* row_cells, const float* row_shares, const int* column_cells,
@@ -230,17 +262,23 @@ extern "C" __global__ void fill_mask(
     int half, int taps, int classes, int height, int width, int down, int across, int frame_height,
     int frame_width, int bytes
 ) {
-    if (ACROSS >= frame_width || DOWN >= frame_height) return;
-    const Grid grid = {
-        row_cells, row_shares, column_cells, column_shares, frame_height, frame_width};
-#define FIND(LOGIT, TAPS)                                                                            \
-    find_winner<LOGIT, TAPS>((const LOGIT*)logits, nearest, rows, columns, count, contenders, grid, \
-                             classes, height, width, down, across)
-    const int winner = half ? (taps == 2 ? FIND(Half, 2) : FIND(Half, 3))
-                            : (taps == 2 ? FIND(float, 2) : FIND(float, 3));
-#undef FIND
-    write_id(mask, (size_t)DOWN * frame_width + ACROSS, winner, bytes);
+    FILL(false);
 }
+
+// Writes the class of each pixel in the cells that `fill_mask` left. The work needs many registers
+// and trained networks have few such cells, so the kernel stands alone.
+extern "C" __global__ void fill_crowded(
+    const void* logits, const Id* nearest, const int* rows, const int* columns, const Byte* count,
+    const Id* contenders, const int* row_cells, const float* row_shares, const int* column_cells,
+    const float* column_shares, void* mask,
+    int half, int taps, int classes, int height, int width, int down, int across, int frame_height,
+    int frame_width, int bytes
+) {
+    FILL(true);
+}
+
+#undef FILL_OF
+#undef FILL
 
 // Picks the nearest class id for each pixel. An id that no class has is a fault, and becomes 0.
 extern "C" __global__ void pick_ids(

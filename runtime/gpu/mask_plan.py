@@ -59,10 +59,13 @@ def plan_logits(
     launches = (
         find,
         Launch(kernel="find_contenders", threads=(across, down), arguments=(*cells, *numbers)),
-        Launch(
-            kernel="fill_mask",
-            threads=(target.width, target.height),
-            arguments=(*cells, *pixels, "mask", *numbers, *sizes),
+        *(
+            Launch(
+                kernel=kernel,
+                threads=(target.width, target.height),
+                arguments=(*cells, *pixels, "mask", *numbers, *sizes),
+            )
+            for kernel in ("fill_mask", "fill_crowded")
         ),
     )
     buffers = {

@@ -9,7 +9,6 @@ static thread_local Index blockIdx, blockDim, threadIdx;
 
 #define __global__
 #define __device__
-#define __noinline__ __attribute__((noinline))
 
 static inline int atomicAdd(int* sum, int value) {
     const int before = *sum;
