@@ -69,7 +69,7 @@ def test_the_wheel_holds_edgeseg_alone(wheel: Path) -> None:
         if path.is_file()
     }
     for folder in FOLDERS:
-        for pattern in ("*.py", "*.html", "*.css", "*.js"):
+        for pattern in ("*.py", "*.html", "*.css", "*.js", "*.cu", "*.cuh"):
             on_disk |= {f"edgeseg/{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob(pattern)}
     assert {name for name in names if name.startswith("edgeseg/")} == on_disk
 

@@ -119,8 +119,9 @@ def _find_jetson_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
             what="TensorRT is not visible to this Python",
             remedy="sudo apt install nvidia-jetpack; python3 -m venv --system-site-packages .venv",
         )
-    if "error" in found["cuda"]:
-        yield Problem(what=found["cuda"]["error"], remedy="sudo apt install nvidia-jetpack")
+    for fault in ("error", "no_nvrtc"):
+        if fault in found["cuda"]:
+            yield Problem(what=found["cuda"][fault], remedy="sudo apt install nvidia-jetpack")
 
 
 def _find_space_problems(memory: int | None, disk: int) -> Iterator[Problem]:
@@ -164,13 +165,19 @@ def examine_opencv() -> dict[str, object] | None:
 
 
 def _examine_cuda() -> dict[str, object]:
+    """Find the device, and what compiles the kernels for it; without that the CPU makes masks."""
     from edgeseg.runtime.gpu.cuda import Cuda
+    from edgeseg.runtime.gpu.nvrtc import find_nvrtc
 
     try:
         cuda = Cuda()
-        return {"driver": cuda.driver(), "capability": cuda.capability()}
+        found = {"driver": cuda.driver(), "capability": cuda.capability()}
     except BackendError as error:
         return {"error": str(error).partition(";")[0]}
+    try:
+        return {**found, "nvrtc": find_nvrtc(cuda.capability(), cuda.driver()).name}
+    except BackendError as error:
+        return {**found, "nvrtc": None, "no_nvrtc": str(error).partition(";")[0]}
 
 
 def _find_existing(folder: Path) -> Path:

@@ -30,7 +30,7 @@ def open_kernels(cuda: Cuda, *, say: Say) -> Module:
         BackendError: NVRTC is missing or refuses the source, the driver refuses the code, or the
             cache belongs to somebody else.
     """
-    capability = int(cuda.capability().replace(".", ""))
+    capability = cuda.capability()
     nvrtc = find_nvrtc(capability, cuda.driver())
     return Module(_load(nvrtc, capability, say))
 
@@ -45,9 +45,9 @@ def read_sources() -> dict[str, str]:
     return {name: folder.joinpath(name).read_text("utf-8") for name in names}
 
 
-def _load(nvrtc: Nvrtc, capability: int, say: Say) -> bytes:
+def _load(nvrtc: Nvrtc, capability: str, say: Say) -> bytes:
     sources = read_sources()
-    facts = {"capability": capability, "nvrtc": list(nvrtc.version), "options": list(OPTIONS)}
+    facts = {"capability": capability, "nvrtc": nvrtc.name, "options": list(OPTIONS)}
     key = hashlib.sha256(repr((facts, sources)).encode()).hexdigest()[:16]
     path = make_own_folder("kernels") / f"pixels-{key}.cubin"
     try:

@@ -46,8 +46,8 @@ _SIGNATURES: Final = {
 class Nvrtc:
     """One NVRTC library.
 
-    `version` is that of its CUDA, (major, minor); `capabilities` are those that it compiles for,
-    for example 87 for 8.7.
+    `version` is that of its CUDA, (major, minor); `capabilities` are the compute capabilities that
+    it compiles for, for example "8.7".
 
     Raises:
         BackendError: a call fails; the message says which.
@@ -66,23 +66,23 @@ class Nvrtc:
         self._call("nvrtcGetNumSupportedArchs", byref(count))
         numbers = (c_int * count.value)()
         self._call("nvrtcGetSupportedArchs", numbers)
-        self.capabilities = tuple(numbers)
+        self.capabilities = tuple(f"{number // 10}.{number % 10}" for number in numbers)
 
-    def compile_cubin(self, sources: Mapping[str, str], capability: int) -> bytes:
+    def compile_cubin(self, sources: Mapping[str, str], capability: str) -> bytes:
         """Compile the first source, which may include the others, for one device.
 
         Raises:
             BackendError: the source is refused; the message has the log's last line.
         """
-        return self._compile(sources, f"sm_{capability}", "CUBIN")
+        return self._compile(sources, f"sm_{_join(capability)}", "CUBIN")
 
-    def compile_ptx(self, sources: Mapping[str, str], capability: int) -> str:
+    def compile_ptx(self, sources: Mapping[str, str], capability: str) -> str:
         """Compile the first source to PTX, the text that a driver compiles further.
 
         Raises:
             BackendError: the source is refused; the message has the log's last line.
         """
-        return self._compile(sources, f"compute_{capability}", "PTX").rstrip(b"\0").decode()
+        return self._compile(sources, f"compute_{_join(capability)}", "PTX").rstrip(b"\0").decode()
 
     def _compile(self, sources: Mapping[str, str], architecture: str, form: str) -> bytes:
         (name, *names), (text, *texts) = zip(
@@ -99,7 +99,7 @@ class Nvrtc:
             if status:
                 log = self._read("ProgramLog", program).rstrip(b"\0").decode(errors="replace")
                 raise BackendError(
-                    f"NVRTC {self._name} does not compile {name.decode()} for {architecture}: "
+                    f"NVRTC {self.name} does not compile {name.decode()} for {architecture}: "
                     f"{_take_last(log) or self._explain(status)}"
                 )
             return self._read(form, program)
@@ -107,7 +107,8 @@ class Nvrtc:
             self._library.nvrtcDestroyProgram(byref(program))
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The version as text, for example "12.6"."""
         return ".".join(map(str, self.version))
 
     def _read(self, what: str, program: c_void_p) -> bytes:
@@ -127,11 +128,13 @@ class Nvrtc:
         return reason.decode()
 
 
-def find_nvrtc(capability: int, driver: int) -> Nvrtc:
+def find_nvrtc(capability: str, driver: int) -> Nvrtc:
     """Find a library that compiles for a device, whose driver is for a version as 12060.
 
     JetPack's comes before pip's. A driver loads code of its own major version of CUDA, or an
     earlier one.
+
+    `capability` is the device's compute capability, for example "8.7".
 
     Raises:
         BackendError: there is none; the message says how to install one.
@@ -142,7 +145,7 @@ def find_nvrtc(capability: int, driver: int) -> Nvrtc:
             return nvrtc
     package = "nvidia-cuda-nvrtc" if driver >= 13000 else "nvidia-cuda-nvrtc-cu12"
     raise BackendError(
-        f"no NVRTC (libnvrtc) compiles for compute capability {capability / 10:.1f} and CUDA "
+        f"no NVRTC (libnvrtc) compiles for compute capability {capability} and CUDA "
         f"{driver // 1000}; on a Jetson install JetPack: sudo apt install nvidia-jetpack; "
         f"elsewhere: pip install {package}"
     )
@@ -162,6 +165,10 @@ def _list_pip_folders() -> list[Path]:
     package = importlib.util.find_spec("nvidia")
     places = (package and package.submodule_search_locations) or ()
     return [Path(place) / folder for place in places for folder in _PIP_FOLDERS]
+
+
+def _join(capability: str) -> str:
+    return capability.replace(".", "")
 
 
 def _pack(texts: list[bytes]) -> Any:  # noqa: ANN401  # a ctypes array, of a type made here

@@ -63,6 +63,25 @@ def test_a_jetson_says_what_it_lacks(board: Path, monkeypatch: pytest.MonkeyPatc
     assert sum(line.startswith("problem: ") for line in lines) == len(told)
 
 
+def test_a_jetson_without_nvrtc_is_told_so(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its frames take the CPU's path."""
+
+    class Orin:
+        def capability(self) -> str:
+            return "8.7"
+
+        def driver(self) -> int:
+            return 12060
+
+    monkeypatch.setattr("edgeseg.runtime.gpu.cuda.Cuda", Orin)
+    monkeypatch.setattr("edgeseg.runtime.gpu.nvrtc._LIBRARIES", ("libnothing.so",))
+    findings = examine(board)
+    what = "no NVRTC (libnvrtc) compiles for compute capability 8.7 and CUDA 12"
+    assert problems(findings)[what] == "sudo apt install nvidia-jetpack"
+    line = "CUDA: driver 12060, compute capability 8.7, NVRTC not installed"
+    assert line in describe_findings(findings)
+
+
 @pytest.fixture
 def broken_opencv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """An OpenCV that is installed, and raises an error when it is imported."""

@@ -37,7 +37,10 @@ def describe_findings(findings: Mapping[str, Any]) -> list[str]:
             f"power mode {board['power_mode'] or 'unknown'}"
         )
     if "error" not in cuda:
-        lines.append(f"CUDA: driver {cuda['driver']}, compute capability {cuda['capability']}")
+        lines.append(
+            f"CUDA: driver {cuda['driver']}, compute capability {cuda['capability']}, "
+            f"NVRTC {cuda['nvrtc'] or 'not installed'}"
+        )
     lines.append(f"cameras: {', '.join(findings['cameras']) or 'none'}")
     memory = findings["memory_free"]
     memory_gb = "" if memory is None else f"{memory / 1e9:.1f} GB of memory and "

@@ -27,12 +27,12 @@ class Device:
 class Compiler:
     """What is asked of `Nvrtc`."""
 
-    version = (12, 6)
+    name = "12.6"
 
     def __init__(self) -> None:
-        self.compiled: list[int] = []
+        self.compiled: list[str] = []
 
-    def compile_cubin(self, sources: Mapping[str, str], capability: int) -> bytes:
+    def compile_cubin(self, sources: Mapping[str, str], capability: str) -> bytes:
         assert sources == read_sources()
         self.compiled.append(capability)
         return b"code"
@@ -56,12 +56,12 @@ def open_once() -> list[str]:
 def test_kernels_are_compiled_once(compiler: Compiler, tmp_path: Path) -> None:
     for _ in range(3):
         assert open_once() == []
-    assert compiler.compiled == [87]
+    assert compiler.compiled == ["8.7"]
     code, record = sorted((tmp_path / "edgeseg" / "kernels").iterdir())
     assert (code.suffix, record.suffix) == (".cubin", ".json")
     facts = json.loads(record.read_text())
-    assert facts["capability"] == 87
-    assert facts["nvrtc"] == [12, 6]
+    assert facts["capability"] == "8.7"
+    assert facts["nvrtc"] == "12.6"
     assert {path.stat().st_mode & 0o777 for path in (code, record)} == {0o600}
 
 
@@ -91,7 +91,7 @@ def test_another_nvrtc_or_source_is_compiled_beside(
     compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_once()
-    compiler.version = (13, 0)
+    compiler.name = "13.0"
     open_once()
     monkeypatch.setattr(kernel_cache, "OPTIONS", ("--fmad=true",))
     open_once()
@@ -115,4 +115,4 @@ def test_kernels_that_cannot_be_kept_run_all_the_same(
     monkeypatch.setattr(kernel_cache, "write_recorded", refuse)
     (line,) = open_once()
     assert "(No space left on device): they run now, and are compiled again next time" in line
-    assert compiler.compiled == [87]
+    assert compiler.compiled == ["8.7"]
