@@ -24,6 +24,7 @@ from edgeseg.cli.scripts import run_script
 from edgeseg.pixels import to_mask
 from edgeseg.spec import Upsampling
 
+_LISTED = 8
 CASES = (
     {"classes": 150, "logits": (128, 128), "output": (512, 512), "mixed": 0.20},
     {"classes": 150, "logits": (128, 128), "output": (720, 960), "mixed": 0.20},
@@ -120,12 +121,15 @@ def measure_real(source: str, folder: Path) -> None:
         "real logits",
         classes=checkpoint.spec.classes,
         images=len(found),
-        **{key: round(float(np.mean([row[key] for row in found])), 3) for key in found[0]},
+        **{key: round(float(np.mean([row[key] for row in found])), 5) for key in found[0]},
     )
 
 
 def summarize(logits: np.ndarray) -> dict[str, float]:
-    """Share of cells whose four corners disagree, and classes that can win inside such a cell."""
+    """Share of cells whose four corners disagree, and classes that can win inside such a cell.
+
+    Crowded cells have more than the eight that a GPU's kernels list for a cell (mask.cuh).
+    """
     corners = [
         logits[0, :, y : y + logits.shape[2] - 1, x : x + logits.shape[3] - 1]
         for y in (0, 1)
@@ -138,6 +142,7 @@ def summarize(logits: np.ndarray) -> dict[str, float]:
     return {
         "mixed_cells": round(float(mixed.mean()), 3),
         "competing_classes": round(float(competing[mixed].mean()), 2),
+        "crowded_cells": round(float((competing > _LISTED).mean()), 5),
     }
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Debian packages that some tests need: a real RTSP server and a real MQTT broker, on loopback, and a
-# real browser; with --long also, for `make check-long`, hosts of a network, an emulator of older
+# Debian packages that some tests need: a real RTSP server and a real MQTT broker, on loopback, a real
+# browser, and a compiler for the GPU's kernels on the host; with --long also, for `make check-long`, hosts of a network, an emulator of older
 # CPUs and a screen without a screen. Tests skip without them.
 set -euo pipefail
 packages=(
   chromium
+  g++
   gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good

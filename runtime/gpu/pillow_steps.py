@@ -48,11 +48,15 @@ class _Windows(NamedTuple):
 
     def weigh(self, lines: Bgr) -> Bgr:
         """Blend uint8 (..., inputs, values) to (..., outputs, values)."""
-        total = np.full((*lines.shape[:-2], len(self.first), lines.shape[-1]), 1 << (_BITS - 1))
+        shape = (*lines.shape[:-2], len(self.first), lines.shape[-1])
+        total = np.full(shape, 1 << (_BITS - 1), np.int32)
         for tap, weights in enumerate(self.weights):
             inputs = np.minimum(self.first + tap, lines.shape[-2] - 1)
-            total += lines[..., inputs, :] * weights[:, None].astype(np.int64)
-        blended: Bgr = np.clip(total >> _BITS, 0, 255).astype(np.uint8)
+            part = lines.take(inputs, axis=-2).astype(np.int32)
+            part *= weights[:, None]
+            total += part
+        total >>= _BITS
+        blended: Bgr = np.clip(total, 0, 255).astype(np.uint8)
         return blended
 
     @property

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.pixels import Bgr
 from edgeseg.runtime.gpu.launches import Table
 
 __all__ = ["Indices", "Step", "pick"]
 
-Indices = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+Indices = npt.NDArray[np.int32]
 
 
 class Step(NamedTuple):
