@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Debian packages that some tests need: a real RTSP server and a real MQTT broker, on loopback, a real
-# browser, and a compiler for the GPU's kernels on the host; with --long also, for `make check-long`, hosts of a network, an emulator of older
-# CPUs and a screen without a screen. Tests skip without them.
+# Debian packages that some tests need: a real RTSP server and a real MQTT broker, on loopback, a
+# real browser, and a compiler for the GPU's kernels; with --long also, for `make check-long`, hosts
+# of a network, an emulator of older CPUs and a screen without a screen. Tests skip without them.
 set -euo pipefail
 packages=(
   chromium

@@ -297,6 +297,7 @@ extern "C" __global__ void pick_ids(
 
 // Counts the pixels of each class. A thread adds up the runs of one id in ROWS pixels of a column,
 // since neighbors are mostly of one class, and threads that add to one number wait for each other.
+// Where the output is a fault, pixels may keep an id of no class; such are not counted.
 extern "C" __global__ void count_ids(
     const void* mask, int* counts, int bytes, int classes, int height, int width, int rows
 ) {
