@@ -12,7 +12,14 @@ from edgeseg.errors import MissingPackageError
 from edgeseg.pixels.arrays import Bgr, Frame
 from edgeseg.spec import RGB, Aspect, InputSpec, Resize
 
-__all__ = ["measure_coverage", "fit_size", "resize_bands", "resize_by_opencv", "to_input"]
+__all__ = [
+    "find_padding",
+    "fit_size",
+    "measure_coverage",
+    "resize_bands",
+    "resize_by_opencv",
+    "to_input",
+]
 
 
 T = TypeVar("T", bound=np.generic)
@@ -33,11 +40,19 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
     resized = _resize(frame, height, width, spec.resize)
     if (height, width) == (spec.height, spec.width):
         return resized[None]
-    # Pad with the mean color, which is zero after normalization, as mmsegmentation does.
     canvas = np.empty((1, spec.height, spec.width, spec.channels), np.uint8)
-    canvas[:] = np.rint(255 * np.array(spec.frame_mean)).astype(np.uint8)
+    canvas[:] = find_padding(spec)
     canvas[0, :height, :width] = resized
     return canvas
+
+
+def find_padding(spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """Find the color beside a frame: uint8 (channels,), in the order of the frame's channels.
+
+    It is the mean color, which is zero after normalization, as mmsegmentation pads.
+    """
+    color: npt.NDArray[np.uint8] = np.rint(255 * np.array(spec.frame_mean)).astype(np.uint8)
+    return color
 
 
 def resize_by_opencv(frame: Bgr, *, height: int, width: int) -> Bgr:

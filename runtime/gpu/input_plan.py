@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from edgeseg.pixels import Bgr, fit_size, to_input
+from edgeseg.pixels.input import find_padding
 from edgeseg.runtime.gpu.launches import Launch, Stage, Table
 from edgeseg.runtime.gpu.opencv_steps import list_opencv_ways
 from edgeseg.runtime.gpu.pillow_steps import list_pillow_ways
@@ -62,7 +63,7 @@ def _draw_noise(height: int, width: int) -> Bgr:
 
 def _pack(way: tuple[Step, ...], spec: InputSpec) -> Stage:
     """Chain the steps. The last one writes the whole input, of the mean color beside the frame."""
-    blue, green, red = (round(255 * mean) for mean in spec.frame_mean)
+    blue, green, red = find_padding(spec).tolist()
     color = blue | green << 8 | red << 16
     tables: dict[str, Table] = {}
     buffers = {"input": spec.height * spec.width * 3}

@@ -41,8 +41,8 @@ class FramePlan:
     - "output": the engine's output, read by `after`
     - "mask", uint8 up to 256 classes, else uint16, (H, W): class ids
     - "counts", int32 (classes,): the pixels of each class in the mask
-    - "fault", int32 (1,): 0 where the output is usable; 1 where a logit is NaN or the highest of a
-      place is infinite, as `to_mask` refuses them; 2 where a class id is none of a class
+    - "fault", int32 (1,): 0 where the output is usable; 1 where `to_mask` would refuse it, because
+      a logit is NaN or the highest logit of a place is infinite; 2 where an id has no class
     - "overlay", uint8 (H, W, 3) BGR: equal to `Overlay.draw`, where a legend is given
     - "nv12", uint8 (3/2 H, W), both rounded up to even: the overlay for encoders; see `add_nv12`
     """

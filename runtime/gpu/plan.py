@@ -38,9 +38,9 @@ def plan_frame(
     """Plan the frames of that size in pixels; None where the CPU has to make input and masks.
 
     The engine's output is logits (1, classes, h, w), float32 or float16, or class ids (1, h, w),
-    uint8, uint16 or int32. `classes` is the number of classes; of ids that do not come with it, as
-    many as their type counts, up to 65536. With `overlay`, each frame's mask is drawn in the
-    legend's colors. `say` gets the reason where there is no plan, as a line.
+    uint8, uint16 or int32. `classes` is the number of classes where the output is class ids; by
+    default as many as the ids' type can tell apart, 65536 at most. With `overlay`, each frame's
+    mask is drawn in the legend's colors. `say` gets a line with the reason where there is no plan.
 
     Raises:
         MissingPackageError: the rule of resizing is OpenCV's and OpenCV is not installed.
@@ -49,8 +49,10 @@ def plan_frame(
     reason = _find_hindrance(spec, output_shape, dtype)
     made = None if reason else plan_input(height, width, spec)
     if made is None:
-        rule = spec.resize.value
-        reason = reason or f"the installed library's {rule} differs from the kernels' for its size"
+        reason = reason or (
+            f"the library installed here resizes by {spec.resize.value} in another way than the "
+            f"kernels"
+        )
         say(f"the CPU prepares frames of {height}x{width} and makes their masks: {reason}")
         return None
     target = Target(

@@ -72,5 +72,5 @@ def test_a_library_that_rounds_otherwise_leaves_the_frame_to_the_cpu(
     shape = (1, 2, 8, 8)
     plan = plan_frame(48, 64, spec, output_shape=shape, output_dtype="f4", say=said.append)
     assert plan is None
-    reason = "the installed library's pillow-bilinear differs from the kernels' for its size"
+    reason = "the library installed here resizes by pillow-bilinear in another way than the kernels"
     assert said == [f"the CPU prepares frames of 48x64 and makes their masks: {reason}"]
