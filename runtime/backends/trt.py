@@ -1,4 +1,4 @@
-"""Builds a TensorRT plan (10.3 to 11) from a typed graph, and runs the plan.
+"""Builds a plan from a typed graph, with TensorRT (10.3 to 11) or TensorRT-RTX, and runs it.
 
 This module has not run on hardware yet. It follows NVIDIA's documented API and is tested with a
 fake engine; docs/jetson.md lists what was and was not run.
@@ -6,6 +6,7 @@ fake engine; docs/jetson.md lists what was and was not run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
@@ -14,14 +15,16 @@ import numpy as np
 from edgeseg.errors import BackendError
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import check_ends
+from edgeseg.runtime.backends.trt_library import TENSORRT, Library
 from edgeseg.runtime.gpu.cuda import Cuda, Pinned
 
 if TYPE_CHECKING:
     import tensorrt
 
     from edgeseg.pixels import Frame, Output
+    from edgeseg.runtime.backends.trt_library import Api
 
-__all__ = ["TensorRtBackend", "build_plan", "require_tensorrt"]
+__all__ = ["TensorRtBackend", "build_plan"]
 
 # A share of the free memory, which a Jetson shares with everything else that runs on it.
 WORKSPACE_SHARE: Final = 0.5
@@ -30,22 +33,36 @@ WORKSPACE_SHARE: Final = 0.5
 class TensorRtBackend:
     """One plan on the first device. Buffers are allocated once, and not for each frame.
 
+    Where the library compiles kernels just in time, `kernels` are those of an earlier run, and
+    `keep` receives all that this one has when it closes.
+
     Raises:
-        BackendError: the plan is for another TensorRT or device, or damaged.
+        BackendError: the plan is for another library or device, or damaged.
     """
 
-    def __init__(self, plan: bytes) -> None:
-        self._name = f"tensorrt {require_tensorrt()}"
-        import tensorrt as trt
-
+    def __init__(
+        self,
+        plan: bytes,
+        *,
+        library: Library = TENSORRT,
+        kernels: bytes = b"",
+        keep: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._trt = library.load()
+        self._name = library.full_name
         self._errors: list[str] = []
-        log = _make_logger(self._errors)
-        runtime = trt.Runtime(log)
+        log = _make_logger(self._trt, self._errors)
+        runtime = self._trt.Runtime(log)
         engine = runtime.deserialize_cuda_engine(plan)
-        context = None if engine is None else engine.create_execution_context()
+        self._kernels = None
+        if engine is not None and library.just_in_time:
+            config, self._kernels = _configure(engine, kernels)
+            context = engine.create_execution_context(config)
+        else:
+            context = None if engine is None else engine.create_execution_context()
         if engine is None or context is None:
             raise BackendError(f"{self._name} does not take the plan: {_take_last(self._errors)}")
-        self._context = context
+        self._context, self._keep = context, keep
         self._engine, self._owners = engine, (runtime, log)  # each must outlive the engine
         self._cuda = Cuda()
         with ExitStack() as stack:
@@ -83,16 +100,16 @@ class TensorRtBackend:
         if self._release is not None:
             self._release.close()
             self._release = None
-            del self._context, self._engine, self._owners
+            if self._kernels is not None and self._keep is not None:
+                self._keep(bytes(self._kernels.serialize()))
+            del self._context, self._kernels, self._engine, self._owners
 
     def _bind(self, engine: tensorrt.ICudaEngine, stack: ExitStack) -> list[_End]:
-        import tensorrt as trt
-
         ends = []
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
             shape = tuple(engine.get_tensor_shape(name))
-            dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
+            dtype = np.dtype(self._trt.nptype(engine.get_tensor_dtype(name)))
             host = Pinned(self._cuda, shape, dtype)
             stack.callback(host.free)
             device = self._cuda.malloc(host.array.nbytes)
@@ -101,7 +118,7 @@ class TensorRtBackend:
                 raise BackendError(
                     f"{self._name} refuses memory for {name}: {_take_last(self._errors)}"
                 )
-            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            is_input = engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT
             ends.append(_End(host, device, is_input=is_input))
         return ends
 
@@ -115,21 +132,25 @@ class _End:
 
 
 def build_plan(
-    graph: bytes, *, timing_cache: bytes, progress: Progress = SILENT
+    graph: bytes,
+    *,
+    timing_cache: bytes,
+    cuda: Cuda | None,
+    library: Library = TENSORRT,
+    progress: Progress = SILENT,
 ) -> tuple[bytes, bytes]:
-    """Build a strongly typed ONNX graph for this device; return the plan and the new timing cache.
+    """Build a strongly typed ONNX graph for the device; return the plan and the new timing cache.
 
     The builder reports its phases to `progress` as parts, from its own threads. It may use
-    `WORKSPACE_SHARE` of the free memory.
+    `WORKSPACE_SHARE` of the free memory. Without `cuda` a just-in-time library builds for all
+    devices that it builds for by itself.
 
     Raises:
-        BackendError: TensorRT cannot parse or build the graph; the message says why.
+        BackendError: the library cannot parse or build the graph; the message says why.
     """
-    require_tensorrt()
-    import tensorrt as trt
-
+    trt, name = library.load(), library.full_name
     errors: list[str] = []
-    log = _make_logger(errors)
+    log = _make_logger(trt, errors)
     builder = trt.Builder(log)
     # From TensorRT 11 on every network is strongly typed, and the flag may be absent.
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
@@ -137,50 +158,51 @@ def build_plan(
     parser = trt.OnnxParser(network, log)
     if not parser.parse(graph):
         errors += [parser.get_error(index).desc() for index in range(parser.num_errors)]
-        raise BackendError(
-            f"tensorrt {trt.__version__} does not parse the graph: {_take_last(errors)}"
-        )
+        raise BackendError(f"{name} does not parse the graph: {_take_last(errors)}")
     config = builder.create_builder_config()
-    limit = int(WORKSPACE_SHARE * Cuda().free_memory())
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
-    monitor = _monitor(progress)  # the monitor must outlive the build
+    if cuda is not None:
+        limit = int(WORKSPACE_SHARE * cuda.free_memory())
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, limit)
+        if library.just_in_time:
+            _aim_at(cuda.capability(), trt, config)
+    monitor = _monitor(trt, progress)  # the monitor must outlive the build
     config.progress_monitor = monitor
     # A cache of another device or version is refused; an empty cache then takes its place.
     if not config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise BackendError(
-            f"tensorrt {trt.__version__} does not build the graph: {_take_last(errors)}"
-        )
+        raise BackendError(f"{name} does not build the graph: {_take_last(errors)}")
     cache = config.get_timing_cache()
     return bytes(plan), b"" if cache is None else bytes(cache.serialize())
 
 
-def require_tensorrt() -> str:
-    """Give the version of the installed TensorRT.
-
-    Raises:
-        BackendError: TensorRT is not installed; the message says how to use JetPack's in a virtual
-            environment.
-    """
-    try:
-        import tensorrt
-    except ImportError:
-        raise BackendError(
-            "this bundle needs TensorRT, which comes with JetPack and not from pip; in a virtual "
-            "environment make it visible: python3 -m venv --system-site-packages; "
-            "see docs/jetson.md"
-        ) from None
-    return tensorrt.__version__
+def _aim_at(capability: str, trt: Api, config: tensorrt.IBuilderConfig) -> None:
+    """Build for one compute capability alone: by itself, TensorRT-RTX leaves some GPUs out."""
+    kinds = trt.ComputeCapability
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(
+        getattr(kinds, f"SM{capability.replace('.', '')}", kinds.CURRENT), 0
+    )
 
 
-def _make_logger(errors: list[str]) -> tensorrt.ILogger:
+def _configure(
+    engine: tensorrt.ICudaEngine, kernels: bytes
+) -> tuple[tensorrt.IRuntimeConfig, tensorrt.IRuntimeCache]:
+    """Configure an engine so that its kernels come from `kernels`, where those still fit."""
+    config = engine.create_runtime_config()
+    cache = config.create_runtime_cache()
+    if kernels:
+        cache.deserialize(kernels)  # what does not fit here is left out, and compiled again
+    config.set_runtime_cache(cache)
+    return config, cache
+
+
+def _make_logger(trt: Api, errors: list[str]) -> tensorrt.ILogger:
     """Make a logger that appends to `errors`: TensorRT returns None and logs the reason."""
-    import tensorrt as trt
 
-    class Log(trt.ILogger):
-        def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+    class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the class of whichever library
+        def log(self, severity: tensorrt.ILogger.Severity, msg: str) -> None:
             kinds = trt.ILogger.Severity
             if severity in {kinds.INTERNAL_ERROR, kinds.ERROR}:
                 errors.append(msg)
@@ -193,10 +215,8 @@ def _take_last(errors: list[str]) -> str:
     return " ".join(errors[-1].split()) if errors else "it gives no reason"
 
 
-def _monitor(progress: Progress) -> tensorrt.IProgressMonitor:
-    import tensorrt as trt
-
-    class Monitor(trt.IProgressMonitor):
+def _monitor(trt: Api, progress: Progress) -> tensorrt.IProgressMonitor:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]  # as above
         """Passes steps on; several threads call it, so each phase keeps its own count."""
 
         def __init__(self) -> None:

@@ -2,13 +2,17 @@
 
     engines/GRAPH-DEVICE.plan     the engine of one graph (by hash) for one device and its software
     engines/GRAPH-DEVICE.json     the plan's hash, what it was built for, and on which device
+    engines/GRAPH-DEVICE.kernels  what a just-in-time library compiled when the plan was opened
     engines/timing-DEVICE.cache   the builder's measurements, which speed up the next build
     engines/.GRAPH.edgeseg-lock   held while one process builds; freed when that process ends
+
+TensorRT-RTX has a folder of its own, rtx_engines.
 
 Several devices may share the folder, in a home folder on the network: each device removes only its
 own files.
 
-A plan is code, so it is loaded only from this user's own files; see `own_cache`.
+A plan and its kernels are code, so both are loaded only from this user's own files; see
+`own_cache`. The library checks whether kernels fit.
 """
 
 from __future__ import annotations
@@ -33,7 +37,8 @@ from edgeseg.machine.own_cache import (
     write_recorded,
 )
 from edgeseg.progress import Progress
-from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan, require_tensorrt
+from edgeseg.runtime.backends.trt import TensorRtBackend, build_plan
+from edgeseg.runtime.backends.trt_library import TENSORRT, Library
 from edgeseg.runtime.gpu.cuda import Cuda
 
 __all__ = ["BuiltFor", "identify_software", "open_engine"]
@@ -48,7 +53,7 @@ class BuiltFor:
     """All that an engine depends on; any change makes the engine stale."""
 
     form: int
-    tensorrt: str
+    library: str
     capability: str
     driver: int
     board: str
@@ -60,16 +65,16 @@ class BuiltFor:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-def identify_software() -> BuiltFor:
+def identify_software(library: Library = TENSORRT) -> BuiltFor:
     """Identify this device and its software.
 
     Raises:
-        BackendError: TensorRT or CUDA is missing.
+        BackendError: the library or CUDA is missing.
     """
-    version, cuda, board = require_tensorrt(), Cuda(), read_jetson()
+    version, cuda, board = library.full_name, Cuda(), read_jetson()
     return BuiltFor(
         form=FORM,
-        tensorrt=version,
+        library=version,
         capability=cuda.capability(),
         driver=cuda.driver(),
         board=board.model,
@@ -77,7 +82,7 @@ def identify_software() -> BuiltFor:
     )
 
 
-def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
+def open_engine(graph: Path, *, library: Library = TENSORRT, progress: Progress) -> TensorRtBackend:
     """Open a graph's engine on this device, from the cache or built now.
 
     `progress` receives the reason for a build, and its progress.
@@ -85,8 +90,8 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
     Raises:
         BackendError: the engine cannot be built, or the cache belongs to somebody else.
     """
-    here = identify_software()
-    folder = make_own_folder("engines")
+    here = identify_software(library)
+    folder = make_own_folder(library.folder)
     name = compute_sha256(graph)[:16]
 
     def wait(holder: str) -> None:
@@ -95,24 +100,26 @@ def open_engine(graph: Path, *, progress: Progress) -> TensorRtBackend:
     try:
         with hold_lock(name_lock_beside(folder / name), "the engine", wait=wait):
             plan = folder / f"{name}-{here.key}.plan"
-            found = find_fault(plan) or _load(plan)
+            found = find_fault(plan) or _load(plan, library)
             if isinstance(found, TensorRtBackend):
                 return found
             progress.say(
                 f"building the engine of {graph.name}, some minutes: {_explain(plan, found, here)}"
             )
-            return TensorRtBackend(_build(graph, plan, here, progress))
+            return _open(_build(graph, plan, library, here, progress), plan, library)
     except OSError as error:
         raise BackendError(
             f"the cache {folder} cannot be used: {error.strerror}{_REMEDY}"
         ) from None
 
 
-def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes:
+def _build(graph: Path, plan: Path, library: Library, here: BuiltFor, progress: Progress) -> bytes:
     """Build a plan and save it; the plan is usable even where it cannot be saved."""
     timing = plan.with_name(f"timing-{here.key}.cache")
     known = timing.read_bytes() if is_own(timing) else b""
-    made, measured = build_plan(graph.read_bytes(), timing_cache=known, progress=progress)
+    made, measured = build_plan(
+        graph.read_bytes(), timing_cache=known, cuda=Cuda(), library=library, progress=progress
+    )
     try:
         _remove_stale(plan)
         write_recorded(plan, made, {"built_for": asdict(here), "device": identify_device()})
@@ -125,12 +132,26 @@ def _build(graph: Path, plan: Path, here: BuiltFor, progress: Progress) -> bytes
     return made
 
 
-def _load(plan: Path) -> TensorRtBackend | str:
+def _load(plan: Path, library: Library) -> TensorRtBackend | str:
     """Load the engine, or explain why it does not load."""
     try:
-        return TensorRtBackend(plan.read_bytes())
+        return _open(plan.read_bytes(), plan, library)
     except BackendError as error:
         return f"the old one does not load ({error})"
+
+
+def _open(content: bytes, plan: Path, library: Library) -> TensorRtBackend:
+    """Open a plan, with the kernels that an earlier run kept beside it."""
+    beside = plan.with_suffix(".kernels")
+    kernels = beside.read_bytes() if is_own(beside) else b""
+
+    def keep(compiled: bytes) -> None:
+        # Without them the next run compiles again, which takes seconds: no reason to fail.
+        if compiled != kernels:
+            with suppress(OSError):
+                write_own(beside, compiled)
+
+    return TensorRtBackend(content, library=library, kernels=kernels, keep=keep)
 
 
 def _explain(plan: Path, why: str, here: BuiltFor) -> str:
@@ -152,6 +173,7 @@ def _remove_stale(plan: Path) -> None:
     for record, _ in _find_others(plan):
         record.unlink(missing_ok=True)
         record.with_suffix(".plan").unlink(missing_ok=True)
+        record.with_suffix(".kernels").unlink(missing_ok=True)
 
 
 def _find_others(plan: Path) -> Iterator[tuple[Path, dict[str, object]]]:

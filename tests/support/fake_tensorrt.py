@@ -1,5 +1,7 @@
 """A fake TensorRT and a fake CUDA: plans hold the ONNX file, and "the device" is this CPU.
 
+It is TensorRT or TensorRT-RTX, by the name under which it is installed.
+
 What it lets a test see is the flow: cache, lock, proof, choice, rebuild, errors. It computes for
 real, with the emulation that also decides accuracy, so a wrong graph gives wrong masks. It says
 nothing of what TensorRT accepts or how fast it is.
@@ -21,6 +23,7 @@ from edgeseg.quantize.targets.tensorrt.emulation import to_fp32_emulation
 from edgeseg.runtime.backends import trt as trt_backend
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
+from edgeseg.runtime.backends.trt_library import TENSORRT, Library
 
 if TYPE_CHECKING:
     import pytest
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "10.3.0"
 
 MAGIC = b"fake plan "
+KERNELS = b"fake kernels"
 
 
 @dataclass
@@ -41,6 +45,8 @@ class State:
     refused: list[str] = field(default_factory=list)  # parts of graphs that are not built
     swapped: dict[bytes, bytes] = field(default_factory=dict)  # graphs that are built as another
     fails: bool = False  # whether execution fails
+    targets: list[int] = field(default_factory=list)  # compute capabilities that RTX was aimed at
+    compiled: int = 0  # how often kernels were compiled, and not taken from what was kept
 
 
 STATE = State()
@@ -52,6 +58,12 @@ class NetworkDefinitionCreationFlag(IntEnum):
 
 class MemoryPoolType(IntEnum):
     WORKSPACE = 0
+
+
+class ComputeCapability(IntEnum):
+    CURRENT = 1
+    SM87 = 87
+    SM120 = 120
 
 
 class TensorIOMode(IntEnum):
@@ -106,6 +118,13 @@ class Config:
     def set_memory_pool_limit(self, pool: int, pool_size: int) -> None:
         assert pool == MemoryPoolType.WORKSPACE
         STATE.limits.append(pool_size)
+
+    num_compute_capabilities = 0
+
+    def set_compute_capability(self, compute_capability: int, index: int) -> bool:
+        assert (self.num_compute_capabilities, index) == (1, 0)
+        STATE.targets.append(compute_capability)
+        return True
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> Cache:
         return Cache(serialized_timing_cache)
@@ -180,8 +199,37 @@ class Engine:
         (end,) = (e for e in self.ends if e.name == name)
         return end.type.tensor_type.elem_type
 
-    def create_execution_context(self) -> Context:
+    def create_runtime_config(self) -> RuntimeConfig:
+        return RuntimeConfig()
+
+    def create_execution_context(self, runtime_config: RuntimeConfig | None = None) -> Context:
+        if runtime_config is not None and not runtime_config.cache.content:
+            STATE.compiled += 1
+            runtime_config.cache.content = KERNELS
         return Context(self)
+
+
+class RuntimeConfig:
+    """TensorRT-RTX alone, as its cache."""
+
+    def create_runtime_cache(self) -> RuntimeCache:
+        return RuntimeCache()
+
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool:
+        self.cache = cache
+        return True
+
+
+class RuntimeCache:
+    content = b""
+
+    def deserialize(self, blob: bytes) -> bool:
+        fits = blob == KERNELS
+        self.content = blob if fits else b""
+        return fits
+
+    def serialize(self) -> bytes:
+        return self.content
 
 
 class Context:
@@ -265,12 +313,12 @@ class FakeCuda:
         return 12060
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> State:
+def install(monkeypatch: pytest.MonkeyPatch, library: Library = TENSORRT) -> State:
     """Put both fakes in the place of the real ones; what they do is told by the state."""
     here = sys.modules[__name__]
-    monkeypatch.setitem(sys.modules, "tensorrt", here)
+    monkeypatch.setitem(sys.modules, library.modules[0], here)
     monkeypatch.setattr(here, "STATE", State())
-    monkeypatch.setattr(here, "__version__", "10.3.0")
+    monkeypatch.setattr(here, "__version__", "1.7.1" if library.just_in_time else "10.3.0")
     monkeypatch.setattr(trt_backend, "Cuda", FakeCuda)
     monkeypatch.setattr(engines, "Cuda", FakeCuda)
     monkeypatch.setattr(FakeCuda, "held", 0)

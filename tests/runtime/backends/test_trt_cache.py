@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fake_tensorrt
 import numpy as np
@@ -90,7 +91,7 @@ def test_copied_images_have_one_name_and_keep_each_others_engines(
     monkeypatch.setattr("platform.node", lambda: "another name")  # as a container's next start
     monkeypatch.setattr(fake_tensorrt, "__version__", "10.8.0")
     engines.open_engine(graph, progress=Progress(say=said.append)).close()
-    assert "the old one is stale (tensorrt was 10.7.0 and is 10.8.0)" in said[-1]
+    assert "the old one is stale (library was tensorrt 10.7.0 and is tensorrt 10.8.0)" in said[-1]
 
 
 def test_a_plan_is_read_while_the_lock_is_held(
@@ -99,8 +100,8 @@ def test_a_plan_is_read_while_the_lock_is_held(
     held: list[bool] = []
 
     class Watched(TensorRtBackend):
-        def __init__(self, plan: bytes) -> None:
-            super().__init__(plan)
+        def __init__(self, plan: bytes, **options: Any) -> None:
+            super().__init__(plan, **options)
             (lock,) = (tmp_path / "cache" / "edgeseg" / "engines").glob("*lock")
             descriptor = os.open(lock, os.O_RDWR)
             try:

@@ -21,6 +21,7 @@ from edgeseg.files.whole import compute_sha256
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.trt import TensorRtBackend
+from edgeseg.runtime.backends.trt_library import TENSORRT
 
 
 def folder(tmp_path: Path) -> Path:
@@ -68,7 +69,7 @@ def test_an_engine_that_does_not_load_is_rebuilt(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("__version__", "10.7.0"), "tensorrt was 10.3.0 and is 10.7.0"),
+        (("__version__", "10.7.0"), "library was tensorrt 10.3.0 and is tensorrt 10.7.0"),
         (("compute", "11.0"), "capability was 8.7 and is 11.0"),
         (("jetson", "36.5.0"), "l4t was  and is 36.5.0"),
     ],
@@ -179,7 +180,7 @@ def test_two_that_start_together_build_once(
 
 def test_a_killed_builder_leaves_no_lock(bundle: Bundle, device: State, tmp_path: Path) -> None:
     name = compute_sha256(graph(bundle, "fp16"))[:16]
-    engines._make_own_folder()
+    engines._make_own_folder(TENSORRT)
     code = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path

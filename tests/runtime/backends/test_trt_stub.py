@@ -57,6 +57,8 @@ def test_the_stub_is_like_the_bindings_of_tensorrt_rtx() -> None:
         "TensorIOMode.INPUT",
         "TensorIOMode.OUTPUT",
         "IBuilderConfig.progress_monitor",
+        "IBuilderConfig.num_compute_capabilities",
+        "ComputeCapability.CURRENT",
         "ILogger.Severity.INTERNAL_ERROR",
         "ILogger.Severity.ERROR",
     ]
