@@ -1,14 +1,15 @@
-"""Writes attention as the one operator that ONNX Runtime computes block by block.
+"""Writes attention as one operator, which an engine computes block by block.
 
-`com.microsoft.MultiHeadAttention` never holds all scores at once. They are what a large input
-spends memory on: 1 GB in stage 1 at 1024x2048. The operator takes float operands, so attention
-whose products are INT8 stays as it is. Other engines do not read it.
+Such an operator never holds all scores at once. They are what a large input spends memory on: 1 GB
+in stage 1 at 1024x2048. It takes float operands, so attention whose products are INT8 stays as it
+is. ONNX Runtime reads the first of the two operators, TensorRT the second.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,10 +19,31 @@ from edgeseg.segformer.arch import Role
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
-__all__ = ["ATTENTION", "fuse_attention"]
+__all__ = ["ATTENTION", "CONTRIB", "STANDARD", "Operator", "fuse_attention"]
 
-ATTENTION: Final = "MultiHeadAttention"
-_DOMAIN: Final = "com.microsoft"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """An operator of three inputs (1, L, width): queries, keys and values.
+
+    `heads` are the attributes that give the number of heads. `opset` is the first of its domain
+    that has it, and `ir` the version of ONNX's file format from then on.
+    """
+
+    name: str
+    domain: str
+    opset: int
+    heads: tuple[str, ...]
+    ir: int = 0
+
+
+CONTRIB: Final = Operator(
+    name="MultiHeadAttention", domain="com.microsoft", opset=1, heads=("num_heads",)
+)
+STANDARD: Final = Operator(
+    name="Attention", domain="", opset=23, heads=("q_num_heads", "kv_num_heads"), ir=11
+)
+ATTENTION: Final = frozenset({CONTRIB.name, STANDARD.name})
 _BLOCK: Final = re.compile(rf"(?P<block>.+)\.{Role.SCORES.value}")
 # The nodes of one attention, by the names that `edgeseg.export` gives them.
 _REPLACED: Final = (
@@ -30,7 +52,7 @@ _REPLACED: Final = (
 )
 
 
-def fuse_attention(model: ModelProto) -> ModelProto:
+def fuse_attention(model: ModelProto, operator: Operator = CONTRIB) -> ModelProto:
     """Write a copy in which each attention on float operands is one node.
 
     The scale 1/sqrt(d) is in the query's weights already, so the operator's is 1.
@@ -48,7 +70,7 @@ def fuse_attention(model: ModelProto) -> ModelProto:
         if node.name not in replaced:
             made.append(node)
         elif node.name != block:
-            added, shape = _write_attention(block, nodes, weights)
+            added, shape = _write_attention(operator, block, nodes, weights)
             made += added
             shapes.append(shape)
     copy = ModelProto()
@@ -61,8 +83,11 @@ def fuse_attention(model: ModelProto) -> ModelProto:
     read = {name for node in made for name in node.input}
     kept = (weight for weight in model.graph.initializer if weight.name in read)
     copy.graph.initializer.extend([*kept, *shapes])
-    if blocks and all(one.domain != _DOMAIN for one in copy.opset_import):
-        copy.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
+    if blocks:
+        others = [one for one in copy.opset_import if one.domain != operator.domain]
+        del copy.opset_import[:]
+        copy.opset_import.extend([*others, helper.make_opsetid(operator.domain, operator.opset)])
+        copy.ir_version = max(copy.ir_version, operator.ir)
     return copy
 
 
@@ -78,7 +103,10 @@ def _is_float(nodes: Mapping[str, NodeProto], block: str) -> bool:
 
 
 def _write_attention(
-    block: str, nodes: Mapping[str, NodeProto], weights: Mapping[str, TensorProto]
+    operator: Operator,
+    block: str,
+    nodes: Mapping[str, NodeProto],
+    weights: Mapping[str, TensorProto],
 ) -> tuple[list[NodeProto], TensorProto]:
     """Write the nodes that replace one attention, and the shape that they need."""
     from onnx import helper, numpy_helper
@@ -95,13 +123,13 @@ def _write_attention(
         for name in [f"{block}.attention.{part}"]
     ]
     attention = helper.make_node(
-        ATTENTION,
+        operator.name,
         [node.output[0] for node in batches],
         [f"{block}.attention"],
         name=f"{block}.attention",
-        domain=_DOMAIN,
-        num_heads=heads,
+        domain=operator.domain,
         scale=1.0,
+        **dict.fromkeys(operator.heads, heads),
     )
     merged = nodes[f"{block}.merged"]
     back = helper.make_node(

@@ -74,7 +74,8 @@ class Candidate:
     """An artifact, and the type that its float parts compute in.
 
     `output` is `logits` or `class_map`. `instead_of` names a candidate of the same precision that
-    this one replaces where an engine does not build it. `form` is that of the network.
+    this one replaces where an engine does not build it. `form` is that of the network. `written`
+    are words for a graph that computes the same as the candidate `same_as`, written in another way.
     """
 
     name: str
@@ -85,6 +86,8 @@ class Candidate:
     output: str = "logits"
     instead_of: str | None = None
     form: Form = EXACT
+    written: tuple[str, ...] = ()
+    same_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,10 +59,10 @@ def compute_onnx_share(model: ModelProto) -> float:
         (
             _count_macs(node, shapes),
             # MultiHeadAttention takes float operands only.
-            node.op_type != ATTENTION and is_int8(node.input[0]) and is_int8(node.input[1]),
+            node.op_type not in ATTENTION and is_int8(node.input[0]) and is_int8(node.input[1]),
         )
         for node in graph.node
-        if node.op_type in {"Conv", "Gemm", "MatMul", ATTENTION}
+        if node.op_type in {"Conv", "Gemm", "MatMul", *ATTENTION}
     ]
     return _divide(counted)
 
@@ -70,7 +70,7 @@ def compute_onnx_share(model: ModelProto) -> float:
 def _count_macs(node: NodeProto, shapes: Mapping[str, Sequence[int]]) -> int:
     """Count the multiply-adds of an ONNX node."""
     first, second = (shapes[name] for name in node.input[:2])
-    if node.op_type == ATTENTION:  # queries and keys, (1, L, width)
+    if node.op_type in ATTENTION:  # queries and keys, (1, L, width)
         return 2 * math.prod(first) * math.prod(second[:-1])
     output = math.prod(shapes[node.output[0]])
     return output * (math.prod(second[1:]) if node.op_type == "Conv" else first[-1])

@@ -14,11 +14,11 @@ from edgeseg.images import read_mask
 from edgeseg.images.bands import read_frame
 from edgeseg.pixels import Bgr, ClassMap
 
-__all__ = ["Replayed", "judge_golden", "read_golden_frame", "replay_golden"]
+__all__ = ["GOLDEN_SLACK", "Replayed", "judge_golden", "read_golden_frame", "replay_golden"]
 
 # Points by which a golden frame's agreement may fall below the value recorded at export. Another
 # machine's rounding changes single pixels at boundaries; a broken engine changes many.
-_SLACK: Final = 0.5
+GOLDEN_SLACK: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def replay_golden(
         yield Replayed(
             frame=golden.frame,
             agreement=pixel_agreement(read_mask(bundle.path(golden.mask)), mask),
-            least=golden.agreement[variant.name] - _SLACK,
+            least=golden.agreement[variant.name] - GOLDEN_SLACK,
         )
 
 

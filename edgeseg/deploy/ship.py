@@ -30,6 +30,7 @@ from edgeseg.quantize.meter import Meter
 from edgeseg.quantize.search import Trial
 from edgeseg.quantize.targets.maker import load_maker
 from edgeseg.runtime.backends.backend import Backend
+from edgeseg.runtime.golden import GOLDEN_SLACK
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.segformer.form import Form
 from edgeseg.targets import find_target
@@ -70,11 +71,15 @@ def ship_variants(job: ExportJob, graph: FloatGraph, golden: GoldenFrames, found
             selection = found.decide(out)
             variants = [_place_files(job, graph, trial) for trial in selection.shipped]
             is_incomplete = False
-            for variant in variants:
+            for trial, variant in zip(selection.shipped, variants, strict=True):
                 if variant.name in out or variant.name in known:
                     continue
+                same_as = trial.candidate.same_as
+                half = found.gate_half if same_as is None else None
                 try:
-                    known[variant.name] = _prove(job, golden, found.gate_half, variant)
+                    one = _prove(job, golden, half, variant)
+                    _check_same(one, None if same_as is None else known.get(same_as))
+                    known[variant.name] = one
                 except BackendError as error:
                     job.progress.say(f"{variant.name} is out: {error}")
                     out[variant.name] = f"failed as it ships: {error}"
@@ -95,9 +100,10 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
     path = graph.artifact
     if candidate.path != path:
         casts = "_casts" if candidate.instead_of is not None else ""
+        written = "".join(f"_{word}" for word in candidate.written)
         output = "" if candidate.output == "logits" else "_map"
         form = "" if candidate.form.is_exact else f"_{candidate.form.digest}"
-        name = f"{candidate.precision}{form}{casts}{output}{candidate.path.suffix}"
+        name = f"{candidate.precision}{form}{casts}{written}{output}{candidate.path.suffix}"
         path = job.staging / name
         for suffix in find_target(job.request.target).suffixes:
             part = candidate.path.with_suffix(suffix)
@@ -128,6 +134,9 @@ def _prove(
 ) -> _Proved | None:
     """Measure a variant's file; None for a further form that misses although the variant passed.
 
+    Without `gate_half`, the file is tried on the golden frames only: another variant that computes
+    the same was measured.
+
     Raises:
         BackendError: the engine fails.
         GateMissedError: the file of a variant that passed misses.
@@ -144,6 +153,22 @@ def _prove(
             for frame, mask in zip(golden.frames, golden.masks, strict=True)
         )
     return _Proved(variant=variant, agreement=agreement)
+
+
+def _check_same(proved: _Proved | None, base: _Proved | None) -> None:
+    """Check that a graph written in another way gives the masks of the one that was measured.
+
+    Raises:
+        BackendError: it agrees less with a golden frame, by more than a device may lose.
+    """
+    if proved is None or base is None:
+        return
+    for found, before in zip(proved.agreement, base.agreement, strict=True):
+        if found < before - GOLDEN_SLACK:
+            raise BackendError(
+                f"it agrees with a golden frame in {found:.2f} % of the pixels, and "
+                f"{base.variant.name} in {before:.2f} %"
+            )
 
 
 def _measure_again(

@@ -43,6 +43,7 @@ class State:
     limits: list[int] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)  # parts of graphs that are not built
+    unknown: list[str] = field(default_factory=list)  # operators that the parser does not know
     swapped: dict[bytes, bytes] = field(default_factory=dict)  # graphs that are built as another
     fails: bool = False  # whether execution fails
     targets: list[int] = field(default_factory=list)  # compute capabilities that RTX was aimed at
@@ -148,22 +149,27 @@ class Cache:
 
 
 class OnnxParser:
-    num_errors = 0
-
     def __init__(self, network: dict[str, bytes], logger: Any) -> None:
         self.network = network
+        self.errors: list[str] = []
+
+    @property
+    def num_errors(self) -> int:
+        return len(self.errors)
 
     def parse(self, model: bytes) -> bool:
         try:
-            onnx.load_from_string(model)
+            graph = onnx.load_from_string(model).graph
         except Exception:  # protobuf has its own
-            self.num_errors = 1
+            self.errors = ["not an ONNX file"]
             return False
+        found = {node.op_type for node in graph.node}.intersection(STATE.unknown)
+        self.errors = [f"no importer for {name}" for name in sorted(found)]
         self.network["graph"] = model
-        return True
+        return not found
 
     def get_error(self, index: int) -> Any:
-        return types.SimpleNamespace(desc=lambda: "not an ONNX file")
+        return types.SimpleNamespace(desc=lambda: self.errors[index])
 
 
 class Runtime:

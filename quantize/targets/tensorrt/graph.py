@@ -85,7 +85,8 @@ def to_typed(
     """Write a typed copy of a float32 graph as `edgeseg.export` writes it.
 
     `largest` is the magnitude that int8 is to cover, for each activation that the recipe quantizes;
-    `hot` names the values to hold in FP32. Input uint8 (1, H, W, C), output float32 logits.
+    `hot` names the values to hold in FP32. Input uint8 (1, H, W, C), output float32 logits. The
+    graph may be in any form of `quantize/targets/tensorrt/forms.py`.
 
     Raises:
         KeyError: no magnitude is known of an activation.
@@ -99,7 +100,7 @@ def to_typed(
 def with_class_map(model: ModelProto, upsampling: Upsampling = Upsampling.HALF_PIXEL) -> ModelProto:
     """Write a typed copy that ends in class ids at the input's size, not in logits.
 
-    Bilinear upsampling and argmax in the graph; (1, H, W) uint8, or int32 above 256 classes.
+    Bilinear upsampling and argmax in the graph; (N, H, W) uint8, or int32 above 256 classes.
     """
     from onnx import ModelProto, TensorProto, helper, numpy_helper
 
@@ -107,12 +108,12 @@ def with_class_map(model: ModelProto, upsampling: Upsampling = Upsampling.HALF_P
     copy.CopyFrom(model)
     graph = copy.graph
     (logits,) = graph.output
-    _, classes, *_ = (d.dim_value for d in logits.type.tensor_type.shape.dim)
+    batch, classes, *_ = (d.dim_value for d in logits.type.tensor_type.shape.dim)
     _, height, width, _ = (d.dim_value for d in graph.input[0].type.tensor_type.shape.dim)
     last = graph.node[-1]
     half = last.input[0]
     del graph.node[-1]
-    size = numpy_helper.from_array(np.array([1, classes, height, width], np.int64), "map.size")
+    size = numpy_helper.from_array(np.array([batch, classes, height, width], np.int64), "map.size")
     graph.initializer.append(size)
     graph.node.extend(
         [
@@ -138,7 +139,7 @@ def with_class_map(model: ModelProto, upsampling: Upsampling = Upsampling.HALF_P
         ids = TensorProto.INT32
         graph.node.append(_cast("map.argmax", CLASS_MAP, ids))
     del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(CLASS_MAP, ids, [1, height, width]))
+    graph.output.append(helper.make_tensor_value_info(CLASS_MAP, ids, [batch, height, width]))
     return _check(copy)
 
 

@@ -15,6 +15,7 @@ from edgeseg.quantize.recipes import FLOAT, Recipe
 from edgeseg.quantize.search import Candidate
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.targets.tensorrt.emulation import open_emulation
+from edgeseg.quantize.targets.tensorrt.forms import GRAPH_FORMS, PLAIN, GraphForm, write_form
 from edgeseg.quantize.targets.tensorrt.graph import (
     CLASS_MAP,
     HALF_LIMIT,
@@ -87,30 +88,46 @@ class TypedQuantizer:
         _write(self._make_typed(recipe, Scales.TYPED), path)
 
     def forms(self, candidate: Candidate) -> Iterator[Candidate]:
-        """Make the further forms of a candidate: another output, and other types of scales."""
-        for scales in Scales:
-            if scales is Scales.CASTS and not candidate.recipe.int8:
-                continue
-            typed = self._make_typed(candidate.recipe, scales)
+        """Make the further forms of a candidate: other outputs, other scales, other graphs."""
+        yield self._write_further(candidate, map_too=True)
+        if candidate.recipe.int8:
             for map_too in (False, True):
-                if scales is Scales.TYPED and not map_too:
-                    continue  # the candidate itself
-                ending = ("_casts" if scales is Scales.CASTS else "") + ("_map" if map_too else "")
-                path = self._workspace.path(f"{candidate.path.stem}{ending}.onnx")
-                if not path.exists():
-                    made = with_class_map(typed, self._upsampling) if map_too else typed
-                    _write(made, path)
-                yield replace(
-                    candidate,
-                    name=candidate.name + ending.replace("_", "-"),
-                    path=path,
-                    output=CLASS_MAP if map_too else candidate.output,
-                    instead_of=(
-                        candidate.name + ("-map" if map_too else "")
-                        if scales is Scales.CASTS
-                        else None
-                    ),
-                )
+                yield self._write_further(candidate, scales=Scales.CASTS, map_too=map_too)
+        for form in GRAPH_FORMS:
+            if form != PLAIN:
+                yield self._write_in_form(candidate, form)
+
+    def _write_further(
+        self, candidate: Candidate, *, scales: Scales = Scales.TYPED, map_too: bool
+    ) -> Candidate:
+        """Write a candidate with another output, or with other types of scales."""
+        casts = scales is Scales.CASTS
+        end = "_map" if map_too else ""
+        ending = ("_casts" if casts else "") + end
+        path = self._workspace.path(f"{candidate.path.stem}{ending}.onnx")
+        if not path.exists():
+            typed = self._make_typed(candidate.recipe, scales)
+            _write(with_class_map(typed, self._upsampling) if map_too else typed, path)
+        return replace(
+            candidate,
+            name=candidate.name + ending.replace("_", "-"),
+            path=path,
+            output=CLASS_MAP if map_too else candidate.output,
+            instead_of=candidate.name + end.replace("_", "-") if casts else None,
+        )
+
+    def _write_in_form(self, candidate: Candidate, form: GraphForm) -> Candidate:
+        """Write a candidate's graph in another form, which computes the same."""
+        path = self._workspace.path("_".join((candidate.path.stem, *form.words)) + ".onnx")
+        if not path.exists():
+            _write(self._make_typed(candidate.recipe, Scales.TYPED, form), path)
+        return replace(
+            candidate,
+            name="-".join((candidate.name, *form.words)),
+            path=path,
+            written=form.words,
+            same_as=candidate.name,
+        )
 
     def int8_share(self, path: Path) -> float:
         """See `Quantizer`."""
@@ -148,12 +165,19 @@ class TypedQuantizer:
         self._progress.say(f"{task} on {pluralize(len(self._frames), 'image')}")
         return peaks(self._model, track(self._progress, task, self._frames))
 
-    def _make_typed(self, recipe: Recipe, scales: Scales) -> ModelProto:
+    def _make_typed(self, recipe: Recipe, scales: Scales, form: GraphForm = PLAIN) -> ModelProto:
         largest: Mapping[str, float] = {}
         if recipe.int8:
             assert self._calibrated is not None, "recipes are tried only where there are ranges"
             largest = {n: max(-r.low, r.high) for n, r in self._calibrated.ranges.items()}
-        return to_typed(self._model, recipe, largest=largest, hot=self.hot, scales=scales)
+        formed = write_form(self._model, form)
+        return to_typed(
+            formed.model,
+            recipe,
+            largest=formed.add_largest(largest),
+            hot=formed.add_hot(self.hot),
+            scales=scales,
+        )
 
 
 def _write(model: ModelProto, path: Path) -> None:

@@ -2,7 +2,8 @@
 
 The rules come from NVIDIA's documents and from building such graphs with TensorRT-RTX
 (docs/jetson.md). The table of operators is onnx-tensorrt's docs/operators.md of TensorRT 9.2 (opset
-19). TensorRT 10.3 is newer, and reads all that the table lists.
+19). TensorRT 10.3 is newer, and reads all that the table lists, but Attention: that is a form of
+its own (`quantize/targets/tensorrt/forms.py`), and the parser reads it from 10.14 on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ __all__ = ["RULES", "check_rules", "find_violations"]
 
 OPSETS: Final = (19, 20)
 NEWEST_IR: Final = 10
+# Of graphs with the operator Attention.
+ATTENTION_OPSET: Final = 23
+ATTENTION_IR: Final = 11
 
 _FLOATS: Final = frozenset({"FLOAT", "FLOAT16"})
 _MOVED: Final = _FLOATS | {"INT32", "INT64"}
@@ -33,6 +37,7 @@ OPERATORS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "Add": _MOVED,
         "ArgMax": _MOVED,
+        "Attention": _FLOATS,
         "Cast": _MOVED | {"UINT8"},
         "Concat": _MOVED,
         "Conv": _FLOATS,
@@ -115,10 +120,12 @@ class _Graph:
 
 def _check_versions(graph: _Graph) -> Iterator[str]:
     opsets = {o.domain: o.version for o in graph.model.opset_import}
-    if set(opsets) != {""} or opsets[""] not in OPSETS:
-        yield f"opset {opsets}, not 19 or 20 of ONNX's own domain alone"
-    if graph.model.ir_version > NEWEST_IR:
-        yield f"IR version {graph.model.ir_version}, above {NEWEST_IR}"
+    newer = any(node.op_type == "Attention" for node in graph.nodes)
+    known, newest = ((ATTENTION_OPSET,), ATTENTION_IR) if newer else (OPSETS, NEWEST_IR)
+    if set(opsets) != {""} or opsets[""] not in known:
+        yield f"opset {opsets}, not {known} of ONNX's own domain alone"
+    if graph.model.ir_version > newest:
+        yield f"IR version {graph.model.ir_version}, above {newest}"
 
 
 def _check_valid(graph: _Graph) -> Iterator[str]:
@@ -137,10 +144,9 @@ def _check_static(graph: _Graph) -> Iterator[str]:
         sizes = [d.dim_value for d in value.type.tensor_type.shape.dim]
         if not all(sizes):
             yield f"{value.name} has no static shape: {sizes}"
-    for value in ends:
-        batch = value.type.tensor_type.shape.dim[0].dim_value
-        if batch != 1:
-            yield f"{value.name} has batch {batch}"
+    batches = {value.name: value.type.tensor_type.shape.dim[0].dim_value for value in ends}
+    if len(set(batches.values())) != 1:
+        yield f"the ends have different batches: {batches}"
 
 
 def _check_operators(graph: _Graph) -> Iterator[str]:
@@ -223,7 +229,7 @@ def _check_activations(graph: _Graph) -> Iterator[str]:
 
 def _check_stays_float(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
-        product = node.op_type == "MatMul"
+        product = node.op_type in {"MatMul", "Attention"}
         if node.op_type not in _NEVER_QUANTIZED and not product:
             continue
         for name in node.input:
@@ -263,14 +269,18 @@ def _check_attention(graph: _Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.op_type == "Softmax" and graph.maker(graph.skip_casts(node.input[0])) != "MatMul":
             yield f"{node.name}: its input is no product; the attention scale belongs into q"
+        elif node.op_type == "Attention":
+            scale = {a.name: a.f for a in node.attribute}.get("scale")
+            if scale != 1.0:
+                yield f"{node.name} scales by {scale}, not by 1; the scale belongs into q"
 
 
 RULES: Final[Mapping[str, Callable[[_Graph], Iterator[str]]]] = MappingProxyType(
     {
-        "opset 19 or 20, IR at most 10": _check_versions,
+        "opset 19 or 20 and IR at most 10; 23 and 11 with Attention": _check_versions,
         "onnx's full check": _check_valid,
-        "static shapes, batch 1": _check_static,
-        "operators and types of TensorRT 10.3's parser": _check_operators,
+        "static shapes, one batch at both ends": _check_static,
+        "operators and types of TensorRT's parser": _check_operators,
         "uint8 at the ends only, into one Cast": _check_uint8,
         "scales above 0, of the type around them": _check_scales,
         "int8 zero points, present and 0": _check_zero_points,

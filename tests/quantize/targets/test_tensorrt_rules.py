@@ -142,13 +142,13 @@ def _scale_after_the_product(model: ModelProto) -> None:
 
 
 BREAKING: list[tuple[str, Callable[[ModelProto], None]]] = [
-    ("opset 19 or 20, IR at most 10", _newer_opset),
-    ("opset 19 or 20, IR at most 10", _newer_ir),
+    ("opset 19 or 20 and IR at most 10; 23 and 11 with Attention", _newer_opset),
+    ("opset 19 or 20 and IR at most 10; 23 and 11 with Attention", _newer_ir),
     ("onnx's full check", _unsorted),
-    ("static shapes, batch 1", _batch_of_two),
-    ("static shapes, batch 1", _dynamic),
-    ("operators and types of TensorRT 10.3's parser", _other_operator),
-    ("operators and types of TensorRT 10.3's parser", _bool_operand),
+    ("static shapes, one batch at both ends", _batch_of_two),
+    ("static shapes, one batch at both ends", _dynamic),
+    ("operators and types of TensorRT's parser", _other_operator),
+    ("operators and types of TensorRT's parser", _bool_operand),
     ("uint8 at the ends only, into one Cast", _uint8_transposed),
     ("scales above 0, of the type around them", _zero_scale),
     ("scales above 0, of the type around them", _wide_scale),

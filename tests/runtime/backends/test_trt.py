@@ -24,13 +24,15 @@ from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import build, choose_variant
 from edgeseg.verification.subjects import BundleModel
 
-EIGHT = {"int8-linear", "int8-linear-map"}
+FORMS = ("-tokens", "-attention", "-tokens-attention")
+
+EIGHT = {"int8-linear" + end for end in ("", "-map", *FORMS)}
 
 
 CASTS = {"int8-linear-casts", "int8-linear-casts-map"}
 
 
-SIXTEEN = {"fp16", "fp16-map"}
+SIXTEEN = {"fp16" + end for end in ("", "-map", *FORMS)}
 
 
 def test_every_variant_is_built_proved_and_timed(
@@ -38,7 +40,7 @@ def test_every_variant_is_built_proved_and_timed(
 ) -> None:
     results = build(bundle, progress=progress)
     assert {result.variant for result in results} == EIGHT | SIXTEEN  # nothing stands in
-    assert len(device.builds) == 4
+    assert len(device.builds) == 10
     for result in results:
         assert result.fault is None
         assert result.agreement is not None
@@ -46,8 +48,8 @@ def test_every_variant_is_built_proved_and_timed(
         assert result.latency_ms > 0
     times = [result.latency_ms for result in results if result.latency_ms is not None]
     assert times[0] * 0.97 <= min(times)  # of equal ones the more exact comes first
-    assert device.limits == [4 << 30] * 4  # half of what is free
-    assert device.flags == [2] * 4  # strongly typed
+    assert device.limits == [4 << 30] * 10  # half of what is free
+    assert device.flags == [2] * 10  # strongly typed
     assert FakeCuda.held == 0
 
 
@@ -56,13 +58,13 @@ def test_the_choice_and_the_engines_are_kept(
 ) -> None:
     first = choose_variant(bundle, progress=progress)
     assert said[0] == "a new device: proving and timing the bundle's variants"
-    assert sum("building the engine" in line for line in said) == 4
+    assert sum("building the engine" in line for line in said) == 10
     del said[:]
     assert choose_variant(bundle, progress=progress) == first
     with Segmenter(bundle, variant=first, progress=progress) as segmenter:
         assert segmenter.backend.name == "tensorrt 10.3.0"
     assert said == []
-    assert len(device.builds) == 4
+    assert len(device.builds) == 10
     (kept,) = (tmp_path / "cache" / "edgeseg" / "builds").iterdir()
     content = json.loads(kept.read_text())
     assert content["variant"] == first.name
@@ -101,6 +103,22 @@ def refuse_typed_scales(patch: pytest.MonkeyPatch) -> None:
         return built(self, network, config)
 
     patch.setattr(fake_tensorrt.Builder, "build_serialized_network", build_serialized_network)
+
+
+def test_a_form_that_the_parser_refuses_is_no_error_while_another_stands(
+    bundle: Bundle, device: State, progress: Progress, said: list[str]
+) -> None:
+    """As TensorRT 10.3 refuses the operator Attention."""
+    device.unknown.append("Attention")
+    results = {result.variant: result for result in build(bundle, progress=progress)}
+    refused = {name for name in results if name.endswith("attention")}
+    assert len(refused) == 4
+    for name, result in results.items():
+        assert (result.fault is not None) == (name in refused), (name, result.fault)
+    for name in refused:
+        (line,) = (line for line in said if line.startswith(f"{name} is out"))
+        assert line.endswith("does not parse the graph: no importer for Attention")
+    assert len(device.builds) == 6
 
 
 def other_weights(graph: bytes) -> bytes:
@@ -142,7 +160,7 @@ def test_with_none_left_it_is_a_missed_gate(bundle: Bundle, device: State) -> No
     device.refused.append("stage1.patch_embed")
     with pytest.raises(GateMissedError, match=r"no variant .* works .*fp16: tensorrt 10.3.0 does"):
         build(bundle)
-    assert len(device.builds) == 6
+    assert len(device.builds) == 12
 
 
 def test_an_engine_that_fails_says_so(bundle: Bundle, device: State) -> None:
