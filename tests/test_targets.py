@@ -99,6 +99,6 @@ def test_an_unknown_target_is_refused_in_one_line() -> None:
     with pytest.raises(BackendError) as caught:
         find_target("abacus")
     assert str(caught.value) == (
-        "edgeseg has no target abacus, only onnxruntime, openvino and jetson; if a newer edgeseg "
+        "edgeseg has no target abacus, only onnxruntime, openvino, jetson and rtx; if a newer "
         "made the bundle, run: pip install --upgrade edgeseg"
     )

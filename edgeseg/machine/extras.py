@@ -44,6 +44,12 @@ EXTRAS: Final = MappingProxyType(
             prometheus_client="prometheus-client",
         ),
         "openvino": _make_extra("bundles for OpenVINO", openvino="openvino"),
+        "rtx": _make_extra(
+            "bundles for NVIDIA RTX GPUs",
+            tensorrt_rtx_bindings="tensorrt-rtx-cu13-bindings",
+            tensorrt_rtx_libs="tensorrt-rtx-cu13-libs",
+            nvidia="nvidia-cuda-runtime",
+        ),
         "report": _make_extra("HTML reports (verify --report, sweep)", jinja2="jinja2"),
         "dask": _make_extra(
             "Dask clusters and data at URLs", distributed="distributed", upath="universal-pathlib"

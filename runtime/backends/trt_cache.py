@@ -104,7 +104,8 @@ def open_engine(graph: Path, *, library: Library = TENSORRT, progress: Progress)
             if isinstance(found, TensorRtBackend):
                 return found
             progress.say(
-                f"building the engine of {graph.name}, some minutes: {_explain(plan, found, here)}"
+                f"building the engine of {graph.name}, {library.takes}: "
+                f"{_explain(plan, found, here)}"
             )
             return _open(_build(graph, plan, library, here, progress), plan, library)
     except OSError as error:

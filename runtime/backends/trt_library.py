@@ -42,13 +42,15 @@ class Library:
 
     `name` is for messages. `modules` are tried in order. `missing` is the message where none is
     installed. `folder` of the user's cache holds its plans, apart from the other library's.
-    `just_in_time` libraries compile kernels when a plan is opened, and give them to be kept.
+    `takes` says how long a build takes. `just_in_time` libraries compile kernels when a plan is
+    opened, and give them to be kept.
     """
 
     name: str
     modules: tuple[str, ...]
     missing: str
     folder: str
+    takes: str
     just_in_time: bool = False
 
     def load(self) -> Api:
@@ -78,6 +80,7 @@ TENSORRT: Final = Library(
         "environment make it visible: python3 -m venv --system-site-packages; see docs/jetson.md"
     ),
     folder="engines",
+    takes="some minutes",
 )
 
 RTX: Final = Library(
@@ -89,5 +92,6 @@ RTX: Final = Library(
         "see docs/rtx.md"
     ),
     folder="rtx_engines",
+    takes="some seconds",
     just_in_time=True,
 )

@@ -1,13 +1,14 @@
 """Makes the few calls of the CUDA runtime that inference needs, by ctypes.
 
 So nothing must be installed: a stock JetPack has `libcudart` (6: `.so.12`, 7: `.so.13`), but
-neither cuda-python nor PyCUDA. Signatures follow the CUDA Runtime API reference; the status of
-every call is checked.
+neither cuda-python nor PyCUDA. Elsewhere pip brings it with the extra `rtx`. Signatures follow the
+CUDA Runtime API reference; the status of every call is checked.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_void_p
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ __all__ = ["Cuda", "Pinned"]
 
 _LIBRARIES: Final = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 _FOLDERS: Final = ("", "/usr/local/cuda/lib64/", "/usr/local/cuda/targets/aarch64-linux/lib/")
+# Where pip's packages for CUDA 13 and 12 lie, in the package `nvidia`.
+_PIP_FOLDERS: Final = ("cu13/lib/", "cuda_runtime/lib/")
 
 # cudaMemcpyKind and cudaDeviceAttr, in driver_types.h.
 _HOST_TO_DEVICE: Final = 1
@@ -144,13 +147,20 @@ class Cuda:
 
 
 def _load() -> ctypes.CDLL:
-    for name in _LIBRARIES:
-        for folder in _FOLDERS:
+    for folder in (*_FOLDERS, *_list_pip_folders()):
+        for name in _LIBRARIES:
             try:
                 return ctypes.CDLL(f"{folder}{name}")
             except OSError:  # noqa: PERF203  # the next place is tried
                 continue
     raise BackendError(
         "no CUDA runtime library was found (libcudart); on a Jetson install JetPack: "
-        "sudo apt install nvidia-jetpack; then run: edgeseg doctor"
+        "sudo apt install nvidia-jetpack; elsewhere: pip install 'edgeseg[rtx]' -c "
+        "constraints.txt; then run: edgeseg doctor"
     )
+
+
+def _list_pip_folders() -> list[str]:
+    package = importlib.util.find_spec("nvidia")
+    places = (package and package.submodule_search_locations) or ()
+    return [f"{place}/{folder}" for place in places for folder in _PIP_FOLDERS]

@@ -34,7 +34,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_extras_are_those_of_the_package() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = declared["optional-dependencies"]
-    assert EXTRAS.keys() == declared.keys() - {"rtx", "dev"}
+    assert EXTRAS.keys() == declared.keys() - {"dev"}
     for name, extra in EXTRAS.items():
         named = {re.split(r"[\[>=;]", line)[0].lower() for line in declared[name]} - {"edgeseg"}
         known = {package.lower() for package in extra.packages.values()}

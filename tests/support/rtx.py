@@ -18,9 +18,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-__all__ = ["Plan", "build_all", "docstrings"]
+__all__ = ["Plan", "build_all", "build_for", "docstrings"]
 
 _LAYER = re.compile(
     r"Name: (?P<name>\S+), LayerType: (?P<kind>\w+), "
@@ -44,6 +45,15 @@ def build_all(graphs: Sequence[bytes]) -> list[Plan | list[str]]:
         Plan(bytes=one["bytes"], layers=Counter(one["layers"])) if isinstance(one, dict) else one
         for one in built
     ]
+
+
+def build_for(graph: bytes, capabilities: Sequence[str | None]) -> list[int]:
+    """How large a plan `build_plan` makes for each compute capability, None for those by default.
+
+    That is edgeseg's own code on the real library, up to what needs a GPU.
+    """
+    sizes: list[int] = _in_its_own_process("plan", pickle.dumps((graph, list(capabilities))))
+    return sizes
 
 
 def docstrings(names: Sequence[str]) -> dict[str, str]:
@@ -86,6 +96,17 @@ def _build(graph: bytes) -> dict[str, object] | list[str]:
     return {"bytes": plan.nbytes, "layers": _layers(log.lines)}
 
 
+def _build_for(graph: bytes, capabilities: list[str | None]) -> list[int]:
+    from edgeseg.runtime.backends.trt import build_plan
+    from edgeseg.runtime.backends.trt_library import RTX
+
+    def device(capability: str) -> Any:
+        return SimpleNamespace(capability=lambda: capability, free_memory=lambda: 8 << 30)
+
+    devices = [None if one is None else device(one) for one in capabilities]
+    return [len(build_plan(graph, timing_cache=b"", cuda=one, library=RTX)[0]) for one in devices]
+
+
 def _layers(lines: list[str]) -> Counter[str]:
     counted: Counter[str] = Counter()
     for line in "\n".join(lines).splitlines():
@@ -112,7 +133,12 @@ def _docstrings(names: list[str]) -> dict[str, str]:
     return {name: find(name).__doc__ or "" for name in names if find(name) is not None}
 
 
+def _main(task: str, given: Any) -> Any:
+    if task == "plan":
+        return _build_for(*given)
+    return [_build(graph) for graph in given] if task == "build" else _docstrings(given)
+
+
 if __name__ == "__main__":
     given = pickle.load(sys.stdin.buffer)  # from the test that started this
-    answer = [_build(graph) for graph in given] if sys.argv[1] == "build" else _docstrings(given)
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.write(json.dumps(_main(sys.argv[1], given)))

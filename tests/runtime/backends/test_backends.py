@@ -89,7 +89,7 @@ def test_a_broken_artifact_is_refused(target: str, tmp_path: Path) -> None:
 def test_another_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         BackendError,
-        match="edgeseg has no target abacus, only .* and jetson; if a ",
+        match="edgeseg has no target abacus, only .* and rtx; if a ",
     ):
         open_artifact("abacus", tmp_path / "model.onnx")
 

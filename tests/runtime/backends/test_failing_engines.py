@@ -16,12 +16,19 @@ from PIL import Image
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError
 from edgeseg.runtime.backends.backend import open_artifact, open_backend
+from edgeseg.runtime.backends.trt_library import RTX, TENSORRT
 
 if TYPE_CHECKING:
     from outcome import Outcome
 
-TARGETS = ("onnxruntime", "openvino", "jetson")
-NAMES = {"onnxruntime": "onnxruntime ", "openvino": "openvino ", "jetson": "tensorrt 10.3.0 "}
+TARGETS = ("onnxruntime", "openvino", "jetson", "rtx")
+NAMES = {
+    "onnxruntime": "onnxruntime ",
+    "openvino": "openvino ",
+    "jetson": "tensorrt 10.3.0 ",
+    "rtx": "tensorrt-rtx 1.7.1 ",
+}
+LIBRARIES = {"jetson": TENSORRT, "rtx": RTX}
 Broken = Callable[..., Bundle]
 
 
@@ -30,8 +37,8 @@ def target(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[str]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    if request.param == "jetson":
-        fake_tensorrt.install(monkeypatch)
+    if request.param in LIBRARIES:
+        fake_tensorrt.install(monkeypatch, LIBRARIES[request.param])
     yield request.param
     assert fake_tensorrt.FakeCuda.held == 0
 

@@ -1,0 +1,29 @@
+"""TensorRT-RTX on a desktop's GPU: plans are built in seconds, kernels when a plan is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeseg.progress import Progress
+from edgeseg.runtime.backends import trt_cache
+from edgeseg.runtime.backends.trt import TensorRtBackend
+from edgeseg.runtime.backends.trt_library import RTX
+
+__all__ = ["identity", "open_engine"]
+
+
+def open_engine(
+    path: Path, *, compute: str, threads: int | None, progress: Progress
+) -> TensorRtBackend:
+    """See `Runner`. The typed graph decides what it computes in; `threads` has no effect."""
+    del compute, threads
+    return trt_cache.open_engine(path, library=RTX, progress=progress)
+
+
+def identity() -> str:
+    """See `Runner`: TensorRT-RTX, the GPU and its driver.
+
+    Raises:
+        BackendError: TensorRT-RTX or CUDA is missing.
+    """
+    return repr(trt_cache.identify_software(RTX))
