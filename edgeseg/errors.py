@@ -34,6 +34,7 @@ __all__ = [
     "CheckpointError",
     "ClusterError",
     "DatasetError",
+    "DeviceError",
     "EdgesegError",
     "ExportError",
     "FormatError",
@@ -123,6 +124,10 @@ class SinkError(EdgesegError):
 
 class BackendError(EdgesegError):
     """An inference engine that refuses the artifact."""
+
+
+class DeviceError(BackendError):
+    """A device that an engine lists, and that cannot be used here."""
 
 
 class ClusterError(EdgesegError):

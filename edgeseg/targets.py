@@ -32,7 +32,8 @@ class Target:
     its modules.
 
     `engine` is the distribution whose version is the engine's, `package` what pip installs for it,
-    None where the system brings it. `tools` are further packages that its artifacts depend on.
+    None where the system brings it. `builds` are distributions that bring the same engine, built
+    for more devices. `tools` are further packages that its artifacts depend on.
 
     `precisions` are those that `--precision` may ask for; `limitation` says why others are missing.
     `opset` is the ONNX opset of its graphs. `suffixes` are the endings of an artifact's files; the
@@ -52,6 +53,7 @@ class Target:
     suffixes: tuple[str, ...]
     color: str
     limitation: str = ""
+    builds: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     synonyms: str = ""
     typed: bool = False
@@ -68,6 +70,7 @@ _ROWS: Final = (
         runner="edgeseg.runtime.backends.onnxruntime",
         engine="onnxruntime",
         package="onnxruntime",
+        builds=("onnxruntime-gpu",),
         precisions=("fp32", "int8"),
         limitation="ONNX Runtime computes FP16 graphs in FP32 on a CPU",
         opset=20,

@@ -1,8 +1,9 @@
 """Selects the bundle's variant that runs here: proves each on the golden frames and times it.
 
-A bundle says which variant was fastest where it was made. On a machine with other instructions, or
-with another version of the engine, another variant may be faster, or a variant may compute wrongly.
-So all are tried once here. The user's cache keeps the answer, by the bundle's hash and the machine.
+A bundle says which variant was fastest where it was made. On a machine with other instructions or
+devices, or with another version of the engine, another variant may be faster, or a variant may
+compute wrongly. So all are tried once here, on each device that the engine offers. The user's cache
+keeps the answer, by the bundle's hash and the machine.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ import numpy as np
 
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
-from edgeseg.errors import BackendError, GateMissedError
+from edgeseg.errors import BackendError, DeviceError, GateMissedError
 from edgeseg.files.whole import write_file
 from edgeseg.machine.cache import find_cache_folder
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.jetson import read_jetson, read_state
-from edgeseg.machine.packages import find_version
+from edgeseg.machine.packages import find_engine_version
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
+from edgeseg.runtime.backends.placing import PlacedVariant, place_variants
 from edgeseg.runtime.golden import read_golden_frame, replay_golden
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import SAME_SPEED, alternate, order_by_speed
@@ -37,13 +39,15 @@ __all__ = ["Built", "build", "recall_variant", "choose_variant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One variant on this machine.
+    """One variant on one device of this machine; `title` names both where there are several.
 
     `latency_ms` is for a whole frame. `fault` says why the variant cannot run here.
     """
 
     variant: str
     precision: str
+    device: str
+    title: str
     agreement: float | None = None
     latency_ms: float | None = None
     fault: str | None = None
@@ -62,13 +66,19 @@ def choose_variant(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInf
         if slow is not None:
             progress.say(slow)
         return bundle.chosen
-    name = recall_variant(bundle)
-    if name is None:
-        several = len(bundle.manifest.variants) > 1
+    known = recall_variant(bundle)
+    if known is None:
+        several = len(_place_all(bundle)) > 1
         task = "proving and timing the bundle's variants" if several else "proving the bundle"
         progress.say(f"{why}: {task}")
-        name = build(bundle, progress=progress, timed=several)[0].variant
-    return next(variant for variant in bundle.manifest.variants if variant.name == name)
+        title = build(bundle, progress=progress, timed=several)[0].title
+        known = next(variant for variant in _place_all(bundle) if variant.title == title)
+    return known
+
+
+def _place_all(bundle: Bundle) -> list[PlacedVariant]:
+    devices = load_runner(bundle.manifest.target).list_devices()
+    return list(place_variants(bundle.manifest.variants, devices))
 
 
 def _explain_elsewhere(bundle: Bundle) -> str | None:
@@ -85,7 +95,10 @@ def _explain_elsewhere(bundle: Bundle) -> str | None:
         return "nobody knows whether this is the CPU that it was made on"
     if (there.architecture, there.features) != (here.architecture, here.features):
         return "another CPU than it was made on"
-    before, now = manifest.tools.get(target.engine), find_version(target.engine)
+    first, *others = load_runner(manifest.target).list_devices()
+    if others:
+        return f"{' and '.join(others)} may be faster than {first}, where it was made"
+    before, now = manifest.tools.get(target.engine), find_engine_version(target)
     if before != now:
         return f"{target.engine} {now} is here, and it was made with {before or 'none'}"
     return None
@@ -127,7 +140,7 @@ def build(bundle: Bundle, *, progress: Progress = SILENT, timed: bool = True) ->
     passed = [result for result in results.values() if result.fault is None]
     failed = [result for result in results.values() if result.fault is not None]
     if not passed:
-        reasons = "; ".join(f"{result.variant}: {result.fault}" for result in failed)
+        reasons = "; ".join(f"{result.title}: {result.fault}" for result in failed)
         raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
     ordered = [*_rank(passed), *failed]
     _remember(memory, ordered, progress)
@@ -140,23 +153,40 @@ def _prove_all(
     """Prove every variant; return the results and the working engines, which `stack` closes."""
     results: dict[str, Built] = {}
     working: dict[str, Backend] = {}
-    unbuilt: set[str] = set()
-    for variant in bundle.manifest.variants:
-        if variant.instead_of is not None and variant.instead_of not in unbuilt:
+    unbuilt: set[tuple[str | None, str]] = set()
+    missing: set[str] = set()
+    for variant in _place_all(bundle):
+        stands_in = variant.instead_of is not None
+        needless = stands_in and (variant.instead_of, variant.device) not in unbuilt
+        if needless or variant.device in missing:
             continue
-        backend, fault = _open(bundle, variant, progress)
-        if backend is None:
-            unbuilt.add(variant.name)
-            result = Built(variant=variant.name, precision=variant.precision, fault=fault)
+        try:
+            backend = open_backend(bundle, variant=variant, progress=progress)
+        except BackendError as error:
+            unbuilt.add((variant.name, variant.device))
+            if isinstance(error, DeviceError):
+                missing.add(variant.device)
+            result = _describe(variant, fault=str(error))
         else:
             stack.callback(backend.close)
             result = _prove(bundle, variant, backend)
             if result.fault is None:
-                working[variant.name] = backend
-        results[variant.name] = result
+                working[variant.title] = backend
+        results[variant.title] = result
         if result.fault is not None:
-            progress.say(f"{variant.name} is out: {result.fault}")
+            out = variant.device if variant.device in missing else variant.title
+            progress.say(f"{out} is out: {result.fault}")
     return results, working
+
+
+def _describe(variant: PlacedVariant, *, fault: str | None = None) -> Built:
+    return Built(
+        variant=variant.name,
+        precision=variant.precision,
+        device=variant.device,
+        title=variant.title,
+        fault=fault,
+    )
 
 
 def _add_times(
@@ -181,18 +211,9 @@ def _rank(passed: Sequence[Built]) -> list[Built]:
     )
 
 
-def _open(
-    bundle: Bundle, variant: VariantInfo, progress: Progress
-) -> tuple[Backend | None, str | None]:
-    try:
-        return open_backend(bundle, variant=variant, progress=progress), None
-    except BackendError as error:
-        return None, str(error)
-
-
-def _prove(bundle: Bundle, variant: VariantInfo, backend: Backend) -> Built:
+def _prove(bundle: Bundle, variant: PlacedVariant, backend: Backend) -> Built:
     """Check whether the golden frames' masks agree as they did where the bundle was made."""
-    result = Built(variant=variant.name, precision=variant.precision)
+    result = _describe(variant)
     spec = bundle.manifest.input
     worst = 100.0
     try:
@@ -234,14 +255,14 @@ def _find_memory(bundle: Bundle) -> Path:
     return find_cache_folder() / "builds" / f"{key}.json"
 
 
-def recall_variant(bundle: Bundle) -> str | None:
-    """Recall the variant that was fastest here; None where none was tried."""
+def recall_variant(bundle: Bundle) -> PlacedVariant | None:
+    """Recall the variant, with its device, that was fastest here; None where none was tried."""
     try:
         content = json.loads(_find_memory(bundle).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    variant = content.get("variant") if isinstance(content, dict) else None
-    return next((v.name for v in bundle.manifest.variants if v.name == variant), None)
+    title = content.get("variant") if isinstance(content, dict) else None
+    return next((one for one in _place_all(bundle) if one.title == title), None)
 
 
 def _remember(path: Path, results: Sequence[Built], progress: Progress) -> None:
@@ -250,7 +271,7 @@ def _remember(path: Path, results: Sequence[Built], progress: Progress) -> None:
     Where the cache cannot be written, `progress` says so, and the next run measures again.
     """
     content = {
-        "variant": results[0].variant,
+        "variant": results[0].title,
         "results": [asdict(result) for result in results],
         "device": asdict(read_jetson()) | asdict(read_state()),
     }

@@ -100,5 +100,5 @@ def test_an_unknown_target_is_refused_in_one_line() -> None:
         find_target("abacus")
     assert str(caught.value) == (
         "edgeseg has no target abacus, only onnxruntime, openvino, jetson and rtx; if a newer "
-        "made the bundle, run: pip install --upgrade edgeseg"
+        "edgeseg made the bundle, run: pip install --upgrade edgeseg"
     )

@@ -18,7 +18,7 @@ from edgeseg.machine.cameras import list_cameras
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.extras import EXTRAS, make_install_command
 from edgeseg.machine.jetson import read_jetson, read_state
-from edgeseg.machine.packages import find_version
+from edgeseg.machine.packages import find_engine_version, find_version
 from edgeseg.machine.pyav import import_pyav
 from edgeseg.memory import find_free_memory
 from edgeseg.targets import DEFAULT_TARGET, TARGETS
@@ -52,7 +52,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         "cpu": machine.cpu,
         "features": list(machine.features),
         "cores": machine.cores,
-        "engines": {row.engine: find_version(row.engine) for row in TARGETS.values()},
+        "engines": {row.engine: find_engine_version(row) for row in TARGETS.values()},
         "extras": {
             name: {
                 "what": extra.what,

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from edgeseg.targets import TARGETS
+from edgeseg.targets import TARGETS, Target
 
-__all__ = ["hash_code", "find_version", "list_tools"]
+__all__ = ["find_engine_version", "find_version", "hash_code", "list_tools"]
 
 _TOOLS: Final = ("edgeseg", "numpy", "pillow", "torch")
 
@@ -39,6 +39,12 @@ def hash_code() -> str:
                 digest.update(f"{path.relative_to(root).as_posix()} ".encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def find_engine_version(target: Target) -> str | None:
+    """Find the version of a target's engine, from whichever distribution brings it."""
+    found = map(find_version, (*target.builds, target.engine))
+    return next((version for version in found if version is not None), None)
 
 
 def list_tools() -> dict[str, str]:

@@ -11,6 +11,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.pixels import Frame, Output
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import Checked, Engine
+from edgeseg.runtime.backends.placing import find_device
 from edgeseg.targets import find_target
 
 __all__ = ["Backend", "Runner", "load_runner", "open_artifact", "open_backend"]
@@ -45,16 +46,26 @@ class Runner(Protocol):
     """The module that runs a target's artifacts, `edgeseg/runtime/backends/NAME.py`."""
 
     def open_engine(
-        self, path: Path, *, compute: str, threads: int | None, progress: Progress
+        self, path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
     ) -> Engine:
         """Open an artifact by the file that the engine takes.
 
-        `compute` is the type that float parts compute in: `f32`, `bf16` or `f16`. `threads` None
-        means all cores. `progress` receives a line where an engine must be built first.
+        `compute` is the type that float parts compute in: `f32`, `bf16` or `f16`. `device` is one
+        of `list_devices`. `threads` None means all cores. `progress` receives a line where an
+        engine must be built first.
 
         Raises:
+            DeviceError: the device cannot be used here, whatever the artifact.
             BackendError: the engine refuses the artifact.
             MissingPackageError: the engine is not installed.
+        """
+
+    def list_devices(self) -> tuple[str, ...]:
+        """List the devices that the engine offers here, by short names, the surest first.
+
+        On the first, a bundle's own choice holds. Variants are proved and timed on each. A device
+        that does not work may be listed: `open_engine` then says why. Nothing is raised where the
+        engine is not installed.
         """
 
     def identity(self) -> str:
@@ -83,7 +94,7 @@ def open_backend(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Backend:
-    """Open `variant`, or the bundle's chosen one; `threads` is all cores by default.
+    """Open `variant` on its device, or the bundle's chosen one; `threads` is all cores by default.
 
     `progress` receives a line where an engine must be built first.
 
@@ -98,6 +109,7 @@ def open_backend(
         path,
         logits_shape=bundle.manifest.output_tensor.shape,
         compute=variant.compute,
+        device=find_device(variant),
         threads=threads,
         progress=progress,
     )
@@ -109,10 +121,20 @@ def open_artifact(
     *,
     logits_shape: tuple[int, ...] | None = None,
     compute: str = "f32",
+    device: str | None = None,
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Backend:
-    """Open a target's artifact by its file; see `open_backend`, and `Checked.logits_shape`."""
+    """Open a target's artifact by its file; see `open_backend`, and `Checked.logits_shape`.
+
+    `device` None is the engine's first.
+    """
     runner = load_runner(target)
-    engine = runner.open_engine(path, compute=compute, threads=threads, progress=progress)
+    engine = runner.open_engine(
+        path,
+        compute=compute,
+        device=device or runner.list_devices()[0],
+        threads=threads,
+        progress=progress,
+    )
     return Checked(engine, logits_shape=logits_shape)

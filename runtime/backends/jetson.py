@@ -8,15 +8,20 @@ from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache
 from edgeseg.runtime.backends.trt import TensorRtBackend
 
-__all__ = ["identity", "open_engine"]
+__all__ = ["identity", "list_devices", "open_engine"]
 
 
 def open_engine(
-    path: Path, *, compute: str, threads: int | None, progress: Progress
+    path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
 ) -> TensorRtBackend:
     """See `Runner`. The typed graph decides what it computes in; `threads` has no effect."""
-    del compute, threads
+    del compute, device, threads
     return trt_cache.open_engine(path, progress=progress)
+
+
+def list_devices() -> tuple[str, ...]:
+    """See `Runner`."""
+    return ("gpu",)
 
 
 def identity() -> str:

@@ -1,34 +1,80 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime on the CPU, and on NVIDIA's GPUs where its CUDA provider is installed.
+
+The provider comes with the package onnxruntime-gpu. It is listed wherever that is installed, also
+without a GPU; then ONNX Runtime takes the CPU without an error, so sessions are asked what they
+run on.
+"""
 
 from __future__ import annotations
 
+import io
+import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from edgeseg.bundle.manifest import Machine
-from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.errors import BackendError, DeviceError, MissingPackageError
 from edgeseg.machine.cpu import describe_machine
-from edgeseg.machine.packages import find_version
+from edgeseg.machine.packages import find_engine_version
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.checked import check_ends, take_last_line
+from edgeseg.runtime.gpu.cuda import Cuda
+from edgeseg.targets import find_target
 
 if TYPE_CHECKING:
     import onnxruntime
 
     from edgeseg.pixels import Frame, Output
 
-__all__ = ["OrtBackend", "identity", "open_engine", "products_saturate"]
+__all__ = ["OrtBackend", "identity", "list_devices", "open_engine", "products_saturate"]
+
+CPU: Final = "cpu"
+# The providers of each device, and how they are set. FP32 is FP32: TF32 is the provider's default.
+_PROVIDERS: Final[dict[str, list[Any]]] = {
+    CPU: ["CPUExecutionProvider"],
+    "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"],
+}
+_FATAL_ONLY: Final = 4  # of ONNX Runtime's own lines; 2 are warnings, its default
 
 
-def open_engine(path: Path, *, compute: str, threads: int | None, progress: Progress) -> OrtBackend:
+def open_engine(
+    path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
+) -> OrtBackend:
     """See `Runner`. The ONNX file decides what it computes in; `compute` has no effect."""
     del compute, progress
-    return OrtBackend(path, threads=threads)
+    return OrtBackend(path, device=device, threads=threads)
+
+
+def list_devices() -> tuple[str, ...]:
+    """See `Runner`."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return (CPU,)
+    offered = onnxruntime.get_available_providers()
+    return tuple(
+        device
+        for device, providers in _PROVIDERS.items()
+        if device == CPU or providers[0][0] in offered
+    )
 
 
 def identity() -> str:
     """See `Runner`."""
-    return f"onnxruntime {find_version('onnxruntime')}"
+    version = find_engine_version(find_target("onnxruntime"))
+    devices = list_devices()
+    if devices == (CPU,):
+        return f"onnxruntime {version}"
+    return f"onnxruntime {version} on {devices}, {_identify_gpu()}"
+
+
+def _identify_gpu() -> str:
+    try:
+        cuda = Cuda()
+        return f"compute capability {cuda.capability()}, driver {cuda.driver()}"
+    except BackendError:
+        return "no GPU"
 
 
 def products_saturate(machine: Machine) -> bool:
@@ -48,11 +94,22 @@ def _describe_model(model: Path | bytes) -> str:
 class OrtBackend:
     """One ONNX file, or a serialized model, in an ONNX Runtime session.
 
-    Where `optimized` is false, nodes are computed one by one, as the graph has them.
+    `device` is one of `list_devices`. Where `optimized` is false, nodes are computed one by one, as
+    the graph has them.
+
+    Raises:
+        DeviceError: the device does not work here.
+        BackendError: ONNX Runtime refuses the model.
+        MissingPackageError: ONNX Runtime is not installed.
     """
 
     def __init__(
-        self, model: Path | bytes, *, threads: int | None = None, optimized: bool = True
+        self,
+        model: Path | bytes,
+        *,
+        device: str = CPU,
+        threads: int | None = None,
+        optimized: bool = True,
     ) -> None:
         try:
             import onnxruntime
@@ -71,15 +128,20 @@ class OrtBackend:
             options.intra_op_num_threads = threads
         engine = f"onnxruntime {onnxruntime.__version__}"
         # ONNX Runtime's default is one thread for each physical core, bound to that core.
-        self._name = f"{engine} (threads: {threads or 'one per core'})"
+        where = "" if device == CPU else f"{device}, "
+        self._name = f"{engine} ({where}threads: {threads or 'one per core'})"
         # Exception is the only common base of ONNX Runtime's exceptions.
         self._session: onnxruntime.InferenceSession | None
+        source = model if isinstance(model, bytes) else str(model)
         try:
-            self._session = onnxruntime.InferenceSession(
-                model if isinstance(model, bytes) else str(model),
-                options,
-                providers=["CPUExecutionProvider"],
-            )
+            if device == CPU:
+                self._session = onnxruntime.InferenceSession(
+                    source, options, providers=_PROVIDERS[CPU]
+                )
+            else:
+                self._session = _open_on(device, source, options)
+        except DeviceError:
+            raise
         except Exception as error:
             reason = take_last_line(error)
             raise BackendError(f"{engine} refuses {_describe_model(model)}: {reason}") from error
@@ -104,3 +166,30 @@ class OrtBackend:
     def close(self) -> None:
         """Release the session."""
         self._session = None
+
+
+def _open_on(device: str, model: str | bytes, options: Any) -> Any:  # noqa: ANN401  # no types
+    """Open a session on another device than the CPU.
+
+    Raises:
+        DeviceError: ONNX Runtime would take the CPU.
+    """
+    import onnxruntime
+
+    provider = _PROVIDERS[device][0][0]
+    # Where its libraries are missing, ONNX Runtime writes many lines, which say no more.
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if hasattr(onnxruntime, "preload_dlls"):  # of pip's packages for CUDA and cuDNN
+                onnxruntime.preload_dlls()
+            session = onnxruntime.InferenceSession(model, options, providers=_PROVIDERS[device])
+    finally:
+        onnxruntime.set_default_logger_severity(2)
+    if session.get_providers()[0] != provider:
+        raise DeviceError(
+            f"onnxruntime {onnxruntime.__version__} lists {provider}, but it does not load: no "
+            f"GPU, or no CUDA and cuDNN of its version"
+        )
+    return session

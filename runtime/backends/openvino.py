@@ -13,18 +13,23 @@ from edgeseg.runtime.backends.checked import check_ends, take_last_line
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Logits
 
-__all__ = ["OpenVinoBackend", "list_float_types", "identity", "open_engine"]
+__all__ = ["OpenVinoBackend", "list_devices", "list_float_types", "identity", "open_engine"]
 
 # From the manifest's names of float types to those of OpenVINO's capabilities.
 _CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
 def open_engine(
-    path: Path, *, compute: str, threads: int | None, progress: Progress
+    path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
 ) -> OpenVinoBackend:
     """See `Runner`."""
-    del progress
+    del device, progress
     return OpenVinoBackend(path, compute=compute, threads=threads)
+
+
+def list_devices() -> tuple[str, ...]:
+    """See `Runner`."""
+    return ("cpu",)
 
 
 def identity() -> str:

@@ -27,22 +27,22 @@ def describe_build(results: Sequence[Built], *, kept: bool) -> list[str]:
     slow = [r for r in results[1:] if r.precision == "int8" and r.latency_ms is not None]
     if first.precision != "int8" and first.latency_ms is not None:
         lines += [
-            f"{r.variant} is no faster than {first.variant} here: "
+            f"{r.title} is no faster than {first.title} here: "
             f"{first.latency_ms / (r.latency_ms or 1.0):.2f}x its speed"
             for r in slow
         ]
     if len(results) == 1:
         end = "" if kept else _NOT_STORED
-        return [*lines, f"{first.variant}, the only variant, runs here{end}"]
+        return [*lines, f"{first.title}, the only variant, runs here{end}"]
     end = "runs here from now on" if kept else f"is the fastest here{_NOT_STORED}"
-    return [*lines, f"{first.variant} {end}"]
+    return [*lines, f"{first.title} {end}"]
 
 
 def _describe_built(result: Built) -> str:
     if result.latency_ms is None:
-        return f"{result.variant}: {result.fault}"
+        return f"{result.title}: {result.fault}"
     return (
-        f"{result.variant}: {result.latency_ms:.1f} ms a frame; golden frames agree in "
+        f"{result.title}: {result.latency_ms:.1f} ms a frame; golden frames agree in "
         f"{result.agreement:.2f} % of the pixels or more"
     )
 

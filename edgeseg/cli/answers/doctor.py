@@ -36,7 +36,9 @@ def describe_findings(findings: Mapping[str, Any]) -> list[str]:
             f"{board['model']}, L4T {board['l4t']} (JetPack {board['jetpack'] or 'unknown'}), "
             f"power mode {board['power_mode'] or 'unknown'}"
         )
-    if "error" not in cuda:
+    if "error" in cuda:
+        lines.append(f"CUDA: no ({cuda['error']})")
+    else:
         lines.append(
             f"CUDA: driver {cuda['driver']}, compute capability {cuda['capability']}, "
             f"NVRTC {cuda['nvrtc'] or 'not installed'}"

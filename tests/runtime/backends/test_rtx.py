@@ -18,7 +18,7 @@ from trt_names import graph
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError
 from edgeseg.progress import Progress
-from edgeseg.runtime.backends import jetson, rtx
+from edgeseg.runtime.backends import rtx, trt_cache
 from edgeseg.runtime.backends.trt_library import RTX
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
@@ -38,7 +38,7 @@ def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> State:
 
 def open_once(bundle: Bundle) -> None:
     path = graph(bundle, "fp16")
-    rtx.open_engine(path, compute="f16", threads=None, progress=Progress()).close()
+    rtx.open_engine(path, compute="f16", device="gpu", threads=None, progress=Progress()).close()
 
 
 def kernels(tmp_path: Path) -> Path:
@@ -70,7 +70,7 @@ def test_plans_of_the_two_libraries_lie_apart(
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
     path = graph(desktop, "fp16")
     for _ in range(2):
-        jetson.open_engine(path, compute="f16", threads=None, progress=Progress()).close()
+        trt_cache.open_engine(path, progress=Progress()).close()
         open_once(desktop)
     assert len(device.builds) == 2
     folders = (tmp_path / "cache" / "edgeseg").iterdir()
