@@ -1,0 +1,185 @@
+"""Builds, proves and times the cases of gpu_cases.py with TensorRT and TensorRT-RTX: JSON lines.
+
+    python tools/gpu_measure.py CASES [--seconds 300]
+
+Each line has a `kind`: `machine`, `plan`, `refused`, `proof`, `engine`, `frame`, `skipped`. Without
+a GPU it goes as far as the plans, and says what was left out. Cases for which the time is too short
+are named in one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from gpu_frames import describe_gpu, time_engine, time_frames
+
+from edgeseg.accuracy.metrics import pixel_agreement
+from edgeseg.cli.scripts import check_inputs, run_script
+from edgeseg.errors import BackendError
+from edgeseg.machine.jetson import read_jetson
+from edgeseg.pixels import to_frame_mask, to_input
+from edgeseg.runtime.backends import trt
+from edgeseg.runtime.backends.trt_library import RTX, TENSORRT, Library
+from edgeseg.spec import InputSpec
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Bgr
+    from edgeseg.runtime.backends.cuda import Cuda
+
+Case = Mapping[str, Any]
+Emit = Callable[[dict[str, Any]], None]
+
+LIBRARIES: Final = {"tensorrt": TENSORRT, "rtx": RTX}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What all cases share; `cuda` is None without a GPU."""
+
+    folder: Path
+    frame: Bgr
+    library: Library
+    cuda: Cuda | None
+    ends: float
+    emit: Emit
+
+
+def main() -> None:
+    """Measure with each library that is installed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("--seconds", type=float, default=300, help="for all; 300")
+    parser.add_argument("--library", choices=(*LIBRARIES, "all"), default="all")
+    given = parser.parse_args()
+    check_inputs(parser, given.cases / "cases.json")
+    chosen = LIBRARIES.values() if given.library == "all" else [LIBRARIES[given.library]]
+    measure(given.cases, list(chosen), seconds=given.seconds, emit=_print)
+
+
+def _print(line: dict[str, Any]) -> None:
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()
+
+
+def measure(folder: Path, libraries: Sequence[Library], *, seconds: float, emit: Emit) -> None:
+    """Measure all cases; libraries share the time evenly.
+
+    Raises:
+        BackendError: no library is installed.
+    """
+    found = [library for library in libraries if _is_there(library)]
+    if not found:
+        raise BackendError(f"no library to measure: {'; '.join(one.missing for one in libraries)}")
+    cuda, reason = _open_cuda()
+    gpu = describe_gpu(cuda, read_jetson().model)
+    emit({"kind": "machine", **gpu, "libraries": [one.full_name for one in found]})
+    cases = json.loads((folder / "cases.json").read_text("utf-8"))
+    for index, library in enumerate(found):
+        share = (seconds - index * seconds / len(found)) if index else seconds / len(found)
+        bench = Bench(
+            folder=folder,
+            frame=np.load(folder / "frame.npy"),
+            library=library,
+            cuda=cuda,
+            ends=time.monotonic() + share,
+            emit=emit,
+        )
+        _measure_all(bench, cases)
+    if cuda is None:
+        left = "proof, engine times, whole frames, pixel kernels"
+        emit({"kind": "skipped", "what": left, "why": reason})
+
+
+def _is_there(library: Library) -> bool:
+    with suppress(BackendError):
+        library.load()
+        return True
+    return False
+
+
+def _open_cuda() -> tuple[Cuda | None, str]:
+    try:
+        cuda = trt.Cuda()
+        cuda.capability()
+    except BackendError as error:
+        return None, str(error)
+    return cuda, ""
+
+
+def _measure_all(bench: Bench, cases: Sequence[Case]) -> None:
+    untried = []
+    for case in cases:
+        if time.monotonic() > bench.ends:
+            untried.append(case["file"])
+        else:
+            _measure_case(bench, case)
+    if untried:
+        bench.emit({"kind": "skipped", "what": ", ".join(untried), "why": "the time was too short"})
+
+
+def _measure_case(bench: Bench, case: Case) -> None:
+    about = {"library": bench.library.full_name, **case}
+    for key in ("file", "expected"):
+        del about[key]
+    started = time.perf_counter()
+    try:
+        plan, _ = trt.build_plan(
+            (bench.folder / case["file"]).read_bytes(),
+            timing_cache=b"",
+            cuda=bench.cuda,
+            library=bench.library,
+        )
+    except BackendError as error:
+        bench.emit({"kind": "refused", **about, "why": str(error)})
+        return
+    built_s = time.perf_counter() - started
+    bench.emit({"kind": "plan", **about, "build_s": round(built_s, 2), "bytes": len(plan)})
+    if bench.cuda is None:
+        return
+    try:
+        with closing(trt.TensorRtBackend(plan, library=bench.library)) as engine:
+            _prove(bench, case, engine, about)
+            bench.emit({"kind": "engine", **about, **time_engine(engine)})
+            if case["batch"] == 1 and not case["written"]:
+                for line in time_frames(engine, bench.frame, _make_spec(engine)):
+                    bench.emit({**about, **line})
+    except BackendError as error:
+        bench.emit({"kind": "failed", **about, "why": str(error)})
+
+
+def _make_spec(engine: trt.TensorRtBackend) -> InputSpec:
+    _, height, width, _ = engine.input_shape
+    return InputSpec(height=height, width=width)
+
+
+def _prove(bench: Bench, case: Case, engine: trt.TensorRtBackend, about: Mapping[str, Any]) -> None:
+    """Compare logits and the frame's mask with those of the emulation, for each of a batch."""
+    spec = _make_spec(engine)
+    given = to_input(bench.frame, spec)
+    expected = np.load(bench.folder / case["expected"])
+    found = engine.infer(np.repeat(given, case["batch"], axis=0))
+    mask = to_frame_mask(expected, spec, bench.frame)
+    worst = min(pixel_agreement(mask, to_frame_mask(one[None], spec, bench.frame)) for one in found)
+    far = np.linalg.norm(found - expected) / np.linalg.norm(np.broadcast_to(expected, found.shape))
+    bench.emit(
+        {
+            "kind": "proof",
+            **about,
+            "finite": bool(np.isfinite(found).all()),
+            "agreement": round(float(worst), 3),
+            "relative_difference": float(far),
+        }
+    )
+
+
+if __name__ == "__main__":
+    run_script(main)
