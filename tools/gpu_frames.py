@@ -19,8 +19,8 @@ from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Bgr, ClassMap
-    from edgeseg.runtime.backends.cuda import Cuda
     from edgeseg.runtime.backends.trt import TensorRtBackend
+    from edgeseg.runtime.gpu.cuda import Cuda
     from edgeseg.runtime.gpu.lane import Lane
 
 __all__ = ["describe_gpu", "time_engine", "time_frames"]

@@ -33,7 +33,7 @@ from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Bgr
-    from edgeseg.runtime.backends.cuda import Cuda
+    from edgeseg.runtime.gpu.cuda import Cuda
 
 Case = Mapping[str, Any]
 Emit = Callable[[dict[str, Any]], None]
