@@ -18,6 +18,7 @@ from trt_names import graph
 from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError
 from edgeseg.files.whole import compute_sha256
+from edgeseg.machine.own_cache import make_own_folder
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.backends.trt import TensorRtBackend
@@ -180,7 +181,7 @@ def test_two_that_start_together_build_once(
 
 def test_a_killed_builder_leaves_no_lock(bundle: Bundle, device: State, tmp_path: Path) -> None:
     name = compute_sha256(graph(bundle, "fp16"))[:16]
-    engines._make_own_folder(TENSORRT)
+    make_own_folder(TENSORRT.folder)
     code = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
