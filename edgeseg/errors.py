@@ -16,6 +16,7 @@
     │   └── FormatError       an image that Pillow does not know, or gives other pixels for
     ├── SinkError             an output that cannot be written
     ├── BackendError          an engine that refuses the artifact
+    │   └── DeviceLostError   a GPU that this process cannot use any more
     ├── ClusterError          workers that are not there, are lost, or differ from this machine
     └── MissingPackageError   an optional package is absent or does not load; says what to run
 
@@ -35,6 +36,7 @@ __all__ = [
     "ClusterError",
     "DatasetError",
     "DeviceError",
+    "DeviceLostError",
     "EdgesegError",
     "ExportError",
     "FormatError",
@@ -128,6 +130,10 @@ class BackendError(EdgesegError):
 
 class DeviceError(BackendError):
     """A device that an engine lists, and that cannot be used here."""
+
+
+class DeviceLostError(BackendError):
+    """A GPU whose every further call fails in this process, so that no frame can follow."""
 
 
 class ClusterError(EdgesegError):
