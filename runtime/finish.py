@@ -79,7 +79,7 @@ class Finish:
         """
         mask = to_frame_mask(output, spec, frame)
         if not self.needs_logits:
-            return Finished(self._rename(mask), None)
+            return Finished(self.rename(mask), None)
         rating = _Rating(self, mask.shape)
         rate_bands(cast("Logits", output), spec, mask, rating.take)
         return self._settle(mask, rating)
@@ -91,19 +91,20 @@ class Finish:
             BackendError: a logit is NaN or plus infinity.
         """
         if not self.needs_logits:
-            return Finished(self._rename(segment_tiles(look, spec, frame)), None)
+            return Finished(self.rename(segment_tiles(look, spec, frame)), None)
         rating = _Rating(self, frame.shape[:2])
         return self._settle(segment_tiles(look, spec, frame, rate=rating.take), rating)
 
     def _settle(self, mask: ClassMap, rating: _Rating) -> Finished:
-        settled = self._rename(mask)
+        settled = self.rename(mask)
         if rating.unsure is not None:
             if self.ignore > np.iinfo(settled.dtype).max:
                 settled = settled.astype(np.uint16)
             settled[rating.unsure] = self.ignore
         return Finished(settled, rating.scores)
 
-    def _rename(self, mask: ClassMap) -> ClassMap:
+    def rename(self, mask: ClassMap) -> ClassMap:
+        """Give each class id of a mask what it becomes, in memory of its own if that differs."""
         return rename_ids(mask, self._make_table(mask)) if self.becomes else mask
 
     def _make_table(self, mask: ClassMap) -> ClassMap:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edgeseg.accuracy.metrics import class_shares
+from edgeseg.accuracy.metrics import count_shares
 from edgeseg.labels import Labels, Rgb, choose_ignore_index, normalize_name
-from edgeseg.pixels import ClassMap
+from edgeseg.pixels import count_ids
 from edgeseg.runtime.finish import Finish
+from edgeseg.runtime.result import Segmentation
 
 __all__ = ["BACKGROUND", "IGNORE", "Legend", "plan_finish"]
 
@@ -58,12 +59,13 @@ class Legend:
         """The id, name and color of each class that masks may hold."""
         return tuple((id_, self.labels.classes[id_], self.labels.palette[id_]) for id_ in self.ids)
 
-    def compute_shares(self, mask: ClassMap) -> dict[str, float]:
+    def compute_shares(self, made: Segmentation) -> dict[str, float]:
         """Compute the share, 0..1, of a mask's pixels that each class has, and `ignore`, by name.
 
-        The mask is (H, W), uint8 or uint16. Absent classes are left out.
+        Absent classes are left out.
         """
-        shares = class_shares(mask, self.labels.classes)
+        counts = count_ids(made.mask) if made.counts is None else made.counts
+        shares = count_shares(counts, self.labels.classes)
         if self.ignore is not None:
             ignored = shares.pop(f"id {self.ignore}", None)
             shares |= {} if ignored is None else {IGNORE: ignored}

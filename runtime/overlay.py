@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.runtime.legend import Legend
+from edgeseg.runtime.result import Result
 
 __all__ = ["Overlay", "pad_to_even"]
 
@@ -36,6 +37,11 @@ class Overlay:
         if self._last is None or self._last[0] is not frame or self._last[1] is not mask:
             self._last = frame, mask, self._blend(frame, mask)
         return self._last[2]
+
+    def show(self, result: Result) -> Bgr:
+        """Give a result's overlay: the one that a device drew in the same colors, or `draw`."""
+        drawn = result.segmentation.overlay
+        return self.draw(result.captured.image, result.mask) if drawn is None else drawn
 
     def _blend(self, frame: Bgr, mask: ClassMap) -> Bgr:
         colors = self._halves.take(mask, axis=0)

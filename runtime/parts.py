@@ -77,6 +77,7 @@ class Part:
             source=source,
             sinks=[fan] if self.meter is None else [self.meter, fan],
             tell=self.about.events.tell,
+            overlay=self.about.legend if self.outputs.draws else None,
             wanted=lambda: not fan.given_up,
             end=end,
         )

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from edgeseg.pixels import ClassMap, Scores
+from edgeseg.pixels import Bgr, ClassMap, Scores
 from edgeseg.runtime.sources import Captured
 
-__all__ = ["MASK_STAGES", "Result", "Segmentation"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["MASK_STAGES", "DeviceTimes", "Result", "Segmentation"]
 
 # The stages from a source to a mask, in their order.
 MASK_STAGES: Final = ("grab", "prepare", "infer", "mask")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTimes:
+    """The milliseconds that a GPU took for each step of a frame, by its own clock."""
+
+    upload_ms: float
+    prepare_ms: float
+    engine_ms: float
+    mask_ms: float
+    download_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +36,10 @@ class Segmentation:
     `mask` holds class ids (H, W) at the frame's own size; uint8 up to 256 classes, else uint16.
     `scores` are uint8 (H, W), 255 times the probability of each pixel's class; None where nobody
     asked for them.
+
+    Where a GPU makes whole frames, `device` says what it took, which the three steps hold;
+    `counts` are the pixels of each class, int32 (classes,); and `overlay` is the frame with the
+    classes' colors, uint8 BGR (H, W, 3), where an output asks for it.
     """
 
     mask: ClassMap
@@ -28,6 +47,9 @@ class Segmentation:
     infer_ms: float
     mask_ms: float
     scores: Scores | None = None
+    device: DeviceTimes | None = None
+    counts: npt.NDArray[np.int32] | None = None
+    overlay: Bgr | None = None
 
     @property
     def latency_ms(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,8 +16,12 @@ from edgeseg.pixels import Bgr, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
 from edgeseg.runtime.finish import PLAIN, Finish
+from edgeseg.runtime.gpu.lane import Lane
+from edgeseg.runtime.landing import land
 from edgeseg.runtime.live.pipeline import stream
-from edgeseg.runtime.live.reuse import check_reuse, parse_reuse
+from edgeseg.runtime.live.reuse import EXACT, check_reuse, parse_reuse
+from edgeseg.runtime.live.ways import explain_host
+from edgeseg.runtime.proof import open_proven_path
 from edgeseg.runtime.region import read_region
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import open_source
@@ -35,9 +40,21 @@ __all__ = ["Segmenter", "check_takes_color", "segment_frame"]
 
 
 def segment_frame(
-    backend: Backend, spec: InputSpec, frame: Bgr, finish: Finish = PLAIN
+    backend: Backend,
+    spec: InputSpec,
+    frame: Bgr,
+    finish: Finish = PLAIN,
+    *,
+    lane: Lane | None = None,
 ) -> Segmentation:
-    """Segment one frame: make the input, run the engine, make what `finish` asks for."""
+    """Segment one frame: make the input, run the engine, make what `finish` asks for.
+
+    Where `lane` serves for that, the engine's device does all three.
+    """
+    if lane is not None and explain_host(finish, EXACT) is None and lane.fits(frame):
+        flight, launch_ms = time_call(lane.launch, frame)
+        if flight is not None:
+            return land(flight, finish, host_ms=launch_ms)
     network_input, prepare_ms = time_call(to_input, frame, spec)
     output, infer_ms = time_call(backend.infer, network_input)
     return finish.segment(output, spec, frame, prepare_ms=prepare_ms, infer_ms=infer_ms)
@@ -102,6 +119,15 @@ class Segmenter:
         self.backend: Backend = open_backend(
             bundle, variant=self.variant, threads=threads, progress=progress
         )
+        with ExitStack() as stack:
+            stack.callback(self.backend.close)
+            self._lane: Lane | None = None
+            self.path = open_proven_path(self.backend, bundle, say=progress.say)
+            if self.path is not None:
+                stack.callback(self.path.close)
+                self._lane = Lane(self.path)
+                stack.callback(self._lane.close)
+            self._release = stack.pop_all()
 
     @property
     def input(self) -> InputSpec:
@@ -135,8 +161,9 @@ class Segmenter:
         if roi is not None:
             frame = read_region(roi).cut(frame)
         finish = self._plan(tile=tile, scores=scores)
-        segment = segment_tiled if tile else segment_frame
-        return segment(self.backend, self.input, frame, finish)
+        if tile:
+            return segment_tiled(self.backend, self.input, frame, finish)
+        return segment_frame(self.backend, self.input, frame, finish, lane=self._lane)
 
     def stream(
         self,
@@ -188,7 +215,7 @@ class Segmenter:
 
     def close(self) -> None:
         """Release the engine."""
-        self.backend.close()
+        self._release.close()
 
     def __enter__(self) -> Segmenter:
         return self

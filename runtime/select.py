@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,8 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
 from edgeseg.runtime.backends.placing import PlacedVariant, place_variants
 from edgeseg.runtime.golden import read_golden_frame, replay_golden
+from edgeseg.runtime.gpu.lane import Lane
+from edgeseg.runtime.proof import open_proven_path
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import SAME_SPEED, alternate, order_by_speed
 from edgeseg.targets import find_target
@@ -147,12 +150,19 @@ def build(bundle: Bundle, *, progress: Progress = SILENT, timed: bool = True) ->
     return ordered
 
 
+class _Working(NamedTuple):
+    """An engine that passed, and the way of whole frames on its device, if it has one."""
+
+    backend: Backend
+    lane: Lane | None
+
+
 def _prove_all(
     bundle: Bundle, progress: Progress, stack: ExitStack
-) -> tuple[dict[str, Built], dict[str, Backend]]:
+) -> tuple[dict[str, Built], dict[str, _Working]]:
     """Prove every variant; return the results and the working engines, which `stack` closes."""
     results: dict[str, Built] = {}
-    working: dict[str, Backend] = {}
+    working: dict[str, _Working] = {}
     unbuilt: set[tuple[str | None, str]] = set()
     missing: set[str] = set()
     for variant in _place_all(bundle):
@@ -171,7 +181,8 @@ def _prove_all(
             stack.callback(backend.close)
             result = _prove(bundle, variant, backend)
             if result.fault is None:
-                working[variant.title] = backend
+                lane = _open_lane(bundle, variant, backend, progress, stack)
+                working[variant.title] = _Working(backend, lane)
         results[variant.title] = result
         if result.fault is not None:
             out = variant.device if variant.device in missing else variant.title
@@ -190,7 +201,10 @@ def _describe(variant: PlacedVariant, *, fault: str | None = None) -> Built:
 
 
 def _add_times(
-    bundle: Bundle, results: Mapping[str, Built], working: Mapping[str, Backend], progress: Progress
+    bundle: Bundle,
+    results: Mapping[str, Built],
+    working: Mapping[str, _Working],
+    progress: Progress,
 ) -> dict[str, Built]:
     """Time the working variants; one that fails meanwhile gets a `fault`."""
     timed: dict[str, Built] = {}
@@ -209,6 +223,25 @@ def _rank(passed: Sequence[Built]) -> list[Built]:
         speed=lambda result: 1 / (result.latency_ms or 1.0),
         agreement=lambda result: result.agreement or 0.0,
     )
+
+
+def _open_lane(
+    bundle: Bundle,
+    variant: PlacedVariant,
+    backend: Backend,
+    progress: Progress,
+    stack: ExitStack,
+) -> Lane | None:
+    """Open the way of whole frames that runs will take, too; `stack` closes it."""
+
+    def say(line: str) -> None:
+        progress.say(f"{variant.title}: {line}")
+
+    path = open_proven_path(backend, bundle, say=say)
+    if path is None:
+        return None
+    stack.callback(path.close)
+    return stack.enter_context(closing(Lane(path)))
 
 
 def _prove(bundle: Bundle, variant: PlacedVariant, backend: Backend) -> Built:
@@ -230,7 +263,7 @@ def _prove(bundle: Bundle, variant: PlacedVariant, backend: Backend) -> Built:
     return replace(result, agreement=worst)
 
 
-def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | str]:
+def _time(bundle: Bundle, working: Mapping[str, _Working]) -> dict[str, float | str]:
     """Time whole frames through each, in turns; give median ms, or why the engine failed."""
     spec = bundle.manifest.input
     frame = read_golden_frame(bundle)
@@ -239,11 +272,11 @@ def _time(bundle: Bundle, backends: Mapping[str, Backend]) -> dict[str, float | 
     def segment(name: str) -> None:
         if name not in faults:
             try:
-                segment_frame(backends[name], spec, frame)
+                segment_frame(working[name].backend, spec, frame, lane=working[name].lane)
             except BackendError as error:
                 faults[name] = str(error)
 
-    times = alternate({name: partial(segment, name) for name in backends})
+    times = alternate({name: partial(segment, name) for name in working})
     return {name: float(np.median(row)) for name, row in times.items()} | faults
 
 

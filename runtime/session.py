@@ -31,6 +31,7 @@ from edgeseg.runtime.live.rate_watch import RateWatch
 from edgeseg.runtime.live.run import Limits, run_all
 from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.live.tally import Summary
+from edgeseg.runtime.live.ways import explain_host
 from edgeseg.runtime.parts import Model, Part, claim_all, make_parts, open_all, open_parts
 from edgeseg.runtime.request import RunRequest, RunResult
 from edgeseg.runtime.result import Result
@@ -138,6 +139,9 @@ class _Session:
         say(f"{bundle.folder} ({variant.name}) on {engine}, source {named}")
         if self._request.tile:
             say(describe_tiles(self._segmenter.input))
+        host = explain_host(self._model.finish, self._request.reuse)
+        if self._segmenter.path is not None and host is not None:
+            say(f"the CPU prepares frames and makes masks, and the GPU runs the network: {host}")
         for line in _describe_pace(self._sources, self._request.pace):
             say(line)
         with ended_by(self._end), open_parts(parts, self._request, say=say, end=self._end) as fans:

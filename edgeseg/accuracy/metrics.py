@@ -24,6 +24,7 @@ __all__ = [
     "above_chance",
     "chance_miou",
     "class_shares",
+    "count_shares",
     "confusion",
     "iou",
     "mean_iou",
@@ -46,9 +47,16 @@ def class_shares(mask: ClassMap, classes: Sequence[str]) -> dict[str, float]:
     The mask is unsigned (H, W), uint8 or uint16. Absent classes are left out. An id that is no
     class, which only a faulty engine gives, is named by its number: `id 12`.
     """
-    counts = count_ids(mask)
+    return count_shares(count_ids(mask), classes)
+
+
+def count_shares(
+    counts: npt.NDArray[np.int32] | npt.NDArray[np.int64], classes: Sequence[str]
+) -> dict[str, float]:
+    """Compute what `class_shares` does from the number of a mask's pixels of each id."""
     names = (*classes, *(f"id {index}" for index in range(len(classes), len(counts))))
-    return {name: float(n / mask.size) for name, n in zip(names, counts, strict=False) if n}
+    pixels = counts.sum()
+    return {name: float(n / pixels) for name, n in zip(names, counts, strict=False) if n}
 
 
 def confusion(

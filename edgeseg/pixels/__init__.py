@@ -18,6 +18,7 @@ from edgeseg.pixels.input import (
 from edgeseg.pixels.mask import resize_ids, to_frame_mask, to_mask
 from edgeseg.pixels.resizing import resize_logits, resize_rows
 from edgeseg.pixels.scores import Place, Probabilities, Take, rate_bands
+from edgeseg.pixels.ties import count_untied
 
 __all__ = [
     "Bgr",
@@ -31,6 +32,7 @@ __all__ = [
     "Scores",
     "Take",
     "count_ids",
+    "count_untied",
     "find_ids",
     "measure_coverage",
     "fit_size",

@@ -9,9 +9,11 @@ from typing import Protocol, cast
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.pixels import Frame, Output
-from edgeseg.progress import SILENT, Progress
+from edgeseg.progress import SILENT, Progress, Say
 from edgeseg.runtime.backends.checked import Checked, Engine
 from edgeseg.runtime.backends.placing import find_device
+from edgeseg.runtime.gpu.path import FramePath
+from edgeseg.spec import InputSpec
 from edgeseg.targets import find_target
 
 __all__ = ["Backend", "Runner", "load_runner", "open_artifact", "open_backend"]
@@ -36,6 +38,15 @@ class Backend(Protocol):
         Raises:
             BackendError: the model does not take the image's shape or dtype, the engine fails, or
                 the result has a wrong shape or is not finite.
+        """
+
+    def open_path(self, spec: InputSpec, *, classes: int, say: Say) -> FramePath | None:
+        """Open the engine's path of whole frames; None where the engine offers none.
+
+        `say` receives what the user should know of the path. Close the path before the engine.
+
+        Raises:
+            BackendError: the device has no such path here; the message says why.
         """
 
     def close(self) -> None:

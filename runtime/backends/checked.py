@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,8 +16,11 @@ from edgeseg.text import to_plain
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Output
+    from edgeseg.progress import Say
+    from edgeseg.runtime.gpu.path import FramePath
+    from edgeseg.spec import InputSpec
 
-__all__ = ["Checked", "Engine", "check_ends", "take_last_line", "name_failures"]
+__all__ = ["Checked", "Engine", "WholeFrames", "check_ends", "take_last_line", "name_failures"]
 
 _LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 _REMEDY: Final = "export the bundle again, and if it stays so, in another precision"
@@ -43,6 +46,20 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the engine. Called once."""
+
+
+@runtime_checkable
+class WholeFrames(Protocol):
+    """What an engine on a device may offer beside `infer`."""
+
+    def open_path(self, spec: InputSpec, *, classes: int, say: Say) -> FramePath:
+        """Open the path on which whole frames of a spec become masks of so many classes.
+
+        `say` receives what the user should know of the path. Close the path before the engine.
+
+        Raises:
+            BackendError: the device has no such path here; the message says why.
+        """
 
 
 class Checked:
@@ -76,6 +93,17 @@ class Checked:
         if fault is not None:
             raise BackendError(f"{self._short} gave {fault}; {_REMEDY}")
         return output
+
+    def open_path(self, spec: InputSpec, *, classes: int, say: Say) -> FramePath | None:
+        """Open the engine's path of whole frames; None where the engine offers none.
+
+        Raises:
+            BackendError: the device has no such path here.
+        """
+        if not isinstance(self._engine, WholeFrames):
+            return None
+        with name_failures(self._short):
+            return self._engine.open_path(spec, classes=classes, say=say)
 
     def close(self) -> None:
         """Release the engine. Calling twice is harmless."""

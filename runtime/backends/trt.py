@@ -17,12 +17,16 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import check_ends
 from edgeseg.runtime.backends.trt_library import TENSORRT, Library
 from edgeseg.runtime.gpu.cuda import Cuda, Pinned
+from edgeseg.runtime.gpu.opening import open_path
 
 if TYPE_CHECKING:
     import tensorrt
 
     from edgeseg.pixels import Frame, Output
+    from edgeseg.progress import Say
     from edgeseg.runtime.backends.trt_library import Api
+    from edgeseg.runtime.gpu.path import FramePath
+    from edgeseg.spec import InputSpec
 
 __all__ = ["TensorRtBackend", "build_plan"]
 
@@ -64,10 +68,10 @@ class TensorRtBackend:
             raise BackendError(f"{self._name} does not take the plan: {_take_last(self._errors)}")
         self._context, self._keep = context, keep
         self._engine, self._owners = engine, (runtime, log)  # each must outlive the engine
-        self._cuda = Cuda()
+        self.cuda = Cuda()
         with ExitStack() as stack:
-            self._stream = self._cuda.stream()
-            stack.callback(self._cuda.destroy, self._stream)
+            self.stream = self.cuda.stream()
+            stack.callback(self.cuda.destroy, self.stream)
             ends = self._bind(engine, stack)
             inputs = [end for end in ends if end.is_input]
             outputs = [end for end in ends if not end.is_input]
@@ -87,13 +91,34 @@ class TensorRtBackend:
         """Map a uint8 (1, H, W, C) image to the graph's output."""
         given, made = self._input, self._output
         np.copyto(given.host.array, frame)
-        self._cuda.to_device(given.device, given.host.address, given.size, self._stream)
-        if not self._context.execute_async_v3(self._stream):
-            raise BackendError(f"{self._name} failed: {_take_last(self._errors)}")
-        self._cuda.to_host(made.host.address, made.device, made.size, self._stream)
-        self._cuda.synchronize(self._stream)
+        self.cuda.to_device(given.device, given.host.address, given.size, self.stream)
+        try:
+            self.enqueue()
+        except BackendError:
+            self.cuda.synchronize(self.stream)  # says whether the device is lost
+            raise
+        self.cuda.to_host(made.host.address, made.device, made.size, self.stream)
+        self.cuda.synchronize(self.stream)
         output: Output = made.host.array
         return output
+
+    def enqueue(self) -> None:
+        """Queue one inference in the stream, from memory of the device to memory of the device.
+
+        Raises:
+            BackendError: TensorRT refuses.
+        """
+        if not self._context.execute_async_v3(self.stream):
+            raise BackendError(f"{self._name} failed: {_take_last(self._errors)}")
+
+    def open_path(self, spec: InputSpec, *, classes: int, say: Say) -> FramePath:
+        """See `WholeFrames`."""
+        return open_path(self, spec, self._output.host.array, classes=classes, say=say)
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """Where "input" and "output" lie on the device."""
+        return {"input": self._input.device, "output": self._output.device}
 
     def close(self) -> None:
         """Release memory, stream and engine."""
@@ -110,10 +135,10 @@ class TensorRtBackend:
             name = engine.get_tensor_name(index)
             shape = tuple(engine.get_tensor_shape(name))
             dtype = np.dtype(self._trt.nptype(engine.get_tensor_dtype(name)))
-            host = Pinned(self._cuda, shape, dtype)
+            host = Pinned(self.cuda, shape, dtype)
             stack.callback(host.free)
-            device = self._cuda.malloc(host.array.nbytes)
-            stack.callback(self._cuda.free, device)
+            device = self.cuda.malloc(host.array.nbytes)
+            stack.callback(self.cuda.free, device)
             if not self._context.set_tensor_address(name, device):
                 raise BackendError(
                     f"{self._name} refuses memory for {name}: {_take_last(self._errors)}"

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from edgeseg.errors import BackendError, DeviceLostError
 
-__all__ = ["Cuda", "Pinned", "explain_status"]
+__all__ = ["Cuda", "Pinned", "explain_status", "view_host"]
 
 _LIBRARIES: Final = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 _FOLDERS: Final = ("", "/usr/local/cuda/lib64/", "/usr/local/cuda/targets/aarch64-linux/lib/")
@@ -48,6 +48,7 @@ _SIGNATURES: Final = {
     "cudaFree": [c_void_p],
     "cudaMallocHost": [POINTER(c_void_p), c_size_t],
     "cudaFreeHost": [c_void_p],
+    "cudaMemcpy": [c_void_p, c_void_p, c_size_t, c_int],
     "cudaMemcpyAsync": [c_void_p, c_void_p, c_size_t, c_int, c_void_p],
     "cudaStreamCreate": [POINTER(c_void_p)],
     "cudaStreamSynchronize": [c_void_p],
@@ -77,14 +78,19 @@ class Pinned:
 
     def __init__(self, cuda: Cuda, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._cuda = cuda
-        count = int(np.prod(shape))
-        self.address = cuda.allocate_pinned(count * np.dtype(dtype).itemsize)
-        buffer = (ctypes.c_byte * (count * np.dtype(dtype).itemsize)).from_address(self.address)
-        self.array: npt.NDArray[Any] = np.frombuffer(memoryview(buffer), dtype).reshape(shape)
+        self.address = cuda.allocate_pinned(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        self.array = view_host(self.address, shape, dtype)
 
     def free(self) -> None:
         """Release the memory; the array must not be used after that."""
         self._cuda.free_pinned(self.address)
+
+
+def view_host(address: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """View host memory as an array, which must not be used after the memory is freed."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffer = (ctypes.c_byte * size).from_address(address)
+    return np.frombuffer(memoryview(buffer), dtype).reshape(shape)
 
 
 class Cuda:
@@ -215,6 +221,10 @@ class Cuda:
         """Queue a copy of `size` bytes from host to device in the stream."""
         self._call("cudaMemcpyAsync", device, host, size, _HOST_TO_DEVICE, stream)
 
+    def write(self, device: int, content: bytes) -> None:
+        """Copy bytes to the device, and wait for it."""
+        self._call("cudaMemcpy", device, content, len(content), _HOST_TO_DEVICE)
+
     def to_host(self, host: int, device: int, size: int, stream: int) -> None:
         """Queue a copy of `size` bytes from device to host in the stream."""
         self._call("cudaMemcpyAsync", host, device, size, _DEVICE_TO_HOST, stream)
@@ -256,9 +266,9 @@ class Cuda:
             self._call(name, handle)
 
 
-def explain_status(call: str, status: int, reason: str) -> BackendError:
+def explain_status(call: str, status: int, reason: str, *, where: str = "") -> BackendError:
     """Explain why a call failed, by its cudaError_t, or by the CUresult of the same number."""
-    text = f"{call} failed: {reason} (CUDA error {status})"
+    text = f"{call} failed{where}: {reason} (CUDA error {status})"
     if status in _LOST:
         return DeviceLostError(
             f"the GPU is lost to this process, {text}; start edgeseg again, and if it stays so, "

@@ -13,6 +13,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_uint, c_void_p
 from typing import Any, Final
 
 from edgeseg.errors import BackendError
+from edgeseg.runtime.gpu.cuda import explain_status
 from edgeseg.runtime.gpu.launches import Launch
 
 __all__ = ["Module"]
@@ -119,9 +120,7 @@ class Module:
         text = c_char_p()
         self._library.cuGetErrorString(status, byref(text))
         reason = (text.value or b"unknown error").decode()
-        raise BackendError(
-            f"{name} failed{where}: {reason} (CUDA error {status}); run: edgeseg doctor"
-        )
+        raise explain_status(name, status, reason, where=where)
 
 
 def _load() -> ctypes.CDLL:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgeseg.runtime.backends.backend import Backend
+from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.spec import InputSpec
 
 __all__ = ["Choice", "Network", "list_networks", "make_pick"]
@@ -18,6 +19,10 @@ class Network(Protocol):
     @property
     def backend(self) -> Backend:
         """The engine. Only one thread calls it at a time."""
+
+    @property
+    def path(self) -> FramePath | None:
+        """The path of whole frames on the engine's device; None where the host does the rest."""
 
     @property
     def input(self) -> InputSpec:

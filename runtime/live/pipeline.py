@@ -7,6 +7,10 @@ With a live source, each stage takes the newest frame: a newer frame replaces on
 dropped frames are counted. A file loses no frame and keeps its order. Each source has a thread that
 captures, and all share the other stages, in turn. At most one frame waits between two stages, so no
 frame grows old in a queue.
+
+Where a device makes whole frames (`ways.py`), `infer` queues a frame there, and `mask` waits for
+it. `infer` takes a frame when the one before the last is done: so two are under way, and the one
+that joins them is the newest.
 """
 
 from __future__ import annotations
@@ -14,27 +18,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from edgeseg.errors import BackendError, SourceError
-from edgeseg.pixels import Frame, Output, to_input
+from edgeseg.errors import BackendError, DeviceLostError, SourceError
 from edgeseg.progress import ignore
-from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.channel import Channel, Ended, Turns
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.finish import PLAIN, Finish
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.feed import Feed, Stream, give_young, limit_ages
 from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
 from edgeseg.runtime.live.pace import FREE, Pace, Thinner
-from edgeseg.runtime.live.reuse import EXACT, LastMask, Reuse, Reuser
+from edgeseg.runtime.live.reuse import EXACT, Reuse
+from edgeseg.runtime.live.ways import Inferred, Prepared, explain_host, make_way
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.sources import Captured, Source
 from edgeseg.runtime.threads import start_thread
 from edgeseg.runtime.tiling import segment_tiled
-from edgeseg.runtime.timing import measure_since, time_call
+from edgeseg.runtime.timing import measure_since
 
 __all__ = ["stream"]
 
@@ -53,12 +57,9 @@ class _Work:
     feed: int
     grab_ms: float
     network: int = 0
-    network_input: Frame | None = None
-    output: Output | None = None
-    reused: bool = False
+    prepared: Prepared | None = None
+    inferred: Inferred | None = None
     tiled: Segmentation | None = None
-    prepare_ms: float = 0.0
-    infer_ms: float = 0.0
 
 
 @contextmanager
@@ -69,6 +70,7 @@ def stream(
     reuse: Reuse = EXACT,
     pace: Pace = FREE,
     tells: Sequence[Tell] = (),
+    overlays: Sequence[Legend | None] = (),
     on_end: Callable[[int], None] = ignore,
 ) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
@@ -78,49 +80,46 @@ def stream(
     the first. `finish` says what is made of the engine's output. With tiles, the stage `infer`
     makes a frame's whole mask, window by window. `reuse` says which frames have the mask of an
     earlier one of the same source. `pace` says which frames are left out, and `tells` hear events.
+    A device that makes whole frames draws them in the colors of a source's legend in `overlays`.
     `on_end` hears, between two results, which source gave its last one while others go on.
 
     Raises, while iterating:
         SourceError: the only source broke off.
-        BackendError: the engine failed on ten frames in a row, or the system gives no thread.
+        BackendError: the engine failed on ten frames in a row, or its device is lost; or the system
+            gives no thread.
     """
     only = len(sources) == 1
     changed = threading.Condition()
     captured = [Channel[_Work | Ended](newest=source.live, changed=changed) for source in sources]
     # A newer frame of one source must not replace a waiting frame of another.
-    prepared: Channel[_Work | Ended] = Channel(newest=only and sources[0].live)
+    ready = threading.Condition()
+    prepared: Channel[_Work | Ended] = Channel(newest=only and sources[0].live, changed=ready)
     inferred: Channel[_Work | Ended] = Channel()
     masked: Channel[Result | Ended] = Channel()
     feeds = [
-        Feed(channels=(channel, prepared) if only else (channel,), limit=limit)
-        for channel, limit in zip(captured, limit_ages(sources, pace, tells), strict=True)
+        Feed(channels=(one, prepared) if only else (one,), limit=limit)
+        for one, limit in zip(captured, limit_ages(sources, pace, tells), strict=True)
     ]
-    stages = _Stages(network, feeds, finish, reuse)
+    stages = _Stages(network, feeds, finish, reuse, overlays)
     tolerant = _Tolerance(feeds)
 
     on_error = partial(_note_loss, feeds, tells)
     turns = Turns(captured, changed, wait=prepared.wait_for_room, on_error=on_error)
     infer = tolerant.guard(stages.infer_tiles if finish.tile else stages.infer)
-    grabs = [_grab(source, i, pace, feeds[i]) for i, source in enumerate(sources)]
+    queued = _take_in_time(prepared, ready, inferred) if stages.on_device else prepared
     threads = [
         *(
-            _make_worker("capture", grab, _pass_on, channel)
-            for grab, channel in zip(grabs, captured, strict=True)
+            _make_worker("capture", _grab(one, i, pace, feeds[i]), _pass_on, captured[i])
+            for i, one in enumerate(sources)
         ),
         _make_worker("prepare", turns, _pass_on if finish.tile else stages.prepare, prepared),
-        _make_worker("infer", prepared, infer, inferred),
+        _make_worker("infer", queued, infer, inferred),
         _make_worker("mask", inferred, tolerant.guard(stages.mask), masked),
     ]
 
-    def end() -> None:
-        stages.ended.set()
-        for source in sources:
-            source.stop()
-        for passage in (masked, inferred, prepared, turns):
-            passage.close()
-
+    end = partial(_end, stages, sources, (masked, inferred, prepared, turns))
     leave = partial(_leave, sources, captured)
-    with _run_threads(threads, end):
+    with closing(stages), _run_threads(threads, end):
         yield Stream(results=give_young(masked, feeds, on_end), feeds=feeds, leave=leave)
 
 
@@ -135,6 +134,25 @@ def _note_loss(
         tells[index](Event(kind="lost", text=f"{error}; the run goes on without it"))
 
 
+def _take_in_time(
+    prepared: Channel[_Work | Ended], ready: threading.Condition, inferred: Channel[_Work | Ended]
+) -> Turns[_Work | Ended]:
+    """Take each frame when the one that it follows on the device has a place to go to."""
+
+    def raise_error(_index: int, error: BaseException) -> None:
+        raise error
+
+    return Turns([prepared], ready, wait=inferred.wait_for_room, on_error=raise_error)
+
+
+def _end(stages: _Stages, sources: Sequence[Source], passages: Iterable[_Passage]) -> None:
+    stages.ended.set()
+    for source in sources:
+        source.stop()
+    for passage in passages:
+        passage.close()
+
+
 def _leave(
     sources: Sequence[Source], captured: Sequence[Channel[_Work | Ended]], index: int
 ) -> None:
@@ -143,38 +161,54 @@ def _leave(
     captured[index].close()
 
 
+class _Passage(Protocol):
+    """What frames pass through from one thread to the next."""
+
+    def close(self) -> None: ...
+
+
 class _Stages:
     """What is done with a frame, stage by stage."""
 
     def __init__(
-        self, network: Network | Choice, feeds: Sequence[Feed], finish: Finish, reuse: Reuse
+        self,
+        network: Network | Choice,
+        feeds: Sequence[Feed],
+        finish: Finish,
+        reuse: Reuse,
+        overlays: Sequence[Legend | None],
     ) -> None:
         self._networks = list_networks(network)
         self._pick = make_pick(network)
         self._finish = finish
         self._feeds = feeds
+        self.on_device = explain_host(finish, reuse) is None and any(
+            one.path is not None for one in self._networks
+        )
         # Each network has outputs of its own, which no other one's frame may reuse.
-        self._reusers = [
-            [Reuser(reuse, partial(_infer, one.backend)) for one in self._networks] for _ in feeds
+        self._ways = [
+            [make_way(one, finish, reuse, overlay) for one in self._networks]
+            for overlay in overlays or [None] * len(feeds)
         ]
-        self._last_masks = [LastMask(finish) for _ in feeds]
         self.ended = threading.Event()
+
+    def close(self) -> None:
+        for ways in self._ways:
+            for way in ways:
+                way.close()
 
     def prepare(self, work: _Work) -> _Work | None:
         if self._is_old(work):
             return None
         network = self._pick()
-        spec = self._networks[network].input
-        network_input, prepare_ms = time_call(to_input, work.captured.image, spec)
-        return replace(work, network=network, network_input=network_input, prepare_ms=prepare_ms)
+        prepared = self._ways[work.feed][network].prepare(work.captured)
+        return replace(work, network=network, prepared=prepared)
 
     def infer(self, work: _Work) -> _Work | None:
         if self._is_old(work):
             return None
-        assert work.network_input is not None, "it was just prepared"
-        find_output = self._reusers[work.feed][work.network].find_output
-        (output, reused), infer_ms = time_call(find_output, work.network_input, work.captured)
-        return replace(work, network_input=None, output=output, reused=reused, infer_ms=infer_ms)
+        assert work.prepared is not None, "it was just prepared"
+        return replace(work, prepared=None, inferred=work.prepared.infer())
 
     def infer_tiles(self, work: _Work) -> _Work | None:
         if self._is_old(work):
@@ -191,11 +225,11 @@ class _Stages:
     def mask(self, work: _Work) -> Result:
         return Result(
             captured=work.captured,
-            segmentation=work.tiled or self._make_mask(work),
+            segmentation=work.tiled or _finish(work.inferred),
             grab_ms=work.grab_ms,
             feed=work.feed,
             network=work.network,
-            reused=work.reused,
+            reused=work.inferred is not None and work.inferred.reused,
             dropped=self._feeds[work.feed].dropped,
             skipped=self._feeds[work.feed].skipped,
             failed=self._feeds[work.feed].failed,
@@ -204,27 +238,14 @@ class _Stages:
     def _is_old(self, work: _Work) -> bool:
         return self._feeds[work.feed].limit.refuses(work.captured.at)
 
-    def _make_mask(self, work: _Work) -> Segmentation:
-        assert work.output is not None, "it was just inferred"
-        find, spec = self._last_masks[work.feed].find, self._networks[work.network].input
-        (mask, scores), mask_ms = time_call(find, work.output, spec, work.captured.image)
-        return Segmentation(
-            mask=mask,
-            scores=scores,
-            prepare_ms=work.prepare_ms,
-            infer_ms=work.infer_ms,
-            mask_ms=mask_ms,
-        )
+
+def _finish(inferred: Inferred | None) -> Segmentation:
+    assert inferred is not None, "it was just inferred"
+    return inferred.finish()
 
 
 def _pass_on(work: _Work) -> _Work:
     return work
-
-
-def _infer(backend: Backend, network_input: Frame) -> Output:
-    """Run the engine; copy an output that the next frame's inference would overwrite."""
-    output = backend.infer(network_input)
-    return output.copy() if backend.reuses_output else output
 
 
 @contextmanager
@@ -256,6 +277,8 @@ class _Tolerance:
         def call_or_count(work: _Work) -> B | None:
             try:
                 made = call(work)
+            except DeviceLostError:
+                raise  # no frame can follow
             except BackendError as error:
                 with self._lock:
                     self._feeds[work.feed].failed += 1

@@ -10,6 +10,7 @@ from edgeseg.errors import BackendError, SourceError
 from edgeseg.progress import ignore
 from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.feed import Stream
 from edgeseg.runtime.live.network import Choice, Network
 from edgeseg.runtime.live.pace import FREE, Pace
@@ -31,12 +32,14 @@ class Fed:
 
     A source that is not `wanted` any more, because its outputs failed, is left. `end` is called
     after the last result of a source that ends while others go on; it hears why the source was
-    lost, or None.
+    lost, or None. With `overlay`, an engine's device that makes whole frames draws them in the
+    colors of that legend.
     """
 
     source: Source
     sinks: Sequence[Sink] = ()
     tell: Tell = ignore
+    overlay: Legend | None = None
     wanted: Callable[[], bool] = lambda: True
     end: Callable[[str | None], None] = ignore
 
@@ -105,6 +108,7 @@ def run_all(
             reuse=reuse,
             pace=pace,
             tells=[feed.tell for feed in feeds],
+            overlays=[feed.overlay for feed in feeds],
             on_end=lambda index: feeds[index].end(results.feeds[index].lost),
         ) as results,
     ):

@@ -44,7 +44,8 @@ class View:
         newest = self.board.newest
         if newest is None:
             return {}
-        return await self.encoder.run(lambda: self.about.legend.compute_shares(newest.mask))
+        made = newest.segmentation
+        return await self.encoder.run(lambda: self.about.legend.compute_shares(made))
 
     async def compute_figures(self) -> Figures:
         """Compute the source's figures at this moment."""

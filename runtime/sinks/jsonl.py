@@ -30,7 +30,8 @@ def to_line(result: Result, legend: Legend, *, source: str | None = None) -> str
     there are several.
     """
     captured = result.captured
-    shares = {name: round(share, 6) for name, share in legend.compute_shares(result.mask).items()}
+    found = legend.compute_shares(result.segmentation)
+    shares = {name: round(share, 6) for name, share in found.items()}
     return json.dumps(
         {
             **({} if source is None else {"source": source}),

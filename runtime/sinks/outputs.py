@@ -116,6 +116,15 @@ class Outputs:
         )
 
     @property
+    def draws(self) -> bool:
+        """Whether an output shows each frame in the colors of its classes, as `Overlay` draws it.
+
+        The preview draws what its viewers ask for.
+        """
+        drawn = (self.save, self.overlays, self.restream)
+        return self.window or any(one is not None for one in drawn)
+
+    @property
     def picture(self) -> bool:
         """Whether `save` is a picture of one frame."""
         return self.save is not None and self.save.suffix.lower() in _PICTURES

@@ -25,7 +25,7 @@ def open_overlay_sink(folder: Path, overlay: Overlay, say: Say) -> FolderSink:
     """Open a sink that writes every frame's overlay; `say` hears of an earlier run's files."""
 
     def write(result: Result, path: Path) -> None:
-        _write(overlay.draw(result.captured.image, result.mask), path)
+        _write(overlay.show(result), path)
 
     return FolderSink(folder, "overlay", write, beside={}, say=say)
 
@@ -44,7 +44,7 @@ class PictureSink:
         if self._written:
             raise SinkError(f"{self._path} takes one frame; save a video (.mp4), or add --frames 1")
         try:
-            _write(self._overlay.draw(result.captured.image, result.mask), self._partial)
+            _write(self._overlay.show(result), self._partial)
         except OSError as error:
             self.discard()
             raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None

@@ -64,7 +64,7 @@ class RestreamSink:
         captured = result.captured
         # A file's pauses may be cut, and its frames be late: `at` is when it was due.
         time_s = captured.time_s if self._live else captured.at
-        image = pad_to_even(self._overlay.draw(captured.image, result.mask))
+        image = pad_to_even(self._overlay.show(result))
         self._drawn.put(_Drawn(image, time_s))
 
     def finish(self) -> None:

@@ -88,7 +88,7 @@ class VideoFile:
         if self._file is None:
             self._open((result.mask.shape[1], result.mask.shape[0]))
         with self._name_failures():
-            self._encode(self._overlay.draw(result.captured.image, result.mask), result)
+            self._encode(self._overlay.show(result), result)
 
     def find_misfit(self, result: Result) -> str | None:
         """Find why the video cannot take a frame: its size, or its time; None where it can."""

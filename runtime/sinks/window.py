@@ -72,7 +72,7 @@ class WindowSink:
 
     def write(self, result: Result, /) -> None:
         """Show one frame, and look for keys."""
-        drawn = self._overlay.draw(result.captured.image, result.mask)
+        drawn = self._overlay.show(result)
         try:
             self._cv2.imshow(self._title, drawn)
             key = self._cv2.waitKey(1) & 0xFF

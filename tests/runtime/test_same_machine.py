@@ -153,11 +153,11 @@ def test_what_fails_while_it_is_timed_is_out(pair: Bundle, monkeypatch) -> None:
     calls: list[str] = []
     segment = build_module.segment_frame
 
-    def failing(backend, spec, frame):
+    def failing(backend, spec, frame, **lane):
         calls.append(backend.name)
         if len(calls) == 6:  # after the golden frames of both, in the first variant's turns
             raise BackendError("out of memory")
-        return segment(backend, spec, frame)
+        return segment(backend, spec, frame, **lane)
 
     monkeypatch.setattr(build_module, "segment_frame", failing)
     first, last = build(pair)

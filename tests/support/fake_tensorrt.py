@@ -1,4 +1,4 @@
-"""A fake TensorRT and a fake CUDA: plans hold the ONNX file, and "the device" is this CPU.
+"""A fake TensorRT on a fake CUDA: plans hold the ONNX file, and "the device" is this CPU.
 
 It is TensorRT or TensorRT-RTX, by the name under which it is installed.
 
@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+import fake_kernels
 import numpy as np
 import onnx
+from fake_cuda import FakeCuda, Queued, reset
 
 from edgeseg.quantize.targets.tensorrt.emulation import to_fp32_emulation
 from edgeseg.runtime.backends import trt as trt_backend
@@ -27,6 +29,8 @@ from edgeseg.runtime.backends.trt_library import TENSORRT, Library
 
 if TYPE_CHECKING:
     import pytest
+
+    from edgeseg.runtime.gpu.module import Module
 
 __version__ = "10.3.0"
 
@@ -242,91 +246,57 @@ class Context:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.addresses: dict[str, int] = {}
+        self.failed = False
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         self.addresses[name] = memory
         return True
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        assert stream_handle
         if STATE.fails:
             return False
+        cuda = FakeCuda()
+        memory = frozenset(self.addresses.values())
+        cuda.queue(stream_handle, Queued(self._compute, needs=memory))
+        if stream_handle not in cuda.device.capturing:
+            cuda.synchronize(stream_handle)  # a test's failing engine says so at once
+        return not self.failed
+
+    def _compute(self) -> None:
         given, made = (end.name for end in self.engine.ends)
         shape = self.engine.get_tensor_shape(given)
         size = int(np.prod(shape))
         frame = np.frombuffer(ctypes.string_at(self.addresses[given], size), np.uint8)
+        self.failed = False
         try:
             output = np.ascontiguousarray(self.engine.engine.infer(frame.reshape(shape)))
         except Exception as error:  # as TensorRT does it: the reason is logged
             self.engine.logger.log(ILogger.Severity.ERROR, str(error))
-            return False
+            self.failed = True
+            return
         ctypes.memmove(self.addresses[made], output.ctypes.data, output.nbytes)
-        return True
 
 
 def nptype(trt_type: int) -> type[np.generic]:
     return onnx.helper.tensor_dtype_to_np_dtype(trt_type).type
 
 
-class FakeCuda:
-    """The CUDA runtime on the host's memory; counts what was not given back."""
+def install(
+    monkeypatch: pytest.MonkeyPatch,
+    module: Module | None = None,
+    *,
+    library: Library = TENSORRT,
+) -> State:
+    """Put all fakes in the place of the real ones; what they do is told by the state.
 
-    held = 0
-    compute = "8.7"
-
-    def __init__(self) -> None:
-        self._blocks: dict[int, Any] = {}
-
-    def malloc(self, size: int) -> int:
-        block = ctypes.create_string_buffer(size)
-        address = ctypes.addressof(block)
-        self._blocks[address] = block
-        FakeCuda.held += 1
-        return address
-
-    allocate_pinned = malloc
-
-    def free(self, address: int) -> None:
-        del self._blocks[address]
-        FakeCuda.held -= 1
-
-    free_pinned = free
-
-    def stream(self) -> int:
-        FakeCuda.held += 1
-        return 7
-
-    def destroy(self, stream: int) -> None:
-        assert stream == 7
-        FakeCuda.held -= 1
-
-    def synchronize(self, stream: int) -> None:
-        assert stream == 7
-
-    def to_device(self, device: int, host: int, size: int, stream: int) -> None:
-        ctypes.memmove(device, host, size)
-
-    def to_host(self, host: int, device: int, size: int, stream: int) -> None:
-        ctypes.memmove(host, device, size)
-
-    def free_memory(self) -> int:
-        return 8 << 30
-
-    def capability(self) -> str:
-        return FakeCuda.compute
-
-    def driver(self) -> int:
-        return 12060
-
-
-def install(monkeypatch: pytest.MonkeyPatch, library: Library = TENSORRT) -> State:
-    """Put both fakes in the place of the real ones; what they do is told by the state."""
+    Without a module of kernels for the host, none can be compiled.
+    """
     here = sys.modules[__name__]
     monkeypatch.setitem(sys.modules, library.modules[0], here)
     monkeypatch.setattr(here, "STATE", State())
     monkeypatch.setattr(here, "__version__", "1.7.1" if library.just_in_time else "10.3.0")
     monkeypatch.setattr(trt_backend, "Cuda", FakeCuda)
     monkeypatch.setattr(engines, "Cuda", FakeCuda)
-    monkeypatch.setattr(FakeCuda, "held", 0)
-    monkeypatch.setattr(FakeCuda, "compute", "8.7")
+    reset()
+    fake_kernels.install(monkeypatch, module)
     return STATE

@@ -45,7 +45,7 @@ def cases(common: Path) -> Path:
 def device(monkeypatch: pytest.MonkeyPatch) -> State:
     monkeypatch.setattr(gpu_frames, "WARM_UP", 0)
     monkeypatch.setattr(gpu_frames, "ROUNDS", 1)
-    return fake_tensorrt.install(monkeypatch, RTX)
+    return fake_tensorrt.install(monkeypatch, library=RTX)
 
 
 def measure(cases: Path, *, seconds: float = 600) -> list[dict[str, Any]]:

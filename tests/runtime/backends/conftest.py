@@ -16,6 +16,7 @@ from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.progress import Progress
 from edgeseg.quantize.targets import jetson
+from edgeseg.runtime.gpu.module import Module
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +40,9 @@ def bundle(checkpoint_folder: Path, street: Path, common: Path) -> Bundle:
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> State:
+def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: Module) -> State:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return fake_tensorrt.install(monkeypatch)
+    return fake_tensorrt.install(monkeypatch, module)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def target(
 ) -> Iterator[str]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     if request.param in LIBRARIES:
-        fake_tensorrt.install(monkeypatch, LIBRARIES[request.param])
+        fake_tensorrt.install(monkeypatch, library=LIBRARIES[request.param])
     yield request.param
     assert fake_tensorrt.FakeCuda.held == 0
 

@@ -33,7 +33,7 @@ def desktop(bundle: Bundle) -> Bundle:
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> State:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return fake_tensorrt.install(monkeypatch, RTX)
+    return fake_tensorrt.install(monkeypatch, library=RTX)
 
 
 def open_once(bundle: Bundle) -> None:

@@ -1,30 +1,36 @@
+"""A bundle for Jetson, and a fake device with the real kernels."""
+
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import fake_tensorrt
 import pytest
-from host_driver import build_driver
+from failing import failing_bundle
+from fake_cuda import Device, FakeCuda
 from made_once import made_once
 
-from edgeseg.runtime.gpu import module as modules
+from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.runtime.gpu.module import Module
 
 
 @pytest.fixture(scope="session")
-def host_driver(common: Path) -> str:
-    """CUDA's driver with the kernels, for the host."""
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++, which compiles the kernels for the host")
-    return str(made_once(common / "kernels", build_driver) / "libcuda.so")
+def jetson(seeded_bundle: Bundle, common: Path) -> Bundle:
+    """The seeded bundle as one for Jetson."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        model = seeded_bundle.path("model.onnx").read_bytes()
+        failing_bundle(seeded_bundle, folder / "jetson", {"fp16": model}, target="jetson")
+
+    return open_bundle(made_once(common / "device", make) / "jetson")
 
 
-@pytest.fixture(scope="session")
-def module(host_driver: str) -> Iterator[Module]:
-    """The kernels, compiled for the host."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modules, "_LIBRARIES", (host_driver,))
-        kernels = Module(b"for the host")
-    yield kernels
-    kernels.close()
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: Module) -> Iterator[Device]:
+    """A device, on which nothing may be held at the end."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fake_tensorrt.install(monkeypatch, module)
+    yield FakeCuda.device
+    assert FakeCuda.held == 0

@@ -180,7 +180,7 @@ def test_the_page_leaves_them_without_color(demo: Bundle, image: Path) -> None:
     without = to_jpeg(one, legend, Look(hidden=frozenset({ROAD})), whole=True)
     assert without == to_jpeg(one, legend, Look(opacity=0.0), whole=True)
     assert without != to_jpeg(one, legend, Look(), whole=True)
-    assert set(legend.compute_shares(mask)) == {"Road", "background", "ignore"}
+    assert set(legend.compute_shares(one.segmentation)) == {"Road", "background", "ignore"}
 
 
 def test_a_models_own_background_is_taken() -> None:
