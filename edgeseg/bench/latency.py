@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.golden import read_golden_frame
+from edgeseg.runtime.result import DeviceTimes, Segmentation
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
 
@@ -27,7 +28,8 @@ class BenchResult:
 
     `bundle` is the folder, `backend` the engine and its version. `p50_ms` and `p95_ms` are
     percentiles of the time of a whole frame in milliseconds, `fps` the frames a second at the
-    median. `prepare_ms`, `infer_ms` and `mask_ms` are the medians of its three stages.
+    median. `prepare_ms`, `infer_ms` and `mask_ms` are the medians of its three stages. Where a GPU
+    makes whole frames, the stages hold its times, and `device` has the medians of its own steps.
 
     `peak_rss_mb` is the peak memory, in MB (10^6 bytes), of another process that segments frames
     with this bundle alone: the process that times holds all bundles.
@@ -43,6 +45,7 @@ class BenchResult:
     infer_ms: float
     mask_ms: float
     peak_rss_mb: float
+    device: DeviceTimes | None = None
 
 
 class MeasureMemory(Protocol):
@@ -70,30 +73,30 @@ def bench(
             for one in bundles
         ]
         images = [read_golden_frame(one) for one in bundles]
-        times: list[list[tuple[float, float, float]]] = [[] for _ in bundles]
+        rows: list[list[Segmentation]] = [[] for _ in bundles]
         for turn in range(WARM_UP + frames):
-            for segmenter, image, row in zip(segmenters, images, times, strict=True):
+            for segmenter, image, row in zip(segmenters, images, rows, strict=True):
                 found = segmenter.segment(image)
                 if turn >= WARM_UP:
-                    row.append((found.prepare_ms, found.infer_ms, found.mask_ms))
+                    row.append(replace(found, mask=found.mask[:0], overlay=None))  # times alone
         return [
             _summarize(
                 segmenter,
-                np.array(row),
+                row,
                 memory(segmenter.bundle, segmenter.variant, height=height, width=width),
             )
             for segmenter, row, (height, width, _) in zip(
-                segmenters, times, (image.shape for image in images), strict=True
+                segmenters, rows, (image.shape for image in images), strict=True
             )
         ]
 
 
 def _summarize(
     segmenter: Segmenter,
-    stages: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    frames: Sequence[Segmentation],
     peak_rss_mb: float,
 ) -> BenchResult:
-    """Summarize `stages`, (frames, 3): milliseconds of prepare, infer and mask."""
+    stages = np.array([(one.prepare_ms, one.infer_ms, one.mask_ms) for one in frames])
     p50, p95 = np.percentile(stages.sum(axis=1), [50, 95])
     prepare, infer, mask = np.median(stages, axis=0)
     return BenchResult(
@@ -107,4 +110,12 @@ def _summarize(
         infer_ms=float(infer),
         mask_ms=float(mask),
         peak_rss_mb=peak_rss_mb,
+        device=_take_medians([one.device for one in frames if one.device is not None]),
     )
+
+
+def _take_medians(times: Sequence[DeviceTimes]) -> DeviceTimes | None:
+    if not times:
+        return None
+    rows = [asdict(one) for one in times]
+    return DeviceTimes(**{step: float(np.median([row[step] for row in rows])) for step in rows[0]})

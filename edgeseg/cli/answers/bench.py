@@ -16,16 +16,35 @@ __all__ = ["bench_to_json", "describe_bench", "describe_end_to_end"]
 
 
 def describe_bench(results: Sequence[BenchResult]) -> list[str]:
-    """Describe each bundle in a line, and the speed of each further one relative to the first."""
+    """Describe each bundle, and the speed of each further one relative to the first.
+
+    A bundle whose frames a GPU makes has a second line, with the times of the GPU and the host.
+    """
     first, *others = results
     speeds = ["", *(f", {first.p50_ms / r.p50_ms:.2f} times as fast as the first" for r in others)]
-    return [
+    lines = [
         f"{result.bundle}: {result.p50_ms:.1f} ms a frame (p95 {result.p95_ms:.1f}), "
         f"{result.fps:.1f} fps{speed}; "
         f"prepare {result.prepare_ms:.1f}, infer {result.infer_ms:.1f}, mask {result.mask_ms:.1f}; "
         f"peak {result.peak_rss_mb:.0f} MB ({result.backend}, {result.precision})"
         for result, speed in zip(results, speeds, strict=True)
     ]
+    times = [_describe_device(result) for result in results]
+    return [line for pair in zip(lines, times, strict=True) for line in pair if line]
+
+
+def _describe_device(result: BenchResult) -> str:
+    """Describe what the GPU took of each stage, and the host of the others."""
+    device = result.device
+    if device is None:
+        return ""
+    host_prepare_ms = result.prepare_ms - device.upload_ms - device.prepare_ms
+    host_mask_ms = result.mask_ms - device.mask_ms - device.download_ms
+    return (
+        f"  on the GPU: upload {device.upload_ms:.2f}, prepare {device.prepare_ms:.2f}, engine "
+        f"{device.engine_ms:.2f}, mask {device.mask_ms:.2f}, download {device.download_ms:.2f}; on "
+        f"the host: prepare {host_prepare_ms:.2f}, mask {host_mask_ms:.2f}"
+    )
 
 
 def describe_end_to_end(results: Sequence[EndToEnd]) -> list[str]:
