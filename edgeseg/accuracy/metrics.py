@@ -53,7 +53,7 @@ def class_shares(mask: ClassMap, classes: Sequence[str]) -> dict[str, float]:
 def count_shares(
     counts: npt.NDArray[np.int32] | npt.NDArray[np.int64], classes: Sequence[str]
 ) -> dict[str, float]:
-    """Compute what `class_shares` does from the number of a mask's pixels of each id."""
+    """Compute what `class_shares` does from the pixels of each id, int32 or int64 (ids,)."""
     names = (*classes, *(f"id {index}" for index in range(len(classes), len(counts))))
     pixels = counts.sum()
     return {name: float(n / pixels) for name, n in zip(names, counts, strict=False) if n}

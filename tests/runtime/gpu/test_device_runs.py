@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -109,6 +110,28 @@ def test_the_size_changes_midway(jetson: Bundle, device: Device) -> None:
         found = list(results)
         check(segmenter, found)
         assert len(found) == len(images)
+
+
+def test_a_camera_gives_its_newest_frames(jetson: Bundle, device: Device) -> None:
+    """The engine is far slower than the source, whose other frames are dropped and counted."""
+    images = [scene(seed) for seed in range(3)]
+
+    def give_live() -> Iterator[Captured]:
+        for index in range(120):
+            time.sleep(0.002)
+            at = time.perf_counter()
+            image = images[index % len(images)]
+            yield Captured(index=index, name=str(index), time_s=at, at=at, image=image)
+
+    camera = Source(name="camera", frames=give_live(), fps=500, length=None, live=True)
+    with Segmenter(jetson) as segmenter:
+        with stream(segmenter, camera) as results:
+            found = list(results)
+        check(segmenter, found[:4])
+        indices = [result.captured.index for result in found]
+        assert indices == sorted(set(indices))
+        assert len(found) + results.dropped == 120
+        assert results.dropped > 0
 
 
 def test_a_frame_that_comes_again_is_not_computed(jetson: Bundle, device: Device) -> None:
