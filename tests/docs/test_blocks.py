@@ -17,7 +17,7 @@ from blocks import PAGES, Block, blocks
 
 # `long` takes minutes and runs by `make check-long`; the others cannot be had here.
 NEEDS = {
-    "long", "hours", "network", "camera", "stream", "device", "Jetson", "cluster", "Docker",
+    "long", "hours", "network", "camera", "stream", "device", "Jetson", "GPU", "cluster", "Docker",
     "MQTT broker", "ADE20K", "Cityscapes", "COCO-Stuff",
 }  # fmt: skip
 BLOCKS = blocks()

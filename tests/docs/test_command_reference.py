@@ -62,7 +62,7 @@ def test_values_defaults_and_help_are_shown(sections: Mapping[str, str]) -> None
 
     assert row("bench", "--frames")[1:3] == ["a whole number, 1 or more", "`50`"]
     assert row("export", "--target")[1:3] == [
-        "`onnxruntime`, `openvino`, `jetson`",
+        "`onnxruntime`, `openvino`, `jetson`, `rtx`",
         "`onnxruntime`",
     ]
     assert row("verify", "--threads")[2:] == ["one per core", "Number of engine threads."]
