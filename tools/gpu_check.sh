@@ -64,7 +64,7 @@ run() {
   # shellcheck disable=SC2086
   "$python" "$checkout/tools/gpu_cases.py" "$kit" "$work/cases" ${CASES_OPTIONS:-}
   local left=$((limit - SECONDS))
-  say "measuring, for $left s at most"
+  say "building and measuring, for $left s at most"
   # A builder cannot be interrupted between two cases: the last one gets what is left of a minute.
   timeout --signal=INT $((left > 60 ? left : 60)) \
     "$python" "$checkout/tools/gpu_measure.py" "$work/cases" --seconds $((left > 60 ? left - 30 : 30))

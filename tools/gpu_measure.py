@@ -2,15 +2,20 @@
 
     python tools/gpu_measure.py CASES [--seconds 300]
 
-Each line has a `kind`: `machine`, `plan`, `refused`, `proof`, `engine`, `frame`, `skipped`. Without
-a GPU it goes as far as the plans, and says what was left out. Cases for which the time is too short
-are named in one line.
+TensorRT-RTX builds without a GPU, so its plans are built first, several at a time. TensorRT
+measures while it builds, so it builds one after the other.
+
+Each line has a `kind`: `machine`, `plan`, `refused`, `proof`, `engine`, `frame`, `kernels`,
+`failed`, `skipped`. Without a GPU it goes as far as the plans, and says what was left out. Cases
+for which the time is too short are named in one line.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +55,17 @@ class Bench:
     library: Library
     cuda: Cuda | None
     ends: float
+    workers: int
     emit: Emit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A plan and how long it took in seconds, or why it was refused."""
+
+    plan: bytes = b""
+    took_s: float = 0.0
+    refused: str = ""
 
 
 def main() -> None:
@@ -59,10 +74,13 @@ def main() -> None:
     parser.add_argument("cases", type=Path)
     parser.add_argument("--seconds", type=float, default=300, help="for all; 300")
     parser.add_argument("--library", choices=(*LIBRARIES, "all"), default="all")
+    parser.add_argument(
+        "--workers", type=int, default=max(1, (os.cpu_count() or 1) // 2), help="that build at once"
+    )
     given = parser.parse_args()
     check_inputs(parser, given.cases / "cases.json")
     chosen = LIBRARIES.values() if given.library == "all" else [LIBRARIES[given.library]]
-    measure(given.cases, list(chosen), seconds=given.seconds, emit=_print)
+    measure(given.cases, list(chosen), seconds=given.seconds, workers=given.workers, emit=_print)
 
 
 def _print(line: dict[str, Any]) -> None:
@@ -70,8 +88,10 @@ def _print(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def measure(folder: Path, libraries: Sequence[Library], *, seconds: float, emit: Emit) -> None:
-    """Measure all cases; libraries share the time evenly.
+def measure(
+    folder: Path, libraries: Sequence[Library], *, seconds: float, workers: int, emit: Emit
+) -> None:
+    """Measure all cases; libraries share the time evenly. With one worker all is this process.
 
     Raises:
         BackendError: no library is installed.
@@ -79,18 +99,19 @@ def measure(folder: Path, libraries: Sequence[Library], *, seconds: float, emit:
     found = [library for library in libraries if _is_there(library)]
     if not found:
         raise BackendError(f"no library to measure: {'; '.join(one.missing for one in libraries)}")
+    started = time.monotonic()
     cuda, reason = _open_cuda()
     gpu = describe_gpu(cuda, read_jetson().model)
     emit({"kind": "machine", **gpu, "libraries": [one.full_name for one in found]})
     cases = json.loads((folder / "cases.json").read_text("utf-8"))
     for index, library in enumerate(found):
-        share = (seconds - index * seconds / len(found)) if index else seconds / len(found)
         bench = Bench(
             folder=folder,
             frame=np.load(folder / "frame.npy"),
             library=library,
             cuda=cuda,
-            ends=time.monotonic() + share,
+            ends=started + seconds * (index + 1) / len(found),
+            workers=workers,
             emit=emit,
         )
         _measure_all(bench, cases)
@@ -116,37 +137,77 @@ def _open_cuda() -> tuple[Cuda | None, str]:
 
 
 def _measure_all(bench: Bench, cases: Sequence[Case]) -> None:
-    untried = []
+    ahead = bench.library.just_in_time and bench.workers > 1
+    built = _build_ahead(bench, cases) if ahead else {}
+    late: list[str] = []
     for case in cases:
-        if time.monotonic() > bench.ends:
-            untried.append(case["file"])
-        else:
-            _measure_case(bench, case)
-    if untried:
-        bench.emit({"kind": "skipped", "what": ", ".join(untried), "why": "the time was too short"})
+        in_time = time.monotonic() < bench.ends
+        one = built.get(case["file"])
+        if not ahead and in_time:
+            one = _build(bench.folder, case, bench.library, cuda=bench.cuda is not None)
+        if one is None:
+            late.append(case["file"])
+        elif _tell_plan(bench, case, one) and bench.cuda is not None:
+            if in_time:
+                _measure_case(bench, case, one)
+            else:
+                late.append(case["file"])
+    if late:
+        bench.emit({"kind": "skipped", "what": ", ".join(late), "why": "the time was too short"})
 
 
-def _measure_case(bench: Bench, case: Case) -> None:
-    about = {"library": bench.library.full_name, **case}
-    for key in ("file", "expected"):
-        del about[key]
+def _build_ahead(bench: Bench, cases: Sequence[Case]) -> dict[str, Built]:
+    """Build plans in other processes, until they are made or two thirds of the time are gone."""
+    left = bench.ends - time.monotonic()
+    ends = bench.ends - (left / 3 if bench.cuda is not None else 0)
+    found: dict[str, Built] = {}
+    with multiprocessing.get_context("spawn").Pool(bench.workers) as pool:
+        options = {"cuda": bench.cuda is not None}
+        waiting = {
+            case["file"]: pool.apply_async(_build, (bench.folder, case, bench.library), options)
+            for case in cases
+        }
+        for file, one in waiting.items():
+            with suppress(multiprocessing.TimeoutError):
+                found[file] = one.get(timeout=max(0.0, ends - time.monotonic()))
+        pool.terminate()
+    return found
+
+
+def _build(folder: Path, case: Case, library: Library, *, cuda: bool) -> Built:
     started = time.perf_counter()
     try:
         plan, _ = trt.build_plan(
-            (bench.folder / case["file"]).read_bytes(),
+            (folder / case["file"]).read_bytes(),
             timing_cache=b"",
-            cuda=bench.cuda,
-            library=bench.library,
+            cuda=trt.Cuda() if cuda else None,
+            library=library,
         )
     except BackendError as error:
-        bench.emit({"kind": "refused", **about, "why": str(error)})
-        return
-    built_s = time.perf_counter() - started
-    bench.emit({"kind": "plan", **about, "build_s": round(built_s, 2), "bytes": len(plan)})
-    if bench.cuda is None:
-        return
+        return Built(refused=str(error))
+    return Built(plan=plan, took_s=time.perf_counter() - started)
+
+
+def _tell_plan(bench: Bench, case: Case, built: Built) -> bool:
+    """Tell what came of a build, and whether there is a plan."""
+    about = _describe(bench, case)
+    if built.refused:
+        bench.emit({"kind": "refused", **about, "why": built.refused})
+        return False
+    took = {"build_s": round(built.took_s, 2), "bytes": len(built.plan)}
+    bench.emit({"kind": "plan", **about, **took})
+    return True
+
+
+def _describe(bench: Bench, case: Case) -> dict[str, Any]:
+    told = {key: value for key, value in case.items() if key not in {"file", "expected"}}
+    return {"library": bench.library.full_name, **told}
+
+
+def _measure_case(bench: Bench, case: Case, built: Built) -> None:
+    about = _describe(bench, case)
     try:
-        with closing(trt.TensorRtBackend(plan, library=bench.library)) as engine:
+        with closing(trt.TensorRtBackend(built.plan, library=bench.library)) as engine:
             _prove(bench, case, engine, about)
             bench.emit({"kind": "engine", **about, **time_engine(engine)})
             if case["batch"] == 1 and not case["written"]:
