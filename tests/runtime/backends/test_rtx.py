@@ -20,6 +20,7 @@ from edgeseg.errors import BackendError
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import rtx, trt_cache
 from edgeseg.runtime.backends.trt_library import RTX
+from edgeseg.runtime.gpu.module import Module
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
 
@@ -31,9 +32,9 @@ def desktop(bundle: Bundle) -> Bundle:
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> State:
+def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: Module) -> State:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return fake_tensorrt.install(monkeypatch, library=RTX)
+    return fake_tensorrt.install(monkeypatch, module, library=RTX)
 
 
 def open_once(bundle: Bundle) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from live_parts import Recorder, frames
 
 from edgeseg.errors import SpecError
+from edgeseg.progress import ignore
 from edgeseg.runtime.events import Event
 from edgeseg.runtime.live.feed import Feed, give_young
 from edgeseg.runtime.live.pace import AgeLimit, Pace, Thinner
@@ -172,7 +173,7 @@ def test_results_that_waited_for_a_slow_output_are_dropped() -> None:
 
     feed = Feed(limit=AgeLimit(10_000))
     waited, computed = age(0), age(59_000)
-    assert list(give_young([waited, computed, waited], [feed])) == [computed]
+    assert list(give_young([waited, computed, waited], [feed], on_end=ignore)) == [computed]
     assert feed.dropped == 2
 
 
