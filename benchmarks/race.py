@@ -285,8 +285,9 @@ class Contest:
 
     def _open_engine(self, path: Path, compute: str) -> Engine:
         runner = load_runner(self.engine)
+        first = runner.list_devices()[0].name
         return runner.open_engine(
-            path, compute=compute, device=runner.list_devices()[0], threads=None, progress=SILENT
+            path, compute=compute, device=first, threads=None, progress=SILENT
         )
 
     def _count_macs(self) -> dict[str, int]:

@@ -109,10 +109,13 @@ def export_model(
     return export_bundle(fill_defaults(options), progress=Progress(say=say or print_line))
 
 
-def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads as io.open does
+def open(bundle: str | Path, *, device: str = "auto") -> Segmenter:  # noqa: A001  # edgeseg.open reads as io.open does
     """Open a bundle with its variant for this machine, which is found out on first use.
 
+    `device` restricts its engine to devices of that name, as `cpu`, `gpu` or `gpu.1`.
+
     Raises:
+        DeviceError: its engine offers no such device here.
         BundleError: it is not a bundle, or was changed.
         GateMissedError: no variant of it works here.
         BackendError: its engine is not installed.
@@ -124,7 +127,7 @@ def open(bundle: str | Path) -> Segmenter:  # noqa: A001  # edgeseg.open reads a
     from edgeseg.runtime.select import choose_variant
 
     opened = open_bundle(Path(bundle).expanduser())
-    return Segmenter(opened, variant=choose_variant(opened))
+    return Segmenter(opened, variant=choose_variant(opened, device=device))
 
 
 def run(

@@ -11,6 +11,7 @@ from typing import Final
 from edgeseg.data_rules import ValueRange
 from edgeseg.errors import SpecError
 from edgeseg.redact import GSTREAMER
+from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.class_choice import MinScore, check_min_scores
 from edgeseg.runtime.live.pace import Pace
 from edgeseg.runtime.live.reuse import EXACT, Reuse, check_reuse
@@ -43,6 +44,7 @@ class RunRequest:
     has a probability below `min_score` is ignored; see `find_min_scores`. `reuse` says which frames
     have the mask of an earlier one. Each source gives `fps` frames a second at most, evenly; the
     others are not computed. A live frame that waited for more than `max_age_ms` is dropped.
+    `device` restricts the engine to devices of that name.
 
     Raises:
         SpecError: there is no source, a number is out of range, tiles are to have a gate, or
@@ -64,6 +66,7 @@ class RunRequest:
     reuse: Reuse = EXACT
     fps: float | None = None
     max_age_ms: float | None = None
+    device: str = AUTO
 
     def __post_init__(self) -> None:
         if not self.sources:

@@ -29,13 +29,15 @@ from edgeseg.machine.jetson import read_jetson, read_state
 from edgeseg.machine.packages import find_engine_version
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
-from edgeseg.runtime.backends.placing import PlacedVariant, place_variants
-from edgeseg.runtime.golden import read_golden_frame, replay_golden
+from edgeseg.runtime.backends.placing import AUTO, PlacedVariant, restrict_devices
+from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.gpu.lane import Lane
 from edgeseg.runtime.proof import open_proven_path
 from edgeseg.runtime.segmenter import segment_frame
 from edgeseg.runtime.timing import SAME_SPEED, alternate, order_by_speed
+from edgeseg.runtime.trial import Verdict, place_all, prove, try_apart
 from edgeseg.targets import find_target
+from edgeseg.text import join_words
 
 __all__ = ["Built", "build", "recall_variant", "choose_variant"]
 
@@ -56,35 +58,47 @@ class Built:
     fault: str | None = None
 
 
-def choose_variant(bundle: Bundle, *, progress: Progress = SILENT) -> VariantInfo:
+def choose_variant(
+    bundle: Bundle, *, device: str = AUTO, progress: Progress = SILENT
+) -> VariantInfo:
     """Choose the variant to run: the bundle's own choice where it was made, else by `build`.
 
+    `device` restricts the choice to devices of that name, as `cpu`, `gpu` or `gpu.1`.
+
     Raises:
+        DeviceError: the engine offers no such device here.
         GateMissedError: no variant works here.
         BackendError: the target's engine is not installed.
     """
-    why = _explain_elsewhere(bundle)
+    why = _explain_elsewhere(bundle, device)
     if why is None:
         slow = _explain_slow(bundle)
         if slow is not None:
             progress.say(slow)
         return bundle.chosen
-    known = recall_variant(bundle)
+    known = recall_variant(bundle, device=device)
     if known is None:
-        several = len(_place_all(bundle)) > 1
+        placed = _list_candidates(bundle, device)
+        several = len(placed) > 1
         task = "proving and timing the bundle's variants" if several else "proving the bundle"
         progress.say(f"{why}: {task}")
-        title = build(bundle, progress=progress, timed=several)[0].title
-        known = next(variant for variant in _place_all(bundle) if variant.title == title)
+        title = build(bundle, device=device, progress=progress, timed=several)[0].title
+        known = next(variant for variant in placed if variant.title == title)
     return known
 
 
-def _place_all(bundle: Bundle) -> list[PlacedVariant]:
+def _list_candidates(bundle: Bundle, device: str) -> list[PlacedVariant]:
+    """List the bundle's variants on the devices of a name.
+
+    Raises:
+        DeviceError: the engine offers no such device here.
+    """
     devices = load_runner(bundle.manifest.target).list_devices()
-    return list(place_variants(bundle.manifest.variants, devices))
+    kept = {one.name for one in restrict_devices(devices, device)}
+    return [variant for variant in place_all(bundle) if variant.device in kept]
 
 
-def _explain_elsewhere(bundle: Bundle) -> str | None:
+def _explain_elsewhere(bundle: Bundle, device: str) -> str | None:
     """Explain why the bundle's own choice may be wrong here; None where it holds.
 
     Unknown processor features count as different.
@@ -98,9 +112,13 @@ def _explain_elsewhere(bundle: Bundle) -> str | None:
         return "nobody knows whether this is the CPU that it was made on"
     if (there.architecture, there.features) != (here.architecture, here.features):
         return "another CPU than it was made on"
-    first, *others = load_runner(manifest.target).list_devices()
+    devices = load_runner(manifest.target).list_devices()
+    first, kept = devices[0].name, [one.name for one in restrict_devices(devices, device)]
+    others = [name for name in kept if name != first]
+    if first not in kept:
+        return f"{join_words(others)} was asked for, and it was made on {first}"
     if others:
-        return f"{' and '.join(others)} may be faster than {first}, where it was made"
+        return f"{join_words(others)} may be faster than {first}, where it was made"
     before, now = manifest.tools.get(target.engine), find_engine_version(target)
     if before != now:
         return f"{target.engine} {now} is here, and it was made with {before or 'none'}"
@@ -123,21 +141,30 @@ def _explain_slow(bundle: Bundle) -> str | None:
     )
 
 
-def build(bundle: Bundle, *, progress: Progress = SILENT, timed: bool = True) -> list[Built]:
+def build(
+    bundle: Bundle,
+    *,
+    device: str = AUTO,
+    progress: Progress = SILENT,
+    timed: bool = True,
+) -> list[Built]:
     """Prove and time every variant here; list the fastest first, and remember the result.
 
     A variant that fails the golden frames gets a `fault`. The others are timed in turns, on whole
     frames of the camera's size, because work outside the engine counts too. Where speeds are equal,
     the variant with the best agreement comes first. A variant that stands in for another is tried
-    only where the other's engine cannot be built.
+    only where the other's engine cannot be built. On another device than the engine's first, a
+    variant is first tried in a process of its own.
 
     Raises:
+        DeviceError: the engine offers no such device here.
         GateMissedError: no variant works here; the message gives the reason for each.
         BackendError: the target's engine is not installed.
     """
-    memory = _find_memory(bundle)
+    placed = _list_candidates(bundle, device)
+    memory = _find_memory(bundle, device)
     with ExitStack() as stack:
-        results, working = _prove_all(bundle, progress, stack)
+        results, working = _prove_all(bundle, placed, progress, stack)
         if timed:
             results |= _add_times(bundle, results, working, progress)
     passed = [result for result in results.values() if result.fault is None]
@@ -158,46 +185,55 @@ class _Working(NamedTuple):
 
 
 def _prove_all(
-    bundle: Bundle, progress: Progress, stack: ExitStack
+    bundle: Bundle, placed: Sequence[PlacedVariant], progress: Progress, stack: ExitStack
 ) -> tuple[dict[str, Built], dict[str, _Working]]:
     """Prove every variant; return the results and the working engines, which `stack` closes."""
     results: dict[str, Built] = {}
     working: dict[str, _Working] = {}
     unbuilt: set[tuple[str | None, str]] = set()
     missing: set[str] = set()
-    for variant in _place_all(bundle):
+    for variant in placed:
         stands_in = variant.instead_of is not None
         needless = stands_in and (variant.instead_of, variant.device) not in unbuilt
         if needless or variant.device in missing:
             continue
-        try:
-            backend = open_backend(bundle, variant=variant, progress=progress)
-        except BackendError as error:
+        backend, verdict = _open_and_prove(bundle, variant, progress, stack)
+        if backend is None:
             unbuilt.add((variant.name, variant.device))
-            if isinstance(error, DeviceError):
-                missing.add(variant.device)
-            result = _describe(variant, fault=str(error))
-        else:
-            stack.callback(backend.close)
-            result = _prove(bundle, variant, backend)
-            if result.fault is None:
-                lane = _open_lane(bundle, variant, backend, progress, stack)
-                working[variant.title] = _Working(backend, lane)
-        results[variant.title] = result
-        if result.fault is not None:
-            out = variant.device if variant.device in missing else variant.title
-            progress.say(f"{out} is out: {result.fault}")
+        if verdict.absent:
+            missing.add(variant.device)
+        if verdict.fault is not None:
+            out = variant.device if verdict.absent else variant.title
+            progress.say(f"{out} is out: {verdict.fault}")
+        elif backend is not None:
+            lane = _open_lane(bundle, variant, backend, progress, stack)
+            working[variant.title] = _Working(backend, lane)
+        results[variant.title] = Built(
+            variant=variant.name,
+            precision=variant.precision,
+            device=variant.device,
+            title=variant.title,
+            agreement=verdict.agreement,
+            fault=verdict.fault,
+        )
     return results, working
 
 
-def _describe(variant: PlacedVariant, *, fault: str | None = None) -> Built:
-    return Built(
-        variant=variant.name,
-        precision=variant.precision,
-        device=variant.device,
-        title=variant.title,
-        fault=fault,
-    )
+def _open_and_prove(
+    bundle: Bundle, variant: PlacedVariant, progress: Progress, stack: ExitStack
+) -> tuple[Backend | None, Verdict]:
+    """Open and prove a variant; `stack` closes its engine. None where it cannot be opened."""
+    if variant.device != load_runner(bundle.manifest.target).list_devices()[0].name:
+        progress.say(f"trying {variant.title}: a device compiles for a minute or two at first")
+        apart = try_apart(bundle, variant)
+        if apart.fault is not None:
+            return None, apart
+    try:
+        backend = open_backend(bundle, variant=variant, progress=progress)
+    except BackendError as error:
+        return None, Verdict(fault=str(error), absent=isinstance(error, DeviceError))
+    stack.callback(backend.close)
+    return backend, prove(bundle, variant, backend)
 
 
 def _add_times(
@@ -244,25 +280,6 @@ def _open_lane(
     return stack.enter_context(closing(Lane(path)))
 
 
-def _prove(bundle: Bundle, variant: PlacedVariant, backend: Backend) -> Built:
-    """Check whether the golden frames' masks agree as they did where the bundle was made."""
-    result = _describe(variant)
-    spec = bundle.manifest.input
-    worst = 100.0
-    try:
-        for one in replay_golden(bundle, variant, lambda f: segment_frame(backend, spec, f).mask):
-            worst = min(worst, one.agreement)
-            if not one.passed:
-                fault = (
-                    f"{one.frame} agrees in {one.agreement:.2f} % of the pixels, "
-                    f"not {one.least:.2f}"
-                )
-                return replace(result, fault=fault)
-    except BackendError as error:  # the engine fails, or its logits are not finite
-        return replace(result, fault=str(error))
-    return replace(result, agreement=worst)
-
-
 def _time(bundle: Bundle, working: Mapping[str, _Working]) -> dict[str, float | str]:
     """Time whole frames through each, in turns; give median ms, or why the engine failed."""
     spec = bundle.manifest.input
@@ -280,22 +297,22 @@ def _time(bundle: Bundle, working: Mapping[str, _Working]) -> dict[str, float | 
     return {name: float(np.median(row)) for name, row in times.items()} | faults
 
 
-def _find_memory(bundle: Bundle) -> Path:
-    """Find the file of the answer: each bundle, machine and engine has a file of its own."""
+def _find_memory(bundle: Bundle, device: str = AUTO) -> Path:
+    """Find the file of the answer: each bundle, machine, engine and restriction has its own."""
     engine = load_runner(bundle.manifest.target).identity()
-    text = repr((describe_machine(), engine)).encode()
+    text = repr((describe_machine(), engine, device)).encode()
     key = hashlib.sha256(bundle.sha256.encode() + text).hexdigest()[:24]
     return find_cache_folder() / "builds" / f"{key}.json"
 
 
-def recall_variant(bundle: Bundle) -> PlacedVariant | None:
+def recall_variant(bundle: Bundle, *, device: str = AUTO) -> PlacedVariant | None:
     """Recall the variant, with its device, that was fastest here; None where none was tried."""
     try:
-        content = json.loads(_find_memory(bundle).read_text("utf-8"))
+        content = json.loads(_find_memory(bundle, device).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     title = content.get("variant") if isinstance(content, dict) else None
-    return next((one for one in _place_all(bundle) if one.title == title), None)
+    return next((one for one in place_all(bundle) if one.title == title), None)
 
 
 def _remember(path: Path, results: Sequence[Built], progress: Progress) -> None:

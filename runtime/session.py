@@ -22,6 +22,7 @@ from edgeseg.labels import Labels
 from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import SILENT, Progress, Say, begin
+from edgeseg.runtime.backends.placing import find_title
 from edgeseg.runtime.class_choice import find_class_ids, find_min_scores
 from edgeseg.runtime.events import Events
 from edgeseg.runtime.finish import Finish
@@ -94,13 +95,13 @@ def run_bundle(
     with ExitStack() as stack:
         for claim in claim_all(request, bundle.folder, say=progress.say):
             stack.enter_context(claim)
-        variant = choose_variant(bundle, progress=progress)
+        variant = choose_variant(bundle, device=request.device, progress=progress)
         _check_output(variant, finish)
         segmenter = stack.enter_context(Segmenter(bundle, variant=variant, progress=progress))
         # Files have no rate to hold, and each engine costs memory and, on a device, its build.
         unending = [one for one in request.sources if not list_files_read(one.uri)]
         by_size = request.fps is not None and not request.tile and unending
-        smaller = open_smaller(bundle, stack, progress) if by_size else ()
+        smaller = open_smaller(bundle, stack, progress, device=request.device) if by_size else ()
         for one in smaller:
             _check_output(one.variant, finish)
         sources = stack.enter_context(open_all(request, events, say=say))
@@ -136,7 +137,7 @@ class _Session:
         parts = self._parts
         named = ", ".join(part.title for part in parts)
         engine = self._segmenter.backend.name
-        say(f"{bundle.folder} ({variant.name}) on {engine}, source {named}")
+        say(f"{bundle.folder} ({find_title(variant)}) on {engine}, source {named}")
         if self._request.tile:
             say(describe_tiles(self._segmenter.input))
         host = explain_host(self._model.finish, self._request.reuse)

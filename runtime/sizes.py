@@ -10,6 +10,7 @@ from typing import Final
 
 from edgeseg.bundle.store import Bundle, open_sizes
 from edgeseg.progress import Progress
+from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.live.ladder import PATIENT, Ladder, Move, Patience
@@ -23,7 +24,9 @@ __all__ = ["SizeKeeper", "open_smaller"]
 _ROUNDS: Final = 4  # of which the first warms up
 
 
-def open_smaller(bundle: Bundle, stack: ExitStack, progress: Progress) -> tuple[Segmenter, ...]:
+def open_smaller(
+    bundle: Bundle, stack: ExitStack, progress: Progress, *, device: str = AUTO
+) -> tuple[Segmenter, ...]:
     """Open the engines of a bundle's smaller sizes, the largest first; `stack` closes them.
 
     Raises:
@@ -33,7 +36,11 @@ def open_smaller(bundle: Bundle, stack: ExitStack, progress: Progress) -> tuple[
     """
     return tuple(
         stack.enter_context(
-            Segmenter(one, variant=choose_variant(one, progress=progress), progress=progress)
+            Segmenter(
+                one,
+                variant=choose_variant(one, device=device, progress=progress),
+                progress=progress,
+            )
         )
         for one in open_sizes(bundle)
     )

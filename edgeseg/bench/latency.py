@@ -12,6 +12,7 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.progress import SILENT, Progress
+from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.result import DeviceTimes, Segmentation
 from edgeseg.runtime.segmenter import Segmenter
@@ -57,11 +58,17 @@ class MeasureMemory(Protocol):
 
 
 def bench(
-    bundles: Sequence[Bundle], *, frames: int, memory: MeasureMemory, progress: Progress = SILENT
+    bundles: Sequence[Bundle],
+    *,
+    frames: int,
+    memory: MeasureMemory,
+    device: str = AUTO,
+    progress: Progress = SILENT,
 ) -> list[BenchResult]:
     """Time each bundle's variant for this machine on the bundle's first golden frame.
 
-    Each bundle segments its frame `frames` times after a warm-up. Notes go to `progress`.
+    Each bundle segments its frame `frames` times after a warm-up. `device` restricts engines to
+    devices of that name. Notes go to `progress`.
 
     Raises:
         GateMissedError: no variant of a bundle passes on this machine.
@@ -69,7 +76,9 @@ def bench(
     """
     with ExitStack() as stack:
         segmenters = [
-            stack.enter_context(Segmenter(one, variant=choose_variant(one, progress=progress)))
+            stack.enter_context(
+                Segmenter(one, variant=choose_variant(one, device=device, progress=progress))
+            )
             for one in bundles
         ]
         images = [read_golden_frame(one) for one in bundles]

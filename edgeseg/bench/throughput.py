@@ -26,6 +26,7 @@ from edgeseg.errors import SourceError
 from edgeseg.machine.opencv import import_opencv
 from edgeseg.pixels import Bgr, Frame, Output, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress
+from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.live.run import run
 from edgeseg.runtime.segmenter import Segmenter, check_takes_color
@@ -78,11 +79,12 @@ class EndToEnd:
 
 
 def measure_end_to_end(
-    bundles: Sequence[Bundle], *, frames: int, progress: Progress = SILENT
+    bundles: Sequence[Bundle], *, frames: int, device: str = AUTO, progress: Progress = SILENT
 ) -> list[EndToEnd]:
     """Measure each bundle's variant for this machine with one engine thread, then with all.
 
-    Each runs on a video of `frames` frames. Notes go to `progress`.
+    Each runs on a video of `frames` frames. `device` restricts engines to devices of that name.
+    Notes go to `progress`.
 
     Raises:
         GateMissedError: no variant of a bundle passes on this machine.
@@ -94,7 +96,7 @@ def measure_end_to_end(
         check_takes_color(bundle)
     found = []
     for bundle in bundles:
-        variant = choose_variant(bundle, progress=progress)
+        variant = choose_variant(bundle, device=device, progress=progress)
         with _make_video(bundle, frames) as video:
             for threads in dict.fromkeys((1, os.cpu_count() or 1)):
                 with Segmenter(bundle, variant=variant, threads=threads) as segmenter:

@@ -53,6 +53,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
         "features": list(machine.features),
         "cores": machine.cores,
         "engines": {row.engine: find_engine_version(row) for row in TARGETS.values()},
+        "devices": _list_devices(),
         "extras": {
             name: {
                 "what": extra.what,
@@ -161,6 +162,20 @@ def examine_opencv() -> dict[str, object] | None:
         "ffmpeg": build.get("FFMPEG", "NO").startswith("YES"),
         "gstreamer": build.get("GStreamer", "NO").startswith("YES"),
         "window": build.get("GUI", "NONE") != "NONE",
+    }
+
+
+def _list_devices() -> dict[str, list[str]]:
+    """List the devices of each installed engine that runs artifacts as they were exported."""
+    from edgeseg.runtime.backends.backend import load_runner
+
+    return {
+        row.engine: [
+            f"{device.name} ({device.title})" if device.title else device.name
+            for device in load_runner(row.name).list_devices()
+        ]
+        for row in TARGETS.values()
+        if not row.on_device and find_engine_version(row) is not None
     }
 
 

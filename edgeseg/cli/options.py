@@ -25,6 +25,7 @@ __all__ = [
     "CameraOption",
     "DaskOption",
     "DataOption",
+    "DeviceOption",
     "JsonFlag",
     "RangeOption",
     "SplitOption",
@@ -88,6 +89,15 @@ DaskOption = Annotated[
         "--dask",
         metavar="ADDRESS",
         help="Dask scheduler whose workers share the images, for example tcp://host:8786.",
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|gpu|npu|NAME",
+        help="Only use devices of this name that the bundle's engine offers, as gpu.1 or cuda; "
+        "`edgeseg doctor` lists them.",
     ),
 ]
 ThreadsOption = Annotated[

@@ -12,6 +12,7 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import BackendError, BundleError, CheckpointError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import SILENT, Progress
+from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.select import choose_variant
 from edgeseg.targets import find_target
 from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
@@ -23,18 +24,21 @@ def open_model(
     source: str,
     *,
     size: tuple[int, int] | None = None,
+    device: str = AUTO,
     threads: int | None = None,
     overrides: Overrides = NO_OVERRIDES,
     progress: Progress = SILENT,
 ) -> Model:
-    """Open a bundle's folder or a checkpoint; `Address` explains all parameters but `progress`.
+    """Open a bundle's folder or a checkpoint; `Address` explains most parameters.
+
+    `device` restricts a bundle to devices of its engine, and then chooses among its variants.
 
     Raises:
         EdgesegError: the model cannot be read.
     """
     path = Path(source)
     if resembles_bundle(path):
-        return _open_chosen(open_bundle(path), threads=threads, progress=progress)
+        return _open_chosen(open_bundle(path), device=device, threads=threads, progress=progress)
     if not path.exists() and source != DEMO and "/" not in source:  # a hub's id has a slash
         raise BundleError(
             f"no bundle or checkpoint at {source}; is the name right? A checkpoint becomes a "
@@ -48,14 +52,17 @@ def open_model(
     return CheckpointModel(checkpoint, address)
 
 
-def _open_chosen(bundle: Bundle, *, threads: int | None, progress: Progress) -> BundleModel:
+def _open_chosen(
+    bundle: Bundle, *, device: str, threads: int | None, progress: Progress
+) -> BundleModel:
     """Open the variant that the export or the device chose, or one that runs instead of it.
 
     The verdict is then on what the bundle ships. The variant that is fastest on this CPU may be
     another one: a float variant, for example, loses nothing.
     """
-    if find_target(bundle.manifest.target).on_device:
-        return BundleModel(bundle, threads=threads, progress=progress)
+    if find_target(bundle.manifest.target).on_device or device != AUTO:
+        variant = choose_variant(bundle, device=device, progress=progress)
+        return BundleModel(bundle, variant=variant, threads=threads, progress=progress)
     try:
         return BundleModel(bundle, variant=bundle.chosen, threads=threads, progress=progress)
     except BackendError as error:

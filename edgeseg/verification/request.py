@@ -11,6 +11,7 @@ from edgeseg.accuracy.limits import LIMITS, Limits, Need, name_option
 from edgeseg.data_rules import NO_RULES, Rules
 from edgeseg.errors import SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
+from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.spec import MIN_SIDE_PX
 from edgeseg.verification.protocols import PROTOCOLS
 
@@ -27,6 +28,7 @@ class VerifyRequest:
     `reference`, a bundle is compared with its own float variant. A checkpoint is also measured at
     `short_sides`, in pixels. `corruptions` are names of `edgeseg.corruptions`, `dask` is a
     scheduler's address. `threads` is the number of the engine's threads; None takes all cores.
+    `device` restricts a bundle to devices of its engine; `auto` is what the bundle ships.
     Of a `video` only is measured what reuse does there, and nothing else is then asked for.
     `rules` go before those of the data set's dataset.json. `report` is a folder, and `notes` go
     into the report. `overrides` replace what a checkpoint says of its input.
@@ -47,6 +49,7 @@ class VerifyRequest:
     corruptions: tuple[str, ...] = ()
     dask: str | None = None
     threads: int | None = None
+    device: str = AUTO
     overrides: Overrides = NO_OVERRIDES
     strict: bool = False
     report: Path | None = None

@@ -80,7 +80,7 @@ def measure_reuse(request: VerifyRequest, *, progress: Progress = SILENT) -> Reu
     with open_source(str(video), retry=Retry(say=progress.say)) as source:
         if source.live or source.length is None:
             raise SourceError(f"{video} does not end; name a video, or a folder of images")
-        variant = choose_variant(bundle, progress=progress)
+        variant = choose_variant(bundle, device=request.device, progress=progress)
         with Segmenter(bundle, variant=variant, threads=threads, progress=progress) as segmenter:
             step = begin(progress, "segmenting", source.length, "frame")
             trials, steady = _watch(segmenter, source, step)

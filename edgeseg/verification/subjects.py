@@ -18,6 +18,7 @@ from edgeseg.pixels import to_input
 from edgeseg.pixels.tiles import segment_tiles
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
+from edgeseg.runtime.backends.placing import find_title
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.select import choose_variant
 from edgeseg.segformer.macs import count_costs
@@ -135,7 +136,7 @@ class BundleModel:
     @property
     def name(self) -> str:
         """The bundle's folder and the variant's name."""
-        return f"bundle {self.bundle.folder.resolve().name} ({self.variant.name})"
+        return f"bundle {self.bundle.folder.resolve().name} ({find_title(self.variant)})"
 
     @property
     def labels(self) -> Labels:

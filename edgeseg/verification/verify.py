@@ -74,14 +74,16 @@ def verify(request: VerifyRequest, *, progress: Progress = SILENT) -> Report:
 def _verify(request: VerifyRequest, progress: Progress) -> Report:
     baseline = None if request.baseline is None else read_report(request.baseline)
     begin(progress, "listing the images")
-    dataset = (
-        None
-        if request.data is None
-        else open_dataset(request.data, split=request.split, rules=request.rules)
-    )
+    dataset = None
+    if request.data is not None:
+        dataset = open_dataset(request.data, split=request.split, rules=request.rules)
     with hide_secrets(request.data, request.dask), ExitStack() as stack:
         candidate = open_model(
-            request.source, threads=request.threads, overrides=request.overrides, progress=progress
+            request.source,
+            device=request.device,
+            threads=request.threads,
+            overrides=request.overrides,
+            progress=progress,
         )
         stack.callback(candidate.close)
         _check_kind(request, candidate)

@@ -11,7 +11,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.pixels import Frame, Output
 from edgeseg.progress import SILENT, Progress, Say
 from edgeseg.runtime.backends.checked import Checked, Engine
-from edgeseg.runtime.backends.placing import find_device
+from edgeseg.runtime.backends.placing import Device, find_device
 from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.spec import InputSpec
 from edgeseg.targets import find_target
@@ -61,9 +61,9 @@ class Runner(Protocol):
     ) -> Engine:
         """Open an artifact by the file that the engine takes.
 
-        `compute` is the type that float parts compute in: `f32`, `bf16` or `f16`. `device` is one
-        of `list_devices`. `threads` None means all cores. `progress` receives a line where an
-        engine must be built first.
+        `compute` is the type that float parts compute in: `f32`, `bf16` or `f16`. `device` is the
+        name of one of `list_devices`. `threads` None means all cores. `progress` receives a line
+        where an engine must be built first.
 
         Raises:
             DeviceError: the device cannot be used here, whatever the artifact.
@@ -71,8 +71,8 @@ class Runner(Protocol):
             MissingPackageError: the engine is not installed.
         """
 
-    def list_devices(self) -> tuple[str, ...]:
-        """List the devices that the engine offers here, by short names, the surest first.
+    def list_devices(self) -> tuple[Device, ...]:
+        """List the devices that the engine offers here, the surest first.
 
         On the first, a bundle's own choice holds. Variants are proved and timed on each. A device
         that does not work may be listed: `open_engine` then says why. Nothing is raised where the
@@ -144,7 +144,7 @@ def open_artifact(
     engine = runner.open_engine(
         path,
         compute=compute,
-        device=device or runner.list_devices()[0],
+        device=device or runner.list_devices()[0].name,
         threads=threads,
         progress=progress,
     )

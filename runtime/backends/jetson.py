@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache
+from edgeseg.runtime.backends.placing import Device
 from edgeseg.runtime.backends.trt import TensorRtBackend
 
 __all__ = ["identity", "list_devices", "open_engine"]
@@ -19,9 +20,9 @@ def open_engine(
     return trt_cache.open_engine(path, progress=progress)
 
 
-def list_devices() -> tuple[str, ...]:
+def list_devices() -> tuple[Device, ...]:
     """See `Runner`."""
-    return ("gpu",)
+    return (Device(name="gpu"),)
 
 
 def identity() -> str:

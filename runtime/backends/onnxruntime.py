@@ -1,8 +1,8 @@
-"""ONNX Runtime on the CPU, and on NVIDIA's GPUs where its CUDA provider is installed.
+"""ONNX Runtime on the CPU, and on whatever else the installed build has an execution provider for.
 
-The provider comes with the package onnxruntime-gpu. It is listed wherever that is installed, also
-without a GPU; then ONNX Runtime takes the CPU without an error, so sessions are asked what they
-run on.
+A provider is listed wherever its build is installed, as CUDA's is by the package onnxruntime-gpu,
+also on a machine without such a device. ONNX Runtime then takes the CPU without an error, so
+sessions are asked what they run on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_engine_version
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.checked import check_ends, take_last_line
+from edgeseg.runtime.backends.placing import Device
 from edgeseg.runtime.gpu.cuda import Cuda
 from edgeseg.targets import find_target
 
@@ -33,7 +34,18 @@ CPU: Final = "cpu"
 # The providers of each device, and how they are set. FP32 is FP32: TF32 is the provider's default.
 _PROVIDERS: Final[dict[str, list[Any]]] = {
     CPU: ["CPUExecutionProvider"],
-    "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"],
+    **{
+        device: [(provider, options), "CPUExecutionProvider"]
+        for device, provider, options in (
+            ("cuda", "CUDAExecutionProvider", {"use_tf32": "0"}),
+            ("openvino", "OpenVINOExecutionProvider", {}),
+            ("qnn", "QNNExecutionProvider", {"backend_type": "htp"}),
+            ("coreml", "CoreMLExecutionProvider", {}),
+            ("directml", "DmlExecutionProvider", {}),
+            ("xnnpack", "XnnpackExecutionProvider", {}),
+            ("acl", "ACLExecutionProvider", {}),
+        )
+    },
 }
 _FATAL_ONLY: Final = 4  # of ONNX Runtime's own lines; 2 are warnings, its default
 
@@ -46,15 +58,15 @@ def open_engine(
     return OrtBackend(path, device=device, threads=threads)
 
 
-def list_devices() -> tuple[str, ...]:
+def list_devices() -> tuple[Device, ...]:
     """See `Runner`."""
     try:
         import onnxruntime
     except ImportError:
-        return (CPU,)
+        return (Device(name=CPU),)
     offered = onnxruntime.get_available_providers()
     return tuple(
-        device
+        Device(name=device)
         for device, providers in _PROVIDERS.items()
         if device == CPU or providers[0][0] in offered
     )
@@ -63,10 +75,10 @@ def list_devices() -> tuple[str, ...]:
 def identity() -> str:
     """See `Runner`."""
     version = find_engine_version(find_target("onnxruntime"))
-    devices = list_devices()
-    if devices == (CPU,):
+    _, *others = (device.name for device in list_devices())
+    if not others:
         return f"onnxruntime {version}"
-    return f"onnxruntime {version} on {devices}, {_identify_gpu()}"
+    return f"onnxruntime {version} on {others}, {_identify_gpu()}"
 
 
 def _identify_gpu() -> str:

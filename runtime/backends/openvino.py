@@ -1,40 +1,54 @@
-"""OpenVINO on the CPU."""
+"""OpenVINO on the CPU, and on Intel's GPUs and NPUs where their drivers are installed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edgeseg.errors import BackendError, MissingPackageError
+from edgeseg.errors import BackendError, DeviceError
 from edgeseg.machine.packages import find_version
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.checked import check_ends, take_last_line
+from edgeseg.runtime.backends.openvino_cache import compile_or_recall
+from edgeseg.runtime.backends.openvino_devices import (
+    CPU,
+    identify_device,
+    list_all,
+    open_core,
+    read_float_types,
+    to_own_name,
+)
+from edgeseg.runtime.backends.placing import Device
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame, Logits
 
 __all__ = ["OpenVinoBackend", "list_devices", "list_float_types", "identity", "open_engine"]
 
-# From the manifest's names of float types to those of OpenVINO's capabilities.
-_CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+_TYPE: Final = "INFERENCE_PRECISION_HINT"
 
 
 def open_engine(
     path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
 ) -> OpenVinoBackend:
     """See `Runner`."""
-    del device, progress
-    return OpenVinoBackend(path, compute=compute, threads=threads)
+    return OpenVinoBackend(path, compute=compute, device=device, threads=threads, progress=progress)
 
 
-def list_devices() -> tuple[str, ...]:
+def list_devices() -> tuple[Device, ...]:
     """See `Runner`."""
-    return ("cpu",)
+    return list_all()
 
 
 def identity() -> str:
-    """See `Runner`."""
-    return f"openvino {find_version('openvino')}"
+    """See `Runner`: OpenVINO, and the other devices than the CPU with their drivers."""
+    version = f"openvino {find_version('openvino')}"
+    _, *others = list_all()
+    if not others:
+        return version
+    core = open_core()
+    return " ".join([version, *(identify_device(core, one) for one in others)])
 
 
 def list_float_types() -> tuple[str, ...]:
@@ -43,38 +57,45 @@ def list_float_types() -> tuple[str, ...]:
     Raises:
         MissingPackageError: openvino is not installed.
     """
-    return _read_float_types(_open_core())
-
-
-def _read_float_types(core: Any) -> tuple[str, ...]:  # noqa: ANN401  # openvino has no types
-    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return tuple(name for name, capability in _CAPABILITIES.items() if capability in able)
+    return read_float_types(open_core(), CPU)
 
 
 class OpenVinoBackend:
     """One model, .xml or .onnx, compiled for the lowest latency of a single frame.
 
     `compute` is the type that float parts compute in. It is always set, because OpenVINO's default
-    is BF16 where the CPU has it, and "FP32" would then not be FP32.
+    is BF16 where the CPU has it, and "FP32" would then not be FP32. With `progress`, what was
+    compiled is kept in the user's cache.
+
+    Raises:
+        DeviceError: the device is not here.
+        BackendError: OpenVINO or the device refuses the model.
+        MissingPackageError: openvino is not installed.
     """
 
-    def __init__(self, path: Path, *, compute: str = "f32", threads: int | None = None) -> None:
-        core = _open_core()
+    def __init__(
+        self,
+        path: Path,
+        *,
+        compute: str = "f32",
+        device: str = CPU,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        core = open_core()
         import openvino
 
-        if compute not in _read_float_types(core):
-            raise BackendError(f"this CPU does not compute in {compute}; run: edgeseg build BUNDLE")
         engine = f"openvino {openvino.__version__.partition('-')[0]} {compute}"
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": compute}
-        if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = str(threads)
+        options = _plan_options(core, compute=compute, device=device, threads=threads)
         try:
-            model = core.compile_model(str(path), "CPU", options)
+            if progress is None:
+                model = core.compile_model(str(path), to_own_name(device), options)
+            else:
+                model = compile_or_recall(core, path, device, options, progress=progress)
         except RuntimeError as error:
             raise BackendError(f"{engine} refuses {path}: {take_last_line(error)}") from error
         check_ends(str(path), inputs=len(model.inputs), outputs=len(model.outputs))
-        used = model.get_property("INFERENCE_NUM_THREADS")
-        self._name = f"{engine} (latency hint, threads: {used})"
+        self._name = f"{engine} ({_describe_use(core, model, device)})"
         self._request = model.create_infer_request()
         self.input_shape = tuple(model.input(0).get_shape())
 
@@ -82,7 +103,7 @@ class OpenVinoBackend:
 
     @property
     def name(self) -> str:
-        """The engine, its version, the type of its float parts, and its settings."""
+        """The engine, its version, the type of its float parts, its device, and its settings."""
         return self._name
 
     def infer(self, frame: Frame, /) -> Logits:
@@ -97,13 +118,32 @@ class OpenVinoBackend:
         self._request = None
 
 
-def _open_core() -> Any:  # noqa: ANN401  # openvino has no types
+def _plan_options(
+    core: Any,  # noqa: ANN401  # openvino has no types
+    *,
+    compute: str,
+    device: str,
+    threads: int | None,
+) -> Mapping[str, str]:
+    """Plan how a model is compiled.
+
+    Raises:
+        DeviceError: the device is not here, or does not answer.
+        BackendError: the CPU does not compute in that type.
+    """
     try:
-        import openvino
-    except ImportError:
-        raise MissingPackageError(
-            "openvino",
-            purpose="running this bundle",
-            command="pip install 'edgeseg[openvino]' -c constraints.txt",
-        ) from None
-    return openvino.Core()
+        able = read_float_types(core, device)
+    except RuntimeError as error:
+        raise DeviceError(f"{device} cannot be used: {take_last_line(error)}") from error
+    if device == CPU and compute not in able:
+        raise BackendError(f"this CPU does not compute in {compute}; run: edgeseg build BUNDLE")
+    options = {"PERFORMANCE_HINT": "LATENCY", _TYPE: compute}
+    if device == CPU and threads is not None:
+        options["INFERENCE_NUM_THREADS"] = str(threads)
+    return options
+
+
+def _describe_use(core: Any, model: Any, device: str) -> str:  # noqa: ANN401  # as above
+    if device == CPU:
+        return f"latency hint, threads: {model.get_property('INFERENCE_NUM_THREADS')}"
+    return f"{device}, {core.get_property(to_own_name(device), 'FULL_DEVICE_NAME')}, latency hint"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache
+from edgeseg.runtime.backends.placing import Device
 from edgeseg.runtime.backends.trt import TensorRtBackend
 from edgeseg.runtime.backends.trt_library import RTX
 
@@ -20,9 +21,9 @@ def open_engine(
     return trt_cache.open_engine(path, library=RTX, progress=progress)
 
 
-def list_devices() -> tuple[str, ...]:
+def list_devices() -> tuple[Device, ...]:
     """See `Runner`."""
-    return ("gpu",)
+    return (Device(name="gpu"),)
 
 
 def identity() -> str:

@@ -99,7 +99,7 @@ def test_where_what_was_chosen_does_not_run_something_else_is_told(
         "edgeseg.verification.opening.open_bundle", lambda _: replace(bundle, manifest=manifest)
     )
     monkeypatch.setattr(
-        "edgeseg.runtime.backends.openvino._read_float_types", lambda _core: ("f32",)
+        "edgeseg.runtime.backends.openvino.read_float_types", lambda _core, _device: ("f32",)
     )
     told: list[str] = []
     report = verify(VerifyRequest(source=str(bundle.folder)), progress=Progress(say=told.append))

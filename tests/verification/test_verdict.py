@@ -218,7 +218,7 @@ def place(
     (tmp_path / "checkpoint").symlink_to(checkpoint_folder)
     (tmp_path / "of_bf16").symlink_to(of_bf16)
     monkeypatch.setattr(
-        "edgeseg.runtime.backends.openvino._read_float_types", lambda _core: ("f32",)
+        "edgeseg.runtime.backends.openvino.read_float_types", lambda _core, _device: ("f32",)
     )
     return tmp_path
 

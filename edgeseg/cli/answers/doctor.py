@@ -22,6 +22,10 @@ def describe_findings(findings: Mapping[str, Any]) -> list[str]:
         f"{findings['cpu']}: {' '.join(findings['features']) or 'no features that matter here'}",
     ]
     lines += [f"engine {n}: {v or 'not installed'}" for n, v in findings["engines"].items()]
+    lines += [
+        f"devices of {engine}: {', '.join(devices)}"
+        for engine, devices in findings["devices"].items()
+    ]
     lines += [_describe_extra(name, extra) for name, extra in findings["extras"].items()]
     if opencv is None:
         lines.append("OpenCV: not installed")

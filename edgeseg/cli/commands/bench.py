@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, print_json, say, say_next_run, suggest_source
+from edgeseg.cli.options import (
+    DeviceOption,
+    JsonFlag,
+    print_json,
+    say,
+    say_next_run,
+    suggest_source,
+)
 from edgeseg.cli.progress import show_progress
 
 __all__ = ["bench"]
@@ -29,6 +36,7 @@ def bench(
             "720x1280 (height x width).",
         ),
     ] = False,
+    device: DeviceOption = "auto",
     json: JsonFlag = False,
 ) -> None:
     """Time bundles in turns, on whole frames (prepare, infer, mask).
@@ -43,8 +51,14 @@ def bench(
 
     opened = [open_bundle(folder) for folder in bundles]
     with show_progress() as progress:
-        results = bench_bundles(opened, frames=frames, memory=measure_peak_mb, progress=progress)
-        whole = run_bundles(opened, frames=frames, progress=progress) if end_to_end else []
+        results = bench_bundles(
+            opened, frames=frames, memory=measure_peak_mb, device=device, progress=progress
+        )
+        whole = (
+            run_bundles(opened, frames=frames, device=device, progress=progress)
+            if end_to_end
+            else []
+        )
     fastest = opened[min(range(len(results)), key=lambda place: results[place].p50_ms)]
     for line in (*describe_bench(results), *describe_end_to_end(whole)):
         say(line)

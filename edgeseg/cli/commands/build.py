@@ -7,14 +7,24 @@ from typing import Annotated
 
 import typer
 
-from edgeseg.cli.options import JsonFlag, print_json, say, say_next_run, suggest_source
+from edgeseg.cli.options import (
+    DeviceOption,
+    JsonFlag,
+    print_json,
+    say,
+    say_next_run,
+    suggest_source,
+)
 from edgeseg.cli.progress import show_progress
 
 __all__ = ["build"]
 
 
 def build(
-    bundle: Annotated[Path, typer.Argument(help="Bundle to build.")], *, json: JsonFlag = False
+    bundle: Annotated[Path, typer.Argument(help="Bundle to build.")],
+    *,
+    device: DeviceOption = "auto",
+    json: JsonFlag = False,
 ) -> None:
     """Prove and time a bundle's variants on this machine, and remember the fastest.
 
@@ -27,8 +37,8 @@ def build(
 
     with show_progress() as progress:
         opened = open_bundle(bundle)
-        results = build_bundle(opened, progress=progress)
-    kept = recall_variant(opened) is not None
+        results = build_bundle(opened, device=device, progress=progress)
+    kept = recall_variant(opened, device=device) is not None
     for line in describe_build(results, kept=kept):
         say(line)
     say_next_run(bundle, opened.manifest.input.channels, *suggest_source())

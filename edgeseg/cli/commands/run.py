@@ -9,6 +9,7 @@ import typer
 
 from edgeseg.cli.options import (
     EXIT_FAILED,
+    DeviceOption,
     JsonFlag,
     RangeOption,
     print_json,
@@ -123,6 +124,7 @@ def run(
     value_range: RangeOption = None,
     min_score: _MinScoreOption = None,
     classes: _ClassesOption = None,
+    device: DeviceOption = "auto",
     outputs: GivenOutputs,
     show: _ShowOption = None,
     frames: _FramesOption = None,
@@ -159,6 +161,7 @@ def run(
             value_range=read_range(value_range),
             min_score=min_score,
             classes=None if classes is None else tuple(classes.split(",")),
+            device=device,
         )
     with show_progress(lines=False) as progress:
         result = run_bundle(bundle, request, progress=progress, ended_by=end_on_signals)

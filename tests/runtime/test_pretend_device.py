@@ -1,0 +1,174 @@
+"""A pretend NPU of OpenVINO's is proved, timed and remembered, or is out by name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import openvino
+import pytest
+from made_once import made_once
+
+from edgeseg.bundle.store import Bundle, open_bundle
+from edgeseg.deploy.defaults import fill_defaults
+from edgeseg.deploy.export import export_bundle
+from edgeseg.deploy.request import ExportOptions
+from edgeseg.progress import Progress
+from edgeseg.runtime import select, trial
+from edgeseg.runtime.backends.backend import open_backend
+from edgeseg.runtime.select import build, choose_variant
+
+if TYPE_CHECKING:
+    from outcome import Outcome
+
+FOLDER = Path(__file__).parents[1] / "support" / "pretend_device"
+NPU = "fp32 in f16 on npu"
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoint_folder: Path, common: Path) -> Bundle:
+    def make(folder: Path) -> None:
+        options = ExportOptions(
+            weights=str(checkpoint_folder),
+            target="openvino",
+            precision="fp32",
+            size=(64, 96),
+            folder=folder / "small",
+        )
+        export_bundle(fill_defaults(options))
+
+    return open_bundle(made_once(common / "on-openvino", make) / "small")
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Put the device into this process, and into those that it starts."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    paths = [str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.delitem(sys.modules, "sitecustomize", raising=False)
+    import sitecustomize
+
+    monkeypatch.setattr(openvino, "Core", sitecustomize.wrap(openvino.Core))
+
+    def do(way: str) -> None:
+        monkeypatch.setenv("PRETEND_DEVICE", way)
+
+    return do
+
+
+def test_a_device_that_computes_right_is_timed_named_and_remembered(
+    bundle: Bundle, pretend: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend("right")
+    monkeypatch.setattr(
+        select, "_time", lambda _bundle, working: {t: 1.0 + (t != NPU) for t in working}
+    )
+    said: list[str] = []
+    variant = choose_variant(bundle, progress=Progress(say=said.append))
+    assert said[0].startswith("npu may be faster than cpu, where it was made: proving and timing")
+    with closing(open_backend(bundle, variant=variant)) as backend:
+        assert backend.name.endswith(" f16 (npu, Pretend AI Boost, latency hint)")
+    del said[:]
+    assert choose_variant(bundle, progress=Progress(say=said.append)) == variant
+    assert said == []
+    cpu = choose_variant(bundle, device="cpu", progress=Progress(say=said.append))
+    assert (cpu.name, cpu.compute, said) == ("fp32", "f32", [])
+
+
+@pytest.mark.parametrize(
+    ("way", "fault"),
+    [
+        ("wrong", "golden/frame_0.png agrees in "),
+        ("garbage", "golden/frame_0.png agrees in "),
+        ("nan", "gave logits that are not finite"),
+        ("differs", "two masks of golden/frame_0.png differ in "),
+        ("crashes", "its process ended by SIGSEGV"),
+        ("refuses", "no such operator: Gelu"),
+        ("hangs", "it did not compile and compute within 6 s"),
+    ],
+)
+def test_a_device_that_fails_is_out_by_name_and_never_timed(
+    bundle: Bundle,
+    pretend: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    fault: str,
+) -> None:
+    pretend(way)
+    if way == "hangs":
+        own = trial.try_apart
+        monkeypatch.setattr(select, "try_apart", lambda b, v: own(b, v, limit_s=6))
+    said: list[str] = []
+    results = {one.title: one for one in build(bundle, progress=Progress(say=said.append))}
+    assert results["fp32"].fault is None
+    assert fault in str(results[NPU].fault)
+    assert results[NPU].latency_ms is None
+    assert any(line.startswith(f"{NPU} is out: ") for line in said)
+    assert choose_variant(bundle).name == "fp32"
+
+
+def test_another_driver_proves_anew(
+    bundle: Bundle, pretend: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend("right")
+    said: list[str] = []
+    choose_variant(bundle, device="npu", progress=Progress(say=said.append))
+    assert said[0].startswith("npu was asked for, and it was made on cpu: proving")
+    del said[:]
+    choose_variant(bundle, device="npu", progress=Progress(say=said.append))
+    assert said == []
+    told = sys.modules["sitecustomize"].TOLD
+    monkeypatch.setitem(told, "NPU_DRIVER_VERSION", "1.36.0")
+    choose_variant(bundle, device="npu", progress=Progress(say=said.append))
+    assert said
+
+
+def test_the_command_line_restricts_and_names_devices(
+    bundle: Bundle, pretend: Callable[[str], None], edgeseg: Callable[..., Outcome]
+) -> None:
+    pretend("right")
+    outcome = edgeseg("run", bundle.folder, "--source", "demo", "--frames", 2, "--device", "npu")
+    assert outcome.status == 0, outcome.err
+    assert f"({NPU}) on openvino" in outcome.err
+    outcome = edgeseg("build", bundle.folder, "--device", "cpu", "--json")
+    assert [one["title"] for one in outcome.json["variants"]] == ["fp32"]
+    outcome = edgeseg("bench", bundle.folder, "--device", "gpu", "--frames", 1)
+    assert outcome.status == 1
+    assert outcome.err == ("edgeseg: no device gpu here: this bundle's engine offers cpu and npu\n")
+    outcome = edgeseg("doctor", "--json")
+    assert outcome.json["devices"]["openvino"] == ["cpu", "npu (Pretend AI Boost)"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "npu"])
+def test_what_was_compiled_is_kept_by_its_content(
+    bundle: Bundle,
+    pretend: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    device: str,
+) -> None:
+    pretend("right")
+    variant = choose_variant(bundle, device=device)
+    kept = tmp_path / "cache" / "edgeseg" / "models"
+
+    def open_once() -> None:
+        open_backend(bundle, variant=variant).close()
+
+    open_once()
+    blobs = sorted(kept.glob("*.blob"))
+    assert blobs
+    compiled: list[object] = []
+    core = openvino.Core
+    monkeypatch.setattr(core, "compile_model", lambda self, *given: compiled.append(given) or 1 / 0)
+    open_once()  # nothing is compiled
+    assert compiled == []
+    for blob in blobs:
+        blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+    with pytest.raises(ZeroDivisionError):
+        open_once()  # a changed one is not loaded
