@@ -109,7 +109,7 @@ _ROWS: Final = (
     ),
     Target(
         name="rtx",
-        title="TensorRT-RTX",
+        title="RTX",
         maker="edgeseg.quantize.targets.rtx",
         runner="edgeseg.runtime.backends.rtx",
         engine="tensorrt-rtx-cu13-bindings",
