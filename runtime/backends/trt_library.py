@@ -92,6 +92,6 @@ RTX: Final = Library(
         "see docs/rtx.md"
     ),
     folder="rtx_engines",
-    takes="some seconds",
+    takes="a minute at most",
     just_in_time=True,
 )

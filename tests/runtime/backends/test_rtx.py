@@ -51,7 +51,7 @@ def test_a_desktop_builds_proves_and_keeps(
     desktop: Bundle, device: State, progress: Progress, said: list[str], tmp_path: Path
 ) -> None:
     first = choose_variant(desktop, progress=progress)
-    assert any("engine of fp16.onnx, some seconds: there is none yet" in line for line in said)
+    assert any("engine of fp16.onnx, a minute at most: there is none yet" in line for line in said)
     assert len(device.builds) == device.compiled == 10
     assert set(device.targets) == {fake_tensorrt.ComputeCapability.SM87}
     del said[:]
