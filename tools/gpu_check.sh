@@ -34,7 +34,7 @@ gather() {
   mkdir -p "$folder/wheels"
   "$python" -m pip wheel --quiet --no-deps --wheel-dir "$folder/wheels" "$checkout"
   "$python" -m pip download --quiet --only-binary=:all: --constraint "$checkout/constraints.txt" \
-    --dest "$folder/wheels" --find-links "$folder/wheels" 'edgeseg[rtx]' nvidia-cuda-nvrtc onnx
+    --dest "$folder/wheels" --find-links "$folder/wheels" 'edgeseg[rtx]' onnx
   make_kit "$folder/kit"
   say "carry $folder and a checkout along; there: tools/gpu_check.sh run $folder"
 }
@@ -55,8 +55,7 @@ run() {
     "$python" -m venv --system-site-packages "$work/env" # a Jetson's TensorRT is the system's
     python=$work/env/bin/python
     say "installing the wheels of $1"
-    "$python" -m pip install --quiet --no-index --find-links "$1/wheels" 'edgeseg[rtx]' \
-      nvidia-cuda-nvrtc onnx
+    "$python" -m pip install --quiet --no-index --find-links "$1/wheels" 'edgeseg[rtx]' onnx
   else
     make_kit "$kit"
   fi

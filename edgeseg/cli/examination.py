@@ -58,7 +58,7 @@ def examine(root: Path = Path("/")) -> dict[str, object]:
             name: {
                 "what": extra.what,
                 "missing": list(extra.missing),
-                "versions": {package: find_version(package) for package in extra.packages.values()},
+                "versions": {package: find_version(package) for package in extra.names},
             }
             for name, extra in EXTRAS.items()
         },

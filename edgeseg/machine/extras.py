@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.errors import MissingPackageError
+from edgeseg.machine.packages import find_version
 from edgeseg.text import join_words
 
 __all__ = ["EXTRAS", "Extra", "make_install_command", "require"]
@@ -16,19 +17,29 @@ __all__ = ["EXTRAS", "Extra", "make_install_command", "require"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """The purpose of an extra of the installation, and its packages by the module they bring."""
+    """The purpose of an extra of the installation, and its packages by the module they bring.
+
+    `libraries` are packages that bring no module.
+    """
 
     what: str
     packages: MappingProxyType[str, str]
+    libraries: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The packages that are not installed; nothing is imported to find out."""
-        return tuple(p for m, p in self.packages.items() if importlib.util.find_spec(m) is None)
+        modules = (p for m, p in self.packages.items() if importlib.util.find_spec(m) is None)
+        return (*modules, *(name for name in self.libraries if find_version(name) is None))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its packages."""
+        return (*self.packages.values(), *self.libraries)
 
 
-def _make_extra(what: str, **packages: str) -> Extra:
-    return Extra(what=what, packages=MappingProxyType(packages))
+def _make_extra(what: str, *libraries: str, **packages: str) -> Extra:
+    return Extra(what=what, packages=MappingProxyType(packages), libraries=libraries)
 
 
 # The keys are the names in pyproject.toml.
@@ -46,9 +57,10 @@ EXTRAS: Final = MappingProxyType(
         "openvino": _make_extra("bundles for OpenVINO", openvino="openvino"),
         "rtx": _make_extra(
             "bundles for NVIDIA RTX GPUs",
+            "nvidia-cuda-nvrtc",
+            "nvidia-cuda-runtime",
             tensorrt_rtx_bindings="tensorrt-rtx-cu13-bindings",
             tensorrt_rtx_libs="tensorrt-rtx-cu13-libs",
-            nvidia="nvidia-cuda-runtime",
         ),
         "report": _make_extra("HTML reports (verify --report, sweep)", jinja2="jinja2"),
         "dask": _make_extra(

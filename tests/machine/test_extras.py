@@ -37,7 +37,7 @@ def test_the_extras_are_those_of_the_package() -> None:
     assert EXTRAS.keys() == declared.keys() - {"dev"}
     for name, extra in EXTRAS.items():
         named = {re.split(r"[\[>=;]", line)[0].lower() for line in declared[name]} - {"edgeseg"}
-        known = {package.lower() for package in extra.packages.values()}
+        known = {package.lower() for package in extra.names}
         alike = {"opencv": "opencv-python-headless"}
         assert {name.replace("_", "-") for name in named} == {alike.get(p, p) for p in known}
 

@@ -57,7 +57,7 @@ def test_a_desktop_builds_proves_and_keeps(
     del said[:]
     with Segmenter(desktop, variant=first, progress=progress) as segmenter:
         assert segmenter.backend.name == "tensorrt-rtx 1.7.1"
-    assert said == []
+    assert not any("building" in line for line in said)
     assert (len(device.builds), device.compiled) == (10, 10)  # both were kept
     assert FakeCuda.held == 0
     record = next((tmp_path / "cache" / "edgeseg" / "rtx_engines").glob("*.json"))
