@@ -7,8 +7,9 @@
 # qemu-user, a C compiler, pip and apt-get, but no root: Debian's arm64 packages and the wheels for
 # aarch64 are unpacked below $WORK, whose content another run uses again.
 #
-# The results are those of a board. The count is no time: it says how well an engine's code uses the
-# processor's vectors, and nothing of memory, caches or cores.
+# Counted is what one more image takes, on one thread. The results are those of a board. The count is
+# no time: it says how well an engine's code uses the processor's vectors, and nothing of memory,
+# caches or cores.
 set -euo pipefail
 
 folder=$(realpath "$1")
@@ -72,8 +73,8 @@ if [ "$#" -eq 0 ]; then
 fi
 for way in "$@"; do
   engine=${way%%:*} file=${way#*:}
-  run "$engine" "$file" 0 >"$work/line" || exit 1
-  without=$(count)
   run "$engine" "$file" 1 >"$work/line" || exit 1
-  printf '{"millions": %d, "run": %s}\n' $((($(count) - without) / 1000000)) "$(cat "$work/line")"
+  once=$(count)
+  run "$engine" "$file" 2 >"$work/line" || exit 1
+  printf '{"millions": %d, "run": %s}\n' $((($(count) - once) / 1000000)) "$(cat "$work/line")"
 done

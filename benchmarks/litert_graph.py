@@ -1,7 +1,7 @@
 """Writes the deployed graph, in its exact form, as LiteRT's flat buffer.
 
 Read is the ONNX graph that edgeseg writes. LiteRT keeps an image's channels last, so tokens and
-images differ in shape only, and no value changes its layout. LayerNorm is seven operators here,
+images differ in shape only, and no value changes its layout. LayerNorm is nine operators here,
 for LiteRT has none.
 """
 

@@ -127,7 +127,7 @@ def measure_masks(checkpoint: Checkpoint, dataset: Dataset, form: str, ways: Way
     """Report how the masks of each way compare with ONNX Runtime's."""
     reference = open_named(*ways[BASELINE], threads=1)
     for name, (engine, path) in ways.items():
-        if name == BASELINE:
+        if path == ways[BASELINE][1]:
             continue
         infer = open_named(engine, path, threads=1)
         differences: list[float] = []
