@@ -27,7 +27,8 @@ JSON_KEYS: Final = {
     "data": ("name", "created", "splits", "shared", "notes"),
     "sources": ("cameras", "opencv", "pyav", "schemes", "problems"),
     "doctor": (
-        "edgeseg", "python", "numpy", "machine", "cpu", "features", "cores", "engines", "devices", "extras",
+        "edgeseg", "python", "numpy", "machine", "cpu", "features", "cores", "engines", "devices",
+        "extras",
         "opencv", "cameras", "jetson", "cuda", "disk_free", "memory_free", "problems",
     ),
 }  # fmt: skip
