@@ -20,7 +20,7 @@ from edgeseg.runtime.sinks.outputs import Outputs
 from edgeseg.runtime.sources.address import is_camera
 from edgeseg.runtime.sources.files.bag import find_bag
 from edgeseg.runtime.sources.live.raw import RawFrames
-from edgeseg.runtime.sources.named import NamedSource
+from edgeseg.runtime.sources.named import NamedSource, check_readers
 from edgeseg.runtime.sources.options import CameraOptions
 from edgeseg.spec import check_number
 
@@ -48,7 +48,7 @@ class RunRequest:
 
     Raises:
         SpecError: there is no source, a number is out of range, tiles are to have a gate, or
-            several sources cannot share an output.
+            several sources cannot share an output or a pipe.
     """
 
     sources: tuple[NamedSource, ...]
@@ -71,6 +71,7 @@ class RunRequest:
     def __post_init__(self) -> None:
         if not self.sources:
             raise SpecError("a run needs a source; name one")
+        check_readers(self.sources)
         check_number("frames", self.frames, least=1, whole=True)
         check_number("seconds", self.seconds, least=0)
         check_number("max_retries", self.max_retries, least=0, whole=True)

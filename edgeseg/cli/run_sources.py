@@ -128,8 +128,8 @@ def _collect_sources(
 def _describe_raw(
     sources: tuple[NamedSource, ...], raw_size: str | None, raw_format: str | None
 ) -> RawFrames | None:
+    from edgeseg.runtime.sources.address import STDIN
     from edgeseg.runtime.sources.live.raw import RawFrames
-    from edgeseg.runtime.sources.live.stdin import STDIN
 
     if raw_size is None and raw_format is None:
         return None

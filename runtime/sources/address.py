@@ -13,12 +13,17 @@ from edgeseg.text import join_words
 
 __all__ = [
     "SCHEMES",
+    "STDIN",
     "STREAM_SCHEMES",
     "is_camera",
     "is_stream",
     "is_web_video",
     "read_name",
 ]
+
+# What names standard input where a source is expected, and what the system calls it.
+STDIN: Final = "-"
+_STDIN_PATHS: Final = frozenset({"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 
 _WEB: Final = ("http", "https")
 # What FFmpeg opens as a stream; http and https also carry files.
@@ -35,13 +40,19 @@ def read_name(uri: str | int) -> str | int:
     """Read a source's name as a user types it, and return the form that all parts compare.
 
     `0` becomes a camera's number, unless a file or folder has that name. `file://` becomes the path
-    that it encodes. A scheme becomes lower case, as FFmpeg compares it. Any other name stays.
+    that it encodes. A scheme becomes lower case, as FFmpeg compares it. `/dev/stdin` becomes `-`.
+    Any other name stays.
 
     Raises:
-        SourceError: the scheme is not known, or a `file://` names another machine.
+        SourceError: the name is empty, the scheme is not known, or a `file://` names another
+            machine.
     """
     if isinstance(uri, int):
         return uri
+    if not uri:
+        raise SourceError("a source is empty; name a file, a folder, a camera or an address")
+    if uri in _STDIN_PATHS:
+        return STDIN
     if uri.isascii() and uri.isdecimal():
         return uri if _exists(Path(uri)) else int(uri)
     found = _SCHEME.match(uri)
@@ -54,7 +65,7 @@ def read_name(uri: str | int) -> str | int:
             f"{join_words([f'{known}://' for known in SCHEMES])}"
         )
     lowered = f"{scheme}{uri[len(scheme) :]}"
-    return _read_path(lowered) if scheme == "file" else lowered
+    return read_name(_read_path(lowered)) if scheme == "file" else lowered
 
 
 def is_camera(uri: str | int) -> bool:

@@ -14,8 +14,7 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError, SpecError
 from edgeseg.files.homes import expand_home
 from edgeseg.redact import GSTREAMER
-from edgeseg.runtime.sources.address import read_name
-from edgeseg.runtime.sources.live.stdin import STDIN
+from edgeseg.runtime.sources.address import STDIN, read_name
 from edgeseg.spec import check_number
 from edgeseg.text import explain
 
@@ -24,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["NamedSource", "name_sources", "read_source_file"]
+__all__ = ["NamedSource", "check_readers", "name_sources", "read_source_file"]
 
 # Names become folders, addresses of pages and labels of metrics.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -84,6 +83,34 @@ def name_sources(
         names = (base, *(f"{base}-{count}" for count in range(2, len(taken) + 2)))
         named.append(NamedSource(uri, next(name for name in names if name not in taken)))
     return tuple(named)
+
+
+def check_readers(sources: Sequence[NamedSource]) -> None:
+    """Refuse a pipe that two sources would read: each would get a part of its bytes.
+
+    Raises:
+        SpecError: standard input, or a named pipe, is named twice.
+    """
+    readers: dict[str, str] = {}
+    for source in sources:
+        pipe = _find_pipe(source.uri)
+        if pipe in readers:
+            raise SpecError(
+                f"{pipe} is named twice, for {readers[pipe]} and {source.name}: each would get a "
+                f"part of its bytes; name it once"
+            )
+        if pipe is not None:
+            readers[pipe] = source.name
+
+
+def _find_pipe(uri: str | int) -> str | None:
+    """Find the pipe that a name means, as its one reader knows it."""
+    if uri == STDIN:
+        return "standard input"
+    try:
+        return str(Path(str(uri)).resolve()) if Path(str(uri)).is_fifo() else None
+    except (OSError, ValueError):  # whoever opens it says what is wrong
+        return None
 
 
 def _to_uri(given: Given) -> str | int:

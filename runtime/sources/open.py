@@ -28,7 +28,13 @@ from edgeseg.errors import SourceError
 from edgeseg.labels import get_known_labels
 from edgeseg.progress import Say
 from edgeseg.redact import GSTREAMER, redact
-from edgeseg.runtime.sources.address import is_camera, is_stream, is_web_video, read_name
+from edgeseg.runtime.sources.address import (
+    STDIN,
+    is_camera,
+    is_stream,
+    is_web_video,
+    read_name,
+)
 from edgeseg.runtime.sources.files.bag import find_bag, open_bag
 from edgeseg.runtime.sources.files.drawn import draw_scenes
 from edgeseg.runtime.sources.files.images import IMAGES_FPS, list_images, read_images
@@ -37,7 +43,7 @@ from edgeseg.runtime.sources.files.video import open_capture, open_video
 from edgeseg.runtime.sources.live.camera import CameraOpener
 from edgeseg.runtime.sources.live.device import open_live
 from edgeseg.runtime.sources.live.raw import RawFrames
-from edgeseg.runtime.sources.live.stdin import STDIN, open_stdin
+from edgeseg.runtime.sources.live.stdin import open_stdin
 from edgeseg.runtime.sources.live.stream import open_gstreamer, open_stream
 from edgeseg.runtime.sources.live.web import open_web_video
 from edgeseg.runtime.sources.options import CameraOptions, Retry

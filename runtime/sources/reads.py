@@ -6,10 +6,9 @@ from pathlib import Path
 
 from edgeseg.demo import DEMO
 from edgeseg.redact import GSTREAMER
-from edgeseg.runtime.sources.address import is_camera, is_stream, read_name
+from edgeseg.runtime.sources.address import STDIN, is_camera, is_stream, read_name
 from edgeseg.runtime.sources.files.bag import find_bag
 from edgeseg.runtime.sources.files.images import list_images
-from edgeseg.runtime.sources.live.stdin import STDIN
 
 __all__ = ["list_files_read"]
 

@@ -29,10 +29,7 @@ from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.sources.source import Captured, Source
 from edgeseg.text import pluralize
 
-__all__ = ["STDIN", "open_stdin"]
-
-# What names standard input, where a source is expected.
-STDIN: Final = "-"
+__all__ = ["open_stdin"]
 
 _NAME: Final = "standard input"
 _PATH: Final = Path("/dev/stdin")
