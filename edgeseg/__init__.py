@@ -89,9 +89,10 @@ def export_model(
     from edgeseg.deploy.defaults import fill_defaults
     from edgeseg.deploy.export import export_bundle
     from edgeseg.deploy.request import ExportOptions
-    from edgeseg.files.homes import expand_home
+    from edgeseg.files.homes import check_not_empty, expand_home
     from edgeseg.progress import Progress, print_line
 
+    check_not_empty(weights=weights, calibration=calibration, data=data, output=output)
     limits = Limits() if limits is None else limits
     options = ExportOptions(
         weights=None if weights is None else expand_home(str(weights)),
@@ -123,9 +124,11 @@ def open(bundle: str | Path, *, device: str = "auto") -> Segmenter:  # noqa: A00
     from pathlib import Path
 
     from edgeseg.bundle.store import open_bundle
+    from edgeseg.files.homes import check_not_empty
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.select import choose_variant
 
+    check_not_empty(bundle=bundle)
     opened = open_bundle(Path(bundle).expanduser())
     return Segmenter(opened, variant=choose_variant(opened, device=device))
 
@@ -162,6 +165,7 @@ def run(
     """
     from pathlib import Path
 
+    from edgeseg.files.homes import check_not_empty
     from edgeseg.progress import Progress, print_line
     from edgeseg.runtime.request import RunRequest
     from edgeseg.runtime.session import run_bundle
@@ -169,6 +173,7 @@ def run(
     from edgeseg.runtime.sources.named import name_sources
     from edgeseg.runtime.sources.options import CameraOptions
 
+    check_not_empty(bundle=bundle, save=save, masks=masks, jsonl=jsonl, restream=restream)
     request = RunRequest(
         sources=name_sources(source),
         camera=camera or CameraOptions(),
@@ -222,10 +227,11 @@ def verify(
 
     from edgeseg.accuracy.limits import Limits
     from edgeseg.corruptions import parse_corruptions
-    from edgeseg.files.homes import expand_home
+    from edgeseg.files.homes import check_not_empty, expand_home
     from edgeseg.verification.request import VerifyRequest
     from edgeseg.verification.verify import verify as verify_source
 
+    check_not_empty(source=source, data=data, reference=reference, baseline=baseline, report=report)
     limits = Limits() if limits is None else limits
     request = VerifyRequest(
         source=expand_home(str(source)),

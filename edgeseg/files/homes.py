@@ -1,4 +1,4 @@
-"""Replaces `~` by the user's home folder where no shell does it: in quotes, after =, in Python."""
+"""Reads paths as a user gives them: `~` where no shell replaces it, and no empty ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from os.path import expanduser
 from typing import Final
 
-__all__ = ["expand_home", "expand_homes"]
+from edgeseg.errors import SpecError
+
+__all__ = ["check_not_empty", "expand_home", "expand_homes"]
 
 # The name of a published data set may stand before the path.
 _PATH: Final = re.compile(r"((?:ade20k|camvid|cityscapes|cocostuff):)?(~.*)", re.DOTALL)
@@ -26,3 +28,14 @@ def expand_homes(arguments: Sequence[str]) -> list[str]:
     """Expand the home folder in a command's arguments, `--option=~/path` included."""
     split = (re.fullmatch(r"(--[\w-]+=)?(.*)", word, re.DOTALL) for word in arguments)
     return [f"{found[1] or ''}{expand_home(found[2])}" for found in split if found is not None]
+
+
+def check_not_empty(**given: object) -> None:
+    """Refuse an empty path, which would become the working folder; options are given by name.
+
+    Raises:
+        SpecError: an option is an empty text.
+    """
+    for name, value in given.items():
+        if value == "":
+            raise SpecError(f"{name} is empty; is a variable not set?")
