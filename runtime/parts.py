@@ -57,7 +57,7 @@ class Part:
 
     @property
     def title(self) -> str:
-        """The source as people know it; of several, with the name that its outputs carry."""
+        """The source as people know it, with the name that its outputs carry, if they do."""
         source = self.about.source
         return source if self.about.name in {None, source} else f"{self.name} ({source})"
 
@@ -102,7 +102,7 @@ def claim_all(
     uris = [source.uri for source in request.sources]
     taken: dict[str, str] = {}
     for source in request.sources:
-        outputs = _choose_outputs(request, source.name)
+        outputs = request.choose_outputs(source.name)
         for file in outputs.files:  # a source may be called as another one's folder of scores
             other = taken.setdefault(str(Path(file).resolve()), source.name)
             if other != source.name:
@@ -115,11 +115,6 @@ def claim_all(
             beside=[uri for uri in uris if uri != source.uri],
             say=say,
         )
-
-
-def _choose_outputs(request: RunRequest, name: str) -> Outputs:
-    """Give a source its outputs: of several sources, each has a folder of its name."""
-    return request.outputs if len(request.sources) == 1 else request.outputs.put_below(name)
 
 
 @contextmanager
@@ -200,16 +195,15 @@ def make_parts(
     say: Say,
 ) -> list[Part]:
     """Make the parts of a run: for each source its outputs, and what these need to know."""
-    several = len(sources) > 1
     window = _wants_window(show=request.show, live=any(source.live for source in sources), say=say)
     parts = []
     for named, source, told in zip(request.sources, sources, events, strict=True):
-        about = _describe(model, source, told, named.name if several else None)
+        about = _describe(model, source, told, named.name if request.by_name else None)
         parts.append(
             Part(
                 name=named.name,
                 about=about,
-                outputs=replace(_choose_outputs(request, named.name), window=window),
+                outputs=replace(request.choose_outputs(named.name), window=window),
                 meter=_make_meter(model, source, say),
             )
         )

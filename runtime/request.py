@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,8 @@ _NO_FILES: Final = Outputs()
 class RunRequest:
     """What to segment, where the results go, and when the run ends by itself.
 
-    Of several `sources`, frames are taken in turn, and files of each go into a folder of its name.
+    Of several `sources`, frames are taken in turn. Files of each go into a folder of its name, as
+    do those of a single source that the user named.
     `max_retries` says how often a camera or stream without a frame is opened again; None means no
     limit. `show` opens a window; None opens one for a camera or stream where there is a screen.
     `frames` counts those of all sources, and `seconds` from the first frame. `value_range` says
@@ -83,6 +84,23 @@ class RunRequest:
             self.outputs.put_below(self.sources[0].name)  # each of them can have its own
 
     @property
+    def by_name(self) -> bool:
+        """Whether sources are told by their names: several, or one that the user named."""
+        return len(self.sources) > 1 or self.sources[0].given
+
+    def choose_outputs(self, name: str) -> Outputs:
+        """Give a source its outputs: files go into a folder of its name, if sources have names.
+
+        The server's address of a restream stays as it was given where there is one source.
+        """
+        if not self.by_name:
+            return self.outputs
+        if len(self.sources) > 1:
+            return self.outputs.put_below(name)
+        files = replace(self.outputs, restream=None).put_below(name)
+        return replace(files, restream=self.outputs.restream)
+
+    @property
     def pace(self) -> Pace:
         """The most frames a second, and how long a frame may wait."""
         return Pace(fps=self.fps, max_age_ms=self.max_age_ms)
@@ -123,13 +141,17 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """How a run went, until its end or until Ctrl-C: `summary` is of all sources together."""
+    """How a run went, until its end or until Ctrl-C: `summary` is of all sources together.
+
+    `by_name` says whether the names of `parts` tell the sources, as in `RunRequest`.
+    """
 
     summary: Summary
     bundle: Path
     backend: str
     precision: str
     parts: tuple[PartResult, ...]
+    by_name: bool = False
 
     @property
     def live(self) -> bool:

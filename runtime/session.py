@@ -90,8 +90,7 @@ def run_bundle(
         progress.say(line)
         service.report_alive()
 
-    several = len(request.sources) > 1
-    events = [Events(say, name=one.name if several else None) for one in request.sources]
+    events = [Events(say, name=one.name if request.by_name else None) for one in request.sources]
     with ExitStack() as stack:
         for claim in claim_all(request, bundle.folder, say=progress.say):
             stack.enter_context(claim)
@@ -161,6 +160,7 @@ class _Session:
                 part.sum_up(summary, fan)
                 for part, summary, fan in zip(parts, summaries, fans, strict=True)
             ),
+            by_name=self._request.by_name,
         )
 
     def _segment(self, fans: Sequence[FanOut]) -> tuple[Summary, list[Summary]]:

@@ -16,7 +16,7 @@ from edgeseg.files.homes import expand_home
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.sources.address import STDIN, read_name
 from edgeseg.spec import check_number
-from edgeseg.text import explain
+from edgeseg.text import explain, join_words
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,12 +39,15 @@ Given = str | Path | int
 class NamedSource:
     """A camera's number, or any source that `edgeseg run --source` takes; and a name of its own.
 
+    `given` tells a name that the user gave from one that was made of the address.
+
     Raises:
         SpecError: a number is negative, or the name is no plain word.
     """
 
     uri: str | int
     name: str = "source"
+    given: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.uri, int):
@@ -66,10 +69,12 @@ def name_sources(
     Raises:
         SpecError: a number is negative, a name is no plain word, or there are sources beside a
             .toml file.
-        SourceError: an address is of an unknown kind, or a .toml file names no sources.
+        SourceError: an address is empty or of an unknown kind, or a .toml file names no sources.
     """
     if isinstance(sources, Mapping):
-        return tuple(NamedSource(_to_uri(given), str(name)) for name, given in sources.items())
+        return tuple(
+            NamedSource(_to_uri(uri), str(name), given=True) for name, uri in sources.items()
+        )
     several = [sources] if isinstance(sources, str | Path | int) else sources
     files = [given for given in map(str, several) if _is_source_file(given)]
     if files and len(several) > 1:
@@ -150,14 +155,21 @@ def read_source_file(path: Path) -> dict[str, str | int]:
     except ValueError as error:
         raise SourceError(f"sources {path} is not TOML ({error}); write {_FORM}") from None
     table = content.pop("sources", None)
-    if content or not isinstance(table, dict) or not table:
+    if not isinstance(table, dict) or not table:
         raise SourceError(f"sources {path} does not name sources; write {_FORM}")
+    if content:
+        raise SourceError(
+            f"sources {path} holds {join_words([*content])} beside [sources], which means nothing "
+            f"here; remove it, or move it into [sources]"
+        )
     return {name: _read_uri(path, name, given) for name, given in table.items()}
 
 
 def _read_uri(path: Path, name: str, given: object) -> str | int:
     if isinstance(given, bool) or not isinstance(given, str | int):
         raise SourceError(f"sources {path}: {name} is neither a text nor a number; write {_FORM}")
+    if given == "":
+        raise SourceError(f"sources {path}: {name} is empty; write {_FORM}")
     if isinstance(given, int) or given in _OWN_NAMES or given.isdecimal():
         return given
     if "://" in given or given.startswith(GSTREAMER):

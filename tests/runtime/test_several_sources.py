@@ -11,8 +11,8 @@ import pytest
 import edgeseg as library
 from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
-from edgeseg.errors import SourceError, SpecError
-from edgeseg.runtime.sources.named import NamedSource, name_sources, read_source_file
+from edgeseg.errors import SpecError
+from edgeseg.runtime.sources.named import NamedSource, name_sources
 
 
 @pytest.fixture
@@ -140,25 +140,6 @@ def test_a_file_names_sources(edgeseg, seeded_bundle: Bundle, folders: Path) -> 
     )
     assert outcome.status == 2
     assert "names all sources" in outcome.err
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("front = 3", "does not name sources"),
-        ("[sources]", "does not name sources"),
-        ("[sources]\nfront = true", "neither a text nor a number"),
-        ("[sources", "is not TOML"),
-        ("[sources]\nfront = 0\n[more]\nx = 1", "does not name sources"),
-    ],
-)
-def test_a_file_that_names_no_sources_is_refused(tmp_path: Path, text: str, says: str) -> None:
-    path = tmp_path / "sources.toml"
-    path.write_text(text)
-    with pytest.raises(SourceError, match=says):
-        read_source_file(path)
-    with pytest.raises(SourceError, match="cannot be read"):
-        read_source_file(tmp_path / "none.toml")
 
 
 def test_names_are_plain_words_that_hold_no_secret() -> None:

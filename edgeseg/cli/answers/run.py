@@ -78,8 +78,8 @@ def _describe_accuracy(part: PartResult) -> list[str]:
 def run_to_json(result: RunResult) -> Json:
     """Turn the end of a run into the JSON object of `run --json`.
 
-    `events` is there only if something changed midway. Of several sources, `sources` has the
-    figures of each, by name.
+    `events` is there only if something changed midway. Of several sources, and of one
+    that the user named, `sources` has the figures of each, by name.
     """
     sources = {
         part.name: {**asdict(part.summary), "miou": part.miou, **_list_events(part.events)}
@@ -91,7 +91,7 @@ def run_to_json(result: RunResult) -> Json:
         "precision": result.precision,
         "miou": result.miou,
         **_list_events(result.events),
-        **({"sources": sources} if len(result.parts) > 1 else {}),
+        **({"sources": sources} if result.by_name else {}),
     }
 
 
