@@ -22,6 +22,7 @@ from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.address import read_name
 from edgeseg.runtime.sources.live.limit import stop_after
 from edgeseg.runtime.sources.options import Retry
+from edgeseg.text import join_reasons
 
 __all__ = ["gather"]
 
@@ -72,7 +73,7 @@ def gather(
             progress.say(
                 f"{source.name} has no end: watched for {seconds:g} s; --seconds watches longer"
             )
-        with ending(end), stop_after(seconds, [source]):
+        with ending(end), stop_after(seconds, [source], ended):
             frames = _watch(source, seconds, progress, ended)
             chosen = keep_frames(frames, partial, count=count, progress=progress)
     pictures = tuple(ImageFile(folder / f"{picture.name}.png") for picture in chosen.pictures)
@@ -99,4 +100,4 @@ def _watch(
     except SourceError as error:
         if not (source.live and seen):
             raise
-        progress.say(f"warning: {error}; what it gave is kept")
+        progress.say(join_reasons((f"warning: {error}", "what it gave is kept")))

@@ -116,6 +116,10 @@ class SourceError(EdgesegError):
     """A camera, stream, video or image that cannot be read."""
 
 
+class GivenUpError(SourceError):
+    """A camera or stream that lines told of as lost or absent, and whose attempts are used up."""
+
+
 class FormatError(SourceError):
     """An image in a format that Pillow does not know, or gives other pixels for than the file's."""
 

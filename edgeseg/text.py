@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
 __all__ = [
     "explain",
     "find_alike",
+    "join_reasons",
     "join_words",
     "list_some",
     "pluralize",
@@ -49,6 +50,11 @@ def pluralize(count: int, what: str) -> str:
 def join_words(words: Sequence[str], last: str = "and") -> str:
     """Join words as `a, b and c`."""
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def join_reasons(reasons: Iterable[str]) -> str:
+    """Join whole sentences by `; `; one that ends as a question needs no further sign."""
+    return "; ".join(reasons).replace("?; ", "? ")
 
 
 def list_some(words: Sequence[str], most: int) -> str:

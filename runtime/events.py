@@ -17,7 +17,8 @@ __all__ = ["KINDS", "Event", "Events", "Kind", "Tell"]
 # moved: a camera's link leads to another device. resized, rate: its frames have another size, or
 # come at another rate. clock: time stamps start anew, or the machine's clock jumped. broken: frames
 # are skipped, as nobody can make them whole. segment: a recording goes on in another file.
-# ended: a source ended, or was left because all its outputs failed, while others go on.
+# ended: a source ended, was given up, or was left because all its outputs failed, while others go
+# on.
 # behind, held: the rate that was asked for is missed, and held again. size: the network's input has
 # another size, so that the rate is held.
 Kind: TypeAlias = Literal[
@@ -40,7 +41,10 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that changed. `text` names the source or output, and says what happened to it."""
+    """Something that changed. `text` says what happened to a source or an output.
+
+    It names the source, except where only one of several can have the event: the line names it.
+    """
 
     kind: Kind
     text: str

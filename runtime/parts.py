@@ -14,6 +14,7 @@ from edgeseg.runtime.about import About
 from edgeseg.runtime.events import Event, Events
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend
+from edgeseg.runtime.live.feed import Loss
 from edgeseg.runtime.live.run import Fed
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.preview.sink import open_previews
@@ -28,7 +29,7 @@ from edgeseg.runtime.sources import Source, open_source
 from edgeseg.runtime.sources.files.clocked import hold_back
 from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.threads import start_thread
-from edgeseg.text import to_plain
+from edgeseg.text import join_reasons, to_plain
 
 __all__ = ["Model", "Part", "claim_all", "make_parts", "open_all", "open_parts"]
 
@@ -64,13 +65,12 @@ class Part:
     def feed(self, source: Source, fan: FanOut) -> Fed:
         """Feed the source's results to its outputs, which end with it."""
 
-        def end(lost: str | None) -> None:
-            if lost is not None:  # which was told
+        def end(loss: Loss | None) -> None:
+            if loss is None:
+                fan.finish()
+            else:
                 fan.discard()  # which keeps what a camera or stream gave
-                return
-            fan.finish()
-            reason = "no output of it is left" if fan.given_up else "it has ended, and its outputs"
-            text = f"{self.about.source}: {reason}; the other sources go on"
+            text = self._describe_end(loss, given_up=fan.given_up)
             self.about.events.tell(Event(kind="ended", text=text))
 
         return Fed(
@@ -81,6 +81,16 @@ class Part:
             wanted=lambda: not fan.given_up,
             end=end,
         )
+
+    def _describe_end(self, loss: Loss | None, *, given_up: bool) -> str:
+        """Describe how the source ended, while others go on."""
+        if given_up:
+            return "left, for no output of it is left; the other sources go on"
+        if loss is None:
+            return "ended; its outputs are finished, and the other sources go on"
+        done = "finished" if self.about.live else "removed, for they would not be whole"
+        text = f"given up; its outputs are {done}, and the other sources go on"
+        return text if loss.told else f"{text}: {loss.reason}"
 
     def sum_up(self, summary: Summary, fan: FanOut) -> PartResult:
         """Sum up how it went."""
@@ -151,7 +161,7 @@ def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iter
             if source.absent is not None
         }
         if len(absent) == len(sources):
-            raise SourceError("; ".join(absent.values()))
+            raise SourceError(join_reasons(absent.values()))
         for name, fault in absent.items():
             say(f"{name}: {fault} (the run begins without it, and tries again)")
         yield sources

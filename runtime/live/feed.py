@@ -12,8 +12,9 @@ from edgeseg.runtime.events import Tell
 from edgeseg.runtime.live.pace import AgeLimit, Pace
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sources import Source
+from edgeseg.text import join_reasons
 
-__all__ = ["Dropping", "Feed", "Stream", "give_young", "limit_ages"]
+__all__ = ["Dropping", "Feed", "Loss", "Stream", "give_young", "limit_ages"]
 
 
 class Dropping(Protocol):
@@ -24,13 +25,21 @@ class Dropping(Protocol):
         """How many frames were replaced."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why a source ended by itself, and whether an event has told of it."""
+
+    reason: str
+    told: bool
+
+
 @dataclass
 class Feed:
     """What a stream counts of one of its sources; up to date at any time.
 
     `skipped` counts frames that the pace leaves out. `failed` counts frames for which the engine
-    gave no mask, `last_failure` is the reason for the last one. `lost` says why the source ended by
-    itself, where others went on.
+    gave no mask, `last_failure` is the reason for the last one. `loss` is there where the source
+    ended by itself.
     """
 
     channels: Sequence[Dropping] = ()
@@ -38,7 +47,12 @@ class Feed:
     skipped: int = 0
     failed: int = 0
     last_failure: str | None = None
-    lost: str | None = None
+    loss: Loss | None = None
+
+    @property
+    def lost(self) -> str | None:
+        """Why the source ended by itself; None where it did not."""
+        return None if self.loss is None else self.loss.reason
 
     @property
     def dropped(self) -> int:
@@ -80,7 +94,7 @@ class Stream:
     @property
     def lost(self) -> str | None:
         """Why sources ended by themselves; None where none did."""
-        return "; ".join(feed.lost for feed in self.feeds if feed.lost) or None
+        return join_reasons(feed.lost for feed in self.feeds if feed.lost) or None
 
     def __iter__(self) -> Iterator[Result]:
         """Give the results; `stream` says which errors end them."""

@@ -23,13 +23,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from edgeseg.errors import BackendError, DeviceLostError, SourceError
+from edgeseg.errors import BackendError, DeviceLostError, GivenUpError, SourceError
 from edgeseg.progress import ignore
 from edgeseg.runtime.channel import Channel, Ended, Turns
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.legend import Legend
-from edgeseg.runtime.live.feed import Feed, Stream, give_young, limit_ages
+from edgeseg.runtime.live.feed import Feed, Loss, Stream, give_young, limit_ages
 from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
 from edgeseg.runtime.live.pace import FREE, Pace, Thinner
 from edgeseg.runtime.live.reuse import EXACT, Reuse
@@ -126,12 +126,16 @@ def stream(
 def _note_loss(
     feeds: Sequence[Feed], tells: Sequence[Tell], index: int, error: BaseException
 ) -> None:
-    """Note why one of several sources broke off; raise the error of the only one."""
+    """Note why one of several sources broke off; raise the error of the only one.
+
+    One that is given up was told as lost before, or never gave a frame.
+    """
     if len(feeds) == 1 or not isinstance(error, SourceError):
         raise error
-    feeds[index].lost = str(error)
-    if tells:
-        tells[index](Event(kind="lost", text=f"{error}; the run goes on without it"))
+    told = bool(tells) and not isinstance(error, GivenUpError)
+    feeds[index].loss = Loss(str(error), told=told)
+    if told:
+        tells[index](Event(kind="lost", text=str(error)))
 
 
 def _take_in_time(

@@ -11,7 +11,7 @@ from edgeseg.progress import ignore
 from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.legend import Legend
-from edgeseg.runtime.live.feed import Stream
+from edgeseg.runtime.live.feed import Feed, Loss, Stream
 from edgeseg.runtime.live.network import Choice, Network
 from edgeseg.runtime.live.pace import FREE, Pace
 from edgeseg.runtime.live.pipeline import stream
@@ -31,9 +31,9 @@ class Fed:
     """A source, the sinks that receive its results, and who hears its events.
 
     A source that is not `wanted` any more, because its outputs failed, is left. `end` is called
-    after the last result of a source that ends while others go on; it hears why the source was
-    lost, or None. With `overlay`, an engine's device that makes whole frames draws them in the
-    colors of that legend.
+    after the last result of a source that ends while others go on, and not where the run itself
+    ends; it hears why the source was lost, or None. With `overlay`, an engine's device that makes
+    whole frames draws them in the colors of that legend.
     """
 
     source: Source
@@ -41,7 +41,7 @@ class Fed:
     tell: Tell = ignore
     overlay: Legend | None = None
     wanted: Callable[[], bool] = lambda: True
-    end: Callable[[str | None], None] = ignore
+    end: Callable[[Loss | None], None] = ignore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +88,9 @@ def run_all(
 ) -> tuple[Summary, list[Summary]]:
     """Feed every result to its source's sinks until all sources end, a limit is reached or Ctrl-C.
 
-    `stop` ends the run after the frame that is being written. A source that is lost for good ends
-    alone; the only one ends the run, too. `finish`, `reuse` and `pace` are those of `stream`.
-    Returns the summary of all, and that of each source.
+    `stop` ends the run after the frame that is being written; the time limit sets it, too. A source
+    that is lost for good ends alone; the only one ends the run, too. `finish`, `reuse` and `pace`
+    are those of `stream`. Returns the summary of all, and that of each source.
 
     Raises:
         SourceError: the only source broke off, and is a file, or gave no frame before; or all did.
@@ -98,9 +98,10 @@ def run_all(
     """
     whole, parts = Tally(), [Tally() for _ in feeds]
     sources = [feed.source for feed in feeds]
+    ending = stop or threading.Event()
 
     with (
-        stop_after(limits.seconds, sources),
+        stop_after(limits.seconds, sources, ending),
         stream(
             network,
             *sources,
@@ -109,7 +110,7 @@ def run_all(
             pace=pace,
             tells=[feed.tell for feed in feeds],
             overlays=[feed.overlay for feed in feeds],
-            on_end=lambda index: feeds[index].end(results.feeds[index].lost),
+            on_end=lambda index: _end(feeds[index], results.feeds[index], ending),
         ) as results,
     ):
         try:
@@ -118,20 +119,26 @@ def run_all(
                 parts[result.feed].add(result, output_ms=output_ms)
                 if on_frame is not None:
                     on_frame(result)
-                if limits.are_reached(whole) or (stop is not None and stop.is_set()):
+                if limits.are_reached(whole) or ending.is_set():
                     break
         except KeyboardInterrupt:
             pass  # the usual way to end a camera; results are kept and summed up
         except SourceError as error:
             if not (sources[0].live and whole.frames):
                 raise
-            results.feeds[0].lost = str(error)
+            results.feeds[0].loss = Loss(str(error), told=False)
         _check(results, whole)
         summaries = [
             part.summarize(counts) for part, counts in zip(parts, results.feeds, strict=True)
         ]
         dropped = sum(part.dropped for part in summaries)  # a camera goes on dropping meanwhile
         return replace(whole.summarize(results), dropped=dropped), summaries
+
+
+def _end(fed: Fed, counts: Feed, ending: threading.Event) -> None:
+    """End the outputs of a source that ended, unless it did because the run ends."""
+    if not ending.is_set():
+        fed.end(counts.loss)
 
 
 def _write_all(results: Stream, feeds: Sequence[Fed]) -> Iterator[tuple[Result, float]]:

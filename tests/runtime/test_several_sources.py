@@ -47,7 +47,7 @@ def test_files_of_each_source_go_into_a_folder_of_its_name(
         "right": 2,
     }
     assert "left: 3 frames" in outcome.err
-    assert "has ended, and its outputs; the other sources go on" in outcome.err
+    assert " right: ended; its outputs are finished, and the other sources go on" in outcome.err
     again = edgeseg(
         "run", seeded_bundle.folder, "--source", "left", "--source", "right", "--jsonl", "-"
     )
@@ -188,8 +188,11 @@ def test_a_source_that_breaks_off_is_told_at_once(
         "run", seeded_bundle.folder, "--source", "left", "--source", "right", "--jsonl", "o/j"
     )
     assert outcome.status == 1
-    (told,) = (line for line in outcome.err.splitlines() if "goes on without it" in line)
-    assert " left: left/1.png cannot be read as an image" in told
+    (told,) = (line for line in outcome.err.splitlines() if "go on" in line)
+    assert " left: given up; its outputs are removed, for they would not be whole, and " in told
+    (lost,) = (line for line in outcome.err.splitlines() if " left: left/1.png" in line)
+    assert " left: left/1.png cannot be read as an image" in lost
+    assert outcome.err.index(lost) < outcome.err.index(told)
     assert outcome.err.index(told) < outcome.err.index("left: 1 frame,")
     # Half a file's results would be taken for the whole; those of the other source are whole.
     assert not (folders / "o" / "left" / "j").exists()
@@ -222,6 +225,7 @@ def test_an_absent_stream_is_waited_for_while_others_run(
     assert "frame age" not in outcome.err  # all frames are a file's
     assert outcome.json["sources"]["left"]["frames"] == 3
     assert outcome.json["sources"]["stream"]["lost"] is not None
+    assert "?;" not in outcome.err
     assert len(list((folders / "masks" / "left").glob("?.png"))) == 3
     alone = edgeseg("run", seeded_bundle.folder, "--source", absent, "--source", f"{absent}2")
     assert alone.status == 1

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edgeseg.cli.answers import Json
-from edgeseg.text import pluralize
+from edgeseg.text import join_reasons, pluralize
 
 if TYPE_CHECKING:
     from edgeseg.runtime.live.tally import Summary
@@ -38,7 +38,7 @@ def describe_run(result: RunResult) -> list[str]:
 def _describe_part(part: PartResult) -> str:
     lost = [] if part.summary.lost is None else [f"lost: {part.summary.lost}"]
     times = [_describe_times(part.summary, live=part.live)] if part.summary.frames else []
-    return "; ".join(
+    return join_reasons(
         (
             _describe_frames(part.summary),
             *times,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from edgeseg.errors import SourceError
+from edgeseg.errors import GivenUpError, SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.events import Event, Kind, Tell
@@ -30,6 +30,7 @@ from edgeseg.runtime.sources.naming import (
 )
 from edgeseg.runtime.sources.options import Retry
 from edgeseg.runtime.sources.source import Captured, Source
+from edgeseg.text import pluralize
 
 __all__ = ["LiveDevice", "open_live"]
 
@@ -133,16 +134,24 @@ class LiveDevice:
     def _open_again(self, count: int, attempt: int) -> None:
         """Open the capture again, after a pause that grows with the attempts without a frame."""
         if self._retry.attempts is not None and attempt > self._retry.attempts:
-            tried = f" and was not back after {attempt - 1} attempts" if attempt > 1 else ""
-            raise SourceError(
-                f"{name_source(self._uri)} gave no more frames after {count}{tried}; is it still "
-                f"connected?"
-            )
+            self._give_up(count, attempt - 1)
         self._lost += attempt == 1
         kind: Kind = "lost" if attempt == 1 and count else "retry"
         self._pause(kind, attempt, f"lost after {count} frames" if count else _NOT_YET)
         if not self._capture.stopped.is_set():
             self._capture.open()
+
+    def _give_up(self, count: int, attempts: int) -> NoReturn:
+        name, tried = name_source(self._uri), pluralize(attempts, "attempt")
+        if not count:
+            more = f", nor in {tried} after that" if attempts else ""
+            raise GivenUpError(f"{name} gave no frame at the start{more}; is it there at all?")
+        if not attempts:
+            raise SourceError(f"{name} gave no more frames after {count}; is it still connected?")
+        raise GivenUpError(
+            f"{name} gave no more frames after {count} and was not back after {tried}; is it still "
+            f"connected?"
+        )
 
     def _pause(self, kind: Kind, attempt: int, why: str) -> None:
         """Say why, release the capture, and wait until the next attempt."""

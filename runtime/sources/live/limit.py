@@ -13,8 +13,12 @@ __all__ = ["stop_after"]
 
 
 @contextmanager
-def stop_after(seconds: float | None, sources: Sequence[Source]) -> Iterator[None]:
+def stop_after(
+    seconds: float | None, sources: Sequence[Source], ending: threading.Event
+) -> Iterator[None]:
     """Stop the sources after `seconds`, whether or not they give frames.
+
+    Before that, `ending` is set: from then on the sources end because the run does.
 
     Raises:
         BackendError: the system gives no further thread.
@@ -24,6 +28,7 @@ def stop_after(seconds: float | None, sources: Sequence[Source]) -> Iterator[Non
         return
 
     def stop() -> None:
+        ending.set()
         for source in sources:
             source.stop()
 

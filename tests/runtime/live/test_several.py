@@ -15,6 +15,7 @@ from live_parts import Recorder, frames
 from edgeseg.demo import draw_scene
 from edgeseg.errors import SourceError
 from edgeseg.runtime.channel import Channel, Ended, Turns
+from edgeseg.runtime.live.feed import Loss
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.live.run import Fed, Limits, run_all
 from edgeseg.runtime.result import Result
@@ -87,8 +88,8 @@ def test_the_outputs_of_a_source_end_with_it(segmenter: Segmenter) -> None:
     short, lost, long = Recorder(), Recorder(), Recorder()
     ends: list[tuple[str, str | None, int]] = []
 
-    def note(name: str) -> Callable[[str | None], None]:
-        return lambda why: ends.append((name, why, len(long.indices)))
+    def note(name: str) -> Callable[[Loss | None], None]:
+        return lambda loss: ends.append((name, loss and loss.reason, len(long.indices)))
 
     run_all(
         segmenter,
@@ -112,12 +113,51 @@ def test_the_outputs_of_a_source_end_with_it(segmenter: Segmenter) -> None:
     assert (len(short.indices), len(long.indices)) == (4, 60)
 
 
+@pytest.mark.parametrize("by_time", [True, False], ids=["seconds", "stop"])
+def test_an_end_that_the_run_makes_is_told_of_no_source(
+    segmenter: Segmenter, *, by_time: bool
+) -> None:
+    """Whether by time, or by somebody who stops the run: each source ends before the run does."""
+    ends: list[Loss | None] = []
+    stop = threading.Event()
+
+    def make(name: str) -> Fed:
+        stopped = threading.Event()
+
+        def give() -> Iterator[Captured]:
+            yield from frames(3)
+            assert stopped.wait(10)
+
+        # The second one ends late, so that the first one's end is heard before the run ends.
+        source = Source(
+            name=name,
+            frames=give(),
+            fps=10,
+            length=None,
+            live=True,
+            stop=lambda: (time.sleep(0.2 if name == "late" else 0), stopped.set())[0],
+        )
+        return Fed(source=source, end=ends.append)
+
+    feeds = [make("first"), make("late")]
+    if not by_time:
+
+        def end() -> None:
+            stop.set()
+            for feed in feeds:
+                feed.source.stop()
+
+        threading.Timer(0.5, end).start()
+    run_all(segmenter, feeds, limits=Limits(seconds=0.5 if by_time else None), stop=stop)
+    assert ends == []
+
+
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
 def test_a_source_that_nobody_wants_is_left(segmenter: Segmenter, live: bool) -> None:
     """So its frames do not take the time of the others."""
     given, seen, other = count(), Recorder(), Recorder()
     stopped = threading.Event()
-    ends: list[str | None] = []
+    ends: list[Loss | None] = []
 
     def give() -> Iterator[Captured]:
         for captured in frames(1000, pause_s=0.005):

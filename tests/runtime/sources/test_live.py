@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from captures import FakeCapture, in_turn
 
+import edgeseg as library
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.captures import patient
@@ -253,3 +255,43 @@ def until(true: Callable[[], object]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "frames", "says", "counts"),
+    [
+        (0, 3, "camera 0 gave no more frames after 3; is it still", {"lost": 1, "ended": 1}),
+        (1, 3, "and was not back after 1 attempt; is it still", {"lost": 1, "ended": 1}),
+        (2, 3, "not back after 2 attempts; is", {"lost": 1, "retry": 1, "ended": 1}),
+        (2, 0, "gave no frame at the start, nor in 2 attempts after", {"retry": 2, "ended": 1}),
+        (0, 0, "gave no frame at the start; is it there at all", {"ended": 1}),
+    ],
+)
+def test_a_source_that_is_given_up_counts_truly(
+    monkeypatch: pytest.MonkeyPatch,
+    seeded_bundle: Bundle,
+    attempts: int,
+    frames: int,
+    says: str,
+    counts: dict[str, int],
+) -> None:
+    """One loss counts once, and what never was there was not lost."""
+    silent = FakeCapture(0)
+    monkeypatch.setattr(cv2, "VideoCapture", in_turn(FakeCapture(frames), silent))
+    lines: list[str] = []
+    result = library.run(
+        seeded_bundle.folder,
+        source={"cam": 0, "street": "demo"},
+        max_retries=attempts,
+        seconds=2,
+        show=False,
+        say=lines.append,
+    )
+    (camera, _) = result.parts
+    assert says in (camera.summary.lost or "")
+    assert dict(camera.events) == counts
+    told = [line.partition(" cam: ")[2] for line in lines if " cam: " in line]
+    end = "given up; its outputs are finished, and the other sources go on"
+    assert told[-1].partition(": ")[0] == end
+    assert sum(says in line for line in told) == 1
+    assert not [line for line in lines if "?;" in line]
