@@ -279,7 +279,9 @@ def _describe_pace(sources: Sequence[Source], pace: Pace) -> Iterator[str]:
     if pace.max_age_ms is not None and not any(source.live for source in sources):
         yield "--max-age has no effect: the frames of a file wait as long as they must"
     for source in sources:
-        if fps is not None and source.fps > fps:
+        if fps is not None and source.live:  # its rate is a guess until frames come
+            yield f"{source.name}: {fps:g} frames a second at most are segmented (--fps)"
+        elif fps is not None and source.fps > fps:
             taken = f"{fps:g} of {source.fps:.4g} frames a second are segmented"
             yield f"{source.name}: {taken} (--fps), the others are skipped"
 

@@ -9,7 +9,7 @@ from edgeseg.machine.opencv import import_opencv
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.sources.address import is_camera
 from edgeseg.runtime.sources.captures.patient import PatientCapture
-from edgeseg.runtime.sources.captures.rate import read_rate
+from edgeseg.runtime.sources.captures.rate import find_rate
 from edgeseg.runtime.sources.naming import name_source
 from edgeseg.runtime.sources.options import CameraOptions
 
@@ -70,11 +70,9 @@ def describe_opened(capture: PatientCapture, uri: str | int) -> str:
     width, height = (
         int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
     )
-    rate = read_rate(capture)
-    return (
-        f"{name} ({_name_device(uri)}{height}x{width}, {rate:g} a second, "
-        f"{kind or 'format unknown'})"
-    )
+    rate = find_rate(capture)
+    told = "rate unknown" if rate is None else f"{rate:g} a second"
+    return f"{name} ({_name_device(uri)}{height}x{width}, {told}, {kind or 'format unknown'})"
 
 
 def _name_device(uri: str | int) -> str:

@@ -191,3 +191,14 @@ def test_no_thread_is_left_where_one_cannot_start(
         pass
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("edgeseg ")]
     assert not set(left) & {f"edgeseg {name}" for name in ("capture", "prepare", "infer", "mask")}
+
+
+def test_a_rate_that_nobody_knows_is_not_told(edgeseg, seeded_bundle: Bundle) -> None:
+    """FFmpeg takes JPEGs over HTTP for 25 a second."""
+    with web.served(web.jpegs(40, pause_s=0.05)) as port:
+        camera = f"http://127.0.0.1:{port}/live"
+        command = ("run", seeded_bundle.folder, "--source", camera, "--fps", "15")
+        outcome = edgeseg(*command, "--frames", "4")
+    assert outcome.status == 0, outcome.err
+    assert f"{camera}: 15 frames a second at most are segmented (--fps)\n" in outcome.err
+    assert "25" not in outcome.err.replace(f":{port}/", "")

@@ -191,6 +191,12 @@ def test_a_rate_that_cannot_be_is_not_believed(told: float, taken: float) -> Non
     assert read_rate(Driver()) == taken
 
 
+def test_a_camera_that_tells_no_rate_has_none_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _number: FakeCapture(2))
+    with open_source(0) as source:
+        assert "rate unknown" in source.name
+
+
 def test_drawn_scenes_have_no_end() -> None:
     with open_source("demo") as source:
         first = list(itertools.islice(source.frames, 2))
