@@ -13,12 +13,18 @@ from edgeseg.progress import ignore
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.spec import check_number
 
-__all__ = ["FREE", "AgeLimit", "Pace", "Thinner"]
+__all__ = ["FREE", "AgeLimit", "Pace", "SenderClock", "Thinner"]
 
 # Of the gap between a source's frames, each new one counts by this part: cameras jitter.
 _NEW_PART: Final = 1 / 8
 # Times are sums of floats; a millionth of a second decides nothing.
 _SAME_S: Final = 1e-6
+# A sender's clock may lead or lag by so much, as frames wait in queues; what strays more is none.
+_ASTRAY_S: Final = 10.0
+# A clock that runs a little fast or slow is believed: what it strays by is forgotten in this time.
+_FORGET_S: Final = 60.0
+# What lies between a frame without a time, at the very start, and the next one.
+_UNKNOWN_S: Final = 1.0
 # After so long without a frame that was young enough, somebody must know.
 _BARREN_S: Final = 5.0
 
@@ -82,6 +88,37 @@ class Thinner:
     def _learn(self, gap_s: float) -> None:
         known_s = gap_s if self._gap_s is None else self._gap_s
         self._gap_s = known_s + _NEW_PART * (gap_s - known_s)
+
+
+class SenderClock:
+    """Tells when frames were sent, so that those that arrive in a burst are not taken for many.
+
+    Its times advance as the sender's time stamps do, or as frames arrive where there are none, or
+    where the stamps run at another speed than the clock here.
+    """
+
+    def __init__(self) -> None:
+        self._now_s = self._last_s = 0.0
+        self._sent_s: float | None = None
+        self._ahead_s = 0.0
+        self._astray = False
+
+    def find_time(self, time_s: float, sent_s: float | None) -> float:
+        """Find a frame's time in seconds, which never falls, from its arrival and its stamp."""
+        arrived_s = max(time_s - self._last_s, 0.0)
+        before, self._last_s, self._sent_s = self._sent_s, time_s, sent_s
+        if before is None and sent_s is not None and sent_s < _SAME_S:
+            self._now_s += max(arrived_s, _UNKNOWN_S)
+            return self._now_s
+        step_s = None if before is None or sent_s is None else sent_s - before
+        # Stamps begin anew when a stream is opened again.
+        anew = step_s is None or step_s < 0 or abs(step_s - arrived_s) > _ASTRAY_S
+        if step_s is not None and not anew:
+            kept = max(0.0, 1 - arrived_s / _FORGET_S)
+            self._ahead_s = self._ahead_s * kept + step_s - arrived_s
+            self._astray = self._astray or abs(self._ahead_s) > _ASTRAY_S
+        self._now_s += arrived_s if step_s is None or anew or self._astray else step_s
+        return self._now_s
 
 
 class AgeLimit:

@@ -31,7 +31,7 @@ from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.feed import Feed, Loss, Stream, give_young, limit_ages
 from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
-from edgeseg.runtime.live.pace import FREE, Pace, Thinner
+from edgeseg.runtime.live.pace import FREE, Pace, SenderClock, Thinner
 from edgeseg.runtime.live.reuse import EXACT, Reuse
 from edgeseg.runtime.live.ways import Inferred, Prepared, explain_host, make_way
 from edgeseg.runtime.result import Result, Segmentation
@@ -302,10 +302,10 @@ class _Tolerance:
 
 
 def _grab(source: Source, index: int, pace: Pace, feed: Feed) -> Iterator[_Work]:
-    thinner = Thinner(pace.fps)
+    thinner, clock = Thinner(pace.fps), SenderClock()
     begun = time.perf_counter()
     for captured in source.frames:
-        if thinner.takes(captured.time_s):
+        if thinner.takes(clock.find_time(captured.time_s, captured.sent_s)):
             yield _Work(captured=captured, feed=index, grab_ms=measure_since(begun))
         else:
             feed.skipped += 1

@@ -18,8 +18,10 @@ class Captured:
 
     `index` counts frames from 0. `time_s` is in seconds from the source's start, `at` in seconds of
     `time.perf_counter()`. `wall_s` is the clock's time of capture, in seconds since 1970 (UTC), as
-    `time.time()` gives it; None for files, which say nothing of it. `truth` has the class ids
-    (H, W), where the source knows them. `path` is the frame's own file, if it has one.
+    `time.time()` gives it; None for files, which say nothing of it. `sent_s` is the time of a
+    stream's frame by its sender's stamps, in seconds from the first stamp; None where there is
+    none. `truth` has the class ids (H, W), where the source knows them. `path` is the frame's own
+    file, if it has one.
     """
 
     index: int
@@ -28,6 +30,7 @@ class Captured:
     at: float
     image: Bgr
     wall_s: float | None = None
+    sent_s: float | None = None
     truth: ClassMap | None = None
     path: Path | None = None
 

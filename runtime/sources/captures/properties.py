@@ -5,7 +5,7 @@ So a capture of PyAV answers for one of OpenCV, and OpenCV is not needed to ask 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 __all__ = [
     "FOURCC",
@@ -18,6 +18,8 @@ __all__ = [
     "PIXEL_FORMAT",
     "POSITION_MS",
     "PYAV",
+    "SENT_MS",
+    "read_sent_s",
 ]
 
 POSITION_MS: Final = 0
@@ -30,7 +32,17 @@ ORIENTATION_AUTO: Final = 49
 # The letter of the last frame's type, such as that of "P"; OpenCV tells it from version 4.6 on.
 FRAME_TYPE: Final = 69
 
+# When a stream's frame was sent, from 1000 on; 0 where unknown, as OpenCV answers what it does not
+# know. OpenCV has no such number.
+SENT_MS: Final = 100_000
+
 # What a capture of PyAV answers where OpenCV's gives the name of its own reader.
 PYAV: Final = "PYAV"
 # The readers whose stamps are exact.
 HAS_TIMES: Final = frozenset({"FFMPEG", PYAV})
+
+
+def read_sent_s(device: Any) -> float | None:  # noqa: ANN401  # cv2.VideoCapture
+    """Read when the last frame was sent, in seconds from the stream's first stamp."""
+    sent_ms = float(device.get(SENT_MS))
+    return sent_ms / 1000 - 1 if sent_ms > 0 else None

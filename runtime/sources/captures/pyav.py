@@ -26,6 +26,8 @@ _CODES: Final = MappingProxyType({"mpeg4": b"FMP4", "h263": b"H263", "flv": b"FL
 # OpenCV's variable, its form, and what OpenCV sets without it.
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _RTSP: Final = MappingProxyType({"rtsp_flags": "prefer_tcp"})
+# FFmpeg's AVFMT_NOTIMESTAMPS: multipart JPEGs and raw H.264 have none.
+_NO_TIMES: Final = 0x80
 # By default FFmpeg looks 5 s for the sound that RTMP always announces. Frames grow old meanwhile.
 _RTMP: Final = MappingProxyType({"analyzeduration": "2000000"})  # microseconds
 
@@ -65,7 +67,7 @@ class AvCapture:
         self.lacks_protocol = False
         self._container: InputContainer | None = None
         self._waiting: VideoFrame | None = None
-        self._stamp_s = 0.0
+        self._stamp_s: float | None = None
         self._type = 0
         try:
             container = av.open(
@@ -114,7 +116,8 @@ class AvCapture:
     def get(self, prop: int) -> float:
         """Get one of the `properties`; 0 where it is unknown."""
         ask: Mapping[int, Callable[[], float]] = {
-            properties.POSITION_MS: lambda: 1000 * self._stamp_s,
+            properties.POSITION_MS: lambda: 1000 * (self._stamp_s or 0),
+            properties.SENT_MS: self._find_sent_ms,
             properties.FPS: self._find_rate,
             properties.FOURCC: self._find_code,
             properties.FRAME_TYPE: lambda: self._type,
@@ -141,13 +144,20 @@ class AvCapture:
             self._waiting = next(self._frames, None)
         return self._waiting
 
-    def _find_stamp(self, frame: VideoFrame) -> float:
-        """Find a frame's time in seconds from the stream's start; 0 where it has none."""
+    def _find_stamp(self, frame: VideoFrame) -> float | None:
+        """Find a frame's time in seconds from the stream's start; None where it has none."""
         if frame.pts is None or frame.time_base is None:
-            return 0.0
+            return None
         base = self._stream.time_base or frame.time_base
         start = (self._stream.start_time or 0) * base
         return float(frame.pts * frame.time_base - start)
+
+    def _find_sent_ms(self) -> float:
+        """Find when the last frame was sent; 0 where FFmpeg counts frames for want of times."""
+        assert self._container is not None
+        if self._stamp_s is None or int(self._container.format.flags) & _NO_TIMES:
+            return 0.0
+        return max(0.0, 1000 * (self._stamp_s + 1))
 
     def _find_rate(self) -> float:
         return float(self._stream.guessed_rate or self._stream.average_rate or 0)

@@ -16,8 +16,10 @@ from edgeseg.errors import GivenUpError, SourceError
 from edgeseg.pixels import Bgr
 from edgeseg.redact import GSTREAMER
 from edgeseg.runtime.events import Event, Kind, Tell
+from edgeseg.runtime.sources.address import is_stream
 from edgeseg.runtime.sources.captures.formats import to_bgr
 from edgeseg.runtime.sources.captures.patient import PatientCapture
+from edgeseg.runtime.sources.captures.properties import read_sent_s
 from edgeseg.runtime.sources.captures.rate import read_rate
 from edgeseg.runtime.sources.captures.watch import watch_clock, watch_rate, watch_sizes
 from edgeseg.runtime.sources.captures.whole import WholeCapture
@@ -69,7 +71,10 @@ def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterato
 
 
 class LiveDevice:
-    """The frames of a capture, which is opened again when it is lost."""
+    """The frames of a capture, which is opened again when it is lost.
+
+    `sent_s` is when the last frame was sent, as `Captured.sent_s`.
+    """
 
     def __init__(self, uri: str | int, capture: PatientCapture, retry: Retry) -> None:
         self._uri = uri
@@ -77,6 +82,7 @@ class LiveDevice:
         self._retry = retry
         self._first: Bgr | None = None
         self._lost = 0
+        self.sent_s: float | None = None
 
     def start(self) -> str | None:
         """Open the capture and wait for its first frame, as often as the attempts allow.
@@ -107,8 +113,13 @@ class LiveDevice:
             if self._capture.hangs or time.monotonic() > until:
                 return explain_no_frame(self._uri)
             self._capture.stopped.wait(_BETWEEN_TRIES_S)
+        self._note_sent()
         self._first = _to_bgr(image, self._uri)
         return None
+
+    def _note_sent(self) -> None:
+        """Note when the frame that was just read was sent, as `sent_s`."""
+        self.sent_s = read_sent_s(self._capture) if is_stream(self._uri) else None
 
     def read_images(self) -> Iterator[Bgr]:
         """Give every frame as it comes, without end.
@@ -119,7 +130,8 @@ class LiveDevice:
         count = attempt = 0
         while not self._capture.stopped.is_set():
             image, self._first = self._first, None
-            image = self._capture.read() if image is None else image
+            if image is None and (image := self._capture.read()) is not None:
+                self._note_sent()
             if image is not None:
                 if attempt:
                     self._tell(
@@ -188,6 +200,7 @@ def _read_live(device: LiveDevice) -> Iterator[Captured]:
             time_s=now - start,
             at=now,
             wall_s=wall_s,
+            sent_s=device.sent_s,
             image=image,
         )
 

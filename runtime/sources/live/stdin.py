@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from edgeseg.errors import SourceError
 from edgeseg.machine.pyav import import_pyav
 from edgeseg.pixels import Bgr
 from edgeseg.progress import Say
+from edgeseg.runtime.sources.captures import properties
 from edgeseg.runtime.sources.captures.pyav import AvCapture
 from edgeseg.runtime.sources.captures.rate import read_rate
 from edgeseg.runtime.sources.files.pictures import decode_picture
@@ -122,7 +124,9 @@ def _open_video_pipe(pipe: Pipe) -> Source:
 
     return Source(
         name=f"{_NAME} ({_VIDEO})",
-        frames=_read_frames(pipe, read_images(), fps=None),
+        frames=_read_frames(
+            pipe, read_images(), fps=None, sent=partial(properties.read_sent_s, capture)
+        ),
         fps=read_rate(capture),
         length=None,
         live=True,
@@ -162,8 +166,17 @@ def _say_partial(count: int, say: Say) -> None:
     say(f"{_NAME} ended inside a frame: its last {count} bytes were passed over")
 
 
-def _read_frames(pipe: Pipe, images: Iterator[Bgr], *, fps: float | None) -> Iterator[Captured]:
-    """Number the images; time them by the clock, or evenly where they come from a file."""
+def _read_frames(
+    pipe: Pipe,
+    images: Iterator[Bgr],
+    *,
+    fps: float | None,
+    sent: Callable[[], float | None] = lambda: None,
+) -> Iterator[Captured]:
+    """Number the images; time them by the clock, or evenly where they come from a file.
+
+    `sent` tells when the last image was sent.
+    """
     start = time.perf_counter()
     count = 0
     for index, image in enumerate(images):
@@ -174,6 +187,7 @@ def _read_frames(pipe: Pipe, images: Iterator[Bgr], *, fps: float | None) -> Ite
             time_s=at - start if fps is None else index / fps,
             at=at,
             wall_s=now if fps is None else None,
+            sent_s=sent(),
             image=image,
         )
         count += 1
