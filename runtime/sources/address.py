@@ -17,6 +17,7 @@ __all__ = [
     "STREAM_SCHEMES",
     "is_camera",
     "is_stream",
+    "is_web",
     "is_web_video",
     "read_name",
 ]
@@ -84,11 +85,14 @@ def is_stream(uri: str | int) -> bool:
     return isinstance(uri, str) and uri.startswith(tuple(f"{name}://" for name in STREAM_SCHEMES))
 
 
+def is_web(uri: str | int) -> bool:
+    """Tell whether a name, as `read_name` returns it, is a web address: a stream, or a file."""
+    return isinstance(uri, str) and uri.startswith(tuple(f"{name}://" for name in _WEB))
+
+
 def is_web_video(uri: str | int) -> bool:
     """Tell by a web address's ending whether it is a file; asking the server could use it up."""
-    if not isinstance(uri, str) or not uri.startswith(tuple(f"{name}://" for name in _WEB)):
-        return False
-    return Path(urlsplit(uri).path).suffix.lower() in _VIDEO_SUFFIXES
+    return is_web(uri) and Path(urlsplit(str(uri)).path).suffix.lower() in _VIDEO_SUFFIXES
 
 
 def _exists(path: Path) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgeseg.data_rules import ValueRange
 from edgeseg.demo import DEMO, FPS
@@ -32,9 +32,11 @@ from edgeseg.runtime.sources.address import (
     STDIN,
     is_camera,
     is_stream,
+    is_web,
     is_web_video,
     read_name,
 )
+from edgeseg.runtime.sources.captures.patient import PatientCapture
 from edgeseg.runtime.sources.files.bag import find_bag, open_bag
 from edgeseg.runtime.sources.files.drawn import draw_scenes
 from edgeseg.runtime.sources.files.images import IMAGES_FPS, list_images, read_images
@@ -45,7 +47,7 @@ from edgeseg.runtime.sources.live.device import open_live
 from edgeseg.runtime.sources.live.raw import RawFrames
 from edgeseg.runtime.sources.live.stdin import open_stdin
 from edgeseg.runtime.sources.live.stream import open_gstreamer, open_stream
-from edgeseg.runtime.sources.live.web import open_web_video
+from edgeseg.runtime.sources.live.web import make_web_source, open_web_video
 from edgeseg.runtime.sources.options import CameraOptions, Retry
 from edgeseg.runtime.sources.source import Source
 
@@ -99,17 +101,29 @@ def _open_unending(
         labels = get_known_labels("camvid")
         drawn = Source(name=uri, frames=draw_scenes(), fps=FPS, length=None, labels=labels)
         return nullcontext(drawn)
-    if is_web_video(uri):
-        name = redact(uri)
-        return open_web_video(
-            uri,
-            lambda device: open_video(device, name, path=None, say=retry.say, tell=retry.report),
-        )
+    if is_web(uri):
+        return _open_web(uri, retry)
     if is_stream(uri):
         return open_live(uri, lambda: open_stream(uri), retry)
     if uri.startswith(GSTREAMER):
         return open_live(uri, lambda: open_gstreamer(uri.removeprefix(GSTREAMER)), retry)
     return None
+
+
+def _open_web(uri: str, retry: Retry) -> AbstractContextManager[Source]:
+    """Open a web address: a file by its ending or by what the server says of it, or a stream."""
+    name = redact(uri)
+
+    def read(device: Any) -> Source:  # noqa: ANN401  # cv2.VideoCapture
+        return open_video(device, name, path=None, say=retry.say, tell=retry.report)
+
+    def read_once(capture: PatientCapture) -> Source:
+        retry.say(f"{name}: its server tells how long it is, so it is a file, and is read once")
+        return make_web_source(uri, capture, read)
+
+    if is_web_video(uri):
+        return open_web_video(uri, read)
+    return open_live(uri, lambda: open_stream(uri), retry, as_file=read_once)
 
 
 @contextmanager

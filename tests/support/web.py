@@ -100,3 +100,16 @@ def half_of(video: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
         wait_for_the_end(request)
 
     return answer
+
+
+def whole(content: bytes, *, length: bool = True) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A file; without `length`, the server does not say how long it is."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        if length:
+            request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    return answer

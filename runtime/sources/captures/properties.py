@@ -12,6 +12,7 @@ __all__ = [
     "FPS",
     "FRAME_COUNT",
     "FRAME_TYPE",
+    "HAS_END",
     "HAS_TIMES",
     "ORIENTATION",
     "ORIENTATION_AUTO",
@@ -19,6 +20,7 @@ __all__ = [
     "POSITION_MS",
     "PYAV",
     "SENT_MS",
+    "has_end",
     "read_sent_s",
 ]
 
@@ -32,6 +34,8 @@ ORIENTATION_AUTO: Final = 49
 # The letter of the last frame's type, such as that of "P"; OpenCV tells it from version 4.6 on.
 FRAME_TYPE: Final = 69
 
+# 1 where the server tells the length of what it sends; OpenCV has no such number.
+HAS_END: Final = 100_001
 # When a stream's frame was sent, from 1000 on; 0 where unknown, as OpenCV answers what it does not
 # know. OpenCV has no such number.
 SENT_MS: Final = 100_000
@@ -40,6 +44,11 @@ SENT_MS: Final = 100_000
 PYAV: Final = "PYAV"
 # The readers whose stamps are exact.
 HAS_TIMES: Final = frozenset({"FFMPEG", PYAV})
+
+
+def has_end(device: Any) -> bool:  # noqa: ANN401  # cv2.VideoCapture
+    """Tell whether what is read from a web server is a file: its length or duration is known."""
+    return bool(device.get(HAS_END) > 0 or device.get(FRAME_COUNT) > 0)
 
 
 def read_sent_s(device: Any) -> float | None:  # noqa: ANN401  # cv2.VideoCapture

@@ -26,6 +26,8 @@ _CODES: Final = MappingProxyType({"mpeg4": b"FMP4", "h263": b"H263", "flv": b"FL
 # OpenCV's variable, its form, and what OpenCV sets without it.
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _RTSP: Final = MappingProxyType({"rtsp_flags": "prefer_tcp"})
+# FFmpeg's names of forms whose length on a server says nothing of how long they go on.
+_UNENDING: Final = frozenset({"dash", "hls", "mpjpeg", "sdp"})
 # FFmpeg's AVFMT_NOTIMESTAMPS: multipart JPEGs and raw H.264 have none.
 _NO_TIMES: Final = 0x80
 # By default FFmpeg looks 5 s for the sound that RTMP always announces. Frames grow old meanwhile.
@@ -118,6 +120,7 @@ class AvCapture:
         ask: Mapping[int, Callable[[], float]] = {
             properties.POSITION_MS: lambda: 1000 * (self._stamp_s or 0),
             properties.SENT_MS: self._find_sent_ms,
+            properties.HAS_END: self._find_end,
             properties.FPS: self._find_rate,
             properties.FOURCC: self._find_code,
             properties.FRAME_TYPE: lambda: self._type,
@@ -158,6 +161,12 @@ class AvCapture:
         if self._stamp_s is None or int(self._container.format.flags) & _NO_TIMES:
             return 0.0
         return max(0.0, 1000 * (self._stamp_s + 1))
+
+    def _find_end(self) -> float:
+        """Give 1 where the server tells a length; that of a playlist, or of a camera, is none."""
+        assert self._container is not None
+        names = {*self._container.format.name.split(",")}
+        return float(not names & _UNENDING and self._container.size > 0)
 
     def _find_rate(self) -> float:
         return float(self._stream.guessed_rate or self._stream.average_rate or 0)

@@ -19,7 +19,7 @@ from edgeseg.runtime.events import Event, Kind, Tell
 from edgeseg.runtime.sources.address import is_stream
 from edgeseg.runtime.sources.captures.formats import to_bgr
 from edgeseg.runtime.sources.captures.patient import PatientCapture
-from edgeseg.runtime.sources.captures.properties import read_sent_s
+from edgeseg.runtime.sources.captures.properties import has_end, read_sent_s
 from edgeseg.runtime.sources.captures.rate import read_rate
 from edgeseg.runtime.sources.captures.watch import watch_clock, watch_rate, watch_sizes
 from edgeseg.runtime.sources.captures.whole import WholeCapture
@@ -46,8 +46,16 @@ _NOT_YET: Final = "gives no frame yet"
 
 
 @contextmanager
-def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterator[Source]:
+def open_live(
+    uri: str | int,
+    open_: Callable[[], Any],
+    retry: Retry,
+    *,
+    as_file: Callable[[PatientCapture], Source] | None = None,
+) -> Iterator[Source]:
     """Open a source by `open_`, again when it is lost, and release it at the end.
+
+    Of a web address, `as_file` makes the source if what was opened has an end.
 
     Raises:
         SourceError: it does not open, or gives no frame. Later, while iterating: it is lost.
@@ -55,8 +63,11 @@ def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterato
     name = name_source(uri)
     capture = PatientCapture(uri, lambda: WholeCapture(open_(), name, retry.report))
     try:
-        device = LiveDevice(uri, capture, retry)
+        device = LiveDevice(uri, capture, retry, may_end=as_file is not None)
         absent = device.start()
+        if device.ends and as_file is not None:
+            yield as_file(capture)
+            return
         yield Source(
             name=name if absent else describe_opened(capture, uri),
             frames=_watch(_read_live(device), name, retry.report),
@@ -73,20 +84,26 @@ def open_live(uri: str | int, open_: Callable[[], Any], retry: Retry) -> Iterato
 class LiveDevice:
     """The frames of a capture, which is opened again when it is lost.
 
-    `sent_s` is when the last frame was sent, as `Captured.sent_s`.
+    `sent_s` is when the last frame was sent, as `Captured.sent_s`. What `may_end` is asked at each
+    opening whether it `ends`; then it is not opened again.
     """
 
-    def __init__(self, uri: str | int, capture: PatientCapture, retry: Retry) -> None:
+    def __init__(
+        self, uri: str | int, capture: PatientCapture, retry: Retry, *, may_end: bool = False
+    ) -> None:
         self._uri = uri
         self._capture = capture
         self._retry = retry
         self._first: Bgr | None = None
         self._lost = 0
+        self._may_end = may_end
+        self.ends = False
         self.sent_s: float | None = None
 
     def start(self) -> str | None:
         """Open the capture and wait for its first frame, as often as the attempts allow.
 
+        The first frame of what ends is not read.
         Without a limit there is one attempt only, so that a wrong address is noticed. Where the
         source may be waited for, there is one attempt, too, and the reason of its fault is
         returned.
@@ -106,8 +123,10 @@ class LiveDevice:
 
     def _find_fault_at_start(self) -> str | None:
         """Explain why there is no first frame; None where there is one."""
-        if not self._capture.open():
+        if not self._open():
             return explain_cannot_open(self._uri, hangs=self._capture.hangs)
+        if self.ends:
+            return None
         until = time.monotonic() + FIRST_FRAME_S
         while (image := self._capture.read()) is None:
             if self._capture.hangs or time.monotonic() > until:
@@ -116,6 +135,11 @@ class LiveDevice:
         self._note_sent()
         self._first = _to_bgr(image, self._uri)
         return None
+
+    def _open(self) -> bool:
+        opened = self._capture.open()
+        self.ends = opened and self._may_end and has_end(self._capture)
+        return opened
 
     def _note_sent(self) -> None:
         """Note when the frame that was just read was sent, as `sent_s`."""
@@ -139,6 +163,8 @@ class LiveDevice:
                     )
                 attempt, count = 0, count + 1
                 yield _to_bgr(image, self._uri)
+            elif self.ends and not attempt:
+                return
             elif not self._capture.stopped.is_set():
                 attempt += 1
                 self._open_again(count, attempt)
@@ -151,7 +177,7 @@ class LiveDevice:
         kind: Kind = "lost" if attempt == 1 and count else "retry"
         self._pause(kind, attempt, f"lost after {count} frames" if count else _NOT_YET)
         if not self._capture.stopped.is_set():
-            self._capture.open()
+            self._open()
 
     def _give_up(self, count: int, attempts: int) -> NoReturn:
         name, tried = name_source(self._uri), pluralize(attempts, "attempt")

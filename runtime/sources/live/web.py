@@ -14,7 +14,7 @@ from edgeseg.runtime.sources.live import stream
 from edgeseg.runtime.sources.naming import explain_cannot_open, name_source
 from edgeseg.runtime.sources.source import Captured, Source
 
-__all__ = ["open_web_video"]
+__all__ = ["make_web_source", "open_web_video"]
 
 
 @contextmanager
@@ -28,10 +28,15 @@ def open_web_video(uri: str, read: Callable[[Any], Source]) -> Iterator[Source]:
     try:
         if not capture.open():
             raise SourceError(explain_cannot_open(uri, hangs=capture.hangs))
-        source = read(_Device(uri, capture))
-        yield replace(source, frames=_yield_until_stopped(source.frames), stop=capture.stop)
+        yield make_web_source(uri, capture, read)
     finally:
         capture.close()
+
+
+def make_web_source(uri: str, capture: PatientCapture, read: Callable[[Any], Source]) -> Source:
+    """Make an opened video a source by `read`; its `stop` ends reading at once."""
+    source = read(_Device(uri, capture))
+    return replace(source, frames=_yield_until_stopped(source.frames), stop=capture.stop)
 
 
 class _StoppedError(Exception):
