@@ -10,10 +10,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgeseg.errors import SourceError
 from edgeseg.machine.pyav import import_pyav
@@ -41,6 +41,7 @@ _VIDEO: Final = "a video"
 _CHUNK: Final = 1 << 16
 _PIPE: Final = "rpicam-vid -t 0 --codec mjpeg -o - | edgeseg run BUNDLE --source -"
 _RAW: Final = "raw frames need --raw-size HxW and --raw-format"
+_UNKNOWN: Final = f"{_NAME} is neither JPEGs nor a video that FFmpeg knows; {_RAW}"
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def open_stdin(raw: RawFrames | None, retry: Retry, *, descriptor: int = 0) -> I
     )
     if kind == _VIDEO and is_file:
         path = Path(f"/proc/self/fd/{descriptor}")
-        with open_capture(str(path), _NAME) as device:
+        with _open_file(path) as device:
             say(told)
             yield open_video(device, _NAME, path=path, say=say, tell=retry.report)
     elif kind == _VIDEO:
@@ -105,6 +106,16 @@ def _find_kind(pipe: Pipe, raw: RawFrames | None) -> str:
     return _VIDEO
 
 
+@contextmanager
+def _open_file(path: Path) -> Iterator[Any]:
+    with ExitStack() as stack:
+        try:
+            device = stack.enter_context(open_capture(str(path), _NAME))
+        except SourceError:
+            raise SourceError(_UNKNOWN) from None
+        yield device
+
+
 def _open_video_pipe(pipe: Pipe) -> Source:
     if import_pyav() is None:
         raise SourceError(
@@ -113,7 +124,7 @@ def _open_video_pipe(pipe: Pipe) -> Source:
         )
     capture = AvCapture(pipe, one_thread=True)
     if not capture.isOpened():
-        raise SourceError(f"{_NAME} is neither JPEGs nor a video that FFmpeg knows; {_RAW}")
+        raise SourceError(_UNKNOWN)
 
     def read_images() -> Iterator[Bgr]:
         try:

@@ -210,6 +210,20 @@ def test_no_frames(content: bytes, says: str) -> None:
         list(source.frames)
 
 
+@pytest.mark.parametrize("content", [SCENES[1].tobytes(), bytes(200_000)], ids=["raw", "zeros"])
+def test_a_file_of_no_known_frames_is_told_as_a_pipe_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "b.bgr"
+    path.write_bytes(content)
+    with (
+        path.open("rb") as file,
+        pytest.raises(
+            SourceError, match="^standard input is neither JPEGs nor a video that FFmpeg"
+        ),
+        open_stdin(None, Retry(say=print), descriptor=file.fileno()),
+    ):
+        pass
+
+
 def test_a_video_without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with (
