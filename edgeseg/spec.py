@@ -21,6 +21,7 @@ __all__ = [
     "PerChannel",
     "Resize",
     "Upsampling",
+    "check_above_zero",
     "check_number",
     "check_size",
     "count_frame_channels",
@@ -140,6 +141,17 @@ def check_number(name: str, value: object, *, least: float, whole: bool = False)
     if isinstance(value, bool) or not isinstance(value, kind) or not float(value) >= least:
         what = "a whole number" if whole else "a number"
         raise SpecError(f"{name} is {what} of {least:g} or more; got {value!r}")
+
+
+def check_above_zero(name: str, value: object) -> None:
+    """Refuse what is no finite number above 0; None means that nothing was given.
+
+    Raises:
+        SpecError: it is another kind of value, 0 or less, or without end.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < float(value) < float("inf")):
+        raise SpecError(f"{name} is a number above 0; got {value!r}")
 
 
 def check_size(size: object) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from edgeseg.errors import SpecError
 from edgeseg.progress import ignore
 from edgeseg.runtime.events import Event, Tell
-from edgeseg.spec import check_number
+from edgeseg.spec import check_above_zero
+from edgeseg.text import pluralize
 
 __all__ = ["FREE", "AgeLimit", "Pace", "SenderClock", "Thinner"]
 
@@ -44,9 +44,7 @@ class Pace:
 
     def __post_init__(self) -> None:
         for option, value in (("--fps", self.fps), ("--max-age", self.max_age_ms)):
-            check_number(option, value, least=0)
-            if value == 0 or value == float("inf"):
-                raise SpecError(f"{option} is a number above 0; got {value:g}")
+            check_above_zero(option, value)
 
 
 FREE: Final = Pace()
@@ -140,6 +138,7 @@ class AgeLimit:
         self._lock = threading.Lock()
         self._barren_s: float | None = None  # since when no frame came through
         self._told = False
+        self._waited_ms = 0.0  # of the last one that was refused
         self.refused = 0
 
     def refuses(self, at: float, *, spent_ms: float = 0.0) -> bool:
@@ -152,17 +151,29 @@ class AgeLimit:
             return False
         with self._lock:
             self.refused += 1
+            self._waited_ms = waited_ms
             begun_s = self._barren_s = now if self._barren_s is None else self._barren_s
             tells = now - begun_s >= _BARREN_S and not self._told
             self._told = self._told or tells
         if tells:
             text = (
                 f"{self._name}: no frame for {_BARREN_S:g} s, as all waited longer than the "
-                f"{self._max_age_ms:g} ms of --max-age (the newest {waited_ms:.0f} ms); allow "
-                f"more, or lower --fps"
+                f"{self._describe(waited_ms)}"
             )
             self._tell(Event(kind="behind", text=text))
         return True
+
+    def explain(self) -> str:
+        """Explain that all frames were refused."""
+        count = pluralize(self.refused, "frame")
+        return f"{count} waited longer than the {self._describe(self._waited_ms)}"
+
+    def _describe(self, waited_ms: float) -> str:
+        waited = f"{waited_ms:.0f}" if waited_ms >= 10 else f"{waited_ms:.2g}"
+        return (
+            f"{self._max_age_ms:g} ms of --max-age (the newest {waited} ms); allow more, or lower "
+            f"--fps"
+        )
 
     def note_result(self) -> None:
         """Note that a frame came through in time."""

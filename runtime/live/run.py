@@ -22,6 +22,7 @@ from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources import Source
 from edgeseg.runtime.sources.live.limit import stop_after
 from edgeseg.runtime.timing import time_call
+from edgeseg.text import join_reasons
 
 __all__ = ["Fed", "Limits", "run", "run_all"]
 
@@ -94,6 +95,7 @@ def run_all(
 
     Raises:
         SourceError: the only source broke off, and is a file, or gave no frame before; or all did.
+            Or no frame got a mask, because all waited too long.
         BackendError: the engine failed on every frame, or on ten in a row.
     """
     whole, parts = Tally(), [Tally() for _ in feeds]
@@ -163,6 +165,9 @@ def _check(results: Stream, whole: Tally) -> None:
         )
     if results.lost is not None:
         raise SourceError(results.lost)
+    old = join_reasons(feed.limit.explain() for feed in results.feeds if feed.limit.refused)
+    if old:
+        raise SourceError(f"no frame got a mask: {old}")
 
 
 def _write(result: Result, sinks: Sequence[Sink]) -> None:

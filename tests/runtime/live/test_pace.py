@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import web
 from hypothesis import given
 from hypothesis import strategies as st
 from live_parts import Recorder, frames
 
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
 from edgeseg.progress import ignore
 from edgeseg.runtime.events import Event
@@ -23,6 +27,9 @@ from edgeseg.runtime.live.run import Fed, Limits, run, run_all
 from edgeseg.runtime.result import Result, Segmentation
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sources import Captured, Source
+
+if TYPE_CHECKING:
+    from outcome import Outcome
 
 
 def thin(times: list[float], fps: float | None) -> list[int]:
@@ -89,7 +96,7 @@ def test_jitter_at_the_very_rate_skips_nothing(jitter: list[float]) -> None:
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "10"])
 @pytest.mark.parametrize(("field", "option"), [("fps", "--fps"), ("max_age_ms", "--max-age")])
 def test_a_pace_is_above_zero(field: str, option: str, value: object) -> None:
-    with pytest.raises(SpecError, match=f"{option} is a number"):
+    with pytest.raises(SpecError, match=f"{option} is a number above 0; got"):
         Pace(**{field: value})  # type: ignore[arg-type]
 
 
@@ -188,6 +195,23 @@ def test_each_source_is_thinned_by_itself(segmenter: Segmenter) -> None:
     assert whole.skipped == 6
     assert sinks[0].indices == [0, 2, 4, 6, 8, 10]
     assert sinks[1].indices == list(range(12))
+
+
+def test_a_run_that_gave_no_mask_because_all_were_too_old_fails(
+    edgeseg: Callable[..., Outcome], seeded_bundle: Bundle
+) -> None:
+    with web.served(web.jpegs(200, pause_s=0.02)) as port:
+        camera = f"http://127.0.0.1:{port}/live"
+        command = ("run", seeded_bundle.folder, "--source", camera, "--seconds", "1")
+        outcome = edgeseg(*command, "--max-age", "0.001")
+    assert outcome.status == 1
+    *_, last = outcome.err.splitlines()
+    assert re.search(
+        r"no frame got a mask: \d+ frames? waited longer than the 0.001 ms of --max-age "
+        r"\(the newest [0-9.]+ ms\); allow more, or lower --fps",
+        last,
+    )
+    assert "(the newest 0 ms)" not in last
 
 
 def test_live_frames_that_are_too_old_reach_no_output(segmenter: Segmenter) -> None:
