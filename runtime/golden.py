@@ -62,12 +62,18 @@ def replay_golden(
 
 
 def judge_golden(
-    bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap]
+    bundle: Bundle, variant: VariantInfo, segment: Callable[[Bgr], ClassMap], *, within: str = ""
 ) -> Judged:
-    """Judge each golden frame by one gate."""
+    """Judge each golden frame by one gate; `within` is where the bundle lies in another one."""
     return Judged(
         gates=tuple(
-            at_least(f"{one.frame} pixel agreement", one.agreement, one.least, key=GOLDEN, unit="%")
+            at_least(
+                f"{within}{one.frame} pixel agreement",
+                one.agreement,
+                one.least,
+                key=GOLDEN,
+                unit="%",
+            )
             for one in replay_golden(bundle, variant, segment)
         )
     )

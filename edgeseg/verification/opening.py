@@ -17,7 +17,7 @@ from edgeseg.runtime.select import choose_variant
 from edgeseg.targets import find_target
 from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
 
-__all__ = ["open_model", "open_own_reference", "reopen", "check_same_classes"]
+__all__ = ["check_same_classes", "open_chosen", "open_model", "open_own_reference", "reopen"]
 
 
 def open_model(
@@ -38,7 +38,7 @@ def open_model(
     """
     path = Path(source)
     if resembles_bundle(path):
-        return _open_chosen(open_bundle(path), device=device, threads=threads, progress=progress)
+        return open_chosen(open_bundle(path), device=device, threads=threads, progress=progress)
     if not path.exists() and source != DEMO and "/" not in source:  # a hub's id has a slash
         raise BundleError(
             f"no bundle or checkpoint at {source}; is the name right? A checkpoint becomes a "
@@ -52,7 +52,7 @@ def open_model(
     return CheckpointModel(checkpoint, address)
 
 
-def _open_chosen(
+def open_chosen(
     bundle: Bundle, *, device: str, threads: int | None, progress: Progress
 ) -> BundleModel:
     """Open the variant that the export or the device chose, or one that runs instead of it.

@@ -20,7 +20,7 @@ from edgeseg.pixels import Bgr
 from edgeseg.progress import SILENT, Progress, begin
 from edgeseg.redact import hide_secrets
 from edgeseg.reports.report import Report, read_report
-from edgeseg.runtime.golden import judge_golden, read_golden_frame
+from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 from edgeseg.verification.baseline import (
@@ -49,6 +49,7 @@ from edgeseg.verification.measuring import (
 )
 from edgeseg.verification.opening import check_same_classes, open_model, open_own_reference
 from edgeseg.verification.output import hold_report_folder
+from edgeseg.verification.replays import judge_replays
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.robustness import Robustness, judge_robustness, measure_robustness
 from edgeseg.verification.subjects import BundleModel, CheckpointModel, Model
@@ -259,17 +260,15 @@ def _make_report(
         tools=list_tools(),
         **fields,
     )
-    return _add_judgment(measured, _judge(request, pair, measured))
+    return _add_judgment(measured, _judge(request, pair, measured, progress))
 
 
-def _judge(request: VerifyRequest, pair: Pair, measured: Report) -> Judged:
+def _judge(request: VerifyRequest, pair: Pair, measured: Report, progress: Progress) -> Judged:
     """Judge everything but the losses against a baseline."""
     models = [model for model in (pair.candidate, pair.reference) if model is not None]
     judged = Judged(unjudged=tuple(one for model in models for one in model.unjudged))
     if isinstance(pair.candidate, BundleModel):
-        judged += judge_golden(
-            pair.candidate.bundle, pair.candidate.variant, pair.candidate.segment
-        )
+        judged += judge_replays(pair.candidate, on_data=measured.images > 0, progress=progress)
     judged += judge_coverage(measured.images, measured.skipped, request.limits)
     judged += judge_drops(measured, request.limits)
     judged += judge_robustness(measured.families, request.limits)
