@@ -49,14 +49,16 @@ class Bag:
 def find_bag(uri: str | int) -> Bag | None:
     """Find the bag that a source's name means; None where it means something else.
 
-    A bag is told by its ending, or as a folder by its `metadata.yaml`.
+    A bag is told by its ending, or as a folder by its `metadata.yaml`. A topic without a slash is
+    taken as it is, and may be empty.
     """
-    if isinstance(uri, int):
+    if isinstance(uri, int) or "://" in uri:
         return None
     path, colon, topic = uri.partition(":/")
-    if not _is_bag(Path(path)):
-        return None
-    return Bag(Path(path), f"/{topic}" if colon else None)
+    if _is_bag(Path(path)):
+        return Bag(Path(path), f"/{topic}" if colon else None)
+    path, colon, topic = uri.rpartition(":")
+    return Bag(Path(path), topic) if colon and _is_bag(Path(path)) else None
 
 
 def _is_bag(path: Path) -> bool:
@@ -139,8 +141,10 @@ def _choose(connections: Sequence[Connection], bag: Bag) -> list[Connection]:
     there = f"those are {join_words(topics)}" if topics else "there is none"
     if bag.topic is not None:
         kinds = {found.msgtype for found in connections if found.topic == bag.topic}
-        what = f"holds {', '.join(kinds)}" if kinds else "is not in it"
-        raise SourceError(f"{bag.path}: {bag.topic} {what}; name a topic of images: {there}")
+        what = f"{bag.topic} holds {', '.join(kinds)}" if kinds else f"{bag.topic} is not in it"
+        what = what if bag.topic else "no topic is named after the colon"
+        slash = f" (with a slash before {bag.topic})" if f"/{bag.topic}" in topics else ""
+        raise SourceError(f"{bag.path}: {what}; name a topic of images{slash}: {there}")
     if topics:
         raise SourceError(
             f"{bag.path} has several topics of images: {join_words(topics)}; name one: --source "

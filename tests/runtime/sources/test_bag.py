@@ -154,6 +154,20 @@ def test_topics_are_listed_and_asked_for(tmp_path: Path) -> None:
     assert len(read(f"{path}:/rear/image")) == 4
     with pytest.raises(SourceError, match="/front is not in it; name a topic of images: those are"):
         read(f"{path}:/front")
+    with pytest.raises(
+        SourceError,
+        match=r"camera/image is not in it; name a topic of images \(with a slash before camera/im",
+    ):
+        read(f"{path}:camera/image")
+    for uri in (f"{path}:", f"{path}:front"):
+        with pytest.raises(SourceError, match="those are /camera/image and /rear/image"):
+            read(uri)
+
+
+def test_a_topic_may_have_no_slash(tmp_path: Path) -> None:
+    """As in an MCAP file that no ROS wrote."""
+    path = write_bag(tmp_path, "mcap", send_all(topic="camera"))
+    assert len(read(f"{path}:camera")) == 4
 
 
 @pytest.mark.parametrize("name", ["drive.mcap", "drive.bag", "drive.db3"])
