@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Final
@@ -149,8 +150,9 @@ def check_above_zero(name: str, value: object) -> None:
     Raises:
         SpecError: it is another kind of value, 0 or less, or without end.
     """
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if value is not None and not (number and 0 < float(value) < float("inf")):
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
         raise SpecError(f"{name} is a number above 0; got {value!r}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -11,7 +12,7 @@ import numpy as np
 
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
-from edgeseg.errors import SourceError
+from edgeseg.errors import SourceError, SpecError
 from edgeseg.pixels import Bgr, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
@@ -188,12 +189,18 @@ class Segmenter:
         Raises:
             SourceError: the source is not there, or broke off; or the bundle takes other frames
                 than a camera's; or `roi` reaches beyond a frame.
-            SpecError: `roi` is no region; or with `tile` or `scores`, the variant's graph ends in
-                class ids; or `reuse` is not known, or gated with `tile`.
+            SpecError: several sources are given; or `roi` is no region; or with `tile` or `scores`,
+                the variant's graph ends in class ids; or `reuse` is not known, or gated with
+                `tile`.
             BackendError: the engine failed on ten frames in a row.
         """
         from edgeseg.files.homes import expand_home
 
+        if isinstance(source, Iterable) and not isinstance(source, str):
+            raise SpecError(
+                f"stream takes one source, and {source!r} is no single one; several go to "
+                f"edgeseg.run(source=[...])"
+            )
         check_takes_color(self.bundle)
         finish = self._plan(tile=tile, scores=scores)
         reused = parse_reuse(reuse)

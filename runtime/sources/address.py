@@ -16,6 +16,7 @@ __all__ = [
     "STDIN",
     "STREAM_SCHEMES",
     "is_camera",
+    "is_source_file",
     "is_stream",
     "is_web",
     "is_web_video",
@@ -83,6 +84,11 @@ def is_camera(uri: str | int) -> bool:
 def is_stream(uri: str | int) -> bool:
     """Tell whether a name, as `read_name` returns it, is an address that FFmpeg opens."""
     return isinstance(uri, str) and uri.startswith(tuple(f"{name}://" for name in STREAM_SCHEMES))
+
+
+def is_source_file(uri: str | int) -> bool:
+    """Tell by its name whether a source is a file that names sources."""
+    return isinstance(uri, str) and "://" not in uri and uri.lower().endswith(".toml")
 
 
 def is_web(uri: str | int) -> bool:

@@ -14,7 +14,7 @@ from edgeseg.demo import DEMO
 from edgeseg.errors import SourceError, SpecError
 from edgeseg.files.homes import expand_home
 from edgeseg.redact import GSTREAMER
-from edgeseg.runtime.sources.address import STDIN, read_name
+from edgeseg.runtime.sources.address import STDIN, is_source_file, read_name
 from edgeseg.spec import check_number
 from edgeseg.text import explain, join_words
 
@@ -76,7 +76,7 @@ def name_sources(
             NamedSource(_to_uri(uri), str(name), given=True) for name, uri in sources.items()
         )
     several = [sources] if isinstance(sources, str | Path | int) else sources
-    files = [given for given in map(str, several) if _is_source_file(given)]
+    files = [given for given in map(str, several) if is_source_file(given)]
     if files and len(several) > 1:
         raise SpecError(f"{files[0]} names all sources; give it alone, or add to the file")
     if files:
@@ -133,11 +133,6 @@ def _derive_name(uri: str | int) -> str:
         return "stream"
     plain = _UNFIT.sub("-", Path(uri).stem).strip("-_")[:48]
     return plain or "source"
-
-
-def _is_source_file(uri: str) -> bool:
-    """Tell by its name whether a source is a file that names sources."""
-    return "://" not in uri and uri.lower().endswith(".toml")
 
 
 def read_source_file(path: Path) -> dict[str, str | int]:

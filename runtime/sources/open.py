@@ -31,6 +31,7 @@ from edgeseg.redact import GSTREAMER, redact
 from edgeseg.runtime.sources.address import (
     STDIN,
     is_camera,
+    is_source_file,
     is_stream,
     is_web,
     is_web_video,
@@ -79,6 +80,11 @@ def open_source(
         MissingPackageError: what reads it is not installed: OpenCV, PyAV, or rosbags.
     """
     uri = read_name(uri)
+    if is_source_file(uri):
+        raise SourceError(
+            f"{uri} names sources, and one source is taken here; name one, or run them all: "
+            f"edgeseg run --source {uri}, or edgeseg.run(source={uri!r}) in Python"
+        )
     if value_range is not None and not _is_images(uri):
         raise SourceError(
             f"{redact(str(uri))} is not images, and --range is for images of more than 8 bits; "

@@ -120,3 +120,21 @@ def test_a_single_named_source_can_be_restreamed_without_a_path() -> None:
     assert (chosen.restream, chosen.jsonl) == ("udp://127.0.0.1:9", "front/lines")
     with pytest.raises(SpecError, match="udp"):
         RunRequest(sources=name_sources(["demo", "demo"]), outputs=outputs)
+
+
+def test_stream_takes_one_source(seeded_bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('[sources]\na = "demo"\n')
+    with library.open(seeded_bundle.folder) as segmenter:
+        for several in (["a.mp4", "b.mp4"], {"front": 0}, (0, 1)):
+            with pytest.raises(SpecError, match=r"several go to edgeseg.run\(source=\[...\]\)"):
+                next(segmenter.stream(several))  # type: ignore[arg-type]
+        with pytest.raises(SourceError, match=r"names sources, and one source is taken here; .*"):
+            next(segmenter.stream(path))
+
+
+def test_commands_of_one_source_say_so(edgeseg: Callable[..., Outcome], tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text('[sources]\na = "demo"\n')
+    outcome = edgeseg("calibrate", "s.toml", "-o", "x", "--images", "3")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert "s.toml names sources, and one source is taken here" in outcome.err
