@@ -19,8 +19,8 @@ __all__ = ["new_folder"]
 def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
     """Give a temporary folder beside `folder`; move its files there when the block succeeds.
 
-    When the block fails, the temporary folder is removed. `say` receives a line about files that a
-    killed process left behind.
+    When the block fails, the temporary folder is removed; when only the last step fails, it stays.
+    `say` receives a line about files that a killed process left behind.
 
     Raises:
         SinkError: the temporary folder's name is taken, perhaps by somebody's own files.
@@ -36,14 +36,20 @@ def new_folder(folder: Path, uri: str | int, *, say: Say) -> Iterator[Path]:
             partial.mkdir()
         except OSError as error:
             raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
-        stack.callback(shutil.rmtree, partial, ignore_errors=True)
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         try:
             folder.mkdir(exist_ok=True)
-            for path in partial.iterdir():
+            for path in sorted(partial.iterdir()):
                 path.rename(folder / path.name)
+            partial.rmdir()
         except OSError as error:
-            raise SourceError(f"{folder} cannot be written: {error.strerror}") from None
+            raise SourceError(
+                f"{folder} cannot be written: {error.strerror}; what there is stays in {partial}"
+            ) from None
 
 
 def _check(folder: Path, uri: str | int) -> None:

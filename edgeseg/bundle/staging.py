@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from edgeseg.bundle.manifest import SCHEMA, File, Manifest, decode_manifest, enc
 from edgeseg.bundle.store import MANIFEST, MANIFEST_HASH, is_bundle
 from edgeseg.errors import BundleError
 from edgeseg.files.locks import hold_lock, name_lock_beside
+from edgeseg.files.mounts import is_mount_point
 from edgeseg.files.whole import compute_sha256
-from edgeseg.text import list_some
+from edgeseg.text import explain, list_some
 
 __all__ = ["check_replaceable", "new_bundle", "remove_bundle", "seal_bundle"]
 
@@ -44,6 +46,11 @@ def check_replaceable(folder: Path) -> Manifest | None:
             return None
         if not folder.is_dir():
             raise BundleError(f"{folder} exists and is not a bundle; choose another name with -o")
+        if is_mount_point(folder):
+            raise BundleError(
+                f"{folder} is a mount point, and a bundle is renamed as a whole; name a folder in "
+                f"it: -o {folder / 'NAME'}"
+            )
         if not any(folder.iterdir()):
             return None
         return _read_own_manifest(folder)
@@ -95,6 +102,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
 
     The block ends with `seal_bundle`. When the block fails, `folder` is as it was before: the old
     bundle, or nothing. An older bundle is replaced; anything else under that name is not touched.
+    A bundle that is whole, and cannot take its name, is kept beside it; the error says where.
 
     Raises:
         BundleError: what is in the way is not edgeseg's, or the disk does not take the bundle.
@@ -116,8 +124,7 @@ def new_bundle(folder: Path) -> Iterator[Path]:
             staging.mkdir()
             try:
                 yield staging
-                check_replaceable(folder)  # files may have come there since the first check
-                _swap(staging, retired, folder)
+                _take_name(staging, retired, folder)
             finally:
                 _clear(staging, retired, folder)
     except OSError as error:
@@ -157,6 +164,22 @@ def seal_bundle(staging: Path, manifest: Manifest) -> Manifest:
         _flush(path)
     _flush(staging)
     return sealed
+
+
+def _take_name(staging: Path, retired: Path, folder: Path) -> None:
+    """Swap the new bundle for the old one; keep the new one under a free name where this fails."""
+    try:
+        check_replaceable(folder)  # files may have come there since the first check
+        _swap(staging, retired, folder)
+    except (BundleError, OSError) as error:
+        if not staging.exists():  # it has its name already
+            raise
+        names = (folder.with_name(f"{folder.name}-{count}") for count in itertools.count(2))
+        kept = staging.rename(next(name for name in names if not os.path.lexists(name)))
+        reason = str(error) if isinstance(error, BundleError) else explain(error)
+        raise BundleError(
+            f"bundle {folder} cannot be replaced: {reason}; the new one is kept as {kept}"
+        ) from None
 
 
 def _clear(staging: Path, retired: Path, folder: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.errors import SinkError
+from edgeseg.files.mounts import is_mount_point
 from edgeseg.files.signature import UNKNOWN, is_replaceable
 from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.progress import Say
@@ -97,8 +98,7 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path, *, several: bool) -> 
     for name, path in zip(names, real, strict=True):
         if real.count(path) > 1:
             raise SinkError(f"{name} is named for two outputs; give each its own")
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise SinkError(f"{name} is a device or a pipe, not a file; use - for stdout")
+        _check_kind(name, path)
         if path.is_relative_to(bundle.resolve()):
             raise SinkError(f"{name} lies in the bundle {bundle}; write somewhere else")
         _check_unread(name, str(uri), read, several=several)
@@ -111,6 +111,17 @@ def _check(outputs: Outputs, uri: str | int, bundle: Path, *, several: bool) -> 
     for folder in outputs.folders:
         _check_folder(folder, read.files)
     _check_free(name for name in names if name not in outputs.folders)
+
+
+def _check_kind(name: Path, path: Path) -> None:
+    """Refuse an output that no file or folder can take the place of; `path` is its real path."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SinkError(f"{name} is a device or a pipe, not a file; use - for stdout")
+    if path.is_file() and is_mount_point(path):
+        raise SinkError(
+            f"{name} is mounted alone, and a whole file replaces it at the end; mount its folder "
+            f"in its place"
+        )
 
 
 def _check_one_frame(outputs: Outputs, uri: str | int, *, several: bool) -> None:

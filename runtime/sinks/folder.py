@@ -11,14 +11,14 @@ from edgeseg.errors import SinkError
 from edgeseg.files.signature import is_replaceable
 from edgeseg.progress import Say
 from edgeseg.runtime.result import Result
-from edgeseg.runtime.sinks.partial import TakenError, give_name, name_partial
+from edgeseg.runtime.sinks.partial import LastStepError, give_name, name_partial
 from edgeseg.text import explain, pluralize
 
 __all__ = ["FolderSink"]
 
 
 class FolderSink:
-    """Fills a temporary folder; `finish` moves the files to the final one.
+    """Fills a temporary folder; `finish` moves the files, one by one, to the final one.
 
     The files replace those of an earlier run, and no other file.
     """
@@ -70,8 +70,7 @@ class FolderSink:
         """Move all pictures into the final folder, with the texts that explain them.
 
         Raises:
-            TakenError: another file has a picture's name; only that picture is not moved.
-            SinkError: the files cannot be moved into the folder.
+            LastStepError: a picture, or all of them, cannot be moved into the folder.
         """
         try:
             if self._any:
@@ -79,21 +78,22 @@ class FolderSink:
                     (self._partial / name).write_text(text, "utf-8")
             self._folder.mkdir(exist_ok=True)
             made = sorted(self._partial.iterdir())
-            taken = [error for error in map(self._move, made) if error]
+            stay = [error for error in map(self._move, made) if error]
             self._say_kept({path.name for path in made})
         except OSError as error:
-            raise self._refuse(error) from None
-        if taken:
-            more = f" (and {len(taken) - 1} more)" if taken[1:] else ""
-            raise TakenError(f"{taken[0]}{more}")
+            kept = f"what there is stays in {self._partial}"
+            raise LastStepError(f"{self._refuse(error)}; {kept}") from None
+        if stay:
+            more = f" (and {len(stay) - 1} more)" if stay[1:] else ""
+            raise LastStepError(f"{stay[0]}{more}")
         self.discard()
         return self._folder if self._any else None
 
-    def _move(self, path: Path) -> TakenError | None:
+    def _move(self, path: Path) -> LastStepError | None:
         """Move a file, or return the reason why it stays."""
         try:
             give_name(path, self._folder / path.name)
-        except TakenError as error:
+        except LastStepError as error:
             return error
         return None
 

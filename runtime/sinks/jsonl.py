@@ -96,9 +96,9 @@ class JsonlSink:
         try:
             self._file.truncate(self._whole)  # removes a line that a full disk cut short
             self._file.close()
-            return give_name(self._partial, self._path)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
+        return give_name(self._partial, self._path)
 
     def discard(self) -> None:
         """Remove the temporary file."""

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from edgeseg.errors import SpecError
+from edgeseg.files.mounts import is_mount_point
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.images import write_mask, write_painted_mask
 from edgeseg.images.georeference import Place, write_geotiff
@@ -57,11 +58,13 @@ class MaskFiles:
     def folders(self) -> tuple[Path, ...]:
         """The folder of masks, and that of scores where they are wanted.
 
-        Scores have a folder of their own: who reads masks often takes every PNG of a folder.
+        Scores have a folder of their own: who reads masks often takes every PNG of a folder. For a
+        mount point, that folder lies in it, on the same disk.
         """
         folder = Path(self.folder)  # Python's users write a text
         own = folder.resolve()
-        return (folder, own.with_name(f"{own.name}-scores")) if self.scores else (folder,)
+        place = own if is_mount_point(own) else own.parent
+        return (folder, place / f"{own.name}-scores") if self.scores else (folder,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

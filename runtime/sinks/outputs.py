@@ -17,7 +17,7 @@ from edgeseg.runtime.preview.address import Address, parse_address
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskFiles, open_mask_sink
-from edgeseg.runtime.sinks.partial import TakenError
+from edgeseg.runtime.sinks.partial import LastStepError
 from edgeseg.runtime.sinks.picture import PictureSink, open_overlay_sink
 from edgeseg.runtime.sinks.recording import RecordingSink
 from edgeseg.runtime.sinks.restream import RestreamSink
@@ -217,6 +217,8 @@ class FanOut:
             return []
         try:
             paths = _list_paths(sink.finish())
+        except LastStepError as error:
+            return [str(error)]
         except SinkError:  # one line for each output is enough
             return [_BESIDE]
         if not paths:
@@ -228,7 +230,7 @@ class FanOut:
     def _finish(self, sink: Sink) -> None:
         try:
             paths = _list_paths(sink.finish())
-        except TakenError as error:
+        except LastStepError as error:
             self.failed += 1
             self._say(f"edgeseg: {error}")
         except SinkError as error:

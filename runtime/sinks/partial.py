@@ -1,4 +1,8 @@
-"""Temporary names beside the final ones, for outputs that are not complete yet."""
+"""Temporary names beside the final ones, for outputs that are not complete yet.
+
+A file is renamed within one file system only. So what becomes the content of a mount point lies in
+the mount point until then, and not beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SinkError
-from edgeseg.files.locks import hold_lock, name_lock_beside
+from edgeseg.files.locks import hold_lock, name_lock_beside, name_lock_in
+from edgeseg.files.mounts import is_mount_point
 from edgeseg.files.signature import UNKNOWN, is_replaceable
 from edgeseg.progress import Say
+from edgeseg.text import explain
 
-__all__ = ["TakenError", "give_name", "name_partial", "reserve"]
+__all__ = ["LastStepError", "give_name", "name_partial", "reserve"]
 
 
-class TakenError(SinkError):
-    """An output is complete but its name is taken, so it keeps its temporary name."""
+class LastStepError(SinkError):
+    """The last step of an output failed. What was made stays, and the message says where it is."""
 
 
 def name_partial(path: Path) -> Path:
-    """Name `x.partial.mp4` for `x.mp4`: encoders need the ending last."""
-    return path.with_name(f"{path.stem}.partial{path.suffix}")
+    """Name `x.partial.mp4` for `x.mp4`: encoders need the ending last.
+
+    For a folder that is a mount point the name lies in the folder.
+    """
+    place = path if is_mount_point(path) else path.parent
+    return place / f"{path.stem}.partial{path.suffix}"
 
 
 @contextmanager
@@ -37,7 +47,8 @@ def reserve(path: Path, name: object, *, say: Say) -> Iterator[None]:
         SinkError: somebody else's file has the temporary name.
         OSError: the output's folder takes no file, or the file there cannot be read or moved.
     """
-    with hold_lock(name_lock_beside(path), name) as held:
+    lock = name_lock_in(path) if is_mount_point(path) else name_lock_beside(path)
+    with hold_lock(lock, name) as held:
         left = _set_aside(path, left_behind=held.left_behind)
         if left is not None:
             say(f"what a killed run left is kept: {left.name}")
@@ -63,7 +74,7 @@ def _set_aside(path: Path, *, left_behind: bool) -> Path | None:
         )
     names = (f"{path.stem}.partial-{count}{path.suffix}" for count in itertools.count(1))
     return partial.rename(
-        next(free for name in names if not (free := path.with_name(name)).exists())
+        next(free for name in names if not (free := partial.with_name(name)).exists())
     )
 
 
@@ -79,9 +90,16 @@ def give_name(partial: Path, path: Path) -> Path:
     """Give a complete output its final name.
 
     Raises:
-        TakenError: a file that no run of edgeseg wrote has taken the name meanwhile.
-        OSError: the output cannot be moved there.
+        LastStepError: a file that no run of edgeseg wrote has taken the name meanwhile; or the
+            output cannot be moved there. It keeps its temporary name.
     """
-    if not is_replaceable(path):
-        raise TakenError(f"{path} is there now, and {UNKNOWN}; the new one is kept as {partial}")
-    return partial.replace(path)
+    try:
+        if not is_replaceable(path):
+            raise LastStepError(
+                f"{path} is there now, and {UNKNOWN}; the new one is kept as {partial}"
+            )
+        return partial.replace(path)
+    except OSError as error:
+        raise LastStepError(
+            f"{path} cannot be written: {explain(error)}; the new one is kept as {partial}"
+        ) from None

@@ -54,10 +54,7 @@ class PictureSink:
         """Give the picture its final name."""
         if not self._written:
             return None
-        try:
-            return give_name(self._partial, self._path)
-        except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
+        return give_name(self._partial, self._path)
 
     def discard(self) -> None:
         """Remove the temporary file."""

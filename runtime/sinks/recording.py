@@ -63,7 +63,7 @@ class RecordingSink:
         """Complete the last segment, and give all segments their names.
 
         Raises:
-            TakenError: somebody else's file has the name of a segment; the others get theirs.
+            LastStepError: a segment does not get its name; the others get theirs.
         """
         try:
             self._files[-1].close()

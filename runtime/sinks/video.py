@@ -128,10 +128,7 @@ class VideoFile:
         if self._failed and not self._clock.whole_fragments:
             self.discard()
             return None
-        try:
-            return give_name(self._partial, self._path)
-        except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {explain(error)}") from None
+        return give_name(self._partial, self._path)
 
     def discard(self) -> None:
         """Remove the temporary file."""

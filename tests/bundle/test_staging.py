@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from trees import hashes
 
 from edgeseg.bundle.staging import new_bundle, seal_bundle
-from edgeseg.bundle.store import Bundle, is_bundle
+from edgeseg.bundle.store import Bundle, is_bundle, open_bundle
 from edgeseg.errors import BundleError
 
 
@@ -85,14 +86,30 @@ def test_what_is_not_edgesegs_alone_is_refused_and_left(
 def test_what_comes_while_a_bundle_is_made_is_left(tmp_path: Path, seeded_bundle: Bundle) -> None:
     folder = tmp_path / "out"
     shutil.copytree(seeded_bundle.folder, folder)
-    refused = pytest.raises(BundleError, match="holds what is not the bundle's")
+    kept = f"holds what is not the bundle's: notes.txt;.* the new one is kept as {tmp_path}/out-2"
+    refused = pytest.raises(BundleError, match=kept)
     with refused, new_bundle(folder) as staging:
         (folder / "notes.txt").write_text("mine")
         shutil.copy(seeded_bundle.folder / "model.onnx", staging)
         shutil.copytree(seeded_bundle.folder / "golden", staging / "golden")
         seal_bundle(staging, seeded_bundle.manifest)
     assert (folder / "notes.txt").read_text() == "mine"
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out-2"]
+    assert open_bundle(tmp_path / "out-2").manifest.name == seeded_bundle.manifest.name
+
+
+def test_a_mount_point_is_refused_and_a_folder_in_it_is_taken(
+    small_disk: Path, seeded_bundle: Bundle
+) -> None:
+    inside = re.escape(f"-o {small_disk}/NAME")
+    with pytest.raises(BundleError, match=inside), new_bundle(small_disk):
+        pass
+    assert list(small_disk.iterdir()) == []
+    with new_bundle(small_disk / "street") as staging:
+        shutil.copy(seeded_bundle.folder / "model.onnx", staging)
+        shutil.copytree(seeded_bundle.folder / "golden", staging / "golden")
+        seal_bundle(staging, seeded_bundle.manifest)
+    assert open_bundle(small_disk / "street").manifest.name == seeded_bundle.manifest.name
 
 
 def test_a_folder_of_a_working_name_that_no_export_made_is_left(tmp_path: Path) -> None:

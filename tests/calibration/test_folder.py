@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import pytest
 
+from edgeseg.calibration.folder import new_folder
 from edgeseg.demo import draw_scene
+from edgeseg.errors import SourceError
 
 
 @pytest.fixture
@@ -82,3 +84,20 @@ def test_a_second_ctrl_c_leaves_nothing(frames: Path) -> None:
     result = calibrate_interrupted(frames, 3, 5)
     assert result.returncode == 128 + signal.SIGINT
     assert [path.name for path in frames.parent.iterdir()] == ["frames"]
+
+
+def test_a_mount_point_is_filled(edgeseg, frames: Path, small_disk: Path) -> None:
+    outcome = edgeseg("calibrate", frames, "-o", small_disk)
+    assert outcome.status == 0, outcome.err
+    assert all(path.suffix == ".png" for path in small_disk.iterdir())
+    assert len(list(small_disk.iterdir())) > 0
+
+
+def test_what_cannot_be_moved_in_the_end_stays(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SourceError, match=f"what there is stays in {tmp_path}/c.partial"),
+        new_folder(tmp_path / "c", "demo", say=print) as partial,
+    ):
+        (partial / "1.png").write_bytes(b"x")
+        (tmp_path / "c").write_text("mine")
+    assert (tmp_path / "c.partial" / "1.png").exists()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,18 +111,6 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path, field: 
         pass
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of eight megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def noise(index: int) -> Result:
     """Hard to encode, so that a disk fills."""
     random = np.random.default_rng(index)
@@ -180,7 +166,7 @@ def test_a_live_output_that_fails_and_cannot_end_lies_beside(tmp_path: Path) -> 
         fan.write(result(0))
         (tmp_path / "p.png").mkdir()
         fan.write(result(1))
-    assert opened.said[0].endswith("; what there is lies beside it")
+    assert opened.said[0].endswith(f"; the new one is kept as {tmp_path / 'p.partial.png'}")
     assert (tmp_path / "p.partial.png").is_file()
     assert fan.written == []
 
