@@ -19,13 +19,13 @@ def is_mount_point(path: Path) -> bool:
     A symbolic link to a mount point is none itself.
     """
     place = path.parent.resolve() / path.name
-    return place.is_mount() or os.fsencode(place) in _list_mount_points()
+    return os.path.ismount(place) or os.fsencode(place) in _list_mount_points()
 
 
 def _list_mount_points() -> set[bytes]:
     """List the system's mount points; empty where the system has no such table.
 
-    `Path.is_mount` misses a folder that is mounted from the same file system, as containers do.
+    `os.path.ismount` misses a folder that is mounted from the same file system, as containers do.
     """
     try:
         lines = _TABLE.read_bytes().splitlines()

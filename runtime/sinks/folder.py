@@ -69,13 +69,17 @@ class FolderSink:
     def finish(self) -> Path | None:
         """Move all pictures into the final folder, with the texts that explain them.
 
+        Without a picture there is no folder.
+
         Raises:
             LastStepError: a picture, or all of them, cannot be moved into the folder.
         """
+        if not self._any:
+            self.discard()
+            return None
         try:
-            if self._any:
-                for name, text in self._beside.items():
-                    (self._partial / name).write_text(text, "utf-8")
+            for name, text in self._beside.items():
+                (self._partial / name).write_text(text, "utf-8")
             self._folder.mkdir(exist_ok=True)
             made = sorted(self._partial.iterdir())
             stay = [error for error in map(self._move, made) if error]
@@ -87,7 +91,7 @@ class FolderSink:
             more = f" (and {len(stay) - 1} more)" if stay[1:] else ""
             raise LastStepError(f"{stay[0]}{more}")
         self.discard()
-        return self._folder if self._any else None
+        return self._folder
 
     def _move(self, path: Path) -> LastStepError | None:
         """Move a file, or return the reason why it stays."""

@@ -214,9 +214,11 @@ def test_an_absent_stream_is_waited_for_while_others_run(
             "--max-retries",
             "1",
         ),
-        *("--masks", "masks", "--json"),
+        *("--masks", "masks", "--json", "--save", "o/"),
     )
     assert outcome.status == 1
+    for folder in ("masks", "o"):  # a source that gave nothing leaves no folder
+        assert [path.name for path in (folders / folder).iterdir()] == ["left"]
     assert f"source left, stream ({absent})" in outcome.err
     assert f"stream: stream {absent} cannot be opened" in outcome.err
     assert "the run begins without it, and tries again" in outcome.err
