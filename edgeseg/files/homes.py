@@ -1,15 +1,20 @@
-"""Reads paths as a user gives them: `~` where no shell replaces it, and no empty ones."""
+"""Reads and shows paths as users write them; an empty one is refused.
+
+`~` is the home folder where no shell replaces it: in quotes, after =, in Python. A path below the
+working folder is shown from there.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from os.path import expanduser
+from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import SpecError
 
-__all__ = ["check_not_empty", "expand_home", "expand_homes"]
+__all__ = ["check_not_empty", "expand_home", "expand_homes", "shorten"]
 
 # The name of a published data set may stand before the path.
 _PATH: Final = re.compile(r"((?:ade20k|camvid|cityscapes|cocostuff):)?(~.*)", re.DOTALL)
@@ -39,3 +44,9 @@ def check_not_empty(**given: object) -> None:
     for name, value in given.items():
         if value == "":
             raise SpecError(f"{name} is empty; is a variable not set?")
+
+
+def shorten(path: Path) -> str:
+    """Write a path relative to the working folder, if it lies there."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgeseg.errors import SinkError
+from edgeseg.files.homes import shorten
 from edgeseg.files.locks import hold_lock, name_lock_beside, name_lock_in
 from edgeseg.files.mounts import is_mount_point
 from edgeseg.files.signature import UNKNOWN, is_replaceable
@@ -51,7 +52,7 @@ def reserve(path: Path, name: object, *, say: Say) -> Iterator[None]:
     with hold_lock(lock, name) as held:
         left = _set_aside(path, left_behind=held.left_behind)
         if left is not None:
-            say(f"what a killed run left is kept: {left.name}")
+            say(f"what a killed run left is kept: {shorten(left)}")
         yield
 
 

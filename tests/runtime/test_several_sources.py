@@ -57,6 +57,19 @@ def test_files_of_each_source_go_into_a_folder_of_its_name(
     ]
 
 
+def test_lines_about_what_a_killed_run_left_name_the_folders(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    for name in ("left", "right"):
+        (folders / "o" / name).mkdir(parents=True)
+        (folders / "o" / name / "x.partial.mp4").write_bytes(b"written by edgeseg run")
+    given = "--source", "left", "--source", "right", "--save", "o/x.mp4"
+    outcome = edgeseg("run", seeded_bundle.folder, *given)
+    assert outcome.status == 0, outcome.err
+    for name in ("left", "right"):
+        assert f"what a killed run left is kept: o/{name}/x.partial-1.mp4\n" in outcome.err
+
+
 def test_a_source_whose_last_output_fails_is_left(
     edgeseg, seeded_bundle: Bundle, folders: Path
 ) -> None:

@@ -175,18 +175,13 @@ def run(
 def _tell(result: RunResult, *, json: bool) -> None:
     """Print how the run went, for people and for machines."""
     from edgeseg.cli.answers.run import describe_run, run_to_json
+    from edgeseg.files.homes import shorten
 
     for line in describe_run(result):
         say(line)
     for path in result.written:
-        say(f"written: {_shorten(path)}")
+        say(f"written: {shorten(path)}")
     if not result.failed_outputs and result.summary.frames:
         say_next("bench", result.bundle)
     if json:
         print_json(run_to_json(result))
-
-
-def _shorten(path: Path) -> str:
-    """Write a path relative to the working folder, if it lies there."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -123,7 +123,7 @@ def test_only_what_edgeseg_wrote_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "x.002.mp4").read_bytes() == before[2]
     assert (tmp_path / "x.004.partial-1.mp4").read_bytes() == before[2]
     assert len(read(tmp_path / "x.005.mp4")[0]) == 1
-    assert "what a killed run left is kept: x.004.partial-1.mp4" in said
+    assert f"what a killed run left is kept: {tmp_path / 'x.004.partial-1.mp4'}" in said
     assert said[-1] == "of an earlier run, kept beside the new: x.002.mp4, x.004.partial-1.mp4"
     assert not list(tmp_path.glob(".*"))
 
