@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol, TypeVar
 
-__all__ = ["SILENT", "Phase", "Progress", "Say", "Step", "begin", "ignore", "print_line", "track"]
+__all__ = [
+    "SILENT",
+    "Phase",
+    "Progress",
+    "Say",
+    "Step",
+    "begin",
+    "ignore",
+    "name_lines",
+    "print_line",
+    "track",
+]
 
 T = TypeVar("T")
 
@@ -30,6 +41,11 @@ class Phase(Protocol):
 
 def ignore(*_: object) -> None:
     """Hear anything and do nothing."""
+
+
+def name_lines(say: Say, name: str | None) -> Say:
+    """Begin each line with `name`, whom it is about; None where there is only one."""
+    return say if name is None else lambda line: say(f"{name}: {line}")
 
 
 def print_line(line: str) -> None:

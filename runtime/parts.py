@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeseg.errors import SinkError, SourceError
-from edgeseg.progress import Say
+from edgeseg.progress import Say, name_lines
 from edgeseg.runtime.about import About
 from edgeseg.runtime.events import Event, Events
 from edgeseg.runtime.finish import Finish
@@ -142,7 +142,12 @@ def open_all(request: RunRequest, events: Sequence[Events], *, say: Say) -> Iter
         open_source(
             named.uri,
             camera=request.camera,
-            retry=Retry(attempts=request.max_retries, say=say, tell=told.tell, wait=several),
+            retry=Retry(
+                attempts=request.max_retries,
+                say=name_lines(say, named.name if several else None),
+                tell=told.tell,
+                wait=several,
+            ),
             value_range=request.value_range,
             raw=request.raw,
         )
@@ -214,7 +219,7 @@ def make_parts(
                 name=named.name,
                 about=about,
                 outputs=replace(request.choose_outputs(named.name), window=window),
-                meter=_make_meter(model, source, say),
+                meter=_make_meter(model, source, name_lines(say, about.name)),
             )
         )
     return parts

@@ -10,7 +10,7 @@ from typing import Final
 
 from edgeseg.errors import SinkError
 from edgeseg.files.homes import expand_home
-from edgeseg.progress import Say
+from edgeseg.progress import Say, name_lines
 from edgeseg.runtime.about import About
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.preview.address import Address, parse_address
@@ -160,7 +160,8 @@ def plan_outputs(
 class FanOut:
     """A sink that passes results to several sinks.
 
-    `keep` says whether a sink that fails keeps its results so far. `written` are the final names of
+    `keep` says whether a sink that fails keeps its results so far. `name` is that of the source,
+    where there are several. `written` are the final names of
     the finished outputs; `failed` counts the sinks that did not finish. `given_up` says that every
     sink has failed.
     """
@@ -170,11 +171,12 @@ class FanOut:
         sinks: list[Sink],
         *,
         keep: bool,
+        name: str | None = None,
         say: Say,
     ) -> None:
         self._sinks = sinks
         self._keep = keep
-        self._say = say
+        self._tell_failure = name_lines(lambda line: say(f"edgeseg: {line}"), name)
         self.failed = 0
         self.given_up = False
         self.written: list[Path] = []
@@ -207,7 +209,7 @@ class FanOut:
             self.failed += 1
             kept = self._explain_kept(sink)
             goes_on = ["the other outputs go on"] if self._sinks else []
-            self._say("; ".join((f"edgeseg: {error}", *kept, *goes_on)))
+            self._tell_failure("; ".join((str(error), *kept, *goes_on)))
             self.given_up = not self._sinks
 
     def _explain_kept(self, sink: Sink) -> list[str]:
@@ -232,13 +234,13 @@ class FanOut:
             paths = _list_paths(sink.finish())
         except LastStepError as error:
             self.failed += 1
-            self._say(f"edgeseg: {error}")
+            self._tell_failure(str(error))
         except SinkError as error:
             self.failed += 1
             if self._keep:  # a recording is kept even where its last step fails
-                self._say(f"edgeseg: {error}; {_BESIDE}")
+                self._tell_failure(f"{error}; {_BESIDE}")
             else:
-                self._say(f"edgeseg: {error}")
+                self._tell_failure(str(error))
                 sink.discard()
         else:
             self.written += paths
@@ -262,7 +264,8 @@ def open_outputs(
 ) -> Iterator[FanOut]:
     """Open every output that is wanted, but the preview, beside `more` that are open already.
 
-    `say` receives a line about each output that fails. `end` is called when the user closes the
+    `say` receives a line about each output that fails. Of several sources, lines begin with the
+    name. `end` is called when the user closes the
     window.
 
     Raises:
@@ -271,13 +274,13 @@ def open_outputs(
     """
     sinks = list(more)
     try:
-        for sink in _open(outputs, about, say=say, end=end):
+        for sink in _open(outputs, about, say=name_lines(say, about.name), end=end):
             sinks.append(sink)  # noqa: PERF402  # `sinks` must hold those opened before a failure
     except BaseException:
         for sink in sinks:
             sink.discard()
         raise
-    fan = FanOut(sinks, keep=about.live, say=say)
+    fan = FanOut(sinks, keep=about.live, name=about.name, say=say)
     try:
         yield fan
     except BaseException:

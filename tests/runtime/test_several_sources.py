@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+from clips import write_clip
 
 import edgeseg as library
 from edgeseg.bundle.store import Bundle
@@ -80,9 +82,20 @@ def test_a_source_whose_last_output_fails_is_left(
         *("--save", "saved/x.mp4"),
     )
     assert outcome.status == 1
+    assert "\nedgeseg: left: saved/left/x.mp4 cannot take 1: it is 32x32" in outcome.err
     assert not (folders / "saved" / "left" / "x.mp4").exists()
     assert (folders / "saved" / "right" / "x.mp4").exists()
     assert outcome.json["sources"]["right"]["frames"] == 2
+
+
+def test_doubts_about_a_source_carry_its_name(
+    edgeseg, seeded_bundle: Bundle, folders: Path
+) -> None:
+    whole = write_clip(folders / "cut.avi", np.arange(9) / 30, codec="mjpeg", pix_fmt="yuvj420p")
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    outcome = edgeseg("run", seeded_bundle.folder, "--source", "cut.avi", "--source", "left")
+    (line,) = (line for line in outcome.err.splitlines() if "is it whole?" in line)
+    assert line.startswith("cut: cut.avi ends ")
 
 
 def test_an_output_of_one_source_may_not_lie_where_another_is_read(
