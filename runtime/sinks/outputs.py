@@ -274,7 +274,7 @@ def open_outputs(
     """
     sinks = list(more)
     try:
-        for sink in _open(outputs, about, say=name_lines(say, about.name), end=end):
+        for sink in _open(outputs, about, say=say, end=end):
             sinks.append(sink)  # noqa: PERF402  # `sinks` must hold those opened before a failure
     except BaseException:
         for sink in sinks:
@@ -296,10 +296,10 @@ def _open(
     say: Say,
     end: Callable[[], None],
 ) -> Iterator[Sink]:
-    overlay = Overlay(about.legend)
+    overlay, named = Overlay(about.legend), name_lines(say, about.name)
     if outputs.save is not None:
-        yield _open_save_sink(outputs.save, about, overlay, say)
-    yield from _open_folders(outputs, about, overlay, say)
+        yield _open_save_sink(outputs.save, about, overlay, named)
+    yield from _open_folders(outputs, about, overlay, named)
     if outputs.jsonl is not None:
         yield JsonlSink(outputs.jsonl, about.legend, source=about.name)
     if outputs.window:
@@ -307,7 +307,14 @@ def _open(
 
         yield WindowSink(f"{about.bundle}: {about.name or about.source}", overlay, end)
     if outputs.restream is not None:
-        yield RestreamSink(outputs.restream, overlay, fps=about.fps, live=about.live, say=say)
+        yield RestreamSink(
+            outputs.restream,
+            overlay,
+            fps=about.fps,
+            live=about.live,
+            name=about.name,
+            say=say,
+        )
 
 
 def _open_folders(outputs: Outputs, about: About, overlay: Overlay, say: Say) -> Iterator[Sink]:

@@ -24,7 +24,7 @@ __all__ = ["LastStepError", "give_name", "name_partial", "reserve"]
 
 
 class LastStepError(SinkError):
-    """The last step of an output failed. What was made stays, and the message says where it is."""
+    """The last step of an output failed. What was made stays; the message says what there is."""
 
 
 def name_partial(path: Path) -> Path:

@@ -14,14 +14,15 @@ from edgeseg.redact import redact
 from edgeseg.runtime.channel import Channel
 from edgeseg.runtime.overlay import Overlay, pad_to_even
 from edgeseg.runtime.result import Result
+from edgeseg.runtime.sinks.partial import LastStepError
 from edgeseg.runtime.sinks.sender import Sender, UnableError
 from edgeseg.runtime.sources.live.device import BACK_OFF_S
 from edgeseg.runtime.threads import start_thread
-from edgeseg.text import explain
+from edgeseg.text import explain, pluralize
 
 __all__ = ["RestreamSink"]
 
-# A connection that lived so long has worked: the next loss begins with the shortest pause again.
+# A connection that took frames for so long has worked: the next loss begins with a short pause.
 _STEADY_S: Final = 5.0
 _CLOSE_S: Final = 2.0
 
@@ -36,9 +37,19 @@ class RestreamSink:
 
     A file's frames must come when they are due, as `hold_back` gives them. A server that is lost is
     looked for again, with pauses that grow; frames are dropped until then, and `say` hears of it.
+    Of several sources, `name` tells whose stream it is.
     """
 
-    def __init__(self, url: str, overlay: Overlay, *, fps: float, live: bool, say: Say) -> None:
+    def __init__(
+        self,
+        url: str,
+        overlay: Overlay,
+        *,
+        fps: float,
+        live: bool,
+        name: str | None = None,
+        say: Say,
+    ) -> None:
         try:
             import av  # noqa: F401  # the sender's process needs it
         except ImportError:
@@ -47,8 +58,11 @@ class RestreamSink:
             ) from None
         self._url = url
         self._overlay = overlay
-        self._link = _Link(url, fps, say)
+        self._say = say
+        self._title = redact(url) if name is None else f"{name}: {redact(url)}"
+        self._link = _Link(url, fps, self._say_now)
         self._live = live
+        self._given = 0
         self._drawn: Channel[_Drawn] = Channel(newest=True)
         self._thread = threading.Thread(target=self._work, name="edgeseg restream", daemon=True)
         start_thread(self._thread)
@@ -65,19 +79,35 @@ class RestreamSink:
         # A file's pauses may be cut, and its frames be late: `at` is when it was due.
         time_s = captured.time_s if self._live else captured.at
         image = pad_to_even(self._overlay.show(result))
+        self._given += 1
         self._drawn.put(_Drawn(image, time_s))
 
     def finish(self) -> None:
-        """Send the last frame, and end the connection."""
+        """Send the last frame, end the connection, and say how many frames were sent.
+
+        Raises:
+            LastStepError: no frame was ever sent.
+        """
         self._drawn.end()
         self._thread.join(_CLOSE_S)
         self.discard()
+        if not self._given or self._link.unable is not None:  # which was said
+            return
+        sent = self._link.count()
+        told = f"{pluralize(sent, 'frame')} sent, {self._given - sent:,} dropped"
+        if not sent:
+            raise LastStepError(f"{redact(self._url)}: {told}: {self._link.reason}")
+        self._say(f"{self._title}: {told}")
 
     def discard(self) -> None:
         """End the connection."""
         self._drawn.close()
         self._link.end()
         self._thread.join()
+
+    def _say_now(self, line: str) -> None:
+        """Say what happens now, with its time."""
+        self._say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._title}: {line}")
 
     def _work(self) -> None:
         for drawn in self._drawn:
@@ -86,19 +116,24 @@ class RestreamSink:
 
 
 class _Link:
-    """The connection to the server, opened again when it is lost. `unable` says why it never is."""
+    """The connection to the server, opened again when it is lost.
+
+    `unable` says why it never is. `reason` is that of the last loss.
+    """
 
     def __init__(self, url: str, rate: float, say: Say) -> None:
         self._url = url
         self._rate = rate
-        self._say_line = say
+        self._say = say
         self._sender: Sender | None = None
         self._shape: tuple[int, ...] = ()
         self._first_s = self._last_s = 0.0
-        self._frames = self._attempt = 0
-        self._up_at = self._retry_at = 0.0
-        self._ended = False
+        self._sent = self._attempt = 0  # frames of earlier connections; attempts without steadiness
+        self._taken_at: float | None = None  # when this connection was seen to take a frame first
+        self._lost = self._ended = False
+        self._retry_at = 0.0
         self.unable: str | None = None
+        self.reason = "the run ended before the server was there"
 
     def send(self, drawn: _Drawn) -> None:
         """Send a frame, or drop it while the server is lost."""
@@ -116,7 +151,11 @@ class _Link:
         except (SinkError, OSError) as error:  # a process cannot be started without memory
             self._lose(explain(error))
         else:
-            self._frames += 1
+            self._see(self._sender)
+
+    def count(self) -> int:
+        """Count the frames that were sent so far."""
+        return self._sent + (0 if self._sender is None else self._sender.sent)
 
     def close(self) -> None:
         """End the connection in good order."""
@@ -131,26 +170,36 @@ class _Link:
 
     def _open(self, drawn: _Drawn) -> None:
         self.close()
-        self._sender, self._shape = None, drawn.image.shape
-        height, width, _ = drawn.image.shape
+        self._let_go()
+        height, width, _ = self._shape = drawn.image.shape
         self._sender = Sender(self._url, height=height, width=width, rate=self._rate)
         self._sender.connect()
-        self._up_at, self._first_s, self._last_s = time.monotonic(), drawn.time_s, -1e-3
-        if self._attempt:
-            self._say(f"back after attempt {self._attempt}")
+        self._first_s, self._last_s = drawn.time_s, -1e-3
+
+    def _see(self, sender: Sender) -> None:
+        """See whether the connection takes frames, and whether it has done so for long enough."""
+        if not sender.count():
+            return
+        now = time.monotonic()
+        if self._taken_at is None:
+            self._taken_at = now
+            if self._lost:
+                self._say(f"back after attempt {self._attempt}")
+            self._lost = False
+        if now - self._taken_at > _STEADY_S:
+            self._attempt = 0
+
+    def _let_go(self) -> None:
+        self._sent, self._sender, self._taken_at = self.count(), None, None
 
     def _lose(self, reason: str) -> None:
         """Say why the server is lost, and when it is looked for again."""
         if self._ended:
             return
-        if self._sender is not None and time.monotonic() - self._up_at > _STEADY_S:
-            self._attempt = 0
-        self._sender = None
+        self._let_go()
+        self._lost, self.reason = True, reason
         self._attempt += 1
         pause_s = BACK_OFF_S[min(self._attempt, len(BACK_OFF_S)) - 1]
         self._retry_at = time.monotonic() + pause_s
-        lost = f"lost after {self._frames} frames" if self._frames else "takes no frame yet"
+        lost = f"lost after {self._sent} frames" if self._sent else "takes no frame yet"
         self._say(f"{lost} ({reason}), attempt {self._attempt} in {pause_s:g} s")
-
-    def _say(self, line: str) -> None:
-        self._say_line(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {redact(self._url)}: {line}")

@@ -5,9 +5,9 @@ answer. So this process may be ended at any moment. The system's alarm ends it w
 too long: that needs no Python.
 
 On stdin: a line of JSON, {"url", "format", "options", "width", "height", "rate"}, then for each
-frame its time in ticks, 8 bytes, and its pixels, BGR. On stdout: a line when the server is there.
-On stderr: a line that says why the process ends early. The exit status is `UNABLE` where another
-attempt would fail, too.
+frame its time in ticks, 8 bytes, and its pixels, BGR. On stdout: a line when the server is there,
+then a byte for each frame that was sent. On stderr: a line that says why the process ends early.
+The exit status is `UNABLE` where another attempt would fail, too.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ def _send_frames(source: BinaryIO, container: OutputContainer, stream: VideoStre
             key_at = frame.pts + _KEY_FRAME_TICKS
         container.mux(stream.encode(frame))
         signal.alarm(0)
+        sys.stdout.write(".")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,13 @@ from edgeseg.pixels import Bgr
 from edgeseg.redact import encode_address, redact, scrub
 from edgeseg.runtime.sinks.send_stream import PATIENCE_S, TICKS, UNABLE
 
-__all__ = ["SCHEMES", "Sender", "UnableError", "check_target", "extend_target"]
+__all__ = [
+    "SCHEMES",
+    "Sender",
+    "UnableError",
+    "check_target",
+    "extend_target",
+]
 
 # What FFmpeg calls the format of each scheme, and the options of its muxer.
 _FORMATS: Final[dict[str, tuple[str, dict[str, str]]]] = {
@@ -68,11 +76,12 @@ def extend_target(url: str, name: str) -> str:
 class Sender:
     """A connection to a server; frames are BGR, of one even height and width.
 
-    Call `connect` first, and `close` in the end.
+    Call `connect` first, and `close` in the end. `sent` counts the frames that the connection took.
     """
 
     def __init__(self, url: str, *, height: int, width: int, rate: float) -> None:
         self._url = url
+        self.sent = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", _MODULE],
             stdin=subprocess.PIPE,
@@ -101,6 +110,15 @@ class Sender:
         assert self._process.stdout is not None, "it is a pipe"
         if not self._process.stdout.readline():
             raise self._explain()
+        os.set_blocking(self._process.stdout.fileno(), False)
+
+    def count(self) -> int:
+        """Count the frames that were sent until now; never waits."""
+        assert self._process.stdout is not None, "it is a pipe"
+        with suppress(BlockingIOError):
+            while told := os.read(self._process.stdout.fileno(), 4096):
+                self.sent += len(told)
+        return self.sent
 
     def send(self, image: Bgr, seconds: float) -> None:
         """Send a frame, `seconds` after the first one of this connection.
@@ -113,7 +131,8 @@ class Sender:
     def close(self, *, wait_s: float = PATIENCE_S + 1) -> None:
         """End the connection. Never raises; calling twice is harmless."""
         try:
-            self._process.communicate(timeout=wait_s)
+            told, _ = self._process.communicate(timeout=wait_s)
+            self.sent += len(told or b"")
         except (subprocess.TimeoutExpired, OSError, ValueError):
             self._process.kill()
             self._process.wait()
@@ -138,6 +157,7 @@ class Sender:
         assert self._process.stderr is not None, "it is a pipe"
         told = self._process.stderr.read().decode("utf-8", "replace").strip()
         status = self._process.wait()
+        self.count()
         reason = "it does not answer" if status == -signal.SIGALRM else scrub(told, self._url)
         kind = UnableError if status == UNABLE else SinkError
         self.close()

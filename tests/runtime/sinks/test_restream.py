@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -15,7 +19,9 @@ from outputs import LEGEND, Opened, result
 from restreams import Receiver, find_port
 from rtsp import SYSTEM_PYTHON
 
+from edgeseg.bundle.store import Bundle
 from edgeseg.errors import SpecError
+from edgeseg.redact import redact
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.sinks.outputs import Outputs
 
@@ -50,12 +56,21 @@ def _assert_came(came: list[list[float]], sent: int) -> None:
     assert np.abs(found[:, 1:4] - _means(range(sent))[first + index]).max() < 3
 
 
+def _assert_counted(opened: Opened, url: str, given: int) -> None:
+    """The only line says how many frames were sent, of those that were given."""
+    (line,) = opened.said
+    told = re.fullmatch(rf"{re.escape(redact(url))}: (\d+) frames sent, (\d+) dropped", line)
+    assert told is not None, line
+    assert int(told[1]) >= 5
+    assert int(told[1]) + int(told[2]) == given
+
+
 def test_rtmp() -> None:
     url = f"rtmp://127.0.0.1:{find_port()}/live/street"
     receiver = Receiver(url, frames=20)
     opened = _send(url, 20)
     _assert_came(receiver.wait(), 20)
-    assert opened.said == []
+    _assert_counted(opened, url, 20)
 
 
 def test_udp() -> None:
@@ -64,7 +79,7 @@ def test_udp() -> None:
     opened = _send(url, 40)
     came = receiver.wait()
     assert len(came) == 12
-    assert opened.said == []
+    _assert_counted(opened, url, 40)
     receiver.kill()
 
 
@@ -80,9 +95,10 @@ def test_rtsp(has_rtsp, tmp_path: Path) -> None:
     command = [SYSTEM_PYTHON, str(RECORDER), str(tmp_path / "street.h264")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        opened = _send(process.stdout.readline().strip(), 20)
+        url = process.stdout.readline().strip()
+        opened = _send(url, 20)
         process.kill()
-    assert opened.said == []
+    _assert_counted(opened, url, 20)
     with av.open(str(tmp_path / "street.h264"), format="h264") as container:
         images = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
     assert len(images) >= 5
@@ -126,6 +142,64 @@ def test_a_lost_server_is_found_again() -> None:
     assert all("rtmp://127.0.0.1" in line for line in opened.said)
 
 
+def _list_attempts(url: str, monkeypatch: pytest.MonkeyPatch, *, most: int) -> list[int]:
+    """Send to `url` until so many attempts were announced; list their numbers."""
+    pauses = (0.05, 0.1, 0.15)
+    monkeypatch.setattr("edgeseg.runtime.sinks.restream.BACK_OFF_S", pauses)
+    opened = Opened(Outputs(restream=url), live=True)
+    found: list[tuple[str, str]] = []
+    until = time.monotonic() + 30
+    with opened as fan:
+        for index in itertools.count():
+            fan.write(result(index))
+            time.sleep(0.03)
+            found = re.findall(r"attempt (\d+) in (\S+) s", " ".join(opened.said))
+            if len(found) >= most:
+                break
+            assert time.monotonic() < until, opened.said
+    assert all(float(pause) == pauses[min(int(number), 3) - 1] for number, pause in found)
+    return [int(number) for number, _ in found]
+
+
+def test_the_pauses_grow_while_no_frame_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"rtmp://127.0.0.1:{find_port()}/live/street"
+    assert _list_attempts(url, monkeypatch, most=4) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("steady_s", "expected"), [(5.0, [1, 2, 3]), (0.0, [1, 1, 1])])
+def test_the_pauses_begin_anew_after_frames_were_taken_for_some_time(
+    monkeypatch: pytest.MonkeyPatch, steady_s: float, expected: list[int]
+) -> None:
+    """A server that takes some frames and hangs up, again and again."""
+    monkeypatch.setattr("edgeseg.runtime.sinks.restream._STEADY_S", steady_s)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        assert _list_attempts(url, monkeypatch, most=3) == expected
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def _hang_up(server: socket.socket) -> None:
+    with suppress(OSError):  # the server is closed in the end
+        while True:
+            taken, _ = server.accept()
+            with taken:
+                begun = time.monotonic()
+                while time.monotonic() - begun < 0.4 and taken.recv(1 << 16):
+                    pass
+
+
+def test_a_run_whose_server_never_took_a_frame_fails(edgeseg, seeded_bundle: Bundle) -> None:
+    url = f"rtmp://127.0.0.1:{find_port()}/live/street"
+    given = "--source", "demo", "--seconds", "3", "--restream", url, "--jsonl", "o.jsonl"
+    outcome = edgeseg("run", seeded_bundle.folder, *given)
+    assert outcome.status == 1
+    count = len(Path("o.jsonl").read_text().splitlines())
+    said = rf"edgeseg: {re.escape(redact(url))}: 0 frames sent, {count:,} dropped: "
+    assert re.search(rf"^{said}Connection refused$", outcome.err, re.MULTILINE), outcome.err
+    assert "lies beside" not in outcome.err
+
+
 def test_a_server_that_does_not_answer_holds_up_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begun = time.monotonic()
@@ -145,11 +219,18 @@ def test_the_command_line_refuses_them(edgeseg) -> None:
     assert "--restream http://***@host/a is no address that takes video" in outcome.err
 
 
-def test_what_ffmpeg_lacks_ends_the_output_alone() -> None:
+@pytest.fixture
+def _no_srt() -> None:
     probe = "import av; av.open('srt://127.0.0.1:1?mode=listener&timeout=1', timeout=1)"
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     if "ProtocolNotFoundError" not in told.stderr:
         pytest.skip("this PyAV knows SRT")
+
+
+@pytest.mark.usefixtures("_no_srt")
+def test_what_ffmpeg_lacks_ends_the_output_alone() -> None:
+    """Where the run could not know it before."""
     opened = _send("srt://127.0.0.1:9000", 6)
     assert opened.given_up
+    assert len(opened.said) == 1
     assert "srt://127.0.0.1:9000 cannot be sent to: Protocol not found" in opened.said[0]
