@@ -17,6 +17,7 @@ from edgeseg.runtime.sinks.masks import LEGEND
 from edgeseg.runtime.sinks.outputs import Outputs, check_ending
 from edgeseg.runtime.sinks.partial import name_partial, reserve
 from edgeseg.runtime.sinks.recording import is_segment
+from edgeseg.runtime.sinks.sender import check_can_send
 from edgeseg.runtime.sources import list_files_read
 from edgeseg.text import explain
 
@@ -68,10 +69,12 @@ def claim_outputs(
 
     Raises:
         SinkError: an output would replace a file that is read, another output, or a file that no
-            run wrote; or the output cannot hold all frames.
+            run wrote; or the output cannot hold all frames, or be sent to from here.
         BusyError: another process writes one of the outputs.
         SourceError: the source is not there.
     """
+    if outputs.restream is not None:
+        check_can_send(outputs.restream)
     with ExitStack() as stack:
         try:
             _check(outputs, uri, bundle, several=bool(beside))

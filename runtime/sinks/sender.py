@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeseg.errors import SinkError, SpecError
+from edgeseg.machine.ffmpeg import opens_scheme
 from edgeseg.pixels import Bgr
 from edgeseg.redact import encode_address, redact, scrub
 from edgeseg.runtime.sinks.send_stream import PATIENCE_S, TICKS, UNABLE
@@ -21,6 +22,7 @@ __all__ = [
     "SCHEMES",
     "Sender",
     "UnableError",
+    "check_can_send",
     "check_target",
     "extend_target",
 ]
@@ -54,6 +56,21 @@ def check_target(url: str) -> None:
         raise SpecError(
             f"--restream {redact(url)} is no address that takes video; give one that starts with "
             f"{', '.join(f'{known}://' for known in SCHEMES)}, as rtsp://localhost:8554/street"
+        )
+
+
+def check_can_send(url: str) -> None:
+    """Check that the FFmpeg of PyAV knows an address's scheme, as far as that can be told.
+
+    Raises:
+        SinkError: it does not.
+    """
+    scheme = url.partition("://")[0].lower()
+    if opens_scheme("av", scheme) is False:
+        raise SinkError(
+            f"{redact(url)} cannot be sent to: the FFmpeg of this PyAV is built without "
+            f"{scheme}://; let a whole FFmpeg pass the stream on: give --restream "
+            f"udp://127.0.0.1:5000, with ffmpeg -i udp://127.0.0.1:5000 -c copy -f mpegts ADDRESS"
         )
 
 

@@ -228,6 +228,15 @@ def _no_srt() -> None:
 
 
 @pytest.mark.usefixtures("_no_srt")
+def test_what_ffmpeg_lacks_is_refused_before_the_run(edgeseg, seeded_bundle: Bundle) -> None:
+    given = "--source", "demo", "--frames", "3", "--jsonl", "o.jsonl"
+    outcome = edgeseg("run", seeded_bundle.folder, *given, "--restream", "SRT://host:9000")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert "the FFmpeg of this PyAV is built without srt://; let a whole FFmpeg" in outcome.err
+    assert not Path("o.jsonl").exists()
+
+
+@pytest.mark.usefixtures("_no_srt")
 def test_what_ffmpeg_lacks_ends_the_output_alone() -> None:
     """Where the run could not know it before."""
     opened = _send("srt://127.0.0.1:9000", 6)
