@@ -60,7 +60,8 @@ Tell: TypeAlias = Callable[[Event], None]
 class Events:
     """Passes each event to `say` as a line, and counts the kinds. Threads may share it.
 
-    Of several sources, `name` tells whose event it is: their addresses may look the same.
+    Of several sources, `name` tells whose event it is: their addresses may look the same. `lost`
+    says whether the source is lost at this moment, for a while or for good.
     """
 
     def __init__(self, say: Say = ignore, *, name: str | None = None) -> None:
@@ -68,11 +69,14 @@ class Events:
         self._name = name
         self._lock = threading.Lock()
         self._counts: Counter[Kind] = Counter()
+        self.lost = False
 
     def tell(self, event: Event, /) -> None:
         """Say and count an event."""
         with self._lock:
             self._counts[event.kind] += 1
+            if event.kind in {"lost", "retry", "back"}:
+                self.lost = event.kind != "back"
         text = event.text if self._name is None else f"{self._name}: {event.text}"
         self._say(Event(kind=event.kind, text=text).to_line())
 

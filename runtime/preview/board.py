@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,9 @@ _RECENT: Final = 120
 class Stats:
     """Figures of the run.
 
-    Durations are milliseconds, over the last frames. Counts are since the start.
+    Durations are milliseconds, over the last frames. Counts are since the start. A source that
+    gives no frames now has no ages and no stages. `newest_s` says how long ago the newest result
+    came; None before the first, and after the end.
     """
 
     frames: int
@@ -31,11 +33,17 @@ class Stats:
     reused: int
     failed: int
     fps: float
-    age_p50_ms: float
-    age_p95_ms: float
-    age_p99_ms: float
+    age_p50_ms: float | None
+    age_p95_ms: float | None
+    age_p99_ms: float | None
     stages_ms: dict[str, float]
-    newest_s: float | None  # how long ago the newest result came; None before the first
+    newest_s: float | None
+
+    def without_rates(self) -> Stats:
+        """Leave out what is only true while frames come."""
+        return replace(
+            self, fps=0.0, age_p50_ms=None, age_p95_ms=None, age_p99_ms=None, stages_ms={}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,12 @@ class Board:
     def newest(self) -> Result | None:
         """The newest result, or None before the first."""
         return self._newest
+
+    @property
+    def newest_s(self) -> float | None:
+        """How long ago the newest result came, in seconds; None before the first."""
+        with self._lock:
+            return time.perf_counter() - self._recent[-1].at if self._recent else None
 
     def compute_stats(self) -> Stats:
         """Compute the figures of the run at this moment."""

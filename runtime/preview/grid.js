@@ -4,6 +4,7 @@ const POLL_MS = 1000;
 // A browser opens six connections to a host: pictures are asked for one by one, not streamed.
 const PICTURE_MS = 250;
 const RETRY_MS = 2000;
+const OVER_MS = 60000;
 
 const element = (id) => document.getElementById(id);
 const tiles = new Map();
@@ -12,6 +13,16 @@ let alive = true;
 function say(text, bad) {
   element("state").textContent = text;
   element("state").classList.toggle("bad", bad);
+}
+
+// A source that is over gives no more pictures; its last one stays.
+const isOver = (state) => state === "ended" || state === "lost";
+
+function describeState({ state, newest_s: seconds }) {
+  if (state === "waiting") return "waiting for the first frame";
+  if (state === "late") return `no new frame for ${seconds.toFixed(0)} s`;
+  if (state !== "retrying") return state;
+  return seconds === null ? "no frame yet, trying again" : "lost, trying again";
 }
 
 function addTile(name) {
@@ -29,26 +40,29 @@ function addTile(name) {
   line.append(title, figures, state);
   link.append(picture, line);
   element("sources").append(link);
+  const tile = { figures, state, over: false };
   const show = () => {
     picture.src = `${name}/picture?t=${Date.now()}`;
   };
-  picture.addEventListener("load", () => setTimeout(show, PICTURE_MS));
-  picture.addEventListener("error", () => setTimeout(show, RETRY_MS));
+  const showAfter = (pause) => () => setTimeout(show, tile.over ? OVER_MS : pause);
+  picture.addEventListener("load", showAfter(PICTURE_MS));
+  picture.addEventListener("error", showAfter(RETRY_MS));
   show();
-  return { figures, state };
+  return tile;
 }
 
 function showSource(source) {
   if (!tiles.has(source.name)) tiles.set(source.name, addTile(source.name));
-  const { figures, state } = tiles.get(source.name);
-  figures.textContent =
-    `${source.fps.toFixed(1)} FPS, age ${source.age_p50_ms.toFixed(0)} ms, ` +
-    `${source.dropped} dropped` +
-    (source.skipped ? `, ${source.skipped} skipped` : "");
-  const late = source.newest_s === null || source.newest_s > 2;
-  if (source.newest_s === null) state.textContent = "waiting for the first frame";
-  else state.textContent = late ? `no new frame for ${source.newest_s.toFixed(0)} s` : "live";
-  state.classList.toggle("bad", late);
+  const tile = tiles.get(source.name);
+  tile.over = isOver(source.state);
+  const rates =
+    source.age_p50_ms === null
+      ? [`${source.frames} ${source.frames === 1 ? "frame" : "frames"}`]
+      : [`${source.fps.toFixed(1)} FPS`, `age ${source.age_p50_ms.toFixed(0)} ms`];
+  const skipped = source.skipped ? [`${source.skipped} skipped`] : [];
+  tile.figures.textContent = [...rates, `${source.dropped} dropped`, ...skipped].join(", ");
+  tile.state.textContent = describeState(source);
+  tile.state.classList.toggle("bad", !["live", "ended"].includes(source.state));
 }
 
 async function poll() {

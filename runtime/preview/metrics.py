@@ -112,8 +112,5 @@ def _list_stages(stats: Stats) -> dict[str, float]:
 
 
 def _list_quantiles(stats: Stats) -> dict[str, float]:
-    return {
-        "0.5": stats.age_p50_ms / 1e3,
-        "0.95": stats.age_p95_ms / 1e3,
-        "0.99": stats.age_p99_ms / 1e3,
-    }
+    ages = {"0.5": stats.age_p50_ms, "0.95": stats.age_p95_ms, "0.99": stats.age_p99_ms}
+    return {quantile: age_ms / 1e3 for quantile, age_ms in ages.items() if age_ms is not None}

@@ -10,6 +10,8 @@ const history = [];
 let classes = [];
 let seen = new Set();
 let alive = true;
+// Whether the source gives no more frames, and its last picture stays.
+let over = false;
 
 function look() {
   return `hide=${[...hidden].join(",")}&opacity=${element("opacity").value}`;
@@ -17,7 +19,8 @@ function look() {
 
 function watch() {
   // Every look is a stream of its own; the time keeps the browser from taking an old one.
-  element("picture").src = `stream?${look()}&t=${Date.now()}`;
+  const kind = over ? "picture" : "stream";
+  element("picture").src = `${kind}?${look()}&t=${Date.now()}`;
   element("snapshot").href = `snapshot?${look()}`;
 }
 
@@ -111,10 +114,16 @@ function drawHistory() {
 
 function showFigures(stats) {
   const ms = (value) => `${value.toFixed(1)} ms`;
+  const rates =
+    stats.age_p50_ms === null
+      ? []
+      : [
+          ["FPS", stats.fps.toFixed(1)],
+          ["Frame age, p50", ms(stats.age_p50_ms)],
+          ["Frame age, p95", ms(stats.age_p95_ms)],
+        ];
   const figures = [
-    ["FPS", stats.fps.toFixed(1)],
-    ["Frame age, p50", ms(stats.age_p50_ms)],
-    ["Frame age, p95", ms(stats.age_p95_ms)],
+    ...rates,
     ["Frames", stats.frames],
     ["Dropped", stats.dropped],
     ["Skipped", stats.skipped],
@@ -136,6 +145,16 @@ function showFigures(stats) {
   );
 }
 
+function showState({ state, newest_s: seconds }) {
+  const wasOver = over;
+  over = state === "ended" || state === "lost";
+  if (over !== wasOver) watch();
+  if (state === "waiting") say("waiting for the first frame", true);
+  else if (state === "late") say(`no new frame for ${seconds.toFixed(0)} s`, true);
+  else if (state !== "retrying") say(state, state === "lost");
+  else say(seconds === null ? "no frame yet, trying again" : "lost, trying again", true);
+}
+
 async function poll() {
   try {
     const answer = await fetch("stats");
@@ -146,9 +165,7 @@ async function poll() {
     const stats = await answer.json();
     showFigures(stats);
     showShares(stats.shares);
-    if (stats.newest_s === null) say("waiting for the first frame", true);
-    else if (stats.newest_s > 2) say(`no new frame for ${stats.newest_s.toFixed(0)} s`, true);
-    else say("live", false);
+    showState(stats);
   } catch (error) {
     alive = false;
     say(error instanceof TypeError ? "the run does not answer" : error.message, true);

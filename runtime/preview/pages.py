@@ -78,13 +78,20 @@ class _Group:
         )
 
     async def _healthz(self, _request: Request) -> Response:
-        """Report whether any source gives masks, and since when each has given none."""
+        """Report whether any source gives masks, and since when each has given none.
+
+        Sources that have ended did their work: they count as healthy where no other is left.
+        """
         from starlette.responses import JSONResponse
 
-        newest = {view.about.name: view.board.compute_stats().newest_s for view in self._views}
-        healthy = any(map(self._is_healthy, newest.values()))
-        told = newest if len(newest) > 1 else next(iter(newest.values()))
-        content = {"healthy": healthy, "newest_frame_s": told}
+        states = {view.about.name: view.state for view in self._views}
+        newest = {view.about.name: view.board.newest_s for view in self._views}
+        left = [newest[view.about.name] for view in self._views if not view.is_over]
+        healthy = any(map(self._is_healthy, left)) or set(states.values()) == {"ended"}
+        content = {"healthy": healthy, "newest_frame_s": newest, "state": states}
+        if len(newest) == 1:
+            (name,) = newest
+            content |= {"newest_frame_s": newest[name], "state": states[name]}
         return JSONResponse(content, 200 if healthy else 503)
 
     def _is_healthy(self, newest_s: float | None) -> bool:
@@ -104,7 +111,12 @@ class _Group:
 
         return JSONResponse(
             [
-                {"name": view.about.name, **view.texts, **asdict(view.board.compute_stats())}
+                {
+                    "name": view.about.name,
+                    **view.texts,
+                    "state": view.state,
+                    **asdict(view.compute_stats()),
+                }
                 for view in self._views
             ]
         )
@@ -144,7 +156,11 @@ class _Pages:
         from starlette.responses import JSONResponse
 
         figures = await self._view.compute_figures()
-        shown = {"shares": figures.shares, "viewers": self._viewers.count}
+        shown = {
+            "state": self._view.state,
+            "shares": figures.shares,
+            "viewers": self._viewers.count,
+        }
         return JSONResponse({**asdict(figures.stats), **shown})
 
     async def _picture(self, request: Request) -> Response:

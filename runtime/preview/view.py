@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from edgeseg.runtime.preview.board import Board
+from edgeseg.runtime.preview.board import Board, Stats
 from edgeseg.runtime.preview.metrics import Figures
 from edgeseg.runtime.preview.newest import Encoder, Newest
 
 if TYPE_CHECKING:
     from edgeseg.runtime.about import About
 
-__all__ = ["View"]
+__all__ = ["State", "View"]
+
+# waiting: for the first frame. late: no frame came for a while. retrying: the source is lost, and
+# opened again. lost: for good. ended: as a file does.
+State: TypeAlias = Literal["waiting", "live", "late", "retrying", "lost", "ended"]
+
+_LATE_S: Final = 2.0
 
 
 class View:
@@ -39,6 +46,30 @@ class View:
             "source": about.source,
         }
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no more results come."""
+        return self.newest.ended
+
+    @property
+    def state(self) -> State:
+        """Whether the source gives frames now, and if not, why."""
+        lost, newest_s = self.about.events.lost, self.board.newest_s
+        if self.is_over:
+            return "lost" if lost else "ended"
+        if lost:
+            return "retrying"
+        if newest_s is None:
+            return "waiting"
+        return "late" if newest_s > _LATE_S else "live"
+
+    def compute_stats(self) -> Stats:
+        """Compute the source's figures at this moment; rates only where it is not lost or over."""
+        stats, state = self.board.compute_stats(), self.state
+        if state == "ended":  # nobody waits for a newer frame
+            return replace(stats.without_rates(), newest_s=None)
+        return stats.without_rates() if state in {"retrying", "lost"} else stats
+
     async def compute_shares(self) -> Mapping[str, float]:
         """Compute each class's share of the newest mask; empty before the first."""
         newest = self.board.newest
@@ -52,7 +83,7 @@ class View:
         return Figures(
             name=self.about.name,
             about=self.texts,
-            stats=self.board.compute_stats(),
+            stats=self.compute_stats(),
             shares=await self.compute_shares(),
             events=self.about.events.counts,
         )

@@ -168,6 +168,6 @@ def sample(pid: int, url: str, second: float) -> Sample:
     return Sample(
         second=round(second),
         **measure_process(pid),
-        age_p50_ms=round(stats["age_p50_ms"], 1),
+        age_p50_ms=round(stats["age_p50_ms"] or 0, 1),  # none while the source is lost
         fps=round(stats["fps"], 1),
     )

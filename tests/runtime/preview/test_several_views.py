@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from previews import ABOUT, get, open_browser, result, until
 
+from edgeseg.runtime.events import Event, Events, Kind
 from edgeseg.runtime.preview.address import Address
 from edgeseg.runtime.preview.sink import PreviewSink, open_previews
 
@@ -20,7 +21,10 @@ NAMES = ("front", "left", "rear", "right")
 
 @contextmanager
 def previews() -> Iterator[list[PreviewSink]]:
-    abouts = [replace(ABOUT, name=name, source=f"camera {i}") for i, name in enumerate(NAMES)]
+    abouts = [
+        replace(ABOUT, name=name, source=f"camera {i}", events=Events())
+        for i, name in enumerate(NAMES)
+    ]
     sinks = open_previews(Address(host="127.0.0.1", port=0), abouts)
     try:
         yield sinks
@@ -81,6 +85,59 @@ def test_one_source_that_gives_frames_is_healthy(monkeypatch: pytest.MonkeyPatch
         assert newest["rear"] is None
 
 
+def tell(sink: PreviewSink, kind: Kind) -> None:
+    sink._view.about.events.tell(Event(kind=kind, text=kind))
+
+
+def test_sources_that_are_lost_or_over_say_so_and_have_no_rates() -> None:
+    with previews() as (front, left, rear, right):
+        for sink in (front, left, rear):
+            sink.write(result(0))
+            sink.write(result(1))
+        left.finish()
+        for sink in (rear, right):
+            tell(sink, "lost")
+        rear.discard()
+        sources = json.loads(get(front, "/sources")[2])
+        states = dict(zip(NAMES, ("live", "ended", "lost", "retrying"), strict=True))
+        assert {one["name"]: one["state"] for one in sources} == states
+        assert [one["age_p50_ms"] is None for one in sources] == [False, True, True, True]
+        assert [one["fps"] > 0 for one in sources] == [True, False, False, False]
+        assert sources[1]["frames"] == 2
+        stats = json.loads(get(front, "/left/stats")[2])
+        assert (stats["state"], stats["stages_ms"], stats["fps"]) == ("ended", {}, 0)
+        own = get(front, "/left/metrics")[2]
+        assert b"edgeseg_frame_age_seconds{" not in own
+        assert b"edgeseg_newest_frame_seconds{" not in own
+        assert b'edgeseg_frames_total{source="left"} 2.0' in own
+        tell(right, "back")
+        right.write(result(0))
+        assert json.loads(get(front, "/right/stats")[2])["state"] == "live"
+
+
+def test_an_ended_source_is_healthy_and_does_not_hide_a_dead_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find_health(path: str) -> tuple[int, object]:
+        status, _, body = get(front, f"{path}/healthz")
+        return status, json.loads(body)["state"]
+
+    with previews() as (front, left, rear, right):
+        for sink in (left, rear):
+            sink.write(result(0))
+        left.finish()
+        tell(rear, "lost")
+        rear.finish()  # as outputs of a live source end, which keep what they have
+        right.finish()
+        assert find_health("")[0] == 200
+        monkeypatch.setattr("edgeseg.runtime.preview.pages._HEALTHY_S", 0.0)
+        assert find_health("/left") == (200, "ended")
+        assert find_health("/rear") == (503, "lost")
+        assert find_health("/front") == (503, "waiting")
+        states = {"front": "waiting", "left": "ended", "rear": "lost", "right": "ended"}
+        assert find_health("") == (503, states)
+
+
 def test_the_preview_ends_with_the_last_source() -> None:
     with previews() as sinks:
         sinks[0].finish()
@@ -120,6 +177,24 @@ def test_a_real_browser_shows_the_grid(tmp_path: Path) -> None:
         until(lambda: count_shown(page, "#picture") == 1, "the picture is shown large")
         page.get_by_role("link", name="All sources").click()
         page.get_by_text("4 sources", exact=True).wait_for()
+
+        left = page.locator("#sources a", has_text="left")
+        until(lambda: " FPS, age " in left.text_content(), "its rate is shown")
+        sinks[1].finish()
+        tell(sinks[2], "lost")
+        until(lambda: left.locator(".state").text_content() == "ended", "its end is shown")
+        assert left.locator(".figures").text_content() == "1 frame, 0 dropped"
+        assert "bad" not in left.locator(".state").get_attribute("class")
+        rear = page.locator("#sources a", has_text="rear")
+        assert rear.locator(".state").text_content() == "lost, trying again"
+        assert "FPS" not in rear.text_content()
+        left.click()
+        page.get_by_text("ended", exact=True).wait_for()
+        assert "bad" not in (page.locator("#state").get_attribute("class") or "")
+        figures = page.text_content("#figures")
+        assert "Frames1" in figures
+        assert not any(gone in figures for gone in ("FPS", "age", "Stage"))
+        until(lambda: count_shown(page, "#picture") == 1, "its last picture stays")
 
         phone = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True)
         phone.goto(sinks[0].url)
