@@ -45,7 +45,13 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_GATE_MISSED: Final = 3
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+JsonFlag = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON object on stdout, for programs. Lines for people go to stderr.",
+    ),
+]
 DataOption = Annotated[
     str | None,
     typer.Option(

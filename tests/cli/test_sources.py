@@ -86,3 +86,9 @@ def test_the_command_on_this_machine(edgeseg) -> None:
     assert outcome.json["schemes"]["rtsp"] is True
     assert isinstance(outcome.json["opencv"]["gstreamer"], bool)
     assert "next: edgeseg run --source " in outcome.err
+
+
+@pytest.mark.parametrize("command", ["sources", "doctor", "inspect"])
+def test_the_help_says_where_lines_go(edgeseg, command: str) -> None:
+    shown = " ".join(edgeseg(command, "--help").out.replace("│", " ").split())
+    assert "one JSON object on stdout, for programs. Lines for people go to stderr." in shown
