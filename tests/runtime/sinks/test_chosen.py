@@ -254,7 +254,7 @@ def test_a_graph_that_ends_in_class_ids_has_no_scores(
     demo: Bundle, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = msgspec.structs.replace(demo.chosen, output="class_map")
-    monkeypatch.setattr(session, "choose_variant", lambda _bundle, progress: ids)
+    monkeypatch.setattr(session, "choose_variant", lambda _bundle, **_options: ids)
     for options in ({"min_score": 0.5}, {"masks": MaskFiles(image.parent / "m", scores=True)}):
         with pytest.raises(SpecError, match="ends in class ids, which have no probabilities"):
             package.run(demo.folder, source=image, say=lambda _: None, **options)
