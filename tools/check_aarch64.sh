@@ -4,8 +4,9 @@
 #   tools/check_aarch64.sh [BUNDLE ...]        results on stdout, progress on stderr
 #
 # Without bundles: the packaged demo, the demo exported for OpenVINO with INT8, and, where the
-# checkpoint lies beside the checkout, CamVid's for both engines. Every variant is replayed, but
-# bfloat16. The status is 1 if any failed; the others are still run.
+# checkpoint lies beside the checkout, CamVid's for both engines. Every variant is replayed as it is
+# placed there. `edgeseg build` then proves and times the demo for both engines, in 96x128. The
+# status is 1 if any failed; the others are still run.
 #
 # Needs root, pip, git, to export edgeseg[export] on the PATH ($EDGESEG names another), and the
 # packages debootstrap, qemu-user-static and binfmt-support; about 15 minutes on two cores, and 1 GB
@@ -94,8 +95,13 @@ export_bundles() {
   local out=$work/bundles
   rm -rf "$out"
   mkdir "$out"
-  "$edgeseg" export --model b0 --target openvino --int8 --recipe int8-linear \
-    --calibration-images 50 -o "$out/demo-openvino"
+  local int8=(--int8 --recipe int8-linear --calibration-images 50)
+  "$edgeseg" export --model b0 --target openvino "${int8[@]}" -o "$out/demo-openvino"
+  for target in onnxruntime openvino; do
+    "$edgeseg" export --model b0 --target "$target" --size 96x128 --form exact "${int8[@]}" \
+      -o "$out/small-$target"
+    small+=("$out/small-$target")
+  done
   bundles=("$checkout/edgeseg/data/demo_bundle" "$out/demo-openvino")
   if [ -d "$camvid" ]; then
     for target in onnxruntime openvino; do
@@ -107,7 +113,7 @@ export_bundles() {
 }
 
 # Not `edgeseg verify`: with several variants on a new CPU it would first time them, 23 rounds each,
-# and replay only the fastest.
+# and replay only the fastest. `build` does that on small bundles.
 replay() {
   in_root python - "/check/bundles/$1" <<'PY'
 import sys
@@ -115,15 +121,13 @@ from pathlib import Path
 
 from edgeseg.bundle.store import open_bundle
 from edgeseg.runtime.golden import judge_golden
+from edgeseg.runtime.trial import place_all
 from edgeseg.verification.subjects import BundleModel
 
 bundle = open_bundle(Path(sys.argv[1]))
 missed = False
-for variant in bundle.manifest.variants:
-    print(f"{bundle.folder.name}, {bundle.manifest.target}, {variant.name}:", flush=True)
-    if variant.compute == "bf16":
-        print("  not for this CPU, which has no bfloat16")
-        continue
+for variant in place_all(bundle):
+    print(f"{bundle.folder.name}, {bundle.manifest.target}, {variant.title}:", flush=True)
     segment = BundleModel(bundle, variant=variant).segment
     for gate in judge_golden(bundle, variant, segment).gates:
         verdict = "passed" if gate.passed else "MISSED"
@@ -136,12 +140,13 @@ PY
 check_needs "$@"
 echo "working in $work" >&2
 bundles=("$@")
+small=()
 {
   make_root
   pose_as_board
   install_wheel
   [ "$#" -gt 0 ] || export_bundles
-  for bundle in "${bundles[@]}"; do
+  for bundle in "${bundles[@]}" "${small[@]}"; do
     cp -r "$bundle" "$root/check/bundles/"
   done
 } >&2
@@ -158,6 +163,12 @@ for bundle in "${bundles[@]}"; do
   name=$(basename "$bundle")
   echo
   replay "$name" || failed+=("$name (exit status $?)")
+done
+for bundle in "${small[@]}"; do
+  name=$(basename "$bundle")
+  echo
+  echo "\$ edgeseg build $name --json"
+  in_root edgeseg build "/check/bundles/$name" --json 2>&1 || failed+=("$name (exit status $?)")
 done
 echo
 if [ "${#failed[@]}" -gt 0 ]; then

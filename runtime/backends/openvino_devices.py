@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgeseg.errors import MissingPackageError
+from edgeseg.machine.cpu import describe_machine
 from edgeseg.runtime.backends.placing import Device
 
 __all__ = ["CPU", "identify_device", "list_all", "open_core", "read_float_types", "to_own_name"]
 
 CPU: Final = "cpu"
+# How Linux, macOS and Windows name 64-bit Arm.
+_ARM: Final = ("aarch64", "arm64", "ARM64")
 # From the manifest's names of float types to those of OpenVINO's capabilities.
 _CAPABILITIES: Final = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 # OpenVINO's virtual devices compute on the others.
@@ -41,13 +44,12 @@ def open_core() -> Any:  # noqa: ANN401  # openvino has no types
 
 def list_all() -> tuple[Device, ...]:
     """List the CPU, then GPUs and NPUs with the types that they compute in: FP16 comes first."""
-    cpu = Device(name=CPU)
     try:
         core = open_core()
         names = [name for name in core.available_devices if name.partition(".")[0] in _REAL]
     except (MissingPackageError, RuntimeError):
-        return (cpu,)
-    return (cpu, *(_describe(core, name) for name in sorted(names)))
+        return (Device(name=CPU),)
+    return (_describe_cpu(core), *(_describe(core, name) for name in sorted(names)))
 
 
 def to_own_name(device: str) -> str:
@@ -70,6 +72,17 @@ def identify_device(core: Any, device: Device) -> str:  # noqa: ANN401  # as abo
         if key.endswith("VERSION")
     }
     return repr((device, versions, platform.release(), list(_find_drivers())))
+
+
+def _describe_cpu(core: Any) -> Device:  # noqa: ANN401  # as above
+    """Describe the CPU; only Arm's has types, where FP16 halves the vectors of FP32.
+
+    An x86 CPU is served by the bundle's own variants: they were chosen on one, and name BF16.
+    """
+    if describe_machine().architecture not in _ARM:
+        return Device(name=CPU)
+    able = read_float_types(core, CPU)
+    return Device(name=CPU, types=("f16", "f32") if "f16" in able else ())
 
 
 def _describe(core: Any, name: str) -> Device:  # noqa: ANN401  # as above

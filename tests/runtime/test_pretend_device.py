@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING
 
 import openvino
 import pytest
-from made_once import made_once
 
-from edgeseg.bundle.store import Bundle, open_bundle
-from edgeseg.deploy.defaults import fill_defaults
-from edgeseg.deploy.export import export_bundle
-from edgeseg.deploy.request import ExportOptions
+from edgeseg.bundle.store import Bundle
 from edgeseg.progress import Progress
 from edgeseg.runtime import select, trial
 from edgeseg.runtime.backends.backend import open_backend
@@ -29,19 +25,9 @@ FOLDER = Path(__file__).parents[1] / "support" / "pretend_device"
 NPU = "fp32 in f16 on npu"
 
 
-@pytest.fixture(scope="module")
-def bundle(checkpoint_folder: Path, common: Path) -> Bundle:
-    def make(folder: Path) -> None:
-        options = ExportOptions(
-            weights=str(checkpoint_folder),
-            target="openvino",
-            precision="fp32",
-            size=(64, 96),
-            folder=folder / "small",
-        )
-        export_bundle(fill_defaults(options))
-
-    return open_bundle(made_once(common / "on-openvino", make) / "small")
+@pytest.fixture
+def bundle(openvino_bundle: Bundle) -> Bundle:
+    return openvino_bundle
 
 
 @pytest.fixture

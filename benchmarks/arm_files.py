@@ -1,0 +1,122 @@
+"""Writes what count_arm.sh counts on an emulated Arm: the Mix-FFN's two forms, and INT8's two signs.
+
+    python benchmarks/arm_files.py CHECKPOINT DATASET FOLDER [--size 192x256] [--images 8]
+
+In the new FOLDER, of the exact form and of merge-queries-keys2:
+
+    FORM-image.onnx, FORM-tokens.onnx            FP32 for OpenVINO
+    FORM-image-fused.onnx, FORM-tokens-fused.onnx    FP32 for ONNX Runtime
+    FORM-image-u8.onnx, FORM-image-s8.onnx       int8-linear for ONNX Runtime, by the activations'
+                                                 type; the same with `tokens`
+    FORM-image-nncf.xml                          int8-linear for OpenVINO
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from alternating import report
+from quantizing import list_frames, observe_taps
+from small_engines import open_named
+
+from edgeseg.calibration.ranges import ESTIMATORS
+from edgeseg.cli.scripts import parse_hw, run_script
+from edgeseg.datasets import open_dataset
+from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
+from edgeseg.export.graph import GELU_OPSET
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
+from edgeseg.pixels import to_input
+from edgeseg.quantize.attention import fuse_attention
+from edgeseg.quantize.qdq import to_qdq
+from edgeseg.quantize.recipes import RECIPES
+from edgeseg.quantize.taps import find_taps
+from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
+from edgeseg.quantize.targets.tensorrt.forms import GraphForm, write_form
+from edgeseg.segformer.form import read_form
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+FORMS = ("exact", "merge-queries-keys2")
+RECIPE = RECIPES["int8-linear"]
+# From uint8 to int8 of the same value: as far apart are their zero points.
+SHIFT = 128
+IMAGES_TO_COUNT = 2
+
+
+def main() -> None:
+    """Write all files, and print a JSON line for each form."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkpoint")
+    parser.add_argument("dataset")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--size", type=parse_hw, metavar="HxW", default=(192, 256))
+    parser.add_argument("--images", type=int, default=8, help="to calibrate on")
+    options = parser.parse_args()
+    checkpoint = read_checkpoint(options.checkpoint, size=options.size)
+    options.folder.mkdir()
+    dataset = open_dataset(options.dataset, split="test").take_evenly(IMAGES_TO_COUNT)
+    frames = [to_input(sample.image, checkpoint.input)[0] for sample in dataset]
+    np.save(options.folder / "images.npy", np.stack(frames))
+    for form in FORMS:
+        write_files(checkpoint, options.dataset, form, options.images, options.folder)
+
+
+def write_files(
+    checkpoint: Checkpoint, source: str, form: str, calibrated_on: int, folder: Path
+) -> None:
+    """Write the network in a form of the function, in both forms of the Mix-FFN."""
+    spec, stem = checkpoint.input, form.replace("-", "_")
+    deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std, form=read_form(form))
+    model = to_onnx(deployed, height=spec.height, width=spec.width, opset=GELU_OPSET)
+    frames = list_frames(checkpoint, source, calibrated_on)
+    for layout in ("image", "tokens"):
+        written = write_form(model, GraphForm(tokens=layout == "tokens")).model
+        path = folder / f"{stem}-{layout}.onnx"
+        path.write_bytes(written.SerializeToString())
+        save_fused(written, folder / f"{stem}-{layout}-fused.onnx")
+        scratch = folder / f"{stem}-{layout}-ranges"
+        scratch.mkdir()
+        found = observe_taps(written, find_taps(written), frames, scratch)
+        ranges = {name: ESTIMATORS["percentile"](one) for name, one in found.items()}
+        unsigned = to_qdq(written, RECIPE, ranges)
+        save_fused(unsigned, folder / f"{stem}-{layout}-u8.onnx")
+        save_fused(to_signed(unsigned), folder / f"{stem}-{layout}-s8.onnx")
+    quantize_openvino(
+        folder / f"{stem}-image.onnx", folder / f"{stem}-image-nncf.xml", RECIPE.only(ROLES), frames
+    )
+    infer = open_named("onnxruntime", folder / f"{stem}-image-fused.onnx", threads=1)
+    logits = [infer(image) for image in np.load(folder / "images.npy")]
+    np.save(folder / f"{stem}-logits.npy", np.stack(logits))
+    report("arm files", form=form, size=[spec.height, spec.width])
+
+
+def save_fused(model: ModelProto, path: Path) -> None:
+    """Save with attention as one operator, as ONNX Runtime gets it."""
+    path.write_bytes(fuse_attention(model).SerializeToString())
+
+
+def to_signed(model: ModelProto) -> ModelProto:
+    """Write activations as int8 in place of uint8, with the same scales: the same function."""
+    from onnx import ModelProto, TensorProto, numpy_helper
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    zeros = {
+        node.input[2]
+        for node in copy.graph.node
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
+    }
+    for tensor in copy.graph.initializer:
+        if tensor.name in zeros and tensor.data_type == TensorProto.UINT8:
+            values = numpy_helper.to_array(tensor).astype(np.int16) - SHIFT
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.int8), tensor.name))
+    return copy
+
+
+if __name__ == "__main__":
+    run_script(main)
