@@ -1,14 +1,14 @@
-"""Writes what count_arm.sh counts on an emulated Arm: the Mix-FFN's two forms, and INT8's two signs.
+"""Writes the network in what `count_arm.sh` compares: the Mix-FFN's forms, and INT8's signs.
 
     python benchmarks/arm_files.py CHECKPOINT DATASET FOLDER [--size 192x256] [--images 8]
 
-In the new FOLDER, of the exact form and of merge-queries-keys2:
+In the new FOLDER, for `image` and `tokens`, the two forms of the Mix-FFN:
 
-    FORM-image.onnx, FORM-tokens.onnx            FP32 for OpenVINO
-    FORM-image-fused.onnx, FORM-tokens-fused.onnx    FP32 for ONNX Runtime
-    FORM-image-u8.onnx, FORM-image-s8.onnx       int8-linear for ONNX Runtime, by the activations'
-                                                 type; the same with `tokens`
-    FORM-image-nncf.xml                          int8-linear for OpenVINO
+    exact-image.onnx          FP32 for OpenVINO
+    exact-image-fused.onnx    FP32 for ONNX Runtime
+    exact-image-u8.onnx       int8-linear for ONNX Runtime, with uint8 activations
+    exact-image-s8.onnx       the same with int8 activations
+    exact-image-nncf.xml      int8-linear for OpenVINO; for `image` alone
 """
 
 from __future__ import annotations
@@ -36,12 +36,10 @@ from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.taps import find_taps
 from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
 from edgeseg.quantize.targets.tensorrt.forms import GraphForm, write_form
-from edgeseg.segformer.form import read_form
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-FORMS = ("exact", "merge-queries-keys2")
 RECIPE = RECIPES["int8-linear"]
 # From uint8 to int8 of the same value: as far apart are their zero points.
 SHIFT = 128
@@ -49,7 +47,7 @@ IMAGES_TO_COUNT = 2
 
 
 def main() -> None:
-    """Write all files, and print a JSON line for each form."""
+    """Write all files, and print a JSON line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("checkpoint")
     parser.add_argument("dataset")
@@ -62,37 +60,34 @@ def main() -> None:
     dataset = open_dataset(options.dataset, split="test").take_evenly(IMAGES_TO_COUNT)
     frames = [to_input(sample.image, checkpoint.input)[0] for sample in dataset]
     np.save(options.folder / "images.npy", np.stack(frames))
-    for form in FORMS:
-        write_files(checkpoint, options.dataset, form, options.images, options.folder)
+    write_files(checkpoint, options.dataset, options.images, options.folder)
+    report("arm files", size=list(options.size), images=options.images)
 
 
-def write_files(
-    checkpoint: Checkpoint, source: str, form: str, calibrated_on: int, folder: Path
-) -> None:
-    """Write the network in a form of the function, in both forms of the Mix-FFN."""
-    spec, stem = checkpoint.input, form.replace("-", "_")
-    deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std, form=read_form(form))
+def write_files(checkpoint: Checkpoint, source: str, calibrated_on: int, folder: Path) -> None:
+    """Write the network in both forms of the Mix-FFN, and what ONNX Runtime makes of the images."""
+    spec = checkpoint.input
+    deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
     model = to_onnx(deployed, height=spec.height, width=spec.width, opset=GELU_OPSET)
     frames = list_frames(checkpoint, source, calibrated_on)
     for layout in ("image", "tokens"):
         written = write_form(model, GraphForm(tokens=layout == "tokens")).model
-        path = folder / f"{stem}-{layout}.onnx"
+        path = folder / f"exact-{layout}.onnx"
         path.write_bytes(written.SerializeToString())
-        save_fused(written, folder / f"{stem}-{layout}-fused.onnx")
-        scratch = folder / f"{stem}-{layout}-ranges"
+        save_fused(written, folder / f"exact-{layout}-fused.onnx")
+        scratch = folder / f"exact-{layout}-ranges"
         scratch.mkdir()
         found = observe_taps(written, find_taps(written), frames, scratch)
         ranges = {name: ESTIMATORS["percentile"](one) for name, one in found.items()}
         unsigned = to_qdq(written, RECIPE, ranges)
-        save_fused(unsigned, folder / f"{stem}-{layout}-u8.onnx")
-        save_fused(to_signed(unsigned), folder / f"{stem}-{layout}-s8.onnx")
+        save_fused(unsigned, folder / f"exact-{layout}-u8.onnx")
+        save_fused(to_signed(unsigned), folder / f"exact-{layout}-s8.onnx")
     quantize_openvino(
-        folder / f"{stem}-image.onnx", folder / f"{stem}-image-nncf.xml", RECIPE.only(ROLES), frames
+        folder / "exact-image.onnx", folder / "exact-image-nncf.xml", RECIPE.only(ROLES), frames
     )
-    infer = open_named("onnxruntime", folder / f"{stem}-image-fused.onnx", threads=1)
+    infer = open_named("onnxruntime", folder / "exact-image-fused.onnx", threads=1)
     logits = [infer(image) for image in np.load(folder / "images.npy")]
-    np.save(folder / f"{stem}-logits.npy", np.stack(logits))
-    report("arm files", form=form, size=[spec.height, spec.width])
+    np.save(folder / "exact-logits.npy", np.stack(logits))
 
 
 def save_fused(model: ModelProto, path: Path) -> None:
