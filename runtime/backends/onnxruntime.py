@@ -47,6 +47,7 @@ _PROVIDERS: Final[dict[str, list[Any]]] = {
         )
     },
 }
+_NEEDS: Final = {"cuda": "no GPU, or no CUDA and cuDNN of its version"}
 _FATAL_ONLY: Final = 4  # of ONNX Runtime's own lines; 2 are warnings, its default
 
 
@@ -201,7 +202,7 @@ def _open_on(device: str, model: str | bytes, options: Any) -> Any:  # noqa: ANN
         onnxruntime.set_default_logger_severity(2)
     if session.get_providers()[0] != provider:
         raise DeviceError(
-            f"onnxruntime {onnxruntime.__version__} lists {provider}, but it does not load: no "
-            f"GPU, or no CUDA and cuDNN of its version"
+            f"onnxruntime {onnxruntime.__version__} lists {provider}, but it does not load: "
+            f"{_NEEDS.get(device, 'no such device, or no driver of its version')}"
         )
     return session

@@ -180,8 +180,8 @@ async function start() {
     `${info.bundle} (${info.precision}) on ${info.engine}, source ${info.source}`;
   if (info.name !== null) {
     document.title = `${info.name} - edgeseg`;
-    element("all-sources").hidden = false;
   }
+  element("all-sources").hidden = !info.several;
   element("opacity").addEventListener("input", () => {
     element("opacity-value").textContent = `${element("opacity").value} %`;
     watchSoon();

@@ -42,7 +42,8 @@ def make_app(views: Sequence[View]) -> Starlette:
     viewers = Viewers()
 
     def list_routes(view: View) -> list[BaseRoute]:
-        pages, alone = _Pages(view, viewers), _Group([view], viewers)
+        pages = _Pages(view, viewers, several=len(views) > 1)
+        alone = _Group([view], viewers)
         return [*_list_files("page"), *pages.routes, *alone.routes]
 
     if len(views) == 1:
@@ -123,11 +124,12 @@ class _Group:
 
 
 class _Pages:
-    """The pages of one source."""
+    """The pages of one source, perhaps of several."""
 
-    def __init__(self, view: View, viewers: Viewers) -> None:
+    def __init__(self, view: View, viewers: Viewers, *, several: bool) -> None:
         self._view = view
         self._viewers = viewers
+        self._several = several
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -149,7 +151,12 @@ class _Pages:
             {"name": name, "colour": color}
             for name, color in zip(labels.classes, map(to_hex, labels.palette), strict=True)
         ]
-        more = {"classes": classes, "max_viewers": MAX_VIEWERS, "name": self._view.about.name}
+        more = {
+            "classes": classes,
+            "max_viewers": MAX_VIEWERS,
+            "name": self._view.about.name,
+            "several": self._several,
+        }
         return JSONResponse({**self._view.texts, **more})
 
     async def _stats(self, _request: Request) -> Response:

@@ -43,13 +43,25 @@ def test_each_source_has_its_own_figures_and_pictures() -> None:
             *(("front", 3), ("left", 1), ("rear", 0), ("right", 0)),
         ]
         assert json.loads(get(front, "/left/stats")[2])["frames"] == 1
-        assert json.loads(get(front, "/rear/info")[2])["source"] == "camera 2"
+        info = json.loads(get(front, "/rear/info")[2])
+        assert (info["source"], info["name"], info["several"]) == ("camera 2", "rear", True)
         status, headers, body = get(front, "/left/picture")
         assert (status, headers["Content-Type"]) == (200, "image/jpeg")
         assert body.startswith(b"\xff\xd8")
         assert get(front, "/right/picture")[0] == 503
         assert get(front, "/nobody/stats")[0] == 404
         assert get(front, "/")[2] != get(front, "/front/")[2]
+
+
+def test_a_single_source_with_a_name_has_the_pages_of_one() -> None:
+    about = replace(ABOUT, name="front", events=Events())
+    (sink,) = open_previews(Address(host="127.0.0.1", port=0), [about])
+    try:
+        info = json.loads(get(sink, "/info")[2])
+        assert (info["name"], info["several"]) == ("front", False)
+        assert get(sink, "/front/info")[0] == 404
+    finally:
+        sink.finish()
 
 
 def test_metrics_carry_the_names() -> None:
