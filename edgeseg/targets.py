@@ -110,7 +110,7 @@ _ROWS: Final = (
     Target(
         name="rtx",
         title="RTX",
-        maker="edgeseg.quantize.targets.rtx",
+        maker="edgeseg.quantize.targets.jetson",  # the same typed graphs
         runner="edgeseg.runtime.backends.rtx",
         engine="tensorrt-rtx-cu13-bindings",
         package="tensorrt-rtx-cu13-bindings",

@@ -78,24 +78,13 @@ def choose_variant(
         return bundle.chosen
     known = recall_variant(bundle, device=device)
     if known is None:
-        placed = _list_candidates(bundle, device)
+        placed = place_all(bundle, device)
         several = len(placed) > 1
         task = "proving and timing the bundle's variants" if several else "proving the bundle"
         progress.say(f"{why}: {task}")
         title = build(bundle, device=device, progress=progress, timed=several)[0].title
         known = next(variant for variant in placed if variant.title == title)
     return known
-
-
-def _list_candidates(bundle: Bundle, device: str) -> list[PlacedVariant]:
-    """List the bundle's variants on the devices of a name.
-
-    Raises:
-        DeviceError: the engine offers no such device here.
-    """
-    devices = load_runner(bundle.manifest.target).list_devices()
-    kept = {one.name for one in restrict_devices(devices, device)}
-    return [variant for variant in place_all(bundle) if variant.device in kept]
 
 
 def _explain_elsewhere(bundle: Bundle, device: str) -> str | None:
@@ -161,7 +150,7 @@ def build(
         GateMissedError: no variant works here; the message gives the reason for each.
         BackendError: the target's engine is not installed.
     """
-    placed = _list_candidates(bundle, device)
+    placed = place_all(bundle, device)
     memory = _find_memory(bundle, device)
     with ExitStack() as stack:
         results, working = _prove_all(bundle, placed, progress, stack)
@@ -223,7 +212,7 @@ def _open_and_prove(
     bundle: Bundle, variant: PlacedVariant, progress: Progress, stack: ExitStack
 ) -> tuple[Backend | None, Verdict]:
     """Open and prove a variant; `stack` closes its engine. None where it cannot be opened."""
-    if variant.device != load_runner(bundle.manifest.target).list_devices()[0].name:
+    if variant.apart:
         progress.say(f"trying {variant.title}: a device compiles for a minute or two at first")
         apart = try_apart(bundle, variant)
         if apart.fault is not None:

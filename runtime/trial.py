@@ -25,7 +25,7 @@ from edgeseg.errors import BackendError, DeviceError
 from edgeseg.pixels import ClassMap
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, load_runner, open_backend
-from edgeseg.runtime.backends.placing import PlacedVariant, place_variants
+from edgeseg.runtime.backends.placing import AUTO, PlacedVariant, place_variants
 from edgeseg.runtime.golden import read_golden_frame, replay_golden
 from edgeseg.runtime.segmenter import segment_frame
 
@@ -49,10 +49,14 @@ class Verdict:
     absent: bool = False
 
 
-def place_all(bundle: Bundle) -> list[PlacedVariant]:
-    """Place the bundle's variants on all devices that its engine offers here."""
+def place_all(bundle: Bundle, device: str = AUTO) -> list[PlacedVariant]:
+    """Place the bundle's variants on the devices of a name that its engine offers here.
+
+    Raises:
+        DeviceError: there is none.
+    """
     devices = load_runner(bundle.manifest.target).list_devices()
-    return list(place_variants(bundle.manifest.variants, devices, first=devices[0].name))
+    return list(place_variants(bundle.manifest.variants, devices, device))
 
 
 def try_apart(bundle: Bundle, variant: PlacedVariant, *, limit_s: float = LIMIT_S) -> Verdict:

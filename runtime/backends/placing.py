@@ -47,12 +47,13 @@ class Device:
 class PlacedVariant(VariantInfo, frozen=True, kw_only=True):
     """A variant on a device, by the name that the runner gives the device.
 
-    `title` tells it from all others here: the variant's name, with the device behind it where that
-    is not the first one.
+    `title` tells it from all others here. A device that is not the engine's first stands `apart`:
+    the title names it, and a variant is tried there before it is trusted.
     """
 
     device: str
     title: str
+    apart: bool
 
 
 def restrict_devices(devices: Sequence[Device], wanted: str) -> Sequence[Device]:
@@ -71,17 +72,20 @@ def restrict_devices(devices: Sequence[Device], wanted: str) -> Sequence[Device]
 
 
 def place_variants(
-    variants: Sequence[VariantInfo], devices: Sequence[Device], *, first: str
+    variants: Sequence[VariantInfo], devices: Sequence[Device], wanted: str = AUTO
 ) -> Iterator[PlacedVariant]:
-    """Place each variant on each device, in order; titles leave out the name of device `first`.
+    """Place each variant on each device of a name, in order; see `restrict_devices`.
 
     Where a device has types of its own, each file is placed there once for each type.
+
+    Raises:
+        DeviceError: there is no device of that name.
     """
-    for device in devices:
-        where = "" if device.name == first else f" on {device.name}"
+    for device in restrict_devices(devices, wanted):
+        apart = device is not devices[0]
         if not device.types:
             for variant in variants:
-                yield _place(variant, device, title=f"{variant.name}{where}")
+                yield _place(variant, device, variant.name, apart=apart)
             continue
         for variant in _list_files(variants):
             name = variant.name.removesuffix(f"+{variant.compute}")
@@ -91,11 +95,16 @@ def place_variants(
                     compute=compute,
                     precision="int8" if variant.precision == "int8" else _PRECISIONS[compute],
                 )
-                yield _place(typed, device, title=f"{name} in {compute}{where}")
+                yield _place(typed, device, f"{name} in {compute}", apart=apart)
 
 
-def _place(variant: VariantInfo, device: Device, *, title: str) -> PlacedVariant:
-    return PlacedVariant(**msgspec.structs.asdict(variant), device=device.name, title=title)
+def _place(variant: VariantInfo, device: Device, name: str, *, apart: bool) -> PlacedVariant:
+    return PlacedVariant(
+        **msgspec.structs.asdict(variant),
+        device=device.name,
+        title=f"{name} on {device.name}" if apart else name,
+        apart=apart,
+    )
 
 
 def _list_files(variants: Sequence[VariantInfo]) -> list[VariantInfo]:

@@ -82,7 +82,7 @@ class FramePath:
     """
 
     def __init__(self, engine: DeviceEngine, kernels: Kernels, planner: Planner, say: Say) -> None:
-        self._engine, self._kernels, self._say = engine, kernels, say
+        self._engine, self._kernels = engine, kernels
         self._captures = True
         self.say = say
         self.plan = lru_cache(maxsize=_SIZES)(planner)
@@ -174,7 +174,7 @@ class FramePath:
             raise
         except BackendError as error:
             self._captures = False
-            self._say(f"{self.name}: frames are queued call by call, for no CUDA graph: {error}")
+            self.say(f"{self.name}: frames are queued call by call, for no CUDA graph: {error}")
             return None
         buffers.keep_graph(ready)
         return ready

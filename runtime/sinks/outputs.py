@@ -161,9 +161,8 @@ class FanOut:
     """A sink that passes results to several sinks.
 
     `keep` says whether a sink that fails keeps its results so far. `name` is that of the source,
-    where there are several. `written` are the final names of
-    the finished outputs; `failed` counts the sinks that did not finish. `given_up` says that every
-    sink has failed.
+    where there are several. `written` are the final names of the finished outputs; `failed` counts
+    the sinks that did not finish. `given_up` says that every sink has failed.
     """
 
     def __init__(
@@ -265,8 +264,7 @@ def open_outputs(
     """Open every output that is wanted, but the preview, beside `more` that are open already.
 
     `say` receives a line about each output that fails. Of several sources, lines begin with the
-    name. `end` is called when the user closes the
-    window.
+    name. `end` is called when the user closes the window.
 
     Raises:
         SinkError: an output cannot be opened.

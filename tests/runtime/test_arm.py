@@ -93,7 +93,7 @@ def test_files_are_placed_in_fp16_and_fp32_and_bf16_is_left_out(
         fp32, name="int8-linear", precision="int8", file="artifacts/int8-linear.xml"
     )
     int8_bf16 = msgspec.structs.replace(int8, name="int8-linear+bf16", compute="bf16")
-    placed = place_variants([bf16, fp32, int8_bf16, int8], list_devices(), first="cpu")
+    placed = place_variants([bf16, fp32, int8_bf16, int8], list_devices())
     assert [(one.title, one.precision, one.compute) for one in placed] == [
         ("fp32 in f16", "fp16", "f16"),
         ("fp32 in f32", "fp32", "f32"),
