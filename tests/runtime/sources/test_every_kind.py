@@ -218,9 +218,6 @@ def drop_cut(watched: Watched) -> list[Captured]:
     Nothing else came after it from that sender.
     """
     frames, lost = watched.frames, watched.lost
-    # Now and then FFmpeg fills the first picture of a joined stream with gray, and does not tell.
-    if not is_picture(frames[0], tolerance=20):
-        frames, lost = frames[1:], None if lost is None else lost - 1
     if lost is None or is_picture(frames[lost - 1], tolerance=20):
         return frames
     return [*frames[: lost - 1], *frames[lost:]]
