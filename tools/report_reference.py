@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from inspect import cleandoc
 from typing import Any, Final
 
 from edgeseg.reports.report import make_json_schema
@@ -28,7 +27,7 @@ def write_report_reference() -> str:
 
 
 def _write_section(name: str, definition: dict[str, Any]) -> str:
-    about = cleandoc(definition.get("description", ""))
+    about = definition.get("description", "")
     rows = [
         f"| `{field}` | {_write_type(content)} |"
         for field, content in definition.get("properties", {}).items()

@@ -5,6 +5,7 @@ Accuracies are points (0..100). A field is None where it was not measured.
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any, Final
 
@@ -302,5 +303,16 @@ def make_json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "edgeseg report",
-        **msgspec.json.schema(Report),
+        **_clean_descriptions(msgspec.json.schema(Report)),
     }
+
+
+def _clean_descriptions(schema: dict[str, Any]) -> dict[str, Any]:
+    """Take the indentation of docstrings away, as msgspec does since 0.23."""
+
+    def clean(key: str, part: object) -> object:
+        if isinstance(part, dict):
+            return _clean_descriptions(part)
+        return inspect.cleandoc(part) if key == "description" and isinstance(part, str) else part
+
+    return {key: clean(key, part) for key, part in schema.items()}
