@@ -6,7 +6,16 @@ resizing. Normalization is part of the graph.
 
 from __future__ import annotations
 
-from edgeseg.pixels.arrays import Bgr, ClassMap, Frame, Logits, Output, Planes, Scores
+from edgeseg.pixels.arrays import (
+    LOGITS_DIMENSIONS,
+    Bgr,
+    ClassMap,
+    Frame,
+    Logits,
+    Output,
+    Planes,
+    Scores,
+)
 from edgeseg.pixels.ids import count_ids, find_ids, rename_ids, split_rows
 from edgeseg.pixels.input import (
     fit_size,
@@ -21,6 +30,7 @@ from edgeseg.pixels.scores import Place, Probabilities, Take, rate_bands
 from edgeseg.pixels.ties import count_untied
 
 __all__ = [
+    "LOGITS_DIMENSIONS",
     "Bgr",
     "ClassMap",
     "Frame",

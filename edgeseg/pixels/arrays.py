@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bgr", "ClassMap", "Frame", "Logits", "Output", "Planes", "Scores"]
+__all__ = [
+    "LOGITS_DIMENSIONS",
+    "Bgr",
+    "ClassMap",
+    "Frame",
+    "Logits",
+    "Output",
+    "Planes",
+    "Scores",
+]
+
+LOGITS_DIMENSIONS: Final = 4
+"""An output of so many dimensions is logits; class ids have one less."""
+
 
 Bgr = npt.NDArray[np.uint8]
 """An image: uint8 (H, W, 3), 0 to 255, blue first, as OpenCV and cameras deliver it.

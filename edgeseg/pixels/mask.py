@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import BackendError
-from edgeseg.pixels.arrays import Bgr, ClassMap, Logits, Output
+from edgeseg.pixels.arrays import LOGITS_DIMENSIONS, Bgr, ClassMap, Logits, Output
 from edgeseg.pixels.axis import Axis, follow_frame, group_cells, pick_nearest
 from edgeseg.pixels.input import measure_coverage
 from edgeseg.spec import InputSpec, Upsampling
@@ -19,7 +19,6 @@ __all__ = ["find_id_type", "to_frame_mask", "resize_ids", "to_mask"]
 # Values worked on at a time, 1 MB in float32: large enough to hide NumPy's call overhead, small
 # enough for a cache. Of 2^15 to 2^20 this was the fastest, with 150 classes.
 _CHUNK_VALUES: Final = 1 << 18
-_LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 
 # Replaces minus infinity, which a share of zero would make NaN; lower than any trained logit.
 _SWITCHED_OFF: Final = np.float32(-1e30)
@@ -38,7 +37,7 @@ def to_frame_mask(output: Output, spec: InputSpec, frame: Bgr) -> ClassMap:
     """
     height, width = frame.shape[:2]
     share = measure_coverage(height, width, spec)
-    if output.ndim == _LOGITS_DIMENSIONS:
+    if output.ndim == LOGITS_DIMENSIONS:
         return to_mask(
             cast("Logits", output),
             height=height,

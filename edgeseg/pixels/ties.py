@@ -7,14 +7,13 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.pixels.arrays import ClassMap, Logits, Output
+from edgeseg.pixels.arrays import LOGITS_DIMENSIONS, ClassMap, Logits, Output
 from edgeseg.pixels.axis import follow_frame
 from edgeseg.pixels.input import measure_coverage
 from edgeseg.spec import InputSpec
 
 __all__ = ["count_untied"]
 
-_LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, h, w)
 # Blends of float32 logits, added up in any order, differ by some units in the last place.
 _ROUNDING: Final = 1e-6
 
@@ -30,7 +29,7 @@ def count_untied(output: Output, spec: InputSpec, mask: ClassMap, other: ClassMa
     if mask.shape != other.shape:
         return mask.size
     row, column = np.nonzero(mask != other)
-    if output.ndim != _LOGITS_DIMENSIONS or not row.size:
+    if output.ndim != LOGITS_DIMENSIONS or not row.size:
         return int(row.size)
     planes = cast("Logits", output)[0]
     known = (mask < len(planes))[row, column] & (other < len(planes))[row, column]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from edgeseg.accuracy.gates import Unjudged
 from edgeseg.bundle.forms import find_form
@@ -14,7 +14,7 @@ from edgeseg.labels import Labels
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.machine.packages import find_version
 from edgeseg.overrides import NO_OVERRIDES, Overrides
-from edgeseg.pixels import to_input
+from edgeseg.pixels import LOGITS_DIMENSIONS, to_input
 from edgeseg.pixels.tiles import segment_tiles
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from edgeseg.pixels import Bgr, ClassMap, Logits
 
 __all__ = ["Address", "BundleModel", "CheckpointModel", "Model"]
-
-_LOGITS_DIMENSIONS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +196,7 @@ class BundleModel:
     def logits(self, image: Bgr, /) -> Logits:
         """Run the engine."""
         output = self.segmenter.backend.infer(image[None])
-        if output.ndim != _LOGITS_DIMENSIONS:
+        if output.ndim != LOGITS_DIMENSIONS:
             raise SpecError(
                 f"{self.name} ends in class ids, which cannot be averaged; only protocol ss can "
                 f"measure it"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 import numpy as np
 
 from edgeseg.errors import BackendError
+from edgeseg.pixels.arrays import LOGITS_DIMENSIONS
 from edgeseg.text import to_plain
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Checked", "Engine", "WholeFrames", "check_ends", "take_last_line", "name_failures"]
 
-_LOGITS_DIMENSIONS: Final = 4  # (1, classes, h, w); class ids are (1, H, W)
 _REMEDY: Final = "export the bundle again, and if it stays so, in another precision"
 
 
@@ -128,7 +128,7 @@ def _find_fault(
             return f"class id {lowest}, where none is below 0"
         wrong = 0 < classes <= highest
         return f"class id {highest} where there are {classes} classes" if wrong else None
-    if kind != "f" or len(shape) != _LOGITS_DIMENSIONS or shape != (logits_shape or shape):
+    if kind != "f" or len(shape) != LOGITS_DIMENSIONS or shape != (logits_shape or shape):
         wanted = logits_shape or "(1, classes, h, w)"
         return f"{output.dtype} {shape} in the place of float32 {wanted} logits"
     # min and max give NaN where there is one. Unlike a map of finite values, they need no memory.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.pixels import measure_coverage
+from edgeseg.pixels import LOGITS_DIMENSIONS, measure_coverage
 from edgeseg.progress import Say, ignore
 from edgeseg.runtime.gpu.drawing_plan import add_nv12, plan_overlay
 from edgeseg.runtime.gpu.input_plan import plan_input
@@ -20,7 +20,6 @@ from edgeseg.spec import RGB, InputSpec
 
 __all__ = ["FramePlan", "Launch", "Table", "add_nv12", "plan_frame"]
 
-_LOGITS_DIMENSIONS = 4  # (1, classes, h, w); class ids are (1, h, w)
 _ID_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int32))
 
 
@@ -91,13 +90,13 @@ def _find_hindrance(
         return f"the network takes {spec.channels} channels, and the kernels take three"
     if not shape or shape[0] != 1:
         return f"the engine's output is {shape}, and the kernels take one frame at a time"
-    logits = len(shape) == _LOGITS_DIMENSIONS and dtype in {np.dtype("f4"), np.dtype("f2")}
-    ids = len(shape) == _LOGITS_DIMENSIONS - 1 and dtype in _ID_TYPES
+    logits = len(shape) == LOGITS_DIMENSIONS and dtype in {np.dtype("f4"), np.dtype("f2")}
+    ids = len(shape) == LOGITS_DIMENSIONS - 1 and dtype in _ID_TYPES
     return None if logits or ids else f"the engine's output is {dtype} {shape}"
 
 
 def _count_classes(shape: tuple[int, ...], dtype: np.dtype[np.generic], classes: int | None) -> int:
-    if len(shape) == _LOGITS_DIMENSIONS:
+    if len(shape) == LOGITS_DIMENSIONS:
         return shape[1]
     return classes or (256 if dtype.itemsize == 1 else 65536)
 
@@ -106,6 +105,6 @@ def _plan_mask(
     shape: tuple[int, ...], dtype: np.dtype[np.generic], target: Target, spec: InputSpec
 ) -> Stage:
     size = (shape[-2], shape[-1])
-    if len(shape) == _LOGITS_DIMENSIONS:
+    if len(shape) == LOGITS_DIMENSIONS:
         return plan_logits(size, target, spec.upsampling, half=dtype.itemsize == 2)
     return plan_ids(size, target, given_bytes=dtype.itemsize)
