@@ -18,13 +18,6 @@ function say(text, bad) {
 // A source that is over gives no more pictures; its last one stays.
 const isOver = (state) => state === "ended" || state === "lost";
 
-function describeState({ state, newest_s: seconds }) {
-  if (state === "waiting") return "waiting for the first frame";
-  if (state === "late") return `no new frame for ${seconds.toFixed(0)} s`;
-  if (state !== "retrying") return state;
-  return seconds === null ? "no frame yet, trying again" : "lost, trying again";
-}
-
 function addTile(name) {
   const link = document.createElement("a");
   link.href = `${name}/`;
@@ -61,7 +54,7 @@ function showSource(source) {
       : [`${source.fps.toFixed(1)} FPS`, `age ${source.age_p50_ms.toFixed(0)} ms`];
   const skipped = source.skipped ? [`${source.skipped} skipped`] : [];
   tile.figures.textContent = [...rates, `${source.dropped} dropped`, ...skipped].join(", ");
-  tile.state.textContent = describeState(source);
+  tile.state.textContent = source.state_line;
   tile.state.classList.toggle("bad", !["live", "ended"].includes(source.state));
 }
 

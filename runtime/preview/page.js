@@ -145,14 +145,11 @@ function showFigures(stats) {
   );
 }
 
-function showState({ state, newest_s: seconds }) {
+function showState({ state, state_line: line }) {
   const wasOver = over;
   over = state === "ended" || state === "lost";
   if (over !== wasOver) watch();
-  if (state === "waiting") say("waiting for the first frame", true);
-  else if (state === "late") say(`no new frame for ${seconds.toFixed(0)} s`, true);
-  else if (state !== "retrying") say(state, state === "lost");
-  else say(seconds === null ? "no frame yet, trying again" : "lost, trying again", true);
+  say(line, !["live", "ended"].includes(state));
 }
 
 async function poll() {

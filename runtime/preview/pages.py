@@ -116,6 +116,7 @@ class _Group:
                     "name": view.about.name,
                     **view.texts,
                     "state": view.state,
+                    "state_line": view.describe_state(),
                     **asdict(view.compute_stats()),
                 }
                 for view in self._views
@@ -165,6 +166,7 @@ class _Pages:
         figures = await self._view.compute_figures()
         shown = {
             "state": self._view.state,
+            "state_line": self._view.describe_state(),
             "shares": figures.shares,
             "viewers": self._viewers.count,
         }

@@ -63,6 +63,15 @@ class View:
             return "waiting"
         return "late" if newest_s > _LATE_S else "live"
 
+    def describe_state(self) -> str:
+        """Say the state as people read it."""
+        newest_s, state = self.board.newest_s, self.state
+        if state == "waiting":
+            return "waiting for the first frame"
+        if state == "retrying":
+            return "no frame yet, trying again" if newest_s is None else "lost, trying again"
+        return f"no new frame for {newest_s or 0:.0f} s" if state == "late" else state
+
     def compute_stats(self) -> Stats:
         """Compute the source's figures at this moment; rates only where it is not lost or over."""
         stats, state = self.board.compute_stats(), self.state
