@@ -287,7 +287,7 @@ class Contest:
         runner = load_runner(self.engine)
         first = runner.list_devices()[0].name
         return runner.open_engine(
-            path, compute=compute, device=first, threads=None, progress=SILENT
+            path, compute=compute, device=first, threads=None, keep=False, progress=SILENT
         )
 
     def _count_macs(self) -> dict[str, int]:

@@ -57,13 +57,21 @@ class Runner(Protocol):
     """The module that runs a target's artifacts, `edgeseg/runtime/backends/NAME.py`."""
 
     def open_engine(
-        self, path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
+        self,
+        path: Path,
+        *,
+        compute: str,
+        device: str,
+        threads: int | None,
+        keep: bool,
+        progress: Progress,
     ) -> Engine:
         """Open an artifact by the file that the engine takes.
 
         `compute` is the type that float parts compute in: `f32`, `bf16` or `f16`. `device` is the
-        name of one of `list_devices`. `threads` None means all cores. `progress` receives a line
-        where an engine must be built first.
+        name of one of `list_devices`. `threads` None means all cores. `keep` says that the
+        file will be opened again, so that what the engine compiles may stay in the user's cache.
+        `progress` receives a line where an engine must be built first.
 
         Raises:
             DeviceError: the device cannot be used here, whatever the artifact.
@@ -122,6 +130,7 @@ def open_backend(
         compute=variant.compute,
         device=find_device(variant),
         threads=threads,
+        keep=True,
         progress=progress,
     )
 
@@ -134,11 +143,12 @@ def open_artifact(
     compute: str = "f32",
     device: str | None = None,
     threads: int | None = None,
+    keep: bool = False,
     progress: Progress = SILENT,
 ) -> Backend:
     """Open a target's artifact by its file; see `open_backend`, and `Checked.logits_shape`.
 
-    `device` None is the engine's first.
+    `device` None is the engine's first. `keep` is for files that are opened again and again.
     """
     runner = load_runner(target)
     engine = runner.open_engine(
@@ -146,6 +156,7 @@ def open_artifact(
         compute=compute,
         device=device or runner.list_devices()[0].name,
         threads=threads,
+        keep=keep,
         progress=progress,
     )
     return Checked(engine, logits_shape=logits_shape)

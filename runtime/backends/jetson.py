@@ -13,10 +13,16 @@ __all__ = ["identity", "list_devices", "open_engine"]
 
 
 def open_engine(
-    path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
+    path: Path,
+    *,
+    compute: str,
+    device: str,
+    threads: int | None,
+    keep: bool,
+    progress: Progress,
 ) -> TensorRtBackend:
     """See `Runner`. The typed graph decides what it computes in; `threads` has no effect."""
-    del compute, device, threads
+    del compute, device, threads, keep  # a plan is always kept
     return trt_cache.open_engine(path, progress=progress)
 
 

@@ -52,10 +52,16 @@ _FATAL_ONLY: Final = 4  # of ONNX Runtime's own lines; 2 are warnings, its defau
 
 
 def open_engine(
-    path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
+    path: Path,
+    *,
+    compute: str,
+    device: str,
+    threads: int | None,
+    keep: bool,
+    progress: Progress,
 ) -> OrtBackend:
     """See `Runner`. The ONNX file decides what it computes in; `compute` has no effect."""
-    del compute, progress
+    del compute, keep, progress
     return OrtBackend(path, device=device, threads=threads)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgeseg.errors import BackendError, DeviceError
 from edgeseg.machine.packages import find_version
-from edgeseg.progress import Progress
+from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.checked import check_ends, take_last_line
 from edgeseg.runtime.backends.openvino_cache import compile_or_recall
 from edgeseg.runtime.backends.openvino_devices import (
@@ -30,10 +30,23 @@ _TYPE: Final = "INFERENCE_PRECISION_HINT"
 
 
 def open_engine(
-    path: Path, *, compute: str, device: str, threads: int | None, progress: Progress
+    path: Path,
+    *,
+    compute: str,
+    device: str,
+    threads: int | None,
+    keep: bool,
+    progress: Progress,
 ) -> OpenVinoBackend:
     """See `Runner`."""
-    return OpenVinoBackend(path, compute=compute, device=device, threads=threads, progress=progress)
+    return OpenVinoBackend(
+        path,
+        compute=compute,
+        device=device,
+        threads=threads,
+        keep=keep,
+        progress=progress,
+    )
 
 
 def list_devices() -> tuple[Device, ...]:
@@ -64,8 +77,8 @@ class OpenVinoBackend:
     """One model, .xml or .onnx, compiled for the lowest latency of a single frame.
 
     `compute` is the type that float parts compute in. It is always set, because OpenVINO's default
-    is BF16 where the CPU has it, and "FP32" would then not be FP32. With `progress`, what was
-    compiled is kept in the user's cache.
+    is BF16 where the CPU has it, and "FP32" would then not be FP32. With `keep`, what is
+    compiled stays in the user's cache, and `progress` hears where it cannot.
 
     Raises:
         DeviceError: the device is not here.
@@ -80,7 +93,8 @@ class OpenVinoBackend:
         compute: str = "f32",
         device: str = CPU,
         threads: int | None = None,
-        progress: Progress | None = None,
+        keep: bool = False,
+        progress: Progress = SILENT,
     ) -> None:
         core = open_core()
         import openvino
@@ -88,10 +102,10 @@ class OpenVinoBackend:
         engine = f"openvino {openvino.__version__.partition('-')[0]} {compute}"
         options = _plan_options(core, compute=compute, device=device, threads=threads)
         try:
-            if progress is None:
-                model = core.compile_model(str(path), to_own_name(device), options)
-            else:
+            if keep:
                 model = compile_or_recall(core, path, device, options, progress=progress)
+            else:
+                model = core.compile_model(str(path), to_own_name(device), options)
         except RuntimeError as error:
             raise BackendError(f"{engine} refuses {path}: {take_last_line(error)}") from error
         check_ends(str(path), inputs=len(model.inputs), outputs=len(model.outputs))

@@ -15,7 +15,7 @@ import pytest
 from edgeseg.bundle.store import Bundle
 from edgeseg.progress import Progress
 from edgeseg.runtime import select, trial
-from edgeseg.runtime.backends.backend import open_backend
+from edgeseg.runtime.backends.backend import open_artifact, open_backend
 from edgeseg.runtime.select import build, choose_variant
 
 if TYPE_CHECKING:
@@ -129,6 +129,17 @@ def test_the_command_line_restricts_and_names_devices(
     assert outcome.err == ("edgeseg: no device gpu here: this bundle's engine offers cpu and npu\n")
     outcome = edgeseg("doctor", "--json")
     assert outcome.json["devices"]["openvino"] == ["cpu", "npu (Pretend AI Boost)"]
+
+
+def test_what_is_tried_once_is_not_kept(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A search for variants tries many files, which would crowd out those that run."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    open_artifact("openvino", bundle.path(bundle.chosen.file)).close()
+    assert not (tmp_path / "cache").exists()
+    open_backend(bundle).close()
+    assert len(list((tmp_path / "cache" / "edgeseg" / "models").glob("*.blob"))) == 1
 
 
 @pytest.mark.parametrize("device", ["cpu", "npu"])

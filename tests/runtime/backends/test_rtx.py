@@ -39,7 +39,9 @@ def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: Module) -> S
 
 def open_once(bundle: Bundle) -> None:
     path = graph(bundle, "fp16")
-    rtx.open_engine(path, compute="f16", device="gpu", threads=None, progress=Progress()).close()
+    rtx.open_engine(
+        path, compute="f16", device="gpu", threads=None, keep=True, progress=Progress()
+    ).close()
 
 
 def kernels(tmp_path: Path) -> Path:
