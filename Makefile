@@ -6,7 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Tests run in this many processes of about 1 GB, one more than cores: some of them mostly wait.
 WORKERS ?= 3
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Where .pyc files are forbidden, each process that a test starts would compile edgeseg anew.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Material for MkDocs, maintained until May 2027, says so at each build unless told not to.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
