@@ -29,7 +29,7 @@ COMMANDS = (
 
 FOLDERS = ("calibration", "export", "quantize", "runtime")
 # The packages that need the workstation's extra; everything else imports with the base install.
-WORKSTATION = ("deploy", "export", "quantize", "sweep")
+WORKSTATION = ("deploy", "export", "quantize", "recovery", "sweep")
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,7 @@ def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ("benchmarks/light.py", ["missing"], 1, "no bundle at missing"),
         ("benchmarks/scale.py", ["missing", "demo"], 1, "no bundle or checkpoint at missing"),
         ("benchmarks/start.py", ["missing"], 2, "nothing at missing"),
+        ("benchmarks/recovery.py", ["missing", "images"], 2, "nothing at missing"),
         ("benchmarks/widened.py", ["a", "b", "-o", "c"], 2, "nothing at a"),
         (
             "benchmarks/outliers.py",

@@ -1,0 +1,9 @@
+"""Wins back the accuracy that an artifact lost: trains its file against FP32, without labels.
+
+program      an artifact's graph as steps and constants; `onnx_program`, `openvino_program`
+network      runs a program in PyTorch, with its constants as parameters; `operators`
+lossless     pixels that a quantizer does not round
+weather      images in other light, so that what is trained does not become brittle
+training     lessons, each for a share of the time; `state` keeps a training that was broken off
+recover      all of it, from file to file
+"""

@@ -1,0 +1,32 @@
+"""What a user may say of a training: how long, and on how many images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from edgeseg.spec import check_number
+
+__all__ = ["FEWEST", "Recover"]
+
+# With fewer images nothing can be held back.
+FEWEST: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recover:
+    """How long to train INT8 variants that cost too much, and on how many calibration images.
+
+    `images` is None for all of them.
+
+    Raises:
+        SpecError: no time, or fewer images than a training needs.
+    """
+
+    seconds: float
+    images: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("the time to recover", self.seconds, least=1)
+        if self.images is not None:
+            check_number("the number of images to recover with", self.images, least=FEWEST)

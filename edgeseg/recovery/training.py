@@ -1,0 +1,323 @@
+"""Trains a program against the FP32 network, its teacher, on images without labels.
+
+The student sees what the teacher sees, and learns its logits. Three lessons follow each other:
+first the scales and shifts alone, some ten thousand numbers; then each block by itself, from what
+the blocks before it really give; then everything, at a small rate. The average of the last steps is
+compared with the teacher on images held back. What is nearest is kept, the start included.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgeseg.accuracy.metrics import confusion, mean_iou
+from edgeseg.errors import ExportError
+from edgeseg.memory import find_total_memory
+from edgeseg.progress import Progress, begin
+from edgeseg.recovery.network import Network
+from edgeseg.recovery.program import Kind, Program, Values
+from edgeseg.recovery.state import State, recall_state, save_state
+from edgeseg.recovery.weather import disturb
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import ClassMap, Frame
+
+__all__ = ["LESSONS", "Lesson", "Lessons", "Outcome", "Read", "train"]
+
+Read = Callable[[], "Frame"]
+
+_EVERYTHING: Final = (Kind.SCALE, Kind.SHIFT, Kind.WEIGHT)
+# How often the average is compared with the teacher, and the share of the time that this may take.
+_CHECKS: Final = 24
+_CHECKING: Final = 0.15
+# A lesson ends after so many checks without a better one.
+_PATIENCE: Final = 6
+_WARM_UP: Final = 20
+_PACE_STEPS: Final = 3
+# Images that are learned and images held back are changed by other random numbers.
+_LEARNED: Final = 1
+_HELD: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What learns, how fast, and in which share of the steps.
+
+    `rate` is that of Adam, in units of each constant. With `apart` each block learns by itself.
+    """
+
+    name: str
+    share: float
+    kinds: tuple[Kind, ...]
+    rate: float
+    apart: bool = False
+
+
+LESSONS: Final = (
+    Lesson(name="scales and shifts", share=0.2, kinds=(Kind.SCALE, Kind.SHIFT), rate=0.05),
+    Lesson(
+        name="block by block", share=0.2, kinds=(Kind.SHIFT, Kind.WEIGHT), rate=0.03, apart=True
+    ),
+    Lesson(name="everything", share=0.6, kinds=(Kind.SHIFT, Kind.WEIGHT), rate=0.02),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What training found: the constants, and their mean IoU with the teacher's masks, in points.
+
+    `seconds` are those of all runs, if a training was broken off and went on.
+    """
+
+    values: Values
+    steps: int
+    seconds: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """What a training works with.
+
+    `learned` and `held_back` give the network's input, uint8 (1, H, W, C). `keep` is the file that
+    a training goes on from after it was broken off.
+    """
+
+    teacher: Program
+    learned: Sequence[Read]
+    held_back: Sequence[Read]
+    seconds: float
+    seed: int
+    keep: Path
+    lessons: Sequence[Lesson]
+
+
+def train(starts: Sequence[Program], given: Lessons, progress: Progress) -> Outcome:
+    """Train a program until its time is up, or it agrees no better for a while.
+
+    `starts` are the program as it is, and with other constants. It is trained from the one that
+    agrees best with the teacher.
+
+    Raises:
+        ExportError: the machine has too little memory for it.
+    """
+    return _Training(starts, given, progress).run()
+
+
+class _Training:
+    """One training. Which image a step sees, and how it is changed, depends on the seed alone."""
+
+    def __init__(self, starts: Sequence[Program], given: Lessons, progress: Progress) -> None:
+        self._begun = time.monotonic()
+        self._given = given
+        self._progress = progress
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._teacher = Network(given.teacher).to(self._device)
+        self._teacher.select()
+        self._shown = [self._to_device(frame) for frame in self._list_shown()]
+        with torch.no_grad():
+            first = self._teacher(self._shown[0])
+        _check_memory(first.elements)
+        self._classes = first.logits.shape[1]
+        self._expected = [self._classify(self._teacher, image) for image in self._shown]
+        students = [Network(program).to(self._device) for program in starts]
+        agreements = [self._measure(student) for student in students]
+        self._before = agreements[0]
+        self._student = students[int(np.argmax(agreements))]
+        self._average = copy.deepcopy(self._student)
+        self._average.select()
+
+    def run(self) -> Outcome:
+        state = recall_state(self._given.keep)
+        if state is None:
+            state = self._plan()
+        else:
+            self._progress.say(f"  going on after {state.taken} of {state.planned} steps")
+            self._begun -= state.seconds
+        share = 0.0
+        for place, lesson in enumerate(self._given.lessons):
+            share += lesson.share
+            if place == state.lesson:
+                state = self._give(lesson, state, share * self._given.seconds)
+        self._given.keep.unlink(missing_ok=True)
+        self._student.load_changes(state.best)
+        return Outcome(
+            values=self._student.export_values(),
+            steps=state.taken,
+            seconds=state.seconds,
+            before=state.before,
+            after=state.after,
+        )
+
+    def _plan(self) -> State:
+        """Plan the steps by the pace of the first few, which change nothing."""
+        begun = time.monotonic()
+        agreement = self._measure(self._student)
+        check_s = time.monotonic() - begun
+        parameters = self._student.select(*_EVERYTHING)
+        paces = []
+        for step in range(_PACE_STEPS):
+            begun = time.monotonic()
+            self._find_loss(step, apart=False).backward()  # type: ignore[no-untyped-call]
+            paces.append(time.monotonic() - begun)
+        for parameter in parameters:
+            parameter.grad = None
+        left_s = self._given.seconds - self._spent_s
+        checks = max(len(self._given.lessons), min(_CHECKS, int(_CHECKING * left_s / check_s)))
+        left_s -= checks * check_s
+        start = self._student.copy_changes()
+        return State(
+            planned=max(checks, int(left_s / float(np.median(paces)))),
+            checks=checks,
+            seconds=self._spent_s,
+            before=self._before,
+            now=agreement,
+            after=agreement,
+            changes=start,
+            average=start,
+            best=start,
+        )
+
+    def _give(self, lesson: Lesson, state: State, end_s: float) -> State:
+        """Give the lesson at which a state is, until `end_s`, and return the state after it."""
+        self._student.load_changes(state.changes)
+        self._average.load_changes(state.average)
+        parameters = self._student.select(*lesson.kinds)
+        optimizer = torch.optim.Adam(parameters, lr=lesson.rate, betas=(0.9, 0.99))
+        steps, every = round(lesson.share * state.planned), max(1, state.planned // state.checks)
+        step_done = begin(self._progress, f"recovering, {lesson.name}", steps, "step")
+        begun_s, first, taken = self._spent_s, state.step, state.taken - state.step
+        idle, best = 0, 0.0
+        for step in range(first, steps):
+            # On a machine that became slower the rate falls by the time that is left.
+            passed = max(step / steps, (self._spent_s - begun_s) / max(end_s - begun_s, 1e-9))
+            warm = min(1.0, (step - first + 1) / _WARM_UP)
+            for group in optimizer.param_groups:
+                group["lr"] = lesson.rate * warm * max(0.0, 1 - passed)
+            loss = self._find_loss(taken + step, apart=lesson.apart)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own is not annotated
+            optimizer.step()
+            self._average.move_to(self._student, share=max(0.02, 9 / (step - first + 10)))
+            step_done()
+            if (step + 1) % every and step + 1 < steps and passed < 1:
+                continue
+            state = self._check(replace(state, step=step + 1, taken=taken + step + 1))
+            idle = 0 if state.now > best else idle + 1
+            best = max(best, state.now)
+            if passed >= 1 or idle == _PATIENCE:
+                break
+        # The next lesson goes on from what was best.
+        return replace(
+            state, lesson=state.lesson + 1, step=0, changes=state.best, average=state.best
+        )
+
+    def _check(self, state: State) -> State:
+        """Compare the average with the teacher, keep it if it is the best, and save the state."""
+        agreement = self._measure(self._average)
+        average = self._average.copy_changes()
+        state = replace(
+            state,
+            seconds=self._spent_s,
+            changes=self._student.copy_changes(),
+            average=average,
+            now=agreement,
+            after=max(agreement, state.after),
+            best=average if agreement > state.after else state.best,
+        )
+        save_state(self._given.keep, state)
+        self._progress.say(
+            f"  mean IoU {agreement:.2f} with the masks of FP32 on images held back, after "
+            f"{state.taken} of {state.planned} steps; best {state.after:.2f}, at first "
+            f"{state.before:.2f}"
+        )
+        return state
+
+    @property
+    def _spent_s(self) -> float:
+        return time.monotonic() - self._begun
+
+    def _list_shown(self) -> Iterator[Frame]:
+        """List the held-back images as they are, and once more in other light."""
+        for place, read in enumerate(self._given.held_back):
+            frame = read()
+            yield frame
+            yield disturb(frame, np.random.default_rng((self._given.seed, _HELD, place)))
+
+    def _find_loss(self, step: int, *, apart: bool) -> Tensor:
+        """Compare student and teacher on the image of a step."""
+        random = np.random.default_rng((self._given.seed, _LEARNED, step))
+        frame = self._given.learned[int(random.integers(len(self._given.learned)))]()
+        image = self._to_device(disturb(frame, random))
+        with torch.no_grad():
+            expected = self._teacher(image)
+        found = self._student(image, apart=apart)
+        loss = find_divergence(found.logits, expected.logits)
+        for name, value in found.blocks.items():
+            wanted = expected.blocks[name]
+            loss = loss + (value - wanted).square().mean() / wanted.var()
+        # By its logarithm an image in fog, which loses ten times as much, counts as any other.
+        return loss.log()
+
+    def _measure(self, network: Network) -> float:
+        """Measure the mean IoU with the teacher's masks of the held-back images, in points."""
+        pairs = zip(self._shown, self._expected, strict=True)
+        counts = [
+            confusion(
+                wanted,
+                self._classify(network, image),
+                classes=self._classes,
+                ignore_index=self._classes,
+            )
+            for image, wanted in pairs
+        ]
+        return mean_iou(np.sum(counts, axis=0))
+
+    @torch.no_grad()
+    def _classify(self, network: Network, image: Tensor) -> ClassMap:
+        classes: ClassMap = network(image).logits[0].argmax(0).cpu().numpy().astype(np.uint16)
+        return classes
+
+    def _to_device(self, frame: Frame) -> Tensor:
+        return torch.tensor(frame, device=self._device)
+
+
+def _check_memory(elements: int) -> None:
+    """Refuse to train where the values of one image do not fit into the memory, twice in float32.
+
+    Raises:
+        ExportError: they do not.
+    """
+    needed, there = 2 * 4 * elements, find_total_memory()
+    if needed > there:
+        raise ExportError(
+            f"training needs about {needed / 1e9:.1f} GB of memory for one image, and "
+            f"{there / 1e9:.1f} GB may be taken here; choose a smaller --size"
+        )
+
+
+def find_divergence(found: Tensor, wanted: Tensor) -> Tensor:
+    """Find the Kullback-Leibler divergence of the classes' shares, of logits (1, classes, h, w).
+
+    The loss of Hinton et al. 2015 (Distilling the Knowledge, arXiv:1503.02531) at temperature 1. A
+    pixel of the teacher's class with n pixels counts by one over the root of n, because mIoU counts
+    classes alike.
+    """
+    lost = functional.kl_div(
+        found.log_softmax(1), wanted.log_softmax(1), reduction="none", log_target=True
+    ).sum(1)
+    classes = wanted.argmax(1)
+    counts = torch.bincount(classes.flatten(), minlength=wanted.shape[1]).clamp(min=1)
+    weights = counts.to(wanted.dtype).rsqrt()[classes]
+    return (lost * weights).sum() / weights.sum()

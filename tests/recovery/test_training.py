@@ -1,0 +1,197 @@
+"""A training, with real artifacts: it comes nearer to FP32, can be broken off, and never harms."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from artifacts import list_frames
+from typed_graphs import frame
+
+from edgeseg.errors import CalibrationError, ExportError
+from edgeseg.progress import SILENT, Progress
+from edgeseg.recovery import training
+from edgeseg.recovery.network import Network
+from edgeseg.recovery.program import Kind
+from edgeseg.recovery.recover import read_program, recover
+from edgeseg.recovery.state import recall_state
+from edgeseg.recovery.training import LESSONS, Lessons, train
+
+if TYPE_CHECKING:
+    from artifacts import Artifact
+
+HELD = range(60, 64)
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by a second at each look: as many steps are planned on any machine."""
+    seconds = itertools.count()
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(seconds)))
+
+
+def harm(artifact: Artifact, path: Path) -> Path:
+    """Write an artifact whose weights are far from what they were."""
+    program = read_program(artifact.path)
+    network = Network(program)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for change in network.select(Kind.WEIGHT):
+            change += 12 * torch.randn(change.shape, generator=generator)
+    program.write(network.export_values(), path)
+    return path
+
+
+def agreement(artifact: Artifact, path: Path) -> float:
+    """How much of unseen frames the engine gives FP32's class, in %."""
+    with closing(artifact.open(path)) as own, closing(artifact.open(artifact.teacher)) as exact:
+        pairs = [(own.infer(frame(seed)), exact.infer(frame(seed))) for seed in range(200, 208)]
+    return 100 * float(np.mean([(a.argmax(1) == b.argmax(1)).mean() for a, b in pairs]))
+
+
+def given(artifact: Artifact, keep: Path, seconds: float = 40) -> Lessons:
+    return Lessons(
+        teacher=read_program(artifact.teacher),
+        learned=list_frames(range(30)),
+        held_back=list_frames(HELD),
+        seconds=seconds,
+        seed=0,
+        keep=keep,
+        lessons=LESSONS,
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "onnxruntime",
+        pytest.param("openvino", marks=pytest.mark.long),
+        pytest.param("jetson", marks=pytest.mark.long),
+    ],
+)
+def test_an_engine_comes_nearer_to_fp32(
+    artifacts: dict[str, Artifact], target: str, tmp_path: Path
+) -> None:
+    """On frames that were neither learned from nor held back."""
+    artifact = artifacts[target]
+    harmed = harm(artifact, tmp_path / f"harmed{artifact.path.suffix}")
+    target = tmp_path / f"recovered{artifact.path.suffix}"
+    lines: list[str] = []
+    done = recover(
+        harmed,
+        artifact.teacher,
+        target,
+        list_frames(range(34)),
+        seconds=90,
+        seed=0,
+        progress=Progress(say=lines.append),
+    )
+    assert (done.learned, done.held_back) == (29, 5)
+    assert done.after > done.before
+    before, after = agreement(artifact, harmed), agreement(artifact, target)
+    assert after > before + 0.3
+    assert any(re.search(r"mean IoU .* after \d+ of \d+ steps", line) for line in lines)
+    assert not target.with_suffix(".training").exists()
+
+
+def test_what_only_harms_is_not_kept(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    artifact = artifacts["onnxruntime"]
+    program = read_program(artifact.path)
+    wild = tuple(replace(lesson, rate=1e3) for lesson in LESSONS)
+    lessons = replace(given(artifact, tmp_path / "state"), lessons=wild)
+    found = train([program], lessons, SILENT)
+    assert found.steps > 0
+    assert found.after == found.before
+    for name, constant in program.constants.items():
+        np.testing.assert_array_equal(found.values[name], constant.value)
+
+
+def test_the_better_start_is_taken(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    artifact = artifacts["onnxruntime"]
+    harmed = read_program(harm(artifact, tmp_path / "harmed.onnx"))
+    wild = tuple(replace(lesson, rate=1e3) for lesson in LESSONS)
+    lessons = replace(given(artifact, tmp_path / "state", seconds=30), lessons=wild)
+    found = train([harmed, read_program(artifact.path)], lessons, SILENT)
+    assert found.after > found.before
+
+
+def test_one_that_was_broken_off_goes_on(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    artifact = artifacts["openvino"]
+    keep = tmp_path / "state"
+    lessons = given(artifact, keep, seconds=60)
+
+    def stop(name: str, done: int, *_: object) -> None:
+        if name == "recovering, block by block" and done == 2:
+            raise KeyboardInterrupt
+
+    program = read_program(artifact.path)
+    with pytest.raises(KeyboardInterrupt):
+        train([program], lessons, Progress(phase=stop))
+    saved = recall_state(keep)
+    assert saved is not None
+    assert saved.taken < saved.planned
+    assert saved.taken > 0
+    lines: list[str] = []
+    found = train([program], lessons, Progress(say=lines.append))
+    assert lines[0] == f"  going on after {saved.taken} of {saved.planned} steps"
+    assert found.steps > saved.taken
+    assert found.seconds > saved.seconds
+    assert found.before == saved.before
+    assert found.after >= saved.after
+    assert not keep.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a state", b"PK\x03\x04" + 40 * b"\0"])
+def test_a_damaged_state_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state").write_bytes(content)
+    assert recall_state(tmp_path / "state") is None
+    assert recall_state(tmp_path / "no such file") is None
+
+
+def test_its_time_is_kept(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    """On a machine that becomes ten times slower than it was when the steps were planned."""
+    artifact = artifacts["onnxruntime"]
+    lessons = given(artifact, tmp_path / "state")
+
+    def slow_down(*_: object) -> None:
+        for _ in range(10):
+            training.time.monotonic()
+
+    program = read_program(artifact.path)
+    swift = train([program], lessons, SILENT)
+    slow = train([program], lessons, Progress(phase=slow_down))
+    assert 0 < slow.steps < swift.steps / 2
+    assert slow.seconds < lessons.seconds + 60
+
+
+def test_too_little_memory_is_told(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "find_total_memory", lambda: 10_000_000)
+    artifact = artifacts["onnxruntime"]
+    told = r"training needs about \d+\.\d GB of memory .* 0\.0 GB .* choose a smaller --size"
+    with pytest.raises(ExportError, match=told):
+        train([read_program(artifact.path)], given(artifact, tmp_path / "state"), SILENT)
+
+
+def test_too_few_images_are_refused(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    artifact = artifacts["onnxruntime"]
+    with pytest.raises(CalibrationError, match="7 images are too few .* give 8 or more"):
+        recover(
+            artifact.path,
+            artifact.teacher,
+            tmp_path / "out.onnx",
+            [partial(frame, seed) for seed in range(7)],
+            seconds=1,
+            seed=0,
+            progress=SILENT,
+        )
+    assert not list(tmp_path.iterdir())
