@@ -18,7 +18,7 @@ import msgspec
 
 from edgeseg.accuracy.gates import Judged, judge_accuracy
 from edgeseg.accuracy.limits import Limits
-from edgeseg.bundle.manifest import Accuracy
+from edgeseg.bundle.manifest import Accuracy, RecoveryInfo
 from edgeseg.errors import BackendError
 from edgeseg.progress import Progress, Step, begin
 from edgeseg.quantize.budget import Budget, Pace, UsedUp, format_clock
@@ -76,6 +76,7 @@ class Candidate:
     `output` is `logits` or `class_map`. `instead_of` names a candidate of the same precision that
     this one replaces where an engine does not build it. `form` is that of the network. `written`
     are words for a graph that computes the same as the candidate `same_as`, written in another way.
+    `recovery` says how its file was trained, if it was, from that of the candidate `trained_from`.
     """
 
     name: str
@@ -88,6 +89,8 @@ class Candidate:
     form: Form = EXACT
     written: tuple[str, ...] = ()
     same_as: str | None = None
+    recovery: RecoveryInfo | None = None
+    trained_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
+from edgeseg.bundle.variants import Accuracy, FormInfo, RecoveryInfo, Value, VariantInfo
 from edgeseg.errors import BundleError, SpecError
 from edgeseg.labels import Labels
 from edgeseg.segformer.arch import ATTENTION_HEADS, PerStage
-from edgeseg.segformer.form import Form, HeadForm
 from edgeseg.spec import ChannelOrder, InputSpec
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Manifest",
     "ModelInfo",
     "Parity",
+    "RecoveryInfo",
     "SizeInfo",
     "Tensor",
     "VariantInfo",
@@ -40,18 +41,14 @@ __all__ = [
 SCHEMA: Final = 1
 
 
-class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Immutable, and read from JSON with its types checked."""
-
-
-class File(_Value, frozen=True, kw_only=True):
+class File(Value, frozen=True, kw_only=True):
     """One file of the bundle: its hash in hexadecimal, and its size in bytes."""
 
     sha256: str
     bytes: int
 
 
-class Tensor(_Value, frozen=True, kw_only=True):
+class Tensor(Value, frozen=True, kw_only=True):
     """A graph's input or output: its dimensions, such as (1, 512, 512, 3), and their meanings."""
 
     name: str
@@ -60,7 +57,7 @@ class Tensor(_Value, frozen=True, kw_only=True):
     layout: str
 
 
-class ModelInfo(_Value, frozen=True, kw_only=True):
+class ModelInfo(Value, frozen=True, kw_only=True):
     """The network: which size and kind of SegFormer it is.
 
     `decoder_width` is the number of the decoder's channels. `params` counts all weights, `macs` the
@@ -77,7 +74,7 @@ class ModelInfo(_Value, frozen=True, kw_only=True):
     depths: PerStage | None = None
 
 
-class CheckpointInfo(_Value, frozen=True, kw_only=True):
+class CheckpointInfo(Value, frozen=True, kw_only=True):
     """Where the weights come from; `license` is `unknown` where nothing states it.
 
     `reduce_labels` says that the masks of the training had 0 for no class, and all other ids one
@@ -93,11 +90,11 @@ class CheckpointInfo(_Value, frozen=True, kw_only=True):
     license: str
     reduce_labels: bool = False
     channel_order: ChannelOrder = ChannelOrder.RGB
-    input_sources: dict[str, str] = {}
+    input_sources: dict[str, str] = msgspec.field(default_factory=dict)
     threshold: float | None = None
 
 
-class Parity(_Value, frozen=True, kw_only=True):
+class Parity(Value, frozen=True, kw_only=True):
     """How far the FP32 graph's logits are from the checkpoint's own network, on some images."""
 
     max_abs_diff: float
@@ -105,7 +102,7 @@ class Parity(_Value, frozen=True, kw_only=True):
     image_source: str
 
 
-class FrameworkCheck(_Value, frozen=True, kw_only=True):
+class FrameworkCheck(Value, frozen=True, kw_only=True):
     """The FP32 graph's masks against those of the framework that trained the checkpoint.
 
     `agreement` is the share of the pixels with the same class, in %, over all `images`.
@@ -117,78 +114,7 @@ class FrameworkCheck(_Value, frozen=True, kw_only=True):
     images: int
 
 
-class Accuracy(_Value, frozen=True, kw_only=True):
-    """A candidate against the FP32 reference on the same images, in points (0..100).
-
-    Without ground truth only the last two are known: the share of the pixels with the reference's
-    class, and the mean IoU with its masks. `drop_low` and `drop_high` are the drop's 95 % interval,
-    `chance_miou` is the mIoU of guesses as frequent as the reference's classes.
-    """
-
-    images: int
-    miou: float | None = None
-    reference_miou: float | None = None
-    chance_miou: float | None = None
-    drop: float | None = None
-    drop_low: float | None = None
-    drop_high: float | None = None
-    class_iou: dict[str, float] = {}
-    worst_class: str | None = None
-    worst_class_drop: float | None = None
-    pixel_agreement: float
-    agreement_iou: float
-
-
-class FormInfo(_Value, frozen=True, kw_only=True):
-    """A form of the network other than the exact one; see `edgeseg.segformer.form.Form`.
-
-    `queries` and `keys` are stages, 1 to 4. `macs` are the multiply-adds for a frame.
-    """
-
-    name: str
-    queries: tuple[int, ...]
-    keys: tuple[int, ...]
-    head: HeadForm
-    macs: int
-
-    def __post_init__(self) -> None:
-        _ = self.form  # refuses stages that no network has
-
-    @property
-    def form(self) -> Form:
-        """The form itself."""
-        return Form(
-            name=self.name,
-            queries=frozenset(self.queries),
-            keys=frozenset(self.keys),
-            head=self.head,
-        )
-
-
-class VariantInfo(_Value, frozen=True, kw_only=True):
-    """One artifact: `file` is what the engine opens, `compute` what its float parts compute in.
-
-    `output` is `logits`, or `class_map` for class ids at the input's size. `instead_of` names the
-    variant that this one replaces where the engine cannot build it. `search` was measured on the
-    half of the data that the search saw, `gate` on the other half. `int8_share` is the share of the
-    multiply-adds, 0..1, that are INT8 in the file. `form` is None for the exact network.
-    """
-
-    name: str
-    precision: str
-    file: str
-    recipe: str
-    compute: str = "f32"
-    output: str = "logits"
-    instead_of: str | None = None
-    form: FormInfo | None = None
-    int8_share: float = 0.0
-    search: Accuracy | None = None
-    gate: Accuracy | None = None
-    latency_ms: float | None = None
-
-
-class CalibrationInfo(_Value, frozen=True, kw_only=True):
+class CalibrationInfo(Value, frozen=True, kw_only=True):
     """The images that ranges come from: their number, their origin, and their pixels' hash."""
 
     source: str
@@ -197,7 +123,7 @@ class CalibrationInfo(_Value, frozen=True, kw_only=True):
     estimator: str
 
 
-class Evaluation(_Value, frozen=True, kw_only=True):
+class Evaluation(Value, frozen=True, kw_only=True):
     """What accuracy was measured on: `searched` images guided the search, `gated` images decided.
 
     `sha256` is the hash of all these images with their ground truth, in order.
@@ -211,7 +137,7 @@ class Evaluation(_Value, frozen=True, kw_only=True):
     sha256: str
 
 
-class Machine(_Value, frozen=True, kw_only=True):
+class Machine(Value, frozen=True, kw_only=True):
     """Where latencies were measured.
 
     `features` are the instructions that inference depends on; `cores` is their number.
@@ -223,14 +149,14 @@ class Machine(_Value, frozen=True, kw_only=True):
     cores: int
 
 
-class Chosen(_Value, frozen=True, kw_only=True):
+class Chosen(Value, frozen=True, kw_only=True):
     """The variant that runs, and the reason."""
 
     variant: str
     reason: str
 
 
-class Golden(_Value, frozen=True, kw_only=True):
+class Golden(Value, frozen=True, kw_only=True):
     """A frame, the reference mask for it, and each variant's pixel agreement with it in points."""
 
     frame: str
@@ -238,7 +164,7 @@ class Golden(_Value, frozen=True, kw_only=True):
     agreement: dict[str, float]
 
 
-class SizeInfo(_Value, frozen=True, kw_only=True):
+class SizeInfo(Value, frozen=True, kw_only=True):
     """A complete bundle of the same weights for a smaller input, inside the bundle.
 
     `folder` is relative to the bundle, as sizes/256x512. `height` and `width` are in pixels.
@@ -249,7 +175,7 @@ class SizeInfo(_Value, frozen=True, kw_only=True):
     width: int
 
 
-class Manifest(_Value, frozen=True, kw_only=True):
+class Manifest(Value, frozen=True, kw_only=True):
     """All that is known about a bundle. `files` is filled in when the bundle is sealed.
 
     `schema` is the format's number. `sensitivity` is the share of the pixels, in %, that change
@@ -273,11 +199,11 @@ class Manifest(_Value, frozen=True, kw_only=True):
     calibration: CalibrationInfo | None = None
     evaluation: Evaluation | None = None
     machine: Machine | None = None
-    sensitivity: dict[str, float] = {}
+    sensitivity: dict[str, float] = msgspec.field(default_factory=dict)
     golden: tuple[Golden, ...]
     sizes: tuple[SizeInfo, ...] = ()
     tools: dict[str, str]
-    files: dict[str, File] = {}
+    files: dict[str, File] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.variants]

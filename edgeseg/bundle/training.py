@@ -1,0 +1,30 @@
+"""Says in words how a variant's file was trained against FP32."""
+
+from __future__ import annotations
+
+from edgeseg.bundle.manifest import RecoveryInfo, VariantInfo
+from edgeseg.text import pluralize
+
+__all__ = ["describe_training"]
+
+
+def describe_training(variant: VariantInfo) -> str | None:
+    """Describe how a variant was trained; None for one that was not."""
+    if variant.recovery is None:
+        return None
+    return f"{variant.name} was trained against FP32: {_describe(variant.recovery)}"
+
+
+def _describe(done: RecoveryInfo) -> str:
+    told = (
+        f"{pluralize(done.steps, 'step')} on {pluralize(done.images, 'image')} without labels in "
+        f"{done.minutes:.1f} minutes; mean IoU with FP32's masks on {done.held_back} images held "
+        f"back {done.before:.2f} before, {done.after:.2f} after"
+    )
+    if not done.extra_drops:
+        return told
+    worst = max(done.extra_drops, key=lambda name: done.extra_drops[name])
+    return (
+        f"{told}; of the corruptions {worst} costs it most more than FP32, "
+        f"{done.extra_drops[worst]:+.2f} points beside the drop on clean images"
+    )
