@@ -11,11 +11,13 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.errors import BackendError
 from edgeseg.progress import track
+from edgeseg.quantize.corrupted import judge_corrupted, measure_corrupted
 from edgeseg.quantize.meter import measure_speed
 from edgeseg.quantize.search import Search, Trial, describe_verdict, drop_failed, measure_once
 from edgeseg.runtime.timing import SAME_SPEED, order_by_speed
@@ -38,7 +40,7 @@ def sort_by_speed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
         return [*_sort_by_boldness(passed), *out]
     job.progress.say(f"timing {pluralize(len(passed), 'variant')} in turns with FP32")
     with job.budget.spending("timing"):
-        timed = _time_in_turns(job, passed)
+        timed = _time_all(job, passed)
     return [
         *rank_timed([trial for trial in timed if trial.approved]),
         *(trial for trial in timed if not trial.approved),
@@ -76,6 +78,23 @@ def judge(job: Search, trials: Sequence[Trial], out: Mapping[str, str]) -> list[
     with job.budget.spending("deciding"):
         judged = [*_judge_in_order(job, floats), *_judge_in_order(job, eights)]
     return [*judged, *(trial for trial in trials if not trial.approved)]
+
+
+def _time_all(job: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """Time each trial; what was trained computes the same steps, and has its origin's speed."""
+    names = {trial.candidate.name for trial in trials}
+    trained = [trial for trial in trials if trial.candidate.trained_from in names]
+    timed = _time_in_turns(job, [trial for trial in trials if trial not in trained])
+    origins = {trial.candidate.name: trial for trial in timed}
+    for trial in trained:
+        assert trial.candidate.trained_from is not None
+        origin = origins[trial.candidate.trained_from]
+        trial = replace(trial, speedup=origin.speedup, latency_ms=origin.latency_ms)
+        # What an engine does not run, it does not run with other constants.
+        timed.append(
+            trial if origin.approved else replace(trial, approved=False, verdict=origin.verdict)
+        )
+    return timed
 
 
 def _time_in_turns(job: Search, trials: Sequence[Trial]) -> list[Trial]:
@@ -147,6 +166,14 @@ def decide(job: Search, trial: Trial) -> Trial:
         verdict = drop_failed(job, trial.candidate, error, while_="on the gate half")
         return replace(trial, approved=False, verdict=verdict)
     judged = judge_accuracy(accuracy, job.limits)
+    recovery = trial.candidate.recovery
+    if recovery is not None and not judged.misses:
+        extra = measure_corrupted(job, trial.candidate, job.gate_half, "gate")
+        judged += judge_corrupted(job, extra)
+        told = replace(
+            trial.candidate, recovery=msgspec.structs.replace(recovery, extra_drops=extra)
+        )
+        trial = replace(trial, candidate=told)
     if trial.candidate is job.floats[0]:  # the reference loses nothing, even if nothing is judged
         judged = replace(judged, unjudged=())
     approved = not judged.misses and not judged.unjudged

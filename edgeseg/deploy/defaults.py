@@ -59,7 +59,6 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         notes.append(f"form {EXACT.name} is kept: {_explain_exact(dataset)}")
     elif dataset is not None and not decided and changes:
         _tell_undecided(dataset, precision, notes)
-    labels, recipe = options.labels, options.recipe
     return ExportRequest(
         weights=weights,
         target=options.target,
@@ -68,7 +67,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         variant=options.model,
         size=options.size,
         further_sizes=options.further_sizes,
-        labels=None if labels is None else read_labels(labels),
+        labels=None if options.labels is None else read_labels(options.labels),
         overrides=options.overrides,
         dataset=dataset,
         rules=options.rules,
@@ -76,18 +75,22 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         fp32_reason=_ASKED if options.precision == precision else _UNMEASURED,
         calibration=calibration,
         calibration_images=options.calibration_images,
-        recipes=None if recipe is None else (_read_recipe(recipe, options.target),),
+        recipes=_read_recipes(options),
         limits=options.limits,
         budget_s=options.budget_s,
         sensitivity=options.sensitivity,
+        recover=options.recover,
         form=form,
         check_with=options.check_with,
         notes=tuple(notes),
     )
 
 
-def _read_recipe(name_or_path: str, target: str) -> Recipe:
-    return read_recipe(name_or_path, named=load_maker(target).RECIPES)
+def _read_recipes(options: ExportOptions) -> tuple[Recipe, ...] | None:
+    """Read the only recipe to try; None where all are."""
+    if options.recipe is None:
+        return None
+    return (read_recipe(options.recipe, named=load_maker(options.target).RECIPES),)
 
 
 def check_calibration(source: str, rules: Rules = NO_RULES) -> None:

@@ -11,6 +11,7 @@ from edgeseg.deploy.data import ExportData
 from edgeseg.deploy.forms import Choice, write_form
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.recover import recover_int8
 from edgeseg.pixels import to_input
 from edgeseg.quantize.calibrated import Calibrated
 from edgeseg.quantize.judging import judge, sort_by_speed
@@ -85,7 +86,9 @@ def _explore(
         tools = _prepare(job, chosen, data, search)
     floats = _list_floats(exact, chosen, tools)
     search = replace(search, floats=floats, quantizer=tools.quantizer)
-    trials = sort_by_speed(search, explore(search))
+    tried = explore(search)
+    tried += recover_int8(job, search, tried, exact, data)
+    trials = sort_by_speed(search, tried)
     return Explored(search=search, tools=tools, trials=trials, forms=tools.forms)
 
 

@@ -101,7 +101,9 @@ def _demand_form(job: ExportJob, search: Search, form: Form) -> FloatGraph:
     exact = "keep the exact network with --form exact"
     for trial, graph in _try_forms(job, search, [form]):
         decided = decide(search, trial) if trial.approved else trial
-        if not decided.approved:
+        if not decided.approved and job.request.recover is not None:
+            job.progress.say(f"form {form.name} {decided.verdict}: its INT8 is recovered")
+        elif not decided.approved:
             raise GateMissedError(
                 f"form {form.name} {decided.verdict}; allow more loss, or {exact}"
             )

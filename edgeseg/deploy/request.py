@@ -17,6 +17,7 @@ from edgeseg.export.frameworks.own import FRAMEWORKS
 from edgeseg.labels import Labels
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.quantize.recipes import Recipe
+from edgeseg.recovery.options import Recover
 from edgeseg.segformer.arch import VARIANTS
 from edgeseg.segformer.form import EXACT, Form
 from edgeseg.spec import check_number, check_size
@@ -60,6 +61,7 @@ class ExportOptions:
     budget_s: float = DEFAULT_BUDGET_S
     recipe: str | None = None
     sensitivity: bool = False
+    recover: Recover | None = None
     form: str | None = None
     folder: Path | None = None
     force: bool = False
@@ -82,8 +84,10 @@ class ExportOptions:
         of_data = self.rules.given - ({"range"} if self.calibration is not None else set())
         if of_data and self.data is None:
             raise SpecError(f"{name_option(min(of_data))} needs --data; add --data DATASET")
-        if self.recipe is not None and self.precision not in {"auto", "int8"}:
-            raise SpecError(f"--recipe is for INT8, and {self.precision} was asked for")
+        for_int8 = {"--recipe": self.recipe, "--recover": self.recover}
+        asked = [name for name, value in for_int8.items() if value is not None]
+        if asked and self.precision not in {"auto", "int8"}:
+            raise SpecError(f"{asked[0]} is for INT8, and {self.precision} was asked for")
         on_truth = [name for name in ("max_drop", "max_class_drop") if name in self.limits.given]
         if on_truth and self.data is None and self.weights not in {None, DEMO}:
             raise SpecError(
@@ -131,8 +135,9 @@ class ExportRequest:
 
     INT8 is tried only with a `calibration`; without `recipes`, all named recipes are tried. Without
     images to measure on, only FP32 is exported, and `fp32_reason` says why. The sensitivity of each
-    group is measured if the search needs it or `sensitivity` is true. `form` is the network's, and
-    None lets the search choose. `overrides` replace what the checkpoint says of its input, and
+    group is measured if the search needs it or `sensitivity` is true. INT8 variants that cost too
+    much are trained as `recover` says. `form` is the network's, and None lets the search choose.
+    `overrides` replace what the checkpoint says of its input, and
     `rules` go before those of the calibration's dataset.json. `notes` are printed once the
     checkpoint is known to be usable.
     """
@@ -158,6 +163,7 @@ class ExportRequest:
     limits: Limits = field(default_factory=Limits)
     budget_s: float = DEFAULT_BUDGET_S
     sensitivity: bool = False
+    recover: Recover | None = None
     form: Form | None = EXACT
     check_with: str | None = None
     notes: tuple[str, ...] = ()

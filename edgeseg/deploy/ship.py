@@ -103,7 +103,10 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
         written = "".join(f"_{word}" for word in candidate.written)
         output = "" if candidate.output == "logits" else "_map"
         form = "" if candidate.form.is_exact else f"_{candidate.form.digest}"
-        name = f"{candidate.precision}{form}{casts}{written}{output}{candidate.path.suffix}"
+        recovered = "" if candidate.recovery is None else "_recovered"
+        name = (
+            f"{candidate.precision}{form}{recovered}{casts}{written}{output}{candidate.path.suffix}"
+        )
         path = job.staging / name
         for suffix in find_target(job.request.target).suffixes:
             part = candidate.path.with_suffix(suffix)
@@ -118,6 +121,7 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
         output=candidate.output,
         instead_of=candidate.instead_of,
         form=_describe_form(job, candidate.form),
+        recovery=candidate.recovery,
         int8_share=trial.int8_share,
         search=trial.search,
         gate=trial.gate,

@@ -9,6 +9,7 @@ from edgeseg.accuracy.metrics import AT_CHANCE, above_chance
 from edgeseg.bundle.forms import describe_forms, find_form, list_forms
 from edgeseg.bundle.manifest import Accuracy, Manifest, VariantInfo, to_json
 from edgeseg.bundle.store import Bundle
+from edgeseg.bundle.training import describe_training
 from edgeseg.cli.answers import Json
 from edgeseg.runtime.timing import SAME_SPEED
 from edgeseg.text import pluralize
@@ -76,6 +77,8 @@ def _describe_forms(bundle: Bundle) -> list[str]:
     exact = bundle.manifest.model.macs
     lines = [f"form {line}" for line in describe_forms(list_forms(bundle.manifest), exact)]
     chosen = bundle.chosen
+    trained = describe_training(chosen)
+    lines += [] if trained is None else [trained]
     if chosen.form is None:
         return lines
     told = f"{chosen.name} has form {chosen.form.name}: not the network as it was trained"
@@ -146,8 +149,9 @@ def export_to_json(exported: Exported) -> Json:
     """Turn what was exported into the JSON object of `export --json`.
 
     Accuracy and latency are null where they were not measured. `form_changes` says what a variant's
-    form changes, and is null for the exact network; `macs` are multiply-adds for a frame. `sizes`
-    are the smaller inputs, if there are any, each as such an object.
+    form changes, and is null for the exact network; `macs` are multiply-adds for a frame.
+    `recovery` is null for a variant that was not trained. `sizes` are the smaller inputs, if there
+    are any, each as such an object.
     """
     bundle = exported.bundle
     manifest, chosen = bundle.manifest, bundle.chosen
@@ -173,6 +177,7 @@ def _variant_to_json(bundle: Bundle, variant: VariantInfo) -> Json:
         "form": form.name,
         "form_changes": form.form.changes,
         "macs": form.macs,
+        "recovery": None if variant.recovery is None else to_json(variant.recovery),
         "miou": None if measured is None else measured.miou,
         "drop": None if measured is None else measured.drop,
         "pixel_agreement": None if measured is None else measured.pixel_agreement,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.bundle.forms import describe_forms, list_forms, make_form_info
 from edgeseg.bundle.manifest import FormInfo, VariantInfo, to_json
 from edgeseg.bundle.store import Bundle, open_bundle, resembles_bundle
+from edgeseg.bundle.training import describe_training
 from edgeseg.cli.answers import Json
 from edgeseg.cli.answers.export import describe_sensitivity, format_drop
 from edgeseg.cli.answers.receptive_field import FieldPicture, answer_fields
@@ -134,6 +135,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
         *(f"variant      {_describe_variant(variant)}" for variant in manifest.variants),
+        *(f"training     {told}" for told in map(describe_training, manifest.variants) if told),
         *_describe_forms(forms, model.macs),
         (
             f"checkpoint   {manifest.checkpoint.source}, {manifest.checkpoint.layout} layout, "

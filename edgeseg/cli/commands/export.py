@@ -24,10 +24,12 @@ from edgeseg.cli.options import (
 )
 from edgeseg.cli.progress import show_progress
 from edgeseg.cli.reading import add_override_options
+from edgeseg.cli.recovering import add_recover_options
 from edgeseg.cli.sizes import parse_size
 from edgeseg.cli.targets import DEFAULT, Target
 from edgeseg.data_rules import Rules
 from edgeseg.overrides import Overrides
+from edgeseg.recovery.options import Recover
 from edgeseg.targets import find_target
 
 if TYPE_CHECKING:
@@ -159,6 +161,7 @@ _ForceOption = Annotated[
 @add_limit_options(*EXPORT_LIMITS)
 @add_override_options
 @add_rule_options
+@add_recover_options
 def export(
     *,
     weights: _WeightsOption = None,
@@ -179,6 +182,7 @@ def export(
     budget: _BudgetOption = 20.0,
     recipe: _RecipeOption = None,
     sensitivity: _SensitivityOption = False,
+    recover: Recover | None,
     form: FormOption = None,
     check_with: _CheckWithOption = None,
     output: _OutputOption = None,
@@ -211,6 +215,7 @@ def export(
             budget_s=60 * budget,
             recipe=recipe,
             sensitivity=sensitivity,
+            recover=recover,
             form=form,
             check_with=None if check_with is None else check_with.value,
             folder=output,

@@ -88,7 +88,14 @@ class TypedQuantizer:
         _write(self._make_typed(recipe, Scales.TYPED), path)
 
     def forms(self, candidate: Candidate) -> Iterator[Candidate]:
-        """Make the further forms of a candidate: other outputs, other scales, other graphs."""
+        """Make the further forms of a candidate: other outputs, other scales, other graphs.
+
+        Of a file that was trained only the output has another form: the others are made from the
+        float graph.
+        """
+        if candidate.recovery is not None:
+            yield self._write_map_of(candidate)
+            return
         yield self._write_further(candidate, map_too=True)
         if candidate.recipe.int8:
             for map_too in (False, True):
@@ -115,6 +122,15 @@ class TypedQuantizer:
             output=CLASS_MAP if map_too else candidate.output,
             instead_of=candidate.name + end.replace("_", "-") if casts else None,
         )
+
+    def _write_map_of(self, candidate: Candidate) -> Candidate:
+        """Write a candidate that was trained with class ids as its output."""
+        import onnx
+
+        path = self._workspace.path(f"{candidate.path.stem}_map.onnx")
+        if not path.exists():
+            _write(with_class_map(onnx.load(candidate.path), self._upsampling), path)
+        return replace(candidate, name=f"{candidate.name}-map", path=path, output=CLASS_MAP)
 
     def _write_in_form(self, candidate: Candidate, form: GraphForm) -> Candidate:
         """Write a candidate's graph in another form, which computes the same."""

@@ -1,0 +1,48 @@
+"""Options of commands that may train what INT8 costs away."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from edgeseg.cli.grouped import group_options
+from edgeseg.cli.options import report_wrong_usage
+from edgeseg.errors import SpecError
+from edgeseg.recovery.options import Recover
+
+__all__ = ["add_recover_options"]
+
+_RecoverOption = Annotated[
+    float | None,
+    typer.Option(
+        "--recover",
+        metavar="MINUTES",
+        help="Train INT8 variants that lose too much against FP32 on the calibration images, for "
+        "so many minutes beside the budget. No labels are needed.",
+        show_default="off",
+    ),
+]
+_ImagesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--recover-images",
+        help="Number of calibration images that --recover trains on.",
+        show_default="all of them",
+    ),
+]
+_OPTIONS: Final = {"recover": _RecoverOption, "recover_images": _ImagesOption}
+
+
+def _collect(given: dict[str, Any]) -> Recover | None:
+    """Collect the options; None where nothing is to be trained."""
+    minutes, images = given["recover"], given["recover_images"]
+    with report_wrong_usage():
+        if minutes is None:
+            if images is not None:
+                raise SpecError("--recover-images needs --recover; add --recover MINUTES")
+            return None
+        return Recover(seconds=60 * minutes, images=images)
+
+
+add_recover_options: Final = group_options("recover", _OPTIONS, _collect)

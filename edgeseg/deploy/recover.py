@@ -1,0 +1,182 @@
+"""Wins back what INT8 costs, by training its files against FP32 on the calibration images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edgeseg.bundle.manifest import RecoveryInfo
+from edgeseg.deploy.data import ExportData
+from edgeseg.deploy.graph import FloatGraph
+from edgeseg.deploy.job import ExportJob
+from edgeseg.errors import ExportError
+from edgeseg.pixels import to_input
+from edgeseg.quantize.corrupted import average_kinds, measure_corrupted
+from edgeseg.quantize.search import Candidate, Search, Trial, measure_trial
+from edgeseg.quantize.workspace import Workspace
+from edgeseg.text import pluralize
+
+if TYPE_CHECKING:
+    from edgeseg.pixels import Bgr, Frame
+
+__all__ = ["recover_int8"]
+
+# Points of mIoU that a variant may cost without being trained, and, where there is no ground truth,
+# the % of the pixels that then have to agree.
+_WORTH: Final = 0.05
+_AGREED: Final = 99.5
+_WORTH_IN_CONTRAST: Final = 0.3
+# A training shorter than this share of the time that was given is not begun.
+_LEAST: Final = 0.1
+_SEED: Final = 0
+
+
+def recover_int8(
+    job: ExportJob, search: Search, tried: Sequence[Trial], exact: FloatGraph, data: ExportData
+) -> list[Trial]:
+    """Train INT8 files that cost too much, the boldest first, and measure each as any other.
+
+    One that comes out with hardly a loss ends it: what is less bold is slower. The exact FP32
+    network is the teacher, whatever the form.
+    """
+    wanted = job.request.recover
+    made: list[Trial] = []
+    if wanted is None or search.quantizer is None or data.calibration is None:
+        return made
+    lossy = list(_list_lossy(search, tried))
+    if not lossy:
+        job.progress.say(
+            f"nothing to recover: no INT8 variant costs more than {_WORTH:g} points, and low "
+            f"contrast costs none more than {_WORTH_IN_CONTRAST:g} beside"
+        )
+    left_s = wanted.seconds
+    for trial in lossy:
+        if left_s < _LEAST * wanted.seconds:
+            job.progress.say(f"no time left to recover {trial.candidate.name}")
+            break
+        try:
+            candidate = _recover(job, search, trial.candidate, exact, data, left_s)
+        except ExportError as error:
+            job.progress.say(f"{trial.candidate.name} is not recovered: {error}")
+            continue
+        recovery = candidate.recovery
+        assert recovery is not None, "it was just trained"
+        left_s -= 60 * recovery.minutes
+        computes = search.quantizer.computes or dict.fromkeys(f.compute for f in search.floats)
+        found = [
+            measure_trial(search, replace(trial, candidate=_compute_in(candidate, compute)))
+            for compute in computes
+        ]
+        made += found
+        if found[0].approved and not _is_lossy(found[0]) and not _is_brittle(search, found[0]):
+            break
+    return made
+
+
+def _list_lossy(search: Search, tried: Sequence[Trial]) -> Iterator[Trial]:
+    """List the INT8 files that cost too much, the boldest first, each once."""
+    seen = set()
+    for trial in sorted(tried, key=lambda trial: -trial.int8_share):
+        own = trial.candidate
+        if own.precision == "int8" and own.path not in seen:
+            seen.add(own.path)
+            if trial.search is not None and (_is_lossy(trial) or _is_brittle(search, trial)):
+                yield trial
+
+
+def _is_lossy(trial: Trial) -> bool:
+    accuracy = trial.search
+    assert accuracy is not None, "it was measured"
+    if not trial.approved:
+        return True
+    if accuracy.drop is None:
+        return accuracy.pixel_agreement < _AGREED
+    return accuracy.drop > _WORTH
+
+
+def _is_brittle(search: Search, trial: Trial) -> bool:
+    """Tell whether low contrast, which costs INT8 most, costs it much more than FP32."""
+    extra = measure_corrupted(
+        search, trial.candidate, search.search_half, "search", kinds=("contrast",)
+    )
+    return any(mean > _WORTH_IN_CONTRAST for mean in average_kinds(extra).values())
+
+
+def _recover(
+    job: ExportJob,
+    search: Search,
+    candidate: Candidate,
+    exact: FloatGraph,
+    data: ExportData,
+    seconds: float,
+) -> Candidate:
+    """Train a candidate's file, or recall what an earlier export of the same trained."""
+    from edgeseg.recovery.recover import recover
+
+    calibration, wanted = data.calibration, job.request.recover
+    assert calibration is not None, "INT8 was tried"
+    assert wanted is not None, "that is why it is trained"
+    pictures = calibration.pictures[: wanted.images]
+    question = f"{seconds:.0f} {_SEED} {len(pictures)}".encode()
+    path = candidate.path.with_name(
+        f"{candidate.path.stem}_recovered_{hashlib.sha256(question).hexdigest()[:8]}"
+        f"{candidate.path.suffix}"
+    )
+    workspace = Workspace(path.parent)
+    recovery = _recall(workspace, path.stem)
+    if recovery is None or not path.exists():
+        job.progress.say(
+            f"recovering {candidate.name} for {seconds / 60:.1f} minutes, from "
+            f"{pluralize(len(pictures), 'image')}"
+        )
+        done = recover(
+            candidate.path,
+            exact.artifact,
+            path,
+            [partial(_read, picture.image, job) for picture in pictures],
+            seconds=seconds,
+            seed=_SEED,
+            progress=job.progress,
+        )
+        recovery = RecoveryInfo(
+            images=done.learned,
+            held_back=done.held_back,
+            sha256=calibration.sha256,
+            seed=_SEED,
+            steps=done.steps,
+            minutes=round(done.seconds / 60, 2),
+            before=round(done.before, 3),
+            after=round(done.after, 3),
+        )
+        workspace.keep(path.stem, msgspec.to_builtins(recovery))
+    name = f"{candidate.name}+recovered"
+    return replace(candidate, name=name, path=path, recovery=recovery, trained_from=candidate.name)
+
+
+def _read(read: Callable[[], Bgr], job: ExportJob) -> Frame:
+    return to_input(read(), job.checkpoint.input)
+
+
+def _recall(workspace: Workspace, name: str) -> RecoveryInfo | None:
+    try:
+        return msgspec.convert(workspace.recall(name), RecoveryInfo)
+    except msgspec.ValidationError:
+        return None
+
+
+def _compute_in(candidate: Candidate, compute: str) -> Candidate:
+    """Name a candidate by its float type, as that of its file before the training."""
+    base = candidate.compute
+    if compute == base:
+        return candidate
+    return replace(
+        candidate,
+        name=f"{candidate.name}+{compute}",
+        compute=compute,
+        trained_from=f"{candidate.trained_from}+{compute}",
+    )
