@@ -64,7 +64,7 @@ def explore_forms(
         name = "the exact network" if form.is_exact else f"form {form.name}"
         job.progress.say(f"no INT8 of form {found.search.form.name} passed: trying that of {name}")
         graph = exact if form.is_exact else write_form(job, search, form)
-        found = _explore(job, exact, graph, data, search)
+        found = _explore(job, exact, graph, data, search, recovers=False)  # its time is used up
         tools[form] = found.tools
     if not earlier:
         return found
@@ -76,7 +76,13 @@ def explore_forms(
 
 
 def _explore(
-    job: ExportJob, exact: FloatGraph, chosen: FloatGraph, data: ExportData, search: Search
+    job: ExportJob,
+    exact: FloatGraph,
+    chosen: FloatGraph,
+    data: ExportData,
+    search: Search,
+    *,
+    recovers: bool = True,
 ) -> Explored:
     """Search in one form; files of any form but the exact one lie in a folder of that form."""
     if not chosen.form.is_exact:
@@ -87,7 +93,8 @@ def _explore(
     floats = _list_floats(exact, chosen, tools)
     search = replace(search, floats=floats, quantizer=tools.quantizer)
     tried = explore(search)
-    tried += recover_int8(job, search, tried, exact, data)
+    if recovers:
+        tried += recover_int8(job, search, tried, exact, data)
     trials = sort_by_speed(search, tried)
     return Explored(search=search, tools=tools, trials=trials, forms=tools.forms)
 
