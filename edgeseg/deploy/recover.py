@@ -134,15 +134,16 @@ def _recover(
             f"recovering {candidate.name} for {seconds / 60:.1f} minutes, from "
             f"{pluralize(len(pictures), 'image')}"
         )
-        done = recover(
-            candidate.path,
-            exact.artifact,
-            path,
-            [partial(_read, picture.image, job) for picture in pictures],
-            seconds=seconds,
-            seed=_SEED,
-            progress=job.progress,
-        )
+        with search.budget.stop_clock(), search.budget.spending("recovering"):
+            done = recover(
+                candidate.path,
+                exact.artifact,
+                path,
+                [partial(_read, picture.image, job) for picture in pictures],
+                seconds=seconds,
+                seed=_SEED,
+                progress=job.progress,
+            )
         recovery = RecoveryInfo(
             images=done.learned,
             held_back=done.held_back,

@@ -53,6 +53,16 @@ def test_every_second_is_counted_once(clock: list[float]) -> None:
     )
 
 
+def test_what_has_a_time_of_its_own_takes_none_of_the_budget(clock: list[float]) -> None:
+    budget = Budget(60)
+    clock[0] += 20
+    with budget.stop_clock(), budget.spending("recovering"):
+        clock[0] += 300
+    assert budget.left == 40
+    clock[0] += 5
+    assert budget.line == "the search took 0:25 of the 1:00 minutes of --budget: recovering 5:00"
+
+
 def test_what_took_longer_is_not_said_to_be_within_it(clock: list[float]) -> None:
     budget = Budget(30)
     with budget.spending("measuring"):
