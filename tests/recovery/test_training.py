@@ -93,11 +93,13 @@ def test_an_engine_comes_nearer_to_fp32(
         seconds=90,
         seed=0,
         progress=Progress(say=lines.append),
+        # What is so far off comes back in few steps only if the steps are large.
+        lessons=[replace(lesson, rate=10 * lesson.rate) for lesson in LESSONS],
     )
     assert (done.learned, done.held_back) == (29, 5)
     assert done.after > done.before
     before, after = agreement(artifact, harmed), agreement(artifact, target)
-    assert after > before + 0.3
+    assert after > before + 1
     assert any(re.search(r"mean IoU .* after \d+ of \d+ steps", line) for line in lines)
     assert not target.with_suffix(".training").exists()
 
