@@ -44,7 +44,8 @@ def measure_corrupted(
     if job.frame.shape[3] != RGB:
         return {}
     few = replace(half, images=half.images[:_IMAGES])
-    own = measure_once(job, candidate, few, f"{name}_clean")
+    is_whole = len(few.images) == len(half.images)  # measured already
+    own = measure_once(job, candidate, few, name if is_whole else f"{name}_clean")
     if own.drop is None or own.reference_miou is None:
         return {}
     found = {}

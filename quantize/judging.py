@@ -162,18 +162,16 @@ def decide(job: Search, trial: Trial) -> Trial:
     """Measure a trial on the gate half, and give it the verdict."""
     try:
         accuracy = measure_once(job, trial.candidate, job.gate_half, "gate")
+        judged = judge_accuracy(accuracy, job.limits)
+        recovery = trial.candidate.recovery
+        if recovery is not None and not judged.misses:
+            extra = measure_corrupted(job, trial.candidate, job.gate_half, "gate")
+            judged += judge_corrupted(job, extra)
+            told = msgspec.structs.replace(recovery, extra_drops=extra)
+            trial = replace(trial, candidate=replace(trial.candidate, recovery=told))
     except BackendError as error:
         verdict = drop_failed(job, trial.candidate, error, while_="on the gate half")
         return replace(trial, approved=False, verdict=verdict)
-    judged = judge_accuracy(accuracy, job.limits)
-    recovery = trial.candidate.recovery
-    if recovery is not None and not judged.misses:
-        extra = measure_corrupted(job, trial.candidate, job.gate_half, "gate")
-        judged += judge_corrupted(job, extra)
-        told = replace(
-            trial.candidate, recovery=msgspec.structs.replace(recovery, extra_drops=extra)
-        )
-        trial = replace(trial, candidate=told)
     if trial.candidate is job.floats[0]:  # the reference loses nothing, even if nothing is judged
         judged = replace(judged, unjudged=())
     approved = not judged.misses and not judged.unjudged

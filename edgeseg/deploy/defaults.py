@@ -50,7 +50,7 @@ def fill_defaults(options: ExportOptions) -> ExportRequest:
         check_calibration(calibration, rules)  # before minutes are spent on the graph
     precision = options.precision
     if calibration is None:
-        precision = _lower_precision(precision, dataset, notes)
+        precision = _lower_precision(options, dataset, notes)
     decided = dataset is None or _can_decide(dataset, options.limits)
     judged = calibration is not None or dataset is not None
     form = _choose_form(options.form, precision, judged=judged, decided=decided)
@@ -109,8 +109,11 @@ def check_calibration(source: str, rules: Rules = NO_RULES) -> None:
         list_pictures(source, rules=rules)
 
 
-def _lower_precision(precision: str, dataset: Dataset | None, notes: list[str]) -> str:
+def _lower_precision(options: ExportOptions, dataset: Dataset | None, notes: list[str]) -> str:
     """Return the precision that can be made without images to calibrate on."""
+    precision = options.precision
+    if options.recover is not None:
+        raise CalibrationError("--recover needs images to learn from; add --calibration SOURCE")
     if precision == "int8":
         raise CalibrationError(
             "INT8 needs images to calibrate on; add --calibration with a folder, a data set with a "

@@ -14,7 +14,7 @@ from edgeseg.bundle.manifest import RecoveryInfo
 from edgeseg.deploy.data import ExportData
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
-from edgeseg.errors import ExportError
+from edgeseg.errors import BackendError, ExportError
 from edgeseg.pixels import to_input
 from edgeseg.quantize.budget import format_clock
 from edgeseg.quantize.corrupted import average_kinds, measure_corrupted
@@ -102,9 +102,11 @@ def _is_lossy(trial: Trial) -> bool:
 
 def _is_brittle(search: Search, trial: Trial) -> bool:
     """Tell whether low contrast, which costs INT8 most, costs it much more than FP32."""
-    extra = measure_corrupted(
-        search, trial.candidate, search.search_half, "search", kinds=("contrast",)
-    )
+    half, kinds = search.search_half, ("contrast",)
+    try:
+        extra = measure_corrupted(search, trial.candidate, half, "search", kinds=kinds)
+    except BackendError:
+        return False  # an engine that fails is dropped where it is decided on
     return any(mean > _WORTH_IN_CONTRAST for mean in average_kinds(extra).values())
 
 
@@ -122,7 +124,8 @@ def _recover(
     calibration, wanted = data.calibration, job.request.recover
     assert calibration is not None, "INT8 was tried"
     assert wanted is not None, "that is why it is trained"
-    pictures = calibration.pictures[: wanted.images]
+    chosen = calibration.part(range(len(calibration.pictures))[: wanted.images])
+    pictures = chosen.pictures
     question = f"{seconds:.0f} {_SEED} {len(pictures)}".encode()
     path = candidate.path.with_name(
         f"{candidate.path.stem}_recovered_{hashlib.sha256(question).hexdigest()[:8]}"
@@ -148,7 +151,7 @@ def _recover(
         recovery = RecoveryInfo(
             images=done.learned,
             held_back=done.held_back,
-            sha256=calibration.sha256,
+            sha256=chosen.sha256,
             seed=_SEED,
             steps=done.steps,
             minutes=round(done.seconds / 60, 2),

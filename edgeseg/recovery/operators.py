@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from edgeseg.errors import ExportError
+
 __all__ = [
     "Operator",
     "attend",
@@ -34,11 +36,11 @@ def convolve(
     `pads` are top, left, bottom and right.
 
     Raises:
-        ValueError: pads differ between opposite sides.
+        ExportError: pads differ between opposite sides.
     """
     top, left, bottom, right = pads
     if (top, left) != (bottom, right):
-        raise ValueError(f"a convolution with pads {list(pads)}, which differ between sides")
+        raise ExportError(f"a convolution with pads {list(pads)} cannot be trained")
 
     def compute(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if bias is not None:
@@ -67,7 +69,7 @@ def normalize(*, axes: Sequence[int], epsilon: float) -> Operator:
     def compute(x: Tensor, gain: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         shape = [x.shape[axis] for axis in axes]
         if [axis % x.dim() for axis in axes] != list(range(x.dim() - len(axes), x.dim())):
-            raise ValueError(f"a normalization over axes {list(axes)}, which are not the last")
+            raise ExportError(f"a normalization over axes {list(axes)} cannot be trained")
         return functional.layer_norm(x, shape, gain, shift, epsilon)
 
     return compute

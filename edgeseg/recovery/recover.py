@@ -99,6 +99,7 @@ def recover(
     starts = [program, quantize_pixels_exactly(program)]
     found = train([start for start in starts if start is not None], given, progress)
     program.write(found.values, target)
+    given.keep.unlink(missing_ok=True)
     return Recovered(
         learned=len(given.learned),
         held_back=back,

@@ -22,10 +22,12 @@ Changes: TypeAlias = Mapping[str, Tensor]
 class State:
     """Where a training is: in which lesson, which began when `begun_s` seconds were spent.
 
-    `taken` are the steps of all lessons so far, and `seconds` what was spent. `before`, `now` and
-    `after` are the mean IoU with the teacher's masks: at first, at last and at best.
+    `begun_from` is the place of the start among those that were given. `taken` are the steps of all
+    lessons so far, and `seconds` what was spent. `before`, `now` and `after` are the mean IoU with
+    the teacher's masks: at first, at last and at best.
     """
 
+    begun_from: int
     lesson: int = 0
     begun_s: float = 0.0
     taken: int = 0

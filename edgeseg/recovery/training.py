@@ -38,7 +38,6 @@ __all__ = ["LESSONS", "Lesson", "Lessons", "Outcome", "Read", "train"]
 
 Read = Callable[[], "Frame"]
 
-_EVERYTHING: Final = (Kind.SCALE, Kind.SHIFT, Kind.WEIGHT)
 # How often the average is compared with the teacher, and the share of the time that this may take.
 _CHECKS: Final = 24
 _CHECKING: Final = 0.15
@@ -137,9 +136,8 @@ class _Training:
         check_s = (time.monotonic() - begun) / len(students)
         self._before, self._now = agreements[0], max(agreements)
         self._every_s = max(given.seconds / _CHECKS, check_s / _CHECKING)
-        self._student = students[int(np.argmax(agreements))]
-        self._average = copy.deepcopy(self._student)
-        self._average.select()
+        self._students, self._nearest = students, int(np.argmax(agreements))
+        self._use(self._nearest)
         self._begun = time.monotonic()
 
     def run(self) -> Outcome:
@@ -147,18 +145,18 @@ class _Training:
         if state is None:
             start = self._student.copy_changes()
             state = State(
-                before=self._before, now=self._now, after=self._now,
+                begun_from=self._nearest, before=self._before, now=self._now, after=self._now,
                 changes=start, average=start, best=start,
             )  # fmt: skip
         else:
             self._progress.say(f"  going on after {state.taken} steps")
+            self._use(state.begun_from)
             self._begun -= state.seconds
         share = 0.0
         for place, lesson in enumerate(self._given.lessons):
             share += lesson.share
             if place == state.lesson:
                 state = self._give(lesson, state, share * self._given.seconds)
-        self._given.keep.unlink(missing_ok=True)
         self._student.load_changes(state.best)
         return Outcome(
             values=self._student.export_values(),
@@ -167,6 +165,12 @@ class _Training:
             before=state.before,
             after=state.after,
         )
+
+    def _use(self, start: int) -> None:
+        """Train one of the starts."""
+        self._student = self._students[start]
+        self._average = copy.deepcopy(self._student)
+        self._average.select()
 
     def _give(self, lesson: Lesson, state: State, end_s: float) -> State:
         """Give the lesson at which a state is, until `end_s`, and return the state after it.

@@ -17,9 +17,16 @@ from edgeseg.corruptions import corrupt
 from edgeseg.datasets import open_dataset
 from edgeseg.demo import DEMO, draw_scene
 from edgeseg.deploy import recover as recover_module
+from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportOptions, ExportRequest, Recover
-from edgeseg.errors import ExportError, GateMissedError, SpecError
+from edgeseg.errors import (
+    BackendError,
+    CalibrationError,
+    ExportError,
+    GateMissedError,
+    SpecError,
+)
 from edgeseg.images import read_image, read_mask, write_mask
 from edgeseg.images.stills import write_image
 from edgeseg.labels import get_known_labels
@@ -100,6 +107,28 @@ def test_nothing_is_trained_unasked_or_without_a_loss(
     bundle, lines = export(request_)
     assert any(line.startswith("nothing to recover: no INT8 variant costs") for line in lines)
     assert not any(variant.recovery for variant in bundle.manifest.variants)
+
+
+@pytest.mark.usefixtures("_is_first")
+def test_an_engine_that_fails_in_bad_light_is_out(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BackendError("the engine broke")
+
+    monkeypatch.setattr(judging, "measure_corrupted", fail)
+    monkeypatch.setattr(recover_module, "measure_corrupted", fail)
+    done = export_bundle(request_)
+    recovered = next(trial for trial in done.tried if trial.candidate.recovery is not None)
+    assert not recovered.approved
+    assert recovered.verdict == "failed on the gate half: the engine broke"
+    assert done.bundle.chosen.name == "int8-linear"
+
+
+def test_it_needs_images(checkpoint_folder: Path) -> None:
+    options = ExportOptions(weights=str(checkpoint_folder), recover=Recover(seconds=60.0))
+    with pytest.raises(CalibrationError, match="--recover needs images .* add --calibration"):
+        fill_defaults(options)
 
 
 def test_what_cannot_be_trained_is_named_and_the_export_goes_on(
@@ -227,8 +256,10 @@ def test_a_form_that_misses_may_be_won_back(request_: ExportRequest) -> None:
 
 def test_fewer_images_may_be_learned_from(request_: ExportRequest) -> None:
     done = export_bundle(replace(request_, recover=Recover(seconds=2.0, images=9)))
-    (recovery,) = {t.candidate.recovery.images for t in done.tried if t.candidate.recovery}
-    assert recovery == 7  # two are held back
+    (recovery,) = (t.candidate.recovery for t in done.tried if t.candidate.recovery is not None)
+    assert (recovery.images, recovery.held_back) == (7, 2)
+    assert done.bundle.manifest.calibration is not None
+    assert recovery.sha256 != done.bundle.manifest.calibration.sha256  # of the nine alone
     with pytest.raises(SpecError, match="the number of images to recover with"):
         Recover(seconds=2.0, images=7)
 
