@@ -88,6 +88,8 @@ class ExportOptions:
         asked = [name for name, value in for_int8.items() if value is not None]
         if asked and self.precision not in {"auto", "int8"}:
             raise SpecError(f"{asked[0]} is for INT8, and {self.precision} was asked for")
+        if "max_extra_drop" in self.limits.given and self.recover is None:
+            raise SpecError("--max-extra-drop judges what --recover trains; add --recover MINUTES")
         on_truth = [name for name in ("max_drop", "max_class_drop") if name in self.limits.given]
         if on_truth and self.data is None and self.weights not in {None, DEMO}:
             raise SpecError(

@@ -26,7 +26,6 @@ class AttributedNode:
     def __init__(self, node: NodeProto, numbers: Mapping[str, _Number]) -> None:
         from onnx import helper
 
-        self.kind = node.op_type
         self.inputs = list(node.input)
         self._attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
         self._numbers = numbers
@@ -63,8 +62,7 @@ def _make_norm(node: AttributedNode) -> operators.Operator:
 
 
 def _make_attention(node: AttributedNode) -> operators.Operator:
-    heads = node.get("num_heads", node.get("q_num_heads", 1))
-    return operators.attend(heads=heads, scale=node.get("scale", 1.0))
+    return operators.attend(heads=node.get("num_heads", 1), scale=node.get("scale", 1.0))
 
 
 def _make_reshape(node: AttributedNode) -> operators.Operator:
@@ -119,7 +117,6 @@ def _pass_on(_: AttributedNode) -> operators.Operator:
 
 ONNX_OPERATORS: Final[Mapping[str, _Make]] = {
     "Add": lambda _: lambda a, b: a + b,
-    "Attention": _make_attention,
     "Cast": _pass_on,
     "Concat": _make_concat,
     "Conv": _make_conv,

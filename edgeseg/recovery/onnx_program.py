@@ -93,9 +93,7 @@ class _Reader:
                 self._read_step(node)
         return Program(
             source=self._model.graph.input[0].name,
-            result=self._same.get(
-                self._model.graph.output[0].name, self._model.graph.output[0].name
-            ),
+            result=self._find(self._model.graph.output[0].name),
             steps=tuple(self._steps),
             constants=self._constants,
             write=partial(_write, self._model, self._biases),

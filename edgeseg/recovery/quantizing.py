@@ -20,7 +20,7 @@ def quantize(x: Tensor, step: Tensor, way: Quantization) -> Tensor:
     learns = step.requires_grad and torch.is_grad_enabled()
     if learns or way.lowest.size != 1:
         ends = (torch.from_numpy(end).to(x.device) for end in (way.lowest, way.highest))
-        made: Tensor = _Quantize.apply(x, step, *ends)  # type: ignore[no-untyped-call]
+        made: Tensor = _Quantize.apply(x, step, *ends)  # type: ignore[no-untyped-call]  # torch's own is not annotated
         return made
     low, high = int(way.lowest.item()), int(way.highest.item())
     zeros = torch.zeros(step.numel(), dtype=torch.int32, device=x.device)
@@ -44,7 +44,7 @@ class _Quantize(torch.autograd.Function):
         return (x / step).round_().clamp_(lowest, highest).mul_(step)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # noqa: ANN401  # as above
         x, step, lowest, highest = ctx.saved_tensors
         scaled = x / step
         inside = (scaled > lowest) & (scaled < highest)

@@ -125,6 +125,13 @@ def test_an_engine_that_fails_in_bad_light_is_out(
     assert done.bundle.chosen.name == "int8-linear"
 
 
+def test_its_limit_is_an_option_of_its_own() -> None:
+    limits = Limits(max_extra_drop=0.5)
+    ExportOptions(model="b0", limits=limits, recover=Recover(seconds=60.0))
+    with pytest.raises(SpecError, match="--max-extra-drop judges what --recover trains; add"):
+        ExportOptions(model="b0", limits=limits)
+
+
 def test_it_needs_images(checkpoint_folder: Path) -> None:
     options = ExportOptions(weights=str(checkpoint_folder), recover=Recover(seconds=60.0))
     with pytest.raises(CalibrationError, match="--recover needs images .* add --calibration"):
