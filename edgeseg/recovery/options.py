@@ -27,6 +27,6 @@ class Recover:
     images: int | None = None
 
     def __post_init__(self) -> None:
-        check_number("the time to recover", self.seconds, least=1)
+        check_number("--recover (in seconds)", self.seconds, least=1)
         if self.images is not None:
-            check_number("the number of images to recover with", self.images, least=FEWEST)
+            check_number("--recover-images", self.images, least=FEWEST)

@@ -267,7 +267,7 @@ def test_fewer_images_may_be_learned_from(request_: ExportRequest) -> None:
     assert (recovery.images, recovery.held_back) == (7, 2)
     assert done.bundle.manifest.calibration is not None
     assert recovery.sha256 != done.bundle.manifest.calibration.sha256  # of the nine alone
-    with pytest.raises(SpecError, match="the number of images to recover with"):
+    with pytest.raises(SpecError, match="--recover-images is a number of 8 or more"):
         Recover(seconds=2.0, images=7)
 
 
