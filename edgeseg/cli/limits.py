@@ -11,10 +11,12 @@ from edgeseg.accuracy.limits import LIMITS, Limit, Limits
 from edgeseg.cli.grouped import Command, group_options
 from edgeseg.cli.options import report_wrong_usage
 
-__all__ = ["EXPORT_LIMITS", "add_limit_options"]
+__all__ = ["EXPORT_LIMITS", "SWEEP_LIMITS", "add_limit_options"]
 
-# An export and a sweep look at what is lost against the reference alone.
-EXPORT_LIMITS: Final = ("max_drop", "max_class_drop", "min_agreement")
+# A sweep and an export look at what is lost against the reference alone; only an export trains, and
+# looks at what training loses in bad light.
+SWEEP_LIMITS: Final = ("max_drop", "max_class_drop", "min_agreement")
+EXPORT_LIMITS: Final = (*SWEEP_LIMITS, "max_extra_drop")
 
 _METAVARS: Final = {"points": "POINTS", "%": "PERCENT", "MB": "MB"}
 

@@ -13,7 +13,7 @@ from conftest import ROOT
 import edgeseg as package
 from edgeseg.accuracy.limits import LIMITS, POINTS, Limit, Limits, name_option
 from edgeseg.cli.commands import export, sweep, verify
-from edgeseg.cli.limits import EXPORT_LIMITS
+from edgeseg.cli.limits import EXPORT_LIMITS, SWEEP_LIMITS
 from edgeseg.cli.main import app
 from edgeseg.cli.parameters import Command, read_command
 from edgeseg.errors import SpecError
@@ -28,8 +28,8 @@ def test_a_limit_is_a_field_a_parameter_and_an_option() -> None:
     assert [one.name for one in fields(Limits) if one.init] == list(LIMITS)
     assert package.Limits is Limits
     assert options_of(read_command(verify.verify)) == [name_option(name) for name in LIMITS]
-    for command in (export.export, sweep.sweep):
-        assert options_of(read_command(command)) == [name_option(name) for name in EXPORT_LIMITS]
+    for command, limits in ((export.export, EXPORT_LIMITS), (sweep.sweep, SWEEP_LIMITS)):
+        assert options_of(read_command(command)) == [name_option(name) for name in limits]
 
 
 def test_the_guide_has_a_row_for_each_limit_with_its_default() -> None:

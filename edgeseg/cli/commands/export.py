@@ -158,7 +158,7 @@ _ForceOption = Annotated[
 ]
 
 
-@add_limit_options(*EXPORT_LIMITS, "max_extra_drop")
+@add_limit_options(*EXPORT_LIMITS)
 @add_override_options
 @add_rule_options
 @add_recover_options

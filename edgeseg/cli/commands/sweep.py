@@ -10,7 +10,7 @@ import typer
 from edgeseg.accuracy.limits import Limits
 from edgeseg.cli.commands.export import CalibrationImagesOption, FormOption, Precision
 from edgeseg.cli.data_rules import add_rule_options
-from edgeseg.cli.limits import EXPORT_LIMITS, add_limit_options
+from edgeseg.cli.limits import SWEEP_LIMITS, add_limit_options
 from edgeseg.cli.options import (
     EXIT_FAILED,
     EXIT_GATE_MISSED,
@@ -93,7 +93,7 @@ class _MeasuredOn(TypedDict):
     limits: Limits
 
 
-@add_limit_options(*EXPORT_LIMITS)
+@add_limit_options(*SWEEP_LIMITS)
 @add_override_options
 @add_rule_options
 def sweep(
