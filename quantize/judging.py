@@ -38,7 +38,6 @@ def sort_by_speed(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     out = [trial for trial in trials if not trial.approved]
     if not job.timed:
         return [*_sort_by_boldness(passed), *out]
-    job.progress.say(f"timing {pluralize(len(passed), 'variant')} in turns with FP32")
     with job.budget.spending("timing"):
         timed = _time_all(job, passed)
     return [
@@ -84,7 +83,9 @@ def _time_all(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Time each trial; what was trained computes the same steps, and has its origin's speed."""
     names = {trial.candidate.name for trial in trials}
     trained = [trial for trial in trials if trial.candidate.trained_from in names]
-    timed = _time_in_turns(job, [trial for trial in trials if trial not in trained])
+    own = [trial for trial in trials if trial not in trained]
+    job.progress.say(f"timing {pluralize(len(own), 'variant')} in turns with FP32")
+    timed = _time_in_turns(job, own)
     origins = {trial.candidate.name: trial for trial in timed}
     for trial in trained:
         assert trial.candidate.trained_from is not None

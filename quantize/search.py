@@ -153,10 +153,10 @@ def explore(job: Search) -> list[Trial]:
             if made:
                 trials += made
                 reserve(job, trials)
-            if _may_recover(made):
+            if _can_shrink(made):
                 failures.append(recipe)
         for recipe in failures:
-            for made in _recover(job, recipe, untried):
+            for made in _shrink(job, recipe, untried):
                 trials += made
                 reserve(job, trials)
     if untried:
@@ -176,7 +176,7 @@ def drop_failed(job: Search, candidate: Candidate, error: BackendError, *, while
     return f"failed {while_}: {error}"
 
 
-def _may_recover(made: Sequence[Trial]) -> bool:
+def _can_shrink(made: Sequence[Trial]) -> bool:
     """Whether a recipe was tried, failed, and has groups to give up."""
     tried = bool(made) and made[0].int8_share >= MIN_INT8_SHARE
     return tried and not any(trial.approved for trial in made)
@@ -267,7 +267,7 @@ def measure_trial(job: Search, trial: Trial) -> Trial:
     return trial
 
 
-def _recover(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list[Trial]]:
+def _shrink(job: Search, recipe: Recipe, untried: list[str]) -> Iterator[list[Trial]]:
     """Return groups to float, the most harmful first, until the gate holds or INT8 is lost."""
     assert job.quantizer is not None, "there are recipes only with a quantizer"
     try:

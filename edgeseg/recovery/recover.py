@@ -77,7 +77,7 @@ def recover(
         CalibrationError: fewer than `FEWEST` images.
         ExportError: the artifact has a part that cannot be trained.
     """
-    from edgeseg.recovery.training import LESSONS, Lessons, train
+    from edgeseg.recovery.training import LESSONS, Task, train
 
     if len(images) < FEWEST:
         raise CalibrationError(
@@ -86,7 +86,7 @@ def recover(
         )
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     back = min(_MOST, len(images) // _EVERY + 1)
-    given = Lessons(
+    task = Task(
         teacher=read_program(teacher),
         learned=[images[place] for place in order[back:]],
         held_back=[images[place] for place in order[:back]],
@@ -97,11 +97,11 @@ def recover(
     )
     program = read_program(source)
     starts = [program, quantize_pixels_exactly(program)]
-    found = train([start for start in starts if start is not None], given, progress)
+    found = train([start for start in starts if start is not None], task, progress)
     program.write(found.values, target)
-    given.keep.unlink(missing_ok=True)
+    task.keep.unlink(missing_ok=True)
     return Recovered(
-        learned=len(given.learned),
+        learned=len(task.learned),
         held_back=back,
         steps=found.steps,
         seconds=found.seconds,

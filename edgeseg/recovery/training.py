@@ -34,7 +34,7 @@ from edgeseg.recovery.weather import disturb
 if TYPE_CHECKING:
     from edgeseg.pixels import ClassMap, Frame
 
-__all__ = ["LESSONS", "Lesson", "Lessons", "Outcome", "Read", "train"]
+__all__ = ["LESSONS", "Lesson", "Outcome", "Read", "Task", "train"]
 
 Read = Callable[[], "Frame"]
 
@@ -87,7 +87,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lessons:
+class Task:
     """What a training works with.
 
     `learned` and `held_back` give the network's input, uint8 (1, H, W, C). `keep` is the file that
@@ -103,7 +103,7 @@ class Lessons:
     lessons: Sequence[Lesson]
 
 
-def train(starts: Sequence[Program], given: Lessons, progress: Progress) -> Outcome:
+def train(starts: Sequence[Program], task: Task, progress: Progress) -> Outcome:
     """Train a program until its time is up, or it agrees no better for a while.
 
     `starts` are the program as it is, and with other constants. It is trained from the one that
@@ -112,17 +112,17 @@ def train(starts: Sequence[Program], given: Lessons, progress: Progress) -> Outc
     Raises:
         ExportError: the machine has too little memory for it.
     """
-    return _Training(starts, given, progress).run()
+    return _Training(starts, task, progress).run()
 
 
 class _Training:
     """One training. Which image a step sees, and how it is changed, depends on the seed alone."""
 
-    def __init__(self, starts: Sequence[Program], given: Lessons, progress: Progress) -> None:
-        self._given = given
+    def __init__(self, starts: Sequence[Program], task: Task, progress: Progress) -> None:
+        self._task = task
         self._progress = progress
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._teacher = Network(given.teacher).to(self._device)
+        self._teacher = Network(task.teacher).to(self._device)
         self._teacher.select()
         self._shown = [self._to_device(frame) for frame in self._list_shown()]
         with torch.no_grad():
@@ -135,13 +135,13 @@ class _Training:
         agreements = [self._measure(student) for student in students]
         check_s = (time.monotonic() - begun) / len(students)
         self._before, self._now = agreements[0], max(agreements)
-        self._every_s = max(given.seconds / _CHECKS, check_s / _CHECKING)
+        self._every_s = max(task.seconds / _CHECKS, check_s / _CHECKING)
         self._students, self._nearest = students, int(np.argmax(agreements))
         self._use(self._nearest)
         self._begun = time.monotonic()
 
     def run(self) -> Outcome:
-        state = recall_state(self._given.keep)
+        state = recall_state(self._task.keep)
         if state is None:
             start = self._student.copy_changes()
             state = State(
@@ -153,10 +153,10 @@ class _Training:
             self._use(state.begun_from)
             self._begun -= state.seconds
         share = 0.0
-        for place, lesson in enumerate(self._given.lessons):
+        for place, lesson in enumerate(self._task.lessons):
             share += lesson.share
             if place == state.lesson:
-                state = self._give(lesson, state, share * self._given.seconds)
+                state = self._give(lesson, state, share * self._task.seconds)
         self._student.load_changes(state.best)
         return Outcome(
             values=self._student.export_values(),
@@ -230,7 +230,7 @@ class _Training:
             after=max(agreement, state.after),
             best=average if agreement > state.after else state.best,
         )
-        save_state(self._given.keep, state)
+        save_state(self._task.keep, state)
         self._progress.say(
             f"  mean IoU {agreement:.2f} with the masks of FP32 on images held back, after "
             f"{state.taken} steps; best {state.after:.2f}, at first {state.before:.2f}"
@@ -243,15 +243,15 @@ class _Training:
 
     def _list_shown(self) -> Iterator[Frame]:
         """List the held-back images as they are, and once more in other light."""
-        for place, read in enumerate(self._given.held_back):
+        for place, read in enumerate(self._task.held_back):
             frame = read()
             yield frame
-            yield disturb(frame, np.random.default_rng((self._given.seed, _HELD, place)))
+            yield disturb(frame, np.random.default_rng((self._task.seed, _HELD, place)))
 
     def _find_loss(self, step: int, *, apart: bool) -> Tensor:
         """Compare student and teacher on the image of a step."""
-        random = np.random.default_rng((self._given.seed, _LEARNED, step))
-        frame = self._given.learned[int(random.integers(len(self._given.learned)))]()
+        random = np.random.default_rng((self._task.seed, _LEARNED, step))
+        frame = self._task.learned[int(random.integers(len(self._task.learned)))]()
         image = self._to_device(disturb(frame, random))
         with torch.no_grad():
             expected = self._teacher(image)

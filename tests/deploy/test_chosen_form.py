@@ -8,12 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from search_limits import LINEAR, export
+from search_limits import export
 
 from edgeseg.accuracy.gates import Judged
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy
-from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.errors import BundleError
 from edgeseg.quantize.meter import Meter
@@ -26,25 +25,13 @@ CAREFUL, BOLD = FORMS["merge-queries"], FORMS["merge-queries-keys12"]
 
 
 @pytest.fixture
-def request_(
-    checkpoint_folder: Path, street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> ExportRequest:
+def request_(request_: ExportRequest, monkeypatch: pytest.MonkeyPatch) -> ExportRequest:
     """Between two forms; no timing of the test's machine decides."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("edgeseg.quantize.judging.measure_speed", lambda *_: (2.0, 10.0))
     forms = {form.name: form for form in (CAREFUL, BOLD)}
     monkeypatch.setattr("edgeseg.deploy.forms.FORMS", forms)
-    return ExportRequest(
-        weights=str(checkpoint_folder),
-        target="onnxruntime",
-        folder=tmp_path / "bundle",
-        dataset=open_dataset(street, split="test"),
-        calibration=str(street),
-        precision="int8",
-        recipes=LINEAR,
-        limits=Limits(max_drop=99, max_class_drop=None),
-        form=None,
-    )
+    limits = Limits(max_drop=99, max_class_drop=None)
+    return replace(request_, limits=limits, form=None)
 
 
 def pretend_speeds(speeds: Mapping[str, float]) -> Callable[[Search, Sequence[Trial]], list[Trial]]:

@@ -20,7 +20,6 @@ from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.manifest import Accuracy
 from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers.inspect import inspect_anything
-from edgeseg.datasets import open_dataset
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.request import ExportOptions, ExportRequest
 from edgeseg.errors import CalibrationError, GateMissedError, SpecError
@@ -36,21 +35,8 @@ QUERIES = FORMS["merge-queries"]
 
 
 @pytest.fixture
-def request_(
-    checkpoint_folder: Path, street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> ExportRequest:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return ExportRequest(
-        weights=str(checkpoint_folder),
-        target="onnxruntime",
-        folder=tmp_path / "bundle",
-        dataset=open_dataset(street, split="test"),
-        calibration=str(street),
-        precision="int8",
-        recipes=LINEAR,
-        limits=LENIENT,
-        form=QUERIES,
-    )
+def request_(request_: ExportRequest) -> ExportRequest:
+    return replace(request_, limits=LENIENT, form=QUERIES)
 
 
 def _tell(bundle: Bundle, macs: int) -> str:

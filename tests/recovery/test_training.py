@@ -23,7 +23,7 @@ from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Kind
 from edgeseg.recovery.recover import read_program, recover
 from edgeseg.recovery.state import recall_state
-from edgeseg.recovery.training import LESSONS, Lessons, train
+from edgeseg.recovery.training import LESSONS, Task, train
 
 if TYPE_CHECKING:
     from artifacts import Artifact
@@ -61,8 +61,8 @@ def agreement(artifact: Artifact, path: Path) -> float:
     return 100 * float(np.mean([(a.argmax(1) == b.argmax(1)).mean() for a, b in pairs]))
 
 
-def given(artifact: Artifact, keep: Path, seconds: float = 40) -> Lessons:
-    return Lessons(
+def given(artifact: Artifact, keep: Path, seconds: float = 40) -> Task:
+    return Task(
         teacher=read_program(artifact.teacher),
         learned=list_frames(range(30)),
         held_back=list_frames(HELD),

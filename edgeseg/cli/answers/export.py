@@ -37,7 +37,8 @@ def describe_export(exported: Exported) -> list[str]:
             lines.append(_explain_speeds(ranked))
     lines += [f"sensitivity  {line}" for line in describe_sensitivity(manifest)]
     lines += _warn_at_chance(exported.bundle.chosen.gate)
-    lines += [*_describe_forms(exported.bundle), manifest.chosen.reason]
+    lines += [*_describe_forms(exported.bundle), *_describe_training(exported.bundle)]
+    lines.append(manifest.chosen.reason)
     for one in exported.sizes:
         spec = one.bundle.manifest.input
         lines += [f"size {spec.height}x{spec.width}:", *describe_export(one)]
@@ -77,12 +78,15 @@ def _describe_forms(bundle: Bundle) -> list[str]:
     exact = bundle.manifest.model.macs
     lines = [f"form {line}" for line in describe_forms(list_forms(bundle.manifest), exact)]
     chosen = bundle.chosen
-    trained = describe_training(chosen)
-    lines += [] if trained is None else [trained]
     if chosen.form is None:
         return lines
     told = f"{chosen.name} has form {chosen.form.name}: not the network as it was trained"
     return [*lines, told]
+
+
+def _describe_training(bundle: Bundle) -> list[str]:
+    told = describe_training(bundle.chosen)
+    return [] if told is None else [told]
 
 
 def _warn_at_chance(found: Accuracy | None) -> list[str]:
