@@ -125,8 +125,8 @@ def open(bundle: str | Path, *, device: str = "auto") -> Segmenter:  # noqa: A00
 
     from edgeseg.bundle.store import open_bundle
     from edgeseg.files.homes import check_not_empty
+    from edgeseg.runtime.proving.choose import choose_variant
     from edgeseg.runtime.segmenter import Segmenter
-    from edgeseg.runtime.select import choose_variant
 
     check_not_empty(bundle=bundle)
     opened = open_bundle(Path(bundle).expanduser())

@@ -34,10 +34,10 @@ from edgeseg.runtime.live.service import Service
 from edgeseg.runtime.live.tally import Summary
 from edgeseg.runtime.live.ways import explain_host
 from edgeseg.runtime.parts import Model, Part, claim_all, make_parts, open_all, open_parts
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.request import RunRequest, RunResult
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter, check_takes_color
-from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sinks.masks import plan_masks
 from edgeseg.runtime.sinks.outputs import FanOut
 from edgeseg.runtime.sizes import SizeKeeper, open_smaller

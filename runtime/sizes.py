@@ -15,9 +15,9 @@ from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.live.ladder import PATIENT, Ladder, Move, Patience
 from edgeseg.runtime.live.network import Choice
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import choose_variant
 
 __all__ = ["SizeKeeper", "open_smaller"]
 

@@ -37,9 +37,15 @@ def measure_since(begun: float) -> float:
 
 
 def alternate(
-    calls: Mapping[str, Callable[[], object]], *, progress: Progress = SILENT
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    progress: Progress = SILENT,
+    is_clear: Callable[[Mapping[str, Sequence[float]]], bool] | None = None,
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Time all calls in turns; give the milliseconds of each call in each round."""
+    """Time all calls in turns; give the milliseconds of each call in each round.
+
+    Where `is_clear` says so of the times so far, no further round follows.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in track(progress, "timing", range(WARM_UP + ROUNDS), "round"):
         for name, call in calls.items():
@@ -47,6 +53,8 @@ def alternate(
             _, took_ms = time_call(call)
             if turn >= WARM_UP:
                 times[name].append(took_ms)
+        if is_clear is not None and turn >= WARM_UP and is_clear(times):
+            break
     return {name: np.array(row) for name, row in times.items()}
 
 

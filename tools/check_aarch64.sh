@@ -122,7 +122,7 @@ from pathlib import Path
 
 from edgeseg.bundle.store import open_bundle
 from edgeseg.runtime.golden import judge_golden
-from edgeseg.runtime.trial import place_all
+from edgeseg.runtime.proving.trial import place_all
 from edgeseg.verification.subjects import BundleModel
 
 bundle = open_bundle(Path(sys.argv[1]))

@@ -14,9 +14,9 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.golden import read_golden_frame
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.result import DeviceTimes, Segmentation
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import choose_variant
 
 __all__ = ["BenchResult", "bench"]
 

@@ -29,8 +29,8 @@ from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.live.run import run
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.segmenter import Segmenter, check_takes_color
-from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sources import open_source
 from edgeseg.spec import InputSpec
 

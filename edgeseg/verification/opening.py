@@ -13,7 +13,7 @@ from edgeseg.errors import BackendError, BundleError, CheckpointError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.placing import AUTO
-from edgeseg.runtime.select import choose_variant
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.targets import find_target
 from edgeseg.verification.subjects import Address, BundleModel, CheckpointModel, Model
 

@@ -15,8 +15,8 @@ from edgeseg.errors import SourceError
 from edgeseg.pixels import ClassMap, Frame, to_frame_mask, to_input
 from edgeseg.progress import SILENT, Progress, Step, begin
 from edgeseg.runtime.live.reuse import EXACT, Reuse, Reuser
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.segmenter import Segmenter, check_takes_color
-from edgeseg.runtime.select import choose_variant
 from edgeseg.runtime.sources import Captured, Source, open_source
 from edgeseg.runtime.sources.options import Retry
 from edgeseg.verification.request import VerifyRequest

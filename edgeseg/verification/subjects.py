@@ -19,8 +19,8 @@ from edgeseg.pixels.tiles import segment_tiles
 from edgeseg.progress import SILENT, Progress
 from edgeseg.reports.report import Subject
 from edgeseg.runtime.backends.placing import find_title
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import choose_variant
 from edgeseg.segformer.macs import count_costs
 from edgeseg.spec import InputSpec
 from edgeseg.text import to_encodable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.cli.answers import Json
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.select import Built
+    from edgeseg.runtime.proving.remember import Built
 
 __all__ = ["build_to_json", "describe_build"]
 

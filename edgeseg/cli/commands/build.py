@@ -32,8 +32,8 @@ def build(
     """
     from edgeseg.bundle.store import open_bundle
     from edgeseg.cli.answers.build import build_to_json, describe_build
-    from edgeseg.runtime.select import build as build_bundle
-    from edgeseg.runtime.select import recall_variant
+    from edgeseg.runtime.proving.build import build as build_bundle
+    from edgeseg.runtime.proving.remember import recall_variant
 
     with show_progress() as progress:
         opened = open_bundle(bundle)

@@ -21,8 +21,8 @@ from edgeseg.progress import Progress
 from edgeseg.runtime.backends import rtx, trt_cache
 from edgeseg.runtime.backends.trt_library import RTX
 from edgeseg.runtime.gpu.module import Module
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import choose_variant
 
 
 @pytest.fixture

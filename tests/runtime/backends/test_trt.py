@@ -20,8 +20,9 @@ from edgeseg.progress import Progress
 from edgeseg.runtime.backends import trt_cache as engines
 from edgeseg.runtime.golden import judge_golden
 from edgeseg.runtime.gpu.cuda import Cuda
+from edgeseg.runtime.proving.build import build
+from edgeseg.runtime.proving.choose import choose_variant
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import build, choose_variant
 from edgeseg.verification.subjects import BundleModel
 
 FORMS = ("-tokens", "-attention", "-tokens-attention")

@@ -16,8 +16,8 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
 from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
+from edgeseg.runtime.proving.build import build
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.select import build
 from edgeseg.verification import footprint
 
 if TYPE_CHECKING:

@@ -17,11 +17,14 @@ from edgeseg.errors import DeviceError, GateMissedError
 from edgeseg.machine import packages
 from edgeseg.machine.packages import find_engine_version
 from edgeseg.progress import Progress
-from edgeseg.runtime import select, trial
 from edgeseg.runtime.backends import onnxruntime as runner
 from edgeseg.runtime.backends.backend import open_backend
 from edgeseg.runtime.backends.placing import find_device
-from edgeseg.runtime.select import build, choose_variant, recall_variant
+from edgeseg.runtime.proving import build as build_module
+from edgeseg.runtime.proving import race, remember, trial
+from edgeseg.runtime.proving.build import build
+from edgeseg.runtime.proving.choose import choose_variant
+from edgeseg.runtime.proving.remember import recall_variant
 from edgeseg.targets import find_target
 
 CUDA = "CUDAExecutionProvider"
@@ -69,12 +72,12 @@ def gpu(listed: None, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[Any], A
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try in this process, which alone has the provider; test_pretend_device has another one."""
-    monkeypatch.setattr(select, "try_apart", trial.try_here)
+    monkeypatch.setattr(build_module, "try_apart", trial.try_here)
 
 
 def choose_faster(monkeypatch: pytest.MonkeyPatch, title: str) -> None:
     monkeypatch.setattr(
-        select, "_time", lambda _bundle, working: {t: 1.0 + (t != title) for t in working}
+        race, "time_frames", lambda _bundle, working: {t: 1.0 + (t != title) for t in working}
     )
 
 
@@ -142,10 +145,10 @@ def test_a_device_that_computes_wrongly_is_out_by_name(
 def test_the_answer_is_for_these_devices(
     seeded_bundle: Bundle, gpu: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_gpu = select._find_memory(seeded_bundle)
+    with_gpu = remember.find_memory(seeded_bundle)
     assert "'cuda'" in runner.identity()
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert select._find_memory(seeded_bundle) != with_gpu
+    assert remember.find_memory(seeded_bundle) != with_gpu
     assert find_device(choose_variant(seeded_bundle)) in {None, "cpu"}
 
 

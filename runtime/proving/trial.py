@@ -3,7 +3,7 @@
 A driver may compute wrongly, differ from run to run, hang while it compiles, or end its process. So
 a device other than the engine's first is tried where none of that can hold up or end a run.
 
-    python -m edgeseg.runtime.trial BUNDLE TITLE     prints the verdict as one line of JSON
+    python -m edgeseg.runtime.proving.trial BUNDLE TITLE     prints the verdict as one line of JSON
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import GateMissedError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.progress import Progress
-from edgeseg.runtime import select as build_module
-from edgeseg.runtime.select import build, choose_variant
+from edgeseg.runtime.proving import race, remember
+from edgeseg.runtime.proving.build import build
+from edgeseg.runtime.proving.choose import choose_variant
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def test_another_cpu_proves_and_times_once(
 ) -> None:
     bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE)
     times = {"fp32": 1.0, "other": 2.0}
-    monkeypatch.setattr(build_module, "_time", lambda _bundle, _backends: times)
+    monkeypatch.setattr(race, "time_frames", lambda _bundle, _backends: times)
     said: list[str] = []
     assert choose_variant(bundle, progress=Progress(say=said.append)).name == "fp32"
     assert len(said) == 1
@@ -88,11 +89,11 @@ def test_the_answer_is_for_this_bundle_and_machine(
     seeded_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = made(seeded_bundle, tmp_path / "b", machine=ELSEWHERE)
-    here = build_module._find_memory(bundle)
+    here = remember.find_memory(bundle)
     other = made(seeded_bundle, tmp_path / "c", machine=None)
-    assert build_module._find_memory(other) != here
-    monkeypatch.setattr(build_module, "describe_machine", lambda: ELSEWHERE)
-    assert build_module._find_memory(bundle) != here
+    assert remember.find_memory(other) != here
+    monkeypatch.setattr(remember, "describe_machine", lambda: ELSEWHERE)
+    assert remember.find_memory(bundle) != here
 
 
 def test_a_variant_that_computes_wrongly_is_out(seeded_bundle: Bundle, tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ import pytest
 from edgeseg.bundle.manifest import Machine
 from edgeseg.bundle.store import Bundle
 from edgeseg.machine import cpu
-from edgeseg.runtime import select
 from edgeseg.runtime.backends import openvino_devices
 from edgeseg.runtime.backends.backend import open_backend
 from edgeseg.runtime.backends.openvino import list_devices
 from edgeseg.runtime.backends.placing import place_variants
-from edgeseg.runtime.select import build, choose_variant
+from edgeseg.runtime.proving import choose, race, remember
+from edgeseg.runtime.proving.build import build
+from edgeseg.runtime.proving.choose import choose_variant
 
 # What /proc/cpuinfo and OpenVINO tell of a Raspberry Pi 5 and of a Raspberry Pi 4.
 A76 = "fp asimd evtstrm aes fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
@@ -40,7 +41,7 @@ def pose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pose:
         monkeypatch.setattr(cpu, "_read_cpuinfo", lambda: {"Features": features})
         monkeypatch.setattr(cpu.platform, "machine", lambda: architecture)
         machine = cpu.describe_machine.__wrapped__()
-        for module in (openvino_devices, select):
+        for module in (openvino_devices, choose, remember):
             monkeypatch.setattr(module, "describe_machine", lambda: machine)
 
         class Core(openvino.Core):  # type: ignore[misc]
@@ -107,7 +108,7 @@ def test_an_x86_bundle_is_proved_timed_and_remembered_in_fp16(
 ) -> None:
     pose("aarch64", A76, WITH_FP16)
     monkeypatch.setattr(
-        select, "_time", lambda _bundle, working: {t: 1.0 + ("f16" not in t) for t in working}
+        race, "time_frames", lambda _bundle, working: {t: 1.0 + ("f16" not in t) for t in working}
     )
     results = build(openvino_bundle)
     assert [(one.title, one.precision, one.device, one.fault) for one in results] == [

@@ -14,14 +14,16 @@ import pytest
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.progress import Progress
-from edgeseg.runtime import select, trial
 from edgeseg.runtime.backends.backend import open_artifact, open_backend
-from edgeseg.runtime.select import build, choose_variant
+from edgeseg.runtime.proving import build as build_module
+from edgeseg.runtime.proving import race, trial
+from edgeseg.runtime.proving.build import build
+from edgeseg.runtime.proving.choose import choose_variant
 
 if TYPE_CHECKING:
     from outcome import Outcome
 
-FOLDER = Path(__file__).parents[1] / "support" / "pretend_device"
+FOLDER = Path(__file__).parents[2] / "support" / "pretend_device"
 NPU = "fp32 in f16 on npu"
 
 
@@ -53,7 +55,7 @@ def test_a_device_that_computes_right_is_timed_named_and_remembered(
 ) -> None:
     pretend("right")
     monkeypatch.setattr(
-        select, "_time", lambda _bundle, working: {t: 1.0 + (t != NPU) for t in working}
+        race, "time_frames", lambda _bundle, working: {t: 1.0 + (t != NPU) for t in working}
     )
     said: list[str] = []
     variant = choose_variant(bundle, progress=Progress(say=said.append))
@@ -89,7 +91,7 @@ def test_a_device_that_fails_is_out_by_name_and_never_timed(
     pretend(way)
     if way == "hangs":
         own = trial.try_apart
-        monkeypatch.setattr(select, "try_apart", lambda b, v: own(b, v, limit_s=6))
+        monkeypatch.setattr(build_module, "try_apart", lambda b, v: own(b, v, limit_s=6))
     said: list[str] = []
     results = {one.title: one for one in build(bundle, progress=Progress(say=said.append))}
     assert results["fp32"].fault is None

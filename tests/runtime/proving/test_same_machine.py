@@ -18,8 +18,10 @@ from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError, GateMissedError
 from edgeseg.machine.cpu import describe_machine
 from edgeseg.progress import Progress
-from edgeseg.runtime import select as build_module
-from edgeseg.runtime.select import build, choose_variant
+from edgeseg.runtime.proving import build as build_module
+from edgeseg.runtime.proving import choose, race
+from edgeseg.runtime.proving.build import build
+from edgeseg.runtime.proving.choose import choose_variant
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -93,7 +95,7 @@ def test_another_version_of_the_engine_is_proved_once(single) -> None:
 
 def test_features_that_nobody_knows_are_not_the_same(single, monkeypatch) -> None:
     unknown = msgspec.structs.replace(describe_machine(), features=())
-    monkeypatch.setattr(build_module, "describe_machine", lambda: unknown)
+    monkeypatch.setattr(choose, "describe_machine", lambda: unknown)
     (line,) = heard(single(with_machine(unknown)))
     assert line.startswith("nobody knows whether this is the CPU")
 
@@ -136,7 +138,7 @@ def pair(seeded_bundle: Bundle, tmp_path: Path) -> Bundle:
 def test_of_equal_speeds_the_more_exact_is_kept(pair: Bundle, monkeypatch) -> None:
     """Two timings of one file differ by as much."""
     times = {"int8-linear": 9.9, "fp32": 10.0}
-    monkeypatch.setattr(build_module, "_time", lambda _bundle, _backends: times)
+    monkeypatch.setattr(race, "time_frames", lambda _bundle, _backends: times)
     proved = build_module.prove
 
     def less(bundle, variant, backend):
@@ -151,7 +153,7 @@ def test_of_equal_speeds_the_more_exact_is_kept(pair: Bundle, monkeypatch) -> No
 
 def test_what_fails_while_it_is_timed_is_out(pair: Bundle, monkeypatch) -> None:
     calls: list[str] = []
-    segment = build_module.segment_frame
+    segment = race.segment_frame
 
     def failing(backend, spec, frame, **lane):
         calls.append(backend.name)
@@ -159,7 +161,7 @@ def test_what_fails_while_it_is_timed_is_out(pair: Bundle, monkeypatch) -> None:
             raise BackendError("out of memory")
         return segment(backend, spec, frame, **lane)
 
-    monkeypatch.setattr(build_module, "segment_frame", failing)
+    monkeypatch.setattr(race, "segment_frame", failing)
     first, last = build(pair)
     assert {first.fault, last.fault} == {None, "out of memory"}
     assert first.latency_ms is not None
@@ -177,7 +179,7 @@ def test_a_build_says_so_and_what_could_not_be_kept(
     pair: Bundle, edgeseg: Callable[..., Outcome], tmp_path: Path, monkeypatch
 ) -> None:
     times = {"int8-linear": 12.5, "fp32": 10.0}
-    monkeypatch.setattr(build_module, "_time", lambda _bundle, _backends: times)
+    monkeypatch.setattr(race, "time_frames", lambda _bundle, _backends: times)
     outcome = edgeseg("build", pair.folder, "--json")
     assert "int8-linear is no faster than fp32 here: 0.80x its speed" in outcome.err
     assert "fp32 runs here from now on" in outcome.err
