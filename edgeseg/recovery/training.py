@@ -184,9 +184,7 @@ class _Training:
         whole_s = end_s - state.begun_s
         check_at, checked, idle, best = self._spent_s + self._every_s, state.taken, 0, 0.0
         for step in count():
-            spent_s = self._spent_s - state.begun_s
-            if spent_s >= whole_s:
-                break
+            spent_s = min(self._spent_s - state.begun_s, whole_s)
             name = f"recovering, {lesson.name}"
             self._progress.phase(name, int(spent_s), math.ceil(whole_s), "second")
             rate = lesson.rate * min(1.0, (step + 1) / _WARM_UP) * (1 - spent_s / whole_s)
@@ -198,6 +196,9 @@ class _Training:
             optimizer.step()
             self._average.move_to(self._student, share=max(0.02, 9 / (step + 10)))
             state = replace(state, taken=state.taken + 1)
+            # Each lesson takes a step at least: loading its optimizer may take all of a short one.
+            if self._spent_s - state.begun_s >= whole_s:
+                break
             if self._spent_s < check_at:
                 continue
             state = self._check(state)

@@ -106,7 +106,7 @@ def test_more_careful_forms_are_tried_before_the_exact_network(
     """INT8 of the bold form misses, and that of the careful one passes."""
     speeds = pretend_speeds({CAREFUL.name: 1.5, BOLD.name: 2})
     monkeypatch.setattr("edgeseg.deploy.forms.sort_by_speed", speeds)
-    monkeypatch.setattr("edgeseg.quantize.search._may_recover", lambda _made: False)
+    monkeypatch.setattr("edgeseg.quantize.search._can_shrink", lambda _made: False)
 
     def measure(job: Search, candidate: Candidate, meter: Meter, half: str) -> Accuracy:
         found = measure_once(job, candidate, meter, half)

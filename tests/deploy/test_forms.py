@@ -183,7 +183,7 @@ def test_int8_of_the_exact_network_is_tried_where_that_of_the_form_misses(
 ) -> None:
     """On the search half 80.6 % of FP32's pixels agree, 78.8 % of INT8's, and 92.2 % of exact's."""
     monkeypatch.setattr("edgeseg.quantize.judging.measure_speed", lambda *_: (2.0, 10.0))
-    monkeypatch.setattr("edgeseg.quantize.search._may_recover", lambda _made: False)
+    monkeypatch.setattr("edgeseg.quantize.search._can_shrink", lambda _made: False)
     monkeypatch.setattr("edgeseg.deploy.forms.FORMS", {"merge-queries": QUERIES})
     limits = Limits(max_drop=None, max_class_drop=None, min_agreement=80)
     bundle, lines = export(replace(request_, limits=limits, form=None))

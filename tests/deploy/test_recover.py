@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,7 @@ from edgeseg.images import read_image, read_mask, write_mask
 from edgeseg.images.stills import write_image
 from edgeseg.labels import get_known_labels
 from edgeseg.progress import Progress
-from edgeseg.quantize import judging
+from edgeseg.quantize import corrupted, judging
 from edgeseg.quantize.corrupted import judge_corrupted
 from edgeseg.quantize.search import Search, Trial
 from edgeseg.quantize.share import int8_share
@@ -41,8 +43,16 @@ from edgeseg.segformer.form import FORMS
 SECONDS = 1.5
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
-def request_(request_: ExportRequest) -> ExportRequest:
+def request_(request_: ExportRequest, cache: str, monkeypatch: pytest.MonkeyPatch) -> ExportRequest:
+    """What one export made, the next one of these tests finds."""
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    monkeypatch.setattr(corrupted, "SEVERITIES", (1,))
     limits = replace(request_.limits, max_extra_drop=None)
     return replace(request_, limits=limits, recover=Recover(seconds=SECONDS))
 
@@ -51,12 +61,14 @@ def request_(request_: ExportRequest) -> ExportRequest:
 def _is_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """INT8 is trained whatever it lost, and what was trained is decided on first."""
     monkeypatch.setattr(recover_module, "_WORTH", -100.0)
+    for name in ("rank_timed", "_sort_by_boldness"):
+        monkeypatch.setattr(judging, name, partial(put_first, getattr(judging, name)))
 
-    def rank(trials: list[Trial]) -> list[Trial]:
-        return sorted(trials, key=lambda trial: trial.candidate.recovery is None)
 
-    monkeypatch.setattr(judging, "rank_timed", rank)
-    monkeypatch.setattr(judging, "_sort_by_boldness", rank)
+def put_first(
+    sort: Callable[[Sequence[Trial]], list[Trial]], trials: Sequence[Trial]
+) -> list[Trial]:
+    return sorted(sort(trials), key=lambda trial: trial.candidate.recovery is None)
 
 
 @pytest.mark.usefixtures("_is_first")
@@ -87,9 +99,10 @@ def test_a_recovered_variant_is_one_like_any_other(request_: ExportRequest, targ
 
 
 def test_a_killed_export_does_not_train_again(
-    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+    request_: ExportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was trained is kept with the search, as all that it made and measured."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first, lines = export(request_)
     assert any(line.startswith("recovering int8-linear for 0:02 ") for line in lines)
     again, lines = export(request_)
@@ -139,8 +152,10 @@ def test_it_needs_images(checkpoint_folder: Path) -> None:
 
 
 def test_what_cannot_be_trained_is_named_and_the_export_goes_on(
-    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+    request_: ExportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
     def refuse(*_: object, **__: object) -> None:
         raise ExportError("model.onnx: Mystery of node cannot be trained")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
+from pathlib import Path
 
 import pytest
 from artifacts import Artifact
+from made_once import made_once
 from typed_graphs import HEIGHT, INT8, WIDTH, frame
 
 from edgeseg.calibration.observe import observe, resume_observation
@@ -31,8 +32,24 @@ TARGETS = ("onnxruntime", "openvino", "jetson")
 
 
 @pytest.fixture(scope="session")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
-    folder = tmp_path_factory.mktemp("artifacts")
+def artifacts(common: Path) -> dict[str, Artifact]:
+    folder = made_once(common / "artifacts", make_artifacts)
+    on_onnx = partial(open_artifact, "onnxruntime")
+    on_openvino = partial(open_artifact, "openvino")
+    return {
+        "onnxruntime": Artifact(
+            path=folder / "int8.onnx", teacher=folder / "teacher.onnx", open=on_onnx
+        ),
+        "openvino": Artifact(
+            path=folder / "int8.xml", teacher=folder / "graph.xml", open=on_openvino
+        ),
+        "jetson": Artifact(
+            path=folder / "typed.onnx", teacher=folder / "teacher.onnx", open=open_emulation
+        ),
+    }
+
+
+def make_artifacts(folder: Path) -> None:
     checkpoint = read_checkpoint(str(find_demo_checkpoint()))
     spec = checkpoint.input
     deployed = rewrite(checkpoint.model, mean=spec.mean, std=spec.std)
@@ -48,22 +65,9 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     for_jetson = to_onnx(deployed, height=HEIGHT, width=WIDTH, opset=find_target("jetson").opset)
     typed = to_typed(for_jetson, INT8, largest=peaks(graph, frames))
     (folder / "typed.onnx").write_bytes(typed.SerializeToString())
-    shutil.copyfile(folder / "teacher.onnx", folder / "graph.onnx")
+    (folder / "graph.onnx").write_bytes(graph.SerializeToString())
     teacher = openvino.convert(folder / "graph.onnx")
     openvino.quantize_openvino(teacher, folder / "int8.xml", RECIPES["int8-full"], frames)
-    return {
-        "onnxruntime": Artifact(
-            path=folder / "int8.onnx",
-            teacher=folder / "teacher.onnx",
-            open=partial(open_artifact, "onnxruntime"),
-        ),
-        "openvino": Artifact(
-            path=folder / "int8.xml", teacher=teacher, open=partial(open_artifact, "openvino")
-        ),
-        "jetson": Artifact(
-            path=folder / "typed.onnx", teacher=folder / "teacher.onnx", open=open_emulation
-        ),
-    }
 
 
 @pytest.fixture(params=TARGETS)

@@ -98,7 +98,7 @@ def test_an_engine_comes_nearer_to_fp32(
         seed=0,
         progress=Progress(say=lines.append),
         # What is so far off comes back in few steps only if the steps are large.
-        lessons=[replace(lesson, rate=10 * lesson.rate) for lesson in LESSONS],
+        lessons=[replace(lesson, rate=10 * lesson.rate, share=0.5) for lesson in LESSONS[::2]],
     )
     assert (done.learned, done.held_back) == (29, 5)
     assert done.after > done.before
