@@ -117,5 +117,5 @@ def make_meter(target: str, fp32: Path, checkpoint: Checkpoint, dataset: Dataset
         ignore_index=(dataset.labels or checkpoint.labels).ignore_index,
         spec=checkpoint.input,
         masks=fp32.parent / "masks",
-        open_reference=lambda: open_artifact(target, fp32),
+        open_reference=lambda: closing(open_artifact(target, fp32)),
     )

@@ -6,21 +6,25 @@ it. So the images that decide are measured again under the corruptions that the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec
 
 from edgeseg.accuracy.gates import Judged, make_worst_gates
 from edgeseg.corruptions import corrupt
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.quantize.meter import Meter, Read
 from edgeseg.quantize.search import Candidate, Search, measure_once
+from edgeseg.runtime.backends.backend import Backend
 from edgeseg.spec import RGB
 
 __all__ = ["KINDS", "SEVERITIES", "average_kinds", "judge_corrupted", "measure_corrupted"]
+
+P = ParamSpec("P")
 
 KINDS: Final[tuple[str, ...]] = ("contrast", "brightness", "fog", "gaussian_noise", "defocus_blur")
 SEVERITIES: Final = (1, 2, 3)
@@ -43,21 +47,39 @@ def measure_corrupted(
     """
     if job.frame.shape[3] != RGB:
         return {}
-    few = replace(half, images=half.images[:_IMAGES])
-    is_whole = len(few.images) == len(half.images)  # measured already
-    own = measure_once(job, candidate, few, name if is_whole else f"{name}_clean")
-    if own.drop is None or own.reference_miou is None:
-        return {}
-    found = {}
-    for kind, severity in product(kinds, SEVERITIES):
-        masks = job.workspace.open_part(f"{kind}_{severity}").folder
-        meter = _corrupt_images(few, kind, severity, masks=masks)
-        accuracy = measure_once(job, candidate, meter, f"{name}_{kind}_{severity}")
-        assert accuracy.drop is not None
-        assert accuracy.reference_miou is not None
-        if accuracy.reference_miou >= _SURVIVED * own.reference_miou:
-            found[f"{kind} {severity}"] = accuracy.drop - own.drop
-    return found
+    with ExitStack() as stack:
+        job = replace(job, open_engine=_share(job.open_engine, stack))
+        few = replace(
+            half,
+            images=half.images[:_IMAGES],
+            open_reference=_share(half.open_reference, stack),
+        )
+        is_whole = len(few.images) == len(half.images)  # measured already
+        own = measure_once(job, candidate, few, name if is_whole else f"{name}_clean")
+        if own.drop is None or own.reference_miou is None:
+            return {}
+        found = {}
+        for kind, severity in product(kinds, SEVERITIES):
+            masks = job.workspace.open_part(f"{kind}_{severity}").folder
+            meter = _corrupt_images(few, kind, severity, masks=masks)
+            accuracy = measure_once(job, candidate, meter, f"{name}_{kind}_{severity}")
+            assert accuracy.drop is not None
+            assert accuracy.reference_miou is not None
+            if accuracy.reference_miou >= _SURVIVED * own.reference_miou:
+                found[f"{kind} {severity}"] = accuracy.drop - own.drop
+        return found
+
+
+def _share(
+    open_engine: Callable[P, AbstractContextManager[Backend]], stack: ExitStack
+) -> Callable[P, AbstractContextManager[Backend]]:
+    """Open an engine once, when it is first asked for; `stack` closes it."""
+
+    @cache
+    def open_once(*args: P.args, **kwargs: P.kwargs) -> Backend:
+        return stack.enter_context(open_engine(*args, **kwargs))
+
+    return lambda *args, **kwargs: nullcontext(open_once(*args, **kwargs))
 
 
 def judge_corrupted(job: Search, extra: Mapping[str, float]) -> Judged:

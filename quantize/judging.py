@@ -7,7 +7,6 @@ the fastest first. A candidate whose engine fails meanwhile is dropped by name; 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
@@ -103,11 +102,11 @@ def _time_in_turns(job: Search, trials: Sequence[Trial]) -> list[Trial]:
     baseline = job.floats[0]
     timed = []
     baseline_ms: list[float] = []
-    with closing(job.open_engine(baseline.path, baseline.compute)) as base:
+    with job.open_engine(baseline.path, baseline.compute) as base:
         for trial in track(job.progress, "timing", trials, "variant"):
             own = trial.candidate
             try:
-                with closing(job.open_engine(own.path, own.compute)) as backend:
+                with job.open_engine(own.path, own.compute) as backend:
                     speedup, milliseconds = measure_speed(backend, base, job.frame)
             except BackendError as error:
                 verdict = drop_failed(job, own, error, while_="while it was timed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ class Meter:
     ignore_index: int
     spec: InputSpec
     masks: Path
-    open_reference: Callable[[], Backend]
+    open_reference: Callable[[], AbstractContextManager[Backend]]
 
     def list_kept(self) -> list[bool]:
         """Tell of each image whether the reference's mask is kept, so that it need not run."""
@@ -79,8 +79,7 @@ class Meter:
                 kept = self._find_mask(place)
                 if not kept.exists():
                     if reference is None:
-                        reference = self.open_reference()
-                        stack.callback(reference.close)
+                        reference = stack.enter_context(self.open_reference())
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     try:
                         expected = segment_frame(reference, self.spec, frame).mask

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -128,7 +128,7 @@ class Search:
     workspace: Workspace
     artifacts: Workspace
     form: Form
-    open_engine: Callable[[Path, str], Backend]
+    open_engine: Callable[[Path, str], AbstractContextManager[Backend]]
     timed: bool
     budget: Budget
     progress: Progress
@@ -309,7 +309,7 @@ def _measure(job: Search, candidate: Candidate, meter: Meter, step: Step) -> Acc
     """Measure a candidate's accuracy, and note how long that took."""
     begun = time.monotonic()
     kept = meter.list_kept()
-    with closing(job.open_engine(candidate.path, candidate.compute)) as backend:
+    with job.open_engine(candidate.path, candidate.compute) as backend:
         ends = [time.monotonic()]
 
         def end_image() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,13 +46,16 @@ class ExportJob:
         """The shape of the network's output, (1, classes, h, w)."""
         return compute_logits_shape(self.checkpoint.spec, self.checkpoint.input)
 
-    def open_to_prove(self, path: Path, compute: str) -> Backend:
+    def open_to_prove(self, path: Path, compute: str) -> closing[Backend]:
         """Open an artifact of the target with the engine that judges its accuracy on this machine.
+
+        The engine is closed at the end of the block.
 
         Raises:
             BackendError: the engine refuses the artifact.
         """
-        return open_to_prove(self.request.target, path, compute, logits_shape=self.logits_shape)
+        target, shape = self.request.target, self.logits_shape
+        return closing(open_to_prove(target, path, compute, logits_shape=shape))
 
 
 @contextmanager

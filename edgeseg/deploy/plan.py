@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import pairwise
 from typing import Final
 
@@ -33,7 +32,7 @@ def measure_pace(job: ExportJob, search: Search) -> Pace:
     """
     baseline = search.floats[0]
     times = [time.monotonic()]
-    with closing(search.open_engine(baseline.path, baseline.compute)) as engine:
+    with search.open_engine(baseline.path, baseline.compute) as engine:
         engine.infer(search.frame)
         times.append(time.monotonic())
         for _, read in search.search_half.images[:_IMAGES]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,7 +144,7 @@ def _prove(
         BackendError: the engine fails.
         GateMissedError: the file of a variant that passed misses.
     """
-    with closing(job.open_to_prove(job.staging / variant.file, variant.compute)) as backend:
+    with job.open_to_prove(job.staging / variant.file, variant.compute) as backend:
         if gate_half is not None:
             measured = _measure_again(job, gate_half, variant, backend)
             if measured is None:
