@@ -313,13 +313,16 @@ def _fetch(future: Future) -> object:
 
 
 def _to_failure(future: Future) -> BaseException | None:
-    """Find why a share that is done has no result."""
-    if future.status == "finished":
-        return None
+    """Find why a share that is done has no result; None where it has one, or will have it again.
+
+    What a worker counted is lost with it, even while it is asked for, and then counted again.
+    """
     if future.status == "error":
         failure: BaseException = future.exception()
         return failure
-    return CancelledError("its share was given up")
+    if future.status == "cancelled":
+        return CancelledError("its share was given up")
+    return None
 
 
 def _split_items(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:

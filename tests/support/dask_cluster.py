@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgeseg.reports.report import Report
+
 STARTED_WITHIN_S = 60
+COUNTS = ("confusion", "reference_confusion", "agreement_confusion", "per_image", "classes")
+
+
+def counts(report: Report) -> dict[str, object]:
+    return {name: getattr(report, name) for name in (*COUNTS, "data", "skipped", "corruptions")}
 
 
 @dataclass
@@ -43,7 +50,11 @@ class DaskCluster:
 
     def kill(self, name: str) -> None:
         """At once, as the system does where memory is short."""
-        self.workers[name].send_signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL, name)
+
+    def signal(self, number: signal.Signals, *names: str) -> None:
+        for name in names:
+            self.workers[name].send_signal(number)
 
 
 @contextmanager

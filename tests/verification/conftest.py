@@ -13,6 +13,7 @@ from small import write_street
 import edgeseg
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.reports.report import Report
+from edgeseg.verification.request import VerifyRequest
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +57,14 @@ def hits() -> np.ndarray:
     """Images that differ much more among each other than two models do."""
     random = np.random.default_rng(0)
     return random.integers(300, 950, (60, len(CLASSES)))
+
+
+@pytest.fixture
+def asked(seeded_bundle: Bundle, damaged: Bundle, street: Path) -> VerifyRequest:
+    return VerifyRequest(
+        source=str(damaged.folder),
+        data=str(street),
+        split="test",
+        reference=str(seeded_bundle.folder),
+        threads=1,
+    )

@@ -12,40 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dask_cluster import DaskCluster, dask_cluster
+from dask_cluster import DaskCluster, counts, dask_cluster
 
-from edgeseg.bundle.store import Bundle
 from edgeseg.errors import ClusterError, MissingPackageError
 from edgeseg.progress import Progress
-from edgeseg.reports.report import Report
 from edgeseg.verification.measuring import Pair
 from edgeseg.verification.opening import open_model
 from edgeseg.verification.request import VerifyRequest
 from edgeseg.verification.verify import verify
 from edgeseg.verification.worker import Work, collect_facts, count_share
 
-COUNTS = ("confusion", "reference_confusion", "agreement_confusion", "per_image", "classes")
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with dask_cluster(tmp_path_factory.mktemp("cluster"), workers=3) as started:
         yield started
-
-
-@pytest.fixture
-def asked(seeded_bundle: Bundle, damaged: Bundle, street: Path) -> VerifyRequest:
-    return VerifyRequest(
-        source=str(damaged.folder),
-        data=str(street),
-        split="test",
-        reference=str(seeded_bundle.folder),
-        threads=1,
-    )
-
-
-def counts(report: Report) -> dict[str, object]:
-    return {name: getattr(report, name) for name in (*COUNTS, "data", "skipped", "corruptions")}
 
 
 def test_three_workers_count_what_one_process_counts(
@@ -65,22 +46,6 @@ def test_three_workers_count_what_one_process_counts(
     assert (measured[0], measured[-1]) == ((0, 10), (10, 10))
     assert measured == sorted(measured)
     assert f"cluster {cluster.address}: 3 workers" in lines
-
-
-def test_a_killed_workers_share_is_counted_again(asked: VerifyRequest, tmp_path: Path) -> None:
-    alone = verify(asked)
-    lines: list[str] = []
-    with dask_cluster(tmp_path, workers=3) as cluster:
-
-        def kill_midway(_name: str, done: int, *_: object) -> None:
-            if done == 1:
-                cluster.kill("worker1")
-
-        progress = Progress(say=lines.append, phase=kill_midway)
-        shared = verify(replace(asked, dask=cluster.address), progress=progress)
-        assert cluster.workers["worker1"].wait(10) == -9
-    assert counts(shared) == counts(alone)
-    assert [line for line in lines if "was lost; its shares are counted again" in line]
 
 
 def test_corruptions_are_the_same_everywhere(asked: VerifyRequest, cluster: DaskCluster) -> None:
@@ -207,84 +172,6 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(
         outcome = edgeseg(*words, empty.address)
     assert outcome.status == 1
     assert f"the Dask scheduler at {empty.address} has no workers; start some" in outcome.err
-
-
-@pytest.mark.long
-def test_workers_that_all_die_end_it(
-    asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgeseg.verification.cluster.PATIENCE_S", 3)
-    with dask_cluster(tmp_path, workers=1) as cluster:
-        progress = Progress(phase=lambda _name, done, *_: done and cluster.kill("worker0"))
-        with pytest.raises(ClusterError, match="has had no worker for 3 seconds"):
-            verify(replace(asked, dask=cluster.address), progress=progress)
-
-
-def test_a_scheduler_that_dies_ends_it(asked: VerifyRequest, tmp_path: Path) -> None:
-    with dask_cluster(tmp_path, workers=1) as cluster:
-        progress = Progress(phase=lambda _name, done, *_: done and cluster.scheduler.kill())
-        with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
-            verify(replace(asked, dask=cluster.address), progress=progress)
-
-
-def test_a_scheduler_that_freezes_ends_it(
-    asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
-    with dask_cluster(tmp_path, workers=1) as cluster:
-
-        def freeze(_name: str, done: int, *_: object) -> None:
-            if done:
-                cluster.scheduler.send_signal(signal.SIGSTOP)
-
-        with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
-            verify(replace(asked, dask=cluster.address), progress=Progress(phase=freeze))
-
-
-@pytest.mark.long
-@pytest.mark.long
-def test_a_scheduler_that_freezes_before_a_share_is_fetched_ends_it(
-    asked: VerifyRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgeseg.verification.cluster._ANSWER_S", 2)
-    with dask_cluster(tmp_path, workers=1) as cluster:
-
-        def freeze(_name: str, done: int, *_: object) -> None:
-            if done == 2:  # a share has two images
-                time.sleep(3)  # until the next two shares have been counted, and are known to be
-            if done == 4:
-                cluster.scheduler.send_signal(signal.SIGSTOP)
-
-        with pytest.raises(ClusterError, match="the Dask scheduler was lost"):
-            verify(replace(asked, dask=cluster.address), progress=Progress(phase=freeze))
-
-
-def test_a_worker_that_comes_back_in_time_goes_on(asked: VerifyRequest, tmp_path: Path) -> None:
-    with dask_cluster(tmp_path, workers=1) as cluster:
-
-        def replace_worker(_name: str, done: int, *_: object) -> None:
-            if done and "second" not in cluster.workers:
-                cluster.kill("worker0")
-                cluster.add("second")
-
-        progress = Progress(phase=replace_worker)
-        shared = verify(replace(asked, dask=cluster.address), progress=progress)
-    assert counts(shared) == counts(verify(asked))
-
-
-def test_a_late_worker_that_differs_is_refused(asked: VerifyRequest, tmp_path: Path) -> None:
-    info = tmp_path / "other" / "numpy-1.0.7.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0.7\n")
-    with dask_cluster(tmp_path, workers=1) as cluster:
-
-        def replace_worker(_name: str, done: int, *_: object) -> None:
-            if done and "odd" not in cluster.workers:
-                cluster.kill("worker0")
-                cluster.add("odd", environment={"PYTHONPATH": str(info.parent)})
-
-        with pytest.raises(ClusterError, match=r"numpy is 1\.0\.7, and "):
-            verify(replace(asked, dask=cluster.address), progress=Progress(phase=replace_worker))
 
 
 def test_an_interrupt_ends_it_at_once_and_leaves_the_workers(
