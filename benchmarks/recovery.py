@@ -23,8 +23,9 @@ from typing import Final
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.calibration.sets import choose_calibration_set
 from edgeseg.cli.scripts import check_inputs, run_script
-from edgeseg.pixels import Frame, to_input
+from edgeseg.pixels import to_input
 from edgeseg.progress import Progress, print_line
+from edgeseg.recovery.example import Example
 from edgeseg.recovery.recover import recover
 from edgeseg.recovery.training import LESSONS, Lesson
 
@@ -56,7 +57,8 @@ def main() -> None:
         arguments.images, count=arguments.count, seed=0, channels=spec.channels
     )
     reads = [
-        partial(lambda read: to_input(read(), spec), picture.image) for picture in chosen.pictures
+        partial(lambda read: Example(to_input(read(), spec)), picture.image)
+        for picture in chosen.pictures
     ]
     for name, lessons in ABLATIONS.items():
         print(json.dumps(measure(name, lessons, student, teacher, reads, arguments.minutes)))
@@ -79,7 +81,7 @@ def measure(
     lessons: tuple[Lesson, ...],
     student: Path,
     teacher: Path,
-    reads: list[Callable[[], Frame]],
+    reads: list[Callable[[], Example]],
     minutes: float,
 ) -> dict[str, object]:
     """Give lessons, and say what they won back."""

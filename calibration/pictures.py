@@ -28,7 +28,14 @@ from edgeseg.images.bands import BANDS_SUFFIX, list_frames, read_frame
 from edgeseg.pixels import Bgr
 from edgeseg.spec import RGB
 
-__all__ = ["DEFAULT_COUNT", "ImageFile", "Picture", "find_calibration_rules", "list_pictures"]
+__all__ = [
+    "DEFAULT_COUNT",
+    "ImageFile",
+    "Picture",
+    "find_calibration_rules",
+    "list_pictures",
+    "open_train_split",
+]
 
 DEFAULT_COUNT: Final = 300
 
@@ -124,10 +131,8 @@ def _read_own_rules(source: str) -> Rules:
 
 def _list_all_pictures(source: str, channels: int, rules: Rules) -> tuple[Picture, ...]:
     root, read = Path(source), partial(_list_files, channels=channels, value_range=rules.range)
-    if source == DEMO:
-        return open_dataset(DEMO, split="calibration").read_as(channels).items
-    if _is_data_set(source, rules):
-        return _open_train_split(source, rules).read_as(channels).items
+    if source == DEMO or _is_data_set(source, rules):
+        return open_train_split(source, rules).read_as(channels).items
     if (root / "train" / "images").is_dir():
         return read(root / "train" / "images")
     other = [split for split in ("val", "test") if (root / split / "images").is_dir()]
@@ -161,12 +166,14 @@ def _is_data_set(source: str, rules: Rules) -> bool:
     )
 
 
-def _open_train_split(source: str, rules: Rules) -> Dataset:
+def open_train_split(source: str, rules: Rules) -> Dataset:
     """Open the train split of a data set, or all of one that has no splits.
 
     Raises:
         CalibrationError: the data set has other splits only.
     """
+    if source == DEMO:
+        return open_dataset(DEMO, split="calibration")
     try:
         return open_dataset(source, split="train", rules=rules)
     except DatasetError as error:

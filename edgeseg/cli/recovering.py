@@ -31,18 +31,37 @@ _ImagesOption = Annotated[
         show_default="all of them",
     ),
 ]
-_OPTIONS: Final = {"recover": _RecoverOption, "recover_images": _ImagesOption}
+_LabelsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--recover-labels",
+        help="Let the ground truth of the calibration images take part in --recover. They need "
+        "to be a data set.",
+        show_default="FP32 alone teaches",
+    ),
+]
+_OPTIONS: Final = {
+    "recover": _RecoverOption,
+    "recover_images": _ImagesOption,
+    "recover_labels": _LabelsOption,
+}
 
 
 def _collect(given: dict[str, Any]) -> Recover | None:
     """Collect the options; None where nothing is to be trained."""
-    minutes, images = given["recover"], given["recover_images"]
+    minutes = given["recover"]
     with report_wrong_usage():
         if minutes is None:
-            if images is not None:
-                raise SpecError("--recover-images needs --recover; add --recover MINUTES")
+            for name in ("recover_images", "recover_labels"):
+                if given[name]:
+                    option = f"--{name.replace('_', '-')}"
+                    raise SpecError(f"{option} needs --recover; add --recover MINUTES")
             return None
-        return Recover(seconds=60 * minutes, images=images)
+        return Recover(
+            seconds=60 * minutes,
+            images=given["recover_images"],
+            labels=bool(given["recover_labels"]),
+        )
 
 
 add_recover_options: Final = group_options("recover", _OPTIONS, _collect)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from edgeseg.calibration.sets import (
 )
 from edgeseg.datasets import Dataset, Item
 from edgeseg.deploy.job import ExportJob
+from edgeseg.deploy.truths import find_truths
 from edgeseg.errors import CalibrationError, DatasetError
 from edgeseg.images import IMAGE_SUFFIXES
 from edgeseg.images.doubts import DoubtTeller
@@ -45,7 +46,8 @@ class ExportData:
     """The images to calibrate on, and those to measure on.
 
     Each of `images` is read as its pixels, uint8 (H, W, C), and its ground truth, (H, W), or
-    None. `sha256` is of all that they read; `ignore_index` marks pixels without ground truth, and
+    None. `truths` are those of calibration images, by their names, that take part in a training.
+    `sha256` is of all that they read; `ignore_index` marks pixels without ground truth, and
     is None where no image has any.
     """
 
@@ -55,6 +57,7 @@ class ExportData:
     split: str | None
     sha256: str
     ignore_index: int | None
+    truths: Mapping[str, Item] = field(default_factory=dict)
 
     @property
     def labelled(self) -> bool:
@@ -125,6 +128,9 @@ def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
             data = _hold_back(job, Path(scratch))
         else:
             data = _gather_labelled(job, dataset, Path(scratch))
+        recover = job.request.recover
+        if recover is not None and recover.labels and data.calibration is not None:
+            data = replace(data, truths=find_truths(job, data.calibration))
         remedy = "choose a larger --size, or segment them with edgeseg run --tile"
         teller = ShrinkTeller(job.checkpoint.input, job.progress.say, remedy=remedy)
         tellers = (teller, SizeTeller(job.progress.say))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
 from edgeseg.bundle.manifest import RecoveryInfo
 from edgeseg.deploy.data import ExportData
 from edgeseg.deploy.graph import FloatGraph
 from edgeseg.deploy.job import ExportJob
 from edgeseg.errors import BackendError, ExportError
-from edgeseg.pixels import to_input
+from edgeseg.pixels import fit_size, resize_ids, to_input
 from edgeseg.quantize.budget import format_clock
 from edgeseg.quantize.corrupted import average_kinds, measure_corrupted
 from edgeseg.quantize.search import Candidate, Search, Trial, measure_trial
@@ -23,7 +24,9 @@ from edgeseg.quantize.workspace import Workspace
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
-    from edgeseg.pixels import Bgr, Frame
+    from edgeseg.calibration.pictures import Picture
+    from edgeseg.datasets import Item
+    from edgeseg.recovery.example import Example
 
 __all__ = ["recover_int8"]
 
@@ -126,7 +129,7 @@ def _recover(
     assert wanted is not None, "that is why it is trained"
     chosen = calibration.part(range(len(calibration.pictures))[: wanted.images])
     pictures = chosen.pictures
-    question = f"{seconds:.0f} {_SEED} {len(pictures)}".encode()
+    question = f"{seconds:.0f} {_SEED} {len(pictures)} {_hash_truths(data)}".encode()
     path = candidate.path.with_name(
         f"{candidate.path.stem}_recovered_{hashlib.sha256(question).hexdigest()[:8]}"
         f"{candidate.path.suffix}"
@@ -143,7 +146,7 @@ def _recover(
                 candidate.path,
                 exact.artifact,
                 path,
-                [partial(_read, picture.image, job) for picture in pictures],
+                [partial(_read, one, data.truths.get(one.name), job) for one in pictures],
                 seconds=seconds,
                 seed=_SEED,
                 progress=job.progress,
@@ -155,6 +158,7 @@ def _recover(
             seed=_SEED,
             steps=done.steps,
             minutes=round(done.seconds / 60, 2),
+            labels=bool(data.truths),
             before=round(done.before, 3),
             after=round(done.after, 3),
         )
@@ -163,8 +167,23 @@ def _recover(
     return replace(candidate, name=name, path=path, recovery=recovery, trained_from=candidate.name)
 
 
-def _read(read: Callable[[], Bgr], job: ExportJob) -> Frame:
-    return to_input(read(), job.checkpoint.input)
+def _hash_truths(data: ExportData) -> str:
+    hashes = "".join(item.sha256 for item in data.truths.values())
+    return hashlib.sha256(hashes.encode()).hexdigest() if hashes else ""
+
+
+def _read(picture: Picture, item: Item | None, job: ExportJob) -> Example:
+    """Read an example; its ground truth is that of `item`, and unknown beside the picture."""
+    from edgeseg.recovery.example import Example
+
+    spec = job.checkpoint.input
+    if item is None:
+        return Example(to_input(picture.image(), spec))
+    sample = item.read()
+    height, width = fit_size(sample.image.shape[0], sample.image.shape[1], spec)
+    truth = np.full((spec.height, spec.width), job.checkpoint.labels.ignore_index, np.uint16)
+    truth[:height, :width] = resize_ids(sample.mask, height=height, width=width)
+    return Example(to_input(sample.image, spec), truth)
 
 
 def _recall(workspace: Workspace, name: str) -> RecoveryInfo | None:

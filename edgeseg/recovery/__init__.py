@@ -5,6 +5,7 @@ network      runs a program in PyTorch, with its constants as parameters; `opera
 lossless     pixels that a quantizer does not round
 weather      images in other light, so that what is trained does not become brittle
 training     lessons, each for a share of the time; `state` keeps a training that was broken off
+example      an image to learn from
 options      what a user may say of a training
 recover      all of it, from file to file
 """

@@ -1,4 +1,4 @@
-"""What a user may say of a training: how long, and on how many images."""
+"""What a user may say of a training: how long, on how many images, and whether labels take part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEWEST: Final = 8
 class Recover:
     """How long to train INT8 variants that cost too much, and on how many calibration images.
 
-    `images` is None for all of them.
+    `images` is None for all of them. With `labels`, their ground truth takes part beside FP32.
 
     Raises:
         SpecError: no time, or fewer images than a training needs.
@@ -25,6 +25,7 @@ class Recover:
 
     seconds: float
     images: int | None = None
+    labels: bool = False
 
     def __post_init__(self) -> None:
         check_number("--recover (in seconds)", self.seconds, least=1)

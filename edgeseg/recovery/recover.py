@@ -16,7 +16,8 @@ from edgeseg.recovery.options import FEWEST
 from edgeseg.recovery.program import Program
 
 if TYPE_CHECKING:
-    from edgeseg.recovery.training import Lesson, Read
+    from edgeseg.recovery.example import Read
+    from edgeseg.recovery.training import Lesson
 
 __all__ = ["Recovered", "read_program", "recover"]
 
@@ -68,7 +69,7 @@ def recover(
 ) -> Recovered:
     """Train the artifact `source` to compute what `teacher` does, and write it to `target`.
 
-    `images` give the network's input, uint8 (1, H, W, C). A training that was broken off goes on
+    `images` read examples; see `edgeseg.recovery.example`. A training that was broken off goes on
     from a file beside `target`.
 
     Without `lessons` all are given; see `edgeseg.recovery.training`.

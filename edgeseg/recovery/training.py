@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -26,6 +26,7 @@ from edgeseg.accuracy.metrics import confusion, mean_iou
 from edgeseg.errors import ExportError
 from edgeseg.memory import find_total_memory
 from edgeseg.progress import Progress
+from edgeseg.recovery.example import Read
 from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Kind, Program, Values
 from edgeseg.recovery.state import State, recall_state, save_state
@@ -34,9 +35,7 @@ from edgeseg.recovery.weather import disturb
 if TYPE_CHECKING:
     from edgeseg.pixels import ClassMap, Frame
 
-__all__ = ["LESSONS", "Lesson", "Outcome", "Read", "Task", "train"]
-
-Read = Callable[[], "Frame"]
+__all__ = ["LESSONS", "Lesson", "Outcome", "Task", "train"]
 
 # How often the average is compared with the teacher, and the share of the time that this may take.
 _CHECKS: Final = 24
@@ -47,6 +46,8 @@ _WARM_UP: Final = 20
 # Images that are learned and images held back are changed by other random numbers.
 _LEARNED: Final = 1
 _HELD: Final = 2
+# Ground truth counts much less than what FP32 says of the same pixels, as in Hinton et al. 2015.
+_LABELS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +91,8 @@ class Outcome:
 class Task:
     """What a training works with.
 
-    `learned` and `held_back` give the network's input, uint8 (1, H, W, C). `keep` is the file that
-    a training goes on from after it was broken off.
+    `learned` and `held_back` read examples. The ground truth of those learned from takes part,
+    where they have one. `keep` is the file that a training goes on from after it was broken off.
     """
 
     teacher: Program
@@ -245,15 +246,16 @@ class _Training:
     def _list_shown(self) -> Iterator[Frame]:
         """List the held-back images as they are, and once more in other light."""
         for place, read in enumerate(self._task.held_back):
-            frame = read()
-            yield frame
-            yield disturb(frame, np.random.default_rng((self._task.seed, _HELD, place)))
+            example = read()
+            yield example.frame
+            yield disturb(example, np.random.default_rng((self._task.seed, _HELD, place))).frame
 
     def _find_loss(self, step: int, *, apart: bool) -> Tensor:
-        """Compare student and teacher on the image of a step."""
+        """Compare student and teacher on the image of a step, and with its ground truth."""
         random = np.random.default_rng((self._task.seed, _LEARNED, step))
-        frame = self._task.learned[int(random.integers(len(self._task.learned)))]()
-        image = self._to_device(disturb(frame, random))
+        example = self._task.learned[int(random.integers(len(self._task.learned)))]()
+        example = disturb(example, random)
+        image = self._to_device(example.frame)
         with torch.no_grad():
             expected = self._teacher(image)
         found = self._student(image, apart=apart)
@@ -261,6 +263,9 @@ class _Training:
         for name, value in found.blocks.items():
             wanted = expected.blocks[name]
             loss = loss + (value - wanted).square().mean() / wanted.var()
+        if example.truth is not None:
+            truth = torch.from_numpy(example.truth.astype(np.int64)).to(self._device)
+            loss = loss + _LABELS * find_cross_entropy(found.logits, truth)
         # By its logarithm an image in fog, which loses ten times as much, counts as any other.
         return loss.log()
 
@@ -315,3 +320,21 @@ def find_divergence(found: Tensor, wanted: Tensor) -> Tensor:
     counts = torch.bincount(classes.flatten(), minlength=wanted.shape[1]).clamp(min=1)
     weights = counts.to(wanted.dtype).rsqrt()[classes]
     return (lost * weights).sum() / weights.sum()
+
+
+def find_cross_entropy(found: Tensor, truth: Tensor) -> Tensor:
+    """Find the mean cross-entropy of logits (1, classes, h, w) with class ids (H, W), int64.
+
+    Each logit is compared with the id at its middle. Ids that are no class are not counted; of
+    such ids alone, the result is 0.
+    """
+    classes, height, width = found.shape[1:]
+    rows, columns = (
+        ((torch.arange(count, device=truth.device) + 0.5) * (whole / count)).long()
+        for count, whole in zip((height, width), truth.shape, strict=True)
+    )
+    ids = truth[rows[:, None], columns]
+    known = ids < classes
+    if not known.any():
+        return found.sum() * 0
+    return functional.cross_entropy(found[0].permute(1, 2, 0)[known], ids[known])

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edgeseg.pixels import Frame
+from edgeseg.pixels import ClassMap, resize_ids
+from edgeseg.recovery.example import Example
 
 __all__ = ["disturb"]
 
@@ -23,28 +24,47 @@ _Unit: TypeAlias = npt.NDArray[np.float32]  # (H, W, C), 0..1
 _SHARE: Final = 0.5
 
 
-def disturb(frame: Frame, random: np.random.Generator) -> Frame:
-    """Crop a network's input, uint8 (1, H, W, C), flip it, and change its light, or leave it.
+def disturb(example: Example, random: np.random.Generator) -> Example:
+    """Crop an example, flip it, and change its light, or leave it.
 
-    Equal generators give equal results, of the same shape.
+    Equal generators give equal results, of the same shape. The ground truth follows the crop.
     """
-    image = _crop(frame[0], random)
+    rows, columns = _draw_crop(example.frame.shape[1:3], random)
     if random.random() < 0.5:
-        image = image[:, ::-1]
+        columns = columns[::-1]
+    image = _crop(example.frame[0], rows, columns)
+    truth = example.truth
+    if truth is not None:
+        truth = np.ascontiguousarray(_crop_ids(truth, rows, columns))
     if random.random() < _SHARE:
         change = _CHANGES[random.integers(len(_CHANGES))]
         unit = change(image.astype(np.float32) / np.float32(255), random)
         image = np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(image)[None]
+    return Example(np.ascontiguousarray(image)[None], truth)
 
 
-def _crop(image: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Cut out a part of the same shape, of half to all of the height, and enlarge it."""
-    height, width = image.shape[:2]
+def _draw_crop(
+    size: tuple[int, ...], random: np.random.Generator
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Draw the rows and columns of a part of the same shape, of half to all of the height."""
+    height, width = size
     share = random.uniform(0.5, 1.0)
     high, wide = max(1, round(share * height)), max(1, round(share * width))
     top, left = random.integers(height - high + 1), random.integers(width - wide + 1)
-    return _resize(image[top : top + high, left : left + wide], (height, width))
+    return np.arange(top, top + high), np.arange(left, left + wide)
+
+
+def _crop(
+    image: npt.NDArray[np.uint8], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+) -> npt.NDArray[np.uint8]:
+    """Cut out a part, and enlarge it to the image's size."""
+    height, width, _ = image.shape
+    return _resize(np.ascontiguousarray(image[rows[:, None], columns]), (height, width))
+
+
+def _crop_ids(ids: ClassMap, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> ClassMap:
+    height, width = ids.shape
+    return resize_ids(ids[rows[:, None], columns], height=height, width=width)
 
 
 def _resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:

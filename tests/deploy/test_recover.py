@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_streets import write_streets
 from search_limits import export
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.accuracy.metrics import confusion, mean_iou
 from edgeseg.corruptions import corrupt
 from edgeseg.datasets import open_dataset
-from edgeseg.demo import DEMO, draw_scene
+from edgeseg.demo import DEMO
 from edgeseg.deploy import recover as recover_module
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.export import export_bundle
@@ -29,9 +29,7 @@ from edgeseg.errors import (
     GateMissedError,
     SpecError,
 )
-from edgeseg.images import read_image, read_mask, write_mask
-from edgeseg.images.stills import write_image
-from edgeseg.labels import get_known_labels
+from edgeseg.images import read_image, read_mask
 from edgeseg.progress import Progress
 from edgeseg.quantize import corrupted, judging
 from edgeseg.quantize.corrupted import judge_corrupted
@@ -190,19 +188,6 @@ def test_the_mean_of_each_kind_is_judged() -> None:
     (worst,) = judge_corrupted(search, {"contrast 1": 0.5, "fog 1": 0.9}).gates
     assert (worst.passed, worst.value) == (True, 0.9)
     assert judge_corrupted(search, {}).gates == ()
-
-
-def write_streets(root: Path) -> Path:
-    """Drawn streets with their own ground truth, which the demo's network survives in bad light."""
-    for split, seeds in (("train", range(8)), ("test", range(100, 112))):
-        for part in ("images", "masks"):
-            (root / split / part).mkdir(parents=True)
-        for seed in seeds:
-            drawn = draw_scene(seed, 0, height=96, width=128)
-            write_image(drawn.image, root / split / "images" / f"{seed}.png")
-            write_mask(drawn.mask, root / split / "masks" / f"{seed}.png")
-    (root / "dataset.json").write_text(json.dumps({"classes": get_known_labels("camvid").classes}))
-    return root
 
 
 def find_drop(engines: list[Segmenter], streets: Path, corruption: str = "") -> float:

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 from artifacts import list_frames
-from typed_graphs import frame
+from torch.nn import functional
+from typed_graphs import HEIGHT, WIDTH, frame
 
 from edgeseg.errors import CalibrationError, ExportError
 from edgeseg.progress import SILENT, Progress
 from edgeseg.recovery import training
+from edgeseg.recovery.example import Example
 from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Kind
 from edgeseg.recovery.recover import read_program, recover
@@ -198,3 +200,42 @@ def test_too_few_images_are_refused(artifacts: dict[str, Artifact], tmp_path: Pa
             progress=SILENT,
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_the_cross_entropy_is_that_of_pytorch() -> None:
+    """Of the id at the middle of each logit; what is no class is not counted."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 5, 3, 4, generator=generator, requires_grad=True)
+    truth = torch.randint(0, 7, (12, 16), generator=generator)  # 5 and 6 are no classes
+    ids = truth[2::4, 2::4].where(truth[2::4, 2::4] < 5, torch.tensor(-100))
+    wanted = functional.cross_entropy(logits, ids[None], ignore_index=-100)
+    found = training.find_cross_entropy(logits, truth)
+    torch.testing.assert_close(found, wanted)
+    alone = training.find_cross_entropy(logits, torch.full((12, 16), 6))
+    assert alone == 0
+    alone.backward()
+
+
+def test_ground_truth_takes_part(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All labels are of one class, which FP32 hardly finds; what is trained finds it more often."""
+    monkeypatch.setattr(training, "_LABELS", 1000)
+    artifact = artifacts["onnxruntime"]
+    truth = np.full((HEIGHT, WIDTH), 7, np.uint8)
+    labelled = [partial(Example, frame(seed), truth) for seed in range(8)]
+    fast = replace(LESSONS[2], share=1, rate=5)
+    task = replace(given(artifact, tmp_path / "a", 12), learned=labelled, lessons=(fast,))
+    program = read_program(artifact.path)
+    train([program], task, SILENT)
+    state = recall_state(task.keep)
+    assert state is not None
+    network = Network(program)
+    before = find_share(network)
+    network.load_changes(state.changes)
+    assert find_share(network) > 1.2 * before
+
+
+def find_share(network: Network) -> float:
+    with torch.no_grad():
+        return float(network(torch.from_numpy(frame(0))).logits.softmax(1)[0, 7].mean())

@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from typed_graphs import frame
 
+from edgeseg.recovery.example import Example
 from edgeseg.runtime.backends.backend import Backend
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,5 +22,9 @@ class Artifact:
     open: Callable[[Path], Backend]
 
 
-def list_frames(seeds: range) -> list[Callable[[], np.ndarray]]:
-    return [partial(frame, seed) for seed in seeds]
+def list_frames(seeds: range) -> list[Callable[[], Example]]:
+    return [partial(read_example, seed) for seed in seeds]
+
+
+def read_example(seed: int) -> Example:
+    return Example(frame(seed))

@@ -1,0 +1,25 @@
+"""An image to learn from, as the network sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from edgeseg.pixels import ClassMap, Frame
+
+__all__ = ["Example", "Read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A network's input, uint8 (1, H, W, C), and its ground truth, class ids (H, W), if known.
+
+    Ids at or above the number of classes are not counted.
+    """
+
+    frame: Frame
+    truth: ClassMap | None = None
+
+
+Read: TypeAlias = Callable[[], Example]
