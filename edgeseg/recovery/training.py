@@ -111,9 +111,15 @@ def train(starts: Sequence[Program], task: Task, progress: Progress) -> Outcome:
     agrees best with the teacher.
 
     Raises:
-        ExportError: the machine has too little memory for it.
+        ExportError: the machine, or its GPU, has too little memory for it.
     """
-    return _Training(starts, task, progress).run()
+    try:
+        return _Training(starts, task, progress).run()
+    except torch.OutOfMemoryError:  # of a GPU
+        raise ExportError(
+            "training does not fit into the GPU's memory; free some of it, choose a smaller "
+            "--size, or train on the CPU with CUDA_VISIBLE_DEVICES= before the command"
+        ) from None
 
 
 class _Training:

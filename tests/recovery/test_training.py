@@ -187,6 +187,18 @@ def test_too_little_memory_is_told(
         train([read_program(artifact.path)], given(artifact, tmp_path / "state"), SILENT)
 
 
+def test_a_gpu_with_too_little_memory_is_told(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Network, "forward", fail)
+    artifact = artifacts["onnxruntime"]
+    with pytest.raises(ExportError, match="does not fit into the GPU's memory; free some of it"):
+        train([read_program(artifact.path)], given(artifact, tmp_path / "state"), SILENT)
+
+
 def test_too_few_images_are_refused(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
     artifact = artifacts["onnxruntime"]
     with pytest.raises(CalibrationError, match="7 images are too few .* give 8 or more"):
