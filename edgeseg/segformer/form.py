@@ -48,6 +48,18 @@ class HeadForm(enum.Enum):
     CASCADE = "cascade"
     """A share is upsampled to the next finer stage's size and added there, stage by stage."""
 
+    STRIDE_8 = "stride-8"
+    """As a cascade, which ends at the second stage's size: the first stage's features are averaged
+    2x2 to it, and the logits are upsampled at the end."""
+
+
+_HEADS: Final[Mapping[HeadForm, str]] = MappingProxyType(
+    {
+        HeadForm.CASCADE: "the head upsampled in a cascade",
+        HeadForm.STRIDE_8: "the head computed at stride 8",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
@@ -90,8 +102,7 @@ class Form:
             for what, stages in (("queries", self.queries), ("keys and values", self.keys))
             if stages
         ]
-        if self.head is HeadForm.CASCADE:
-            parts.append("the head upsampled in a cascade")
+        parts += [_HEADS[self.head]] if self.head in _HEADS else []
         return ", ".join(parts) or None
 
     def describe(self) -> str:

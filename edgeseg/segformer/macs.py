@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edgeseg.segformer.arch import HeadKind, ModelSpec
-from edgeseg.segformer.form import EXACT, Form, halve
+from edgeseg.segformer.form import EXACT, Form, HeadForm, halve
 from edgeseg.spec import GRAY, RGB
 
 __all__ = ["PAPER_GMACS", "Costs", "count_costs", "estimate_least_memory"]
@@ -50,6 +50,9 @@ class Costs:
 def count_costs(spec: ModelSpec, *, height: int, width: int, form: Form = EXACT) -> Costs:
     """Count a model at one input size, in pixels, and in one form."""
     sizes = spec.encoder.compute_sizes(height, width)
+    head_sizes = sizes
+    if form.head is HeadForm.STRIDE_8:
+        head_sizes = (halve(sizes[0]), *sizes[1:])
     encoder_params = sum(_count_stage_params(spec, stage) for stage in range(4))
     original, deployed = (
         sum(_count_stage_macs(spec, stage, sizes[stage], one) for stage in range(4))
@@ -57,7 +60,9 @@ def count_costs(spec: ModelSpec, *, height: int, width: int, form: Form = EXACT)
     )
     return Costs(
         params=encoder_params + _count_head_params(spec),
-        macs=deployed + _count_gray_macs(spec, sizes[0]) + _count_deployed_head_macs(spec, sizes),
+        macs=deployed
+        + _count_gray_macs(spec, sizes[0])
+        + _count_deployed_head_macs(spec, head_sizes),
         macs_original=original + _count_original_head_macs(spec, sizes),
     )
 

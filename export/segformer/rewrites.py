@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgeseg.errors import SpecError
 from edgeseg.export.segformer.merging import average_tokens, spread_tokens
 from edgeseg.export.segformer.network import (
     AllMlpHead,
@@ -31,8 +32,8 @@ from edgeseg.export.segformer.network import (
     to_tokens,
     upsample,
 )
-from edgeseg.segformer.arch import LUMA_RGB, ModelSpec
-from edgeseg.segformer.form import EXACT, Form, HeadForm
+from edgeseg.segformer.arch import LUMA_RGB, Encoder, ModelSpec
+from edgeseg.segformer.form import EXACT, Form, HeadForm, halve
 from edgeseg.spec import GRAY, RGB
 
 __all__ = [
@@ -90,7 +91,8 @@ class SummedHead(nn.Module):
 
     `branches[i]` is a 1x1 convolution to the decoder's width; with mmsegmentation's head it is two
     such convolutions around a ReLU. The finest branch holds the bias of all branches. `upsampling`
-    says whether a share goes to the finest size at once, or from stage to stage.
+    says whether a share goes to the finest size at once, or from stage to stage, and what the
+    finest size is.
     """
 
     def __init__(
@@ -103,16 +105,21 @@ class SummedHead(nn.Module):
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Map four feature maps to logits at the size of the finest map."""
+        finest = (features[0].shape[2], features[0].shape[3])
+        if self.upsampling is HeadForm.STRIDE_8:
+            tokens = average_tokens(to_tokens(features[0]), finest)
+            features = [to_image(tokens, halve(finest)), *features[1:]]
         shares = [branch(x) for branch, x in zip(self.branches, features, strict=True)]
-        if self.upsampling is HeadForm.CASCADE:
+        if self.upsampling is HeadForm.DIRECT:
+            total = shares[0]
+            for share in shares[1:]:
+                total = total + upsample(share, finest)
+        else:
             total = shares[-1]
             for share in shares[-2::-1]:
                 total = share + upsample(total, (share.shape[2], share.shape[3]))
-        else:
-            total = shares[0]
-            for share in shares[1:]:
-                total = total + upsample(share, (total.shape[2], total.shape[3]))
-        return cast("Tensor", self.classifier(functional.relu(total)))
+        logits: Tensor = self.classifier(functional.relu(total))
+        return upsample(logits, finest) if self.upsampling is HeadForm.STRIDE_8 else logits
 
 
 class DeployedSegFormer(nn.Module):
@@ -145,7 +152,12 @@ def rewrite(
 
     `mean` and `std` are of values in 0..1, for each channel of the frame: red, green and blue of a
     color or gray network, else the network's own channels.
+
+    Raises:
+        SpecError: the form's head needs other strides than the network has.
     """
+    if form.head is HeadForm.STRIDE_8:
+        _check_second_stage(model.spec.encoder, form)
     stages = copy.deepcopy(list(model.stages))
     for number, stage in enumerate(cast("list[Stage]", stages), start=1):
         for block in cast("list[Block]", list(stage.blocks)):
@@ -165,6 +177,16 @@ def rewrite(
         head=sum_before_upsampling(model.head, upsampling=form.head),
     )
     return deployed.eval().requires_grad_(requires_grad=False)
+
+
+def _check_second_stage(encoder: Encoder, form: Form) -> None:
+    stride, patch = encoder.strides[1], encoder.patch_sizes[1]
+    if stride != 2 or patch % 2 == 0:
+        raise SpecError(
+            f"form {form.name}: a head at {form.head.value} needs a second stage of half the first "
+            f"one's size, and this network's has patches of {patch} at stride {stride}; choose "
+            f"another head"
+        )
 
 
 def fold_input(embed: OverlapPatchEmbed, *, std: Sequence[float]) -> OverlapPatchEmbed:

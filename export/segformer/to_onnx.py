@@ -62,8 +62,12 @@ def to_onnx(model: DeployedSegFormer, *, height: int, width: int, opset: int = O
     x = _center(graph, mean)
     features = []
     for index, (stage, size) in enumerate(zip(_list_stages(model), sizes, strict=True)):
-        x = _stage(graph, stage, x, size, name=f"stage{index + 1}")
+        name = f"stage{index + 1}"
+        tokens = _stage(graph, stage, x, size, name=name)
+        x = to_image(graph, tokens, size, stage.norm.normalized_shape[0], name=f"{name}.feature")
         features.append(x)
+        if index == 0 and model.head.upsampling is HeadForm.STRIDE_8:
+            features = [_average(graph, tokens, size, stage.norm.normalized_shape[0])]
     _head(graph, model.head, features, sizes)
     return graph.model(
         name=f"segformer_{model.spec.name}_{height}x{width}",
@@ -83,12 +87,17 @@ def _center(graph: GraphWriter, mean: npt.NDArray[np.generic]) -> str:
 
 
 def _stage(graph: GraphWriter, stage: Stage, x: str, size: Size, *, name: str) -> str:
-    """Write a stage: from an image to an image of `size`."""
+    """Write a stage: from an image to tokens of a grid of `size`."""
     tokens = _patch_embed(graph, stage.patch_embed, x, size, name=name)
     for index, block in enumerate(cast("list[Block]", list(stage.blocks))):
         tokens = _block(graph, block, tokens, size, name=f"{name}.block{index}")
-    tokens = layer_norm(graph, stage.norm, tokens, name=f"{name}.norm")
-    return to_image(graph, tokens, size, stage.norm.normalized_shape[0], name=f"{name}.feature")
+    return layer_norm(graph, stage.norm, tokens, name=f"{name}.norm")
+
+
+def _average(graph: GraphWriter, tokens: str, size: Size, width: int) -> str:
+    """Write the first stage's features averaged 2x2: from tokens to an image."""
+    x = write_average(graph, tokens, size, width, name="head.stage1.average")
+    return to_image(graph, x, halve(size), width, name="head.stage1.feature")
 
 
 def _patch_embed(
@@ -179,11 +188,16 @@ def _head(
         for index, (branch, x) in enumerate(zip(head.branches, features, strict=True))
     ]
     embed = head.classifier.in_channels
-    write = _cascade if head.upsampling is HeadForm.CASCADE else _upsample_each
-    coarse = write(graph, shares, sizes, embed)
-    total = graph.node("Add", [shares[0], coarse], name="head.stage1.sum")
+    write = _upsample_each if head.upsampling is HeadForm.DIRECT else _cascade
+    at_second = head.upsampling is HeadForm.STRIDE_8
+    coarse = write(graph, shares, (sizes[1], *sizes[1:]) if at_second else sizes, embed)
+    name = "head.stage2.whole" if at_second else "head.stage1.sum"
+    total = graph.node("Add", [shares[0], coarse], name=name)
     total = graph.node("Relu", [total], name="head.relu")
     logits = conv(graph, head.classifier, total, name=f"head.{Role.CLASSIFIER.value}")
+    if at_second:
+        classes = head.classifier.out_channels
+        logits = _upsample(graph, logits, sizes[0], classes, name="head.logits")
     return graph.node("Identity", [logits], name=OUTPUT_NAME)
 
 
@@ -200,12 +214,16 @@ def _upsample_each(
 
 
 def _cascade(graph: GraphWriter, shares: list[str], sizes: tuple[Size, ...], embed: int) -> str:
-    """Write the sum of all shares but the finest; the sum goes from stage to stage."""
+    """Write the sum of all shares but the finest; the sum goes from stage to stage.
+
+    A finest size that is the second stage's needs no last step.
+    """
     total = _upsample(graph, shares[3], sizes[2], embed, name="head.stage4")
     for index in (2, 1):
         name = f"head.stage{index + 1}"
         total = graph.node("Add", [shares[index], total], name=f"{name}.sum")
-        total = _upsample(graph, total, sizes[index - 1], embed, name=name)
+        if sizes[index - 1] != sizes[index]:
+            total = _upsample(graph, total, sizes[index - 1], embed, name=name)
     return total
 
 

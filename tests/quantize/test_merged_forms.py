@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.quantize.targets.openvino import quantize_openvino
 from edgeseg.runtime.backends.backend import open_artifact
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
-from edgeseg.segformer.form import FORMS
+from edgeseg.segformer.form import FORMS, Form, HeadForm
 from edgeseg.segformer.macs import count_costs
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from edgeseg.export.segformer.network import SegFormer
 
 HEIGHT, WIDTH = 90, 120  # maps of 23x30, 12x15, 6x8 and 3x4
-FORM = FORMS["merge-queries-keys12"]
+BOLDEST = FORMS["merge-queries-keys12"]
+COARSE = replace(BOLDEST, name="coarse", head=HeadForm.STRIDE_8)
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +41,26 @@ def network() -> SegFormer:
     return slim_model(classes=11)
 
 
+@pytest.fixture(scope="module", params=[BOLDEST, COARSE], ids=["cascade", "stride-8"])
+def form(request: pytest.FixtureRequest) -> Form:
+    found: Form = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def model(network: SegFormer) -> onnx.ModelProto:
-    deployed = rewrite(network, mean=IMAGENET_MEAN, std=IMAGENET_STD, form=FORM)
+def model(network: SegFormer, form: Form) -> onnx.ModelProto:
+    deployed = rewrite(network, mean=IMAGENET_MEAN, std=IMAGENET_STD, form=form)
     return to_onnx(deployed, height=HEIGHT, width=WIDTH, opset=20)
 
 
 @pytest.fixture(scope="module")
-def linear_share(network: SegFormer) -> float:
+def linear_share(network: SegFormer, form: Form) -> float:
     """What is not of the two attention products; their sizes are those of the merged maps."""
     products = 0
     queries, keys = (12 * 15, 6 * 8, 3 * 4, 2 * 2), (1 * 2, 2 * 2, 3 * 4, 3 * 4)
     for count, seen, width in zip(queries, keys, (16, 32, 80, 128), strict=True):
         products += 2 * count * seen * width
-    return 1 - products / count_costs(network.spec, height=HEIGHT, width=WIDTH, form=FORM).macs
+    return 1 - products / count_costs(network.spec, height=HEIGHT, width=WIDTH, form=form).macs
 
 
 def frames() -> list:

@@ -30,6 +30,11 @@ def plain_logits(model: SegFormer, image: Tensor, form: Form) -> Tensor:
             tokens = tokens + block.ffn(block.norm2(tokens), size)
         image = _grid(stage.norm(tokens), size)
         features.append(image)
+    if form.head is HeadForm.STRIDE_8:
+        finest = tuple(features[0].shape[2:])
+        features[0] = _average(features[0])
+        logits = _decode(model.head, features, cascade=True)
+        return functional.interpolate(logits, finest, mode="bilinear", align_corners=False)
     return _decode(model.head, features, cascade=form.head is HeadForm.CASCADE)
 
 
@@ -79,8 +84,11 @@ def _decode(head: nn.Module, features: list[Tensor], *, cascade: bool) -> Tensor
 
 
 def _pool(tokens: Tensor, size: Size) -> Tensor:
-    grid = functional.avg_pool2d(_grid(tokens, size), 2, ceil_mode=True, count_include_pad=False)
-    return _tokens(grid)
+    return _tokens(_average(_grid(tokens, size)))
+
+
+def _average(image: Tensor) -> Tensor:
+    return functional.avg_pool2d(image, 2, ceil_mode=True, count_include_pad=False)
 
 
 def _tokens(image: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from plain_forms import plain_logits
 from seeded import model_spec, normalized, random_image, seeded_model
 
+from edgeseg.errors import SpecError
 from edgeseg.export.graph import OPSET
 from edgeseg.export.segformer.merging import average_tokens, spread_tokens
 from edgeseg.export.segformer.network import SegFormer
@@ -35,10 +37,11 @@ BOLDEST = FORMS["merge-queries-keys12"]
 ODDEST = Form(
     name="every key, no query but stage 3's", queries=frozenset({3}), keys=frozenset({1, 2, 3, 4})
 )
+COARSE = Form(name="head at stride 8", keys=frozenset({3}), head=HeadForm.STRIDE_8)
 CASES = [
     pytest.param("b0", size, form, id=f"b0-{size[0]}x{size[1]}-{form.name}")
     for size in SMALL
-    for form in (*FORMS.values(), ODDEST)
+    for form in (*FORMS.values(), ODDEST, COARSE)
 ] + [
     pytest.param(
         variant, size, form, id=f"{variant}-{size[0]}x{size[1]}-{form.name}", marks=pytest.mark.long
@@ -76,6 +79,7 @@ def test_every_part_of_a_form_is_seen() -> None:
         *(Form(name="q", queries=frozenset({stage})) for stage in range(1, 5)),
         *(Form(name="kv", keys=frozenset({stage})) for stage in range(1, 5)),
         Form(name="head", head=HeadForm.CASCADE),
+        Form(name="head", head=HeadForm.STRIDE_8),
     ]
     found = [plain_logits(model, image, form) for form in forms]
     for index, one in enumerate(found):
@@ -106,10 +110,11 @@ def test_averages_are_of_what_is_there(size: tuple[int, int]) -> None:
     [
         *(
             (form, size, HeadKind.LINEAR)
-            for form in (*FORMS.values(), ODDEST)
+            for form in (*FORMS.values(), ODDEST, COARSE)
             for size in (EVEN, (97, 131), (90, 120))
         ),
         (BOLDEST, (90, 120), HeadKind.CONV),
+        (COARSE, (97, 131), HeadKind.CONV),
     ],
     ids=lambda one: getattr(one, "name", str(one)),
 )
@@ -156,6 +161,18 @@ def test_every_group_is_found_in_a_merged_graph() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("strides", "patches"), [((4, 1, 2, 2), (7, 3, 3, 3)), ((4, 2, 2, 2), (7, 4, 3, 3))]
+)
+def test_a_head_at_stride_8_needs_a_second_stage_of_half_the_size(
+    strides: tuple[int, ...], patches: tuple[int, ...]
+) -> None:
+    spec = model_spec("b0")
+    spec = replace(spec, encoder=replace(spec.encoder, strides=strides, patch_sizes=patches))
+    with pytest.raises(SpecError, match="needs a second stage of half the first one's size"):
+        rewrite(SegFormer(spec), mean=IMAGENET_MEAN, std=IMAGENET_STD, form=COARSE)
+
+
 def test_the_nodes_are_those_of_the_golden_file(golden) -> None:
     """As for the exact graph; at a size whose maps are partly odd."""
     graph = _export(seeded_model(model_spec("b0")), (90, 120), BOLDEST).graph
@@ -176,9 +193,10 @@ def test_without_a_form_the_graph_is_the_exact_one() -> None:
 @pytest.mark.parametrize(
     ("form", "size", "head"),
     [
-        *((form, (97, 131), HeadKind.LINEAR) for form in (*FORMS.values(), ODDEST)),
+        *((form, (97, 131), HeadKind.LINEAR) for form in (*FORMS.values(), ODDEST, COARSE)),
         (BOLDEST, (360, 480), HeadKind.LINEAR),
         (BOLDEST, EVEN, HeadKind.CONV),
+        (COARSE, (90, 120), HeadKind.CONV),
     ],
     ids=lambda one: getattr(one, "name", str(one)),
 )

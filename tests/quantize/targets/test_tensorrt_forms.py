@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -21,16 +22,17 @@ from edgeseg.quantize.targets.tensorrt.graph import Scales, to_typed, with_class
 from edgeseg.quantize.targets.tensorrt.peaks import peaks
 from edgeseg.quantize.targets.tensorrt.rules import find_violations
 from edgeseg.runtime.backends.onnxruntime import OrtBackend
-from edgeseg.segformer.form import FORMS
+from edgeseg.segformer.form import FORMS, Form, HeadForm
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 HEIGHT, WIDTH = 90, 120  # maps of 23x30, 12x15, 6x8 and 3x4
+BOLDEST = FORMS["merge-queries-keys12"]
+COARSE = replace(BOLDEST, name="coarse", head=HeadForm.STRIDE_8)
 ONE_NORM = "LayerNormalization is one node in FP32"
 
 
-def merged() -> ModelProto:
+def merged(form: Form) -> ModelProto:
     network = seeded_model(model_spec("b0", classes=11))
-    form = FORMS["merge-queries-keys12"]
     deployed = rewrite(network, mean=IMAGENET_MEAN, std=IMAGENET_STD, form=form)
     return to_onnx(deployed, height=HEIGHT, width=WIDTH)
 
@@ -39,10 +41,10 @@ def frame() -> np.ndarray:
     return draw_scene(0, 0, height=HEIGHT, width=WIDTH).image[None]
 
 
-@pytest.fixture(scope="module")
-def forms() -> dict[str, ModelProto]:
+@pytest.fixture(scope="module", params=[BOLDEST, COARSE], ids=["cascade", "stride-8"])
+def forms(request: pytest.FixtureRequest) -> dict[str, ModelProto]:
     """The graph, and what is made of it."""
-    graph = merged()
+    graph = merged(request.param)
     largest = peaks(graph, [frame])
     typed = {
         "fp16": to_typed(graph, FLOAT, largest={}),
