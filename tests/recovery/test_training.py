@@ -96,7 +96,7 @@ def test_an_engine_comes_nearer_to_fp32(
         artifact.teacher,
         target,
         list_frames(range(34)),
-        seconds=240,
+        seconds=120,
         seed=0,
         progress=Progress(say=lines.append),
         # What is so far off comes back in few steps only if the steps are large.
