@@ -33,7 +33,7 @@ import onnx
 from alternating import alternate, compare, compute_medians, report
 from onnx import helper, numpy_helper
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from seeded import transformers_model, twin_of
 
 from edgeseg.cli.scripts import parse_hw, run_script

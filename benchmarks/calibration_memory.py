@@ -21,7 +21,7 @@ from alternating import report
 
 from edgeseg.cli.scripts import run_script
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Frame

@@ -17,7 +17,7 @@ from quantizing import make_meter
 from rewrites import LogitsOnly, export
 from transformers.utils.logging import disable_progress_bar
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from seeded import normalized, transformers_model
 
 from edgeseg.datasets import open_dataset

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from alternating import alternate, compare, compute_medians, report
 from quantizing import observe_taps
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from seeded import model_spec, seeded_model
 
 from edgeseg.calibration.ranges import ESTIMATORS

@@ -24,7 +24,7 @@ import onnxruntime
 import torch
 from alternating import alternate, compare, compute_medians, report
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from seeded import normalized, random_image, transformers_model, twin_of
 
 from edgeseg.cli.scripts import run_script

@@ -20,10 +20,9 @@ class Overlay:
     """
 
     def __init__(self, legend: Legend) -> None:
-        colors = len(legend.palette)
         # Ids beyond the classes are black: a faulty engine's id must not end the run.
-        palette_bgr = np.zeros((256 if colors <= 256 else 65536, 3), np.uint8)
-        palette_bgr[:colors] = np.array(legend.palette, np.uint8)[:, ::-1]
+        palette_bgr = np.zeros((65536, 3), np.uint8)
+        palette_bgr[: len(legend.palette)] = np.array(legend.palette, np.uint8)[:, ::-1]
         self._clear = np.isin(np.arange(len(palette_bgr)), legend.clear) if legend.clear else None
         # Colors are halved once for each class; a frame then costs a shift and an addition a value.
         self._halves: npt.NDArray[np.uint8] = np.ascontiguousarray(palette_bgr >> 1)

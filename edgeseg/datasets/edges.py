@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ _BETWEEN: Final = 0.07
 _RISING: Final = 0.4
 _ENOUGH: Final = 20  # pixels: in a small mask, a few prove nothing
 
-_Ids = npt.NDArray[np.integer[Any]]
+_Ids: TypeAlias = "npt.NDArray[np.integer[Any]]"
 
 
 def find_edge_ids(mask: _Ids) -> set[int]:

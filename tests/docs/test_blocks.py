@@ -18,7 +18,7 @@ from blocks import PAGES, Block, blocks
 # `long` takes minutes and runs by `make check-long`; the others cannot be had here.
 NEEDS = {
     "long", "hours", "network", "camera", "stream", "device", "Jetson", "GPU", "cluster", "Docker",
-    "MQTT broker", "ADE20K", "Cityscapes", "COCO-Stuff",
+    "MQTT broker", "ADE20K", "Cityscapes", "COCO-Stuff", "CamVid", "clips", "other networks",
 }  # fmt: skip
 BLOCKS = blocks()
 # A page that calls its data set by the name that the others give a bundle.

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from host_driver import HostFrame
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgeseg.labels import Labels
@@ -56,6 +56,7 @@ def draw(module: Module, frame: Bgr, ids: ClassMap, legend: Legend) -> tuple[Fra
     clear=st.sets(st.sampled_from(["background", "ignore"])),
     seed=st.integers(0, 1000),
 )
+@example(size=(10, 1), classes=256, clear=set(), seed=101)
 def test_overlays_equal_the_cpus(
     module: Module, size: tuple[int, int], classes: int, clear: set[str], seed: int
 ) -> None:

@@ -11,6 +11,8 @@ from outputs import LABELS, LEGEND, SIZE, Opened, captured, everything, mask, re
 from PIL import Image
 from videos import frames_in
 
+from edgeseg.labels import Labels
+from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.sinks.outputs import Outputs
 from edgeseg.runtime.sinks.window import explain_no_window
@@ -120,3 +122,16 @@ def test_outputs_of_one_frame_share_its_overlay() -> None:
     assert overlay.draw(image, ids) is second
     assert overlay.draw(image, mask(2)) is not second
     np.testing.assert_array_equal(overlay.draw(captured(0).image, mask(0)), first)
+
+
+def test_an_id_beyond_the_classes_is_black_whatever_its_type() -> None:
+    """A network of 256 classes has 8-bit ids, but not where a low score gives the ignored id."""
+    labels = Labels(
+        classes=tuple(f"class {number}" for number in range(256)),
+        palette=((200, 100, 50),) * 256,
+        ignore_index=65535,
+    )
+    frame = np.full((1, 2, 3), 100, np.uint8)
+    mask = np.array([[255, 65535]], np.uint16)
+    drawn = Overlay(Legend.of(labels)).draw(frame, mask)
+    assert drawn.tolist() == [[[75, 100, 150], [50, 50, 50]]]
