@@ -19,8 +19,8 @@ def named(name: str) -> Kind:
     return kind
 
 
-# What people have was written by functions that PyTorch means to drop.
-@pytest.mark.filterwarnings(r"ignore:.?torch\.(jit|ao):DeprecationWarning")
+# What people have was written by functions that PyTorch and transformers mean to drop.
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "kind",
     [
