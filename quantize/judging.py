@@ -166,6 +166,11 @@ def decide(job: Search, trial: Trial) -> Trial:
         recovery = trial.candidate.recovery
         if recovery is not None and not judged.misses:
             extra = measure_corrupted(job, trial.candidate, job.gate_half, "gate")
+            if not extra:
+                job.progress.say(
+                    f"  {trial.candidate.name} is not judged in bad light: that takes color images "
+                    f"with ground truth, and corruptions that FP32 survives"
+                )
             judged += judge_corrupted(job, extra)
             told = msgspec.structs.replace(recovery, extra_drops=extra)
             trial = replace(trial, candidate=replace(trial.candidate, recovery=told))

@@ -65,10 +65,10 @@ class RecoveryInfo(Value, frozen=True, kw_only=True):
     """How a variant's file was trained to compute what FP32 does.
 
     It learned from `images`, and so many were `held_back` beside them; `sha256` is of the pixels of
-    all. `labels` says whether ground truth took part. `before` and `after` are the mean IoU with
-    FP32's masks on those held back, in points.
-    `extra_drops` are points of mIoU that a corruption costs it more than FP32, less what clean
-    images cost it more, by corruption and severity, on images that decide.
+    all. `labels` is the number of `images` whose ground truth took part. `before` and `after` are
+    the mean IoU with FP32's masks on those held back, in points. `extra_drops` are points of mIoU
+    that a corruption costs it more than FP32, less what clean images cost it more, by corruption
+    and severity, on images that decide.
     """
 
     images: int
@@ -79,7 +79,7 @@ class RecoveryInfo(Value, frozen=True, kw_only=True):
     minutes: float
     before: float
     after: float
-    labels: bool = False
+    labels: int = 0
     extra_drops: dict[str, float] = {}
 
 

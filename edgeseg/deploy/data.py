@@ -31,6 +31,7 @@ from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import begin
 from edgeseg.quantize.meter import Read
+from edgeseg.recovery.options import check_images
 from edgeseg.spec import RGB
 from edgeseg.text import pluralize
 
@@ -46,9 +47,9 @@ class ExportData:
     """The images to calibrate on, and those to measure on.
 
     Each of `images` is read as its pixels, uint8 (H, W, C), and its ground truth, (H, W), or
-    None. `truths` are those of calibration images, by their names, that take part in a training.
-    `sha256` is of all that they read; `ignore_index` marks pixels without ground truth, and
-    is None where no image has any.
+    None. `truths` are those of calibration images, by the hashes of their pixels, that may take
+    part in a training. `sha256` is of all that `images` read; `ignore_index` marks pixels without
+    ground truth, and is None where no image has any.
     """
 
     calibration: CalibrationSet | None
@@ -129,8 +130,10 @@ def gather_images(job: ExportJob) -> Iterator[ExportData | None]:
         else:
             data = _gather_labelled(job, dataset, Path(scratch))
         recover = job.request.recover
-        if recover is not None and recover.labels and data.calibration is not None:
-            data = replace(data, truths=find_truths(job, data.calibration))
+        if recover is not None and data.calibration is not None:
+            check_images(len(data.calibration.pictures))
+            if recover.labels:
+                data = replace(data, truths=find_truths(job, data.calibration))
         remedy = "choose a larger --size, or segment them with edgeseg run --tile"
         teller = ShrinkTeller(job.checkpoint.input, job.progress.say, remedy=remedy)
         tellers = (teller, SizeTeller(job.progress.say))

@@ -21,12 +21,13 @@ from edgeseg.quantize.budget import format_clock
 from edgeseg.quantize.corrupted import average_kinds, measure_corrupted
 from edgeseg.quantize.search import Candidate, Search, Trial, measure_trial
 from edgeseg.quantize.workspace import Workspace
+from edgeseg.recovery.example import Example
+from edgeseg.spec import Upsampling
 from edgeseg.text import pluralize
 
 if TYPE_CHECKING:
     from edgeseg.calibration.pictures import Picture
     from edgeseg.datasets import Item
-    from edgeseg.recovery.example import Example
 
 __all__ = ["recover_int8"]
 
@@ -54,10 +55,7 @@ def recover_int8(
         return made
     lossy = list(_list_lossy(search, tried))
     if not lossy:
-        job.progress.say(
-            f"nothing to recover: no INT8 variant costs more than {_WORTH:g} points, and low "
-            f"contrast costs none more than {_WORTH_IN_CONTRAST:g} beside"
-        )
+        job.progress.say(f"nothing to recover: {_explain_lossless(data.labelled)}")
     left_s = wanted.seconds
     for trial in lossy:
         if left_s < _LEAST * wanted.seconds:
@@ -91,6 +89,15 @@ def _list_lossy(search: Search, tried: Sequence[Trial]) -> Iterator[Trial]:
             seen.add(own.path)
             if trial.search is not None and (_is_lossy(trial) or _is_brittle(search, trial)):
                 yield trial
+
+
+def _explain_lossless(labelled: bool) -> str:  # noqa: FBT001  # private
+    if not labelled:
+        return f"every INT8 variant agrees with FP32 in {_AGREED:g} % of the pixels or more"
+    return (
+        f"no INT8 variant costs more than {_WORTH:g} points, and where FP32 survives low contrast, "
+        f"that costs none more than {_WORTH_IN_CONTRAST:g} beside"
+    )
 
 
 def _is_lossy(trial: Trial) -> bool:
@@ -129,7 +136,8 @@ def _recover(
     assert wanted is not None, "that is why it is trained"
     chosen = calibration.part(range(len(calibration.pictures))[: wanted.images])
     pictures = chosen.pictures
-    question = f"{seconds:.0f} {_SEED} {len(pictures)} {_hash_truths(data)}".encode()
+    truths = [data.truths.get(hashed) for hashed in chosen.hashes]
+    question = f"{seconds:.0f} {_SEED} {len(pictures)} {_hash_truths(truths)}".encode()
     path = candidate.path.with_name(
         f"{candidate.path.stem}_recovered_{hashlib.sha256(question).hexdigest()[:8]}"
         f"{candidate.path.suffix}"
@@ -146,19 +154,20 @@ def _recover(
                 candidate.path,
                 exact.artifact,
                 path,
-                [partial(_read, one, data.truths.get(one.name), job) for one in pictures],
+                [partial(_read, *pair, job) for pair in zip(pictures, truths, strict=True)],
                 seconds=seconds,
                 seed=_SEED,
                 progress=job.progress,
+                align_corners=job.checkpoint.input.upsampling is Upsampling.ALIGN_CORNERS,
             )
         recovery = RecoveryInfo(
-            images=done.learned,
+            images=len(done.learned),
             held_back=done.held_back,
             sha256=chosen.sha256,
             seed=_SEED,
             steps=done.steps,
             minutes=round(done.seconds / 60, 2),
-            labels=bool(data.truths),
+            labels=sum(truths[place] is not None for place in done.learned),
             before=round(done.before, 3),
             after=round(done.after, 3),
         )
@@ -167,15 +176,13 @@ def _recover(
     return replace(candidate, name=name, path=path, recovery=recovery, trained_from=candidate.name)
 
 
-def _hash_truths(data: ExportData) -> str:
-    hashes = "".join(item.sha256 for item in data.truths.values())
+def _hash_truths(truths: Sequence[Item | None]) -> str:
+    hashes = "".join(item.sha256 for item in truths if item is not None)
     return hashlib.sha256(hashes.encode()).hexdigest() if hashes else ""
 
 
 def _read(picture: Picture, item: Item | None, job: ExportJob) -> Example:
     """Read an example; its ground truth is that of `item`, and unknown beside the picture."""
-    from edgeseg.recovery.example import Example
-
     spec = job.checkpoint.input
     if item is None:
         return Example(to_input(picture.image(), spec))

@@ -2,45 +2,81 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from edgeseg.calibration.pictures import find_calibration_rules, open_train_split
-from edgeseg.calibration.sets import CalibrationSet
-from edgeseg.datasets import Item, match_classes
+from edgeseg.calibration.sets import CalibrationSet, hash_content
+from edgeseg.datasets import Dataset, Item, match_classes
 from edgeseg.deploy.job import ExportJob
-from edgeseg.errors import CalibrationError, DatasetError
+from edgeseg.errors import CalibrationError, DatasetError, SourceError
+from edgeseg.progress import track
 from edgeseg.text import pluralize
 
 __all__ = ["find_truths"]
 
+_REMEDY = "give a data set with --calibration, or leave --recover-labels out"
+
 
 def find_truths(job: ExportJob, chosen: CalibrationSet) -> dict[str, Item]:
-    """Find the ground truth of the chosen images, by their names, in the model's class ids.
+    """Find the ground truth of the chosen images, in the model's class ids, by the pixels' hashes.
+
+    All of it is read once, so that no fault in a mask ends a training.
 
     Raises:
         CalibrationError: the source of the images has none.
+        DatasetError: a mask does not fit its image, or has an id that has no class.
+        SourceError: a mask cannot be read.
     """
-    request, checkpoint = job.request, job.checkpoint
-    rules = find_calibration_rules(chosen.source, request.dataset, request.rules)
     try:
-        labelled = open_train_split(chosen.source, rules).read_as(checkpoint.input.channels)
-        matched, differences = match_classes(
-            labelled, checkpoint.labels, reduce_labels=checkpoint.reduce_labels
-        )
+        matched = _open_labelled(job, chosen.source)
     except (CalibrationError, DatasetError) as error:
         raise CalibrationError(
-            f"--recover-labels needs ground truth of the calibration images: {error}"
+            f"--recover-labels finds no ground truth of the calibration images: {error}; {_REMEDY}"
         ) from None
-    items = {item.name: item for item in matched.items}
-    found = {one.name: items[one.name] for one in chosen.pictures if one.name in items}
+    candidates: dict[str, list[Item]] = defaultdict(list)
+    for item in matched.items:
+        candidates[item.name].append(item)
+    found: dict[str, Item] = {}
+    pairs = list(zip(chosen.pictures, chosen.hashes, strict=True))
+    for picture, hashed in track(job.progress, "reading labels", pairs):
+        same = _find_same(candidates[picture.name], hashed)
+        if same is not None:
+            found[hashed] = same
     if not found:
         raise CalibrationError(
-            f"--recover-labels needs ground truth of the calibration images, and {chosen.source} "
-            f"has none of them"
+            f"--recover-labels finds no ground truth of the images of {chosen.source}; {_REMEDY}"
         )
-    if request.dataset is None or request.dataset.origin != chosen.source:
-        for line in (*differences.lines, *matched.notes):
-            job.progress.say(f"labels of the calibration images: {line}")
     job.progress.say(
-        f"ground truth of {len(found)} of {pluralize(len(chosen.pictures), 'calibration image')} "
-        f"takes part in --recover"
+        f"ground truth of {len(found)} of {pluralize(len(pairs), 'calibration image')} may take "
+        f"part in --recover"
     )
     return found
+
+
+def _open_labelled(job: ExportJob, source: str) -> Dataset:
+    """Open the source as a data set, its masks read by the rules that were given."""
+    request, checkpoint = job.request, job.checkpoint
+    rules = find_calibration_rules(source, request.dataset, request.rules)
+    labelled = open_train_split(source, request.rules.over(rules))
+    matched, differences = match_classes(
+        labelled.read_as(checkpoint.input.channels),
+        checkpoint.labels,
+        reduce_labels=checkpoint.reduce_labels,
+    )
+    if request.dataset is None or request.dataset.origin != source:
+        for line in (*differences.lines, *matched.notes):
+            job.progress.say(f"labels of the calibration images: {line}")
+    return matched
+
+
+def _find_same(items: Sequence[Item], hashed: str) -> Item | None:
+    """Find the item of a name whose image has the same pixels; images in folders share names."""
+    for item in items:
+        try:
+            sample = item.read()
+        except (DatasetError, SourceError) as error:
+            raise type(error)(f"{error}; or leave --recover-labels out") from None
+        if hash_content(sample.image) == hashed:
+            return item
+    return None

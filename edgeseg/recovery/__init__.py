@@ -1,4 +1,4 @@
-"""Wins back the accuracy that an artifact lost: trains its file against FP32, without labels.
+"""Wins back the accuracy that an artifact lost: trains its file against FP32.
 
 program      an artifact's graph as steps and constants; `onnx_program`, `openvino_program`
 network      runs a program in PyTorch, with its constants as parameters; `operators`

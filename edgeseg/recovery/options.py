@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from edgeseg.errors import CalibrationError
 from edgeseg.spec import check_number
 
-__all__ = ["FEWEST", "Recover"]
+__all__ = ["FEWEST", "Recover", "check_images"]
 
 # With fewer images nothing can be held back.
 FEWEST: Final = 8
@@ -31,3 +32,16 @@ class Recover:
         check_number("--recover (in seconds)", self.seconds, least=1)
         if self.images is not None:
             check_number("--recover-images", self.images, least=FEWEST)
+
+
+def check_images(count: int) -> None:
+    """Check that a training has images enough.
+
+    Raises:
+        CalibrationError: fewer than `FEWEST`.
+    """
+    if count < FEWEST:
+        raise CalibrationError(
+            f"{count} images are too few to recover accuracy with; give {FEWEST} or more with "
+            f"--calibration"
+        )

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgeseg.errors import CalibrationError
 from edgeseg.progress import Progress
 from edgeseg.recovery.lossless import quantize_pixels_exactly
-from edgeseg.recovery.options import FEWEST
+from edgeseg.recovery.options import check_images
 from edgeseg.recovery.program import Program
 
 if TYPE_CHECKING:
@@ -30,10 +29,11 @@ _MOST: Final = 16
 class Recovered:
     """What a training did.
 
-    `before` and `after` are the mean IoU with FP32's masks, in points, on the images held back.
+    `learned` are the places of the images that were learned from. `before` and `after` are the mean
+    IoU with FP32's masks, in points, on the images held back.
     """
 
-    learned: int
+    learned: tuple[int, ...]
     held_back: int
     steps: int
     seconds: float
@@ -66,13 +66,15 @@ def recover(
     seed: int,
     progress: Progress,
     lessons: Sequence[Lesson] | None = None,
+    align_corners: bool = False,
 ) -> Recovered:
     """Train the artifact `source` to compute what `teacher` does, and write it to `target`.
 
     `images` read examples; see `edgeseg.recovery.example`. A training that was broken off goes on
     from a file beside `target`.
 
-    Without `lessons` all are given; see `edgeseg.recovery.training`.
+    `align_corners` says how the logits lie over the ground truth; see
+    `edgeseg.spec.Upsampling`. Without `lessons` all are given; see `edgeseg.recovery.training`.
 
     Raises:
         CalibrationError: fewer than `FEWEST` images.
@@ -80,11 +82,7 @@ def recover(
     """
     from edgeseg.recovery.training import LESSONS, Task, train
 
-    if len(images) < FEWEST:
-        raise CalibrationError(
-            f"{len(images)} images are too few to recover accuracy with; give {FEWEST} or more "
-            f"with --calibration"
-        )
+    check_images(len(images))
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     back = min(_MOST, len(images) // _EVERY + 1)
     task = Task(
@@ -95,6 +93,7 @@ def recover(
         seed=seed,
         keep=target.with_suffix(".training"),
         lessons=LESSONS if lessons is None else lessons,
+        align_corners=align_corners,
     )
     program = read_program(source)
     starts = [program, quantize_pixels_exactly(program)]
@@ -102,7 +101,7 @@ def recover(
     program.write(found.values, target)
     task.keep.unlink(missing_ok=True)
     return Recovered(
-        learned=len(task.learned),
+        learned=tuple(order[back:]),
         held_back=back,
         steps=found.steps,
         seconds=found.seconds,

@@ -1,4 +1,4 @@
-"""Trains a program against the FP32 network, its teacher, on images without labels.
+"""Trains a program against the FP32 network, its teacher.
 
 The student sees what the teacher sees, and learns its logits. Three lessons follow each other:
 first the scales and shifts alone, some ten thousand numbers; then each block by itself, from what
@@ -92,7 +92,8 @@ class Task:
     """What a training works with.
 
     `learned` and `held_back` read examples. The ground truth of those learned from takes part,
-    where they have one. `keep` is the file that a training goes on from after it was broken off.
+    where they have one; with `align_corners` the outer logits lie over its outer pixels. `keep` is
+    the file that a training goes on from after it was broken off.
     """
 
     teacher: Program
@@ -102,6 +103,7 @@ class Task:
     seed: int
     keep: Path
     lessons: Sequence[Lesson]
+    align_corners: bool = False
 
 
 def train(starts: Sequence[Program], task: Task, progress: Progress) -> Outcome:
@@ -115,7 +117,10 @@ def train(starts: Sequence[Program], task: Task, progress: Progress) -> Outcome:
     """
     try:
         return _Training(starts, task, progress).run()
-    except torch.OutOfMemoryError:  # of a GPU
+    except RuntimeError as error:
+        # cuBLAS and cuDNN have errors of their own for it.
+        if not isinstance(error, torch.OutOfMemoryError) and "ALLOC_FAILED" not in str(error):
+            raise
         raise ExportError(
             "training does not fit into the GPU's memory; free some of it, choose a smaller "
             "--size, or train on the CPU with CUDA_VISIBLE_DEVICES= before the command"
@@ -186,9 +191,11 @@ class _Training:
         """
         self._student.load_changes(state.changes)
         self._average.load_changes(state.average)
+        whole_s = end_s - state.begun_s
+        if whole_s <= 0:  # the comparison after the lesson before took its time
+            return replace(state, lesson=state.lesson + 1)
         parameters = self._student.select(*lesson.kinds)
         optimizer = torch.optim.Adam(parameters, lr=lesson.rate, betas=(0.9, 0.99))
-        whole_s = end_s - state.begun_s
         check_at, checked, idle, best = self._spent_s + self._every_s, state.taken, 0, 0.0
         for step in count():
             spent_s = min(self._spent_s - state.begun_s, whole_s)
@@ -269,11 +276,13 @@ class _Training:
         for name, value in found.blocks.items():
             wanted = expected.blocks[name]
             loss = loss + (value - wanted).square().mean() / wanted.var()
-        if example.truth is not None:
-            truth = torch.from_numpy(example.truth.astype(np.int64)).to(self._device)
-            loss = loss + _LABELS * find_cross_entropy(found.logits, truth)
         # By its logarithm an image in fog, which loses ten times as much, counts as any other.
-        return loss.log()
+        loss = loss.log()
+        if example.truth is None:
+            return loss
+        truth = torch.from_numpy(example.truth.astype(np.int64)).to(self._device)
+        corners = self._task.align_corners
+        return loss + _LABELS * find_cross_entropy(found.logits, truth, align_corners=corners)
 
     def _measure(self, network: Network) -> float:
         """Measure the mean IoU with the teacher's masks of the held-back images, in points."""
@@ -328,15 +337,16 @@ def find_divergence(found: Tensor, wanted: Tensor) -> Tensor:
     return (lost * weights).sum() / weights.sum()
 
 
-def find_cross_entropy(found: Tensor, truth: Tensor) -> Tensor:
+def find_cross_entropy(found: Tensor, truth: Tensor, *, align_corners: bool = False) -> Tensor:
     """Find the mean cross-entropy of logits (1, classes, h, w) with class ids (H, W), int64.
 
-    Each logit is compared with the id at its middle. Ids that are no class are not counted; of
-    such ids alone, the result is 0.
+    Each logit is compared with the id at its middle; with `align_corners`, the middles of the outer
+    logits are those of the outer ids. Ids that are no class are not counted; of such ids alone, the
+    result is 0.
     """
     classes, height, width = found.shape[1:]
     rows, columns = (
-        ((torch.arange(count, device=truth.device) + 0.5) * (whole / count)).long()
+        _find_middles(count, whole, align_corners=align_corners).to(truth.device)
         for count, whole in zip((height, width), truth.shape, strict=True)
     )
     ids = truth[rows[:, None], columns]
@@ -344,3 +354,10 @@ def find_cross_entropy(found: Tensor, truth: Tensor) -> Tensor:
     if not known.any():
         return found.sum() * 0
     return functional.cross_entropy(found[0].permute(1, 2, 0)[known], ids[known])
+
+
+def _find_middles(count: int, whole: int, *, align_corners: bool) -> Tensor:
+    """Find where, among `whole` ids, the middles of `count` logits lie."""
+    if align_corners and count > 1:
+        return (torch.arange(count) * ((whole - 1) / (count - 1)) + 0.5).long()
+    return ((torch.arange(count) + 0.5) * (whole / count)).long()

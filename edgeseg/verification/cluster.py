@@ -254,6 +254,8 @@ class Cluster:
                     failure = _to_failure(future)
                     if failure is not None:
                         raise to_edgeseg_error(failure) from None
+                    if future.status != "finished":
+                        continue  # it was lost, and is counted again
                     share = _fetch(future)
                     if isinstance(share, Share):
                         submit(1)

@@ -180,12 +180,12 @@ def rewrite(
 
 
 def _check_second_stage(encoder: Encoder, form: Form) -> None:
-    stride, patch = encoder.strides[1], encoder.patch_sizes[1]
-    if stride != 2 or patch % 2 == 0:
+    strides, patch = encoder.strides[:2], encoder.patch_sizes[1]
+    if strides != (4, 2) or patch % 2 == 0:
         raise SpecError(
-            f"form {form.name}: a head at {form.head.value} needs a second stage of half the first "
-            f"one's size, and this network's has patches of {patch} at stride {stride}; choose "
-            f"another head"
+            f"form {form.name}: a head at {form.head.value} needs a first stage at stride 4 and a "
+            f"second one of half its size; this network has strides of {strides[0]} and "
+            f"{strides[1]}, and patches of {patch} in the second stage; choose another head"
         )
 
 

@@ -191,6 +191,7 @@ def _head(
     write = _upsample_each if head.upsampling is HeadForm.DIRECT else _cascade
     at_second = head.upsampling is HeadForm.STRIDE_8
     coarse = write(graph, shares, (sizes[1], *sizes[1:]) if at_second else sizes, embed)
+    # Of another size than the exact network's sum, so that a training does not compare the two.
     name = "head.stage2.whole" if at_second else "head.stage1.sum"
     total = graph.node("Add", [shares[0], coarse], name=name)
     total = graph.node("Relu", [total], name="head.relu")

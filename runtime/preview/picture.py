@@ -63,7 +63,9 @@ def to_jpeg(result: Result, legend: Legend, look: Look, *, whole: bool = False) 
 def _blend(frame: npt.NDArray[np.uint8], mask: ClassMap, legend: Legend, look: Look) -> Image.Image:
     from PIL import Image
 
-    palette = np.array(legend.palette, np.uint8)
+    # Ids beyond the classes are black, as in an overlay.
+    palette = np.zeros((65536, 3), np.uint8)
+    palette[: len(legend.palette)] = legend.palette
     opacity = np.full(len(palette), round(255 * look.opacity), np.uint8)
     opacity[[*look.hidden, *legend.clear]] = 0
     height, width = mask.shape

@@ -80,7 +80,7 @@ def _prove_all(
                 progress.say(f"{out} is out: {verdict.fault}")
             elif backend is not None and race is not None:
                 lane = _open_lane(bundle, variant, backend, progress, resources)
-                race.enter(
+                race.admit(
                     Entrant(
                         title=variant.title,
                         backend=backend,

@@ -48,12 +48,14 @@ class Race:
     """A race of any number of engines, each against the fastest so far.
 
     `times` are the median milliseconds of a frame, and `faults` say why an engine failed while it
-    was timed. All times count from the first engine's: another is so many times as fast.
+    was timed. All times count from the first engine's: another is so many times as fast. Where the
+    fastest fails, the machine is taken to be as fast as in the race before.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._leader: Entrant | None = None
+        self._scale = 1.0
         self.times: dict[str, float] = {}
         self.faults: dict[str, str] = {}
 
@@ -69,7 +71,7 @@ class Race:
         if self._leader is not None:
             self._leader.close()
 
-    def enter(self, entrant: Entrant) -> None:
+    def admit(self, entrant: Entrant) -> None:
         """Time an engine against the fastest so far, and close the slower of them."""
         leader = self._leader
         if leader is None:
@@ -79,6 +81,9 @@ class Race:
             slower.callback(entrant.close)
             self._time([leader, entrant])
             if not self._is_faster(entrant, leader):
+                if leader.title in self.faults:  # as the entrant: it did not become faster
+                    slower.callback(leader.close)
+                    self._leader = None
                 return
             slower.pop_all()
             slower.callback(leader.close)
@@ -100,14 +105,15 @@ class Race:
         found = time_frames(self._bundle, {entrant.title: entrant for entrant in entrants})
         base = entrants[0].title
         now = found[base]
-        scale = 1.0 if isinstance(now, str) else self.times.get(base, now) / now
+        if not isinstance(now, str):
+            self._scale = self.times.get(base, now) / now
         for entrant in entrants:
             milliseconds = found[entrant.title]
             if isinstance(milliseconds, str):
                 self.faults[entrant.title] = milliseconds
                 self.times.pop(entrant.title, None)
             else:
-                self.times[entrant.title] = scale * milliseconds
+                self.times[entrant.title] = self._scale * milliseconds
 
 
 def time_frames(bundle: Bundle, entrants: Mapping[str, Entrant]) -> dict[str, float | str]:

@@ -10,17 +10,23 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from typed_graphs import frame
+from seeded import model_spec, seeded_model
+from typed_graphs import HEIGHT, WIDTH, frame
 
 from edgeseg.errors import ExportError
+from edgeseg.export.segformer.rewrites import rewrite
+from edgeseg.export.segformer.to_onnx import to_onnx
 from edgeseg.quantize.share import int8_share
 from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Kind
 from edgeseg.recovery.recover import read_program
+from edgeseg.segformer.form import EXACT, FORMS, Form, HeadForm
+from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
     from artifacts import Artifact
 
+COARSE = Form(name="coarse", keys=frozenset({3}), head=HeadForm.STRIDE_8)
 SEEDS = (40, 41)
 # In units of each constant: enough to show beside the rounding of kernels.
 CHANGES = {Kind.SCALE: 40, Kind.SHIFT: 8, Kind.WEIGHT: 8}
@@ -101,3 +107,25 @@ def test_an_operator_that_nobody_knows_is_named(
     onnx.save(model, tmp_path / "odd.onnx")
     with pytest.raises(ExportError, match=r"odd\.onnx: Mystery of stage1.block0.gelu cannot be"):
         read_program(tmp_path / "odd.onnx")
+
+
+@pytest.mark.parametrize("form", [FORMS["merge-queries-keys12"], COARSE], ids=lambda one: one.name)
+def test_what_a_form_hands_on_is_compared_with_the_exact_networks(
+    form: Form, tmp_path: Path
+) -> None:
+    """All of it but a head's sum at another size; without what to compare, nothing is learned."""
+    model = seeded_model(model_spec("b0", classes=11))
+    traces = []
+    for number, one in enumerate((EXACT, form)):
+        path = tmp_path / f"{number}.onnx"
+        deployed = rewrite(model, mean=IMAGENET_MEAN, std=IMAGENET_STD, form=one)
+        onnx.save(to_onnx(deployed, height=HEIGHT, width=WIDTH, opset=20), path)
+        with torch.no_grad():
+            traces.append(Network(read_program(path))(torch.from_numpy(frame(0))))
+    exact, own = traces
+    assert own.logits.shape == exact.logits.shape
+    assert exact.blocks.keys() - own.blocks.keys() == (
+        {"head.stage1.sum"} if form is COARSE else set()
+    )
+    for name, value in own.blocks.items():
+        assert value.shape == exact.blocks[name].shape

@@ -162,14 +162,15 @@ def test_every_group_is_found_in_a_merged_graph() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strides", "patches"), [((4, 1, 2, 2), (7, 3, 3, 3)), ((4, 2, 2, 2), (7, 4, 3, 3))]
+    ("strides", "patches"),
+    [((4, 1, 2, 2), (7, 3, 3, 3)), ((4, 2, 2, 2), (7, 4, 3, 3)), ((2, 2, 2, 2), (7, 3, 3, 3))],
 )
 def test_a_head_at_stride_8_needs_a_second_stage_of_half_the_size(
     strides: tuple[int, ...], patches: tuple[int, ...]
 ) -> None:
     spec = model_spec("b0")
     spec = replace(spec, encoder=replace(spec.encoder, strides=strides, patch_sizes=patches))
-    with pytest.raises(SpecError, match="needs a second stage of half the first one's size"):
+    with pytest.raises(SpecError, match="needs a first stage at stride 4 and a second one of half"):
         rewrite(SegFormer(spec), mean=IMAGENET_MEAN, std=IMAGENET_STD, form=COARSE)
 
 

@@ -39,7 +39,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Race, Enter,
             resources = ExitStack()
             resources.callback(closed.append, title)
             engine: Backend = SimpleNamespace()  # type: ignore[assignment]  # nothing runs on it
-            race.enter(Entrant(title=title, backend=engine, lane=None, resources=resources))
+            race.admit(Entrant(title=title, backend=engine, lane=None, resources=resources))
 
         return race, enter, closed
 
@@ -73,7 +73,6 @@ def test_the_slower_one_is_closed_at_once(pretend) -> None:
     [
         ({"a": "out of memory", "b": 8.0}, "a"),
         ({"a": 10.0, "b": "out of memory"}, "b"),
-        ({"a": "out of memory", "b": "out of memory"}, "b"),
     ],
 )
 def test_one_that_fails_is_out(pretend, found: Found, closed_first: str) -> None:
@@ -84,6 +83,29 @@ def test_one_that_fails_is_out(pretend, found: Found, closed_first: str) -> None
         assert closed == [closed_first]
     assert race.faults == {name: why for name, why in found.items() if isinstance(why, str)}
     assert race.times == {name: ms for name, ms in found.items() if not isinstance(ms, str)}
+
+
+def test_after_two_that_fail_the_next_one_races_alone(pretend) -> None:
+    failed = {"a": "out of memory", "b": "out of memory"}
+    race, enter, closed = pretend(failed, {"c": 5.0})
+    with race:
+        for name in "abc":
+            enter(name)
+        assert closed == ["a", "b"]
+        race.finish()
+    assert race.times == {"c": 5.0}
+    assert race.faults == failed
+
+
+def test_times_still_count_from_the_first_when_the_fastest_fails(pretend) -> None:
+    """The machine is half as fast from the second race on."""
+    second, third = {"b": 16.0, "c": 12.0}, {"c": "out of memory", "d": 20.0}
+    race, enter, _ = pretend({"a": 10.0, "b": 8.0}, second, third)
+    with race:
+        for name in "abcd":
+            enter(name)
+    assert race.times == {"a": 10.0, "b": 8.0, "d": 10.0}
+    assert race.faults == {"c": "out of memory"}
 
 
 def test_one_alone_is_timed_at_the_end(pretend) -> None:

@@ -1,0 +1,32 @@
+"""Engines that several measurements share are opened once, and closed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+
+from edgeseg.errors import BackendError
+from edgeseg.quantize.corrupted import _share
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_each_engine_is_opened_once(fails: bool) -> None:
+    calls: list[str] = []
+
+    @contextmanager
+    def open_engine(path: str, compute: str) -> Iterator[str]:
+        calls.append(f"open {path} {compute}")
+        yield path
+        calls.append(f"close {path} {compute}")
+
+    with suppress(BackendError), ExitStack() as stack:
+        share = _share(open_engine, stack)  # type: ignore[arg-type]  # a name in place of an engine
+        for path in ("a", "b", "a"):
+            with share(path, "f32") as opened:
+                assert opened == path
+        assert calls == ["open a f32", "open b f32"]
+        if fails:
+            raise BackendError("the engine broke")
+    assert calls == ["open a f32", "open b f32", "close b f32", "close a f32"]
