@@ -158,7 +158,6 @@ def _recover(
                 seconds=seconds,
                 seed=_SEED,
                 progress=job.progress,
-                align_corners=job.checkpoint.input.upsampling is Upsampling.ALIGN_CORNERS,
             )
         recovery = RecoveryInfo(
             images=len(done.learned),
@@ -190,7 +189,8 @@ def _read(picture: Picture, item: Item | None, job: ExportJob) -> Example:
     height, width = fit_size(sample.image.shape[0], sample.image.shape[1], spec)
     truth = np.full((spec.height, spec.width), job.checkpoint.labels.ignore_index, np.uint16)
     truth[:height, :width] = resize_ids(sample.mask, height=height, width=width)
-    return Example(to_input(sample.image, spec), truth)
+    corners = spec.upsampling is Upsampling.ALIGN_CORNERS
+    return Example(to_input(sample.image, spec), truth, align_corners=corners)
 
 
 def _recall(workspace: Workspace, name: str) -> RecoveryInfo | None:

@@ -15,11 +15,13 @@ __all__ = ["Example", "Read"]
 class Example:
     """A network's input, uint8 (1, H, W, C), and its ground truth, class ids (H, W), if known.
 
-    Ids at or above the number of classes are not counted.
+    Ids at or above the number of classes are not counted. With `align_corners` the network's outer
+    logits lie over the outer pixels of the truth; see `edgeseg.spec.Upsampling`.
     """
 
     frame: Frame
     truth: ClassMap | None = None
+    align_corners: bool = False
 
 
 Read: TypeAlias = Callable[[], Example]

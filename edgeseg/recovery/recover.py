@@ -66,15 +66,13 @@ def recover(
     seed: int,
     progress: Progress,
     lessons: Sequence[Lesson] | None = None,
-    align_corners: bool = False,
 ) -> Recovered:
     """Train the artifact `source` to compute what `teacher` does, and write it to `target`.
 
     `images` read examples; see `edgeseg.recovery.example`. A training that was broken off goes on
     from a file beside `target`.
 
-    `align_corners` says how the logits lie over the ground truth; see
-    `edgeseg.spec.Upsampling`. Without `lessons` all are given; see `edgeseg.recovery.training`.
+    Without `lessons` all are given; see `edgeseg.recovery.training`.
 
     Raises:
         CalibrationError: fewer than `FEWEST` images.
@@ -93,7 +91,6 @@ def recover(
         seed=seed,
         keep=target.with_suffix(".training"),
         lessons=LESSONS if lessons is None else lessons,
-        align_corners=align_corners,
     )
     program = read_program(source)
     starts = [program, quantize_pixels_exactly(program)]

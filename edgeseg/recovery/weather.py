@@ -7,6 +7,7 @@ what is judged is not what was trained on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -40,7 +41,7 @@ def disturb(example: Example, random: np.random.Generator) -> Example:
         change = _CHANGES[random.integers(len(_CHANGES))]
         unit = change(image.astype(np.float32) / np.float32(255), random)
         image = np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
-    return Example(np.ascontiguousarray(image)[None], truth)
+    return replace(example, frame=np.ascontiguousarray(image)[None], truth=truth)
 
 
 def _draw_crop(

@@ -18,8 +18,10 @@ def test_each_engine_is_opened_once(fails: bool) -> None:
     @contextmanager
     def open_engine(path: str, compute: str) -> Iterator[str]:
         calls.append(f"open {path} {compute}")
-        yield path
-        calls.append(f"close {path} {compute}")
+        try:
+            yield path
+        finally:
+            calls.append(f"close {path} {compute}")
 
     with suppress(BackendError), ExitStack() as stack:
         share = _share(open_engine, stack)  # type: ignore[arg-type]  # a name in place of an engine
