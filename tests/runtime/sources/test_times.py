@@ -56,15 +56,16 @@ def test_what_holds_no_times_is_evenly_spaced(
     tmp_path: Path, reader: str, ending: str, options: dict[str, str]
 ) -> None:
     """As a Raspberry Pi writes it; of H.264 in MPEG-PS only the first frame has a stamp."""
-    # Of raw H.264 OpenCV tells FFmpeg's default, and PyAV the rate that the encoder wrote.
-    rate = 25 if (reader, ending) == ("OpenCV", "h264") else 30
     shown = [index / 30 for index in range(40)]
     clip = write_clip(tmp_path / f"pi.{ending}", shown, options=options, ticks=30)
+    # Of raw H.264 PyAV tells the rate that the encoder wrote, and OpenCV that or FFmpeg's default.
+    rate = tell_rate(clip) if (reader, ending) == ("OpenCV", "h264") else 30
+    assert rate in {25, 30}
     said: list[str] = []
     assert times_of(clip, said) == pytest.approx([index / rate for index in range(40)])
     (line,) = said
     assert line == (
-        f"{clip} tells no times: its frames are taken for {rate} a second, evenly spaced"
+        f"{clip} tells no times: its frames are taken for {rate:g} a second, evenly spaced"
     )
 
 
@@ -131,5 +132,14 @@ def test_a_clip_of_which_a_part_is_missing(tmp_path: Path) -> None:
     said: list[str] = []
     count = len(times_of(clip, said))
     assert 0 < count < 40
-    (line,) = said
+    line = said[-1]  # OpenCV 4.8 also doubts the stamp of the second frame
     assert f"after {count} frames; it says that it lasts 4.9 s: is it whole?" in line
+
+
+def tell_rate(clip: Path) -> float:
+    import cv2
+
+    capture = cv2.VideoCapture(str(clip))
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    capture.release()
+    return rate
