@@ -16,9 +16,9 @@ def describe_training(variant: VariantInfo) -> str | None:
 
 
 def _describe(done: RecoveryInfo) -> str:
+    labels = f", {done.labels} of them with labels," if done.labels else " without labels"
     told = (
-        f"{pluralize(done.steps, 'step')} on {pluralize(done.images, 'image')}, "
-        f"{done.labels or 'none'} of them with labels, in "
+        f"{pluralize(done.steps, 'step')} on {pluralize(done.images, 'image')}{labels} in "
         f"{done.minutes:.1f} minutes; mean IoU with FP32's masks on {done.held_back} images held "
         f"back {done.before:.2f} before, {done.after:.2f} after"
     )

@@ -31,3 +31,10 @@ def test_what_was_trained() -> None:
         f"{told}; of the corruptions contrast 2 costs it most more than FP32, +0.31 points beside "
         f"the drop on clean images"
     )
+
+
+def test_labels_that_took_part_are_told() -> None:
+    labelled = msgspec.structs.replace(DONE, labels=250)
+    told = describe_training(msgspec.structs.replace(PLAIN, recovery=labelled))
+    assert told is not None
+    assert "1 step on 262 images, 250 of them with labels, in 22.0 minutes" in told

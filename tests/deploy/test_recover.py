@@ -280,7 +280,7 @@ def test_the_command_tells_it(edgeseg, checkpoint_folder: Path, street: Path) ->
     assert outcome.json["chosen"]["variant"] == "int8-linear+recovered"
     told = edgeseg("inspect", "b")
     assert re.search(
-        r"training +int8-linear\+recovered was trained against FP32: \d+ steps? on 10 images, none",
+        r"training +int8-linear\+recovered was trained against FP32: \d+ steps? on 10 images",
         told.out + told.err,
     )
     assert "was trained against FP32" in outcome.err + outcome.out
