@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 from blocks import PAGES, Block, blocks
+from conftest import ROOT
 
 # `long` takes minutes and runs by `make check-long`; the others cannot be had here.
 NEEDS = {
     "long", "hours", "network", "camera", "stream", "device", "Jetson", "GPU", "cluster", "Docker",
     "MQTT broker", "ADE20K", "Cityscapes", "COCO-Stuff", "CamVid", "clips", "other networks",
+    "own checkout",
 }  # fmt: skip
 BLOCKS = blocks()
 # A page that calls its data set by the name that the others give a bundle.
@@ -36,6 +38,7 @@ def _cases() -> list[object]:
 @pytest.mark.parametrize("block", _cases())
 def test_the_block_runs(block: Block, reader: Callable[[str], Path], at_hand: Path) -> None:
     folder = reader(block.script)
+    packaged = list_packaged()
     if block.page.name == DATA_IS_STREET and (folder / "street").is_dir():
         shutil.rmtree(folder / "street")
         shutil.copytree(at_hand / "DATASET", folder / "street")
@@ -50,6 +53,13 @@ def test_the_block_runs(block: Block, reader: Callable[[str], Path], at_hand: Pa
         timeout=3600,
     )
     assert done.returncode == 0, done.stderr
+    assert list_packaged() == packaged, "this block changes the repository: it needs `own checkout`"
+
+
+def list_packaged() -> dict[Path, float]:
+    """The files of the package, and when each was written."""
+    files = (ROOT / "edgeseg" / "data").rglob("*")
+    return {path: path.stat().st_mtime for path in files if path.is_file()}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
