@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from edgeseg.accuracy.metrics import count_shares
 from edgeseg.labels import Labels, Rgb, choose_ignore_index, normalize_name
@@ -12,7 +16,7 @@ from edgeseg.pixels import count_ids
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.result import Segmentation
 
-__all__ = ["BACKGROUND", "IGNORE", "Legend", "plan_finish"]
+__all__ = ["BACKGROUND", "IGNORE", "Legend", "make_color_table", "plan_finish"]
 
 BACKGROUND: Final = "background"
 IGNORE: Final = "ignore"
@@ -70,6 +74,18 @@ class Legend:
             ignored = shares.pop(f"id {self.ignore}", None)
             shares |= {} if ignored is None else {IGNORE: ignored}
         return shares
+
+
+@lru_cache(maxsize=16)
+def make_color_table(legend: Legend) -> npt.NDArray[np.uint8]:
+    """Make the RGB color of every id that a mask can hold: (65536, 3), which nobody may change.
+
+    Ids beyond the classes are black: a faulty engine's id must not end the run.
+    """
+    table = np.zeros((65536, 3), np.uint8)
+    table[: len(legend.palette)] = legend.palette
+    table.flags.writeable = False
+    return table
 
 
 def plan_finish(

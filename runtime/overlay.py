@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.pixels import Bgr, ClassMap
-from edgeseg.runtime.legend import Legend
+from edgeseg.runtime.legend import Legend, make_color_table
 from edgeseg.runtime.result import Result
 
 __all__ = ["Overlay", "pad_to_even"]
@@ -20,9 +20,7 @@ class Overlay:
     """
 
     def __init__(self, legend: Legend) -> None:
-        # Ids beyond the classes are black: a faulty engine's id must not end the run.
-        palette_bgr = np.zeros((65536, 3), np.uint8)
-        palette_bgr[: len(legend.palette)] = np.array(legend.palette, np.uint8)[:, ::-1]
+        palette_bgr = make_color_table(legend)[:, ::-1]
         self._clear = np.isin(np.arange(len(palette_bgr)), legend.clear) if legend.clear else None
         # Colors are halved once for each class; a frame then costs a shift and an addition a value.
         self._halves: npt.NDArray[np.uint8] = np.ascontiguousarray(palette_bgr >> 1)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.pixels import ClassMap
-from edgeseg.runtime.legend import Legend
+from edgeseg.runtime.legend import Legend, make_color_table
 from edgeseg.runtime.result import Result
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ def to_jpeg(result: Result, legend: Legend, look: Look, *, whole: bool = False) 
 def _blend(frame: npt.NDArray[np.uint8], mask: ClassMap, legend: Legend, look: Look) -> Image.Image:
     from PIL import Image
 
-    # Ids beyond the classes are black, as in an overlay.
-    palette = np.zeros((65536, 3), np.uint8)
-    palette[: len(legend.palette)] = legend.palette
+    palette = make_color_table(legend)
     opacity = np.full(len(palette), round(255 * look.opacity), np.uint8)
     opacity[[*look.hidden, *legend.clear]] = 0
     height, width = mask.shape

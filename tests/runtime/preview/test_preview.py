@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_hidden_classes_show_the_frame_and_others_their_color() -> None:
     expected = np.where((one.mask == road)[..., None], one.captured.image, colors)
     assert abs(shown - expected).mean() < 6
     assert abs(shown - colors).mean() > 12
+
+
+def test_an_id_beyond_the_classes_is_black() -> None:
+    """As in an overlay: a faulty engine's id must not end the page."""
+    one = result(0)
+    one = replace(one, segmentation=replace(one.segmentation, mask=np.full_like(one.mask, 250)))
+    look = Look(opacity=1.0)
+    with Image.open(io.BytesIO(to_jpeg(one, Legend.of(LABELS), look, whole=True))) as image:
+        assert np.asarray(image).max() < 4
 
 
 def test_a_wide_frame_is_streamed_smaller() -> None:

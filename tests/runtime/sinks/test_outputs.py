@@ -125,7 +125,7 @@ def test_outputs_of_one_frame_share_its_overlay() -> None:
 
 
 def test_an_id_beyond_the_classes_is_black_whatever_its_type() -> None:
-    """A network of 256 classes has 8-bit ids, but not where a low score gives the ignored id."""
+    """Of 16 bits, too, where the classes would fit into 8."""
     labels = Labels(
         classes=tuple(f"class {number}" for number in range(256)),
         palette=((200, 100, 50),) * 256,
