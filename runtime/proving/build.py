@@ -43,7 +43,7 @@ def build(
     """
     placed = place_all(bundle, device)
     memory = find_memory(bundle, device)
-    with Race(bundle) as race:
+    with closing(Race(bundle)) as race:
         results = list(_prove_all(bundle, placed, progress, race if timed else None))
         if timed:
             race.finish()

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Final
 
 import numpy as np
@@ -59,15 +58,8 @@ class Race:
         self.times: dict[str, float] = {}
         self.faults: dict[str, str] = {}
 
-    def __enter__(self) -> Race:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the fastest engine, the only one that is still open."""
         if self._leader is not None:
             self._leader.close()
 

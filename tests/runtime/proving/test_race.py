@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,7 +49,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Race, Enter,
 def test_all_times_count_from_the_first(pretend) -> None:
     """The machine is half as fast in the second race, which says nothing of the engines."""
     race, enter, closed = pretend({"a": 10.0, "b": 8.0}, {"b": 16.0, "c": 12.0})
-    with race:
+    with closing(race):
         enter("a")
         enter("b")
         assert closed == ["a"]
@@ -62,7 +62,7 @@ def test_all_times_count_from_the_first(pretend) -> None:
 
 def test_the_slower_one_is_closed_at_once(pretend) -> None:
     race, enter, closed = pretend({"a": 10.0, "b": 11.0})
-    with race:
+    with closing(race):
         enter("a")
         enter("b")
         assert closed == ["b"]
@@ -77,7 +77,7 @@ def test_the_slower_one_is_closed_at_once(pretend) -> None:
 )
 def test_one_that_fails_is_out(pretend, found: Found, closed_first: str) -> None:
     race, enter, closed = pretend(found, {"a": 1.0, "b": 1.0})
-    with race:
+    with closing(race):
         enter("a")
         enter("b")
         assert closed == [closed_first]
@@ -88,7 +88,7 @@ def test_one_that_fails_is_out(pretend, found: Found, closed_first: str) -> None
 def test_after_two_that_fail_the_next_one_races_alone(pretend) -> None:
     failed = {"a": "out of memory", "b": "out of memory"}
     race, enter, closed = pretend(failed, {"c": 5.0})
-    with race:
+    with closing(race):
         for name in "abc":
             enter(name)
         assert closed == ["a", "b"]
@@ -101,7 +101,7 @@ def test_times_still_count_from_the_first_when_the_fastest_fails(pretend) -> Non
     """The machine is half as fast from the second race on."""
     second, third = {"b": 16.0, "c": 12.0}, {"c": "out of memory", "d": 20.0}
     race, enter, _ = pretend({"a": 10.0, "b": 8.0}, second, third)
-    with race:
+    with closing(race):
         for name in "abcd":
             enter(name)
     assert race.times == {"a": 10.0, "b": 8.0, "d": 10.0}
@@ -110,7 +110,7 @@ def test_times_still_count_from_the_first_when_the_fastest_fails(pretend) -> Non
 
 def test_one_alone_is_timed_at_the_end(pretend) -> None:
     race, enter, _ = pretend({"a": 10.0})
-    with race:
+    with closing(race):
         enter("a")
         assert race.times == {}
         race.finish()
@@ -123,7 +123,7 @@ def test_a_race_that_breaks_off_closes_both(pretend, monkeypatch: pytest.MonkeyP
 
     race, enter, closed = pretend()
     monkeypatch.setattr(race_module, "time_frames", stop)
-    with pytest.raises(KeyboardInterrupt), race:
+    with pytest.raises(KeyboardInterrupt), closing(race):
         enter("a")
         enter("b")
     assert sorted(closed) == ["a", "b"]
