@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from search_limits import LENIENT, LINEAR
+from search_limits import make_request
 
-from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportRequest
 
 
@@ -17,13 +16,4 @@ def request_(
 ) -> ExportRequest:
     """A small INT8 export that remembers nothing of those before."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return ExportRequest(
-        weights=str(checkpoint_folder),
-        target="onnxruntime",
-        folder=tmp_path / "bundle",
-        dataset=open_dataset(street, split="test"),
-        calibration=str(street),
-        precision="int8",
-        recipes=LINEAR,
-        limits=LENIENT,
-    )
+    return make_request(checkpoint_folder, street, tmp_path / "bundle")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from search_limits import LENIENT, LINEAR
+from search_limits import make_request
 
-from edgeseg.datasets import open_dataset
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
@@ -37,13 +36,4 @@ def seeded_graph(checkpoint_folder: Path) -> onnx.ModelProto:
 
 @pytest.fixture
 def request_(checkpoint_folder: Path, street: Path, tmp_path: Path) -> ExportRequest:
-    return ExportRequest(
-        weights=str(checkpoint_folder),
-        target="onnxruntime",
-        folder=tmp_path / "bundle",
-        dataset=open_dataset(street, split="test"),
-        calibration=str(street),
-        precision="int8",
-        recipes=LINEAR,
-        limits=LENIENT,
-    )
+    return make_request(checkpoint_folder, street, tmp_path / "bundle")

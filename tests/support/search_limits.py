@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle
+from edgeseg.datasets import open_dataset
 from edgeseg.deploy.export import export_bundle
 from edgeseg.deploy.request import ExportRequest
 from edgeseg.progress import Progress
@@ -13,6 +16,20 @@ LENIENT = Limits(max_drop=60, max_class_drop=None)
 
 
 LINEAR = (RECIPES["int8-linear"],)
+
+
+def make_request(checkpoint: Path, street: Path, folder: Path) -> ExportRequest:
+    """A small export of INT8 by one recipe."""
+    return ExportRequest(
+        weights=str(checkpoint),
+        target="onnxruntime",
+        folder=folder,
+        dataset=open_dataset(street, split="test"),
+        calibration=str(street),
+        precision="int8",
+        recipes=LINEAR,
+        limits=LENIENT,
+    )
 
 
 def export(request: ExportRequest) -> tuple[Bundle, list[str]]:
