@@ -100,8 +100,11 @@ def test_a_form_is_told_with_its_cost(form: Form, costs: dict[str, int], told: s
         ({"queries": 1}, r"mine.json: `queries` is no list of stages; write it as \[1, 2\]"),
         ({"keys": [True]}, r"mine.json: `keys` is no list of stages; write it as \[1, 2\]"),
         ({"keys": [5]}, r"mine.json: `keys` names stage 5; name stages 1 to 4"),
-        ({"head": "stride8"}, r"mine.json: `head` is 'stride8'; choose direct or cascade"),
-        ({"head": ["cascade"]}, r"mine.json: `head` is .*; choose direct or cascade"),
+        (
+            {"head": "stride8"},
+            r"mine.json: `head` is 'stride8'; choose direct, cascade or stride-8",
+        ),
+        ({"head": ["cascade"]}, r"mine.json: `head` is .*; choose direct, cascade or stride-8"),
         ({"name": ""}, r"mine.json: the form's name is ''; give it one that prints"),
         ({"name": 3}, r"mine.json: the form's name is 3; give it one that prints"),
         ({"name": "Exact"}, r"mine.json: Exact means another form already; give this one another"),

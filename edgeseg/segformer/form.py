@@ -17,7 +17,7 @@ from typing import Final
 
 from edgeseg.errors import SpecError
 from edgeseg.segformer.arch import STAGES
-from edgeseg.text import explain
+from edgeseg.text import explain, join_words
 
 __all__ = [
     "AUTO",
@@ -251,7 +251,7 @@ def _check_stages(content: Mapping[str, object], field: str, path: Path) -> froz
 def _check_head(given: object, path: Path) -> HeadForm:
     kinds = {kind.value: kind for kind in HeadForm}
     if not isinstance(given, str) or given not in kinds:
-        raise SpecError(f"{path}: `head` is {given!r}; choose {' or '.join(kinds)}")
+        raise SpecError(f"{path}: `head` is {given!r}; choose {join_words(list(kinds), 'or')}")
     return kinds[given]
 
 
