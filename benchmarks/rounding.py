@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("bundle", type=Path, help="a bundle with an INT8 variant")
     parser.add_argument("data", help="a data set to measure on")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--images", type=int, default=9, help="how many of it, evenly taken")
+    parser.add_argument("--images", type=int, default=9, help="take at least so many, evenly")
     arguments = parser.parse_args()
     check_inputs(parser, arguments.bundle)
     bundle = open_bundle(arguments.bundle)

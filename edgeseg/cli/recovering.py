@@ -53,7 +53,7 @@ def _collect(given: dict[str, Any]) -> Recover | None:
     with report_wrong_usage():
         if minutes is None:
             for name in ("recover_images", "recover_labels"):
-                if given[name] is not None and given[name] is not False:
+                if given[name] is not None:
                     option = f"--{name.replace('_', '-')}"
                     raise SpecError(f"{option} needs --recover; add --recover MINUTES")
             return None

@@ -55,7 +55,7 @@ def recover_int8(
         return made
     lossy = list(_list_lossy(search, tried))
     if not lossy:
-        job.progress.say(f"nothing to recover: {_explain_lossless(data.labelled)}")
+        job.progress.say(f"nothing to recover: {_explain_lossless(labelled=data.labelled)}")
     left_s = wanted.seconds
     for trial in lossy:
         if left_s < _LEAST * wanted.seconds:
@@ -91,7 +91,7 @@ def _list_lossy(search: Search, tried: Sequence[Trial]) -> Iterator[Trial]:
                 yield trial
 
 
-def _explain_lossless(labelled: bool) -> str:  # noqa: FBT001  # private
+def _explain_lossless(*, labelled: bool) -> str:
     if not labelled:
         return f"every INT8 variant agrees with FP32 in {_AGREED:g} % of the pixels or more"
     return (

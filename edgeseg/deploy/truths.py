@@ -25,8 +25,7 @@ def find_truths(job: ExportJob, chosen: CalibrationSet) -> dict[str, Item]:
 
     Raises:
         CalibrationError: the source of the images has none.
-        DatasetError: a mask does not fit its image, or has an id that has no class.
-        SourceError: a mask cannot be read.
+        DatasetError: a mask cannot be read, does not fit its image, or has an id without a class.
     """
     try:
         matched = _open_labelled(job, chosen.source)
@@ -76,7 +75,7 @@ def _find_same(items: Sequence[Item], hashed: str) -> Item | None:
         try:
             sample = item.read()
         except (DatasetError, SourceError) as error:
-            raise type(error)(f"{error}; or leave --recover-labels out") from None
+            raise DatasetError(f"{error}; or leave --recover-labels out") from None
         if hash_content(sample.image) == hashed:
             return item
     return None

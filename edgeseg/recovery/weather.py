@@ -36,7 +36,7 @@ def disturb(example: Example, random: np.random.Generator) -> Example:
     image = _crop(example.frame[0], rows, columns)
     truth = example.truth
     if truth is not None:
-        truth = np.ascontiguousarray(_crop_ids(truth, rows, columns))
+        truth = _crop_ids(truth, rows, columns)
     if random.random() < _SHARE:
         change = _CHANGES[random.integers(len(_CHANGES))]
         unit = change(image.astype(np.float32) / np.float32(255), random)
@@ -60,7 +60,7 @@ def _crop(
 ) -> npt.NDArray[np.uint8]:
     """Cut out a part, and enlarge it to the image's size."""
     height, width, _ = image.shape
-    return _resize(np.ascontiguousarray(image[rows[:, None], columns]), (height, width))
+    return _resize(image[rows[:, None], columns], (height, width))
 
 
 def _crop_ids(ids: ClassMap, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> ClassMap:
