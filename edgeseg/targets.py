@@ -39,7 +39,9 @@ class Target:
     `opset` is the ONNX opset of its graphs. `suffixes` are the endings of an artifact's files; the
     engine opens the first. `typed` says that the file itself fixes the type of its float parts;
     where it does not, the engine is told. `on_device` artifacts are chosen and timed where they
-    run, not where they are exported. `color` is the target's in charts, as #rrggbb.
+    run, not where they are exported. `batch` is the number of frames that its further graphs take
+    at once, for several sources: its runner then is a `BatchRunner`. `color` is the target's in
+    charts, as #rrggbb.
     """
 
     name: str
@@ -58,8 +60,11 @@ class Target:
     synonyms: str = ""
     typed: bool = False
     on_device: bool = False
+    batch: int = 1
 
 
+# As many cameras as a robot has around it.
+_BATCH: Final = 4
 # Colors are dark enough for a printer without color, and told apart by those who see no red or
 # green.
 _ROWS: Final = (
@@ -106,6 +111,7 @@ _ROWS: Final = (
         synonyms="tensorrt trt nano orin xavier tegra",
         typed=True,
         on_device=True,
+        batch=_BATCH,
     ),
     Target(
         name="rtx",
@@ -121,6 +127,7 @@ _ROWS: Final = (
         synonyms="tensorrt-rtx trt-rtx geforce nvidia cuda gpu desktop",
         typed=True,
         on_device=True,
+        batch=_BATCH,
     ),
 )
 

@@ -72,6 +72,11 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     @property
+    def has_item(self) -> bool:
+        """Whether `take` would give an item without waiting."""
+        return bool(self._items)
+
+    @property
     def is_ready(self) -> bool:
         """Whether `take` would not wait: there is an item, or there will be none."""
         return bool(self._items) or self._ended or self._closed
@@ -134,10 +139,11 @@ class Turns(Generic[T]):
         self._changed = changed
         self._wait = wait
         self._on_error = on_error
+        self._waiting = list(range(len(channels)))  # the one that waited longest comes first
 
     def __iter__(self) -> Iterator[T | Ended]:
         """Give items until every channel has ended, and say of all but the last one that it has."""
-        waiting = list(range(len(self._channels)))  # the one that waited longest comes first
+        waiting = self._waiting
         while waiting:
             self._wait()
             with self._changed:
@@ -156,6 +162,20 @@ class Turns(Generic[T]):
                 continue
             if waiting:
                 yield Ended(index)
+
+    def take_more(self, count: int) -> list[T]:
+        """Take `count` items of as many channels, those that waited longest, if all are there.
+
+        None is taken otherwise. The reader calls it after an item, whose channel gives no other.
+        """
+        with self._changed:
+            ready = [i for i in self._waiting[:-1] if self._channels[i].has_item][:count]
+            if len(ready) < count:
+                return []
+            for index in ready:
+                self._waiting.remove(index)
+                self._waiting.append(index)
+            return [self._channels[index].take() for index in ready]
 
     def close(self) -> None:
         """Close every channel."""

@@ -17,6 +17,7 @@ from edgeseg.pixels import Bgr, to_input
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
 from edgeseg.runtime.finish import PLAIN, Finish
+from edgeseg.runtime.gpu.batch import FrameBatch
 from edgeseg.runtime.gpu.lane import Lane
 from edgeseg.runtime.landing import land
 from edgeseg.runtime.live.pipeline import stream
@@ -124,6 +125,7 @@ class Segmenter:
             stack.callback(self.backend.close)
             self._lane: Lane | None = None
             self.path = open_proven_path(self.backend, bundle, say=progress.say)
+            self.batch: FrameBatch | None = None  # see `use_batch`
             if self.path is not None:
                 stack.callback(self.path.close)
                 self._lane = Lane(self.path)

@@ -23,6 +23,7 @@ from edgeseg.machine.extras import require
 from edgeseg.pixels.shrinking import ShrinkTeller
 from edgeseg.progress import SILENT, Progress, Say, begin
 from edgeseg.runtime.backends.placing import find_title
+from edgeseg.runtime.batch import use_batch
 from edgeseg.runtime.class_choice import find_class_ids, find_min_scores
 from edgeseg.runtime.events import Events
 from edgeseg.runtime.finish import Finish
@@ -103,6 +104,8 @@ def run_bundle(
         smaller = open_smaller(bundle, stack, progress, device=request.device) if by_size else ()
         for one in smaller:
             _check_output(one.variant, finish)
+        if explain_host(finish, request.reuse) is None:
+            stack.enter_context(use_batch(segmenter, len(request.sources), progress))
         sources = stack.enter_context(open_all(request, events, say=say))
         model = Model(segmenter=segmenter, smaller=smaller, finish=finish, legend=legend)
         parts = make_parts(model, sources, events, request, say=progress.say)

@@ -8,7 +8,14 @@ from typing import Final
 
 import msgspec
 
-from edgeseg.bundle.variants import Accuracy, FormInfo, RecoveryInfo, Value, VariantInfo
+from edgeseg.bundle.variants import (
+    Accuracy,
+    BatchInfo,
+    FormInfo,
+    RecoveryInfo,
+    Value,
+    VariantInfo,
+)
 from edgeseg.errors import BundleError, SpecError
 from edgeseg.labels import Labels
 from edgeseg.segformer.arch import ATTENTION_HEADS, PerStage
@@ -17,6 +24,7 @@ from edgeseg.spec import ChannelOrder, InputSpec
 __all__ = [
     "SCHEMA",
     "Accuracy",
+    "BatchInfo",
     "CalibrationInfo",
     "CheckpointInfo",
     "Chosen",

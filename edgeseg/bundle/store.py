@@ -98,7 +98,7 @@ def open_bundle(folder: Path) -> Bundle:
     manifest = _read_manifest(folder)
     for name, file in manifest.files.items():
         _check_file(folder, name, file)
-    listed = {variant.file for variant in manifest.variants}
+    listed = {name for variant in manifest.variants for name in variant.files}
     listed |= {path for golden in manifest.golden for path in (golden.frame, golden.mask)}
     listed |= {
         f"{size.folder}/{name}" for size in manifest.sizes for name in (MANIFEST, MANIFEST_HASH)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from edgeseg.errors import SpecError
 from edgeseg.segformer.form import Form, HeadForm
 
-__all__ = ["Accuracy", "FormInfo", "RecoveryInfo", "Value", "VariantInfo"]
+__all__ = ["Accuracy", "BatchInfo", "FormInfo", "RecoveryInfo", "Value", "VariantInfo"]
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,14 +84,28 @@ class RecoveryInfo(Value, frozen=True, kw_only=True):
     extra_drops: dict[str, float] = {}
 
 
+class BatchInfo(Value, frozen=True, kw_only=True):
+    """A further file of a variant: the same graph for so many `frames` at once.
+
+    It takes uint8 (frames, H, W, C). A device uses it where several sources run and it gains.
+    """
+
+    frames: int
+    file: str
+
+    def __post_init__(self) -> None:
+        if self.frames <= 1:
+            raise SpecError(f"a batch of {self.frames} frames is none")
+
+
 class VariantInfo(Value, frozen=True, kw_only=True):
     """One artifact: `file` is what the engine opens, `compute` what its float parts compute in.
 
     `output` is `logits`, or `class_map` for class ids at the input's size. `instead_of` names the
     variant that this one replaces where the engine cannot build it. `search` was measured on the
     half of the data that the search saw, `gate` on the other half. `int8_share` is the share of the
-    multiply-adds, 0..1, that are INT8 in the file. `form` is None for the exact network, and
-    `recovery` for a file that was not trained.
+    multiply-adds, 0..1, that are INT8 in the file. `form` is None for the exact network, `recovery`
+    for a file that was not trained, and `batch` where there is no file for several frames at once.
     """
 
     name: str
@@ -102,7 +117,13 @@ class VariantInfo(Value, frozen=True, kw_only=True):
     instead_of: str | None = None
     form: FormInfo | None = None
     recovery: RecoveryInfo | None = None
+    batch: BatchInfo | None = None
     int8_share: float = 0.0
     search: Accuracy | None = None
     gate: Accuracy | None = None
     latency_ms: float | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that an engine opens."""
+        return (self.file,) if self.batch is None else (self.file, self.batch.file)

@@ -17,6 +17,7 @@ from edgeseg.accuracy.gates import judge_accuracy
 from edgeseg.accuracy.metrics import pixel_agreement
 from edgeseg.bundle.forms import make_form_info
 from edgeseg.bundle.manifest import Accuracy, FormInfo, Golden, VariantInfo
+from edgeseg.deploy.batches import write_batches
 from edgeseg.deploy.candidates import Found
 from edgeseg.deploy.forms import count_macs
 from edgeseg.deploy.golden import GoldenFrames
@@ -199,9 +200,10 @@ def _finish(
     """Remove the files that do not ship, and check the others by the target's rules."""
     variants = tuple(one.variant for one in proved)
     _remove_unlisted(job, variants)
+    variants = write_batches(job, variants, selection.shipped)
     maker = load_maker(job.request.target)
-    for variant in variants:
-        maker.check(job.staging / variant.file)
+    for name in (name for variant in variants for name in variant.files):
+        maker.check(job.staging / name)
     agreements = {one.variant.name: one.agreement for one in proved}
     return Shipped(selection=selection, variants=variants, golden=golden.describe(agreements))
 

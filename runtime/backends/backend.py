@@ -12,11 +12,19 @@ from edgeseg.pixels import Frame, Output
 from edgeseg.progress import SILENT, Progress, Say
 from edgeseg.runtime.backends.checked import Checked, Engine
 from edgeseg.runtime.backends.placing import Device, find_device
-from edgeseg.runtime.gpu.path import FramePath
+from edgeseg.runtime.gpu.path import DeviceEngine, FramePath
 from edgeseg.spec import InputSpec
 from edgeseg.targets import find_target
 
-__all__ = ["Backend", "Runner", "load_runner", "open_artifact", "open_backend"]
+__all__ = [
+    "Backend",
+    "BatchRunner",
+    "Runner",
+    "load_batch_runner",
+    "load_runner",
+    "open_artifact",
+    "open_backend",
+]
 
 
 class Backend(Protocol):
@@ -97,6 +105,17 @@ class Runner(Protocol):
         """
 
 
+class BatchRunner(Protocol):
+    """What the runner of a target with graphs for several frames has beside a `Runner`'s."""
+
+    def open_batch(self, path: Path, *, stream: int, progress: Progress) -> DeviceEngine:
+        """Open a graph for several frames at once, whose work is queued in a stream of the device.
+
+        Raises:
+            BackendError: the engine refuses the graph, or the device has too little memory.
+        """
+
+
 def load_runner(target: str) -> Runner:
     """Import the module that runs a target's artifacts.
 
@@ -104,6 +123,11 @@ def load_runner(target: str) -> Runner:
         BackendError: this edgeseg has no such target.
     """
     return cast("Runner", import_module(find_target(target).runner))
+
+
+def load_batch_runner(target: str) -> BatchRunner:
+    """Import the module that runs a target's graphs for several frames; the target has some."""
+    return cast("BatchRunner", import_module(find_target(target).runner))
 
 
 def open_backend(

@@ -9,7 +9,7 @@ from edgeseg.runtime.backends import trt_cache
 from edgeseg.runtime.backends.placing import Device
 from edgeseg.runtime.backends.trt import TensorRtBackend
 
-__all__ = ["identity", "list_devices", "open_engine"]
+__all__ = ["identity", "list_devices", "open_batch", "open_engine"]
 
 
 def open_engine(
@@ -24,6 +24,11 @@ def open_engine(
     """See `Runner`. The typed graph decides what it computes in; `threads` has no effect."""
     del compute, device, threads, keep  # a plan is always kept
     return trt_cache.open_engine(path, progress=progress)
+
+
+def open_batch(path: Path, *, stream: int, progress: Progress) -> TensorRtBackend:
+    """See `BatchRunner`."""
+    return trt_cache.open_engine(path, stream=stream, progress=progress)
 
 
 def list_devices() -> tuple[Device, ...]:

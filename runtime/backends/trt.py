@@ -37,8 +37,9 @@ WORKSPACE_SHARE: Final = 0.5
 class TensorRtBackend:
     """One plan on the first device. Buffers are allocated once, and not for each frame.
 
-    Where the library compiles kernels just in time, `kernels` are those of an earlier run, and
-    `keep` receives all that this one has when it closes.
+    It works in `stream`, which outlives it, or in one of its own. Where the library compiles
+    kernels just in time, `kernels` are those of an earlier run, and `keep` receives all that this
+    one has when it closes.
 
     Raises:
         BackendError: the plan is for another library or device, or damaged.
@@ -49,6 +50,7 @@ class TensorRtBackend:
         plan: bytes,
         *,
         library: Library = TENSORRT,
+        stream: int | None = None,
         kernels: bytes = b"",
         keep: Callable[[bytes], None] | None = None,
     ) -> None:
@@ -70,8 +72,10 @@ class TensorRtBackend:
         self._engine, self._owners = engine, (runtime, log)  # each must outlive the engine
         self.cuda = Cuda()
         with ExitStack() as stack:
-            self.stream = self.cuda.stream()
-            stack.callback(self.cuda.destroy, self.stream)
+            if stream is None:
+                stream = self.cuda.stream()
+                stack.callback(self.cuda.destroy, stream)
+            self.stream = stream
             ends = self._bind(engine, stack)
             inputs = [end for end in ends if end.is_input]
             outputs = [end for end in ends if not end.is_input]

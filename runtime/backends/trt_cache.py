@@ -82,10 +82,13 @@ def identify_software(library: Library = TENSORRT) -> BuiltFor:
     )
 
 
-def open_engine(graph: Path, *, library: Library = TENSORRT, progress: Progress) -> TensorRtBackend:
+def open_engine(
+    graph: Path, *, library: Library = TENSORRT, stream: int | None = None, progress: Progress
+) -> TensorRtBackend:
     """Open a graph's engine on this device, from the cache or built now.
 
-    `progress` receives the reason for a build, and its progress.
+    It works in `stream`, or in one of its own. `progress` receives the reason for a build, and its
+    progress.
 
     Raises:
         BackendError: the engine cannot be built, or the cache belongs to somebody else.
@@ -100,14 +103,15 @@ def open_engine(graph: Path, *, library: Library = TENSORRT, progress: Progress)
     try:
         with hold_lock(name_lock_beside(folder / name), "the engine", wait=wait):
             plan = folder / f"{name}-{here.key}.plan"
-            found = find_fault(plan) or _load(plan, library)
+            found = find_fault(plan) or _load(plan, library, stream)
             if isinstance(found, TensorRtBackend):
                 return found
             progress.say(
                 f"building the engine of {graph.name}, {library.takes}: "
                 f"{_explain(plan, found, here)}"
             )
-            return _open(_build(graph, plan, library, here, progress), plan, library)
+            built = _build(graph, plan, library, here, progress)
+            return _open(built, plan, library, stream)
     except OSError as error:
         raise BackendError(
             f"the cache {folder} cannot be used: {error.strerror}{_REMEDY}"
@@ -133,15 +137,15 @@ def _build(graph: Path, plan: Path, library: Library, here: BuiltFor, progress: 
     return made
 
 
-def _load(plan: Path, library: Library) -> TensorRtBackend | str:
+def _load(plan: Path, library: Library, stream: int | None) -> TensorRtBackend | str:
     """Load the engine, or explain why it does not load."""
     try:
-        return _open(plan.read_bytes(), plan, library)
+        return _open(plan.read_bytes(), plan, library, stream)
     except BackendError as error:
         return f"the old one does not load ({error})"
 
 
-def _open(content: bytes, plan: Path, library: Library) -> TensorRtBackend:
+def _open(content: bytes, plan: Path, library: Library, stream: int | None) -> TensorRtBackend:
     """Open a plan, with the kernels that an earlier run kept beside it."""
     beside = plan.with_suffix(".kernels")
     kernels = beside.read_bytes() if is_own(beside) else b""
@@ -152,7 +156,7 @@ def _open(content: bytes, plan: Path, library: Library) -> TensorRtBackend:
             with suppress(OSError):
                 write_own(beside, compiled)
 
-    return TensorRtBackend(content, library=library, kernels=kernels, keep=keep)
+    return TensorRtBackend(content, library=library, stream=stream, kernels=kernels, keep=keep)
 
 
 def _explain(plan: Path, why: str, here: BuiltFor) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from edgeseg.errors import BackendError, DeviceLostError
 from edgeseg.pixels import Bgr
+from edgeseg.runtime.gpu.batch import FrameBatch
 from edgeseg.runtime.gpu.buffers import FrameBuffers
 from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.runtime.gpu.slots import Landed, Slot
 from edgeseg.runtime.legend import Legend
 
-__all__ = ["Flight", "Lane"]
+__all__ = ["Flight", "Lane", "launch_together"]
 
 # What a plan's "fault" says, in words.
 _FAULTS: Final = {1: "logits that are not finite", 2: "a class id that no class has"}
@@ -66,15 +68,29 @@ class Lane:
         Raises:
             BackendError: a call fails.
         """
+        buffers = self.board(frame)
+        if buffers is None:
+            return None
+        self._path.launch(buffers, buffers.slot)
+        return self.depart(buffers)
+
+    def board(self, frame: Bgr) -> FrameBuffers | None:
+        """Copy a frame that `fits` into its slot, from which it is launched; None as in `launch`.
+
+        Raises:
+            BackendError: a call fails.
+        """
         self._last = None
         _close_all(self._free)
         buffers = self._find_buffers(frame)
-        if buffers is None:
-            return None
+        if buffers is not None:
+            buffers.slot.uses += 1
+            np.copyto(buffers.slot.frame.array, frame)
+        return buffers
+
+    def depart(self, buffers: FrameBuffers) -> Flight:
+        """Give the flight of the frame that was boarded and launched."""
         slot = buffers.slot
-        slot.uses += 1
-        np.copyto(slot.frame.array, frame)
-        self._path.launch(buffers, slot)
         buffers.turn()
         # Whoever launches another frame has seen the flight before this one taken.
         self._free, self._left = self._left, []
@@ -126,6 +142,22 @@ class Lane:
 def _close_all(buffers: list[FrameBuffers]) -> None:
     while buffers:
         buffers.pop().close()
+
+
+def launch_together(batch: FrameBatch, frames: Sequence[tuple[Lane, Bgr]]) -> list[Flight] | None:
+    """Launch a frame of each of so many lanes at once; None where one is out of memory for it.
+
+    Raises:
+        BackendError: a call fails.
+    """
+    boarded = []
+    for lane, frame in frames:
+        buffers = lane.board(frame)
+        if buffers is None:
+            return None
+        boarded.append(buffers)
+    batch.launch([(buffers, buffers.slot) for buffers in boarded])
+    return [lane.depart(buffers) for (lane, _), buffers in zip(frames, boarded, strict=True)]
 
 
 class Flight:

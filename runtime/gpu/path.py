@@ -6,14 +6,14 @@
 
 A path has one engine, and a lane for each source (`lane.py`). What the stream does for a frame is
 queued call by call for the first frame of a size, and is one CUDA graph from then on, where the
-device takes it.
+device takes it. `batch.py` sends a frame of each of several lanes through another engine at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Protocol
 
 from edgeseg.errors import BackendError, DeviceLostError
@@ -73,6 +73,9 @@ class DeviceEngine(Protocol):
             BackendError: the engine refuses.
         """
 
+    def close(self) -> None:
+        """Release the engine."""
+
 
 class FramePath:
     """Whole frames through one engine. One thread at a time launches frames; any other waits.
@@ -100,6 +103,11 @@ class FramePath:
         """The engine, its version and its settings."""
         return self._engine.name
 
+    @property
+    def stream(self) -> int:
+        """The stream of the engine, in which all work on frames is queued."""
+        return self._engine.stream
+
     def make_buffers(self, plan: FramePlan, height: int, width: int) -> FrameBuffers:
         """Make the buffers of frames of one size.
 
@@ -116,14 +124,13 @@ class FramePath:
         Raises:
             BackendError: a call fails.
         """
-        stream, cuda = self._engine.stream, self.cuda
+        stream, cuda = self.stream, self.cuda
         try:
-            cuda.record(slot.uploading, self._uploads)
-            slot.frame.upload(self._uploads)
-            cuda.record(slot.uploaded, self._uploads)
-            cuda.hold_until(stream, slot.uploaded)
-            if slot.graph is None and buffers.warm and self._captures:
-                slot.graph = self._capture(buffers, slot)
+            self.upload(slot)
+            if slot.graph is None and buffers.warm:
+                slot.graph = self.capture(partial(self._queue, buffers, slot, captured=True))
+                if slot.graph is not None:
+                    buffers.keep_graph(slot.graph)
             if slot.graph is None:
                 self._queue(buffers, slot)
             else:
@@ -134,40 +141,26 @@ class FramePath:
             self.settle()
             raise
 
-    def settle(self) -> None:
-        """Wait for all that is queued.
+    def upload(self, slot: Slot) -> None:
+        """Queue the upload of a slot's frame, and let the stream wait for it."""
+        self.cuda.record(slot.uploading, self._uploads)
+        slot.frame.upload(self._uploads)
+        self.cuda.record(slot.uploaded, self._uploads)
+        self.cuda.hold_until(self.stream, slot.uploaded)
 
-        Raises:
-            DeviceLostError: the device was lost meanwhile.
-        """
-        for stream in {self._uploads, self._engine.stream}:
-            self.cuda.synchronize(stream)
+    def compute(self, launches: Iterable[Launch], addresses: Mapping[str, int]) -> None:
+        """Queue kernels in the stream."""
+        for one in launches:
+            self._kernels.launch(one, addresses, self.stream)
 
-    def close(self) -> None:
-        """Release the kernels and the stream."""
-        self._release.close()
-
-    def _queue(self, buffers: FrameBuffers, slot: Slot, *, captured: bool = False) -> None:
-        stream, record, launch = self._engine.stream, self.cuda.record, self._kernels.launch
-        addresses = buffers.locate(slot)
-        record(slot.begun, stream, captured=captured)
-        for one in buffers.plan.before:
-            launch(one, addresses, stream)
-        record(slot.prepared, stream, captured=captured)
-        self._engine.enqueue()
-        record(slot.inferred, stream, captured=captured)
-        for one in buffers.plan.after:
-            launch(one, addresses, stream)
-        record(slot.masked, stream, captured=captured)
-        slot.download(stream)
-        record(slot.landed, stream, captured=captured)
-
-    def _capture(self, buffers: FrameBuffers, slot: Slot) -> int | None:
-        """Make a graph of what is queued for a slot; None where the device refuses."""
+    def capture(self, queue: Callable[[], None]) -> int | None:
+        """Make a graph of what `queue` queues in the stream; None where the device refuses."""
+        if not self._captures:
+            return None
         try:
-            graph = self._record_graph(buffers, slot)
+            graph = self._record_graph(queue)
             try:
-                ready = self.cuda.instantiate(graph)
+                return self.cuda.instantiate(graph)
             finally:
                 self.cuda.destroy_graph(graph)
         except DeviceLostError:
@@ -176,16 +169,41 @@ class FramePath:
             self._captures = False
             self.say(f"{self.name}: frames are queued call by call, for no CUDA graph: {error}")
             return None
-        buffers.keep_graph(ready)
-        return ready
 
-    def _record_graph(self, buffers: FrameBuffers, slot: Slot) -> int:
-        stream = self._engine.stream
-        self.cuda.begin_capture(stream)
+    def settle(self) -> None:
+        """Wait for all that is queued.
+
+        Raises:
+            DeviceLostError: the device was lost meanwhile.
+        """
+        for stream in {self._uploads, self.stream}:
+            self.cuda.synchronize(stream)
+
+    def close(self) -> None:
+        """Release the kernels and the stream."""
+        self._release.close()
+
+    def _queue(self, buffers: FrameBuffers, slot: Slot, *, captured: bool = False) -> None:
+        def record(event: int) -> None:
+            self.cuda.record(event, self.stream, captured=captured)
+
+        addresses = buffers.locate(slot)
+        record(slot.begun)
+        self.compute(buffers.plan.before, addresses)
+        record(slot.prepared)
+        self._engine.enqueue()
+        record(slot.inferred)
+        self.compute(buffers.plan.after, addresses)
+        record(slot.masked)
+        slot.download(self.stream)
+        record(slot.landed)
+
+    def _record_graph(self, queue: Callable[[], None]) -> int:
+        self.cuda.begin_capture(self.stream)
         try:
-            self._queue(buffers, slot, captured=True)
+            queue()
         except BackendError:
             with suppress(BackendError):  # the first error says why
-                self.cuda.destroy_graph(self.cuda.end_capture(stream))
+                self.cuda.destroy_graph(self.cuda.end_capture(self.stream))
             raise
-        return self.cuda.end_capture(stream)
+        return self.cuda.end_capture(self.stream)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgeseg.runtime.backends.backend import Backend
+from edgeseg.runtime.gpu.batch import FrameBatch
 from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.spec import InputSpec
 
@@ -23,6 +24,10 @@ class Network(Protocol):
     @property
     def path(self) -> FramePath | None:
         """The path of whole frames on the engine's device; None where the host does the rest."""
+
+    @property
+    def batch(self) -> FrameBatch | None:
+        """What takes several frames at once on the path; None where they go one by one."""
 
     @property
     def input(self) -> InputSpec:

@@ -10,7 +10,8 @@ frame grows old in a queue.
 
 Where a device makes whole frames (`ways.py`), `infer` queues a frame there, and `mask` waits for
 it. `infer` takes a frame when the one before the last is done: so two are under way, and the one
-that joins them is the newest.
+that joins them is the newest. Of several sources it takes them from `capture`, since a device needs
+no stage that prepares, and several at once where the device does and as many wait.
 """
 
 from __future__ import annotations
@@ -19,47 +20,30 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from edgeseg.errors import BackendError, DeviceLostError, GivenUpError, SourceError
+from edgeseg.errors import GivenUpError, SourceError
 from edgeseg.progress import ignore
 from edgeseg.runtime.channel import Channel, Ended, Turns
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.finish import PLAIN, Finish
 from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.feed import Feed, Loss, Stream, give_young, limit_ages
-from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
+from edgeseg.runtime.live.network import Choice, Network
 from edgeseg.runtime.live.pace import FREE, Pace, SenderClock, Thinner
 from edgeseg.runtime.live.reuse import EXACT, Reuse
-from edgeseg.runtime.live.ways import Inferred, Prepared, explain_host, make_way
-from edgeseg.runtime.result import Result, Segmentation
-from edgeseg.runtime.sources import Captured, Source
+from edgeseg.runtime.live.stages import Stages, Work
+from edgeseg.runtime.live.tolerance import Tolerance
+from edgeseg.runtime.result import Result
+from edgeseg.runtime.sources import Source
 from edgeseg.runtime.threads import start_thread
-from edgeseg.runtime.tiling import segment_tiled
 from edgeseg.runtime.timing import measure_since
 
 __all__ = ["stream"]
 
-# A frame is skipped where the engine fails on it; this many failures in a row end the run.
-FAILURES_IN_A_ROW: Final = 10
-
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """A frame of a feed in the pipeline, with the results of the stages so far."""
-
-    captured: Captured
-    feed: int
-    grab_ms: float
-    network: int = 0
-    prepared: Prepared | None = None
-    inferred: Inferred | None = None
-    tiled: Segmentation | None = None
 
 
 @contextmanager
@@ -90,33 +74,33 @@ def stream(
     """
     only = len(sources) == 1
     changed = threading.Condition()
-    captured = [Channel[_Work | Ended](newest=source.live, changed=changed) for source in sources]
+    captured = [Channel[Work | Ended](newest=source.live, changed=changed) for source in sources]
     # A newer frame of one source must not replace a waiting frame of another.
     ready = threading.Condition()
-    prepared: Channel[_Work | Ended] = Channel(newest=only and sources[0].live, changed=ready)
-    inferred: Channel[_Work | Ended] = Channel()
+    prepared: Channel[Work | Ended] = Channel(newest=only and sources[0].live, changed=ready)
+    inferred: Channel[Work | Ended] = Channel()
     masked: Channel[Result | Ended] = Channel()
     feeds = [
         Feed(channels=(one, prepared) if only else (one,), limit=limit)
         for one, limit in zip(captured, limit_ages(sources, pace, tells), strict=True)
     ]
-    stages = _Stages(network, feeds, finish, reuse, overlays)
-    tolerant = _Tolerance(feeds)
+    stages = Stages(network, feeds, finish, reuse, overlays)
+    tolerant = Tolerance(feeds)
 
-    on_error = partial(_note_loss, feeds, tells)
-    turns = Turns(captured, changed, wait=prepared.wait_for_room, on_error=on_error)
-    infer = tolerant.guard(stages.infer_tiles if finish.tile else stages.infer)
-    queued = _take_in_time(prepared, ready, inferred) if stages.on_device else prepared
-    threads = [
-        *(
-            _make_worker("capture", _grab(one, i, pace, feeds[i]), _pass_on, captured[i])
-            for i, one in enumerate(sources)
-        ),
-        _make_worker("prepare", turns, _pass_on if finish.tile else stages.prepare, prepared),
-        _make_worker("infer", queued, infer, inferred),
-        _make_worker("mask", inferred, tolerant.guard(stages.mask), masked),
-    ]
-
+    joined = stages.on_device and not only
+    room = (inferred if joined else prepared).wait_for_room
+    turns = Turns(captured, changed, wait=room, on_error=partial(_note_loss, feeds, tells))
+    if joined:
+        middle = [_make_worker("infer", turns, _join(stages, tolerant, turns, room), inferred)]
+    else:
+        queued = _take_in_time(prepared, ready, inferred) if stages.on_device else prepared
+        infer = _each(tolerant.guard(stages.infer))
+        middle = [
+            _make_worker("prepare", turns, _each(stages.prepare), prepared),
+            _make_worker("infer", queued, infer, inferred),
+        ]
+    last = _make_worker("mask", inferred, _each(tolerant.guard(stages.mask)), masked)
+    threads = [*_capture_all(sources, pace, feeds, captured), *middle, last]
     end = partial(_end, stages, sources, (masked, inferred, prepared, turns))
     leave = partial(_leave, sources, captured)
     with closing(stages), _run_threads(threads, end):
@@ -139,8 +123,8 @@ def _note_loss(
 
 
 def _take_in_time(
-    prepared: Channel[_Work | Ended], ready: threading.Condition, inferred: Channel[_Work | Ended]
-) -> Turns[_Work | Ended]:
+    prepared: Channel[Work | Ended], ready: threading.Condition, inferred: Channel[Work | Ended]
+) -> Turns[Work | Ended]:
     """Take each frame when the one that it follows on the device has a place to go to."""
 
     def raise_error(_index: int, error: BaseException) -> None:
@@ -149,7 +133,7 @@ def _take_in_time(
     return Turns([prepared], ready, wait=inferred.wait_for_room, on_error=raise_error)
 
 
-def _end(stages: _Stages, sources: Sequence[Source], passages: Iterable[_Passage]) -> None:
+def _end(stages: Stages, sources: Sequence[Source], passages: Iterable[_Passage]) -> None:
     stages.ended.set()
     for source in sources:
         source.stop()
@@ -158,7 +142,7 @@ def _end(stages: _Stages, sources: Sequence[Source], passages: Iterable[_Passage
 
 
 def _leave(
-    sources: Sequence[Source], captured: Sequence[Channel[_Work | Ended]], index: int
+    sources: Sequence[Source], captured: Sequence[Channel[Work | Ended]], index: int
 ) -> None:
     """End one of the sources."""
     sources[index].stop()
@@ -171,85 +155,55 @@ class _Passage(Protocol):
     def close(self) -> None: ...
 
 
-class _Stages:
-    """What is done with a frame, stage by stage."""
-
-    def __init__(
-        self,
-        network: Network | Choice,
-        feeds: Sequence[Feed],
-        finish: Finish,
-        reuse: Reuse,
-        overlays: Sequence[Legend | None],
-    ) -> None:
-        self._networks = list_networks(network)
-        self._pick = make_pick(network)
-        self._finish = finish
-        self._feeds = feeds
-        self.on_device = explain_host(finish, reuse) is None and any(
-            one.path is not None for one in self._networks
-        )
-        # Each network has outputs of its own, which no other one's frame may reuse.
-        self._ways = [
-            [make_way(one, finish, reuse, overlay) for one in self._networks]
-            for overlay in overlays or [None] * len(feeds)
-        ]
-        self.ended = threading.Event()
-
-    def close(self) -> None:
-        for ways in self._ways:
-            for way in ways:
-                way.close()
-
-    def prepare(self, work: _Work) -> _Work | None:
-        if self._is_old(work):
-            return None
-        network = self._pick()
-        prepared = self._ways[work.feed][network].prepare(work.captured)
-        return replace(work, network=network, prepared=prepared)
-
-    def infer(self, work: _Work) -> _Work | None:
-        if self._is_old(work):
-            return None
-        assert work.prepared is not None, "it was just prepared"
-        return replace(work, prepared=None, inferred=work.prepared.infer())
-
-    def infer_tiles(self, work: _Work) -> _Work | None:
-        if self._is_old(work):
-            return None
-        tiled = segment_tiled(
-            self._networks[0].backend,
-            self._networks[0].input,
-            work.captured.image,
-            self._finish,
-            stopped=self.ended.is_set,
-        )
-        return replace(work, tiled=tiled)
-
-    def mask(self, work: _Work) -> Result:
-        return Result(
-            captured=work.captured,
-            segmentation=work.tiled or _finish(work.inferred),
-            grab_ms=work.grab_ms,
-            feed=work.feed,
-            network=work.network,
-            reused=work.inferred is not None and work.inferred.reused,
-            dropped=self._feeds[work.feed].dropped,
-            skipped=self._feeds[work.feed].skipped,
-            failed=self._feeds[work.feed].failed,
-        )
-
-    def _is_old(self, work: _Work) -> bool:
-        return self._feeds[work.feed].limit.refuses(work.captured.at)
+def _capture_all(
+    sources: Sequence[Source],
+    pace: Pace,
+    feeds: Sequence[Feed],
+    captured: Sequence[Channel[Work | Ended]],
+) -> list[threading.Thread]:
+    """Make a thread for each source that captures its frames."""
+    return [
+        _make_worker("capture", _grab(one, i, pace, feeds[i]), _each(_pass_on), captured[i])
+        for i, one in enumerate(sources)
+    ]
 
 
-def _finish(inferred: Inferred | None) -> Segmentation:
-    assert inferred is not None, "it was just inferred"
-    return inferred.finish()
+def _join(
+    stages: Stages, tolerant: Tolerance, turns: Turns[Work | Ended], wait: Callable[[], None]
+) -> Callable[[Work], Iterator[Work]]:
+    """Make what prepares and infers on a device: a frame, or several at once where so many wait."""
+    infer = tolerant.guard(stages.infer)
+    infer_together = tolerant.guard_all(stages.infer_together)
+
+    def call(work: Work) -> Iterator[Work]:
+        more = [one for one in turns.take_more(stages.at_once - 1) if isinstance(one, Work)]
+        works = [made for one in (work, *more) if (made := stages.prepare(one)) is not None]
+        together = infer_together(works) if len(works) > 1 else None
+        if together is not None:
+            yield from together
+            return
+        for one in works:
+            wait()
+            made = infer(one)
+            if made is not None:
+                yield made
+
+    return call
 
 
-def _pass_on(work: _Work) -> _Work:
+def _pass_on(work: Work) -> Work:
     return work
+
+
+def _each(call: Callable[[A], B | None]) -> Callable[[A], Iterator[B]]:
+    """Make what gives the result of a call, if there is one."""
+
+    def give(item: A) -> Iterator[B]:
+        made = call(item)
+        if made is not None:
+            yield made
+
+    return give
 
 
 @contextmanager
@@ -267,46 +221,12 @@ def _run_threads(threads: Sequence[threading.Thread], end: Callable[[], None]) -
             thread.join()
 
 
-class _Tolerance:
-    """Skips and counts frames on which the engine fails; too many in a row end the stream."""
-
-    def __init__(self, feeds: Sequence[Feed]) -> None:
-        self._feeds = feeds
-        self._in_a_row = 0
-        self._lock = threading.Lock()
-
-    def guard(self, call: Callable[[_Work], B]) -> Callable[[_Work], B | None]:
-        """Wrap `call` so that it returns None where it fails."""
-
-        def call_or_count(work: _Work) -> B | None:
-            try:
-                made = call(work)
-            except DeviceLostError:
-                raise  # no frame can follow
-            except BackendError as error:
-                with self._lock:
-                    self._feeds[work.feed].failed += 1
-                    self._feeds[work.feed].last_failure = str(error)
-                    self._in_a_row += 1
-                    if self._in_a_row >= FAILURES_IN_A_ROW:
-                        raise BackendError(
-                            f"{self._in_a_row} frames in a row failed, the last with: {error}"
-                        ) from error
-                return None
-            if isinstance(made, Result):
-                with self._lock:
-                    self._in_a_row = 0
-            return made
-
-        return call_or_count
-
-
-def _grab(source: Source, index: int, pace: Pace, feed: Feed) -> Iterator[_Work]:
+def _grab(source: Source, index: int, pace: Pace, feed: Feed) -> Iterator[Work]:
     thinner, clock = Thinner(pace.fps), SenderClock()
     begun = time.perf_counter()
     for captured in source.frames:
         if thinner.takes(clock.find_time(captured.time_s, captured.sent_s)):
-            yield _Work(captured=captured, feed=index, grab_ms=measure_since(begun))
+            yield Work(captured=captured, feed=index, grab_ms=measure_since(begun))
         else:
             feed.skipped += 1
         begun = time.perf_counter()
@@ -315,10 +235,10 @@ def _grab(source: Source, index: int, pace: Pace, feed: Feed) -> Iterator[_Work]
 def _make_worker(
     name: str,
     items: Iterable[A | Ended],
-    call: Callable[[A], B | None],
+    call: Callable[[A], Iterable[B]],
     target: Channel[B | Ended],
 ) -> threading.Thread:
-    """Make a thread that puts `call`'s result for each item into `target`, then ends `target`.
+    """Make a thread that puts `call`'s results for each item into `target`, then ends `target`.
 
     What says that a source ended is passed on as it is, behind the source's last frame.
     """
@@ -327,8 +247,8 @@ def _make_worker(
         error: BaseException | None = None
         try:
             for item in items:
-                made = item if isinstance(item, Ended) else call(item)
-                if made is not None and not target.put(made):
+                made = (item,) if isinstance(item, Ended) else call(item)
+                if not all(map(target.put, made)):
                     break
         except BaseException as caught:  # raised again in the consumer
             error = caught

@@ -5,6 +5,7 @@ The steps are those of the pipeline. Each gives an object that makes the next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -12,7 +13,8 @@ from typing import Protocol
 from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.backends.backend import Backend
 from edgeseg.runtime.finish import Finish
-from edgeseg.runtime.gpu.lane import Flight, Lane
+from edgeseg.runtime.gpu.batch import FrameBatch
+from edgeseg.runtime.gpu.lane import Flight, Lane, launch_together
 from edgeseg.runtime.landing import land
 from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.network import Network
@@ -21,7 +23,7 @@ from edgeseg.runtime.result import Segmentation
 from edgeseg.runtime.sources import Captured
 from edgeseg.runtime.timing import time_call
 
-__all__ = ["Inferred", "Prepared", "Way", "explain_host", "make_way"]
+__all__ = ["Inferred", "Prepared", "Way", "explain_host", "infer_together", "make_way"]
 
 
 class Inferred(Protocol):
@@ -70,6 +72,30 @@ def make_way(network: Network, finish: Finish, reuse: Reuse, overlay: Legend | N
         return host
     drawn = None if finish.becomes else overlay  # the legend's ids are those that classes become
     return _DeviceWay(Lane(network.path, drawn), finish, host)
+
+
+def infer_together(prepared: Sequence[Prepared | None], batch: FrameBatch) -> list[Inferred] | None:
+    """Queue frames of several sources at once; None where the device takes them one by one only.
+
+    That is so where they are fewer or more than it takes, or one is not made on the device, is the
+    last frame of its source again, or finds no memory there.
+
+    Raises:
+        BackendError: the engine fails.
+    """
+    inputs = [one for one in prepared if isinstance(one, _DeviceInput)]
+    if not len(inputs) == len(prepared) == batch.frames:
+        return None
+    frames = [(one.way.lane, one.captured.image) for one in inputs]
+    if any(lane.find_same(image) is not None for lane, image in frames):
+        return None
+    flights, launch_ms = time_call(launch_together, batch, frames)
+    if flights is None:
+        return None
+    return [
+        _DeviceOutput(one.way, flight, reused=False, host_ms=launch_ms)
+        for one, flight in zip(inputs, flights, strict=True)
+    ]
 
 
 def explain_host(finish: Finish, reuse: Reuse) -> str | None:

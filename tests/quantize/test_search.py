@@ -201,7 +201,14 @@ def test_a_jetson_bundle_holds_every_form_for_the_device(
     assert bundle.manifest.calibration is not None
     assert bundle.manifest.calibration.estimator == "percentile"  # our own ranges
     on_disk = {path.name for path in bundle.folder.glob("*.onnx")}
-    assert on_disk == {variant.file for variant in found.values()}
+    assert on_disk == {file for variant in found.values() for file in variant.files}
+    batches = {variant.name: variant.batch for variant in found.values() if variant.batch}
+    assert set(batches) == {"fp16", "int8-linear"} & set(found)
+    for name, batch in batches.items():
+        assert (batch.frames, batch.file) == (4, f"{name.partition('-')[0]}_batch4.onnx")
+        graph = onnx.load(bundle.path(batch.file))
+        assert find_violations(graph) == {}
+        assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 4
     for variant in found.values():
         assert variant.compute == "f16"
         assert variant.latency_ms is None

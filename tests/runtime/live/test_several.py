@@ -237,3 +237,31 @@ def test_turns_give_every_item_once_and_evenly(lengths: list[int]) -> None:
     for index in ended:
         after = given[given.index(Ended(index)) + 1 :]
         assert index not in [one[0] for one in after if not isinstance(one, Ended)]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(2, 4))
+def test_several_items_are_of_as_many_channels(lengths: list[int], at_once: int) -> None:
+    """Together or alone, each item comes once, in its channel's order."""
+    changed = threading.Condition()
+    channels: list[Channel[tuple[int, int]]] = [Channel(9, changed=changed) for _ in lengths]
+    left = list(lengths)
+    for index, (channel, length) in enumerate(zip(channels, lengths, strict=True)):
+        for item in range(length):
+            channel.put((index, item))
+        channel.end()
+    turns = Turns(channels, changed, wait=lambda: None, on_error=lambda _index, _error: None)
+    taken = []
+    for one in turns:
+        if isinstance(one, Ended):
+            continue
+        left[one[0]] -= 1
+        there = sum(count > 0 for index, count in enumerate(left) if index != one[0])
+        more = turns.take_more(at_once - 1)
+        assert len(more) == (at_once - 1 if there >= at_once - 1 else 0)
+        group = [one, *more]
+        assert len({index for index, _ in group}) == len(group)
+        for index, _ in more:
+            left[index] -= 1
+        taken += group
+    for index, length in enumerate(lengths):
+        assert [item for source, item in taken if source == index] == list(range(length))
