@@ -31,4 +31,5 @@ def land(flight: Flight, finish: Finish, *, host_ms: float, reused: bool = False
         device=device,
         counts=None if renamed else landed.counts,
         overlay=landed.overlay,
+        nv12=landed.nv12,
     )

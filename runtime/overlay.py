@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,24 @@ from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.runtime.legend import Legend, make_color_table
 from edgeseg.runtime.result import Result
 
-__all__ = ["Overlay", "pad_to_even"]
+__all__ = ["EncoderImage", "Overlay", "pad_to_even"]
+
+
+class EncoderImage(NamedTuple):
+    """An image with even sides: BGR (H, W, 3), or NV12 (3/2 H, W); `kind` is FFmpeg's name of it.
+
+    NV12 is luma, then half as many rows of blue and red differences in turn, by BT.601 in the
+    limited range, as FFmpeg converts BGR.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    kind: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        rows, width = self.pixels.shape[:2]
+        return (rows if self.kind == "bgr24" else 2 * rows // 3), width
 
 
 class Overlay:
@@ -39,6 +58,13 @@ class Overlay:
         """Give a result's overlay: the one that a device drew in the same colors, or `draw`."""
         drawn = result.segmentation.overlay
         return self.draw(result.captured.image, result.mask) if drawn is None else drawn
+
+    def encode(self, result: Result) -> EncoderImage:
+        """Give a result's overlay for an encoder: as a device made it for that, or as `show`."""
+        made = result.segmentation.nv12
+        if made is not None:
+            return EncoderImage(made, "nv12")
+        return EncoderImage(pad_to_even(self.show(result)), "bgr24")
 
     def _blend(self, frame: Bgr, mask: ClassMap) -> Bgr:
         colors = self._halves.take(mask, axis=0)

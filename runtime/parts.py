@@ -11,6 +11,7 @@ from pathlib import Path
 from edgeseg.errors import SinkError, SourceError
 from edgeseg.progress import Say, name_lines
 from edgeseg.runtime.about import About
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.events import Event, Events
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.legend import Legend
@@ -77,10 +78,14 @@ class Part:
             source=source,
             sinks=[fan] if self.meter is None else [self.meter, fan],
             tell=self.about.events.tell,
-            overlay=self.about.legend if self.outputs.draws else None,
+            drawing=self._plan_drawing(),
             wanted=lambda: not fan.given_up,
             end=end,
         )
+
+    def _plan_drawing(self) -> Drawing | None:
+        outputs, legend = self.outputs, self.about.legend
+        return Drawing(legend=legend, encoded=not outputs.shows) if outputs.draws else None
 
     def _describe_end(self, loss: Loss | None, *, given_up: bool) -> str:
         """Describe how the source ended, while others go on."""

@@ -39,7 +39,8 @@ class Segmentation:
 
     Where a GPU makes whole frames, `device` says what it took, which the three steps hold;
     `counts` are the pixels of each class, int32 (classes,); and `overlay` is the frame with the
-    classes' colors, uint8 BGR (H, W, 3), where an output asks for it.
+    classes' colors, uint8 BGR (H, W, 3), where an output asks for it. Where only encoders do,
+    `nv12` is there in its place, uint8 (3/2 H, W), both sides rounded up to even.
     """
 
     mask: ClassMap
@@ -50,6 +51,7 @@ class Segmentation:
     device: DeviceTimes | None = None
     counts: npt.NDArray[np.int32] | None = None
     overlay: Bgr | None = None
+    nv12: npt.NDArray[np.uint8] | None = None
 
     @property
     def latency_ms(self) -> float:

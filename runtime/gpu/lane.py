@@ -10,11 +10,11 @@ import numpy as np
 
 from edgeseg.errors import BackendError, DeviceLostError
 from edgeseg.pixels import Bgr
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.gpu.batch import FrameBatch
 from edgeseg.runtime.gpu.buffers import FrameBuffers
 from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.runtime.gpu.slots import Landed, Slot
-from edgeseg.runtime.legend import Legend
 
 __all__ = ["Flight", "Lane", "launch_together"]
 
@@ -33,10 +33,10 @@ class Lane:
     `find_same` and `launch`, and one takes flights.
     """
 
-    def __init__(self, path: FramePath, overlay: Legend | None = None) -> None:
-        """With `overlay`, each frame also brings back its overlay in the colors of that legend."""
+    def __init__(self, path: FramePath, drawing: Drawing | None = None) -> None:
+        """With `drawing`, each frame also brings back its overlay."""
         self._path = path
-        self._overlay = overlay
+        self._drawing = drawing
         self._buffers: FrameBuffers | None = None
         # Of sizes before: those whose flight may be out, and those whose flight was taken by now.
         self._left: list[FrameBuffers] = []
@@ -47,7 +47,7 @@ class Lane:
     def fits(self, frame: Bgr) -> bool:
         """Tell whether frames of this size, uint8 (H, W, 3), take this path."""
         height, width = frame.shape[:2]
-        planned = self._path.plan(height, width, self._overlay)
+        planned = self._path.plan(height, width, self._drawing)
         return planned is not None and (height, width) not in self._refused
 
     def find_same(self, frame: Bgr) -> Flight | None:
@@ -115,7 +115,7 @@ class Lane:
         self._buffers = self._return_to(height, width)
         if self._buffers is not None:
             return self._buffers
-        plan = self._path.plan(height, width, self._overlay)
+        plan = self._path.plan(height, width, self._drawing)
         assert plan is not None, "the frame fits"
         try:
             self._buffers = self._path.make_buffers(plan, height, width)

@@ -44,7 +44,8 @@ class FramePlan:
     - "fault", int32 (1,): 0 where the output is usable; 1 where `to_mask` would refuse it, because
       a logit is NaN or the highest logit of a place is infinite; 2 where an id has no class
     - "overlay", uint8 (H, W, 3) BGR: equal to `Overlay.draw`, where a legend is given
-    - "nv12", uint8 (3/2 H, W), both rounded up to even: the overlay for encoders; see `add_nv12`
+    - "nv12", uint8 (3/2 H, W), both rounded up to even: the overlay for encoders, as `plan_drawing`
+      says
     """
 
     tables: Mapping[str, Table]

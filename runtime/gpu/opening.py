@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeseg.progress import Say
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.gpu.kernel_cache import open_kernels
 from edgeseg.runtime.gpu.path import DeviceEngine, FramePath
 from edgeseg.runtime.gpu.plan import FramePlan, plan_frame
-from edgeseg.runtime.legend import Legend
 from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def open_path(
         BackendError: the kernels cannot be compiled here; the message says why.
     """
 
-    def plan(height: int, width: int, overlay: Legend | None) -> FramePlan | None:
+    def plan(height: int, width: int, drawing: Drawing | None) -> FramePlan | None:
         return plan_frame(
             height,
             width,
@@ -37,7 +37,7 @@ def open_path(
             output_shape=output.shape,
             output_dtype=output.dtype,
             classes=classes,
-            overlay=overlay,
+            drawing=drawing,
             say=say,
         )
 

@@ -18,19 +18,19 @@ from typing import Final, Protocol
 
 from edgeseg.errors import BackendError, DeviceLostError
 from edgeseg.progress import Say
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.gpu.buffers import FrameBuffers
 from edgeseg.runtime.gpu.cuda import Cuda
 from edgeseg.runtime.gpu.plan import FramePlan, Launch
 from edgeseg.runtime.gpu.slots import Slot
-from edgeseg.runtime.legend import Legend
 
 __all__ = ["DeviceEngine", "FramePath", "Kernels", "Planner"]
 
 _SIZES: Final = 8  # whose plans are kept
 
-# Plans frames of a height and width, with an overlay in the colors of a legend or without; None
-# where frames of that size take another path.
-Planner = Callable[[int, int, Legend | None], FramePlan | None]
+# Plans frames of a height and width, with what is drawn of them, if anything; None where frames of
+# that size take another path.
+Planner = Callable[[int, int, Drawing | None], FramePlan | None]
 
 
 class Kernels(Protocol):

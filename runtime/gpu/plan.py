@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from edgeseg.pixels import LOGITS_DIMENSIONS, measure_coverage
 from edgeseg.progress import Say, ignore
-from edgeseg.runtime.gpu.drawing_plan import add_nv12, plan_overlay
+from edgeseg.runtime.drawing import Drawing
+from edgeseg.runtime.gpu.drawing_plan import plan_drawing
 from edgeseg.runtime.gpu.input_plan import plan_input
 from edgeseg.runtime.gpu.launches import FramePlan, Launch, Stage, Table
 from edgeseg.runtime.gpu.mask_plan import Target, plan_counts, plan_ids, plan_logits
-from edgeseg.runtime.legend import Legend
 from edgeseg.spec import RGB, InputSpec
 
-__all__ = ["FramePlan", "Launch", "Table", "add_nv12", "plan_frame"]
+__all__ = ["FramePlan", "Launch", "Table", "plan_frame"]
 
 _ID_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int32))
 
@@ -31,15 +31,15 @@ def plan_frame(
     output_shape: tuple[int, ...],
     output_dtype: npt.DTypeLike,
     classes: int | None = None,
-    overlay: Legend | None = None,
+    drawing: Drawing | None = None,
     say: Say = ignore,
 ) -> FramePlan | None:
     """Plan the frames of that size in pixels; None where the CPU has to make input and masks.
 
     The engine's output is logits (1, classes, h, w), float32 or float16, or class ids (1, h, w),
     uint8, uint16 or int32. `classes` is the number of classes where the output is class ids; by
-    default as many as the ids' type can tell apart, 65536 at most. With `overlay`, each frame's
-    mask is drawn in the legend's colors. `say` gets a line with the reason where there is no plan.
+    default as many as the ids' type can tell apart, 65536 at most. With `drawing`, the
+    overlay of each frame is made, too. `say` gets a line with the reason where there is no plan.
 
     Raises:
         MissingPackageError: the rule of resizing is OpenCV's and OpenCV is not installed.
@@ -61,7 +61,7 @@ def plan_frame(
         classes=_count_classes(output_shape, dtype, classes),
     )
     masked = _plan_mask(output_shape, dtype, target, spec)
-    drawn = Stage({}, {}, ()) if overlay is None else plan_overlay(overlay, target)
+    drawn = Stage({}, {}, ()) if drawing is None else plan_drawing(drawing, target)
     start = Launch(
         kernel="clear",
         threads=(target.classes, 1),

@@ -63,12 +63,14 @@ class Landed(NamedTuple):
     """What came back of a frame, in memory of its own.
 
     `mask` holds class ids (H, W); `counts` are the pixels of each class, int32 (classes,).
-    `overlay` is uint8 BGR (H, W, 3), None where the lane draws none.
+    `overlay` is uint8 BGR (H, W, 3), `nv12` the same for encoders, uint8 (3/2 H, W), both sides
+    rounded up to even; one of them at most is there, as the lane draws it.
     """
 
     mask: ClassMap
     counts: npt.NDArray[np.int32]
     overlay: Bgr | None
+    nv12: npt.NDArray[np.uint8] | None
     device: DeviceTimes
 
 
@@ -101,7 +103,10 @@ class Slot:
             "counts": mirror("counts", (plan.buffers["counts"] // 4,), np.int32),
             "fault": mirror("fault", (1,), np.int32),
         }
-        if "overlay" in plan.buffers:
+        if "nv12" in plan.buffers:  # the overlay itself stays on the device
+            height, width = (side + side % 2 for side in size)
+            self._results["nv12"] = mirror("nv12", (3 * height // 2, width), np.uint8)
+        elif "overlay" in plan.buffers:
             self._results["overlay"] = mirror("overlay", (*size, 3), np.uint8)
         self.uploading, self.uploaded = event(), event()
         self.begun, self.prepared, self.inferred = event(), event(), event()
@@ -133,6 +138,7 @@ class Slot:
             mask=found["mask"],
             counts=found["counts"],
             overlay=found.get("overlay"),
+            nv12=found.get("nv12"),
             device=self._measure(),
         )
 

@@ -26,9 +26,9 @@ from typing import Protocol, TypeVar
 from edgeseg.errors import GivenUpError, SourceError
 from edgeseg.progress import ignore
 from edgeseg.runtime.channel import Channel, Ended, Turns
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.events import Event, Tell
 from edgeseg.runtime.finish import PLAIN, Finish
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.feed import Feed, Loss, Stream, give_young, limit_ages
 from edgeseg.runtime.live.network import Choice, Network
 from edgeseg.runtime.live.pace import FREE, Pace, SenderClock, Thinner
@@ -54,7 +54,7 @@ def stream(
     reuse: Reuse = EXACT,
     pace: Pace = FREE,
     tells: Sequence[Tell] = (),
-    overlays: Sequence[Legend | None] = (),
+    drawings: Sequence[Drawing | None] = (),
     on_end: Callable[[int], None] = ignore,
 ) -> Iterator[Stream]:
     """Segment the sources' frames; while the block runs, each stage has a thread of its own.
@@ -64,7 +64,7 @@ def stream(
     the first. `finish` says what is made of the engine's output. With tiles, the stage `infer`
     makes a frame's whole mask, window by window. `reuse` says which frames have the mask of an
     earlier one of the same source. `pace` says which frames are left out, and `tells` hear events.
-    A device that makes whole frames draws them in the colors of a source's legend in `overlays`.
+    A device that makes whole frames draws what `drawings` says for each source.
     `on_end` hears, between two results, which source gave its last one while others go on.
 
     Raises, while iterating:
@@ -84,7 +84,7 @@ def stream(
         Feed(channels=(one, prepared) if only else (one,), limit=limit)
         for one, limit in zip(captured, limit_ages(sources, pace, tells), strict=True)
     ]
-    stages = Stages(network, feeds, finish, reuse, overlays)
+    stages = Stages(network, feeds, finish, reuse, drawings)
     tolerant = Tolerance(feeds)
 
     joined = stages.on_device and not only

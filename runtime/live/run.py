@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from edgeseg.errors import BackendError, SourceError
 from edgeseg.progress import ignore
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.events import Tell
 from edgeseg.runtime.finish import PLAIN, Finish
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.feed import Feed, Loss, Stream
 from edgeseg.runtime.live.network import Choice, Network
 from edgeseg.runtime.live.pace import FREE, Pace
@@ -33,14 +33,14 @@ class Fed:
 
     A source that is not `wanted` any more, because its outputs failed, is left. `end` is called
     after the last result of a source that ends while others go on, and not where the run itself
-    ends; it hears why the source was lost, or None. With `overlay`, an engine's device that makes
-    whole frames draws them in the colors of that legend.
+    ends; it hears why the source was lost, or None. An engine's device that makes whole
+    frames draws what `drawing` says.
     """
 
     source: Source
     sinks: Sequence[Sink] = ()
     tell: Tell = ignore
-    overlay: Legend | None = None
+    drawing: Drawing | None = None
     wanted: Callable[[], bool] = lambda: True
     end: Callable[[Loss | None], None] = ignore
 
@@ -111,7 +111,7 @@ def run_all(
             reuse=reuse,
             pace=pace,
             tells=[feed.tell for feed in feeds],
-            overlays=[feed.overlay for feed in feeds],
+            drawings=[feed.drawing for feed in feeds],
             on_end=lambda index: _end(feeds[index], results.feeds[index], ending),
         ) as results,
     ):

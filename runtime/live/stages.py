@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.finish import Finish
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.feed import Feed
 from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
 from edgeseg.runtime.live.reuse import Reuse
@@ -47,7 +47,7 @@ class Stages:
         feeds: Sequence[Feed],
         finish: Finish,
         reuse: Reuse,
-        overlays: Sequence[Legend | None],
+        drawings: Sequence[Drawing | None],
     ) -> None:
         self._networks = list_networks(network)
         self._pick = make_pick(network)
@@ -58,8 +58,8 @@ class Stages:
         )
         # Each network has outputs of its own, which no other one's frame may reuse.
         self._ways = [
-            [make_way(one, finish, reuse, overlay) for one in self._networks]
-            for overlay in overlays or [None] * len(feeds)
+            [make_way(one, finish, reuse, drawing) for one in self._networks]
+            for drawing in drawings or [None] * len(feeds)
         ]
         self.ended = threading.Event()
 

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from edgeseg.pixels import Frame, Output, to_input
 from edgeseg.runtime.backends.backend import Backend
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.gpu.batch import FrameBatch
 from edgeseg.runtime.gpu.lane import Flight, Lane, launch_together
 from edgeseg.runtime.landing import land
-from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.live.network import Network
 from edgeseg.runtime.live.reuse import LastMask, Reuse, Reuser
 from edgeseg.runtime.result import Segmentation
@@ -62,15 +62,15 @@ class Way(Protocol):
         """Release what the way holds, when no step is under way."""
 
 
-def make_way(network: Network, finish: Finish, reuse: Reuse, overlay: Legend | None) -> Way:
+def make_way(network: Network, finish: Finish, reuse: Reuse, drawing: Drawing | None) -> Way:
     """Make the way of a source: the device's, where it serves, else the host's.
 
-    With `overlay`, a device also draws the frames in the colors of that legend.
+    With `drawing`, a device also draws the frames.
     """
     host = _HostWay(network, finish, reuse)
     if network.path is None or explain_host(finish, reuse) is not None:
         return host
-    drawn = None if finish.becomes else overlay  # the legend's ids are those that classes become
+    drawn = None if finish.becomes else drawing  # the legend's ids are those that classes become
     return _DeviceWay(Lane(network.path, drawn), finish, host)
 
 

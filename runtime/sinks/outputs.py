@@ -121,8 +121,12 @@ class Outputs:
 
         The preview draws what its viewers ask for.
         """
-        drawn = (self.save, self.overlays, self.restream)
-        return self.window or any(one is not None for one in drawn)
+        return self.shows or self.save is not None or self.restream is not None
+
+    @property
+    def shows(self) -> bool:
+        """Whether an output shows these frames as pictures, and not only as video."""
+        return self.window or self.overlays is not None or self.picture
 
     @property
     def picture(self) -> bool:

@@ -8,11 +8,10 @@ from typing import Final, NamedTuple
 
 from edgeseg.errors import MissingPackageError, SinkError
 from edgeseg.machine.extras import make_install_command
-from edgeseg.pixels import Bgr
 from edgeseg.progress import Say
 from edgeseg.redact import redact
 from edgeseg.runtime.channel import Channel
-from edgeseg.runtime.overlay import Overlay, pad_to_even
+from edgeseg.runtime.overlay import EncoderImage, Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.partial import LastStepError
 from edgeseg.runtime.sinks.sender import Sender, UnableError
@@ -28,7 +27,7 @@ _CLOSE_S: Final = 2.0
 
 
 class _Drawn(NamedTuple):
-    image: Bgr
+    image: EncoderImage
     time_s: float
 
 
@@ -78,9 +77,8 @@ class RestreamSink:
         captured = result.captured
         # A file's pauses may be cut, and its frames be late: `at` is when it was due.
         time_s = captured.time_s if self._live else captured.at
-        image = pad_to_even(self._overlay.show(result))
         self._given += 1
-        self._drawn.put(_Drawn(image, time_s))
+        self._drawn.put(_Drawn(self._overlay.encode(result), time_s))
 
     def finish(self) -> None:
         """Send the last frame, end the connection, and say how many frames were sent.
@@ -126,7 +124,7 @@ class _Link:
         self._rate = rate
         self._say = say
         self._sender: Sender | None = None
-        self._shape: tuple[int, ...] = ()
+        self._kind: tuple[tuple[int, int], str] | None = None
         self._first_s = self._last_s = 0.0
         self._sent = self._attempt = 0  # frames of earlier connections; attempts without steadiness
         self._taken_at: float | None = None  # when this connection was seen to take a frame first
@@ -140,12 +138,12 @@ class _Link:
         if self._ended or self.unable is not None or time.monotonic() < self._retry_at:
             return
         try:
-            if self._sender is None or drawn.image.shape != self._shape:
+            if self._sender is None or self._kind != (drawn.image.size, drawn.image.kind):
                 self._open(drawn)
             assert self._sender is not None, "it was just opened"
             # Times must grow by a tick at least; a source's clock may jump.
             self._last_s = max(self._last_s + 1e-3, drawn.time_s - self._first_s)
-            self._sender.send(drawn.image, self._last_s)
+            self._sender.send(drawn.image.pixels, self._last_s)
         except UnableError as error:
             self.unable = str(error)
         except (SinkError, OSError) as error:  # a process cannot be started without memory
@@ -171,8 +169,8 @@ class _Link:
     def _open(self, drawn: _Drawn) -> None:
         self.close()
         self._let_go()
-        height, width, _ = self._shape = drawn.image.shape
-        self._sender = Sender(self._url, height=height, width=width, rate=self._rate)
+        size, kind = self._kind = drawn.image.size, drawn.image.kind
+        self._sender = Sender(self._url, size, kind=kind, rate=self._rate)
         self._sender.connect()
         self._first_s, self._last_s = drawn.time_s, -1e-3
 

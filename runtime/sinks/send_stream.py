@@ -4,15 +4,16 @@ PyAV holds Python's lock while it connects, and FFmpeg may wait forever for a se
 answer. So this process may be ended at any moment. The system's alarm ends it where a server takes
 too long: that needs no Python.
 
-On stdin: a line of JSON, {"url", "format", "options", "width", "height", "rate"}, then for each
-frame its time in ticks, 8 bytes, and its pixels, BGR. On stdout: a line when the server is there,
-then a byte for each frame that was sent. On stderr: a line that says why the process ends early.
-The exit status is `UNABLE` where another attempt would fail, too.
+On stdin: a line of JSON, {"url", "format", "options", "width", "height", "kind", "rate"}, then for
+each frame its time in ticks, 8 bytes, and its pixels, of FFmpeg's `kind`. On stdout: a line when
+the server is there, then a byte for each frame that was sent. On stderr: a line that says why the
+process ends early. The exit status is `UNABLE` where another attempt would fail, too.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import signal
 import struct
 import sys
@@ -63,6 +64,7 @@ def _send(
     options: dict[str, str],
     width: int,
     height: int,
+    kind: str,
     rate: float,
 ) -> None:
     import av
@@ -79,24 +81,27 @@ def _send(
         signal.alarm(0)
         sys.stdout.write("there\n")
         sys.stdout.flush()
-        _send_frames(source, container, stream)
+        _send_frames(source, kind, container, stream)
         signal.alarm(PATIENCE_S)
         container.mux(stream.encode())
     signal.alarm(0)
 
 
-def _send_frames(source: BinaryIO, container: OutputContainer, stream: VideoStream) -> None:
+def _send_frames(
+    source: BinaryIO, kind: str, container: OutputContainer, stream: VideoStream
+) -> None:
     import av
     import numpy as np
     from av.video.frame import PictureType
 
-    shape = (stream.height, stream.width, 3)
-    size = stream.height * stream.width * 3
+    height, width = stream.height, stream.width
+    shape = (height, width, 3) if kind == "bgr24" else (3 * height // 2, width)
+    size = math.prod(shape)
     key_at = 0
     while len(head := source.read(8)) == 8 and len(pixels := source.read(size)) == size:
         signal.alarm(PATIENCE_S)
         image = np.frombuffer(pixels, np.uint8).reshape(shape)
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = av.VideoFrame.from_ndarray(image, format=kind)
         (frame.pts,) = struct.unpack("<q", head)
         frame.time_base = Fraction(1, TICKS)
         if frame.pts >= key_at:

@@ -10,13 +10,16 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import SinkError, SpecError
 from edgeseg.machine.ffmpeg import opens_scheme
-from edgeseg.pixels import Bgr
 from edgeseg.redact import encode_address, redact, scrub
 from edgeseg.runtime.sinks.send_stream import PATIENCE_S, TICKS, UNABLE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
     "SCHEMES",
@@ -91,12 +94,12 @@ def extend_target(url: str, name: str) -> str:
 
 
 class Sender:
-    """A connection to a server; frames are BGR, of one even height and width.
+    """A connection to a server for frames of one even height and width, BGR or NV12.
 
     Call `connect` first, and `close` in the end. `sent` counts the frames that the connection took.
     """
 
-    def __init__(self, url: str, *, height: int, width: int, rate: float) -> None:
+    def __init__(self, url: str, size: tuple[int, int], *, kind: str, rate: float) -> None:
         self._url = url
         self.sent = 0
         self._process = subprocess.Popen(
@@ -112,7 +115,7 @@ class Sender:
         container, options = _FORMATS[url.partition("://")[0].lower()]
         self._asked = {
             "url": encode_address(url), "format": container, "options": options,
-            "width": width, "height": height, "rate": rate,
+            "width": size[1], "height": size[0], "kind": kind, "rate": rate,
         }  # fmt: skip
 
     def connect(self) -> None:
@@ -137,13 +140,13 @@ class Sender:
                 self.sent += len(told)
         return self.sent
 
-    def send(self, image: Bgr, seconds: float) -> None:
+    def send(self, pixels: npt.NDArray[np.uint8], seconds: float) -> None:
         """Send a frame, `seconds` after the first one of this connection.
 
         Raises:
             SinkError: the server is gone, or does not answer.
         """
-        self._write(struct.pack("<q", round(seconds * TICKS)) + image.tobytes())
+        self._write(struct.pack("<q", round(seconds * TICKS)) + pixels.tobytes())
 
     def close(self, *, wait_s: float = PATIENCE_S + 1) -> None:
         """End the connection. Never raises; calling twice is harmless."""

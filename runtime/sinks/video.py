@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 from edgeseg.errors import MissingPackageError, SinkError
 from edgeseg.files.signature import SIGNATURE
 from edgeseg.machine.extras import make_install_command
-from edgeseg.pixels import Bgr
-from edgeseg.runtime.overlay import Overlay, pad_to_even
+from edgeseg.runtime.overlay import EncoderImage, Overlay
 from edgeseg.runtime.result import Result
 from edgeseg.runtime.sinks.clock import LONGEST_PAUSE_S, TICKS, Clock
 from edgeseg.runtime.sinks.partial import give_name, name_partial
@@ -46,7 +45,8 @@ _CODEC: Final = "libx264"
 class VideoFile:
     """Encodes a temporary file, each frame at its own time. The first frame decides the size.
 
-    H.264 with halved color needs even sizes, so an odd last row or column is repeated.
+    H.264 with halved color needs even sizes, so an odd last row or column is repeated. Where a
+    device made NV12, no color is converted here.
     `last_frame_s` tells how long the source shows its last frame; None where unknown.
     """
 
@@ -88,7 +88,7 @@ class VideoFile:
         if self._file is None:
             self._open((result.mask.shape[1], result.mask.shape[0]))
         with self._name_failures():
-            self._encode(self._overlay.show(result), result)
+            self._encode(self._overlay.encode(result), result)
 
     def find_misfit(self, result: Result) -> str | None:
         """Find why the video cannot take a frame: its size, or its time; None where it can."""
@@ -163,13 +163,13 @@ class VideoFile:
         self._size_wh = size_wh
         self._frame_ticks = round((self._last_frame_s() or float(1 / self._rate)) * TICKS)
 
-    def _encode(self, drawn: Bgr, result: Result) -> None:
+    def _encode(self, drawn: EncoderImage, result: Result) -> None:
         import av
         from av.video.frame import PictureType
 
         assert self._container is not None, "it was just opened"
         assert self._stream is not None, "it was opened with the container"
-        frame = av.VideoFrame.from_ndarray(pad_to_even(drawn), format="bgr24")
+        frame = av.VideoFrame.from_ndarray(drawn.pixels, format=drawn.kind)
         frame.pts, begins_fragment = self._clock.tick(result.captured.time_s)
         frame.time_base = Fraction(1, TICKS)
         if begins_fragment:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
+import fake_kernels
 import numpy as np
 import pytest
 from fake_cuda import Device  # noqa: TC002  # as pytest reads it
@@ -14,6 +16,7 @@ from PIL import Image
 
 from edgeseg.bundle.store import Bundle
 from edgeseg.demo import draw_scene
+from edgeseg.runtime.gpu.slots import Slot
 from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay
 from edgeseg.runtime.proving.build import build
@@ -62,6 +65,61 @@ def test_a_run_writes_what_it_writes_on_a_host(
             shares = {name: (mask == id_).mean() for id_, name, _ in legend.entries}
             assert line["shares"] == {n: round(s, 6) for n, s in shares.items() if s}
     assert len(lines) == 12
+
+
+@pytest.fixture
+def brought(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, bool]]:
+    """Of each frame, whether its overlay came back as BGR, and as NV12."""
+    found: list[tuple[bool, bool]] = []
+    copy = Slot.copy_results
+
+    def note(self):
+        landed = copy(self)
+        found.append((landed.overlay is not None, landed.nv12 is not None))
+        return landed
+
+    monkeypatch.setattr(Slot, "copy_results", note)
+    return found
+
+
+@pytest.mark.parametrize("width", [160, 159])
+def test_a_video_is_encoded_from_nv12(
+    jetson: Bundle, device: Device, pictures: Path, edgeseg: Run, tmp_path: Path, width: int,
+    brought: list[tuple[bool, bool]], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """It is as near to the overlays as where the host draws, and FFmpeg converts the colors."""
+    for path in pictures.iterdir():
+        Image.open(path).crop((0, 0, width, 89)).save(path)
+    done = edgeseg("run", jetson.folder, "--source", pictures, "--save", "device.mp4")
+    assert done.status == 0, done.err
+    assert brought[-12:] == [(False, True)] * 12
+    fake_kernels.install(monkeypatch, None)
+    done = edgeseg("run", jetson.folder, "--source", pictures, "--save", "host.mp4")
+    assert done.status == 0, done.err
+    overlay = Overlay(Legend.of(jetson.manifest.labels))
+    with Segmenter(jetson) as segmenter:
+        images = [np.array(Image.open(path))[:, :, ::-1] for path in sorted(pictures.iterdir())]
+        drawn = [overlay.draw(image, segmenter.segment(image).mask) for image in images]
+    away = {}
+    for name in ("device", "host"):
+        with av.open(str(tmp_path / f"{name}.mp4")) as video:
+            shown = [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)]
+        assert {image.shape for image in shown} == {(90, 160, 3)}
+        differences = np.stack(shown).astype(int)[:, :89, :width] - np.stack(drawn)
+        away[name] = np.abs(differences).mean()
+    assert away["device"] < away["host"] + 0.1
+
+
+def test_pictures_beside_a_video_come_as_they_are(
+    jetson: Bundle, device: Device, pictures: Path, edgeseg: Run, brought: list[tuple[bool, bool]]
+) -> None:
+    outputs = ("--save", "over/", "--restream", "udp://127.0.0.1:9")
+    done = edgeseg("run", jetson.folder, "--source", pictures, *outputs)
+    assert done.status == 0, done.err
+    assert brought[-12:] == [(True, False)] * 12
+    brought.clear()
+    assert edgeseg("run", jetson.folder, "--source", pictures, "--masks", "masks/").status == 0
+    assert set(brought) == {(False, False)}
 
 
 def test_a_lost_device_is_one_line(

@@ -18,6 +18,7 @@ from edgeseg.demo import draw_scene
 from edgeseg.errors import DeviceLostError
 from edgeseg.pixels import Bgr, ClassMap, count_ids, to_frame_mask, to_input
 from edgeseg.progress import Progress
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.finish import Finish
 from edgeseg.runtime.gpu.lane import Lane
 from edgeseg.runtime.legend import Legend
@@ -169,7 +170,7 @@ def test_overlays_are_drawn_where_an_output_asks(jetson: Bundle, device: Device)
     images = [scene(seed) for seed in range(3)]
     with Segmenter(jetson) as segmenter:
         sources = (file(images), file(images))
-        with stream(segmenter, *sources, overlays=[legend, None]) as results:
+        with stream(segmenter, *sources, drawings=[Drawing(legend=legend), None]) as results:
             found = list(results)
         check(segmenter, found)
     overlay = Overlay(legend)

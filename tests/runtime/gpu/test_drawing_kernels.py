@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from edgeseg.labels import Labels
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.gpu.launches import FramePlan
 from edgeseg.runtime.gpu.module import Module
-from edgeseg.runtime.gpu.plan import add_nv12, plan_frame
+from edgeseg.runtime.gpu.plan import plan_frame
 from edgeseg.runtime.legend import Legend
 from edgeseg.runtime.overlay import Overlay, pad_to_even
 from edgeseg.spec import InputSpec
@@ -39,10 +40,9 @@ def draw(module: Module, frame: Bgr, ids: ClassMap, legend: Legend) -> tuple[Fra
         output_shape=ids.shape,
         output_dtype=ids.dtype,
         classes=256 if ids.dtype == np.uint8 else 65536,
-        overlay=legend,
+        drawing=Drawing(legend=legend, encoded=True),
     )
     assert plan is not None
-    plan = add_nv12(plan, *frame.shape[:2])
     drawn = HostFrame(plan, module)
     drawn.prepare(frame)
     drawn.finish(ids)

@@ -9,7 +9,8 @@ import pytest
 from host_driver import SOURCES
 
 from edgeseg.labels import Labels
-from edgeseg.runtime.gpu.plan import FramePlan, add_nv12, plan_frame
+from edgeseg.runtime.drawing import Drawing
+from edgeseg.runtime.gpu.plan import FramePlan, plan_frame
 from edgeseg.runtime.legend import Legend
 from edgeseg.spec import InputSpec, Resize, Upsampling
 
@@ -18,11 +19,12 @@ LABELS = Labels(classes=("road", "sky"), palette=((1, 2, 3), (4, 5, 6)), ignore_
 
 
 def make_plan(spec: InputSpec = SPEC) -> FramePlan:
+    drawing = Drawing(legend=Legend.of(LABELS), encoded=True)
     plan = plan_frame(
-        72, 128, spec, output_shape=(1, 2, 16, 24), output_dtype="f2", overlay=Legend.of(LABELS)
+        72, 128, spec, output_shape=(1, 2, 16, 24), output_dtype="f2", drawing=drawing
     )
     assert plan is not None
-    return add_nv12(plan, 72, 128)
+    return plan
 
 
 @pytest.mark.parametrize(

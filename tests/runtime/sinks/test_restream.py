@@ -34,19 +34,34 @@ EVERY_S = 0.1  # the frames of `result` are so far apart
 CODED = 5
 
 
-def _result(index: int, size: tuple[int, int] = (48, 64)) -> Result:
-    """The result of a frame in one color, which tells its number after coding, too."""
+def _result(index: int, size: tuple[int, int] = (48, 64), *, by_device: bool = False) -> Result:
+    """The result of a frame in one color, which tells its number after coding, too.
+
+    A device gives its overlay as NV12.
+    """
     one = result(index, size, np.zeros(size, np.uint8))
     color = np.array([30 * (index % 8), 30 * (index // 8), 120], np.uint8)
     image = np.broadcast_to(color, (*size, 3)).copy()
-    return dataclasses.replace(one, captured=dataclasses.replace(one.captured, image=image))
+    one = dataclasses.replace(one, captured=dataclasses.replace(one.captured, image=image))
+    if not by_device:
+        return one
+    drawn = av.VideoFrame.from_ndarray(Overlay(LEGEND).draw(image, one.mask), format="bgr24")
+    nv12 = drawn.reformat(format="nv12").to_ndarray()
+    return dataclasses.replace(one, segmentation=dataclasses.replace(one.segmentation, nv12=nv12))
 
 
-def _send(url: str, frames: int, *, live: bool = True, size: tuple[int, int] = (48, 64)) -> Opened:
+def _send(
+    url: str,
+    frames: int,
+    *,
+    live: bool = True,
+    size: tuple[int, int] = (48, 64),
+    by_device: bool = False,
+) -> Opened:
     opened = Opened(Outputs(restream=url), live=live)
     with opened as fan:
         for index in range(frames):
-            fan.write(_result(index, size))
+            fan.write(_result(index, size, by_device=by_device))
             time.sleep(0.04 if index else 1.0)  # the sender's process starts first
     return opened
 
@@ -94,6 +109,14 @@ def test_udp() -> None:
     assert len(came) == 12
     _assert_counted(opened, url, 40)
     receiver.kill()
+
+
+def test_overlays_that_a_device_made_for_encoders() -> None:
+    url = f"rtmp://127.0.0.1:{find_port()}/live/street"
+    receiver = Receiver(url, frames=20)
+    opened = _send(url, 20, by_device=True)
+    _assert_came(receiver.wait(), 20)
+    _assert_counted(opened, url, 20)
 
 
 def test_an_odd_size_of_a_file() -> None:
