@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Final
 
 import numpy as np
 
@@ -14,28 +15,42 @@ from edgeseg.errors import BackendError, DeviceLostError
 from edgeseg.pixels import Bgr, ClassMap
 from edgeseg.progress import Progress
 from edgeseg.runtime.backends.backend import load_batch_runner
+from edgeseg.runtime.backends.placing import find_title
 from edgeseg.runtime.golden import read_golden_frame, replay_golden
 from edgeseg.runtime.gpu.batch import FrameBatch
-from edgeseg.runtime.gpu.lane import Lane, launch_together
+from edgeseg.runtime.gpu.lane import Flight, Lane, launch_together
 from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.runtime.gpu.slots import Landed
+from edgeseg.runtime.proving.remember import Together, recall_together, remember_together
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.timing import alternate
 
 __all__ = ["find_batch", "use_batch"]
 
+_GROUPS: Final = 3  # that are timed one after the other, as in a run
+# What was found is remembered, and may come from an earlier run.
+_AGAIN: Final = "edgeseg build tries it again"
+
+_GROUPS: Final = (
+    3  # one after the other, so that the first frame, which waits for nothing, says less
+)
+
 
 def find_batch(bundle: Bundle, variant: VariantInfo) -> BatchInfo | None:
-    """Find the graph for several frames of a variant, or of one whose graph computes the same."""
-    if variant.batch is not None:
+    """Find the graph for several frames of a variant, or of one whose graph computes the same.
+
+    None where the variant ends in class ids, and where it stands in for one that the engine does
+    not build: the graphs for several frames end in logits, and are written as the first of a kind.
+    """
+    if variant.batch is not None or variant.instead_of is not None:
         return variant.batch
     return next(
         (
             one.batch
             for one in bundle.manifest.variants
             if one.batch is not None
-            and (one.precision, one.recipe, one.form, one.recovery)
-            == (variant.precision, variant.recipe, variant.form, variant.recovery)
+            and (one.precision, one.recipe, one.output, one.form, one.recovery)
+            == (variant.precision, variant.recipe, variant.output, variant.form, variant.recovery)
         ),
         None,
     )
@@ -45,8 +60,9 @@ def find_batch(bundle: Bundle, variant: VariantInfo) -> BatchInfo | None:
 def use_batch(segmenter: Segmenter, sources: int, progress: Progress) -> Iterator[None]:
     """Let the segmenter take several frames at once in the block, where that gains.
 
-    So many sources have to run. The golden frames are replayed at each place of the graph first. A
-    line says how much it gains, or why frames go one by one.
+    So many sources have to run. At the first time, the golden frames are replayed at each place of
+    the graph, and frames are timed together and one by one; what comes out is remembered. A line
+    says how much it gains, or why frames go one by one.
 
     Raises:
         DeviceLostError: the device is lost.
@@ -54,56 +70,86 @@ def use_batch(segmenter: Segmenter, sources: int, progress: Progress) -> Iterato
     path, info = segmenter.path, find_batch(segmenter.bundle, segmenter.variant)
     with ExitStack() as stack:
         if path is not None and info is not None and sources >= info.frames:
-            try:
-                fault = _open(segmenter, path, info, stack, progress)
-            except DeviceLostError:
-                raise
-            except BackendError as error:
-                fault = str(error)
-            if fault is not None:
-                progress.say(f"frames go one by one, not {info.frames} at once: {fault}")
+            most = _find_most(info.frames, sources)
+            found, batch = _open_if_gaining(segmenter, path, info, most, stack, progress)
+            progress.say(f"{_describe(found, info.frames, sources, most)}; {_AGAIN}")
+            if batch is not None:
+                stack.callback(setattr, segmenter, "batch", None)
+                segmenter.batch = batch
         yield
 
 
-def _open(
-    segmenter: Segmenter, path: FramePath, info: BatchInfo, stack: ExitStack, progress: Progress
-) -> str | None:
-    """Open the graph until `stack` closes, or explain why it does not serve.
-
-    Raises:
-        BackendError: the engine refuses it, or fails.
-    """
-    bundle = segmenter.bundle
-    runner = load_batch_runner(bundle.manifest.target)
-    with ExitStack() as opened:
-        engine = runner.open_batch(bundle.path(info.file), stream=path.stream, progress=progress)
-        opened.callback(engine.close)
-        batch = FrameBatch(path, engine, info.frames)
-        opened.callback(batch.close)
-        with ExitStack() as trial:
-            lanes = [Lane(path) for _ in range(info.frames)]
-            for lane in lanes:
-                trial.callback(lane.close)
-            fault = _find_fault(segmenter, batch, lanes)
-            share = 0.0 if fault else _find_share(bundle, batch, lanes)
-        told = f"together they take {100 * share:.0f} % of the time that they take one by one"
-        if fault is None and share > _find_most(info.frames):
-            fault = told
-        if fault is None:
-            progress.say(f"{info.frames} frames at once where as many wait: {told}")
-            stack.push(opened.pop_all())
-            stack.callback(setattr, segmenter, "batch", None)
-            segmenter.batch = batch
-    return fault
+def _describe(found: Together, frames: int, sources: int, most: float) -> str:
+    if found.share is None:
+        return f"frames go one by one, not {frames} at once: {found.fault}"
+    took = f"they take {100 * found.share:.0f} % of their time one by one"
+    if found.share <= most:
+        return f"{frames} frames at once where as many wait: {took}"
+    return (
+        f"frames go one by one, not {frames} at once: {took}, and of {sources} sources they may "
+        f"take {100 * most:.0f} %"
+    )
 
 
-def _find_most(frames: int) -> float:
+def _find_most(frames: int, sources: int) -> float:
     """Find the largest share of the time at which no picture is shown for longer.
 
-    A picture is shown until the next one of its source is there. At once that is for two groups at
-    most. One by one it is for the frames of all sources, and two more: those that were under way.
+    A picture is shown until the next one of its source is there. One by one it is for the frames of
+    all sources, and two more: those that were under way. In groups it is for the groups in which
+    all sources come, and one more.
     """
-    return (frames + 2) / (2 * frames)
+    groups = -(-sources // frames)
+    return (sources + 2) / (frames * (groups + 1))
+
+
+def _open_if_gaining(
+    segmenter: Segmenter,
+    path: FramePath,
+    info: BatchInfo,
+    most: float,
+    stack: ExitStack,
+    progress: Progress,
+) -> tuple[Together, FrameBatch | None]:
+    """Open the graph until `stack` closes, where it gains; try it, where nobody knows."""
+    bundle, title = segmenter.bundle, find_title(segmenter.variant)
+    known = recall_together(bundle, title)
+    if known is not None and (known.share is None or known.share > most):
+        return known, None
+    with ExitStack() as opened:
+        try:
+            file = bundle.path(info.file)
+            runner = load_batch_runner(bundle.manifest.target)
+            engine = runner.open_batch(file, stream=path.stream, progress=progress)
+            opened.callback(engine.close)
+            batch = FrameBatch(path, engine, info.frames)
+            opened.callback(batch.close)
+            found = known or _try(segmenter, path, batch, progress)
+        except DeviceLostError:
+            raise
+        except BackendError as error:
+            found = Together(fault=str(error))
+        if found != known:
+            remember_together(bundle, title, found, progress)
+        if found.share is None or found.share > most:
+            return found, None
+        stack.push(opened.pop_all())
+        return found, batch
+
+
+def _try(segmenter: Segmenter, path: FramePath, batch: FrameBatch, progress: Progress) -> Together:
+    """Replay the golden frames, and time.
+
+    Raises:
+        BackendError: the engine fails.
+    """
+    with ExitStack() as stack:
+        lanes = [Lane(path) for _ in range(batch.frames)]
+        for lane in lanes:
+            stack.callback(lane.close)
+        fault = _find_fault(segmenter, batch, lanes)
+        if fault is not None:
+            return Together(fault=fault)
+        return Together(share=_find_share(segmenter.bundle, batch, lanes, progress))
 
 
 def _find_fault(segmenter: Segmenter, batch: FrameBatch, lanes: Sequence[Lane]) -> str | None:
@@ -146,13 +192,22 @@ def _land(batch: FrameBatch, lanes: Sequence[Lane], frames: Sequence[Bgr]) -> li
     return [flight.take() for flight in flights]
 
 
-def _find_share(bundle: Bundle, batch: FrameBatch, lanes: Sequence[Lane]) -> float:
-    """Time frames at once, as a share of their time one by one with two under way."""
+def _find_share(
+    bundle: Bundle, batch: FrameBatch, lanes: Sequence[Lane], progress: Progress
+) -> float:
+    """Time frames at once, as a share of their time one by one with two under way.
+
+    One thread copies frames and takes results, where a run has two; that slows both ways alike.
+    """
     frame = read_golden_frame(bundle)
 
+    def land_together() -> None:
+        for _ in range(_GROUPS):
+            _land(batch, lanes, [frame] * batch.frames)
+
     def land_one_by_one() -> None:
-        before = None
-        for lane in lanes:
+        before: Flight | None = None
+        for lane in [*lanes] * _GROUPS:
             now = lane.launch(frame)
             if before is not None:
                 before.take()
@@ -160,10 +215,5 @@ def _find_share(bundle: Bundle, batch: FrameBatch, lanes: Sequence[Lane]) -> flo
         if before is not None:
             before.take()
 
-    times = alternate(
-        {
-            "together": partial(_land, batch, lanes, [frame] * batch.frames),
-            "one by one": land_one_by_one,
-        }
-    )
+    times = alternate({"together": land_together, "one by one": land_one_by_one}, progress=progress)
     return float(np.median(times["together"] / times["one by one"]))

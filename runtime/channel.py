@@ -71,10 +71,9 @@ class Channel(Generic[T]):
             self._items.clear()
             self._changed.notify_all()
 
-    @property
-    def has_item(self) -> bool:
-        """Whether `take` would give an item without waiting."""
-        return bool(self._items)
+    def peek(self) -> T | None:
+        """Give the item that `take` would give without waiting, and leave it; None without one."""
+        return self._items[0] if self._items else None
 
     @property
     def is_ready(self) -> bool:
@@ -163,13 +162,14 @@ class Turns(Generic[T]):
             if waiting:
                 yield Ended(index)
 
-    def take_more(self, count: int) -> list[T]:
-        """Take `count` items of as many channels, those that waited longest, if all are there.
+    def take_more(self, count: int, *, fits: Callable[[T], bool]) -> list[T]:
+        """Take `count` items that fit, of the channels that waited longest, if as many are there.
 
         None is taken otherwise. The reader calls it after an item, whose channel gives no other.
         """
         with self._changed:
-            ready = [i for i in self._waiting[:-1] if self._channels[i].has_item][:count]
+            waiting = [(i, self._channels[i].peek()) for i in self._waiting[:-1]]
+            ready = [i for i, item in waiting if item is not None and fits(item)][:count]
             if len(ready) < count:
                 return []
             for index in ready:

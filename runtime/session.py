@@ -105,7 +105,8 @@ def run_bundle(
         for one in smaller:
             _check_output(one.variant, finish)
         if explain_host(finish, request.reuse) is None:
-            stack.enter_context(use_batch(segmenter, len(request.sources), progress))
+            for one in (segmenter, *smaller):
+                stack.enter_context(use_batch(one, len(request.sources), progress))
         sources = stack.enter_context(open_all(request, events, say=say))
         model = Model(segmenter=segmenter, smaller=smaller, finish=finish, legend=legend)
         parts = make_parts(model, sources, events, request, say=progress.say)

@@ -58,7 +58,7 @@ class Bundle:
         return self.folder / name
 
     def bytes_of(self, variant: VariantInfo) -> int:
-        """Count the bytes of what an engine opens for a variant: its file and those beside it."""
+        """Count the bytes of what runs one source: a variant's file and those beside it."""
         stem = PurePosixPath(variant.file).with_suffix("")
         files = self.manifest.files.items()
         return sum(file.bytes for n, file in files if PurePosixPath(n).with_suffix("") == stem)

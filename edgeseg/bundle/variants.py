@@ -87,7 +87,7 @@ class RecoveryInfo(Value, frozen=True, kw_only=True):
 class BatchInfo(Value, frozen=True, kw_only=True):
     """A further file of a variant: the same graph for so many `frames` at once.
 
-    It takes uint8 (frames, H, W, C). A device uses it where several sources run and it gains.
+    It takes uint8 (frames, H, W, C). A device may use it where several sources run.
     """
 
     frames: int
@@ -125,5 +125,5 @@ class VariantInfo(Value, frozen=True, kw_only=True):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files that an engine opens."""
+        """The files that engines open for it, each without those that lie beside it."""
         return (self.file,) if self.batch is None else (self.file, self.batch.file)

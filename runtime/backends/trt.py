@@ -124,6 +124,11 @@ class TensorRtBackend:
         """Where "input" and "output" lie on the device."""
         return {"input": self._input.device, "output": self._output.device}
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of "input" and "output"."""
+        return {"input": self._input.size, "output": self._output.size}
+
     def close(self) -> None:
         """Release memory, stream and engine."""
         if self._release is not None:

@@ -23,18 +23,27 @@ __all__ = ["FrameBatch"]
 class FrameBatch:
     """Several frames at once on a path. The thread that launches the path's frames calls it.
 
-    `frames` is their number. Each frame has the times of the whole group. Close it before the path
-    and the engine, which takes uint8 (frames, H, W, 3) and works in the path's stream.
+    `frames` is their number. The engine takes uint8 (frames, H, W, 3), gives as many of what the
+    path's engine gives, and works in the path's stream. Close the batch before both.
+
+    Raises:
+        BackendError: the engine takes or gives something else.
     """
 
     def __init__(self, path: FramePath, engine: DeviceEngine, frames: int) -> None:
+        for name, size in path.sizes.items():
+            if engine.sizes[name] != frames * size:
+                raise BackendError(
+                    f"its {name} has {engine.sizes[name]} bytes, and {frames} frames need "
+                    f"{frames * size}; export the bundle again"
+                )
         self._path, self._engine = path, engine
         self.frames = frames
         self._warm = False
         self._graph: int | None = None
 
     def launch(self, group: Sequence[tuple[FrameBuffers, Slot]]) -> None:
-        """Queue all that is done for the frames in the slots of as many lanes.
+        """Queue all that is done for the frames in the slots of as many lanes, in this order.
 
         Raises:
             BackendError: a call fails.
@@ -56,6 +65,7 @@ class FrameBatch:
         path, slots = self._path, [slot for _, slot in group]
         places = [self._locate(place, *one) for place, one in enumerate(group)]
         for slot in slots:
+            slot.together = self.frames
             path.upload(slot)
         self._record([slot.begun for slot in slots])
         for (buffers, _), addresses in zip(group, places, strict=True):
@@ -63,16 +73,18 @@ class FrameBatch:
         self._record([slot.prepared for slot in slots])
         self._infer()
         self._record([slot.inferred for slot in slots])
-        for (buffers, slot), addresses in zip(group, places, strict=True):
+        for (buffers, _), addresses in zip(group, places, strict=True):
             path.compute(buffers.plan.after, addresses)
-            self._record([slot.masked])
+        self._record([slot.masked for slot in slots])
+        for slot in slots:
             slot.download(path.stream)
-            self._record([slot.landed, slot.done])
+        self._record([slot.landed for slot in slots])
+        self._record([slot.done for slot in slots])
 
     def _locate(self, place: int, buffers: FrameBuffers, slot: Slot) -> dict[str, int]:
         """Give the addresses of a frame's buffers, with its place in the engine's."""
         ends = {
-            name: start + place * buffers.plan.buffers[name]
+            name: start + place * self._path.sizes[name]
             for name, start in self._engine.ends.items()
         }
         return buffers.locate(slot) | ends

@@ -111,6 +111,8 @@ class Lane:
         height, width = frame.shape[:2]
         if self._buffers is not None and self._buffers.size == (height, width):
             return self._buffers
+        if (height, width) in self._refused:
+            return None
         self._leave_size()
         self._buffers = self._return_to(height, width)
         if self._buffers is not None:

@@ -66,6 +66,10 @@ class DeviceEngine(Protocol):
     def ends(self) -> Mapping[str, int]:
         """Where "input" and "output" lie on the device."""
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The bytes of "input" and "output"."""
+
     def enqueue(self) -> None:
         """Queue one inference in the stream.
 
@@ -108,6 +112,11 @@ class FramePath:
         """The stream of the engine, in which all work on frames is queued."""
         return self._engine.stream
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The bytes of the engine's "input" and "output" for one frame."""
+        return self._engine.sizes
+
     def make_buffers(self, plan: FramePlan, height: int, width: int) -> FrameBuffers:
         """Make the buffers of frames of one size.
 
@@ -125,6 +134,7 @@ class FramePath:
             BackendError: a call fails.
         """
         stream, cuda = self.stream, self.cuda
+        slot.together = 1
         try:
             self.upload(slot)
             if slot.graph is None and buffers.warm:

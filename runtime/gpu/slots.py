@@ -7,7 +7,7 @@ memory with the host, the same memory; otherwise, page-locked memory with a copy
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,6 @@ from edgeseg.runtime.gpu.plan import FramePlan
 from edgeseg.runtime.result import DeviceTimes
 
 __all__ = ["Landed", "Mirror", "Slot"]
-
-# What a frame brings back to the host, where its plan has it.
-_RESULTS: Final = ("mask", "counts", "fault", "overlay")
 
 
 class Mirror:
@@ -77,8 +74,9 @@ class Landed(NamedTuple):
 class Slot:
     """Where one frame is under way. `stack` frees its memory and events.
 
-    `uses` counts the frames that were here. `graph` is what `Cuda.instantiate` made of the calls
-    of this slot; None before.
+    `uses` counts the frames that were here. `together` is the number of frames that its events are
+    of, one or those of a group: each takes its share of their times. `graph` is what
+    `Cuda.instantiate` made of the calls of this slot; None before.
     """
 
     def __init__(
@@ -113,6 +111,7 @@ class Slot:
         self.masked, self.landed = event(), event()
         self.done = event(timed=False)
         self.uses = 0
+        self.together = 1
         self.graph: int | None = None
 
     @property
@@ -143,9 +142,11 @@ class Slot:
         )
 
     def _measure(self) -> DeviceTimes:
-        measure = self._cuda.measure
+        def measure(begun: int, ended: int) -> float:
+            return self._cuda.measure(begun, ended) / self.together
+
         return DeviceTimes(
-            upload_ms=measure(self.uploading, self.uploaded),
+            upload_ms=self._cuda.measure(self.uploading, self.uploaded),
             prepare_ms=measure(self.begun, self.prepared),
             engine_ms=measure(self.prepared, self.inferred),
             mask_ms=measure(self.inferred, self.masked),

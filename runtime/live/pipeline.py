@@ -88,10 +88,10 @@ def stream(
     tolerant = Tolerance(feeds)
 
     joined = stages.on_device and not only
-    room = (inferred if joined else prepared).wait_for_room
-    turns = Turns(captured, changed, wait=room, on_error=partial(_note_loss, feeds, tells))
+    wait = (inferred if joined else prepared).wait_for_room
+    turns = Turns(captured, changed, wait=wait, on_error=partial(_note_loss, feeds, tells))
     if joined:
-        middle = [_make_worker("infer", turns, _join(stages, tolerant, turns, room), inferred)]
+        middle = [_make_worker("infer", turns, _join(stages, tolerant, turns, wait), inferred)]
     else:
         queued = _take_in_time(prepared, ready, inferred) if stages.on_device else prepared
         infer = _each(tolerant.guard(stages.infer))
@@ -176,8 +176,10 @@ def _join(
     infer_together = tolerant.guard_all(stages.infer_together)
 
     def call(work: Work) -> Iterator[Work]:
-        more = [one for one in turns.take_more(stages.at_once - 1) if isinstance(one, Work)]
-        works = [made for one in (work, *more) if (made := stages.prepare(one)) is not None]
+        first = stages.prepare(work)
+        if first is None:
+            return
+        works = [first, *_take_more(stages, turns, first)]
         together = infer_together(works) if len(works) > 1 else None
         if together is not None:
             yield from together
@@ -189,6 +191,20 @@ def _join(
                 yield made
 
     return call
+
+
+def _take_more(stages: Stages, turns: Turns[Work | Ended], first: Work) -> list[Work]:
+    """Take and prepare as many further frames as go together with one, if all are there."""
+    batch = stages.find_batch(first)
+    if batch is None:
+        return []
+
+    def fits(item: Work | Ended) -> bool:
+        return isinstance(item, Work) and stages.may_join(first, item)
+
+    more = turns.take_more(batch.frames - 1, fits=fits)
+    made = [stages.prepare(one) for one in more if isinstance(one, Work)]
+    return [one for one in made if one is not None]
 
 
 def _pass_on(work: Work) -> Work:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from edgeseg.runtime.drawing import Drawing
 from edgeseg.runtime.finish import Finish
+from edgeseg.runtime.gpu.batch import FrameBatch
 from edgeseg.runtime.live.feed import Feed
 from edgeseg.runtime.live.network import Choice, Network, list_networks, make_pick
 from edgeseg.runtime.live.reuse import Reuse
@@ -63,11 +64,6 @@ class Stages:
         ]
         self.ended = threading.Event()
 
-    @property
-    def at_once(self) -> int:
-        """How many frames of different sources a device takes at once; 1 where one by one."""
-        return max((one.batch.frames for one in self._networks if one.batch is not None), default=1)
-
     def close(self) -> None:
         """Release what the ways of all sources hold."""
         for ways in self._ways:
@@ -96,6 +92,15 @@ class Stages:
             return self._infer_tiles(work)
         assert work.prepared is not None, "it was just prepared"
         return replace(work, prepared=None, inferred=work.prepared.infer())
+
+    def find_batch(self, work: Work) -> FrameBatch | None:
+        """Find what takes a prepared frame together with others; None where it goes alone."""
+        batch = self._networks[work.network].batch
+        return batch if self._may_join(work, work.network) else None
+
+    def may_join(self, first: Work, other: Work) -> bool:
+        """Tell whether another frame, not yet prepared, may go together with a prepared one."""
+        return self._pick() == first.network and self._may_join(other, first.network)
 
     def infer_together(self, works: Sequence[Work]) -> list[Work] | None:
         """Run the network for prepared frames at once; None where they go one by one.
@@ -132,6 +137,9 @@ class Stages:
             skipped=self._feeds[work.feed].skipped,
             failed=self._feeds[work.feed].failed,
         )
+
+    def _may_join(self, work: Work, network: int) -> bool:
+        return self._ways[work.feed][network].may_join(work.captured)
 
     def _infer_tiles(self, work: Work) -> Work:
         tiled = segment_tiled(

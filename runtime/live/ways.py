@@ -58,6 +58,9 @@ class Way(Protocol):
     def prepare(self, captured: Captured) -> Prepared:
         """Make the network's input."""
 
+    def may_join(self, captured: Captured) -> bool:
+        """Tell whether a device makes the frame, so that it may go together with others."""
+
     def close(self) -> None:
         """Release what the way holds, when no step is under way."""
 
@@ -75,25 +78,22 @@ def make_way(network: Network, finish: Finish, reuse: Reuse, drawing: Drawing | 
 
 
 def infer_together(prepared: Sequence[Prepared | None], batch: FrameBatch) -> list[Inferred] | None:
-    """Queue frames of several sources at once; None where the device takes them one by one only.
+    """Queue frames at once, of ways that said that they may join.
 
-    That is so where they are fewer or more than it takes, or one is not made on the device, is the
-    last frame of its source again, or finds no memory there.
+    None where they are fewer than the device takes, or one finds no memory there.
 
     Raises:
         BackendError: the engine fails.
     """
     inputs = [one for one in prepared if isinstance(one, _DeviceInput)]
-    if not len(inputs) == len(prepared) == batch.frames:
+    if len(inputs) != batch.frames:
         return None
     frames = [(one.way.lane, one.captured.image) for one in inputs]
-    if any(lane.find_same(image) is not None for lane, image in frames):
-        return None
     flights, launch_ms = time_call(launch_together, batch, frames)
     if flights is None:
         return None
     return [
-        _DeviceOutput(one.way, flight, reused=False, host_ms=launch_ms)
+        _DeviceOutput(one.way, flight, reused=False, host_ms=launch_ms / batch.frames)
         for one, flight in zip(inputs, flights, strict=True)
     ]
 
@@ -116,6 +116,10 @@ class _HostWay:
     def prepare(self, captured: Captured) -> Prepared:
         network_input, prepare_ms = time_call(to_input, captured.image, self.spec)
         return _HostInput(self, captured, network_input, prepare_ms)
+
+    def may_join(self, captured: Captured) -> bool:
+        del captured
+        return False
 
     def close(self) -> None:
         pass
@@ -170,6 +174,10 @@ class _DeviceWay:
     def prepare(self, captured: Captured) -> Prepared:
         fits = self.lane.fits(captured.image)
         return _DeviceInput(self, captured) if fits else self.host.prepare(captured)
+
+    def may_join(self, captured: Captured) -> bool:
+        image = captured.image
+        return self.lane.fits(image) and self.lane.find_same(image) is None
 
     def close(self) -> None:
         self.lane.close()

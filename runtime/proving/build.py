@@ -14,7 +14,7 @@ from edgeseg.runtime.backends.placing import AUTO, PlacedVariant
 from edgeseg.runtime.gpu.lane import Lane
 from edgeseg.runtime.proof import open_proven_path
 from edgeseg.runtime.proving.race import Entrant, Race
-from edgeseg.runtime.proving.remember import Built, find_memory, remember
+from edgeseg.runtime.proving.remember import Built, find_memory, forget_together, remember
 from edgeseg.runtime.proving.trial import Verdict, place_all, prove, try_apart
 from edgeseg.runtime.timing import order_by_speed
 
@@ -55,6 +55,7 @@ def build(
         raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
     ordered = [*_rank(passed), *failed]
     remember(memory, ordered, progress)
+    forget_together(bundle, [one.title for one in ordered])
     return ordered
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,16 @@ from edgeseg.runtime.backends.backend import load_runner
 from edgeseg.runtime.backends.placing import AUTO, PlacedVariant
 from edgeseg.runtime.proving.trial import place_all
 
-__all__ = ["Built", "find_memory", "recall_variant", "remember"]
+__all__ = [
+    "Built",
+    "Together",
+    "find_memory",
+    "forget_together",
+    "recall_together",
+    "recall_variant",
+    "remember",
+    "remember_together",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +75,49 @@ def remember(path: Path, results: Sequence[Built], progress: Progress) -> None:
         "results": [asdict(result) for result in results],
         "device": asdict(read_jetson()) | asdict(read_state()),
     }
+    _keep(path, content, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """What a trial of several frames at once found on this machine.
+
+    `share` is their time as a share of that one by one, None where `fault` says why they do not
+    work.
+    """
+
+    share: float | None = None
+    fault: str | None = None
+
+
+def recall_together(bundle: Bundle, title: str) -> Together | None:
+    """Recall the trial of several frames at once beside the variant of a title; None if none was.
+
+    Whoever builds the bundle again has it forgotten.
+    """
+    try:
+        return Together(**json.loads(_find_together(bundle, title).read_text("utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def remember_together(bundle: Bundle, title: str, found: Together, progress: Progress) -> None:
+    """Save a trial, as `remember` saves a choice."""
+    _keep(_find_together(bundle, title), asdict(found), progress)
+
+
+def forget_together(bundle: Bundle, titles: Iterable[str]) -> None:
+    """Forget the trials beside variants, so that the next run tries anew."""
+    for title in titles:
+        with suppress(OSError):
+            _find_together(bundle, title).unlink(missing_ok=True)
+
+
+def _find_together(bundle: Bundle, title: str) -> Path:
+    return find_memory(bundle, f"several frames at once, beside {title}")
+
+
+def _keep(path: Path, content: Mapping[str, object], progress: Progress) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, json.dumps(content).encode())

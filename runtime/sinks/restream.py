@@ -124,7 +124,7 @@ class _Link:
         self._rate = rate
         self._say = say
         self._sender: Sender | None = None
-        self._kind: tuple[tuple[int, int], str] | None = None
+        self._size = (0, 0)
         self._first_s = self._last_s = 0.0
         self._sent = self._attempt = 0  # frames of earlier connections; attempts without steadiness
         self._taken_at: float | None = None  # when this connection was seen to take a frame first
@@ -138,12 +138,12 @@ class _Link:
         if self._ended or self.unable is not None or time.monotonic() < self._retry_at:
             return
         try:
-            if self._sender is None or self._kind != (drawn.image.size, drawn.image.kind):
+            if self._sender is None or drawn.image.size != self._size:
                 self._open(drawn)
             assert self._sender is not None, "it was just opened"
             # Times must grow by a tick at least; a source's clock may jump.
             self._last_s = max(self._last_s + 1e-3, drawn.time_s - self._first_s)
-            self._sender.send(drawn.image.pixels, self._last_s)
+            self._sender.send(drawn.image, self._last_s)
         except UnableError as error:
             self.unable = str(error)
         except (SinkError, OSError) as error:  # a process cannot be started without memory
@@ -169,8 +169,8 @@ class _Link:
     def _open(self, drawn: _Drawn) -> None:
         self.close()
         self._let_go()
-        size, kind = self._kind = drawn.image.size, drawn.image.kind
-        self._sender = Sender(self._url, size, kind=kind, rate=self._rate)
+        height, width = self._size = drawn.image.size
+        self._sender = Sender(self._url, height=height, width=width, rate=self._rate)
         self._sender.connect()
         self._first_s, self._last_s = drawn.time_s, -1e-3
 

@@ -4,10 +4,10 @@ PyAV holds Python's lock while it connects, and FFmpeg may wait forever for a se
 answer. So this process may be ended at any moment. The system's alarm ends it where a server takes
 too long: that needs no Python.
 
-On stdin: a line of JSON, {"url", "format", "options", "width", "height", "kind", "rate"}, then for
-each frame its time in ticks, 8 bytes, and its pixels, of FFmpeg's `kind`. On stdout: a line when
-the server is there, then a byte for each frame that was sent. On stderr: a line that says why the
-process ends early. The exit status is `UNABLE` where another attempt would fail, too.
+On stdin: a line of JSON, {"url", "format", "options", "width", "height", "rate"}, then for each
+frame `HEAD`, its time in ticks and the number of its kind in `KINDS`, and its pixels. On stdout: a
+line when the server is there, then a byte for each frame that was sent. On stderr: a line that says
+why the process ends early. The exit status is `UNABLE` where another attempt would fail, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["PATIENCE_S", "TICKS", "UNABLE", "main"]
+__all__ = ["HEAD", "KINDS", "PATIENCE_S", "TICKS", "UNABLE", "main"]
+
+HEAD: Final = "<qB"
+KINDS: Final = ("bgr24", "nv12")  # of frames, as FFmpeg calls them
 
 TICKS: Final = 90_000  # a second, as MPEG's own clock
 PATIENCE_S: Final = 5
@@ -64,7 +67,6 @@ def _send(
     options: dict[str, str],
     width: int,
     height: int,
-    kind: str,
     rate: float,
 ) -> None:
     import av
@@ -81,32 +83,34 @@ def _send(
         signal.alarm(0)
         sys.stdout.write("there\n")
         sys.stdout.flush()
-        _send_frames(source, kind, container, stream)
+        _send_frames(source, container, stream)
         signal.alarm(PATIENCE_S)
         container.mux(stream.encode())
     signal.alarm(0)
 
 
-def _send_frames(
-    source: BinaryIO, kind: str, container: OutputContainer, stream: VideoStream
-) -> None:
+def _send_frames(source: BinaryIO, container: OutputContainer, stream: VideoStream) -> None:
     import av
     import numpy as np
     from av.video.frame import PictureType
 
     height, width = stream.height, stream.width
-    shape = (height, width, 3) if kind == "bgr24" else (3 * height // 2, width)
-    size = math.prod(shape)
+    shapes = {"bgr24": (height, width, 3), "nv12": (3 * height // 2, width)}
     key_at = 0
-    while len(head := source.read(8)) == 8 and len(pixels := source.read(size)) == size:
+    while len(head := source.read(struct.calcsize(HEAD))) == struct.calcsize(HEAD):
+        ticks, number = struct.unpack(HEAD, head)
+        shape = shapes[KINDS[number]]
+        pixels = source.read(math.prod(shape))
+        if len(pixels) < math.prod(shape):
+            break
         signal.alarm(PATIENCE_S)
         image = np.frombuffer(pixels, np.uint8).reshape(shape)
-        frame = av.VideoFrame.from_ndarray(image, format=kind)
-        (frame.pts,) = struct.unpack("<q", head)
+        frame = av.VideoFrame.from_ndarray(image, format=KINDS[number])
+        frame.pts = ticks
         frame.time_base = Fraction(1, TICKS)
-        if frame.pts >= key_at:
+        if ticks >= key_at:
             frame.pict_type = PictureType.I
-            key_at = frame.pts + _KEY_FRAME_TICKS
+            key_at = ticks + _KEY_FRAME_TICKS
         container.mux(stream.encode(frame))
         signal.alarm(0)
         sys.stdout.write(".")

@@ -10,16 +10,13 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from edgeseg.errors import SinkError, SpecError
 from edgeseg.machine.ffmpeg import opens_scheme
 from edgeseg.redact import encode_address, redact, scrub
-from edgeseg.runtime.sinks.send_stream import PATIENCE_S, TICKS, UNABLE
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from edgeseg.runtime.overlay import EncoderImage
+from edgeseg.runtime.sinks.send_stream import HEAD, KINDS, PATIENCE_S, TICKS, UNABLE
 
 __all__ = [
     "SCHEMES",
@@ -94,12 +91,12 @@ def extend_target(url: str, name: str) -> str:
 
 
 class Sender:
-    """A connection to a server for frames of one even height and width, BGR or NV12.
+    """A connection to a server for frames of one even height and width.
 
     Call `connect` first, and `close` in the end. `sent` counts the frames that the connection took.
     """
 
-    def __init__(self, url: str, size: tuple[int, int], *, kind: str, rate: float) -> None:
+    def __init__(self, url: str, *, height: int, width: int, rate: float) -> None:
         self._url = url
         self.sent = 0
         self._process = subprocess.Popen(
@@ -115,7 +112,7 @@ class Sender:
         container, options = _FORMATS[url.partition("://")[0].lower()]
         self._asked = {
             "url": encode_address(url), "format": container, "options": options,
-            "width": size[1], "height": size[0], "kind": kind, "rate": rate,
+            "width": width, "height": height, "rate": rate,
         }  # fmt: skip
 
     def connect(self) -> None:
@@ -140,13 +137,14 @@ class Sender:
                 self.sent += len(told)
         return self.sent
 
-    def send(self, pixels: npt.NDArray[np.uint8], seconds: float) -> None:
+    def send(self, image: EncoderImage, seconds: float) -> None:
         """Send a frame, `seconds` after the first one of this connection.
 
         Raises:
             SinkError: the server is gone, or does not answer.
         """
-        self._write(struct.pack("<q", round(seconds * TICKS)) + pixels.tobytes())
+        head = struct.pack(HEAD, round(seconds * TICKS), KINDS.index(image.kind))
+        self._write(head + image.pixels.tobytes())
 
     def close(self, *, wait_s: float = PATIENCE_S + 1) -> None:
         """End the connection. Never raises; calling twice is harmless."""

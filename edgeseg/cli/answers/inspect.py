@@ -164,6 +164,8 @@ def _describe_variant(variant: VariantInfo) -> str:
         parts.append(f"{variant.gate.pixel_agreement:.2f} % of the pixels as FP32")
     if variant.latency_ms is not None:
         parts.append(f"{variant.latency_ms:.1f} ms")
+    if variant.batch is not None:
+        parts.append(f"{variant.batch.frames} frames at once: {variant.batch.file}")
     if variant.instead_of is not None:
         parts.append(f"instead of {variant.instead_of}")
     return ", ".join(parts)

@@ -239,12 +239,18 @@ def test_turns_give_every_item_once_and_evenly(lengths: list[int]) -> None:
         assert index not in [one[0] for one in after if not isinstance(one, Ended)]
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(2, 4))
-def test_several_items_are_of_as_many_channels(lengths: list[int], at_once: int) -> None:
-    """Together or alone, each item comes once, in its channel's order."""
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=5),
+    st.integers(2, 4),
+    st.frozensets(st.integers(0, 4)),
+)
+def test_several_items_are_of_the_channels_that_waited_longest(
+    lengths: list[int], at_once: int, alone: frozenset[int]
+) -> None:
+    """Together or alone, each item comes once, in its channel's order. Some never go together."""
     changed = threading.Condition()
     channels: list[Channel[tuple[int, int]]] = [Channel(9, changed=changed) for _ in lengths]
-    left = list(lengths)
+    left, order = list(lengths), list(range(len(lengths)))
     for index, (channel, length) in enumerate(zip(channels, lengths, strict=True)):
         for item in range(length):
             channel.put((index, item))
@@ -253,15 +259,17 @@ def test_several_items_are_of_as_many_channels(lengths: list[int], at_once: int)
     taken = []
     for one in turns:
         if isinstance(one, Ended):
+            order.remove(one.index)
             continue
-        left[one[0]] -= 1
-        there = sum(count > 0 for index, count in enumerate(left) if index != one[0])
-        more = turns.take_more(at_once - 1)
-        assert len(more) == (at_once - 1 if there >= at_once - 1 else 0)
-        group = [one, *more]
-        assert len({index for index, _ in group}) == len(group)
-        for index, _ in more:
+        more = turns.take_more(at_once - 1, fits=lambda item: item[0] not in alone)
+        order.remove(one[0])
+        ready = [index for index in order if left[index] and index not in alone]
+        enough = len(ready) >= at_once - 1
+        assert [index for index, _ in more] == (ready[: at_once - 1] if enough else [])
+        # The one that was taken first waits longest from now on.
+        order = [index for index in order if index not in dict(more)] + [one[0], *dict(more)]
+        for index, _ in (one, *more):
             left[index] -= 1
-        taken += group
+        taken += [one, *more]
     for index, length in enumerate(lengths):
         assert [item for source, item in taken if source == index] == list(range(length))
