@@ -5,8 +5,8 @@
 #
 # Without bundles: the packaged demo, the demo exported for OpenVINO with INT8, and, where the
 # checkpoint lies beside the checkout, CamVid's for both engines. Every variant is replayed as it is
-# placed there. `edgeseg build` then proves and times the demo for both engines, in 96x128. The
-# status is 1 if any failed; the others are still run.
+# placed there. In 96x128 the demo for both engines then segments the drawn drive with its page on,
+# and `edgeseg build` proves and times it. The status is 1 if any failed; the others are still run.
 #
 # Needs root, pip, git, to export edgeseg[export] on the PATH ($EDGESEG names another), and the
 # packages debootstrap, qemu-user-static and binfmt-support; about 15 minutes on two cores, and 1 GB
@@ -88,7 +88,7 @@ install_wheel() {
   index=${PIP_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || true)}
   in_root python3 -m venv /check/env
   in_root pip install --quiet --only-binary=:all: -c /check/constraints.txt \
-    "/check/${wheel}[openvino,opencv]"
+    "/check/${wheel}[openvino,opencv,preview]"
 }
 
 export_bundles() {
@@ -138,6 +138,48 @@ sys.exit(missed)
 PY
 }
 
+# A run whose frames come at a camera's pace, its lines, and its page.
+run_live() {
+  in_root python - "/check/bundles/$1" /check/lines.jsonl 127.0.0.1:8899 <<'PY'
+import json
+import signal
+import subprocess
+import sys
+import time
+from urllib.error import URLError
+from urllib.request import urlopen
+
+bundle, written, address = sys.argv[1:]
+options = ["--source", "demo", "--preview", address, "--jsonl", written, "--json"]
+command = ["edgeseg", "run", bundle, *options]
+
+
+def fetch(path):
+    with urlopen(f"http://{address}{path}", timeout=60) as answer:
+        return answer.headers["Content-Type"], answer.read()
+
+
+with subprocess.Popen(command, stdout=subprocess.PIPE) as run:
+    ends = time.monotonic() + 1200
+    frames = 0
+    while frames < 5 and run.poll() is None and time.monotonic() < ends:
+        time.sleep(2)
+        try:
+            frames = json.loads(fetch("/stats")[1])["frames"]
+        except (URLError, KeyError, ValueError):
+            continue
+    answers = [(path, *fetch(path)) for path in ("/", "/snapshot", "/healthz")]
+    run.send_signal(signal.SIGINT)
+    summary = json.loads(run.stdout.read())
+with open(written) as file:
+    lines = [json.loads(line) for line in file]
+print(f"{summary['frames']} frames on {summary['backend']}, {len(lines)} lines")
+for path, kind, body in answers:
+    print(f"  {path}: {kind}, {len(body)} bytes")
+sys.exit(not (run.returncode == 0 and len(lines) == summary["frames"] >= 5))
+PY
+}
+
 check_needs "$@"
 echo "working in $work" >&2
 bundles=("$@")
@@ -167,6 +209,9 @@ for bundle in "${bundles[@]}"; do
 done
 for bundle in "${small[@]}"; do
   name=$(basename "$bundle")
+  echo
+  echo "edgeseg run $name, live:"
+  run_live "$name" || failed+=("$name, live (exit status $?)")
   echo
   echo "\$ edgeseg build $name --json"
   in_root edgeseg build "/check/bundles/$name" --json 2>&1 || failed+=("$name (exit status $?)")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from restreams import find_port
 
 from edgeseg.cli.scripts import run_script
 from edgeseg.demo.assets import find_demo_bundle
@@ -92,14 +94,23 @@ def test_an_expected_failure(
     assert says in line
 
 
-def test_the_python_of_the_check_of_aarch64_runs() -> None:
-    """On this machine; under qemu the script replays the same bundle."""
+def test_the_python_of_the_check_of_aarch64_runs(tmp_path: Path) -> None:
+    """On this machine; under qemu the script replays the same bundle, and runs smaller ones."""
     text = (ROOT / "tools" / "check_aarch64.sh").read_text("utf-8")
-    (program,) = re.findall(r"<<'PY'\n(.*?)\nPY\n", text, re.DOTALL)
-    command = [sys.executable, "-c", program, str(find_demo_bundle())]
+    replay, live = re.findall(r"<<'PY'\n(.*?)\nPY\n", text, re.DOTALL)
+    bundle = str(find_demo_bundle())
+    command = [sys.executable, "-c", replay, bundle]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "  passed: golden/frame_0.png pixel agreement " in done.stdout
+    address = f"127.0.0.1:{find_port()}"
+    command = [sys.executable, "-c", live, bundle, str(tmp_path / "lines.jsonl"), address]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "  /snapshot: image/jpeg, " in done.stdout
 
 
 def test_a_bug_keeps_its_traceback() -> None:
