@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from economy import FOLDER, save_work
+from host_driver import build_driver
 from hypothesis import settings
 from made_once import made_once
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from outcome import Outcome
 
     from edgeseg.export.segformer.network import SegFormer
+    from edgeseg.runtime.gpu.module import Module
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -248,3 +251,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def host_driver(common: Path) -> str:
+    """CUDA's driver with the kernels, for the host."""
+    if shutil.which("g++") is None:
+        pytest.skip("needs g++, which compiles the kernels for the host")
+    return str(made_once(common / "kernels", build_driver) / "libcuda.so")
+
+
+@pytest.fixture(scope="session")
+def module(host_driver: str) -> Iterator[Module]:
+    """The kernels, compiled for the host."""
+    from edgeseg.runtime.gpu import module as modules
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modules, "_LIBRARIES", (host_driver,))
+        kernels = modules.Module(b"for the host")
+    yield kernels
+    kernels.close()

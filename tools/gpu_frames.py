@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from gpu_kit import CLASSES
 
 from edgeseg.errors import BackendError
 from edgeseg.pixels import to_frame_mask, to_input
+from edgeseg.progress import ignore
 from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from edgeseg.runtime.gpu.cuda import Cuda
     from edgeseg.runtime.gpu.lane import Lane
 
-__all__ = ["describe_gpu", "time_engine", "time_frames"]
+__all__ = ["describe_gpu", "time_engine", "time_frames", "time_together"]
 
 WARM_UP: Final = 10
 ROUNDS: Final = 50
@@ -97,6 +98,49 @@ def time_frames(
             yield from _time_path(engine, frame, spec, {**about, "way": way}, captures=captures)
         except BackendError as error:  # noqa: PERF203  # the other way may work
             yield {"kind": "skipped", "what": f"whole frames, {way}", "why": str(error)}
+
+
+def time_together(
+    engine: TensorRtBackend, batch: TensorRtBackend, frame: Bgr, spec: InputSpec
+) -> dict[str, Any]:
+    """Time whole frames at once, and as many one by one with two under way; ms a frame.
+
+    `batch` takes several frames, and works in the stream of `engine`, which takes one.
+    """
+    from edgeseg.runtime.gpu.batch import FrameBatch
+    from edgeseg.runtime.gpu.lane import Lane, launch_together
+
+    frames = batch.input_shape[0]
+    with ExitStack() as stack:
+        path = stack.enter_context(closing(engine.open_path(spec, classes=CLASSES, say=ignore)))
+        group = stack.enter_context(closing(FrameBatch(path, batch, frames)))
+        lanes = [stack.enter_context(closing(Lane(path))) for _ in range(frames)]
+        if not lanes[0].fits(frame):
+            raise BackendError("frames of this size take another path")
+
+        def land_together() -> None:
+            for flight in launch_together(group, [(lane, frame) for lane in lanes]) or ():
+                flight.take()
+
+        def land_one_by_one() -> None:
+            before = None
+            for lane in [*lanes, *lanes]:
+                now = lane.launch(frame)
+                if before is not None:
+                    before.take()
+                before = now
+            if before is not None:
+                before.take()
+
+        together, alone = _median(land_together), _median(land_one_by_one) / 2
+        return {
+            "kind": "frame",
+            "size": f"{frame.shape[1]}x{frame.shape[0]}",
+            "classes": CLASSES,
+            "way": "together",
+            "ms": round(together / frames, 4),
+            "share_of_one_by_one": round(together / alone, 4),
+        }
 
 
 def _segment(engine: TensorRtBackend, frame: Bgr, spec: InputSpec) -> ClassMap:

@@ -19,13 +19,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from gpu_frames import describe_gpu, time_engine, time_frames
+from gpu_frames import describe_gpu, time_engine, time_frames, time_together
 
 from edgeseg.accuracy.metrics import pixel_agreement
 from edgeseg.cli.scripts import check_inputs, run_script
@@ -140,6 +140,7 @@ def _measure_all(bench: Bench, cases: Sequence[Case]) -> None:
     ahead = bench.library.just_in_time and bench.workers > 1
     built = _build_ahead(bench, cases) if ahead else {}
     late: list[str] = []
+    alone: dict[tuple[str, ...], bytes] = {}  # plans for one frame, which batches are held against
     for case in cases:
         in_time = time.monotonic() < bench.ends
         one = built.get(case["file"])
@@ -149,7 +150,10 @@ def _measure_all(bench: Bench, cases: Sequence[Case]) -> None:
             late.append(case["file"])
         elif _tell_plan(bench, case, one) and bench.cuda is not None:
             if in_time:
-                _measure_case(bench, case, one)
+                key = (case["network"], case["form"], case["precision"], case["written"])
+                if case["batch"] == 1:
+                    alone[key] = one.plan
+                _measure_case(bench, case, one, alone.get(key))
             else:
                 late.append(case["file"])
     if late:
@@ -204,7 +208,7 @@ def _describe(bench: Bench, case: Case) -> dict[str, Any]:
     return {"library": bench.library.full_name, **told}
 
 
-def _measure_case(bench: Bench, case: Case, built: Built) -> None:
+def _measure_case(bench: Bench, case: Case, built: Built, alone: bytes | None) -> None:
     about = _describe(bench, case)
     try:
         with closing(trt.TensorRtBackend(built.plan, library=bench.library)) as engine:
@@ -215,6 +219,23 @@ def _measure_case(bench: Bench, case: Case, built: Built) -> None:
                     bench.emit({**about, **line})
     except BackendError as error:
         bench.emit({"kind": "failed", **about, "why": str(error)})
+        return
+    if case["batch"] > 1 and alone is not None:
+        _measure_together(bench, about, alone, built.plan)
+
+
+def _measure_together(bench: Bench, about: Mapping[str, Any], alone: bytes, plan: bytes) -> None:
+    """Time whole frames through a plan for several, against those through a plan for one."""
+    try:
+        with ExitStack() as stack:
+            engine = trt.TensorRtBackend(alone, library=bench.library)
+            stack.callback(engine.close)
+            batch = trt.TensorRtBackend(plan, library=bench.library, stream=engine.stream)
+            stack.callback(batch.close)
+            line = time_together(engine, batch, bench.frame, _make_spec(engine))
+        bench.emit({**about, **line})
+    except BackendError as error:
+        bench.emit({"kind": "skipped", "what": "whole frames at once", "why": str(error)})
 
 
 def _make_spec(engine: trt.TensorRtBackend) -> InputSpec:

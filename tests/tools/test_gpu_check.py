@@ -23,6 +23,7 @@ from onnx import numpy_helper
 
 from edgeseg.errors import BackendError
 from edgeseg.runtime.backends.trt_library import RTX, TENSORRT
+from edgeseg.runtime.gpu.module import Module
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_rtx = pytest.mark.skipif(
@@ -42,10 +43,10 @@ def cases(common: Path) -> Path:
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> State:
+def device(monkeypatch: pytest.MonkeyPatch, module: Module) -> State:
     monkeypatch.setattr(gpu_frames, "WARM_UP", 0)
     monkeypatch.setattr(gpu_frames, "ROUNDS", 1)
-    return fake_tensorrt.install(monkeypatch, library=RTX)
+    return fake_tensorrt.install(monkeypatch, module, library=RTX)
 
 
 def measure(cases: Path, *, seconds: float = 600) -> list[dict[str, Any]]:
@@ -83,6 +84,9 @@ def test_every_case_is_built_proved_and_timed(cases: Path, device: State) -> Non
     assert len(pick(lines, "engine")) == 6
     (host, *_) = pick(lines, "frame")
     assert (host["way"], host["size"], host["classes"]) == ("host", "1280x720", 150)
+    together = [line for line in pick(lines, "frame") if line["way"] == "together"]
+    assert [line["batch"] for line in together] == [4, 8]
+    assert all(line["share_of_one_by_one"] > 0 for line in together)
     assert pick(lines, "failed") == []
     json.dumps(lines)
     assert fake_tensorrt.FakeCuda.held == 0
