@@ -175,13 +175,13 @@ def decide(job: Search, trial: Trial) -> Trial:
             told = msgspec.structs.replace(recovery, extra_drops=extra)
             trial = replace(trial, candidate=replace(trial.candidate, recovery=told))
     except BackendError as error:
-        verdict = drop_failed(job, trial.candidate, error, while_="on the gate half")
+        verdict = drop_failed(job, trial.candidate, error, while_="on the deciding half")
         return replace(trial, approved=False, verdict=verdict)
     if trial.candidate is job.floats[0]:  # the reference loses nothing, even if nothing is judged
         judged = replace(judged, unjudged=())
     approved = not judged.misses and not judged.unjudged
     return replace(
-        trial, gate=accuracy, approved=approved, verdict=describe_verdict(judged, "gate half")
+        trial, gate=accuracy, approved=approved, verdict=describe_verdict(judged, "deciding half")
     )
 
 
@@ -189,5 +189,8 @@ def _explain_not_needed(trial: Trial, winner: Trial) -> str:
     """Say why a trial was not decided on, even if timing called it faster."""
     name = winner.candidate.name
     if (trial.speedup or 0.0) > (winner.speedup or 0.0):
-        return f"not needed: {name} passed, agrees better, and is as fast within {SAME_SPEED:.0%}"
+        return (
+            f"not needed: {name} passed, agrees better on the guiding half, and is as fast within "
+            f"{SAME_SPEED:.0%}"
+        )
     return f"not needed: {name} passed"

@@ -327,7 +327,7 @@ def _measure(job: Search, candidate: Candidate, meter: Meter, step: Step) -> Acc
     return accuracy
 
 
-def describe_verdict(judged: Judged, where: str = "search half") -> str:
+def describe_verdict(judged: Judged, where: str = "guiding half") -> str:
     """Say which gates were missed, else what was not judged, else that it passed."""
     if judged.misses:
         gates = (f"{g.name} {g.value:.3f} (limit {g.limit:.3f})" for g in judged.misses)

@@ -29,6 +29,10 @@ __all__ = ["Problem", "examine", "examine_opencv"]
 _LITTLE_MEMORY: Final = 2e9
 _LITTLE_DISK: Final = 1e9
 _INSTALL_OPENCV: Final = make_install_command(["opencv"])
+_RTX: Final = "tensorrt-rtx-cu13-bindings"
+_INSTALL_DRIVER: Final = (
+    "install NVIDIA's driver 580 or newer (Ubuntu: sudo ubuntu-drivers install), and restart"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,9 @@ def _find_problems(found: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _find_video_problems(found, on_jetson=on_jetson)
     if on_jetson:
         yield from _find_jetson_problems(found)
+    elif found["engines"].get(_RTX) is not None and "error" in found["cuda"]:
+        fault = found["cuda"]["error"].removesuffix("; run: edgeseg doctor")
+        yield Problem(what=f"TensorRT-RTX has no GPU: {fault}", remedy=_INSTALL_DRIVER)
     default = TARGETS[DEFAULT_TARGET]
     if found["engines"][default.engine] is None:
         yield Problem(what=f"no {default.title}", remedy=f"pip install {default.package}")

@@ -17,7 +17,7 @@ import msgspec
 
 from edgeseg.deploy.graph import FloatGraph, write_graph_in_form
 from edgeseg.deploy.job import ExportJob
-from edgeseg.errors import GateMissedError
+from edgeseg.errors import ExportError, GateMissedError
 from edgeseg.progress import begin
 from edgeseg.quantize.budget import UsedUp
 from edgeseg.quantize.judging import decide, sort_by_speed
@@ -109,7 +109,7 @@ def _demand_form(job: ExportJob, search: Search, form: Form) -> FloatGraph:
             )
         job.progress.say(f"form {_describe_form(job, form)}")
         return graph
-    raise GateMissedError(
+    raise ExportError(
         f"form {form.name} was not tried: {search.budget.shortage}; give a longer --budget, or "
         f"{exact}"
     )

@@ -56,7 +56,8 @@ def describe_plan(job: ExportJob, search: Search, data: ExportData, pace: Pace) 
     seconds = _estimate(job, search, pace, recipes=recipes, calibrated=calibrated)
     parts = [pluralize(forms, "form") + " of the network"] if forms else []
     parts += [pluralize(recipes, "INT8 recipe")] if recipes else []
-    what = " and ".join(parts) or "FP32 alone"
+    floats = len(search.floats) + load_maker(job.request.target).EFFORT.floats
+    what = " and ".join(parts) or ("FP32 alone" if floats == 1 else "float variants alone")
     given = format_clock(job.request.budget_s)
     return (
         f"to try: {what}; about {format_clock(seconds)} of the {given} minutes of --budget, if "

@@ -104,9 +104,10 @@ def _place_files(job: ExportJob, graph: FloatGraph, trial: Trial) -> VariantInfo
         output = "" if candidate.output == "logits" else "_map"
         form = "" if candidate.form.is_exact else f"_{candidate.form.digest}"
         recovered = "" if candidate.recovery is None else "_recovered"
-        name = (
-            f"{candidate.precision}{form}{recovered}{casts}{written}{output}{candidate.path.suffix}"
-        )
+        # An engine that is told what to compute in opens one float file for all types.
+        is_told = not find_target(job.request.target).typed and not candidate.recipe.int8
+        kind = "model" if is_told else candidate.precision
+        name = f"{kind}{form}{recovered}{casts}{written}{output}{candidate.path.suffix}"
         path = job.staging / name
         for suffix in find_target(job.request.target).suffixes:
             part = candidate.path.with_suffix(suffix)

@@ -33,11 +33,22 @@ def problems(findings: dict) -> dict[str, str]:
     return {problem["what"]: problem["remedy"] for problem in findings["problems"]}
 
 
-def test_a_workstation_has_no_board(tmp_path: Path) -> None:
+@pytest.mark.parametrize("installed", [None, "1.7.1"])
+def test_a_workstation_has_no_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str | None
+) -> None:
+    """It needs a driver where TensorRT-RTX is there, and none elsewhere."""
+    monkeypatch.setattr(doctor, "find_engine_version", lambda _row: installed)
+    monkeypatch.setattr("edgeseg.runtime.gpu.cuda._LIBRARIES", ("libnothing.so",))
+    monkeypatch.setattr("edgeseg.runtime.gpu.cuda._list_pip_folders", list)
     findings = examine(tmp_path)
     assert findings["jetson"] is None
     assert findings["cameras"] == []
-    assert not any("TensorRT" in what for what in problems(findings))
+    told = {what: remedy for what, remedy in problems(findings).items() if "TensorRT" in what}
+    assert len(told) == (installed is not None)
+    for what, remedy in told.items():
+        assert what.startswith("TensorRT-RTX has no GPU: no CUDA runtime library was found")
+        assert "driver 580 or newer" in remedy
 
 
 def test_a_jetson_says_what_it_lacks(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,8 @@ def test_why_the_exact_network_is_taken(
     bundle, lines = export(request)
     assert bundle.chosen.form is None
     assert (
-        "form exact: merge-queries-keys12 missed on the search half: pixel agreement 12.500 (limit "
-        "50.000); merge-queries was no faster (1.02x FP32, and 3% count as equal)"
+        "form exact: merge-queries-keys12 missed on the guiding half: pixel agreement 12.500 "
+        "(limit 50.000); merge-queries was no faster (1.02x FP32, and 3% count as equal)"
     ) in lines
     for name in (CAREFUL.name, BOLD.name):
         assert sum(line.startswith(f"graph of form {name} written: ") for line in lines) == 1

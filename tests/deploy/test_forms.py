@@ -114,7 +114,7 @@ def test_auto_takes_the_fastest_that_passes(
 
 def test_a_form_that_misses_is_not_shipped(request_: ExportRequest, tmp_path: Path) -> None:
     strict = Limits(max_drop=None, max_class_drop=None, min_agreement=100)
-    with pytest.raises(GateMissedError, match="form merge-queries missed on the search half"):
+    with pytest.raises(GateMissedError, match="form merge-queries missed on the guiding half"):
         export(replace(request_, limits=strict))
     assert not (tmp_path / "bundle").exists()
 
@@ -125,7 +125,7 @@ def test_auto_takes_the_exact_network_where_no_form_passes(request_: ExportReque
     bundle, lines = export(replace(request_, limits=strict, form=None, precision="auto"))
     assert bundle.chosen.form is None
     (told,) = (line for line in lines if line.startswith("form exact: "))
-    reason = r"missed on the search half: pixel agreement [\d.]+ \(limit 100\.000\)"
+    reason = r"missed on the guiding half: pixel agreement [\d.]+ \(limit 100\.000\)"
     names = (name for name in FORMS if name != "exact")
     assert re.fullmatch("form exact: " + "; ".join(f"{name} {reason}" for name in names), told)
 

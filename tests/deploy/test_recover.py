@@ -132,7 +132,7 @@ def test_an_engine_that_fails_in_bad_light_is_out(
     done = export_bundle(request_)
     recovered = next(trial for trial in done.tried if trial.candidate.recovery is not None)
     assert not recovered.approved
-    assert recovered.verdict == "failed on the gate half: the engine broke"
+    assert recovered.verdict == "failed on the deciding half: the engine broke"
     assert done.bundle.chosen.name == "int8-linear"
 
 

@@ -97,6 +97,6 @@ def test_a_verdict_does_not_contradict_its_table() -> None:
 
     winner, faster, slower = (trial(f"int8-{s}", s, 98) for s in (1.08, 1.11, 1.02))
     assert _explain_not_needed(faster, winner) == (
-        "not needed: int8-1.08 passed, agrees better, and is as fast within 3%"
+        "not needed: int8-1.08 passed, agrees better on the guiding half, and is as fast within 3%"
     )
     assert _explain_not_needed(slower, winner) == "not needed: int8-1.08 passed"

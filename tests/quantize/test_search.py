@@ -129,7 +129,7 @@ def test_groups_that_hurt_return_to_float_until_it_passes(
     with contextlib.suppress(GateMissedError):  # the other half may fall short of it
         export_bundle(replace(request_, limits=wanted), progress=Progress(say=lines.append))
     tried = [line.strip() for line in lines if line.startswith("  int8-linear")]
-    assert "missed on the search half: pixel agreement" in tried[0]
+    assert "missed on the guiding half: pixel agreement" in tried[0]
     assert tried[-1].startswith("int8-linear without ")
     assert "; passed" in tried[-1]
     assert all("missed" in line for line in tried[:-1])
