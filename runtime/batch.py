@@ -31,10 +31,6 @@ _GROUPS: Final = 3  # that are timed one after the other, as in a run
 # What was found is remembered, and may come from an earlier run.
 _AGAIN: Final = "edgeseg build tries it again"
 
-_GROUPS: Final = (
-    3  # one after the other, so that the first frame, which waits for nothing, says less
-)
-
 
 def find_batch(bundle: Bundle, variant: VariantInfo) -> BatchInfo | None:
     """Find the graph for several frames of a variant, or of one whose graph computes the same.

@@ -12,6 +12,7 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle
 from edgeseg.progress import SILENT, Progress
+from edgeseg.runtime.backends.backend import name_device
 from edgeseg.runtime.backends.placing import AUTO
 from edgeseg.runtime.golden import read_golden_frame
 from edgeseg.runtime.proving.choose import choose_variant
@@ -27,10 +28,10 @@ WARM_UP: Final = 5
 class BenchResult:
     """How fast a bundle's variant segments whole frames on this machine.
 
-    `bundle` is the folder, `backend` the engine and its version. `p50_ms` and `p95_ms` are
-    percentiles of the time of a whole frame in milliseconds, `fps` the frames a second at the
-    median. `prepare_ms`, `infer_ms` and `mask_ms` are the medians of its three stages. Where a GPU
-    makes whole frames, the stages hold its times, and `device` has the medians of its own steps.
+    `bundle` is the folder, `backend` the engine and its version, `runs_on` its device. `p50_ms` and
+    `p95_ms` are percentiles of the time of a whole frame in milliseconds, `fps` the frames a second
+    at the median. `prepare_ms`, `infer_ms` and `mask_ms` are the medians of its three stages. Where
+    a GPU makes whole frames, the stages hold its times, and `device` has the medians of its steps.
 
     `peak_rss_mb` is the peak memory, in MB (10^6 bytes), of another process that segments frames
     with this bundle alone: the process that times holds all bundles.
@@ -46,6 +47,7 @@ class BenchResult:
     infer_ms: float
     mask_ms: float
     peak_rss_mb: float
+    runs_on: str
     device: DeviceTimes | None = None
 
 
@@ -119,6 +121,7 @@ def _summarize(
         infer_ms=float(infer),
         mask_ms=float(mask),
         peak_rss_mb=peak_rss_mb,
+        runs_on=name_device(segmenter.bundle.manifest.target, segmenter.variant),
         device=_take_medians([one.device for one in frames if one.device is not None]),
     )
 

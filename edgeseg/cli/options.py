@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeseg.data_rules import ValueRange
 
 __all__ = [
+    "ANY_DEVICE",
     "EXIT_FAILED",
     "EXIT_GATE_MISSED",
     "EXIT_USAGE",
@@ -31,6 +32,7 @@ __all__ = [
     "SplitOption",
     "ThreadsOption",
     "print_json",
+    "repeat_device",
     "say",
     "say_next",
     "say_next_run",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 
+ANY_DEVICE: Final = "auto"
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_GATE_MISSED: Final = 3
@@ -177,12 +180,21 @@ def say_next(*words: object) -> None:
     say(f"next: edgeseg {shlex.join(map(str, words))}")
 
 
-def say_next_run(bundle: Path, channels: int, *source: str) -> None:
-    """Suggest a run of the bundle, or a measurement if no source gives images of its channels."""
+def say_next_run(bundle: Path, channels: int, *source: str, device: str = ANY_DEVICE) -> None:
+    """Suggest a run of the bundle, or a measurement if no source gives images of its channels.
+
+    It is restricted to the devices that this command was restricted to.
+    """
+    restricted = repeat_device(device)
     if channels == RGB:
-        say_next("run", bundle, *source)
+        say_next("run", bundle, *source, *restricted)
     else:
-        say_next("verify", bundle, "--data", "DATASET")
+        say_next("verify", bundle, "--data", "DATASET", *restricted)
+
+
+def repeat_device(device: str) -> tuple[str, ...]:
+    """Repeat the option `--device` for the next command, where it was given."""
+    return () if device == ANY_DEVICE else ("--device", device)
 
 
 def suggest_source() -> tuple[str, str]:

@@ -22,6 +22,7 @@ __all__ = ["describe_report"]
 def describe_report(report: Report) -> list[str]:
     """Describe what the verdict rests on, then the verdict; all lines are printable."""
     lines = (
+        f"measured on {report.candidate.engine}",
         *(f"{side}: {words}" for side, words in describe_networks(report).items()),
         *report.differences.lines,
         *_describe_noted("skipped", report.skipped),

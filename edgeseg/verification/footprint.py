@@ -17,12 +17,14 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError
+from edgeseg.runtime.backends.placing import find_device, place_variant
 from edgeseg.runtime.segmenter import Segmenter
 
 __all__ = ["measure_peak_mb", "tell_peak"]
 
 _FRAMES: Final = 3
 _TIMEOUT_S: Final = 1800
+_FIRST: Final = "-"  # the engine's first device
 # The first argument is the folder of this process's edgeseg, which may not be installed.
 _CHILD: Final = (
     "import sys; sys.path.append(sys.argv[1]); "
@@ -39,7 +41,8 @@ def measure_peak_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width:
     # The float variant of a comparison may be another variant's file, computed in FP32.
     name = next(v.name for v in bundle.manifest.variants if v.file == variant.file)
     root = str(Path(__file__).absolute().parents[2])
-    arguments = [str(bundle.folder.resolve()), name, variant.compute, str(height), str(width)]
+    placed = [variant.compute, find_device(variant) or _FIRST]
+    arguments = [str(bundle.folder.resolve()), name, *placed, str(height), str(width)]
     try:
         told = _read_figure([sys.executable, "-c", _CHILD, root, *arguments])
     except BackendError as error:
@@ -81,13 +84,16 @@ def _read_figure(command: list[str]) -> str:
     return found[1]
 
 
-def tell_peak(folder: str, name: str, compute: str, height: str, width: str) -> None:
-    """Segment some frames in this process, and print its peak."""
+def tell_peak(folder: str, name: str, compute: str, device: str, height: str, width: str) -> None:
+    """Segment some frames in this process, on a device by its name, and print its peak."""
     bundle = open_bundle(Path(folder))
     variant = next(v for v in bundle.manifest.variants if v.name == name)
+    variant = msgspec.structs.replace(variant, compute=compute)
+    if device != _FIRST:
+        variant = place_variant(variant, device)
     shape = (int(height), int(width), bundle.manifest.input.channels)
     frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    with Segmenter(bundle, variant=msgspec.structs.replace(variant, compute=compute)) as segmenter:
+    with Segmenter(bundle, variant=variant) as segmenter:
         for _ in range(_FRAMES):
             segmenter.segment(frame)
     # The line break separates the figure from whatever was printed before.

@@ -22,6 +22,7 @@ __all__ = [
     "Runner",
     "load_batch_runner",
     "load_runner",
+    "name_device",
     "open_artifact",
     "open_backend",
 ]
@@ -123,6 +124,11 @@ def load_runner(target: str) -> Runner:
         BackendError: this edgeseg has no such target.
     """
     return cast("Runner", import_module(find_target(target).runner))
+
+
+def name_device(target: str, variant: VariantInfo) -> str:
+    """Name the device that a variant runs on: where it was placed, or the engine's first."""
+    return find_device(variant) or load_runner(target).list_devices()[0].name
 
 
 def load_batch_runner(target: str) -> BatchRunner:

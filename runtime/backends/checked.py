@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     from edgeseg.runtime.gpu.path import FramePath
     from edgeseg.spec import InputSpec
 
-__all__ = ["Checked", "Engine", "WholeFrames", "check_ends", "take_last_line", "name_failures"]
+__all__ = [
+    "REMEDY",
+    "Checked",
+    "Engine",
+    "WholeFrames",
+    "check_ends",
+    "take_last_line",
+    "name_failures",
+]
 
-_REMEDY: Final = "export the bundle again, and if it stays so, in another precision"
+REMEDY: Final = "export the bundle again, and if it stays so, in another precision"
 
 
 class Engine(Protocol):
@@ -91,7 +99,7 @@ class Checked:
             output = self._engine.infer(frame)
         fault = _find_fault(output, self._logits_shape, ids_shape=expected[:-1])
         if fault is not None:
-            raise BackendError(f"{self._short} gave {fault}; {_REMEDY}")
+            raise BackendError(f"{self._short} gave {fault}; {REMEDY}")
         return output
 
     def open_path(self, spec: InputSpec, *, classes: int, say: Say) -> FramePath | None:
@@ -145,7 +153,7 @@ def check_ends(name: str, *, inputs: int, outputs: int) -> None:
     if (inputs, outputs) != (1, 1):
         raise BackendError(
             f"{name} has {inputs} inputs and {outputs} outputs, where a bundle's model has one of "
-            f"each; {_REMEDY}"
+            f"each; {REMEDY}"
         )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "PlacedVariant",
     "find_device",
     "find_title",
+    "place_variant",
     "place_variants",
     "restrict_devices",
 ]
@@ -62,12 +63,16 @@ def restrict_devices(devices: Sequence[Device], wanted: str) -> Sequence[Device]
     Raises:
         DeviceError: there is none; the message names those that are there.
     """
-    if wanted == AUTO:
+    name = wanted.lower()
+    if name == AUTO:
         return devices
-    kept = [one for one in devices if wanted in {one.name, one.name.partition(".")[0]}]
+    kept = [one for one in devices if name in {one.name, one.name.partition(".")[0]}]
     if not kept:
         there = join_words([one.name for one in devices])
-        raise DeviceError(f"no device {wanted} here: this bundle's engine offers {there}")
+        raise DeviceError(
+            f"no device {wanted} here: this bundle's engine offers {there}; to see what is there "
+            f"run: edgeseg doctor"
+        )
     return kept
 
 
@@ -113,6 +118,11 @@ def _list_files(variants: Sequence[VariantInfo]) -> list[VariantInfo]:
     for variant in sorted(variants, key=lambda one: one.compute != "f32"):
         by_file.setdefault(variant.file, variant)
     return list(by_file.values())
+
+
+def place_variant(variant: VariantInfo, device: str) -> PlacedVariant:
+    """Place a variant on a device other than the engine's first, by the runner's name of it."""
+    return _place(variant, Device(name=device), variant.name, apart=True)
 
 
 def find_title(variant: VariantInfo) -> str:

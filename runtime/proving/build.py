@@ -10,6 +10,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.errors import BackendError, DeviceError, GateMissedError
 from edgeseg.progress import SILENT, Progress
 from edgeseg.runtime.backends.backend import Backend, open_backend
+from edgeseg.runtime.backends.checked import REMEDY
 from edgeseg.runtime.backends.placing import AUTO, PlacedVariant
 from edgeseg.runtime.gpu.lane import Lane
 from edgeseg.runtime.proof import open_proven_path
@@ -52,7 +53,11 @@ def build(
     failed = [result for result in results if result.fault is not None]
     if not passed:
         reasons = "; ".join(f"{result.title}: {result.fault}" for result in failed)
-        raise GateMissedError(f"no variant of {bundle.folder} works on this machine ({reasons})")
+        others = {one.device for one in place_all(bundle)} - {one.device for one in placed}
+        remedy = f"try --device {min(others)}" if others else REMEDY
+        raise GateMissedError(
+            f"no variant of {bundle.folder} works on this machine ({reasons}); {remedy}"
+        )
     ordered = [*_rank(passed), *failed]
     remember(memory, ordered, progress)
     forget_together(bundle, [one.title for one in ordered])

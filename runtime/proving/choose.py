@@ -27,7 +27,9 @@ __all__ = ["choose_variant"]
 def choose_variant(
     bundle: Bundle, *, device: str = AUTO, progress: Progress = SILENT
 ) -> VariantInfo:
-    """Choose the variant to run: the bundle's own choice where it was made, else by `build`.
+    """Choose the variant to run: what `build` found here, else the bundle's own where it was made.
+
+    Elsewhere it is built first.
 
     `device` restricts the choice to devices of that name, as `cpu`, `gpu` or `gpu.1`.
 
@@ -36,21 +38,21 @@ def choose_variant(
         GateMissedError: no variant works here.
         BackendError: the target's engine is not installed.
     """
+    known = recall_variant(bundle, device=device)
+    if known is not None:
+        return known
     why = _explain_elsewhere(bundle, device)
     if why is None:
         slow = _explain_slow(bundle)
         if slow is not None:
             progress.say(slow)
         return bundle.chosen
-    known = recall_variant(bundle, device=device)
-    if known is None:
-        placed = place_all(bundle, device)
-        several = len(placed) > 1
-        task = "proving and timing the bundle's variants" if several else "proving the bundle"
-        progress.say(f"{why}: {task}")
-        title = build(bundle, device=device, progress=progress, timed=several)[0].title
-        known = next(variant for variant in placed if variant.title == title)
-    return known
+    placed = place_all(bundle, device)
+    several = len(placed) > 1
+    task = "proving and timing the bundle's variants" if several else "proving the bundle"
+    progress.say(f"{why}: {task}")
+    title = build(bundle, device=device, progress=progress, timed=several)[0].title
+    return next(variant for variant in placed if variant.title == title)
 
 
 def _explain_elsewhere(bundle: Bundle, device: str) -> str | None:

@@ -22,7 +22,7 @@ from edgeseg.bundle.store import Bundle
 from edgeseg.cli.answers.inspect import inspect_anything
 from edgeseg.deploy.defaults import fill_defaults
 from edgeseg.deploy.request import ExportOptions, ExportRequest
-from edgeseg.errors import CalibrationError, GateMissedError, SpecError
+from edgeseg.errors import CalibrationError, ExportError, GateMissedError, SpecError
 from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.export.segformer.rewrites import rewrite
 from edgeseg.quantize.meter import Meter
@@ -256,7 +256,7 @@ def test_a_form_file_that_changes_nothing_is_the_exact_network(
 
 
 def test_a_form_without_time_asks_for_more_of_it(request_: ExportRequest) -> None:
-    with pytest.raises(GateMissedError, match=r"not tried: .*; give a longer --budget, or keep"):
+    with pytest.raises(ExportError, match=r"not tried: .*; give a longer --budget, or keep"):
         export(replace(request_, budget_s=0))
 
 

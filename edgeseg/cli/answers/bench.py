@@ -26,7 +26,8 @@ def describe_bench(results: Sequence[BenchResult]) -> list[str]:
         f"{result.bundle}: {result.p50_ms:.1f} ms a frame (p95 {result.p95_ms:.1f}), "
         f"{result.fps:.1f} fps{speed}; "
         f"prepare {result.prepare_ms:.1f}, infer {result.infer_ms:.1f}, mask {result.mask_ms:.1f}; "
-        f"peak {result.peak_rss_mb:.0f} MB ({result.backend}, {result.precision})"
+        f"peak {result.peak_rss_mb:.0f} MB ({result.backend} on {result.runs_on}, "
+        f"{result.precision})"
         for result, speed in zip(results, speeds, strict=True)
     ]
     times = [_describe_device(result) for result in results]

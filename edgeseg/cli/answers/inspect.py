@@ -13,14 +13,16 @@ from edgeseg.bundle.training import describe_training
 from edgeseg.cli.answers import Json
 from edgeseg.cli.answers.export import describe_sensitivity, format_drop
 from edgeseg.cli.answers.receptive_field import FieldPicture, answer_fields
-from edgeseg.errors import SpecError
+from edgeseg.errors import BackendError, SpecError
 from edgeseg.overrides import NO_OVERRIDES, Overrides
 from edgeseg.progress import SILENT, Progress
+from edgeseg.runtime.backends.backend import load_runner
+from edgeseg.runtime.proving.remember import recall_variant
 from edgeseg.segformer.arch import VARIANTS, HeadKind, ModelSpec, NormEps, title_model
 from edgeseg.segformer.form import EXACT, FORMS
 from edgeseg.segformer.macs import PAPER_GMACS, Costs, count_costs
 from edgeseg.spec import RGB, InputSpec, PerChannel, Upsampling
-from edgeseg.text import pluralize
+from edgeseg.text import join_words, pluralize
 
 if TYPE_CHECKING:
     from edgeseg.export.checkpoint import Checkpoint
@@ -134,6 +136,7 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
             for size in manifest.sizes
         ),
         f"chosen       {manifest.chosen.variant}: {manifest.chosen.reason}",
+        *_describe_here(bundle),
         *(f"variant      {_describe_variant(variant)}" for variant in manifest.variants),
         *(f"training     {told}" for told in map(describe_training, manifest.variants) if told),
         *_describe_forms(forms, model.macs),
@@ -151,6 +154,18 @@ def _inspect_bundle(bundle: Bundle) -> tuple[list[str], Json]:
         f"classes      {', '.join(manifest.labels.classes)}",
     ]
     return lines, {**to_json(manifest), "forms": _forms_to_json(forms)}
+
+
+def _describe_here(bundle: Bundle) -> list[str]:
+    """Say what runs on this machine, where the target's engine is installed."""
+    try:
+        devices = [one.name for one in load_runner(bundle.manifest.target).list_devices()]
+        known = recall_variant(bundle)
+    except BackendError:
+        return []
+    if known is None:
+        return [f"here         on {join_words(devices)}; edgeseg build proves each variant there"]
+    return [f"here         {known.title} on {known.device}, as edgeseg build found"]
 
 
 def _describe_variant(variant: VariantInfo) -> str:

@@ -62,6 +62,6 @@ def bench(
     fastest = opened[min(range(len(results)), key=lambda place: results[place].p50_ms)]
     for line in (*describe_bench(results), *describe_end_to_end(whole)):
         say(line)
-    say_next_run(fastest.folder, fastest.manifest.input.channels, *suggest_source())
+    say_next_run(fastest.folder, fastest.manifest.input.channels, *suggest_source(), device=device)
     if json:
         print_json(bench_to_json(results, whole))

@@ -41,6 +41,6 @@ def build(
     kept = recall_variant(opened, device=device) is not None
     for line in describe_build(results, kept=kept):
         say(line)
-    say_next_run(bundle, opened.manifest.input.channels, *suggest_source())
+    say_next_run(bundle, opened.manifest.input.channels, *suggest_source(), device=device)
     if json:
         print_json(build_to_json(results, kept=kept))

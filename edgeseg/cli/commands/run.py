@@ -14,6 +14,7 @@ from edgeseg.cli.options import (
     RangeOption,
     print_json,
     read_range,
+    repeat_device,
     report_wrong_usage,
     say,
     say_next,
@@ -165,14 +166,14 @@ def run(
         )
     with show_progress(lines=False) as progress:
         result = run_bundle(bundle, request, progress=progress, ended_by=end_on_signals)
-    _tell(result, json=json)
+    _tell(result, device=device, json=json)
     if result.summary.lost is not None:
         raise SourceError(result.summary.lost)
     if result.failed_outputs:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(result: RunResult, *, json: bool) -> None:
+def _tell(result: RunResult, *, device: str, json: bool) -> None:
     """Print how the run went, for people and for machines."""
     from edgeseg.cli.answers.run import describe_run, run_to_json
     from edgeseg.files.homes import shorten
@@ -182,6 +183,6 @@ def _tell(result: RunResult, *, json: bool) -> None:
     for path in result.written:
         say(f"written: {shorten(path)}")
     if not result.failed_outputs and result.summary.frames:
-        say_next("bench", result.bundle)
+        say_next("bench", result.bundle, *repeat_device(device))
     if json:
         print_json(run_to_json(result))

@@ -21,6 +21,7 @@ from edgeseg.cli.options import (
     SplitOption,
     ThreadsOption,
     print_json,
+    repeat_device,
     report_wrong_usage,
     say,
     say_next,
@@ -191,7 +192,7 @@ def _verify(request: VerifyRequest, config: Path | None, *, json: bool) -> None:
         request = _add_limits_of(config or SETTINGS, request)
     with show_progress() as progress:
         found = verify_source(request, progress=progress)
-    _tell(found, request.source, request.report, json=json)
+    _tell(found, request.source, request.report, device=request.device, json=json)
 
 
 def _measure_reuse(request: VerifyRequest, config: Path | None, *, json: bool) -> None:
@@ -211,7 +212,7 @@ def _measure_reuse(request: VerifyRequest, config: Path | None, *, json: bool) -
         print_json(asdict(found))
 
 
-def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> None:
+def _tell(found: Report, source: str, folder: Path | None, *, device: str, json: bool) -> None:
     """Print the report, for people and for machines, and set the exit status."""
     from edgeseg.bundle.store import open_bundle
     from edgeseg.reports.report import encode_report
@@ -227,7 +228,8 @@ def _tell(found: Report, source: str, folder: Path | None, *, json: bool) -> Non
         raise typer.Exit(EXIT_GATE_MISSED)
     if found.candidate.kind == "bundle":
         color = open_bundle(Path(source)).manifest.input.channels == RGB
-        say_next(*(("run", source, *suggest_source()) if color else ("bench", source)))
+        words = ("run", source, *suggest_source()) if color else ("bench", source)
+        say_next(*words, *repeat_device(device))
     else:
         say_next("export", "--weights", source)
 

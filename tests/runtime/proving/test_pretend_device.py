@@ -128,9 +128,45 @@ def test_the_command_line_restricts_and_names_devices(
     assert [one["title"] for one in outcome.json["variants"]] == ["fp32"]
     outcome = edgeseg("bench", bundle.folder, "--device", "gpu", "--frames", 1)
     assert outcome.status == 1
-    assert outcome.err == ("edgeseg: no device gpu here: this bundle's engine offers cpu and npu\n")
+    assert outcome.err == (
+        "edgeseg: no device gpu here: this bundle's engine offers cpu and npu; to see what is "
+        "there run: edgeseg doctor\n"
+    )
     outcome = edgeseg("doctor", "--json")
     assert outcome.json["devices"]["openvino"] == ["cpu", "npu (Pretend AI Boost)"]
+
+
+def test_the_npu_is_measured_named_and_repeated_in_hints(
+    bundle: Bundle, pretend: Callable[[str], None], edgeseg: Callable[..., Outcome]
+) -> None:
+    """Its memory is that of a process that runs it."""
+    pretend("right")
+    outcome = edgeseg("bench", bundle.folder, "--device", "NPU", "--frames", 1, "--json")
+    assert outcome.status == 0, outcome.err
+    (result,) = outcome.json["results"]
+    assert result["runs_on"] == "npu"
+    assert result["peak_rss_mb"] > 50
+    assert "(npu, Pretend AI Boost, latency hint) on npu, fp16)" in outcome.err
+    assert outcome.err.endswith("--source VIDEO --device NPU\n")
+    outcome = edgeseg("verify", bundle.folder, "--device", "npu", "--max-memory-mb", 9000)
+    assert outcome.status == 0, outcome.err
+    assert "measured on openvino" in outcome.err
+    assert "(npu, Pretend AI Boost" in outcome.err
+    assert outcome.err.endswith("--device npu\n")
+    outcome = edgeseg("inspect", bundle.folder)
+    assert "here         on cpu and npu; edgeseg build proves each variant there" in outcome.err
+    assert edgeseg("build", bundle.folder).status == 0
+    outcome = edgeseg("inspect", bundle.folder)
+    assert "as edgeseg build found" in outcome.err
+
+
+def test_a_device_alone_that_fails_names_another_one(
+    bundle: Bundle, pretend: Callable[[str], None], edgeseg: Callable[..., Outcome]
+) -> None:
+    pretend("nan")
+    outcome = edgeseg("build", bundle.folder, "--device", "npu")
+    assert outcome.status == 3
+    assert outcome.err.endswith("gave logits that are not finite); try --device cpu\n")
 
 
 def test_what_is_tried_once_is_not_kept(
