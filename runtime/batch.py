@@ -25,7 +25,7 @@ from edgeseg.runtime.proving.remember import Together, recall_together, remember
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.timing import alternate
 
-__all__ = ["find_batch", "use_batch"]
+__all__ = ["find_batch", "find_most_share", "use_batch"]
 
 _GROUPS: Final = 3  # that are timed one after the other, as in a run
 # What was found is remembered, and may come from an earlier run.
@@ -66,7 +66,7 @@ def use_batch(segmenter: Segmenter, sources: int, progress: Progress) -> Iterato
     path, info = segmenter.path, find_batch(segmenter.bundle, segmenter.variant)
     with ExitStack() as stack:
         if path is not None and info is not None and sources >= info.frames:
-            most = _find_most(info.frames, sources)
+            most = find_most_share(info.frames, sources)
             found, batch = _open_if_gaining(segmenter, path, info, most, stack, progress)
             progress.say(f"{_describe(found, info.frames, sources, most)}; {_AGAIN}")
             if batch is not None:
@@ -87,7 +87,7 @@ def _describe(found: Together, frames: int, sources: int, most: float) -> str:
     )
 
 
-def _find_most(frames: int, sources: int) -> float:
+def find_most_share(frames: int, sources: int) -> float:
     """Find the largest share of the time at which no picture is shown for longer.
 
     A picture is shown until the next one of its source is there. One by one it is for the frames of

@@ -19,7 +19,6 @@ from edgeseg.progress import Progress
 from edgeseg.runtime import batch
 from edgeseg.runtime.live.pipeline import stream
 from edgeseg.runtime.proving.build import build
-from edgeseg.runtime.proving.remember import forget_together
 from edgeseg.runtime.segmenter import Segmenter
 
 pytestmark = pytest.mark.usefixtures("share")
@@ -43,18 +42,16 @@ def test_a_device_that_gains_too_little_takes_frames_one_by_one(
     )
 
 
-@pytest.mark.parametrize(
-    ("sources", "most"),
-    # One by one, a picture is shown for sources + 2 frames; in groups of three, for a group more
-    # than the sources fill.
-    [(3, 5 / 6), (4, 6 / 9), (5, 7 / 9), (6, 8 / 9), (7, 9 / 12)],
-)
 def test_how_much_is_enough_depends_on_the_sources(
-    batched: Bundle, device: Device, share: dict[str, float], sources: int, most: float
+    batched: Bundle, device: Device, share: dict[str, float]
 ) -> None:
-    for together, enough in ((most - 0.001, True), (most + 0.001, False)):
-        share["together"] = together
-        forget_together(batched, [batched.chosen.name])
+    """One by one, a picture is shown for the sources and two frames; in groups, for one more group
+    than the sources fill.
+    """
+    found = [batch.find_most_share(FRAMES, sources) for sources in (3, 4, 5, 6, 7)]
+    assert found == pytest.approx([5 / 6, 6 / 9, 7 / 9, 8 / 9, 9 / 12])
+    share["together"] = 0.75
+    for sources, enough in ((3, True), (4, False), (5, True)):
         with opened(batched, sources=sources) as (segmenter, _):
             assert (segmenter.batch is not None) == enough
 

@@ -151,13 +151,17 @@ def test_of_equal_speeds_the_more_exact_is_kept(pair: Bundle, monkeypatch) -> No
     assert [result.variant for result in build(pair)] == ["int8-linear", "fp32"]
 
 
-def test_what_was_built_here_runs_here(pair: Bundle, monkeypatch) -> None:
+def test_what_was_built_here_runs_here(
+    pair: Bundle, monkeypatch, edgeseg: Callable[..., Outcome]
+) -> None:
     """Also where the bundle was made, and its own choice is another one."""
     assert choose_variant(pair).name == "int8-linear"
     times = {"int8-linear": 12.0, "fp32": 10.0}
     monkeypatch.setattr(race, "time_frames", lambda _bundle, _backends: times)
     assert build(pair)[0].variant == "fp32"
     assert choose_variant(pair).name == "fp32"
+    told = edgeseg("inspect", pair.folder).err
+    assert "here         fp32 on cpu, as edgeseg build found" in told
 
 
 def test_what_fails_while_it_is_timed_is_out(pair: Bundle, monkeypatch) -> None:
