@@ -5,8 +5,8 @@
 
 Each form in FP32 in ONNX Runtime, and the chosen variant of a bundle of the same weights, against
 the exact network, on scenes of the demo's test drives and the drives after them: none of them was
-trained or calibrated on. Printed are the drop of mIoU
-and its interval (95 %), the class that loses most, and the share of the pixels with the same class.
+trained or calibrated on. Printed are the drop of mIoU and its interval (95 %), the class that loses
+most, and the share of the pixels with the same class.
 """
 
 from __future__ import annotations

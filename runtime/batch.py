@@ -18,7 +18,7 @@ from edgeseg.runtime.backends.backend import load_batch_runner
 from edgeseg.runtime.backends.placing import find_title
 from edgeseg.runtime.golden import read_golden_frame, replay_golden
 from edgeseg.runtime.gpu.batch import FrameBatch
-from edgeseg.runtime.gpu.lane import Flight, Lane, launch_together
+from edgeseg.runtime.gpu.lane import Lane, land_one_by_one, launch_together
 from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.runtime.gpu.slots import Landed
 from edgeseg.runtime.proving.remember import Together, recall_together, remember_together
@@ -29,7 +29,7 @@ __all__ = ["find_batch", "find_most_share", "use_batch"]
 
 _GROUPS: Final = 3  # that are timed one after the other, as in a run
 # What was found is remembered, and may come from an earlier run.
-_AGAIN: Final = "edgeseg build tries it again"
+_AGAIN: Final = "after edgeseg build it is tried again"
 
 
 def find_batch(bundle: Bundle, variant: VariantInfo) -> BatchInfo | None:
@@ -201,15 +201,9 @@ def _find_share(
         for _ in range(_GROUPS):
             _land(batch, lanes, [frame] * batch.frames)
 
-    def land_one_by_one() -> None:
-        before: Flight | None = None
-        for lane in [*lanes] * _GROUPS:
-            now = lane.launch(frame)
-            if before is not None:
-                before.take()
-            before = now
-        if before is not None:
-            before.take()
-
-    times = alternate({"together": land_together, "one by one": land_one_by_one}, progress=progress)
+    alone = [(lane, frame) for lane in lanes] * _GROUPS
+    times = alternate(
+        {"together": land_together, "one by one": partial(land_one_by_one, alone)},
+        progress=progress,
+    )
     return float(np.median(times["together"] / times["one by one"]))

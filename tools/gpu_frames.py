@@ -108,7 +108,7 @@ def time_together(
     `batch` takes several frames, and works in the stream of `engine`, which takes one.
     """
     from edgeseg.runtime.gpu.batch import FrameBatch
-    from edgeseg.runtime.gpu.lane import Lane, launch_together
+    from edgeseg.runtime.gpu.lane import Lane, land_one_by_one, launch_together
 
     frames = batch.input_shape[0]
     with ExitStack() as stack:
@@ -122,17 +122,8 @@ def time_together(
             for flight in launch_together(group, [(lane, frame) for lane in lanes]) or ():
                 flight.take()
 
-        def land_one_by_one() -> None:
-            before = None
-            for lane in [*lanes, *lanes]:
-                now = lane.launch(frame)
-                if before is not None:
-                    before.take()
-                before = now
-            if before is not None:
-                before.take()
-
-        together, alone = _median(land_together), _median(land_one_by_one) / 2
+        one_by_one = partial(land_one_by_one, [(lane, frame) for lane in lanes] * 2)
+        together, alone = _median(land_together), _median(one_by_one) / 2
         return {
             "kind": "frame",
             "size": f"{frame.shape[1]}x{frame.shape[0]}",

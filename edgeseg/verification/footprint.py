@@ -17,14 +17,14 @@ import numpy as np
 from edgeseg.bundle.manifest import VariantInfo
 from edgeseg.bundle.store import Bundle, open_bundle
 from edgeseg.errors import BackendError
-from edgeseg.runtime.backends.placing import find_device, place_variant
+from edgeseg.runtime.backends.backend import name_device
+from edgeseg.runtime.backends.placing import place_variant
 from edgeseg.runtime.segmenter import Segmenter
 
 __all__ = ["measure_peak_mb", "tell_peak"]
 
 _FRAMES: Final = 3
 _TIMEOUT_S: Final = 1800
-_FIRST: Final = "-"  # the engine's first device
 # The first argument is the folder of this process's edgeseg, which may not be installed.
 _CHILD: Final = (
     "import sys; sys.path.append(sys.argv[1]); "
@@ -41,7 +41,7 @@ def measure_peak_mb(bundle: Bundle, variant: VariantInfo, *, height: int, width:
     # The float variant of a comparison may be another variant's file, computed in FP32.
     name = next(v.name for v in bundle.manifest.variants if v.file == variant.file)
     root = str(Path(__file__).absolute().parents[2])
-    placed = [variant.compute, find_device(variant) or _FIRST]
+    placed = [variant.compute, name_device(bundle.manifest.target, variant)]
     arguments = [str(bundle.folder.resolve()), name, *placed, str(height), str(width)]
     try:
         told = _read_figure([sys.executable, "-c", _CHILD, root, *arguments])
@@ -88,9 +88,7 @@ def tell_peak(folder: str, name: str, compute: str, device: str, height: str, wi
     """Segment some frames in this process, on a device by its name, and print its peak."""
     bundle = open_bundle(Path(folder))
     variant = next(v for v in bundle.manifest.variants if v.name == name)
-    variant = msgspec.structs.replace(variant, compute=compute)
-    if device != _FIRST:
-        variant = place_variant(variant, device)
+    variant = place_variant(msgspec.structs.replace(variant, compute=compute), device)
     shape = (int(height), int(width), bundle.manifest.input.channels)
     frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     with Segmenter(bundle, variant=variant) as segmenter:

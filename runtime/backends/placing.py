@@ -121,8 +121,8 @@ def _list_files(variants: Sequence[VariantInfo]) -> list[VariantInfo]:
 
 
 def place_variant(variant: VariantInfo, device: str) -> PlacedVariant:
-    """Place a variant on a device other than the engine's first, by the runner's name of it."""
-    return _place(variant, Device(name=device), variant.name, apart=True)
+    """Place a variant, as it is, on a device by the runner's name of it."""
+    return _place(variant, Device(name=device), variant.name, apart=False)
 
 
 def find_title(variant: VariantInfo) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +16,7 @@ from edgeseg.runtime.gpu.buffers import FrameBuffers
 from edgeseg.runtime.gpu.path import FramePath
 from edgeseg.runtime.gpu.slots import Landed, Slot
 
-__all__ = ["Flight", "Lane", "launch_together"]
+__all__ = ["Flight", "Lane", "land_one_by_one", "launch_together"]
 
 # What a plan's "fault" says, in words.
 _FAULTS: Final = {1: "logits that are not finite", 2: "a class id that no class has"}
@@ -160,6 +160,22 @@ def launch_together(batch: FrameBatch, frames: Sequence[tuple[Lane, Bgr]]) -> li
         boarded.append(buffers)
     batch.launch([(buffers, buffers.slot) for buffers in boarded])
     return [lane.depart(buffers) for (lane, _), buffers in zip(frames, boarded, strict=True)]
+
+
+def land_one_by_one(frames: Iterable[tuple[Lane, Bgr]]) -> None:
+    """Launch frames with two under way, as a run does, and wait for all of them.
+
+    Raises:
+        BackendError: a call fails.
+    """
+    before: Flight | None = None
+    for lane, frame in frames:
+        now = lane.launch(frame)
+        if before is not None:
+            before.take()
+        before = now
+    if before is not None:
+        before.take()
 
 
 class Flight:

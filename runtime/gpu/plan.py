@@ -38,8 +38,8 @@ def plan_frame(
 
     The engine's output is logits (1, classes, h, w), float32 or float16, or class ids (1, h, w),
     uint8, uint16 or int32. `classes` is the number of classes where the output is class ids; by
-    default as many as the ids' type can tell apart, 65536 at most. With `drawing`, the
-    overlay of each frame is made, too. `say` gets a line with the reason where there is no plan.
+    default as many as the ids' type can tell apart, 65536 at most. With `drawing`, the overlay of
+    each frame is made, too. `say` gets a line with the reason where there is no plan.
 
     Raises:
         MissingPackageError: the rule of resizing is OpenCV's and OpenCV is not installed.

@@ -96,7 +96,9 @@ class Stages:
     def find_batch(self, work: Work) -> FrameBatch | None:
         """Find what takes a prepared frame together with others; None where it goes alone."""
         batch = self._networks[work.network].batch
-        return batch if self._may_join(work, work.network) else None
+        if batch is None or not self._may_join(work, work.network):
+            return None
+        return batch
 
     def may_join(self, first: Work, other: Work) -> bool:
         """Tell whether another frame, not yet prepared, may go together with a prepared one."""

@@ -38,7 +38,7 @@ def test_a_device_that_gains_too_little_takes_frames_one_by_one(
         assert segmenter.batch is None
     assert line == (
         "frames go one by one, not 3 at once: they take 84 % of their time one by one, and of 3 "
-        "sources they may take 83 %; edgeseg build tries it again"
+        "sources they may take 83 %; after edgeseg build it is tried again"
     )
 
 
