@@ -82,9 +82,7 @@ def write_files(checkpoint: Checkpoint, source: str, calibrated_on: int, folder:
         unsigned = to_qdq(written, RECIPE, ranges)
         save_fused(unsigned, folder / f"exact-{layout}-u8.onnx")
         save_fused(to_signed(unsigned), folder / f"exact-{layout}-s8.onnx")
-    quantize_openvino(
-        folder / "exact-image.onnx", folder / "exact-image-nncf.xml", RECIPE.only(ROLES), frames
-    )
+    quantize_openvino(model, folder / "exact-image-nncf.xml", RECIPE.only(ROLES), frames)
     infer = open_named("onnxruntime", folder / "exact-image-fused.onnx", threads=1)
     logits = [infer(image) for image in np.load(folder / "images.npy")]
     np.save(folder / "exact-logits.npy", np.stack(logits))

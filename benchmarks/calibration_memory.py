@@ -70,10 +70,8 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         if target == "onnxruntime":
             observe_taps(graph, taps, frames, Path(folder))
         else:
-            source = Path(folder) / "fp32.onnx"
-            source.write_bytes(graph.SerializeToString())
             recipe = RECIPES["int8-linear"].only(ROLES)
-            quantize_openvino(source, Path(folder) / "int8.xml", recipe, frames)
+            quantize_openvino(graph, Path(folder) / "int8.xml", recipe, frames)
     report(
         "calibration_memory",
         target=target,

@@ -79,11 +79,11 @@ def compare(
     engine = "onnxruntime" if target == "jetson" else target
     with closing(open_artifact(engine, source, compute="f32")) as backend:
         backend.infer(frames[0]())
-        calibrate(target, graph, source, frames[:FEW])  # imports what it needs
+        calibrate(target, graph, frames[:FEW])  # imports what it needs
         for _ in range(rounds):
             infer_s.append(measure_cpu_s(lambda: [backend.infer(frame()) for frame in frames]))
-            whole_s.append(measure_cpu_s(lambda: calibrate(target, graph, source, frames)))
-            few_s.append(measure_cpu_s(lambda: calibrate(target, graph, source, frames[:FEW])))
+            whole_s.append(measure_cpu_s(lambda: calibrate(target, graph, frames)))
+            few_s.append(measure_cpu_s(lambda: calibrate(target, graph, frames[:FEW])))
     infer, whole, few = (np.array(times) for times in (infer_s, whole_s, few_s))
     per_image = (whole - few) / (len(frames) - FEW) * len(frames) / infer
     return {
@@ -95,7 +95,7 @@ def compare(
     }
 
 
-def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> None:
+def calibrate(target: str, graph: ModelProto, frames: Frames) -> None:
     """Once, as an export does for its first INT8 candidate."""
     from quantizing import observe_taps
 
@@ -108,7 +108,7 @@ def calibrate(target: str, graph: ModelProto, source: Path, frames: Frames) -> N
         folder = Path(name)
         if target == "openvino":
             recipe = RECIPES["int8-linear"].only(ROLES)
-            quantize_openvino(source, folder / "int8.xml", recipe, frames)
+            quantize_openvino(graph, folder / "int8.xml", recipe, frames)
             return
         taps = (find_floats if target == "jetson" else find_taps)(graph)
         for statistics in observe_taps(graph, taps, frames, folder).values():

@@ -72,7 +72,7 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
     qdq = folder / "int8.onnx"
     qdq.write_bytes(to_qdq(graph, RECIPES["int8-linear"], ranges).SerializeToString())
     nncf = folder / "int8.xml"
-    quantize_openvino(fp32, nncf, RECIPES["int8-no-softmax"].only(ROLES), frames)
+    quantize_openvino(graph, nncf, RECIPES["int8-no-softmax"].only(ROLES), frames)
     compute = [c for c in list_float_types() if c != "f32"]
     contests = {
         "onnxruntime": {"fp32": (fp32, "f32"), "int8": (qdq, "f32")},

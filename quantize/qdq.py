@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.calibration.ranges import Range
+from edgeseg.quantize.pixels import (
+    CENTERED,
+    PIXEL_RANGE,
+    can_be_exact,
+    center_pixels_exactly,
+)
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.segformer.arch import Role
 from edgeseg.segformer.groups import find_group
@@ -39,6 +45,9 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
     nodes = [n.name for n in list_quantizable(model) if find_group(n.name) in recipe.int8]
     if not nodes:
         return copy
+    if can_be_exact(model, recipe):
+        copy = center_pixels_exactly(model, joins_pixels=True)
+        ranges = {**ranges, CENTERED: PIXEL_RANGE}
     data = {
         name: TensorData(lowest=np.float32(covered.low), highest=np.float32(covered.high))
         for name, covered in ranges.items()

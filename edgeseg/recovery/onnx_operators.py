@@ -111,6 +111,14 @@ def _make_concat(node: AttributedNode) -> operators.Operator:
     return lambda *parts: operators.join(parts, node.get("axis", 0))
 
 
+def _make_pad(node: AttributedNode) -> operators.Operator:
+    pads = node.list_integers(1)
+    if node.get("mode", b"constant") != b"constant" or len(node.inputs) > 2 or pads is None:
+        raise ExportError("a Pad with anything but zeros cannot be trained")
+    half = len(pads) // 2
+    return operators.pad(before=pads[:half], after=pads[half:])
+
+
 def _pass_on(_: AttributedNode) -> operators.Operator:
     return lambda x: x
 
@@ -128,6 +136,7 @@ ONNX_OPERATORS: Final[Mapping[str, _Make]] = {
     "Identity": _pass_on,
     "LayerNormalization": _make_norm,
     "MatMul": lambda _: operators.multiply_matrices(),
+    "Pad": _make_pad,
     "Mul": lambda _: lambda a, b: a * b,
     "MultiHeadAttention": _make_attention,
     "ReduceMean": _make_mean,
@@ -142,6 +151,7 @@ ONNX_OPERATORS: Final[Mapping[str, _Make]] = {
 # How many inputs are values; the others are numbers that the operator was made with.
 READ: Final[Mapping[str, int]] = {
     "Expand": 1,
+    "Pad": 1,
     "ReduceMean": 1,
     "Reshape": 1,
     "Resize": 1,

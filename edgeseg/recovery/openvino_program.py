@@ -89,10 +89,17 @@ class _Reader:
             self._numbers[_name(node)] = np.array(node.data)
         elif kind == "FakeQuantize":
             self._read_quantizer(node)
-        elif kind in FOLDED and node.get_output_element_type(0).is_integral():
+        elif kind in FOLDED and self._is_shape(node):
             self._fold(node)
         elif not self._read_integers(node, kind):
             self._read_step(node, kind)
+
+    def _is_shape(self, node: Node) -> bool:
+        """Tell whether a node computes whole numbers, and no pixels: those depend on the image."""
+        return node.get_output_element_type(0).is_integral() and (
+            node.get_type_name() == "ShapeOf"
+            or all(name in self._numbers for name in _name_inputs(node))
+        )
 
     def _fold(self, node: Node) -> None:
         """Compute a shape, which depends on no value."""

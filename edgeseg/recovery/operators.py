@@ -20,6 +20,7 @@ __all__ = [
     "join",
     "multiply_matrices",
     "normalize",
+    "pad",
     "resize",
     "round_to_half",
     "slice_along",
@@ -50,6 +51,13 @@ def convolve(
         )
 
     return compute
+
+
+def pad(*, before: Sequence[int], after: Sequence[int]) -> Operator:
+    """Make a padding with zeros, before and after the values along each axis."""
+    # PyTorch wants the last axis first.
+    ends = [end for pair in reversed(list(zip(before, after, strict=True))) for end in pair]
+    return lambda x: functional.pad(x, ends)
 
 
 def multiply_matrices(*, transpose_a: bool = False, transpose_b: bool = False) -> Operator:

@@ -1,6 +1,7 @@
 """OpenVINO's own files, and INT8 in them by NNCF's post-training quantization for transformers.
 
-SmoothQuant before matrix products, uint8 activations and int8 weights, fast bias correction.
+SmoothQuant before matrix products, uint8 activations and int8 weights, fast bias correction. Ranges
+cover all that any image shows.
 Statistics are reduced inside the graph, image by image, so memory does not grow with their number.
 """
 
@@ -10,14 +11,16 @@ import contextlib
 import io
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgeseg.errors import MissingPackageError
-from edgeseg.files.whole import write_whole
+from edgeseg.files.whole import write_file, write_whole
 from edgeseg.machine.extras import make_install_command
 from edgeseg.machine.packages import find_version
 from edgeseg.quantize.calibrated import Calibrated
+from edgeseg.quantize.pixels import can_be_exact, center_pixels_exactly
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps
@@ -28,6 +31,8 @@ from edgeseg.segformer.arch import Role
 from edgeseg.segformer.groups import Group, find_group
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from edgeseg.pixels import Frame
 
 __all__ = [
@@ -74,7 +79,7 @@ def prepare(job: Job) -> Tools:
         return Tools(floats=job.floats, quantizer=None, estimator="nncf")
     for package in ("openvino", "nncf"):
         _require(package, "INT8 for OpenVINO")
-    quantizer = OpenVinoQuantizer(job.calibrate(find_taps(job.graph)), job.floats[0].path)
+    quantizer = OpenVinoQuantizer(job.calibrate(find_taps(job.graph)))
     return Tools(floats=job.floats, quantizer=quantizer, estimator="nncf")
 
 
@@ -88,9 +93,9 @@ def check(path: Path) -> None:
 
 
 def quantize_openvino(
-    source: Path, target: Path, recipe: Recipe, frames: Sequence[Callable[[], Frame]]
+    model: ModelProto, target: Path, recipe: Recipe, frames: Sequence[Callable[[], Frame]]
 ) -> None:
-    """Read a float graph (ONNX or OpenVINO) and write `target`, an .xml with its .bin.
+    """Quantize a float graph, as `edgeseg.export` writes it, into `target`, an .xml with its .bin.
 
     `frames` give the network's input, uint8 (1, H, W, C); each is called as often as NNCF needs.
 
@@ -100,22 +105,54 @@ def quantize_openvino(
     _require("nncf", "INT8 for OpenVINO")
     import nncf
     import openvino
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-    model = openvino.Core().read_model(source)
-    left_float = [
-        op.get_friendly_name()
-        for op in model.get_ordered_ops()
-        if op.get_type_name() in _COMPUTES and find_group(op.get_friendly_name()) not in recipe.int8
-    ]
-    with quiet_nncf():
-        made = nncf.quantize(
-            model,
-            nncf.Dataset(_Lazy(frames)),
-            subset_size=len(frames),
-            model_type=nncf.ModelType.TRANSFORMER,
-            ignored_scope=nncf.IgnoredScope(names=left_float, validate=False),
-        )
-    openvino.save_model(made, target, compress_to_fp16=False)
+    if can_be_exact(model, recipe):
+        model = center_pixels_exactly(model, joins_pixels=True)
+        frames = [partial(_show_all_levels, frames[0]), *frames[1:]]
+    with _convert_for_now(model, target) as source:
+        floats = openvino.Core().read_model(source)
+        left_float = [
+            op.get_friendly_name()
+            for op in floats.get_ordered_ops()
+            if op.get_type_name() in _COMPUTES
+            and find_group(op.get_friendly_name()) not in recipe.int8
+        ]
+        with quiet_nncf():
+            made = nncf.quantize(
+                floats,
+                nncf.Dataset(_Lazy(frames)),
+                subset_size=len(frames),
+                model_type=nncf.ModelType.TRANSFORMER,
+                # The mean of all images' extremes would cut off what low contrast makes large.
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+                ),
+                ignored_scope=nncf.IgnoredScope(names=left_float, validate=False),
+            )
+        openvino.save_model(made, target, compress_to_fp16=False)
+
+
+@contextlib.contextmanager
+def _convert_for_now(model: ModelProto, target: Path) -> Iterator[Path]:
+    """Write a float graph as an .xml and its .bin beside `target`, and remove them at the end.
+
+    NNCF then sees what the float artifact holds: writing a model fuses its operators.
+    """
+    graph = target.with_name(f"{target.stem}_float.onnx")
+    try:
+        write_file(graph, model.SerializeToString())
+        yield convert(graph)
+    finally:
+        for suffix in (".onnx", ".xml", ".bin"):
+            graph.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _show_all_levels(read: Callable[[], Frame]) -> Frame:
+    """Read a frame, with a black and a white pixel in a corner: so NNCF covers all levels."""
+    frame = read().copy()
+    frame[:, 0, 0], frame[:, 0, 1] = 0, 255
+    return frame
 
 
 def _require(package: str, purpose: str) -> None:
@@ -149,20 +186,21 @@ def quiet_nncf() -> Iterator[None]:
 
 
 class OpenVinoQuantizer:
-    """NNCF on the float artifact; it finds its own ranges, in the graph that it smooths."""
+    """NNCF on the float graph; it finds its own ranges, in the graph that it smooths."""
 
     computes = ()
 
-    def __init__(self, calibrated: Calibrated, source: Path) -> None:
+    def __init__(self, calibrated: Calibrated) -> None:
         self._calibrated = calibrated
-        self._source = source
 
     def make(self, recipe: Recipe, path: Path) -> None:
         """Write an .xml and its .bin; the .xml last, so that it is there only when both are."""
-        with write_whole(path) as partial:
-            weights = partial.with_suffix(".bin")
+        with write_whole(path) as unfinished:
+            weights = unfinished.with_suffix(".bin")
             try:
-                quantize_openvino(self._source, partial, recipe, self._calibrated.frames)
+                quantize_openvino(
+                    self._calibrated.model, unfinished, recipe, self._calibrated.frames
+                )
                 weights.replace(path.with_suffix(".bin"))
             finally:
                 weights.unlink(missing_ok=True)

@@ -22,6 +22,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.quantize.pixels import (
+    CENTERED,
+    PIXEL_RANGE,
+    can_be_exact,
+    center_pixels_exactly,
+)
 from edgeseg.quantize.recipes import Recipe
 from edgeseg.segformer.groups import find_group
 from edgeseg.spec import Upsampling
@@ -91,6 +97,9 @@ def to_typed(
     Raises:
         KeyError: no magnitude is known of an activation.
     """
+    if can_be_exact(model, recipe):
+        model = center_pixels_exactly(model, joins_pixels=False)
+        largest = {**largest, CENTERED: PIXEL_RANGE.high}
     typer = _Typer(model, recipe, largest, hot, scales)
     for node in model.graph.node:
         typer.add(node)
@@ -218,7 +227,7 @@ class _Typer:
         return self.single if touched & self.hot else self.half
 
     def _find_held_type(self, output: str, node: NodeProto) -> int:
-        inside = node.name.startswith(_PREPROCESS) and node.op_type != "Sub"
+        inside = node.name.startswith(_PREPROCESS) and output != CENTERED
         return self.single if inside or output in self.hot else self.half
 
     def _cast_to(self, name: str, kind: int) -> str:

@@ -50,6 +50,7 @@ OPERATORS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "LayerNormalization": _FLOATS,
         "MatMul": _FLOATS,
         "Mul": _MOVED,
+        "Pad": _MOVED,
         "QuantizeLinear": _FLOATS,
         "ReduceMean": _MOVED,
         "Relu": _FLOATS,
