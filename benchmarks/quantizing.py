@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.bundle.manifest import Accuracy
+from edgeseg.calibration.light import light_every_other
 from edgeseg.calibration.observe import Tap, observe, resume_observation
 from edgeseg.calibration.ranges import ESTIMATORS, Range, Statistics
 from edgeseg.calibration.sets import choose_calibration_set
@@ -86,9 +87,16 @@ def make_float_graph(checkpoint: Checkpoint) -> ModelProto:
     return to_onnx(deployed, height=size.height, width=size.width, opset=GELU_OPSET)
 
 
-def list_frames(checkpoint: Checkpoint, source: str, count: int) -> Sequence[Callable[[], Frame]]:
-    """List the calibration images of `source`, each read as the network's input when called."""
+def list_frames(
+    checkpoint: Checkpoint, source: str, count: int, *, lit: bool = True
+) -> Sequence[Callable[[], Frame]]:
+    """List the calibration images of `source`, each read as the network's input when called.
+
+    If they are `lit`, of every two one is in other light, as in an export.
+    """
     chosen = choose_calibration_set(source, count=count)
+    if lit:
+        return light_every_other([one.image for one in chosen.pictures], checkpoint.input)
     return [
         partial(lambda one: to_input(one.image(), checkpoint.input), picture)
         for picture in chosen.pictures

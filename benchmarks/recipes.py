@@ -78,6 +78,7 @@ def make(
 ) -> Iterator[Entry]:
     """FP32 first, then everything else, made when its turn comes."""
     graph = make_float_graph(checkpoint)
+    plain = list_frames(checkpoint, options.dataset, options.images, lit=False)
     fp32 = folder / "fp32.onnx"
     fp32.write_bytes(graph.SerializeToString())
     yield "fp32", fp32, "f32"
@@ -89,10 +90,10 @@ def make(
                 continue
             recipe = RECIPES[name].only(ROLES)
             path = folder / f"{recipe.name}.xml"
-            quantize_openvino(fp32, path, recipe, frames)
+            quantize_openvino(graph, path, recipe, frames)
             yield from ((f"{recipe.name}+{c}", path, c) for c in computes)
         if options.naive:
-            yield from quantize_naively_nncf(folder, fp32, frames)
+            yield from quantize_naively_nncf(folder, fp32, plain)
         return
     found = observe_taps(graph, find_taps(graph), frames, folder)
     for estimator in options.estimators:
@@ -102,7 +103,7 @@ def make(
             path.write_bytes(to_qdq(graph, recipe, ranges).SerializeToString())
             yield f"{recipe.name}, {estimator}", path, "f32"
     if options.naive:
-        yield quantize_naively_onnxruntime(folder, fp32, frames)
+        yield quantize_naively_onnxruntime(folder, fp32, plain)
 
 
 def quantize_naively_onnxruntime(

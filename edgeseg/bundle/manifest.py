@@ -123,7 +123,10 @@ class FrameworkCheck(Value, frozen=True, kw_only=True):
 
 
 class CalibrationInfo(Value, frozen=True, kw_only=True):
-    """The images that ranges come from: their number, their origin, and their pixels' hash."""
+    """The images that ranges come from: their number, their origin, and their pixels' hash.
+
+    The hash is of the images as they are; of every two, edgeseg calibrates on one in other light.
+    """
 
     source: str
     images: int

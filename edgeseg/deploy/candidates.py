@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgeseg.bundle.manifest import CalibrationInfo, Evaluation
 from edgeseg.calibration.choose import FEW
+from edgeseg.calibration.light import LIGHTS
 from edgeseg.calibration.ranges import SAMPLING
 from edgeseg.deploy.data import ExportData
 from edgeseg.deploy.explore import Explored, explore_forms
@@ -110,6 +111,7 @@ def _describe_search(job: ExportJob, graph: FloatGraph, data: ExportData) -> dic
         "target": job.request.target,
         "estimator": job.request.estimator,
         "sampling": SAMPLING,
+        "lights": LIGHTS,
         "calibration": None if data.calibration is None else data.calibration.sha256,
         "images": data.sha256,
         "machine": describe_machine().features,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edgeseg.calibration.light import light_every_other
 from edgeseg.deploy.data import ExportData
 from edgeseg.deploy.forms import Choice, write_form
 from edgeseg.deploy.graph import FloatGraph
@@ -115,14 +116,18 @@ def _list_floats(exact: FloatGraph, chosen: FloatGraph, tools: Tools) -> Sequenc
 
 def _prepare(job: ExportJob, graph: FloatGraph, data: ExportData, search: Search) -> Tools:
     """Let the target's module make INT8 variants of the graph with the calibration images."""
+    spec = job.checkpoint.input
+
+    def check_and_read(read: Callable[[], Bgr]) -> Bgr:
+        search.budget.check()  # calibration reads one image after the other
+        return read()
 
     def read_input(read: Callable[[], Bgr]) -> Frame:
-        search.budget.check()  # calibration reads one image after the other
-        return to_input(read(), job.checkpoint.input)
+        return to_input(check_and_read(read), spec)
 
     chosen = data.calibration
     pictures = () if chosen is None else chosen.pictures
-    frames = [partial(read_input, picture.image) for picture in pictures]
+    frames = light_every_other([partial(check_and_read, one.image) for one in pictures], spec)
     searched = [partial(read_input, partial(_read_image, r)) for _, r in search.search_half.images]
 
     # What INT8 costs a group is measured against the same form in float.

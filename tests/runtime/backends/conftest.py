@@ -8,6 +8,7 @@ import fake_tensorrt
 import pytest
 from fake_tensorrt import State
 from made_once import made_once
+from search_limits import STEADY
 
 from edgeseg.accuracy.limits import Limits
 from edgeseg.bundle.store import Bundle, open_bundle
@@ -30,6 +31,7 @@ def bundle(checkpoint_folder: Path, street: Path, common: Path) -> Bundle:
             folder=folder / "jetson",
             dataset=open_dataset(street, split="test"),
             calibration=str(street),
+            calibration_images=STEADY,
             precision="auto",
             recipes=(jetson.RECIPES["int8-linear"],),
             limits=Limits(max_drop=60, max_class_drop=None),
