@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ __all__ = ["Network", "Trace"]
 
 # A quantizer's step never becomes smaller than the first one by this factor.
 _LEAST: Final = 16
+Instead: TypeAlias = Callable[[Tensor, Tensor, Quantization], "Tensor | None"]
+
 # The last steps of attentions, of feed-forward parts and of the head's sum, by their names.
 _ENDS: Final = (".attn_residual", ".ffn_residual", "head.stage1.sum")
 
@@ -32,6 +34,10 @@ class Trace:
     logits: Tensor
     blocks: Mapping[str, Tensor]
     elements: int
+
+
+def _quantize_all(*_: object) -> None:
+    return None
 
 
 def _list_done(program: Program) -> list[list[str]]:
@@ -87,10 +93,14 @@ class Network(nn.Module):
         is_scale = self.program.constants[name].kind is Kind.SCALE
         return torch.maximum(made, value / _LEAST) if is_scale else made
 
-    def forward(self, image: Tensor, *, apart: bool = False) -> Trace:
+    def forward(
+        self, image: Tensor, *, apart: bool = False, instead: Instead = _quantize_all
+    ) -> Trace:
         """Map an image, uint8 (1, H, W, C), to the logits and to what the blocks hand on.
 
-        With `apart`, no gradient passes from a block to the one before it.
+        With `apart`, no gradient passes from a block to the one before it. `instead` may give what
+        a quantizer's value becomes, of the value, the step and the quantizer; where it gives None,
+        the value is quantized.
         """
         values: dict[str, Tensor] = {self.program.source: image.float()}
         constants: dict[str, Tensor] = {}
@@ -106,7 +116,9 @@ class Network(nn.Module):
 
         for step, done in zip(self.program.steps, self._done, strict=True):
             if isinstance(step, Quantization):
-                made = quantize(find(step.source), find(step.scale), step)
+                x, scale = find(step.source), find(step.scale)
+                given = instead(x, scale, step)
+                made = quantize(x, scale, step) if given is None else given
             else:
                 made = step.compute(*map(find, step.inputs))
             if step.name.endswith(_ENDS):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
+from edgeseg.files.whole import write_file
 from edgeseg.progress import Progress
-from edgeseg.recovery.lossless import quantize_pixels_exactly
 from edgeseg.recovery.options import check_images
 from edgeseg.recovery.program import Program
 
@@ -23,6 +27,12 @@ __all__ = ["Recovered", "read_program", "recover"]
 # One image in so many is held back, to tell when the training should end; at most `_MOST`.
 _EVERY: Final = 8
 _MOST: Final = 16
+# Images on which step sizes are chosen, as they are and in other light, and the share of the time
+# that this may take.
+_FITTED: Final = 16
+_FITTING: Final = 0.1
+# However long that took, each lesson gets a step.
+_SHORTEST_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,30 +88,57 @@ def recover(
         CalibrationError: fewer than `FEWEST` images.
         ExportError: the artifact has a part that cannot be trained.
     """
+    from edgeseg.recovery.steps import apply_factors, hold_pixels
     from edgeseg.recovery.training import LESSONS, Task, train
 
     check_images(len(images))
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     back = min(_MOST, len(images) // _EVERY + 1)
+    begun = time.monotonic()
+    learned = [images[place] for place in order[back:]]
+    program = hold_pixels(read_program(source))
+    chosen = target.with_suffix(".steps.json")
+    factors = _choose_factors(
+        program, learned[:_FITTED], chosen, _FITTING * seconds, seed, progress
+    )
+    fitting_s = time.monotonic() - begun
     task = Task(
         teacher=read_program(teacher),
-        learned=[images[place] for place in order[back:]],
+        learned=learned,
         held_back=[images[place] for place in order[:back]],
-        seconds=seconds,
+        seconds=max(seconds - fitting_s, _SHORTEST_S),
         seed=seed,
         keep=target.with_suffix(".training"),
         lessons=LESSONS if lessons is None else lessons,
     )
-    program = read_program(source)
-    starts = [program, quantize_pixels_exactly(program)]
-    found = train([start for start in starts if start is not None], task, progress)
+    found = train([program, apply_factors(program, factors)], task, progress)
     program.write(found.values, target)
-    task.keep.unlink(missing_ok=True)
+    for left in (task.keep, chosen):
+        left.unlink(missing_ok=True)
     return Recovered(
         learned=tuple(order[back:]),
         held_back=back,
         steps=found.steps,
-        seconds=found.seconds,
+        seconds=found.seconds + fitting_s,
         before=found.before,
         after=found.after,
     )
+
+
+def _choose_factors(
+    program: Program,
+    images: Sequence[Read],
+    kept: Path,
+    seconds: float,
+    seed: int,
+    progress: Progress,
+) -> dict[str, float]:
+    """Choose step sizes, or recall those that a training began with before it was broken off."""
+    from edgeseg.recovery.steps import fit_factors, light_frames
+
+    with suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(kept.read_bytes(), type=dict[str, float])
+    frames = light_frames(images, seed)
+    factors = fit_factors(program, frames, seconds=seconds, seed=seed, progress=progress)
+    write_file(kept, json.dumps(factors).encode())
+    return factors

@@ -22,11 +22,10 @@ import torch
 from torch import Tensor
 
 from edgeseg.accuracy.metrics import confusion, mean_iou
-from edgeseg.errors import ExportError
-from edgeseg.memory import find_total_memory
 from edgeseg.progress import Progress
 from edgeseg.recovery.example import Read
 from edgeseg.recovery.losses import find_cross_entropy, find_divergence
+from edgeseg.recovery.memory import check_memory, explain_full_gpu
 from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Kind, Program, Values
 from edgeseg.recovery.state import State, recall_state, save_state
@@ -113,16 +112,8 @@ def train(starts: Sequence[Program], task: Task, progress: Progress) -> Outcome:
     Raises:
         ExportError: the machine, or its GPU, has too little memory for it.
     """
-    try:
+    with explain_full_gpu():
         return _Training(starts, task, progress).run()
-    except RuntimeError as error:
-        # cuBLAS and cuDNN have errors of their own for it.
-        if not isinstance(error, torch.OutOfMemoryError) and "ALLOC_FAILED" not in str(error):
-            raise
-        raise ExportError(
-            "training does not fit into the GPU's memory; free some of it, choose a smaller "
-            "--size, or train on the CPU with CUDA_VISIBLE_DEVICES= before the command"
-        ) from None
 
 
 class _Training:
@@ -137,7 +128,7 @@ class _Training:
         self._shown = [self._to_device(frame) for frame in self._list_shown()]
         with torch.no_grad():
             first = self._teacher(self._shown[0])
-        _check_memory(first.elements)
+        check_memory(first.elements)
         self._classes = first.logits.shape[1]
         self._expected = [self._classify(self._teacher, image) for image in self._shown]
         students = [Network(program).to(self._device) for program in starts]
@@ -303,17 +294,3 @@ class _Training:
 
     def _to_device(self, frame: Frame) -> Tensor:
         return torch.tensor(frame, device=self._device)
-
-
-def _check_memory(elements: int) -> None:
-    """Refuse to train where the values of one image do not fit into the memory, twice in float32.
-
-    Raises:
-        ExportError: they do not.
-    """
-    needed, there = 2 * 4 * elements, find_total_memory()
-    if needed > there:
-        raise ExportError(
-            f"training needs about {needed / 1e9:.1f} GB of memory for one image, and "
-            f"{there / 1e9:.1f} GB may be taken here; choose a smaller --size"
-        )

@@ -18,11 +18,11 @@ from typed_graphs import HEIGHT, WIDTH, frame
 
 from edgeseg.errors import CalibrationError, ExportError
 from edgeseg.progress import SILENT, Progress
-from edgeseg.recovery import training
+from edgeseg.recovery import memory, steps, training
 from edgeseg.recovery.example import Example
 from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Kind
-from edgeseg.recovery.recover import read_program, recover
+from edgeseg.recovery.recover import Recovered, read_program, recover
 from edgeseg.recovery.state import recall_state
 from edgeseg.recovery.training import LESSONS, Task, train
 
@@ -154,6 +154,38 @@ def test_one_that_was_broken_off_goes_on(artifacts: dict[str, Artifact], tmp_pat
     assert found.after >= saved.after
 
 
+def recover_some(artifact: Artifact, path: Path, progress: Progress = SILENT) -> Recovered:
+    return recover(
+        artifact.path,
+        artifact.teacher,
+        path,
+        list_frames(range(10)),
+        seconds=60,
+        seed=0,
+        progress=progress,
+    )
+
+
+def test_one_that_goes_on_keeps_the_step_sizes_that_it_began_with(
+    artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was learned is learned on top of them."""
+
+    def stop(name: str, done: int, *_: object) -> None:
+        if name == "recovering, block by block" and done > 5:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "out.xml"
+    with pytest.raises(KeyboardInterrupt):
+        recover_some(artifacts["openvino"], path, Progress(phase=stop))
+    assert {one.name for one in tmp_path.iterdir()} == {"out.training", "out.steps.json"}
+    monkeypatch.setattr(steps, "fit_factors", None)
+    lines: list[str] = []
+    recover_some(artifacts["openvino"], path, Progress(say=lines.append))
+    assert lines[0].startswith("  going on after ")
+    assert {one.name for one in tmp_path.iterdir()} == {"out.xml", "out.bin"}
+
+
 @pytest.mark.parametrize("content", [b"", b"not a state", b"PK\x03\x04" + 40 * b"\0"])
 def test_a_damaged_state_counts_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)
@@ -179,11 +211,14 @@ def test_its_time_is_kept(artifacts: dict[str, Artifact], tmp_path: Path) -> Non
 def test_too_little_memory_is_told(
     artifacts: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "find_total_memory", lambda: 10_000_000)
+    monkeypatch.setattr(memory, "find_total_memory", lambda: 10_000_000)
     artifact = artifacts["onnxruntime"]
     told = r"training needs about \d+\.\d GB of memory .* 0\.0 GB .* choose a smaller --size"
     with pytest.raises(ExportError, match=told):
         train([read_program(artifact.path)], given(artifact, tmp_path / "state"), SILENT)
+    with pytest.raises(ExportError, match=told):
+        recover_some(artifact, tmp_path / "out.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -207,6 +242,9 @@ def test_a_gpu_with_too_little_memory_is_told(
     artifact = artifacts["onnxruntime"]
     with pytest.raises(ExportError, match="does not fit into the GPU's memory; free some of it"):
         train([read_program(artifact.path)], given(artifact, tmp_path / "state"), SILENT)
+    with pytest.raises(ExportError, match="does not fit into the GPU's memory; free some of it"):
+        recover_some(artifact, tmp_path / "out.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_too_few_images_are_refused(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
