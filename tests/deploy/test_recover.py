@@ -51,6 +51,7 @@ def request_(request_: ExportRequest, cache: str, monkeypatch: pytest.MonkeyPatc
     """What one export made, the next one of these tests finds."""
     monkeypatch.setenv("XDG_CACHE_HOME", cache)
     monkeypatch.setattr(corrupted, "SEVERITIES", (1,))
+    monkeypatch.setattr("edgeseg.recovery.recover._FITTED", 2)
     limits = replace(request_.limits, max_extra_drop=None)
     return replace(request_, limits=limits, recover=Recover(seconds=SECONDS))
 
