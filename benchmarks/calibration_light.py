@@ -3,7 +3,7 @@
     python benchmarks/calibration_light.py CHECKPOINT DATASET [--target openvino] [--images 100]
 
 `int8-full` is made twice: from the calibration images as they are, and, as an export does, with
-every second one in other light. Both are measured against FP32 on the whole split, as it is and
+one of every two in other light. Both are measured against FP32 on the whole split, as it is and
 under corruptions. Prints a line of JSON for each.
 """
 
@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from alternating import report
 from quantizing import list_frames, make_float_graph, make_meter, observe_taps
@@ -25,7 +25,7 @@ from edgeseg.calibration.ranges import ESTIMATORS
 from edgeseg.cli.scripts import run_script
 from edgeseg.corruptions import corrupt
 from edgeseg.datasets import open_dataset
-from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
+from edgeseg.export.checkpoint import read_checkpoint
 from edgeseg.pixels import Bgr, ClassMap, Frame
 from edgeseg.quantize.attention import fuse_attention
 from edgeseg.quantize.meter import Meter, Read
@@ -34,6 +34,9 @@ from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.taps import find_taps
 from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
 from edgeseg.runtime.backends.backend import open_artifact
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 CONDITIONS: Final = (
     ("clean", 0),
@@ -69,16 +72,16 @@ def main() -> None:
             }
             for lit in (False, True):
                 frames = list_frames(checkpoint, options.dataset, options.images, lit=lit)
-                path = quantize(target, checkpoint, frames, folder / ("lit" if lit else "plain"))
+                path = quantize(target, graph, frames, folder / ("lit" if lit else "plain"))
                 measure(target, path, meters, lit=lit)
 
 
 def quantize(
-    target: str, checkpoint: Checkpoint, frames: Sequence[Callable[[], Frame]], folder: Path
+    target: str, graph: ModelProto, frames: Sequence[Callable[[], Frame]], folder: Path
 ) -> Path:
-    """Write `int8-full` of a checkpoint for a target."""
+    """Write `int8-full` of a float graph for a target."""
     folder.mkdir()
-    graph, recipe = make_float_graph(checkpoint), RECIPES["int8-full"]
+    recipe = RECIPES["int8-full"]
     if target == "openvino":
         path = folder / "int8.xml"
         quantize_openvino(graph, path, recipe.only(ROLES), frames)

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edgeseg.pixels import Bgr, Frame, fit_size, to_input
-from edgeseg.spec import RGB, InputSpec
+from edgeseg.pixels import Bgr, Frame, fit_size, resize_image, to_input
+from edgeseg.spec import RGB, InputSpec, Resize
 
-__all__ = ["LIGHTS", "change_light", "light_every_other", "resize_channels"]
+__all__ = ["LIGHTS", "change_light", "light_every_other"]
 
 _Unit: TypeAlias = npt.NDArray[np.float32]  # (H, W, C), 0..1
 
@@ -48,15 +48,12 @@ def light_every_other(
     """
     if spec.channels != RGB:
         return [partial(_read, read, spec) for read in reads]
-    lit = {2 * pair + int(np.random.default_rng(pair).integers(2)): pair for pair in _pairs(reads)}
+    pairs = range((len(reads) + 1) // 2)
+    lit = {2 * pair + int(np.random.default_rng(pair).integers(2)): pair for pair in pairs}
     return [
         partial(_read_lit, read, spec, lit[place]) if place in lit else partial(_read, read, spec)
         for place, read in enumerate(reads)
     ]
-
-
-def _pairs(reads: Sequence[object]) -> range:
-    return range((len(reads) + 1) // 2)
 
 
 def _read(read: Callable[[], Bgr], spec: InputSpec) -> Frame:
@@ -77,15 +74,6 @@ def _change(
 ) -> npt.NDArray[np.uint8]:
     unit = _CHANGES[kind](image.astype(np.float32) / np.float32(255), random)
     return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
-
-
-def resize_channels(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Resize each channel of an image, (H, W, C), to a height and width, bilinearly."""
-    planes = [
-        np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR))
-        for plane in np.moveaxis(image, 2, 0)
-    ]
-    return np.stack(planes, axis=2)
 
 
 def _fade(unit: _Unit, random: np.random.Generator) -> _Unit:
@@ -130,9 +118,9 @@ def _blur(unit: _Unit, random: np.random.Generator) -> _Unit:
     factor = random.uniform(1.5, 5.0)
     small = max(1, round(height / factor)), max(1, round(width / factor))
     image = np.rint(unit * 255).astype(np.uint8)
-    return resize_channels(resize_channels(image, small), (height, width)).astype(
-        np.float32
-    ) / np.float32(255)
+    for rows, columns in (small, (height, width)):
+        image = resize_image(image, height=rows, width=columns, rule=Resize.PILLOW_BILINEAR)
+    return image.astype(np.float32) / np.float32(255)
 
 
 # Low contrast is what costs INT8 most, and comes twice as often as the others.

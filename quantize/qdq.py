@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgeseg.calibration.ranges import Range
-from edgeseg.quantize.pixels import (
+from edgeseg.quantize.exact_pixels import (
     CENTERED,
     PIXEL_RANGE,
     can_be_exact,
@@ -40,14 +40,14 @@ def to_qdq(model: ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> Mo
     from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+    if can_be_exact(model, recipe):
+        model = center_pixels_exactly(model, joins_pixels=True)
+        ranges = {**ranges, CENTERED: PIXEL_RANGE}
     copy = ModelProto()
     copy.CopyFrom(model)
     nodes = [n.name for n in list_quantizable(model) if find_group(n.name) in recipe.int8]
     if not nodes:
         return copy
-    if can_be_exact(model, recipe):
-        copy = center_pixels_exactly(model, joins_pixels=True)
-        ranges = {**ranges, CENTERED: PIXEL_RANGE}
     data = {
         name: TensorData(lowest=np.float32(covered.low), highest=np.float32(covered.high))
         for name, covered in ranges.items()

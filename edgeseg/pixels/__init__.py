@@ -22,6 +22,7 @@ from edgeseg.pixels.input import (
     measure_coverage,
     resize_bands,
     resize_by_opencv,
+    resize_image,
     to_input,
 )
 from edgeseg.pixels.mask import resize_ids, to_frame_mask, to_mask
@@ -51,6 +52,7 @@ __all__ = [
     "to_frame_mask",
     "resize_bands",
     "resize_by_opencv",
+    "resize_image",
     "resize_ids",
     "resize_logits",
     "resize_rows",

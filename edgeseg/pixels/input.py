@@ -18,6 +18,7 @@ __all__ = [
     "measure_coverage",
     "resize_bands",
     "resize_by_opencv",
+    "resize_image",
     "to_input",
 ]
 
@@ -37,7 +38,7 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
         MissingPackageError: the rule is OpenCV's and OpenCV is not installed.
     """
     height, width = fit_size(frame.shape[0], frame.shape[1], spec)
-    resized = _resize(frame, height, width, spec.resize)
+    resized = resize_image(frame, height=height, width=width, rule=spec.resize)
     if (height, width) == (spec.height, spec.width):
         return resized[None]
     canvas = np.empty((1, spec.height, spec.width, spec.channels), np.uint8)
@@ -49,9 +50,11 @@ def to_input(frame: Bgr, spec: InputSpec) -> Frame:
 def find_padding(spec: InputSpec) -> npt.NDArray[np.uint8]:
     """Find the color beside a frame: uint8 (channels,), in the order of the frame's channels.
 
-    It is the mean color, which is zero after normalization, as mmsegmentation pads.
+    It is the mean color, which is zero after normalization, as mmsegmentation pads; the nearest
+    color to it where no pixel can have it.
     """
-    color: npt.NDArray[np.uint8] = np.rint(255 * np.array(spec.frame_mean)).astype(np.uint8)
+    mean = np.rint(255 * np.array(spec.frame_mean))
+    color: npt.NDArray[np.uint8] = np.clip(mean, 0, 255).astype(np.uint8)
     return color
 
 
@@ -111,7 +114,12 @@ def measure_coverage(height: int, width: int, spec: InputSpec) -> tuple[float, f
     return fitted_height / spec.height, fitted_width / spec.width
 
 
-def _resize(frame: Bgr, height: int, width: int, rule: Resize) -> Bgr:
+def resize_image(frame: Bgr, *, height: int, width: int, rule: Resize) -> Bgr:
+    """Resize an image by a rule, from uint8 (H, W, C) to uint8 (height, width, C), in pixels.
+
+    Raises:
+        MissingPackageError: the rule is OpenCV's and OpenCV is not installed.
+    """
     if rule is Resize.OPENCV_BILINEAR:
         return resize_by_opencv(frame, height=height, width=width)
     from PIL import Image

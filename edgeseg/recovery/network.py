@@ -16,10 +16,11 @@ from edgeseg.recovery.state import Changes
 
 __all__ = ["Network", "Trace"]
 
+# What a quantizer's value becomes, of the value, the step and the quantizer; None to quantize it.
+_Instead: TypeAlias = Callable[[Tensor, Tensor, Quantization], Tensor | None]
+
 # A quantizer's step never becomes smaller than the first one by this factor.
 _LEAST: Final = 16
-Instead: TypeAlias = Callable[[Tensor, Tensor, Quantization], "Tensor | None"]
-
 # The last steps of attentions, of feed-forward parts and of the head's sum, by their names.
 _ENDS: Final = (".attn_residual", ".ffn_residual", "head.stage1.sum")
 
@@ -34,10 +35,6 @@ class Trace:
     logits: Tensor
     blocks: Mapping[str, Tensor]
     elements: int
-
-
-def _quantize_all(*_: object) -> None:
-    return None
 
 
 def _list_done(program: Program) -> list[list[str]]:
@@ -94,13 +91,12 @@ class Network(nn.Module):
         return torch.maximum(made, value / _LEAST) if is_scale else made
 
     def forward(
-        self, image: Tensor, *, apart: bool = False, instead: Instead = _quantize_all
+        self, image: Tensor, *, apart: bool = False, instead: _Instead | None = None
     ) -> Trace:
         """Map an image, uint8 (1, H, W, C), to the logits and to what the blocks hand on.
 
         With `apart`, no gradient passes from a block to the one before it. `instead` may give what
-        a quantizer's value becomes, of the value, the step and the quantizer; where it gives None,
-        the value is quantized.
+        a quantizer's value becomes; where it gives None, the value is quantized.
         """
         values: dict[str, Tensor] = {self.program.source: image.float()}
         constants: dict[str, Tensor] = {}
@@ -117,7 +113,7 @@ class Network(nn.Module):
         for step, done in zip(self.program.steps, self._done, strict=True):
             if isinstance(step, Quantization):
                 x, scale = find(step.source), find(step.scale)
-                given = instead(x, scale, step)
+                given = None if instead is None else instead(x, scale, step)
                 made = quantize(x, scale, step) if given is None else given
             else:
                 made = step.compute(*map(find, step.inputs))

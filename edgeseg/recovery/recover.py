@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -140,5 +139,5 @@ def _choose_factors(
         return msgspec.json.decode(kept.read_bytes(), type=dict[str, float])
     frames = light_frames(images, seed)
     factors = fit_factors(program, frames, seconds=seconds, seed=seed, progress=progress)
-    write_file(kept, json.dumps(factors).encode())
+    write_file(kept, msgspec.json.encode(factors))
     return factors

@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.calibration.light import change_light, resize_channels
-from edgeseg.pixels import ClassMap, resize_ids
+from edgeseg.calibration.light import change_light
+from edgeseg.pixels import ClassMap, resize_ids, resize_image
 from edgeseg.recovery.example import Example
+from edgeseg.spec import Resize
 
 __all__ = ["disturb"]
 
@@ -55,7 +56,8 @@ def _crop(
 ) -> npt.NDArray[np.uint8]:
     """Cut out a part, and enlarge it to the image's size."""
     height, width, _ = image.shape
-    return resize_channels(image[rows[:, None], columns], (height, width))
+    part = image[rows[:, None], columns]
+    return resize_image(part, height=height, width=width, rule=Resize.PILLOW_BILINEAR)
 
 
 def _crop_ids(ids: ClassMap, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> ClassMap:

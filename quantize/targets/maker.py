@@ -47,9 +47,8 @@ class Job:
 
     `graph` is the float ONNX graph, `floats` its artifact under each of the maker's float types.
     `frames` give the network's input, uint8 (1, H, W, C), of the calibration images, of every two
-    one in other light. `calibrate`
-    observes the values of given taps on these frames; it is None where no INT8 is asked for.
-    `upsampling` is for graphs that end in class ids.
+    one in other light. `calibrate` observes the values of given taps on these frames; it is None
+    where no INT8 is asked for. `upsampling` is for graphs that end in class ids.
     """
 
     graph: ModelProto

@@ -1,8 +1,8 @@
 """OpenVINO's own files, and INT8 in them by NNCF's post-training quantization for transformers.
 
 SmoothQuant before matrix products, uint8 activations and int8 weights, fast bias correction. Ranges
-cover all that any image shows.
-Statistics are reduced inside the graph, image by image, so memory does not grow with their number.
+cover all that any image shows. Statistics are reduced inside the graph, image by image, so memory
+does not grow with their number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgeseg.files.whole import write_file, write_whole
 from edgeseg.machine.extras import make_install_command
 from edgeseg.machine.packages import find_version
 from edgeseg.quantize.calibrated import Calibrated
-from edgeseg.quantize.pixels import can_be_exact, center_pixels_exactly
+from edgeseg.quantize.exact_pixels import can_be_exact, center_pixels_exactly
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps

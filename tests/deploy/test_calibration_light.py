@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from search_limits import export
@@ -17,6 +17,9 @@ from edgeseg.quantize.calibrated import Calibrated
 
 if TYPE_CHECKING:
     import pytest
+    from onnx import ModelProto
+
+Read = Callable[[], np.ndarray]
 
 
 def test_ranges_come_from_images_of_which_one_of_two_is_in_other_light(
@@ -26,9 +29,9 @@ def test_ranges_come_from_images_of_which_one_of_two_is_in_other_light(
     seen: list[Sequence[np.ndarray]] = []
     start = Calibrated.__init__
 
-    def watch(self: Calibrated, model: object, frames: Sequence, **named: object) -> None:
+    def watch(self: Calibrated, model: ModelProto, frames: Sequence[Read], **named: Any) -> None:
         seen.append([read() for read in frames])
-        start(self, model, frames, **named)  # type: ignore[arg-type]
+        start(self, model, frames, **named)
 
     monkeypatch.setattr(Calibrated, "__init__", watch)
     export(request_)

@@ -294,6 +294,12 @@ def test_a_kept_aspect_is_padded_with_the_mean(
     )
 
 
+def test_a_mean_that_no_pixel_can_have_pads_with_the_nearest_that_can() -> None:
+    spec = InputSpec(height=96, width=128, aspect=Aspect.KEEP, mean=(-0.1, 0.4, 1.2))
+    padded = to_input(np.zeros((96, 64, 3), np.uint8), spec)
+    assert padded[0, 0, 127].tolist() == [255, 102, 0]  # blue first
+
+
 def test_preparing_leaves_the_frame_as_it_was() -> None:
     frame = _random_frame(50, 70)
     before = frame.copy()

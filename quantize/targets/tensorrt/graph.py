@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.quantize.pixels import (
+from edgeseg.quantize.exact_pixels import (
     CENTERED,
     PIXEL_RANGE,
     can_be_exact,

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from typed_graphs import HEIGHT, INT8, WIDTH, frame
 
 from edgeseg.calibration.ranges import Range
-from edgeseg.quantize.pixels import CENTERED, can_be_exact, center_pixels_exactly
+from edgeseg.quantize.exact_pixels import CENTERED, can_be_exact, center_pixels_exactly
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES, Recipe
 from edgeseg.quantize.taps import find_taps
