@@ -34,10 +34,12 @@ from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.taps import find_taps
 from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
 from edgeseg.runtime.backends.backend import open_artifact
+from edgeseg.spec import check_number
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+TARGETS: Final = ("onnxruntime", "openvino")
 CONDITIONS: Final = (
     ("clean", 0),
     ("contrast", 1),
@@ -54,9 +56,10 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("dataset", help="a data set with a train split to calibrate on")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--target", nargs="+", default=["onnxruntime", "openvino"])
+    parser.add_argument("--target", nargs="+", choices=TARGETS, default=TARGETS)
     parser.add_argument("--images", type=int, default=100)
     options = parser.parse_args()
+    check_number("--images", options.images, least=2, whole=True)
     checkpoint = read_checkpoint(options.checkpoint)
     dataset = open_dataset(options.dataset, split=options.split).require_complete()
     for target in options.target:

@@ -28,6 +28,7 @@ from edgeseg.progress import Progress, print_line
 from edgeseg.recovery.example import Example
 from edgeseg.recovery.recover import recover
 from edgeseg.recovery.training import LESSONS, Lesson
+from edgeseg.spec import check_above_zero
 
 _ALONE: Final = {lesson.name: (replace(lesson, share=1.0),) for lesson in LESSONS}
 ABLATIONS: Final = {**_ALONE, "all": LESSONS}
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300, help="how many of them")
     parser.add_argument("--minutes", type=float, default=5.0, help="for each set of lessons")
     arguments = parser.parse_args()
+    check_above_zero("--minutes", arguments.minutes)
     check_inputs(parser, arguments.bundle)
     bundle = open_bundle(arguments.bundle)
     try:

@@ -32,6 +32,7 @@ from edgeseg.pixels import to_input
 from edgeseg.recovery.network import Network
 from edgeseg.recovery.program import Program, Quantization
 from edgeseg.recovery.recover import read_program
+from edgeseg.spec import check_number
 
 if TYPE_CHECKING:
     from edgeseg.pixels import Bgr, ClassMap, Frame
@@ -51,6 +52,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=9, help="take at least so many, evenly")
     parser.add_argument("--contrast", type=float, default=1.0, help="the share that is left")
     arguments = parser.parse_args()
+    check_number("--images", arguments.images, least=1, whole=True)
+    if not 0 < arguments.contrast <= 1:
+        parser.error(f"--contrast is a share above 0, and 1 at most; got {arguments.contrast:g}")
     check_inputs(parser, arguments.bundle)
     bundle = open_bundle(arguments.bundle)
     variants = bundle.manifest.variants

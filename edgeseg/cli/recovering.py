@@ -10,6 +10,7 @@ from edgeseg.cli.grouped import group_options
 from edgeseg.cli.options import report_wrong_usage
 from edgeseg.errors import SpecError
 from edgeseg.recovery.options import Recover
+from edgeseg.spec import check_above_zero
 
 __all__ = ["add_recover_options"]
 
@@ -57,6 +58,7 @@ def _collect(given: dict[str, Any]) -> Recover | None:
                     option = f"--{name.replace('_', '-')}"
                     raise SpecError(f"{option} needs --recover; add --recover MINUTES")
             return None
+        check_above_zero("--recover", minutes)
         return Recover(
             seconds=60 * minutes,
             images=given["recover_images"],

@@ -143,3 +143,10 @@ def test_what_says_how_to_train_needs_a_training(edgeseg, option: tuple[object, 
     outcome = edgeseg("export", "--model", "b0", *option)
     assert outcome.status == 2
     assert f"{option[0]} needs --recover; add --recover MINUTES" in outcome.err
+
+
+@pytest.mark.parametrize("minutes", ["-1", "0"])
+def test_a_time_that_is_none_is_named_as_it_was_given(edgeseg, minutes: str) -> None:
+    outcome = edgeseg("export", "--model", "b0", "--recover", minutes)
+    assert outcome.status == 2
+    assert f"--recover is a number above 0; got {float(minutes)}" in outcome.err

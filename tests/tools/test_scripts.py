@@ -46,6 +46,17 @@ def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ("benchmarks/scale.py", ["missing", "demo"], 1, "no bundle or checkpoint at missing"),
         ("benchmarks/start.py", ["missing"], 2, "nothing at missing"),
         ("benchmarks/recovery.py", ["missing", "images"], 2, "nothing at missing"),
+        (
+            "benchmarks/recovery.py",
+            [".", "images", "--minutes", "0"],
+            1,
+            "--minutes is a number above 0; got 0.0",
+        ),
+        ("benchmarks/rounding.py", [".", "demo", "--contrast", "-3"], 2, "--contrast is a share"),
+        ("benchmarks/rounding.py", [".", "demo", "--images", "0"], 1, "--images is a whole number"),
+        ("benchmarks/calibration_light.py", ["a", "b", "--images", "0"], 1, "--images is a whole"),
+        ("benchmarks/calibration_light.py", ["a", "b", "--target", "rtx"], 2, "invalid choice"),
+        ("benchmarks/calibration_light.py", ["a", "/nowhere"], 1, "no checkpoint at a"),
         ("benchmarks/widened.py", ["a", "b", "-o", "c"], 2, "nothing at a"),
         (
             "benchmarks/outliers.py",
