@@ -55,10 +55,19 @@ def test_busy_cameras_of_different_rates_get_equal_turns(segmenter: Segmenter) -
         Fed(source=make_camera(f"camera {index}", every_s=rate), sinks=[sink])
         for index, (rate, sink) in enumerate(zip(rates, sinks, strict=True))
     ]
-    whole, parts = run_all(segmenter, feeds, limits=Limits(frames=60))
+    turns: list[int] = []
+    whole, parts = run_all(
+        segmenter,
+        feeds,
+        limits=Limits(frames=60),
+        on_frame=lambda result: turns.append(result.feed),
+    )
     counts = [part.frames for part in parts]
-    assert sum(counts) == whole.frames == 60
-    assert max(counts) - min(counts) <= 2, counts
+    assert sum(counts) == whole.frames == len(turns) == 60
+    # A camera that opens first may give several frames before the last one gives any.
+    begun = max(turns.index(index) for index in range(4))
+    assert begun < 20, turns
+    assert all(len(set(turns[at : at + 4])) == 4 for at in range(begun + 1, 57)), turns
     assert [len(sink.indices) for sink in sinks] == counts
     for sink, part in zip(sinks, parts, strict=True):
         assert sink.indices == sorted(sink.indices)  # the newest, and never one from before
