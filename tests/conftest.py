@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 SLOWEST = (
     *("tests/tools/test_demo.py", "tests/quantize/test_search.py", "tests/test_packaging.py"),
+    *("tests/deploy/test_recover.py", "tests/recovery/"),
     *("tests/docs/", "tests/verification/test_cluster.py", "tests/sweep/", "tests/quantize/"),
 )
 # Of fsspec, distributed, tqdm and their executors: one for all that a process does, to its end.
