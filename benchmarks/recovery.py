@@ -5,7 +5,8 @@
 BUNDLE is one that `edgeseg export --int8` made, IMAGES a folder of images or a data set with a
 train split. Some of them are held back. Figures are the mean IoU with FP32's masks on those, as
 they are and once more in other light. So take images that the bundle was calibrated on, not those
-that judge it. Prints a line of JSON for each: which lessons, minutes, steps, before and after.
+that judge it. Step sizes are chosen before the lessons, and once alone. Prints a line of JSON for
+each: which lessons, minutes, steps, before and after.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from edgeseg.recovery.training import LESSONS, Lesson
 from edgeseg.spec import check_above_zero
 
 _ALONE: Final = {lesson.name: (replace(lesson, share=1.0),) for lesson in LESSONS}
-ABLATIONS: Final = {**_ALONE, "all": LESSONS}
+ABLATIONS: Final = {"step sizes": (), **_ALONE, "all": LESSONS}
 
 
 def main() -> None:
