@@ -3,7 +3,8 @@
     python benchmarks/calibration_memory.py [--model b0] [--side 512] [--images 50 500]
 
 Each number in a process of its own: the growth of the peak over what was there before calibrating.
-The frames are twenty drawn scenes in turns, read anew each time.
+The frames are twenty drawn scenes in turns, read anew each time, and of every two one is in other
+light, as in an export.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import TYPE_CHECKING
 
 from alternating import report
 
+from edgeseg.calibration.light import light_every_other
 from edgeseg.cli.scripts import run_script
+from edgeseg.spec import InputSpec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 if TYPE_CHECKING:
-    from edgeseg.pixels import Frame
+    from edgeseg.pixels import Bgr
 
 
 def main() -> None:
@@ -64,7 +67,8 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     )
     graph = to_onnx(deployed, height=side, width=side, opset=GELU_OPSET)
     taps = find_taps(graph)
-    frames = [partial(draw_frame, index % 20, side) for index in range(images)]
+    spec = InputSpec(height=side, width=side)
+    frames = light_every_other([partial(draw, i % 20, side) for i in range(images)], spec)
     before = read_peak_mb()
     with tempfile.TemporaryDirectory() as folder:
         if target == "onnxruntime":
@@ -84,11 +88,11 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     )
 
 
-def draw_frame(seed: int, side: int) -> Frame:
-    """A scene as the network's input."""
+def draw(seed: int, side: int) -> Bgr:
+    """Draw a street of the network's size, uint8 (side, side, 3)."""
     from edgeseg.demo import draw_scene
 
-    return draw_scene(seed, 0, height=side, width=side).image[None]
+    return draw_scene(seed, 0, height=side, width=side).image
 
 
 def read_peak_mb() -> float:

@@ -4,10 +4,11 @@
         [--targets onnxruntime jetson openvino]
 
 Each round infers all images in FP32 with the target's engine (ONNX Runtime for jetson), then
-calibrates on the same ones. Ratios are of processor time, which other work on the machine disturbs
-less than the clock. `fixed_s` is what calibrating on two images takes: opening engines, reading the
-graph; `per_image` leaves it out. The frames are twenty drawn scenes in turns, and lie in memory.
-Reading and choosing images is timed beside it, on the demo's own as files.
+calibrates on the same ones, of which every other is in other light, as in an export. Ratios are of
+processor time, which other work on the machine disturbs less than the clock. `fixed_s` is what
+calibrating on two images takes: opening engines, reading the graph; `per_image` leaves it out. The
+frames are twenty drawn scenes in turns, and lie in memory. Reading and choosing images is timed
+beside it, on the demo's own as files.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from alternating import report
 
+from edgeseg.calibration.light import light_every_other
 from edgeseg.cli.scripts import run_script
+from edgeseg.spec import InputSpec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
@@ -51,13 +55,15 @@ def main() -> None:
     options = parser.parse_args()
     graph = make_float_graph(options.model, options.side)
     drawn = draw_scenes(min(20, options.images), options.side)
-    frames = [lambda i=index: drawn[i % len(drawn)] for index in range(options.images)]
+    frames = [partial(drawn.__getitem__, i % len(drawn)) for i in range(options.images)]
+    images = [partial(lambda frame: frame[0], frame()) for frame in frames]
+    lit = light_every_other(images, InputSpec(height=options.side, width=options.side))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "fp32.onnx"
         source.write_bytes(graph.SerializeToString())
         for target in options.targets:
-            found = compare(target, graph, source, frames, rounds=options.rounds)
+            found = compare(target, graph, source, frames, lit, rounds=options.rounds)
             report(
                 "calibration_time",
                 target=target,
@@ -70,20 +76,20 @@ def main() -> None:
 
 
 def compare(
-    target: str, graph: ModelProto, source: Path, frames: Frames, *, rounds: int
+    target: str, graph: ModelProto, source: Path, frames: Frames, lit: Frames, *, rounds: int
 ) -> dict[str, object]:
-    """Medians over the rounds, and of the ratios within each."""
+    """Infer the frames, and calibrate on the lit ones: medians over the rounds, and of ratios."""
     from edgeseg.runtime.backends.backend import open_artifact
 
     infer_s, whole_s, few_s = [], [], []
     engine = "onnxruntime" if target == "jetson" else target
     with closing(open_artifact(engine, source, compute="f32")) as backend:
         backend.infer(frames[0]())
-        calibrate(target, graph, frames[:FEW])  # imports what it needs
+        calibrate(target, graph, lit[:FEW])  # imports what it needs
         for _ in range(rounds):
             infer_s.append(measure_cpu_s(lambda: [backend.infer(frame()) for frame in frames]))
-            whole_s.append(measure_cpu_s(lambda: calibrate(target, graph, frames)))
-            few_s.append(measure_cpu_s(lambda: calibrate(target, graph, frames[:FEW])))
+            whole_s.append(measure_cpu_s(lambda: calibrate(target, graph, lit)))
+            few_s.append(measure_cpu_s(lambda: calibrate(target, graph, lit[:FEW])))
     infer, whole, few = (np.array(times) for times in (infer_s, whole_s, few_s))
     per_image = (whole - few) / (len(frames) - FEW) * len(frames) / infer
     return {
