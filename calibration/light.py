@@ -32,8 +32,11 @@ def change_light(
 ) -> npt.NDArray[np.uint8]:
     """Give an image, uint8 (H, W, C), less contrast, other brightness, fog, noise or blur.
 
-    Equal generators give equal results, of the same shape.
+    Equal generators give equal results, of the same shape. An image that is not in color comes back
+    as it is: what fog is to it, nobody knows.
     """
+    if image.shape[2] != RGB:
+        return image
     return _change(image, int(random.integers(len(_CHANGES))), random)
 
 
@@ -44,7 +47,7 @@ def light_every_other(
 
     The kinds of light come in turn, low contrast first, so that few images show it, too. What pads
     an image to the input's shape stays as it is. An image gets the same light at each reading.
-    Images that are not in color stay as they are: what fog is to them, nobody knows.
+    Images that are not in color stay as they are.
     """
     if spec.channels != RGB:
         return [partial(_read, read, spec) for read in reads]

@@ -88,11 +88,14 @@ def test_what_pads_an_image_stays_as_it_is(size: tuple[int, int]) -> None:
     assert (height, width) != (36, 48)
 
 
-def test_images_that_are_not_in_color_stay_as_they_are() -> None:
-    spec = InputSpec(height=36, width=48, mean=(0.5,), std=(0.5,))
-    image = np.random.default_rng(3).integers(0, 256, (36, 48, 1), np.uint8)
+@given(st.sampled_from([1, 2, 4, 7]), st.integers(0, 2**31))
+def test_images_that_are_not_in_color_stay_as_they_are(channels: int, seed: int) -> None:
+    spec = InputSpec(height=36, width=48, mean=(0.5,) * channels, std=(0.5,) * channels)
+    image = np.random.default_rng(3).integers(0, 256, (36, 48, channels), np.uint8)
     for frame in read_all(light.light_every_other([lambda: image] * 4, spec)):
         np.testing.assert_array_equal(frame[0], image)
+    made = light.change_light(image, np.random.default_rng(seed))
+    np.testing.assert_array_equal(made, image)
 
 
 def test_the_lights_differ_and_low_contrast_is_among_them() -> None:
