@@ -34,7 +34,7 @@ from edgeseg.quantize.attention import fuse_attention
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.taps import find_taps
-from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
+from edgeseg.quantize.targets.openvino import quantize_openvino
 from edgeseg.quantize.targets.tensorrt.forms import GraphForm, write_form
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def write_files(checkpoint: Checkpoint, source: str, calibrated_on: int, folder:
         unsigned = to_qdq(written, RECIPE, ranges)
         save_fused(unsigned, folder / f"exact-{layout}-u8.onnx")
         save_fused(to_signed(unsigned), folder / f"exact-{layout}-s8.onnx")
-    quantize_openvino(model, folder / "exact-image-nncf.xml", RECIPE.only(ROLES), frames)
+    quantize_openvino(model, folder / "exact-image-nncf.xml", RECIPE, frames)
     infer = open_named("onnxruntime", folder / "exact-image-fused.onnx", threads=1)
     logits = [infer(image) for image in np.load(folder / "images.npy")]
     np.save(folder / "exact-logits.npy", np.stack(logits))

@@ -32,7 +32,7 @@ from edgeseg.quantize.meter import Meter, Read
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.taps import find_taps
-from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
+from edgeseg.quantize.targets.openvino import quantize_openvino
 from edgeseg.runtime.backends.backend import open_artifact
 from edgeseg.spec import check_number
 
@@ -87,7 +87,7 @@ def quantize(
     recipe = RECIPES["int8-full"]
     if target == "openvino":
         path = folder / "int8.xml"
-        quantize_openvino(graph, path, recipe.only(ROLES), frames)
+        quantize_openvino(graph, path, recipe, frames)
         return path
     found = observe_taps(graph, find_taps(graph), frames, folder)
     ranges = {name: ESTIMATORS["percentile"](statistics) for name, statistics in found.items()}

@@ -59,7 +59,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
     from edgeseg.export.segformer.to_onnx import to_onnx
     from edgeseg.quantize.recipes import RECIPES
     from edgeseg.quantize.taps import estimate_bytes, find_taps
-    from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
+    from edgeseg.quantize.targets.openvino import quantize_openvino
     from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
 
     deployed = rewrite(
@@ -74,7 +74,7 @@ def calibrate(target: str, model: str, side: int, images: int) -> None:
         if target == "onnxruntime":
             observe_taps(graph, taps, frames, Path(folder))
         else:
-            recipe = RECIPES["int8-linear"].only(ROLES)
+            recipe = RECIPES["int8-linear"]
             quantize_openvino(graph, Path(folder) / "int8.xml", recipe, frames)
     report(
         "calibration_memory",

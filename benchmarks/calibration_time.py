@@ -108,12 +108,12 @@ def calibrate(target: str, graph: ModelProto, frames: Frames) -> None:
     from edgeseg.calibration.ranges import percentile
     from edgeseg.quantize.recipes import RECIPES
     from edgeseg.quantize.taps import find_floats, find_taps
-    from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
+    from edgeseg.quantize.targets.openvino import quantize_openvino
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if target == "openvino":
-            recipe = RECIPES["int8-linear"].only(ROLES)
+            recipe = RECIPES["int8-linear"]
             quantize_openvino(graph, folder / "int8.xml", recipe, frames)
             return
         taps = (find_floats if target == "jetson" else find_taps)(graph)

@@ -35,7 +35,7 @@ from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps
-from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino
+from edgeseg.quantize.targets.openvino import quantize_openvino
 from edgeseg.runtime.backends.backend import Backend, open_artifact
 from edgeseg.runtime.backends.openvino import list_float_types
 from edgeseg.spec import IMAGENET_MEAN, IMAGENET_STD
@@ -72,7 +72,7 @@ def measure(variant: str, folder: Path, *, side: int, rounds: int) -> None:
     qdq = folder / "int8.onnx"
     qdq.write_bytes(to_qdq(graph, RECIPES["int8-linear"], ranges).SerializeToString())
     nncf = folder / "int8.xml"
-    quantize_openvino(graph, nncf, RECIPES["int8-no-softmax"].only(ROLES), frames)
+    quantize_openvino(graph, nncf, RECIPES["int8-no-softmax"], frames)
     compute = [c for c in list_float_types() if c != "f32"]
     contests = {
         "onnxruntime": {"fp32": (fp32, "f32"), "int8": (qdq, "f32")},

@@ -30,7 +30,7 @@ from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
 from edgeseg.quantize.share import int8_share
 from edgeseg.quantize.taps import find_taps
-from edgeseg.quantize.targets.openvino import ROLES, quantize_openvino, quiet_nncf
+from edgeseg.quantize.targets.openvino import quantize_openvino, quiet_nncf
 from edgeseg.runtime.backends.backend import open_artifact
 from edgeseg.runtime.backends.openvino import list_float_types
 
@@ -86,9 +86,7 @@ def make(
         computes = list_float_types()
         yield from ((compute, fp32, compute) for compute in computes if compute != "f32")
         for name in options.recipes:
-            if name == "int8-full":  # the same to NNCF as int8-no-softmax
-                continue
-            recipe = RECIPES[name].only(ROLES)
+            recipe = RECIPES[name]
             path = folder / f"{recipe.name}.xml"
             quantize_openvino(graph, path, recipe, frames)
             yield from ((f"{recipe.name}+{c}", path, c) for c in computes)
