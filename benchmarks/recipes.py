@@ -25,6 +25,7 @@ from edgeseg.cli.scripts import parse_hw, run_script
 from edgeseg.datasets import Dataset, open_dataset
 from edgeseg.export.checkpoint import Checkpoint, read_checkpoint
 from edgeseg.pixels import to_input
+from edgeseg.quantize.attention import fuse_attention
 from edgeseg.quantize.meter import measure_speed
 from edgeseg.quantize.qdq import to_qdq
 from edgeseg.quantize.recipes import RECIPES
@@ -80,7 +81,9 @@ def make(
     graph = make_float_graph(checkpoint)
     plain = list_frames(checkpoint, options.dataset, options.images, lit=False)
     fp32 = folder / "fp32.onnx"
-    fp32.write_bytes(graph.SerializeToString())
+    # An export for ONNX Runtime computes attention as one operator, where its products are float.
+    floats = fuse_attention(graph) if target == "onnxruntime" else graph
+    fp32.write_bytes(floats.SerializeToString())
     yield "fp32", fp32, "f32"
     if target == "openvino":
         computes = list_float_types()
@@ -98,10 +101,13 @@ def make(
         ranges = {name: ESTIMATORS[estimator](s) for name, s in found.items()}
         for recipe in map(RECIPES.__getitem__, options.recipes):
             path = folder / f"{recipe.name}_{estimator}.onnx"
-            path.write_bytes(to_qdq(graph, recipe, ranges).SerializeToString())
+            int8 = fuse_attention(to_qdq(graph, recipe, ranges))
+            path.write_bytes(int8.SerializeToString())
             yield f"{recipe.name}, {estimator}", path, "f32"
     if options.naive:
-        yield quantize_naively_onnxruntime(folder, fp32, plain)
+        spelled_out = folder / "spelled_out.onnx"
+        spelled_out.write_bytes(graph.SerializeToString())
+        yield quantize_naively_onnxruntime(folder, spelled_out, plain)
 
 
 def quantize_naively_onnxruntime(
