@@ -3,7 +3,8 @@
 The student sees what the teacher sees, and learns its logits. Three lessons follow each other:
 first the scales and shifts alone, some ten thousand numbers; then each block by itself, from what
 the blocks before it really give; then everything, at a small rate. The average of the last steps is
-compared with the teacher on images held back. What is nearest is kept, the start included.
+compared with the teacher on images held back. What is nearest is kept, the start included. A lesson
+ends early if nothing came nearer for a while, whatever the lessons before it reached.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ __all__ = ["LESSONS", "Lesson", "Outcome", "Task", "train"]
 # How often the average is compared with the teacher, and the share of the time that this may take.
 _CHECKS: Final = 24
 _CHECKING: Final = 0.15
-# A lesson ends after so many checks without a better one.
+# A lesson ends after so many checks without a new best state: a quarter of a whole training.
 _PATIENCE: Final = 6
 _WARM_UP: Final = 20
 # Images that are learned and images held back are changed by other random numbers.
@@ -68,7 +69,7 @@ LESSONS: Final = (
     Lesson(
         name="block by block", share=0.2, kinds=(Kind.SHIFT, Kind.WEIGHT), rate=0.03, apart=True
     ),
-    Lesson(name="everything", share=0.6, kinds=(Kind.SHIFT, Kind.WEIGHT), rate=0.02),
+    Lesson(name="everything", share=0.6, kinds=(Kind.SHIFT, Kind.WEIGHT), rate=0.005),
 )
 
 
@@ -185,11 +186,10 @@ class _Training:
             return replace(state, lesson=state.lesson + 1)
         parameters = self._student.select(*lesson.kinds)
         optimizer = torch.optim.Adam(parameters, lr=lesson.rate, betas=(0.9, 0.99))
-        check_at, checked, idle, best = self._spent_s + self._every_s, state.taken, 0, 0.0
+        check_at, checked, idle = self._spent_s + self._every_s, state.taken, 0
         for step in count():
             spent_s = min(self._spent_s - state.begun_s, whole_s)
-            name = f"recovering, {lesson.name}"
-            self._progress.phase(name, int(spent_s), math.ceil(whole_s), "second")
+            self._tell(lesson, state)
             rate = lesson.rate * min(1.0, (step + 1) / _WARM_UP) * (1 - spent_s / whole_s)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -204,10 +204,10 @@ class _Training:
                 break
             if self._spent_s < check_at:
                 continue
+            best = state.after
             state = self._check(state)
             check_at, checked = self._spent_s + self._every_s, state.taken
-            idle = 0 if state.now > best else idle + 1
-            best = max(best, state.now)
+            idle = 0 if state.after > best else idle + 1
             if idle == _PATIENCE:
                 break
         if state.taken > checked:
@@ -220,6 +220,14 @@ class _Training:
             changes=state.best,
             average=state.best,
         )
+
+    def _tell(self, lesson: Lesson, state: State) -> None:
+        """Tell which lesson is given, the best agreement so far, and the time of the whole."""
+        lessons = self._task.lessons
+        number = f"lesson {state.lesson + 1} of {len(lessons)}"
+        name = f"recovering, {number}, {lesson.name}, best mean IoU {state.after:.2f}"
+        whole_s = math.ceil(self._task.seconds)
+        self._progress.phase(name, min(int(self._spent_s), whole_s), whole_s, "second")
 
     def _check(self, state: State) -> State:
         """Compare the average with the teacher, keep it if it is the best, and save the state."""
