@@ -170,7 +170,7 @@ def open_train_split(source: str, rules: Rules) -> Dataset:
     """Open the train split of a data set, or all of one that has no splits.
 
     Raises:
-        CalibrationError: the data set has other splits only.
+        CalibrationError: it is no data set, or has other splits only.
     """
     if source == DEMO:
         return open_dataset(DEMO, split="calibration")
@@ -179,9 +179,9 @@ def open_train_split(source: str, rules: Rules) -> Dataset:
     except DatasetError as error:
         try:
             whole = open_dataset(source, rules=rules)
-        except DatasetError:
-            whole = None
-        if whole is None or whole.split in _MEASURED:
+        except DatasetError as unread:
+            raise CalibrationError(f"{unread}") from None
+        if whole.split in _MEASURED:
             raise CalibrationError(
                 f"{error}; calibrating on what accuracy is measured on would hide the loss: give "
                 f"another source"

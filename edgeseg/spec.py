@@ -153,7 +153,7 @@ def check_above_zero(name: str, value: object) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-        raise SpecError(f"{name} is a number above 0; got {value!r}")
+        raise SpecError(f"{name} is a finite number above 0; got {value!r}")
 
 
 def check_size(size: object) -> None:

@@ -17,6 +17,7 @@ from typing import Final, ParamSpec
 from edgeseg.accuracy.gates import Judged, make_worst_gates
 from edgeseg.corruptions import corrupt
 from edgeseg.pixels import Bgr, ClassMap
+from edgeseg.progress import Progress
 from edgeseg.quantize.meter import Meter, Read
 from edgeseg.quantize.search import Candidate, Search, measure_once
 from edgeseg.runtime.backends.backend import Backend
@@ -62,12 +63,23 @@ def measure_corrupted(
         for kind, severity in product(kinds, SEVERITIES):
             masks = job.workspace.open_part(f"{kind}_{severity}").folder
             meter = _corrupt_images(few, kind, severity, masks=masks)
-            accuracy = measure_once(job, candidate, meter, f"{name}_{kind}_{severity}")
+            light = f"{kind} {severity}"
+            told = replace(job, progress=_name_light(job.progress, light))
+            accuracy = measure_once(told, candidate, meter, f"{name}_{kind}_{severity}")
             assert accuracy.drop is not None
             assert accuracy.reference_miou is not None
             if accuracy.reference_miou >= _SURVIVED * own.reference_miou:
-                found[f"{kind} {severity}"] = accuracy.drop - own.drop
+                found[light] = accuracy.drop - own.drop
         return found
+
+
+def _name_light(progress: Progress, light: str) -> Progress:
+    """Name the light in which images are measured."""
+
+    def phase(name: str, done: int, total: int = 0, unit: str = "image", /) -> None:
+        progress.phase(f"{name} under {light}", done, total, unit)
+
+    return replace(progress, phase=phase)
 
 
 def _share(

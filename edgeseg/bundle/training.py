@@ -26,6 +26,6 @@ def _describe(done: RecoveryInfo) -> str:
         return told
     worst = max(done.extra_drops, key=lambda name: done.extra_drops[name])
     return (
-        f"{told}; of the corruptions {worst} costs it most more than FP32, "
-        f"{done.extra_drops[worst]:+.2f} points beside the drop on clean images"
+        f"{told}; of all corruptions it loses most under {worst}, {done.extra_drops[worst]:+.2f} "
+        f"points beyond its drop on clean images"
     )

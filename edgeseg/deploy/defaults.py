@@ -113,7 +113,9 @@ def _lower_precision(options: ExportOptions, dataset: Dataset | None, notes: lis
     """Return the precision that can be made without images to calibrate on."""
     precision = options.precision
     if options.recover is not None:
-        raise CalibrationError("--recover needs images to learn from; add --calibration SOURCE")
+        raise CalibrationError(
+            "--recover needs images to learn from; add --data DATASET, or --calibration IMAGES"
+        )
     if precision == "int8":
         raise CalibrationError(
             "INT8 needs images to calibrate on; add --calibration with a folder, a data set with a "

@@ -57,12 +57,12 @@ def recover_int8(
     if not lossy:
         job.progress.say(f"nothing to recover: {_explain_lossless(labelled=data.labelled)}")
     left_s = wanted.seconds
-    for trial in lossy:
+    for trial, reason in lossy:
         if left_s < _LEAST * wanted.seconds:
             job.progress.say(f"no time left to recover {trial.candidate.name}")
             break
         try:
-            candidate = _recover(job, search, trial.candidate, exact, data, left_s)
+            candidate = _recover(job, search, trial.candidate, exact, data, left_s, reason)
         except ExportError as error:
             job.progress.say(f"{trial.candidate.name} is not recovered: {error}")
             continue
@@ -75,20 +75,21 @@ def recover_int8(
             for compute in computes
         ]
         made += found
-        if found[0].approved and not _is_lossy(found[0]) and not _is_brittle(search, found[0]):
+        if _explain_loss(search, found[0]) is None:
             break
     return made
 
 
-def _list_lossy(search: Search, tried: Sequence[Trial]) -> Iterator[Trial]:
-    """List the INT8 files that cost too much, the boldest first, each once."""
+def _list_lossy(search: Search, tried: Sequence[Trial]) -> Iterator[tuple[Trial, str]]:
+    """List the INT8 files that cost too much, the boldest first, each once, and say why."""
     seen = set()
     for trial in sorted(tried, key=lambda trial: -trial.int8_share):
         own = trial.candidate
         if own.precision == "int8" and own.path not in seen:
             seen.add(own.path)
-            if trial.search is not None and (_is_lossy(trial) or _is_brittle(search, trial)):
-                yield trial
+            reason = None if trial.search is None else _explain_loss(search, trial)
+            if reason is not None:
+                yield trial, reason
 
 
 def _explain_lossless(*, labelled: bool) -> str:
@@ -100,24 +101,31 @@ def _explain_lossless(*, labelled: bool) -> str:
     )
 
 
-def _is_lossy(trial: Trial) -> bool:
+def _explain_loss(search: Search, trial: Trial) -> str | None:
+    """Say what a trial costs too much; None where it costs hardly anything."""
     accuracy = trial.search
     assert accuracy is not None, "it was measured"
     if not trial.approved:
-        return True
+        return "it misses a gate"
     if accuracy.drop is None:
-        return accuracy.pixel_agreement < _AGREED
-    return accuracy.drop > _WORTH
+        agreed = f"{accuracy.pixel_agreement:.2f} % of the pixels agree with FP32"
+        return f"only {agreed}" if accuracy.pixel_agreement < _AGREED else None
+    if accuracy.drop > _WORTH:
+        return f"it costs {accuracy.drop:.2f} points"
+    beyond = _measure_contrast(search, trial)
+    if beyond > _WORTH_IN_CONTRAST:
+        return f"low contrast costs it {beyond:.2f} points more than clean images"
+    return None
 
 
-def _is_brittle(search: Search, trial: Trial) -> bool:
-    """Tell whether low contrast, which costs INT8 most, costs it much more than FP32."""
+def _measure_contrast(search: Search, trial: Trial) -> float:
+    """Measure how much more low contrast, which costs INT8 most, costs it than clean images."""
     half, kinds = search.search_half, ("contrast",)
     try:
         extra = measure_corrupted(search, trial.candidate, half, "search", kinds=kinds)
     except BackendError:
-        return False  # an engine that fails is dropped where it is decided on
-    return any(mean > _WORTH_IN_CONTRAST for mean in average_kinds(extra).values())
+        return 0.0  # an engine that fails is dropped where it is decided on
+    return max(average_kinds(extra).values(), default=0.0)
 
 
 def _recover(
@@ -127,6 +135,7 @@ def _recover(
     exact: FloatGraph,
     data: ExportData,
     seconds: float,
+    reason: str,
 ) -> Candidate:
     """Train a candidate's file, or recall what an earlier export of the same trained."""
     from edgeseg.recovery.recover import recover
@@ -147,7 +156,7 @@ def _recover(
     if recovery is None or not path.exists():
         job.progress.say(
             f"recovering {candidate.name} for {format_clock(seconds)} minutes, from "
-            f"{pluralize(len(pictures), 'image')}"
+            f"{pluralize(len(pictures), 'image')}: {reason}"
         )
         with search.budget.stop_clock(), search.budget.spending("recovering"):
             done = recover(

@@ -87,7 +87,10 @@ class ExportOptions:
         for_int8 = {"--recipe": self.recipe, "--recover": self.recover}
         asked = [name for name, value in for_int8.items() if value is not None]
         if asked and self.precision not in {"auto", "int8"}:
-            raise SpecError(f"{asked[0]} is for INT8, and {self.precision} was asked for")
+            raise SpecError(
+                f"{asked[0]} is for INT8, and {self.precision} was asked for; ask for --int8, or "
+                f"leave {asked[0]} out"
+            )
         if "max_extra_drop" in self.limits.given and self.recover is None:
             raise SpecError("--max-extra-drop judges what --recover trains; add --recover MINUTES")
         on_truth = [name for name in ("max_drop", "max_class_drop") if name in self.limits.given]

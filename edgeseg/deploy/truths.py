@@ -31,7 +31,7 @@ def find_truths(job: ExportJob, chosen: CalibrationSet) -> dict[str, Item]:
         matched = _open_labelled(job, chosen.source)
     except (CalibrationError, DatasetError) as error:
         raise CalibrationError(
-            f"--recover-labels finds no ground truth of the calibration images: {error}; {_REMEDY}"
+            f"--recover-labels finds no ground truth of the calibration images; {_REMEDY}: {error}"
         ) from None
     candidates: dict[str, list[Item]] = defaultdict(list)
     for item in matched.items:

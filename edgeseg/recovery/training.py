@@ -189,7 +189,7 @@ class _Training:
         check_at, checked, idle = self._spent_s + self._every_s, state.taken, 0
         for step in count():
             spent_s = min(self._spent_s - state.begun_s, whole_s)
-            self._tell(lesson, state)
+            self._tell(lesson, state, state.begun_s + spent_s)
             rate = lesson.rate * min(1.0, (step + 1) / _WARM_UP) * (1 - spent_s / whole_s)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -221,13 +221,11 @@ class _Training:
             average=state.best,
         )
 
-    def _tell(self, lesson: Lesson, state: State) -> None:
+    def _tell(self, lesson: Lesson, state: State, spent_s: float) -> None:
         """Tell which lesson is given, the best agreement so far, and the time of the whole."""
-        lessons = self._task.lessons
-        number = f"lesson {state.lesson + 1} of {len(lessons)}"
+        number = f"lesson {state.lesson + 1} of {len(self._task.lessons)}"
         name = f"recovering, {number}, {lesson.name}, best mean IoU {state.after:.2f}"
-        whole_s = math.ceil(self._task.seconds)
-        self._progress.phase(name, min(int(self._spent_s), whole_s), whole_s, "second")
+        self._progress.phase(name, int(spent_s), math.ceil(self._task.seconds), "second")
 
     def _check(self, state: State) -> State:
         """Compare the average with the teacher, keep it if it is the best, and save the state."""

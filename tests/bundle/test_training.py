@@ -28,8 +28,8 @@ def test_what_was_trained() -> None:
     worse = msgspec.structs.replace(DONE, extra_drops={"fog 1": -0.2, "contrast 2": 0.31})
     variant = msgspec.structs.replace(variant, recovery=worse)
     assert describe_training(variant) == (
-        f"{told}; of the corruptions contrast 2 costs it most more than FP32, +0.31 points beside "
-        f"the drop on clean images"
+        f"{told}; of all corruptions it loses most under contrast 2, +0.31 points beyond its drop "
+        f"on clean images"
     )
 
 

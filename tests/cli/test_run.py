@@ -280,7 +280,7 @@ def test_a_pace_that_is_none_is_wrong_usage(edgeseg, seeded_bundle: Bundle) -> N
     for option in ("--fps", "--max-age"):
         outcome = edgeseg("run", seeded_bundle.folder, "--source", "demo", option, 0)
         assert outcome.status == 2
-        assert f"{option} is a number above 0; got 0" in outcome.err
+        assert f"{option} is a finite number above 0; got 0" in outcome.err
 
 
 def test_frames_that_repeat_are_reused_and_counted(edgeseg, seeded_bundle: Bundle) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +105,8 @@ def test_a_killed_export_does_not_train_again(
     """What was trained is kept with the search, as all that it made and measured."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first, lines = export(request_)
-    assert any(line.startswith("recovering int8-linear for 0:02 ") for line in lines)
+    begun = "recovering int8-linear for 0:02 minutes, from 12 images: "
+    assert any(line.startswith(begun) and line != begun for line in lines)
     again, lines = export(request_)
     assert not any(line.startswith("recovering") for line in lines)
     assert again.manifest.variants[0].recovery == first.manifest.variants[0].recovery
@@ -137,6 +140,33 @@ def test_an_engine_that_fails_in_bad_light_is_out(
     assert done.bundle.chosen.name == "int8-linear"
 
 
+@pytest.mark.parametrize(
+    ("approved", "drop", "agreed", "contrast", "told"),
+    [
+        (False, 0.0, 99.9, (), "it misses a gate"),
+        (True, 0.07, 99.9, (), "it costs 0.07 points"),
+        (True, None, 98.7, (), "only 98.70 % of the pixels agree with FP32"),
+        (True, -0.02, 99.0, (0.5, 0.3), "low contrast costs it 0.40 points more than clean images"),
+        (True, -0.02, 99.0, (0.4, 0.1), None),
+        (True, None, 99.6, (), None),
+    ],
+)
+def test_it_is_told_why_a_variant_is_trained(
+    approved: bool,
+    drop: float | None,
+    agreed: float,
+    contrast: tuple[float, ...],
+    told: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {f"contrast {severity}": value for severity, value in enumerate(contrast, 1)}
+    monkeypatch.setattr(recover_module, "measure_corrupted", lambda *_, **__: extra)
+    search: Any = SimpleNamespace(search_half=None)
+    measured = SimpleNamespace(drop=drop, pixel_agreement=agreed)
+    trial: Any = SimpleNamespace(approved=approved, search=measured, candidate=None)
+    assert recover_module._explain_loss(search, trial) == told
+
+
 def test_its_limit_is_an_option_of_its_own() -> None:
     limits = Limits(max_extra_drop=0.5)
     ExportOptions(model="b0", limits=limits, recover=Recover(seconds=60.0))
@@ -146,7 +176,7 @@ def test_its_limit_is_an_option_of_its_own() -> None:
 
 def test_it_needs_images(checkpoint_folder: Path) -> None:
     options = ExportOptions(weights=str(checkpoint_folder), recover=Recover(seconds=60.0))
-    with pytest.raises(CalibrationError, match="--recover needs images .* add --calibration"):
+    with pytest.raises(CalibrationError, match="--recover needs images .* add --data DATASET, or"):
         fill_defaults(options)
 
 
@@ -263,7 +293,7 @@ def test_fewer_images_may_be_learned_from(request_: ExportRequest) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_it_is_for_int8(precision: str) -> None:
-    with pytest.raises(SpecError, match="--recover is for INT8"):
+    with pytest.raises(SpecError, match="--recover is for INT8, .* or leave --recover out"):
         ExportOptions(
             model="b0", target="jetson", precision=precision, recover=Recover(seconds=60.0)
         )

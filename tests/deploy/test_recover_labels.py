@@ -83,7 +83,7 @@ def test_without_ground_truth_labels_cannot_take_part(
     wanted = replace(request_, calibration=str(tmp_path), recover=Recover(seconds=1.0, labels=True))
     with pytest.raises(
         CalibrationError,
-        match="--recover-labels finds no ground truth .* leave --recover-labels out",
+        match="--recover-labels finds no ground truth .* leave --recover-labels out: .* no layout",
     ):
         export_bundle(wanted)
     assert not wanted.folder.exists()
@@ -149,4 +149,4 @@ def test_what_says_how_to_train_needs_a_training(edgeseg, option: tuple[object, 
 def test_a_time_that_is_none_is_named_as_it_was_given(edgeseg, minutes: str) -> None:
     outcome = edgeseg("export", "--model", "b0", "--recover", minutes)
     assert outcome.status == 2
-    assert f"--recover is a number above 0; got {float(minutes)}" in outcome.err
+    assert f"--recover (in minutes) is a finite number above 0; got {float(minutes)}" in outcome.err

@@ -50,7 +50,7 @@ def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
             "benchmarks/recovery.py",
             [".", "images", "--minutes", "0"],
             1,
-            "--minutes is a number above 0; got 0.0",
+            "--minutes is a finite number above 0; got 0.0",
         ),
         ("benchmarks/rounding.py", [".", "demo", "--contrast", "-3"], 2, "--contrast is a share"),
         ("benchmarks/rounding.py", [".", "demo", "--images", "0"], 1, "--images is a whole number"),

@@ -96,7 +96,7 @@ def test_jitter_at_the_very_rate_skips_nothing(jitter: list[float]) -> None:
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "10"])
 @pytest.mark.parametrize(("field", "option"), [("fps", "--fps"), ("max_age_ms", "--max-age")])
 def test_a_pace_is_above_zero(field: str, option: str, value: object) -> None:
-    with pytest.raises(SpecError, match=f"{option} is a number above 0; got"):
+    with pytest.raises(SpecError, match=f"{option} is a finite number above 0; got"):
         Pace(**{field: value})  # type: ignore[arg-type]
 
 
