@@ -132,7 +132,7 @@ def quantize_openvino(
                 ),
                 ignored_scope=nncf.IgnoredScope(names=left_float, validate=False),
             )
-        whole = quantize_values(made, measure_values(floats, recipe, frames))
+        whole = quantize_values(made, measure_values(model, recipe, frames))
         openvino.save_model(whole, target, compress_to_fp16=False)
 
 

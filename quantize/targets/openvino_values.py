@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
+from edgeseg.calibration.observe import observe, resume_observation
+from edgeseg.calibration.ranges import mse
 from edgeseg.quantize.recipes import Recipe
+from edgeseg.quantize.taps import find_taps, tap_graph
 from edgeseg.segformer.arch import Role
 from edgeseg.segformer.groups import find_group
 
 if TYPE_CHECKING:
-    from openvino import Model, Node, Output
+    from onnx import ModelProto, NodeProto
+    from openvino import Model, Output
 
     from edgeseg.pixels import Frame
 
@@ -30,7 +36,7 @@ _WEIGHTS, _VALUES = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """The largest magnitudes of a product's operands, over all images."""
+    """The largest magnitudes of a product's operands that are not cut off."""
 
     weights: float
     values: float
@@ -40,34 +46,28 @@ _ByProduct: TypeAlias = Mapping[str, Peaks]
 
 
 def measure_values(
-    floats: Model, recipe: Recipe, frames: Sequence[Callable[[], Frame]]
+    model: ModelProto, recipe: Recipe, frames: Sequence[Callable[[], Frame]]
 ) -> _ByProduct:
     """Measure the operands of the products that a recipe quantizes, by the product's name.
 
-    `floats` is the float graph; `frames` give its input, uint8 (1, H, W, C).
+    `model` is the float graph; `frames` give its input, uint8 (1, H, W, C). What is rounded and
+    what is cut off have the least squared error together: most weights are small, and the largest
+    of them would make the steps coarse.
     """
-    import openvino
-    from openvino import opset13
-
-    watched = floats.clone()
-    products = _list_products(watched, recipe)
-    if not products:
+    products = [node for node in model.graph.node if _is_product(node, recipe)]
+    operands = {name for node in products for name in node.input}
+    taps = [tap for tap in find_taps(model) if tap.name in operands]
+    if not taps:
         return {}
-    axes = np.arange(len(products[0].get_input_shape(_WEIGHTS)))
-    # Weights are never negative, and too many to be copied.
-    shown = [
-        source
-        for node in products
-        for source in (node.input_value(_WEIGHTS), opset13.abs(node.input_value(_VALUES)).output(0))
-    ]
-    watched.add_outputs([opset13.reduce_max(source, axes).output(0) for source in shown])
-    # In other types than float32 the plugin could round what is measured.
-    running = openvino.compile_model(watched, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    found = np.max([_read_last(running(frame()), 2 * len(products)) for frame in frames], axis=0)
-    return {
-        node.get_friendly_name(): Peaks(*pair.tolist())
-        for node, pair in zip(products, found.reshape(-1, 2), strict=True)
-    }
+    tapped = tap_graph(model, taps)
+    with TemporaryDirectory() as folder:
+        begun = resume_observation(tapped, taps, Path(folder, "ranges.npz"))
+        found = {name: mse(seen) for name, seen in observe(tapped, frames, begun).items()}
+    peaks = {}
+    for node in products:
+        weights, values = (found[node.input[operand]] for operand in (_WEIGHTS, _VALUES))
+        peaks[node.name] = Peaks(float(weights.high), float(max(-values.low, values.high)))
+    return peaks
 
 
 def quantize_values(model: Model, peaks: _ByProduct) -> Model:
@@ -85,14 +85,9 @@ def quantize_values(model: Model, peaks: _ByProduct) -> Model:
     return changed
 
 
-def _list_products(model: Model, recipe: Recipe) -> list[Node]:
-    return [
-        node
-        for node in model.get_ordered_ops()
-        if node.get_type_name() == "MatMul"
-        and (group := find_group(node.get_friendly_name())) in recipe.int8
-        and group.role == Role.VALUES.value
-    ]
+def _is_product(node: NodeProto, recipe: Recipe) -> bool:
+    group = find_group(node.name)
+    return group in recipe.int8 and group.role == Role.VALUES.value
 
 
 def _quantize(source: Output, low: float, high: float) -> Output:
@@ -100,7 +95,3 @@ def _quantize(source: Output, low: float, high: float) -> Output:
 
     ends = [opset13.constant(np.float32(end)) for end in (low, high, low, high)]
     return opset13.fake_quantize(source, *ends, _LEVELS).output(0)
-
-
-def _read_last(outputs: Mapping[object, np.ndarray], count: int) -> np.ndarray:
-    return np.array([float(value) for value in list(outputs.values())[-count:]])
