@@ -142,11 +142,11 @@ def test_a_lesson_ends_where_nothing_came_nearer(
     monkeypatch.setattr(training, "_PATIENCE", 2)
     artifact = artifacts["onnxruntime"]
     wild = tuple(replace(lesson, rate=1e3, share=0.5) for lesson in LESSONS[::2])
-    task = replace(given(artifact, tmp_path / "state", seconds=300), lessons=wild)
+    task = replace(given(artifact, tmp_path / "state", seconds=120), lessons=wild)
     lines: list[str] = []
     found = train([read_program(artifact.path)], task, Progress(say=lines.append))
     assert len(lines) == 2 * 2
-    assert found.seconds < 150
+    assert found.seconds < 60
     assert found.after == found.before
 
 
