@@ -56,8 +56,9 @@ def main() -> None:
     graph = make_float_graph(options.model, options.side)
     drawn = draw_scenes(min(20, options.images), options.side)
     frames = [partial(drawn.__getitem__, i % len(drawn)) for i in range(options.images)]
-    images = [partial(lambda frame: frame[0], frame()) for frame in frames]
-    lit = light_every_other(images, InputSpec(height=options.side, width=options.side))
+    images = [partial(frame.squeeze, 0) for frame in drawn]
+    reads = [images[i % len(images)] for i in range(options.images)]
+    lit = light_every_other(reads, InputSpec(height=options.side, width=options.side))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "fp32.onnx"

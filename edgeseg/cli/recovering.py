@@ -9,7 +9,7 @@ import typer
 from edgeseg.cli.grouped import group_options
 from edgeseg.cli.options import report_wrong_usage
 from edgeseg.errors import SpecError
-from edgeseg.recovery.options import FEWEST, Recover
+from edgeseg.recovery.options import FEWEST, WORTH, WORTH_IN_CONTRAST, Recover
 from edgeseg.spec import check_above_zero
 
 __all__ = ["add_recover_options"]
@@ -20,8 +20,8 @@ _RecoverOption = Annotated[
         "--recover",
         metavar="MINUTES",
         help="Train INT8 variants on the calibration images, against FP32, for so many minutes "
-        "beside the budget: those that miss a gate, or that lose over 0.05 points on clean images "
-        "or over 0.3 more in low contrast. No labels are needed.",
+        f"beside the budget: those that miss a gate, or that lose over {WORTH} points on clean "
+        f"images or over {WORTH_IN_CONTRAST} more in low contrast. No labels are needed.",
         show_default="off",
     ),
 ]

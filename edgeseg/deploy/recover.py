@@ -22,6 +22,7 @@ from edgeseg.quantize.corrupted import average_kinds, measure_corrupted
 from edgeseg.quantize.search import Candidate, Search, Trial, measure_trial
 from edgeseg.quantize.workspace import Workspace
 from edgeseg.recovery.example import Example
+from edgeseg.recovery.options import WORTH, WORTH_IN_CONTRAST
 from edgeseg.spec import Upsampling
 from edgeseg.text import pluralize
 
@@ -31,11 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["recover_int8"]
 
-# Points of mIoU that a variant may cost without being trained, and, where there is no ground truth,
-# the % of the pixels that then have to agree.
-_WORTH: Final = 0.05
+# Without ground truth so many % of the pixels have to agree, or a variant is trained.
 _AGREED: Final = 99.5
-_WORTH_IN_CONTRAST: Final = 0.3
 # A training shorter than this share of the time that was given is not begun.
 _LEAST: Final = 0.1
 _SEED: Final = 0
@@ -96,8 +94,8 @@ def _explain_lossless(*, labelled: bool) -> str:
     if not labelled:
         return f"every INT8 variant agrees with FP32 in {_AGREED:g} % of the pixels or more"
     return (
-        f"no INT8 variant costs more than {_WORTH:g} points, and where FP32 survives low contrast, "
-        f"that costs none more than {_WORTH_IN_CONTRAST:g} beside"
+        f"no INT8 variant costs more than {WORTH:g} points, and where FP32 survives low contrast, "
+        f"that costs none more than {WORTH_IN_CONTRAST:g} beside"
     )
 
 
@@ -110,10 +108,10 @@ def _explain_loss(search: Search, trial: Trial) -> str | None:
     if accuracy.drop is None:
         agreed = f"{accuracy.pixel_agreement:.2f} % of the pixels agree with FP32"
         return f"only {agreed}" if accuracy.pixel_agreement < _AGREED else None
-    if accuracy.drop > _WORTH:
+    if accuracy.drop > WORTH:
         return f"it costs {accuracy.drop:.2f} points"
     beyond = _measure_contrast(search, trial)
-    if beyond > _WORTH_IN_CONTRAST:
+    if beyond > WORTH_IN_CONTRAST:
         return f"low contrast costs it {beyond:.2f} points more than clean images"
     return None
 

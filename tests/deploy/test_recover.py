@@ -61,7 +61,7 @@ def request_(request_: ExportRequest, cache: str, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def _is_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """INT8 is trained whatever it lost, and what was trained is decided on first."""
-    monkeypatch.setattr(recover_module, "_WORTH", -100.0)
+    monkeypatch.setattr(recover_module, "WORTH", -100.0)
     for name in ("rank_timed", "_sort_by_boldness"):
         monkeypatch.setattr(judging, name, partial(put_first, getattr(judging, name)))
 
@@ -117,8 +117,8 @@ def test_nothing_is_trained_unasked_or_without_a_loss(
 ) -> None:
     plain = export_bundle(replace(request_, recover=None))
     assert not any(trial.candidate.recovery for trial in plain.tried)
-    monkeypatch.setattr(recover_module, "_WORTH", 100.0)
-    monkeypatch.setattr(recover_module, "_WORTH_IN_CONTRAST", 100.0)
+    monkeypatch.setattr(recover_module, "WORTH", 100.0)
+    monkeypatch.setattr(recover_module, "WORTH_IN_CONTRAST", 100.0)
     bundle, lines = export(request_)
     assert any(line.startswith("nothing to recover: no INT8 variant costs") for line in lines)
     assert not any(variant.recovery for variant in bundle.manifest.variants)

@@ -41,7 +41,7 @@ def test_labels_of_the_calibration_images_take_part(
         raise ExportError("seen enough")
 
     monkeypatch.setattr("edgeseg.recovery.recover.recover", look)
-    monkeypatch.setattr(recover_module, "_WORTH", -100.0)
+    monkeypatch.setattr(recover_module, "WORTH", -100.0)
     classes = list(get_known_labels("camvid").classes)
     (streets / "dataset.json").write_text(json.dumps({"classes": classes[::-1]}))
     _, lines = export(

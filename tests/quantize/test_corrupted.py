@@ -1,4 +1,4 @@
-"""Engines that several measurements share are opened once, and closed at the end."""
+"""What measuring in bad light shares, and tells: engines that are opened once, and the light."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 
 from edgeseg.errors import BackendError
-from edgeseg.quantize.corrupted import _share
+from edgeseg.progress import Progress, begin
+from edgeseg.quantize.corrupted import _name_light, _share
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -32,3 +33,14 @@ def test_each_engine_is_opened_once(fails: bool) -> None:
         if fails:
             raise BackendError("the engine broke")
     assert calls == ["open a f32", "open b f32", "close b f32", "close a f32"]
+
+
+def test_the_light_in_which_images_are_measured_is_told() -> None:
+    told: list[tuple[object, ...]] = []
+    lines: list[str] = []
+    heard = Progress(phase=lambda *phase: told.append(phase), say=lines.append)
+    progress = _name_light(heard, "contrast 1")
+    begin(progress, "measuring int8-full", 50)()
+    progress.say("a line")
+    assert told == [("measuring int8-full under contrast 1", n, 50, "image") for n in (0, 1)]
+    assert lines == ["a line"]
